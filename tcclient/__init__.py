@@ -1,0 +1,1 @@
+"""The reference client: the library that people embed, and its command line."""

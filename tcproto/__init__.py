@@ -1,0 +1,1 @@
+"""The wire of the teleconference: pure protocol code without clock, socket or event loop."""

@@ -1,0 +1,1 @@
+"""The teleconference daemon: accounts, rooms and the media fan-out."""
