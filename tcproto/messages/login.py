@@ -1,0 +1,166 @@
+"""Messages of the handshake, of the login, and those that any state allows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tcproto.codec import Exactly, Items
+from tcproto.errors import Action, ErrorCode
+from tcproto.messages.registry import Sender, State, message
+from tcproto.messages.types import (
+    U8,
+    U16,
+    U32,
+    U64,
+    AccountName,
+    DisplayName,
+    Explanation,
+    Key,
+    Limits,
+    Signature,
+    Token,
+    Word,
+)
+
+Versions = Annotated[tuple[U16, ...], Items(16)]
+Features = Annotated[tuple[Word, ...], Items(32)]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHello:
+    """Payload of the first handshake message; in clear, bound by the handshake hash."""
+
+    versions: Versions
+    features: Features = ()
+    software: Word = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerHello:
+    """Payload of the second handshake message; ``version`` is 0 where none of the client's is spoken."""
+
+    version: U16
+    versions: Versions
+    features: Features = ()
+    software: Word = ""
+
+
+@message("ok", Sender.SERVER, reply=True)
+class Ok:
+    """The request was carried out."""
+
+
+@message("error", Sender.SERVER, reply=True)
+class Error:
+    """The request was refused."""
+
+    code: ErrorCode
+    text: Explanation
+    action: Action
+    retry_after_ms: U32 = 0
+
+
+@message("close", Sender.BOTH, states=State.ANY)
+class Close:
+    """The last message of a connection: why it ends, and what to do."""
+
+    code: ErrorCode
+    text: Explanation
+    action: Action
+    retry_after_ms: U32 = 0
+
+
+@message("pong", Sender.BOTH, reply=True)
+class Pong:
+    """Answer to a ping, at once."""
+
+    time: U64
+    """Copied from the ping."""
+
+
+@message("ping", Sender.BOTH, states=State.ANY, answer=Pong)
+class Ping:
+    """Asks for a pong; both sides may."""
+
+    time: U64
+    """Any number of the sender's, for the round trip."""
+
+
+@message("probe_ticket", Sender.SERVER, reply=True)
+class ProbeTicket:
+    """A key with which ``probe`` may use UDP before login."""
+
+    media_id: U32
+    key: Key
+    """Seals both directions: the kinds differ, so nonces do."""
+    lifetime_ms: U16
+    datagrams: U8
+
+
+@message("probe", Sender.CLIENT, states=State.LOGIN, answer=ProbeTicket)
+class Probe:
+    """Asks for a probe ticket, once on a connection."""
+
+
+@message("login_challenge", Sender.SERVER, reply=True)
+class LoginChallenge:
+    """How to derive the account key; made up, and stable, for an unknown name."""
+
+    salt: Annotated[bytes, Exactly(16)]
+    memory_kib: U32
+    passes: U8
+
+
+@message("login_begin", Sender.CLIENT, states=State.LOGIN, answer=LoginChallenge)
+class LoginBegin:
+    """Names the account."""
+
+    account: AccountName
+
+
+@message("welcome", Sender.SERVER, reply=True)
+class Welcome:
+    """The login succeeded."""
+
+    session: U32
+    account: AccountName
+    agency: DisplayName
+    name: DisplayName
+    resume_token: Token
+    limits: Limits
+
+
+@message("login", Sender.CLIENT, states=State.LOGIN, answer=Welcome)
+class Login:
+    """Proves the account and the device; the challenge must have been asked for on this connection."""
+
+    account: AccountName
+    name: DisplayName
+    device_key: Key
+    account_signature: Signature
+    device_signature: Signature
+
+
+@message("resumed", Sender.SERVER, reply=True)
+class Resumed:
+    """The seat goes on: new session keys under a raised epoch, then the missed changes. Reserved."""
+
+    participant: U32
+    media_id: U32
+    epoch: U8
+    up_key: Key
+    down_key: Key
+    resume_token: Token
+    number: U64
+    """Number of the newest change; those after ``last_event`` follow."""
+
+
+@message("resume", Sender.CLIENT, states=State.LOGIN, answer=Resumed)
+class Resume:
+    """Takes a seat up again after the connection was lost. Reserved: a server may answer ``cannot_resume``."""
+
+    token: Token
+    device_key: Key
+    device_signature: Signature
+    last_event: U64

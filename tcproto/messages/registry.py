@@ -1,0 +1,128 @@
+"""The table of all control messages, and the codec between them and the bytes of a frame.
+
+On the wire a message is a msgpack map: ``t`` the type, ``id`` the request id (requests and replies only), and the
+fields. Every request has exactly one reply with its id: the ``answer`` of its row, or ``error``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Any, NamedTuple, dataclass_transform
+
+from tcproto.codec import decode_fields, encode_fields, pack, unpack
+from tcproto.errors import ErrorCode, ProtocolError
+
+
+class Sender(Flag):
+    """Who may send a message."""
+
+    CLIENT = auto()
+    SERVER = auto()
+    BOTH = CLIENT | SERVER
+
+
+class State(Flag):
+    """States of a control connection after the handshake, in which a message may be sent."""
+
+    LOGIN = auto()
+    """The client has not logged in yet."""
+    LOBBY = auto()
+    """Logged in, without a seat."""
+    ROOM = auto()
+    """Seated in a room."""
+    ANY = LOGIN | LOBBY | ROOM
+
+
+class Row(NamedTuple):
+    """The row of a message: ``answer`` is the reply's class for a request, else None."""
+
+    name: str
+    message: type
+    sender: Sender
+    states: State
+    answer: type | None
+    reply: bool
+
+
+class Envelope(NamedTuple):
+    """A decoded message; ``request_id`` is 0 for a notification."""
+
+    message: Any
+    request_id: int
+
+
+class Unknown(NamedTuple):
+    """A message of a type that this version does not know: ignored, or refused if it is a request."""
+
+    name: str
+
+
+ROWS: dict[str, Row] = {}
+_ROW_OF: dict[type, Row] = {}
+MAX_REQUEST_ID = 2**32 - 1
+
+
+@dataclass_transform(frozen_default=True)
+def message(
+    name: str,
+    sender: Sender,
+    *,
+    states: State = State.ANY,
+    answer: type | None = None,
+    reply: bool = False,
+) -> Callable[[type], type]:
+    """Make a frozen, slotted dataclass of the class and enter it in the table."""
+
+    def enter(cls: type) -> type:
+        made = dataclass(frozen=True, slots=True)(cls)
+        row = Row(name, made, sender, states, answer, reply)
+        if name in ROWS:
+            raise ValueError(f"message {name!r} is defined twice")
+        ROWS[name] = _ROW_OF[made] = row
+        return made
+
+    return enter
+
+
+def row_of(cls: type) -> Row:
+    """Return the table's row of a message class."""
+    return _ROW_OF[cls]
+
+
+def encode(value: object, request_id: int = 0) -> bytes:
+    """Encode a message; requests and replies need their id.
+
+    Raises ``ValueError`` for a field out of range and for an id where none belongs, or none where one does.
+    """
+    row = _ROW_OF[type(value)]
+    if (request_id > 0) != (row.reply or row.answer is not None):
+        raise ValueError(f"{row.name}: request id {request_id}")
+    body: dict[str, Any] = {"t": row.name}
+    if request_id:
+        body["id"] = request_id
+    body.update(encode_fields(value))
+    return pack(body)
+
+
+def decode(data: bytes) -> Envelope:
+    """Decode a message; an unknown type gives an ``Unknown``.
+
+    Raises ``ProtocolError`` (``bad_message``) for everything that is not a message.
+    """
+    body = unpack(data)
+    if not isinstance(body, dict):
+        raise ProtocolError(ErrorCode.BAD_MESSAGE, "a message is a map")
+    name = body.get("t")
+    if not isinstance(name, str):
+        raise ProtocolError(ErrorCode.BAD_MESSAGE, "t: a string is required")
+    request_id = body.get("id", 0)
+    if type(request_id) is not int or not 0 <= request_id <= MAX_REQUEST_ID:
+        raise ProtocolError(ErrorCode.BAD_MESSAGE, "id: u32 is required")
+    row = ROWS.get(name)
+    if row is None:
+        return Envelope(Unknown(name), request_id)
+    if (request_id > 0) != (row.reply or row.answer is not None):
+        raise ProtocolError(ErrorCode.BAD_MESSAGE, f"{name}: an id belongs to requests and replies, not to others")
+    return Envelope(decode_fields(row.message, body), request_id)

@@ -1,0 +1,251 @@
+"""Field types, enumerations and records that several control messages share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntFlag, StrEnum
+from typing import Annotated
+
+from tcproto.codec import Exactly, Items, Range, Text, UInt, UpTo
+from tcproto.errors import ErrorCode
+
+U8 = Annotated[int, UInt(8)]
+U16 = Annotated[int, UInt(16)]
+U32 = Annotated[int, UInt(32)]
+U48 = Annotated[int, Range(0, 2**48 - 1)]
+U64 = Annotated[int, UInt(64)]
+Key = Annotated[bytes, Exactly(32)]
+Signature = Annotated[bytes, Exactly(64)]
+LifeId = Annotated[bytes, Exactly(16)]
+Token = Annotated[bytes, Exactly(32)]
+MessageId = Annotated[bytes, Exactly(16)]
+AccountName = Annotated[str, Text(max_chars=32, max_bytes=128)]
+DisplayName = Annotated[str, Text(max_chars=64, max_bytes=256)]
+RoomName = Annotated[str, Text(max_chars=64, max_bytes=256)]
+Word = Annotated[str, Text(max_chars=32, max_bytes=64)]
+Explanation = Annotated[str, Text(max_chars=256, max_bytes=1024)]
+ChatText = Annotated[str, Text(max_chars=2000, max_bytes=8000, multiline=True)]
+SealedBox = Annotated[bytes, UpTo(512)]
+
+
+class Kind(StrEnum):
+    """What a publication carries."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+    DATA = "data"
+    """Reserved."""
+    UNKNOWN = "unknown"
+
+
+class Source(StrEnum):
+    """Where a publication comes from."""
+
+    MICROPHONE = "microphone"
+    CAMERA = "camera"
+    SCREEN = "screen"
+    SCREEN_AUDIO = "screen_audio"
+    """Reserved."""
+    DATA = "data"
+    """Reserved."""
+    UNKNOWN = "unknown"
+
+
+class Role(StrEnum):
+    """Role of a participant in a room."""
+
+    ADMIN = "admin"
+    CHAIR = "chair"
+    SPEAKER = "speaker"
+    LISTENER = "listener"
+    OBSERVER = "observer"
+    RECORDER = "recorder"
+    UNKNOWN = "unknown"
+
+
+class Permission(IntFlag):
+    """Permission bits of a participant in a room (16 at most)."""
+
+    SUBSCRIBE = 1 << 0
+    PUBLISH_AUDIO = 1 << 1
+    PUBLISH_VIDEO = 1 << 2
+    PUBLISH_SCREEN = 1 << 3
+    CHAT_ROOM = 1 << 4
+    CHAT_PRIVATE = 1 << 5
+    NOTICE = 1 << 6
+    KICK = 1 << 7
+    SET_ROLE = 1 << 8
+    UPDATE_ROOM = 1 << 9
+    DELETE_ROOM = 1 << 10
+    MUTE_OTHERS = 1 << 11
+    """Reserved."""
+
+
+class ChatScope(StrEnum):
+    """To whom a text goes."""
+
+    ROOM = "room"
+    PARTICIPANT = "participant"
+    SERVER = "server"
+    """Everyone on the server: an operator's notice."""
+
+
+class ChangeKind(StrEnum):
+    """What one numbered change of a room is; an unknown one counts, and is otherwise ignored."""
+
+    MEMBER_JOINED = "member_joined"
+    MEMBER_UPDATED = "member_updated"
+    MEMBER_LEFT = "member_left"
+    PUBLISHED = "published"
+    PUBLICATION_UPDATED = "publication_updated"
+    UNPUBLISHED = "unpublished"
+    ROOM_UPDATED = "room_updated"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomInfo:
+    """What a room is."""
+
+    name: RoomName
+    life: LifeId
+    """Random, new for each life of a room; fixes the end-to-end mode and everything signed in it."""
+    e2ee: bool
+    max_participants: U16
+    permanent: bool = False
+    title: DisplayName = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A participant as the roster shows it: "agency / name".
+
+    ``signature`` is the member signature (by ``device_key``) over server fingerprint, life, account, name, box key
+    and ``signed_at``.
+    """
+
+    participant: U32
+    account: AccountName
+    agency: DisplayName
+    name: DisplayName
+    role: Role
+    device_key: Key
+    box_key: Key
+    signed_at: U64
+    """Unix time in ms by the member's clock."""
+    signature: Signature
+    beacon_stream: U16
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationInfo:
+    """A publication of a member; ``number`` is counted by its publisher and never reused under a sender key."""
+
+    participant: U32
+    number: U32
+    stream: U16
+    kind: Kind
+    source: Source
+    codec: Word
+    muted: bool = False
+    layers: Annotated[int, Range(1, 4)] = 1
+    """Spatial layers; layer 0 is the lowest."""
+    width: U16 = 0
+    height: U16 = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What the server accepts of a publication; more is dropped at ingress."""
+
+    bitrate: U32
+    """Bits per second of datagrams, UDP payload."""
+    packets_per_second: U16
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of the server that a client can respect."""
+
+    text_chars: U16
+    text_bytes: U16
+    publications: U8
+    """Publications of one participant."""
+    participants: U16
+    """Participants of one room, unless the room sets less."""
+    requests_per_second: U16
+    """Of one class of requests, on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomKey:
+    """Key of one sealer and epoch; datagrams with a counter below ``lowest`` are replays to the receiver."""
+
+    sealer: U32
+    epoch: U8
+    key: Key
+    lowest: U48
+
+
+@dataclass(frozen=True, slots=True)
+class StreamChoice:
+    """Wish of a receiver for one stream; overrides the default by source."""
+
+    stream: U16
+    wanted: bool = True
+    redundant: bool = False
+    """The variant with copies."""
+    max_spatial: Annotated[int, Range(0, 3)] = 3
+    max_temporal: Annotated[int, Range(0, 7)] = 7
+
+
+@dataclass(frozen=True, slots=True)
+class LayerInterest:
+    """Whether anybody wants a layer of the publisher's stream."""
+
+    stream: U16
+    spatial: Annotated[int, Range(0, 3)]
+    max_temporal: Annotated[int, Range(0, 7)]
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddressedBox:
+    """A key box and the participant it goes to (towards the server) or comes from (towards the client)."""
+
+    participant: U32
+    box: SealedBox
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReceipt:
+    """A sender key has arrived; addressed as ``AddressedBox``."""
+
+    participant: U32
+    key: U32
+    """Key number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a room. ``what`` decides which of the other fields are present."""
+
+    what: ChangeKind
+    participant: U32 | None = None
+    """member_left, unpublished."""
+    member: Member | None = None
+    """member_joined, member_updated."""
+    publication: PublicationInfo | None = None
+    """published, publication_updated."""
+    number: U32 | None = None
+    """unpublished: the publication."""
+    room: RoomInfo | None = None
+    """room_updated."""
+    code: ErrorCode | None = None
+    """member_left: why, if not of its own will."""
+
+
+Members = Annotated[tuple[Member, ...], Items(64)]
+Publications = Annotated[tuple[PublicationInfo, ...], Items(256)]
+Changes = Annotated[tuple[Change, ...], Items(64)]
+RoomKeys = Annotated[tuple[RoomKey, ...], Items(32)]
