@@ -1,0 +1,194 @@
+"""Datagrams: what UDP carries. A clear header of 12 bytes, which padded with zeros is the nonce, and a secretbox.
+
+Header, big-endian::
+
+    0       version (4 bits), kind (4 bits)
+    1       key epoch, low 8 bits
+    2-5     id: media id (up, down), sealer id (room)
+    6-11    counter
+
+Inside the box of *up* and *down* are items; inside that of *room* first the relay time (4 bytes, µs by the sealer's
+clock, wraps), then items. An item is a type byte, a length of 2 bytes, and a value. With the high bit of the type byte
+set there is no length: the item runs to the end. Items of an unknown type are skipped.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+from nacl.bindings import crypto_secretbox, crypto_secretbox_open
+from nacl.exceptions import CryptoError
+
+from tcproto.errors import CryptoFailure
+
+VERSION = 1
+HEADER_SIZE = 12
+TAG_SIZE = 16
+MIN_DATAGRAM = HEADER_SIZE + TAG_SIZE
+"""A box around nothing."""
+MAX_DATAGRAM = 1200
+"""Fits the path MTU of every network in use, tunnels included, without fragmentation."""
+MAX_PLAINTEXT = MAX_DATAGRAM - MIN_DATAGRAM
+RELAY_TIME_SIZE = 4
+MAX_COUNTER = 2**48 - 1
+REKEY_COUNTER = 2**40
+"""A new key is due after so many datagrams, long before the counter ends."""
+LAST_ITEM = 0x80
+"""Bit of the type byte: the item runs to the end of the datagram and has no length."""
+_NONCE_PADDING = bytes(12)
+
+
+class Kind(IntEnum):
+    """Kind of a datagram."""
+
+    UP = 1
+    """Client to server, under the seat's up key."""
+    DOWN = 2
+    """Server to one client, under the seat's down key."""
+    ROOM = 3
+    """Server to everybody who wants it, under the sealer's room key."""
+    RELAY = 4
+    """Server to server: sealed room datagrams. Reserved."""
+
+
+class ItemType(IntEnum):
+    """Types of items, and the kinds of datagram they may stand in."""
+
+    PADDING = 0
+    """any: skipped"""
+    PACKET = 1
+    """up: packet; room: forward number 2, packet, in the plain variant"""
+    HELD_PACKET = 2
+    """room: forward number 2, ms held 2, packet, in the plain variant"""
+    REDUNDANT_PACKET = 3
+    """room: forward number 2, packet, in the redundant variant"""
+    HELD_REDUNDANT_PACKET = 4
+    """room: forward number 2, ms held 2, packet, in the redundant variant"""
+    COPIES = 5
+    """up, room: copies of earlier packets of the stream of the packet item before it"""
+    FULL_COPY = 6
+    """up, room: a copy that is a whole packet"""
+    PING = 16
+    """up, down"""
+    PONG = 17
+    """up, down"""
+    PATH_CHALLENGE = 18
+    """down: token 8"""
+    PATH_RESPONSE = 19
+    """up: token 8"""
+    POSITIONS = 20
+    """down: (sealer 4, counter 6) each"""
+    KEYFRAME_REQUEST = 21
+    """up, down: stream 2, spatial 1. Reserved."""
+    ARRIVAL_REPORT = 22
+    """down. Reserved."""
+    RECEIVER_REPORT = 23
+    """up. Reserved."""
+    HEADS = 24
+    """down. Reserved."""
+    NOT_SENT = 25
+    """down. Reserved."""
+    RETRANSMISSION_REQUEST = 26
+    """up: asks for packets of a series again. Reserved."""
+    RESEND_REQUEST = 27
+    """down: asks for packets of up datagrams again. Reserved."""
+    PROBE = 28
+    """up, down: id 2, padding. Reserved."""
+    URGENT = 29
+    """up, down: number 2, control message. Reserved."""
+    URGENT_RECEIPT = 30
+    """up, down: number 2 each. Reserved."""
+
+
+class Header(NamedTuple):
+    """The clear header of a datagram; ``kind`` is not checked."""
+
+    version: int
+    kind: int
+    epoch: int
+    id: int
+    counter: int
+
+
+class Item(NamedTuple):
+    """An item of a datagram."""
+
+    type: int
+    value: bytes
+
+
+_HEADER = Struct(">BBIHI")
+_LENGTH = Struct(">BH")
+_RELAY_TIME = Struct(">I")
+
+
+def pack_header(kind: Kind, epoch: int, ident: int, counter: int) -> bytes:
+    """Return the 12 bytes; ``epoch`` is taken modulo 256. Raises ``struct.error`` for an id or counter out of range."""
+    return _HEADER.pack(VERSION << 4 | kind, epoch & 0xFF, ident, counter >> 32, counter & 0xFFFFFFFF)
+
+
+def parse_header(data: bytes) -> Header:
+    """Parse the header of a datagram of at least ``HEADER_SIZE`` bytes."""
+    first, epoch, ident, high, low = _HEADER.unpack_from(data)
+    return Header(first >> 4, first & 15, epoch, ident, high << 32 | low)
+
+
+def seal(header: bytes, plaintext: bytes, key: bytes) -> bytes:
+    """Return the datagram. A header must never be used twice under a key."""
+    return header + crypto_secretbox(plaintext, header + _NONCE_PADDING, key)
+
+
+def open_datagram(data: bytes, key: bytes) -> bytes:
+    """Return the plaintext of a datagram; raises ``CryptoFailure`` where it is short or the box does not open."""
+    if len(data) < MIN_DATAGRAM:
+        raise CryptoFailure("the datagram is shorter than a header and a tag")
+    try:
+        return crypto_secretbox_open(data[HEADER_SIZE:], data[:HEADER_SIZE] + _NONCE_PADDING, key)
+    except CryptoError as error:
+        raise CryptoFailure("the datagram does not open") from error
+
+
+def pack_items(items: list[Item], *, open_end: bool = True) -> bytes:
+    """Return the items in a row; the last without length if ``open_end``.
+
+    Raises ``struct.error`` for a value over 65,535 bytes.
+    """
+    parts = []
+    last = len(items) - 1 if open_end else len(items)
+    for i, (type_, value) in enumerate(items):
+        parts.append(bytes((type_ | LAST_ITEM,)) if i == last else _LENGTH.pack(type_, len(value)))
+        parts.append(value)
+    return b"".join(parts)
+
+
+def parse_items(plaintext: bytes, start: int = 0) -> list[Item]:
+    """Return the items from ``start`` on, unknown types included; raises ``ValueError`` where one is cut off."""
+    items = []
+    end = len(plaintext)
+    while start < end:
+        type_ = plaintext[start]
+        if type_ & LAST_ITEM:
+            items.append(Item(type_ & ~LAST_ITEM, plaintext[start + 1 :]))
+            break
+        if start + 3 > end:
+            raise ValueError("item cut off in its length")
+        stop = start + 3 + (plaintext[start + 1] << 8 | plaintext[start + 2])
+        if stop > end:
+            raise ValueError("item longer than the datagram")
+        items.append(Item(type_, plaintext[start + 3 : stop]))
+        start = stop
+    return items
+
+
+def pack_relay_time(microseconds: int) -> bytes:
+    """Return the relay time, modulo 2**32."""
+    return _RELAY_TIME.pack(microseconds & 0xFFFFFFFF)
+
+
+def parse_relay_time(plaintext: bytes) -> int:
+    """Return the relay time in front of a room datagram's plaintext; raises ``ValueError`` where it is short."""
+    if len(plaintext) < RELAY_TIME_SIZE:
+        raise ValueError("room datagram without relay time")
+    return int.from_bytes(plaintext[:RELAY_TIME_SIZE], "big")

@@ -1,0 +1,285 @@
+"""Packets: what is sealed end to end, once, for any number of receivers.
+
+A packet is a header, in clear to the server and hidden from the network, and a body. In an end-to-end encrypted room
+the body is a secretbox under the publication's key whose nonce is the header, padded with zeros to 24 bytes; so any
+changed header bit makes the box fail. Otherwise the body is bare. The plaintext of a body is one byte that counts the
+padding, the payload, and that many zeros.
+
+Header, all numbers big-endian::
+
+    0       type (4 bits), flags (4 bits)
+    1-2     stream id
+    3       key number, low 8 bits
+    4       ratchet generation
+    5-8     sequence number, per stream and spatial layer
+    9-12    media timestamp: 48 kHz for audio, 90 kHz for video, µs for beacons; wraps
+    13      audio: voice flag (1 bit), level in -dBov (7 bits, RFC 6464)
+    13      video: spatial layer (4 bits), temporal layer (4 bits)
+    14-15   video: frame id
+    16-17   video: index of the packet in its frame
+    18-19   video: packets of the frame
+    20      video: distance to the frame that it refers to, 0 for a keyframe
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+from nacl.bindings import crypto_secretbox, crypto_secretbox_open
+from nacl.exceptions import CryptoError
+
+from tcproto.errors import CryptoFailure
+
+TAG_SIZE = 16
+"""Bytes of Poly1305."""
+NONCE_SIZE = 24
+"""Bytes of an XSalsa20 nonce."""
+AUDIO_PADDING_STEP = 16
+"""Audio plaintexts are padded to this: sizes of variable-rate speech leak, and equal sizes make trains."""
+MAX_PADDING = 255
+"""What the padding count can say."""
+MAX_PACKET = 1140
+"""A packet fits a datagram of 1,200 bytes with everything that may stand around it; see PROTOCOL.md, "Sizes"."""
+COMMON_HEADER_SIZE = 13
+"""Part of the header that every type has, unknown ones included."""
+AUDIO_HEADER_SIZE = 14
+VIDEO_HEADER_SIZE = 21
+MAX_VIDEO_PAYLOAD = MAX_PACKET - VIDEO_HEADER_SIZE - TAG_SIZE - 1
+"""Bytes of a frame that one packet carries: 1,102."""
+
+
+class PacketType(IntEnum):
+    """Type nibble; the server forwards an unknown type blind."""
+
+    AUDIO = 1
+    VIDEO = 2
+    BEACON = 3
+    DATA = 4
+    """Reserved."""
+    REPAIR = 5
+    """Reserved: FEC over sealed packets."""
+
+
+HEADER_SIZES = {PacketType.AUDIO: AUDIO_HEADER_SIZE, PacketType.VIDEO: VIDEO_HEADER_SIZE}
+DURATIONS_MS = (20, 40, 60, 10)
+"""Frame length of an audio packet by its code."""
+AUDIO_CLOCK = 48_000
+VIDEO_CLOCK = 90_000
+_END_OF_TALK = 0x4
+_COMFORT = 0x8
+_KEYFRAME = 0x1
+_DISCARDABLE = 0x2
+_COMMON = Struct(">BHBBII")
+_AUDIO = Struct(">BHBBIIB")
+_VIDEO = Struct(">BHBBIIBHHHB")
+
+
+class AudioHeader(NamedTuple):
+    """Header of an audio packet."""
+
+    stream: int
+    key_number: int
+    generation: int
+    sequence: int
+    timestamp: int
+    duration_ms: int = 20
+    level: int = 127
+    """Audio level in -dBov: 0 loudest, 127 silence."""
+    voice: bool = False
+    end_of_talk: bool = False
+    """Nothing follows for now: concealment would be wrong."""
+    comfort: bool = False
+    """A silent packet of discontinuous transmission."""
+
+    def pack(self) -> bytes:
+        """Return the 14 bytes; raises ``struct.error`` or ``ValueError`` for a field out of range."""
+        code = DURATIONS_MS.index(self.duration_ms)
+        first = PacketType.AUDIO << 4 | code | self.end_of_talk * _END_OF_TALK | self.comfort * _COMFORT
+        if not 0 <= self.level <= 127:
+            raise ValueError(f"audio level {self.level} is not in 0..127")
+        level = self.level | self.voice << 7
+        return _AUDIO.pack(
+            first, self.stream, self.key_number, self.generation, self.sequence, self.timestamp, level
+        )
+
+
+class VideoHeader(NamedTuple):
+    """Header of a video packet."""
+
+    stream: int
+    key_number: int
+    generation: int
+    sequence: int
+    timestamp: int
+    frame_id: int
+    index: int
+    count: int
+    keyframe: bool = False
+    discardable: bool = False
+    """No other frame refers to this one."""
+    spatial: int = 0
+    temporal: int = 0
+    reference: int = 1
+    """This frame's id less that of the frame it refers to; 0 for a keyframe."""
+
+    def pack(self) -> bytes:
+        """Return the 21 bytes; raises ``struct.error`` or ``ValueError`` for a field out of range."""
+        first = PacketType.VIDEO << 4 | self.keyframe * _KEYFRAME | self.discardable * _DISCARDABLE
+        if not (0 <= self.spatial <= 3 and 0 <= self.temporal <= 7):
+            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
+        layer = self.spatial << 4 | self.temporal
+        return _VIDEO.pack(
+            first,
+            self.stream,
+            self.key_number,
+            self.generation,
+            self.sequence,
+            self.timestamp,
+            layer,
+            self.frame_id,
+            self.index,
+            self.count,
+            self.reference,
+        )
+
+
+class PlainHeader(NamedTuple):
+    """Header of a beacon, or the common part of any other type."""
+
+    stream: int
+    key_number: int
+    generation: int
+    sequence: int
+    timestamp: int
+    type: int = PacketType.BEACON
+
+    def pack(self) -> bytes:
+        """Return the 13 bytes; raises ``struct.error`` for a field out of range."""
+        return _COMMON.pack(
+            self.type << 4, self.stream, self.key_number, self.generation, self.sequence, self.timestamp
+        )
+
+
+Header = AudioHeader | VideoHeader | PlainHeader
+
+
+def parse_header(packet: bytes) -> Header:
+    """Parse the header in front of a packet.
+
+    Raises ``ValueError`` where the packet is too short for its type or a field is out of range.
+    """
+    if len(packet) < COMMON_HEADER_SIZE:
+        raise ValueError("packet shorter than a header")
+    type_ = packet[0] >> 4
+    if type_ == PacketType.AUDIO:
+        if len(packet) < AUDIO_HEADER_SIZE:
+            raise ValueError("packet shorter than an audio header")
+        first, stream, key, generation, sequence, timestamp, level = _AUDIO.unpack_from(packet)
+        return AudioHeader(
+            stream,
+            key,
+            generation,
+            sequence,
+            timestamp,
+            DURATIONS_MS[first & 3],
+            level & 127,
+            level >= 128,
+            bool(first & _END_OF_TALK),
+            bool(first & _COMFORT),
+        )
+    if type_ == PacketType.VIDEO:
+        return _parse_video(packet)
+    first, stream, key, generation, sequence, timestamp = _COMMON.unpack_from(packet)
+    return PlainHeader(stream, key, generation, sequence, timestamp, type_)
+
+
+def _parse_video(packet: bytes) -> VideoHeader:
+    if len(packet) < VIDEO_HEADER_SIZE:
+        raise ValueError("packet shorter than a video header")
+    (first, stream, key, generation, sequence, timestamp, layer, frame_id, index, count, reference) = (
+        _VIDEO.unpack_from(packet)
+    )
+    spatial, temporal = layer >> 4, layer & 15
+    if spatial > 3 or temporal > 7:
+        raise ValueError("layer out of range")
+    if index >= count:
+        raise ValueError("packet index beyond the frame's packets")
+    keyframe = bool(first & _KEYFRAME)
+    if keyframe != (reference == 0):
+        raise ValueError("a keyframe refers to nothing, any other frame to one before it")
+    discardable = bool(first & _DISCARDABLE)
+    return VideoHeader(
+        stream,
+        key,
+        generation,
+        sequence,
+        timestamp,
+        frame_id,
+        index,
+        count,
+        keyframe,
+        discardable,
+        spatial,
+        temporal,
+        reference,
+    )
+
+
+def header_size(packet: bytes) -> int:
+    """Return the size of the header in front of a packet that ``parse_header`` accepted."""
+    type_ = packet[0] >> 4
+    return (
+        AUDIO_HEADER_SIZE
+        if type_ == PacketType.AUDIO
+        else VIDEO_HEADER_SIZE
+        if type_ == PacketType.VIDEO
+        else COMMON_HEADER_SIZE
+    )
+
+
+def padded(payload: bytes, step: int = 1) -> bytes:
+    """Return the plaintext of a body: padding count, payload, zeros up to a multiple of ``step``."""
+    padding = -(len(payload) + 1) % step
+    return bytes((padding,)) + payload + bytes(padding)
+
+
+def unpadded(plaintext: bytes) -> bytes:
+    """Return the payload of a plaintext; raises ``ValueError`` where the count or the zeros are wrong."""
+    if not plaintext or plaintext[0] >= len(plaintext):
+        raise ValueError("padding count out of range")
+    end = len(plaintext) - plaintext[0]
+    if any(plaintext[end:]):
+        raise ValueError("padding is not zero")
+    return plaintext[1:end]
+
+
+def seal_packet(header: Header, payload: bytes, key: bytes | None, step: int = 1) -> bytes:
+    """Return the packet; ``key`` is the publication's key, or None in a room without end-to-end encryption.
+
+    The caller must never use the same header twice under a key.
+    """
+    clear = header.pack()
+    plaintext = padded(payload, step)
+    if key is None:
+        return clear + plaintext
+    return clear + crypto_secretbox(plaintext, clear.ljust(NONCE_SIZE, b"\0"), key)
+
+
+def open_packet(packet: bytes, key: bytes | None) -> bytes:
+    """Return the payload of a packet that ``parse_header`` accepted.
+
+    Raises ``CryptoFailure`` where the box does not open, ``ValueError`` for bad padding.
+    """
+    size = header_size(packet)
+    body = packet[size:]
+    if key is None:
+        return unpadded(body)
+    if len(body) < TAG_SIZE:
+        raise CryptoFailure("the body is shorter than a tag")
+    try:
+        plaintext = crypto_secretbox_open(body, packet[:size].ljust(NONCE_SIZE, b"\0"), key)
+    except CryptoError as error:
+        raise CryptoFailure("the packet does not open") from error
+    return unpadded(plaintext)

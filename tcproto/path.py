@@ -1,0 +1,87 @@
+"""Items of the media path itself: pings, path proof, the sealers' positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import NamedTuple
+
+PATH_TOKEN_SIZE = 8
+"""Bytes of a path challenge: nobody guesses 64 bits within its life."""
+CHALLENGE_LIFETIME = 3.0
+"""Seconds for which a path challenge can be answered."""
+PING_INTERVAL_IDLE = 5.0
+"""Seconds between pings on a path without a subscription or publication; keeps NAT bindings alive."""
+PING_INTERVAL_CALL = 1.0
+"""Seconds between pings on a path in a call."""
+MISSED_PINGS = 3
+"""After so many pings without a pong the path counts as lost."""
+CONTROL_TIMEOUT = 15.0
+"""Seconds without anything from the peer after which a control connection is dead."""
+_PING = Struct(">HI")
+_PONG = Struct(">HIIHII")
+_POSITION = Struct(">IHI")
+
+
+class PingItem(NamedTuple):
+    """A ping; ``time`` is the sender's clock in µs, modulo 2**32."""
+
+    number: int
+    time: int
+
+    def pack(self) -> bytes:
+        """Return the 6 bytes."""
+        return _PING.pack(*self)
+
+
+class PongItem(NamedTuple):
+    """Answer to a ping: what came, and what had come by then."""
+
+    number: int
+    time: int
+    """Copied from the ping."""
+    received_at: int
+    """The answering side's clock in µs, modulo 2**32."""
+    highest: int
+    """Highest counter accepted from the asking side."""
+    received: int
+    """Datagrams accepted from the asking side, modulo 2**32. Counter and count give the loss of its direction."""
+
+    def pack(self) -> bytes:
+        """Return the 20 bytes."""
+        number, time, received_at, highest, received = self
+        return _PONG.pack(number, time, received_at, highest >> 32, highest & 0xFFFFFFFF, received)
+
+
+class Position(NamedTuple):
+    """The counter that a sealer will use next: the ceiling of its replay window follows it."""
+
+    sealer: int
+    counter: int
+
+
+def parse_ping(value: bytes) -> PingItem:
+    """Parse a ping; raises ``ValueError`` for a wrong length."""
+    if len(value) != _PING.size:
+        raise ValueError("ping of a wrong length")
+    return PingItem(*_PING.unpack(value))
+
+
+def parse_pong(value: bytes) -> PongItem:
+    """Parse a pong; raises ``ValueError`` for a wrong length."""
+    if len(value) != _PONG.size:
+        raise ValueError("pong of a wrong length")
+    number, time, received_at, high, low, received = _PONG.unpack(value)
+    return PongItem(number, time, received_at, high << 32 | low, received)
+
+
+def pack_positions(positions: Sequence[Position]) -> bytes:
+    """Return 10 bytes for each position."""
+    return b"".join(_POSITION.pack(sealer, counter >> 32, counter & 0xFFFFFFFF) for sealer, counter in positions)
+
+
+def parse_positions(value: bytes) -> list[Position]:
+    """Parse positions; raises ``ValueError`` for a wrong length."""
+    if len(value) % _POSITION.size:
+        raise ValueError("positions of a wrong length")
+    return [Position(sealer, high << 32 | low) for sealer, high, low in _POSITION.iter_unpack(value)]
