@@ -1,0 +1,379 @@
+"""Control messages as bytes: strict msgpack below, frozen dataclasses above.
+
+Two layers:
+
+- `pack` and `unpack` turn a `Value` into bytes and back. They take a subset of msgpack: nil, bool, integers of 64 bits,
+  finite floats, str, bin, arrays and maps with distinct str keys, all within the limits below.
+- `encode_fields` and `decode_fields` turn a message class into a map and back, by a table made once for each class
+  from the annotations of its fields::
+
+      @dataclass(frozen=True, slots=True)
+      class Join:
+          room: Annotated[str, Text(max_chars=64, max_bytes=256)]        # required
+          mode: Mode                                                     # a StrEnum; unknown values become UNKNOWN
+          member: Member                                                 # another message class
+          keys: Annotated[tuple[Annotated[bytes, Exactly(32)], ...], Items(16)]
+          ticket: Annotated[bytes, UpTo(64)] | None                      # absent or nil; None leaves the key out
+          muted: bool = False                                            # may be absent
+
+  Unknown keys are ignored, so that the protocol can grow. A ``__post_init__`` that raises `ValueError` refuses a
+  combination of values. `describe` prints the table.
+
+What a peer sent is refused by `ProtocolError` (``bad_message``), what we were about to send by `ValueError`; a message
+class that makes no sense is refused by `TypeError` on first use.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sized
+from dataclasses import dataclass
+from enum import StrEnum
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar, Union, cast
+
+import msgpack
+
+from tcproto.errors import ErrorCode, ProtocolError
+from tcproto.fields import (
+    INT_MAX,
+    INT_MIN,
+    MAX_ARRAY_LEN,
+    MAX_BIN_LEN,
+    MAX_STR_LEN,
+    Constraint,
+    Exactly,
+    Finite,
+    Invalid,
+    Items,
+    Kind,
+    Range,
+    Text,
+    UInt,
+    UpTo,
+    Value,
+)
+
+__all__ = [
+    "MAX_ARRAY_LEN",
+    "MAX_BIN_LEN",
+    "MAX_DEPTH",
+    "MAX_MAP_LEN",
+    "MAX_MESSAGE",
+    "MAX_STR_LEN",
+    "Exactly",
+    "FieldRow",
+    "Finite",
+    "Items",
+    "Range",
+    "Text",
+    "UInt",
+    "UpTo",
+    "Value",
+    "decode_fields",
+    "describe",
+    "encode_fields",
+    "pack",
+    "unpack",
+]
+
+T = TypeVar("T")
+
+MAX_MESSAGE = 65518
+"""Bytes of a packed message: a frame of 65535 less the tag of 16 and the type byte."""
+MAX_DEPTH = 8
+"""Arrays and maps inside each other; no message needs more than five, and recursion over a value stays shallow."""
+MAX_MAP_LEN = 64
+"""Pairs of a map: maps are messages, and none has as many fields."""
+
+
+def pack(value: Value) -> bytes:
+    """The msgpack form of a value, as short as msgpack allows.
+
+    Raises `ValueError` for whatever `unpack` would refuse.
+    """
+    _check(value, 0)
+    data: bytes = msgpack.packb(value)
+    if len(data) > MAX_MESSAGE:
+        raise ValueError(f"message of {len(data)} bytes")
+    return data
+
+
+def unpack(data: bytes) -> Value:
+    """The value of exactly one msgpack object.
+
+    Raises `ProtocolError` (``bad_message``) for anything that is not one whole object of the subset, and nothing else.
+    """
+    try:
+        if len(data) > MAX_MESSAGE:
+            raise ValueError(f"message of {len(data)} bytes")
+        value: Value = msgpack.unpackb(
+            data,
+            object_pairs_hook=_distinct,
+            max_str_len=MAX_STR_LEN,
+            max_bin_len=MAX_BIN_LEN,
+            max_array_len=MAX_ARRAY_LEN,
+            max_map_len=MAX_MAP_LEN,
+            max_ext_len=0,
+        )
+        _check(value, 0)
+    except ValueError as error:  # of msgpack: every one of its unpacking errors, and of UTF-8
+        raise ProtocolError(ErrorCode.BAD_MESSAGE, str(error)) from None
+    return value
+
+
+def _distinct(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    # Two readings of one message (the first or the last of two equal keys) are a classic way past a check.
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return result
+
+
+def _check(value: object, depth: int) -> None:
+    """Refuse by `ValueError` what is outside the subset, such as an ext or a timestamp."""
+    if type(value) not in _TYPES:
+        raise ValueError(f"{type(value).__name__} is not allowed")
+    match value:
+        case dict():
+            _bound("map", value, MAX_MAP_LEN)
+            if not all(type(key) is str for key in value):
+                raise ValueError("a key is not a str")
+            _check_all([*value, *value.values()], depth)
+        case list():
+            _bound("array", value, MAX_ARRAY_LEN)
+            _check_all(value, depth)
+        case str():
+            _bound("str", value.encode(), MAX_STR_LEN)
+        case bytes():
+            _bound("bin", value, MAX_BIN_LEN)
+        case int() if not INT_MIN <= value <= INT_MAX:
+            raise ValueError("an integer of more than 64 bits")
+        case float() if not math.isfinite(value):
+            raise ValueError("a float is not finite")
+
+
+_TYPES = frozenset({type(None), bool, int, float, str, bytes, list, dict})
+
+
+def _check_all(members: Iterable[object], depth: int) -> None:
+    if depth == MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    for member in members:
+        _check(member, depth + 1)
+
+
+def _bound(name: str, sized: Sized, most: int) -> None:
+    if len(sized) > most:
+        raise ValueError(f"a {name} of more than {most}")
+
+
+class _Bool(Constraint):
+    base: ClassVar[type] = bool
+    text = "bool"
+
+    def fits(self, value: bool) -> bool:
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Array(Kind):
+    element: Kind
+    most: int
+
+    @property
+    def text(self) -> str:
+        return f"array ≤ {self.most} of {self.element.text}"
+
+    def decode(self, value: object) -> tuple[Any, ...]:
+        return tuple(self._each(value, list, self.element.decode))
+
+    def encode(self, value: object) -> Value:
+        return self._each(value, tuple, self.element.encode)
+
+    def _each(self, value: object, base: type, convert: Callable[[object], Any]) -> list[Any]:
+        if not isinstance(value, base) or len(cast(Sized, value)) > self.most:
+            raise Invalid(f"not {self.text}")
+        converted: list[Any] = []
+        try:
+            converted.extend(map(convert, cast("Iterable[object]", value)))
+        except Invalid as error:
+            raise error.inside(f"[{len(converted)}]") from None
+        return converted
+
+
+@dataclass(frozen=True, slots=True)
+class _Enum(Kind):
+    enum: type[StrEnum]
+
+    @property
+    def text(self) -> str:
+        return f"str {self.enum.__name__}"
+
+    def decode(self, value: object) -> StrEnum:
+        if type(value) is str:
+            try:
+                return self.enum(value)
+            except ValueError:
+                if "UNKNOWN" in self.enum.__members__:
+                    return self.enum["UNKNOWN"]
+        raise Invalid(f"not {self.text}")
+
+    def encode(self, value: object) -> Value:
+        if type(value) is not self.enum:
+            raise Invalid(f"not {self.text}")
+        return str(value.value)
+
+
+# Message classes
+
+
+class FieldRow(NamedTuple):
+    """One row of a message's table in the document."""
+
+    name: str
+    type: str
+    """As in ``u32``, ``str ≤ 64 chars, 99 bytes``, ``bin 32``, ``map Member``, ``str Source``, ``array ≤ 16 of u8``."""
+    presence: str
+    """``required``, ``optional`` (absent or nil), or ``default`` and the default as JSON, with bytes in hexadecimal."""
+
+
+def encode_fields(message: object) -> dict[str, Value]:
+    """The map of an instance of a message class.
+
+    A field that is None is left out; other defaults are written, so that a reader with other defaults reads the same.
+    Raises `ValueError` naming class and key path.
+    """
+    try:
+        return _table(type(message)).encode(message)
+    except Invalid as error:
+        raise error.inside(type(message).__name__) from None
+
+
+def decode_fields(cls: type[T], mapping: Mapping[str, Value]) -> T:
+    """An instance of the message class ``cls``. Raises `ProtocolError` (``bad_message``) naming class and key path."""
+    try:
+        return cast(T, _table(cls).decode(mapping))
+    except Invalid as error:
+        raise ProtocolError(ErrorCode.BAD_MESSAGE, str(error.inside(cls.__name__))) from None
+
+
+def describe(cls: type) -> list[FieldRow]:
+    """The fields of a message class, in order."""
+    return [FieldRow(field.name, field.kind.text, field.presence) for field in _table(cls).fields]
+
+
+class _Field(NamedTuple):
+    name: str
+    kind: Kind
+    get: Callable[[object], object]
+    optional: bool
+    required: bool
+    presence: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Message(Kind):
+    """The table of a message class."""
+
+    cls: type
+    fields: tuple[_Field, ...]
+
+    @property
+    def text(self) -> str:
+        return f"map {self.cls.__name__}"
+
+    def decode(self, value: object) -> object:
+        if not isinstance(value, Mapping):
+            raise Invalid(f"not {self.text}")
+        arguments = {}
+        for field in self.fields:
+            raw = value.get(field.name, _ABSENT)
+            if raw is not _ABSENT and not (raw is None and field.optional):
+                try:
+                    arguments[field.name] = field.kind.decode(raw)
+                except Invalid as error:
+                    raise error.inside(field.name) from None
+            elif field.required:
+                raise Invalid("missing", field.name)
+            elif field.optional:
+                arguments[field.name] = None
+        try:
+            return self.cls(**arguments)
+        except ValueError as error:
+            raise Invalid(str(error)) from None
+
+    def encode(self, value: object) -> dict[str, Value]:
+        if type(value) is not self.cls:
+            raise Invalid(f"not {self.text}")
+        mapping = {}
+        for field in self.fields:
+            raw = field.get(value)
+            if raw is None and field.optional:
+                continue
+            try:
+                mapping[field.name] = field.kind.encode(raw)
+            except Invalid as error:
+                raise error.inside(field.name) from None
+        return mapping
+
+
+_ABSENT = object()
+
+
+_TABLES: dict[type, _Message] = {}
+
+
+def _table(cls: type) -> _Message:
+    table = _TABLES.get(cls)
+    if table is None:
+        if not dataclasses.is_dataclass(cls):
+            raise TypeError(f"{cls.__name__} is not a dataclass")
+        hints = typing.get_type_hints(cls, include_extras=True)
+        fields = tuple(_field(cls, field, hints[field.name]) for field in dataclasses.fields(cls))
+        table = _TABLES[cls] = _Message(cls, fields)
+    return table
+
+
+def _field(cls: type, field: dataclasses.Field[Any], hint: Any) -> _Field:
+    where = f"{cls.__name__}.{field.name}"
+    members = typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else (hint,)
+    optional = type(None) in members
+    kinds = [_kind(where, member) for member in members if member is not type(None)]
+    if len(kinds) != 1:
+        raise TypeError(f"{where}: one type, or one type and None")
+    kind = kinds[0]
+    presence = "optional" if optional else "required"
+    if field.default_factory is not dataclasses.MISSING:
+        raise TypeError(f"{where}: a plain default, not a factory")
+    required = not optional and field.default is dataclasses.MISSING
+    if optional and field.default not in (None, dataclasses.MISSING):
+        # Otherwise None, which is left out, would come back as the default.
+        raise TypeError(f"{where}: the default of an optional field is None")
+    if not optional and not required:
+        try:
+            presence = "default " + json.dumps(kind.encode(field.default), default=bytes.hex, ensure_ascii=False)
+        except Invalid as error:
+            raise TypeError(f"{where}: default {error}") from None
+    return _Field(field.name, kind, attrgetter(field.name), optional, required, presence)
+
+
+def _kind(where: str, hint: Any) -> Kind:
+    if typing.get_origin(hint) is Annotated:
+        base, *constraints = typing.get_args(hint)
+        match constraints:
+            case [Constraint() as constraint] if constraint.base is base:
+                return constraint
+            case [Items(most)] if typing.get_origin(base) is tuple and typing.get_args(base)[1:] == (...,):
+                return _Array(_kind(where, typing.get_args(base)[0]), most)
+    elif hint is bool:
+        return _Bool()
+    elif isinstance(hint, type) and issubclass(hint, StrEnum):
+        return _Enum(hint)
+    elif dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _table(hint)
+    raise TypeError(f"{where}: no kind of field for {hint}")
