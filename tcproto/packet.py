@@ -100,9 +100,7 @@ class AudioHeader(NamedTuple):
         if not 0 <= self.level <= 127:
             raise ValueError(f"audio level {self.level} is not in 0..127")
         level = self.level | self.voice << 7
-        return _AUDIO.pack(
-            first, self.stream, self.key_number, self.generation, self.sequence, self.timestamp, level
-        )
+        return _AUDIO.pack(first, self.stream, self.key_number, self.generation, self.sequence, self.timestamp, level)
 
 
 class VideoHeader(NamedTuple):
@@ -114,8 +112,8 @@ class VideoHeader(NamedTuple):
     sequence: int
     timestamp: int
     frame_id: int
-    index: int
-    count: int
+    packet_index: int
+    packet_count: int
     keyframe: bool = False
     discardable: bool = False
     """No other frame refers to this one."""
@@ -139,8 +137,8 @@ class VideoHeader(NamedTuple):
             self.timestamp,
             layer,
             self.frame_id,
-            self.index,
-            self.count,
+            self.packet_index,
+            self.packet_count,
             self.reference,
         )
 

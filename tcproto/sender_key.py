@@ -110,9 +110,7 @@ def shared_key(own_private: bytes, other_public: bytes) -> bytes:
         raise CryptoFailure("the box key is not a usable point") from error
 
 
-def seal_key_box(
-    context: BoxContext, opened: OpenedBox, shared: bytes, nonce: bytes
-) -> bytes:
+def seal_key_box(context: BoxContext, opened: OpenedBox, shared: bytes, nonce: bytes) -> bytes:
     """Return nonce and box; ``nonce`` is 24 random bytes.
 
     Raises ``ValueError`` for more than ``MAX_FIRST_SEQUENCES`` sequences.
@@ -153,9 +151,7 @@ def open_key_box(context: BoxContext, box: bytes, shared: bytes) -> OpenedBox:
     except (CryptoError, StructError) as error:
         raise CryptoFailure("the key box does not open") from error
     found = (label, life, Party(device, box_key), Party(to_device, to_box), scheme, mode)
-    expected = (
-        _BOX_LABEL, context.life, context.sender, context.recipient, _SCHEME_SENDER_KEYS, int(context.e2ee)
-    )
+    expected = (_BOX_LABEL, context.life, context.sender, context.recipient, _SCHEME_SENDER_KEYS, int(context.e2ee))
     if found != expected:
         raise CryptoFailure("the key box was made for something else")
     if generation > MAX_GENERATION or len(text) != _BOX.size + count * _FIRST.size:

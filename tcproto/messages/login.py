@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from tcproto.codec import Exactly, Items
+from tcproto.fields import Exactly, Items
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages.registry import Sender, State, message
 from tcproto.messages.types import (

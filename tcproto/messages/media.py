@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from tcproto.codec import Items, Range
+from tcproto.fields import Items, Range
 from tcproto.messages.login import Ok
 from tcproto.messages.registry import Sender, State, message
 from tcproto.messages.types import (

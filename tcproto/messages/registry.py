@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Any, NamedTuple, dataclass_transform
+from typing import Any, NamedTuple, TypeVar, dataclass_transform
 
 from tcproto.codec import decode_fields, encode_fields, pack, unpack
 from tcproto.errors import ErrorCode, ProtocolError
+
+
+T = TypeVar("T")
 
 
 class Sender(Flag):
@@ -72,10 +75,10 @@ def message(
     states: State = State.ANY,
     answer: type | None = None,
     reply: bool = False,
-) -> Callable[[type], type]:
+) -> Callable[[type[T]], type[T]]:
     """Make a frozen, slotted dataclass of the class and enter it in the table."""
 
-    def enter(cls: type) -> type:
+    def enter(cls: type[T]) -> type[T]:
         made = dataclass(frozen=True, slots=True)(cls)
         row = Row(name, made, sender, states, answer, reply)
         if name in ROWS:

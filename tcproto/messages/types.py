@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from typing import Annotated
 
-from tcproto.codec import Exactly, Items, Range, Text, UInt, UpTo
+from tcproto.fields import Exactly, Items, Range, Text, UInt, UpTo
 from tcproto.errors import ErrorCode
 
 U8 = Annotated[int, UInt(8)]

@@ -1,0 +1,217 @@
+"""What the control plane and the media plane say to each other.
+
+The control plane gives commands, the media plane reports events. Both are plain values, so that the media plane can
+run in the same process or in a worker. Commands are applied in order and never fail: one about something that is gone
+is ignored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tcproto.messages import Caps, Kind
+
+
+class Address(NamedTuple):
+    """Where a datagram came from: the local socket (by its index) and the remote address."""
+
+    local: int
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSealer:
+    """The room's sealer in this media plane; ``room`` is the life-long number of the room in this server."""
+
+    room: int
+    sealer: int
+    epoch: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RotateSealer:
+    """From ``at`` (monotonic seconds) on the sealer seals under a new key."""
+
+    room: int
+    epoch: int
+    key: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloseRoom:
+    """Forgets the room, its sealer, seats and streams."""
+
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSeat:
+    """A media id with its keys, in a room; answered by ``SeatOpened``."""
+
+    media_id: int
+    room: int
+    participant: int
+    epoch: int
+    up_key: bytes
+    down_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RekeySeat:
+    """New keys of a seat; the old up key is accepted for the overlap."""
+
+    media_id: int
+    epoch: int
+    up_key: bytes
+    down_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSeat:
+    """Forgets a seat and its streams; nothing is sent to it any more."""
+
+    media_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTicket:
+    """A probe ticket: pings under this id and key are answered until ``until``, or ``datagrams`` are spent."""
+
+    media_id: int
+    key: bytes
+    until: float
+    datagrams: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStream:
+    """A stream that a seat may send; ``kind`` None is the seat's beacon."""
+
+    stream: int
+    media_id: int
+    kind: Kind | None
+    caps: Caps
+    muted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MuteStream:
+    """Packets of a muted stream are dropped at ingress."""
+
+    stream: int
+    media_id: int
+    muted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStream:
+    """The stream ends."""
+
+    stream: int
+    media_id: int
+
+
+class Receiver(NamedTuple):
+    """One receiver of a stream, and what of it is wanted."""
+
+    media_id: int
+    redundant: bool = False
+    max_spatial: int = 3
+    max_temporal: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class SetForwarding:
+    """Who gets a stream from now on, whole each time."""
+
+    stream: int
+    media_id: int
+    """Of the publisher."""
+    receivers: tuple[Receiver, ...]
+
+
+Command = (
+    OpenSealer
+    | RotateSealer
+    | CloseRoom
+    | OpenSeat
+    | RekeySeat
+    | CloseSeat
+    | OpenTicket
+    | OpenStream
+    | MuteStream
+    | CloseStream
+    | SetForwarding
+)
+
+
+class SealerState(NamedTuple):
+    """Key and position of a sealer, as a newcomer needs it."""
+
+    sealer: int
+    epoch: int
+    key: bytes
+    next_counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatOpened:
+    """The seat is there; ``sealers`` are those of its room, with a key that waits for its turn as a further entry."""
+
+    media_id: int
+    sealers: tuple[SealerState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PathProven:
+    """UDP to and from the seat works, at this address."""
+
+    media_id: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PathLost:
+    """Nothing came from the seat by UDP for too long; nothing is sent to it until the path is proven again."""
+
+    media_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeysWorn:
+    """A seat's keys come near their limit of datagrams or age: new ones are due."""
+
+    media_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealerWorn:
+    """A sealer's key comes near its limit of datagrams or age: a new one is due."""
+
+    room: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersChanged:
+    """Participants who began and stopped speaking, and the dominant speaker (0: nobody yet)."""
+
+    room: int
+    started: tuple[int, ...]
+    stopped: tuple[int, ...]
+    dominant: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframeAsked:
+    """A receiver asked for a keyframe by datagram."""
+
+    media_id: int
+    stream: int
+    spatial: int
+
+
+Event = SeatOpened | PathProven | PathLost | KeysWorn | SealerWorn | SpeakersChanged | KeyframeAsked
