@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from tcproto.fields import Exactly, Items
 from tcproto.errors import Action, ErrorCode
+from tcproto.fields import Exactly, Items
 from tcproto.messages.registry import Sender, State, message
 from tcproto.messages.types import (
     U8,

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple, TypeVar, dataclass_transform
 from tcproto.codec import decode_fields, encode_fields, pack, unpack
 from tcproto.errors import ErrorCode, ProtocolError
 
-
 T = TypeVar("T")
 
 

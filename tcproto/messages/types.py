@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import IntFlag, StrEnum
 from typing import Annotated
 
-from tcproto.fields import Exactly, Items, Range, Text, UInt, UpTo
 from tcproto.errors import ErrorCode
+from tcproto.fields import Exactly, Items, Range, Text, UInt, UpTo
 
 U8 = Annotated[int, UInt(8)]
 U16 = Annotated[int, UInt(16)]
