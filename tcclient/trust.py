@@ -104,7 +104,7 @@ class KnownServers:
 
 
 def _publish(path: Path, data: bytes, *, replace: bool) -> None:
-    """Write a file whole or not at all, readable by its owner alone; the first of two writers wins unless ``replace``."""
+    """Write a file whole or not at all, for its owner alone; unless ``replace`` the first of two wins."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
