@@ -111,7 +111,9 @@ AnyVideo = VideoSource | EncodedVideoSource
 AnySource = AnyAudio | AnyVideo
 
 
-def audio_file(path: Path | str, *, loop: bool = False, bitrate: int = AUDIO_BITRATE, frame_ms: int = 20) -> AudioSource:
+def audio_file(
+    path: Path | str, *, loop: bool = False, bitrate: int = AUDIO_BITRATE, frame_ms: int = 20
+) -> AudioSource:
     """Return the sound of a WAV, Ogg, MP3, MP4 or MKV file; raises ``MediaFileError``."""
     from tcclient.media.reader import open_audio
 
