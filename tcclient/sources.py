@@ -141,7 +141,7 @@ def tone(frequency: float = 440.0) -> AudioSource:
     return AudioSource(_tone(frequency))
 
 
-def test_picture(width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8") -> VideoSource:
+def moving_bars(width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8") -> VideoSource:
     """Return an endless moving test picture."""
     from tcclient.media.picture import TestPicture
 
