@@ -6,7 +6,7 @@ paced by the library) or asynchronous (paced by whoever makes them).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -103,7 +103,7 @@ class EncodedVideoSource:
     height: int
     codec: VideoCodec = "vp8"
     source: Source = Source.CAMERA
-    keyframe_wanted: object = field(default=None, compare=False)
+    keyframe_wanted: Callable[[], None] | None = field(default=None, compare=False)
 
 
 AnyAudio = AudioSource | EncodedAudioSource
