@@ -12,7 +12,7 @@ from tcproto.messages import Envelope, Pong
 MAX_BYTES_BEFORE_LOGIN = 16_384
 """Bytes that a stranger may send in all: a handshake and three tries to log in take a fifth of it."""
 MAX_WRITE_BUFFER = 1 << 20
-"""Bytes that may wait for a slow receiver: several snapshots of the largest room; beyond it the connection is closed."""
+"""Bytes that may wait for a slow receiver: several snapshots of the largest room; beyond it the connection ends."""
 READ_SIZE = 16_384
 """Bytes taken from the kernel at once, so that what a peer makes us hold stays small."""
 
@@ -89,7 +89,7 @@ class ControlPeer(asyncio.BufferedProtocol):
             self._handler.failed(self, error)
             self._connection.close(error.code, error.detail)
             self.close()
-        except Exception as error:  # noqa: BLE001 - an error of ours ends this connection and no other
+        except Exception as error:  # an error of ours ends this connection and no other
             self._handler.crashed(self, error)
             self._connection.close(ErrorCode.INTERNAL)
             self.close()
