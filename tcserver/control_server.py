@@ -124,6 +124,12 @@ class ControlPeer(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
     def _drain(self) -> None:
         while not self._closing and (event := self._connection.next_event()) is not None:
             match event:
