@@ -25,7 +25,7 @@ class LibOpus(NamedTuple):
     """The modules of opuslib, bound to one native library."""
 
     package: Any
-    """``opuslib``: the constants, the classes that own the native states."""
+    """``opuslib``: the constants."""
     library: Any
     """The ``ctypes.CDLL``."""
     encoder: Any

@@ -7,6 +7,7 @@ Every return code of the library is tested. Whatever a packet contains, `OpusDec
 from __future__ import annotations
 
 import ctypes
+import weakref
 from enum import Enum
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_PACKET_BYTES",
     "MAX_PACKET_SAMPLES",
     "SAMPLE_RATE",
+    "Application",
     "BitrateMode",
     "OpusDecoder",
     "OpusEncoder",
@@ -62,6 +64,15 @@ class BitrateMode(Enum):
     """Each packet equally long: tells nothing, and wastes no padding when the length is chosen to fit."""
 
 
+class Application(Enum):
+    """What the encoder is tuned for; the values are the library's."""
+
+    VOIP = 2_048
+    """Speech."""
+    AUDIO = 2_049
+    """Music and films."""
+
+
 class OpusEncoder:
     """Encodes speech: frames of ``frame_ms`` (20, 40 or 60) at ``bitrate`` (bit/s, 6,000 to 510,000).
 
@@ -81,16 +92,15 @@ class OpusEncoder:
         fec: bool = False,
         dtx: bool = False,
         expected_loss_percent: int = 0,
-        application: str = "voip",
+        application: Application = Application.VOIP,
     ) -> None:
         if frame_ms not in FRAME_MS:
             raise OpusError(f"frame length {frame_ms} ms is not one of {FRAME_MS}")
-        if application not in ("voip", "audio"):
-            raise OpusError(f"application {application!r} is neither 'voip' nor 'audio'")
         self._opus = _library()
         self.frame_samples: Final = frame_ms * SAMPLE_RATE // 1_000
         """Samples in each frame."""
-        self._encoder = self._opus.package.Encoder(SAMPLE_RATE, 1, application)
+        self._state = _create(self._opus, self._opus.encoder, application.value)
+        weakref.finalize(self, self._opus.encoder.destroy, self._state)
         self._buffer = ctypes.create_string_buffer(MAX_PACKET_BYTES)
         request = self._opus.package
         self._set(request.SET_COMPLEXITY_REQUEST, complexity)
@@ -107,7 +117,7 @@ class OpusEncoder:
             raise OpusError(f"a frame is int16 ({self.frame_samples},), not {pcm.dtype} {pcm.shape}")
         samples = np.ascontiguousarray(pcm)
         size = self._opus.encoder.libopus_encode(
-            self._encoder.encoder_state, _pointer(samples), self.frame_samples, self._buffer, MAX_PACKET_BYTES
+            self._state, _pointer(samples), self.frame_samples, self._buffer, MAX_PACKET_BYTES
         )
         return self._buffer.raw[: _checked(self._opus, size)]
 
@@ -128,8 +138,7 @@ class OpusEncoder:
         self._set(self._opus.package.SET_DTX_REQUEST, enabled)
 
     def _set(self, request: int, value: int) -> None:
-        state = self._encoder.encoder_state
-        _checked(self._opus, self._opus.encoder.libopus_ctl(state, request, ctypes.c_int(value)))
+        _checked(self._opus, self._opus.encoder.libopus_ctl(self._state, request, ctypes.c_int(value)))
 
 
 class OpusDecoder:
@@ -140,7 +149,8 @@ class OpusDecoder:
 
     def __init__(self) -> None:
         self._opus = _library()
-        self._decoder = self._opus.package.Decoder(SAMPLE_RATE, 1)
+        self._state = _create(self._opus, self._opus.decoder)
+        weakref.finalize(self, self._opus.decoder.destroy, self._state)
         self._pcm = np.zeros(MAX_PACKET_SAMPLES, np.int16)
         self._pcm_pointer = _pointer(self._pcm)
 
@@ -163,7 +173,7 @@ class OpusDecoder:
 
     def _decode(self, packet: bytes | None, samples: int, *, fec: bool) -> Pcm:
         decoded = self._opus.decoder.libopus_decode(
-            self._decoder.decoder_state, packet, 0 if packet is None else len(packet), self._pcm_pointer, samples, fec
+            self._state, packet, 0 if packet is None else len(packet), self._pcm_pointer, samples, fec
         )
         return self._pcm[: _checked(self._opus, decoded)].copy()
 
@@ -206,6 +216,13 @@ def _rounded(samples: int) -> int:
     if not 0 < samples <= MAX_PACKET_SAMPLES:
         raise OpusError(f"cannot conceal {samples} samples")
     return -(-samples // _QUANTUM) * _QUANTUM
+
+
+def _create(opus: LibOpus, api: Any, *application: int) -> Any:
+    result = ctypes.c_int()
+    state = api.libopus_create(SAMPLE_RATE, 1, *application, ctypes.byref(result))
+    _checked(opus, result.value)
+    return state
 
 
 def _pointer(samples: Pcm) -> Any:
