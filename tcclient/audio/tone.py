@@ -33,7 +33,7 @@ def speech_like(samples: int, *, seed: int = 0, level: float = -23.0) -> Pcm:
     random = np.random.default_rng(seed)
     pieces: list[_Floats] = []
     made = 0
-    while made < samples:
+    while made < samples or not pieces:
         phrase = [_syllable(random, 1 - 0.03 * place) for place in range(random.integers(6, 11))]
         pause = np.zeros(int(random.uniform(0.4, 1.2) * SAMPLE_RATE))
         pieces += [*phrase, pause]
