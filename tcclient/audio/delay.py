@@ -46,6 +46,8 @@ class DelayEstimator:
     def __init__(self) -> None:
         self.target = START_TARGET
         """Seconds between the earliest possible play-out of a sample and the wanted one."""
+        self.base: float | None = None
+        """The least transit of the last 10 s, in seconds; None before the first packet."""
         self._minima: deque[tuple[float, float]] = deque(maxlen=_BASE_INTERVALS)
         self._histogram = np.zeros(_BUCKETS + 1)
         self._histogram[round(START_TARGET / _BUCKET) - 1] = 1.0
@@ -53,29 +55,25 @@ class DelayEstimator:
         self._spike = 0.0
         self._spike_at = 0.0
 
-    @property
-    def base(self) -> float | None:
-        """The least transit of the last 10 s, in seconds; None before the first packet."""
-        return min((transit for _, transit in self._minima), default=None)
-
     def forget_transit(self) -> None:
         """Forget the clocks, after a jump of one; what is known about the jitter stays."""
         self._minima.clear()
+        self.base = None
 
-    def update(self, transit: float, now: float) -> float:
-        """Take the transit of one packet, in seconds; return its relative delay, in seconds."""
+    def update(self, transit: float, now: float) -> None:
+        """Take the transit of one packet, in seconds, that arrived at ``now``."""
         if not self._minima or now - self._minima[-1][0] >= _BASE_INTERVAL:
             self._minima.append((now, transit))
         elif transit < self._minima[-1][1]:
             self._minima[-1] = (self._minima[-1][0], transit)
-        relative = transit - min(least for _, least in self._minima)
+        self.base = min(least for _, least in self._minima)
+        relative = transit - self.base
         self._updates += 1
         # All packets weigh the same until there are enough to forget any, so that the first guess is soon outvoted.
         forget = min(_FORGET, self._updates / (self._updates + 1))
         self._histogram *= forget
         self._histogram[min(int(relative / _BUCKET), _BUCKETS)] += 1 - forget
         self._retarget(relative, now)
-        return relative
 
     def _retarget(self, relative: float, now: float) -> None:
         late = self._histogram.sum() - np.cumsum(self._histogram[:-1])

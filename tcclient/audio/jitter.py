@@ -218,7 +218,10 @@ class JitterBuffer:
         return result
 
     def get(self, now: float) -> Frame:
-        """Give the next frame, as of ``now``; call when the frames before, as adjusted, do not fill the tick."""
+        """Give the next frame, as of ``now``; call when the frames before, as adjusted, do not fill the tick.
+
+        ``now`` is best the time at which the tick was due: then a tick that comes late changes no delay.
+        """
         frame = self._next(now)
         statistics, milliseconds = self._statistics, frame.duration / _SAMPLES_PER_MS
         statistics.delay_ms = 1e3 * frame.delay
