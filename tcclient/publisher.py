@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from fractions import Fraction
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -37,14 +37,13 @@ SILENT_FRAMES = {
 }
 """Digital silence of each frame length (ms): CELT frames of 10 or 20 ms whose first symbol says silence (RFC 6716,
 sections 3.1 and 4.3)."""
-_Frame = TypeVar("_Frame", EncodedAudio, EncodedVideo)
 
 
-class _Puller(Generic[_Frame]):
-    """Gets frames out of an iterable of either sort; what makes them runs in the executor if it blocks."""
+class _Puller:
+    """Gets encoded frames out of an iterable of either sort; what makes them runs in the executor."""
 
     def __init__(
-        self, frames: Iterable[Any] | AsyncIterable[Any], encode: Callable[[Any], list[_Frame]], pool: Executor
+        self, frames: Iterable[Any] | AsyncIterable[Any], encode: Callable[[Any], list[Any]], pool: Executor
     ) -> None:
         self.live = isinstance(frames, AsyncIterable)
         self._frames: Iterator[Any] | AsyncIterator[Any] = (
@@ -53,7 +52,7 @@ class _Puller(Generic[_Frame]):
         self._encode = encode
         self._pool = pool
 
-    async def pull(self) -> list[_Frame] | None:
+    async def pull(self) -> list[Any] | None:
         """Return the next encoded frames, perhaps none yet, or None at the end."""
         loop = asyncio.get_running_loop()
         if isinstance(self._frames, AsyncIterator):
@@ -64,7 +63,7 @@ class _Puller(Generic[_Frame]):
             return await loop.run_in_executor(self._pool, self._encode, raw)
         return await loop.run_in_executor(self._pool, self._next)
 
-    def _next(self) -> list[_Frame] | None:
+    def _next(self) -> list[Any] | None:
         assert isinstance(self._frames, Iterator)
         for raw in self._frames:
             return self._encode(raw)
@@ -188,7 +187,7 @@ class VideoPublisher:
 
 
 async def _run(
-    puller: _Puller[Any], due: Callable[[Any], float], send: Callable[[Any], None], schedule: Schedule | None
+    puller: _Puller, due: Callable[[Any], float], send: Callable[[Any], None], schedule: Schedule | None
 ) -> None:
     """Pull and send side by side, with a short queue between them."""
     loop = asyncio.get_running_loop()
