@@ -106,13 +106,12 @@ class OggOpusWriter:
 
     def _put(self, packet: bytes) -> None:
         segments = self._stream.segments(packet)
-        if self._segments + segments > ogg.MAX_SEGMENTS:
+        # only now, not when the page became full: the last page of the stream has to end with a packet
+        if self._segments + segments > ogg.MAX_SEGMENTS or self._granule - self._page_start >= PAGE_DURATION:
             self._flush()
         self._page.append(packet)
         self._segments += segments
         self._granule += ogg.packet_duration(packet) or 0
-        if self._granule - self._page_start >= PAGE_DURATION:
-            self._flush()
 
     def _flush(self, flags: int = 0) -> None:
         page, self._page, self._segments = self._page, [], 0

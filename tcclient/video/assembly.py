@@ -175,8 +175,9 @@ class FrameAssembler:
             frame = self._pending.get(number)
             if frame is None or not frame.complete:
                 continue
-            reference = number - frame.first.reference_distance
-            if frame.first.keyframe or self._passed is None or reference <= self._passed:
+            # in the beginning, what is older than all that came is as good as passed
+            passed = min(self._pending) - 1 if self._passed is None else self._passed
+            if frame.first.keyframe or number - frame.first.reference_distance <= passed:
                 emitted += self._advance(number)
         return emitted
 
