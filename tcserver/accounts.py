@@ -51,7 +51,7 @@ def check_password(password: str) -> None:
 
 
 def derive_credentials(identity: ServerIdentity, name: str, password: str, salt: bytes) -> tuple[Challenge, bytes]:
-    """The challenge and the public key that a new ``password`` of the account ``name`` gives; takes a tenth of a second.
+    """The challenge and the public key of a new ``password`` of the account ``name``; takes a tenth of a second.
 
     ``salt`` is 16 fresh random bytes. Raises `StoreError` for a bad name or password.
     """
@@ -72,9 +72,10 @@ def check_account(name: str, display: str, role: Role | None) -> Agency:
 
 
 def read_agencies(content: bytes, existing: Iterable[Account]) -> list[Agency]:
-    """The agencies of a CSV file in UTF-8, separated by commas or semicolons, checked against ``existing`` and each other.
+    """The agencies of a CSV file in UTF-8, checked against ``existing`` accounts and each other.
 
-    The first line names the columns: ``name``, ``display`` and, if wanted, ``role``. Raises `StoreError` with the line
+    The first line names the columns: ``name``, ``display`` and, if wanted, ``role``; commas or
+    semicolons stand between. Raises `StoreError` with the line
     and the reason for the first thing that is wrong.
     """
     if len(content) > MAX_LIST_BYTES:

@@ -92,7 +92,8 @@ class Database:
             folded = fold_account(name)
         except ValueError:
             return None
-        row = self._connection.execute(f"SELECT {_ACCOUNT_COLUMNS} FROM accounts WHERE name = ?", (folded,)).fetchone()  # noqa: S608
+        query = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts WHERE name = ?"  # noqa: S608
+        row = self._connection.execute(query, (folded,)).fetchone()
         return _account(row) if row else None
 
     def accounts(self) -> list[Account]:
@@ -113,7 +114,8 @@ class Database:
                 new = replace(new, generation=old.generation + 1)
             self._connection.execute(
                 "UPDATE accounts SET display = ?, salt = ?, memory = ?, passes = ?, public_key = ?, created = ?,"
-                " role = ?, disabled = ?, max_sessions = ?, duplicates = ?, devices_only = ?, generation = ? WHERE id = ?",
+                " role = ?, disabled = ?, max_sessions = ?, duplicates = ?, devices_only = ?, generation = ?"
+                " WHERE id = ?",
                 (*_account_values(new)[1:], new.generation, new.id),
             )
         return new

@@ -1,7 +1,7 @@
 """The server's own keys: the static key that clients know it by, and what is derived from it.
 
-The key is one file, ``identity.key`` in the data directory, 32 bytes in base64, mode 0600, made at the first start. With
-it goes every password: account keys depend on the static key, so a server with another key needs new passwords.
+The key is one file, ``identity.key`` in the data directory: 32 bytes in base64, mode 0600, made at the first start.
+Account keys depend on the static key, so a server that has lost it needs new passwords for everybody.
 """
 
 from __future__ import annotations

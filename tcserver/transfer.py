@@ -53,7 +53,7 @@ def import_document(
     if len(content) > MAX_DOCUMENT_BYTES:
         raise StoreError(f"the document has more than {MAX_DOCUMENT_BYTES} bytes")
     try:
-        document = _Fields(json.loads(content), "document")
+        document = _Fields(json.loads(content, parse_constant=_refuse_constant), "document")
     except (ValueError, RecursionError):
         raise StoreError("the document is no JSON") from None
     if document.take("format", str) != FORMAT or document.take("version", int) != VERSION:
@@ -87,8 +87,8 @@ class _Fields:
         if name not in self._fields:
             raise StoreError(f"{self._place}: {name} is missing")
         value = self._fields.pop(name)
-        # JSON writes a whole float without its point; a bool is an int for Python only.
-        if kind is float and type(value) is int:
+        # JSON may write a whole float without its point; a bool is an int for Python only.
+        if kind is float and type(value) is int and abs(value) < 2**53:
             value = float(value)
         if type(value) is not kind:
             raise StoreError(f"{self._place}: {name} should be of type {kind.__name__}")
@@ -199,6 +199,11 @@ def _room_in(fields: _Fields) -> RoomRecord:
         roles={account: roles.choice(account, Role) for account in roles},
         permissions={fields.chosen("permissions", role, Role): permissions.take(role, int) for role in permissions},
     )
+
+
+def _refuse_constant(name: str) -> None:
+    """Python's reader would take ``NaN`` and ``Infinity``, which are not JSON."""
+    raise ValueError(name)
 
 
 def _base64(value: bytes) -> str:
