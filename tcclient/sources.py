@@ -117,7 +117,7 @@ def audio_file(
     """Return the sound of a WAV, Ogg, MP3, MP4 or MKV file; raises ``MediaFileError``."""
     from tcclient.media.reader import open_audio
 
-    return AudioSource(open_audio(Path(path), frame_ms * 48, loop=loop), bitrate, frame_ms)
+    return AudioSource(open_audio(Path(path), samples=frame_ms * 48, loop=loop), bitrate, frame_ms)
 
 
 def video_file(
