@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 
-class OpusUnavailable(RuntimeError):  # noqa: N818 - a state of the machine, as in "service unavailable"
+class OpusUnavailable(RuntimeError):
     """There is no usable libopus, or no opuslib; the text says what to install."""
 
 
