@@ -196,7 +196,6 @@ async def _run(
     puller: _Puller, due: Callable[[Any], float], send: Callable[[Any], None], schedule: Schedule | None
 ) -> None:
     """Pull and send side by side, with a short queue between them."""
-    loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Any] = asyncio.Queue(QUEUED_FRAMES)
 
     async def pull() -> None:

@@ -82,6 +82,8 @@ class Daemon:
         self._sockets: MediaSockets | None = None
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
+        self._empty = asyncio.Event()
+        """Set when the last peer is gone after the shutdown began."""
         self._next_peer = 1
         self._timer: asyncio.TimerHandle | None = None
         self._poller: asyncio.Task[None] | None = None
@@ -106,12 +108,12 @@ class Daemon:
             self._poller.cancel()
         for server in self._servers:
             server.close()
+        self._empty.clear()
         self._conference.shutdown("", SHUTDOWN_RETRY_MS, _now())
         self._pump()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_LIMIT):
-                while self._peers:
-                    await asyncio.sleep(0.01)
+            async with asyncio.timeout(DRAIN_LIMIT if self._peers else 0):
+                await self._empty.wait()
         for peer in list(self._peers.values()):
             peer.abort()
         if self._timer is not None:
@@ -180,6 +182,8 @@ class Daemon:
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
         self._peers.pop(peer.number, None)
+        if not self._peers:
+            self._empty.set()
         self._conference.disconnected(peer.number, _now())
         self._pump()
 
