@@ -25,6 +25,11 @@ class Action(StrEnum):
     STOP = "stop"
     """Do not come back without a person's decision."""
 
+    @classmethod
+    def _missing_(cls, value: object) -> Action:
+        """Take an action of a later version for the careful one."""
+        return cls.STOP
+
 
 class CodeInfo(NamedTuple):
     """The row of an error code: its action and its English text."""
@@ -74,6 +79,11 @@ class ErrorCode(StrEnum):
     RATE_LIMITED = "rate_limited"
     KICKED = "kicked"
     CANNOT_RESUME = "cannot_resume"
+
+    @classmethod
+    def _missing_(cls, value: object) -> ErrorCode:
+        """Take a code of a later version for ``internal``."""
+        return cls.INTERNAL
 
 
 CODES: dict[ErrorCode, CodeInfo] = {

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Optional
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcproto import codec
@@ -157,6 +157,7 @@ def test_pack_refuses_what_unpack_would(value: Any) -> None:
         pack(value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_give_a_value_or_the_one_error(data: bytes) -> None:
     with contextlib.suppress(ProtocolError):
@@ -176,6 +177,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES, st.data())
 def test_mutated_messages_give_a_value_or_the_one_error(value: Value, data: st.DataObject) -> None:
     try:

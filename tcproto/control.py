@@ -1,0 +1,288 @@
+"""The control connection: handshake, frames, cipher and messages as one machine without input or output.
+
+``receive_data`` only buffers; ``next_event`` returns what happened, in order, until None; what has to be sent collects
+for ``data_to_send``. A peer that breaks the protocol makes ``next_event`` raise one ``ProtocolError``, after what came
+before was returned, and then nothing more is read. Inside the cipher a frame begins with a byte that says what it is:
+0 a control message, 1 a sealed datagram (the tunnel).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tcproto import codec
+from tcproto.errors import CODES, ErrorCode, ProtocolError
+from tcproto.framing import LIMIT_BEFORE_LOGIN, MAX_FRAME, FrameDecoder, encode_frame
+from tcproto.messages import (
+    ClientHello,
+    Close,
+    Error,
+    Login,
+    Resume,
+    Resumed,
+    Sender,
+    ServerHello,
+    State,
+    Unknown,
+    Welcome,
+    decode,
+    encode,
+    row_of,
+)
+from tcproto.noise import CipherState, Initiator, Responder
+
+PROTOCOL_VERSION = 1
+"""The version that this library speaks."""
+FRAME_MESSAGE = 0
+FRAME_DATAGRAM = 1
+MAX_OPEN_REQUESTS = 256
+"""Requests that may wait for their reply; more would be a bug of the caller."""
+
+
+class HandshakeCompleted(NamedTuple):
+    """The channel stands. ``remote_static`` is empty on the server's side: the client proves itself by logging in."""
+
+    handshake_hash: bytes
+    remote_static: bytes
+    hello: Any
+    """What the peer said: ``ClientHello`` or ``ServerHello``."""
+
+
+class Received(NamedTuple):
+    """A notification (``request_id`` 0) or a request of the peer; ``message`` may be ``Unknown``."""
+
+    message: Any
+    request_id: int
+
+
+class Replied(NamedTuple):
+    """The reply to a request of ours: its ``answer``, or ``Error``."""
+
+    request: Any
+    reply: Any
+    request_id: int
+
+
+class Datagram(NamedTuple):
+    """A sealed datagram that came through the tunnel."""
+
+    data: bytes
+
+
+Event = HandshakeCompleted | Received | Replied | Datagram
+
+
+@dataclass
+class _Channel:
+    """Cipher states after the handshake."""
+
+    send: CipherState
+    receive: CipherState
+
+
+class ControlConnection:
+    """One end of a control connection; made by ``client`` or ``server``."""
+
+    def __init__(self, role: Sender, versions: Sequence[int], features: Sequence[str], software: str) -> None:
+        self._role = role
+        self._versions = tuple(versions)
+        self._features = tuple(features)
+        self._software = software
+        self._frames = FrameDecoder(LIMIT_BEFORE_LOGIN)
+        self._out = bytearray()
+        self._initiator: Initiator | None = None
+        self._responder: Responder | None = None
+        self._channel: _Channel | None = None
+        self._authenticated = False
+        self._failure: ProtocolError | None = None
+        self._last_request = 0
+        self._requests: dict[int, Any] = {}
+
+    @classmethod
+    def client(
+        cls,
+        *,
+        versions: Sequence[int] = (PROTOCOL_VERSION,),
+        features: Sequence[str] = (),
+        software: str = "",
+        ephemeral_private: bytes | None = None,
+    ) -> ControlConnection:
+        """Return the client's end; the first handshake message is ready to be sent."""
+        self = cls(Sender.CLIENT, versions, features, software)
+        self._initiator = Initiator(ephemeral_private)
+        hello = ClientHello(self._versions, self._features, software)
+        self._out += encode_frame(self._initiator.write_message(codec.pack(codec.encode_fields(hello))))
+        return self
+
+    @classmethod
+    def server(
+        cls,
+        static_private: bytes,
+        *,
+        versions: Sequence[int] = (PROTOCOL_VERSION,),
+        features: Sequence[str] = (),
+        software: str = "",
+        ephemeral_private: bytes | None = None,
+    ) -> ControlConnection:
+        """Return the server's end, which waits for the first handshake message."""
+        self = cls(Sender.SERVER, versions, features, software)
+        self._responder = Responder(static_private, ephemeral_private)
+        return self
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the login succeeded; before it frames are small and few messages are allowed."""
+        return self._authenticated
+
+    @property
+    def buffered(self) -> int:
+        """Bytes received that did not make an event yet."""
+        return self._frames.buffered
+
+    def receive_data(self, data: bytes) -> None:
+        """Buffer what came from the stream."""
+        self._frames.receive_data(data)
+
+    def next_event(self) -> Event | None:
+        """Return the next event, or None when more data is needed.
+
+        Raises ``ProtocolError`` when the peer broke the protocol, then and ever after.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            frame = self._frames.next_frame()
+            if frame is None:
+                return None
+            if self._channel is None:
+                return self._handshake(frame)
+            return self._frame(self._channel.receive.decrypt(frame))
+        except ProtocolError as error:
+            self._failure = error
+            raise
+
+    def request(self, message: object) -> int:
+        """Send a request; returns its id, which the reply will carry.
+
+        Raises ``ValueError`` for a field out of range, or when too many requests are open.
+        """
+        if len(self._requests) >= MAX_OPEN_REQUESTS:
+            raise ValueError("too many requests without a reply")
+        request_id = self._last_request + 1
+        self._send(message, request_id)
+        self._last_request = request_id
+        self._requests[request_id] = message
+        return request_id
+
+    def send(self, message: object) -> None:
+        """Send a notification; raises ``ValueError`` for a field out of range."""
+        self._send(message, 0)
+
+    def reply(self, request_id: int, message: object) -> None:
+        """Send the reply to a request of the peer; raises ``ValueError`` for a field out of range."""
+        self._send(message, request_id)
+        if isinstance(message, Welcome | Resumed):
+            self._let_in()
+
+    def send_datagram(self, data: bytes) -> None:
+        """Send a sealed datagram through the tunnel."""
+        self._encrypt(bytes((FRAME_DATAGRAM,)) + data)
+
+    def close(self, code: ErrorCode, text: str = "", retry_after_ms: int = 0) -> None:
+        """Tell the peer why the connection ends, as far as there is a channel to tell it through."""
+        if self._channel is not None:
+            info = CODES[code]
+            self.send(Close(code, (text or info.text)[:256], info.action, retry_after_ms))
+
+    def data_to_send(self) -> bytes:
+        """Return what has to be sent, once."""
+        data = bytes(self._out)
+        self._out.clear()
+        return data
+
+    def _send(self, message: object, request_id: int) -> None:
+        if not row_of(type(message)).sender & self._role:
+            raise ValueError(f"{row_of(type(message)).name} is not this side's to send")
+        self._encrypt(bytes((FRAME_MESSAGE,)) + encode(message, request_id))
+
+    def _encrypt(self, body: bytes) -> None:
+        if self._channel is None:
+            raise ValueError("there is no channel yet")
+        self._out += encode_frame(self._channel.send.encrypt(body))
+
+    def _let_in(self) -> None:
+        self._authenticated = True
+        self._frames.limit = MAX_FRAME
+
+    def _handshake(self, frame: bytes) -> Event:
+        if self._initiator is not None:
+            return self._finish_as_client(self._initiator, frame)
+        assert self._responder is not None
+        responder = self._responder
+        hello = _hello(ClientHello, responder.read_message(frame))
+        common = set(self._versions) & set(hello.versions)
+        answer = ServerHello(max(common, default=0), self._versions, self._features, self._software)
+        self._out += encode_frame(responder.write_message(codec.pack(codec.encode_fields(answer))))
+        self._channel = _Channel(*responder.split())
+        if not common:
+            raise ProtocolError(ErrorCode.UNSUPPORTED_VERSION, f"versions {_listed(self._versions)} are spoken here")
+        return HandshakeCompleted(responder.handshake_hash, b"", hello)
+
+    def _finish_as_client(self, initiator: Initiator, frame: bytes) -> Event:
+        hello = _hello(ServerHello, initiator.read_message(frame))
+        self._channel = _Channel(*initiator.split())
+        if hello.version not in self._versions:
+            raise ProtocolError(
+                ErrorCode.UNSUPPORTED_VERSION,
+                f"the server speaks versions {_listed(hello.versions)}, this client {_listed(self._versions)}",
+            )
+        return HandshakeCompleted(initiator.handshake_hash, initiator.remote_static, hello)
+
+    def _frame(self, body: bytes) -> Event:
+        if not body or body[0] not in (FRAME_MESSAGE, FRAME_DATAGRAM):
+            raise ProtocolError(ErrorCode.BAD_FRAME, "a frame of an unknown type")
+        if body[0] == FRAME_DATAGRAM:
+            if not self._authenticated:
+                raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, "a datagram before the login")
+            return Datagram(body[1:])
+        message, request_id = decode(body[1:])
+        if isinstance(message, Unknown):
+            return Received(message, request_id)
+        row = row_of(type(message))
+        peer = Sender.BOTH & ~self._role
+        if not row.sender & peer:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, f"{row.name} is not the peer's to send")
+        if row.reply:
+            return self._replied(message, request_id)
+        if not self._authenticated and not row.states & State.LOGIN:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, f"{row.name} before the login")
+        if self._authenticated and not row.states & (State.LOBBY | State.ROOM):
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, f"{row.name} after the login")
+        return Received(message, request_id)
+
+    def _replied(self, reply: object, request_id: int) -> Replied:
+        request = self._requests.pop(request_id, None)
+        if request is None:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, "a reply to nothing")
+        if not isinstance(reply, Error) and type(reply) is not row_of(type(request)).answer:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, "a reply of the wrong type")
+        if isinstance(request, Login | Resume) and not isinstance(reply, Error):
+            self._let_in()
+        return Replied(request, reply, request_id)
+
+
+def _hello(cls: type[Any], payload: bytes) -> Any:
+    """Decode a hello, whatever other keys it has: this is how versions that are not known yet introduce themselves."""
+    try:
+        body = codec.unpack(payload)
+        if not isinstance(body, dict):
+            raise ProtocolError(ErrorCode.BAD_HANDSHAKE, "a hello is a map")
+        return codec.decode_fields(cls, body)
+    except ProtocolError as error:
+        raise ProtocolError(ErrorCode.BAD_HANDSHAKE, error.detail) from None
+
+
+def _listed(versions: Sequence[int]) -> str:
+    return ", ".join(map(str, versions)) or "none"
