@@ -22,7 +22,9 @@ class UdpSocket:
     the network would.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, receive: Callable[[list[bytes]], None], interval: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, receive: Callable[[list[bytes]], None], interval: float
+    ) -> None:
         self.send_failures = 0
         self._loop = loop
         self._receive = receive

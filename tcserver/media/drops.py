@@ -60,7 +60,7 @@ class Drop(StrEnum):
     """datagram: handling it failed unexpectedly"""
 
 
-class Dropped(Exception):  # noqa: N818 - an outcome, not a fault
+class Dropped(Exception):
     """Ends the handling of a datagram or an item; never leaves the media plane."""
 
     def __init__(self, reason: Drop) -> None:

@@ -21,7 +21,7 @@ class _Run(NamedTuple):
     stop: int
 
 
-class Blocked(Exception):  # noqa: N818 - an outcome, not a fault
+class Blocked(Exception):
     """The socket's own send buffer is full; ``slot`` is the first receiver that did not get the datagram."""
 
     def __init__(self, slot: int) -> None:
