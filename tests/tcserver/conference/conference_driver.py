@@ -211,9 +211,7 @@ class Person:
 
     def connect(self) -> Person:
         self.driver.apply(self.driver.conference.connected(self.connection, self.address, self.driver.now))
-        self.driver.apply(
-            self.driver.conference.handshake_done(self.connection, self.handshake_hash, self.driver.now)
-        )
+        self.driver.apply(self.driver.conference.handshake_done(self.connection, self.handshake_hash, self.driver.now))
         return self
 
     def drop(self) -> None:
@@ -316,7 +314,12 @@ class Person:
 
 class Driver:
     def __init__(
-        self, *, accounts: tuple[Account, ...] = (), rooms: tuple[RoomRecord, ...] = (), seed: int = 1, **settings: object
+        self,
+        *,
+        accounts: tuple[Account, ...] = (),
+        rooms: tuple[RoomRecord, ...] = (),
+        seed: int = 1,
+        **settings: object,
     ) -> None:
         self.random = random.Random(seed)
         self.now = 1000.0
@@ -324,7 +327,12 @@ class Driver:
         self.accounts = {account.name: account for account in accounts}
         self.devices: dict[str, set[bytes]] = {}
         self.conference = Conference(
-            Settings(**{"login_rate": Rate(10_000, 10_000), **settings}), SERVER, self.random.randbytes, lambda: self.unix_ms, rooms, self.now
+            Settings(**{"login_rate": Rate(10_000, 10_000), **settings}),
+            SERVER,
+            self.random.randbytes,
+            lambda: self.unix_ms,
+            rooms,
+            self.now,
         )
         self.plane = Plane()
         self.people: dict[int, Person] = {}

@@ -25,7 +25,7 @@ def test_login_welcomes_with_the_clean_name_and_the_limits():
 def test_challenge_of_a_known_name_is_its_own_and_of_an_unknown_one_stable():
     driver = Driver()
     person = driver.person("dinkes")
-    known = person.ask(m.LoginBegin("ＤＩＮＫＥＳ"))
+    known = person.ask(m.LoginBegin("\uff24\uff29\uff2e\uff2b\uff25\uff33"))
     assert (known.salt, known.memory_kib, known.passes) == (b"dinkes".ljust(16, b"\0"), 65536, 3)
     made_up = person.ask(m.LoginBegin("nobody"))
     assert made_up == driver.person().ask(m.LoginBegin("nobody"))
@@ -146,7 +146,7 @@ def test_reserved_name_is_for_admins():
     driver.add_account("kominfo", role=Role.ADMIN)
     person = driver.person("dinkes")
     person.ask(m.LoginBegin("dinkes"))
-    assert error_code(person.ask(person.login_message(name="Аdmin"))) is ErrorCode.BAD_NAME
+    assert error_code(person.ask(person.login_message(name="\u0410dmin"))) is ErrorCode.BAD_NAME
     admin = driver.person("kominfo")
     admin.ask(m.LoginBegin("kominfo"))
     assert isinstance(admin.ask(admin.login_message(name="Admin")), m.Welcome)

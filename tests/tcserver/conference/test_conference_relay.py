@@ -69,7 +69,12 @@ def test_private_text_reaches_one_and_not_oneself():
 def test_notice_reaches_everyone_who_is_logged_in():
     driver = Driver()
     driver.add_account("kominfo", role=Role.ADMIN)
-    admin, member, lobby, guest = driver.member(account="kominfo"), driver.member("other"), driver.user(), driver.person()
+    admin, member, lobby, guest = (
+        driver.member(account="kominfo"),
+        driver.member("other"),
+        driver.user(),
+        driver.person(),
+    )
     assert isinstance(admin.ask(m.Chat(text_id(1), EVERYONE, "maintenance at nine")), m.ChatAccepted)
     assert len(member.got(m.ChatMessage)) == len(lobby.got(m.ChatMessage)) == 1
     assert guest.inbox == admin.got(m.ChatMessage) == []
@@ -162,7 +167,9 @@ def test_mute_leave_and_the_like_are_never_limited():
     assert isinstance(person.ask(m.Leave()), m.Ok)
 
 
-@pytest.mark.parametrize("message", [m.Ping(1), m.Leave(), m.Chat(text_id(1), ROOM, "x"), m.GetSnapshot(), m.LoginBegin("x")])
+@pytest.mark.parametrize(
+    "message", [m.Ping(1), m.Leave(), m.Chat(text_id(1), ROOM, "x"), m.GetSnapshot(), m.LoginBegin("x")]
+)
 def test_flood_of_anything_ends_the_connection_that_sends_it_and_no_other(message):
     driver = Driver(total_rate=Rate(200, 300))
     other = driver.member()
