@@ -1,4 +1,4 @@
-"""Make the media that tcclient ships: `python -m benchmarks.make_assets` (needs espeak-ng; see tcclient/media/assets)."""
+"""Make the media that tcclient ships: `python -m benchmarks.make_assets` (needs espeak-ng)."""
 
 from __future__ import annotations
 

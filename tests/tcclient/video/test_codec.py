@@ -161,16 +161,23 @@ def test_corrupt_data_is_a_typed_error_and_the_decoder_goes_on(codec: Codec, pic
     for _ in range(60):
         decoder.decode(frames[0])
         data = bytearray(frames[rng.randrange(2)])
-        for _ in range(rng.randrange(1, 20)):
+        for _ in range(rng.randrange(1, 4)):
             data[rng.randrange(len(data))] = rng.randrange(256)
         try:
-            decoder.decode(bytes(data[: rng.randrange(1, len(data) + 1)]))
+            decoder.decode(bytes(data[: rng.choice((len(data), rng.randrange(1, len(data) + 1)))]))
         except VideoError:
             errors += 1
     assert errors > 10
     decoder.reset()
     shown = [decoder.decode(data) for data in frames[10:]]
     assert [read_counter(picture) for picture in shown if picture] == [10, 11]
+
+
+@CODECS
+def test_a_frame_without_a_picture_is_a_typed_error(codec: Codec) -> None:
+    encoder = VideoEncoder(codec, WIDTH, HEIGHT, FPS, 200_000)
+    with pytest.raises(VideoError, match="cannot encode"):
+        encoder.encode(av.VideoFrame(), timestamp=0)
 
 
 @CODECS
