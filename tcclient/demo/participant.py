@@ -209,7 +209,6 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         data=Path(part.data),
         receive_interval=0.0 if part.decode else IDLE_INTERVAL,
     ) as room:
-        await room.subscribe_all()
         witness = Witness(room, part)
         await room.connection.wait_until(lambda: room.path_is_ok)
         _say("seated", ms=round((time.monotonic() - asked) * 1000))
