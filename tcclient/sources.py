@@ -6,7 +6,7 @@ paced by the library) or asynchronous (paced by whoever makes them).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Iterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -103,7 +103,7 @@ class EncodedVideoSource:
     height: int
     codec: VideoCodec = "vp8"
     source: Source = Source.CAMERA
-    keyframe_wanted: object = field(default=None, compare=False)
+    keyframe_wanted: Callable[[], None] | None = field(default=None, compare=False)
 
 
 AnyAudio = AudioSource | EncodedAudioSource
@@ -117,7 +117,7 @@ def audio_file(
     """Return the sound of a WAV, Ogg, MP3, MP4 or MKV file; raises ``MediaFileError``."""
     from tcclient.media.reader import open_audio
 
-    return AudioSource(open_audio(Path(path), frame_ms * 48, loop=loop), bitrate, frame_ms)
+    return AudioSource(open_audio(Path(path), samples=frame_ms * 48, loop=loop), bitrate, frame_ms)
 
 
 def video_file(
@@ -141,7 +141,7 @@ def tone(frequency: float = 440.0) -> AudioSource:
     return AudioSource(_tone(frequency))
 
 
-def test_picture(width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8") -> VideoSource:
+def moving_bars(width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8") -> VideoSource:
     """Return an endless moving test picture."""
     from tcclient.media.picture import TestPicture
 

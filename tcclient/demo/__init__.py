@@ -1,1 +1,1 @@
-"""The demonstration: a real server, real participants in processes of their own, and an account of what each received."""
+"""The demonstration: a real server, participants in processes of their own, and an account of what arrived."""

@@ -70,7 +70,7 @@ def _fault(who: str, speaker: str, sent: dict[str, Any], received: dict[tuple[st
 
 
 def _rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (report["user"], f"-> {s['kind']}", f"{s['packets']:,}", "", f"{s['frames']:,}", "", _rate(s["bitrate"]), "")
         for s in report["sent"]
     ]
@@ -92,7 +92,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
 
 def _summed(reports: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """One row for each stream sent, and one with the extremes among its receivers."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for report in reports:
         for sent in report["sent"]:
             got = [

@@ -62,14 +62,15 @@ def _room_link(link: str) -> str:
 
 
 async def _all_reach(participants: Sequence[Participant], event: str, limit: float) -> None:
-    try:
-        async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
-            for participant in participants:
-                group.create_task(participant.reach(event))
-    except TimeoutError:
-        raise DemoError(f"not everybody reached '{event}' within {limit:.0f} s") from None
-    except* DemoError as failures:
-        raise failures.exceptions[0] from None
+    tasks = [asyncio.create_task(participant.reach(event)) for participant in participants]
+    done, waiting = await asyncio.wait(tasks, timeout=limit, return_when=asyncio.FIRST_EXCEPTION)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for task in done:
+        task.result()
+    if waiting:
+        raise DemoError(f"not everybody reached '{event}' within {limit:.0f} s")
 
 
 class _Progress:

@@ -102,7 +102,11 @@ async def _server_link(process: asyncio.subprocess.Process, log: Path) -> str:
                     return found.group()
     except TimeoutError:
         raise DemoError(f"the server did not start within {START_LIMIT:.0f} s, see {log}") from None
-    raise DemoError(f"the server did not start: {log.read_text(errors='replace').strip() or 'it says nothing'}")
+    raise DemoError(f"the server did not start: {_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace").strip() or "it says nothing"
 
 
 class Participant:

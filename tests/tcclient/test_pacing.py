@@ -6,18 +6,17 @@ from tcclient.pacing import MAX_CATCH_UP, Schedule
 
 
 def test_deadlines_do_not_drift_over_an_hour() -> None:
-    schedule, now, sent = Schedule(100.0, 0.02), 100.0, 0
+    schedule, now = Schedule(100.0, 0.02), 100.0
     for frame in range(180_000):
         now += schedule.wait(frame * 0.02, now) + 0.003  # each frame costs 3 ms of its time
-        sent += 1
     assert now == pytest.approx(100.0 + 179_999 * 0.02 + 0.003, abs=0.001)
     assert schedule.skipped == 0
 
 
 def test_short_delay_is_caught_up() -> None:
     schedule = Schedule(0.0, 0.02)
-    waits = [schedule.wait(frame * 0.02, 0.1) for frame in range(2, 7)]
-    assert waits == [0.0, 0.0, 0.0, 0.0, pytest.approx(0.02)]
+    waits = [schedule.wait(frame * 0.02, 0.1) for frame in range(3, 7)]
+    assert waits == [0.0, 0.0, 0.0, pytest.approx(0.02)]
     assert schedule.skipped == 0
 
 
