@@ -16,7 +16,7 @@ from tcproto.errors import CryptoFailure
 from tcproto.link import parse_link
 from tcproto.sender_key import BoxContext, OpenedBox, Party, SenderKey, open_key_box, shared_key
 from tests.tcproto import second_reader
-from tests.vectors import make
+from tests.vectors import inputs, make
 
 FILES = {name: json.loads((make.DIRECTORY / f"{name}.json").read_text(encoding="utf-8")) for name in make.make()}
 HANDSHAKE, LOGIN, KEYS = FILES["handshake"], FILES["login"], FILES["keys"]
@@ -133,7 +133,7 @@ class TestTcprotoReads:
         key = None if vector["key"] is None else unhex(vector["key"])
         assert packet.open_packet(data, key).hex() == vector["payload"]
         if vector["name"] == "beacon":
-            assert parse_beacon(unhex(vector["payload"])) == make.BEACON
+            assert parse_beacon(unhex(vector["payload"])) == inputs.BEACON
 
     @named(FILES["items"]["items"])
     def test_item(self, vector: dict[str, Any]) -> None:
@@ -280,7 +280,7 @@ class TestSecondReader:
         assert (type_, payload.hex()) == (vector["type"], vector["payload"])
         if type_ == packet.PacketType.BEACON:
             header["type"] = type_
-            assert second_reader.read_beacon(payload)["clocks"] == make.plain(make.BEACON.clocks)
+            assert second_reader.read_beacon(payload)["clocks"] == make.plain(inputs.BEACON.clocks)
         assert header == vector["header"]
 
     @named(FILES["items"]["items"])
@@ -294,28 +294,28 @@ class TestSecondReader:
 
 
 def test_second_reader_logs_in_to_a_server_of_tcproto() -> None:
-    server = ControlConnection.server(make.SERVER_STATIC)
-    client = second_reader.Login("Dinas.KESEHATAN", make.PASSWORD, make.NAME, make.DEVICE.seed)
-    salt = account.effective_salt(make.SERVER_PUBLIC, make.ACCOUNT, make.SALT)
-    registered = account.derive_account_key(make.PASSWORD, salt, 64 << 20, 2).public
+    server = ControlConnection.server(inputs.SERVER_STATIC)
+    client = second_reader.Login("Dinas.KESEHATAN", inputs.PASSWORD, inputs.NAME, inputs.DEVICE.seed)
+    salt = account.effective_salt(inputs.SERVER_PUBLIC, inputs.ACCOUNT, inputs.SALT)
+    registered = account.derive_account_key(inputs.PASSWORD, salt, 64 << 20, 2).public
     server.receive_data(client.start())
     completed = server.next_event()
     assert isinstance(completed, HandshakeCompleted)
     server.receive_data(client.receive(server.data_to_send()))
     begin = server.next_event()
     assert isinstance(begin, Received)
-    assert begin.message == messages.LoginBegin(make.ACCOUNT)
-    server.reply(begin.request_id, messages.LoginChallenge(make.SALT, 65536, 2))
+    assert begin.message == messages.LoginBegin(inputs.ACCOUNT)
+    server.reply(begin.request_id, messages.LoginChallenge(inputs.SALT, 65536, 2))
     server.receive_data(client.receive(server.data_to_send()))
     asked = server.next_event()
     assert isinstance(asked, Received)
     login = asked.message
-    assert (login.account, login.name, login.device_key) == (make.ACCOUNT, make.NAME, make.DEVICE.public)
+    assert (login.account, login.name, login.device_key) == (inputs.ACCOUNT, inputs.NAME, inputs.DEVICE.public)
     hash_ = completed.handshake_hash
     assert account.verify_account_login(registered, login.account_signature, hash_, login.device_key, login.account)
     assert account.verify_device_login(login.device_key, login.device_signature, hash_, login.account)
     limits = messages.Limits(2000, 8000, 8, 500, 5)
-    welcome = messages.Welcome(1, make.ACCOUNT, "Dinas Kesehatan", make.NAME, bytes(32), limits)
+    welcome = messages.Welcome(1, inputs.ACCOUNT, "Dinas Kesehatan", inputs.NAME, bytes(32), limits)
     server.reply(asked.request_id, welcome)
     assert client.receive(server.data_to_send()) == b""
     assert client.welcome is not None
