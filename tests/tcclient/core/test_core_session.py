@@ -1,9 +1,6 @@
-import pytest
-from scripted_server import FINGERPRINT, LIFE, PUBLIC, Server, payloads
+from scripted_server import Server, payloads
 
-from tcclient.core import Drop, PathState, Phase, Session, Settings, events
-from tcproto import messages as m
-from tcproto.errors import Action, ErrorCode, Refusal
+from tcclient.core import Phase
 
 
 def test_smoke():
