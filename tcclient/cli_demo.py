@@ -66,7 +66,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> Any:
     from tcclient.demo.plan import Plan
-    from tcclient.media.assets import SPEECH, CLIP
+    from tcclient.media import CLIP, SPEECH
     from tcclient.media.reader import open_audio, open_video
 
     participants = arguments.participants
