@@ -15,7 +15,7 @@ from tcproto.identity import SigningKey, fingerprint
 KIB = 1024
 
 
-class Distrust(Exception):  # noqa: N818 - a decision
+class Distrust(Exception):
     """The server is not to be dealt with any further."""
 
 
