@@ -151,7 +151,7 @@ def test_pictures_out_of_range(server, pair):
         (b"x", {"reference": 0}),
         (b"x", {"reference": 256}),
     ]:
-        with pytest.raises(ValueError, match="frame|layer"):
+        with pytest.raises(ValueError, match=r"frame|layer"):
             a.session.send_video(number, frame, 0, server.now, **{"keyframe": False, **more})
     assert a.session.datagrams_to_send(server.now) == []
 

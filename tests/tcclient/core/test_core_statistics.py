@@ -50,9 +50,7 @@ def test_the_relay_clock_unwraps():
 def test_the_relay_clock_forgets_a_route_that_was_quicker():
     clock = RelayClock()
     assert clock.transit(0, NOW)[1] == 0
-    delays = []
-    for step in range(1, int(3 * TRANSIT_MEMORY)):
-        delays.append(clock.transit(int(step * 1e6), NOW + step + 0.5)[1])
+    delays = [clock.transit(int(step * 1e6), NOW + step + 0.5)[1] for step in range(1, int(3 * TRANSIT_MEMORY))]
     assert delays[0] == pytest.approx(0.5)
     assert delays[-1] == pytest.approx(0.0)
 
