@@ -91,5 +91,3 @@ def _plan(arguments: argparse.Namespace) -> Any:
     seconds = arguments.seconds or math.ceil(max((length for length in lengths if length), default=10.0))
     out = Path(arguments.out)
     return Plan(participants, talkers, cameras, audio, video, seconds, arguments.seconds is not None, out)
-
-

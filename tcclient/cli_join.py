@@ -1,4 +1,5 @@
 """``tcclient join``."""
+
 from typing import Any
 
 

@@ -69,7 +69,6 @@ class Publication:
     ) -> None:
         self.source = source
         self.number = 0
-        self.stream = 0
         self.answer: Published | PublishFailed | None = None
         """What the server said of it."""
         self.statistics = SentStatistics()
@@ -82,6 +81,11 @@ class Publication:
             self._publisher = AudioPublisher(source, self._send_audio, pool, gate)
         else:
             self._publisher = VideoPublisher(source, self._send_video, pool)
+
+    @property
+    def stream(self) -> int:
+        """The stream id in this room, 0 before it is granted."""
+        return self.answer.stream if isinstance(self.answer, Published) else 0
 
     @property
     def kind(self) -> Kind:
