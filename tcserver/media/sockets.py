@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from tcserver.media.core import MediaPlane
 from tcserver.media.reader import PlainReader, Reader, VectorReader
@@ -15,9 +14,10 @@ from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
 from tcserver.plane import Command, Event
 
-SenderName = Literal["auto", "sendmmsg", "sendto"]
+SENDERS = ("auto", "sendmmsg", "sendto")
+"""What may be asked to send with."""
 BUFFER_BYTES = 4 << 20
-"""Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
+"""Asked of the kernel for each socket and direction, bursts of a busy server; it grants what its own limits allow."""
 MAX_BATCHES = 4
 """Batches read in one turn of the loop, so that a flood leaves time for everything else."""
 FAILURE_LOG_INTERVAL = 10.0
@@ -29,7 +29,8 @@ class MediaSockets:
     """Runs a media plane on UDP sockets, one for each local address.
 
     ``addresses`` are (numeric host, port); a socket for an IPv6 address takes IPv4 too (as mapped addresses) unless
-    there is one for IPv4 on the same port. ``sender`` chooses the system calls; ``auto`` takes the fastest there are.
+    there is one for IPv4 on the same port. ``sender``, one of ``SENDERS``, chooses the system calls; ``auto`` takes
+    the fastest there are. ``buffer_bytes`` are asked of the kernel for each socket and direction.
     ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
     """
 
@@ -38,13 +39,17 @@ class MediaSockets:
         plane: MediaPlane,
         addresses: Sequence[tuple[str, int]],
         loop: asyncio.AbstractEventLoop,
-        sender: SenderName = "auto",
+        sender: str = "auto",
+        buffer_bytes: int = BUFFER_BYTES,
         on_events: Callable[[list[Event]], None] = lambda events: None,
     ) -> None:
+        if sender not in SENDERS:
+            raise ValueError(f"sender {sender!r} is none of {', '.join(SENDERS)}")
         self._plane = plane
         self._addresses = addresses
         self._loop = loop
-        self._sender_name: SenderName = sender
+        self._sender_name = sender
+        self._buffer_bytes = buffer_bytes
         self._on_events = on_events
         self._sockets: list[socket.socket] = []
         self._readers: list[Reader] = []
@@ -164,7 +169,7 @@ class MediaSockets:
                 both = any(other == port and ":" not in name for name, other in self._addresses)
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, both)
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+                sock.setsockopt(socket.SOL_SOCKET, option, self._buffer_bytes)
             sock.bind(address)
         except OSError:
             sock.close()
