@@ -124,11 +124,15 @@ class Publication:
         if isinstance(self._publisher, VideoPublisher):
             self._publisher.want_keyframe()
 
-    async def stop(self) -> None:
-        """End the publication."""
+    async def pause(self) -> None:
+        """Send no more frames; the publication stays."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait((self._task,))
+
+    async def stop(self) -> None:
+        """End the publication."""
+        await self.pause()
         if self._connection.closed is None:
             self._connection.session.unpublish(self.number)
             self._connection.pump()

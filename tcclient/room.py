@@ -92,6 +92,11 @@ class Room:
         return self._closed
 
     @property
+    def path_is_ok(self) -> bool:
+        """Whether UDP is proved in both directions."""
+        return self.path is core.PathState.OK
+
+    @property
     def safety_code(self) -> str:
         """30 digits that are equal for all who see the same room, mode, server and devices: to be read aloud."""
         session = self._connection.session
@@ -126,6 +131,10 @@ class Room:
             self._readers.remove(queue)
 
     # What we do
+
+    async def subscribe_all(self) -> None:
+        """Ask for everything that ``connect`` was told to want, of everybody, newcomers included."""
+        await self.subscribe(self._sources)
 
     async def publish(self, *sources: AnySource, gate: GateMode = GateMode.OPEN) -> list[Publication]:
         """Publish sources that begin together, in step; raises ``RequestRefused``.

@@ -496,7 +496,11 @@ def test_both_families_on_one_port(bind):
         port = sockets.local_addresses()[0][1]
         sockets.close()
         both = MediaSockets(
-            MediaPlane(os.urandom), [("0.0.0.0", port), ("::", port)], asyncio.get_running_loop(), "sendto", 65_536
+            MediaPlane(os.urandom),
+            [("0.0.0.0", port), ("::", port)],
+            asyncio.get_running_loop(),
+            "sendto",
+            buffer_bytes=65_536,
         )
         both.open()
         assert all(0 < size <= 2 * 65_536 for sizes in both.buffer_sizes() for size in sizes)
