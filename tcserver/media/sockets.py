@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from tcserver.media.core import MediaPlane
 from tcserver.media.reader import PlainReader, Reader, VectorReader
@@ -15,10 +16,9 @@ from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
 from tcserver.plane import Command, Event
 
-SENDERS = ("auto", "sendmmsg", "sendto")
-"""What may be asked to send with."""
+SenderName = Literal["auto", "sendmmsg", "sendto"]
 BUFFER_BYTES = 4 << 20
-"""Asked of the kernel for each socket and direction, bursts of a busy server; it grants what its own limits allow."""
+"""Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
 MAX_BATCHES = 4
 """Batches read in one turn of the loop, so that a flood leaves time for everything else."""
 FAILURE_LOG_INTERVAL = 10.0
@@ -30,8 +30,7 @@ class MediaSockets:
     """Runs a media plane on UDP sockets, one for each local address.
 
     ``addresses`` are (numeric host, port); a socket for an IPv6 address takes IPv4 too (as mapped addresses) unless
-    there is one for IPv4 on the same port. ``sender``, one of ``SENDERS``, chooses the system calls; ``auto`` takes
-    the fastest there are. ``buffer_bytes`` are asked of the kernel for each socket and direction.
+    there is one for IPv4 on the same port. ``sender`` chooses the system calls; ``auto`` takes the fastest there are.
     ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
     """
 
@@ -40,16 +39,14 @@ class MediaSockets:
         plane: MediaPlane,
         addresses: Sequence[tuple[str, int]],
         loop: asyncio.AbstractEventLoop,
-        sender: str = "auto",
+        sender: SenderName = "auto",
         on_events: Callable[[list[Event]], None] = lambda events: None,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
-        if sender not in SENDERS:
-            raise ValueError(f"sender {sender!r} is none of {', '.join(SENDERS)}")
         self._plane = plane
         self._addresses = addresses
         self._loop = loop
-        self._sender_name = sender
+        self._sender_name: SenderName = sender
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
         self._sockets: list[socket.socket] = []

@@ -480,14 +480,6 @@ def test_an_address_in_use_leaves_nothing_open(bind):
     asyncio.run(run())
 
 
-def test_an_unknown_sender_is_refused():
-    async def run() -> None:
-        with pytest.raises(ValueError, match="carrier"):
-            MediaSockets(MediaPlane(os.urandom), [], asyncio.get_running_loop(), "carrier pigeon")
-
-    asyncio.run(run())
-
-
 def test_both_families_on_one_port(bind):
     async def run() -> None:
         port = bind().getsockname()[1]
