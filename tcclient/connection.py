@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, cast
 
 from tcclient.core.events import Closed, Event
 from tcclient.core.peers import MediaPacket
@@ -24,7 +24,6 @@ PACED_INTERVAL = 0.004
 """Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
 FAREWELL_LIMIT = 1.0
 """Seconds for the last bytes to leave when a connection is closed."""
-SomeEvent = TypeVar("SomeEvent", bound=Event)
 
 
 class Connection(asyncio.Protocol):
@@ -69,12 +68,12 @@ class Connection(asyncio.Protocol):
         except OSError as error:
             raise ConnectError(f"{where}: {error.strerror or error}") from error
 
-    async def wait_for(self, *types: type[SomeEvent]) -> SomeEvent:
+    async def wait_for(self, *types: type[Event]) -> Any:
         """Return the next event of one of the types; raises ``RoomClosed`` if the session ends first."""
         self._check_open()
         future: asyncio.Future[Event] = self._loop.create_future()
         self._waiters.append((types, future))
-        return await future  # type: ignore[return-value]
+        return await future
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return when a condition on the session holds; raises ``RoomClosed`` if the session ends first."""
@@ -128,8 +127,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and send the first handshake message."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
         self.pump()
 
     def data_received(self, data: bytes) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from fractions import Fraction
@@ -109,6 +110,8 @@ class AudioPublisher:
         self._send = send
         self._pool = pool
         self._timestamp = 0
+        self.live = isinstance(source.frames, AsyncIterable)
+        """Whether frames come at their own times."""
 
     async def run(self, schedule: Schedule | None) -> None:
         """Send all frames; those of a synchronous source at their times in ``schedule``.
@@ -167,6 +170,8 @@ class VideoPublisher:
         self._pool = pool
         self._first: int | None = None
         self._encoding = VideoEncoding(source) if isinstance(source, VideoSource) else None
+        self.live = isinstance(source.frames, AsyncIterable)
+        """Whether frames come at their own times."""
 
     def want_keyframe(self) -> None:
         """Make the next picture a keyframe, or ask the caller for one."""
@@ -178,9 +183,10 @@ class VideoPublisher:
     async def run(self, schedule: Schedule | None) -> None:
         """Send all frames; those of a synchronous source at their times in ``schedule``."""
         encode = self._encoding.encode if self._encoding is not None else _as_is
-        await _run(_Puller(self._source.frames, encode, self._pool), self._due, self._send, schedule)
+        await _run(_Puller(self._source.frames, encode, self._pool), self.media_time, self._send, schedule)
 
-    def _due(self, frame: EncodedVideo) -> float:
+    def media_time(self, frame: EncodedVideo) -> float:
+        """Return the time of a frame in seconds from the first one."""
         if self._first is None:
             self._first = frame.timestamp
         return (frame.timestamp - self._first) / VIDEO_CLOCK
@@ -190,7 +196,6 @@ async def _run(
     puller: _Puller, due: Callable[[Any], float], send: Callable[[Any], None], schedule: Schedule | None
 ) -> None:
     """Pull and send side by side, with a short queue between them."""
-    loop = asyncio.get_running_loop()
     queue: asyncio.Queue[Any] = asyncio.Queue(QUEUED_FRAMES)
 
     async def pull() -> None:
@@ -201,7 +206,7 @@ async def _run(
 
     async def pace() -> None:
         while (frame := await queue.get()) is not None:
-            if schedule is not None and not puller.live and (wait := schedule.wait(due(frame), loop.time())) > 0:
+            if schedule is not None and not puller.live and (wait := schedule.wait(due(frame), time.monotonic())) > 0:
                 await asyncio.sleep(wait)
             send(frame)
 

@@ -6,7 +6,6 @@ Exit status: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
 from __future__ import annotations
 
 import argparse
-import importlib
 import io
 import os
 import sqlite3
@@ -83,7 +82,7 @@ def _parser() -> Parser:
     add_command(commands, "run", _run, "serve until interrupted", "tcserver run --set server.port=7433")
     cli_account.add_commands(commands)
     cli_room.add_commands(commands)
-    add_command(commands, "config", _config, "print the effective configuration, secrets hidden", "tcserver config")
+    add_command(commands, "config", _config, "print the effective configuration", "tcserver config")
     add_command(
         commands, "fingerprint", _fingerprint, "print the fingerprint of the server's key", "tcserver fingerprint"
     )
@@ -114,9 +113,9 @@ def _sources(arguments: argparse.Namespace) -> Sources:
 
 def _run(arguments: argparse.Namespace, sources: Sources) -> int:
     configuration = sources.load()
-    # Only this command needs the event loop and the media code.
-    status: int = importlib.import_module("tcserver.daemon").run(configuration, sources.load)
-    return status
+    from tcserver.daemon import run  # only this command needs the event loop and the media code
+
+    return run(configuration, sources.load)
 
 
 def _config(arguments: argparse.Namespace, sources: Sources) -> int:

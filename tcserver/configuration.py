@@ -51,8 +51,6 @@ class Setting:
     """Whether it is an IP address, or several."""
     live: bool = False
     """Whether a reload applies it to the running server."""
-    secret: bool = False
-    """Whether it is hidden when the configuration is printed."""
 
 
 def _setting(default: Value, help: str, **known: Any) -> Any:  # noqa: A002 - the argparse word for it
@@ -68,7 +66,7 @@ class ServerSection:
     )
     port: int = _setting(7433, "TCP and UDP port; 0: any free one", high=65535)
     data: str = _setting("", "data directory; empty: $XDG_DATA_HOME/tcserver")
-    workers: int = _setting(1, "media processes", low=1, high=64)
+    public_host: str = _setting("", "host name or address in the join link; empty: found out")
 
 
 @dataclass(frozen=True)
@@ -84,12 +82,7 @@ class LoginSection:
     max_sessions_per_account: int = _setting(
         DEFAULT_MAX_SESSIONS, "sessions of an account made from now on", low=1, high=MAX_SESSIONS_CEILING, live=True
     )
-    max_failures: int = _setting(
-        10, "failed logins of an address or an account before it has to wait", low=1, high=1000, live=True
-    )
-    failure_window_s: float = _setting(
-        60.0, "seconds after which a failed login is forgotten", low=1, high=86_400, live=True
-    )
+    attempts: int = _setting(3, "failed logins of a connection before it is closed", low=1, high=100, live=True)
     logins_per_s: float = _setting(50.0, "logins per second of all, in the long run", low=1, high=10_000, live=True)
     login_burst: int = _setting(100, "logins at once before that holds", low=1, high=10_000, live=True)
 
@@ -99,7 +92,7 @@ class RoomsSection:
     """Rooms, permanent and temporary."""
 
     temporary: bool = _setting(True, "whether joining an unknown room makes it", live=True)
-    max_rooms: int = _setting(1000, "rooms open at once", low=1, high=100_000, live=True)
+    max_rooms: int = _setting(256, "rooms open at once", low=1, high=100_000, live=True)
     max_participants: int = _setting(
         DEFAULT_MAX_PARTICIPANTS, "participants of a temporary room", low=1, high=MAX_PARTICIPANTS_CEILING, live=True
     )
@@ -107,8 +100,6 @@ class RoomsSection:
     unused_close_s: float = _setting(
         300.0, "seconds a temporary room waits for its first join", low=1, high=86_400, live=True
     )
-    resume_s: float = _setting(45.0, "seconds a lost participant's seat is kept", low=1, high=600, live=True)
-    loudest: int = _setting(12, "voices forwarded at once in a room", low=1, high=100, live=True)
 
 
 @dataclass(frozen=True)
@@ -117,16 +108,12 @@ class LimitsSection:
 
     max_publications: int = _setting(8, "publications of one participant", low=1, high=32, live=True)
     messages_per_s: float = _setting(
-        50.0, "control messages per second, in the long run", low=1, high=10_000, live=True
+        200.0, "control messages per second of all kinds, in the long run", low=1, high=10_000, live=True
     )
-    message_burst: int = _setting(200, "control messages at once before that holds", low=1, high=10_000, live=True)
-    chat_per_s: float = _setting(1.0, "chat messages per second, in the long run", low=0.01, high=100, live=True)
-    chat_burst: int = _setting(10, "chat messages at once before that holds", low=1, high=1000, live=True)
-    max_chat_bytes: int = _setting(4096, "bytes of a chat message", low=1, high=32_768, live=True)
-    max_queue_bytes: int = _setting(
-        1_048_576, "bytes waiting for a slow client before it is cut off", low=65_536, high=67_108_864, live=True
-    )
-    idle_s: float = _setting(30.0, "seconds of silence after which a connection is over", low=5, high=600, live=True)
+    message_burst: int = _setting(1000, "control messages at once before that holds", low=1, high=100_000, live=True)
+    chat_per_s: float = _setting(2.0, "chat messages per second, in the long run", low=0.01, high=100, live=True)
+    chat_burst: int = _setting(20, "chat messages at once before that holds", low=1, high=1000, live=True)
+    idle_s: float = _setting(15.0, "seconds of silence after which a connection is over", low=10, high=600, live=True)
 
 
 @dataclass(frozen=True)
@@ -135,8 +122,8 @@ class MediaSection:
 
     sender: str = _setting("auto", "system calls to send with", choices=("auto", "sendmmsg", "sendto"))
     socket_buffer_bytes: int = _setting(4_194_304, "socket buffer to ask for, each way", low=65_536, high=268_435_456)
-    audio_kbit_s: float = _setting(128.0, "highest rate of an audio publication", low=6, high=2000, live=True)
-    audio_packets_s: float = _setting(60.0, "packets per second of an audio publication", low=5, high=1000, live=True)
+    audio_kbit_s: float = _setting(160.0, "highest rate of an audio publication", low=6, high=2000, live=True)
+    audio_packets_s: float = _setting(130.0, "packets per second of an audio publication", low=5, high=1000, live=True)
     video_kbit_s: float = _setting(4000.0, "highest rate of a video publication", low=50, high=100_000, live=True)
     video_packets_s: float = _setting(
         1000.0, "packets per second of a video publication", low=10, high=20_000, live=True
@@ -145,15 +132,6 @@ class MediaSection:
     screen_packets_s: float = _setting(
         1500.0, "packets per second of a screen publication", low=10, high=20_000, live=True
     )
-
-
-@dataclass(frozen=True)
-class HttpSection:
-    """Metrics and health over HTTP."""
-
-    address: str = _setting("127.0.0.1", "IP address to serve metrics on", address=True)
-    port: int = _setting(0, "TCP port to serve metrics on; 0: none", high=65535)
-    token: str = _setting("", "bearer token that metrics have to be asked for with; empty: none", secret=True)
 
 
 @dataclass(frozen=True)
@@ -175,7 +153,6 @@ class Configuration:
     rooms: RoomsSection = RoomsSection()
     limits: LimitsSection = LimitsSection()
     media: MediaSection = MediaSection()
-    http: HttpSection = HttpSection()
     log: LogSection = LogSection()
 
 
@@ -240,7 +217,7 @@ def merge_live(old: Configuration, new: Configuration) -> Configuration:
 
 
 def dump(configuration: Configuration) -> str:
-    """The configuration as a TOML file with its help as comments; secrets that are set are hidden."""
+    """The configuration as a TOML file with its help as comments; it holds no secrets."""
     lines: list[str] = []
     open_section = ""
     for key, known, default in settings():
@@ -250,7 +227,7 @@ def dump(configuration: Configuration) -> str:
             open_section = section
         value = get(configuration, key)
         lines.append(f"# {known.help} ({_allowed(known, default)})")
-        lines.append(f"# {name} = (hidden)" if known.secret and value else f"{name} = {_toml(value)}")
+        lines.append(f"{name} = {_toml(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -259,10 +236,6 @@ def _load(sources: Sources) -> Configuration:
     if sources.file is not None:
         for key, value in _file_values(sources.file, required=sources.required):
             configuration = _with(configuration, str(sources.file), key, value)
-        if configuration.http.token and sources.file.stat().st_mode & 0o077:
-            raise ConfigurationError(
-                f"{sources.file}: holds http.token and can be read by others; chmod 600 {sources.file}"
-            )
     by_variable = {ENVIRONMENT_PREFIX + key.replace(".", "_").upper(): key for key, _, _ in settings()}
     for variable in sorted(sources.environment):
         if variable.startswith(ENVIRONMENT_PREFIX):
@@ -308,8 +281,8 @@ def _with(configuration: Configuration, source: str, key: str, value: object) ->
         read = _from_text(value.text, default) if isinstance(value, _Text) else _from_toml(value, default)
         _check(read, setting)
     except ValueError:
-        shown = "" if setting.secret else f", not {value.text if isinstance(value, _Text) else value!r}"
-        raise ConfigurationError(f"{source}: {key} should be {_allowed(setting, default)}{shown}") from None
+        shown = value.text if isinstance(value, _Text) else repr(value)
+        raise ConfigurationError(f"{source}: {key} should be {_allowed(setting, default)}, not {shown}") from None
     section, _, name = key.partition(".")
     return replace(configuration, **{section: replace(getattr(configuration, section), **{name: read})})
 

@@ -9,9 +9,10 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from tcproto.control import ControlConnection
 from tcproto.errors import ProtocolError
@@ -23,7 +24,9 @@ from tcserver.conference import Conference, effects
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
 from tcserver.database import Database
-from tcserver.media import MediaPlane, MediaSockets
+from tcserver.media import MediaPlane
+from tcserver.media.sockets import MediaSockets, SenderName
+from tcserver.plane import Event
 from tcserver.records import Account, SessionRecord, StoreError
 from tcserver.settings import conference_settings
 from tcserver.site import Site
@@ -77,22 +80,28 @@ class Daemon:
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
         self._store = StoreThread(site.data / paths.DATABASE_FILE, partial(self._log.crash, "database callback failed"))
         self._identity, self._first_start = site.open_identity()
-        self._conference = Conference(conference_settings(configuration), self._identity, os.urandom, _unix_ms)
-        self._plane = MediaPlane(os.urandom)
+        self._conference = Conference(
+            conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
+        )
         self._sockets: MediaSockets | None = None
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
+        self._empty = asyncio.Event()
+        """Set when the last peer is gone after the shutdown began."""
         self._next_peer = 1
         self._timer: asyncio.TimerHandle | None = None
         self._poller: asyncio.Task[None] | None = None
         self._port = configuration.server.port
-        self._pumping = False
+        self._effects: deque[effects.Effect] = deque()
+        self._events: deque[Event] = deque()
+        self._busy = False
 
     async def start(self) -> None:
         """Open database and sockets; raises ``StoreError`` or ``OSError``, with nothing left open."""
         try:
             await self._store.open()
             await self._store.run(Database.clear_sessions)
+            self._carry_out(self._conference.rooms_changed(await self._store.run(Database.rooms), _now()))
             await self._listen()
         except BaseException:
             await self.stop()
@@ -106,12 +115,11 @@ class Daemon:
             self._poller.cancel()
         for server in self._servers:
             server.close()
-        self._conference.shutdown("", SHUTDOWN_RETRY_MS, _now())
-        self._pump()
+        self._empty.clear()
+        self._carry_out(self._conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_LIMIT):
-                while self._peers:
-                    await asyncio.sleep(0.01)
+            async with asyncio.timeout(DRAIN_LIMIT if self._peers else 0):
+                await self._empty.wait()
         for peer in list(self._peers.values()):
             peer.abort()
         if self._timer is not None:
@@ -142,7 +150,7 @@ class Daemon:
             return
         found = changes(self._configuration, new)
         self._configuration = merge_live(self._configuration, new)
-        self._conference.configure(conference_settings(self._configuration))
+        self._conference.settings_changed(conference_settings(self._configuration))
         logs.configure(self._configuration.log.level, self._configuration.log.format, sys.stderr)
         applied, waiting = (",".join(c.key for c in found if c.live is live) for live in (True, False))
         self._log.info("configuration reloaded", applied=applied, after_restart=waiting)
@@ -151,23 +159,20 @@ class Daemon:
 
     def connected(self, peer: ControlPeer) -> bool:
         """Take a new connection, unless its address has too many."""
-        if not self._conference.may_connect(peer.address, _now()):
+        if not self._conference.may_connect(peer.address):
             self._log.warning("connection refused", address=peer.address)
             return False
         self._peers[peer.number] = peer
-        self._conference.connected(peer.number, peer.address, _now())
-        self._pump()
+        self._carry_out(self._conference.connected(peer.number, peer.address, _now()))
         return True
 
     def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
         """Pass it on."""
-        self._conference.handshake_done(peer.number, handshake_hash, _now())
-        self._pump()
+        self._carry_out(self._conference.handshake_done(peer.number, handshake_hash, _now()))
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         """Pass it on."""
-        self._conference.received(peer.number, envelope, _now())
-        self._pump()
+        self._carry_out(self._conference.received(peer.number, envelope, _now()))
 
     def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
         """Log that a client broke the protocol."""
@@ -180,40 +185,43 @@ class Daemon:
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
         self._peers.pop(peer.number, None)
-        self._conference.disconnected(peer.number, _now())
-        self._pump()
+        if not self._peers:
+            self._empty.set()
+        self._carry_out(self._conference.disconnected(peer.number, _now()))
 
-    # What the cores want done.
+    # What conference and media plane want done.
 
-    def _pump(self) -> None:
-        """Do what conference and media plane want, until they want nothing more; then set the one timer."""
-        if self._pumping:
+    def _carry_out(self, wanted: list[effects.Effect]) -> None:
+        """Carry out effects, and those that they have in turn, in order; then send, and set the one timer."""
+        self._effects.extend(wanted)
+        if self._busy:
             return
-        self._pumping = True
+        self._busy = True
+        touched: set[ControlPeer] = set()
         try:
-            while (wanted := self._conference.take_effects()) or (events := self._plane.take_events()):
-                for effect in wanted:
-                    self._do(effect)
-                for event in [] if wanted else events:
-                    self._conference.media_event(event, _now())
+            while self._effects or self._events:
+                while self._effects:
+                    self._do(self._effects.popleft(), touched)
+                if self._events:
+                    self._effects.extend(self._conference.media_event(self._events.popleft(), _now()))
         finally:
-            self._pumping = False
-        if self._sockets is not None:
-            self._sockets.send()
-        for peer in list(self._peers.values()):
+            self._busy = False
+        for peer in touched:
             peer.flush()
         self._rearm()
 
-    def _do(self, effect: effects.Effect) -> None:
+    def _do(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
         match effect:
             case effects.Send(connection, message, request_id):
                 if peer := self._peers.get(connection):
                     peer.send(message, request_id)
+                    touched.add(peer)
             case effects.Disconnect(connection):
                 if peer := self._peers.get(connection):
                     peer.close()
             case effects.MediaCommand(command):
-                self._plane.apply(command, _now())
+                if self._sockets is not None:
+                    self._sockets.apply(command)
             case effects.LogEvent(name, fields):
                 self._log.info(name, **fields)
             case _:
@@ -222,7 +230,7 @@ class Daemon:
     def _store_effect(self, effect: effects.Effect) -> None:
         match effect:
             case effects.FindAccount(connection, name):
-                self._store.start(lambda db: db.account(name), partial(self._account_found, connection))
+                self._store.start(lambda db: _account(db, name), partial(self._account_found, connection))
             case effects.SaveRoom(ticket, room):
                 self._store.start(lambda db: db.change_room(room.name, lambda _: room), partial(self._saved, ticket))
             case effects.RemoveRoom(ticket, name):
@@ -233,17 +241,18 @@ class Daemon:
             case effects.SessionEnded(session):
                 self._store.start(lambda db: db.close_session(f"{session:08x}"), self._noted)
 
-    def _account_found(self, connection: int, account: Account | None, error: BaseException | None) -> None:
+    def _account_found(
+        self, connection: int, found: tuple[Account, set[bytes]] | None, error: BaseException | None
+    ) -> None:
         if error is not None:
             self._log.crash("account lookup failed", error)
-        self._conference.account_found(connection, account, _now())
-        self._pump()
+        account, devices = found if found is not None else (None, set[bytes]())
+        self._carry_out(self._conference.account_found(connection, account, _now(), devices))
 
     def _saved(self, ticket: int, _: object, error: BaseException | None) -> None:
         if error is not None:
             self._log.crash("room not saved", error)
-        self._conference.saved(ticket, error is None, _now())
-        self._pump()
+        self._carry_out(self._conference.saved(ticket, error is None, _now()))
 
     def _noted(self, _: object, error: BaseException | None) -> None:
         """A session's record is for the operator to read; without it the session goes on."""
@@ -253,19 +262,18 @@ class Daemon:
     def _rearm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        deadlines = [d for d in (self._conference.next_deadline(), self._plane.next_deadline()) if d is not None]
-        if deadlines:
-            delay = max(0.0, min(deadlines) - _now())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
+        deadline = self._conference.next_deadline()
+        if deadline is not None:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, deadline - _now()), self._due)
 
     def _due(self) -> None:
         now = _now()
+        wanted: list[effects.Effect] = []
         try:
-            self._plane.poll(now)
-            self._conference.timeout(now)
+            wanted = self._conference.timeout(now)
         except Exception as error:
             self._log.crash("timer failed", error)
-        self._pump()
+        self._carry_out(wanted)
 
     async def _poll_accounts(self) -> None:
         """Notice what the account and room commands change while the server runs."""
@@ -278,9 +286,8 @@ class Daemon:
                 continue
             if changed is not None:
                 generations, rooms = changed
-                self._conference.accounts_changed(generations, _now())
-                self._conference.rooms_changed(rooms, _now())
-                self._pump()
+                self._carry_out(self._conference.accounts_changed(generations, _now()))
+                self._carry_out(self._conference.rooms_changed(rooms, _now()))
 
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
@@ -289,31 +296,42 @@ class Daemon:
             server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
             self._servers.append(server)
             self._port = self._port or server.sockets[0].getsockname()[1]
-        self._sockets = MediaSockets(self._plane, [(host, self._port) for host in hosts], loop, self._media_came)
-        self._sockets.open(self._configuration.media.sender, self._configuration.media.socket_buffer_bytes)
+        media = self._configuration.media
+        self._sockets = MediaSockets(
+            MediaPlane(os.urandom),
+            [(host, self._port) for host in hosts],
+            loop,
+            sender=cast(SenderName, media.sender),
+            buffer_bytes=media.socket_buffer_bytes,
+            on_events=self._media_events,
+        )
+        self._sockets.open()
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
         self._next_peer += 1
         return ControlPeer(number, ControlConnection.server(self._identity.secret, software=SOFTWARE), self)
 
-    def _media_came(self) -> None:
-        """Deliver what the datagrams meant to the conference, if anything."""
-        if self._plane.failure is not None:
-            self._log.crash("datagram handler failed", self._plane.failure)
-            self._plane.failure = None
-        self._pump()
+    def _media_events(self, events: list[Event]) -> None:
+        """Deliver what the media plane reports to the conference."""
+        self._events.extend(events)
+        self._carry_out([])
 
     def _public_host(self) -> str:
         """Return the address for the join link: the one configured, or the one that other networks are reached from."""
-        addresses = self._configuration.server.addresses
-        if addresses:
-            return addresses[0]
+        server = self._configuration.server
+        if server.public_host or server.addresses:
+            return server.public_host or server.addresses[0]
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
             probe.connect(("192.0.2.1", DEFAULT_PORT))  # RFC 5737; connecting sends nothing
             host: str = probe.getsockname()[0]
             return host
         return "127.0.0.1"
+
+
+def _account(database: Database, name: str) -> tuple[Account, set[bytes]] | None:
+    account = database.account(name)
+    return (account, {device.key for device in database.devices(name)}) if account is not None else None
 
 
 def _changes(database: Database) -> Any:
