@@ -99,6 +99,11 @@ class Session(SeatVerbs):
         self._ping_at = now + CONTROL_PING
 
     @property
+    def server_fingerprint(self) -> bytes:
+        """The fingerprint of the key that the server proved, 20 bytes; empty before the handshake."""
+        return self._login.fingerprint
+
+    @property
     def closed(self) -> bool:
         """Whether the session is over."""
         return self.phase is Phase.CLOSED

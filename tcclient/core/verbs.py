@@ -81,6 +81,14 @@ class SeatVerbs:
         """Mute or unmute, here at once; return the request id. Raises ``Refusal`` where it is not live."""
         return self.seat.set_muted(number, muted)
 
+    def can_send(self, number: int) -> bool:
+        """Tell whether a frame would be sent now.
+
+        That is: the publication is accepted and not muted, the path is proved, and all present members have
+        acknowledged the sender key, or had three seconds to.
+        """
+        return self._seat is not None and self._seat.publications.can_send(number)
+
     def send_audio(
         self,
         number: int,

@@ -159,9 +159,12 @@ def test_pictures_out_of_range(server, pair):
 def test_nothing_is_sent_before_it_is_accepted_while_muted_or_without_a_path(server):
     (a,) = server.seated(1)
     number = a.session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+    assert not a.session.can_send(number)
     assert not a.speak(number)
+    assert a.session.can_send(number)
     assert a.speak(number)
     a.session.set_muted(number, True)
+    assert not a.session.can_send(number)
     assert not a.speak(number)
     a.session.set_muted(number, False)
     assert a.speak(number)
@@ -170,6 +173,7 @@ def test_nothing_is_sent_before_it_is_accepted_while_muted_or_without_a_path(ser
     assert a.session.path_state is PathState.LOST
     assert not a.speak(number)
     assert not a.speak(4711)
+    assert not a.session.can_send(4711)
 
 
 def test_without_a_sender_key_nothing_is_sent():
