@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from tcclient.core.drops import Drop
 from tcclient.core.path import MediaPath
@@ -25,12 +26,16 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcproto.feedback import Series, series
-from tcproto.packet import VideoHeader
+from tcproto.packet import Header, VideoHeader
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
 
 MAX_QUEUED = 4096
 """Packets that wait for the application: some seconds of a full room; the oldest go first."""
+STRAY_HOLD = 0.25
+"""Seconds for which a packet waits for the roster to name its stream: the server tells changes in batches."""
+MAX_STRAYS = 128
+"""Packets that wait so: a keyframe and some sound; the oldest go first."""
 MAX_SERIES = 4096
 """Series that are counted; more are received without."""
 _PACKET_ITEMS = {
@@ -40,6 +45,20 @@ _PACKET_ITEMS = {
     int(ItemType.HELD_REDUNDANT_PACKET): (4, True),
 }
 """Bytes in front of the packet, and whether it belongs to the redundant variant."""
+
+
+class _Forwarded(NamedTuple):
+    """A packet of a room datagram, and how it came."""
+
+    packet: bytes
+    sealer: int
+    forward: int
+    redundant: bool
+    relay_time: int
+    held_ms: int
+    transit: float | None
+    delay: float
+    received_at: float
 
 
 class MediaReceiver:
@@ -57,6 +76,7 @@ class MediaReceiver:
         self._drops = drops
         self._queue: list[MediaPacket] = []
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
+        self._strays: deque[_Forwarded] = deque()
 
     def take(self) -> list[MediaPacket]:
         """Return the packets that came, in order, once."""
@@ -67,10 +87,13 @@ class MediaReceiver:
         """Return the counts of each sealer's series."""
         return {(sealer, series(stream, code)): counts for (sealer, stream, code), counts in self._series.items()}
 
-    def forget_streams(self) -> None:
-        """Drop the counts of streams that are no more."""
+    def streams_changed(self, now: float) -> None:
+        """Drop the counts of streams that are no more; deliver what waited for those that are new."""
         streams = self._room.streams
         self._series = {slot: counts for slot, counts in self._series.items() if slot[1] in streams}
+        strays, self._strays = self._strays, deque()
+        for stray in strays:
+            self._packet(stray, now)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take a datagram."""
@@ -127,23 +150,22 @@ class MediaReceiver:
             if kind is None:
                 continue
             start, redundant = kind
-            forward, held_ms = value[0:2], value[2:start]
-            held = int.from_bytes(held_ms, "big")
-            self._packet(
+            forward, held_ms = value[:2], value[2:start]
+            forwarded = _Forwarded(
                 value[start:],
-                (sealer, int.from_bytes(forward, "big"), redundant, relay_time, held),
-                (None if start == 4 else transit, delay),
+                sealer,
+                int.from_bytes(forward, "big"),
+                redundant,
+                relay_time,
+                int.from_bytes(held_ms, "big"),
+                transit if start == 2 else None,
+                delay,
                 now,
             )
+            self._packet(forwarded, now)
 
-    def _packet(
-        self,
-        packet: bytes,
-        forwarded: tuple[int, int, bool, int, int],
-        timing: tuple[float | None, float],
-        now: float,
-    ) -> None:
-        sealer, forward, redundant, relay_time, held_ms = forwarded
+    def _packet(self, forwarded: _Forwarded, now: float) -> None:
+        packet = forwarded.packet
         try:
             header = parse_packet_header(packet)
         except ValueError:
@@ -151,25 +173,36 @@ class MediaReceiver:
             return
         stream = self._room.streams.get(header.stream)
         if stream is None:
-            self._drops[Drop.UNKNOWN_STREAM] += 1
+            self._stray(forwarded, now)
             return
-        layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
-        self._count((sealer, header.stream, redundant << 7 | layer), forward, timing)
+        self._count(header, forwarded)
         peer = self._peers.get(stream.participant)
         if peer is None:
-            self._drops[Drop.UNVERIFIED] += 1
+            self._drops[Drop.OWN if stream.participant == self._room.own else Drop.UNVERIFIED] += 1
         elif stream.packet_type != packet[0] >> 4:
             self._drops[Drop.PACKET_MALFORMED] += 1
         else:
-            self._open(peer, HeldPacket(header, packet, stream.publication, now, relay_time, held_ms), now)
+            held = HeldPacket(
+                header, packet, stream.publication, forwarded.received_at, forwarded.relay_time, forwarded.held_ms
+            )
+            self._open(peer, held, now)
 
-    def _count(self, slot: tuple[int, int, int], forward: int, timing: tuple[float | None, float]) -> None:
+    def _stray(self, forwarded: _Forwarded, now: float) -> None:
+        strays = self._strays
+        strays.append(forwarded)
+        while len(strays) > MAX_STRAYS or (strays and now >= strays[0].received_at + STRAY_HOLD):
+            strays.popleft()
+            self._drops[Drop.UNKNOWN_STREAM] += 1
+
+    def _count(self, header: Header, forwarded: _Forwarded) -> None:
+        layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
+        slot = (forwarded.sealer, header.stream, forwarded.redundant << 7 | layer)
         counts = self._series.get(slot)
         if counts is None:
             if len(self._series) >= MAX_SERIES:
                 return
             counts = self._series[slot] = StreamStatistics()
-        counts.count(forward, *timing)
+        counts.count(forwarded.forward, forwarded.transit, forwarded.delay)
 
     def _open(self, peer: Peer, held: HeldPacket, now: float) -> None:
         header, packet, publication, received_at, relay_time, held_ms = held

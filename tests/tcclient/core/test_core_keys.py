@@ -6,6 +6,7 @@ from nacl.bindings import crypto_scalarmult_base
 from tcclient.core import Drop, PathState
 from tcclient.core.keys import ACTIVATION, LEAVE_SPACING, WORN_GENERATION, SenderKeys
 from tcclient.core.peers import HOLD, MAX_HELD, Peer
+from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES
 from tcproto import messages as m
 from tcproto.datagram import open_datagram
 from tcproto.keyring import OVERLAP, PublicationId
@@ -61,8 +62,7 @@ def test_a_newcomer_can_read_from_now_on_but_not_the_past(server):
     assert payloads(c) == [b"voice"]
     assert payloads(b) == [b"voice", b"voice"]
     # The newcomer knows the room key; even without any replay window of the hop it cannot open the past.
-    packet = server_packet(server, past[-1])
-    c.seat.media._packet(packet, (server.sealer, 0, False, 0, 0), (0.0, 0.0), server.now)
+    server.forward(a, server_packet(server, past[-1]))
     assert payloads(c) == []
     assert c.drops(Drop.PACKET_REFUSED) == 1
 
@@ -231,7 +231,7 @@ def test_boxes_that_are_reflected_misdirected_or_forged_are_refused(server):
     for to, sender, box in attempts:
         to.notify(m.KeyBoxes((m.AddressedBox(sender, box),)))
     server.pump()
-    assert (a.drops(Drop.KEY_BOX), b.drops(Drop.KEY_BOX)) == (1, 6)
+    assert (a.drops(Drop.KEY_BOX), b.drops(Drop.KEY_BOX)) == (1, 5)
     b.notify(m.KeyBoxes((m.AddressedBox(a.participant, for_b),)))
     server.pump()
     server.advance(ACTIVATION)
@@ -240,21 +240,37 @@ def test_boxes_that_are_reflected_misdirected_or_forged_are_refused(server):
     assert payloads(b) == [b"voice"]
 
 
-def test_boxes_that_come_before_the_roster_wait_for_it(server):
+def test_boxes_that_come_before_their_sender_is_known_wait(server):
+    """The server tells changes in batches: a newcomer may know us, and make boxes, before we know the newcomer."""
     (a,) = server.seated(1)
-    snapshot, server.snapshot = server.snapshot, lambda client: None
-    (b,) = server.seated(1)
-    a.publish()
-    server.snapshot = snapshot
-    b.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
-    b.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
+    server.change, change = (lambda *args, **more: None), server.change
+    b = server.connect().login()
+    number = b.publish()
+    a.notify(m.KeyBoxes((m.AddressedBox(99, b"from nobody"),)))
     server.pump()
-    assert b.drops(Drop.KEY_BOX) == 0
-    server.snapshot(b)
+    assert not b.session.can_send(number)
+    assert a.drops(Drop.KEY_BOX) == 0
+    server.change = change
+    server.change(m.Change(m.ChangeKind.MEMBER_JOINED, member=server.members[b.participant]))
     server.pump()
-    assert b.drops(Drop.KEY_BOX) == 128
-    a.speak()
-    assert payloads(b) == [b"voice"]
+    assert b.speak(number), "the receipt has come"
+    assert payloads(a) == [], "the publication is not known yet"
+    (info,) = server.publications.values()
+    server.change(m.Change(m.ChangeKind.PUBLISHED, publication=info))
+    server.pump()
+    assert payloads(a) == [b"voice"]
+    server.now += EARLY_BOX_HOLD
+    server.change(m.Change(m.ChangeKind.UNKNOWN))
+    server.pump()
+    assert a.drops(Drop.KEY_BOX) == 1
+
+
+def test_boxes_of_unknown_senders_are_bounded(server):
+    (a,) = server.seated(1)
+    for _ in range(5):
+        a.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
+    server.pump()
+    assert a.drops(Drop.KEY_BOX) == 5 * 64 - MAX_EARLY_BOXES
 
 
 def test_an_unverified_member_gets_no_key_and_is_not_played(server):
