@@ -66,7 +66,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> Any:
     from tcclient.demo.plan import Plan
-    from tcclient.media.assets import SPEECH, CLIP
+    from tcclient.media import CLIP, SPEECH
     from tcclient.media.reader import open_audio, open_video
 
     participants = arguments.participants
@@ -91,5 +91,3 @@ def _plan(arguments: argparse.Namespace) -> Any:
     seconds = arguments.seconds or math.ceil(max((length for length in lengths if length), default=10.0))
     out = Path(arguments.out)
     return Plan(participants, talkers, cameras, audio, video, seconds, arguments.seconds is not None, out)
-
-

@@ -69,7 +69,6 @@ class Publication:
     ) -> None:
         self.source = source
         self.number = 0
-        self.stream = 0
         self.answer: Published | PublishFailed | None = None
         """What the server said of it."""
         self.statistics = SentStatistics()
@@ -82,6 +81,11 @@ class Publication:
             self._publisher = AudioPublisher(source, self._send_audio, pool, gate)
         else:
             self._publisher = VideoPublisher(source, self._send_video, pool)
+
+    @property
+    def stream(self) -> int:
+        """The stream id in this room, 0 before it is granted."""
+        return self.answer.stream if isinstance(self.answer, Published) else 0
 
     @property
     def kind(self) -> Kind:
@@ -106,12 +110,14 @@ class Publication:
         if self._task is not None:
             await asyncio.shield(self._task)
 
-    async def mute(self, muted: bool = True) -> None:
-        """Set the mute flag: nothing leaves from this moment on; returns when everybody has been told."""
-        self._connection.session.set_muted(self.number, muted)
-        self._connection.pump()
+    def mute(self, muted: bool = True) -> None:
+        """Set the mute flag: no sound or picture leaves from this moment on."""
         if isinstance(self._publisher, AudioPublisher):
             self._publisher.gate.muted = muted
+            if muted:
+                self._publisher.end_talk()
+        self._connection.session.set_muted(self.number, muted)
+        self._connection.pump()
 
     def talk(self, pressed: bool) -> None:
         """Open or shut the gate of a microphone in push-to-talk mode."""
@@ -129,6 +135,8 @@ class Publication:
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait((self._task,))
+        if isinstance(self._publisher, AudioPublisher):
+            self._publisher.end_talk()
 
     async def stop(self) -> None:
         """End the publication."""

@@ -150,8 +150,9 @@ class Room:
                 )
             )
             self.publications[publication.number] = publication
-        granted = [await self._granted(publication) for publication in publications]
-        refused = next((answer for answer in granted if isinstance(answer, core.PublishFailed)), None)
+        await self._connection.wait_until(lambda: all(p.answer is not None for p in publications))
+        answers = [publication.answer for publication in publications]
+        refused = next((answer for answer in answers if isinstance(answer, core.PublishFailed)), None)
         if refused is not None:
             for publication in publications:
                 await publication.stop()
@@ -372,12 +373,6 @@ class Room:
             future.set_result(None)
         else:
             future.set_exception(refusal)
-
-    async def _granted(self, publication: Publication) -> core.Published | core.PublishFailed:
-        while True:
-            if publication.answer is not None:
-                return publication.answer
-            await self._connection.wait_for(core.Published, core.PublishFailed)
 
     def _forget(self, publication: Publication) -> None:
         self.publications.pop(publication.number, None)

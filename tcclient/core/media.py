@@ -32,8 +32,11 @@ from tcproto.path import parse_positions
 
 MAX_QUEUED = 4096
 """Packets that wait for the application: some seconds of a full room; the oldest go first."""
-STRAY_HOLD = 0.25
-"""Seconds for which a packet waits for the roster to name its stream: the server tells changes in batches."""
+STRAY_HOLD = 0.5
+"""Seconds for which a packet waits for the roster to name its stream.
+
+The server tells changes in batches, by TCP, which may be a retransmission behind.
+"""
 MAX_STRAYS = 128
 """Packets that wait so: a keyframe and some sound; the oldest go first."""
 MAX_SERIES = 4096

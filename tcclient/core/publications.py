@@ -234,7 +234,7 @@ class Publications:
     def _ready(self, number: int, kind: Kind, spatial: int, count: int) -> tuple[Publication, int, SealingKey] | None:
         """Return what a frame of ``count`` packets needs; None for one that may not be sent now."""
         publication = self.live.get(number)
-        if publication is None:
+        if publication is None or publication.muted:
             return None
         if publication.kind is not kind or not 0 <= spatial < publication.layers:
             raise ValueError("the publication has no such kind or layer")
@@ -247,8 +247,8 @@ class Publications:
         return publication, *way
 
     def _way(self, publication: Publication) -> tuple[int, SealingKey] | None:
-        """Return stream and key; None where it is not accepted, muted, or there is no path or no key."""
-        if publication.stream is None or publication.muted or self._path.state is not PathState.OK:
+        """Return stream and key; None where it is not accepted, or there is no path or no key."""
+        if publication.stream is None or self._path.state is not PathState.OK:
             return None
         key = self._sealing_key(publication.id)
         return None if key is None else (publication.stream, key)

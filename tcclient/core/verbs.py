@@ -82,10 +82,10 @@ class SeatVerbs:
         return self.seat.set_muted(number, muted)
 
     def can_send(self, number: int) -> bool:
-        """Tell whether a frame would be sent now.
+        """Tell whether a frame of a publication would be sent now, were it not muted.
 
-        That is: the publication is accepted and not muted, the path is proved, and all present members have
-        acknowledged the sender key, or had three seconds to.
+        That is: it is accepted, the path is proved, and all present members have acknowledged the sender key, or had
+        three seconds to.
         """
         return self._seat is not None and self._seat.publications.can_send(number)
 

@@ -164,13 +164,14 @@ def test_nothing_is_sent_before_it_is_accepted_while_muted_or_without_a_path(ser
     assert a.session.can_send(number)
     assert a.speak(number)
     a.session.set_muted(number, True)
-    assert not a.session.can_send(number)
+    assert a.session.can_send(number), "were it not muted"
     assert not a.speak(number)
     a.session.set_muted(number, False)
     assert a.speak(number)
     a.udp = False
     server.advance(5)
     assert a.session.path_state is PathState.LOST
+    assert not a.session.can_send(number)
     assert not a.speak(number)
     assert not a.speak(4711)
     assert not a.session.can_send(4711)
