@@ -137,7 +137,7 @@ class ProtocolError(Exception):
         super().__init__(f"{code}: {self.detail}")
 
 
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+class Refusal(Exception):
     """A well-formed request was refused; carries what the error reply says.
 
     ``retry_after_ms`` is 0 where waiting does not help.
@@ -150,5 +150,5 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
         super().__init__(f"{code}: {self.text}")
 
 
-class CryptoFailure(Exception):  # noqa: N818
+class CryptoFailure(Exception):
     """A box, signature or cipher text did not verify."""

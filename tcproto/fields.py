@@ -25,7 +25,7 @@ INT_MIN, INT_MAX = -(1 << 63), (1 << 64) - 1
 """The integers of msgpack."""
 
 
-class Invalid(ValueError):  # noqa: N818
+class Invalid(ValueError):
     """A value does not fit its field; ``path`` is filled in on the way out, as in ``members[3].name``."""
 
     def __init__(self, reason: str, path: str = "") -> None:

@@ -96,6 +96,8 @@ class OpenStream:
     kind: Kind | None
     caps: Caps
     muted: bool = False
+    layers: int = 4
+    """Spatial layers that may be sent."""
 
 
 @dataclass(frozen=True, slots=True)

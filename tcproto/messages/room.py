@@ -15,6 +15,7 @@ from tcproto.messages.types import (
     ChatText,
     DisplayName,
     Explanation,
+    FullName,
     Key,
     LifeId,
     Members,
@@ -132,7 +133,7 @@ class ChatMessage:
     message_id: MessageId
     scope: ChatScope
     participant: U32
-    name: DisplayName
+    name: FullName
     """The sender's, as "agency / name" reads it, for texts that outlive the sender's seat."""
     text: ChatText
     sent_at: U64

@@ -9,6 +9,11 @@ from typing import Annotated
 from tcproto.errors import ErrorCode
 from tcproto.fields import Exactly, Items, Range, Text, UInt, UpTo
 
+MAX_TEXT_CHARS = 2000
+"""Characters of a chat text: a page."""
+MAX_TEXT_BYTES = 8000
+"""The same in UTF-8, at four bytes each."""
+
 U8 = Annotated[int, UInt(8)]
 U16 = Annotated[int, UInt(16)]
 U32 = Annotated[int, UInt(32)]
@@ -21,10 +26,12 @@ Token = Annotated[bytes, Exactly(32)]
 MessageId = Annotated[bytes, Exactly(16)]
 AccountName = Annotated[str, Text(max_chars=32, max_bytes=128)]
 DisplayName = Annotated[str, Text(max_chars=64, max_bytes=256)]
+FullName = Annotated[str, Text(max_chars=131, max_bytes=515)]
+"""Two display names, as "agency / name"."""
 RoomName = Annotated[str, Text(max_chars=64, max_bytes=256)]
 Word = Annotated[str, Text(max_chars=32, max_bytes=64)]
 Explanation = Annotated[str, Text(max_chars=256, max_bytes=1024)]
-ChatText = Annotated[str, Text(max_chars=2000, max_bytes=8000, multiline=True)]
+ChatText = Annotated[str, Text(max_chars=MAX_TEXT_CHARS, max_bytes=MAX_TEXT_BYTES, multiline=True)]
 SealedBox = Annotated[bytes, UpTo(512)]
 
 

@@ -1,0 +1,133 @@
+"""From the packets of one speaker to a steady stream of sound."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from tcclient.audio.jitter import Frame, FrameKind, JitterBuffer, JitterStatistics, PutResult
+from tcclient.audio.opus import OpusDecoder, OpusError, Pcm, packet_duration, packet_has_fec
+from tcclient.audio.stretch import lengthen, shorten
+
+_FADE: Final = 240
+"""Samples, 5 ms: long enough not to click, short enough to keep the onset of a word."""
+_INVENTED: Final = (FrameKind.CONCEAL, FrameKind.LATE)
+_MUTE: Final = (FrameKind.LOST, FrameKind.SILENCE)
+
+
+class Sound(NamedTuple):
+    """One block for the play-out."""
+
+    pcm: Pcm
+    """int16, of exactly the length asked for."""
+    labels: tuple[tuple[FrameKind, int], ...]
+    """Where the samples come from: kinds and lengths, in order, whose sum is the length of the block."""
+    timestamp: int | None
+    """Media time of the first sample (48 kHz, 32 bits), for lip-sync; None if it has none."""
+
+
+class _Chunk(NamedTuple):
+    kind: FrameKind
+    pcm: Pcm
+    timestamp: int | None
+
+
+class SpeakerDecoder:
+    """Jitter buffer and Opus decoder of one speaker. No packet, however broken, makes it raise.
+
+    Raises `OpusUnavailable` when made without a library.
+    """
+
+    def __init__(self) -> None:
+        self.corrupt = 0
+        """Packets that Opus could not decode; they are concealed."""
+        self._buffer = JitterBuffer()
+        self._decoder = OpusDecoder()
+        self._chunks: deque[_Chunk] = deque()
+        """Decoded and not yet asked for: less than one packet."""
+        self._previous = FrameKind.SILENCE
+
+    @property
+    def statistics(self) -> JitterStatistics:
+        """A copy of the statistics of the jitter buffer."""
+        return self._buffer.statistics
+
+    def put(
+        self,
+        sequence: int,
+        timestamp: int,
+        payload: bytes,
+        now: float,
+        *,
+        held: float = 0.0,
+        end_of_talk: bool = False,
+        silence: bool = False,
+    ) -> PutResult | None:
+        """Take a packet as `JitterBuffer.put` does; None if the payload cannot be Opus, which is then lost."""
+        try:
+            duration = packet_duration(payload)
+        except OpusError:
+            self.corrupt += 1
+            return None
+        return self._buffer.put(
+            sequence,
+            timestamp,
+            duration,
+            payload,
+            now,
+            held=held,
+            end_of_talk=end_of_talk,
+            silence=silence,
+            fec=packet_has_fec(payload),
+        )
+
+    def pcm(self, now: float, samples: int) -> Sound:
+        """The next ``samples``, as of ``now``; to be called once per tick of the play-out."""
+        pieces: list[Pcm] = []
+        labels: list[tuple[FrameKind, int]] = []
+        timestamp = None
+        wanted = samples
+        while wanted:
+            if not self._chunks:
+                self._chunks.append(self._render(self._buffer.get(now), wanted))
+            chunk = self._chunks.popleft()
+            piece, rest = chunk.pcm[:wanted], chunk.pcm[wanted:]
+            if not pieces:
+                timestamp = chunk.timestamp
+            if len(rest):
+                later = None if chunk.timestamp is None else (chunk.timestamp + len(piece)) & 0xFFFF_FFFF
+                self._chunks.appendleft(_Chunk(chunk.kind, rest, later))
+            pieces.append(piece)
+            if labels and labels[-1][0] is chunk.kind:
+                labels[-1] = (chunk.kind, labels[-1][1] + len(piece))
+            else:
+                labels.append((chunk.kind, len(piece)))
+            wanted -= len(piece)
+        return Sound(np.concatenate(pieces) if pieces else np.zeros(0, np.int16), tuple(labels), timestamp)
+
+    def _render(self, frame: Frame, wanted: int) -> _Chunk:
+        kind, previous = frame.kind, self._previous
+        self._previous = kind
+        duration = min(frame.duration, wanted) if kind is FrameKind.SILENCE else frame.duration
+        if kind not in _MUTE:
+            pcm = self._sound(frame)
+            if previous in _MUTE:
+                pcm[:_FADE] = pcm[:_FADE] * np.linspace(0, 1, len(pcm[:_FADE]))
+        elif previous in _INVENTED:
+            pcm = (self._decoder.conceal(duration) * np.linspace(1, 0, duration)).astype(np.int16)
+        else:
+            pcm = np.zeros(duration, np.int16)
+        return _Chunk(kind, pcm, frame.timestamp)
+
+    def _sound(self, frame: Frame) -> Pcm:
+        try:
+            if frame.kind is FrameKind.FEC and frame.payload is not None:
+                return self._decoder.decode_fec(frame.payload, frame.duration)
+            if frame.payload is not None:
+                pcm = self._decoder.decode(frame.payload)
+                return shorten(pcm, -frame.adjust) if frame.adjust <= 0 else lengthen(pcm, frame.adjust)
+        except OpusError:
+            self.corrupt += 1
+        return self._decoder.conceal(frame.duration)

@@ -1,0 +1,397 @@
+"""A jitter buffer for the packets of one speaker.
+
+Packets go in as they arrive, with `JitterBuffer.put`; `JitterBuffer.get` gives the next stretch of sound to play, each
+labelled with where it comes from. What is late waits its turn and is played late: the speaker then lags, and the lag is
+won back in pauses, by dropping silent packets, and by asking the decoder to shorten frames a little. So a stall of the
+network costs a pause and not a word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final, NamedTuple
+
+from tcclient.audio.delay import DelayEstimator
+from tcclient.audio.opus import MAX_PACKET_SAMPLES, SAMPLE_RATE
+
+MAX_BUFFERED_MS: Final = 1_000
+"""Media in the buffer: more than any delay that we would play, so it only fills when nobody plays."""
+MAX_PACKETS: Final = 128
+"""Packets in the buffer: bounds the memory whatever durations packets claim."""
+MAX_DELAY: Final = 0.600
+"""Seconds of added delay above which packets are skipped: a conversation is impossible by then."""
+MAX_CONCEAL_MS: Final = 100
+"""Invented sound in one gap: beyond, it is a buzz that says nothing."""
+MAX_REORDER: Final = 1_024
+"""Packets behind the newest that are only old; farther behind, the sender has started again."""
+RESYNC_JUMP: Final = 1.0
+"""Seconds that the transit of a packet may differ from the least: beyond, a clock has jumped, and no buffer helps."""
+MAX_SPEED_CHANGE: Final = 0.05
+"""Of the speed of play-out: less than listeners notice."""
+
+_TICK: Final = 960
+"""20 ms, the tick of the play-out: the stretch given when nothing says how long."""
+_MAX_ADJUST: Final = 480
+"""10 ms: the longest pitch period, which is what the decoder cuts out or repeats."""
+_BAND: Final = 0.020
+"""Seconds above the target that are tolerated: the play-out asks in ticks, so the delay cannot be had more exactly."""
+
+
+class PutResult(Enum):
+    """What became of a packet."""
+
+    QUEUED = "queued"
+    """Waiting to be played."""
+    LATE = "late"
+    """Its time has passed: discarded."""
+    DUPLICATE = "duplicate"
+    """Seen before: discarded."""
+    RESYNC = "resync"
+    """Queued, after everything else was forgotten: the sender's clock or numbering had jumped."""
+
+
+class FrameKind(Enum):
+    """Where a stretch of sound comes from."""
+
+    PACKET = "packet"
+    """Decode the payload."""
+    FEC = "fec"
+    """Lost: decode the FEC data of the payload, which is that of the next packet."""
+    CONCEAL = "conceal"
+    """Lost: conceal."""
+    LOST = "lost"
+    """Lost, and too long to conceal: fade to silence."""
+    LATE = "late"
+    """Not here yet, nor anything newer: conceal; media time stands still."""
+    SILENCE = "silence"
+    """Nothing is expected: not begun, a pause, end of talk, or a stream that has dried up. May be cut short."""
+
+
+class Frame(NamedTuple):
+    """A stretch of sound to play."""
+
+    kind: FrameKind
+    payload: bytes | None
+    """Of PACKET and FEC."""
+    timestamp: int | None
+    """Media time of the first sample (48 kHz, 32 bits); None for LATE and SILENCE, which have none."""
+    duration: int
+    """Samples before adjustment."""
+    delay: float
+    """Seconds between its earliest possible arrival and its leaving the buffer."""
+    adjust: int = 0
+    """Samples by which the decoder may shorten (below zero) or lengthen it, up to so many; only for PACKET."""
+
+
+@dataclass(slots=True)
+class JitterStatistics:
+    """Counts of packets, milliseconds of frames, since the beginning; the two delays are the present ones."""
+
+    received: int = 0
+    """Packets put in."""
+    played: int = 0
+    """Packets given for decoding."""
+    lost: int = 0
+    """Packets that had not arrived when a newer one was played; FEC may have replaced one."""
+    late: int = 0
+    """Packets that came after they were due, whether discarded or played late."""
+    duplicate: int = 0
+    """Packets seen before."""
+    discarded: int = 0
+    """Packets dropped to shorten the delay or to bound the memory."""
+    resyncs: int = 0
+    """Jumps of the sender's clock or numbering."""
+    concealed_ms: float = 0.0
+    """Invented, of CONCEAL and LATE."""
+    fec_ms: float = 0.0
+    """Recovered by FEC."""
+    lost_ms: float = 0.0
+    """Lost beyond concealment."""
+    silence_ms: float = 0.0
+    """Nothing expected."""
+    target_ms: float = 0.0
+    """Wanted delay."""
+    delay_ms: float = 0.0
+    """Delay of the last frame."""
+
+
+class _Packet(NamedTuple):
+    sequence: int
+    timestamp: int
+    duration: int
+    payload: bytes
+    ended: bool
+    """No packet need follow this one."""
+    silence: bool
+    fec: bool
+
+
+class JitterBuffer:
+    """Orders and times the packets of one speaker; see the module's text. Give times as monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._delay = DelayEstimator()
+        self._statistics = JitterStatistics()
+        self._packets: dict[int, _Packet] = {}
+        """By unwrapped sequence number."""
+        self._newest_sequence: int | None = None
+        self._newest_timestamp = 0
+        self._seen = 0
+        """Bit k: the packet k before the newest has arrived."""
+        self._playing = False
+        self._position: int | None = None
+        """Media time of the next sample to play."""
+        self._last: _Packet | None = None
+        """The packet that was played last."""
+        self._stalled = 0
+        """Samples invented while media time stood still."""
+        self._concealed = 0
+        """Samples invented since the last packet."""
+        self._adjust_from = 0
+        """Media time before which the speed stays as it is."""
+
+    def __len__(self) -> int:
+        return len(self._packets)
+
+    @property
+    def buffered(self) -> int:
+        """Samples between the oldest and the newest packet in the buffer, both included."""
+        if not self._packets:
+            return 0
+        oldest, newest = self._packets[min(self._packets)], self._packets[max(self._packets)]
+        return newest.timestamp + newest.duration - oldest.timestamp
+
+    @property
+    def statistics(self) -> JitterStatistics:
+        """A copy of the statistics as they are now."""
+        return replace(self._statistics, target_ms=1e3 * self._delay.target)
+
+    def put(
+        self,
+        sequence: int,
+        timestamp: int,
+        duration: int,
+        payload: bytes,
+        now: float,
+        *,
+        held: float = 0.0,
+        end_of_talk: bool = False,
+        silence: bool = False,
+        fec: bool = False,
+    ) -> PutResult:
+        """Take a packet that arrived at ``now``.
+
+        ``sequence`` and ``timestamp`` (48 kHz) are taken modulo 2**32. ``duration``: samples, 1 to 5,760. ``held``:
+        seconds that the server kept it back. ``end_of_talk``, ``silence``: nothing need follow. ``fec``: it has a copy
+        of the frame before. Raises `ValueError` for a duration out of range.
+        """
+        if not 0 < duration <= MAX_PACKET_SAMPLES:
+            raise ValueError(f"a packet cannot last {duration} samples")
+        self._statistics.received += 1
+        sequence = _unwrap(sequence, self._newest_sequence)
+        timestamp = _unwrap(timestamp, None if self._newest_sequence is None else self._newest_timestamp)
+        transit = now - held - timestamp / SAMPLE_RATE
+        result = PutResult.QUEUED
+        if self._jumped(sequence, transit):
+            self._statistics.resyncs += 1
+            self._forget()
+            result = PutResult.RESYNC
+        newest = self._newest_sequence
+        if not self._note(sequence, timestamp):
+            self._statistics.duplicate += 1
+            return PutResult.DUPLICATE
+        base = self._delay.base
+        if base is None or abs(transit - base) <= RESYNC_JUMP:
+            self._delay.update(transit, now)
+            if fec and newest is not None and sequence == newest + 2:
+                # The frame between arrives now, with this packet, and its lateness counts like any other.
+                self._delay.update(transit + duration / SAMPLE_RATE, now)
+        if self._passed(sequence, timestamp):
+            self._statistics.late += 1
+            return PutResult.LATE
+        if self._stalled and timestamp == self._position:
+            self._statistics.late += 1
+        self._packets[sequence] = _Packet(sequence, timestamp, duration, payload, end_of_talk or silence, silence, fec)
+        while len(self._packets) > MAX_PACKETS or self.buffered > MAX_BUFFERED_MS * _SAMPLES_PER_MS:
+            self._skip()
+        return result
+
+    def get(self, now: float) -> Frame:
+        """Give the next frame, as of ``now``; call when the frames before, as adjusted, do not fill the tick.
+
+        ``now`` is best the time at which the tick was due: then a tick that comes late changes no delay.
+        """
+        frame = self._next(now)
+        statistics, milliseconds = self._statistics, frame.duration / _SAMPLES_PER_MS
+        statistics.delay_ms = 1e3 * frame.delay
+        match frame.kind:
+            case FrameKind.PACKET:
+                statistics.played += 1
+            case FrameKind.FEC:
+                statistics.fec_ms += milliseconds
+            case FrameKind.CONCEAL | FrameKind.LATE:
+                statistics.concealed_ms += milliseconds
+            case FrameKind.LOST:
+                statistics.lost_ms += milliseconds
+            case FrameKind.SILENCE:
+                statistics.silence_ms += milliseconds
+        return frame
+
+    def _next(self, now: float) -> Frame:
+        head = self._head(now)
+        if self._playing and head is not None:
+            frame = self._bridge(head, now)
+            if frame is not None:
+                return frame
+        if not self._playing:
+            if head is None or self._lag(now, head.timestamp) < self._delay.target:
+                return self._silence()
+            self._playing = True
+        if head is None:
+            return self._starve(now)
+        return self._play(head, now)
+
+    def _bridge(self, head: _Packet, now: float) -> Frame | None:
+        """Fill the gap before ``head``; None, and perhaps no longer playing, if there is nothing to fill."""
+        assert self._position is not None
+        assert self._last is not None
+        # What was invented while waiting has already stood in for the beginning of the gap.
+        covered = min(self._stalled, head.timestamp - self._position)
+        self._position += covered
+        self._stalled -= covered
+        gap = head.timestamp - self._position
+        if gap == 0:
+            return None
+        missing = head.sequence - self._last.sequence - 1
+        if self._last.ended or missing == 0 or gap > RESYNC_JUMP * SAMPLE_RATE:
+            self._playing = False
+            return None
+        timestamp = self._position & _MASK
+        if head.fec and gap == head.duration:
+            self._position += gap
+            return Frame(FrameKind.FEC, head.payload, timestamp, gap, self._lag(now))
+        step = min(gap - head.duration if head.fec and gap > head.duration else gap, self._last.duration)
+        kind = FrameKind.CONCEAL if self._concealed < _MAX_CONCEAL else FrameKind.LOST
+        frame = Frame(kind, None, timestamp, step, self._lag(now))
+        self._position += step
+        self._concealed += step
+        return frame
+
+    def _starve(self, now: float) -> Frame:
+        """Nothing to play while playing: wait for what is late, or fall silent."""
+        assert self._last is not None
+        if self._last.ended or self._concealed >= _MAX_CONCEAL:
+            self._playing = False
+            return self._silence()
+        self._stalled += _TICK
+        self._concealed += _TICK
+        return Frame(FrameKind.LATE, None, None, _TICK, self._lag(now))
+
+    def _silence(self) -> Frame:
+        return Frame(FrameKind.SILENCE, None, None, _TICK, self._delay.target)
+
+    def _play(self, head: _Packet, now: float) -> Frame:
+        del self._packets[head.sequence]
+        if self._last is not None and self._position is not None and not self._last.ended:
+            gone = head.timestamp - self._last.timestamp - self._last.duration
+            if gone <= RESYNC_JUMP * SAMPLE_RATE:
+                self._statistics.lost += min(head.sequence - self._last.sequence - 1, -(-gone // head.duration))
+        self._position = head.timestamp
+        frame = Frame(
+            FrameKind.PACKET,
+            head.payload,
+            head.timestamp & _MASK,
+            head.duration,
+            self._lag(now),
+            self._adjustment(head, now),
+        )
+        self._position += head.duration
+        self._last = head
+        self._stalled = self._concealed = 0
+        return frame
+
+    def _adjustment(self, head: _Packet, now: float) -> int:
+        """How much to change the length of this frame, so that the delay nears its target at 5 % at most."""
+        if head.timestamp < self._adjust_from:
+            return 0
+        excess = self._lag(now) - self._delay.target
+        if 0 <= excess <= _BAND:
+            return 0
+        samples = min(int(abs(excess) * SAMPLE_RATE), _MAX_ADJUST, head.duration // 2)
+        self._adjust_from = head.timestamp + round(samples / MAX_SPEED_CHANGE)
+        return -samples if excess > 0 else samples
+
+    def _head(self, now: float) -> _Packet | None:
+        """The packet to play next, after dropping what cannot or need not be played."""
+        while self._packets:
+            head = self._packets[min(self._packets)]
+            if self._passed(head.sequence, head.timestamp):
+                del self._packets[head.sequence]
+                self._statistics.late += 1
+                continue
+            excess = self._lag(now, head.timestamp) - self._delay.target
+            surplus = head.silence and len(self._packets) > 1 and excess * SAMPLE_RATE >= head.duration
+            if not surplus and excess <= MAX_DELAY - self._delay.target:
+                return head
+            self._skip()
+        return None
+
+    def _skip(self) -> None:
+        """Drop the oldest packet and move behind it."""
+        head = self._packets.pop(min(self._packets))
+        self._statistics.discarded += 1
+        self._position = head.timestamp + head.duration
+        self._last = head
+
+    def _lag(self, now: float, timestamp: int | None = None) -> float:
+        """Seconds by which media of ``timestamp``, else of the position, is later at ``now`` than it could be."""
+        base = self._delay.base
+        if timestamp is None:
+            timestamp = self._position
+        return 0.0 if base is None or timestamp is None else now - timestamp / SAMPLE_RATE - base
+
+    def _passed(self, sequence: int, timestamp: int) -> bool:
+        played = self._last is not None and sequence <= self._last.sequence
+        return played or (self._position is not None and timestamp < self._position)
+
+    def _jumped(self, sequence: int, transit: float) -> bool:
+        base = self._delay.base
+        if self._newest_sequence is None or base is None:
+            return False
+        ahead = sequence - self._newest_sequence
+        return ahead < -MAX_REORDER or (ahead > 0 and abs(transit - base) > RESYNC_JUMP)
+
+    def _note(self, sequence: int, timestamp: int) -> bool:
+        """Remember the numbers of a packet; False if it is a duplicate."""
+        ahead = MAX_REORDER + 1 if self._newest_sequence is None else sequence - self._newest_sequence
+        if ahead > 0:
+            self._seen = (self._seen << min(ahead, MAX_REORDER + 1) | 1) & ((2 << MAX_REORDER) - 1)
+            self._newest_sequence, self._newest_timestamp = sequence, timestamp
+            return True
+        bit = 1 << -ahead
+        if self._seen & bit:
+            return False
+        self._seen |= bit
+        return True
+
+    def _forget(self) -> None:
+        """Begin again, with what is known about the jitter."""
+        self._packets.clear()
+        self._delay.forget_transit()
+        self._newest_sequence = self._position = self._last = None
+        self._playing = False
+        self._seen = self._stalled = self._concealed = self._adjust_from = 0
+
+
+def _unwrap(value: int, near: int | None) -> int:
+    """The number nearest to ``near`` that equals ``value`` modulo 2**32."""
+    if near is None:
+        return value & _MASK
+    return near + ((value - near + _HALF) & _MASK) - _HALF
+
+
+_MASK: Final = 0xFFFF_FFFF
+_HALF: Final = 0x8000_0000
+_SAMPLES_PER_MS: Final = SAMPLE_RATE // 1_000
+_MAX_CONCEAL: Final = MAX_CONCEAL_MS * _SAMPLES_PER_MS

@@ -1,0 +1,79 @@
+"""Mixing the voices of a room into one stream of sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tcclient.audio.opus import SAMPLE_RATE, Pcm
+from tcclient.audio.speech import audio_level
+
+MAX_VOICES: Final = 16
+"""Voices mixed at once: more nobody tells apart. The loudest are kept."""
+MAX_VOLUME: Final = 2.0
+"""6 dB up: enough for a quiet microphone; the limiter takes care of the rest."""
+DUCK_DB: Final = 12.0
+"""dB by which others are lowered while a priority speaker talks: still there, and clearly behind."""
+LIMIT: Final = 24_576
+"""Amplitude, 2.5 dB below full scale, up to which the mix passes unchanged."""
+
+_TALKING_LEVEL: Final = 50
+"""-dBov up to which a priority speaker counts as talking."""
+_DUCK_HOLD: Final = 0.500
+"""Seconds that others stay lowered, so that they do not swell between words."""
+_HEADROOM: Final = 32_767 - LIMIT
+
+
+class Voice(NamedTuple):
+    """One speaker's block."""
+
+    pcm: Pcm
+    volume: float = 1.0
+    """0 to 2; values outside are taken as the nearest."""
+    priority: bool = False
+    """Others are lowered while this one talks."""
+
+
+class Mixer:
+    """Adds up to 16 voices, lowers the others by ``duck_db`` (0 or more) while a priority speaker talks, and limits."""
+
+    def __init__(self, *, duck_db: float = DUCK_DB) -> None:
+        self._ducked_gain = 10 ** (-duck_db / 20)
+        self._gain = 1.0
+        self._hold = 0.0
+
+    def mix(self, voices: Sequence[Voice], samples: int) -> Pcm:
+        """Mix blocks of equal length ``samples``; raise `ValueError` for a block of another length.
+
+        A single voice at volume 1 whose amplitude stays below `LIMIT` comes out as it is.
+        """
+        for voice in voices:
+            if voice.pcm.shape != (samples,):
+                raise ValueError(f"a block of {voice.pcm.shape} in a mix of {samples} samples")
+        if len(voices) > MAX_VOICES:
+            voices = sorted(voices, key=lambda voice: (not voice.priority, audio_level(voice.pcm)))[:MAX_VOICES]
+        ramp = self._duck(voices, samples)
+        total = np.zeros(samples, np.float32)
+        for voice in voices:
+            gain = np.float32(min(max(voice.volume, 0.0), MAX_VOLUME))
+            total += voice.pcm * gain if voice.priority else voice.pcm * gain * ramp
+        return limit(total)
+
+    def _duck(self, voices: Sequence[Voice], samples: int) -> npt.NDArray[np.float32]:
+        """The gain of those without priority, moving within one block so that it does not click."""
+        if any(voice.priority and audio_level(voice.pcm) <= _TALKING_LEVEL for voice in voices):
+            self._hold = _DUCK_HOLD
+        else:
+            self._hold = max(0.0, self._hold - samples / SAMPLE_RATE)
+        before, self._gain = self._gain, self._ducked_gain if self._hold else 1.0
+        return np.linspace(before, self._gain, samples, dtype=np.float32)
+
+
+def limit(mix: npt.NDArray[np.floating[Any]]) -> Pcm:
+    """Round to int16, unchanged up to `LIMIT` and bent smoothly towards full scale above; monotone, never wraps."""
+    excess = np.maximum(np.abs(mix) - LIMIT, 0)
+    bent = np.sign(mix) * (LIMIT + _HEADROOM * np.tanh(excess / _HEADROOM))
+    return np.rint(np.where(excess > 0, bent, mix)).astype(np.int16)

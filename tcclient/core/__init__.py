@@ -1,0 +1,28 @@
+"""The client without input or output: everything that can be wrong about it, testable in virtual time."""
+
+from tcclient.core import events
+from tcclient.core.drops import Drop
+from tcclient.core.events import Event, Participant, PathState
+from tcclient.core.peers import MediaPacket
+from tcclient.core.roster import RoomState
+from tcclient.core.seat import Seat
+from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES, Phase, Session, Settings
+from tcclient.core.statistics import PathStatistics, StreamStatistics
+
+__all__ = [
+    "AUDIO_ONLY",
+    "DEFAULT_SOURCES",
+    "Drop",
+    "Event",
+    "MediaPacket",
+    "Participant",
+    "PathState",
+    "PathStatistics",
+    "Phase",
+    "RoomState",
+    "Seat",
+    "Session",
+    "Settings",
+    "StreamStatistics",
+    "events",
+]

@@ -1,0 +1,326 @@
+"""What a session tells the application. Events are frozen, and come in the order in which things happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tcproto.errors import Action, ErrorCode
+from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo
+
+
+class PathState(StrEnum):
+    """State of the UDP path."""
+
+    UNKNOWN = "unknown"
+    """Being proved; nothing but pings is sent."""
+    OK = "ok"
+    """Proved in both directions."""
+    LOST = "lost"
+    """No answer; pings go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A member of the room as the roster shows it."""
+
+    member: Member
+    verified: bool
+    """The device signed name, account and box key for this room. Otherwise no key goes there, no media is played."""
+
+    @property
+    def id(self) -> int:
+        """The participant's id in the room."""
+        return self.member.participant
+
+    @property
+    def label(self) -> str:
+        """The participant as "agency / name" reads."""
+        return f"{self.member.agency} / {self.member.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerKey:
+    """The server proved this static key. Unless ``trusted``, nothing more is sent before ``trust_server``."""
+
+    fingerprint: bytes
+    static: bytes
+    trusted: bool
+    """It is the key that the link named, or that was pinned."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrongServerKey:
+    """The server is not the one expected; ``Closed`` follows, and nothing was sent."""
+
+    expected: bytes
+    found: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeriveKey:
+    """Derive the account key with ``derive_account_key``, off the loop, and give it to ``account_key_derived``."""
+
+    account: str
+    salt: bytes
+    """The effective one."""
+    memory_bytes: int
+    passes: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCosts:
+    """The server asks for a derivation outside floor and ceiling; ``Closed`` follows."""
+
+    memory_bytes: int
+    passes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """The login succeeded; account and name as the server cleaned them."""
+
+    account: str
+    agency: str
+    name: str
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class LoginFailed:
+    """The login was refused."""
+
+    code: ErrorCode
+    text: str
+    action: Action
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class JoinFailed:
+    """The room was refused, by the server or because its mode is not the one asked for."""
+
+    code: ErrorCode
+    text: str
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """In the room; ``ParticipantJoined`` and ``TrackPublished`` follow for all who were there, oneself included."""
+
+    participant: int
+    room: RoomInfo
+    role: Role
+    permissions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The seat was given up; the login stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evicted:
+    """The seat was taken away; the login stands."""
+
+    code: ErrorCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    """Somebody is in the room."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantUpdated:
+    """A participant's role changed."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    """Somebody is gone; ``code`` says why, if not of their own will."""
+
+    participant: Participant
+    code: ErrorCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPublished:
+    """A publication appeared."""
+
+    track: PublicationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUpdated:
+    """A publication changed, such as being muted."""
+
+    track: PublicationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUnpublished:
+    """A publication ended."""
+
+    track: PublicationInfo
+
+
+@dataclass(frozen=True, slots=True)
+class RoomUpdated:
+    """The room's own data changed."""
+
+    room: RoomInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Speakers:
+    """Who began and who stopped speaking, and the dominant speaker (0: none yet)."""
+
+    started: tuple[int, ...]
+    stopped: tuple[int, ...]
+    dominant: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReceived:
+    """Plain text; show it as it is."""
+
+    message_id: bytes
+    scope: ChatScope
+    participant: int
+    name: str
+    text: str
+    sent_at: int
+    """Unix time in ms by the server's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatSent:
+    """A text of ours was accepted."""
+
+    message_id: bytes
+    sent_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatFailed:
+    """A text of ours was refused."""
+
+    message_id: bytes
+    code: ErrorCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Our publication has a stream: packets are accepted from now on, up to ``caps``."""
+
+    number: int
+    stream: int
+    caps: Caps
+
+
+@dataclass(frozen=True, slots=True)
+class PublishFailed:
+    """Our publication was refused; its number is spent."""
+
+    number: int
+    code: ErrorCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyframeRequested:
+    """Somebody needs a keyframe of our publication's layer."""
+
+    number: int
+    spatial: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestDone:
+    """A request was carried out."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """A request was refused."""
+
+    request: int
+    code: ErrorCode
+    text: str
+    retry_after_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanged:
+    """The state of the UDP path changed."""
+
+    state: PathState
+
+
+@dataclass(frozen=True, slots=True)
+class MediaMoved:
+    """Datagrams go to another address from now on; an empty host or port 0 means: as before."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipMismatch:
+    """For ten seconds or more this participant has seen another set of members than we do: the server may be lying."""
+
+    participant: int
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The session is over: the last event."""
+
+    code: ErrorCode
+    text: str
+    action: Action
+    retry_after_ms: int = 0
+
+
+Event = (
+    ServerKey
+    | WrongServerKey
+    | DeriveKey
+    | RefusedCosts
+    | LoggedIn
+    | LoginFailed
+    | JoinFailed
+    | Joined
+    | Left
+    | Evicted
+    | ParticipantJoined
+    | ParticipantUpdated
+    | ParticipantLeft
+    | TrackPublished
+    | TrackUpdated
+    | TrackUnpublished
+    | RoomUpdated
+    | Speakers
+    | ChatReceived
+    | ChatSent
+    | ChatFailed
+    | Published
+    | PublishFailed
+    | KeyframeRequested
+    | RequestDone
+    | RequestFailed
+    | PathChanged
+    | MediaMoved
+    | MembershipMismatch
+    | Closed
+)

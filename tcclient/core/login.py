@@ -1,0 +1,90 @@
+"""From the handshake to the welcome: whose key the server has, and who we are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcclient.core import events
+from tcclient.core.events import Event
+from tcproto import messages
+from tcproto.account import check_costs, effective_salt, sign_account_login, sign_device_login
+from tcproto.control import ControlConnection, HandshakeCompleted
+from tcproto.errors import CryptoFailure
+from tcproto.identity import SigningKey, fingerprint
+
+KIB = 1024
+
+
+class Distrust(Exception):
+    """The server is not to be dealt with any further."""
+
+
+class Login:
+    """The dialogue of a login; what it sends goes to ``control``, what happens to ``emit``.
+
+    ``expected`` is the server's fingerprint from the link or the pin, None where the application decides.
+    """
+
+    def __init__(
+        self,
+        expected: bytes | None,
+        device: SigningKey,
+        control: ControlConnection,
+        emit: Callable[[Event], None],
+    ) -> None:
+        self.fingerprint = b""
+        """The server's, once it has proved its key."""
+        self.welcome: messages.Welcome | None = None
+        self._expected = expected
+        self._device = device
+        self._control = control
+        self._emit = emit
+        self._hash = b""
+        self._static = b""
+        self._account = ""
+        self._name = ""
+
+    def handshake_completed(self, event: HandshakeCompleted) -> bool:
+        """Look at the server's key; tell whether it is the one expected. Raises ``Distrust`` if it is another one."""
+        self._hash, self._static = event.handshake_hash, event.remote_static
+        self.fingerprint = fingerprint(event.remote_static)
+        if self._expected not in (None, self.fingerprint):
+            self._emit(events.WrongServerKey(self._expected, self.fingerprint))
+            raise Distrust("the server's key is not the one expected")
+        trusted = self._expected is not None
+        self._emit(events.ServerKey(self.fingerprint, self._static, trusted))
+        return trusted
+
+    def begin(self, account: str, name: str) -> None:
+        """Ask for the challenge of an account, by its folded name."""
+        self._account, self._name = account, name
+        self._control.request(messages.LoginBegin(account))
+
+    def challenged(self, challenge: messages.LoginChallenge) -> None:
+        """Have the account key derived. Raises ``Distrust`` for costs outside floor and ceiling."""
+        memory, passes = challenge.memory_kib * KIB, challenge.passes
+        try:
+            check_costs(memory, passes)
+        except CryptoFailure as error:
+            self._emit(events.RefusedCosts(memory, passes))
+            raise Distrust(str(error)) from error
+        salt = effective_salt(self._static, self._account, challenge.salt)
+        self._emit(events.DeriveKey(self._account, salt, memory, passes))
+
+    def account_key_derived(self, key: SigningKey) -> None:
+        """Prove account and device; both signatures hold on this connection only."""
+        public = self._device.public
+        self._control.request(
+            messages.Login(
+                self._account,
+                self._name,
+                public,
+                sign_account_login(key, self._hash, public, self._account),
+                sign_device_login(self._device, self._hash, self._account),
+            )
+        )
+
+    def welcomed(self, welcome: messages.Welcome) -> None:
+        """Note what the server calls us."""
+        self.welcome = welcome
+        self._emit(events.LoggedIn(welcome.account, welcome.agency, welcome.name, welcome.limits))

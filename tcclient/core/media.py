@@ -1,0 +1,199 @@
+"""From datagrams to the packets of other participants."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from tcclient.core.drops import Drop
+from tcclient.core.path import MediaPath
+from tcclient.core.peers import HeldPacket, MediaPacket, Peer
+from tcclient.core.roster import BEACON_ID, RoomState
+from tcclient.core.sealers import Opened, Sealers
+from tcclient.core.statistics import StreamStatistics
+from tcproto.beacon import Beacon, parse_beacon
+from tcproto.datagram import (
+    MAX_DATAGRAM,
+    MIN_DATAGRAM,
+    RELAY_TIME_SIZE,
+    VERSION,
+    ItemType,
+    Kind,
+    parse_header,
+    parse_items,
+    parse_relay_time,
+)
+from tcproto.errors import CryptoFailure
+from tcproto.feedback import Series, series
+from tcproto.packet import VideoHeader
+from tcproto.packet import parse_header as parse_packet_header
+from tcproto.path import parse_positions
+
+MAX_QUEUED = 4096
+"""Packets that wait for the application: some seconds of a full room; the oldest go first."""
+MAX_SERIES = 4096
+"""Series that are counted; more are received without."""
+_PACKET_ITEMS = {
+    int(ItemType.PACKET): (2, False),
+    int(ItemType.HELD_PACKET): (4, False),
+    int(ItemType.REDUNDANT_PACKET): (2, True),
+    int(ItemType.HELD_REDUNDANT_PACKET): (4, True),
+}
+"""Bytes in front of the packet, and whether it belongs to the redundant variant."""
+
+
+class MediaReceiver:
+    """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason."""
+
+    def __init__(
+        self, path: MediaPath, sealers: Sealers, room: RoomState, peers: Mapping[int, Peer], drops: Counter[Drop]
+    ) -> None:
+        self.beacons: list[tuple[Peer, Beacon]] = []
+        """Beacons that came; the owner takes them after each datagram."""
+        self._path = path
+        self._sealers = sealers
+        self._room = room
+        self._peers = peers
+        self._drops = drops
+        self._queue: list[MediaPacket] = []
+        self._series: dict[tuple[int, int, int], StreamStatistics] = {}
+
+    def take(self) -> list[MediaPacket]:
+        """Return the packets that came, in order, once."""
+        queue, self._queue = self._queue, []
+        return queue
+
+    def statistics(self) -> dict[tuple[int, Series], StreamStatistics]:
+        """Return the counts of each sealer's series."""
+        return {(sealer, series(stream, code)): counts for (sealer, stream, code), counts in self._series.items()}
+
+    def forget_streams(self) -> None:
+        """Drop the counts of streams that are no more."""
+        streams = self._room.streams
+        self._series = {slot: counts for slot, counts in self._series.items() if slot[1] in streams}
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take a datagram."""
+        if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
+            self._drops[Drop.SIZE] += 1
+            return
+        header = parse_header(data)
+        if header.version != VERSION:
+            self._drops[Drop.VERSION] += 1
+        elif header.kind == Kind.ROOM:
+            opened = self._sealers.open(header, data, now)
+            if opened is not None:
+                self._path.received(opened.reordered)
+                self._room_datagram(opened, header.id, now)
+        elif header.kind != Kind.DOWN:
+            self._drops[Drop.KIND] += 1
+        elif header.id != self._path.media_id:
+            self._drops[Drop.UNKNOWN_ID] += 1
+        else:
+            plaintext = self._path.open(header, data, now)
+            if plaintext is not None:
+                self._down_datagram(plaintext, now)
+
+    def release(self, peer: Peer, now: float) -> None:
+        """Deliver what waited for a key of the sender that has come."""
+        ready, expired = peer.released(now)
+        self._drops[Drop.NO_KEY] += expired
+        for held in ready:
+            self._open(peer, held, now)
+
+    def _down_datagram(self, plaintext: bytes, now: float) -> None:
+        try:
+            for type_, value in parse_items(plaintext):
+                if type_ == ItemType.POSITIONS:
+                    for sealer, counter in parse_positions(value):
+                        self._sealers.confirm(sealer, counter)
+                else:
+                    self._path.handle_item(type_, value, now)
+        except ValueError:
+            self._drops[Drop.MALFORMED] += 1
+
+    def _room_datagram(self, opened: Opened, sealer: int, now: float) -> None:
+        plaintext = opened.plaintext
+        try:
+            relay_time = parse_relay_time(plaintext)
+            items = parse_items(plaintext, RELAY_TIME_SIZE)
+        except ValueError:
+            self._drops[Drop.MALFORMED] += 1
+            return
+        transit, delay = opened.sealer.clock.transit(relay_time, now)
+        for type_, value in items:
+            kind = _PACKET_ITEMS.get(type_)
+            if kind is None:
+                continue
+            start, redundant = kind
+            forward, held_ms = value[0:2], value[2:start]
+            held = int.from_bytes(held_ms, "big")
+            self._packet(
+                value[start:],
+                (sealer, int.from_bytes(forward, "big"), redundant, relay_time, held),
+                (None if start == 4 else transit, delay),
+                now,
+            )
+
+    def _packet(
+        self,
+        packet: bytes,
+        forwarded: tuple[int, int, bool, int, int],
+        timing: tuple[float | None, float],
+        now: float,
+    ) -> None:
+        sealer, forward, redundant, relay_time, held_ms = forwarded
+        try:
+            header = parse_packet_header(packet)
+        except ValueError:
+            self._drops[Drop.PACKET_MALFORMED] += 1
+            return
+        stream = self._room.streams.get(header.stream)
+        if stream is None:
+            self._drops[Drop.UNKNOWN_STREAM] += 1
+            return
+        layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
+        self._count((sealer, header.stream, redundant << 7 | layer), forward, timing)
+        peer = self._peers.get(stream.participant)
+        if peer is None:
+            self._drops[Drop.UNVERIFIED] += 1
+        elif stream.packet_type != packet[0] >> 4:
+            self._drops[Drop.PACKET_MALFORMED] += 1
+        else:
+            self._open(peer, HeldPacket(header, packet, stream.publication, now, relay_time, held_ms), now)
+
+    def _count(self, slot: tuple[int, int, int], forward: int, timing: tuple[float | None, float]) -> None:
+        counts = self._series.get(slot)
+        if counts is None:
+            if len(self._series) >= MAX_SERIES:
+                return
+            counts = self._series[slot] = StreamStatistics()
+        counts.count(forward, *timing)
+
+    def _open(self, peer: Peer, held: HeldPacket, now: float) -> None:
+        header, packet, publication, received_at, relay_time, held_ms = held
+        try:
+            payload = peer.ring.open(header, packet, publication, now)
+        except CryptoFailure:
+            if peer.lacks_key(header.key_number):
+                self._drops[Drop.NO_KEY] += peer.hold(held)
+            else:
+                self._drops[Drop.PACKET_REFUSED] += 1
+            return
+        except ValueError:
+            self._drops[Drop.PACKET_MALFORMED] += 1
+            return
+        if publication is BEACON_ID:
+            self._beacon(peer, payload)
+            return
+        media = MediaPacket(peer.id, publication.number, header, payload, received_at, relay_time, held_ms)
+        self._queue.append(media)
+        if len(self._queue) > MAX_QUEUED:
+            del self._queue[0]
+            self._drops[Drop.QUEUE_FULL] += 1
+
+    def _beacon(self, peer: Peer, payload: bytes) -> None:
+        try:
+            self.beacons.append((peer, parse_beacon(payload)))
+        except ValueError:
+            self._drops[Drop.PACKET_MALFORMED] += 1

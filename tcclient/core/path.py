@@ -1,0 +1,179 @@
+"""The media path of a seat: session keys, proof of the path, pings."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tcclient.core.drops import Drop
+from tcclient.core.events import PathState
+from tcclient.core.statistics import PathStatistics
+from tcproto.datagram import MAX_COUNTER, Header, Item, ItemType, Kind, open_datagram, pack_header, pack_items, seal
+from tcproto.errors import CryptoFailure
+from tcproto.keyring import OVERLAP
+from tcproto.path import (
+    MISSED_PINGS,
+    PATH_TOKEN_SIZE,
+    PING_INTERVAL_CALL,
+    PING_INTERVAL_IDLE,
+    PingItem,
+    PongItem,
+    parse_ping,
+    parse_pong,
+)
+from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
+
+PROOF_INTERVALS = (0.2, 0.3, 0.5)
+"""Seconds between the first pings, of which one may be lost; the last interval repeats."""
+PROOF_TIMEOUT = 5.0
+"""Seconds without an answer to the first pings after which UDP counts as blocked, and pings come as in a call."""
+MAX_QUEUED = 512
+"""Datagrams that wait to be sent: a keyframe of half a megabyte; the oldest go first."""
+
+
+class _DownKey:
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+        self.window = ReplayWindow(SESSION_WINDOW)
+        self.until = float("inf")
+
+
+class MediaPath:
+    """Seals up datagrams, opens down datagrams, and knows whether UDP works.
+
+    ``on_call`` says whether anything is published or subscribed, which decides how often to ping.
+    """
+
+    def __init__(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, drops: Counter[Drop]) -> None:
+        self.media_id = media_id
+        self.state = PathState.UNKNOWN
+        self.statistics = PathStatistics()
+        self.on_call = True
+        self.next_deadline = 0.0
+        """When ``handle_timeout`` is due: at once, at first."""
+        self._drops = drops
+        self._epoch = epoch
+        self._up_key = up_key
+        self._counter = 0
+        self._down = {epoch: _DownKey(down_key)}
+        self._down_count = 0
+        self._queue: list[bytes] = []
+        self._pings: dict[int, float] = {}
+        """Pings without a pong: when each was sent, by number."""
+        self._number = 0
+        self._started_at: float | None = None
+        self._covered = (epoch, 0, 0)
+        """Epoch, highest counter and count of the pong before, which give the loss since."""
+
+    def rekey(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
+        """Use new keys. The old down key is good for the overlap; an epoch that is still known changes nothing."""
+        if epoch in self._down and now < self._down[epoch].until:
+            return
+        for held in self._down.values():
+            held.until = min(held.until, now + OVERLAP)
+        self._down = {known: held for known, held in self._down.items() if now < held.until}
+        self._down[epoch] = _DownKey(down_key)
+        self.media_id, self._epoch, self._up_key, self._counter = media_id, epoch, up_key, 0
+
+    def send(self, plaintext: bytes) -> None:
+        """Seal items into an up datagram and queue it. A counter at its end sends nothing more under this key."""
+        counter = self._counter
+        if counter > MAX_COUNTER:
+            self._drops[Drop.COUNTER_SPENT] += 1
+            return
+        self._counter = counter + 1
+        self._queue.append(seal(pack_header(Kind.UP, self._epoch, self.media_id, counter), plaintext, self._up_key))
+        if len(self._queue) > MAX_QUEUED:
+            del self._queue[0]
+            self._drops[Drop.QUEUE_FULL] += 1
+
+    def take(self) -> list[bytes]:
+        """Return what waits to be sent, once."""
+        queue, self._queue = self._queue, []
+        return queue
+
+    def open(self, header: Header, data: bytes, now: float) -> bytes | None:
+        """Return the plaintext of a down datagram, or None where it was dropped."""
+        held = self._down.get(header.epoch)
+        if held is None or now >= held.until:
+            self._drops[Drop.UNKNOWN_EPOCH] += 1
+            return None
+        if held.window.check(header.counter) is not Verdict.NEW:
+            self._drops[Drop.REPLAY] += 1
+            return None
+        try:
+            plaintext = open_datagram(data, held.key)
+        except CryptoFailure:
+            self._drops[Drop.NOT_OPENED] += 1
+            return None
+        self._down_count += 1
+        self.received(header.counter < held.window.highest)
+        held.window.commit(header.counter)
+        return plaintext
+
+    def received(self, reordered: bool) -> None:
+        """Count a datagram of either kind that opened."""
+        self.statistics.down_received += 1
+        self.statistics.down_reordered += reordered
+
+    def handle_item(self, type_: int, value: bytes, now: float) -> None:
+        """Act on an item of a down datagram; raises ``ValueError`` where it is malformed."""
+        if type_ == ItemType.PONG:
+            self._pong(parse_pong(value), now)
+        elif type_ == ItemType.PING:
+            number, time = parse_ping(value)
+            highest = max(0, self._down[self._epoch].window.highest)
+            pong = PongItem(number, time, _clock(now), highest, self._down_count & 0xFFFFFFFF)
+            self.send(pack_items([Item(ItemType.PONG, pong.pack())]))
+        elif type_ == ItemType.PATH_CHALLENGE:
+            if len(value) != PATH_TOKEN_SIZE:
+                raise ValueError("path challenge of a wrong length")
+            self.send(pack_items([Item(ItemType.PATH_RESPONSE, value)]))
+            self._pings.clear()
+            self._proven(now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Send the ping that is due, and notice that the path is lost."""
+        if now < self.next_deadline:
+            return
+        if self._started_at is None:
+            self._started_at = now
+        missed = self.state is PathState.OK and len(self._pings) >= MISSED_PINGS
+        blocked = self.state is PathState.UNKNOWN and now >= self._started_at + PROOF_TIMEOUT
+        if missed or blocked:
+            self.state = PathState.LOST
+        self._number = self._number + 1 & 0xFFFF
+        self._pings[self._number] = now
+        if len(self._pings) > 4 * MISSED_PINGS:
+            del self._pings[next(iter(self._pings))]
+        self.send(pack_items([Item(ItemType.PING, PingItem(self._number, _clock(now)).pack())]))
+        self.next_deadline = now + self._interval()
+
+    def _interval(self) -> float:
+        if self.state is PathState.UNKNOWN:
+            return PROOF_INTERVALS[min(self._number, len(PROOF_INTERVALS)) - 1]
+        return PING_INTERVAL_CALL if self.on_call or self.state is PathState.LOST else PING_INTERVAL_IDLE
+
+    def _pong(self, pong: PongItem, now: float) -> None:
+        sent_at = self._pings.get(pong.number)
+        if sent_at is None or pong.time != _clock(sent_at):
+            return
+        self._pings = {number: at for number, at in self._pings.items() if at > sent_at}
+        rtt = now - sent_at
+        self.statistics.measured(rtt, pong.received_at - _clock(now - rtt / 2))
+        epoch, highest, received = self._covered
+        sent = pong.highest - highest
+        arrived = pong.received - received & 0xFFFFFFFF
+        if epoch == self._epoch and 0 <= arrived <= sent:
+            self.statistics.up_sent += sent
+            self.statistics.up_lost += sent - arrived
+        self._covered = (self._epoch, pong.highest, pong.received)
+        self._proven(now)
+
+    def _proven(self, now: float) -> None:
+        if self.state is not PathState.OK:
+            self.state = PathState.OK
+            self.next_deadline = min(self.next_deadline, now + PING_INTERVAL_CALL)
+
+
+def _clock(now: float) -> int:
+    return int(now * 1e6) & 0xFFFFFFFF

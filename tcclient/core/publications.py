@@ -1,0 +1,252 @@
+"""Our own publications: from frames to sealed packets, each in a datagram of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from tcclient.core.drops import Drop
+from tcclient.core.events import PathState
+from tcclient.core.keys import SealingKey
+from tcclient.core.path import MediaPath
+from tcclient.core.roster import BEACON_ID, publication_id
+from tcproto.beacon import ClockMapping
+from tcproto.datagram import LAST_ITEM, ItemType
+from tcproto.keyring import PublicationId
+from tcproto.messages import Kind, PublicationInfo, Publish, Source
+from tcproto.packet import (
+    AUDIO_HEADER_SIZE,
+    AUDIO_PADDING_STEP,
+    MAX_PACKET,
+    MAX_VIDEO_PAYLOAD,
+    TAG_SIZE,
+    AudioHeader,
+    PlainHeader,
+    VideoHeader,
+    seal_packet,
+)
+from tcproto.sender_key import MAX_FIRST_SEQUENCES, FirstSequence
+
+MAX_SEQUENCE = 2**32 - 1
+"""The field's end; a publication stops there, since no header may come twice under a key."""
+MAX_FRAME_PACKETS = 256
+"""Packets of one frame: 280 kB, and what the padding count can make equal."""
+MAX_FRAME = MAX_FRAME_PACKETS * MAX_VIDEO_PAYLOAD
+MAX_AUDIO_PAYLOAD = (MAX_PACKET - AUDIO_HEADER_SIZE - TAG_SIZE) // AUDIO_PADDING_STEP * AUDIO_PADDING_STEP - 1
+"""Bytes of one audio frame: 1,103; more than 140 kbit/s at 60 ms."""
+MAX_REFERENCE = 255
+"""Frames back to the one referred to: one byte."""
+MAX_TEMPORAL = 7
+_PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
+
+
+class Publication:
+    """One publication of ours; ``stream`` is None until the server has accepted it."""
+
+    def __init__(self, info: Publish) -> None:
+        self.number = info.number
+        self.kind = info.kind
+        self.layers = info.layers
+        self.muted = info.muted
+        self.stream: int | None = None
+        self.id: PublicationId = publication_id(PublicationInfo(0, info.number, 0, info.kind, info.source, info.codec))
+        self.sequences = [0] * info.layers
+        """The next sequence number of each spatial layer; never goes back."""
+        self.frames = [0] * info.layers
+        """The next frame id of each spatial layer, u16."""
+        self.clock: tuple[int, int] | None = None
+        """Media timestamp and time in µs of the newest frame, once there was one."""
+
+
+class Publications:
+    """Makes packets.
+
+    ``sealing_key`` tells the key of a publication, None while there is none; ``path`` takes what is to be sent;
+    ``started`` is called with ``now`` when a publication sends its first frame.
+    """
+
+    def __init__(
+        self,
+        sealing_key: Callable[[PublicationId], SealingKey | None],
+        path: MediaPath,
+        started: Callable[[float], None],
+        drops: Counter[Drop],
+    ) -> None:
+        self.live: dict[int, Publication] = {}
+        """By number: announced, and not ended."""
+        self._sealing_key = sealing_key
+        self._path = path
+        self._started = started
+        self._drops = drops
+        self._last_number = 0
+        self._streams: set[int] = set()
+        self._beacons = 0
+
+    def announce(
+        self, kind: Kind, source: Source, codec: str, muted: bool, layers: int, width: int, height: int
+    ) -> Publish:
+        """Return the request that announces a publication under the next number."""
+        return Publish(self._last_number + 1, kind, source, codec, muted, layers, width, height)
+
+    def add(self, announced: Publish) -> None:
+        """Note that a publication was announced; its number is spent."""
+        self._last_number = announced.number
+        self.live[announced.number] = Publication(announced)
+
+    def accepted(self, number: int, stream: int) -> bool:
+        """Note the stream of a publication; False for one that was used before, which no honest server assigns."""
+        publication = self.live.get(number)
+        if stream in self._streams:
+            return False
+        self._streams.add(stream)
+        if publication is not None:
+            publication.stream = stream
+        return True
+
+    def by_stream(self, stream: int) -> Publication | None:
+        """Return the live publication that has a stream."""
+        return next((p for p in self.live.values() if p.stream == stream), None)
+
+    def first_sequences(self) -> tuple[FirstSequence, ...]:
+        """Return the lowest sequence numbers that a receiver of a key box has to accept; 0 where none was used."""
+        firsts = [FirstSequence(BEACON_ID.number, 0, self._beacons)]
+        for publication in self.live.values():
+            firsts += [FirstSequence(publication.number, i, n) for i, n in enumerate(publication.sequences) if n]
+        return tuple(firsts[:MAX_FIRST_SEQUENCES])
+
+    def clocks(self) -> tuple[ClockMapping, ...]:
+        """Return the clock mapping of each stream that has one."""
+        return tuple(
+            ClockMapping(publication.stream, *publication.clock)
+            for publication in self.live.values()
+            if publication.stream is not None and publication.clock is not None
+        )
+
+    def send_audio(
+        self,
+        number: int,
+        payload: bytes,
+        timestamp: int,
+        now: float,
+        *,
+        duration_ms: int = 20,
+        level: int = 127,
+        voice: bool = False,
+        end_of_talk: bool = False,
+        comfort: bool = False,
+    ) -> bool:
+        """Send an audio frame; False where it was not sent: not published yet, ended, muted, or no path.
+
+        ``timestamp`` is in samples at 48 kHz (taken modulo 2**32), ``level`` in -dBov (0..127). Raises ``ValueError``
+        for a value out of range.
+        """
+        if len(payload) > MAX_AUDIO_PAYLOAD:
+            raise ValueError(f"an audio frame has at most {MAX_AUDIO_PAYLOAD} bytes")
+        ready = self._ready(number, Kind.AUDIO, 0, 1)
+        if ready is None:
+            return False
+        publication, stream, key = ready
+        timestamp &= 0xFFFFFFFF
+        header = AudioHeader(
+            stream,
+            key.number,
+            key.generation,
+            publication.sequences[0],
+            timestamp,
+            duration_ms,
+            level,
+            voice,
+            end_of_talk,
+            comfort,
+        )
+        packet = seal_packet(header, payload, key.key, AUDIO_PADDING_STEP)
+        publication.sequences[0] += 1
+        self._tick(publication, timestamp, now)
+        self._path.send(_PACKET_ITEM + packet)
+        return True
+
+    def send_video(
+        self,
+        number: int,
+        frame: bytes,
+        timestamp: int,
+        now: float,
+        *,
+        keyframe: bool,
+        discardable: bool = False,
+        spatial: int = 0,
+        temporal: int = 0,
+        reference: int = 1,
+    ) -> int:
+        """Cut a frame into packets of equal size and send them; return how many, 0 where it was not sent.
+
+        ``timestamp`` is at 90 kHz (taken modulo 2**32); ``reference`` is the distance to the frame that this one refers
+        to, ignored for a keyframe. The caller paces the datagrams. Raises ``ValueError`` for a value out of range.
+        """
+        if not 0 < len(frame) <= MAX_FRAME:
+            raise ValueError(f"a frame has 1 to {MAX_FRAME} bytes")
+        if not 1 <= reference <= MAX_REFERENCE or not 0 <= temporal <= MAX_TEMPORAL:
+            raise ValueError("the temporal layer or the reference is out of range")
+        count = -(-len(frame) // MAX_VIDEO_PAYLOAD)
+        size = -(-len(frame) // count)
+        ready = self._ready(number, Kind.VIDEO, spatial, count)
+        if ready is None:
+            return 0
+        publication, stream, key = ready
+        timestamp &= 0xFFFFFFFF
+        header = VideoHeader(
+            stream,
+            key.number,
+            key.generation,
+            publication.sequences[spatial],
+            timestamp,
+            publication.frames[spatial],
+            0,
+            count,
+            keyframe,
+            discardable,
+            spatial,
+            temporal,
+            0 if keyframe else reference,
+        )
+        for i in range(count):
+            part = frame[i * size : (i + 1) * size]
+            packet = seal_packet(
+                header._replace(sequence=header.sequence + i, packet_index=i), part, key.key, step=size + 1
+            )
+            self._path.send(_PACKET_ITEM + packet)
+        publication.sequences[spatial] += count
+        publication.frames[spatial] = publication.frames[spatial] + 1 & 0xFFFF
+        self._tick(publication, timestamp, now)
+        return count
+
+    def send_beacon(self, stream: int, payload: bytes, now: float) -> None:
+        """Send a beacon on the seat's beacon stream."""
+        key = self._sealing_key(BEACON_ID)
+        if key is not None and self._beacons <= MAX_SEQUENCE:
+            header = PlainHeader(stream, key.number, key.generation, self._beacons, int(now * 1e6) & 0xFFFFFFFF)
+            self._beacons += 1
+            self._path.send(_PACKET_ITEM + seal_packet(header, payload, key.key, AUDIO_PADDING_STEP))
+
+    def _tick(self, publication: Publication, timestamp: int, now: float) -> None:
+        first = publication.clock is None
+        publication.clock = (timestamp, int(now * 1e6))
+        if first:
+            self._started(now)
+
+    def _ready(self, number: int, kind: Kind, spatial: int, count: int) -> tuple[Publication, int, SealingKey] | None:
+        """Return what a frame of ``count`` packets needs; None for one that may not be sent now."""
+        publication = self.live.get(number)
+        if publication is None or publication.stream is None or publication.muted:
+            return None
+        if self._path.state is not PathState.OK:
+            return None
+        if publication.kind is not kind or not 0 <= spatial < publication.layers:
+            raise ValueError("the publication has no such kind or layer")
+        key = self._sealing_key(publication.id)
+        if key is None:
+            return None
+        if publication.sequences[spatial] + count > MAX_SEQUENCE + 1:
+            self._drops[Drop.COUNTER_SPENT] += count
+            return None
+        return publication, publication.stream, key

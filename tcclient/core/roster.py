@@ -1,0 +1,218 @@
+"""The room as this client knows it: a snapshot, then numbered changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from tcclient.core.events import (
+    Event,
+    Participant,
+    ParticipantJoined,
+    ParticipantLeft,
+    ParticipantUpdated,
+    RoomUpdated,
+    TrackPublished,
+    TrackUnpublished,
+    TrackUpdated,
+)
+from tcproto.errors import ErrorCode, ProtocolError
+from tcproto.keyring import PublicationId
+from tcproto.membership import MemberStatement, member_set_hash, safety_code, verify_member
+from tcproto.messages import Change, ChangeKind, Kind, Member, PublicationInfo, RoomChanges, RoomInfo, Snapshot
+from tcproto.packet import PacketType
+from tcproto.sender_key import BEACON_PUBLICATION, KIND_CODES, SOURCE_CODES
+
+MAX_MEMBERS = 1024
+"""Members of a room that a client holds; the server's own limits are lower."""
+MAX_PUBLICATIONS = 4096
+"""Publications of a room that a client holds, several for each member."""
+PACKET_TYPES = {Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO, Kind.DATA: PacketType.DATA}
+BEACON_ID = PublicationId(BEACON_PUBLICATION, 0, 0)
+
+
+class Stream(NamedTuple):
+    """What a stream id stands for in the room."""
+
+    participant: int
+    publication: PublicationId
+    packet_type: int
+
+
+def publication_id(info: PublicationInfo) -> PublicationId:
+    """Return what the publication's key is derived from; kinds and sources of later versions count as 0."""
+    return PublicationId(info.number, KIND_CODES.get(info.kind, 0), SOURCE_CODES.get(info.source, 0))
+
+
+class RoomState:
+    """Members, publications and streams of the room.
+
+    ``own`` is our participant id; ``fingerprint`` is the server's, which member signatures cover. Give every
+    ``Snapshot`` and ``RoomChanges`` to it; while ``needs_snapshot``, changes are ignored and a snapshot must be asked.
+    """
+
+    def __init__(self, room: RoomInfo, fingerprint: bytes, own: int) -> None:
+        self.room = room
+        self.own = own
+        self.members: dict[int, Participant] = {}
+        self.publications: dict[tuple[int, int], PublicationInfo] = {}
+        """By participant and publication number."""
+        self.streams: dict[int, Stream] = {}
+        """By stream id; those of others only."""
+        self.number = 0
+        """Number of the newest change that is in."""
+        self.needs_snapshot = True
+        self._fingerprint = fingerprint
+        self._pages: list[Snapshot] = []
+
+    def receive_snapshot(self, page: Snapshot) -> list[Event] | None:
+        """Take a page; return what changed once the last page is in, None before.
+
+        Raises ``ProtocolError`` for a room that is larger than the bounds, or another room.
+        """
+        if page.room.life != self.room.life or page.room.e2ee != self.room.e2ee:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, "a snapshot of another room")
+        if self._pages and self._pages[0].number != page.number:
+            self._pages.clear()
+        self._pages.append(page)
+        members = {member.participant: member for page in self._pages for member in page.members}
+        publications = {(p.participant, p.number): p for page in self._pages for p in page.publications}
+        if len(members) > MAX_MEMBERS or len(publications) > MAX_PUBLICATIONS or len(self._pages) > MAX_MEMBERS:
+            raise ProtocolError(ErrorCode.BAD_MESSAGE, "the room is larger than a client holds")
+        if not page.last:
+            return None
+        self._pages.clear()
+        self.number = page.number
+        self.needs_snapshot = False
+        return self._replace(page.room, members, publications, {})
+
+    def receive_changes(self, changes: RoomChanges) -> list[Event]:
+        """Take changes; return what changed. A gap sets ``needs_snapshot``.
+
+        Raises ``ProtocolError`` for a room that is larger than the bounds.
+        """
+        if self.needs_snapshot:
+            return []
+        if changes.first > self.number + 1:
+            self.needs_snapshot = True
+            return []
+        room = self.room
+        members = {i: participant.member for i, participant in self.members.items()}
+        publications = dict(self.publications)
+        codes: dict[int, ErrorCode] = {}
+        for change in changes.changes[self.number + 1 - changes.first :]:
+            self.number += 1
+            if change.room is not None and change.what is ChangeKind.ROOM_UPDATED:
+                room = replace(change.room, life=room.life, e2ee=room.e2ee)
+            else:
+                _apply(change, members, publications, codes)
+        if len(members) > MAX_MEMBERS or len(publications) > MAX_PUBLICATIONS:
+            raise ProtocolError(ErrorCode.BAD_MESSAGE, "the room is larger than a client holds")
+        return self._replace(room, members, publications, codes)
+
+    def member_set_hash(self) -> bytes:
+        """Return the hash of all seats, for beacons."""
+        seats = (p.member for p in self.members.values())
+        return member_set_hash(self.room.life, ((m.account, m.device_key, m.box_key) for m in seats))
+
+    def safety_code(self) -> str:
+        """Return the 30 digits that members read to each other."""
+        seats = (p.member for p in self.members.values())
+        devices = [(m.account, m.device_key) for m in seats]
+        return safety_code(self.room.life, self.room.e2ee, self._fingerprint, devices)
+
+    def _replace(
+        self,
+        room: RoomInfo,
+        members: dict[int, Member],
+        publications: dict[tuple[int, int], PublicationInfo],
+        codes: dict[int, ErrorCode],
+    ) -> list[Event]:
+        """Put the new state in place of the old; return the differences as events."""
+        old_members, old_publications = self.members, self.publications
+        self.members = self._verified(members)
+        self.publications = {key: info for key, info in publications.items() if key[0] in members}
+        self.streams = self._streams()
+        gone = [i for i, old in old_members.items() if i not in members or _party(old.member) != _party(members[i])]
+        ended = [key for key in old_publications if key[0] in gone or key not in self.publications]
+        events: list[Event] = [TrackUnpublished(old_publications[key]) for key in ended]
+        events += [ParticipantLeft(old_members[i], codes.get(i)) for i in gone]
+        for i, participant in self.members.items():
+            if i not in old_members or i in gone:
+                events.append(ParticipantJoined(participant))
+            elif participant != old_members[i]:
+                events.append(ParticipantUpdated(participant))
+        for key, info in self.publications.items():
+            if key not in old_publications or key in ended:
+                events.append(TrackPublished(info))
+            elif info != old_publications[key]:
+                events.append(TrackUpdated(info))
+        if room != self.room:
+            self.room = room
+            events.append(RoomUpdated(room))
+        return events
+
+    def _verified(self, members: dict[int, Member]) -> dict[int, Participant]:
+        """Check the signature of each member that is new or changed.
+
+        A box key belongs to one seat: a second seat with it is a statement that was played back, so it is not verified.
+        Our own seat comes first, then those seen before.
+        """
+        result: dict[int, Participant] = {}
+        box_keys: set[bytes] = set()
+        for i in sorted(members, key=lambda i: (i != self.own, i not in self.members, i)):
+            member = members[i]
+            old = self.members.get(i)
+            same = old is not None and _statement(old.member) == _statement(member)
+            good = old.verified if old is not None and same else self._signed(member)
+            result[i] = Participant(member, good and member.box_key not in box_keys)
+            box_keys.add(member.box_key)
+        return {i: result[i] for i in members}
+
+    def _signed(self, member: Member) -> bool:
+        statement = MemberStatement(
+            self._fingerprint, self.room.life, member.account, member.name, member.box_key, member.signed_at
+        )
+        return verify_member(statement, member.signature, member.device_key)
+
+    def _streams(self) -> dict[int, Stream]:
+        streams = {
+            participant.member.beacon_stream: Stream(i, BEACON_ID, PacketType.BEACON)
+            for i, participant in self.members.items()
+            if i != self.own
+        }
+        for (i, _), info in self.publications.items():
+            if i != self.own and info.kind in PACKET_TYPES:
+                streams[info.stream] = Stream(i, publication_id(info), PACKET_TYPES[info.kind])
+        return streams
+
+
+def _party(member: Member) -> tuple[bytes, bytes]:
+    return member.device_key, member.box_key
+
+
+def _statement(member: Member) -> tuple[str, str, bytes, bytes, int, bytes]:
+    return member.account, member.name, member.device_key, member.box_key, member.signed_at, member.signature
+
+
+def _apply(
+    change: Change,
+    members: dict[int, Member],
+    publications: dict[tuple[int, int], PublicationInfo],
+    codes: dict[int, ErrorCode],
+) -> None:
+    """Carry out one change; one that lacks its field, or is of a later version, changes nothing."""
+    what = change.what
+    if what in (ChangeKind.MEMBER_JOINED, ChangeKind.MEMBER_UPDATED):
+        if change.member is not None:
+            members[change.member.participant] = change.member
+    elif what in (ChangeKind.PUBLISHED, ChangeKind.PUBLICATION_UPDATED):
+        if change.publication is not None:
+            publications[change.publication.participant, change.publication.number] = change.publication
+    elif change.participant is not None:
+        if what is ChangeKind.MEMBER_LEFT:
+            members.pop(change.participant, None)
+            if change.code is not None:
+                codes[change.participant] = change.code
+        elif what is ChangeKind.UNPUBLISHED and change.number is not None:
+            publications.pop((change.participant, change.number), None)

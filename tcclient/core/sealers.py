@@ -1,0 +1,108 @@
+"""Room datagrams: the sealers whose keys this member has."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+from tcclient.core.drops import Drop
+from tcclient.core.statistics import RelayClock
+from tcproto.datagram import Header, open_datagram
+from tcproto.errors import CryptoFailure
+from tcproto.keyring import OVERLAP
+from tcproto.messages import RoomKey
+from tcproto.replay import SEALER_WINDOW, ReplayWindow, Verdict
+
+MAX_SEALERS = 64
+"""Sealers of a room: one for each worker or relay, and those of a restart; the oldest is forgotten first."""
+MAX_EPOCHS = 8
+"""Keys of one sealer: the one in use, those to come, and those of the overlap; leaves may follow each other fast."""
+
+
+class _RoomKey:
+    def __init__(self, room_key: RoomKey) -> None:
+        self.key = room_key.key
+        self.window = ReplayWindow(SEALER_WINDOW, lowest=room_key.lowest, confirmed=room_key.lowest)
+        self.until = float("inf")
+
+
+class Sealer:
+    """One sealer: its keys by epoch, and its clock."""
+
+    def __init__(self) -> None:
+        self.clock = RelayClock()
+        self.epochs: dict[int, _RoomKey] = {}
+        self.newest_used = -1
+
+
+class Opened(NamedTuple):
+    """A room datagram that opened."""
+
+    sealer: Sealer
+    plaintext: bytes
+    reordered: bool
+
+
+class Sealers:
+    """Opens room datagrams. A member who can forge a datagram of a sealer can neither replay nor push its window."""
+
+    def __init__(self, drops: Counter[Drop]) -> None:
+        self._drops = drops
+        self._sealers: dict[int, Sealer] = {}
+
+    def add_key(self, room_key: RoomKey) -> None:
+        """Take a key; one for an epoch that is known changes nothing, or its window would forget."""
+        sealer = self._sealers.setdefault(room_key.sealer, Sealer())
+        if room_key.epoch in sealer.epochs:
+            return
+        sealer.epochs[room_key.epoch] = _RoomKey(room_key)
+        if len(sealer.epochs) > MAX_EPOCHS:
+            del sealer.epochs[next(iter(sealer.epochs))]
+        if len(self._sealers) > MAX_SEALERS:
+            del self._sealers[next(iter(self._sealers))]
+
+    def close(self, sealer: int) -> None:
+        """Forget a sealer."""
+        self._sealers.pop(sealer, None)
+
+    def confirm(self, sealer: int, counter: int) -> None:
+        """Take a sealer's position, which came under our own down key."""
+        known = self._sealers.get(sealer)
+        if known is not None:
+            for held in known.epochs.values():
+                held.window.confirm(counter)
+
+    def open(self, header: Header, data: bytes, now: float) -> Opened | None:
+        """Return what a room datagram holds, or None where it was dropped."""
+        sealer = self._sealers.get(header.id)
+        if sealer is None:
+            self._drops[Drop.UNKNOWN_ID] += 1
+            return None
+        held = sealer.epochs.get(header.epoch)
+        if held is None or now >= held.until:
+            self._drops[Drop.UNKNOWN_EPOCH] += 1
+            return None
+        window = held.window
+        verdict = window.check(header.counter)
+        if verdict is not Verdict.NEW:
+            self._drops[Drop.AHEAD if verdict is Verdict.AHEAD else Drop.REPLAY] += 1
+            return None
+        try:
+            plaintext = open_datagram(data, held.key)
+        except CryptoFailure:
+            self._drops[Drop.NOT_OPENED] += 1
+            return None
+        reordered = header.counter < window.highest
+        window.commit(header.counter)
+        if header.epoch != sealer.newest_used and held.until == float("inf"):
+            self._replaced(sealer, header.epoch, now)
+        return Opened(sealer, plaintext, reordered)
+
+    def _replaced(self, sealer: Sealer, epoch: int, now: float) -> None:
+        """Start the overlap of all keys that came before the one now used first."""
+        sealer.newest_used = epoch
+        sealer.epochs = {known: held for known, held in sealer.epochs.items() if now < held.until}
+        for known, held in sealer.epochs.items():
+            if known == epoch:
+                break
+            held.until = min(held.until, now + OVERLAP)

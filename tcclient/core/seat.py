@@ -1,0 +1,335 @@
+"""A seat in a room: its roster, keys, media path, publications and subscriptions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from tcclient.core import events
+from tcclient.core.beacons import BeaconSchedule
+from tcclient.core.drops import Drop
+from tcclient.core.events import Event, PathState
+from tcclient.core.keys import BARE, SealingKey, SenderKeys
+from tcclient.core.media import MediaReceiver
+from tcclient.core.path import MediaPath
+from tcclient.core.peers import Peer
+from tcclient.core.publications import Publications
+from tcclient.core.roster import RoomState
+from tcclient.core.sealers import Sealers
+from tcproto import messages
+from tcproto.beacon import NO_COMMITMENT, Beacon
+from tcproto.control import ControlConnection
+from tcproto.errors import CryptoFailure, ErrorCode, Refusal
+from tcproto.keyring import PublicationId
+from tcproto.messages import AddressedBox, KeyReceipt, Kind, Source, StreamChoice
+from tcproto.sender_key import Party
+
+BATCH = 64
+"""Boxes or receipts of one message."""
+MAX_EARLY_BOXES = 256
+"""Key boxes that wait for a snapshot which should name their senders."""
+SNAPSHOT_RETRY = 2.0
+"""Seconds after which a snapshot is asked for again."""
+KEYFRAME_SPACING = 0.5
+"""Seconds between keyframe requests for one layer: the first needs a round trip to show."""
+NEVER = float("inf")
+
+
+class BoxPair(NamedTuple):
+    """The box key of a seat."""
+
+    public: bytes
+    private: bytes
+
+
+class SeatIdentity(NamedTuple):
+    """Who sits here, and where: the server's fingerprint, our device's public key, the box key of the seat."""
+
+    fingerprint: bytes
+    device_key: bytes
+    box: BoxPair
+
+
+class Seat:
+    """What a session has while it is in a room, and the verbs for it; ``Session`` owns it and feeds it.
+
+    ``room`` is the roster, ``peers`` are the verified other members as senders (with their clock mappings), ``path``
+    has the state and statistics of UDP. After the seat is gone its verbs must not be used.
+    """
+
+    def __init__(
+        self,
+        joined: messages.Joined,
+        room: messages.RoomInfo,
+        identity: SeatIdentity,
+        control: ControlConnection,
+        emit: Callable[[Event], None],
+        random_bytes: Callable[[int], bytes],
+        drops: Counter[Drop],
+    ) -> None:
+        self.joined = joined
+        self.room = RoomState(room, identity.fingerprint, joined.participant)
+        self.peers: dict[int, Peer] = {}
+        self.path = MediaPath(joined.media_id, joined.epoch, joined.up_key, joined.down_key, drops)
+        self.sealers = Sealers(drops)
+        for room_key in joined.room_keys:
+            self.sealers.add_key(room_key)
+        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
+        self.publications = Publications(self._sealing_key, self.path, self._stream_started, drops)
+        self.send_audio = self.publications.send_audio
+        self.send_video = self.publications.send_video
+        self._own = Party(identity.device_key, identity.box.public)
+        self._box_private = identity.box.private
+        self._keys = SenderKeys(room.life, self._own, self.peers, self.publications.first_sequences, random_bytes)
+        self._beacons = BeaconSchedule()
+        self._control = control
+        self._emit = emit
+        self._drops = drops
+        self._path_state = self.path.state
+        self._complete = False
+        self._snapshot_at = NEVER
+        self._receipts: list[KeyReceipt] = []
+        self._early_boxes: list[AddressedBox] = []
+        self._generation = 0
+        self._sources: tuple[Source, ...] = ()
+        self._keyframes: dict[tuple[int, int], float] = {}
+        self._handlers: dict[type, Callable[[Any, float], None]] = {
+            messages.Snapshot: self._snapshot,
+            messages.RoomChanges: self._changes,
+            messages.KeyBoxes: self._key_boxes,
+            messages.KeyReceipts: self._key_receipts,
+            messages.SessionKeys: self._session_keys,
+            messages.MediaMove: self._media_move,
+            messages.NewRoomKey: lambda message, now: self.sealers.add_key(message.room_key),
+            messages.SealerClosed: lambda message, now: self.sealers.close(message.sealer),
+            messages.Speakers: self._speakers,
+            messages.KeyframeRequest: self._keyframe_request,
+        }
+
+    @property
+    def next_deadline(self) -> float:
+        """When ``handle_timeout`` is due."""
+        return min(self.path.next_deadline, self._keys.next_deadline, self._beacons.next_deadline, self._snapshot_at)
+
+    def handle_message(self, message: object, now: float) -> None:
+        """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(message, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due."""
+        self._keys.handle_timeout(now)
+        self.path.on_call = bool(self.publications.live or self._sources)
+        self.path.handle_timeout(now)
+        if now >= self._beacons.next_deadline:
+            self._send_beacon(now)
+        if now >= self._snapshot_at:
+            self._snapshot_at = now + SNAPSHOT_RETRY
+            self._control.request(messages.GetSnapshot())
+        self.settle(now)
+
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Take a datagram, whichever way it came."""
+        self.media.receive(data, now)
+        if self.media.beacons or self.path.state is not self._path_state:
+            self.settle(now)
+
+    def settle(self, now: float) -> None:
+        """Say what has collected: boxes and receipts to the server, beacons and the path's state to the application."""
+        self._keys.handle_timeout(now)
+        boxes, receipts = self._keys.take_boxes(), self._receipts
+        self._receipts = []
+        for start in range(0, len(boxes), BATCH):
+            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + BATCH])))
+        for start in range(0, len(receipts), BATCH):
+            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + BATCH])))
+        if self._keys.current is not None:
+            self._beacons.key_changed(self._keys.current, now)
+        received, self.media.beacons = self.media.beacons, []
+        for peer, beacon in received:
+            self._receive_beacon(peer, beacon, now)
+        if self.path.state is not self._path_state:
+            self._path_state = self.path.state
+            self._emit(events.PathChanged(self._path_state))
+
+    def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...] = ()) -> int:
+        """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
+        self._generation += 1
+        self._sources = sources
+        return self._control.request(messages.Subscribe(self._generation, sources, choices))
+
+    def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
+        """Ask for a keyframe of a stream's layer; False where one was asked for a moment ago."""
+        slot = (stream, spatial)
+        if now < self._keyframes.get(slot, -NEVER) + KEYFRAME_SPACING:
+            return False
+        self._keyframes = {known: at for known, at in self._keyframes.items() if now < at + KEYFRAME_SPACING}
+        self._keyframes[slot] = now
+        self._control.send(messages.KeyframeRequest(stream, spatial))
+        return True
+
+    def publish(
+        self,
+        kind: Kind,
+        source: Source,
+        codec: str,
+        now: float,
+        *,
+        muted: bool = False,
+        layers: int = 1,
+        width: int = 0,
+        height: int = 0,
+    ) -> int:
+        """Announce a publication, the first of which makes us a sender; return its number.
+
+        ``Published`` or ``PublishFailed`` follows. Raises ``ValueError`` for a value out of range.
+        """
+        announced = self.publications.announce(kind, source, codec, muted, layers, width, height)
+        self._control.request(announced)
+        self.publications.add(announced)
+        if self.room.room.e2ee:
+            self._keys.start(now)
+        self._beacons.begin(now)
+        self.settle(now)
+        return announced.number
+
+    def unpublish(self, number: int) -> int:
+        """End a publication at once; return the request id, 0 where it has ended already."""
+        if number not in self.publications.live:
+            return 0
+        self._forget(number)
+        return self._control.request(messages.Unpublish(number))
+
+    def set_muted(self, number: int, muted: bool) -> int:
+        """Mute or unmute, here at once; return the request id. Raises ``Refusal`` where it is not live."""
+        publication = self.publications.live.get(number)
+        if publication is None:
+            raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
+        publication.muted = muted
+        return self._control.request(messages.Mute(number, muted))
+
+    # Replies
+
+    def published(self, number: int, reply: messages.Published | messages.Error) -> None:
+        """Take the reply to ``publish``."""
+        if isinstance(reply, messages.Error):
+            self._forget(number)
+            self._emit(events.PublishFailed(number, reply.code, reply.text))
+        elif not self.publications.accepted(number, reply.stream):
+            self.unpublish(number)
+            self._emit(events.PublishFailed(number, ErrorCode.INTERNAL, "the server gave a stream id twice"))
+        else:
+            self._emit(events.Published(number, reply.stream, reply.caps))
+
+    def snapshot_refused(self, retry_after: float, now: float) -> None:
+        """The server would not send a snapshot now; ask again after ``retry_after`` seconds."""
+        self._snapshot_at = now + max(retry_after, SNAPSHOT_RETRY)
+
+    def _forget(self, number: int) -> None:
+        self.publications.live.pop(number, None)
+        if not self.publications.live:
+            self._keys.stop()
+            self._beacons.stop()
+
+    def _stream_started(self, now: float) -> None:
+        self._beacons.stream_started(now)
+
+    def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
+        return self._keys.sealing_key(publication) if self.room.room.e2ee else BARE
+
+    # Messages
+
+    def _snapshot(self, page: messages.Snapshot, now: float) -> None:
+        changed = self.room.receive_snapshot(page)
+        if changed is None:
+            return
+        self._snapshot_at = NEVER
+        if not self._complete:
+            self._complete = True
+            joined = self.joined
+            self._emit(events.Joined(joined.participant, self.room.room, joined.role, joined.permissions))
+        self._roster_changed(changed, now)
+
+    def _changes(self, message: messages.RoomChanges, now: float) -> None:
+        self._roster_changed(self.room.receive_changes(message), now)
+        if self._complete and self.room.needs_snapshot and self._snapshot_at == NEVER:
+            self._snapshot_at = now
+
+    def _roster_changed(self, changed: list[Event], now: float) -> None:
+        for event in changed:
+            self._emit(event)
+        kicked = {
+            event.participant.id
+            for event in changed
+            if isinstance(event, events.ParticipantLeft) and event.code is ErrorCode.KICKED
+        }
+        verified = {
+            i: Party(participant.member.device_key, participant.member.box_key)
+            for i, participant in self.room.members.items()
+            if participant.verified and i != self.room.own
+        }
+        e2ee = self.room.room.e2ee
+        for i in [i for i, peer in self.peers.items() if verified.get(i) != peer.party]:
+            del self.peers[i]
+            self._keys.left(i, i in kicked, now)
+        for i, party in verified.items():
+            if i not in self.peers:
+                self.peers[i] = Peer(i, party, self.room.room.life, self._own, self._box_private, e2ee)
+                self._keys.joined(i, now)
+        self.media.forget_streams()
+        if not self.room.needs_snapshot and self._early_boxes:
+            early, self._early_boxes = self._early_boxes, []
+            for start in range(0, len(early), BATCH):
+                self._key_boxes(messages.KeyBoxes(tuple(early[start : start + BATCH])), now)
+
+    def _key_boxes(self, message: messages.KeyBoxes, now: float) -> None:
+        for addressed in message.boxes:
+            peer = self.peers.get(addressed.participant)
+            if peer is None and self.room.needs_snapshot and len(self._early_boxes) < MAX_EARLY_BOXES:
+                self._early_boxes.append(addressed)
+                continue
+            try:
+                if peer is None:
+                    raise CryptoFailure("the sender is not a verified member")
+                number = peer.open_box(addressed.box)
+            except CryptoFailure:
+                self._drops[Drop.KEY_BOX] += 1
+                continue
+            self._receipts.append(KeyReceipt(peer.id, number))
+            self.media.release(peer, now)
+
+    def _key_receipts(self, message: messages.KeyReceipts, now: float) -> None:
+        for receipt in message.receipts:
+            self._keys.receipt(receipt.participant, receipt.key, now)
+
+    def _session_keys(self, message: messages.SessionKeys, now: float) -> None:
+        self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
+
+    def _media_move(self, message: messages.MediaMove, now: float) -> None:
+        self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
+        self._emit(events.MediaMoved(message.host, message.port))
+
+    def _speakers(self, message: messages.Speakers, now: float) -> None:
+        self._emit(events.Speakers(message.started, message.stopped, message.dominant))
+
+    def _keyframe_request(self, message: messages.KeyframeRequest, now: float) -> None:
+        publication = self.publications.by_stream(message.stream)
+        if publication is not None:
+            self._emit(events.KeyframeRequested(publication.number, message.spatial))
+
+    # Beacons
+
+    def _send_beacon(self, now: float) -> None:
+        key = self._keys.current
+        if self.path.state is PathState.OK:
+            commitment = key.commitment() if key is not None else NO_COMMITMENT
+            beacon = Beacon(self.room.member_set_hash(), commitment, self.publications.clocks())
+            self.publications.send_beacon(self.joined.beacon_stream, beacon.pack(), now)
+        self._beacons.sent(key, now)
+
+    def _receive_beacon(self, peer: Peer, beacon: Beacon, now: float) -> None:
+        streams = {stream for stream, entry in self.room.streams.items() if entry.participant == peer.id}
+        if peer.receive_beacon(beacon, streams, self.room.member_set_hash(), now):
+            self._emit(events.MembershipMismatch(peer.id))

@@ -1,0 +1,375 @@
+"""A client's session with a server, without input or output: connect, trust, log in, sit in a room.
+
+Give it what arrives (``receive_control``, ``receive_datagram``), take what has to be sent (``control_to_send``,
+``datagrams_to_send``) and what happened (``next_event``, ``media_received``), and call ``handle_timeout`` at
+``next_deadline``. ``now`` is monotonic, in seconds. A verb in a phase that it does not belong to raises ``Refusal``;
+what the server refuses comes as an event. ``Closed`` is the last event; after it nothing is received any more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from nacl.bindings import crypto_scalarmult_base
+
+from tcclient.core import events
+from tcclient.core.drops import Drop
+from tcclient.core.events import Event
+from tcclient.core.login import Distrust, Login
+from tcclient.core.peers import MediaPacket
+from tcclient.core.seat import BoxPair, Seat, SeatIdentity
+from tcproto import control, messages
+from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
+from tcproto.identity import SigningKey
+from tcproto.membership import MemberStatement
+from tcproto.messages import ChatScope, Source
+from tcproto.names import clean_display, fold_account
+from tcproto.path import CONTROL_TIMEOUT
+
+CONTROL_PING = 5.0
+"""Seconds between pings on the control connection: two may be lost in a stall before it counts as dead."""
+MESSAGE_ID_SIZE = 16
+BOX_KEY_SIZE = 32
+DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
+AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
+NEVER = float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session is told beforehand."""
+
+    fingerprint: bytes | None = None
+    """The server's, 20 bytes, from the link or pinned; None: the application decides on ``ServerKey``."""
+    sources: tuple[Source, ...] = DEFAULT_SOURCES
+    """What is subscribed of everybody when a room is joined."""
+    software: str = "tcclient"
+
+
+class Phase(IntEnum):
+    """How far a session has come."""
+
+    CONNECTING = 0
+    UNTRUSTED = 1
+    """The server proved a key that nobody has accepted yet: nothing is sent."""
+    TRUSTED = 2
+    """Ready for ``begin_login``."""
+    LOGGING_IN = 3
+    LOBBY = 4
+    """Ready for ``join``."""
+    JOINING = 5
+    ROOM = 6
+    CLOSED = 7
+
+
+class _Joining(NamedTuple):
+    name: str
+    e2ee: bool
+    box: BoxPair
+    signed_at: int
+    room: messages.RoomInfo | None = None
+
+
+class Session:
+    """See the module's text. ``device`` is the device identity; ``random_bytes`` is like ``os.urandom``."""
+
+    def __init__(
+        self, settings: Settings, device: SigningKey, random_bytes: Callable[[int], bytes], now: float
+    ) -> None:
+        self.phase = Phase.CONNECTING
+        self.drops: Counter[Drop] = Counter()
+        """Datagrams and packets that were dropped, by reason."""
+        self.control_rtt: float | None = None
+        """Seconds of the last round trip on the control connection."""
+        self._settings = settings
+        self._device = device
+        self._random_bytes = random_bytes
+        self._control = control.ControlConnection.client(
+            software=settings.software, ephemeral_private=random_bytes(BOX_KEY_SIZE)
+        )
+        self._events: deque[Event] = deque()
+        self._login = Login(settings.fingerprint, device, self._control, self._events.append)
+        self._joining: _Joining | None = None
+        self._seat: Seat | None = None
+        self._heard_at = now
+        self._ping_at = now + CONTROL_PING
+
+    @property
+    def seat(self) -> Seat:
+        """The seat in the room, with the verbs that belong to it; raises ``Refusal`` outside of one."""
+        if self._seat is None:
+            raise Refusal(ErrorCode.NOT_IN_ROOM)
+        return self._seat
+
+    @property
+    def closed(self) -> bool:
+        """Whether the session is over."""
+        return self.phase is Phase.CLOSED
+
+    # What goes in and out
+
+    def receive_control(self, data: bytes, now: float) -> None:
+        """Take bytes from the control connection."""
+        if self.closed:
+            return
+        self._heard_at = now
+        self._control.receive_data(data)
+        try:
+            while (event := self._control.next_event()) is not None and not self.closed:
+                self._handle(event, now)
+        except ProtocolError as error:
+            self._control.close(error.code, error.detail)
+            self._end(error.code, error.detail, CODES[error.code].action)
+        except Distrust as distrust:
+            self._end(ErrorCode.BAD_HANDSHAKE, str(distrust), Action.STOP)
+        if self._seat is not None:
+            self._seat.settle(now)
+
+    def receive_eof(self) -> None:
+        """The control connection was lost."""
+        self._end(ErrorCode.IDLE_TIMEOUT, "the connection was lost", Action.RECONNECT)
+
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Take a datagram; then ask ``media_received`` and ``datagrams_to_send``."""
+        if self._seat is not None:
+            self._seat.receive_datagram(data, now)
+
+    def control_to_send(self) -> bytes:
+        """Return the bytes for the control connection, once; after ``Closed`` there may be a last word."""
+        return self._control.data_to_send()
+
+    def datagrams_to_send(self, now: float) -> list[bytes]:
+        """Return the datagrams that wait, once, with a ping if one is due."""
+        if self._seat is None:
+            return []
+        if now >= self._seat.path.next_deadline:
+            self._seat.handle_timeout(now)
+        return self._seat.path.take()
+
+    def next_event(self) -> Event | None:
+        """Return the next event, None when there is none."""
+        return self._events.popleft() if self._events else None
+
+    def media_received(self) -> list[MediaPacket]:
+        """Return the packets of others that came, in order, once; ask after each ``receive_*``."""
+        return self._seat.media.take() if self._seat is not None else []
+
+    def next_deadline(self) -> float | None:
+        """Return when ``handle_timeout`` is due, None when never."""
+        if self.phase in (Phase.CLOSED, Phase.UNTRUSTED):
+            return None
+        if self._seat is not None:
+            return min(self._ping_at, self._seat.next_deadline)
+        return self._ping_at
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due by ``now``."""
+        if self.phase in (Phase.CLOSED, Phase.UNTRUSTED):
+            return
+        if now >= self._ping_at:
+            self._ping_at = now + CONTROL_PING
+            if now >= self._heard_at + CONTROL_TIMEOUT:
+                self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RECONNECT)
+                return
+            if self.phase is not Phase.CONNECTING:
+                self._control.request(messages.Ping(int(now * 1e6)))
+        if self._seat is not None:
+            self._seat.handle_timeout(now)
+
+    def close(self) -> None:
+        """End the session; the bytes of the farewell are in ``control_to_send``."""
+        if Phase.TRUSTED <= self.phase < Phase.CLOSED:
+            self._control.close(ErrorCode.SHUTDOWN, "the client leaves")
+        self._end(ErrorCode.SHUTDOWN, "closed here", Action.STOP)
+
+    # Verbs
+
+    def trust_server(self, now: float) -> None:
+        """Accept the key of ``ServerKey``."""
+        self._require(Phase.UNTRUSTED)
+        self._trusted(now)
+
+    def begin_login(self, account: str, name: str) -> None:
+        """Log in as a person ``name`` of an account; ``DeriveKey`` or ``LoginFailed`` follows.
+
+        Raises ``ValueError`` for names that cannot be such.
+        """
+        self._require(Phase.TRUSTED)
+        self._login.begin(fold_account(account), clean_display(name))
+        self.phase = Phase.LOGGING_IN
+
+    def account_key_derived(self, key: SigningKey) -> None:
+        """Answer ``DeriveKey``; ``LoggedIn`` or ``LoginFailed`` follows."""
+        self._require(Phase.LOGGING_IN)
+        self._login.account_key_derived(key)
+
+    def join(self, room: str, unix_ms: int, *, e2ee: bool = True, require_e2ee: bool = True) -> None:
+        """Enter a room whose mode, known from the link, is ``e2ee``; ``Joined`` or ``JoinFailed`` follows.
+
+        ``unix_ms`` is the wall clock, which the member signature covers. Raises ``Refusal`` for a room without
+        end-to-end encryption where that is required.
+        """
+        self._require(Phase.LOBBY)
+        if require_e2ee and not e2ee:
+            raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
+        private = self._random_bytes(BOX_KEY_SIZE)
+        self._control.request(messages.OpenRoom(room, e2ee))
+        self._joining = _Joining(room, e2ee, BoxPair(crypto_scalarmult_base(private), private), unix_ms)
+        self.phase = Phase.JOINING
+
+    def leave(self) -> None:
+        """Give the seat up; ``Left`` follows at once."""
+        self._require(Phase.ROOM)
+        self._control.request(messages.Leave())
+        self._stand_up()
+        self._events.append(events.Left())
+
+    def request(self, message: object) -> int:
+        """Send a request that a seated participant may make, such as ``Kick``; return its id.
+
+        ``RequestDone`` or ``RequestFailed`` follows. Raises ``ValueError`` for a field out of range.
+        """
+        self._require(Phase.ROOM)
+        return self._control.request(message)
+
+    def send_chat(self, text: str, scope: ChatScope = ChatScope.ROOM, participant: int = 0) -> bytes:
+        """Send plain text; return its message id, which ``ChatSent`` repeats.
+
+        Raises ``ValueError`` for a text beyond the server's limits or with control characters.
+        """
+        self._require(Phase.ROOM)
+        assert self._login.welcome is not None
+        limits = self._login.welcome.limits
+        if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
+            raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
+        message_id = self._random_bytes(MESSAGE_ID_SIZE)
+        self._control.request(messages.Chat(message_id, scope, text, participant))
+        return message_id
+
+    # What the server says
+
+    def _handle(self, event: control.Event, now: float) -> None:
+        if isinstance(event, control.Received):
+            self._received(event.message, event.request_id, now)
+        elif isinstance(event, control.Replied):
+            if isinstance(event.reply, messages.Error):
+                self._refused(event.request, event.reply, event.request_id, now)
+            else:
+                self._replied(event.request, event.reply, event.request_id, now)
+        elif isinstance(event, control.HandshakeCompleted):
+            self.phase = Phase.UNTRUSTED
+            if self._login.handshake_completed(event):
+                self._trusted(now)
+        else:
+            self.receive_datagram(event.data, now)
+
+    def _received(self, message: Any, request_id: int, now: float) -> None:
+        if isinstance(message, messages.Ping):
+            if self.phase >= Phase.TRUSTED:
+                self._control.reply(request_id, messages.Pong(message.time))
+        elif isinstance(message, messages.Close):
+            self._end(message.code, message.text, message.action, message.retry_after_ms)
+        elif isinstance(message, messages.ChatMessage):
+            m = message
+            self._events.append(events.ChatReceived(m.message_id, m.scope, m.participant, m.name, m.text, m.sent_at))
+        elif isinstance(message, messages.Evicted):
+            if self._seat is not None:
+                self._stand_up()
+                self._events.append(events.Evicted(message.code, message.text))
+        elif self._seat is not None:
+            self._seat.handle_message(message, now)
+
+    def _replied(self, request: Any, reply: Any, request_id: int, now: float) -> None:
+        match reply:
+            case messages.Pong():
+                self.control_rtt = now - reply.time / 1e6
+            case messages.LoginChallenge():
+                self._login.challenged(reply)
+            case messages.Welcome():
+                self.phase = Phase.LOBBY
+                self._login.welcomed(reply)
+            case messages.Room():
+                self._opened(reply.room)
+            case messages.Joined():
+                self._joined(reply, now)
+            case messages.Published():
+                if self._seat is not None:
+                    self._seat.published(request.number, reply)
+            case messages.ChatAccepted():
+                self._events.append(events.ChatSent(request.message_id, reply.sent_at))
+            case _:
+                self._events.append(events.RequestDone(request_id))
+
+    def _refused(self, request: Any, error: messages.Error, request_id: int, now: float) -> None:
+        match request:
+            case messages.LoginBegin() | messages.Login():
+                self.phase = Phase.TRUSTED
+                self._events.append(events.LoginFailed(error.code, error.text, error.action, error.retry_after_ms))
+            case messages.OpenRoom() | messages.Join():
+                self._join_failed(error.code, error.text, error.retry_after_ms)
+            case messages.Publish():
+                if self._seat is not None:
+                    self._seat.published(request.number, error)
+            case messages.GetSnapshot():
+                if self._seat is not None:
+                    self._seat.snapshot_refused(error.retry_after_ms / 1000, now)
+            case messages.Chat():
+                self._events.append(events.ChatFailed(request.message_id, error.code, error.text))
+            case _:
+                self._events.append(events.RequestFailed(request_id, error.code, error.text, error.retry_after_ms))
+
+    def _opened(self, room: messages.RoomInfo) -> None:
+        """Check the room's mode, and take a seat under a signature that says who sits there."""
+        joining, welcome = self._joining, self._login.welcome
+        assert joining is not None
+        assert welcome is not None
+        if room.e2ee != joining.e2ee:
+            self._join_failed(ErrorCode.MODE_MISMATCH, CODES[ErrorCode.MODE_MISMATCH].text)
+            return
+        self._joining = joining._replace(room=room)
+        statement = MemberStatement(
+            self._login.fingerprint,
+            room.life,
+            welcome.account,
+            welcome.name,
+            joining.box.public,
+            joining.signed_at,
+        )
+        signature = self._device.sign(statement.text())
+        self._control.request(messages.Join(joining.name, room.life, joining.box.public, joining.signed_at, signature))
+
+    def _joined(self, joined: messages.Joined, now: float) -> None:
+        joining, self._joining = self._joining, None
+        assert joining is not None
+        assert joining.room is not None
+        identity = SeatIdentity(self._login.fingerprint, self._device.public, joining.box)
+        self._seat = Seat(
+            joined, joining.room, identity, self._control, self._events.append, self._random_bytes, self.drops
+        )
+        self.phase = Phase.ROOM
+        self._seat.subscribe(self._settings.sources)
+
+    def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:
+        self.phase, self._joining = Phase.LOBBY, None
+        self._events.append(events.JoinFailed(code, text, retry_after_ms))
+
+    def _trusted(self, now: float) -> None:
+        self.phase = Phase.TRUSTED
+        self._heard_at, self._ping_at = now, now + CONTROL_PING
+
+    def _stand_up(self) -> None:
+        self._seat, self.phase = None, Phase.LOBBY
+
+    def _end(self, code: ErrorCode, text: str, action: Action, retry_after_ms: int = 0) -> None:
+        if not self.closed:
+            self.phase, self._seat = Phase.CLOSED, None
+            self._events.append(events.Closed(code, text, action, retry_after_ms))
+
+    def _require(self, phase: Phase) -> None:
+        if self.phase is not phase:
+            code = ErrorCode.NOT_IN_ROOM if phase is Phase.ROOM else ErrorCode.BAD_REQUEST
+            raise Refusal(code, f"not possible while {self.phase.name.lower().replace('_', ' ')}")

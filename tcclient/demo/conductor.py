@@ -1,0 +1,114 @@
+"""Runs a demonstration from the first account to the table of what everybody received."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from tcclient.demo.account import Account, account_for
+from tcclient.demo.plan import Plan
+from tcclient.demo.processes import DemoError, Participant, make_accounts, run_server
+
+ROOM = "demo"
+JOIN_LIMIT = 120.0
+"""Seconds for everybody to be seated: 35 processes on two cores need a third of it."""
+END_LIMIT = 60.0
+"""Seconds, beyond the media, for everybody to finish."""
+PROGRESS_INTERVAL = 1.0
+
+
+async def conduct(plan: Plan, *, progress: bool = True) -> Account:
+    """Run the plan; raises ``DemoError`` when it cannot be carried out."""
+    plan.out.mkdir(parents=True, exist_ok=True)
+    say = _Progress(progress)
+    async with AsyncExitStack() as stack:
+        data = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tcdemo-")))
+        say.line(f"Making {plan.participants} accounts")
+        passwords = await make_accounts(data, plan.participants)
+        say.line("Starting the server")
+        link = await stack.enter_async_context(run_server(data, plan.out / "server.log"))
+        parts = plan.parts(_room_link(link), passwords, data)
+        say.line(f"Seating {plan.participants} participants")
+        participants = []
+        for part in parts:
+            participant = await Participant.start(part, plan.out / f"{part.user}.log")
+            stack.push_async_callback(participant.stop)
+            participants.append(participant)
+        await _all_reach(participants, "seated", JOIN_LIMIT)
+        say.line(f"All {plan.participants} are seated; {plan.seconds:.0f} s of media begin")
+        for participant in participants:
+            await participant.tell("start")
+        watcher = asyncio.create_task(say.watch(participants, plan.seconds))
+        try:
+            await _all_reach(participants, "sent", plan.seconds + END_LIMIT)
+        finally:
+            watcher.cancel()
+        for participant in participants:
+            await participant.tell("stop")
+        await _all_reach(participants, "report", END_LIMIT)
+        say.end()
+        return account_for([participant.report for participant in participants if participant.report is not None])
+
+
+def _room_link(link: str) -> str:
+    """Put the room into the link that the server printed: ``tc://HOST:PORT/?fp=…``."""
+    before, _, query = link.partition("?")
+    return f"{before.rstrip('/')}/{ROOM}?{query}"
+
+
+async def _all_reach(participants: Sequence[Participant], event: str, limit: float) -> None:
+    tasks = [asyncio.create_task(participant.reach(event)) for participant in participants]
+    done, waiting = await asyncio.wait(tasks, timeout=limit, return_when=asyncio.FIRST_EXCEPTION)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for task in done:
+        task.result()
+    if waiting:
+        raise DemoError(f"not everybody reached '{event}' within {limit:.0f} s")
+
+
+class _Progress:
+    """Tells a person how it goes, on standard error; in place where that is a terminal."""
+
+    def __init__(self, wanted: bool) -> None:
+        self._wanted = wanted
+        self._terminal = sys.stderr.isatty()
+        self._open = False
+
+    def line(self, text: str) -> None:
+        self.end()
+        if self._wanted:
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+    def update(self, text: str) -> None:
+        if self._wanted:
+            sys.stderr.write(f"\r{text}\x1b[K" if self._terminal else text + "\n")
+            sys.stderr.flush()
+            self._open = self._terminal
+
+    def end(self) -> None:
+        if self._open:
+            sys.stderr.write("\n")
+            self._open = False
+
+    async def watch(self, participants: Sequence[Participant], seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        while True:
+            await asyncio.sleep(PROGRESS_INTERVAL if self._terminal else 5 * PROGRESS_INTERVAL)
+            news: list[dict[str, Any]] = [participant.progress for participant in participants]
+            packets = sum(progress.get("packets", 0) for progress in news)
+            lost = sum(progress.get("lost", 0) for progress in news)
+            speaking = ", ".join(sorted({name for progress in news for name in progress.get("speaking", ())}))
+            elapsed = min(loop.time() - start, seconds)
+            self.update(
+                f"{elapsed:3.0f} of {seconds:.0f} s | {packets:,} packets received, {lost:,} lost"
+                + (f" | speaking: {speaking}" if speaking else "")
+            )

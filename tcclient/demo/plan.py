@@ -1,0 +1,77 @@
+"""What a demonstration consists of."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+DECODING_PARTICIPANTS = 6
+"""Up to so many participants play out what they hear; more only record, so that two cores are enough."""
+FULL_SIZE_CAMERAS = 2
+"""Up to so many cameras send pictures of up to 1280x720; more are scaled down to ``SMALL``."""
+SMALL = (320, 180)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one participant does; passed to its process as JSON."""
+
+    link: str
+    user: str
+    password: str
+    name: str
+    data: str
+    """Directory of the client's own files."""
+    record: str
+    """Directory of what this participant receives."""
+    seconds: float
+    audio: str = ""
+    """File to speak; empty for a listener."""
+    video: str = ""
+    """File to show; empty without a camera."""
+    max_width: int = 1280
+    max_height: int = 720
+    loop: bool = False
+    decode: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The whole demonstration."""
+
+    participants: int
+    talkers: int
+    cameras: int
+    audio: Path
+    video: Path
+    seconds: float
+    loop: bool
+    out: Path
+
+    def parts(self, link: str, passwords: dict[str, str], data: Path) -> list[Part]:
+        """Return what each participant does; ``passwords`` by account name, in order."""
+        small = self.cameras > FULL_SIZE_CAMERAS
+        width, height = SMALL if small else (1280, 720)
+        return [
+            Part(
+                link=link,
+                user=user,
+                password=password,
+                name=f"Participant {number + 1}",
+                data=str(data / user),
+                record=str(self.out / user),
+                seconds=self.seconds,
+                audio=str(self.audio) if number < self.talkers else "",
+                video=str(self.video) if number < self.cameras else "",
+                max_width=width,
+                max_height=height,
+                loop=self.loop,
+                decode=self.participants <= DECODING_PARTICIPANTS,
+            )
+            for number, (user, password) in enumerate(passwords.items())
+        ]

@@ -1,0 +1,173 @@
+"""The processes of a demonstration: the server, its account command, and the participants."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import csv
+import io
+import json
+import os
+import re
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from tcclient.demo.plan import Part
+
+START_LIMIT = 20.0
+"""Seconds for the server to say that it is up: creating a database on a slow disk included."""
+STOP_LIMIT = 5.0
+"""Seconds for a process to end when told to; then it is killed."""
+LINE_LIMIT = 1 << 20
+"""Bytes of a line that a participant may print: the report of a large room is one line."""
+_LINK = re.compile(r"tc://\S+")
+
+
+class DemoError(Exception):
+    """The demonstration cannot go on; the text is for the user."""
+
+
+def _environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("TCSERVER_")} | {"PYTHONUNBUFFERED": "1"}
+
+
+def free_port() -> int:
+    """Return a port that is free for TCP and UDP on the loopback address."""
+    for _ in range(100):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+            tcp.bind(("127.0.0.1", 0))
+            port: int = tcp.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
+                udp.bind(("127.0.0.1", port))
+                return port
+    raise DemoError("no free port on the loopback address")
+
+
+async def make_accounts(data: Path, count: int) -> dict[str, str]:
+    """Make accounts with the account command; return the passwords that it printed, by name."""
+    table = data / "agencies.csv"
+    rows = "".join(f"agency{n:02},Agency {n}\n" for n in range(1, count + 1))
+    table.write_text("name,display\n" + rows, encoding="utf-8")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tcserver", "--data", str(data / "server"), "account", "import", str(table),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=_environment(),
+    )  # fmt: skip
+    out, err = await process.communicate()
+    if process.returncode:
+        raise DemoError(f"the account command failed: {err.decode(errors='replace').strip()}")
+    passwords = {row["name"]: row["password"] for row in csv.DictReader(io.StringIO(out.decode()))}
+    if len(passwords) != count:
+        raise DemoError(f"the account command made {len(passwords)} accounts instead of {count}")
+    return passwords
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_LIMIT)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def run_server(data: Path, log: Path) -> AsyncIterator[str]:
+    """Run a server on a free port of the loopback address; yield its join link, without a room."""
+    port = free_port()
+    with log.open("wb") as errors:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tcserver", "--data", str(data / "server"), "run",
+            "--host", "127.0.0.1", "--port", str(port),
+            stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(),
+        )  # fmt: skip
+    try:
+        yield await _server_link(process, log)
+        if process.returncode is not None:
+            raise DemoError(f"the server ended early, see {log}")
+    finally:
+        await _stop(process)
+
+
+async def _server_link(process: asyncio.subprocess.Process, log: Path) -> str:
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_LIMIT):
+            async for line in process.stdout:
+                if found := _LINK.search(line.decode(errors="replace")):
+                    return found.group()
+    except TimeoutError:
+        raise DemoError(f"the server did not start within {START_LIMIT:.0f} s, see {log}") from None
+    raise DemoError(f"the server did not start: {_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace").strip() or "it says nothing"
+
+
+class Participant:
+    """A participant's process: takes commands by line, and prints one JSON object for each event."""
+
+    def __init__(self, part: Part, process: asyncio.subprocess.Process) -> None:
+        self.part = part
+        self.progress: dict[str, Any] = {}
+        """The newest progress event."""
+        self.report: dict[str, Any] | None = None
+        self._process = process
+        self._reached: dict[str, asyncio.Event] = {}
+        self._reader = asyncio.create_task(self._read())
+        self._error = ""
+
+    @classmethod
+    async def start(cls, part: Part, log: Path) -> Participant:
+        """Start the process, its messages of failure going to ``log``."""
+        with log.open("wb") as errors:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tcclient.demo.participant",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
+                limit=LINE_LIMIT, env=_environment(),
+            )  # fmt: skip
+        self = cls(part, process)
+        await self.tell(json.dumps(part.as_json()))
+        return self
+
+    async def tell(self, command: str) -> None:
+        """Send a line to the process."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(ConnectionError):
+            self._process.stdin.write(command.encode() + b"\n")
+            await self._process.stdin.drain()
+
+    async def reach(self, event: str) -> None:
+        """Wait until the process has printed an event; raises ``DemoError`` if it ends or fails before."""
+        reached = self._reached.setdefault(event, asyncio.Event())
+        waiter = asyncio.create_task(reached.wait())
+        try:
+            await asyncio.wait((waiter, self._reader), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiter.cancel()
+        if not reached.is_set():
+            raise DemoError(f"{self.part.name} ({self.part.user}): {self._error or 'ended without a word'}")
+
+    async def stop(self) -> None:
+        """End the process."""
+        await _stop(self._process)
+        await self._reader
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        async for line in self._process.stdout:
+            event = json.loads(line)
+            name = event.pop("event")
+            if name == "progress":
+                self.progress = event
+            elif name == "error":
+                self._error = event["text"]
+            elif name == "report":
+                self.report = event
+            self._reached.setdefault(name, asyncio.Event()).set()
+        await self._process.wait()

@@ -1,0 +1,83 @@
+"""Why a client could not connect, or was sent away.
+
+Exception tree::
+
+    ClientError
+        ConnectError            no server there, or the network failed
+        ServerKeyError
+            WrongServer         the server's key is not the one in the link, or the one that was pinned
+            UntrustedServer     the server's key is in no link and not pinned, and nobody was asked
+        LoginRefused
+        JoinRefused
+        RequestRefused          a single request; the room goes on
+        RoomClosed              the seat or the connection is gone
+"""
+
+from __future__ import annotations
+
+from tcproto.errors import Action, ErrorCode
+from tcproto.identity import format_fingerprint
+
+
+class ClientError(Exception):
+    """The text is one line for a person; ``code`` is stable, for programs."""
+
+    def __init__(
+        self, text: str, code: ErrorCode = ErrorCode.INTERNAL, action: Action = Action.STOP, retry_after_ms: int = 0
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.action = action
+        self.retry_after_ms = retry_after_ms
+
+
+class ConnectError(ClientError):
+    """There is no server, or the network failed."""
+
+
+class ServerKeyError(ClientError):
+    """The server's key cannot be trusted; nothing secret was sent."""
+
+    def __init__(self, text: str, fingerprint: bytes) -> None:
+        super().__init__(text)
+        self.fingerprint = fingerprint
+        """The fingerprint that the server proved, 20 bytes."""
+
+
+class WrongServer(ServerKeyError):
+    """The server proved another key than the one expected."""
+
+    def __init__(self, host: str, expected: bytes, found: bytes, source: str) -> None:
+        super().__init__(
+            f"{host} has another key than {source} says: {format_fingerprint(found)} instead of "
+            f"{format_fingerprint(expected)}; either the server was set up anew, which its operator can confirm, or "
+            "somebody is in between. Nothing was sent to it.",
+            found,
+        )
+
+
+class UntrustedServer(ServerKeyError):
+    """Nobody has said that this key is the right one."""
+
+    def __init__(self, host: str, found: bytes) -> None:
+        super().__init__(
+            f"the key of {host} is not known here: {format_fingerprint(found)}; use a link with this fingerprint "
+            "(?fp=...) if the operator confirms it",
+            found,
+        )
+
+
+class LoginRefused(ClientError):
+    """The login was refused."""
+
+
+class JoinRefused(ClientError):
+    """The room was refused."""
+
+
+class RequestRefused(ClientError):
+    """A request was refused; the room goes on."""
+
+
+class RoomClosed(ClientError):
+    """The seat or the connection is gone."""

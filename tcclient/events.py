@@ -1,0 +1,124 @@
+"""What happens in a room, as ``Room.events`` tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tcclient.core.events import PathState
+from tcproto.errors import Action, ErrorCode
+from tcproto.messages import ChatScope
+
+if TYPE_CHECKING:
+    from tcclient.participant import Participant
+    from tcclient.track import Track
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined:
+    """Somebody came in."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantUpdated:
+    """A participant's role changed."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantLeft:
+    """Somebody is gone; ``code`` says why, if not of their own will."""
+
+    participant: Participant
+    code: ErrorCode | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPublished:
+    """A participant publishes something."""
+
+    track: Track
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUpdated:
+    """A track was muted or unmuted: see ``track.muted``."""
+
+    track: Track
+
+
+@dataclass(frozen=True, slots=True)
+class TrackUnpublished:
+    """A track ended."""
+
+    track: Track
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakersChanged:
+    """Who speaks now, and who is dominant (None: nobody yet)."""
+
+    speaking: tuple[Participant, ...]
+    dominant: Participant | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatReceived:
+    """Plain text; show it as it is."""
+
+    name: str
+    """The sender as "agency / name" reads."""
+    text: str
+    scope: ChatScope
+    sent_at: int
+    """Unix time in ms by the server's clock."""
+    participant: Participant | None
+    """The sender, while in the room."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanged:
+    """The state of the UDP path changed."""
+
+    state: PathState
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipMismatch:
+    """This participant has seen another set of members than we do for ten seconds: the server may be lying."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class RoomUpdated:
+    """Title or limits of the room changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The seat or the connection is gone: the last event."""
+
+    code: ErrorCode
+    text: str
+    action: Action
+    retry_after_ms: int
+
+
+Event = (
+    ParticipantJoined
+    | ParticipantUpdated
+    | ParticipantLeft
+    | TrackPublished
+    | TrackUpdated
+    | TrackUnpublished
+    | SpeakersChanged
+    | ChatReceived
+    | PathChanged
+    | MembershipMismatch
+    | RoomUpdated
+    | Closed
+)

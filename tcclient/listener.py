@@ -1,0 +1,97 @@
+"""Hears a room: the packets of all sound tracks go to a play-out that runs in a worker thread, tick by tick."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Hashable
+from concurrent.futures import Executor
+
+from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.opus import Pcm
+from tcclient.pacing import Schedule
+from tcclient.playout import TICK_SAMPLES, Arrival, Mix, Playout
+from tcclient.stream_queue import StreamQueue
+from tcclient.track import AudioFrame, Track
+from tcproto.messages import Kind
+
+TICK = TICK_SAMPLES / 48_000
+"""Seconds of a tick."""
+QUEUED_BLOCKS = 5
+"""Blocks of the mix that wait for a reader: 100 ms."""
+
+
+class Listener:
+    """Plays out what the tracks bring; ``on_mix`` is called with each block, and the time at which it plays."""
+
+    def __init__(self, pool: Executor) -> None:
+        self.playout = Playout()
+        self.on_mix: list[Callable[[Mix, float], None]] = []
+        self._pool = pool
+        self._arrivals: list[Arrival] = []
+        self._gone: list[Hashable] = []
+        self._tracks: dict[Track, Callable[[AudioFrame], None]] = {}
+
+    def add(self, track: Track) -> None:
+        """Listen to a track."""
+        if track.kind is not Kind.AUDIO or track in self._tracks or track.participant.me:
+            return
+
+        def arrived(frame: AudioFrame) -> None:
+            self._arrivals.append(
+                Arrival(
+                    track,
+                    frame.sequence,
+                    frame.timestamp,
+                    frame.payload,
+                    frame.received_at,
+                    frame.held_ms / 1000,
+                    frame.end_of_talk,
+                    frame.comfort,
+                )
+            )
+
+        self._tracks[track] = arrived
+        track.on_audio.append(arrived)
+
+    def remove(self, track: Track) -> None:
+        """Forget a track."""
+        arrived = self._tracks.pop(track, None)
+        if arrived is not None:
+            track.on_audio.remove(arrived)
+            self._gone.append(track)
+
+    async def run(self) -> None:
+        """Play out until cancelled."""
+        loop = asyncio.get_running_loop()
+        schedule = Schedule(time.monotonic(), TICK)
+        tick = 0
+        while True:
+            tick += 1
+            if (wait := schedule.wait(tick * TICK, time.monotonic())) > 0:
+                await asyncio.sleep(wait)
+            arrivals, self._arrivals = self._arrivals, []
+            gone, self._gone = self._gone, []
+            due = schedule.start + tick * TICK
+            mix = await loop.run_in_executor(self._pool, self.playout.tick, due, arrivals, gone)
+            played = time.monotonic()
+            for callback in self.on_mix:
+                callback(mix, played)
+
+    async def blocks(self) -> AsyncIterator[Pcm]:
+        """Iterate over the mix: int16 blocks of ``TICK_SAMPLES`` samples; a slow reader misses the oldest."""
+        queue: StreamQueue[Pcm] = StreamQueue(QUEUED_BLOCKS)
+
+        def put(mix: Mix, _: float) -> None:
+            queue.put(mix.pcm)
+
+        self.on_mix.append(put)
+        try:
+            async for block in queue:
+                yield block
+        finally:
+            self.on_mix.remove(put)
+
+    def statistics(self) -> dict[Track, JitterStatistics]:
+        """Return the statistics of each track's jitter buffer."""
+        return {track: counts for track, counts in self.playout.statistics().items() if isinstance(track, Track)}

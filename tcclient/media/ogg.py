@@ -1,0 +1,120 @@
+"""Ogg pages with Opus in them (RFC 3533, RFC 7845), and what the first bytes of an Opus packet tell (RFC 6716).
+Pure."""
+
+from __future__ import annotations
+
+import struct
+
+MAX_SEGMENTS = 255
+"""Most lacing values of a page (RFC 3533, section 6)."""
+
+MAX_PACKET = 1275 * 48
+"""Largest Opus packet, in bytes: 48 frames of 1,275 (RFC 6716, section 3.2)."""
+
+MIN_DURATION = 120
+"""Shortest Opus frame, in samples of 48 kHz: 2.5 ms."""
+
+MAX_PACKET_DURATION = 5760
+"""Longest Opus packet, in samples of 48 kHz: 120 ms (RFC 6716, section 3.2.5)."""
+
+CONTINUED, FIRST, LAST = 1, 2, 4
+"""Flags of a page: begins inside a packet, first of the stream, last of the stream."""
+
+_SILK = (480, 960, 1920, 2880)
+_HYBRID = (480, 960)
+_CELT = (120, 240, 480, 960)
+
+
+def packet_duration(packet: bytes) -> int | None:
+    """Return how long an Opus packet plays, in samples of 48 kHz, or None if it is none (RFC 6716, section 3).
+
+    Only the first two bytes and the length are looked at.
+    """
+    if not 0 < len(packet) <= MAX_PACKET:
+        return None
+    config, code = packet[0] >> 3, packet[0] & 3
+    if code < 3:
+        frames = 1 if code == 0 else 2
+    elif len(packet) < 2:
+        return None
+    else:
+        frames = packet[1] & 63
+    if config < 12:
+        size = _SILK[config & 3]
+    elif config < 16:
+        size = _HYBRID[config & 1]
+    else:
+        size = _CELT[config & 3]
+    return frames * size if 0 < frames * size <= MAX_PACKET_DURATION else None
+
+
+def lost_packets(duration: int, *, stereo: bool = False) -> list[bytes]:
+    """Return packets that hold no sound for a time of `duration` samples of 48 kHz, less than 2.5 ms short of it.
+
+    Each is a TOC byte with a frame of no bytes: "not sent or lost" (RFC 6716, section 3.2.1); a decoder conceals it,
+    and after a few it is silent.
+    """
+    toc = stereo << 2
+    packets: list[bytes] = []
+    for size in (3, 2, 1, 0):
+        count, duration = divmod(duration, _CELT[size])
+        packets += [bytes([28 + size << 3 | toc])] * count
+    return packets
+
+
+def opus_head(channels: int, pre_skip: int, input_rate: int = 48_000) -> bytes:
+    """Return the identification header of one or two channels (RFC 7845, section 5.1)."""
+    return struct.pack("<8sBBHIhB", b"OpusHead", 1, channels, pre_skip, input_rate, 0, 0)
+
+
+def opus_tags(vendor: str, comments: dict[str, str]) -> bytes:
+    """Return the comment header (RFC 7845, section 5.2)."""
+    texts = [vendor.encode(), *(f"{name}={value}".encode() for name, value in comments.items())]
+    parts = [struct.pack("<I", len(text)) + text for text in texts]
+    return b"OpusTags" + parts[0] + struct.pack("<I", len(comments)) + b"".join(parts[1:])
+
+
+class OggStream:
+    """Makes the pages of one logical stream."""
+
+    def __init__(self, serial: int) -> None:
+        self._serial = serial & 0xFFFFFFFF
+        self._sequence = 0
+
+    @staticmethod
+    def segments(packet: bytes) -> int:
+        """Return how many lacing values of a page a packet takes."""
+        return len(packet) // 255 + 1
+
+    def page(self, packets: list[bytes], granule: int, flags: int = 0) -> bytes:
+        """Return a page of whole packets with at most `MAX_SEGMENTS` lacing values.
+
+        `granule` is the number of samples that a decoder has given out after the last of them. Raises `ValueError`
+        for too many.
+        """
+        lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
+        if len(lacing) > MAX_SEGMENTS:
+            raise ValueError(f"{len(lacing)} lacing values do not fit a page")
+        header = struct.pack("<4sBBqIIIB", b"OggS", 0, flags, granule, self._serial, self._sequence, 0, len(lacing))
+        self._sequence += 1
+        body = lacing + b"".join(packets)
+        return header[:22] + struct.pack("<I", _checksum(header + body)) + header[26:] + body
+
+
+def _checksum(data: bytes) -> int:
+    value = 0
+    for byte in data:
+        value = (value << 8 & 0xFFFFFFFF) ^ _CRC[value >> 24 ^ byte]
+    return value
+
+
+def _crc_entry(index: int) -> int:
+    value = index << 24
+    for _ in range(8):
+        value = value << 1 ^ (0x04C11DB7 if value & 0x80000000 else 0)
+    return value & 0xFFFFFFFF
+
+
+_CRC = tuple(_crc_entry(index) for index in range(256))
+"""Table of the checksum of Ogg: CRC-32 with polynomial 0x04c11db7, not reflected, no inversion (RFC 3533, section
+6)."""

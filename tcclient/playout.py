@@ -1,0 +1,76 @@
+"""Play-out: from the packets of all speakers to one block of sound for each tick. Pure; runs in a worker thread."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+from tcclient.audio.decoder import Sound, SpeakerDecoder
+from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.mixer import Mixer, Voice
+from tcclient.audio.opus import Pcm
+
+TICK_SAMPLES = 960
+"""Samples of a tick: 20 ms at 48 kHz."""
+
+
+class Arrival(NamedTuple):
+    """A packet of a speaker; ``speaker`` is any key that names the stream."""
+
+    speaker: Hashable
+    sequence: int
+    timestamp: int
+    payload: bytes
+    at: float
+    """Monotonic seconds at which it came."""
+    held: float = 0.0
+    """Seconds for which the server held it back."""
+    end_of_talk: bool = False
+    comfort: bool = False
+
+
+class Mix(NamedTuple):
+    """What one tick plays: the mix, and each speaker's own block in it."""
+
+    pcm: Pcm
+    sounds: dict[Hashable, Sound]
+
+
+class Playout:
+    """Jitter buffers, decoders and mixer of a listener. A speaker appears with the first packet."""
+
+    def __init__(self) -> None:
+        self.volumes: dict[Hashable, float] = {}
+        """0 to 2 by speaker, 1 where none is set."""
+        self.priority: set[Hashable] = set()
+        """Speakers for whom the others are lowered."""
+        self._speakers: dict[Hashable, SpeakerDecoder] = {}
+        self._mixer = Mixer()
+
+    def tick(self, now: float, arrivals: Sequence[Arrival], gone: Sequence[Hashable] = ()) -> Mix:
+        """Take what arrived, forget who has ``gone``, and return the next ``TICK_SAMPLES`` samples."""
+        for speaker in gone:
+            self._speakers.pop(speaker, None)
+        for arrival in arrivals:
+            decoder = self._speakers.get(arrival.speaker)
+            if decoder is None:
+                decoder = self._speakers[arrival.speaker] = SpeakerDecoder()
+            decoder.put(
+                arrival.sequence,
+                arrival.timestamp,
+                arrival.payload,
+                arrival.at,
+                held=arrival.held,
+                end_of_talk=arrival.end_of_talk,
+                silence=arrival.comfort,
+            )
+        sounds = {speaker: decoder.pcm(now, TICK_SAMPLES) for speaker, decoder in self._speakers.items()}
+        voices = [
+            Voice(sound.pcm, self.volumes.get(speaker, 1.0), speaker in self.priority)
+            for speaker, sound in sounds.items()
+        ]
+        return Mix(self._mixer.mix(voices, TICK_SAMPLES), sounds)
+
+    def statistics(self) -> dict[Hashable, JitterStatistics]:
+        """Return the statistics of each speaker's jitter buffer."""
+        return {speaker: decoder.statistics for speaker, decoder in self._speakers.items()}

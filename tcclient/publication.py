@@ -1,0 +1,184 @@
+"""What we publish: from the announcement to the last frame."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tcclient.audio.gate import GateMode
+from tcclient.core.events import Published, PublishFailed
+from tcclient.errors import RequestRefused
+from tcclient.pacing import Schedule
+from tcclient.publisher import AudioPublisher, VideoPublisher
+from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
+from tcproto.messages import Kind, Source
+
+if TYPE_CHECKING:
+    from tcclient.connection import Connection
+
+LEAD = 0.05
+"""Seconds between the start of several sources together and their first frame: the encoders get going."""
+
+
+@dataclass(slots=True)
+class SentStatistics:
+    """What was sent of a publication."""
+
+    packets: int = 0
+    frames: int = 0
+    keyframes: int = 0
+    bytes: int = 0
+    """Of payload, without any header."""
+    unsent: int = 0
+    """Frames that could not be sent: muted, or no path."""
+    began: float = 0.0
+    latest: float = 0.0
+
+    @property
+    def bitrate(self) -> float:
+        """Bit/s of payload from the first frame to the latest."""
+        return self.bytes * 8 / (self.latest - self.began) if self.latest > self.began else 0.0
+
+    def count(self, packets: int, size: int, now: float) -> None:
+        """Count a frame; ``packets`` is 0 where it was not sent."""
+        if not packets:
+            self.unsent += 1
+            return
+        if not self.frames:
+            self.began = now
+        self.packets += packets
+        self.frames += 1
+        self.bytes += size
+        self.latest = now
+
+
+class Publication:
+    """A source that is being published; made by ``Room.publish``."""
+
+    def __init__(
+        self,
+        source: AnySource,
+        connection: Connection,
+        pool: Executor,
+        gate: GateMode,
+        ended: Callable[[Publication], None],
+    ) -> None:
+        self.source = source
+        self.number = 0
+        self.stream = 0
+        self.answer: Published | PublishFailed | None = None
+        """What the server said of it."""
+        self.statistics = SentStatistics()
+        self._connection = connection
+        self._ended = ended
+        self._task: asyncio.Task[None] | None = None
+        self._schedule: Schedule | None = None
+        self._publisher: AudioPublisher | VideoPublisher
+        if isinstance(source, AudioSource | EncodedAudioSource):
+            self._publisher = AudioPublisher(source, self._send_audio, pool, gate)
+        else:
+            self._publisher = VideoPublisher(source, self._send_video, pool)
+
+    @property
+    def kind(self) -> Kind:
+        """Audio or video."""
+        return Kind.AUDIO if isinstance(self._publisher, AudioPublisher) else Kind.VIDEO
+
+    @property
+    def period(self) -> float:
+        """Seconds between frames."""
+        if isinstance(self.source, AudioSource):
+            return self.source.frame_ms / 1000
+        rate = getattr(self.source, "frame_rate", None)
+        return float(1 / rate) if rate else 0.02
+
+    def start(self, at: float) -> None:
+        """Send the frames, the first at ``at`` in monotonic seconds."""
+        self._schedule = Schedule(at, self.period)
+        self._task = asyncio.create_task(self._run(self._schedule))
+
+    async def wait(self) -> None:
+        """Return when the source has ended; raises what the source raised."""
+        if self._task is not None:
+            await asyncio.shield(self._task)
+
+    async def mute(self, muted: bool = True) -> None:
+        """Set the mute flag: nothing leaves from this moment on; returns when everybody has been told."""
+        self._connection.session.set_muted(self.number, muted)
+        self._connection.pump()
+        if isinstance(self._publisher, AudioPublisher):
+            self._publisher.gate.muted = muted
+
+    def talk(self, pressed: bool) -> None:
+        """Open or shut the gate of a microphone in push-to-talk mode."""
+        if not isinstance(self._publisher, AudioPublisher):
+            raise RequestRefused("push-to-talk is for sound")
+        self._publisher.gate.talk_pressed = pressed
+
+    def want_keyframe(self) -> None:
+        """Make the next picture a keyframe."""
+        if isinstance(self._publisher, VideoPublisher):
+            self._publisher.want_keyframe()
+
+    async def stop(self) -> None:
+        """End the publication."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        if self._connection.closed is None:
+            self._connection.session.unpublish(self.number)
+            self._connection.pump()
+        self._ended(self)
+
+    async def _run(self, schedule: Schedule) -> None:
+        await self._publisher.run(schedule)
+
+    def _send_audio(self, frame: EncodedAudio, timestamp: int) -> None:
+        now = time.monotonic()
+        sent = self._connection.session.send_audio(
+            self.number,
+            frame.payload,
+            timestamp,
+            now,
+            duration_ms=frame.duration_ms,
+            level=frame.level,
+            voice=frame.voice,
+            end_of_talk=frame.end_of_talk,
+            comfort=frame.comfort,
+            captured_at=self._captured(timestamp / 48_000, now - frame.duration_ms / 1000),
+        )
+        self._connection.pump()
+        self.statistics.count(int(sent), len(frame.payload), now)
+
+    def _send_video(self, frame: EncodedVideo) -> None:
+        now = time.monotonic()
+        assert isinstance(self._publisher, VideoPublisher)
+        packets = self._connection.session.send_video(
+            self.number,
+            frame.data,
+            frame.timestamp,
+            now,
+            keyframe=frame.keyframe,
+            temporal=frame.temporal_id,
+            captured_at=self._captured(self._publisher.media_time(frame), now),
+        )
+        self._connection.pump()
+        self.statistics.count(packets, len(frame.data), now)
+        self.statistics.keyframes += frame.keyframe
+
+    def _captured(self, media_time: float, otherwise: float) -> float:
+        """Return when a frame's first sample was captured: by the schedule, or by the clock for a live source."""
+        if self._schedule is None or self._publisher.live:
+            return otherwise
+        return self._schedule.start + media_time
+
+
+def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:
+    """Return kind, source, codec, width and height of what is published."""
+    if isinstance(source, AudioSource | EncodedAudioSource):
+        return Kind.AUDIO, source.source, "opus", 0, 0
+    return Kind.VIDEO, source.source, source.codec, source.width, source.height

@@ -1,0 +1,219 @@
+"""Takes the frames of a source, encodes them off the loop, and sends each when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tcclient.audio.gate import Decision, GateMode, TransmitGate
+from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
+from tcclient.audio.speech import VoiceDetector, audio_level
+from tcclient.pacing import Schedule
+from tcclient.sources import (
+    AudioSource,
+    EncodedAudio,
+    EncodedAudioSource,
+    EncodedVideo,
+    EncodedVideoSource,
+    VideoSource,
+)
+from tcclient.video.codec import VideoEncoder
+
+QUEUED_FRAMES = 2
+"""Encoded frames that may wait for their time: enough to hide a slow encoder call, little enough to stay live."""
+AUDIO_CLOCK = 48
+"""Ticks of an audio timestamp in a millisecond."""
+VIDEO_CLOCK = 90_000
+SILENT_FRAMES = {
+    10: b"\xf0\xff\xfe",
+    20: b"\xf8\xff\xfe",
+    40: b"\xf9\xff\xfe\xff\xfe",
+    60: b"\xfb\x03\xff\xfe\xff\xfe\xff\xfe",
+}
+"""Digital silence of each frame length (ms): CELT frames of 10 or 20 ms whose first symbol says silence (RFC 6716,
+sections 3.1 and 4.3)."""
+
+
+class _Puller:
+    """Gets encoded frames out of an iterable of either sort; what makes them runs in the executor."""
+
+    def __init__(
+        self, frames: Iterable[Any] | AsyncIterable[Any], encode: Callable[[Any], list[Any]], pool: Executor
+    ) -> None:
+        self.live = isinstance(frames, AsyncIterable)
+        self._frames: Iterator[Any] | AsyncIterator[Any] = (
+            aiter(frames) if isinstance(frames, AsyncIterable) else iter(frames)
+        )
+        self._encode = encode
+        self._pool = pool
+
+    async def pull(self) -> list[Any] | None:
+        """Return the next encoded frames, perhaps none yet, or None at the end."""
+        loop = asyncio.get_running_loop()
+        if isinstance(self._frames, AsyncIterator):
+            try:
+                raw = await anext(self._frames)
+            except StopAsyncIteration:
+                return None
+            return await loop.run_in_executor(self._pool, self._encode, raw)
+        return await loop.run_in_executor(self._pool, self._next)
+
+    def _next(self) -> list[Any] | None:
+        assert isinstance(self._frames, Iterator)
+        for raw in self._frames:
+            return self._encode(raw)
+        return None
+
+
+class AudioEncoding:
+    """From PCM in pieces of any length to Opus packets with level and voice flag; runs in the executor."""
+
+    def __init__(self, source: AudioSource) -> None:
+        mode = BitrateMode.CONSTRAINED_VBR if source.dtx else BitrateMode.CBR
+        self._encoder = OpusEncoder(bitrate=source.bitrate, frame_ms=source.frame_ms, mode=mode, dtx=source.dtx)
+        self._frame_ms = source.frame_ms
+        self._detector = VoiceDetector()
+        self._rest: Pcm = np.zeros(0, np.int16)
+
+    def encode(self, pcm: Pcm) -> list[EncodedAudio]:
+        """Return the packets that this piece completes."""
+        size = self._encoder.frame_samples
+        samples = np.concatenate((self._rest, pcm)) if len(self._rest) else pcm
+        whole = len(samples) - len(samples) % size
+        self._rest = samples[whole:]
+        return [self._frame(frame) for frame in samples[:whole].reshape(-1, size)]
+
+    def _frame(self, pcm: Pcm) -> EncodedAudio:
+        payload = self._encoder.encode(pcm)
+        comfort = len(payload) <= 2
+        return EncodedAudio(payload, self._frame_ms, audio_level(pcm), self._detector.detect(pcm), comfort=comfort)
+
+
+class AudioPublisher:
+    """Sends one source of sound; ``send`` takes the frame and its timestamp (48 kHz)."""
+
+    def __init__(
+        self,
+        source: AudioSource | EncodedAudioSource,
+        send: Callable[[EncodedAudio, int], None],
+        pool: Executor,
+        mode: GateMode = GateMode.OPEN,
+    ) -> None:
+        self.gate = TransmitGate(mode)
+        self._source = source
+        self._send = send
+        self._pool = pool
+        self._timestamp = 0
+        self.live = isinstance(source.frames, AsyncIterable)
+        """Whether frames come at their own times."""
+
+    async def run(self, schedule: Schedule | None) -> None:
+        """Send all frames; those of a synchronous source at their times in ``schedule``.
+
+        A frame is due when its last sample would have been captured.
+        """
+        encode = AudioEncoding(self._source).encode if isinstance(self._source, AudioSource) else _as_is
+        await _run(_Puller(self._source.frames, encode, self._pool), self._due, self._pass, schedule)
+
+    def _due(self, frame: EncodedAudio) -> float:
+        return (self._timestamp + frame.duration_ms * AUDIO_CLOCK) / (AUDIO_CLOCK * 1000)
+
+    def _pass(self, frame: EncodedAudio) -> None:
+        timestamp = self._timestamp
+        self._timestamp += frame.duration_ms * AUDIO_CLOCK
+        decision = self.gate.decide(frame.voice, frame.duration_ms * AUDIO_CLOCK)
+        if decision is Decision.SEND:
+            self._send(frame, timestamp)
+        elif decision is not Decision.NOTHING:
+            silent = EncodedAudio(
+                SILENT_FRAMES[frame.duration_ms],
+                frame.duration_ms,
+                end_of_talk=decision is Decision.END,
+                voice=False,
+                comfort=True,
+            )
+            self._send(silent, timestamp)
+
+
+class VideoEncoding:
+    """From pictures to encoded ones; runs in the executor. ``keyframe`` is set from any thread to ask for one."""
+
+    def __init__(self, source: VideoSource) -> None:
+        self.keyframe = False
+        self._source = source
+        self._encoder = VideoEncoder(
+            source.codec, source.width, source.height, source.frame_rate, source.target_bitrate
+        )
+
+    def encode(self, picture: Any) -> list[EncodedVideo]:
+        """Return the encoded picture."""
+        timestamp = round((picture.pts or 0) * (picture.time_base or Fraction(1, VIDEO_CLOCK)) * VIDEO_CLOCK)
+        keyframe, self.keyframe = self.keyframe, False
+        encoded = self._encoder.encode(picture, timestamp=timestamp, keyframe=keyframe)
+        return [EncodedVideo(encoded.data, encoded.keyframe, timestamp, encoded.temporal_id)]
+
+
+class VideoPublisher:
+    """Sends one source of pictures; ``send`` takes the frame, whose timestamp (90 kHz) begins at 0."""
+
+    def __init__(
+        self, source: VideoSource | EncodedVideoSource, send: Callable[[EncodedVideo], None], pool: Executor
+    ) -> None:
+        self._source = source
+        self._send = send
+        self._pool = pool
+        self._first: int | None = None
+        self._encoding = VideoEncoding(source) if isinstance(source, VideoSource) else None
+        self.live = isinstance(source.frames, AsyncIterable)
+        """Whether frames come at their own times."""
+
+    def want_keyframe(self) -> None:
+        """Make the next picture a keyframe, or ask the caller for one."""
+        if self._encoding is not None:
+            self._encoding.keyframe = True
+        elif isinstance(self._source, EncodedVideoSource) and self._source.keyframe_wanted is not None:
+            self._source.keyframe_wanted()
+
+    async def run(self, schedule: Schedule | None) -> None:
+        """Send all frames; those of a synchronous source at their times in ``schedule``."""
+        encode = self._encoding.encode if self._encoding is not None else _as_is
+        await _run(_Puller(self._source.frames, encode, self._pool), self.media_time, self._send, schedule)
+
+    def media_time(self, frame: EncodedVideo) -> float:
+        """Return the time of a frame in seconds from the first one."""
+        if self._first is None:
+            self._first = frame.timestamp
+        return (frame.timestamp - self._first) / VIDEO_CLOCK
+
+
+async def _run(
+    puller: _Puller, due: Callable[[Any], float], send: Callable[[Any], None], schedule: Schedule | None
+) -> None:
+    """Pull and send side by side, with a short queue between them."""
+    queue: asyncio.Queue[Any] = asyncio.Queue(QUEUED_FRAMES)
+
+    async def pull() -> None:
+        while (frames := await puller.pull()) is not None:
+            for frame in frames:
+                await queue.put(frame)
+        await queue.put(None)
+
+    async def pace() -> None:
+        while (frame := await queue.get()) is not None:
+            if schedule is not None and not puller.live and (wait := schedule.wait(due(frame), time.monotonic())) > 0:
+                await asyncio.sleep(wait)
+            send(frame)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(pull())
+        group.create_task(pace())
+
+
+def _as_is(frame: Any) -> list[Any]:
+    return [frame]

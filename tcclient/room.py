@@ -1,0 +1,427 @@
+"""A seat in a room, as an object to work with."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tcclient import events
+from tcclient.audio.gate import GateMode
+from tcclient.connection import Connection
+from tcclient.core import events as core
+from tcclient.core.peers import MediaPacket
+from tcclient.core.session import Session
+from tcclient.core.statistics import PathStatistics
+from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.participant import Participant
+from tcclient.publication import LEAD, Publication, codec_of
+from tcclient.recording import ClockMapping, RoomRecording
+from tcclient.sources import AnySource
+from tcclient.stream_queue import StreamQueue
+from tcclient.track import Track
+from tcproto.errors import CODES, ErrorCode, Refusal
+from tcproto.membership import safety_code
+from tcproto.messages import ChatScope, Kind, PublicationInfo, RoomInfo, Source, StreamChoice
+
+if TYPE_CHECKING:
+    from tcclient.listener import Listener
+
+QUEUED_EVENTS = 1024
+"""Events that wait for a reader: a room of 500 coming in at once; the oldest go first."""
+TEND_INTERVAL = 0.1
+"""Seconds between looks for pictures that wait too long."""
+FLUSH_INTERVAL = 0.5
+"""Seconds between writes of a recording."""
+Result = TypeVar("Result")
+WORKERS = 2
+"""Threads for codecs and files: one may be in a long encoder call while sound goes on in the other."""
+
+
+class Room:
+    """A seat in a room; made by ``connect``. Everything here is to be called on the event loop."""
+
+    def __init__(self, session: Session, receive_interval: float = 0.0) -> None:
+        self.participants: dict[int, Participant] = {}
+        self.publications: dict[int, Publication] = {}
+        self.path = core.PathState.UNKNOWN
+        self.permissions = 0
+        self._connection = Connection(session, self._event, self._media, receive_interval)
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
+        self._tracks: dict[tuple[int, int], Track] = {}
+        self._readers: list[StreamQueue[events.Event]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._recording: RoomRecording | None = None
+        self._recorder: asyncio.Task[None] | None = None
+        self._listener: Listener | None = None
+        self._info: RoomInfo | None = None
+        self._me = 0
+        self._closed: events.Closed | None = None
+        self._requests: dict[int | bytes, asyncio.Future[None]] = {}
+
+    # Who and what
+
+    @property
+    def info(self) -> RoomInfo:
+        """Name, title and mode of the room."""
+        if self._info is None:
+            raise RoomClosed("not in a room", ErrorCode.NOT_IN_ROOM)
+        return self._info
+
+    @property
+    def me(self) -> Participant:
+        """Ourselves."""
+        return self.participants[self._me]
+
+    @property
+    def connection(self) -> Connection:
+        """The connection below."""
+        return self._connection
+
+    @property
+    def tracks(self) -> list[Track]:
+        """The tracks of all others."""
+        return [track for track in self._tracks.values() if not track.participant.me]
+
+    @property
+    def closed(self) -> events.Closed | None:
+        """Why the seat is gone, or None."""
+        return self._closed
+
+    @property
+    def safety_code(self) -> str:
+        """30 digits that are equal for all who see the same room, mode, server and devices: to be read aloud."""
+        session = self._connection.session
+        members = [(p.account, p.device_key) for p in self.participants.values()]
+        return safety_code(self.info.life, self.info.e2ee, session.server_fingerprint, members)
+
+    @property
+    def path_statistics(self) -> PathStatistics:
+        """What was measured on the path to the server."""
+        return self._connection.session.path_statistics
+
+    def capture_time(self, track: Track, timestamp: int) -> float | None:
+        """Return when the sample of a timestamp was captured, in seconds of the sender's monotonic clock, if known."""
+        mapping = self._mapping(track)
+        if mapping is None:
+            return None
+        return mapping.time_of(timestamp, 48_000 if track.kind is Kind.AUDIO else 90_000) / 1e6
+
+    # What happens
+
+    async def events(self) -> AsyncIterator[events.Event]:
+        """Iterate over what happens from now on, until ``Closed``; a slow reader misses the oldest."""
+        queue: StreamQueue[events.Event] = StreamQueue(QUEUED_EVENTS)
+        if self._closed is not None:
+            queue.put(self._closed)
+            queue.end()
+        self._readers.append(queue)
+        try:
+            async for event in queue:
+                yield event
+        finally:
+            self._readers.remove(queue)
+
+    # What we do
+
+    async def publish(self, *sources: AnySource, gate: GateMode = GateMode.OPEN) -> list[Publication]:
+        """Publish sources that begin together, in step; raises ``RequestRefused``.
+
+        Returns when the first frames are about to be sent: streams are granted, and everybody who is here has the
+        keys.
+        """
+        publications = [
+            Publication(source, self._connection, self._pool, gate, lambda ended: self._forget(ended))
+            for source in sources
+        ]
+        for publication in publications:
+            kind, source, codec, width, height = codec_of(publication.source)
+            publication.number = self._do(
+                lambda k=kind, s=source, c=codec, w=width, h=height: self._connection.session.publish(  # type: ignore[misc]
+                    k, s, c, time.monotonic(), width=w, height=h
+                )
+            )
+            self.publications[publication.number] = publication
+        granted = [await self._granted(publication) for publication in publications]
+        refused = next((answer for answer in granted if isinstance(answer, core.PublishFailed)), None)
+        if refused is not None:
+            for publication in publications:
+                await publication.stop()
+            raise RequestRefused(refused.text, refused.code)
+        session = self._connection.session
+        await self._connection.wait_until(lambda: all(session.can_send(p.number) for p in publications))
+        at = time.monotonic() + LEAD
+        for publication in publications:
+            publication.start(at)
+        return publications
+
+    async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
+        """Say what is wanted, whole each time: sources of everybody, and single streams besides."""
+        await self._request(lambda: self._connection.session.subscribe(tuple(sources), tuple(choices)))
+
+    async def chat(self, text: str, to: Participant | None = None) -> None:
+        """Send plain text to the room, or to one participant. The server can read it.
+
+        Raises ``ValueError`` for a text that is too long, ``RequestRefused`` where the server does not take it.
+        """
+        scope = ChatScope.ROOM if to is None else ChatScope.PARTICIPANT
+        await self._request(lambda: self._connection.session.send_chat(text, scope, to.id if to else 0))
+
+    async def request(self, message: object) -> None:
+        """Send a moderation request, such as ``Kick`` or ``SetRole``; raises ``RequestRefused``."""
+        await self._request(lambda: self._connection.session.request(message))
+
+    # Hearing and recording
+
+    def listen(self) -> Listener:
+        """Play out what the room says; the listener gives the mix. Raises ``OpusUnavailable``."""
+        from tcclient.listener import Listener
+
+        if self._listener is None:
+            self._listener = Listener(self._pool)
+            for track in self.tracks:
+                self._listener.add(track)
+            self._spawn(self._listener.run())
+        return self._listener
+
+    def record(self, directory: Path | str) -> RoomRecording:
+        """Record everybody into a directory, until the room is left; raises ``OSError``."""
+        if self._recording is None:
+            Path(directory).mkdir(parents=True, exist_ok=True)
+            self._recording = RoomRecording(Path(directory))
+            for track in self.tracks:
+                self._record_track(track)
+            self._recorder = self._spawn(self._write_recording(self._recording))
+        return self._recording
+
+    # Life
+
+    async def open(self, enter: Callable[[Connection], Awaitable[core.Joined]]) -> None:
+        """Connect, log in and sit down, by ``enter``."""
+        joined = await enter(self._connection)
+        self._me = joined.participant
+        self._info = joined.room
+        self.permissions = joined.permissions
+        self._spawn(self._tend())
+
+    async def close(self) -> None:
+        """Leave the room and the server; nothing stays behind: no task, socket or thread."""
+        for publication in list(self.publications.values()):
+            await publication.stop()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._connection.close()
+        loop = asyncio.get_running_loop()
+        try:
+            if self._recording is not None:
+                self._map_clocks(self._recording)
+                await loop.run_in_executor(self._pool, self._recording.close)
+        finally:
+            for track in self._tracks.values():
+                track.end()
+            for reader in self._readers:
+                reader.end()
+            await loop.run_in_executor(None, self._pool.shutdown)
+
+    # Inside: events of the session
+
+    def _event(self, event: core.Event) -> None:
+        match event:
+            case core.ParticipantJoined(member):
+                self.participants[member.id] = participant = Participant(member, me=member.id == self._own_id())
+                self._tell(events.ParticipantJoined(participant))
+            case core.ParticipantUpdated(member):
+                self.participants[member.id].update(member)
+                self._tell(events.ParticipantUpdated(self.participants[member.id]))
+            case core.ParticipantLeft(member, code):
+                participant = self.participants.pop(member.id)
+                self._tell(events.ParticipantLeft(participant, code))
+            case core.TrackPublished(info):
+                self._track_published(info)
+            case core.TrackUpdated(info):
+                track = self._tracks[info.participant, info.number]
+                track.update(info)
+                self._tell(events.TrackUpdated(track))
+            case core.TrackUnpublished(info):
+                self._track_unpublished(info)
+            case core.Speakers(_, _, dominant):
+                self._speakers(event, dominant)
+            case core.ChatReceived():
+                sender = self.participants.get(event.participant)
+                self._tell(events.ChatReceived(event.name, event.text, event.scope, event.sent_at, sender))
+            case _:
+                self._other_event(event)
+
+    def _other_event(self, event: core.Event) -> None:
+        match event:
+            case core.PathChanged(state):
+                self.path = state
+                self._tell(events.PathChanged(state))
+            case core.MembershipMismatch(participant):
+                self._tell(events.MembershipMismatch(self.participants[participant]))
+            case core.RoomUpdated(info):
+                self._info = info
+                self._tell(events.RoomUpdated())
+            case core.KeyframeRequested(number, _):
+                if publication := self.publications.get(number):
+                    publication.want_keyframe()
+            case core.RequestDone(key) | core.ChatSent(key):
+                self._settle(key, None)
+            case core.RequestFailed(key) | core.ChatFailed(key):
+                self._settle(key, RequestRefused(event.text, event.code, retry_after_ms=event.retry_after_ms))
+            case core.Published(number) | core.PublishFailed(number):
+                if publication := self.publications.get(number):
+                    publication.answer = event
+            case core.Evicted(code, text):
+                self._end(events.Closed(code, text, CODES[code].action, 0))
+            case core.Closed(code, text, action, retry):
+                self._end(events.Closed(code, text, action, retry))
+
+    def _own_id(self) -> int:
+        return self._connection.session.room.own
+
+    def _tell(self, event: events.Event) -> None:
+        for reader in self._readers:
+            reader.put(event)
+
+    def _end(self, closed: events.Closed) -> None:
+        if self._closed is not None:
+            return
+        self._closed = closed
+        self._tell(closed)
+        for reader in self._readers:
+            reader.end()
+        for track in self._tracks.values():
+            track.end()
+        for future in self._requests.values():
+            if not future.done():
+                future.set_exception(RoomClosed(closed.text, closed.code, closed.action, closed.retry_after_ms))
+        self._requests.clear()
+
+    def _track_published(self, info: PublicationInfo) -> None:
+        participant = self.participants[info.participant]
+        track = Track(info, participant, self._pool, self._ask_keyframe)
+        self._tracks[info.participant, info.number] = participant.tracks[info.number] = track
+        if self._listener is not None:
+            self._listener.add(track)
+        if self._recording is not None:
+            self._record_track(track)
+        self._tell(events.TrackPublished(track))
+
+    def _track_unpublished(self, info: PublicationInfo) -> None:
+        track = self._tracks.pop((info.participant, info.number))
+        track.participant.tracks.pop(info.number, None)
+        if self._listener is not None:
+            self._listener.remove(track)
+        track.end()
+        self._tell(events.TrackUnpublished(track))
+
+    def _speakers(self, event: core.Speakers, dominant: int) -> None:
+        for ids, speaking in ((event.started, True), (event.stopped, False)):
+            for i in ids:
+                if participant := self.participants.get(i):
+                    participant.speaking = speaking
+        now = tuple(p for p in self.participants.values() if p.speaking)
+        self._tell(events.SpeakersChanged(now, self.participants.get(dominant)))
+
+    def _media(self, packets: list[MediaPacket]) -> None:
+        now = time.monotonic()
+        for packet in packets:
+            track = self._tracks.get((packet.participant, packet.publication))
+            if track is not None:
+                track.receive(packet, now)
+
+    # Inside: requests
+
+    def _do(self, verb: Callable[[], Result]) -> Result:
+        if self._closed is not None:
+            raise RoomClosed(self._closed.text, self._closed.code, self._closed.action)
+        try:
+            result = verb()
+        except Refusal as refusal:
+            raise RequestRefused(refusal.text, refusal.code) from None
+        self._connection.pump()
+        return result
+
+    async def _request(self, verb: Callable[[], int | bytes]) -> None:
+        """Make a request and wait for its reply."""
+        key = self._do(verb)
+        if not key:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._requests[key] = future
+        try:
+            await future
+        finally:
+            self._requests.pop(key, None)
+
+    def _settle(self, key: int | bytes, refusal: RequestRefused | None) -> None:
+        future = self._requests.get(key)
+        if future is None or future.done():
+            return
+        if refusal is None:
+            future.set_result(None)
+        else:
+            future.set_exception(refusal)
+
+    async def _granted(self, publication: Publication) -> core.Published | core.PublishFailed:
+        while True:
+            if publication.answer is not None:
+                return publication.answer
+            await self._connection.wait_for(core.Published, core.PublishFailed)
+
+    def _forget(self, publication: Publication) -> None:
+        self.publications.pop(publication.number, None)
+
+    def _ask_keyframe(self, stream: int) -> bool:
+        asked = self._connection.session.request_keyframe(stream, 0, time.monotonic())
+        self._connection.pump()
+        return asked
+
+    # Inside: tasks
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _tend(self) -> None:
+        while self._closed is None:
+            await asyncio.sleep(TEND_INTERVAL)
+            now = time.monotonic()
+            for track in list(self._tracks.values()):
+                track.tend(now)
+
+    def _record_track(self, track: Track) -> None:
+        assert self._recording is not None
+        if track.participant.me:
+            return
+        speaker = self._recording.speaker(track.participant.id, track.participant.account)
+        if track.kind is Kind.AUDIO:
+            track.on_audio.append(lambda f: speaker.add_audio(f.sequence, f.timestamp, f.payload, f.received_at))
+        elif track.kind is Kind.VIDEO:
+            speaker.expect_video("h264" if track.codec == "h264" else "vp8", *track.size)
+            track.on_video.append(lambda f: speaker.add_video(f.timestamp, f.data, f.keyframe, time.monotonic()))
+
+    async def _write_recording(self, recording: RoomRecording) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(FLUSH_INTERVAL)
+            self._map_clocks(recording)
+            await loop.run_in_executor(self._pool, recording.flush, time.monotonic())
+
+    def _map_clocks(self, recording: RoomRecording) -> None:
+        for track in self.tracks:
+            if (mapping := self._mapping(track)) is not None:
+                speaker = recording.speaker(track.participant.id, track.participant.account)
+                speaker.map_clock(video=track.kind is Kind.VIDEO, mapping=mapping)
+
+    def _mapping(self, track: Track) -> ClockMapping | None:
+        peer = self._connection.session.peer(track.participant.id)
+        clock = peer.clocks.get(track.stream) if peer is not None else None
+        return ClockMapping(clock.timestamp, clock.microseconds) if clock is not None else None

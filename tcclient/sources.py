@@ -1,0 +1,157 @@
+"""What can be published: files, generators, devices, and frames that the caller encoded.
+
+A source is a description; its frames come from one iteration, synchronous (read and encoded in a worker thread and
+paced by the library) or asynchronous (paced by whoever makes them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from tcproto.messages import Source
+
+if TYPE_CHECKING:
+    import av
+
+    from tcclient.audio.opus import Pcm
+
+VideoCodec = Literal["vp8", "h264"]
+AUDIO_BITRATE = 25_200
+"""Bit/s: 63 bytes in 20 ms, which with the padding count fill four blocks of 16."""
+BITS_PER_PIXEL = 0.1
+"""Of VP8 at conversational quality: 640x360 at 25 pictures/s make 576 kbit/s."""
+MIN_VIDEO_BITRATE = 100_000
+MAX_VIDEO_BITRATE = 1_500_000
+
+
+class EncodedAudio(NamedTuple):
+    """An Opus packet that the caller encoded."""
+
+    payload: bytes
+    duration_ms: int = 20
+    """20, 40, 60 or 10."""
+    level: int = 127
+    """Audio level in -dBov, 0 (loudest) to 127 (silence)."""
+    voice: bool = True
+    end_of_talk: bool = False
+    comfort: bool = False
+    """A packet of silence in discontinuous transmission."""
+
+
+class EncodedVideo(NamedTuple):
+    """A picture that the caller encoded."""
+
+    data: bytes
+    keyframe: bool
+    timestamp: int
+    """90 kHz; taken modulo 2**32."""
+    temporal_id: int = 0
+
+
+@dataclass(frozen=True)
+class AudioSource:
+    """Sound: int16 mono PCM at 48 kHz, in pieces of any length; encoded with Opus.
+
+    ``bitrate`` in bit/s, ``frame_ms`` 20, 40 or 60, ``dtx`` sends next to nothing in silence.
+    """
+
+    frames: Iterable[Pcm] | AsyncIterable[Pcm]
+    bitrate: int = AUDIO_BITRATE
+    frame_ms: int = 20
+    dtx: bool = False
+    source: Source = Source.MICROPHONE
+
+
+@dataclass(frozen=True)
+class EncodedAudioSource:
+    """Sound that the caller encodes with Opus."""
+
+    frames: Iterable[EncodedAudio] | AsyncIterable[EncodedAudio]
+    source: Source = Source.MICROPHONE
+
+
+@dataclass(frozen=True)
+class VideoSource:
+    """Pictures of one size; ``frames`` carry ``pts`` and ``time_base``. Encoded at ``bitrate`` bit/s."""
+
+    frames: Iterable[av.VideoFrame] | AsyncIterable[av.VideoFrame]
+    width: int
+    height: int
+    frame_rate: Fraction = Fraction(25)
+    bitrate: int = 0
+    """0: by size and rate."""
+    codec: VideoCodec = "vp8"
+    source: Source = Source.CAMERA
+
+    @property
+    def target_bitrate(self) -> int:
+        """The bitrate, chosen by size and rate where none was given."""
+        natural = int(self.width * self.height * self.frame_rate * Fraction(BITS_PER_PIXEL))
+        return self.bitrate or min(max(natural, MIN_VIDEO_BITRATE), MAX_VIDEO_BITRATE)
+
+
+@dataclass(frozen=True)
+class EncodedVideoSource:
+    """Pictures that the caller encodes; ``keyframe_wanted`` is called when a receiver needs a keyframe."""
+
+    frames: Iterable[EncodedVideo] | AsyncIterable[EncodedVideo]
+    width: int
+    height: int
+    codec: VideoCodec = "vp8"
+    source: Source = Source.CAMERA
+    keyframe_wanted: Callable[[], None] | None = field(default=None, compare=False)
+
+
+AnyAudio = AudioSource | EncodedAudioSource
+AnyVideo = VideoSource | EncodedVideoSource
+AnySource = AnyAudio | AnyVideo
+
+
+def audio_file(
+    path: Path | str, *, loop: bool = False, bitrate: int = AUDIO_BITRATE, frame_ms: int = 20
+) -> AudioSource:
+    """Return the sound of a WAV, Ogg, MP3, MP4 or MKV file; raises ``MediaFileError``."""
+    from tcclient.media.reader import open_audio
+
+    return AudioSource(open_audio(Path(path), samples=frame_ms * 48, loop=loop), bitrate, frame_ms)
+
+
+def video_file(
+    path: Path | str,
+    *,
+    loop: bool = False,
+    max_width: int = 1280,
+    max_height: int = 720,
+    bitrate: int = 0,
+    codec: VideoCodec = "vp8",
+) -> VideoSource:
+    """Return the pictures of an MP4 or MKV file, scaled down to fit; raises ``MediaFileError``."""
+    from tcclient.media.reader import open_video
+
+    file = open_video(Path(path), max_width=max_width, max_height=max_height, loop=loop)
+    return VideoSource(file, file.width, file.height, Fraction(file.frame_rate), bitrate, codec)
+
+
+def tone(frequency: float = 440.0) -> AudioSource:
+    """Return an endless sine at -20 dBov; ``frequency`` in Hz."""
+    return AudioSource(_tone(frequency))
+
+
+def moving_bars(width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8") -> VideoSource:
+    """Return an endless moving test picture."""
+    from tcclient.media.picture import TestPicture
+
+    return VideoSource(TestPicture(width, height, fps), width, height, Fraction(fps), codec=codec)
+
+
+def _tone(frequency: float) -> Iterator[Pcm]:
+    from tcclient.audio.tone import sine
+
+    start = 0
+    while True:
+        yield sine(frequency, 960, start=start)
+        start += 960

@@ -1,0 +1,256 @@
+"""What a participant publishes, as this client receives it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tcclient.core.peers import MediaPacket
+from tcclient.stream_queue import StreamQueue
+from tcproto.messages import Kind, PublicationInfo, Source
+from tcproto.packet import AudioHeader, VideoHeader
+
+if TYPE_CHECKING:
+    import av
+
+    from tcclient.participant import Participant
+    from tcclient.video.assembly import AssembledFrame, FrameAssembler
+    from tcclient.video.gate import PictureGate
+
+QUEUED_AUDIO = 100
+"""Encoded audio frames that wait for a reader: two seconds."""
+QUEUED_VIDEO = 60
+"""Encoded pictures that wait for a reader: two seconds."""
+QUEUED_PICTURES = 2
+"""Decoded pictures that wait for a reader: an old one is of no use."""
+
+
+class AudioFrame(NamedTuple):
+    """An encoded frame of sound, as it came: perhaps out of order, never twice."""
+
+    sequence: int
+    timestamp: int
+    """48 kHz, 32 bits, wraps."""
+    duration_ms: int
+    payload: bytes
+    """An Opus packet."""
+    level: int
+    """-dBov, 0..127."""
+    voice: bool
+    end_of_talk: bool
+    comfort: bool
+    received_at: float
+    """Monotonic seconds."""
+    held_ms: int
+    """How long the server held it back."""
+
+
+@dataclass(slots=True)
+class TrackStatistics:
+    """What came of a track. Loss is counted in the stream's own sequence numbers, from the first that came."""
+
+    packets: int = 0
+    frames: int = 0
+    """Audio frames, or complete pictures that can be decoded."""
+    bytes: int = 0
+    """Of payload, without any header."""
+    first: int = -1
+    highest: int = -1
+    keyframe_requests: int = 0
+    began: float = 0.0
+    """Monotonic seconds of the first packet."""
+    latest: float = 0.0
+
+    @property
+    def lost(self) -> int:
+        """Packets missing between the first and the highest."""
+        return self.highest - self.first + 1 - self.packets if self.packets else 0
+
+    @property
+    def bitrate(self) -> float:
+        """Bit/s of payload from the first packet to the latest."""
+        return self.bytes * 8 / (self.latest - self.began) if self.latest > self.began else 0.0
+
+    def count(self, sequence: int, size: int, now: float) -> None:
+        """Count a packet; each sequence number comes once."""
+        if not self.packets:
+            self.first = self.highest = sequence
+            self.began = now
+        self.first = min(self.first, sequence)
+        self.highest = max(self.highest, sequence)
+        self.packets += 1
+        self.bytes += size
+        self.latest = now
+
+
+class Track:
+    """A publication of another participant, or of ourselves (which has no media)."""
+
+    def __init__(
+        self, info: PublicationInfo, participant: Participant, pool: Executor, request_keyframe: Callable[[int], bool]
+    ) -> None:
+        self.participant = participant
+        self.statistics = TrackStatistics()
+        self.on_audio: list[Callable[[AudioFrame], None]] = []
+        """Called with each frame of sound, on the event loop."""
+        self.on_video: list[Callable[[AssembledFrame], None]] = []
+        """Called with each complete picture that can be decoded, on the event loop."""
+        self._info = info
+        self._pool = pool
+        self._request_keyframe = request_keyframe
+        self._queues: list[StreamQueue[Any]] = []
+        self._assembler: FrameAssembler | None = None
+        self._gate: PictureGate | None = None
+        if info.kind is Kind.VIDEO and not participant.me:
+            from tcclient.video.assembly import FrameAssembler
+            from tcclient.video.gate import PictureGate
+
+            self._assembler, self._gate = FrameAssembler(), PictureGate()
+
+    @property
+    def number(self) -> int:
+        """The publisher's number of the publication."""
+        return self._info.number
+
+    @property
+    def stream(self) -> int:
+        """The stream id in this room."""
+        return self._info.stream
+
+    @property
+    def kind(self) -> Kind:
+        """Audio or video."""
+        return self._info.kind
+
+    @property
+    def source(self) -> Source:
+        """Microphone, camera or screen."""
+        return self._info.source
+
+    @property
+    def codec(self) -> str:
+        """The codec's name, such as ``opus`` or ``vp8``."""
+        return self._info.codec
+
+    @property
+    def muted(self) -> bool:
+        """Whether the publisher, or the server, has muted it."""
+        return self._info.muted
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures."""
+        return self._info.width, self._info.height
+
+    @property
+    def incomplete(self) -> int:
+        """Pictures given up because packets were missing."""
+        return self._assembler.statistics.incomplete if self._assembler is not None else 0
+
+    async def frames(self) -> AsyncIterator[AudioFrame | AssembledFrame]:
+        """Iterate over encoded frames as they come; a slow reader misses the oldest."""
+        callbacks: list[Any] = self.on_audio if self.kind is Kind.AUDIO else self.on_video
+        queue: StreamQueue[Any] = StreamQueue(QUEUED_AUDIO if self.kind is Kind.AUDIO else QUEUED_VIDEO)
+        callbacks.append(queue.put)
+        self._queues.append(queue)
+        try:
+            async for frame in queue:
+                yield frame
+        finally:
+            callbacks.remove(queue.put)
+            self._queues.remove(queue)
+
+    async def pictures(self) -> AsyncIterator[av.VideoFrame]:
+        """Iterate over decoded pictures; one that cannot be decoded is never shown. For video tracks."""
+        from tcclient.video.codec import VideoDecoder, VideoError
+
+        loop = asyncio.get_running_loop()
+        decoder = VideoDecoder("h264" if self.codec == "h264" else "vp8")
+        assert self._gate is not None
+        self._gate.broken()  # the decoder is new: begin with a keyframe
+        async for frame in self.frames():
+            try:
+                picture = await loop.run_in_executor(self._pool, decoder.decode, frame.data)  # type: ignore[union-attr]
+            except VideoError:
+                self._gate.broken()
+                continue
+            if picture is not None:
+                yield picture
+
+    # Fed by the room.
+
+    def update(self, info: PublicationInfo) -> None:
+        """Take what the roster says now."""
+        self._info = info
+
+    def receive(self, packet: MediaPacket, now: float) -> None:
+        """Take a packet."""
+        header = packet.header
+        self.statistics.count(header.sequence, len(packet.payload), packet.received_at)
+        if isinstance(header, AudioHeader):
+            self.statistics.frames += 1
+            if self.on_audio:
+                self._deliver_audio(header, packet)
+        elif isinstance(header, VideoHeader) and self._assembler is not None:
+            from tcclient.video.assembly import VideoPacket
+
+            assembled = self._assembler.push(
+                VideoPacket(
+                    header.sequence,
+                    header.timestamp,
+                    header.frame_id,
+                    header.packet_index,
+                    header.packet_count,
+                    header.keyframe,
+                    header.temporal,
+                    header.reference,
+                    packet.payload,
+                ),
+                now,
+            )
+            self._deliver_video(assembled)
+
+    def tend(self, now: float) -> None:
+        """Give up pictures that wait too long, and ask for a keyframe if one is needed."""
+        if self._assembler is None or self._gate is None:
+            return
+        self._deliver_video(self._assembler.expire(now))
+        if not self.muted and self._gate.keyframe_due(now) and self._request_keyframe(self.stream):
+            self.statistics.keyframe_requests += 1
+
+    def end(self) -> None:
+        """No more will come: let all iterations end."""
+        for queue in self._queues:
+            queue.end()
+
+    def _deliver_audio(self, header: AudioHeader, packet: MediaPacket) -> None:
+        frame = AudioFrame(
+            header.sequence,
+            header.timestamp,
+            header.duration_ms,
+            packet.payload,
+            header.level,
+            header.voice,
+            header.end_of_talk,
+            header.comfort,
+            packet.received_at,
+            packet.held_ms,
+        )
+        for callback in self.on_audio:
+            callback(frame)
+
+    def _deliver_video(self, frames: list[AssembledFrame]) -> None:
+        assert self._gate is not None
+        for frame in frames:
+            if self._gate.admit(
+                frame.frame_id,
+                keyframe=frame.keyframe,
+                reference_distance=frame.reference_distance,
+                temporal_id=frame.temporal_id,
+            ):
+                self.statistics.frames += 1
+                for callback in self.on_video:
+                    callback(frame)

@@ -1,0 +1,262 @@
+"""Frames cut into packets, and packets put together to frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MAX_FRAMES = 32
+"""Most incomplete or waiting frames of a stream: `PATIENCE` at 60 frames/s."""
+
+MAX_BYTES = 4 << 20
+"""Most bytes that the packets of a stream may occupy while frames wait: a few keyframes of 4K."""
+
+PACKET_OVERHEAD = 128
+"""Bytes charged for each packet besides its payload, so that a flood of tiny packets meets `MAX_BYTES` too."""
+
+PATIENCE = 0.5
+"""Seconds from the first packet of a frame until it is given up: by then a retransmission has come, or the talk has
+gone on."""
+
+
+class VideoPacket(NamedTuple):
+    """What the header of a video packet says, and its payload."""
+
+    sequence: int
+    """32 bits, one up with each packet of the stream; never goes back."""
+    timestamp: int
+    """90 kHz, 32 bits, wraps."""
+    frame_id: int
+    """16 bits, one up with each frame, wraps."""
+    packet_index: int
+    """Place in the frame, 0 to `packet_count` - 1."""
+    packet_count: int
+    """Packets of the frame, 1 to 65,535."""
+    keyframe: bool
+    temporal_id: int
+    reference_distance: int
+    """How many frames back this one refers, 1 to 255; 0 in a keyframe."""
+    payload: bytes
+
+
+class AssembledFrame(NamedTuple):
+    """A complete frame."""
+
+    frame_id: int
+    timestamp: int
+    keyframe: bool
+    temporal_id: int
+    reference_distance: int
+    data: bytes
+
+
+@dataclass(slots=True)
+class AssemblyStatistics:
+    """What became of packets and frames."""
+
+    packets: int = 0
+    """All packets that came."""
+    duplicates: int = 0
+    late: int = 0
+    """Packets of a frame that was emitted, given up or overtaken before."""
+    malformed: int = 0
+    """Packets that cannot be: index beyond count, nothing in it, a frame that refers to itself, an older one of a
+    newer frame."""
+    frames: int = 0
+    """Frames emitted."""
+    incomplete: int = 0
+    """Frames given up because a packet did not come in time, or a later frame did not need them."""
+    inconsistent: int = 0
+    """Frames dropped because their packets contradict each other."""
+    overflow: int = 0
+    """Frames given up because `MAX_FRAMES` or `MAX_BYTES` was full."""
+    restarts: int = 0
+    """Times that the frame ids of the sender went back while its sequence numbers went on."""
+
+
+class FrameAssembler:
+    """Puts the packets of one stream and layer, in any order, together to frames, which it emits in order.
+
+    A complete frame waits for the frame that it refers to and for nothing else, so layers that were not forwarded delay
+    nothing. Each frame, complete or not, waits at most `patience` seconds; the frames that then refer to nothing are
+    for `gate.PictureGate` to refuse. Pure: `now` in seconds of a monotonic clock.
+    """
+
+    def __init__(self, patience: float = PATIENCE) -> None:
+        self.patience = patience
+        self.statistics = AssemblyStatistics()
+        self._pending: dict[int, _Frame] = {}  # by extended frame id
+        self._bytes = 0
+        self._passed: int | None = None  # extended id up to which all is emitted or given up
+        self._sequence: int | None = None  # the newest
+        self._newest: int | None = None  # extended id of the frame that the newest packet belongs to
+
+    @property
+    def occupied(self) -> int:
+        """Bytes charged for the packets that wait; at most `MAX_BYTES`."""
+        return self._bytes
+
+    def push(self, packet: VideoPacket, now: float) -> list[AssembledFrame]:
+        """Take a packet; return the frames, in order, that it completes or sets free."""
+        return self.expire(now) + self._take(packet, now)
+
+    def _take(self, packet: VideoPacket, now: float) -> list[AssembledFrame]:
+        self.statistics.packets += 1
+        emitted: list[AssembledFrame] = []
+        if not _well_formed(packet):
+            self.statistics.malformed += 1
+            return []
+        number = self._place(packet)
+        if number is None:
+            return []
+        frame = self._pending.get(number)
+        if frame is None:
+            if len(self._pending) >= MAX_FRAMES:
+                if number < min(self._pending):
+                    self.statistics.late += 1
+                    return []
+                emitted += self._advance(min(self._pending), overflow=True) + self._free()
+            frame = self._pending[number] = _Frame(packet, now + self.patience)
+        elif frame.dead:
+            return []
+        elif not frame.agrees(packet):
+            self.statistics.inconsistent += 1
+            self._kill(frame)
+            return []
+        elif packet.packet_index in frame.payloads:
+            self.statistics.duplicates += 1
+            return []
+        frame.payloads[packet.packet_index] = packet.payload
+        frame.charge += len(packet.payload) + PACKET_OVERHEAD
+        self._bytes += len(packet.payload) + PACKET_OVERHEAD
+        while self._bytes > MAX_BYTES:
+            emitted += self._advance(min(self._pending), overflow=True) + self._free()
+        if frame.complete:
+            emitted += self._free()
+        return emitted
+
+    def expire(self, now: float) -> list[AssembledFrame]:
+        """Give up what has waited too long; return the complete frames, in order, that waited for it."""
+        overdue = [number for number, frame in self._pending.items() if frame.deadline <= now]
+        return self._advance(max(overdue)) + self._free() if overdue else []
+
+    def deadline(self) -> float | None:
+        """Return when `expire` is due next, or None."""
+        return min((frame.deadline for frame in self._pending.values()), default=None)
+
+    def _place(self, packet: VideoPacket) -> int | None:
+        """Return the extended frame id, or None for a packet that is of no use. Frame ids follow sequence numbers."""
+        near = packet.frame_id if self._newest is None else self._newest
+        number = near + (packet.frame_id - near + (1 << 15)) % (1 << 16) - (1 << 15)
+        if self._sequence is None or 0 < (packet.sequence - self._sequence) % (1 << 32) < 1 << 31:
+            self._sequence = packet.sequence
+            if number < near:
+                self._restart()
+            self._newest = number
+        elif number > near:
+            self.statistics.malformed += 1
+            return None
+        if self._passed is not None and number <= self._passed:
+            self.statistics.late += 1
+            return None
+        return number
+
+    def _restart(self) -> None:
+        self.statistics.restarts += 1
+        self.statistics.incomplete += len(self._pending)
+        self._pending.clear()
+        self._bytes = 0
+        self._passed = None
+
+    def _free(self) -> list[AssembledFrame]:
+        """Emit what need not wait any more."""
+        emitted: list[AssembledFrame] = []
+        for number in sorted(self._pending):
+            frame = self._pending.get(number)
+            if frame is None or not frame.complete:
+                continue
+            # in the beginning, what is older than all that came is as good as passed
+            passed = min(self._pending) - 1 if self._passed is None else self._passed
+            if frame.first.keyframe or number - frame.first.reference_distance <= passed:
+                emitted += self._advance(number)
+        return emitted
+
+    def _advance(self, to: int, *, overflow: bool = False) -> list[AssembledFrame]:
+        """Pass all frames up to one: emit the complete ones in order, give up the others."""
+        emitted: list[AssembledFrame] = []
+        for number in sorted(number for number in self._pending if number <= to):
+            frame = self._pending.pop(number)
+            self._bytes -= frame.charge
+            if frame.complete:
+                emitted.append(frame.assemble())
+            elif overflow:
+                self.statistics.overflow += 1
+            elif not frame.dead:
+                self.statistics.incomplete += 1
+        self._passed = to if self._passed is None else max(to, self._passed)
+        self.statistics.frames += len(emitted)
+        return emitted
+
+    def _kill(self, frame: _Frame) -> None:
+        """Keep only the grave, so that later packets of the frame do not begin it anew."""
+        frame.dead = True
+        frame.payloads.clear()
+        self._bytes -= frame.charge
+        frame.charge = 0
+
+
+class _Frame:
+    """A frame that is being put together."""
+
+    __slots__ = ("charge", "dead", "deadline", "first", "payloads")
+
+    def __init__(self, first: VideoPacket, deadline: float) -> None:
+        self.first = first._replace(payload=b"")
+        self.deadline = deadline
+        self.payloads: dict[int, bytes] = {}
+        self.charge = 0
+        self.dead = False
+
+    @property
+    def complete(self) -> bool:
+        return len(self.payloads) == self.first.packet_count
+
+    def agrees(self, packet: VideoPacket) -> bool:
+        first = self.first
+        return (
+            packet.packet_count == first.packet_count
+            and packet.timestamp == first.timestamp
+            and packet.keyframe == first.keyframe
+            and packet.temporal_id == first.temporal_id
+            and packet.reference_distance == first.reference_distance
+        )
+
+    def assemble(self) -> AssembledFrame:
+        first = self.first
+        data = b"".join(self.payloads[index] for index in range(first.packet_count))
+        return AssembledFrame(
+            first.frame_id, first.timestamp, first.keyframe, first.temporal_id, first.reference_distance, data
+        )
+
+
+def fragment(data: bytes, max_payload: int) -> list[bytes]:
+    """Cut a frame into as few payloads of at most `max_payload` bytes as it takes, all of one size except the last.
+
+    Equal sizes, because datagrams of one size leave in one system call. Raises `ValueError` if there is nothing to
+    cut, the payload is not positive, or more than 65,535 packets would be needed.
+    """
+    if not data or max_payload < 1:
+        raise ValueError("nothing to cut, or no room to put it")
+    count = -(-len(data) // max_payload)
+    if count > 0xFFFF:
+        raise ValueError(f"a frame of {len(data)} bytes needs {count} packets")
+    size = -(-len(data) // count)
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def _well_formed(packet: VideoPacket) -> bool:
+    return (
+        0 <= packet.packet_index < packet.packet_count
+        and len(packet.payload) > 0
+        and (packet.keyframe or 0 < packet.reference_distance <= 0xFF)
+    )

@@ -1,0 +1,224 @@
+"""VP8 and H.264 through PyAV, set up for conversation: one packet for each picture, without delay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Literal, NamedTuple
+
+import av
+import av.logging
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType
+
+Codec = Literal["vp8", "h264"]
+
+CLOCK_RATE = 90_000
+"""Ticks of a video timestamp per second (RFC 3551, section 4)."""
+
+MAX_PIXELS = 3840 * 2160
+"""Largest picture, in pixels, that is encoded or decoded: a keyframe that claims 16,383 by 16,383 would take 400 MB."""
+
+MAX_ENCODED = 4 << 20
+"""Largest encoded picture, in bytes, that a decoder looks at: what the assembler can hold."""
+
+MAX_KEYFRAME_INTERVAL = 10 * CLOCK_RATE
+"""Longest time between keyframes, so that a recording can be searched and an unnoticed error ends."""
+
+MAX_STEP = CLOCK_RATE
+"""Longest time between two pictures that rate control is told: after a pause a burst of saved-up bits would choke the
+link."""
+
+RATE_WINDOW = 2
+"""Seconds over which the rate must be kept: 1 s costs 0.3-0.6 dB at the start, more than 2 s gains nothing
+(measured)."""
+
+VP8_SPEEDS: tuple[tuple[int, int], ...] = (
+    (320 * 180 * 30, 1),
+    (1280 * 720 * 25, 3),
+    (1280 * 720 * 30, 4),
+)
+"""libvpx speed (`cpu-used`, negated) up to a number of pixels per second; above it, `VP8_FASTEST`.
+
+A *negative* `cpu-used` is a fixed speed. A positive one lets libvpx choose from the time that it measures, beginning
+with 4: never better than 4, and another quality on each machine. Against speed 1, the best, the chosen ones lose at
+most 0.5 dB, and take at most 24 ms of one core for a picture of 1280x720 (measured).
+"""
+
+VP8_FASTEST = 6
+"""libvpx speed for more pixels per second than `VP8_SPEEDS` names; above it quality falls and no time is won."""
+
+av.logging.set_level(None)  # libraries print about each broken packet; here every failure is an exception
+
+
+class VideoError(Exception):
+    """A picture could not be encoded or decoded."""
+
+
+class EncodedFrame(NamedTuple):
+    """One encoded picture."""
+
+    data: bytes
+    """VP8 frame, or H.264 access unit in Annex B form (SPS and PPS in front of each keyframe)."""
+    keyframe: bool
+    timestamp: int
+    """90 kHz, 32 bits, wraps."""
+    temporal_id: int = 0
+
+
+class VideoEncoder:
+    """Encodes pictures of one size at one rate. Another rate needs another encoder: libvpx and x264 ignore later
+    changes.
+
+    `width` and `height` are even and at least 16, `fps` is the nominal rate, `bitrate` in bit/s. `speed` overrides the
+    libvpx speed (1 best to 16 fastest). One thread: the workers of libvpx spin while they wait, which on a busy machine
+    of 2 cores makes a picture take 100 ms instead of 25 (measured). Raises `VideoError` for parameters that cannot be
+    had.
+    """
+
+    def __init__(
+        self, codec: Codec, width: int, height: int, fps: Fraction | float, bitrate: int, *, speed: int | None = None
+    ) -> None:
+        if min(width, height) < 16 or width % 2 or height % 2 or width * height > MAX_PIXELS:
+            raise VideoError(
+                f"{width}x{height} is no size to encode: even, at least 16x16, at most {MAX_PIXELS} pixels"
+            )
+        rate = Fraction(fps).limit_denominator(1001)
+        if not 0 < rate <= 240 or not 1_000 <= bitrate <= 100_000_000:
+            raise VideoError(f"cannot encode {fps} pictures/s at {bitrate} bit/s")
+        self.width, self.height, self.bitrate = width, height, bitrate
+        name, options = _encoder_options(codec, bitrate, speed or vp8_speed(width * height * rate))
+        context = av.CodecContext.create(name, "w")
+        assert isinstance(context, VideoCodecContext)
+        context.width, context.height, context.pix_fmt = width, height, "yuv420p"
+        context.time_base = Fraction(1, CLOCK_RATE)
+        context.framerate = rate
+        context.bit_rate = bitrate
+        context.gop_size = 1 << 30  # keyframes are placed by time and on demand, not by counting
+        context.max_b_frames = 0
+        context.thread_count = 1
+        context.options = options
+        try:
+            context.open()
+        except av.FFmpegError as error:
+            raise VideoError(f"cannot open the {codec} encoder: {error.strerror}") from error
+        self._context = context
+        self._timestamp: int | None = None
+        self._pts = 0
+        self._key_pts = 0
+
+    def encode(self, frame: av.VideoFrame, *, timestamp: int, keyframe: bool = False) -> EncodedFrame:
+        """Encode a picture, scaled to the size of the encoder if it has another.
+
+        `timestamp` in 90 kHz may wrap at 32 bits; one that does not advance counts as one tick later. `keyframe` asks
+        for a keyframe; the first picture, and one each `MAX_KEYFRAME_INTERVAL`, are keyframes anyway. The frame is
+        borrowed for the length of the call. Raises `VideoError`.
+        """
+        first = self._timestamp is None
+        if self._timestamp is not None:
+            step = ((timestamp - self._timestamp + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+            self._pts += min(max(step, 1), MAX_STEP)
+        self._timestamp = timestamp
+        keyframe = keyframe or first or self._pts - self._key_pts >= MAX_KEYFRAME_INTERVAL
+        try:
+            picture = frame.reformat(self.width, self.height, "yuv420p")
+            before = picture.pts, picture.time_base, picture.pict_type
+            picture.pts, picture.time_base = self._pts, Fraction(1, CLOCK_RATE)
+            picture.pict_type = PictureType.I if keyframe else PictureType.NONE
+            try:
+                packets = self._context.encode(picture)
+            finally:
+                picture.pts, picture.pict_type = before[0], before[2]
+                if before[1] is not None:
+                    picture.time_base = before[1]
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(f"cannot encode a picture: {error}") from error
+        if len(packets) != 1:
+            raise VideoError(f"the encoder gave {len(packets)} packets for a picture")
+        if packets[0].is_keyframe:
+            self._key_pts = self._pts
+        return EncodedFrame(bytes(packets[0]), packets[0].is_keyframe, timestamp & 0xFFFFFFFF)
+
+
+class VideoDecoder:
+    """Decodes pictures in order. It shows nothing before a keyframe, and nothing that it knows to be damaged.
+
+    Only the receiver of the stream knows whether a picture is missing in between: see `gate.PictureGate`.
+    """
+
+    def __init__(self, codec: Codec) -> None:
+        self.codec: Codec = codec
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all pictures: the next one shown is a keyframe."""
+        context = av.CodecContext.create(self.codec, "r")
+        assert isinstance(context, VideoCodecContext)
+        context.thread_count = 1
+        context.options = {"max_pixels": str(MAX_PIXELS), "err_detect": "explode", "flags": "low_delay"}
+        self._context = context
+        self._started = False
+
+    def decode(self, data: bytes) -> av.VideoFrame | None:
+        """Return the picture, or None before the first keyframe or where the data holds none.
+
+        Raises `VideoError` for what is no picture, is damaged, or is larger than `MAX_PIXELS`; after it, None until
+        the next keyframe.
+        """
+        if not 0 < len(data) <= MAX_ENCODED:
+            raise VideoError(f"{len(data)} bytes are no picture")
+        if not self._started and not holds_keyframe(self.codec, data):
+            return None
+        try:
+            frames = self._context.decode(av.Packet(data))
+        except av.FFmpegError as error:
+            self.reset()
+            raise VideoError(f"cannot decode a picture: {error.strerror}") from error
+        if any(frame.is_corrupt for frame in frames):
+            self.reset()
+            raise VideoError("a picture is damaged")
+        self._started = True
+        return frames[-1] if frames else None
+
+
+def holds_keyframe(codec: Codec, data: bytes) -> bool:
+    """Tell from the coded bytes whether a decoder can begin here (RFC 7741, section 4.3; H.264, table 7-1)."""
+    if codec == "vp8":
+        return len(data) > 0 and not data[0] & 1
+    return any(unit[0] & 31 == 5 for unit in nal_units(data))
+
+
+def nal_units(data: bytes) -> Iterator[bytes]:
+    """Split an H.264 access unit in Annex B form into its non-empty NAL units, without start codes."""
+    start = data.find(b"\0\0\1")
+    while start >= 0:
+        end = data.find(b"\0\0\1", start + 3)
+        unit = data[start + 3 : end if end >= 0 else len(data)].rstrip(b"\0")
+        if unit:
+            yield unit
+        start = end
+
+
+def vp8_speed(pixels_per_second: float | Fraction) -> int:
+    """Return the libvpx speed for a picture size and rate: see `VP8_SPEEDS`."""
+    return next((speed for limit, speed in VP8_SPEEDS if pixels_per_second <= limit), VP8_FASTEST)
+
+
+def _encoder_options(codec: str, bitrate: int, speed: int) -> tuple[str, dict[str, str]]:
+    rate = {"maxrate": str(bitrate), "bufsize": str(bitrate * RATE_WINDOW)}
+    if codec == "vp8":
+        return "libvpx", rate | {
+            "minrate": str(bitrate),  # with maxrate: constant rate, as the sender's bandwidth estimate is a promise
+            "deadline": "realtime",
+            "cpu-used": str(-speed),
+            "lag-in-frames": "0",
+            "error-resilient": "1",
+        }
+    if codec == "h264":
+        return "libx264", rate | {
+            "preset": "veryfast",
+            "tune": "zerolatency",
+            "forced-idr": "1",
+            "sc_threshold": "0",  # a keyframe at each scene cut would be a burst that nobody asked for
+        }
+    raise VideoError(f"no codec {codec!r}: vp8 or h264")

@@ -1,0 +1,58 @@
+"""Which pictures a decoder may see, and when to ask for a keyframe."""
+
+from __future__ import annotations
+
+KEYFRAME_REQUEST_INTERVAL = 0.5
+"""Least seconds between requests: one has to get to the sender and its picture back, and each costs everybody a
+keyframe."""
+
+MAX_REFERENCE_DISTANCE = 255
+"""Furthest back, in frames, that a picture can refer: the field on the wire has one byte."""
+
+_FRAME_IDS = 1 << 16
+
+
+class PictureGate:
+    """Follows the chain of frame ids of one stream: a picture is decodable if it is a keyframe, or what it refers to
+    was.
+
+    A picture lost in a discardable layer therefore stops nothing, and one lost in the base layer stops everything up
+    to the next keyframe. Pure: `now` in seconds of a monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._decodable: set[int] = set()
+        self._waiting = True
+        self._asked: float | None = None
+
+    def admit(self, frame_id: int, *, keyframe: bool, reference_distance: int, temporal_id: int = 0) -> bool:
+        """Return whether the next picture of the stream, in order, may be decoded.
+
+        `frame_id` has 16 bits and wraps; `reference_distance` is how many frames back the picture refers (1 to 255).
+        """
+        if keyframe:
+            self._decodable = {frame_id}
+            self._waiting = False
+            return True
+        reference = (frame_id - reference_distance) % _FRAME_IDS
+        if not 0 < reference_distance <= MAX_REFERENCE_DISTANCE or reference not in self._decodable:
+            self._waiting = self._waiting or temporal_id == 0
+            return False
+        if len(self._decodable) > 2 * MAX_REFERENCE_DISTANCE:
+            self._decodable = {
+                known for known in self._decodable if (frame_id - known) % _FRAME_IDS <= MAX_REFERENCE_DISTANCE
+            }
+        self._decodable.add(frame_id)
+        return True
+
+    def broken(self) -> None:
+        """Note that the decoder failed, or was begun anew: nothing is decodable before the next keyframe."""
+        self._decodable.clear()
+        self._waiting = True
+
+    def keyframe_due(self, now: float) -> bool:
+        """Return whether to ask the sender for a keyframe now; True counts as asked."""
+        if not self._waiting or (self._asked is not None and now - self._asked < KEYFRAME_REQUEST_INTERVAL):
+            return False
+        self._asked = now
+        return True

@@ -1,0 +1,206 @@
+"""Login keys: from a password to an Ed25519 key, and what the keys of accounts and devices sign.
+
+The password never leaves the client. The server sends a salt and Argon2id costs, the client derives the account key
+and signs the handshake hash; the server keeps the public half. The salt that goes into Argon2id also depends on the
+server's static key and on the name, so a false server cannot have a client compute the key of another server.
+
+Signed text is a label that ends with a zero byte, then the fields in order: fields of fixed size bare, each field of
+variable size behind its length in two bytes, big-endian.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import nacl.bindings
+
+from tcproto.errors import CryptoFailure
+from tcproto.identity import KEY_SIZE, SigningKey, verify_signature
+
+MEMORY_FLOOR = 64 * 1024 * 1024
+"""Bytes of Argon2id memory below which a client refuses: a false server would ask for less and guess cheaply."""
+MEMORY_CEILING = 256 * 1024 * 1024
+"""Bytes above which a client refuses: a false server must not exhaust the client's machine."""
+PASSES_FLOOR = 2
+"""Argon2id passes below which a client refuses."""
+PASSES_CEILING = 6
+"""Argon2id passes above which a client refuses."""
+DEFAULT_MEMORY = MEMORY_FLOOR
+"""Bytes for new accounts: the memory-constrained recommendation of RFC 9106, section 4."""
+DEFAULT_PASSES = 3
+"""Passes for new accounts, from the same recommendation."""
+SALT_SIZE = 16
+"""Bytes of a salt."""
+HANDSHAKE_HASH_SIZE = 64
+"""Bytes of a Noise handshake hash under BLAKE2b."""
+MAX_PASSWORD_BYTES = 1024
+"""UTF-8 bytes of a password: enough for any sentence, and a bound for what is normalized."""
+MAX_FIELD_BYTES = 0xFFFF
+"""Bytes of a variable field in signed text: its length has two bytes."""
+PASSWORD_ENTROPY_SIZE = 10
+"""Random bytes in a generated password: 80 bits, which no guessing at Argon2id's price reaches."""
+
+_SALT_LABEL = b"tc salt v1"
+_MADE_UP_SALT_LABEL = b"tc made-up salt"
+_DECOY_LABEL = b"tc decoy key v1"
+_ACCOUNT_LOGIN = b"tc account login v1\0"
+_DEVICE_LOGIN = b"tc device login v1\0"
+_ACCOUNT_CHANGE = b"tc account change v1\0"
+_PASSWORD_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # noqa: S105 - Crockford's base32: no i, l, o, u
+_PASSWORD_GROUP = 4
+
+
+class Challenge(NamedTuple):
+    """What the server sends for a name: the salt (16 bytes) and the Argon2id costs (bytes, passes)."""
+
+    salt: bytes
+    memory_bytes: int
+    passes: int
+
+
+def check_costs(memory_bytes: int, passes: int) -> None:
+    """Raise `CryptoFailure` for Argon2id costs outside floor and ceiling."""
+    if not MEMORY_FLOOR <= memory_bytes <= MEMORY_CEILING or not PASSES_FLOOR <= passes <= PASSES_CEILING:
+        raise CryptoFailure(f"Argon2id costs of {memory_bytes} bytes and {passes} passes are refused")
+
+
+def effective_salt(server_static: bytes, folded_name: str, salt: bytes) -> bytes:
+    """The 16 bytes that go into Argon2id.
+
+    BLAKE2b-128 with the personalization ``tc salt v1`` over the server's static public key (32 bytes), the folded name
+    in UTF-8, a zero byte, and the salt (16 bytes). Raises ``ValueError`` for other sizes.
+    """
+    _check_size(server_static, KEY_SIZE, "static key")
+    _check_size(salt, SALT_SIZE, "salt")
+    text = server_static + folded_name.encode() + b"\0" + salt
+    return hashlib.blake2b(text, digest_size=SALT_SIZE, person=_SALT_LABEL).digest()
+
+
+def derive_account_key(password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
+    """The account key: Argon2id (RFC 9106, version 1.3, one lane) of the password in NFKC and UTF-8 gives the seed.
+
+    ``salt`` is the `effective_salt`. Takes a tenth of a second and ``memory_bytes`` of memory: not for an event loop.
+    Raises `CryptoFailure` for costs outside floor and ceiling, ``ValueError`` for an empty or endless password.
+    """
+    check_costs(memory_bytes, passes)
+    _check_size(salt, SALT_SIZE, "salt")
+    if len(password) > MAX_PASSWORD_BYTES:
+        raise ValueError(f"a password has at most {MAX_PASSWORD_BYTES} bytes")
+    text = unicodedata.normalize("NFKC", password).encode()
+    if not 1 <= len(text) <= MAX_PASSWORD_BYTES:
+        raise ValueError(f"a password has 1 to {MAX_PASSWORD_BYTES} bytes")
+    algorithm = nacl.bindings.crypto_pwhash_ALG_ARGON2ID13
+    return SigningKey(nacl.bindings.crypto_pwhash_alg(KEY_SIZE, text, salt, passes, memory_bytes, algorithm))
+
+
+def sign_account_login(key: SigningKey, handshake_hash: bytes, device_public: bytes, folded_name: str) -> bytes:
+    """The account's signature for a login: handshake hash (64 bytes), device key (32 bytes), name. 64 bytes."""
+    return key.sign(_account_login(handshake_hash, device_public, folded_name))
+
+
+def verify_account_login(
+    public: bytes, signature: bytes, handshake_hash: bytes, device_public: bytes, folded_name: str
+) -> bool:
+    """Whether the account with the key ``public`` signed this login; never raises."""
+    return _verifies(public, signature, _account_login, handshake_hash, device_public, folded_name)
+
+
+def sign_device_login(key: SigningKey, handshake_hash: bytes, folded_name: str) -> bytes:
+    """The device's signature for a login or a resume: handshake hash (64 bytes), name. 64 bytes."""
+    return key.sign(_device_login(handshake_hash, folded_name))
+
+
+def verify_device_login(public: bytes, signature: bytes, handshake_hash: bytes, folded_name: str) -> bool:
+    """Whether the device with the key ``public`` signed this login or resume; never raises."""
+    return _verifies(public, signature, _device_login, handshake_hash, folded_name)
+
+
+def sign_account_change(
+    key: SigningKey, handshake_hash: bytes, folded_name: str, new_public: bytes, new: Challenge
+) -> bytes:
+    """The old account key's signature for a new password. 64 bytes.
+
+    Covers the handshake hash (64 bytes), the name, the new public key (32 bytes), the new salt (16 bytes), the new
+    memory in bytes (4 bytes) and passes (1 byte).
+    """
+    return key.sign(_account_change(handshake_hash, folded_name, new_public, new))
+
+
+def verify_account_change(
+    public: bytes, signature: bytes, handshake_hash: bytes, folded_name: str, new_public: bytes, new: Challenge
+) -> bool:
+    """Whether the account with the key ``public`` signed this change, and the new costs are allowed; never raises."""
+    return _verifies(public, signature, _account_change, handshake_hash, folded_name, new_public, new)
+
+
+def made_up_challenge(secret: bytes, folded_name: str) -> Challenge:
+    """The challenge for a name that has no account: always the same for a name and a server's ``secret`` (32 bytes).
+
+    Nobody without the secret can tell it from a real one: real salts are random, and real accounts all have the
+    default costs, drawn when the account is made, as have these.
+    """
+    _check_size(secret, KEY_SIZE, "secret")
+    digest = hashlib.blake2b(folded_name.encode(), digest_size=SALT_SIZE, key=secret, person=_MADE_UP_SALT_LABEL)
+    return Challenge(digest.digest(), DEFAULT_MEMORY, DEFAULT_PASSES)
+
+
+def decoy_public_key(secret: bytes) -> bytes:
+    """A public key that nobody can sign for, to verify the login of an unknown name against in the usual time."""
+    _check_size(secret, KEY_SIZE, "secret")
+    return SigningKey(hashlib.blake2b(digest_size=KEY_SIZE, key=secret, person=_DECOY_LABEL).digest()).public
+
+
+def generate_password(entropy: bytes) -> str:
+    """A password from ten random bytes: four groups of four letters and digits (``k7m2-…``), 80 random bits.
+
+    Raises ``ValueError`` for another number of bytes.
+    """
+    _check_size(entropy, PASSWORD_ENTROPY_SIZE, "entropy")
+    number = int.from_bytes(entropy, "big")
+    length = PASSWORD_ENTROPY_SIZE * 8 // 5
+    letters = "".join(_PASSWORD_ALPHABET[number >> 5 * place & 31] for place in reversed(range(length)))
+    return "-".join(letters[start : start + _PASSWORD_GROUP] for start in range(0, length, _PASSWORD_GROUP))
+
+
+def _verifies(public: bytes, signature: bytes, build: Callable[..., bytes], *fields: Any) -> bool:
+    """Whether ``signature`` is over what ``build`` makes of ``fields``; fields that nobody could sign verify never."""
+    try:
+        message = build(*fields)
+    except (ValueError, CryptoFailure):
+        return False
+    return verify_signature(public, message, signature)
+
+
+def _account_login(handshake_hash: bytes, device_public: bytes, folded_name: str) -> bytes:
+    _check_size(handshake_hash, HANDSHAKE_HASH_SIZE, "handshake hash")
+    _check_size(device_public, KEY_SIZE, "device key")
+    return _ACCOUNT_LOGIN + handshake_hash + device_public + _prefixed(folded_name)
+
+
+def _device_login(handshake_hash: bytes, folded_name: str) -> bytes:
+    _check_size(handshake_hash, HANDSHAKE_HASH_SIZE, "handshake hash")
+    return _DEVICE_LOGIN + handshake_hash + _prefixed(folded_name)
+
+
+def _account_change(handshake_hash: bytes, folded_name: str, new_public: bytes, new: Challenge) -> bytes:
+    check_costs(new.memory_bytes, new.passes)
+    _check_size(handshake_hash, HANDSHAKE_HASH_SIZE, "handshake hash")
+    _check_size(new_public, KEY_SIZE, "public key")
+    _check_size(new.salt, SALT_SIZE, "salt")
+    costs = new.memory_bytes.to_bytes(4, "big") + new.passes.to_bytes(1, "big")
+    return _ACCOUNT_CHANGE + handshake_hash + _prefixed(folded_name) + new_public + new.salt + costs
+
+
+def _prefixed(text: str) -> bytes:
+    encoded = text.encode()
+    if len(encoded) > MAX_FIELD_BYTES:
+        raise ValueError(f"a signed field has at most {MAX_FIELD_BYTES} bytes")
+    return len(encoded).to_bytes(2, "big") + encoded
+
+
+def _check_size(value: bytes, size: int, what: str) -> None:
+    if len(value) != size:
+        raise ValueError(f"the {what} has {len(value)} bytes instead of {size}")

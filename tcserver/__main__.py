@@ -1,0 +1,7 @@
+"""``python -m tcserver``."""
+
+import sys
+
+from tcserver.cli import main
+
+sys.exit(main())

@@ -1,0 +1,132 @@
+"""The command line of the server: ``tcserver run`` and what an operator does to accounts, rooms and files.
+
+Exit status: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sqlite3
+import sys
+from importlib import metadata
+from pathlib import Path
+
+from tcproto.identity import format_fingerprint
+from tcserver import cli_account, cli_room, cli_store, paths
+from tcserver.cli_parser import WRONG_INPUT, Command, Parser, add_command, site
+from tcserver.configuration import ConfigurationError, Sources, dump
+from tcserver.records import StoreError
+
+FAILED = 1
+INTERRUPTED = 130
+
+_EXAMPLES = """\
+examples:
+  tcserver run                                  serve with the data in ~/.local/share/tcserver
+  tcserver run --data /srv/conference           ... with the data elsewhere
+  tcserver account add kantor-1 --display "Kantor Satu"
+  tcserver account import agencies.csv > passwords.csv
+  tcserver room add "Rapat Pagi" --max-participants 50
+  tcserver fingerprint                          what people compare at their first connection
+  tcserver config > tcserver.toml               a configuration file to start from
+  tcserver backup /backup/conference.db         while the server is running
+
+Every setting of the configuration file can be given as a flag (--set media.sender=sendto) or in the environment
+(TCSERVER_MEDIA_SENDER=sendto).
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status and never raises for what an operator or a disk can do."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a name must not keep its password from being printed.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        arguments = _parser().parse_args(argv)
+        command: Command = arguments.command
+        status = command(arguments, _sources(arguments))
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    except (StoreError, ConfigurationError) as error:
+        return _complain(str(error), WRONG_INPUT)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has left; the interpreter must not try to flush it once more.
+        sys.stdout = io.StringIO()
+        return FAILED
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
+    except sqlite3.Error as error:
+        return _complain(f"the database failed: {error}; nothing was changed", FAILED)
+    return status
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"tcserver: {text}", file=sys.stderr)
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="tcserver",
+        description="A self-hosted, end-to-end encrypted teleconference server.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tcserver {_version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_command(commands, "run", _run, "serve until interrupted", "tcserver run --set server.port=7433")
+    cli_account.add_commands(commands)
+    cli_room.add_commands(commands)
+    add_command(commands, "config", _config, "print the effective configuration", "tcserver config")
+    add_command(
+        commands, "fingerprint", _fingerprint, "print the fingerprint of the server's key", "tcserver fingerprint"
+    )
+    cli_store.add_commands(commands)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return metadata.version("teleconference")
+    except metadata.PackageNotFoundError:
+        return "of a source tree"
+
+
+def _sources(arguments: argparse.Namespace) -> Sources:
+    """Where the settings come from: ``--config``, else the file in ``--data``, else the file of the user."""
+    flags = dict(arguments.set)
+    if arguments.data is not None:
+        flags["server.data"] = arguments.data
+    if arguments.config is not None:
+        file = Path(arguments.config)
+    elif arguments.data is not None:
+        file = Path(arguments.data) / paths.CONFIGURATION_FILE
+    else:
+        file = paths.default_configuration_file(os.environ)
+    return Sources(file, dict(os.environ), flags, required=arguments.config is not None)
+
+
+def _run(arguments: argparse.Namespace, sources: Sources) -> int:
+    configuration = sources.load()
+    from tcserver.daemon import run  # only this command needs the event loop and the media code
+
+    return run(configuration, sources.load)
+
+
+def _config(arguments: argparse.Namespace, sources: Sources) -> int:
+    print(dump(sources.load()), end="")
+    return 0
+
+
+def _fingerprint(arguments: argparse.Namespace, sources: Sources) -> int:
+    print(format_fingerprint(site(sources).identity().fingerprint))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""``tcserver room``: permanent rooms. All of it works while the server is running."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from tcproto.names import fold_account
+from tcserver.cli_parser import Commands, add_command, add_group, print_table, site
+from tcserver.configuration import Sources
+from tcserver.records import Role, RoomRecord, StoreError
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this group."""
+    group = add_group(commands, "room", "permanent rooms and roles in them")
+    add = add_command(
+        group, "add", _add, "make a permanent room", 'tcserver room add "Rapat Pagi" --max-participants 50'
+    )
+    add.add_argument("name", metavar="NAME")
+    _add_settings(add)
+    add_command(group, "list", _list, "list the permanent rooms", "tcserver room list")
+    change = add_command(
+        group,
+        "set",
+        _set,
+        "change settings of a room, from its next life on",
+        'tcserver room set "Rapat Pagi" --no-e2ee',
+    )
+    change.add_argument("name", metavar="NAME")
+    change.add_argument("--name", metavar="NEW", dest="new_name", help="a new name")
+    _add_settings(change)
+    role = add_command(
+        group,
+        "role",
+        _role,
+        "give an account a role in a room, or none",
+        'tcserver room role "Rapat Pagi" kantor-1 chair',
+    )
+    role.add_argument("name", metavar="NAME")
+    role.add_argument("account", metavar="ACCOUNT")
+    role.add_argument("role", metavar="ROLE", choices=[*Role, "none"], help=f"{', '.join(Role)}, or none")
+    remove = add_command(group, "remove", _remove, "remove a permanent room", 'tcserver room remove "Rapat Pagi"')
+    remove.add_argument("name", metavar="NAME")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--title", metavar="TEXT", help="what people see (default: the name)")
+    e2ee = parser.add_mutually_exclusive_group()
+    e2ee.add_argument(
+        "--no-e2ee", action="store_false", dest="e2ee", default=None, help="without end-to-end encryption"
+    )
+    e2ee.add_argument("--e2ee", action="store_true", dest="e2ee", help="with end-to-end encryption (the default)")
+    parser.add_argument("--max-participants", metavar="N", type=int)
+    parser.add_argument("--default-role", choices=list(Role), help="role of whoever has no other")
+
+
+def _with_settings(room: RoomRecord, arguments: argparse.Namespace) -> RoomRecord:
+    """The room with the settings that were given."""
+    given: dict[str, Any] = {}
+    for name in ("title", "e2ee", "max_participants"):
+        if getattr(arguments, name) is not None:
+            given[name] = getattr(arguments, name)
+    if arguments.default_role is not None:
+        given["default_role"] = Role(arguments.default_role)
+    return replace(room, **given)
+
+
+def _add(arguments: argparse.Namespace, sources: Sources) -> int:
+    here = site(sources)
+    room = RoomRecord(arguments.name, "", max_participants=sources.load().rooms.max_participants)
+    here.make()
+    with here.database() as database:
+        database.add_room(_with_settings(room, arguments))
+    return 0
+
+
+def _list(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        rooms = database.rooms()
+    print_table(
+        ("name", "title", "encryption", "participants", "default", "roles"),
+        [
+            (
+                room.name,
+                room.title,
+                "end-to-end" if room.e2ee else "to the server",
+                room.max_participants,
+                room.default_role,
+                " ".join(f"{account}={role}" for account, role in room.roles.items()) or "-",
+            )
+            for room in rooms
+        ],
+    )
+    return 0
+
+
+def _set(arguments: argparse.Namespace, sources: Sources) -> int:
+    def change(room: RoomRecord) -> RoomRecord:
+        if arguments.new_name is not None:
+            room = replace(room, name=arguments.new_name, title="")
+        return _with_settings(room, arguments)
+
+    with site(sources).existing_database() as database:
+        database.change_room(arguments.name, change)
+    return 0
+
+
+def _role(arguments: argparse.Namespace, sources: Sources) -> int:
+    try:
+        account = fold_account(arguments.account)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+
+    def change(room: RoomRecord) -> RoomRecord:
+        others = {name: role for name, role in room.roles.items() if name != account}
+        return replace(room, roles=others if arguments.role == "none" else {**others, account: Role(arguments.role)})
+
+    with site(sources).existing_database() as database:
+        database.change_room(arguments.name, change)
+    return 0
+
+
+def _remove(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.remove_room(arguments.name)
+    return 0

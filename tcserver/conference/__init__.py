@@ -1,0 +1,35 @@
+"""The conference: who may log in, who sits in which room, who gets what. Pure: no clock, no socket, no database."""
+
+from tcserver.conference.conference import Conference
+from tcserver.conference.effects import (
+    Disconnect,
+    Effect,
+    FindAccount,
+    LogEvent,
+    MediaCommand,
+    RemoveRoom,
+    SaveRoom,
+    Send,
+    SessionEnded,
+    SessionStarted,
+)
+from tcserver.conference.permissions import ROLE_PERMISSIONS
+from tcserver.conference.settings import MessageClass, Rate, Settings
+
+__all__ = [
+    "ROLE_PERMISSIONS",
+    "Conference",
+    "Disconnect",
+    "Effect",
+    "FindAccount",
+    "LogEvent",
+    "MediaCommand",
+    "MessageClass",
+    "Rate",
+    "RemoveRoom",
+    "SaveRoom",
+    "Send",
+    "SessionEnded",
+    "SessionStarted",
+    "Settings",
+]

@@ -1,0 +1,236 @@
+"""The conference: accounts log in, people meet in rooms. A pure state machine: inputs in, effects out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from tcproto.errors import ErrorCode, ProtocolError, Refusal
+from tcproto.messages import Envelope, Sender, Speakers, State, Unknown, row_of
+from tcserver.conference import publishing
+from tcserver.conference.commands import COMMANDS, House
+from tcserver.conference.connection import Call, Connection, Session
+from tcserver.conference.connections import Connections
+from tcserver.conference.context import Context
+from tcserver.conference.effects import Effect
+from tcserver.conference.login import LoginDesk
+from tcserver.conference.rooms import Rooms
+from tcserver.conference.sessions import Sessions
+from tcserver.conference.settings import MessageClass, Settings
+from tcserver.plane import Event, KeyframeAsked, KeysWorn, SealerWorn, SeatOpened, SpeakersChanged
+from tcserver.records import Account, RoomRecord
+
+if TYPE_CHECKING:
+    from tcserver.identity import ServerIdentity
+
+
+class Conference:
+    """Each input returns the effects that it has, to be carried out in order.
+
+    An input that comes of an effect (a seat opened at once, a connection found broken) has to wait until all effects
+    before it are carried out. ``now`` is monotonic time in seconds and never goes back; ``unix_ms`` tells the time that
+    people see, in ms since 1970, and decides nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: ServerIdentity,
+        random_bytes: Callable[[int], bytes],
+        unix_ms: Callable[[], int],
+        rooms: Iterable[RoomRecord] = (),
+        now: float = 0.0,
+    ) -> None:
+        self._context = context = Context(settings, server, random_bytes, unix_ms)
+        self._connections = connections = Connections(context, self._end_session)
+        self._sessions = sessions = Sessions(context, connections, now)
+        self._desk = LoginDesk(context, connections, sessions, now)
+        self._rooms = Rooms(context, rooms)
+        self._house = House(context, connections, sessions, self._desk, self._rooms)
+        self._is_shut_down = False
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """How often what was ignored, by a fixed set of names."""
+        return self._context.counters
+
+    @property
+    def sessions(self) -> int:
+        """Sessions that are on."""
+        return len(self._sessions)
+
+    @property
+    def rooms(self) -> int:
+        """Rooms that are open."""
+        return len(self._rooms)
+
+    # Connections
+
+    def may_connect(self, address: str) -> bool:
+        """Tell whether one more connection of an address may be accepted, before anything is spent on it."""
+        return not self._is_shut_down and self._connections.may_connect(address)
+
+    def connected(self, connection: int, address: str, now: float) -> list[Effect]:
+        """A connection was accepted; ``connection`` is a number that is never used again."""
+        self._connections.open(connection, address, now)
+        return self._context.outbox.take()
+
+    def handshake_done(self, connection: int, handshake_hash: bytes, now: float) -> list[Effect]:
+        """The Noise handshake is done; its hash has 64 bytes."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._connections.handshake_done(found, handshake_hash, now)
+        return self._context.outbox.take()
+
+    def received(self, connection: int, envelope: Envelope, now: float) -> list[Effect]:
+        """A message arrived. What comes on a connection that is closed already is ignored."""
+        found = self._connections.get(connection)
+        if found is not None:
+            found.last_heard = now
+            call = Call(found, envelope.message, envelope.request_id, now, self._context.outbox)
+            try:
+                self._dispatch(call)
+            except Refusal as refusal:
+                if not call.request_id:
+                    self._context.counters[f"notification_{refusal.code}"] += 1
+                call.refuse(refusal)
+            except ProtocolError as error:
+                self._connections.hang_up(found, error.code, now, error.detail)
+        return self._context.outbox.take()
+
+    def disconnected(self, connection: int, now: float) -> list[Effect]:
+        """A connection broke, or its peer closed it."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._connections.gone(found, now)
+        return self._context.outbox.take()
+
+    def hang_up(self, connection: int, code: ErrorCode, now: float, text: str = "") -> list[Effect]:
+        """Close a connection for a reason of the shell's, such as a bad frame or a full queue."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._connections.hang_up(found, code, now, text)
+        return self._context.outbox.take()
+
+    # Answers to effects
+
+    def account_found(
+        self, connection: int, account: Account | None, now: float, devices: Collection[bytes] = ()
+    ) -> list[Effect]:
+        """Answer to `FindAccount`: the account and its enrolled devices, or None."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._desk.account_found(found, account, devices)
+        return self._context.outbox.take()
+
+    def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
+        """Answer to `SaveRoom` and `RemoveRoom`: whether it is on disk."""
+        self._rooms.saved(ticket, ok, now)
+        return self._context.outbox.take()
+
+    # The operator
+
+    def accounts_changed(self, generations: Mapping[int, int], now: float) -> list[Effect]:
+        """Accounts were changed; ``generations`` has those of all enabled accounts by id."""
+        for connection in self._connections:
+            self._desk.accounts_changed(connection, generations)
+        self._sessions.accounts_changed(generations, now)
+        return self._context.outbox.take()
+
+    def rooms_changed(self, rooms: Iterable[RoomRecord], now: float) -> list[Effect]:
+        """Permanent rooms were changed; ``rooms`` are all of them."""
+        self._rooms.records_changed(rooms, now)
+        return self._context.outbox.take()
+
+    def settings_changed(self, settings: Settings) -> None:
+        """Take new settings; rates hold for new connections."""
+        self._context.settings = settings
+
+    def shutdown(self, reason: str, retry_after_ms: int, now: float) -> list[Effect]:
+        """Close everything."""
+        self._is_shut_down = True
+        for connection in self._connections:
+            self._connections.hang_up(connection, ErrorCode.SHUTDOWN, now, reason, retry_after_ms)
+        self._rooms.close_all(now)
+        return self._context.outbox.take()
+
+    # The media plane
+
+    def media_event(self, event: Event, now: float) -> list[Effect]:
+        """The media plane reports something; what is about a seat or a room that is gone is ignored."""
+        match event:
+            case SeatOpened():
+                self._rooms.seat_opened(event, now)
+            case KeysWorn():
+                if seat := self._context.seats.get(event.media_id):
+                    seat.room.rekey(seat, now)
+            case SealerWorn():
+                if room := self._rooms.by_number(event.room):
+                    room.sealer.rotate_soon(now)
+            case SpeakersChanged():
+                self._tell_speakers(event)
+            case KeyframeAsked():
+                publishing.keyframe_asked(self._context, event, now)
+            case _:
+                self._context.counters[f"media_{type(event).__name__}"] += 1
+        return self._context.outbox.take()
+
+    # Time
+
+    def next_deadline(self) -> float | None:
+        """Return when `timeout` has to be called."""
+        return self._context.timers.next()
+
+    def timeout(self, now: float) -> list[Effect]:
+        """Do what is due."""
+        self._context.timers.run(now)
+        return self._context.outbox.take()
+
+    def _dispatch(self, call: Call[object]) -> None:
+        connection, message = call.connection, call.message
+        if connection.limiter.is_flooded(call.now):
+            raise ProtocolError(ErrorCode.RATE_LIMITED, "far too many messages")
+        if not connection.handshake_hash:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
+        if isinstance(message, Unknown):
+            self._limit(call, MessageClass.OTHER)
+            raise Refusal(ErrorCode.BAD_REQUEST, "no such request")
+        self._check_state(connection, message)
+        command = COMMANDS[type(message)]
+        if command.rate is not None:
+            self._limit(call, command.rate)
+        needed = command.needs(message)
+        if needed and needed & ~call.seat.permissions:
+            raise Refusal(ErrorCode.NOT_PERMITTED)
+        command.run(self._house, call)
+
+    def _check_state(self, connection: Connection, message: object) -> None:
+        row = row_of(type(message))
+        if not row.sender & Sender.CLIENT:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
+        state = connection.state
+        if row.states & state:
+            return
+        # A client knows for certain whether it has logged in, but not whether it has been taken out of its room.
+        if state is State.LOGIN or row.states is State.LOGIN:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
+        raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)
+
+    def _limit(self, call: Call[object], message_class: MessageClass) -> None:
+        wait = call.connection.limiter.wait(message_class, call.now)
+        if wait:
+            raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)
+
+    def _end_session(self, session: Session, now: float, code: ErrorCode | None) -> None:
+        if session.seat is not None:
+            session.seat.room.remove(session.seat, now, code)
+        self._sessions.end(session, now)
+
+    def _tell_speakers(self, event: SpeakersChanged) -> None:
+        room = self._rooms.by_number(event.room)
+        if room is None:
+            return
+        started = tuple(participant for participant in event.started if participant in room.seats)
+        dominant = event.dominant if event.dominant in room.seats else 0
+        for seat in room.seats.values():
+            self._context.outbox.send(seat.connection, Speakers(started, event.stopped, dominant))

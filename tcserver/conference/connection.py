@@ -1,0 +1,127 @@
+"""Control connections, the sessions on them, and the calls that arrive on them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tcproto.errors import CODES, ErrorCode, Refusal
+from tcproto.messages import Error, LoginBegin, State
+from tcserver.conference.effects import Outbox
+from tcserver.conference.limiter import Limiter
+from tcserver.records import Account
+
+if TYPE_CHECKING:
+    from tcserver.conference.seat import Seat
+
+M = TypeVar("M")
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """A login."""
+
+    number: int
+    account: Account
+    name: str
+    """Display name, clean."""
+    device_key: bytes
+    connection: Connection
+    seat: Seat | None = None
+    """The seat, or the one that the media plane is about to open."""
+    texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    """Texts of this session by message id, with the time they were sent at."""
+
+    @property
+    def is_seated(self) -> bool:
+        """Whether there is a seat that the client knows of."""
+        return self.seat is not None and self.seat.is_open
+
+
+@dataclass(slots=True, eq=False)
+class LoginAttempt:
+    """What a connection does before its login."""
+
+    lookup: Call[LoginBegin] | None = None
+    """The request whose account is being looked up."""
+    lookup_name: str = ""
+    is_stale: bool = False
+    """The account changed during the lookup."""
+    challenged: str | None = None
+    """The name that the last challenge was for."""
+    account: Account | None = None
+    """Its account, if there is one."""
+    devices: frozenset[bytes] = frozenset()
+    """The account's enrolled devices."""
+    failures: int = 0
+    is_failing: bool = False
+    """The reply to a failed login waits for its time."""
+    has_probed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """A control connection; before the handshake is done ``handshake_hash`` is empty."""
+
+    number: int
+    address: str
+    limiter: Limiter
+    last_heard: float
+    handshake_hash: bytes = b""
+    attempt: LoginAttempt = field(default_factory=LoginAttempt)
+    session: Session | None = None
+    pings: int = 0
+    """Pings sent, which number them."""
+
+    @property
+    def state(self) -> State:
+        """State in the sense of the message table."""
+        if self.session is None:
+            return State.LOGIN
+        return State.ROOM if self.session.is_seated else State.LOBBY
+
+
+@dataclass(slots=True, eq=False)
+class Call(Generic[M]):
+    """A message that arrived, and the way to its one reply; ``request_id`` is 0 for a notification."""
+
+    connection: Connection
+    message: M
+    request_id: int
+    now: float
+    outbox: Outbox
+
+    @property
+    def session(self) -> Session:
+        """The session, for messages that only come from one."""
+        session = self.connection.session
+        assert session is not None
+        return session
+
+    @property
+    def seat(self) -> Seat:
+        """The seat, for messages that only come from one."""
+        seat = self.session.seat
+        assert seat is not None
+        return seat
+
+    def reply(self, message: object) -> None:
+        """Send the reply, exactly once; now, or later if the answer has to be waited for."""
+        self.outbox.send(self.connection.number, message, self.request_id)
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Send the refusal as the reply; a notification gets none."""
+        if self.request_id:
+            self.reply(
+                Error(
+                    code=refusal.code,
+                    text=refusal.text,
+                    action=CODES[refusal.code].action,
+                    retry_after_ms=refusal.retry_after_ms,
+                )
+            )
+
+    def refuse_code(self, code: ErrorCode) -> None:
+        """Refuse with a code and its usual text."""
+        self.refuse(Refusal(code))

@@ -1,0 +1,43 @@
+"""What all parts of the conference share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tcserver.conference.effects import Outbox
+from tcserver.conference.identifiers import IdPool
+from tcserver.conference.settings import Settings
+from tcserver.conference.timers import Timers
+
+if TYPE_CHECKING:
+    from tcserver.conference.seat import Seat
+    from tcserver.identity import ServerIdentity
+
+WORKER_SLOT_MASK = 0xFFFF_FF00
+"""The low byte of a media id is the slot of the media worker that serves it; so far there is one, in slot 0."""
+
+
+class Context:
+    """Settings, randomness, wall clock, effects, deadlines, identifiers, counters, and the seats by media id."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        server: ServerIdentity,
+        random_bytes: Callable[[int], bytes],
+        unix_ms: Callable[[], int],
+    ) -> None:
+        self.settings = settings
+        self.server = server
+        self.random_bytes = random_bytes
+        self.unix_ms = unix_ms
+        self.outbox = Outbox()
+        self.timers = Timers()
+        self.counters: Counter[str] = Counter()
+        self.session_ids = IdPool(random_bytes)
+        self.participant_ids = IdPool(random_bytes)
+        self.sealer_ids = IdPool(random_bytes)
+        self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
+        self.seats: dict[int, Seat] = {}

@@ -1,0 +1,135 @@
+"""What the conference wants done, in order; the shell does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from tcproto.messages import Close
+from tcserver.plane import Command
+from tcserver.records import RoomRecord
+
+
+class Send(NamedTuple):
+    """Send a control message; ``request_id`` is 0 for a notification."""
+
+    connection: int
+    message: Any
+    request_id: int
+
+
+class Disconnect(NamedTuple):
+    """Close the connection when what was sent is out; nothing more is sent to it, and it need not be reported."""
+
+    connection: int
+
+
+class FindAccount(NamedTuple):
+    """Look an account up, and answer with ``account_found``."""
+
+    connection: int
+    name: str
+    """Folded."""
+
+
+class SaveRoom(NamedTuple):
+    """Write a permanent room to disk, and answer with ``saved``."""
+
+    ticket: int
+    room: RoomRecord
+
+
+class RemoveRoom(NamedTuple):
+    """Remove a permanent room from disk, and answer with ``saved``."""
+
+    ticket: int
+    name: str
+
+
+class SessionStarted(NamedTuple):
+    """An account logged in."""
+
+    session: int
+    account: str
+    name: str
+    device_key: bytes
+    address: str
+    unix_ms: int
+
+
+class SessionEnded(NamedTuple):
+    """A session is over; exactly one for each `SessionStarted`."""
+
+    session: int
+    unix_ms: int
+
+
+class MediaCommand(NamedTuple):
+    """Pass a command to the media plane."""
+
+    command: Command
+
+
+class LogEvent(NamedTuple):
+    """Write an event to the log."""
+
+    name: str
+    fields: Mapping[str, str | int]
+
+
+Effect = (
+    Send
+    | Disconnect
+    | FindAccount
+    | SaveRoom
+    | RemoveRoom
+    | SessionStarted
+    | SessionEnded
+    | MediaCommand
+    | LogEvent
+)  # fmt: skip
+
+
+class Outbox:
+    """Effects that wait to be taken; what is for a connection that is gone never gets in."""
+
+    def __init__(self) -> None:
+        self._effects: list[Effect] = []
+        self._open: set[int] = set()
+
+    def open(self, connection: int) -> None:
+        """Let messages to the connection in from now on."""
+        self._open.add(connection)
+
+    def send(self, connection: int, message: object, request_id: int = 0) -> None:
+        """Send a message, unless the connection is gone."""
+        if connection in self._open:
+            self._effects.append(Send(connection, message, request_id))
+
+    def disconnect(self, connection: int, last: Close | None = None) -> None:
+        """End a connection, with ``last`` as its last message."""
+        if last is not None:
+            self.send(connection, last)
+        self._effects.append(Disconnect(connection))
+        self.forget(connection)
+
+    def forget(self, connection: int) -> None:
+        """Let nothing more in for a connection that ended by itself."""
+        self._open.discard(connection)
+
+    def command(self, command: Command) -> None:
+        """Pass a command to the media plane."""
+        self._effects.append(MediaCommand(command))
+
+    def log(self, name: str, **fields: str | int) -> None:
+        """Write an event to the log."""
+        self._effects.append(LogEvent(name, fields))
+
+    def add(self, effect: Effect) -> None:
+        """Add any other effect."""
+        self._effects.append(effect)
+
+    def take(self) -> list[Effect]:
+        """Return all effects since the last call."""
+        effects, self._effects = self._effects, []
+        return effects

@@ -1,0 +1,39 @@
+"""Random identifiers that are not used again for a while."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+QUARANTINE = 600.0
+"""Seconds for which a freed identifier is not used again: what still travels under it must reach nobody else."""
+MAX_QUARANTINED = 65_536
+"""Freed identifiers remembered; beyond it the oldest is forgotten, with one chance in 65,536 or less to come back."""
+
+
+class IdPool:
+    """Distinct random 32-bit identifiers, never 0; ``mask`` clears bits that mean something else."""
+
+    def __init__(self, random_bytes: Callable[[int], bytes], mask: int = 0xFFFF_FFFF) -> None:
+        self._random_bytes = random_bytes
+        self._mask = mask
+        self._taken: set[int] = set()
+        self._freed: deque[tuple[float, int]] = deque()
+
+    def __len__(self) -> int:
+        """Identifiers in use."""
+        return len(self._taken) - len(self._freed)
+
+    def take(self, now: float) -> int:
+        """Return an identifier that is neither in use nor in quarantine."""
+        while self._freed and (self._freed[0][0] <= now or len(self._freed) > MAX_QUARANTINED):
+            self._taken.discard(self._freed.popleft()[1])
+        while True:
+            value = int.from_bytes(self._random_bytes(4), "big") & self._mask
+            if value and value not in self._taken:
+                self._taken.add(value)
+                return value
+
+    def free(self, value: int, now: float) -> None:
+        """Give an identifier back, exactly once."""
+        self._freed.append((now + QUARANTINE, value))

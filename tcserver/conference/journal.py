@@ -1,0 +1,56 @@
+"""The numbered changes of a room, sent in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable
+from typing import TYPE_CHECKING
+
+from tcproto.messages import Change, RoomChanges
+from tcserver.conference.effects import Outbox
+from tcserver.conference.timers import Timers
+
+if TYPE_CHECKING:
+    from tcserver.conference.seat import Seat
+
+BATCH_INTERVAL = 0.1
+"""Seconds between two batches: a storm of joins becomes ten messages a second for each member."""
+MAX_CHANGES = 64
+"""Changes of one message; a batch of more takes several messages."""
+
+
+class Journal:
+    """Numbers the changes of a room from 1 on, and brings each member those that its snapshot did not have."""
+
+    def __init__(self, outbox: Outbox, timers: Timers, key: Hashable, seats: Collection[Seat]) -> None:
+        self._outbox = outbox
+        self._timers = timers
+        self._key = ("changes", key)
+        self._seats = seats
+        self._unsent: list[Change] = []
+        self._sent_at = float("-inf")
+        self.number = 0
+        """Of the newest change."""
+
+    def add(self, change: Change, now: float) -> None:
+        """Number a change, and send it with this batch or the next."""
+        self.number += 1
+        self._unsent.append(change)
+        due = self._sent_at + BATCH_INTERVAL
+        if due <= now:
+            self._send(now)
+        elif len(self._unsent) == 1:
+            self._timers.set(self._key, due, self._send)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        self._timers.cancel(self._key)
+
+    def _send(self, now: float) -> None:
+        changes, self._unsent = self._unsent, []
+        before = self.number - len(changes)
+        self._sent_at = now
+        for seat in self._seats:
+            for start in range(max(seat.seen - before, 0), len(changes), MAX_CHANGES):
+                part = tuple(changes[start : start + MAX_CHANGES])
+                self._outbox.send(seat.connection, RoomChanges(first=before + start + 1, changes=part))
+            seat.seen = self.number

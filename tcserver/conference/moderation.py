@@ -1,0 +1,46 @@
+"""What members do about each other: roles and removal."""
+
+from __future__ import annotations
+
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import Kick, Ok, Role, SetRole
+from tcserver.conference.connection import Call
+from tcserver.conference.context import Context
+from tcserver.conference.permissions import may_act_on, may_give
+
+
+def kick(context: Context, call: Call[Kick]) -> None:
+    """Take a member's seat away; one's own, too."""
+    actor = call.seat
+    target = actor.room.find(call.message.participant)
+    if not may_act_on(actor.role, target.role):
+        raise Refusal(ErrorCode.NOT_PERMITTED)
+    context.outbox.log(
+        "kicked",
+        room=actor.room.info.name,
+        participant=target.participant,
+        session=target.session.number,
+        by=call.session.number,
+    )
+    call.reply(Ok())
+    actor.room.evict(target, call.now, ErrorCode.KICKED, call.message.reason)
+
+
+def set_role(context: Context, call: Call[SetRole]) -> None:
+    """Give a member another role; one's own, too, but none above it."""
+    actor, role = call.seat, call.message.role
+    target = actor.room.find(call.message.participant)
+    if role is Role.UNKNOWN:
+        raise Refusal(ErrorCode.BAD_REQUEST, "no such role")
+    if not may_act_on(actor.role, target.role) or not may_give(actor.role, role):
+        raise Refusal(ErrorCode.NOT_PERMITTED)
+    if role is not target.role:
+        actor.room.give_role(target, role, call.now)
+        context.outbox.log(
+            "role_given",
+            room=actor.room.info.name,
+            participant=target.participant,
+            role=role,
+            by=call.session.number,
+        )
+    call.reply(Ok())

@@ -1,0 +1,71 @@
+"""Roles, what each may do, and which of them may touch which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from tcproto.messages import ChatScope, Kind, Permission, Role, Source
+
+NO_PERMISSION = Permission(0)
+_OBSERVER = Permission.SUBSCRIBE
+_LISTENER = _OBSERVER | Permission.CHAT_ROOM | Permission.CHAT_PRIVATE
+_SPEAKER = _LISTENER | Permission.PUBLISH_AUDIO | Permission.PUBLISH_VIDEO | Permission.PUBLISH_SCREEN
+_CHAIR = (
+    _SPEAKER
+    | Permission.KICK
+    | Permission.SET_ROLE
+    | Permission.UPDATE_ROOM
+    | Permission.DELETE_ROOM
+    | Permission.MUTE_OTHERS
+)
+
+ROLE_PERMISSIONS: Mapping[Role, Permission] = MappingProxyType(
+    {
+        Role.ADMIN: _CHAIR | Permission.NOTICE,
+        Role.CHAIR: _CHAIR,
+        Role.SPEAKER: _SPEAKER,
+        Role.LISTENER: _LISTENER,
+        Role.OBSERVER: _OBSERVER,
+        Role.RECORDER: _OBSERVER,
+    }
+)
+"""What a role may do in a room that does not say otherwise."""
+
+SOURCE_PERMISSION: Mapping[Source, Permission] = MappingProxyType(
+    {
+        Source.MICROPHONE: Permission.PUBLISH_AUDIO,
+        Source.CAMERA: Permission.PUBLISH_VIDEO,
+        Source.SCREEN: Permission.PUBLISH_SCREEN,
+    }
+)
+"""What publishing from a source needs; other sources cannot be published."""
+
+SOURCE_KIND: Mapping[Source, Kind] = MappingProxyType(
+    {Source.MICROPHONE: Kind.AUDIO, Source.CAMERA: Kind.VIDEO, Source.SCREEN: Kind.VIDEO}
+)
+"""What a source gives."""
+
+SCOPE_PERMISSION: Mapping[ChatScope, Permission] = MappingProxyType(
+    {
+        ChatScope.ROOM: Permission.CHAT_ROOM,
+        ChatScope.PARTICIPANT: Permission.CHAT_PRIVATE,
+        ChatScope.SERVER: Permission.NOTICE,
+    }
+)
+"""What a text to a scope needs."""
+
+RANK: Mapping[Role, int] = MappingProxyType(
+    {Role.ADMIN: 3, Role.CHAIR: 2, Role.SPEAKER: 1, Role.LISTENER: 0, Role.OBSERVER: 0, Role.RECORDER: 0}
+)
+"""Nobody acts on a higher rank, and nobody gives a rank above the own one."""
+
+
+def may_act_on(actor: Role, target: Role) -> bool:
+    """Tell whether ``actor`` may take ``target`` its seat or its role."""
+    return RANK[actor] >= RANK[target]
+
+
+def may_give(actor: Role, role: Role) -> bool:
+    """Tell whether ``actor`` may give somebody ``role``."""
+    return RANK[actor] >= RANK[role]

@@ -1,0 +1,122 @@
+"""What members publish and what they want: publish, unpublish, mute, subscribe, ask for keyframes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import (
+    Change,
+    ChangeKind,
+    KeyframeRequest,
+    Mute,
+    Ok,
+    PublicationInfo,
+    Publish,
+    Published,
+    Source,
+    Subscribe,
+    Unpublish,
+)
+from tcserver.conference.connection import Call
+from tcserver.conference.context import Context
+from tcserver.conference.permissions import SOURCE_KIND
+from tcserver.conference.seat import Seat, Stream, Subscription
+from tcserver.plane import KeyframeAsked, MuteStream, OpenStream
+
+
+def publish(context: Context, call: Call[Publish]) -> None:
+    """Open a stream and announce it."""
+    message, seat = call.message, call.seat
+    if SOURCE_KIND.get(message.source) is not message.kind or not message.codec:
+        raise Refusal(ErrorCode.BAD_REQUEST, "kind, source and codec do not go together")
+    if message.layers > 1 and message.source is Source.MICROPHONE:
+        raise Refusal(ErrorCode.BAD_REQUEST, "audio has one layer")
+    if message.number <= seat.last_number:
+        raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
+    if len(seat.publications) >= context.settings.max_publications:
+        raise Refusal(ErrorCode.TOO_MANY_STREAMS)
+    caps = context.settings.caps[message.source]
+    info = PublicationInfo(
+        participant=seat.participant,
+        number=message.number,
+        stream=seat.room.next_stream(),
+        kind=message.kind,
+        source=message.source,
+        codec=message.codec,
+        muted=message.muted,
+        layers=message.layers,
+        width=message.width,
+        height=message.height,
+    )
+    context.outbox.command(OpenStream(info.stream, seat.media_id, info.kind, caps, info.muted))
+    call.reply(Published(number=info.number, stream=info.stream, caps=caps))
+    seat.room.publish(seat, info, call.now)
+
+
+def unpublish(_: Context, call: Call[Unpublish]) -> None:
+    """End a publication."""
+    call.seat.room.unpublish(call.seat, call.message.number, call.now)
+    call.reply(Ok())
+
+
+def mute(context: Context, call: Call[Mute]) -> None:
+    """Set the mute flag of a publication, in the media plane first."""
+    message, seat = call.message, call.seat
+    stream = seat.room.publication(seat, message.number)
+    assert stream.info is not None
+    if stream.info.muted != message.muted:
+        stream.info = replace(stream.info, muted=message.muted)
+        context.outbox.command(MuteStream(stream.number, seat.media_id, message.muted))
+        seat.room.journal.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), call.now)
+    call.reply(Ok())
+
+
+def subscribe(_: Context, call: Call[Subscribe]) -> None:
+    """Follow what a member wants from now on; an older wish that came late changes nothing."""
+    message, seat = call.message, call.seat
+    if message.generation >= seat.subscription.generation:
+        choices = {choice.stream: choice for choice in message.choices}
+        seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices)
+        seat.room.forwarding.update(seat)
+    call.reply(Ok())
+
+
+def request_keyframe(context: Context, call: Call[KeyframeRequest]) -> None:
+    """Pass a receiver's request for a keyframe on."""
+    _ask_for_keyframe(context, call.seat, call.message.stream, call.message.spatial, call.now)
+
+
+def keyframe_asked(context: Context, event: KeyframeAsked, now: float) -> None:
+    """Pass on a request that came by datagram."""
+    seat = context.seats.get(event.media_id)
+    if seat is not None and seat.is_open:
+        _ask_for_keyframe(context, seat, event.stream, event.spatial, now)
+
+
+def _ask_for_keyframe(context: Context, asker: Seat, stream_number: int, spatial: int, now: float) -> None:
+    stream = asker.room.forwarding.streams.get(stream_number)
+    receiver = stream.receivers.get(asker.media_id) if stream else None
+    if (
+        stream is None
+        or stream.info is None
+        or receiver is None
+        or spatial > receiver.max_spatial
+        or spatial >= stream.info.layers
+        or stream.info.source is Source.MICROPHONE
+    ):
+        # Only a layer that the asker receives: nobody else may make a publisher send bigger frames.
+        context.counters["keyframe_request_ignored"] += 1
+        return
+    due = stream.keyframes.ask(spatial, now)
+    if due <= now:
+        _send_request(context, stream, spatial, now)
+    else:
+        key = ("keyframe", asker.room.number, stream.number, spatial)
+        context.timers.set(key, due, partial(_send_request, context, stream, spatial))
+
+
+def _send_request(context: Context, stream: Stream, spatial: int, now: float) -> None:
+    stream.keyframes.asked(spatial, now)
+    context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))

@@ -1,0 +1,342 @@
+"""One life of a room: who sits in it, and what they are told about each other."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import (
+    Change,
+    ChangeKind,
+    Evicted,
+    Join,
+    Joined,
+    Permission,
+    PublicationInfo,
+    Role,
+    RoomInfo,
+    RoomKey,
+    SessionKeys,
+    Snapshot,
+)
+from tcserver import records
+from tcserver.conference.connection import Call
+from tcserver.conference.context import Context
+from tcserver.conference.forwarding import Forwarding
+from tcserver.conference.journal import Journal
+from tcserver.conference.permissions import RANK, ROLE_PERMISSIONS, SOURCE_PERMISSION
+from tcserver.conference.sealer import KEY_SIZE, Sealer
+from tcserver.conference.seat import Seat, Stream
+from tcserver.plane import CloseRoom, CloseSeat, CloseStream, OpenSeat, OpenStream, RekeySeat, SealerState
+
+LIFE_ID_SIZE = 16
+MAX_STREAM = 0xFFFF
+"""Stream ids count up to here in a life of a room, and are not used again: a repeated one would repeat nonces."""
+MEMBERS_PER_PAGE = 48
+"""With `PUBLICATIONS_PER_PAGE` of the longest names, a page still fits a message of 65,518 bytes."""
+PUBLICATIONS_PER_PAGE = 64
+MAX_REMEMBERED_ROLES = 4096
+"""Roles given in a life of a room that are kept for those who come back; beyond it the oldest is forgotten."""
+REKEY_INTERVAL = 10.0
+"""Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
+_EPOCHS = 256
+
+
+class Room:
+    """A room from its opening until it closes; opened again it is another life, with another id.
+
+    ``record`` is that of a permanent room, else None; ``expire`` is called when nobody came, or all have left.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        number: int,
+        info: RoomInfo,
+        *,
+        record: records.RoomRecord | None,
+        opener: str,
+        expire: Callable[[Room, float], None],
+        now: float,
+    ) -> None:
+        self._context = context
+        self._expire = expire
+        self.number = number
+        """Of this life, in the media plane."""
+        self.info = info
+        self.opener = opener
+        """Account that opened it."""
+        self.record = record
+        self.was_used = False
+        self.is_closed = False
+        self.seats: dict[int, Seat] = {}
+        """By participant."""
+        self.joining: dict[int, Seat] = {}
+        """Seats that the media plane is about to open, by participant."""
+        self.forwarding = Forwarding(context.outbox)
+        self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
+        self.sealer = Sealer(context, number, self.seats.values(), self.joining.values(), now)
+        self._last_stream = 0
+        self._roles: OrderedDict[tuple[str, bytes], Role] = OrderedDict()
+        self._had_chair = False
+        self._expire_in(context.settings.unused_room_lifetime, now)
+
+    # Seats
+
+    def reserve(self, call: Call[Join], now: float) -> Seat:
+        """Reserve a seat and have the media plane open it.
+
+        Raises ``Refusal`` (``room_full``; ``too_many_streams`` in a room that has used up its stream ids).
+        """
+        if len(self.seats) + len(self.joining) >= self.info.max_participants:
+            raise Refusal(ErrorCode.ROOM_FULL)
+        beacon = self.next_stream()
+        context = self._context
+        keys = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
+        seat = Seat(context.participant_ids.take(now), context.media_ids.take(now), self, call.session, call, *keys)
+        seat.beacon = Stream(beacon, seat)
+        call.session.seat = seat
+        context.timers.cancel(("room", self.number))
+        context.timers.set(("seat", seat.media_id), now + context.settings.seat_timeout, partial(self._give_up, seat))
+        self.joining[seat.participant] = context.seats[seat.media_id] = seat
+        context.outbox.command(
+            OpenSeat(seat.media_id, self.number, seat.participant, seat.epoch, seat.up_key, seat.down_key)
+        )
+        return seat
+
+    def seat(self, seat: Seat, sealers: tuple[SealerState, ...], now: float) -> None:
+        """Let a participant in, whose seat the media plane has opened."""
+        outbox = self._context.outbox
+        del self.joining[seat.participant]
+        self._context.timers.cancel(("seat", seat.media_id))
+        self.was_used = seat.is_open = True
+        seat.rekeyed_at = now
+        self._set_role(seat, self._role_of(seat))
+        keys = [RoomKey(state.sealer, state.epoch, state.key, state.next_counter) for state in sealers]
+        keys += [key for key in seat.missed_keys if key.epoch not in {known.epoch for known in keys}]
+        seat.join.reply(
+            Joined(
+                participant=seat.participant,
+                media_id=seat.media_id,
+                epoch=seat.epoch,
+                up_key=seat.up_key,
+                down_key=seat.down_key,
+                room_keys=tuple(keys),
+                beacon_stream=seat.beacon.number,
+                role=seat.role,
+                permissions=int(seat.permissions),
+            )
+        )
+        self.journal.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
+        self.seats[seat.participant] = seat
+        self.send_snapshot(seat)
+        outbox.command(
+            OpenStream(seat.beacon.number, seat.media_id, kind=None, caps=self._context.settings.beacon_caps)
+        )
+        self.forwarding.update(seat)
+        self.forwarding.add(seat.beacon, self.seats.values())
+        outbox.log("joined", room=self.info.name, participant=seat.participant, session=seat.session.number)
+
+    def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
+        """Take a seat away; ``code`` says why, if it was not given up."""
+        context = self._context
+        seat.session.seat = None
+        self.seats.pop(seat.participant, None)
+        self.joining.pop(seat.participant, None)
+        del context.seats[seat.media_id]
+        context.participant_ids.free(seat.participant, now)
+        context.media_ids.free(seat.media_id, now)
+        context.timers.cancel(("seat", seat.media_id))
+        context.outbox.command(CloseSeat(seat.media_id))
+        if self.is_closed:
+            return
+        if seat.is_open:
+            self._take_leave(seat, now, code)
+        if not self.seats and not self.joining:
+            self._expire_in(context.settings.empty_room_lifetime, now)
+
+    def _take_leave(self, seat: Seat, now: float, code: ErrorCode | None) -> None:
+        for stream in seat.streams:
+            self._forget(stream)
+        self.forwarding.leave(seat.media_id)
+        self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
+        self.sealer.rotate_soon(now)
+        self._had_chair = self._had_chair and bool(self.seats)
+        self._context.outbox.log("left", room=self.info.name, participant=seat.participant, code=code or "")
+
+    def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
+        """Take a seat away and tell its client, whose session goes on."""
+        if seat.is_open:
+            self._context.outbox.send(seat.connection, Evicted(code=code, text=text))
+        else:
+            seat.join.refuse(Refusal(code, text))
+        self.remove(seat, now, code)
+
+    def close(self, now: float, text: str) -> None:
+        """End this life of the room, for everybody."""
+        self.is_closed = True
+        self._context.timers.cancel(("room", self.number))
+        for stream in self.forwarding.streams.values():
+            self._cancel_keyframes(stream)
+        for seat in [*self.seats.values(), *self.joining.values()]:
+            self.evict(seat, now, ErrorCode.ROOM_CLOSED, text)
+        self.journal.close()
+        self.sealer.close(now)
+        self._context.outbox.command(CloseRoom(self.number))
+        self._context.outbox.log("room_closed", room=self.info.name)
+
+    def _give_up(self, seat: Seat, now: float) -> None:
+        self.evict(seat, now, ErrorCode.INTERNAL, "the seat could not be opened")
+
+    def _expire_in(self, delay: float, now: float) -> None:
+        self._context.timers.set(("room", self.number), now + delay, partial(self._expire, self))
+
+    def rekey(self, seat: Seat, now: float) -> None:
+        """Give a seat new keys of the media path, unless that was just done."""
+        if not seat.is_open or now < seat.rekeyed_at + REKEY_INTERVAL:
+            return
+        context = self._context
+        seat.rekeyed_at = now
+        seat.epoch = (seat.epoch + 1) % _EPOCHS
+        seat.up_key, seat.down_key = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
+        context.outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        context.outbox.send(seat.connection, SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+
+    # Roles
+
+    def find(self, participant: int) -> Seat:
+        """Return a member's seat. Raises ``Refusal`` (``no_such_participant``)."""
+        seat = self.seats.get(participant)
+        if seat is None:
+            raise Refusal(ErrorCode.NO_SUCH_PARTICIPANT)
+        return seat
+
+    def give_role(self, seat: Seat, role: Role, now: float) -> None:
+        """Give a member a role, also for its next seats in this life of the room; what it may no longer do ends."""
+        self._remember(seat, role)
+        self._set_role(seat, role)
+        self.journal.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
+        for number, stream in list(seat.publications.items()):
+            assert stream.info is not None
+            if not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
+                self.unpublish(seat, number, now)
+        self.forwarding.update(seat)
+
+    def permissions_of(self, role: Role) -> Permission:
+        """Return what a role may do here."""
+        override = None if self.record is None else self.record.permissions.get(records.Role(role))
+        return ROLE_PERMISSIONS[role] if override is None else Permission(override)
+
+    def _set_role(self, seat: Seat, role: Role) -> None:
+        seat.role = role
+        seat.permissions = self.permissions_of(role)
+        self._had_chair = self._had_chair or RANK[role] >= RANK[Role.CHAIR]
+
+    def _remember(self, seat: Seat, role: Role) -> None:
+        key = (seat.session.account.name, seat.session.device_key)
+        self._roles[key] = role
+        self._roles.move_to_end(key)
+        if len(self._roles) > MAX_REMEMBERED_ROLES:
+            self._roles.popitem(last=False)
+
+    def _role_of(self, seat: Seat) -> Role:
+        account = seat.session.account
+        remembered = self._roles.get((account.name, seat.session.device_key))
+        if remembered is not None:
+            return remembered
+        role = account.role if self.record is None else self.record.roles.get(account.name, account.role)
+        if role is not None:
+            return Role(role)
+        if self.record is not None:
+            return Role(self.record.default_role)
+        if self._had_chair:
+            return Role.SPEAKER
+        # Somebody has to lead a room that nobody prepared: whoever comes first.
+        self._remember(seat, Role.CHAIR)
+        return Role.CHAIR
+
+    # Publications
+
+    def next_stream(self) -> int:
+        """Return a stream id. Raises ``Refusal`` (``too_many_streams``) when all are used up."""
+        if self._last_stream == MAX_STREAM:
+            raise Refusal(ErrorCode.TOO_MANY_STREAMS)
+        self._last_stream += 1
+        return self._last_stream
+
+    def publish(self, seat: Seat, info: PublicationInfo, now: float) -> None:
+        """Tell the room of a publication, whose stream is open, and forward it."""
+        stream = seat.publications[info.number] = Stream(info.stream, seat, info)
+        seat.last_number = info.number
+        self.journal.add(Change(ChangeKind.PUBLISHED, publication=info), now)
+        self.forwarding.add(stream, self.seats.values())
+
+    def unpublish(self, seat: Seat, number: int, now: float) -> None:
+        """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
+        stream = self.publication(seat, number)
+        del seat.publications[number]
+        self._forget(stream)
+        self._context.outbox.command(CloseStream(stream.number, seat.media_id))
+        self.journal.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
+
+    def publication(self, seat: Seat, number: int) -> Stream:
+        """Return a member's publication. Raises ``Refusal`` (``no_such_publication``)."""
+        stream = seat.publications.get(number)
+        if stream is None:
+            raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
+        return stream
+
+    def _forget(self, stream: Stream) -> None:
+        self.forwarding.remove(stream)
+        self._cancel_keyframes(stream)
+
+    def _cancel_keyframes(self, stream: Stream) -> None:
+        for spatial in range(stream.info.layers if stream.info else 0):
+            self._context.timers.cancel(("keyframe", self.number, stream.number, spatial))
+
+    # State
+
+    def set_info(self, info: RoomInfo, now: float) -> None:
+        """Change what the room is."""
+        if info != self.info:
+            self.info = info
+            self.journal.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
+
+    def follow(self, record: records.RoomRecord, most: int, now: float) -> None:
+        """Follow a change of the stored room; its mode changes with the next life only."""
+        self.record = record
+        participants = min(record.max_participants, most)
+        self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
+
+    def send_snapshot(self, seat: Seat) -> None:
+        """Send a member all pages of the state as of the newest change it was sent.
+
+        What is newer stays out of no page: the pages are as of now, so the changes up to now are not sent again.
+        """
+        members = [other.member() for other in self.seats.values()]
+        publications = [
+            stream.info
+            for stream in chain.from_iterable(other.publications.values() for other in self.seats.values())
+            if stream.info is not None
+        ]
+        seat.seen = self.journal.number
+        pages = max(
+            -(-len(members) // MEMBERS_PER_PAGE),
+            -(-len(publications) // PUBLICATIONS_PER_PAGE),
+        )
+        for page in range(pages):
+            first_member, first_publication = page * MEMBERS_PER_PAGE, page * PUBLICATIONS_PER_PAGE
+            self._context.outbox.send(
+                seat.connection,
+                Snapshot(
+                    number=self.journal.number,
+                    room=self.info,
+                    members=tuple(members[first_member : first_member + MEMBERS_PER_PAGE]),
+                    publications=tuple(publications[first_publication : first_publication + PUBLICATIONS_PER_PAGE]),
+                    last=page == pages - 1,
+                ),
+            )

@@ -1,0 +1,215 @@
+"""All rooms: found or made by name, entered, changed, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.membership import MemberStatement, verify_member
+from tcproto.messages import DeleteRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
+from tcproto.messages import Room as RoomReply
+from tcproto.names import clean_display, fold_room
+from tcserver.conference.connection import Call
+from tcserver.conference.context import Context
+from tcserver.conference.effects import RemoveRoom, SaveRoom
+from tcserver.conference.room import LIFE_ID_SIZE, Room
+from tcserver.plane import SeatOpened
+from tcserver.records import RoomRecord
+
+SAVE_RETRY_MS = 200
+"""When to ask again while another change of the room is being written."""
+
+
+class Rooms:
+    """The rooms that are open, and the permanent ones that may be."""
+
+    def __init__(self, context: Context, records: Iterable[RoomRecord]) -> None:
+        self._context = context
+        self._records = {record.name: record for record in records}
+        self._by_name: dict[str, Room] = {}
+        self._by_number: dict[int, Room] = {}
+        self._numbers = count(1)
+        self._tickets = count(1)
+        self._saving: dict[int, tuple[str, Call[UpdateRoom] | Call[DeleteRoom], RoomRecord | None]] = {}
+        """By ticket: the room's name, the request, and what is being written (None: that it is gone)."""
+
+    def __len__(self) -> int:
+        """Rooms that are open."""
+        return len(self._by_name)
+
+    def open(self, call: Call[OpenRoom]) -> None:
+        """Find or make a room and reply with it."""
+        name, title = _clean(call.message.name)
+        room = self._by_name.get(name)
+        record = self._records.get(name)
+        if room is not None:
+            e2ee = room.info.e2ee
+        elif record is not None:
+            e2ee = record.e2ee
+        elif self._context.settings.temporary_rooms:
+            e2ee = call.message.e2ee
+        else:
+            raise Refusal(ErrorCode.NO_SUCH_ROOM)
+        if e2ee != call.message.e2ee:
+            raise Refusal(ErrorCode.MODE_MISMATCH)
+        if room is None:
+            room = self._make(call, name, title, record)
+        call.reply(RoomReply(room=room.info))
+
+    def join(self, call: Call[Join]) -> None:
+        """Check that the session may sit down, and reserve a seat; the reply comes when it is open."""
+        message, session = call.message, call.session
+        if session.seat is not None:
+            raise Refusal(ErrorCode.ALREADY_IN_ROOM)
+        name, _ = _clean(message.name)
+        room = self._by_name.get(name)
+        if room is None:
+            raise Refusal(ErrorCode.ROOM_CHANGED if name in self._records else ErrorCode.NO_SUCH_ROOM)
+        if room.info.life != message.life:
+            raise Refusal(ErrorCode.ROOM_CHANGED)
+        statement = MemberStatement(
+            self._context.server.fingerprint,
+            message.life,
+            session.account.name,
+            session.name,
+            message.box_key,
+            message.signed_at,
+        )
+        if not verify_member(statement, message.signature, session.device_key):
+            raise Refusal(ErrorCode.BAD_REQUEST, "the member signature does not verify")
+        room.reserve(call, call.now)
+
+    def seat_opened(self, event: SeatOpened, now: float) -> None:
+        """Let somebody in; a seat that was given up meanwhile is ignored."""
+        seat = self._context.seats.get(event.media_id)
+        if seat is not None and not seat.is_open:
+            seat.room.seat(seat, event.sealers, now)
+
+    def by_number(self, number: int) -> Room | None:
+        """Return the open room that has a number in the media plane."""
+        return self._by_number.get(number)
+
+    def close(self, room: Room, now: float, text: str = "") -> None:
+        """Close a room for everybody in it."""
+        del self._by_name[room.info.name]
+        del self._by_number[room.number]
+        room.close(now, text)
+
+    def close_all(self, now: float) -> None:
+        """Close all rooms."""
+        for room in list(self._by_name.values()):
+            self.close(room, now)
+
+    # Changes
+
+    def update(self, call: Call[UpdateRoom]) -> None:
+        """Change title or participant limit; of a permanent room on disk first."""
+        message, room = call.message, call.seat.room
+        title, most = room.info.title, room.info.max_participants
+        if message.title is not None:
+            title = _clean_title(message.title) if message.title else ""
+        if message.max_participants is not None:
+            most = message.max_participants
+            if not 1 <= most <= self._context.settings.max_participants:
+                raise Refusal(ErrorCode.BAD_REQUEST, "the room cannot have as many participants")
+        if room.record is None:
+            room.set_info(replace(room.info, title=title, max_participants=most), call.now)
+            call.reply(Ok())
+            return
+        # What was not asked for stays as stored, which may be more than the server allows at present.
+        record = replace(room.record, title=title)
+        if message.max_participants is not None:
+            record = replace(record, max_participants=most)
+        ticket = self._ticket(call, record)
+        self._context.outbox.add(SaveRoom(ticket, record))
+
+    def delete(self, call: Call[DeleteRoom]) -> None:
+        """Close the room for everybody and forget it; a permanent one on disk first."""
+        room = call.seat.room
+        self._context.outbox.log("room_deleted", room=room.info.name, by=call.session.number)
+        if room.record is None:
+            call.reply(Ok())
+            self.close(room, call.now)
+            return
+        ticket = self._ticket(call, None)
+        self._context.outbox.add(RemoveRoom(ticket, room.info.name))
+
+    def saved(self, ticket: int, ok: bool, now: float) -> None:
+        """Carry out a change that is on disk now, or refuse it if it could not be written."""
+        name, call, record = self._saving.pop(ticket)
+        if not ok:
+            call.refuse_code(ErrorCode.INTERNAL)
+            return
+        call.reply(Ok())
+        if record is None:
+            self._removed(name, now)
+        else:
+            self._stored(record, now)
+
+    def records_changed(self, records: Iterable[RoomRecord], now: float) -> None:
+        """Follow what an operator did to the permanent rooms; ``records`` are all of them."""
+        current = {record.name: record for record in records}
+        for name in self._records.keys() - current.keys():
+            self._removed(name, now)
+        for record in current.values():
+            self._stored(record, now)
+
+    def _removed(self, name: str, now: float) -> None:
+        self._records.pop(name, None)
+        room = self._by_name.get(name)
+        if room is not None and room.record is not None:
+            self.close(room, now)
+
+    def _stored(self, record: RoomRecord, now: float) -> None:
+        self._records[record.name] = record
+        room = self._by_name.get(record.name)
+        if room is not None and room.record is not None:
+            room.follow(record, self._context.settings.max_participants, now)
+
+    def _ticket(self, call: Call[UpdateRoom] | Call[DeleteRoom], record: RoomRecord | None) -> int:
+        name = call.seat.room.info.name
+        if any(saving == name for saving, _, _ in self._saving.values()):
+            raise Refusal(ErrorCode.RATE_LIMITED, "the room is being changed", SAVE_RETRY_MS)
+        ticket = next(self._tickets)
+        self._saving[ticket] = (name, call, record)
+        return ticket
+
+    def _make(self, call: Call[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:
+        settings, opener = self._context.settings, call.session.account.name
+        if len(self._by_name) >= settings.max_rooms:
+            raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open")
+        unused = sum(room.opener == opener and not room.was_used for room in self._by_name.values())
+        if unused >= settings.max_unused_rooms:
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered")
+        most = settings.max_participants
+        info = RoomInfo(
+            name=name,
+            life=self._context.random_bytes(LIFE_ID_SIZE),
+            e2ee=call.message.e2ee,
+            max_participants=most if record is None else min(record.max_participants, most),
+            permanent=record is not None,
+            title=title if record is None else record.title,
+        )
+        room = Room(
+            self._context, next(self._numbers), info, record=record, opener=opener, expire=self.close, now=call.now
+        )
+        self._by_name[name] = self._by_number[room.number] = room
+        self._context.outbox.log("room_opened", room=name, by=call.session.number)
+        return room
+
+
+def _clean(name: str) -> tuple[str, str]:
+    """Folded and shown spelling of a room name."""
+    try:
+        return fold_room(name), clean_display(name)
+    except ValueError as error:
+        raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None
+
+
+def _clean_title(title: str) -> str:
+    try:
+        return clean_display(title)
+    except ValueError as error:
+        raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None

@@ -1,0 +1,69 @@
+"""The room key: what the media plane seals under, and when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from tcproto.messages import NewRoomKey, RoomKey
+from tcserver.conference.context import Context
+from tcserver.plane import OpenSealer, RotateSealer
+
+if TYPE_CHECKING:
+    from tcserver.conference.seat import Seat
+
+KEY_SIZE = 32
+ROTATION_DELAY = 2.0
+"""Seconds from the announcement of a key to its use: members must have it by then."""
+ROTATION_INTERVAL = 2.0
+"""Seconds between two new keys: leaves in between share one.
+
+So an epoch number comes back after 512 s at the earliest, long after the overlap of 10 s.
+"""
+ROTATION_AGE = 24 * 3600.0
+"""Seconds after which a key is replaced even if nobody leaves."""
+_EPOCHS = 256
+
+
+class Sealer:
+    """The sealer of one room's life, and its newest key."""
+
+    def __init__(
+        self, context: Context, room: int, seats: Collection[Seat], joining: Collection[Seat], now: float
+    ) -> None:
+        self._context = context
+        self._room = room
+        self._seats = seats
+        self._joining = joining
+        self._id = context.sealer_ids.take(now)
+        self._epoch = 0
+        self._rotated_at = now - ROTATION_INTERVAL
+        self._timer = ("sealer", room)
+        key = context.random_bytes(KEY_SIZE)
+        context.outbox.command(OpenSealer(room, self._id, self._epoch, key))
+        context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+
+    def rotate_soon(self, now: float) -> None:
+        """Announce a new key: at once, or when the interval since the last one is over."""
+        due = self._rotated_at + ROTATION_INTERVAL
+        if due <= now:
+            self._rotate(now)
+        else:
+            self._context.timers.set(self._timer, due, self._rotate)
+
+    def close(self, now: float) -> None:
+        """Rotate no more."""
+        self._context.timers.cancel(self._timer)
+        self._context.sealer_ids.free(self._id, now)
+
+    def _rotate(self, now: float) -> None:
+        self._rotated_at = now
+        self._epoch = (self._epoch + 1) % _EPOCHS
+        key = self._context.random_bytes(KEY_SIZE)
+        room_key = RoomKey(sealer=self._id, epoch=self._epoch, key=key, lowest=0)
+        for seat in self._seats:
+            self._context.outbox.send(seat.connection, NewRoomKey(room_key=room_key))
+        for seat in self._joining:
+            seat.missed_keys.append(room_key)
+        self._context.outbox.command(RotateSealer(self._room, self._epoch, key, now + ROTATION_DELAY))
+        self._context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)

@@ -1,0 +1,111 @@
+"""A participant's seat in a room, what it publishes and what it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcserver.conference.connection import Call, Session
+from tcserver.conference.keyframes import KeyframeThrottle
+from tcserver.conference.permissions import NO_PERMISSION
+from tcserver.plane import Receiver
+
+if TYPE_CHECKING:
+    from tcserver.conference.room import Room
+
+_NOTHING: Mapping[int, StreamChoice] = MappingProxyType({})
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """A stream in the media plane: a publication, or the beacon of a seat, which has no ``info``."""
+
+    number: int
+    seat: Seat
+    info: PublicationInfo | None = None
+    receivers: dict[int, Receiver] = field(default_factory=dict)
+    """By media id, as the media plane knows them."""
+    keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a seat wants to receive; a choice for a stream goes before the default for its source."""
+
+    generation: int = 0
+    defaults: frozenset[Source] = frozenset()
+    choices: Mapping[int, StreamChoice] = _NOTHING
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A seat; until the media plane has opened it, nobody in the room knows of it."""
+
+    participant: int
+    media_id: int
+    room: Room
+    session: Session
+    join: Call[Join]
+    """The request, with box key and member signature."""
+    up_key: bytes
+    down_key: bytes
+    beacon: Stream = field(init=False)
+    role: Role = Role.OBSERVER
+    permissions: Permission = NO_PERMISSION
+    epoch: int = 0
+    """Of the keys of the media path."""
+    rekeyed_at: float = 0.0
+    is_open: bool = False
+    missed_keys: list[RoomKey] = field(default_factory=list)
+    """Room keys that were announced while the seat was being opened."""
+    publications: dict[int, Stream] = field(default_factory=dict)
+    """By the publisher's number."""
+    last_number: int = -1
+    """The highest publication number used so far."""
+    subscription: Subscription = Subscription()
+    seen: int = 0
+    """Number of the newest change that was sent."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the control connection."""
+        return self.session.connection.number
+
+    @property
+    def streams(self) -> list[Stream]:
+        """Everything that the seat may send."""
+        return [self.beacon, *self.publications.values()]
+
+    def member(self) -> Member:
+        """Return the seat as the roster shows it."""
+        session, join = self.session, self.join.message
+        return Member(
+            participant=self.participant,
+            account=session.account.name,
+            agency=session.account.display,
+            name=session.name,
+            role=self.role,
+            device_key=session.device_key,
+            box_key=join.box_key,
+            signed_at=join.signed_at,
+            signature=join.signature,
+            beacon_stream=self.beacon.number,
+        )
+
+    def wish(self, stream: Stream) -> Receiver | None:
+        """Return how the seat wants to receive a stream of somebody else, or None."""
+        info = stream.info
+        if info is None:
+            # Beacons carry the view of the member set: whoever could refuse them would not see an added member.
+            return Receiver(self.media_id)
+        if not self.permissions & Permission.SUBSCRIBE:
+            return None
+        choice = self.subscription.choices.get(stream.number)
+        if choice is None:
+            return Receiver(self.media_id) if info.source in self.subscription.defaults else None
+        if not choice.wanted:
+            return None
+        return Receiver(self.media_id, choice.redundant, choice.max_spatial, choice.max_temporal)

@@ -1,0 +1,104 @@
+"""What an operator may set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+
+from tcproto.messages import Caps, Source
+
+
+class MessageClass(StrEnum):
+    """Messages that share one token bucket of a connection."""
+
+    LOGIN = "login"
+    ROOM = "room"
+    MEDIA = "media"
+    CHAT = "chat"
+    KEYS = "keys"
+    OTHER = "other"
+
+
+class Rate(NamedTuple):
+    """A token bucket's refill, in messages per second, and its size, in messages."""
+
+    per_second: float
+    burst: int
+
+
+DEFAULT_RATES: Mapping[MessageClass, Rate] = MappingProxyType(
+    {
+        MessageClass.LOGIN: Rate(1, 10),
+        MessageClass.ROOM: Rate(2, 20),
+        MessageClass.MEDIA: Rate(20, 100),
+        MessageClass.CHAT: Rate(2, 20),
+        # A member of a room of 500 sends 8 batches of boxes after a leave, and gets as many receipts.
+        MessageClass.KEYS: Rate(30, 120),
+        MessageClass.OTHER: Rate(10, 50),
+    }
+)
+
+
+DEFAULT_CAPS: Mapping[Source, Caps] = MappingProxyType(
+    {
+        # Opus at 64 kbit/s with two copies, at 10 ms per packet.
+        Source.MICROPHONE: Caps(bitrate=160_000, packets_per_second=130),
+        # Three layers up to 720p.
+        Source.CAMERA: Caps(bitrate=4_000_000, packets_per_second=1000),
+        # Text at 1080p, in bursts.
+        Source.SCREEN: Caps(bitrate=6_000_000, packets_per_second=1500),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Limits and delays; seconds, unless the name says otherwise."""
+
+    max_sessions: int = 1000
+    """Sessions of the whole server: beyond it, logins are answered ``server_full``."""
+    max_half_open: int = 1024
+    """Connections of the whole server that have not logged in: bounds what strangers can make it remember."""
+    max_half_open_per_address: int = 64
+    """Connections of one address that have not logged in; an office of 35 behind one address fits twice."""
+    login_timeout: float = 10.0
+    """For the handshake, and again for the login."""
+    failed_login_delay: float = 0.25
+    """From a failed login to its reply, whatever the reason: the reason must not show in the time."""
+    login_attempts: int = 3
+    """Failed logins of one connection: each further guess costs a new handshake."""
+    ping_interval: float = 5.0
+    """Silence after which the client is pinged."""
+    idle_timeout: float = 15.0
+    """Silence after which the connection counts as dead."""
+    temporary_rooms: bool = True
+    """Whether ``open_room`` makes a room of a name that is not known."""
+    max_rooms: int = 256
+    """Rooms open at a time: each costs the media plane a sealer."""
+    max_unused_rooms: int = 8
+    """Rooms that one account has opened and nobody entered: one client must not use up ``max_rooms``."""
+    max_participants: int = 500
+    """Seats of a room that sets no lower limit."""
+    unused_room_lifetime: float = 300.0
+    """A room that nobody entered closes after this time."""
+    empty_room_lifetime: float = 20.0
+    """A room closes this time after the last leave; long enough to come back from a dead connection."""
+    seat_timeout: float = 5.0
+    """For the media plane to open a seat."""
+    max_publications: int = 8
+    """Publications of one participant: microphone, camera, screen, and room for tests."""
+    caps: Mapping[Source, Caps] = field(default_factory=lambda: DEFAULT_CAPS)
+    """Of a publication, for each source that may be published."""
+    beacon_caps: Caps = field(default_factory=lambda: Caps(bitrate=16_000, packets_per_second=5))
+    """A beacon in 10 s, and a burst when the member set changes."""
+    rates: Mapping[MessageClass, Rate] = field(default_factory=lambda: DEFAULT_RATES)
+    """Per connection."""
+    total_rate: Rate = field(default_factory=lambda: Rate(200, 1000))
+    """All messages of a connection, those without a class included; beyond it the connection is closed."""
+    login_rate: Rate = field(default_factory=lambda: Rate(50, 100))
+    """Successful logins of the whole server: a storm after a restart must not delay those who are in a meeting."""
+    ticket_rate: Rate = field(default_factory=lambda: Rate(20, 100))
+    """Probe tickets of the whole server: the media plane holds each for 10 s."""

@@ -1,0 +1,54 @@
+"""One table of named deadlines with one minimum."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable
+from itertools import count
+
+Action = Callable[[float], None]
+
+_SLACK = 64
+"""Cancelled entries that the heap may hold beyond the live ones before it is rebuilt."""
+
+
+class Timers:
+    """Deadlines on the monotonic clock, each under a key; to set a key again moves it."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Hashable]] = []
+        self._actions: dict[Hashable, tuple[int, float, Action]] = {}
+        self._count = count()
+
+    def __len__(self) -> int:
+        """Deadlines that are set."""
+        return len(self._actions)
+
+    def set(self, key: Hashable, when: float, action: Action) -> None:
+        """Call ``action`` with the time when ``when`` has come."""
+        number = next(self._count)
+        self._actions[key] = (number, when, action)
+        heapq.heappush(self._heap, (when, number, key))
+        if len(self._heap) > 2 * len(self._actions) + _SLACK:
+            self._heap = [(at, nth, name) for name, (nth, at, _) in self._actions.items()]
+            heapq.heapify(self._heap)
+
+    def cancel(self, key: Hashable) -> None:
+        """Forget the deadline, if there is one."""
+        self._actions.pop(key, None)
+
+    def next(self) -> float | None:
+        """Return the earliest deadline."""
+        while self._heap and not self._is_live(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def run(self, now: float) -> None:
+        """Call the actions that are due, in order."""
+        while (when := self.next()) is not None and when <= now:
+            _, _, key = heapq.heappop(self._heap)
+            self._actions.pop(key)[2](now)
+
+    def _is_live(self, entry: tuple[float, int, Hashable]) -> bool:
+        action = self._actions.get(entry[2])
+        return action is not None and action[0] == entry[1]

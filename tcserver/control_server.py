@@ -1,0 +1,143 @@
+"""The shell of a control connection: an asyncio protocol around ``ControlConnection``."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+from tcproto.control import ControlConnection, Datagram, HandshakeCompleted, Received, Replied
+from tcproto.errors import ErrorCode, ProtocolError
+from tcproto.messages import Envelope, Pong
+
+MAX_BYTES_BEFORE_LOGIN = 16_384
+"""Bytes that a stranger may send in all: a handshake and three tries to log in take a fifth of it."""
+MAX_WRITE_BUFFER = 1 << 20
+"""Bytes that may wait for a slow receiver: several snapshots of the largest room; beyond it the connection ends."""
+READ_SIZE = 16_384
+"""Bytes taken from the kernel at once, so that what a peer makes us hold stays small."""
+
+
+class ControlHandler(Protocol):
+    """Who is told of connections and messages, in order."""
+
+    def connected(self, peer: ControlPeer) -> bool:
+        """Tell of a new connection; False refuses it."""
+
+    def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
+        """The channel stands."""
+
+    def received(self, peer: ControlPeer, envelope: Envelope) -> None:
+        """A message came."""
+
+    def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
+        """The peer broke the protocol; the connection is closed after this."""
+
+    def crashed(self, peer: ControlPeer, error: Exception) -> None:
+        """Handling a message raised; the connection is closed after this."""
+
+    def disconnected(self, peer: ControlPeer) -> None:
+        """The connection is gone; told exactly once, and only of those that were not refused."""
+
+
+class ControlPeer(asyncio.BufferedProtocol):
+    """One client's control connection."""
+
+    def __init__(self, number: int, connection: ControlConnection, handler: ControlHandler) -> None:
+        self.number = number
+        self.address = ""
+        self._connection = connection
+        self._handler = handler
+        self._buffer = bytearray(READ_SIZE)
+        self._transport: asyncio.Transport | None = None
+        self._welcome = False
+        self._received = 0
+        self._closing = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and ask the handler whether this address may connect."""
+        assert isinstance(transport, asyncio.Transport)
+        peer = transport.get_extra_info("peername")
+        self.address = peer[0] if peer else ""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=MAX_WRITE_BUFFER)
+        self._welcome = self._handler.connected(self)
+        if not self._welcome:
+            self._closing = True
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the handler."""
+        self._closing = True
+        if self._welcome:
+            self._handler.disconnected(self)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Return where the next bytes go."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the bytes, and everything that they complete."""
+        if self._closing:
+            return
+        self._received += nbytes
+        try:
+            if self._received > MAX_BYTES_BEFORE_LOGIN and not self._connection.authenticated:
+                raise ProtocolError(ErrorCode.BAD_FRAME, "too many bytes before the login")
+            self._connection.receive_data(bytes(memoryview(self._buffer)[:nbytes]))
+            self._drain()
+        except ProtocolError as error:
+            self._handler.failed(self, error)
+            self._connection.close(error.code, error.detail)
+            self.close()
+        except Exception as error:  # an error of ours ends this connection and no other
+            self._handler.crashed(self, error)
+            self._connection.close(ErrorCode.INTERNAL)
+            self.close()
+
+    def eof_received(self) -> bool:
+        """Close when the client does."""
+        return False
+
+    def send(self, message: Any, request_id: int) -> None:
+        """Send a message: a reply to ``request_id``, or a notification if it is 0."""
+        if self._closing:
+            return
+        if request_id:
+            self._connection.reply(request_id, message)
+        else:
+            self._connection.send(message)
+
+    def flush(self) -> None:
+        """Give what was sent to the kernel; a receiver that is too slow is told so and cut off."""
+        data = self._connection.data_to_send()
+        if self._transport is None or self._transport.is_closing() or not data:
+            return
+        self._transport.write(data)
+        if self._transport.get_write_buffer_size() > MAX_WRITE_BUFFER:
+            self._closing = True
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close the connection when what was sent is out."""
+        self.flush()
+        self._closing = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close the connection at once."""
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _drain(self) -> None:
+        while not self._closing and (event := self._connection.next_event()) is not None:
+            match event:
+                case HandshakeCompleted(handshake_hash):
+                    self.flush()
+                    self._handler.handshake_done(self, handshake_hash)
+                case Received(message, request_id):
+                    self._handler.received(self, Envelope(message, request_id))
+                case Replied(_, Pong()) | Datagram():
+                    pass
+        self.flush()

@@ -1,0 +1,35 @@
+"""The rate cap of a stream: two token buckets."""
+
+from __future__ import annotations
+
+from tcproto.datagram import MAX_DATAGRAM
+from tcproto.messages import Caps
+
+BURST = 1.0
+"""Seconds at the full rate that may come at once: a keyframe, or what a stalled network lets go."""
+
+
+class RateCap:
+    """Bits and packets per second that a stream may send, each with a burst of ``BURST`` seconds."""
+
+    __slots__ = ("_at", "_bit_limit", "_bits", "_caps", "_packet_limit", "_packets")
+
+    def __init__(self, caps: Caps, now: float) -> None:
+        self._caps = caps
+        self._at = now
+        self._bits = self._bit_limit = max(caps.bitrate * BURST, MAX_DATAGRAM * 8.0)
+        self._packets = self._packet_limit = max(caps.packets_per_second * BURST, 1.0)
+
+    def take(self, size: int, now: float) -> bool:
+        """Whether a packet that adds ``size`` bytes of UDP payload is within the cap; only then it counts."""
+        elapsed = now - self._at
+        self._at = now
+        bits = min(self._bits + elapsed * self._caps.bitrate, self._bit_limit) - size * 8
+        packets = min(self._packets + elapsed * self._caps.packets_per_second, self._packet_limit) - 1.0
+        if bits < 0 or packets < 0:
+            self._bits = bits + size * 8
+            self._packets = packets + 1.0
+            return False
+        self._bits = bits
+        self._packets = packets
+        return True

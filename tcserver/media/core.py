@@ -1,0 +1,363 @@
+"""The media plane: datagrams in, datagrams for sets of receivers out. Pure: no clock, no socket, no randomness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tcproto.datagram import (
+    MAX_DATAGRAM,
+    MIN_DATAGRAM,
+    VERSION,
+    Header,
+    Item,
+    ItemType,
+    Kind,
+    parse_header,
+    parse_items,
+)
+from tcproto.path import Position, pack_positions, parse_ping
+from tcserver.media.bundle import Bundle
+from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.receivers import ReceiverSet, Transmission
+from tcserver.media.room import Room
+from tcserver.media.sealer import Sealer
+from tcserver.media.seat import Seat, Ticket, UpKey
+from tcserver.media.speakers import DECISION_INTERVAL
+from tcserver.media.stream import Stream
+from tcserver.plane import (
+    Address,
+    CloseRoom,
+    CloseSeat,
+    CloseStream,
+    Command,
+    Event,
+    KeyframeAsked,
+    KeysWorn,
+    MuteStream,
+    OpenSealer,
+    OpenSeat,
+    OpenStream,
+    OpenTicket,
+    PathLost,
+    PathProven,
+    RekeySeat,
+    RotateSealer,
+    SealerWorn,
+    SeatOpened,
+    SetForwarding,
+)
+
+MAX_TICKETS = 1024
+"""Probe tickets at a time, each for seconds; the oldest gives way."""
+SWEEP_INTERVAL = 1.0
+"""Seconds between looks for lost paths, worn keys and tickets that are over."""
+_COPY_ITEMS = (ItemType.COPIES, ItemType.FULL_COPY)
+_ITEM_HEAD = 3
+_KEYFRAME_REQUEST_SIZE = 3
+
+
+class MediaPlane:
+    """Rooms, seats and streams of one media plane.
+
+    Feed it with `apply`, `receive` and, when `next_deadline` has come, `poll`; after each, send `take_transmissions`
+    and deliver `take_events`. ``now`` is in seconds on one monotonic clock. Nothing raises because of what came from
+    the network: it is dropped, and counted in ``counters``.
+    """
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        self.counters = Counters()
+        self.failure: Exception | None = None
+        """The last unexpected exception, for the log."""
+        self._random_bytes = random_bytes
+        self._rooms: dict[int, Room] = {}
+        self._seats: dict[int, Seat] = {}
+        self._tickets: dict[int, Ticket] = {}
+        self._transmissions: list[Transmission] = []
+        self._events: list[Event] = []
+        self._next_sweep = 0.0
+        self._next_decision = 0.0
+        self._commands: dict[type, Callable[..., None]] = {
+            OpenSealer: self._open_sealer,
+            RotateSealer: self._rotate_sealer,
+            CloseRoom: self._close_room,
+            OpenSeat: self._open_seat,
+            RekeySeat: self._rekey_seat,
+            CloseSeat: self._close_seat,
+            OpenTicket: self._open_ticket,
+            OpenStream: self._open_stream,
+            MuteStream: self._mute_stream,
+            CloseStream: self._close_stream,
+            SetForwarding: self._set_forwarding,
+        }
+
+    def apply(self, command: Command, now: float) -> None:
+        """Carry out a command of the control plane; one about something that is gone is ignored."""
+        self._commands[type(command)](command, now)
+
+    def receive(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
+        """Take datagrams as they came from the network."""
+        counters = self.counters
+        for data, address in batch:
+            counters.received += 1
+            counters.received_bytes += len(data)
+            try:
+                self._receive(data, address, now)
+            except Dropped as drop:
+                counters.drops[drop.reason] += 1
+            except Exception as error:  # Whatever one datagram does, the others go on.
+                counters.drops[Drop.INTERNAL] += 1
+                self.failure = error
+
+    def next_deadline(self) -> float | None:
+        """Return when `poll` is due; None: not before the next command."""
+        if not self._rooms and not self._tickets:
+            return None
+        return min(self._next_sweep, self._next_decision)
+
+    def poll(self, now: float) -> None:
+        """Do what is due."""
+        if now >= self._next_decision:
+            self._next_decision = now + DECISION_INTERVAL
+            for room in self._rooms.values():
+                changed = room.speakers.decide(room.number, now)
+                if changed is not None:
+                    self._events.append(changed)
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_INTERVAL
+            self._sweep(now)
+
+    def take_transmissions(self) -> list[Transmission]:
+        """Return what is to be sent, in order, and forget it."""
+        transmissions, self._transmissions = self._transmissions, []
+        return transmissions
+
+    def take_events(self) -> list[Event]:
+        """Return what the control plane has to know, in order, and forget it."""
+        events, self._events = self._events, []
+        return events
+
+    # Inbound: datagram, seat, items, packets.
+
+    def _receive(self, data: bytes, address: Address, now: float) -> None:
+        header = self._check_header(data)
+        seat = self._seats.get(header.id)
+        if seat is None:
+            self._receive_probe(data, header, address, now)
+            return
+        up = seat.up_key(header, now)
+        plaintext, newest = up.open(data, header.counter)
+        self.counters.accepted += 1
+        seat.path.hear(address, len(data), newest, now)
+        if seat.path.address != address:
+            self._challenge(seat, now)
+        self._take_items(seat, up, plaintext, address, now)
+
+    def _check_header(self, data: bytes) -> Header:
+        if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
+            raise Dropped(Drop.LENGTH)
+        header = parse_header(data)
+        if header.version != VERSION:
+            raise Dropped(Drop.VERSION)
+        if header.kind != Kind.UP:
+            raise Dropped(Drop.KIND)
+        return header
+
+    def _take_items(self, seat: Seat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:
+        try:
+            items = parse_items(plaintext)
+        except ValueError:
+            raise Dropped(Drop.ITEMS) from None
+        packets: list[tuple[bytes, list[Item]]] = []
+        pinged = False
+        for item in items:
+            type_ = item.type
+            if type_ == ItemType.PACKET:
+                packets.append((item.value, []))
+            elif type_ in _COPY_ITEMS:
+                if packets:
+                    packets[-1][1].append(item)
+                else:
+                    self._drop(Drop.COPY)
+            elif type_ == ItemType.PING:
+                # One answer for a datagram, or a datagram full of pings would be answered at length.
+                if pinged:
+                    self._drop(Drop.ITEM)
+                else:
+                    pinged = True
+                    self._take_ping(seat, up, item.value, address, now)
+            elif type_ == ItemType.PATH_RESPONSE:
+                self._take_path_response(seat, item.value, address, now)
+            elif type_ == ItemType.KEYFRAME_REQUEST:
+                self._take_keyframe_request(seat, item.value, now)
+        if packets:
+            self._take_packets(seat, packets, now)
+
+    def _take_packets(self, seat: Seat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
+        bundle = Bundle()
+        overhead = MIN_DATAGRAM
+        for packet, copies in packets:
+            cost = overhead + _ITEM_HEAD + len(packet) + sum(_ITEM_HEAD + len(copy.value) for copy in copies)
+            overhead = 0
+            try:
+                seat.room.take(seat, packet, copies, cost, bundle, now)
+            except Dropped as drop:
+                self._drop(drop.reason)
+        for transmission in bundle.seal(seat.room.sealer, now):
+            self.counters.sealed += 1
+            self._transmit(transmission)
+
+    def _take_ping(self, seat: Seat, up: UpKey, value: bytes, address: Address, now: float) -> None:
+        try:
+            ping = parse_ping(value)
+        except ValueError:
+            self._drop(Drop.ITEM)
+            return
+        sealer = seat.room.sealer
+        positions = pack_positions([Position(sealer.ident, sealer.counter)])
+        pong = Item(ItemType.PONG, up.pong(ping, now).pack())
+        self._answer(seat, [pong, Item(ItemType.POSITIONS, positions)], address)
+
+    def _take_path_response(self, seat: Seat, token: bytes, address: Address, now: float) -> None:
+        if not seat.path.respond(address, token, now):
+            self._drop(Drop.PATH_TOKEN)
+            return
+        seat.room.path_changed(seat.media_id)
+        self._events.append(PathProven(seat.media_id, address))
+
+    def _take_keyframe_request(self, seat: Seat, value: bytes, now: float) -> None:
+        stream = seat.room.streams.get(int.from_bytes(value[:2], "big"))
+        if len(value) != _KEYFRAME_REQUEST_SIZE or stream is None:
+            self._drop(Drop.ITEM)
+        elif stream.ask_keyframe(seat.media_id, now):
+            self._events.append(KeyframeAsked(seat.media_id, stream.ident, value[2]))
+
+    def _receive_probe(self, data: bytes, header: Header, address: Address, now: float) -> None:
+        ticket = self._tickets.get(header.id)
+        if ticket is None:
+            raise Dropped(Drop.UNKNOWN_ID)
+        plaintext = ticket.open(data, header, now)
+        self.counters.accepted += 1
+        try:
+            ping = next(parse_ping(item.value) for item in parse_items(plaintext) if item.type == ItemType.PING)
+        except (ValueError, StopIteration):
+            raise Dropped(Drop.ITEMS) from None
+        answer = ticket.down.seal([Item(ItemType.PONG, ticket.up.pong(ping, now).pack())])
+        if len(answer) > len(data):
+            raise Dropped(Drop.PROBE_SHORT)
+        self._transmit(Transmission((answer,), ReceiverSet([(header.id, address)])))
+
+    # Outbound.
+
+    def _challenge(self, seat: Seat, now: float) -> None:
+        due = seat.path.challenge(now, self._random_bytes)
+        if due is not None:
+            address, token = due
+            self._answer(seat, [Item(ItemType.PATH_CHALLENGE, token)], address)
+
+    def _answer(self, seat: Seat, items: list[Item], address: Address) -> None:
+        """Send a seat a down datagram, unless the address has had what it may get."""
+        try:
+            datagram = seat.down.seal(items)
+        except Dropped as drop:
+            self._drop(drop.reason)
+            return
+        if seat.path.spend(address, len(datagram)):
+            self._transmit(Transmission((datagram,), ReceiverSet([(seat.media_id, address)])))
+        else:
+            self._drop(Drop.BUDGET)
+
+    def _transmit(self, transmission: Transmission) -> None:
+        datagrams, receivers, skip = transmission
+        count = len(receivers.addresses) - (skip >= 0)
+        self.counters.sent += count * len(datagrams)
+        self.counters.sent_bytes += count * sum(map(len, datagrams))
+        self._transmissions.append(transmission)
+
+    def _drop(self, reason: Drop) -> None:
+        self.counters.drops[reason] += 1
+
+    def _sweep(self, now: float) -> None:
+        for seat in self._seats.values():
+            if seat.path.lose(now):
+                seat.room.path_changed(seat.media_id)
+                self._events.append(PathLost(seat.media_id))
+            if seat.become_worn(now):
+                self._events.append(KeysWorn(seat.media_id))
+        for room in self._rooms.values():
+            if room.sealer.become_worn(now):
+                self._events.append(SealerWorn(room.number))
+        for media_id in [media_id for media_id, ticket in self._tickets.items() if now >= ticket.until]:
+            del self._tickets[media_id]
+
+    # Commands.
+
+    def _open_sealer(self, command: OpenSealer, now: float) -> None:
+        room = self._rooms.get(command.room)
+        sealer = Sealer(command.sealer, command.epoch, command.key, now)
+        if room is None:
+            self._rooms[command.room] = Room(command.room, sealer, self.counters)
+        elif room.sealer.ident != command.sealer:
+            # The same sealer again would begin with counters that its key has seen.
+            room.sealer = sealer
+
+    def _rotate_sealer(self, command: RotateSealer, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is not None:
+            room.sealer.rotate(command.epoch, command.key, command.at)
+
+    def _close_room(self, command: CloseRoom, now: float) -> None:
+        room = self._rooms.pop(command.room, None)
+        if room is not None:
+            for media_id in room.seats:
+                del self._seats[media_id]
+
+    def _open_seat(self, command: OpenSeat, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is None or command.media_id in self._seats:
+            return
+        seat = Seat(command.media_id, command.participant, room, command.epoch, command.up_key, command.down_key, now)
+        self._seats[command.media_id] = room.seats[command.media_id] = seat
+        self._events.append(SeatOpened(command.media_id, room.sealer.states(now)))
+
+    def _rekey_seat(self, command: RekeySeat, now: float) -> None:
+        seat = self._seats.get(command.media_id)
+        if seat is not None:
+            seat.rekey(command.epoch, command.up_key, command.down_key, now)
+
+    def _close_seat(self, command: CloseSeat, now: float) -> None:
+        seat = self._seats.pop(command.media_id, None)
+        if seat is not None:
+            seat.room.close_seat(seat)
+
+    def _open_ticket(self, command: OpenTicket, now: float) -> None:
+        if len(self._tickets) >= MAX_TICKETS:
+            del self._tickets[next(iter(self._tickets))]
+        self._tickets[command.media_id] = Ticket(command.media_id, command.key, command.until, command.datagrams)
+
+    def _open_stream(self, command: OpenStream, now: float) -> None:
+        seat = self._seats.get(command.media_id)
+        if seat is None or command.stream in seat.room.streams:
+            return
+        stream = Stream(command.stream, seat, command.kind, command.caps, command.layers, command.muted, now)
+        seat.streams[command.stream] = seat.room.streams[command.stream] = stream
+
+    def _mute_stream(self, command: MuteStream, now: float) -> None:
+        stream = self._find_stream(command.media_id, command.stream)
+        if stream is not None:
+            stream.muted = command.muted
+            if command.muted:
+                stream.seat.room.speakers.forget(stream.ident)
+
+    def _close_stream(self, command: CloseStream, now: float) -> None:
+        stream = self._find_stream(command.media_id, command.stream)
+        if stream is not None:
+            stream.seat.room.close_stream(stream)
+
+    def _set_forwarding(self, command: SetForwarding, now: float) -> None:
+        stream = self._find_stream(command.media_id, command.stream)
+        if stream is not None:
+            stream.set_receivers(command.receivers)
+
+    def _find_stream(self, media_id: int, ident: int) -> Stream | None:
+        seat = self._seats.get(media_id)
+        return None if seat is None else seat.streams.get(ident)

@@ -1,0 +1,87 @@
+"""What the media plane does not carry, and how much it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Drop(StrEnum):
+    """Why a datagram, an item of it, or an answer to it was dropped."""
+
+    LENGTH = "length"
+    """datagram: shorter than a box around nothing, or longer than allowed"""
+    VERSION = "version"
+    KIND = "kind"
+    """datagram: not one that a client may send"""
+    UNKNOWN_ID = "unknown_id"
+    EPOCH = "epoch"
+    """datagram: under a key that the seat does not have, or no longer"""
+    DUPLICATE = "duplicate"
+    OLD = "old"
+    """datagram: counter below the replay window"""
+    BOX = "box"
+    """datagram: forged or damaged"""
+    ITEMS = "items"
+    """rest of a datagram: an item is cut off"""
+    ITEM = "item"
+    """item: malformed, or more of its type than one datagram may hold"""
+    PATH_TOKEN = "path_token"  # noqa: S105 - a reason, not a secret
+    """path response: wrong, late, or from another address than was asked"""
+    BUDGET = "budget"
+    """answer: an address that has not proved itself has had three times what it sent"""
+    COUNTER_SPENT = "counter_spent"
+    """answer or room datagram: the counter of its key has come to its end"""
+    PACKET_LENGTH = "packet_length"
+    PACKET_HEADER = "packet_header"
+    COPY = "copy"
+    """copies: malformed, without a packet before them, or more than fits a room datagram"""
+    UNKNOWN_STREAM = "unknown_stream"
+    FOREIGN_STREAM = "foreign_stream"
+    """packet: of a stream that another seat publishes"""
+    PACKET_TYPE = "packet_type"
+    """packet: not of the kind that was published"""
+    MUTED = "muted"
+    LAYER = "layer"
+    """packet: of a layer that was not published"""
+    RATE = "rate"
+    """packet: above the caps of its stream"""
+    PACKET_DUPLICATE = "packet_duplicate"
+    PACKET_OLD = "packet_old"
+    SURPLUS_COMFORT = "surplus_comfort"
+    """packet: silence, more often than needed"""
+    NO_RECEIVER = "no_receiver"
+    """packet: nobody wants it, or nobody who does has a proven path"""
+    PROBE_SPENT = "probe_spent"
+    """probe: the ticket is over, in time or in datagrams"""
+    PROBE_SHORT = "probe_short"
+    """probe: shorter than its answer"""
+    INTERNAL = "internal"
+    """datagram: handling it failed unexpectedly"""
+
+
+class Dropped(Exception):
+    """Ends the handling of a datagram or an item; never leaves the media plane."""
+
+    def __init__(self, reason: Drop) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals of a media plane since its start."""
+
+    received: int = 0
+    """Datagrams, bad ones included."""
+    received_bytes: int = 0
+    accepted: int = 0
+    """Datagrams that opened."""
+    forwarded: int = 0
+    """Packets that went to at least one receiver, counted once for each variant."""
+    sealed: int = 0
+    """Room datagrams."""
+    sent: int = 0
+    """Datagrams handed out for sending, counted once for each receiver."""
+    sent_bytes: int = 0
+    drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))

@@ -1,0 +1,105 @@
+"""The UDP path of a seat: which address has proved that it gets what is sent there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from tcproto.path import CHALLENGE_LIFETIME, MISSED_PINGS, PATH_TOKEN_SIZE, PING_INTERVAL_IDLE
+from tcserver.plane import Address
+
+AMPLIFICATION = 3
+"""An unproven address gets at most so many times the bytes that came from it (RFC 9000, section 8.1)."""
+CHALLENGE_INTERVAL = 0.2
+"""Seconds between two challenges to a seat: one round trip of most networks."""
+PATH_TIMEOUT = MISSED_PINGS * PING_INTERVAL_IDLE
+"""Seconds without a datagram after which a path is lost: clients ping at least every ``PING_INTERVAL_IDLE``."""
+
+
+class PathState(Enum):
+    """What is known of a path."""
+
+    UNKNOWN = auto()
+    OK = auto()
+    LOST = auto()
+
+
+class _Candidate:
+    """An address that authentic datagrams came from, and that has not proved itself."""
+
+    __slots__ = ("address", "expires", "received", "sent", "token")
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.received = 0
+        self.sent = 0
+        self.token = b""
+        self.expires = 0.0
+
+
+class Path:
+    """Proven address of a seat, and at most one candidate to follow it."""
+
+    __slots__ = ("_candidate", "_heard", "_next_challenge", "address", "state")
+
+    def __init__(self) -> None:
+        self.state = PathState.UNKNOWN
+        self.address: Address | None = None
+        """The proven address; None unless the state is ``OK``."""
+        self._heard = 0.0
+        self._candidate: _Candidate | None = None
+        self._next_challenge = 0.0
+
+    def hear(self, address: Address, size: int, newest: bool, now: float) -> None:
+        """Note an authentic datagram of ``size`` bytes; only the ``newest`` may point to another address."""
+        if address == self.address:
+            self._heard = now
+            return
+        candidate = self._candidate
+        if candidate is None or candidate.address != address:
+            if not newest:
+                return
+            candidate = self._candidate = _Candidate(address)
+        candidate.received += size
+
+    def challenge(self, now: float, random_bytes: Callable[[int], bytes]) -> tuple[Address, bytes] | None:
+        """Return whom to challenge now, and with what token; None where nobody is due."""
+        candidate = self._candidate
+        if candidate is None or now < self._next_challenge:
+            return None
+        if now >= candidate.expires:
+            candidate.token = random_bytes(PATH_TOKEN_SIZE)
+            candidate.expires = now + CHALLENGE_LIFETIME
+        self._next_challenge = now + CHALLENGE_INTERVAL
+        return candidate.address, candidate.token
+
+    def respond(self, address: Address, token: bytes, now: float) -> bool:
+        """Take the response to a challenge; return whether ``address`` has become the proven one."""
+        candidate = self._candidate
+        if candidate is None or candidate.address != address or candidate.token != token or now >= candidate.expires:
+            return False
+        self.state = PathState.OK
+        self.address = address
+        self._heard = now
+        self._candidate = None
+        return True
+
+    def spend(self, address: Address, size: int) -> bool:
+        """Whether ``size`` bytes may be sent to an address, which are then counted."""
+        if address == self.address:
+            return True
+        candidate = self._candidate
+        if candidate is None or candidate.address != address:
+            return False
+        if candidate.sent + size > AMPLIFICATION * candidate.received:
+            return False
+        candidate.sent += size
+        return True
+
+    def lose(self, now: float) -> bool:
+        """Give the path up if nothing came for too long; return whether that happened."""
+        if self.state is not PathState.OK or now - self._heard < PATH_TIMEOUT:
+            return False
+        self.state = PathState.LOST
+        self.address = None
+        return True

@@ -1,0 +1,158 @@
+"""Rooms: the forwarding table between their seats."""
+
+from __future__ import annotations
+
+from weakref import WeakValueDictionary
+
+from tcproto.datagram import Item, ItemType
+from tcproto.feedback import parse_copies
+from tcproto.packet import MAX_PACKET, AudioHeader, Header, parse_header
+from tcserver.media.bundle import MAX_ITEMS_SIZE, Bundle, items_size
+from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.receivers import Audience, ReceiverSet
+from tcserver.media.sealer import Sealer
+from tcserver.media.seat import Seat
+from tcserver.media.speakers import Speakers
+from tcserver.media.stream import Series, Stream
+
+
+class Room:
+    """A room: sealer, seats, streams, speakers, and who gets what."""
+
+    __slots__ = ("_audiences", "_counters", "number", "sealer", "seats", "speakers", "streams")
+
+    def __init__(self, number: int, sealer: Sealer, counters: Counters) -> None:
+        self.number = number
+        self.sealer = sealer
+        self.seats: dict[int, Seat] = {}
+        self.streams: dict[int, Stream] = {}
+        self.speakers = Speakers()
+        self._counters = counters
+        # Audiences live as long as a series uses them.
+        self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
+
+    def close_seat(self, seat: Seat) -> None:
+        """Forget a seat and its streams; nothing goes to it any more."""
+        for stream in list(seat.streams.values()):
+            self.close_stream(stream)
+        del self.seats[seat.media_id]
+        for stream in self.streams.values():
+            stream.remove_receiver(seat.media_id)
+        self.path_changed(seat.media_id)
+
+    def close_stream(self, stream: Stream) -> None:
+        """Forget a stream."""
+        del self.streams[stream.ident]
+        del stream.seat.streams[stream.ident]
+        self.speakers.forget(stream.ident)
+
+    def path_changed(self, media_id: int) -> None:
+        """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
+        for audience in self._audiences.values():
+            if media_id in audience.members:
+                audience.receivers = None
+
+    def take(self, seat: Seat, packet: bytes, copies: list[Item], cost: int, bundle: Bundle, now: float) -> None:
+        """Let a packet in, with the copies behind it, and put it into the datagrams that go out.
+
+        ``cost`` is what all of it adds to the UDP payload, in bytes. Raises ``Dropped``.
+        """
+        header = self._parse(packet)
+        stream = self._stream(seat, header.stream)
+        stream.admit(header, cost, now)
+        if isinstance(header, AudioHeader):
+            self.speakers.hear(stream.ident, seat.participant, header.level, header.duration_ms, now)
+        if copies:
+            self._recover(stream, header, copies, bundle, now)
+        forwarded = self._forward(stream, stream.series(header, False), packet, [], bundle)
+        if stream.redundancy_wanted:
+            forwarded |= self._forward(stream, stream.series(header, True), packet, copies, bundle)
+        if not forwarded:
+            raise Dropped(Drop.NO_RECEIVER)
+
+    def _parse(self, packet: bytes) -> Header:
+        if len(packet) > MAX_PACKET:
+            raise Dropped(Drop.PACKET_LENGTH)
+        try:
+            return parse_header(packet)
+        except ValueError:
+            raise Dropped(Drop.PACKET_HEADER) from None
+
+    def _stream(self, seat: Seat, ident: int) -> Stream:
+        stream = self.streams.get(ident)
+        if stream is None:
+            raise Dropped(Drop.UNKNOWN_STREAM)
+        if stream.seat is not seat:
+            raise Dropped(Drop.FOREIGN_STREAM)
+        return stream
+
+    def _forward(self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle) -> bool:
+        """Whether anybody gets the packet."""
+        audience = series.audience
+        if audience is None:
+            audience = self._find_audience(stream, series)
+        receivers = audience.receivers
+        if receivers is None:
+            receivers = self._find_receivers(audience)
+        skip = receivers.slots.get(stream.seat.media_id, -1)
+        if len(receivers.addresses) == (skip >= 0):
+            return False
+        number = series.number
+        series.number = number + 1 & 0xFFFF
+        items = [Item(series.item_type, number.to_bytes(2, "big") + packet), *behind]
+        if behind and items_size(items) > MAX_ITEMS_SIZE:
+            self._counters.drops[Drop.COPY] += 1
+            del items[1:]
+        bundle.add(receivers, skip, items)
+        self._counters.forwarded += 1
+        return True
+
+    def _find_audience(self, stream: Stream, series: Series) -> Audience:
+        # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.
+        wanting = (media_id for media_id, receiver in stream.receivers.items() if series.wanted_by(receiver))
+        members = frozenset((stream.seat.media_id, *wanting))
+        audience = self._audiences.get(members)
+        if audience is None:
+            audience = self._audiences[members] = Audience(members)
+        series.audience = audience
+        return audience
+
+    def _find_receivers(self, audience: Audience) -> ReceiverSet:
+        addresses = []
+        for media_id in audience.members:
+            seat = self.seats.get(media_id)
+            if seat is not None and seat.path.address is not None:
+                addresses.append((media_id, seat.path.address))
+        receivers = audience.receivers = ReceiverSet(addresses)
+        return receivers
+
+    def _recover(self, stream: Stream, carrier: Header, copies: list[Item], bundle: Bundle, now: float) -> None:
+        """Forward what the copies bring that had not arrived, in the plain variant: the other carries them anyway.
+
+        Copies that are malformed are taken out, so that receivers need not meet them.
+        """
+        for item in list(copies):
+            try:
+                packets = self._copied_packets(carrier, item)
+            except ValueError:
+                copies.remove(item)
+                self._counters.drops[Drop.COPY] += 1
+                continue
+            for header, packet in packets:
+                try:
+                    stream.admit(header, 0, now)
+                except Dropped:
+                    continue
+                self._forward(stream, stream.series(header, False), packet, [], bundle)
+
+    def _copied_packets(self, carrier: Header, item: Item) -> list[tuple[Header, bytes]]:
+        """Return the packets of an item of copies; raises ``ValueError`` where it is malformed."""
+        if item.type == ItemType.FULL_COPY:
+            header = parse_header(item.value)
+            if header.stream != carrier.stream or len(item.value) > MAX_PACKET:
+                raise ValueError("a copy of another stream, or too long")
+            return [(header, item.value)]
+        if not isinstance(carrier, AudioHeader):
+            raise ValueError("only audio has copies with a short header")
+        headers = [(copy.header(carrier), copy.body) for copy in parse_copies(item.value)]
+        return [(header, header.pack() + body) for header, body in reversed(headers)]

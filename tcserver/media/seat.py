@@ -1,0 +1,173 @@
+"""Seats: the participants as the media plane knows them; and tickets for those who are none yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tcproto.datagram import (
+    MAX_COUNTER,
+    REKEY_COUNTER,
+    Header,
+    Item,
+    Kind,
+    open_datagram,
+    pack_header,
+    pack_items,
+    seal,
+)
+from tcproto.errors import CryptoFailure
+from tcproto.path import PingItem, PongItem
+from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
+from tcserver.media.drops import Drop, Dropped
+from tcserver.media.path import Path
+from tcserver.media.sealer import KEY_LIFETIME
+
+if TYPE_CHECKING:
+    from tcserver.media.room import Room
+    from tcserver.media.stream import Stream
+
+KEY_OVERLAP = 10.0
+"""Seconds for which the up key before the current one is accepted: longer than any datagram travels."""
+TICKET_WINDOW = 64
+"""Counters of a ticket, which is good for few datagrams."""
+_REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdict.AHEAD: Drop.OLD}
+
+
+class UpKey:
+    """A key for what comes in, and what came under it."""
+
+    __slots__ = ("_key", "epoch", "received", "window")
+
+    def __init__(self, epoch: int, key: bytes, window: int = SESSION_WINDOW) -> None:
+        self.epoch = epoch & 0xFF
+        self._key = key
+        self.window = ReplayWindow(window)
+        self.received = 0
+        """Datagrams that opened."""
+
+    def open(self, data: bytes, counter: int) -> tuple[bytes, bool]:
+        """Return the plaintext of a datagram and whether it is the newest; raises ``Dropped``.
+
+        The replay check comes before the box, which costs more; the window moves only after it.
+        """
+        window = self.window
+        verdict = window.check(counter)
+        if verdict is not Verdict.NEW:
+            raise Dropped(_REPLAY_DROPS[verdict])
+        try:
+            plaintext = open_datagram(data, self._key)
+        except CryptoFailure:
+            raise Dropped(Drop.BOX) from None
+        newest = counter > window.highest
+        window.commit(counter)
+        self.received += 1
+        return plaintext, newest
+
+    def pong(self, ping: PingItem, now: float) -> PongItem:
+        """Return the answer to a ping that came under this key."""
+        received_at = int(now * 1e6) & 0xFFFFFFFF
+        return PongItem(ping.number, ping.time, received_at, self.window.highest, self.received & 0xFFFFFFFF)
+
+
+class DownKey:
+    """A key for what goes to one client."""
+
+    __slots__ = ("_epoch", "_ident", "_key", "counter")
+
+    def __init__(self, ident: int, epoch: int, key: bytes) -> None:
+        self._ident = ident
+        self._epoch = epoch
+        self._key = key
+        self.counter = 0
+        """Counter of the next datagram."""
+
+    def seal(self, items: list[Item]) -> bytes:
+        """Return a down datagram; raises ``Dropped`` rather than let the counter wrap."""
+        if self.counter > MAX_COUNTER:
+            raise Dropped(Drop.COUNTER_SPENT)
+        header = pack_header(Kind.DOWN, self._epoch, self._ident, self.counter)
+        self.counter += 1
+        return seal(header, pack_items(items), self._key)
+
+
+class Seat:
+    """A media id: its keys, its path, its streams."""
+
+    __slots__ = (
+        "_born",
+        "_previous",
+        "_previous_until",
+        "_reported",
+        "down",
+        "media_id",
+        "participant",
+        "path",
+        "room",
+        "streams",
+        "up",
+    )
+
+    def __init__(
+        self, media_id: int, participant: int, room: Room, epoch: int, up_key: bytes, down_key: bytes, now: float
+    ) -> None:
+        self.media_id = media_id
+        self.participant = participant
+        self.room = room
+        self.path = Path()
+        self.streams: dict[int, Stream] = {}
+        """What this seat publishes, by stream id."""
+        self.up = UpKey(epoch, up_key)
+        self.down = DownKey(media_id, epoch, down_key)
+        self._previous: UpKey | None = None
+        self._previous_until = now
+        self._born = now
+        self._reported = False
+
+    def rekey(self, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
+        """Take new keys; what was sent under the old up key is accepted for ``KEY_OVERLAP`` more."""
+        self._previous = self.up
+        self._previous_until = now + KEY_OVERLAP
+        self.up = UpKey(epoch, up_key)
+        self.down = DownKey(self.media_id, epoch, down_key)
+        self._born = now
+        self._reported = False
+
+    def up_key(self, header: Header, now: float) -> UpKey:
+        """Return the key that a datagram of this epoch is under; raises ``Dropped``."""
+        if header.epoch == self.up.epoch:
+            return self.up
+        previous = self._previous
+        if previous is None or header.epoch != previous.epoch or now >= self._previous_until:
+            raise Dropped(Drop.EPOCH)
+        return previous
+
+    def become_worn(self, now: float) -> bool:
+        """Whether new keys are due, said once for each pair of keys."""
+        counters = max(self.up.window.highest, self.down.counter)
+        if self._reported or (counters < REKEY_COUNTER and now - self._born < KEY_LIFETIME):
+            return False
+        self._reported = True
+        return True
+
+
+class Ticket:
+    """Lets someone without a seat find out whether UDP works: pings are answered, a few, for a short time."""
+
+    __slots__ = ("_left", "down", "until", "up")
+
+    def __init__(self, media_id: int, key: bytes, until: float, datagrams: int) -> None:
+        # One key for both directions: the kind in the header tells the nonces apart.
+        self.up = UpKey(0, key, TICKET_WINDOW)
+        self.down = DownKey(media_id, 0, key)
+        self.until = until
+        self._left = datagrams
+
+    def open(self, data: bytes, header: Header, now: float) -> bytes:
+        """Return the plaintext of a probe; raises ``Dropped``."""
+        if now >= self.until or self._left <= 0:
+            raise Dropped(Drop.PROBE_SPENT)
+        if header.epoch != self.up.epoch:
+            raise Dropped(Drop.EPOCH)
+        plaintext, _ = self.up.open(data, header.counter)
+        self._left -= 1
+        return plaintext

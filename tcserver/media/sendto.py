@@ -1,0 +1,38 @@
+"""The plain sender: one system call for each receiver. Works everywhere."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+from tcserver.media.receivers import ReceiverSet
+from tcserver.media.sender import Blocked, Sender
+
+
+class PlainSender(Sender):
+    """Sends with ``sendto``."""
+
+    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+        super().__init__()
+        self._sockets = sockets
+
+    def send_run(self, local: int, datagram: bytes, receivers: ReceiverSet, start: int, stop: int) -> None:
+        """Send to the receivers of a run; raises ``Blocked``."""
+        sendto = self._sockets[local].sendto
+        for slot in range(start, stop):
+            _, host, port = receivers.addresses[slot]
+            # A second try: an error may be a late one of an earlier datagram, and reading it clears it.
+            for last in (False, True):
+                try:
+                    sendto(datagram, (host, port))
+                except BlockingIOError:
+                    raise Blocked(slot) from None
+                except ConnectionRefusedError as error:
+                    if last:
+                        self.lose(error.errno or 0)
+                    continue
+                except OSError as error:
+                    self.lose(error.errno or 0)
+                else:
+                    self.sent += 1
+                break

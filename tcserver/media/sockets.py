@@ -1,0 +1,189 @@
+"""The shell of the media plane: UDP sockets, the event loop, and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from tcserver.media.core import MediaPlane
+from tcserver.media.reader import PlainReader, Reader, VectorReader
+from tcserver.media.sender import Sender
+from tcserver.media.sendmmsg import VectorSender
+from tcserver.media.sendto import PlainSender
+from tcserver.plane import Command, Event
+
+SenderName = Literal["auto", "sendmmsg", "sendto"]
+BUFFER_BYTES = 4 << 20
+"""Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
+MAX_BATCHES = 4
+"""Batches read in one turn of the loop, so that a flood leaves time for everything else."""
+FAILURE_LOG_INTERVAL = 10.0
+"""Seconds between log entries about unexpected failures, which a peer may be able to cause."""
+_log = logging.getLogger(__name__)
+
+
+class MediaSockets:
+    """Runs a media plane on UDP sockets, one for each local address.
+
+    ``addresses`` are (numeric host, port); a socket for an IPv6 address takes IPv4 too (as mapped addresses) unless
+    there is one for IPv4 on the same port. ``sender`` chooses the system calls; ``auto`` takes the fastest there are.
+    ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
+    """
+
+    def __init__(
+        self,
+        plane: MediaPlane,
+        addresses: Sequence[tuple[str, int]],
+        loop: asyncio.AbstractEventLoop,
+        sender: SenderName = "auto",
+        on_events: Callable[[list[Event]], None] = lambda events: None,
+    ) -> None:
+        self._plane = plane
+        self._addresses = addresses
+        self._loop = loop
+        self._sender_name: SenderName = sender
+        self._on_events = on_events
+        self._sockets: list[socket.socket] = []
+        self._readers: list[Reader] = []
+        self._writing: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_failure_log = 0.0
+        self.sender: Sender = PlainSender(self._sockets)
+        """What sends; its counters tell what the kernel took and refused."""
+
+    def open(self) -> None:
+        """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound."""
+        try:
+            for host, port in self._addresses:
+                self._sockets.append(self._bind(host, port))
+            self.sender = self._make_sender()
+            self._readers = [self._make_reader(sock, local) for local, sock in enumerate(self._sockets)]
+        except OSError:
+            self.close()
+            raise
+        for local, sock in enumerate(self._sockets):
+            self._loop.add_reader(sock.fileno(), self.pump, local)
+        self._arm()
+
+    def close(self) -> None:
+        """Stop reading and close the sockets; may be called again."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for local, sock in enumerate(self._sockets):
+            self._loop.remove_reader(sock.fileno())
+            if local in self._writing:
+                self._loop.remove_writer(sock.fileno())
+            sock.close()
+        self._writing.clear()
+        self._sockets.clear()
+        self._readers.clear()
+
+    def local_addresses(self) -> list[tuple[str, int]]:
+        """Return the bound (host, port) of each socket."""
+        return [sock.getsockname()[:2] for sock in self._sockets]
+
+    def buffer_sizes(self) -> list[tuple[int, int]]:
+        """Return the bytes that the kernel granted each socket for receiving and sending."""
+        return [
+            (
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+                sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
+            )
+            for sock in self._sockets
+        ]
+
+    def apply(self, *commands: Command) -> None:
+        """Give the plane commands of the control plane."""
+        for command in commands:
+            self._plane.apply(command, self._loop.time())
+        self._drain()
+
+    def pump(self, local: int) -> None:
+        """Read what a socket has, a bounded number of batches, and send what follows from it."""
+        reader = self._readers[local]
+        for _ in range(MAX_BATCHES):
+            batch = reader.read()
+            if not batch:
+                break
+            self._plane.receive(batch, self._loop.time())
+            self.sender.send(self._plane.take_transmissions())
+        self._drain()
+
+    def _poll(self) -> None:
+        self._timer = None
+        self._plane.poll(self._loop.time())
+        self._drain()
+
+    def _drain(self) -> None:
+        """Send, deliver events, arm the timer: the order in which a peer may rely on it."""
+        self.sender.send(self._plane.take_transmissions())
+        for local in self.sender.blocked():
+            if local not in self._writing:
+                self._writing.add(local)
+                self._loop.add_writer(self._sockets[local].fileno(), self._resume, local)
+        if self._plane.failure is not None:
+            self._log_failure(self._plane.failure)
+        events = self._plane.take_events()
+        if events:
+            self._on_events(events)
+        self._arm()
+
+    def _resume(self, local: int) -> None:
+        self.sender.resume(local)
+        if local not in self.sender.blocked():
+            self._writing.discard(local)
+            self._loop.remove_writer(self._sockets[local].fileno())
+
+    def _arm(self) -> None:
+        # A deadline only moves away, so a timer that is armed comes at the latest when it is due.
+        if self._timer is not None or not self._sockets:
+            return
+        deadline = self._plane.next_deadline()
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._poll)
+
+    def _log_failure(self, failure: Exception) -> None:
+        self._plane.failure = None
+        now = self._loop.time()
+        if now >= self._next_failure_log:
+            self._next_failure_log = now + FAILURE_LOG_INTERVAL
+            _log.error("a datagram was dropped because handling it failed", exc_info=failure)
+
+    def _bind(self, host: str, port: int) -> socket.socket:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            if family == socket.AF_INET6:
+                both = any(other == port and ":" not in name for name, other in self._addresses)
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, both)
+            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+            sock.bind(address)
+        except OSError:
+            sock.close()
+            raise
+        return sock
+
+    def _make_sender(self) -> Sender:
+        if self._sender_name == "sendto":
+            return PlainSender(self._sockets)
+        try:
+            return VectorSender(self._sockets)
+        except OSError:
+            if self._sender_name == "sendmmsg":
+                raise
+            return PlainSender(self._sockets)
+
+    @staticmethod
+    def _make_reader(sock: socket.socket, local: int) -> Reader:
+        try:
+            return VectorReader(sock, local)
+        except OSError:
+            return PlainReader(sock, local)

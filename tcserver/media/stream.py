@@ -1,0 +1,172 @@
+"""Streams: what a seat publishes, what of it is let in, and who gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from tcproto.datagram import ItemType
+from tcproto.messages import Caps, Kind
+from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHeader
+from tcproto.replay import ReplayWindow, Verdict
+from tcserver.media.cap import RateCap
+from tcserver.media.drops import Drop, Dropped
+from tcserver.media.receivers import Audience
+from tcserver.plane import Receiver
+
+if TYPE_CHECKING:
+    from tcserver.media.seat import Seat
+
+SEQUENCE_WINDOW = 1024
+"""Sequence numbers of a spatial layer in which a packet is forwarded once: a second of a fast stream."""
+COMFORT_INTERVAL = AUDIO_CLOCK * 400 // 1000
+"""Media time from one silent packet to the next, 400 ms as in Opus: more often nobody needs it."""
+KEYFRAME_REQUEST_INTERVAL = 0.1
+"""Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
+_TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
+_READ_TYPES = frozenset(_TYPES.values())
+"""Types whose headers are read here; all others are forwarded blind."""
+_SEQUENCE_DROPS = {
+    Verdict.DUPLICATE: Drop.PACKET_DUPLICATE,
+    Verdict.OLD: Drop.PACKET_OLD,
+    Verdict.AHEAD: Drop.PACKET_OLD,
+}
+
+
+class Series:
+    """A layer of a stream in one variant: what one run of forward numbers counts."""
+
+    __slots__ = ("audience", "item_type", "number", "redundant", "spatial", "temporal")
+
+    def __init__(self, spatial: int, temporal: int, redundant: bool) -> None:
+        self.spatial = spatial
+        self.temporal = temporal
+        self.redundant = redundant
+        self.item_type = ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET
+        self.number = 0
+        """Forward number of the next packet."""
+        self.audience: Audience | None = None
+        """None where it has to be found out again."""
+
+    def wanted_by(self, receiver: Receiver) -> bool:
+        """Whether a receiver gets this series."""
+        return (
+            receiver.redundant == self.redundant
+            and self.spatial <= receiver.max_spatial
+            and self.temporal <= receiver.max_temporal
+        )
+
+
+class Stream:
+    """A stream of a seat."""
+
+    __slots__ = (
+        "_cap",
+        "_comfort",
+        "_keyframe_asked",
+        "_layers",
+        "_series",
+        "_type",
+        "_windows",
+        "ident",
+        "muted",
+        "receivers",
+        "redundancy_wanted",
+        "seat",
+    )
+
+    def __init__(
+        self, ident: int, seat: Seat, kind: Kind | None, caps: Caps, layers: int, muted: bool, now: float
+    ) -> None:
+        self.ident = ident
+        self.seat = seat
+        self.muted = muted
+        self.receivers: dict[int, Receiver] = {}
+        """By media id."""
+        self.redundancy_wanted = False
+        """Whether any receiver wants the redundant variant."""
+        self._type = _TYPES.get(kind)
+        self._layers = layers
+        self._cap = RateCap(caps, now)
+        self._windows: dict[int, ReplayWindow] = {}
+        self._comfort: int | None = None
+        self._keyframe_asked = -KEYFRAME_REQUEST_INTERVAL
+        self._series: dict[tuple[int, int, bool], Series] = {}
+
+    def admit(self, header: Header, cost: int, now: float) -> None:
+        """Let a packet in that adds ``cost`` bytes of UDP payload, once; raises ``Dropped``."""
+        self._check_type(header)
+        if self.muted:
+            raise Dropped(Drop.MUTED)
+        self._check_layer(header)
+        window = self._check_sequence(header)
+        if not self._cap.take(cost, now):
+            raise Dropped(Drop.RATE)
+        window.commit(header.sequence)
+        self._check_comfort(header)
+
+    def series(self, header: Header, redundant: bool) -> Series:
+        """Return the series of a packet."""
+        key = (header.spatial, header.temporal, redundant) if isinstance(header, VideoHeader) else (0, 0, redundant)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = Series(*key)
+        return series
+
+    def set_receivers(self, receivers: Iterable[Receiver]) -> None:
+        """Replace the receivers; from the next packet on they get the stream."""
+        self.receivers = {receiver.media_id: receiver for receiver in receivers}
+        self._receivers_changed()
+
+    def remove_receiver(self, media_id: int) -> None:
+        """Take a receiver out, if it is one."""
+        if self.receivers.pop(media_id, None) is not None:
+            self._receivers_changed()
+
+    def ask_keyframe(self, media_id: int, now: float) -> bool:
+        """Whether a receiver's request for a keyframe is to be passed on."""
+        if media_id not in self.receivers or now - self._keyframe_asked < KEYFRAME_REQUEST_INTERVAL:
+            return False
+        self._keyframe_asked = now
+        return True
+
+    def _receivers_changed(self) -> None:
+        self.redundancy_wanted = any(receiver.redundant for receiver in self.receivers.values())
+        for series in self._series.values():
+            series.audience = None
+
+    def _check_type(self, header: Header) -> None:
+        if isinstance(header, AudioHeader):
+            type_: int = PacketType.AUDIO
+        elif isinstance(header, VideoHeader):
+            type_ = PacketType.VIDEO
+        else:
+            type_ = header.type
+        if type_ != self._type and type_ in _READ_TYPES:
+            raise Dropped(Drop.PACKET_TYPE)
+
+    def _check_layer(self, header: Header) -> None:
+        if isinstance(header, VideoHeader) and header.spatial >= self._layers:
+            raise Dropped(Drop.LAYER)
+
+    def _check_sequence(self, header: Header) -> ReplayWindow:
+        spatial = header.spatial if isinstance(header, VideoHeader) else 0
+        window = self._windows.get(spatial)
+        if window is None:
+            window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
+        verdict = window.check(header.sequence)
+        if verdict is not Verdict.NEW:
+            raise Dropped(_SEQUENCE_DROPS[verdict])
+        return window
+
+    def _check_comfort(self, header: Header) -> None:
+        if not isinstance(header, AudioHeader):
+            return
+        if not header.comfort or header.end_of_talk:
+            self._comfort = None
+            return
+        # By media time: arrival times jitter, and a publisher that lies about either is still under its cap.
+        last = self._comfort
+        if last is not None and (header.timestamp - last & 0xFFFFFFFF) < COMFORT_INTERVAL:
+            raise Dropped(Drop.SURPLUS_COMFORT)
+        self._comfort = header.timestamp

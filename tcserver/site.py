@@ -1,0 +1,57 @@
+"""A server's data directory: its database and its identity, for the daemon and for the operator's commands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tcserver import paths
+from tcserver.configuration import Configuration
+from tcserver.database import Database
+from tcserver.identity import ServerIdentity, open_identity, read_identity
+from tcserver.records import StoreError
+
+
+@dataclass(frozen=True)
+class Site:
+    """The data directory that a configuration names."""
+
+    data: Path
+
+    @classmethod
+    def of(cls, configuration: Configuration, environment: Mapping[str, str]) -> Site:
+        """The site of ``configuration``; the environment says where the default directory is."""
+        named = configuration.server.data
+        return cls(Path(named).expanduser() if named else paths.default_data_directory(environment))
+
+    def exists(self) -> bool:
+        """Whether there is a database."""
+        return (self.data / paths.DATABASE_FILE).exists()
+
+    def make(self) -> None:
+        """Make the data directory, for the owner only, if there is none."""
+        paths.make_private_directory(self.data)
+
+    def database(self) -> Database:
+        """Open the database, made if there is none; as `Database`."""
+        return Database(self.data / paths.DATABASE_FILE)
+
+    def existing_database(self) -> Database:
+        """Open the database. Raises `StoreError` if there is none: the operator probably meant another directory."""
+        if not self.exists():
+            raise StoreError(f"there is no database in {self.data}; name the data directory with --data")
+        return self.database()
+
+    def open_identity(self) -> tuple[ServerIdentity, bool]:
+        """The identity, made if there is none; and whether it was made now."""
+        return open_identity(self.data / paths.IDENTITY_FILE, os.urandom)
+
+    def identity(self) -> ServerIdentity:
+        """The identity. Raises `StoreError` if there is none."""
+        return read_identity(self.data / paths.IDENTITY_FILE)
+
+    def lock(self) -> paths.DataLock:
+        """The lock that the running server holds."""
+        return paths.DataLock(self.data)

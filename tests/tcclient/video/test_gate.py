@@ -1,0 +1,75 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcclient.video.gate import KEYFRAME_REQUEST_INTERVAL, PictureGate
+
+
+def test_nothing_is_decodable_before_a_keyframe_and_one_is_asked_for() -> None:
+    gate = PictureGate()
+    assert gate.keyframe_due(10.0)
+    assert not gate.admit(4, keyframe=False, reference_distance=1)
+    assert not gate.keyframe_due(10.0 + KEYFRAME_REQUEST_INTERVAL - 0.001)
+    assert gate.keyframe_due(10.0 + KEYFRAME_REQUEST_INTERVAL)
+    assert gate.admit(5, keyframe=True, reference_distance=0)
+    assert not gate.keyframe_due(20.0)
+    assert gate.admit(6, keyframe=False, reference_distance=1)
+
+
+def test_after_a_loss_nothing_is_decodable_until_the_next_keyframe() -> None:
+    gate = PictureGate()
+    gate.admit(0, keyframe=True, reference_distance=0)
+    assert not gate.admit(2, keyframe=False, reference_distance=1)
+    assert not gate.admit(3, keyframe=False, reference_distance=1)
+    assert gate.keyframe_due(0.0)
+    assert gate.admit(4, keyframe=True, reference_distance=0)
+    assert not gate.admit(5, keyframe=False, reference_distance=3)  # refers to what was before the keyframe
+
+
+def test_a_lost_frame_of_a_discardable_layer_stops_nothing() -> None:
+    gate = PictureGate()
+    gate.admit(0, keyframe=True, reference_distance=0)
+    # frame 2 (layer 1) is lost; frame 3 refers to it, frame 4 of the base layer does not
+    assert not gate.admit(3, keyframe=False, reference_distance=1, temporal_id=2)
+    assert not gate.keyframe_due(0.0)
+    assert gate.admit(4, keyframe=False, reference_distance=4)
+
+
+def test_a_frame_that_refers_to_itself_or_too_far_back_is_refused() -> None:
+    gate = PictureGate()
+    gate.admit(0, keyframe=True, reference_distance=0)
+    assert not gate.admit(1, keyframe=False, reference_distance=0)
+    assert not gate.admit(256, keyframe=False, reference_distance=256)
+
+
+def test_a_broken_decoder_waits_for_a_keyframe() -> None:
+    gate = PictureGate()
+    gate.admit(0, keyframe=True, reference_distance=0)
+    gate.broken()
+    assert gate.keyframe_due(0.0)
+    assert not gate.admit(1, keyframe=False, reference_distance=1)
+
+
+def test_the_chain_goes_on_over_the_wrap_and_does_not_grow() -> None:
+    gate = PictureGate()
+    gate.admit(65000, keyframe=True, reference_distance=0)
+    for number in range(65001, 65000 + 70000):
+        assert gate.admit(number % 65536, keyframe=False, reference_distance=1)
+        assert len(gate._decodable) <= 512
+    assert not gate.keyframe_due(0.0)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(1, 4)), max_size=60), st.integers(0, 65535))
+def test_a_frame_is_admitted_exactly_if_its_chain_reaches_a_keyframe(
+    frames: list[tuple[bool, bool, int]], first: int
+) -> None:
+    gate = PictureGate()
+    decodable: set[int] = set()
+    for number, (lost, keyframe, distance) in enumerate(frames):
+        if lost:
+            continue
+        if keyframe:
+            decodable = {number}
+        elif number - distance in decodable:
+            decodable.add(number)
+        admitted = gate.admit((first + number) % 65536, keyframe=keyframe, reference_distance=distance)
+        assert admitted == (number in decodable)

@@ -1,0 +1,106 @@
+import pytest
+
+from tcproto.account import (
+    DEFAULT_MEMORY,
+    DEFAULT_PASSES,
+    MAX_PASSWORD_BYTES,
+    Challenge,
+    derive_account_key,
+    effective_salt,
+)
+from tcserver.accounts import (
+    MAX_LIST_BYTES,
+    MAX_LIST_ROWS,
+    Agency,
+    check_password,
+    derive_credentials,
+    read_agencies,
+)
+from tcserver.identity import ServerIdentity
+from tcserver.records import Account, Role, StoreError
+
+IDENTITY = ServerIdentity(b"i" * 32)
+SALT = b"s" * 16
+
+
+def test_credentials_are_what_a_client_would_derive() -> None:
+    challenge, public_key = derive_credentials(IDENTITY, "Kantor-1", "correct horse", SALT)
+    assert challenge == Challenge(SALT, DEFAULT_MEMORY, DEFAULT_PASSES)
+    salt = effective_salt(IDENTITY.public, "kantor-1", challenge.salt)
+    assert derive_account_key("correct horse", salt, challenge.memory_bytes, challenge.passes).public == public_key
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "reason"),
+    [
+        ("kantor-1", "short", "at least 8"),
+        ("kantor-1", "", "at least 8"),
+        ("kantor-1", "x" * (MAX_PASSWORD_BYTES + 1), "at most 1024"),
+        ("kantor-1", "ä" * MAX_PASSWORD_BYTES, "1024 bytes"),
+        ("two words", "correct horse", "only letters"),
+    ],
+)
+def test_bad_passwords_and_names_are_refused(name: str, password: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        derive_credentials(IDENTITY, name, password, SALT)
+
+
+def test_eight_characters_are_enough() -> None:
+    check_password("12345678")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "name,display,role\nKantor-1,Kantor Satu,\nkantor-2,Kantor Dua,Chair\n",
+        "\ufeffname;display;role\r\nkantor-1;Kantor Satu;\r\nkantor-2;Kantor Dua;chair\r\n",
+        'Display,Name,Role\n"Kantor Satu",kantor-1,""\n\n,,\nKantor  Dua, kantor-2 ,chair',
+    ],
+)
+def test_agency_lists_in_the_forms_that_spreadsheets_write(content: str) -> None:
+    assert read_agencies(content.encode(), []) == [
+        Agency("kantor-1", "Kantor Satu", None),
+        Agency("kantor-2", "Kantor Dua", Role.CHAIR),
+    ]
+
+
+def test_the_role_may_be_left_out() -> None:
+    assert read_agencies(b"name,display\na,A\n", []) == [Agency("a", "A", None)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "line 1: the columns"),
+        (b"kantor-1,Kantor Satu\n", "line 1: the columns"),
+        (b"name\nkantor-1\n", "line 1: the columns"),
+        (b"name,display,colour\n", "line 1: the columns"),
+        (b"name,name,display\n", "line 1: the columns"),
+        (b"name,display\n", "line 2: the file names no agency"),
+        (b"name,display\na,A,B\n", "line 2: 3 fields instead of 2"),
+        (b"name,display\na,A\nb c,B\n", "line 3: an account name has only"),
+        (b"name,display\na,\n", "line 2: a display name has"),
+        (b"name,display,role\na,A,king\n", "line 2: the role 'king' is none of admin, chair"),
+        (b"name,display\na,A\nA,B\n", "line 3: the name 'a' exists or looks like 'a'"),
+        (b"name,display\ntaken,A\n", "line 2: the name 'taken' exists or looks like 'taken'"),
+        (b"name,display\ntak3n,A\n\ntaken_,A", "line 4"),
+        (b"name,display\nadmin,A\n", "line 2: the name 'admin' is reserved"),
+        (b'name,display\na,"A\n', "line 2: unexpected end"),
+        (b"name,display\na,\xff\n", "line 2: not UTF-8"),
+        (b"x" * (MAX_LIST_BYTES + 1), "more than 4194304 bytes"),
+        (
+            b"name,display\n" + b"".join(b"a%d,A\n" % n for n in range(22_222) if b"0" not in b"%d" % n),
+            "line 10002: more than 10000 agencies",
+        ),
+    ],
+)
+def test_a_bad_list_is_refused_with_line_and_reason(content: bytes, reason: str) -> None:
+    existing = [Account("taken", "Taken", Challenge(SALT, DEFAULT_MEMORY, DEFAULT_PASSES), b"k" * 32)]
+    with pytest.raises(StoreError, match=reason):
+        read_agencies(content, existing)
+
+
+def test_the_longest_list() -> None:
+    names = (f"a{number:05}".replace("1", "x") for number in range(100_000) if "0" not in str(number))
+    rows = "".join(f"{next(names)},A\n" for _ in range(MAX_LIST_ROWS))
+    assert len(read_agencies(f"name,display\n{rows}".encode(), [])) == MAX_LIST_ROWS

@@ -1,0 +1,198 @@
+import dataclasses
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcserver.configuration import (
+    ENVIRONMENT_PREFIX,
+    MAX_FILE_BYTES,
+    Change,
+    Configuration,
+    ConfigurationError,
+    Sources,
+    changes,
+    dump,
+    get,
+    merge_live,
+    settings,
+)
+
+KEYS = [key for key, _, _ in settings()]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "tcserver.toml"
+
+
+def test_without_sources_the_defaults_stand() -> None:
+    configuration = Sources().load()
+    assert configuration == Configuration()
+    assert configuration.server.port == 7433
+    assert configuration.server.addresses == ()
+    assert configuration.rooms.unused_close_s == 300
+
+
+def test_every_default_is_allowed_and_every_key_says_what_it_is(file: Path) -> None:
+    file.write_text(dump(Configuration()))
+    assert Sources(file).load() == Configuration()
+    for key, setting, default in settings():
+        assert setting.help, key
+        if isinstance(default, int | float) and not isinstance(default, bool):
+            assert setting.low <= default <= setting.high, key
+
+
+def test_variables_name_one_key_each() -> None:
+    assert len({key.replace(".", "_") for key in KEYS}) == len(KEYS)
+
+
+def test_later_sources_win(file: Path) -> None:
+    file.write_text('[server]\nport = 1\ndata = "/file"\n[log]\nlevel = "debug"\n')
+    sources = Sources(
+        file,
+        {"TCSERVER_SERVER_PORT": "2", "TCSERVER_SERVER_DATA": "/environment", "HOME": "/home/op"},
+        {"server.port": "3"},
+    )
+    configuration = sources.load()
+    assert configuration.server.port == 3
+    assert configuration.server.data == "/environment"
+    assert configuration.log.level == "debug"
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        ("server.addresses", "127.0.0.1, ::1", ("127.0.0.1", "::1")),
+        ("server.addresses", "", ()),
+        ("rooms.temporary", "false", False),
+        ("rooms.temporary", "true", True),
+        ("rooms.empty_close_s", "1.5", 1.5),
+        ("login.max_sessions", "7", 7),
+        ("media.sender", "sendto", "sendto"),
+    ],
+)
+def test_text_is_read_by_the_type_of_the_key(key: str, text: str, value: object) -> None:
+    assert get(Sources(flags={key: text}).load(), key) == value
+    variable = ENVIRONMENT_PREFIX + key.replace(".", "_").upper()
+    assert get(Sources(environment={variable: text}).load(), key) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "reason"),
+    [
+        ("server.port", "70000", "flag: server.port should be a whole number from 0 to 65535, not '70000'"),
+        ("server.port", "-1", "a whole number from 0 to 65535"),
+        ("server.port", "1.5", "a whole number"),
+        ("server.port", "", "a whole number"),
+        ("login.time_limit_s", "nan", "a number from 1 to 120"),
+        ("limits.chat_per_s", "0", "a number from 0.01 to 100, not '0'"),
+        ("rooms.temporary", "maybe", "true or false"),
+        ("media.sender", "pigeon", "one of auto, sendmmsg, sendto, not 'pigeon'"),
+        ("server.addresses", "localhost", "a list of at most 16 IP addresses"),
+        ("server.addresses", ",".join(["::1"] * 17), "at most 16"),
+        ("http.address", "", "an IP address"),
+        ("server.data", "a\x00b", "text in quotes"),
+        ("server.data", "x" * 5000, "text in quotes"),
+        ("server.speed", "1", "server.speed is no setting"),
+        ("speed", "1", "speed is no setting"),
+    ],
+)
+def test_bad_flags_are_refused_with_key_and_range(key: str, text: str, reason: str) -> None:
+    with pytest.raises(ConfigurationError, match=reason):
+        Sources(flags={key: text}).load()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("port = 1", "port stands outside a section"),
+        ("[server]\nport = '1'", r"server\.port should be a whole number"),
+        ("[server]\nport = true", r"server\.port should be a whole number"),
+        ("[server]\nport = 1.0", r"server\.port should be a whole number"),
+        ("[server]\naddresses = '::1'", "a list of"),
+        ("[server]\naddresses = [1]", "a list of"),
+        ("[server]\ndata = 2020-01-01", "text in quotes"),
+        ("[rooms]\ntemporary = 1", "true or false"),
+        ("[speed]\nlimit = 1", r"speed\.limit is no setting"),
+        ("[server", "no TOML"),
+        ("#" * (MAX_FILE_BYTES + 1), "more than"),
+        ("[http]\ntoken = 3", r"http\.token should be text in quotes$"),
+    ],
+)
+def test_a_bad_file_is_refused_with_its_name_and_key(file: Path, content: str, reason: str) -> None:
+    file.write_text(content)
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        Sources(file).load()
+    assert str(caught.value).startswith(f"{file}: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_stands_for_a_number(file: Path) -> None:
+    file.write_text("[rooms]\nempty_close_s = 5")
+    assert Sources(file).load().rooms.empty_close_s == 5.0
+
+
+def test_a_missing_file_is_an_error_only_where_it_was_asked_for(file: Path, tmp_path: Path) -> None:
+    assert Sources(file, required=False).load() == Configuration()
+    with pytest.raises(ConfigurationError, match="no such file"):
+        Sources(file).load()
+    with pytest.raises(ConfigurationError, match="Is a directory"):
+        Sources(tmp_path).load()
+
+
+def test_a_file_that_is_no_text_is_refused(file: Path) -> None:
+    file.write_bytes(b"\xff")
+    with pytest.raises(ConfigurationError, match="no TOML"):
+        Sources(file).load()
+
+
+def test_unknown_variables_are_refused_and_foreign_ones_ignored() -> None:
+    with pytest.raises(ConfigurationError, match="TCSERVER_SERVER_PROT is no"):
+        Sources(environment={"TCSERVER_SERVER_PROT": "1"}).load()
+    assert Sources(environment={"PORT": "x"}).load() == Configuration()
+
+
+def test_secrets_are_hidden_and_kept_private(file: Path) -> None:
+    file.write_text('[http]\ntoken = "swordfish"\n')
+    file.chmod(0o600)
+    configuration = Sources(file).load()
+    assert configuration.http.token == "swordfish"
+    assert "swordfish" not in dump(configuration)
+    assert "# token = (hidden)" in dump(configuration)
+    assert 'token = ""' in dump(Configuration())
+    file.chmod(0o640)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        Sources(file).load()
+    with pytest.raises(ConfigurationError, match=r"text in quotes$"):
+        Sources(flags={"http.token": "swordfish\x00"}).load()
+
+
+@given(data=st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=50))
+def test_a_dump_reads_back_as_what_was_dumped(data: str) -> None:
+    flags = {"server.data": data, "server.addresses": "::1,10.0.0.1"} if data.isprintable() else {}
+    configuration = Sources(flags=flags).load()
+    document = tomllib.loads(dump(configuration))
+    assert document["server"]["data"] == configuration.server.data
+    assert [f"{section}.{name}" for section, values in document.items() for name in values] == KEYS
+
+
+def test_a_reload_applies_what_is_live_and_names_the_rest() -> None:
+    old = Configuration()
+    new = Sources(flags={"server.port": "1", "log.level": "debug", "rooms.loudest": "3"}).load()
+    assert changes(old, new) == [
+        Change("server.port", live=False),
+        Change("rooms.loudest", live=True),
+        Change("log.level", live=True),
+    ]
+    merged = merge_live(old, new)
+    assert (merged.server.port, merged.log.level, merged.rooms.loudest) == (7433, "debug", 3)
+    assert changes(merged, new) == [Change("server.port", live=False)]
+    assert changes(new, new) == []
+
+
+def test_a_configuration_does_not_change() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Configuration().server.port = 1  # type: ignore[misc]

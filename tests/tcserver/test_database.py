@@ -1,0 +1,381 @@
+import sqlite3
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
+from tcserver import records
+from tcserver.database import Database
+from tcserver.records import (
+    MAX_DEVICES,
+    Account,
+    DeviceRecord,
+    DuplicatePolicy,
+    Role,
+    RoomRecord,
+    SessionRecord,
+    StoreError,
+)
+from tcserver.schema import MIGRATIONS, migrate
+
+KEY = b"k" * 32
+
+
+def make_account(name: str, **fields: Any) -> Account:
+    return Account(
+        name, fields.pop("display", name), Challenge(b"s" * 16, DEFAULT_MEMORY, DEFAULT_PASSES), KEY, **fields
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tcserver.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    with Database(path) as opened:
+        yield opened
+
+
+def test_an_account_comes_back_as_it_was_stored(database: Database) -> None:
+    stored = database.add_account(
+        make_account(
+            "Kantor-1",
+            display="Kantor  Satu",
+            created=1.5,
+            role=Role.CHAIR,
+            disabled=True,
+            max_sessions=2,
+            duplicates=DuplicatePolicy.REPLACE,
+            devices_only=True,
+        )
+    )
+    assert (stored.name, stored.display, stored.id, stored.generation) == ("kantor-1", "Kantor Satu", 1, 1)
+    assert database.account("KANTOR-1") == stored
+    assert database.accounts() == [stored]
+
+
+def test_an_unknown_or_impossible_name_is_no_account(database: Database) -> None:
+    assert database.account("nobody") is None
+    assert database.account("no/body") is None
+    assert database.room("nowhere") is None
+    assert database.room("no/where") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("kantor-1", "exists"),
+        ("KANTOR-1", "exists"),
+        ("kantor-l", "looks like"),
+        ("kаntor-1", "looks like"),  # noqa: RUF001 - Cyrillic
+        ("admin", "reserved"),
+        ("аdmin", "reserved"),  # noqa: RUF001 - Cyrillic
+        ("two words", "only letters"),
+    ],
+)
+def test_taken_look_alike_and_bad_names_are_refused(database: Database, name: str, reason: str) -> None:
+    database.add_account(make_account("kantor-1"))
+    with pytest.raises(StoreError, match=reason):
+        database.add_account(make_account(name))
+    assert len(database.accounts()) == 1
+
+
+def test_a_reserved_name_is_for_an_administrator_and_its_look_alikes_for_nobody(database: Database) -> None:
+    assert database.add_account(make_account("admin", role=Role.ADMIN)).name == "admin"
+    with pytest.raises(StoreError, match="reserved"):
+        database.add_account(make_account("r00t", role=Role.ADMIN))
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"display": "a\u202eb"}, "formatting"),
+        ({"challenge": Challenge(b"short", DEFAULT_MEMORY, DEFAULT_PASSES)}, "salt"),
+        ({"challenge": Challenge(b"s" * 16, 1024, 1)}, "costs"),
+        ({"public_key": b"short"}, "public key"),
+        ({"max_sessions": 0}, "1 to"),
+        ({"max_sessions": records.MAX_SESSIONS_CEILING + 1}, "1 to"),
+    ],
+)
+def test_bad_values_are_refused_when_added_and_when_changed(
+    database: Database, fields: dict[str, Any], reason: str
+) -> None:
+    good = database.add_account(make_account("kantor-1"))
+    with pytest.raises(StoreError, match=reason):
+        database.add_account(replace(make_account("kantor-2"), **fields))
+    with pytest.raises(StoreError, match=reason):
+        database.change_account("kantor-1", lambda account: replace(account, **fields))
+    assert database.accounts() == [good]
+
+
+def test_accounts_are_added_all_or_none(database: Database) -> None:
+    with pytest.raises(StoreError, match="exists"):
+        database.add_accounts([make_account("kantor-1"), make_account("kantor-2"), make_account("kantor-1")])
+    assert database.accounts() == []
+    assert len(database.add_accounts([make_account("kantor-1"), make_account("kantor-2")])) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "ends_sessions"),
+    [
+        ({"challenge": Challenge(b"t" * 16, DEFAULT_MEMORY, DEFAULT_PASSES)}, True),
+        ({"public_key": b"n" * 32}, True),
+        ({"disabled": True}, True),
+        ({"role": Role.LISTENER}, True),
+        ({"devices_only": True}, True),
+        ({"display": "Another"}, False),
+        ({"max_sessions": 1}, False),
+        ({"duplicates": DuplicatePolicy.REFUSE}, False),
+    ],
+)
+def test_a_change_of_authority_raises_the_generation(
+    database: Database, fields: dict[str, Any], ends_sessions: bool
+) -> None:
+    old = database.add_account(make_account("kantor-1"))
+    new = database.change_account("Kantor-1", lambda account: replace(account, **fields))
+    assert new == replace(old, generation=old.generation + ends_sessions, **fields)
+    assert database.account("kantor-1") == new
+    expected = {} if new.disabled else {new.id: new.generation}
+    assert database.generations() == expected
+
+
+def test_name_and_id_of_an_account_never_change(database: Database) -> None:
+    old = database.add_account(make_account("kantor-1"))
+    assert database.change_account("kantor-1", lambda account: replace(account, name="other", id=9)) == old
+
+
+def test_an_id_is_not_used_twice(database: Database) -> None:
+    first = database.add_account(make_account("kantor-1"))
+    database.remove_account("kantor-1")
+    assert database.generations() == {}
+    assert database.add_account(make_account("kantor-1")).id > first.id
+
+
+def test_missing_accounts_and_rooms_are_named(database: Database) -> None:
+    with pytest.raises(StoreError, match="no account named 'nobody'"):
+        database.remove_account("nobody")
+    with pytest.raises(StoreError, match="no account named 'nobody'"):
+        database.change_account("nobody", lambda account: account)
+    with pytest.raises(StoreError, match="no account named 'nobody'"):
+        database.sessions("nobody")
+    with pytest.raises(StoreError, match="no room named 'nowhere'"):
+        database.remove_room("nowhere")
+
+
+def test_an_account_may_be_limited_to_its_devices(database: Database) -> None:
+    account = database.add_account(make_account("kantor-1"))
+    assert database.device_allowed(account, KEY)
+    limited = database.change_account("kantor-1", lambda account: replace(account, devices_only=True))
+    assert not database.device_allowed(limited, KEY)
+    database.enroll_device(DeviceRecord("Kantor-1", KEY, "front  desk", 2.0))
+    assert database.device_allowed(limited, KEY)
+    assert database.devices("kantor-1") == [DeviceRecord("kantor-1", KEY, "front desk", 2.0)]
+    database.enroll_device(DeviceRecord("kantor-1", KEY, "", 3.0))
+    assert database.devices("kantor-1") == [DeviceRecord("kantor-1", KEY, "", 2.0)]
+    database.remove_device("kantor-1", KEY)
+    assert not database.device_allowed(limited, KEY)
+    assert database.generations() == {limited.id: limited.generation + 1}
+    with pytest.raises(StoreError, match="no such device"):
+        database.remove_device("kantor-1", KEY)
+    with pytest.raises(StoreError, match="device key"):
+        database.enroll_device(DeviceRecord("kantor-1", b"short", "", 3.0))
+
+
+def test_the_devices_of_an_account_are_bounded(database: Database) -> None:
+    database.add_account(make_account("kantor-1"))
+    with database.transaction():
+        for number in range(MAX_DEVICES):
+            database.enroll_device(DeviceRecord("kantor-1", number.to_bytes(32, "big"), "", number))
+    with pytest.raises(StoreError, match="the limit"):
+        database.enroll_device(DeviceRecord("kantor-1", KEY, "", 0))
+    database.enroll_device(DeviceRecord("kantor-1", bytes(32), "renamed", 0))
+    assert database.devices("kantor-1")[0].label == "renamed"
+
+
+def test_a_room_comes_back_as_it_was_stored(database: Database) -> None:
+    database.add_account(make_account("kantor-1"))
+    stored = database.add_room(
+        RoomRecord(
+            "Rapat  Pagi 🎉",
+            "",
+            e2ee=False,
+            max_participants=7,
+            default_role=Role.LISTENER,
+            roles={"KANTOR-1": Role.CHAIR},
+            permissions={Role.LISTENER: 0xFFFF, Role.SPEAKER: 0},
+        )
+    )
+    assert (stored.name, stored.title, stored.roles) == ("rapat pagi 🎉", "Rapat Pagi 🎉", {"kantor-1": Role.CHAIR})
+    assert database.room("RAPAT PAGI 🎉") == stored
+    assert database.rooms() == [stored]
+
+
+def test_a_room_is_changed_renamed_and_removed(database: Database) -> None:
+    database.add_account(make_account("kantor-1"))
+    database.add_room(RoomRecord("a", "", roles={"kantor-1": Role.CHAIR}))
+    database.add_room(RoomRecord("b", ""))
+    renamed = database.change_room("A", lambda room: replace(room, name="C", title="See", roles={}))
+    assert database.room("a") is None
+    assert database.room("c") == renamed
+    assert renamed.roles == {}
+    with pytest.raises(StoreError, match="'b' exists"):
+        database.change_room("c", lambda room: replace(room, name="b"))
+    with pytest.raises(StoreError, match="'b' exists"):
+        database.add_room(RoomRecord("B", ""))
+    database.remove_room("b")
+    assert [room.name for room in database.rooms()] == ["c"]
+
+
+def test_a_removed_account_has_no_role_device_or_session(database: Database) -> None:
+    database.add_account(make_account("kantor-1"))
+    database.add_room(RoomRecord("a", "", roles={"kantor-1": Role.CHAIR}))
+    database.enroll_device(DeviceRecord("kantor-1", KEY, "", 0))
+    database.open_session(SessionRecord("s1", "kantor-1", KEY, "Siti", "127.0.0.1", 1.0))
+    database.remove_account("kantor-1")
+    assert database.rooms()[0].roles == {}
+    assert database.sessions() == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"name": "a/b"}, "slash"),
+        ({"title": "a\x00"}, "control"),
+        ({"max_participants": 0}, "1 to"),
+        ({"permissions": {Role.CHAIR: 1 << 16}}, "16 bits"),
+        ({"permissions": {Role.CHAIR: -1}}, "16 bits"),
+        ({"roles": {"nobody": Role.CHAIR}}, "no account"),
+    ],
+)
+def test_bad_rooms_are_refused_whole(database: Database, fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        database.add_room(replace(RoomRecord("a", ""), **fields))
+    assert database.rooms() == []
+
+
+def test_sessions_are_listed_and_cleared(database: Database) -> None:
+    database.add_accounts([make_account("kantor-1"), make_account("kantor-2")])
+    one = SessionRecord("s1", "kantor-1", KEY, "Siti", "127.0.0.1", 1.0)
+    two = SessionRecord("s2", "kantor-2", KEY, "Budi", "::1", 2.0)
+    for session in (two, one):
+        database.open_session(session)
+    assert database.sessions() == [one, two]
+    assert database.sessions("Kantor-2") == [two]
+    database.close_session("s1")
+    database.close_session("s1")
+    assert database.sessions() == [two]
+    database.clear_sessions()
+    assert database.sessions() == []
+    with pytest.raises(StoreError, match="no account"):
+        database.open_session(replace(one, account="nobody"))
+
+
+def test_a_change_by_another_process_is_noticed_once(database: Database, path: Path) -> None:
+    database.add_account(make_account("kantor-1"))
+    assert not database.changed_elsewhere()
+    with Database(path) as other:
+        changed = other.change_account("kantor-1", lambda account: replace(account, public_key=b"n" * 32))
+        assert not other.changed_elsewhere()
+    assert database.changed_elsewhere()
+    assert not database.changed_elsewhere()
+    assert database.generations() == {changed.id: changed.generation}
+
+
+def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction():
+            database.add_account(make_account("kantor-1"))
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail()
+    assert database.accounts() == []
+
+
+def test_a_transaction_that_the_engine_ended_is_not_ended_twice(database: Database) -> None:
+    def fail() -> None:
+        with database.transaction():
+            database._connection.execute("ROLLBACK")
+            raise sqlite3.OperationalError("stop")
+
+    with pytest.raises(sqlite3.OperationalError, match="stop"):
+        fail()
+    database.add_account(make_account("kantor-1"))
+
+
+def test_a_backup_is_whole_private_and_of_one_file(database: Database, tmp_path: Path) -> None:
+    stored = database.add_account(make_account("kantor-1"))
+    target = tmp_path / "copy.db"
+    database.backup(target)
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert not list(tmp_path.glob("copy.db-*"))
+    with Database(target) as copy:
+        assert copy.accounts() == [stored]
+    with pytest.raises(StoreError, match="exists"):
+        database.backup(target)
+
+
+def test_all_files_are_private_and_synced(database: Database, tmp_path: Path) -> None:
+    database.add_account(make_account("kantor-1"))
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert modes == {"tcserver.db": 0o600, "tcserver.db-wal": 0o600, "tcserver.db-shm": 0o600}
+    settings = {
+        name: database._connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    }
+    assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+
+
+def test_what_is_no_database_is_refused(path: Path) -> None:
+    path.write_bytes(b"no database" * 100)
+    path.chmod(0o600)
+    with pytest.raises(StoreError, match="cannot be used"):
+        Database(path)
+
+
+def test_a_newer_database_is_refused_and_untouched(path: Path) -> None:
+    with Database(path) as database:
+        database._connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="version 99"):
+        Database(path)
+
+
+def test_migrations_keep_what_is_there_and_fail_whole(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "old.db", isolation_level=None)
+    first = (("CREATE TABLE a (x)", "INSERT INTO a VALUES (1)"),)
+    migrate(connection, first)
+    broken = (*first, ("CREATE TABLE b (y)", "INSERT INTO nowhere VALUES (1)"))
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        migrate(connection, broken)
+    assert connection.execute("PRAGMA user_version").fetchone() == (1,)
+    migrate(connection, (*first, ("CREATE TABLE b (y)",), ("INSERT INTO b SELECT x FROM a",)))
+    assert connection.execute("SELECT y FROM b").fetchall() == [(1,)]
+    assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+    connection.close()
+
+
+def test_processes_that_open_a_new_database_at_once_make_it_once(path: Path) -> None:
+    failures: list[BaseException] = []
+
+    def open_and_add(number: int) -> None:
+        try:
+            with Database(path) as database:
+                database.add_account(make_account(f"kantor-{number}2"))
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_and_add, args=(number,)) for number in range(2, 10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with Database(path) as database:
+        assert len(database.accounts()) == 8
+        assert database._connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)

@@ -1,0 +1,72 @@
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tcserver import paths
+from tcserver.records import StoreError
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(autouse=True)
+def _open_umask() -> Iterator[None]:
+    """The files are private even where the umask would let everybody read them."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+def test_the_default_places_follow_the_base_directory_specification() -> None:
+    home = {"HOME": "/home/op"}
+    assert paths.default_data_directory(home) == Path("/home/op/.local/share/tcserver")
+    assert paths.default_configuration_file(home) == Path("/home/op/.config/tcserver/tcserver.toml")
+    named = {**home, "XDG_DATA_HOME": "/data", "XDG_CONFIG_HOME": "/etc/xdg"}
+    assert paths.default_data_directory(named) == Path("/data/tcserver")
+    assert paths.default_configuration_file(named) == Path("/etc/xdg/tcserver/tcserver.toml")
+    assert paths.default_data_directory({**home, "XDG_DATA_HOME": "relative"}) == Path("/home/op/.local/share/tcserver")
+
+
+def test_a_data_directory_is_for_its_owner_only(tmp_path: Path) -> None:
+    data = tmp_path / "parent" / "data"
+    paths.make_private_directory(data)
+    paths.make_private_directory(data)
+    assert mode(data) == 0o700
+
+
+def test_a_private_file_is_created_once(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    assert paths.create_private(file)
+    assert mode(file) == 0o600
+    assert not paths.create_private(file)
+
+
+def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch(0o640)
+    with pytest.raises(StoreError, match=f"chmod 600 {file}"):
+        paths.create_private(file)
+
+
+def test_a_private_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    paths.write_private(file, b"content")
+    assert file.read_bytes() == b"content"
+    assert mode(file) == 0o600
+    with pytest.raises(FileExistsError):
+        paths.write_private(file, b"other")
+    assert file.read_bytes() == b"content"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_one_server_holds_a_data_directory(tmp_path: Path) -> None:
+    with paths.DataLock(tmp_path):
+        with pytest.raises(StoreError, match="another tcserver"), paths.DataLock(tmp_path):
+            pass
+        assert mode(tmp_path / paths.LOCK_FILE) == 0o600
+    with paths.DataLock(tmp_path):
+        pass
