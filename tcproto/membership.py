@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from tcproto.identity import SigningKey, verify_signature
+from tcproto.identity import verify_signature
 
 _MEMBER_LABEL = b"tc member v1\0"
 _SET_LABEL = b"tc member set v1\0"
@@ -15,7 +15,7 @@ _GROUPS = 6
 
 
 class MemberStatement(NamedTuple):
-    """What a member signs with its device identity, so that a server cannot swap names or replay an old key."""
+    """What a member signs, as ``text``, with its device identity: a server cannot swap names or replay an old key."""
 
     fingerprint: bytes
     """20 bytes: the server's."""
@@ -34,11 +34,6 @@ class MemberStatement(NamedTuple):
             parts += [len(data).to_bytes(2, "big"), data]
         parts += [self.box_key, self.signed_at.to_bytes(8, "big")]
         return b"".join(parts)
-
-
-def sign_member(statement: MemberStatement, device: SigningKey) -> bytes:
-    """Return the signature, 64 bytes."""
-    return device.sign(statement.text())
 
 
 def verify_member(statement: MemberStatement, signature: bytes, device_key: bytes) -> bool:
