@@ -253,7 +253,7 @@ class Change:
 
 
 # As many as fit a frame together, all names at their longest: a member takes up to 899 bytes, a publication 145.
-Members = Annotated[tuple[Member, ...], Items(32)]
-Publications = Annotated[tuple[PublicationInfo, ...], Items(128)]
+Members = Annotated[tuple[Member, ...], Items(48)]
+Publications = Annotated[tuple[PublicationInfo, ...], Items(64)]
 Changes = Annotated[tuple[Change, ...], Items(64)]
 RoomKeys = Annotated[tuple[RoomKey, ...], Items(32)]
