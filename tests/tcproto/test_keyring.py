@@ -203,6 +203,15 @@ def test_a_replaced_generation_lives_for_the_overlap() -> None:
     assert ring._keys[1]._derived.keys() == {(3, MICROPHONE)}
 
 
+def test_in_a_row_of_joins_every_generation_since_the_first_lives_on() -> None:
+    ring = ring_with(sender_key())
+    for generation in (2, 4):
+        assert opened(ring, sealed(sender_key(1, generation), generation), NOW + generation)
+    for generation in (0, 1, 2, 3):
+        assert opened(ring, sealed(sender_key(1, generation), 10 + generation), NOW + 4 + OVERLAP - 0.001)
+    refused(ring, sealed(sender_key(1, 3), 20), NOW + 4 + OVERLAP)
+
+
 # Keys
 
 
