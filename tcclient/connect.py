@@ -121,7 +121,7 @@ class _Entry:
         except Refusal as refusal:
             raise JoinRefused(refusal.text, refusal.code) from None
         connection.pump()
-        event = await connection.wait_for(core.Joined, core.JoinFailed)
+        event: core.Joined | core.JoinFailed = await connection.wait_for(core.Joined, core.JoinFailed)
         if isinstance(event, core.JoinFailed):
             hint = ""
             if event.code is ErrorCode.MODE_MISMATCH:

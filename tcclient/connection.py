@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, cast
 
 from tcclient.core.events import Closed, Event
 from tcclient.core.peers import MediaPacket
@@ -22,9 +23,10 @@ PACED_BURST = 12
 """Datagrams of pictures sent at once: a frame of 13 kB; a larger one is spread."""
 PACED_INTERVAL = 0.004
 """Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
+MAX_BACKLOG = 64
+"""Events kept for who waits for them: a login and a join make ten."""
 FAREWELL_LIMIT = 1.0
 """Seconds for the last bytes to leave when a connection is closed."""
-SomeEvent = TypeVar("SomeEvent", bound=Event)
 
 
 class Connection(asyncio.Protocol):
@@ -52,7 +54,8 @@ class Connection(asyncio.Protocol):
         self._pacer: asyncio.TimerHandle | None = None
         self._paced: list[bytes] = []
         self._gone = asyncio.Event()
-        self._waiters: list[tuple[tuple[type[Event], ...], asyncio.Future[Event]]] = []
+        self._backlog: deque[Event] = deque(maxlen=MAX_BACKLOG)
+        self._waiter: tuple[tuple[type[Event], ...], asyncio.Future[Event]] | None = None
         self._conditions: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._pumping = False
 
@@ -69,12 +72,19 @@ class Connection(asyncio.Protocol):
         except OSError as error:
             raise ConnectError(f"{where}: {error.strerror or error}") from error
 
-    async def wait_for(self, *types: type[SomeEvent]) -> SomeEvent:
-        """Return the next event of one of the types; raises ``RoomClosed`` if the session ends first."""
+    async def wait_for(self, *types: type[Event]) -> Any:
+        """Return the next event of one of the types that nobody has waited for; for one caller at a time.
+
+        Raises ``RoomClosed`` if the session ends first.
+        """
+        while self._backlog:
+            event = self._backlog.popleft()
+            if isinstance(event, types):
+                return event
         self._check_open()
         future: asyncio.Future[Event] = self._loop.create_future()
-        self._waiters.append((types, future))
-        return await future  # type: ignore[return-value]
+        self._waiter = (types, future)
+        return await future
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return when a condition on the session holds; raises ``RoomClosed`` if the session ends first."""
@@ -128,8 +138,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and send the first handshake message."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
         self.pump()
 
     def data_received(self, data: bytes) -> None:
@@ -188,16 +197,16 @@ class Connection(asyncio.Protocol):
         if isinstance(event, Closed):
             self.closed = event
         self._on_event(event)
-        waiters, self._waiters = self._waiters, []
-        for types, future in waiters:
-            if future.done():
-                continue
-            if isinstance(event, types):
-                future.set_result(event)
-            elif isinstance(event, Closed):
-                future.set_exception(self._farewell(event))
-            else:
-                self._waiters.append((types, future))
+        self._backlog.append(event)
+        if self._waiter is not None:
+            types, future = self._waiter
+            if isinstance(event, (*types, Closed)) and not future.done():
+                self._waiter = None
+                self._backlog.clear()
+                if isinstance(event, Closed) and Closed not in types:
+                    future.set_exception(self._farewell(event))
+                else:
+                    future.set_result(event)
         if isinstance(event, Closed):
             for _, condition in self._conditions:
                 if not condition.done():

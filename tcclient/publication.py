@@ -69,7 +69,6 @@ class Publication:
     ) -> None:
         self.source = source
         self.number = 0
-        self.stream = 0
         self.answer: Published | PublishFailed | None = None
         """What the server said of it."""
         self.statistics = SentStatistics()
@@ -82,6 +81,11 @@ class Publication:
             self._publisher = AudioPublisher(source, self._send_audio, pool, gate)
         else:
             self._publisher = VideoPublisher(source, self._send_video, pool)
+
+    @property
+    def stream(self) -> int:
+        """The stream id in this room, 0 before it is granted."""
+        return self.answer.stream if isinstance(self.answer, Published) else 0
 
     @property
     def kind(self) -> Kind:
@@ -124,11 +128,15 @@ class Publication:
         if isinstance(self._publisher, VideoPublisher):
             self._publisher.want_keyframe()
 
-    async def stop(self) -> None:
-        """End the publication."""
+    async def pause(self) -> None:
+        """Send no more frames; the publication stays."""
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait((self._task,))
+
+    async def stop(self) -> None:
+        """End the publication."""
+        await self.pause()
         if self._connection.closed is None:
             self._connection.session.unpublish(self.number)
             self._connection.pump()

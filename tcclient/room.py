@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tcclient import events
+from tcclient import events as told
 from tcclient.audio.gate import GateMode
 from tcclient.connection import Connection
 from tcclient.core import events as core
@@ -52,14 +52,14 @@ class Room:
         self._connection = Connection(session, self._event, self._media, receive_interval)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
         self._tracks: dict[tuple[int, int], Track] = {}
-        self._readers: list[StreamQueue[events.Event]] = []
+        self._readers: list[StreamQueue[told.Event]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._recording: RoomRecording | None = None
         self._recorder: asyncio.Task[None] | None = None
         self._listener: Listener | None = None
         self._info: RoomInfo | None = None
         self._me = 0
-        self._closed: events.Closed | None = None
+        self._closed: told.Closed | None = None
         self._requests: dict[int | bytes, asyncio.Future[None]] = {}
 
     # Who and what
@@ -87,9 +87,14 @@ class Room:
         return [track for track in self._tracks.values() if not track.participant.me]
 
     @property
-    def closed(self) -> events.Closed | None:
+    def closed(self) -> told.Closed | None:
         """Why the seat is gone, or None."""
         return self._closed
+
+    @property
+    def path_is_ok(self) -> bool:
+        """Whether UDP is proved in both directions."""
+        return self.path is core.PathState.OK
 
     @property
     def safety_code(self) -> str:
@@ -112,9 +117,9 @@ class Room:
 
     # What happens
 
-    async def events(self) -> AsyncIterator[events.Event]:
+    async def events(self) -> AsyncIterator[told.Event]:
         """Iterate over what happens from now on, until ``Closed``; a slow reader misses the oldest."""
-        queue: StreamQueue[events.Event] = StreamQueue(QUEUED_EVENTS)
+        queue: StreamQueue[told.Event] = StreamQueue(QUEUED_EVENTS)
         if self._closed is not None:
             queue.put(self._closed)
             queue.end()
@@ -145,8 +150,9 @@ class Room:
                 )
             )
             self.publications[publication.number] = publication
-        granted = [await self._granted(publication) for publication in publications]
-        refused = next((answer for answer in granted if isinstance(answer, core.PublishFailed)), None)
+        await self._connection.wait_until(lambda: all(p.answer is not None for p in publications))
+        answers = [publication.answer for publication in publications]
+        refused = next((answer for answer in answers if isinstance(answer, core.PublishFailed)), None)
         if refused is not None:
             for publication in publications:
                 await publication.stop()
@@ -233,26 +239,26 @@ class Room:
         match event:
             case core.ParticipantJoined(member):
                 self.participants[member.id] = participant = Participant(member, me=member.id == self._own_id())
-                self._tell(events.ParticipantJoined(participant))
+                self._tell(told.ParticipantJoined(participant))
             case core.ParticipantUpdated(member):
                 self.participants[member.id].update(member)
-                self._tell(events.ParticipantUpdated(self.participants[member.id]))
+                self._tell(told.ParticipantUpdated(self.participants[member.id]))
             case core.ParticipantLeft(member, code):
                 participant = self.participants.pop(member.id)
-                self._tell(events.ParticipantLeft(participant, code))
+                self._tell(told.ParticipantLeft(participant, code))
             case core.TrackPublished(info):
                 self._track_published(info)
             case core.TrackUpdated(info):
                 track = self._tracks[info.participant, info.number]
                 track.update(info)
-                self._tell(events.TrackUpdated(track))
+                self._tell(told.TrackUpdated(track))
             case core.TrackUnpublished(info):
                 self._track_unpublished(info)
             case core.Speakers(_, _, dominant):
                 self._speakers(event, dominant)
             case core.ChatReceived():
                 sender = self.participants.get(event.participant)
-                self._tell(events.ChatReceived(event.name, event.text, event.scope, event.sent_at, sender))
+                self._tell(told.ChatReceived(event.name, event.text, event.scope, event.sent_at, sender))
             case _:
                 self._other_event(event)
 
@@ -260,35 +266,35 @@ class Room:
         match event:
             case core.PathChanged(state):
                 self.path = state
-                self._tell(events.PathChanged(state))
+                self._tell(told.PathChanged(state))
             case core.MembershipMismatch(participant):
-                self._tell(events.MembershipMismatch(self.participants[participant]))
+                self._tell(told.MembershipMismatch(self.participants[participant]))
             case core.RoomUpdated(info):
                 self._info = info
-                self._tell(events.RoomUpdated())
+                self._tell(told.RoomUpdated())
             case core.KeyframeRequested(number, _):
                 if publication := self.publications.get(number):
                     publication.want_keyframe()
             case core.RequestDone(key) | core.ChatSent(key):
                 self._settle(key, None)
             case core.RequestFailed(key) | core.ChatFailed(key):
-                self._settle(key, RequestRefused(event.text, event.code, retry_after_ms=event.retry_after_ms))
+                self._settle(key, RequestRefused(event.text, event.code))
             case core.Published(number) | core.PublishFailed(number):
                 if publication := self.publications.get(number):
                     publication.answer = event
             case core.Evicted(code, text):
-                self._end(events.Closed(code, text, CODES[code].action, 0))
+                self._end(told.Closed(code, text, CODES[code].action, 0))
             case core.Closed(code, text, action, retry):
-                self._end(events.Closed(code, text, action, retry))
+                self._end(told.Closed(code, text, action, retry))
 
     def _own_id(self) -> int:
         return self._connection.session.room.own
 
-    def _tell(self, event: events.Event) -> None:
+    def _tell(self, event: told.Event) -> None:
         for reader in self._readers:
             reader.put(event)
 
-    def _end(self, closed: events.Closed) -> None:
+    def _end(self, closed: told.Closed) -> None:
         if self._closed is not None:
             return
         self._closed = closed
@@ -310,7 +316,7 @@ class Room:
             self._listener.add(track)
         if self._recording is not None:
             self._record_track(track)
-        self._tell(events.TrackPublished(track))
+        self._tell(told.TrackPublished(track))
 
     def _track_unpublished(self, info: PublicationInfo) -> None:
         track = self._tracks.pop((info.participant, info.number))
@@ -318,7 +324,7 @@ class Room:
         if self._listener is not None:
             self._listener.remove(track)
         track.end()
-        self._tell(events.TrackUnpublished(track))
+        self._tell(told.TrackUnpublished(track))
 
     def _speakers(self, event: core.Speakers, dominant: int) -> None:
         for ids, speaking in ((event.started, True), (event.stopped, False)):
@@ -326,7 +332,7 @@ class Room:
                 if participant := self.participants.get(i):
                     participant.speaking = speaking
         now = tuple(p for p in self.participants.values() if p.speaking)
-        self._tell(events.SpeakersChanged(now, self.participants.get(dominant)))
+        self._tell(told.SpeakersChanged(now, self.participants.get(dominant)))
 
     def _media(self, packets: list[MediaPacket]) -> None:
         now = time.monotonic()
@@ -367,12 +373,6 @@ class Room:
             future.set_result(None)
         else:
             future.set_exception(refusal)
-
-    async def _granted(self, publication: Publication) -> core.Published | core.PublishFailed:
-        while True:
-            if publication.answer is not None:
-                return publication.answer
-            await self._connection.wait_for(core.Published, core.PublishFailed)
 
     def _forget(self, publication: Publication) -> None:
         self.publications.pop(publication.number, None)
@@ -424,4 +424,4 @@ class Room:
     def _mapping(self, track: Track) -> ClockMapping | None:
         peer = self._connection.session.peer(track.participant.id)
         clock = peer.clocks.get(track.stream) if peer is not None else None
-        return ClockMapping(clock.timestamp, clock.microseconds) if clock is not None else None
+        return ClockMapping(clock.timestamp, clock.time) if clock is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tcproto.control import ControlConnection, Datagram, HandshakeCompleted, Received, Replied
 from tcproto.errors import ErrorCode, ProtocolError
@@ -55,10 +55,9 @@ class ControlPeer(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and ask the handler whether this address may connect."""
-        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if peer else ""
-        self._transport = transport
         transport.set_write_buffer_limits(high=MAX_WRITE_BUFFER)
         self._welcome = self._handler.connected(self)
         if not self._welcome:

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from tcproto.control import ControlConnection
 from tcproto.errors import ProtocolError
@@ -25,7 +25,7 @@ from tcserver.configuration import Configuration, ConfigurationError, changes, m
 from tcserver.control_server import ControlPeer
 from tcserver.database import Database
 from tcserver.media import MediaPlane
-from tcserver.media.sockets import MediaSockets
+from tcserver.media.sockets import MediaSockets, SenderName
 from tcserver.plane import Event
 from tcserver.records import Account, SessionRecord, StoreError
 from tcserver.settings import conference_settings
@@ -301,7 +301,7 @@ class Daemon:
             MediaPlane(os.urandom),
             [(host, self._port) for host in hosts],
             loop,
-            sender=media.sender,
+            sender=cast(SenderName, media.sender),
             buffer_bytes=media.socket_buffer_bytes,
             on_events=self._media_events,
         )

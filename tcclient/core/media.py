@@ -97,7 +97,8 @@ class MediaReceiver:
     def release(self, peer: Peer, now: float) -> None:
         """Deliver what waited for a key of the sender that has come."""
         ready, expired = peer.released(now)
-        self._drops[Drop.NO_KEY] += expired
+        if expired:
+            self._drops[Drop.NO_KEY] += expired
         for held in ready:
             self._open(peer, held, now)
 
@@ -175,10 +176,10 @@ class MediaReceiver:
         try:
             payload = peer.ring.open(header, packet, publication, now)
         except CryptoFailure:
-            if peer.lacks_key(header.key_number):
-                self._drops[Drop.NO_KEY] += peer.hold(held)
-            else:
+            if not peer.lacks_key(header.key_number):
                 self._drops[Drop.PACKET_REFUSED] += 1
+            elif peer.hold(held):
+                self._drops[Drop.NO_KEY] += 1
             return
         except ValueError:
             self._drops[Drop.PACKET_MALFORMED] += 1

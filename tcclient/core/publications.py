@@ -122,24 +122,30 @@ class Publications:
             if publication.stream is not None and publication.clock is not None
         )
 
+    def can_send(self, number: int) -> bool:
+        """Tell whether a frame of a publication would leave now, were it not muted."""
+        publication = self.live.get(number)
+        return (
+            publication is not None
+            and publication.stream is not None
+            and self._path.state is PathState.OK
+            and self._sealing_key(publication.id) is not None
+        )
+
     def send_audio(
         self,
         number: int,
         payload: bytes,
         timestamp: int,
+        duration_ms: int,
+        level: int,
+        voice: bool,
+        end_of_talk: bool,
+        comfort: bool,
         now: float,
-        *,
-        duration_ms: int = 20,
-        level: int = 127,
-        voice: bool = False,
-        end_of_talk: bool = False,
-        comfort: bool = False,
+        captured_at: float,
     ) -> bool:
-        """Send an audio frame; False where it was not sent: not published yet, ended, muted, or no path.
-
-        ``timestamp`` is in samples at 48 kHz (taken modulo 2**32), ``level`` in -dBov (0..127). Raises ``ValueError``
-        for a value out of range.
-        """
+        """See ``SeatVerbs.send_audio``."""
         if len(payload) > MAX_AUDIO_PAYLOAD:
             raise ValueError(f"an audio frame has at most {MAX_AUDIO_PAYLOAD} bytes")
         ready = self._ready(number, Kind.AUDIO, 0, 1)
@@ -161,7 +167,7 @@ class Publications:
         )
         packet = seal_packet(header, payload, key.key, AUDIO_PADDING_STEP)
         publication.sequences[0] += 1
-        self._tick(publication, timestamp, now)
+        self._tick(publication, timestamp, captured_at, now)
         self._path.send(_PACKET_ITEM + packet)
         return True
 
@@ -170,19 +176,15 @@ class Publications:
         number: int,
         frame: bytes,
         timestamp: int,
-        now: float,
-        *,
         keyframe: bool,
-        discardable: bool = False,
-        spatial: int = 0,
-        temporal: int = 0,
-        reference: int = 1,
+        discardable: bool,
+        spatial: int,
+        temporal: int,
+        reference: int,
+        now: float,
+        captured_at: float,
     ) -> int:
-        """Cut a frame into packets of equal size and send them; return how many, 0 where it was not sent.
-
-        ``timestamp`` is at 90 kHz (taken modulo 2**32); ``reference`` is the distance to the frame that this one refers
-        to, ignored for a keyframe. The caller paces the datagrams. Raises ``ValueError`` for a value out of range.
-        """
+        """See ``SeatVerbs.send_video``."""
         if not 0 < len(frame) <= MAX_FRAME:
             raise ValueError(f"a frame has 1 to {MAX_FRAME} bytes")
         if not 1 <= reference <= MAX_REFERENCE or not 0 <= temporal <= MAX_TEMPORAL:
@@ -217,7 +219,7 @@ class Publications:
             self._path.send(_PACKET_ITEM + packet)
         publication.sequences[spatial] += count
         publication.frames[spatial] = publication.frames[spatial] + 1 & 0xFFFF
-        self._tick(publication, timestamp, now)
+        self._tick(publication, timestamp, captured_at, now)
         return count
 
     def send_beacon(self, stream: int, payload: bytes, now: float) -> None:
@@ -228,9 +230,9 @@ class Publications:
             self._beacons += 1
             self._path.send(_PACKET_ITEM + seal_packet(header, payload, key.key, AUDIO_PADDING_STEP))
 
-    def _tick(self, publication: Publication, timestamp: int, now: float) -> None:
+    def _tick(self, publication: Publication, timestamp: int, captured_at: float, now: float) -> None:
         first = publication.clock is None
-        publication.clock = (timestamp, int(now * 1e6))
+        publication.clock = (timestamp, max(0, int(captured_at * 1e6)))
         if first:
             self._started(now)
 

@@ -20,9 +20,9 @@ MAX_EPOCHS = 8
 
 
 class _RoomKey:
-    def __init__(self, room_key: RoomKey) -> None:
+    def __init__(self, room_key: RoomKey, position: int) -> None:
         self.key = room_key.key
-        self.window = ReplayWindow(SEALER_WINDOW, lowest=room_key.lowest, confirmed=room_key.lowest)
+        self.window = ReplayWindow(SEALER_WINDOW, lowest=room_key.lowest, confirmed=max(room_key.lowest, position))
         self.until = float("inf")
 
 
@@ -33,6 +33,8 @@ class Sealer:
         self.clock = RelayClock()
         self.epochs: dict[int, _RoomKey] = {}
         self.newest_used = -1
+        self.position = 0
+        """The highest counter that the sealer is known to have reached; it runs on from key to key."""
 
 
 class Opened(NamedTuple):
@@ -55,7 +57,7 @@ class Sealers:
         sealer = self._sealers.setdefault(room_key.sealer, Sealer())
         if room_key.epoch in sealer.epochs:
             return
-        sealer.epochs[room_key.epoch] = _RoomKey(room_key)
+        sealer.epochs[room_key.epoch] = _RoomKey(room_key, sealer.position)
         if len(sealer.epochs) > MAX_EPOCHS:
             del sealer.epochs[next(iter(sealer.epochs))]
         if len(self._sealers) > MAX_SEALERS:
@@ -69,6 +71,7 @@ class Sealers:
         """Take a sealer's position, which came under our own down key."""
         known = self._sealers.get(sealer)
         if known is not None:
+            known.position = max(known.position, counter)
             for held in known.epochs.values():
                 held.window.confirm(counter)
 

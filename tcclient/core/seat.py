@@ -52,10 +52,10 @@ class SeatIdentity(NamedTuple):
 
 
 class Seat:
-    """What a session has while it is in a room, and the verbs for it; ``Session`` owns it and feeds it.
+    """What a session has while it is in a room; ``Session`` owns it and feeds it.
 
     ``room`` is the roster, ``peers`` are the verified other members as senders (with their clock mappings), ``path``
-    has the state and statistics of UDP. After the seat is gone its verbs must not be used.
+    has the state and statistics of UDP.
     """
 
     def __init__(
@@ -77,8 +77,6 @@ class Seat:
             self.sealers.add_key(room_key)
         self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
         self.publications = Publications(self._sealing_key, self.path, self._stream_started, drops)
-        self.send_audio = self.publications.send_audio
-        self.send_video = self.publications.send_video
         self._own = Party(identity.device_key, identity.box.public)
         self._box_private = identity.box.private
         self._keys = SenderKeys(room.life, self._own, self.peers, self.publications.first_sequences, random_bytes)
@@ -125,9 +123,6 @@ class Seat:
         self.path.handle_timeout(now)
         if now >= self._beacons.next_deadline:
             self._send_beacon(now)
-        if now >= self._snapshot_at:
-            self._snapshot_at = now + SNAPSHOT_RETRY
-            self._control.request(messages.GetSnapshot())
         self.settle(now)
 
     def receive_datagram(self, data: bytes, now: float) -> None:
@@ -137,7 +132,10 @@ class Seat:
             self.settle(now)
 
     def settle(self, now: float) -> None:
-        """Say what has collected: boxes and receipts to the server, beacons and the path's state to the application."""
+        """Say what has collected: requests, boxes, receipts to the server; the rest to the application."""
+        if now >= self._snapshot_at:
+            self._snapshot_at = now + SNAPSHOT_RETRY
+            self._control.request(messages.GetSnapshot())
         self._keys.handle_timeout(now)
         boxes, receipts = self._keys.take_boxes(), self._receipts
         self._receipts = []
@@ -154,14 +152,14 @@ class Seat:
             self._path_state = self.path.state
             self._emit(events.PathChanged(self._path_state))
 
-    def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...] = ()) -> int:
-        """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
+    def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...]) -> int:
+        """See ``SeatVerbs.subscribe``."""
         self._generation += 1
         self._sources = sources
         return self._control.request(messages.Subscribe(self._generation, sources, choices))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
-        """Ask for a keyframe of a stream's layer; False where one was asked for a moment ago."""
+        """See ``SeatVerbs.request_keyframe``."""
         slot = (stream, spatial)
         if now < self._keyframes.get(slot, -NEVER) + KEYFRAME_SPACING:
             return False
@@ -175,17 +173,13 @@ class Seat:
         kind: Kind,
         source: Source,
         codec: str,
+        muted: bool,
+        layers: int,
+        width: int,
+        height: int,
         now: float,
-        *,
-        muted: bool = False,
-        layers: int = 1,
-        width: int = 0,
-        height: int = 0,
     ) -> int:
-        """Announce a publication, the first of which makes us a sender; return its number.
-
-        ``Published`` or ``PublishFailed`` follows. Raises ``ValueError`` for a value out of range.
-        """
+        """See ``SeatVerbs.publish``."""
         announced = self.publications.announce(kind, source, codec, muted, layers, width, height)
         self._control.request(announced)
         self.publications.add(announced)
@@ -196,14 +190,14 @@ class Seat:
         return announced.number
 
     def unpublish(self, number: int) -> int:
-        """End a publication at once; return the request id, 0 where it has ended already."""
+        """See ``SeatVerbs.unpublish``."""
         if number not in self.publications.live:
             return 0
         self._forget(number)
         return self._control.request(messages.Unpublish(number))
 
     def set_muted(self, number: int, muted: bool) -> int:
-        """Mute or unmute, here at once; return the request id. Raises ``Refusal`` where it is not live."""
+        """See ``SeatVerbs.set_muted``."""
         publication = self.publications.live.get(number)
         if publication is None:
             raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)

@@ -22,6 +22,7 @@ from tcclient.core.events import Event
 from tcclient.core.login import Distrust, Login
 from tcclient.core.peers import MediaPacket
 from tcclient.core.seat import BoxPair, Seat, SeatIdentity
+from tcclient.core.verbs import SeatVerbs
 from tcproto import control, messages
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.identity import SigningKey
@@ -74,7 +75,7 @@ class _Joining(NamedTuple):
     room: messages.RoomInfo | None = None
 
 
-class Session:
+class Session(SeatVerbs):
     """See the module's text. ``device`` is the device identity; ``random_bytes`` is like ``os.urandom``."""
 
     def __init__(
@@ -94,16 +95,13 @@ class Session:
         self._events: deque[Event] = deque()
         self._login = Login(settings.fingerprint, device, self._control, self._events.append)
         self._joining: _Joining | None = None
-        self._seat: Seat | None = None
         self._heard_at = now
         self._ping_at = now + CONTROL_PING
 
     @property
-    def seat(self) -> Seat:
-        """The seat in the room, with the verbs that belong to it; raises ``Refusal`` outside of one."""
-        if self._seat is None:
-            raise Refusal(ErrorCode.NOT_IN_ROOM)
-        return self._seat
+    def server_fingerprint(self) -> bytes:
+        """The fingerprint of the key that the server proved, 20 bytes; empty before."""
+        return self._login.fingerprint
 
     @property
     def closed(self) -> bool:
@@ -351,7 +349,7 @@ class Session:
             joined, joining.room, identity, self._control, self._events.append, self._random_bytes, self.drops
         )
         self.phase = Phase.ROOM
-        self._seat.subscribe(self._settings.sources)
+        self._seat.subscribe(self._settings.sources, ())
 
     def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:
         self.phase, self._joining = Phase.LOBBY, None

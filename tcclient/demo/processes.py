@@ -52,7 +52,7 @@ async def make_accounts(data: Path, count: int) -> dict[str, str]:
     rows = "".join(f"agency{n:02},Agency {n}\n" for n in range(1, count + 1))
     table.write_text("name,display\n" + rows, encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tcserver", "--data", str(data / "server"), "account", "import", str(table),
+        sys.executable, "-m", "tcserver", "account", "import", str(table), "--data", str(data / "server"),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=_environment(),
     )  # fmt: skip
     out, err = await process.communicate()
@@ -81,8 +81,8 @@ async def run_server(data: Path, log: Path) -> AsyncIterator[str]:
     port = free_port()
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tcserver", "--data", str(data / "server"), "run",
-            "--host", "127.0.0.1", "--port", str(port),
+            sys.executable, "-m", "tcserver", "run", "--data", str(data / "server"),
+            "--set", "server.addresses=127.0.0.1", "--set", f"server.port={port}",
             stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(),
         )  # fmt: skip
     try:

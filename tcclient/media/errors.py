@@ -23,8 +23,7 @@ class DeviceError(MediaError):
 
 
 def one_line(path: Path, reason: object) -> str:
-    """Return "path: reason" without line breaks or control characters, whatever the file is called."""
-    if isinstance(reason, OSError):
-        reason = reason.strerror or type(reason).__name__
-    text = f"{os.fspath(path)}: {reason}"
+    """Return "path: reason" without control characters, whatever the file is called; of an `OSError` what the system
+    says."""
+    text = f"{os.fspath(path)}: {getattr(reason, 'strerror', None) or reason}"
     return "".join(character if character.isprintable() else "?" for character in text)

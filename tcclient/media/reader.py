@@ -55,17 +55,13 @@ class AudioFile:
     def __iter__(self) -> Iterator[Samples]:
         rest = np.empty(0, np.int16)
         while True:
-            heard = False
             for piece in self._decode():
-                heard = True
                 rest = np.concatenate((rest, piece))
                 whole = len(rest) - len(rest) % self.samples
                 yield from rest[:whole].reshape(-1, self.samples)
                 rest = rest[whole:]
             if not self.loop:
                 break
-            if not heard:
-                raise MediaFileError(one_line(self.path, "no audio in it any more"))
         if len(rest):
             yield np.concatenate((rest, np.zeros(self.samples - len(rest), np.int16)))
 
@@ -170,6 +166,8 @@ def _open(path: Path) -> InputContainer:
         with path.open("rb"):
             pass
         return av.open(f"file:{path}", options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
+    except av.ArgumentError as error:
+        raise MediaFileError(one_line(path, "not WAV, Ogg, FLAC, MP3, MP4 or Matroska")) from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise MediaFileError(one_line(path, error)) from error
 

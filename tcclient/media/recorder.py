@@ -100,6 +100,8 @@ class OggOpusWriter:
         """Write what is left and end the stream. A second call does nothing."""
         if not self._file.closed:
             try:
+                if not self._granule:
+                    self._put(ogg.lost_packets(ogg.MIN_DURATION, stereo=self._stereo)[0])  # players refuse no packets
                 self._flush(ogg.LAST)
             finally:
                 self._file.close()
@@ -116,8 +118,7 @@ class OggOpusWriter:
     def _flush(self, flags: int = 0) -> None:
         page, self._page, self._segments = self._page, [], 0
         self._page_start = self._granule
-        if page or flags:
-            self._file.append(self._stream.page(page, self._granule, flags))
+        self._file.append(self._stream.page(page, self._granule, flags))
 
     def __enter__(self) -> Self:
         return self
@@ -272,12 +273,9 @@ class _File:
         self.size += len(data)
 
     def replace(self, offset: int, data: bytes) -> None:
-        try:
-            self._raw.seek(offset)
-            self._write(data)
-            self._raw.seek(self.size)
-        except OSError as error:
-            raise RecordingError(one_line(self._path, error)) from error
+        self._raw.seek(offset)
+        self._write(data)
+        self._raw.seek(self.size)
 
     def close(self) -> None:
         self._raw.close()
@@ -290,4 +288,5 @@ class _File:
             while view:
                 view = view[self._raw.write(view) :]
         except OSError as error:
+            self._raw.close()  # what followed a torn end could not be read
             raise RecordingError(one_line(self._path, error)) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from tcproto.fields import Items, Range
+from tcproto.fields import Items, Range, Text
 from tcproto.messages.login import Ok
 from tcproto.messages.registry import Sender, State, message
 from tcproto.messages.types import (
@@ -142,7 +142,7 @@ class MediaMove:
     epoch: U8
     up_key: Key
     down_key: Key
-    host: Word = ""
-    """Numeric address; empty: as now."""
+    host: Annotated[str, Text(max_chars=45, max_bytes=45)] = ""
+    """Numeric address, as long as IPv6 needs; empty: as now."""
     port: U16 = 0
     """0: as now."""

@@ -48,9 +48,9 @@ class Journal:
     def _send(self, now: float) -> None:
         changes, self._unsent = self._unsent, []
         before = self.number - len(changes)
-        self._sent_at = now
         for seat in self._seats:
             for start in range(max(seat.seen - before, 0), len(changes), MAX_CHANGES):
                 part = tuple(changes[start : start + MAX_CHANGES])
                 self._outbox.send(seat.connection, RoomChanges(first=before + start + 1, changes=part))
+                self._sent_at = now
             seat.seen = self.number

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
 from tcserver.conference.connection import Call, Session
@@ -31,13 +31,15 @@ class Stream:
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
 
 
-@dataclass(frozen=True, slots=True)
-class Subscription:
+class Subscription(NamedTuple):
     """What a seat wants to receive; a choice for a stream goes before the default for its source."""
 
     generation: int = 0
     defaults: frozenset[Source] = frozenset()
     choices: Mapping[int, StreamChoice] = _NOTHING
+
+
+NO_SUBSCRIPTION = Subscription()
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +67,7 @@ class Seat:
     """By the publisher's number."""
     last_number: int = -1
     """The highest publication number used so far."""
-    subscription: Subscription = Subscription()
+    subscription: Subscription = NO_SUBSCRIPTION
     seen: int = 0
     """Number of the newest change that was sent."""
 

@@ -24,12 +24,16 @@ class RateCap:
         """Whether a packet that adds ``size`` bytes of UDP payload is within the cap; only then it counts."""
         elapsed = now - self._at
         self._at = now
-        bits = min(self._bits + elapsed * self._caps.bitrate, self._bit_limit) - size * 8
-        packets = min(self._packets + elapsed * self._caps.packets_per_second, self._packet_limit) - 1.0
-        if bits < 0 or packets < 0:
-            self._bits = bits + size * 8
-            self._packets = packets + 1.0
-            return False
+        bits = self._bits + elapsed * self._caps.bitrate
+        if bits > self._bit_limit:
+            bits = self._bit_limit
+        packets = self._packets + elapsed * self._caps.packets_per_second
+        if packets > self._packet_limit:
+            packets = self._packet_limit
+        within = bits >= size * 8 and packets >= 1.0
+        if within:
+            bits -= size * 8
+            packets -= 1.0
         self._bits = bits
         self._packets = packets
-        return True
+        return within

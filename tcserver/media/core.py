@@ -16,7 +16,7 @@ from tcproto.datagram import (
     parse_items,
 )
 from tcproto.path import Position, pack_positions, parse_ping
-from tcserver.media.bundle import Bundle
+from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.room import Room
@@ -51,8 +51,10 @@ MAX_TICKETS = 1024
 """Probe tickets at a time, each for seconds; the oldest gives way."""
 SWEEP_INTERVAL = 1.0
 """Seconds between looks for lost paths, worn keys and tickets that are over."""
+# Members looked up once: on the packet path the look-up in an enum costs more than the comparison.
+_UP = Kind.UP
+_PACKET = ItemType.PACKET
 _COPY_ITEMS = (ItemType.COPIES, ItemType.FULL_COPY)
-_ITEM_HEAD = 3
 _KEYFRAME_REQUEST_SIZE = 3
 
 
@@ -148,9 +150,9 @@ class MediaPlane:
         plaintext, newest = up.open(data, header.counter)
         self.counters.accepted += 1
         seat.path.hear(address, len(data), newest, now)
+        self._take_items(seat, up, plaintext, address, now)
         if seat.path.address != address:
             self._challenge(seat, now)
-        self._take_items(seat, up, plaintext, address, now)
 
     def _check_header(self, data: bytes) -> Header:
         if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
@@ -158,7 +160,7 @@ class MediaPlane:
         header = parse_header(data)
         if header.version != VERSION:
             raise Dropped(Drop.VERSION)
-        if header.kind != Kind.UP:
+        if header.kind != _UP:
             raise Dropped(Drop.KIND)
         return header
 
@@ -171,7 +173,7 @@ class MediaPlane:
         pinged = False
         for item in items:
             type_ = item.type
-            if type_ == ItemType.PACKET:
+            if type_ == _PACKET:
                 packets.append((item.value, []))
             elif type_ in _COPY_ITEMS:
                 if packets:
@@ -196,7 +198,9 @@ class MediaPlane:
         bundle = Bundle()
         overhead = MIN_DATAGRAM
         for packet, copies in packets:
-            cost = overhead + _ITEM_HEAD + len(packet) + sum(_ITEM_HEAD + len(copy.value) for copy in copies)
+            cost = overhead + ITEM_HEAD + len(packet)
+            if copies:
+                cost += items_size(copies)
             overhead = 0
             try:
                 seat.room.take(seat, packet, copies, cost, bundle, now)
@@ -269,8 +273,10 @@ class MediaPlane:
     def _transmit(self, transmission: Transmission) -> None:
         datagrams, receivers, skip = transmission
         count = len(receivers.addresses) - (skip >= 0)
-        self.counters.sent += count * len(datagrams)
-        self.counters.sent_bytes += count * sum(map(len, datagrams))
+        counters = self.counters
+        for datagram in datagrams:
+            counters.sent += count
+            counters.sent_bytes += count * len(datagram)
         self._transmissions.append(transmission)
 
     def _drop(self, reason: Drop) -> None:

@@ -75,8 +75,10 @@ class Activity:
         self._levels.appendleft(loudness)
         if not loudness:
             return
-        self._minimum = min(self._minimum, loudness)
-        self._floor = min(self._floor, loudness)
+        if loudness < self._minimum:
+            self._minimum = loudness
+            if loudness < self._floor:
+                self._floor = loudness
         self._seen += 1
         if self._seen == FLOOR_LEVELS:
             self._floor, self._minimum, self._seen = self._minimum, MAX_LEVEL, 0

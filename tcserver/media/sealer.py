@@ -17,6 +17,9 @@ KEY_LIFETIME = 24 * 3600.0
 """Seconds after which a new key is due."""
 
 
+_ROOM = Kind.ROOM
+
+
 class _WaitingKey(NamedTuple):
     epoch: int
     key: bytes
@@ -52,7 +55,7 @@ class Sealer:
         if counter > MAX_COUNTER:
             raise Dropped(Drop.COUNTER_SPENT)
         self.counter = counter + 1
-        datagram = seal(pack_header(Kind.ROOM, self.epoch, self.ident, counter), plaintext, self.key)
+        datagram = seal(pack_header(_ROOM, self.epoch, self.ident, counter), plaintext, self.key)
         self._recent.append(datagram)
         return datagram
 

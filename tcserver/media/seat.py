@@ -30,6 +30,7 @@ KEY_OVERLAP = 10.0
 """Seconds for which the up key before the current one is accepted: longer than any datagram travels."""
 TICKET_WINDOW = 64
 """Counters of a ticket, which is good for few datagrams."""
+_NEW = Verdict.NEW
 _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdict.AHEAD: Drop.OLD}
 
 
@@ -52,7 +53,7 @@ class UpKey:
         """
         window = self.window
         verdict = window.check(counter)
-        if verdict is not Verdict.NEW:
+        if verdict is not _NEW:
             raise Dropped(_REPLAY_DROPS[verdict])
         try:
             plaintext = open_datagram(data, self._key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -40,12 +41,14 @@ class MediaSockets:
         loop: asyncio.AbstractEventLoop,
         sender: SenderName = "auto",
         on_events: Callable[[list[Event]], None] = lambda events: None,
+        buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         self._plane = plane
         self._addresses = addresses
         self._loop = loop
         self._sender_name: SenderName = sender
         self._on_events = on_events
+        self._buffer_bytes = buffer_bytes
         self._sockets: list[socket.socket] = []
         self._readers: list[Reader] = []
         self._writing: set[int] = set()
@@ -99,7 +102,7 @@ class MediaSockets:
     def apply(self, *commands: Command) -> None:
         """Give the plane commands of the control plane."""
         for command in commands:
-            self._plane.apply(command, self._loop.time())
+            self._plane.apply(command, time.monotonic())
         self._drain()
 
     def pump(self, local: int) -> None:
@@ -109,13 +112,13 @@ class MediaSockets:
             batch = reader.read()
             if not batch:
                 break
-            self._plane.receive(batch, self._loop.time())
+            self._plane.receive(batch, time.monotonic())
             self.sender.send(self._plane.take_transmissions())
         self._drain()
 
     def _poll(self) -> None:
         self._timer = None
-        self._plane.poll(self._loop.time())
+        self._plane.poll(time.monotonic())
         self._drain()
 
     def _drain(self) -> None:
@@ -144,11 +147,12 @@ class MediaSockets:
             return
         deadline = self._plane.next_deadline()
         if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._poll)
+            # Not call_at: the clock of uvloop counts whole milliseconds, relay times need microseconds.
+            self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._poll)
 
     def _log_failure(self, failure: Exception) -> None:
         self._plane.failure = None
-        now = self._loop.time()
+        now = time.monotonic()
         if now >= self._next_failure_log:
             self._next_failure_log = now + FAILURE_LOG_INTERVAL
             _log.error("a datagram was dropped because handling it failed", exc_info=failure)
@@ -164,7 +168,7 @@ class MediaSockets:
                 both = any(other == port and ":" not in name for name, other in self._addresses)
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, both)
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+                sock.setsockopt(socket.SOL_SOCKET, option, self._buffer_bytes)
             sock.bind(address)
         except OSError:
             sock.close()

@@ -13,8 +13,8 @@ SPEECH_LEVEL = 35
 """-dBov: what is as loud as this counts as speech."""
 SPEECH_WINDOW = 0.4
 """Seconds that are looked at for whether somebody speaks."""
-SPEECH_SHARE = 0.4
-"""Share of the window that has to be loud."""
+SPEECH_MS = 160
+"""How much of the window has to be loud: 40 %."""
 IDLE_AFTER = 0.04
 """Seconds without a level that count as silence."""
 _CANDIDATE_LEVEL = 47
@@ -43,8 +43,11 @@ class _Talk:
             self.loud.append((now, duration_ms))
         if level <= _CANDIDATE_LEVEL:
             self.candidate_until = now + LEVELS * LEVEL_INTERVAL
-        self._fill(now - duration_ms / 1000)
-        for _ in range(max(1, duration_ms // 20)):
+        start = now - duration_ms / 1000
+        if start - self.heard > IDLE_AFTER:
+            self._fill(start)
+        self.activity.hear(MAX_LEVEL - level)
+        for _ in range(40, duration_ms + 1, 20):
             self.activity.hear(MAX_LEVEL - level)
         self.heard = now
 
@@ -54,7 +57,7 @@ class _Talk:
         loud = self.loud
         while loud and loud[0][0] <= now - SPEECH_WINDOW:
             loud.popleft()
-        return sum(duration for _, duration in loud) >= SPEECH_WINDOW * SPEECH_SHARE * 1000
+        return sum(duration for _, duration in loud) >= SPEECH_MS
 
     def _fill(self, now: float) -> None:
         silence = now - self.heard

@@ -23,9 +23,11 @@ COMFORT_INTERVAL = AUDIO_CLOCK * 400 // 1000
 """Media time from one silent packet to the next, 400 ms as in Opus: more often nobody needs it."""
 KEYFRAME_REQUEST_INTERVAL = 0.1
 """Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
+_AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
 _READ_TYPES = frozenset(_TYPES.values())
 """Types whose headers are read here; all others are forwarded blind."""
+_NEW = Verdict.NEW
 _SEQUENCE_DROPS = {
     Verdict.DUPLICATE: Drop.PACKET_DUPLICATE,
     Verdict.OLD: Drop.PACKET_OLD,
@@ -137,9 +139,9 @@ class Stream:
 
     def _check_type(self, header: Header) -> None:
         if isinstance(header, AudioHeader):
-            type_: int = PacketType.AUDIO
+            type_: int = _AUDIO
         elif isinstance(header, VideoHeader):
-            type_ = PacketType.VIDEO
+            type_ = _VIDEO
         else:
             type_ = header.type
         if type_ != self._type and type_ in _READ_TYPES:
@@ -155,7 +157,7 @@ class Stream:
         if window is None:
             window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
         verdict = window.check(header.sequence)
-        if verdict is not Verdict.NEW:
+        if verdict is not _NEW:
             raise Dropped(_SEQUENCE_DROPS[verdict])
         return window
 

@@ -62,6 +62,7 @@ class Client:
         self.media_id = 1000 + number
         self.handshake_hash = b""
         self.udp = True
+        self.proven = False
         self.highest = self.count = 0
 
     @property
@@ -93,12 +94,12 @@ class Client:
         return self
 
     def publish(self, kind=m.Kind.AUDIO, source=m.Source.MICROPHONE, codec="opus", **more):
-        number = self.seat.publish(kind, source, codec, self.server.now, **more)
+        number = self.session.publish(kind, source, codec, self.server.now, **more)
         self.server.pump()
         return number
 
     def speak(self, number=1, payload=b"voice", timestamp=0):
-        sent = self.seat.send_audio(number, payload, timestamp, self.server.now)
+        sent = self.session.send_audio(number, payload, timestamp, self.server.now)
         self.server.pump()
         return sent
 
@@ -337,11 +338,13 @@ class Server:
                 pong = PongItem(number, time, int(self.now * 1e6) & 0xFFFFFFFF, client.highest, client.count)
                 challenge = Item(ItemType.PATH_CHALLENGE, b"12345678")
                 positions = Item(ItemType.POSITIONS, pack_positions([Position(self.sealer, self.counter)]))
-                self.down(client, [Item(ItemType.PONG, pong.pack()), challenge, positions])
+                proof = [] if client.proven else [challenge]
+                self.down(client, [Item(ItemType.PONG, pong.pack()), *proof, positions])
             elif type_ == ItemType.PACKET:
                 self.forward(client, value)
             elif type_ == ItemType.PATH_RESPONSE:
                 assert value == b"12345678"
+                client.proven = True
             elif type_ == ItemType.PONG:
                 client.replies.append(parse_pong(value))
 

@@ -10,7 +10,7 @@ import pytest
 
 from tcclient.media.picture import TestPicture, read_counter
 from tcclient.media.reader import open_video
-from tcclient.video.assembly import FrameAssembler, VideoPacket, fragment
+from tcclient.video.assembly import PATIENCE, FrameAssembler, VideoPacket, fragment
 from tcclient.video.codec import (
     CLOCK_RATE,
     MAX_ENCODED,
@@ -161,16 +161,23 @@ def test_corrupt_data_is_a_typed_error_and_the_decoder_goes_on(codec: Codec, pic
     for _ in range(60):
         decoder.decode(frames[0])
         data = bytearray(frames[rng.randrange(2)])
-        for _ in range(rng.randrange(1, 20)):
+        for _ in range(rng.randrange(1, 4)):
             data[rng.randrange(len(data))] = rng.randrange(256)
         try:
-            decoder.decode(bytes(data[: rng.randrange(1, len(data) + 1)]))
+            decoder.decode(bytes(data[: rng.choice((len(data), rng.randrange(1, len(data) + 1)))]))
         except VideoError:
             errors += 1
     assert errors > 10
     decoder.reset()
     shown = [decoder.decode(data) for data in frames[10:]]
     assert [read_counter(picture) for picture in shown if picture] == [10, 11]
+
+
+@CODECS
+def test_a_frame_without_a_picture_is_a_typed_error(codec: Codec) -> None:
+    encoder = VideoEncoder(codec, WIDTH, HEIGHT, FPS, 200_000)
+    with pytest.raises(VideoError, match="cannot encode"):
+        encoder.encode(av.VideoFrame(), timestamp=0)
 
 
 @CODECS
@@ -233,6 +240,18 @@ def test_over_a_lossy_link_every_picture_shown_is_right(codec: Codec, pictures: 
 
 
 @CODECS
+@pytest.mark.parametrize("bitrate", [100_000, 400_000])
+def test_a_keyframe_gets_through_before_a_receiver_gives_it_up(codec: Codec, bitrate: int, shared_media: Path) -> None:
+    encoder = VideoEncoder(codec, WIDTH, HEIGHT, FPS, bitrate)
+    video = open_video(shared_media / "bigbuckbunny.mp4", max_width=WIDTH, max_height=HEIGHT)
+    sizes = []
+    for number, picture in enumerate(islice(video, 75)):
+        sizes.append(len(encoder.encode(picture, timestamp=number * STEP, keyframe=number in {25, 50}).data) * 8)
+    assert max(sizes) < 0.8 * PATIENCE * bitrate
+    assert sum(sizes) < 1.1 * bitrate * len(sizes) / FPS
+
+
+@CODECS
 def test_real_pictures_keep_their_quality(codec: Codec, shared_media: Path) -> None:
     encoder, decoder = VideoEncoder(codec, 640, 360, 25, 600_000), VideoDecoder(codec)
     quality = []
@@ -242,4 +261,4 @@ def test_real_pictures_keep_their_quality(codec: Codec, shared_media: Path) -> N
         shown = decoder.decode(encoder.encode(picture, timestamp=picture.pts).data)
         assert shown is not None
         quality.append(psnr(picture, shown))
-    assert np.mean(quality) > {"vp8": 36, "h264": 34}[codec]
+    assert np.mean(quality) > {"vp8": 34, "h264": 34}[codec]

@@ -1,0 +1,109 @@
+"""The command line of the client.
+
+Exit status: 0 done, 1 it failed, 2 the input was wrong, 3 the server refused, 4 the server's key is not trusted,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import metadata
+from typing import NoReturn
+
+from tcclient import cli_demo, cli_join, cli_probe
+from tcclient.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT
+
+_EXAMPLES = """\
+examples:
+  tcclient demo                                           a whole conference on this machine, in half a minute
+  tcclient join tc://HOST/rapat --user dinkes --listen    hear a room, see who speaks
+  tcclient join tc://HOST/rapat --user dinkes --audio speech.wav --video clip.mp4 --record DIR
+  tcclient probe tc://HOST                                is there a server, does UDP get through?
+
+A join link comes from the operator: tc://HOST[:PORT]/ROOM?fp=FINGERPRINT[&e2ee=off]
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with the message and where to find help."""
+        self.exit(WRONG_INPUT, f"tcclient: {message} (see: {self.prog} --help)\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status and never raises for what a user, a file or a network can do."""
+    try:
+        arguments = _parser().parse_args(argv)
+        status: int = arguments.command(arguments)
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    except Exception as error:
+        status = _status_of(error)
+        if not status:
+            raise
+        return _complain(str(error), status)
+    return status
+
+
+def _status_of(error: Exception) -> int:
+    """Return the exit status for what a person can mend, 0 for an error of ours."""
+    from tcclient.audio.libopus import OpusUnavailable
+    from tcclient.demo.processes import DemoError
+    from tcclient.errors import ClientError, ConnectError, ServerKeyError
+    from tcclient.media.errors import MediaError
+    from tcclient.trust import TrustFileError
+    from tcproto.errors import ProtocolError
+
+    kinds: tuple[tuple[type[Exception], int], ...] = (
+        (ServerKeyError, UNTRUSTED),
+        (ConnectError, FAILED),
+        (ClientError, REFUSED),
+        (MediaError, WRONG_INPUT),
+        (TrustFileError, WRONG_INPUT),
+        (OpusUnavailable, FAILED),
+        (ProtocolError, FAILED),
+        (DemoError, FAILED),
+        (OSError, FAILED),
+        (ValueError, WRONG_INPUT),
+    )
+    return next((status for kind, status in kinds if isinstance(error, kind)), 0)
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"tcclient: {text}", file=sys.stderr)
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="tcclient",
+        description="The reference client: join a room, probe a server, or see a demonstration.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tcclient {_version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    cli_demo.add_command(commands)
+    cli_join.add_command(commands)
+    cli_probe.add_command(commands)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return metadata.version("teleconference")
+    except metadata.PackageNotFoundError:
+        return "of a source tree"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

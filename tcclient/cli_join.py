@@ -1,0 +1,7 @@
+"""``tcclient join``."""
+
+from typing import Any
+
+
+def add_command(commands: Any) -> None:
+    """Add the command."""

@@ -1,0 +1,527 @@
+import random
+
+import pytest
+from nacl.bindings import crypto_scalarmult_base
+
+from tcclient.core import Drop, PathState
+from tcclient.core.keys import LEAVE_SPACING, WORN_GENERATION, SenderKeys
+from tcclient.core.peers import HOLD, MAX_HELD, Peer
+from tcproto import messages as m
+from tcproto.datagram import open_datagram
+from tcproto.keyring import OVERLAP, PublicationId
+from tcproto.packet import parse_header
+from tcproto.sender_key import MAX_GENERATION, RATCHET_PERIOD, FirstSequence, Party
+from tests.tcclient.core.scripted_server import LIFE, Server, payloads
+
+AUDIO = PublicationId(1, 1, 1)
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+def keys_of(client):
+    return client.seat._keys
+
+
+def spoken(client, number=1):
+    """Say something; return key number and generation of the packet."""
+    key = keys_of(client).current
+    assert client.speak(number)
+    return key.number, key.generation
+
+
+# End to end
+
+
+def test_who_only_listens_makes_no_boxes(server):
+    server.seated(3)
+    assert server.box_log == []
+
+
+def test_the_first_publication_boxes_the_key_for_all(server):
+    a, b, c = server.seated(3)
+    number = a.publish(muted=True)
+    assert {to for to, _ in server.box_log} == {b.participant, c.participant}
+    a.session.set_muted(number, False)
+    assert a.speak(payload=b"hello")
+    assert payloads(b) == payloads(c) == [b"hello"]
+    a.publish()
+    assert len(server.box_log) == 2
+
+
+def test_a_newcomer_can_read_from_now_on_but_not_the_past(server):
+    a, b = server.seated(2)
+    a.publish()
+    assert spoken(a) == (1, 0)
+    past = list(server.forwarded)
+    (c,) = server.seated(1)
+    assert spoken(a) == (1, 1)
+    assert payloads(c) == [b"voice"]
+    assert payloads(b) == [b"voice", b"voice"]
+    # The newcomer knows the room key; even without any replay window of the hop it cannot open the past.
+    packet = server_packet(server, past[-1])
+    c.seat.media._packet(packet, (server.sealer, 0, False, 0, 0), (0.0, 0.0), server.now)
+    assert payloads(c) == []
+    assert c.drops(Drop.PACKET_REFUSED) == 1
+
+
+def server_packet(server, datagram):
+    return open_datagram(datagram, server.room_key)[4 + 3 :]
+
+
+def test_joins_without_a_word_between_them_need_no_ratchet(server):
+    a, b = server.seated(2)
+    a.publish()
+    spoken(a)
+    c, d = server.seated(2)
+    assert spoken(a) == (1, 1)
+    for client in (b, c, d):
+        assert payloads(client)[-1] == b"voice"
+
+
+def test_many_joins_carry_along_also_those_who_are_sent_nothing_else(server):
+    a, b = server.seated(2)
+    a.publish()
+    spoken(a)
+    for _ in range(20):
+        beacons_only(server, a, b)
+        server.seated(1)
+    server.advance(0.1)
+    server.deliver = True
+    b.take_media()
+    assert spoken(a)[1] >= 20
+    assert payloads(b) == [b"voice"]
+
+
+def beacons_only(server, speaker, listener):
+    """Something is said, and the server does not send it to the listener."""
+    server.deliver = False
+    spoken(speaker)
+    server.deliver = True
+    server.advance(0.1)
+    listener.take_media()
+
+
+def test_who_left_can_read_nothing_new(server):
+    a, b, c = server.seated(3)
+    a.publish()
+    server.deliver = False
+    assert spoken(a) == (1, 0)
+    old = server.forwarded[-1]
+    server.deliver = True
+    ex_member, boxes = c.seat, len(server.box_log)
+    server.now += LEAVE_SPACING
+    c.session.leave()
+    server.pump()
+    assert {to for to, _ in server.box_log[boxes:]} == {b.participant}
+    assert spoken(a) == (2, 0), "b has acknowledged"
+    assert payloads(b) == [b"voice"]
+    for datagram in (old, *server.forwarded):
+        ex_member.receive_datagram(datagram, server.now)
+    (opened,) = ex_member.media.take()
+    assert opened.header.key_number == 1
+
+
+def test_a_new_key_waits_for_receipts_but_not_for_ever(server):
+    a, b, c = server.seated(3)
+    a.publish()
+    spoken(a)
+    server.now += LEAVE_SPACING
+    server.hold_boxes = []
+    c.session.leave()
+    server.pump()
+    assert len(server.hold_boxes) == 1
+    assert spoken(a) == (1, 0)
+    server.advance(2.9)
+    assert spoken(a) == (1, 0)
+    server.advance(0.2)
+    b.take_media()
+    assert spoken(a) == (2, 0)
+    assert payloads(b) == []
+    server.pass_box(*server.hold_boxes[0])
+    server.pump()
+    assert payloads(b) == [b"voice"], "it waited for its key"
+
+
+def test_packets_wait_for_their_key_a_moment_and_in_order(server):
+    a, b = server.seated(2)
+    server.hold_boxes = []
+    a.publish()
+    for i in range(MAX_HELD + 3):
+        a.speak(payload=bytes([i]))
+    assert payloads(b) == []
+    assert b.drops(Drop.NO_KEY) == 3
+    server.pass_box(*server.hold_boxes[0])
+    server.pump()
+    assert payloads(b) == [bytes([i]) for i in range(3, MAX_HELD + 3)]
+
+
+def test_packets_do_not_wait_long(server):
+    a, b = server.seated(2)
+    server.hold_boxes = []
+    a.publish()
+    a.speak(payload=b"old")
+    server.now += HOLD
+    a.speak(payload=b"new")
+    server.pass_box(*server.hold_boxes[0])
+    server.pump()
+    assert payloads(b) == [b"new"]
+    assert b.drops(Drop.NO_KEY) == 1
+
+
+def test_what_waits_for_another_key_goes_on_waiting(server):
+    a, b, c = server.seated(3)
+    server.hold_boxes = []
+    a.publish()
+    a.speak(payload=b"first")
+    server.now += LEAVE_SPACING
+    c.session.leave()
+    server.pump()
+    server.now += 3
+    a.session.handle_timeout(server.now)
+    a.speak(payload=b"second")
+    first, second = [entry for entry in server.hold_boxes if entry[0] == b.participant]
+    server.pass_box(*first)
+    server.pump()
+    assert payloads(b) == []
+    server.pass_box(*second)
+    server.pump()
+    assert payloads(b) == [b"second"]
+
+
+def test_key_boxes_out_of_order_and_twice(server):
+    a, b, c = server.seated(3)
+    server.hold_boxes = []
+    a.publish()
+    c.session.leave()
+    server.pump()
+    server.advance(3.1)
+    old, new = [entry for entry in server.hold_boxes if entry[0] == b.participant]
+    for entry in (new, old, new):
+        server.pass_box(*entry)
+    server.pump()
+    assert b.drops(Drop.KEY_BOX) == 2
+    b.take_media()
+    assert spoken(a) == (2, 0)
+    assert payloads(b) == [b"voice"]
+
+
+def test_boxes_that_are_reflected_misdirected_or_forged_are_refused(server):
+    a, b, c = server.seated(3)
+    server.hold_boxes = []
+    a.publish()
+    server.pump()
+    by_receiver = {to: entry.box for to, entry in server.hold_boxes}
+    for_b, for_c = by_receiver[b.participant], by_receiver[c.participant]
+    forged = bytes([for_b[0] ^ 1]) + for_b[1:]
+    attempts = [
+        (a, b.participant, for_b),
+        (b, c.participant, for_b),
+        (b, a.participant, for_c),
+        (b, a.participant, forged),
+        (b, a.participant, b""),
+        (b, 4711, for_b),
+        (b, b.participant, for_b),
+    ]
+    for to, sender, box in attempts:
+        to.notify(m.KeyBoxes((m.AddressedBox(sender, box),)))
+    server.pump()
+    assert (a.drops(Drop.KEY_BOX), b.drops(Drop.KEY_BOX)) == (1, 6)
+    b.notify(m.KeyBoxes((m.AddressedBox(a.participant, for_b),)))
+    server.pump()
+    a.speak()
+    assert payloads(b) == [b"voice"]
+
+
+def test_boxes_that_come_before_the_roster_wait_for_it(server):
+    (a,) = server.seated(1)
+    snapshot, server.snapshot = server.snapshot, lambda client: None
+    (b,) = server.seated(1)
+    a.publish()
+    server.snapshot = snapshot
+    b.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
+    b.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
+    server.pump()
+    assert b.drops(Drop.KEY_BOX) == 0
+    server.snapshot(b)
+    server.pump()
+    assert b.drops(Drop.KEY_BOX) == 128
+    a.speak()
+    assert payloads(b) == [b"voice"]
+
+
+def test_an_unverified_member_gets_no_key_and_is_not_played(server):
+    a, b = server.seated(2)
+    impostor = server.members[b.participant] = m.Member(
+        **{name: getattr(server.members[b.participant], name) for name in m.Member.__slots__ if name != "name"},
+        name="Somebody Else",
+    )
+    server.change(m.Change(m.ChangeKind.MEMBER_UPDATED, member=impostor))
+    server.pump()
+    a.publish()
+    assert server.box_log == []
+    b.publish()
+    b.speak()
+    assert payloads(a) == []
+    assert a.drops(Drop.UNVERIFIED) >= 1
+
+
+def test_no_keys_without_end_to_end_encryption():
+    server = Server(e2ee=False)
+    a, b = server.seated(2)
+    a.publish()
+    assert a.speak()
+    assert payloads(b) == [b"voice"]
+    assert server.box_log == []
+    b.notify(m.KeyBoxes((m.AddressedBox(a.participant, b"x" * 100),)))
+    server.pump()
+    assert b.drops(Drop.KEY_BOX) == 1
+
+
+def test_the_last_publications_end_forgets_the_key(server):
+    a, b = server.seated(2)
+    number = a.publish()
+    spoken(a)
+    a.session.unpublish(number)
+    server.pump()
+    assert keys_of(a).current is None
+    b.session.leave()
+    server.seated(1)
+    assert len(server.box_log) == 1
+    a.publish()
+    assert spoken(a, 2) == (2, 0)
+
+
+def test_an_hour_of_silence_ratchets_and_everybody_follows(server):
+    a, b = server.seated(2)
+    a.publish()
+    spoken(a)
+    server.advance(RATCHET_PERIOD * 3 + 5)
+    b.take_media()
+    assert spoken(a) == (1, 3)
+    assert payloads(b) == [b"voice"]
+
+
+def test_more_members_than_one_message_holds(server):
+    (a,) = server.seated(1)
+    b = server.connect().login()
+    peer = a.seat.peers[b.participant]
+    for i in range(100):
+        a.seat.peers[1000 + i] = peer
+    a.publish()
+    assert [len(message.boxes) for message in a.of(m.KeyBoxes)] == [64, 37]
+
+
+# The sender's key alone
+
+
+class Listener:
+    def __init__(self, number):
+        self.private = bytes([number]) * 32
+        self.party = Party(bytes([number]) * 32, crypto_scalarmult_base(self.private))
+
+
+OWN = Listener(200)
+
+
+class Sender:
+    def __init__(self, listeners=3):
+        self.peers = {}
+        self.firsts = (FirstSequence(1, 0, 5),)
+        randomness = random.Random(7)
+        self.keys = SenderKeys(LIFE, OWN.party, self.peers, lambda: self.firsts, randomness.randbytes)
+        self.rings = {}
+        for number in range(1, listeners + 1):
+            self.join(number, 0.0)
+
+    def join(self, number, now):
+        listener = Listener(number)
+        self.peers[number] = Peer(number, listener.party, LIFE, OWN.party, OWN.private, True)
+        self.rings[number] = Peer(0, OWN.party, LIFE, listener.party, listener.private, True)
+        self.keys.joined(number, now)
+
+    def leave(self, number, now, kicked=False):
+        del self.peers[number]
+        self.keys.left(number, kicked, now)
+        self.keys.handle_timeout(now)
+
+    def boxes(self):
+        """The key numbers that each boxed member got."""
+        result = {}
+        for to, box in ((b.participant, b.box) for b in self.keys.take_boxes()):
+            result.setdefault(to, []).append(self.rings[to].open_box(box))
+        return result
+
+    def number(self):
+        return self.keys.current and self.keys.current.number
+
+
+def test_a_key_is_made_when_somebody_starts():
+    sender = Sender()
+    assert sender.keys.sealing_key(AUDIO) is None
+    assert sender.keys.take_boxes() == []
+    assert sender.keys.next_deadline == float("inf")
+    sender.keys.left(9, False, 0.0)
+    sender.keys.start(1.0)
+    sender.keys.start(1.0)
+    assert sender.boxes() == {1: [1], 2: [1], 3: [1]}
+    assert sender.keys.sealing_key(AUDIO).number == 1
+    assert sender.keys.next_deadline == 1.0 + RATCHET_PERIOD
+
+
+def test_leaves_are_collected():
+    sender = Sender(5)
+    sender.keys.start(0.0)
+    sender.boxes()
+    sender.leave(1, 10.0)
+    assert sender.boxes() == {2: [2], 3: [2], 4: [2], 5: [2]}
+    sender.leave(2, 10.5)
+    sender.leave(3, 11.0)
+    assert sender.boxes() == {}
+    assert sender.keys.next_deadline == 12.0
+    sender.keys.handle_timeout(12.0)
+    assert sender.boxes() == {4: [3], 5: [3]}
+    assert sender.keys.next_deadline == 13.0, "the deadline of the first new key stands"
+    sender.keys.handle_timeout(13.0)
+    assert sender.number() == 3
+
+
+def test_a_kick_is_answered_sooner():
+    sender = Sender(4)
+    sender.keys.start(0.0)
+    sender.leave(1, 10.0)
+    sender.leave(2, 10.5, kicked=True)
+    assert sender.keys.next_deadline == 11.0
+    sender.keys.handle_timeout(11.0)
+    assert sender.keys._pending.key.number == 3
+
+
+def test_receipts_of_all_put_the_key_into_use():
+    sender = Sender(3)
+    sender.keys.start(0.0)
+    sender.keys.receipt(1, 1, 0.0)
+    sender.leave(3, 10.0)
+    sender.keys.receipt(1, 1, 10.0)
+    sender.keys.receipt(1, 2, 10.0)
+    assert sender.number() == 1
+    sender.keys.receipt(2, 2, 10.0)
+    assert sender.number() == 2
+
+
+def test_who_joins_while_a_key_waits_gets_both_and_is_waited_for():
+    sender = Sender(2)
+    sender.keys.start(0.0)
+    sender.keys.sealing_key(AUDIO)
+    sender.leave(1, 10.0)
+    sender.boxes()
+    sender.join(9, 10.1)
+    assert sender.boxes() == {9: [1, 2]}
+    sender.keys.receipt(2, 2, 10.2)
+    assert sender.number() == 1
+    sender.keys.receipt(9, 2, 10.2)
+    assert sender.number() == 2
+
+
+def test_who_leaves_is_not_waited_for():
+    sender = Sender(3)
+    sender.keys.start(0.0)
+    sender.leave(1, 10.0)
+    sender.keys.receipt(2, 2, 10.1)
+    sender.leave(3, 10.2)
+    sender.keys.handle_timeout(12.0)
+    sender.keys.receipt(2, 3, 12.1)
+    assert sender.number() == 3
+
+
+def test_alone_there_is_nobody_to_wait_for():
+    sender = Sender(1)
+    sender.keys.start(0.0)
+    sender.leave(1, 10.0)
+    assert sender.number() == 2
+
+
+def test_a_member_with_an_unusable_box_key_is_left_out():
+    sender = Sender(1)
+    sender.peers[7] = Peer(7, Party(b"d" * 32, bytes(32)), LIFE, OWN.party, OWN.private, True)
+    sender.keys.start(0.0)
+    assert sender.boxes() == {1: [1]}
+    sender.keys.sealing_key(AUDIO)
+    sender.keys.joined(7, 1.0)
+    sender.leave(1, 10.0)
+    sender.keys.joined(7, 10.0)
+    assert sender.number() == 2
+
+
+def test_the_ratchet_ends_in_a_new_key():
+    sender = Sender(2)
+    sender.keys.start(0.0)
+    now = 1.0
+    while sender.keys.current.generation < WORN_GENERATION:
+        assert sender.number() == 1
+        sender.keys.sealing_key(AUDIO)
+        sender.keys.joined(1, now)
+        now += 0.001
+    sender.keys.handle_timeout(now + 2)
+    assert sender.keys._pending.key.number == 2
+    for _ in range(30):
+        sender.keys.sealing_key(AUDIO)
+        sender.keys.joined(1, now + 2)
+    assert sender.keys.current.generation == MAX_GENERATION
+    sender.keys.handle_timeout(now + 5)
+    assert (sender.number(), sender.keys.current.generation) == (2, 0)
+
+
+def test_a_newcomer_never_gets_a_generation_that_cannot_move_on():
+    sender = Sender(2)
+    sender.keys.start(0.0)
+    sender.keys._current = sender.keys.current.ratcheted(MAX_GENERATION)
+    sender.keys.sealing_key(AUDIO)
+    sender.keys.take_boxes()
+    sender.join(9, 1.0)
+    assert sender.boxes() == {}
+    sender.keys.handle_timeout(2.0)
+    assert sender.boxes() == {1: [2], 2: [2], 9: [2]}
+    sender.keys.handle_timeout(700.0)
+    assert sender.keys.next_deadline > 700.0
+
+
+def test_the_same_header_never_comes_under_two_keys_by_mistake():
+    sender = Sender(1)
+    sender.keys.start(0.0)
+    seen = set()
+    for step in range(1, 40):
+        found = sender.keys.sealing_key(AUDIO)
+        assert found.key not in seen
+        seen.add(found.key)
+        if step % 3 == 0:
+            sender.keys._replace(0.0, 10.0 * step)
+            sender.keys.handle_timeout(10.0 * step)
+            sender.keys.handle_timeout(10.0 * step + 3)
+        else:
+            sender.keys.joined(1, 10.0 * step)
+    assert sender.keys.sealing_key(AUDIO)._replace(key=b"") != sender.keys.sealing_key(PublicationId(2, 1, 1))
+
+
+def test_a_replaced_key_dies_after_the_overlap(server):
+    a, b, c = server.seated(3)
+    a.publish()
+    server.deliver = False
+    spoken(a)
+    spoken(a)
+    early, late = server.forwarded[-2:]
+    server.deliver = True
+    server.now += LEAVE_SPACING
+    c.session.leave()
+    server.pump()
+    spoken(a)
+    assert parse_header(server_packet(server, early)).key_number == 1
+    assert payloads(b) == [b"voice"]
+    b.session.receive_datagram(early, server.now)
+    assert len(b.session.media_received()) == 1
+    server.now += OVERLAP
+    b.session.receive_datagram(late, server.now)
+    assert payloads(b) == []
+    assert b.drops(Drop.PACKET_REFUSED) == 1
+    assert b.session.path_state is PathState.OK

@@ -1,0 +1,432 @@
+from dataclasses import replace
+
+import pytest
+
+from tcclient.core import AUDIO_ONLY, DEFAULT_SOURCES, Phase, events
+from tcclient.core.roster import MAX_MEMBERS, RoomState
+from tcproto import messages as m
+from tcproto.errors import Action, ErrorCode, ProtocolError, Refusal
+from tcproto.identity import SigningKey
+from tcproto.membership import MemberStatement, member_set_hash
+from tests.tcclient.core.scripted_server import CAPS, FINGERPRINT, KEEP, LIFE, Server
+
+BUSY = m.Error(ErrorCode.RATE_LIMITED, "slower", Action.NONE, 3000)
+
+
+@pytest.fixture
+def server():
+    return Server()
+
+
+def test_joining_shows_everybody_and_is_shown_to_everybody(server):
+    (first,) = server.seated(1)
+    track = first.publish()
+    second = server.connect().login()
+    joined, *rest = [e for e in second.events if not isinstance(e, events.PathChanged)][3:]
+    assert joined == events.Joined(second.participant, server.info, m.Role.SPEAKER, 127)
+    assert [type(e) for e in rest[:3]] == [
+        events.ParticipantJoined,
+        events.ParticipantJoined,
+        events.TrackPublished,
+    ]
+    assert {e.participant.label for e in second.told(events.ParticipantJoined)} == {
+        "The Agency / Person 1",
+        "The Agency / Person 2",
+    }
+    assert all(e.participant.verified for e in second.told(events.ParticipantJoined))
+    assert first.told(events.ParticipantJoined)[-1].participant.id == second.participant
+    assert second.told(events.TrackPublished)[0].track.number == track
+    assert first.session.room.safety_code() == second.session.room.safety_code()
+    (default,) = second.of(m.Subscribe)
+    assert default == m.Subscribe(1, DEFAULT_SOURCES)
+
+
+def test_the_member_signature_covers_the_name_as_the_server_cleaned_it(server):
+    (client,) = server.seated(1)
+    member = server.members[client.participant]
+    statement = MemberStatement(FINGERPRINT, LIFE, "agency", "Person 1", member.box_key, 1_700_000_000_000)
+    assert member.signature == client.device.sign(statement.text())
+
+
+def test_each_seat_has_a_box_key_of_its_own(server):
+    (client,) = server.seated(1)
+    before = server.members[client.participant].box_key
+    client.session.leave()
+    server.pump()
+    client.session.join("room", 1)
+    server.pump()
+    assert server.members[client.participant].box_key != before
+    assert [type(e) for e in client.events].count(events.Joined) == 2
+
+
+@pytest.mark.parametrize(("asked", "found"), [(True, False), (False, True)])
+def test_a_room_in_another_mode_is_not_entered(asked, found):
+    server = Server(e2ee=asked)
+    client = server.connect()
+    server.info = replace(server.info, e2ee=found)
+    client.login()
+    assert [e.code for e in client.told(events.JoinFailed)] == [ErrorCode.MODE_MISMATCH]
+    assert not client.of(m.Join)
+    assert client.session.phase is Phase.LOBBY
+
+
+def test_encryption_off_has_to_be_allowed(server):
+    client = server.connect()
+    server.pump()
+    client.session.begin_login("agency", "Anna")
+    server.pump()
+    with pytest.raises(Refusal, match="required"):
+        client.session.join("room", 0, e2ee=False)
+    assert client.session.phase is Phase.LOBBY
+
+
+@pytest.mark.parametrize("request_class", [m.OpenRoom, m.Join])
+def test_a_refused_room_can_be_tried_again(server, request_class):
+    server.answers[request_class] = BUSY
+    client = server.connect().login()
+    assert client.told(events.JoinFailed) == [events.JoinFailed(ErrorCode.RATE_LIMITED, "slower", 3000)]
+    server.answers.clear()
+    client.session.join("room", 0)
+    server.pump()
+    assert client.session.phase is Phase.ROOM
+
+
+def test_leaving(server):
+    first, second = server.seated(2)
+    gone = second.participant
+    second.publish()
+    second.session.leave()
+    server.pump()
+    assert second.told(events.Left)
+    assert second.session.phase is Phase.LOBBY
+    ended, left = first.events[-2:]
+    assert (ended.track.participant, left.participant.id, left.code) == (gone, gone, None)
+    second.notify(m.Speakers((1,)))
+    second.notify(m.Evicted(ErrorCode.KICKED, "out"))
+    server.pump()
+    assert not second.told(events.Speakers)
+    assert not second.told(events.Evicted)
+
+
+def test_replies_that_come_after_leaving_change_nothing(server):
+    (client,) = server.seated(1)
+    for error in (None, BUSY):
+        server.answers = {m.Publish: error or m.Published(1, 5, CAPS), m.GetSnapshot: BUSY}
+        client.session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+        client.session.request(m.GetSnapshot())
+        client.session.leave()
+        server.after = lambda *args: None
+        server.pump()
+        assert not client.told(events.Published)
+        assert not client.told(events.PublishFailed)
+        del server.after
+        server.answers = {}
+        client.session.join("room", 1)
+        server.pump()
+
+
+def test_eviction_leaves_the_login(server):
+    first, second = server.seated(2)
+    gone = second.participant
+    server.evict(second)
+    server.pump()
+    assert second.told(events.Evicted) == [events.Evicted(ErrorCode.KICKED, "out")]
+    assert second.session.phase is Phase.LOBBY
+    assert [(e.participant.id, e.code) for e in first.told(events.ParticipantLeft)] == [(gone, ErrorCode.KICKED)]
+
+
+def test_roles_and_rooms_change(server):
+    first, second = server.seated(2)
+    chair = replace(server.members[second.participant], role=m.Role.CHAIR)
+    server.change(m.Change(m.ChangeKind.MEMBER_UPDATED, member=chair))
+    other = replace(server.info, title="Board", life=b"x" * 16, e2ee=False)
+    server.change(m.Change(m.ChangeKind.ROOM_UPDATED, room=other))
+    server.pump()
+    assert first.told(events.ParticipantUpdated)[0].participant.member.role is m.Role.CHAIR
+    assert first.told(events.ParticipantUpdated)[0].participant.verified
+    assert first.told(events.RoomUpdated) == [events.RoomUpdated(replace(server.info, title="Board"))]
+    assert first.session.room.room.e2ee, "mode and life are fixed"
+
+
+def test_a_gap_brings_a_new_snapshot_and_only_differences_are_told(server):
+    first, second = server.seated(2)
+    second.publish()
+    before = len(first.events)
+    server.number += 5
+    server.members[second.participant] = replace(server.members[second.participant], role=m.Role.CHAIR)
+    server.change(m.Change(m.ChangeKind.UNKNOWN))
+    server.pump()
+    assert len(first.of(m.GetSnapshot)) == 1
+    assert [type(e) for e in first.events[before:] if not isinstance(e, events.RequestDone)] == [
+        events.ParticipantUpdated
+    ]
+    server.change(m.Change(m.ChangeKind.MEMBER_LEFT, participant=second.participant))
+    server.pump()
+    assert first.told(events.ParticipantLeft)
+
+
+def test_a_refused_snapshot_is_asked_for_again(server):
+    (client,) = server.seated(1)
+    server.answers[m.GetSnapshot] = BUSY
+    server.number += 5
+    server.change(m.Change(m.ChangeKind.UNKNOWN))
+    server.pump()
+    server.advance(2.9)
+    assert len(client.of(m.GetSnapshot)) == 1
+    server.advance(0.2)
+    assert len(client.of(m.GetSnapshot)) == 2
+    server.answers[m.GetSnapshot] = KEEP
+    server.advance(3)
+    assert len(client.of(m.GetSnapshot)) == 3
+    server.answers.clear()
+    server.advance(2)
+    assert client.session.room.number == server.number
+    server.advance(20)
+    assert len(client.of(m.GetSnapshot)) == 4
+
+
+def test_another_rooms_snapshot_closes_the_session(server):
+    (client,) = server.seated(1)
+    client.notify(m.Snapshot(1, replace(server.info, life=b"x" * 16), (), (), True))
+    server.pump()
+    assert client.told(events.Closed)[0].code is ErrorCode.UNEXPECTED_MESSAGE
+
+
+def test_requests_tell_what_became_of_them(server):
+    (client,) = server.seated(1)
+    done = client.session.request(m.SetRole(1, m.Role.CHAIR))
+    server.pump()
+    assert events.RequestDone(done) in client.events
+    server.answers[m.Kick] = BUSY
+    failed = client.session.request(m.Kick(3, "why"))
+    server.pump()
+    assert events.RequestFailed(failed, ErrorCode.RATE_LIMITED, "slower", 3000) in client.events
+
+
+def test_chat(server):
+    (client,) = server.seated(1)
+    first, second = client.session.send_chat("hello\nyou"), client.session.send_chat("<b>", m.ChatScope.PARTICIPANT, 7)
+    server.pump()
+    assert first != second
+    assert client.told(events.ChatSent) == [events.ChatSent(first, 5), events.ChatSent(second, 5)]
+    assert client.of(m.Chat)[1] == m.Chat(second, m.ChatScope.PARTICIPANT, "<b>", 7)
+    server.answers[m.Chat] = BUSY
+    third = client.session.send_chat("again")
+    client.notify(m.ChatMessage(b"m" * 16, m.ChatScope.ROOM, 9, "A / B", "<img src=x>", 6))
+    server.pump()
+    assert client.told(events.ChatFailed) == [events.ChatFailed(third, ErrorCode.RATE_LIMITED, "slower")]
+    received = events.ChatReceived(b"m" * 16, m.ChatScope.ROOM, 9, "A / B", "<img src=x>", 6)
+    assert client.told(events.ChatReceived) == [received]
+
+
+@pytest.mark.parametrize("text", ["x" * 101, "ü" * 51 * 2, "\u20ac" * 67, "a\x00b", "\x1b[2J"])
+def test_texts_beyond_the_limits_are_not_sent(server, text):
+    (client,) = server.seated(1)
+    with pytest.raises(ValueError, match="text"):
+        client.session.send_chat(text)
+    server.pump()
+    assert not client.of(m.Chat)
+
+
+def test_speakers(server):
+    (client,) = server.seated(1)
+    client.notify(m.Speakers((1,), (2,), 1))
+    server.pump()
+    assert client.told(events.Speakers) == [events.Speakers((1,), (2,), 1)]
+
+
+def test_subscriptions_have_growing_generations(server):
+    (client,) = server.seated(1)
+    choice = m.StreamChoice(5, wanted=False)
+    client.session.subscribe(AUDIO_ONLY, (choice,))
+    server.pump()
+    assert client.of(m.Subscribe)[-1] == m.Subscribe(2, AUDIO_ONLY, (choice,))
+
+
+def test_keyframe_requests_are_throttled_per_layer(server):
+    (client,) = server.seated(1)
+    session = client.session
+    assert session.request_keyframe(5, 0, 1.0)
+    assert not session.request_keyframe(5, 0, 1.49)
+    assert session.request_keyframe(5, 1, 1.49)
+    assert session.request_keyframe(5, 0, 1.5)
+    server.pump()
+    assert len(client.of(m.KeyframeRequest)) == 3
+
+
+def test_keyframe_requests_of_others_name_the_publication(server):
+    (client,) = server.seated(1)
+    number = client.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8")
+    stream = client.told(events.Published)[0].stream
+    client.notify(m.KeyframeRequest(stream, 0))
+    client.notify(m.KeyframeRequest(9999, 0))
+    server.pump()
+    assert client.told(events.KeyframeRequested) == [events.KeyframeRequested(number, 0)]
+
+
+def test_publishing_mute_and_the_end(server):
+    first, second = server.seated(2)
+    number = first.publish()
+    assert first.told(events.Published) == [events.Published(number, 10 * first.participant + 1, CAPS)]
+    first.session.set_muted(number, True)
+    server.pump()
+    assert second.told(events.TrackUpdated)[0].track.muted
+    first.session.unpublish(number)
+    server.pump()
+    assert second.told(events.TrackUnpublished)[0].track.number == number
+    assert first.session.unpublish(number) == 0
+    with pytest.raises(Refusal):
+        first.session.set_muted(number, False)
+    assert first.publish() == number + 1, "numbers are spent"
+
+
+def test_a_refused_publication(server):
+    (client,) = server.seated(1)
+    server.answers[m.Publish] = m.Error(ErrorCode.TOO_MANY_STREAMS, "enough", Action.NONE)
+    number = client.publish()
+    assert client.told(events.PublishFailed) == [events.PublishFailed(number, ErrorCode.TOO_MANY_STREAMS, "enough")]
+    assert not client.speak(number)
+
+
+def test_a_stream_id_that_was_used_before_is_refused(server):
+    (client,) = server.seated(1)
+    server.answers[m.Publish] = m.Published(1, 5, CAPS)
+    first = client.publish()
+    client.session.unpublish(first)
+    second = client.publish()
+    assert [e.number for e in client.told(events.PublishFailed)] == [second]
+    assert not client.speak(second)
+    assert m.Unpublish(second) in client.received
+
+
+def test_a_publication_that_ended_before_it_was_accepted(server):
+    (client,) = server.seated(1)
+    number = client.session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+    client.session.unpublish(number)
+    server.pump()
+    assert not client.speak(number)
+
+
+def test_values_out_of_range_spend_no_number(server):
+    (client,) = server.seated(1)
+    with pytest.raises(ValueError, match="layers"):
+        client.session.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", server.now, layers=9)
+    assert client.publish() == 1
+
+
+# The roster alone
+
+
+def member(number, name="Anna", *, life=LIFE, box=None, seed=None, signed_name=None):
+    device = SigningKey(bytes([seed or number]) * 32)
+    box_key = box or bytes([number]) * 32
+    statement = MemberStatement(FINGERPRINT, life, "agency", signed_name or name, box_key, 5)
+    signature = device.sign(statement.text())
+    return m.Member(
+        number, "agency", "The Agency", name, m.Role.SPEAKER, device.public, box_key, 5, signature, 1000 + number
+    )
+
+
+def roster(*members, own=1):
+    state = RoomState(m.RoomInfo("room", LIFE, True, 40), FINGERPRINT, own)
+    state.receive_snapshot(m.Snapshot(0, state.room, members, (), True))
+    return state
+
+
+def joined(state, what):
+    return state.receive_changes(m.RoomChanges(state.number + 1, (m.Change(m.ChangeKind.MEMBER_JOINED, member=what),)))
+
+
+def verified(state):
+    return {i for i, participant in state.members.items() if participant.verified}
+
+
+def test_a_swapped_name_an_old_key_and_a_foreign_room_are_not_verified():
+    state = roster(
+        member(1),
+        member(2),
+        member(3, "Mallory", signed_name="Anna"),
+        member(4, life=b"another life 123"),
+        replace(member(5), box_key=b"x" * 32),
+        replace(member(6), signed_at=6),
+        replace(member(7), account="other"),
+        replace(member(8), signature=bytes(64)),
+        replace(member(9), device_key=bytes(32)),
+    )
+    assert verified(state) == {1, 2}
+
+
+def test_a_statement_that_is_played_back_in_another_seat_is_not_verified():
+    state = roster(member(1), member(2))
+    joined(state, replace(member(2), participant=7))
+    joined(state, replace(member(1), participant=8))
+    assert verified(state) == {1, 2}
+    assert verified(roster(replace(member(9), participant=0), member(9), own=9)) == {9}
+
+
+def test_a_new_key_in_an_old_seat_is_another_participant():
+    state = roster(member(1), member(2))
+    left, came = joined(state, replace(member(2, box=b"n" * 32)))
+    assert (type(left), type(came)) == (events.ParticipantLeft, events.ParticipantJoined)
+    assert came.participant.verified
+
+
+def test_a_new_name_needs_a_new_signature():
+    state = roster(member(1), member(2))
+    (updated,) = joined(state, replace(member(2), name="Eve"))
+    assert not updated.participant.verified
+    (updated,) = joined(state, member(2, "Eve"))
+    assert updated.participant.verified
+
+
+def test_changes_count_even_if_unknown_or_incomplete():
+    state = roster(member(1))
+    kinds = [*m.ChangeKind, m.ChangeKind.UNKNOWN]
+    assert state.receive_changes(m.RoomChanges(1, tuple(m.Change(kind) for kind in kinds))) == []
+    unpublished = m.Change(m.ChangeKind.UNPUBLISHED, participant=1)
+    state.receive_changes(m.RoomChanges(state.number + 1, (unpublished,)))
+    assert state.number == len(kinds) + 1
+    assert not state.needs_snapshot
+
+
+def test_changes_that_the_snapshot_has_already_are_skipped():
+    state = roster(member(1))
+    joined(state, member(2))
+    both = (m.Change(m.ChangeKind.MEMBER_LEFT, participant=1), m.Change(m.ChangeKind.MEMBER_LEFT, participant=2))
+    (left,) = state.receive_changes(m.RoomChanges(1, both))
+    assert left.participant.id == 2
+    assert state.receive_changes(m.RoomChanges(1, both)) == []
+
+
+def test_pages_of_an_older_snapshot_are_dropped():
+    state = roster(member(1))
+    state.receive_snapshot(m.Snapshot(5, state.room, (member(2),), (), False))
+    state.receive_snapshot(m.Snapshot(6, state.room, (member(1),), (), True))
+    assert set(state.members) == {1}
+
+
+def test_publications_without_a_member_are_not_shown():
+    state = roster(member(1))
+    info = m.PublicationInfo(9, 1, 500, m.Kind.AUDIO, m.Source.MICROPHONE, "opus")
+    assert state.receive_changes(m.RoomChanges(1, (m.Change(m.ChangeKind.PUBLISHED, publication=info),))) == []
+    assert 500 not in state.streams
+
+
+def test_the_member_set_is_that_of_all_seats():
+    state = roster(member(1), member(2))
+    seats = [("agency", member(i).device_key, member(i).box_key) for i in (2, 1)]
+    assert state.member_set_hash() == member_set_hash(LIFE, seats)
+
+
+def test_a_room_larger_than_the_bounds_is_an_error():
+    one = member(2)
+    crowd = tuple(replace(one, participant=100 + i) for i in range(MAX_MEMBERS))
+    state = roster(member(1))
+    page = m.Snapshot(7, state.room, crowd, (), False)
+    assert state.receive_snapshot(page) is None
+    with pytest.raises(ProtocolError, match="larger"):
+        state.receive_snapshot(replace(page, members=(one,)))
+    state = roster(member(1))
+    changes = tuple(m.Change(m.ChangeKind.MEMBER_JOINED, member=somebody) for somebody in crowd)
+    with pytest.raises(ProtocolError, match="larger"):
+        state.receive_changes(m.RoomChanges(1, changes))

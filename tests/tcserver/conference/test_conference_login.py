@@ -1,0 +1,341 @@
+import pytest
+from conference_driver import Driver, error_code, make_account
+
+from tcproto import messages as m
+from tcproto.errors import Action, ErrorCode
+from tcproto.identity import SigningKey
+from tcserver.conference import Rate
+from tcserver.plane import OpenTicket
+from tcserver.records import DuplicatePolicy, Role
+
+
+def test_login_welcomes_with_the_clean_name_and_the_limits():
+    driver = Driver()
+    person = driver.person("dinkes", name="  Siti   Aminah ")
+    welcome = person.log_in()
+    assert isinstance(welcome, m.Welcome)
+    assert (welcome.account, welcome.agency, welcome.name) == ("dinkes", "Dinkes", "Siti Aminah")
+    assert welcome.limits.text_chars == 2000
+    started = driver.sessions[welcome.session]
+    assert (started.account, started.name, started.address) == ("dinkes", "Siti Aminah", "10.0.0.1")
+    assert started.device_key == person.device.public
+    driver.check()
+
+
+def test_challenge_of_a_known_name_is_its_own_and_of_an_unknown_one_stable():
+    driver = Driver()
+    person = driver.person("dinkes")
+    known = person.ask(m.LoginBegin("\uff24\uff29\uff2e\uff2b\uff25\uff33"))
+    assert (known.salt, known.memory_kib, known.passes) == (b"dinkes".ljust(16, b"\0"), 65536, 3)
+    made_up = person.ask(m.LoginBegin("nobody"))
+    assert made_up == driver.person().ask(m.LoginBegin("nobody"))
+    assert (made_up.memory_kib, made_up.passes) == (known.memory_kib, known.passes)
+
+
+def failing(driver, kind):
+    """Somebody whose login fails, just after having sent it."""
+    person = driver.person("dinkes")
+    if kind == "unknown name":
+        person.account = "nobody"
+        person.ask(m.LoginBegin("nobody"))
+        person.send(person.login_message())
+    elif kind == "wrong password":
+        person.ask(m.LoginBegin("dinkes"))
+        person.send(person.login_message(key=SigningKey(bytes(32))))
+    elif kind == "disabled":
+        driver.accounts["dinkes"] = make_account("dinkes", 1, disabled=True)
+        person.ask(m.LoginBegin("dinkes"))
+        person.send(person.login_message())
+    elif kind == "device not enrolled":
+        driver.accounts["dinkes"] = make_account("dinkes", 1, devices_only=True)
+        person.ask(m.LoginBegin("dinkes"))
+        person.send(person.login_message())
+    elif kind == "signature of another device":
+        person.ask(m.LoginBegin("dinkes"))
+        message = person.login_message()
+        person.device = SigningKey(b"\x55" * 32)
+        person.send(
+            m.Login(
+                message.account,
+                message.name,
+                person.device.public,
+                message.account_signature,
+                message.device_signature,
+            )
+        )
+    elif kind == "replayed on another connection":
+        person.ask(m.LoginBegin("dinkes"))
+        person.handshake_hash = bytes(64)
+        person.send(person.login_message())
+    return person
+
+
+FAILURES = [
+    "unknown name",
+    "wrong password",
+    "disabled",
+    "device not enrolled",
+    "signature of another device",
+    "replayed on another connection",
+]
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_every_failure_has_the_same_answer_at_the_same_time(kind):
+    driver = Driver()
+    person = failing(driver, kind)
+    driver.advance(0.2499)
+    assert not isinstance(person.replies.get(person.requests), m.Error)
+    driver.advance(0.0001)
+    assert person.replies[person.requests] == m.Error(
+        ErrorCode.BAD_CREDENTIALS, "the username or the password is wrong", Action.STOP
+    )
+    assert person.welcome is None
+    assert driver.logged[-1].name == "login_failed"
+    driver.check()
+
+
+def test_a_failed_login_can_be_tried_again_but_not_meanwhile_and_not_for_ever():
+    driver = Driver()
+    person = failing(driver, "wrong password")
+    assert error_code(person.ask(person.login_message())) is ErrorCode.RATE_LIMITED
+    assert error_code(person.ask(m.LoginBegin("dinkes"))) is ErrorCode.RATE_LIMITED
+    driver.advance(0.25)
+    person.send(person.login_message(key=SigningKey(bytes(32))))
+    driver.advance(0.25)
+    person.send(person.login_message(key=SigningKey(bytes(32))))
+    driver.advance(0.25)
+    assert error_code(person.replies[person.requests]) is ErrorCode.BAD_CREDENTIALS
+    assert person.closed.code is ErrorCode.TOO_MANY_ATTEMPTS
+    assert person.is_gone
+    driver.check()
+
+
+def test_after_a_failure_the_right_password_is_taken():
+    driver = Driver()
+    person = failing(driver, "wrong password")
+    driver.advance(0.25)
+    assert isinstance(person.ask(person.login_message()), m.Welcome)
+
+
+def test_enrolled_device_may_log_in():
+    driver = Driver()
+    driver.add_account("dinkes", devices_only=True)
+    person = driver.person("dinkes")
+    driver.devices["dinkes"] = {person.device.public}
+    assert isinstance(person.log_in(), m.Welcome)
+
+
+def test_login_needs_its_challenge():
+    driver = Driver()
+    person = driver.person("dinkes")
+    assert error_code(person.ask(person.login_message())) is ErrorCode.BAD_REQUEST
+    person.ask(m.LoginBegin("other"))
+    assert error_code(person.ask(person.login_message())) is ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize("name", ["", "a\u202eb", "\u200b", "x" * 65])
+def test_bad_display_name_is_refused(name):
+    person = Driver().person("dinkes")
+    person.ask(m.LoginBegin("dinkes"))
+    assert error_code(person.ask(person.login_message(name=name))) is ErrorCode.BAD_NAME
+
+
+def test_reserved_name_is_for_admins():
+    driver = Driver()
+    driver.add_account("kominfo", role=Role.ADMIN)
+    person = driver.person("dinkes")
+    person.ask(m.LoginBegin("dinkes"))
+    assert error_code(person.ask(person.login_message(name="\u0410dmin"))) is ErrorCode.BAD_NAME
+    admin = driver.person("kominfo")
+    admin.ask(m.LoginBegin("kominfo"))
+    assert isinstance(admin.ask(admin.login_message(name="Admin")), m.Welcome)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "<script>", "\U0001f600"])
+def test_impossible_account_name_is_refused(name):
+    assert error_code(Driver().person().ask(m.LoginBegin(name))) is ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize("handshaken", [False, True])
+def test_login_has_ten_seconds(handshaken):
+    driver = Driver()
+    if handshaken:
+        person = driver.person()
+        driver.advance(9.9)
+        assert not person.is_gone
+        driver.advance(0.1)
+        assert person.closed.code is ErrorCode.LOGIN_TIMEOUT
+    else:
+        conference = driver.conference
+        conference.connected(999_999, "10.0.0.9", driver.now)
+        effects = conference.timeout(driver.now + 10)
+        assert [effect.connection for effect in effects] == [999_999], "no message without a handshake"
+    driver.check()
+
+
+def test_login_that_waits_for_its_lookup_times_out_too():
+    driver = Driver()
+    driver.hold_lookups = True
+    person = driver.person()
+    person.send(m.LoginBegin("dinkes"))
+    assert error_code(person.ask(m.LoginBegin("dinkes"))) is ErrorCode.RATE_LIMITED
+    driver.advance(10)
+    assert person.closed.code is ErrorCode.LOGIN_TIMEOUT
+    driver.answer_held()
+    driver.check()
+
+
+def test_answer_that_nobody_asked_for_is_ignored():
+    driver = Driver()
+    person = driver.person()
+    assert driver.conference.account_found(person.connection, None, driver.now) == []
+
+
+def test_half_open_connections_are_bounded_for_an_address_and_in_all():
+    driver = Driver(max_half_open_per_address=3, max_half_open=5)
+    people = [driver.person(address="10.0.0.1") for _ in range(3)]
+    assert not driver.conference.may_connect("10.0.0.1")
+    assert driver.conference.may_connect("10.0.0.2")
+    people[0].log_in()
+    assert driver.conference.may_connect("10.0.0.1")
+    people[1].drop()
+    for _ in range(4):
+        driver.person(address="10.0.0.3")
+    assert not driver.conference.may_connect("10.0.0.4")
+    driver.check()
+
+
+def test_colleagues_behind_one_address_log_in_beside_an_attacker():
+    driver = Driver()
+    for _ in range(20):
+        failing(driver, "wrong password")
+    people = [driver.person(address="10.0.0.1") for _ in range(34)]
+    assert all(isinstance(person.log_in(), m.Welcome) for person in people)
+
+
+def test_account_may_have_so_many_sessions():
+    driver = Driver()
+    driver.add_account("dinkes", max_sessions=2)
+    first, second = driver.user(), driver.user()
+    third = driver.person()
+    assert error_code(third.log_in()) is ErrorCode.TOO_MANY_SESSIONS
+    assert not first.is_gone
+    second.drop()
+    assert isinstance(third.ask(third.login_message()), m.Welcome)
+    driver.check()
+
+
+def test_oldest_session_is_replaced():
+    driver = Driver()
+    driver.add_account("dinkes", max_sessions=2, duplicates=DuplicatePolicy.REPLACE)
+    first, second, third = driver.user(), driver.user(), driver.user()
+    assert first.closed.code is ErrorCode.REPLACED
+    assert first.closed.action is Action.STOP
+    assert not second.is_gone
+    assert not third.is_gone
+    driver.check()
+
+
+def test_second_session_is_refused():
+    driver = Driver()
+    driver.add_account("dinkes", max_sessions=5, duplicates=DuplicatePolicy.REFUSE)
+    driver.user()
+    assert error_code(driver.person().log_in()) is ErrorCode.TOO_MANY_SESSIONS
+
+
+@pytest.mark.parametrize("policy", list(DuplicatePolicy))
+def test_device_takes_over_its_own_seat_and_no_colleagues(policy):
+    driver = Driver()
+    driver.add_account("dinkes", duplicates=policy, max_sessions=2)
+    ghost = driver.member(device=77)
+    other = driver.member(account="dinas", device=78)
+    stranger = driver.member(account="dinas", device=77)
+    again = driver.user(device=77)
+    driver.advance(1)
+    assert ghost.closed.code is ErrorCode.REPLACED
+    assert not other.is_gone
+    assert not stranger.is_gone
+    left = [change for message in other.got(m.RoomChanges) for change in message.changes]
+    assert (left[-1].what, left[-1].code) == (m.ChangeKind.MEMBER_LEFT, ErrorCode.REPLACED)
+    assert isinstance(again.enter(), m.Joined)
+    driver.check()
+
+
+def test_full_server_lets_a_device_come_back_but_nobody_new_in():
+    driver = Driver(max_sessions=2)
+    driver.user(device=50)
+    driver.user()
+    assert error_code(driver.person().log_in()) is ErrorCode.SERVER_FULL
+    driver.user(device=50)
+    driver.check()
+
+
+def test_storm_of_logins_is_spread():
+    driver = Driver(login_rate=Rate(10, 5))
+    replies = [driver.person().log_in() for _ in range(6)]
+    assert [error_code(reply) for reply in replies] == [None] * 5 + [ErrorCode.RATE_LIMITED]
+    assert 100 <= replies[-1].retry_after_ms <= 101
+
+
+def test_changed_and_disabled_accounts_are_logged_out():
+    driver = Driver()
+    changed, disabled, same = driver.member(account="a1"), driver.user("a2"), driver.user("a3")
+    half = driver.person("a1")
+    half.ask(m.LoginBegin("a1"))
+    idle = driver.person("a1")
+    driver.apply(driver.conference.accounts_changed({1: 2, 3: 1}, driver.now))
+    assert changed.closed.code is disabled.closed.code is ErrorCode.CREDENTIALS_CHANGED
+    assert not same.is_gone
+    assert not idle.is_gone
+    half.send(half.login_message())
+    driver.advance(0.25)
+    assert error_code(half.replies[half.requests]) is ErrorCode.BAD_CREDENTIALS
+    driver.check()
+
+
+def test_account_that_changes_during_its_lookup_is_looked_up_again():
+    driver = Driver()
+    driver.hold_lookups = True
+    person = driver.person("a1")
+    person.send(m.LoginBegin("a1"))
+    stale = driver.accounts["a1"]
+    driver.accounts["a1"] = make_account("a1", 1, generation=2)
+    driver.apply(driver.conference.accounts_changed({1: 2}, driver.now))
+    driver.held.clear()
+    driver.apply(driver.conference.account_found(person.connection, stale, driver.now))
+    assert not isinstance(person.replies.get(person.requests), m.LoginChallenge)
+    driver.answer_held()
+    assert isinstance(person.replies[person.requests], m.LoginChallenge)
+    driver.apply(driver.conference.accounts_changed({1: 2}, driver.now))
+    assert isinstance(person.ask(person.login_message()), m.Welcome)
+
+
+def test_probe_ticket_once_for_a_connection():
+    driver = Driver()
+    person = driver.person()
+    ticket = person.ask(m.Probe())
+    assert (ticket.lifetime_ms, ticket.datagrams) == (10_000, 20)
+    command = driver.plane.tickets[0]
+    assert command == OpenTicket(ticket.media_id, ticket.key, driver.now + 10, 20)
+    assert error_code(person.ask(m.Probe())) is ErrorCode.BAD_REQUEST
+    driver.check()
+
+
+def test_probe_tickets_are_bounded_for_all():
+    driver = Driver(ticket_rate=Rate(1, 2))
+    codes = [error_code(driver.person().ask(m.Probe())) for _ in range(3)]
+    assert codes == [None, None, ErrorCode.RATE_LIMITED]
+
+
+def test_resume_is_answered():
+    person = Driver().person()
+    assert error_code(person.ask(m.Resume(bytes(32), bytes(32), bytes(64), 0))) is ErrorCode.CANNOT_RESUME
+
+
+def test_session_ids_come_back_after_ten_minutes_at_the_earliest():
+    driver = Driver()
+    for _ in range(50):
+        driver.user().drop()
+    assert len(set(driver.session_numbers)) == 50
+    driver.check()

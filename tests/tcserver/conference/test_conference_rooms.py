@@ -1,0 +1,459 @@
+from dataclasses import replace
+
+import pytest
+from conference_driver import LIFE, Driver, error_code
+
+from tcproto import messages as m
+from tcproto.errors import ErrorCode
+from tcproto.membership import MemberStatement, verify_member
+from tcserver import records
+from tcserver.conference import RemoveRoom, SaveRoom
+from tcserver.conference.room import MAX_REMEMBERED_ROLES, MAX_STREAM
+from tcserver.identity import ServerIdentity
+from tcserver.plane import CloseRoom, OpenSealer, OpenSeat, SeatOpened
+from tcserver.records import RoomRecord
+
+HALL = RoomRecord("hall", "The Hall", max_participants=20)
+
+
+def test_first_joins_and_sees_itself_as_chair():
+    driver = Driver()
+    person = driver.member("Rapat  Desa", name="Siti")
+    view = person.view
+    assert (view.info.name, view.info.title, view.info.e2ee, view.info.permanent) == (
+        "rapat desa",
+        "Rapat Desa",
+        True,
+        False,
+    )
+    assert view.joined.role is m.Role.CHAIR
+    assert m.Permission(view.joined.permissions) & m.Permission.KICK
+    assert view.joined.media_id & 0xFF == 0
+    (member,) = view.members.values()
+    assert member.name == "Siti"
+    statement = MemberStatement(
+        ServerIdentity(bytes(range(32))).fingerprint, view.info.life, "dinkes", "Siti", member.box_key, member.signed_at
+    )
+    assert verify_member(statement, member.signature, member.device_key)
+    assert view.joined.room_keys[0].key == next(c.key for c in driver.plane.log if isinstance(c, OpenSealer))
+    opened = next(c for c in driver.plane.log if isinstance(c, OpenSeat))
+    assert (opened.up_key, opened.down_key) == (view.joined.up_key, view.joined.down_key)
+    driver.check()
+
+
+def test_the_reply_waits_for_the_media_plane():
+    driver = Driver()
+    driver.hold_seats = True
+    first, person = driver.user(), driver.user()
+    assert first.enter() is None
+    assert person.enter() is None
+    assert error_code(person.ask(m.Leave())) is ErrorCode.NOT_IN_ROOM
+    room = person.ask(m.OpenRoom("room")).room
+    assert error_code(person.ask(person.join_message("room", room.life))) is ErrorCode.ALREADY_IN_ROOM
+    driver.answer_held()
+    assert person.view.members.keys() == {first.participant, person.participant}
+    driver.check()
+
+
+def test_seat_that_the_media_plane_does_not_open_is_given_up():
+    driver = Driver()
+    driver.hold_seats = True
+    person = driver.user()
+    person.enter()
+    late = driver.held.pop()
+    driver.advance(5)
+    assert error_code(person.replies[person.requests]) is ErrorCode.INTERNAL
+    driver.apply(late())
+    driver.check()
+    driver.hold_seats = False
+    assert isinstance(person.enter(), m.Joined)
+
+
+def test_who_disconnects_while_the_seat_is_opened_was_never_there():
+    driver = Driver()
+    other = driver.member()
+    driver.hold_seats = True
+    person = driver.user()
+    person.enter()
+    person.drop()
+    driver.answer_held()
+    driver.advance(1)
+    assert other.got(m.RoomChanges) == []
+    assert driver.plane.rotations == []
+    driver.check()
+
+
+def test_joins_of_others_come_as_numbered_changes_in_batches():
+    driver = Driver()
+    first = driver.member()
+    others = [driver.member() for _ in range(35)]
+    assert len(first.got(m.RoomChanges)) == 1
+    driver.advance(0.1)
+    assert len(first.got(m.RoomChanges)) == 1
+    assert len(first.view.members) == 36
+    driver.advance(1)
+    assert first.got(m.RoomChanges) == []
+    assert {person.view.number for person in others} == {36}
+    driver.check()
+
+
+def test_big_room_comes_in_pages_and_long_batches_in_several_messages():
+    driver = Driver()
+    first = driver.member()
+    driver.member()
+    for _ in range(98):
+        last = driver.member()
+    assert last.publish().stream
+    driver.advance(0.1)
+    assert len(first.view.members) == 100
+    pages = last.got(m.Snapshot)
+    assert [len(page.members) for page in pages] == [48, 48, 4]
+    assert len(first.got(m.RoomChanges)) == 1 + 2
+    driver.check()
+
+
+def test_longest_names_fit_a_page_and_a_batch():
+    driver = Driver()
+    wide = "\U0001f600"
+    driver.accounts["a" * 32] = replace(driver.add_account("a" * 32), display=wide * 64)
+    people = [driver.member(account="a" * 32, name=wide * 61 + f"{i:03}") for i in range(66)]
+    driver.advance(0.1)
+    for person in people:
+        person.numbers += 1
+        message = m.Publish(2**32 - 1, m.Kind.VIDEO, m.Source.SCREEN, wide * 16, True, 4, 65535, 65535)
+        assert isinstance(person.ask(message), m.Published)
+    assert isinstance(people[0].ask(m.GetSnapshot()), m.Ok)
+    assert len(people[0].view.publications) == 66
+    driver.advance(0.1)
+    driver.check()
+
+
+def test_snapshot_can_be_asked_for_again_in_the_middle_of_a_batch():
+    driver = Driver()
+    first, _second, third = driver.member(), driver.member(), driver.member()
+    assert first.view.number == 2
+    assert isinstance(first.ask(m.GetSnapshot()), m.Ok)
+    assert first.view.number == 3
+    driver.advance(1)
+    assert first.view.members == third.view.members
+    driver.check()
+
+
+def test_room_has_a_limit():
+    driver = Driver(max_participants=2)
+    driver.hold_seats = True
+    driver.user().enter()
+    driver.user().enter()
+    third = driver.user()
+    assert error_code(third.enter()) is ErrorCode.ROOM_FULL
+    driver.answer_held()
+    assert error_code(third.enter()) is ErrorCode.ROOM_FULL
+    driver.check()
+
+
+def test_mode_has_to_match():
+    driver = Driver(rooms=(replace(HALL, e2ee=False),))
+    driver.member()
+    person = driver.user()
+    assert error_code(person.enter("room", e2ee=False)) is ErrorCode.MODE_MISMATCH
+    assert error_code(person.enter("hall", e2ee=True)) is ErrorCode.MODE_MISMATCH
+    assert isinstance(person.enter("hall", e2ee=False), m.Joined)
+    assert not person.view.info.e2ee
+
+
+def test_unknown_room_where_temporary_ones_are_not_allowed():
+    driver = Driver(temporary_rooms=False, rooms=(HALL,))
+    person = driver.user()
+    assert error_code(person.enter("other")) is ErrorCode.NO_SUCH_ROOM
+    assert isinstance(person.enter("HALL"), m.Joined)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a\u202eb", "\ufeff", "x" * 65])
+def test_bad_room_name(name):
+    assert error_code(Driver().user().ask(m.OpenRoom(name))) is ErrorCode.BAD_REQUEST
+
+
+@pytest.mark.parametrize("name", ["\U0001f468\u200d\U0001f469\u200d\U0001f467", "Ruang 🎉", "会議室", "ﷺ"])
+def test_room_names_of_all_scripts(name):
+    driver = Driver()
+    assert isinstance(driver.user().enter(name), m.Joined)
+    assert isinstance(driver.user().enter(name.upper()), m.Joined)
+
+
+def test_join_is_for_this_life_and_signed():
+    driver = Driver(rooms=(HALL,))
+    person = driver.user()
+    assert error_code(person.ask(person.join_message("room", LIFE))) is ErrorCode.NO_SUCH_ROOM
+    assert error_code(person.ask(person.join_message("hall", LIFE))) is ErrorCode.ROOM_CHANGED
+    life = person.ask(m.OpenRoom("room")).room.life
+    assert error_code(person.ask(person.join_message("room", LIFE))) is ErrorCode.ROOM_CHANGED
+    assert error_code(person.ask(person.join_message("room", life, name="Another"))) is ErrorCode.BAD_REQUEST
+    assert isinstance(person.ask(person.join_message("room", life)), m.Joined)
+
+
+def test_unused_room_closes_after_five_minutes_and_an_empty_one_after_twenty_seconds():
+    driver = Driver(rooms=(HALL,))
+    person = driver.user()
+    lives = {}
+    for name in ("room", "hall"):
+        lives[name] = person.ask(m.OpenRoom(name)).room.life
+    driver.advance(299)
+    assert driver.conference.rooms == 2
+    driver.advance(1)
+    assert driver.conference.rooms == 0
+    for name in ("room", "hall"):
+        assert isinstance(person.enter(name), m.Joined)
+        assert person.view.info.life != lives[name]
+        lives[name] = person.view.info.life
+        driver.advance(1000)
+        assert isinstance(person.ask(m.Leave()), m.Ok)
+        driver.advance(19)
+        assert isinstance(person.enter(name), m.Joined)
+        assert person.view.info.life == lives[name]
+        person.ask(m.Leave())
+        driver.advance(20)
+        assert driver.conference.rooms == 0
+        assert isinstance(driver.plane.log[-1], CloseRoom)
+    assert person.ask(m.OpenRoom("hall")).room.life != lives["hall"]
+    driver.check()
+
+
+def test_rooms_are_bounded_for_all_and_for_an_account():
+    driver = Driver(max_rooms=3, max_unused_rooms=2)
+    person, other = driver.user("a1"), driver.user("a2")
+    codes = [error_code(person.ask(m.OpenRoom(name))) for name in "abc"]
+    assert codes == [None, None, ErrorCode.RATE_LIMITED]
+    assert isinstance(person.enter("a"), m.Joined)
+    assert error_code(other.ask(m.OpenRoom("c"))) is None
+    assert error_code(other.ask(m.OpenRoom("d"))) is ErrorCode.SERVER_FULL
+
+
+def test_leave_ends_everything_that_came_from_the_room():
+    driver = Driver()
+    first, second = driver.member(), driver.member()
+    driver.advance(1)
+    assert isinstance(first.ask(m.Leave()), m.Ok)
+    second.publish()
+    second.ask(m.Chat(bytes(16), m.ChatScope.ROOM, "hello"))
+    driver.advance(1)
+    first.got(m.RoomChanges)
+    assert first.inbox == [*first.got(m.Snapshot)]
+    assert second.view.members.keys() == {second.participant}
+    driver.check()
+
+
+def test_disconnect_is_a_leave():
+    driver = Driver()
+    first, second = driver.member(), driver.member()
+    first.drop()
+    driver.advance(0.1)
+    assert second.view.members.keys() == {second.participant}
+    driver.check()
+
+
+# Roles
+
+
+def test_who_opened_the_room_is_chair_again_after_coming_back_and_nobody_else():
+    driver = Driver()
+    chair, speaker = driver.member(device=70), driver.member()
+    assert speaker.view.joined.role is m.Role.SPEAKER
+    chair.drop()
+    assert driver.member().view.joined.role is m.Role.SPEAKER
+    assert driver.member(device=70).view.joined.role is m.Role.CHAIR
+    driver.check()
+
+
+def test_a_room_that_emptied_gets_a_chair_again():
+    driver = Driver()
+    driver.member(device=70).drop()
+    driver.advance(1)
+    assert driver.member().view.joined.role is m.Role.CHAIR
+
+
+def test_roles_of_room_and_account():
+    hall = replace(
+        HALL, default_role=records.Role.LISTENER, roles={"a1": records.Role.CHAIR, "a2": records.Role.SPEAKER}
+    )
+    driver = Driver(rooms=(hall,))
+    driver.add_account("a2", role=records.Role.OBSERVER)
+    driver.add_account("a3", role=records.Role.ADMIN)
+    driver.add_account("a4", role=records.Role.RECORDER)
+    roles = [driver.member("hall", account).view.joined.role for account in ("a0", "a1", "a2", "a3", "a4")]
+    assert roles == [m.Role.LISTENER, m.Role.CHAIR, m.Role.SPEAKER, m.Role.ADMIN, m.Role.RECORDER]
+    # In a temporary room the account's own role holds, and an admin leads already.
+    roles = [driver.member("room", account).view.joined.role for account in ("a2", "a3", "a0")]
+    assert roles == [m.Role.OBSERVER, m.Role.ADMIN, m.Role.SPEAKER]
+
+
+def test_room_can_override_what_a_role_may_do():
+    hall = replace(HALL, permissions={records.Role.SPEAKER: int(m.Permission.CHAT_ROOM)})
+    driver = Driver(rooms=(hall,))
+    person = driver.member("hall")
+    assert person.view.joined.permissions == m.Permission.CHAT_ROOM
+    assert error_code(person.publish()) is ErrorCode.NOT_PERMITTED
+    assert error_code(person.subscribe()) is ErrorCode.NOT_PERMITTED
+    assert isinstance(person.ask(m.Chat(bytes(16), m.ChatScope.ROOM, "hello")), m.ChatAccepted)
+
+
+def test_remembered_roles_are_bounded():
+    driver = Driver()
+    chair = driver.member()
+    room = driver.conference._context.seats[chair.media_id].room
+    seat = room.seats[chair.participant]
+    device = seat.session.device_key
+    for number in range(MAX_REMEMBERED_ROLES):
+        seat.session.device_key = number.to_bytes(32, "big")
+        room._remember(seat, m.Role.SPEAKER)
+    seat.session.device_key = device
+    assert len(room._roles) == MAX_REMEMBERED_ROLES
+    assert ("dinkes", device) not in room._roles
+
+
+def test_stream_ids_are_not_used_again():
+    driver = Driver()
+    person = driver.member()
+    room = driver.conference._context.seats[person.media_id].room
+    first = person.publish().stream
+    person.ask(m.Unpublish(1))
+    assert person.publish().stream == first + 1
+    room._last_stream = MAX_STREAM - 1
+    assert person.publish().stream == MAX_STREAM
+    assert error_code(person.publish()) is ErrorCode.TOO_MANY_STREAMS
+    assert error_code(driver.user().enter()) is ErrorCode.TOO_MANY_STREAMS
+    driver.check()
+
+
+# Changing and deleting
+
+
+def test_update_of_a_temporary_room():
+    driver = Driver(max_participants=10)
+    chair, other = driver.member(), driver.member()
+    assert isinstance(chair.ask(m.UpdateRoom("Rapat", 2)), m.Ok)
+    driver.advance(0.1)
+    assert (other.view.info.title, other.view.info.max_participants) == ("Rapat", 2)
+    assert error_code(driver.user().enter()) is ErrorCode.ROOM_FULL
+    number = other.view.number
+    assert isinstance(chair.ask(m.UpdateRoom()), m.Ok)
+    driver.advance(0.1)
+    assert other.view.number == number
+    for bad in (m.UpdateRoom(max_participants=0), m.UpdateRoom(max_participants=11), m.UpdateRoom("\u202e")):
+        assert error_code(chair.ask(bad)) is ErrorCode.BAD_REQUEST
+    assert isinstance(chair.ask(m.UpdateRoom("")), m.Ok)
+    driver.advance(0.1)
+    assert other.view.info.title == ""
+    assert driver.writes == []
+    driver.check()
+
+
+def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),), max_participants=10)
+    chair = driver.member("hall")
+    assert chair.view.info.max_participants == 10
+    driver.hold_writes = True
+    assert chair.ask(m.UpdateRoom("New")) is None
+    driver.advance(1)
+    assert chair.view.info.title == "The Hall"
+    assert error_code(chair.ask(m.UpdateRoom("Newer"))) is ErrorCode.RATE_LIMITED
+    driver.answer_held()
+    driver.advance(1)
+    assert isinstance(chair.replies[chair.requests - 1], m.Ok)
+    assert chair.view.info.title == "New"
+    (write,) = driver.writes
+    assert isinstance(write, SaveRoom)
+    assert (write.room.title, write.room.max_participants) == ("New", 20), "what was not asked for stays as stored"
+    assert isinstance(chair.ask(m.UpdateRoom(max_participants=5)), m.Ok)
+    assert driver.writes[-1].room.max_participants == 5
+    driver.check()
+
+
+@pytest.mark.parametrize("message", [m.UpdateRoom("New"), m.DeleteRoom()])
+def test_change_that_cannot_be_written_is_refused(message):
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),))
+    chair = driver.member("hall")
+    driver.hold_writes = True
+    assert chair.ask(message) is None
+    driver.apply(driver.conference.saved(driver.writes[0].ticket, False, driver.now))
+    assert error_code(chair.replies[chair.requests]) is ErrorCode.INTERNAL
+    driver.advance(1)
+    assert chair.view.info.title == "The Hall"
+    driver.check()
+
+
+@pytest.mark.parametrize("permanent", [False, True])
+def test_delete_evicts_all_and_the_room_is_gone(permanent):
+    rooms = (replace(HALL, roles={"a1": records.Role.CHAIR}),) if permanent else ()
+    driver = Driver(rooms=rooms, temporary_rooms=not permanent)
+    chair, other = driver.member("hall", "a1"), driver.member("hall", "a2")
+    driver.hold_seats = True
+    joining = driver.user("a3")
+    joining.enter("hall")
+    assert isinstance(chair.ask(m.DeleteRoom()), m.Ok)
+    assert [type(write) for write in driver.writes] == [RemoveRoom] * permanent
+    for person in (chair, other):
+        assert [e.code for e in person.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
+        assert error_code(person.ask(m.Leave())) is ErrorCode.NOT_IN_ROOM
+    assert error_code(joining.replies[joining.requests]) is ErrorCode.ROOM_CLOSED
+    driver.answer_held()
+    assert driver.conference.rooms == 0
+    reopened = other.enter("hall")
+    assert error_code(reopened) is (ErrorCode.NO_SUCH_ROOM if permanent else None)
+    driver.advance(10)
+    driver.check()
+
+
+def test_room_is_deleted_though_who_asked_is_gone():
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),))
+    chair, other = driver.member("hall"), driver.member("hall")
+    driver.hold_writes = True
+    chair.send(m.DeleteRoom())
+    chair.drop()
+    driver.answer_held()
+    assert [e.code for e in other.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
+    driver.check()
+
+
+def test_delete_that_is_written_when_the_life_is_over():
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),), temporary_rooms=False)
+    chair = driver.member("hall")
+    driver.hold_writes = True
+    chair.send(m.DeleteRoom())
+    chair.drop()
+    driver.advance(60)
+    driver.answer_held()
+    assert error_code(driver.user().enter("hall")) is ErrorCode.NO_SUCH_ROOM
+
+
+def test_operator_changes_permanent_rooms():
+    driver = Driver(rooms=(HALL, replace(HALL, name="attic", title="Attic")))
+    hall, attic, temporary = driver.member("hall"), driver.member("attic"), driver.member("cellar")
+    changed = replace(HALL, title="Hall 2", max_participants=1, e2ee=False)
+    cellar = replace(HALL, name="cellar", title="Cellar")
+    driver.apply(driver.conference.rooms_changed([changed, cellar], driver.now))
+    driver.advance(0.1)
+    assert (hall.view.info.title, hall.view.info.max_participants, hall.view.info.e2ee) == ("Hall 2", 1, True)
+    assert [e.code for e in attic.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
+    assert not temporary.view.info.permanent
+    temporary.drop()
+    driver.advance(30)
+    assert driver.member("cellar").view.info.permanent
+    hall.drop()
+    driver.advance(30)
+    assert error_code(driver.user().enter("hall")) is ErrorCode.MODE_MISMATCH
+    driver.check()
+
+
+def test_new_settings_hold_from_now_on():
+    driver = Driver()
+    driver.member()
+    driver.conference.settings_changed(replace(driver.conference._context.settings, temporary_rooms=False))
+    assert error_code(driver.user().enter("other")) is ErrorCode.NO_SUCH_ROOM
+
+
+def test_seat_that_was_opened_twice_counts_once():
+    driver = Driver()
+    person = driver.member()
+    driver.event(SeatOpened(person.media_id, ()))
+    driver.event(SeatOpened(0x100, ()))
+    driver.check()

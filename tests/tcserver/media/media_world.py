@@ -1,0 +1,186 @@
+"""Clients of a media plane for its tests: they seal, open, and keep the keys; and a plane with a room full of them."""
+
+from collections.abc import Iterable
+
+from tcproto.datagram import (
+    HEADER_SIZE,
+    RELAY_TIME_SIZE,
+    Item,
+    ItemType,
+    Kind,
+    open_datagram,
+    pack_header,
+    pack_items,
+    parse_header,
+    parse_items,
+    seal,
+)
+from tcproto.messages import Caps
+from tcproto.messages import Kind as StreamKind
+from tcproto.packet import AudioHeader, VideoHeader
+from tcproto.path import PingItem
+from tcserver.media import Drop, MediaPlane, Transmission
+from tcserver.plane import (
+    Address,
+    Event,
+    OpenSealer,
+    OpenSeat,
+    OpenStream,
+    PathProven,
+    Receiver,
+    SetForwarding,
+)
+
+ROOM_KEY = bytes(range(32))
+SEALER = 0x5EA1
+CAPS = Caps(bitrate=2_000_000, packets_per_second=1000)
+
+
+def audio(stream: int, sequence: int = 0, body: bytes = b"body", **fields) -> bytes:
+    return AudioHeader(stream, 1, 0, sequence, sequence * 960 & 0xFFFFFFFF, **fields).pack() + body
+
+
+def video(stream: int, sequence: int = 0, body: bytes = b"body", **fields) -> bytes:
+    return VideoHeader(stream, 1, 0, sequence, 0, 0, 0, 1, **fields).pack() + body
+
+
+def packet_item(packet: bytes) -> Item:
+    return Item(ItemType.PACKET, packet)
+
+
+class Peer:
+    """A client: seals up datagrams, opens down and room datagrams."""
+
+    def __init__(self, media_id: int, address: Address) -> None:
+        self.media_id = media_id
+        self.address = address
+        self.up_key = media_id.to_bytes(4, "big") * 8
+        self.down_key = bytes(reversed(self.up_key))
+        self.epoch = 0
+        self.counter = 0
+
+    def up(self, *items: Item, counter: int | None = None) -> bytes:
+        if counter is None:
+            counter, self.counter = self.counter, self.counter + 1
+        return seal(pack_header(Kind.UP, self.epoch, self.media_id, counter), pack_items(list(items)), self.up_key)
+
+    def ping(self) -> bytes:
+        return self.up(Item(ItemType.PING, PingItem(1, 2).pack()))
+
+    def open_down(self, datagram: bytes) -> list[Item]:
+        header = parse_header(datagram)
+        assert (header.kind, header.id) == (Kind.DOWN, self.media_id)
+        return parse_items(open_datagram(datagram, self.down_key))
+
+
+def open_room(datagram: bytes, key: bytes = ROOM_KEY) -> list[Item]:
+    assert parse_header(datagram).kind == Kind.ROOM
+    return parse_items(open_datagram(datagram, key), RELAY_TIME_SIZE)
+
+
+def deliveries(transmissions: Iterable[Transmission]) -> list[tuple[Address, bytes]]:
+    """Return each (address, datagram) that a sender would send."""
+    return [
+        (address, datagram)
+        for datagrams, receivers, skip in transmissions
+        for slot, address in enumerate(receivers.addresses)
+        if slot != skip
+        for datagram in datagrams
+    ]
+
+
+class World:
+    """A plane with one room and its members, whose paths are proven."""
+
+    def __init__(self, members: int = 3) -> None:
+        self.now = 100.0
+        self.random = 0
+        self.plane = MediaPlane(self.random_bytes)
+        self.events: list[Event] = []
+        self.apply(OpenSealer(1, SEALER, 0, ROOM_KEY))
+        self.peers = [self.join(n) for n in range(1, members + 1)]
+        self.plane.take_events()
+
+    def random_bytes(self, size: int) -> bytes:
+        self.random += 1
+        return self.random.to_bytes(size, "big")
+
+    def apply(self, *commands) -> None:
+        for command in commands:
+            self.plane.apply(command, self.now)
+
+    def join(self, number: int, room: int = 1, prove: bool = True) -> Peer:
+        """Open a seat, participant ``number``, media id 1000 and more."""
+        peer = Peer(1000 + number, Address(0, f"10.0.0.{number}", 5000))
+        self.apply(OpenSeat(peer.media_id, room, number, 0, peer.up_key, peer.down_key))
+        if prove:
+            self.prove(peer)
+        return peer
+
+    def prove(self, peer: Peer, address: Address | None = None) -> None:
+        """Bring a peer's path to an address, by ping, challenge, response."""
+        peer.address = address or peer.address
+        self.now += 1
+        token = self.challenge(peer, peer.ping())
+        assert token is not None
+        self.receive(peer, peer.up(Item(ItemType.PATH_RESPONSE, token)))
+        assert self.plane.take_events()[-1] == PathProven(peer.media_id, peer.address)
+
+    def challenge(self, peer: Peer, datagram: bytes) -> bytes | None:
+        """Return the token that the answer to a datagram holds."""
+        for address, answer in self.receive(peer, datagram):
+            assert address == peer.address
+            for item in peer.open_down(answer):
+                if item.type == ItemType.PATH_CHALLENGE:
+                    return item.value
+        return None
+
+    def receive(self, peer: Peer, *datagrams: bytes) -> list[tuple[Address, bytes]]:
+        """Return what is sent when datagrams come from the peer's address."""
+        return self.receive_from(peer.address, *datagrams)
+
+    def receive_from(self, address: Address, *datagrams: bytes) -> list[tuple[Address, bytes]]:
+        self.plane.receive([(datagram, address) for datagram in datagrams], self.now)
+        return deliveries(self.plane.take_transmissions())
+
+    def publish(
+        self,
+        peer: Peer,
+        stream: int,
+        kind: StreamKind | None = StreamKind.AUDIO,
+        to: Iterable[Peer | Receiver] = (),
+        caps: Caps = CAPS,
+        **options,
+    ) -> None:
+        self.apply(OpenStream(stream, peer.media_id, kind, caps, **options))
+        self.forward(peer, stream, to)
+
+    def forward(self, peer: Peer, stream: int, to: Iterable[Peer | Receiver]) -> None:
+        receivers = tuple(r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to)
+        self.apply(SetForwarding(stream, peer.media_id, receivers))
+
+    def drops(self) -> dict[Drop, int]:
+        """Return the drops since the last call."""
+        drops = {reason: count for reason, count in self.plane.counters.drops.items() if count}
+        self.plane.counters.drops.update(dict.fromkeys(Drop, 0))
+        return drops
+
+
+def forwarded(sent: Iterable[tuple[Address, bytes]], key: bytes = ROOM_KEY) -> dict[Address, list[tuple[int, bytes]]]:
+    """Return (forward number, packet) of the packets, by receiver."""
+    packets: dict[Address, list[tuple[int, bytes]]] = {}
+    for address, datagram in sent:
+        for item in open_room(datagram, key):
+            assert item.type in (ItemType.PACKET, ItemType.REDUNDANT_PACKET)
+            packets.setdefault(address, []).append((int.from_bytes(item.value[:2], "big"), item.value[2:]))
+    return packets
+
+
+def flip(data: bytes, bit: int) -> bytes:
+    """Return the bytes with one bit changed."""
+    changed = bytearray(data)
+    changed[bit // 8] ^= 0x80 >> bit % 8
+    return bytes(changed)
+
+
+HEADER_BITS = HEADER_SIZE * 8
