@@ -110,12 +110,14 @@ class Publication:
         if self._task is not None:
             await asyncio.shield(self._task)
 
-    async def mute(self, muted: bool = True) -> None:
-        """Set the mute flag: nothing leaves from this moment on; returns when everybody has been told."""
-        self._connection.session.set_muted(self.number, muted)
-        self._connection.pump()
+    def mute(self, muted: bool = True) -> None:
+        """Set the mute flag: no sound or picture leaves from this moment on."""
         if isinstance(self._publisher, AudioPublisher):
             self._publisher.gate.muted = muted
+            if muted:
+                self._publisher.end_talk()
+        self._connection.session.set_muted(self.number, muted)
+        self._connection.pump()
 
     def talk(self, pressed: bool) -> None:
         """Open or shut the gate of a microphone in push-to-talk mode."""
@@ -133,6 +135,8 @@ class Publication:
         if self._task is not None and not self._task.done():
             self._task.cancel()
             await asyncio.wait((self._task,))
+        if isinstance(self._publisher, AudioPublisher):
+            self._publisher.end_talk()
 
     async def stop(self) -> None:
         """End the publication."""

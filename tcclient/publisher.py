@@ -110,6 +110,7 @@ class AudioPublisher:
         self._send = send
         self._pool = pool
         self._timestamp = 0
+        self._talking = False
         self.live = isinstance(source.frames, AsyncIterable)
         """Whether frames come at their own times."""
 
@@ -120,6 +121,12 @@ class AudioPublisher:
         """
         encode = AudioEncoding(self._source).encode if isinstance(self._source, AudioSource) else _as_is
         await _run(_Puller(self._source.frames, encode, self._pool), self._due, self._pass, schedule)
+        self.end_talk()
+
+    def end_talk(self) -> None:
+        """Say that nothing follows for now, so that nobody conceals what was never said."""
+        if self._talking:
+            self._send_silence(20, end_of_talk=True)
 
     def _due(self, frame: EncodedAudio) -> float:
         return (self._timestamp + frame.duration_ms * AUDIO_CLOCK) / (AUDIO_CLOCK * 1000)
@@ -129,16 +136,20 @@ class AudioPublisher:
         self._timestamp += frame.duration_ms * AUDIO_CLOCK
         decision = self.gate.decide(frame.voice, frame.duration_ms * AUDIO_CLOCK)
         if decision is Decision.SEND:
+            self._talking = True
             self._send(frame, timestamp)
         elif decision is not Decision.NOTHING:
-            silent = EncodedAudio(
-                SILENT_FRAMES[frame.duration_ms],
-                frame.duration_ms,
-                end_of_talk=decision is Decision.END,
-                voice=False,
-                comfort=True,
-            )
-            self._send(silent, timestamp)
+            self._send_silence(frame.duration_ms, end_of_talk=decision is Decision.END, timestamp=timestamp)
+
+    def _send_silence(self, duration_ms: int, *, end_of_talk: bool, timestamp: int | None = None) -> None:
+        self._talking = False
+        if timestamp is None:
+            timestamp = self._timestamp
+            self._timestamp += duration_ms * AUDIO_CLOCK
+        frame = EncodedAudio(
+            SILENT_FRAMES[duration_ms], duration_ms, voice=False, end_of_talk=end_of_talk, comfort=True
+        )
+        self._send(frame, timestamp)
 
 
 class VideoEncoding:

@@ -58,8 +58,8 @@ class SenderKeys:
 
     ``peers`` are the verified members, kept up to date by the owner, who calls ``joined`` and ``left`` after changing
     it. ``first_sequences`` tells the lowest valid sequence numbers of our live publications. Boxes collect for
-    ``take_boxes``. No key exists before ``start``: who only listens makes no boxes. The first key is used at once,
-    since nothing else can be; receivers hold packets for its box a moment.
+    ``take_boxes``. No key exists before ``start``: who only listens makes no boxes. The first key, like every other, is
+    used when all have it: nothing of what is said first is lost.
     """
 
     def __init__(
@@ -98,10 +98,9 @@ class SenderKeys:
         return min(self._ratchet_at, self._replace_at, pending)
 
     def start(self, now: float) -> None:
-        """Become a sender, with a new key; nothing happens where we are one."""
-        if self._current is None:
+        """Become a sender, with a new key; nothing happens where we are one, or about to be."""
+        if self._current is None and self._pending is None:
             self._make(now)
-            self._activate(now)
 
     def stop(self) -> None:
         """Nothing will be sent for now: forget the keys."""
@@ -116,18 +115,17 @@ class SenderKeys:
         A generation under which nothing was sealed needs no ratchet; otherwise many joins in a moment of silence would
         carry the generation out of the receivers' reach.
         """
-        if self._current is None:
-            return
-        if self._used:
-            self._ratchet(now)
-        if not self._used:
-            self._box(participant, self._current)
+        if self._current is not None:
+            if self._used:
+                self._ratchet(now)
+            if not self._used:
+                self._box(participant, self._current)
         if self._pending is not None and self._box(participant, self._pending.key):
             self._pending.waiting.add(participant)
 
     def left(self, participant: int, kicked: bool, now: float) -> None:
         """Plan a new key, which the one who left will not have."""
-        if self._current is None:
+        if self._current is None and self._pending is None:
             return
         if self._pending is not None:
             self._pending.waiting.discard(participant)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from tcclient.core.drops import Drop
 from tcclient.core.path import MediaPath
@@ -33,6 +34,10 @@ MAX_QUEUED = 4096
 """Packets that wait for the application: some seconds of a full room; the oldest go first."""
 MAX_SERIES = 4096
 """Series that are counted; more are received without."""
+MAX_ORPHANS = 64
+"""Packets that wait for the roster to name their stream; the oldest go first."""
+ORPHAN_PATIENCE = 0.5
+"""Seconds that they wait: the roster comes by TCP, and may be a retransmission behind."""
 _PACKET_ITEMS = {
     int(ItemType.PACKET): (2, False),
     int(ItemType.HELD_PACKET): (4, False),
@@ -40,6 +45,16 @@ _PACKET_ITEMS = {
     int(ItemType.HELD_REDUNDANT_PACKET): (4, True),
 }
 """Bytes in front of the packet, and whether it belongs to the redundant variant."""
+
+
+class _Orphan(NamedTuple):
+    """A packet of a stream that the roster does not name yet."""
+
+    stream: int
+    packet: bytes
+    forwarded: tuple[int, int, bool, int, int]
+    timing: tuple[float | None, float]
+    received_at: float
 
 
 class MediaReceiver:
@@ -56,6 +71,7 @@ class MediaReceiver:
         self._peers = peers
         self._drops = drops
         self._queue: list[MediaPacket] = []
+        self._orphans: deque[_Orphan] = deque(maxlen=MAX_ORPHANS)
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
 
     def take(self) -> list[MediaPacket]:
@@ -101,6 +117,18 @@ class MediaReceiver:
             self._drops[Drop.NO_KEY] += expired
         for held in ready:
             self._open(peer, held, now)
+
+    def adopt(self, now: float) -> None:
+        """Deliver the packets whose streams the roster names by now."""
+        orphans = list(self._orphans)
+        self._orphans.clear()
+        for orphan in orphans:
+            if now >= orphan.received_at + ORPHAN_PATIENCE:
+                self._drops[Drop.UNKNOWN_STREAM] += 1
+            elif orphan.stream in self._room.streams:
+                self._packet(orphan.packet, orphan.forwarded, orphan.timing, orphan.received_at)
+            else:
+                self._orphans.append(orphan)
 
     def _down_datagram(self, plaintext: bytes, now: float) -> None:
         try:
@@ -151,7 +179,8 @@ class MediaReceiver:
             return
         stream = self._room.streams.get(header.stream)
         if stream is None:
-            self._drops[Drop.UNKNOWN_STREAM] += 1
+            self._drops[Drop.UNKNOWN_STREAM] += len(self._orphans) == MAX_ORPHANS
+            self._orphans.append(_Orphan(header.stream, packet, forwarded, timing, now))
             return
         layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
         self._count((sealer, header.stream, redundant << 7 | layer), forward, timing)

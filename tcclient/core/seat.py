@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from tcproto.sender_key import Party
 BATCH = 64
 """Boxes or receipts of one message."""
 MAX_EARLY_BOXES = 256
-"""Key boxes that wait for a snapshot which should name their senders."""
+"""Key boxes that wait for the roster to name their senders; the oldest go first."""
 SNAPSHOT_RETRY = 2.0
 """Seconds after which a snapshot is asked for again."""
 KEYFRAME_SPACING = 0.5
@@ -88,7 +88,7 @@ class Seat:
         self._complete = False
         self._snapshot_at = NEVER
         self._receipts: list[KeyReceipt] = []
-        self._early_boxes: list[AddressedBox] = []
+        self._early_boxes: deque[AddressedBox] = deque(maxlen=MAX_EARLY_BOXES)
         self._generation = 0
         self._sources: tuple[Source, ...] = ()
         self._keyframes: dict[tuple[int, int], float] = {}
@@ -273,20 +273,19 @@ class Seat:
                 self.peers[i] = Peer(i, party, self.room.room.life, self._own, self._box_private, e2ee)
                 self._keys.joined(i, now)
         self.media.forget_streams()
-        if not self.room.needs_snapshot and self._early_boxes:
-            early, self._early_boxes = self._early_boxes, []
-            for start in range(0, len(early), BATCH):
-                self._key_boxes(messages.KeyBoxes(tuple(early[start : start + BATCH])), now)
+        if self._early_boxes:
+            early = tuple(self._early_boxes)
+            self._early_boxes.clear()
+            self._key_boxes(messages.KeyBoxes(early), now)
+        self.media.adopt(now)
 
     def _key_boxes(self, message: messages.KeyBoxes, now: float) -> None:
         for addressed in message.boxes:
             peer = self.peers.get(addressed.participant)
-            if peer is None and self.room.needs_snapshot and len(self._early_boxes) < MAX_EARLY_BOXES:
+            if peer is None:
                 self._early_boxes.append(addressed)
                 continue
             try:
-                if peer is None:
-                    raise CryptoFailure("the sender is not a verified member")
                 number = peer.open_box(addressed.box, now)
             except CryptoFailure:
                 self._drops[Drop.KEY_BOX] += 1

@@ -51,8 +51,9 @@ def publish(context: Context, call: Call[Publish]) -> None:
         height=message.height,
     )
     context.outbox.command(OpenStream(info.stream, seat.media_id, info.kind, caps, info.muted))
-    call.reply(Published(number=info.number, stream=info.stream, caps=caps))
     seat.room.publish(seat, info, call.now)
+    seat.room.journal.flush(call.now)  # before the publisher may send, so that nobody gets packets of an unknown stream
+    call.reply(Published(number=info.number, stream=info.stream, caps=caps))
 
 
 def unpublish(_: Context, call: Call[Unpublish]) -> None:

@@ -26,6 +26,7 @@ MAX_TEXTS = 256
 
 def pass_boxes(context: Context, call: Call[KeyBoxes]) -> None:
     """Pass key boxes to the members they are for, as coming from the sender."""
+    call.seat.room.journal.flush(call.now)  # a receiver has to know the sender first
     boxes = defaultdict(list)
     for item in call.message.boxes:
         boxes[item.participant].append(AddressedBox(call.seat.participant, item.box))

@@ -234,6 +234,7 @@ class Room:
     def _set_role(self, seat: Seat, role: Role) -> None:
         seat.role = role
         seat.permissions = self.permissions_of(role)
+        seat.may_subscribe = Permission.SUBSCRIBE in seat.permissions
         self._had_chair = self._had_chair or RANK[role] >= RANK[Role.CHAIR]
 
     def _remember(self, seat: Seat, role: Role) -> None:

@@ -57,6 +57,8 @@ class Seat:
     beacon: Stream = field(init=False)
     role: Role = Role.OBSERVER
     permissions: Permission = NO_PERMISSION
+    may_subscribe: bool = False
+    """One of the permissions, worked out beforehand: `wish` is asked for every stream."""
     epoch: int = 0
     """Of the keys of the media path."""
     rekeyed_at: float = 0.0
@@ -103,7 +105,7 @@ class Seat:
         if info is None:
             # Beacons carry the view of the member set: whoever could refuse them would not see an added member.
             return Receiver(self.media_id)
-        if not self.permissions & Permission.SUBSCRIBE:
+        if not self.may_subscribe:
             return None
         choice = self.subscription.choices.get(stream.number)
         if choice is None:

@@ -1,5 +1,4 @@
 import pytest
-from conference_driver import Driver, error_code, make_account
 
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
@@ -7,6 +6,7 @@ from tcproto.identity import SigningKey
 from tcserver.conference import Rate
 from tcserver.plane import OpenTicket
 from tcserver.records import DuplicatePolicy, Role
+from tests.tcserver.conference.conference_driver import Driver, error_code, make_account
 
 
 def test_login_welcomes_with_the_clean_name_and_the_limits():
@@ -108,6 +108,15 @@ def test_a_failed_login_can_be_tried_again_but_not_meanwhile_and_not_for_ever():
     assert error_code(person.replies[person.requests]) is ErrorCode.BAD_CREDENTIALS
     assert person.closed.code is ErrorCode.TOO_MANY_ATTEMPTS
     assert person.is_gone
+    driver.check()
+
+
+def test_who_is_gone_before_the_answer_gets_none():
+    driver = Driver(login_attempts=1)
+    person = failing(driver, "wrong password")
+    person.drop()
+    driver.advance(1)
+    assert [event.name for event in driver.logged] == []
     driver.check()
 
 

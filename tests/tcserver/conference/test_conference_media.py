@@ -1,5 +1,4 @@
 import pytest
-from conference_driver import Driver, error_code
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
@@ -18,6 +17,7 @@ from tcserver.plane import (
     SpeakersChanged,
 )
 from tcserver.records import Role, RoomRecord
+from tests.tcserver.conference.conference_driver import Driver, error_code
 
 MICROPHONE, CAMERA, SCREEN = m.Source.MICROPHONE, m.Source.CAMERA, m.Source.SCREEN
 

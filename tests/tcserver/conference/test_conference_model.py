@@ -1,7 +1,6 @@
 """Many people doing anything in any order; the driver checks each effect, the machine what must hold in the end."""
 
 import hypothesis.strategies as st
-from conference_driver import Driver, make_account
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
@@ -12,6 +11,7 @@ from tcserver import records
 from tcserver.conference import MessageClass, Rate
 from tcserver.plane import KeyframeAsked, KeysWorn, SealerWorn, SpeakersChanged
 from tcserver.records import DuplicatePolicy, RoomRecord
+from tests.tcserver.conference.conference_driver import Driver, make_account
 
 ACCOUNTS = ["a1", "a2", "a3", "boss", "unknown"]
 ROOMS = ["hall", "room", "clear"]

@@ -1,7 +1,6 @@
 """Every (role, command, state) triple, and every pair of roles for what one member does to another."""
 
 import pytest
-from conference_driver import Driver, error_code
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
@@ -9,6 +8,7 @@ from tcserver import records
 from tcserver.conference import ROLE_PERMISSIONS
 from tcserver.conference.commands import COMMANDS
 from tcserver.records import RoomRecord
+from tests.tcserver.conference.conference_driver import Driver, error_code
 
 ROLES = [role for role in m.Role if role is not m.Role.UNKNOWN]
 ADMIN, CHAIR, SPEAKER, LISTENER, OBSERVER, RECORDER = ROLES

@@ -1,11 +1,11 @@
 import pytest
-from conference_driver import Driver, error_code
 
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcserver.conference import MessageClass, Rate
 from tcserver.conference.relay import MAX_TEXTS
 from tcserver.records import Role
+from tests.tcserver.conference.conference_driver import Driver, error_code
 
 ROOM, PARTICIPANT, EVERYONE = m.ChatScope.ROOM, m.ChatScope.PARTICIPANT, m.ChatScope.SERVER
 

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import pytest
-from conference_driver import LIFE, Driver, error_code
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
@@ -12,6 +11,7 @@ from tcserver.conference.room import MAX_REMEMBERED_ROLES, MAX_STREAM
 from tcserver.identity import ServerIdentity
 from tcserver.plane import CloseRoom, OpenSealer, OpenSeat, SeatOpened
 from tcserver.records import RoomRecord
+from tests.tcserver.conference.conference_driver import LIFE, Driver, error_code
 
 HALL = RoomRecord("hall", "The Hall", max_participants=20)
 
@@ -441,6 +441,16 @@ def test_operator_changes_permanent_rooms():
     hall.drop()
     driver.advance(30)
     assert error_code(driver.user().enter("hall")) is ErrorCode.MODE_MISMATCH
+    driver.check()
+
+
+def test_permanent_room_that_comes_and_goes_leaves_an_open_temporary_one_alone():
+    driver = Driver()
+    person = driver.member("cellar")
+    driver.apply(driver.conference.rooms_changed([replace(HALL, name="cellar", title="Cellar")], driver.now))
+    driver.apply(driver.conference.rooms_changed([], driver.now))
+    driver.advance(1)
+    assert person.view.info.title == "cellar"
     driver.check()
 
 

@@ -1,13 +1,13 @@
 """Every message in every state, and what happens at the worst moment."""
 
 import pytest
-from conference_driver import Driver, error_code
 
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcserver.conference import Disconnect, Send
 from tcserver.conference.commands import COMMANDS
 from tcserver.plane import CloseRoom, CloseSeat
+from tests.tcserver.conference.conference_driver import Driver, error_code
 
 LOGIN, LOBBY, ROOM = m.State.LOGIN, m.State.LOBBY, m.State.ROOM
 SAMPLES = {

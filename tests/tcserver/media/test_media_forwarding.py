@@ -1,7 +1,6 @@
 """Who gets what, under which numbers and keys."""
 
 import pytest
-from media_world import CAPS, ROOM_KEY, World, audio, deliveries, forwarded, open_room, packet_item, video
 
 from tcproto.datagram import (
     MAX_COUNTER,
@@ -36,6 +35,17 @@ from tcserver.plane import (
     SealerWorn,
     SeatOpened,
     SetForwarding,
+)
+from tests.tcserver.media.media_world import (
+    CAPS,
+    ROOM_KEY,
+    World,
+    audio,
+    deliveries,
+    forwarded,
+    open_room,
+    packet_item,
+    video,
 )
 
 

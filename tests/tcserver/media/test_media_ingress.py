@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from media_world import CAPS, HEADER_BITS, World, audio, flip, forwarded, packet_item, video
 
 from tcproto.datagram import (
     MAX_COUNTER,
@@ -22,6 +21,7 @@ from tcproto.packet import MAX_PACKET, PlainHeader
 from tcserver import plane as p
 from tcserver.media import Drop
 from tcserver.plane import Address, KeysWorn, MuteStream, OpenSeat, OpenStream, RekeySeat
+from tests.tcserver.media.media_world import CAPS, HEADER_BITS, World, audio, flip, forwarded, packet_item, video
 
 
 @pytest.fixture

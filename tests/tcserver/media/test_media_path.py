@@ -1,7 +1,6 @@
 """Proof of the UDP path, pings, and probe tickets."""
 
 import pytest
-from media_world import ROOM_KEY, SEALER, Peer, World, audio, forwarded, packet_item
 
 from tcproto.datagram import Item, ItemType, Kind, open_datagram, pack_header, parse_items, seal
 from tcproto.path import PingItem, Position, parse_pong, parse_positions
@@ -9,6 +8,7 @@ from tcserver.media import Drop
 from tcserver.media.core import MAX_TICKETS
 from tcserver.media.path import PATH_TIMEOUT, PathState
 from tcserver.plane import Address, CloseSeat, OpenTicket, PathLost, PathProven, SealerState, SeatOpened
+from tests.tcserver.media.media_world import ROOM_KEY, SEALER, Peer, World, audio, forwarded, packet_item
 
 ELSEWHERE = Address(0, "198.51.100.7", 4242)
 TICKET_KEY = b"t" * 32

@@ -3,7 +3,6 @@
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from media_world import CAPS, Peer, World, audio, open_room, packet_item
 
 from tcproto.datagram import Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
@@ -20,6 +19,7 @@ from tcserver.plane import (
     RotateSealer,
     SetForwarding,
 )
+from tests.tcserver.media.media_world import CAPS, Peer, World, audio, open_room, packet_item
 
 ROOMS = (1, 2)
 

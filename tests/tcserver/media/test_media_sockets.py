@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterator
 
 import pytest
-from media_world import CAPS, ROOM_KEY, SEALER, Peer, audio, open_room, packet_item
 
 from tcproto.datagram import MAX_DATAGRAM, MIN_DATAGRAM, Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
@@ -21,6 +20,7 @@ from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
 from tcserver.media.sockets import MediaSockets
 from tcserver.plane import Address, OpenSealer, OpenSeat, OpenStream, PathProven, Receiver, SetForwarding
+from tests.tcserver.media.media_world import CAPS, ROOM_KEY, SEALER, Peer, audio, open_room, packet_item
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg and recvmmsg are Linux's")
 SENDERS = [PlainSender, pytest.param(VectorSender, marks=linux)]
@@ -354,7 +354,7 @@ def test_a_conversation_over_real_sockets(sender, host, bind):
         loop = asyncio.get_running_loop()
         events = []
         plane = MediaPlane(os.urandom)
-        sockets = MediaSockets(plane, [(host, 0)], loop, sender, events.extend)
+        sockets = MediaSockets(plane, [(host, 0)], loop, sender, on_events=events.extend)
         sockets.open()
         try:
             (server,) = sockets.local_addresses()
@@ -488,9 +488,14 @@ def test_both_families_on_one_port(bind):
         port = sockets.local_addresses()[0][1]
         sockets.close()
         both = MediaSockets(
-            MediaPlane(os.urandom), [("0.0.0.0", port), ("::", port)], asyncio.get_running_loop(), "sendto"
+            MediaPlane(os.urandom),
+            [("0.0.0.0", port), ("::", port)],
+            asyncio.get_running_loop(),
+            "sendto",
+            buffer_bytes=65_536,
         )
         both.open()
+        assert all(0 < size <= 2 * 65_536 for sizes in both.buffer_sizes() for size in sizes)
         assert both.local_addresses() == [("0.0.0.0", port), ("::", port)]
         both.close()
 
