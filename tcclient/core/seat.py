@@ -295,7 +295,7 @@ class Seat:
         try:
             if peer is None:
                 raise CryptoFailure("the sender is not a verified member")
-            number = peer.open_box(addressed.box)
+            number = peer.open_box(addressed.box, now)
         except CryptoFailure:
             self._drops[Drop.KEY_BOX] += 1
             return

@@ -7,6 +7,7 @@ each event: ``seated``, ``progress``, ``sent``, ``report``, ``error``. Uses noth
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -29,7 +30,7 @@ from tcclient.track import Track, TrackStatistics
 from tcclient.trust import TrustFileError
 from tcproto.messages import Kind
 
-IDLE_INTERVAL = 0.01
+IDLE_INTERVAL = 0.02
 """Seconds between looks at the network where nobody listens: 35 such clients share two cores."""
 SETTLE = 1.0
 """Seconds after the last frame before the count is taken: longer than any packet is under way."""
@@ -214,6 +215,8 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         _say("seated", ms=round((time.monotonic() - asked) * 1000))
         if await commands.readline() != b"start\n":
             return
+        gc.collect()
+        gc.freeze()
         started_cpu, started = time.process_time(), time.monotonic()
         progress = asyncio.create_task(_progress(witness))
         watcher = asyncio.create_task(_watch(witness))

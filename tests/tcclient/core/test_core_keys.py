@@ -379,7 +379,7 @@ class Sender:
         """The key numbers that each boxed member got."""
         result = {}
         for to, box in ((b.participant, b.box) for b in self.keys.take_boxes()):
-            result.setdefault(to, []).append(self.rings[to].open_box(box))
+            result.setdefault(to, []).append(self.rings[to].open_box(box, 0.0))
         return result
 
     def number(self):
