@@ -4,8 +4,9 @@ import pytest
 from nacl.bindings import crypto_scalarmult_base
 
 from tcclient.core import Drop, PathState
-from tcclient.core.keys import LEAVE_SPACING, WORN_GENERATION, SenderKeys
+from tcclient.core.keys import ACTIVATION, LEAVE_SPACING, WORN_GENERATION, SenderKeys
 from tcclient.core.peers import HOLD, MAX_HELD, Peer
+from tcclient.core.seat import MAX_EARLY_BOXES
 from tcproto import messages as m
 from tcproto.datagram import open_datagram
 from tcproto.keyring import OVERLAP, PublicationId
@@ -145,10 +146,38 @@ def test_a_new_key_waits_for_receipts_but_not_for_ever(server):
     assert payloads(b) == [b"voice"], "it waited for its key"
 
 
+def test_the_first_key_too_waits_for_receipts_but_not_for_ever(server):
+    a, b, c = server.seated(3)
+    server.hold_boxes = []
+    number = a.publish()
+    for entry in server.hold_boxes:
+        assert not a.session.can_send(number)
+        assert not a.speak(number)
+        server.pass_box(*entry)
+        server.pump()
+    assert a.session.can_send(number)
+    assert spoken(a) == (1, 0)
+    assert payloads(b) == payloads(c) == [b"voice"]
+
+
+def unreceived(server, sender):
+    """Publish; use the key although nobody got a box."""
+    server.hold_boxes = []
+    number = sender.publish()
+    server.advance(2.9)
+    assert not sender.session.can_send(number)
+    server.advance(0.2)
+    assert sender.session.can_send(number)
+    server.deliver = False
+    server.pump()
+    server.deliver = True
+    for client in server.clients:
+        client.take_media()
+
+
 def test_packets_wait_for_their_key_a_moment_and_in_order(server):
     a, b = server.seated(2)
-    server.hold_boxes = []
-    a.publish()
+    unreceived(server, a)
     for i in range(MAX_HELD + 3):
         a.speak(payload=bytes([i]))
     assert payloads(b) == []
@@ -160,8 +189,7 @@ def test_packets_wait_for_their_key_a_moment_and_in_order(server):
 
 def test_packets_do_not_wait_long(server):
     a, b = server.seated(2)
-    server.hold_boxes = []
-    a.publish()
+    unreceived(server, a)
     a.speak(payload=b"old")
     server.now += HOLD
     a.speak(payload=b"new")
@@ -228,11 +256,12 @@ def test_boxes_that_are_reflected_misdirected_or_forged_are_refused(server):
     for to, sender, box in attempts:
         to.notify(m.KeyBoxes((m.AddressedBox(sender, box),)))
     server.pump()
-    assert (a.drops(Drop.KEY_BOX), b.drops(Drop.KEY_BOX)) == (1, 6)
-    b.notify(m.KeyBoxes((m.AddressedBox(a.participant, for_b),)))
+    assert (a.drops(Drop.KEY_BOX), b.drops(Drop.KEY_BOX)) == (1, 4), "two senders may still come"
+    for to, sender, box in ((b, a, for_b), (c, a, for_c)):
+        to.notify(m.KeyBoxes((m.AddressedBox(sender.participant, box),)))
     server.pump()
-    a.speak()
-    assert payloads(b) == [b"voice"]
+    assert a.speak()
+    assert payloads(b) == payloads(c) == [b"voice"]
 
 
 def test_boxes_that_come_before_the_roster_wait_for_it(server):
@@ -241,14 +270,28 @@ def test_boxes_that_come_before_the_roster_wait_for_it(server):
     (b,) = server.seated(1)
     a.publish()
     server.snapshot = snapshot
-    b.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
-    b.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
+    b.notify(m.KeyBoxes((m.AddressedBox(a.participant, b"x"),) * 64))
     server.pump()
     assert b.drops(Drop.KEY_BOX) == 0
+    assert not a.speak(), "the newcomer has no key yet"
     server.snapshot(b)
     server.pump()
-    assert b.drops(Drop.KEY_BOX) == 128
-    a.speak()
+    assert b.drops(Drop.KEY_BOX) == 64
+    assert a.speak()
+    assert payloads(b) == [b"voice"]
+
+
+def test_boxes_of_senders_that_the_roster_never_names_are_bounded(server):
+    a, b = server.seated(2)
+    for i in range(MAX_EARLY_BOXES // 64 + 1):
+        b.notify(m.KeyBoxes(tuple(m.AddressedBox(1000 + 64 * i + j, b"x") for j in range(64))))
+    server.pump()
+    assert len(b.seat._early_boxes) == MAX_EARLY_BOXES
+    assert b.drops(Drop.KEY_BOX) == 64, "the oldest went"
+    server.seated(1)
+    assert len(b.seat._early_boxes) == MAX_EARLY_BOXES
+    a.publish()
+    assert a.speak()
     assert payloads(b) == [b"voice"]
 
 
@@ -262,8 +305,10 @@ def test_an_unverified_member_gets_no_key_and_is_not_played(server):
     server.pump()
     a.publish()
     assert server.box_log == []
+    assert a.speak(), "there is nobody else whose receipt counts"
     b.publish()
-    b.speak()
+    server.advance(3.1)
+    assert b.speak()
     assert payloads(a) == []
     assert a.drops(Drop.UNVERIFIED) >= 1
 
@@ -347,6 +392,16 @@ class Sender:
         self.keys.left(number, kicked, now)
         self.keys.handle_timeout(now)
 
+    def start(self, now):
+        """Become a sender whose first key everybody has."""
+        self.keys.start(now)
+        self.receive(1, now)
+
+    def receive(self, number, now):
+        """Take everybody's receipt for a key."""
+        for participant in self.peers:
+            self.keys.receipt(participant, number, now)
+
     def boxes(self):
         """The key numbers that each boxed member got."""
         result = {}
@@ -367,13 +422,58 @@ def test_a_key_is_made_when_somebody_starts():
     sender.keys.start(1.0)
     sender.keys.start(1.0)
     assert sender.boxes() == {1: [1], 2: [1], 3: [1]}
+    assert sender.keys.sealing_key(AUDIO) is None
+    assert sender.keys.next_deadline == 1.0 + ACTIVATION
+    sender.receive(1, 2.0)
     assert sender.keys.sealing_key(AUDIO).number == 1
-    assert sender.keys.next_deadline == 1.0 + RATCHET_PERIOD
+    assert sender.keys.next_deadline == 2.0 + RATCHET_PERIOD
+
+
+def test_the_first_key_is_used_at_last_without_receipts():
+    sender = Sender()
+    sender.keys.start(1.0)
+    sender.keys.handle_timeout(1.0 + ACTIVATION)
+    assert sender.keys.sealing_key(AUDIO).number == 1
+
+
+def test_who_joins_before_the_first_key_is_used_is_waited_for():
+    sender = Sender(1)
+    sender.keys.start(0.0)
+    sender.join(9, 0.1)
+    assert sender.boxes() == {1: [1], 9: [1]}
+    sender.keys.receipt(1, 1, 0.2)
+    assert sender.number() is None
+    sender.keys.receipt(9, 1, 0.2)
+    assert (sender.number(), sender.keys.current.generation) == (1, 0)
+
+
+def test_the_last_one_missing_leaves_before_the_first_key_is_used():
+    sender = Sender(2)
+    sender.keys.start(0.0)
+    sender.keys.receipt(1, 1, 0.1)
+    sender.leave(2, 0.2)
+    assert sender.number() == 1, "nobody is waited for any more"
+    assert sender.keys.next_deadline == LEAVE_SPACING
+    sender.keys.handle_timeout(LEAVE_SPACING)
+    sender.keys.receipt(1, 2, LEAVE_SPACING)
+    assert sender.number() == 2
+
+
+def test_who_stops_before_the_first_key_is_used_never_uses_it():
+    sender = Sender(1)
+    sender.keys.start(0.0)
+    sender.keys.stop()
+    sender.receive(1, 0.1)
+    assert sender.keys.next_deadline == float("inf")
+    assert sender.number() is None
+    assert sender.boxes() == {}
+    sender.keys.start(1.0)
+    assert sender.boxes() == {1: [2]}
 
 
 def test_leaves_are_collected():
     sender = Sender(5)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.boxes()
     sender.leave(1, 10.0)
     assert sender.boxes() == {2: [2], 3: [2], 4: [2], 5: [2]}
@@ -390,7 +490,7 @@ def test_leaves_are_collected():
 
 def test_a_kick_is_answered_sooner():
     sender = Sender(4)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.leave(1, 10.0)
     sender.leave(2, 10.5, kicked=True)
     assert sender.keys.next_deadline == 11.0
@@ -400,7 +500,7 @@ def test_a_kick_is_answered_sooner():
 
 def test_receipts_of_all_put_the_key_into_use():
     sender = Sender(3)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.keys.receipt(1, 1, 0.0)
     sender.leave(3, 10.0)
     sender.keys.receipt(1, 1, 10.0)
@@ -412,7 +512,7 @@ def test_receipts_of_all_put_the_key_into_use():
 
 def test_who_joins_while_a_key_waits_gets_both_and_is_waited_for():
     sender = Sender(2)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.keys.sealing_key(AUDIO)
     sender.leave(1, 10.0)
     sender.boxes()
@@ -426,7 +526,7 @@ def test_who_joins_while_a_key_waits_gets_both_and_is_waited_for():
 
 def test_who_leaves_is_not_waited_for():
     sender = Sender(3)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.leave(1, 10.0)
     sender.keys.receipt(2, 2, 10.1)
     sender.leave(3, 10.2)
@@ -437,7 +537,7 @@ def test_who_leaves_is_not_waited_for():
 
 def test_alone_there_is_nobody_to_wait_for():
     sender = Sender(1)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.leave(1, 10.0)
     assert sender.number() == 2
 
@@ -445,7 +545,7 @@ def test_alone_there_is_nobody_to_wait_for():
 def test_a_member_with_an_unusable_box_key_is_left_out():
     sender = Sender(1)
     sender.peers[7] = Peer(7, Party(b"d" * 32, bytes(32)), LIFE, OWN.party, OWN.private, True)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     assert sender.boxes() == {1: [1]}
     sender.keys.sealing_key(AUDIO)
     sender.keys.joined(7, 1.0)
@@ -456,7 +556,7 @@ def test_a_member_with_an_unusable_box_key_is_left_out():
 
 def test_the_ratchet_ends_in_a_new_key():
     sender = Sender(2)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     now = 1.0
     while sender.keys.current.generation < WORN_GENERATION:
         assert sender.number() == 1
@@ -475,7 +575,7 @@ def test_the_ratchet_ends_in_a_new_key():
 
 def test_a_newcomer_never_gets_a_generation_that_cannot_move_on():
     sender = Sender(2)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.keys._current = sender.keys.current.ratcheted(MAX_GENERATION)
     sender.keys.sealing_key(AUDIO)
     sender.keys.take_boxes()
@@ -489,7 +589,7 @@ def test_a_newcomer_never_gets_a_generation_that_cannot_move_on():
 
 def test_the_same_header_never_comes_under_two_keys_by_mistake():
     sender = Sender(1)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     seen = set()
     for step in range(1, 40):
         found = sender.keys.sealing_key(AUDIO)

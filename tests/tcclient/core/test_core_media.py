@@ -1,7 +1,7 @@
 import pytest
 
 from tcclient.core import Drop, PathState, Settings, events
-from tcclient.core.media import MAX_QUEUED
+from tcclient.core.media import MAX_ORPHANS, MAX_QUEUED, ORPHAN_PATIENCE
 from tcclient.core.path import MAX_QUEUED as MAX_SENT
 from tcclient.core.publications import MAX_AUDIO_PAYLOAD, MAX_FRAME, MAX_SEQUENCE
 from tcproto import messages as m
@@ -260,7 +260,53 @@ def test_own_packets_that_come_back_are_not_played(server, pair):
     a, _ = pair
     a.publish()
     assert give(a, *undelivered(server, a)) == []
+    server.seated(1)
+    assert a.take_media() == []
+    server.advance(ORPHAN_PATIENCE)
+    server.seated(1)
+    assert a.take_media() == []
     assert a.drops(Drop.UNKNOWN_STREAM) == 1
+
+
+def test_packets_of_a_stream_wait_for_the_roster_to_name_it(server, pair):
+    a, b = pair
+    changes, server.change = [], lambda change: changes.append(change)
+    number = a.publish()
+    del server.change
+    assert b.drops(Drop.UNKNOWN_STREAM) == 0
+    for payload in (b"1", b"2"):
+        a.speak(number, payload)
+    (c,) = server.seated(1)
+    assert payloads(b) == [], "another change names it not"
+    server.change(*changes)
+    server.pump()
+    a.speak(number, b"3")
+    assert payloads(b) == [b"1", b"2", b"3"]
+    assert payloads(c) == [b"3"]
+    assert b.drops(Drop.UNKNOWN_STREAM) == 0
+    stream = a.told(events.Published)[0].stream
+    counts = b.session.stream_statistics()[77, Series(stream)]
+    assert (counts.received, counts.lost) == (3, 0)
+
+
+def test_packets_do_not_wait_long_for_the_roster_and_not_in_any_number(server, pair):
+    a, b = pair
+    server.change, change = lambda change: changes.append(change), server.change
+    changes = []
+    number = a.publish()
+    server.change = change
+    a.speak(number, b"old")
+    server.now += ORPHAN_PATIENCE
+    for i in range(MAX_ORPHANS + 2):
+        a.speak(number, bytes([i]))
+    assert b.drops(Drop.UNKNOWN_STREAM) == 3, "the oldest went"
+    server.now += ORPHAN_PATIENCE / 2
+    a.speak(number, b"new")
+    server.now += ORPHAN_PATIENCE / 2
+    server.change(*changes)
+    server.pump()
+    assert payloads(b) == [b"new"]
+    assert b.drops(Drop.UNKNOWN_STREAM) == MAX_ORPHANS + 3
 
 
 # What must not pass
@@ -368,7 +414,11 @@ def test_malformed_packets(server, pair, value):
     a, b = pair
     a.publish()
     give(b, server.seal_room(pack_relay_time(0) + pack_items([Item(ItemType.PACKET, value)])))
+    server.now += ORPHAN_PATIENCE
+    server.seated(1)
     assert b.drops(Drop.PACKET_MALFORMED) + b.drops(Drop.UNKNOWN_STREAM) == 1
+    assert a.speak()
+    assert payloads(b) == [b"voice"]
 
 
 def test_a_packet_of_another_type_than_its_stream(server, pair):
