@@ -283,6 +283,7 @@ class Seat:
         for addressed in message.boxes:
             peer = self.peers.get(addressed.participant)
             if peer is None:
+                self._drops[Drop.KEY_BOX] += len(self._early_boxes) == MAX_EARLY_BOXES
                 self._early_boxes.append(addressed)
                 continue
             try:
