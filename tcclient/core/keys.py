@@ -58,8 +58,8 @@ class SenderKeys:
 
     ``peers`` are the verified members, kept up to date by the owner, who calls ``joined`` and ``left`` after changing
     it. ``first_sequences`` tells the lowest valid sequence numbers of our live publications. Boxes collect for
-    ``take_boxes``. No key exists before ``start``: who only listens makes no boxes. The first key, like every other, is
-    used when all have it: nothing of what is said first is lost.
+    ``take_boxes``. No key exists before ``start``: who only listens makes no boxes. Until everybody has acknowledged
+    the first key, or ``ACTIVATION`` has passed, there is nothing to seal under.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class SenderKeys:
         return min(self._ratchet_at, self._replace_at, pending)
 
     def start(self, now: float) -> None:
-        """Become a sender, with a new key; nothing happens where we are one, or about to be."""
+        """Become a sender, with a new key; nothing happens where we are one."""
         if self._current is None and self._pending is None:
             self._make(now)
 
@@ -146,7 +146,7 @@ class SenderKeys:
             self._ratchet(now)
 
     def sealing_key(self, publication: PublicationId) -> SealingKey | None:
-        """Return what to seal the publication's next packet under; None before ``start``."""
+        """Return what to seal the publication's next packet under; None while there is no key in use."""
         found = self._derived.get(publication)
         if found is None:
             current = self._current
