@@ -128,15 +128,13 @@ class SenderKeys:
         if self._current is None and self._pending is None:
             return
         if self._pending is not None:
-            self._pending.waiting.discard(participant)
+            self._no_longer_waits(participant, now)
         self._replace(KICK_SPACING if kicked else LEAVE_SPACING, now)
 
     def receipt(self, participant: int, number: int, now: float) -> None:
         """Note that a member has a key; the last receipt puts the new key into use."""
         if self._pending is not None and self._pending.key.number == number:
-            self._pending.waiting.discard(participant)
-            if not self._pending.waiting:
-                self._activate(now)
+            self._no_longer_waits(participant, now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: ratchet, make the planned new key, use the pending one."""
@@ -175,6 +173,12 @@ class SenderKeys:
         waiting = {participant for participant in self._peers if self._box(participant, key)}
         self._pending = _Pending(key, waiting, deadline)
         if not waiting:
+            self._activate(now)
+
+    def _no_longer_waits(self, participant: int, now: float) -> None:
+        assert self._pending is not None
+        self._pending.waiting.discard(participant)
+        if not self._pending.waiting:
             self._activate(now)
 
     def _activate(self, now: float) -> None:
