@@ -18,8 +18,8 @@ from typing import Any
 import uvloop
 
 from tcclient.audio.jitter import JitterStatistics
-from tcclient.connect import connect
 from tcclient.demo.plan import Part
+from tcclient.entry import connect
 from tcclient.errors import ClientError, RoomClosed
 from tcclient.media.errors import MediaError
 from tcclient.playout import Mix
