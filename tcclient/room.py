@@ -16,7 +16,7 @@ from tcclient.core import events as core
 from tcclient.core.peers import MediaPacket
 from tcclient.core.session import Session
 from tcclient.core.statistics import PathStatistics
-from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.errors import ConnectError, RequestRefused, RoomClosed
 from tcclient.participant import Participant
 from tcclient.publication import LEAD, Publication, codec_of
 from tcclient.recording import ClockMapping, RoomRecording
@@ -37,6 +37,8 @@ TEND_INTERVAL = 0.1
 FLUSH_INTERVAL = 0.5
 """Seconds between writes of a recording."""
 Result = TypeVar("Result")
+PATH_LIMIT = 15.0
+"""Seconds for the path to be proven and the keys to be handed out, before a publication is given up."""
 WORKERS = 2
 """Threads for codecs and files: one may be in a long encoder call while sound goes on in the other."""
 
@@ -133,7 +135,7 @@ class Room:
     # What we do
 
     async def publish(self, *sources: AnySource, gate: GateMode = GateMode.OPEN) -> list[Publication]:
-        """Publish sources that begin together, in step; raises ``RequestRefused``.
+        """Publish sources that begin together, in step; raises ``RequestRefused``, or ``ConnectError`` without UDP.
 
         Returns when the first frames are about to be sent: streams are granted, and everybody who is here has the
         keys.
@@ -157,7 +159,13 @@ class Room:
                 await publication.stop()
             raise RequestRefused(refused.text, refused.code)
         session = self._connection.session
-        await self._connection.wait_until(lambda: all(session.can_send(p.number) for p in publications))
+        try:
+            async with asyncio.timeout(PATH_LIMIT):
+                await self._connection.wait_until(lambda: all(session.can_send(p.number) for p in publications))
+        except TimeoutError:
+            for publication in publications:
+                await publication.stop()
+            raise ConnectError("UDP does not get through to the server, so nothing can be sent") from None
         at = time.monotonic() + LEAD
         for publication in publications:
             publication.start(at)
@@ -241,6 +249,8 @@ class Room:
                 self._tell(told.ParticipantJoined(participant))
             case core.ParticipantUpdated(member):
                 self.participants[member.id].update(member)
+                if member.id == self._me:
+                    self.permissions = member.member.permissions
                 self._tell(told.ParticipantUpdated(self.participants[member.id]))
             case core.ParticipantLeft(member, code):
                 participant = self.participants.pop(member.id)
