@@ -136,6 +136,16 @@ class SetForwarding:
     receivers: tuple[Receiver, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SetSpeakers:
+    """How many talkers of a room are forwarded, the loudest; ``limit`` 0: all, as in a room that is new."""
+
+    room: int
+    limit: int
+    always: tuple[int, ...] = ()
+    """Media ids of seats that are forwarded whatever their level, and take nobody's place."""
+
+
 Command = (
     OpenSealer
     | RotateSealer
@@ -148,6 +158,7 @@ Command = (
     | MuteStream
     | CloseStream
     | SetForwarding
+    | SetSpeakers
 )
 
 

@@ -45,6 +45,7 @@ from tcserver.plane import (
     SealerWorn,
     SeatOpened,
     SetForwarding,
+    SetSpeakers,
 )
 
 MAX_TICKETS = 1024
@@ -90,6 +91,7 @@ class MediaPlane:
             MuteStream: self._mute_stream,
             CloseStream: self._close_stream,
             SetForwarding: self._set_forwarding,
+            SetSpeakers: self._set_speakers,
         }
 
     def apply(self, command: Command, now: float) -> None:
@@ -121,7 +123,7 @@ class MediaPlane:
         if now >= self._next_decision:
             self._next_decision = now + DECISION_INTERVAL
             for room in self._rooms.values():
-                changed = room.speakers.decide(room.number, now)
+                changed = room.decide(now)
                 if changed is not None:
                     self._events.append(changed)
         if now >= self._next_sweep:
@@ -352,7 +354,7 @@ class MediaPlane:
         if stream is not None:
             stream.muted = command.muted
             if command.muted:
-                stream.seat.room.speakers.forget(stream.ident)
+                stream.seat.room.silence(stream)
 
     def _close_stream(self, command: CloseStream, now: float) -> None:
         stream = self._find_stream(command.media_id, command.stream)
@@ -363,6 +365,11 @@ class MediaPlane:
         stream = self._find_stream(command.media_id, command.stream)
         if stream is not None:
             stream.set_receivers(command.receivers)
+
+    def _set_speakers(self, command: SetSpeakers, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is not None:
+            room.loudest.configure(command.limit, command.always)
 
     def _find_stream(self, media_id: int, ident: int) -> Stream | None:
         seat = self._seats.get(media_id)

@@ -9,17 +9,20 @@ from tcproto.feedback import parse_copies
 from tcproto.packet import MAX_PACKET, AudioHeader, Header, parse_header
 from tcserver.media.bundle import MAX_ITEMS_SIZE, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.loudest import Loudest
+from tcserver.media.preroll import Held
 from tcserver.media.receivers import Audience, ReceiverSet
 from tcserver.media.sealer import Sealer
 from tcserver.media.seat import Seat
 from tcserver.media.speakers import Speakers
 from tcserver.media.stream import Series, Stream
+from tcserver.plane import SpeakersChanged
 
 
 class Room:
     """A room: sealer, seats, streams, speakers, and who gets what."""
 
-    __slots__ = ("_audiences", "_counters", "number", "sealer", "seats", "speakers", "streams")
+    __slots__ = ("_audiences", "_counters", "loudest", "number", "sealer", "seats", "speakers", "streams")
 
     def __init__(self, number: int, sealer: Sealer, counters: Counters) -> None:
         self.number = number
@@ -27,6 +30,7 @@ class Room:
         self.seats: dict[int, Seat] = {}
         self.streams: dict[int, Stream] = {}
         self.speakers = Speakers()
+        self.loudest = Loudest()
         self._counters = counters
         # Audiences live as long as a series uses them.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
@@ -44,7 +48,19 @@ class Room:
         """Forget a stream."""
         del self.streams[stream.ident]
         del stream.seat.streams[stream.ident]
+        self.silence(stream)
+
+    def silence(self, stream: Stream) -> None:
+        """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
         self.speakers.forget(stream.ident)
+        self.loudest.forget(stream.ident)
+        stream.preroll.clear()
+
+    def decide(self, now: float) -> SpeakersChanged | None:
+        """Decide who speaks and who is dominant; return what changed."""
+        changed = self.speakers.decide(self.number, now)
+        self.loudest.dominant = self.speakers.dominant
+        return changed
 
     def path_changed(self, media_id: int) -> None:
         """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
@@ -61,14 +77,37 @@ class Room:
         stream = self._stream(seat, header.stream)
         stream.admit(header, cost, now)
         if isinstance(header, AudioHeader):
-            self.speakers.hear(stream.ident, seat.participant, header.level, header.duration_ms, now)
-        if copies:
-            self._recover(stream, header, copies, bundle, now)
-        forwarded = self._forward(stream, stream.series(header, False), packet, [], bundle)
-        if stream.redundancy_wanted:
-            forwarded |= self._forward(stream, stream.series(header, True), packet, copies, bundle)
-        if not forwarded:
+            ident, level, duration_ms = stream.ident, header.level, header.duration_ms
+            self.speakers.hear(ident, seat.participant, level, duration_ms, now)
+            loudest = self.loudest
+            if loudest.limit:
+                if not loudest.hear(ident, seat.media_id, level, header.voice, duration_ms, now):
+                    stream.preroll.hold(Held(header, packet, copies, now))
+                    self._counters.held += 1
+                    return
+                for held in stream.preroll.take(now):
+                    held_ms = round((now - held.arrived) * 1000)
+                    self._pass_on(stream, held.header, held.packet, held.copies, bundle, now, held_ms)
+        if not self._pass_on(stream, header, packet, copies, bundle, now):
             raise Dropped(Drop.NO_RECEIVER)
+
+    def _pass_on(
+        self,
+        stream: Stream,
+        header: Header,
+        packet: bytes,
+        copies: list[Item],
+        bundle: Bundle,
+        now: float,
+        held_ms: int = 0,
+    ) -> bool:
+        """Forward a packet in the variants that are wanted; return whether anybody gets it."""
+        if copies:
+            self._recover(stream, header, copies, bundle, now, held_ms)
+        forwarded = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
+        if stream.redundancy_wanted:
+            forwarded |= self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms)
+        return forwarded
 
     def _parse(self, packet: bytes) -> Header:
         if len(packet) > MAX_PACKET:
@@ -86,7 +125,9 @@ class Room:
             raise Dropped(Drop.FOREIGN_STREAM)
         return stream
 
-    def _forward(self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle) -> bool:
+    def _forward(
+        self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
+    ) -> bool:
         """Whether anybody gets the packet."""
         audience = series.audience
         if audience is None:
@@ -99,7 +140,11 @@ class Room:
             return False
         number = series.number
         series.number = number + 1 & 0xFFFF
-        items = [Item(series.item_type, number.to_bytes(2, "big") + packet), *behind]
+        if held_ms:
+            item = Item(series.held_type, number.to_bytes(2, "big") + held_ms.to_bytes(2, "big") + packet)
+        else:
+            item = Item(series.item_type, number.to_bytes(2, "big") + packet)
+        items = [item, *behind]
         if behind and items_size(items) > MAX_ITEMS_SIZE:
             self._counters.drops[Drop.COPY] += 1
             del items[1:]
@@ -126,7 +171,9 @@ class Room:
         receivers = audience.receivers = ReceiverSet(addresses)
         return receivers
 
-    def _recover(self, stream: Stream, carrier: Header, copies: list[Item], bundle: Bundle, now: float) -> None:
+    def _recover(
+        self, stream: Stream, carrier: Header, copies: list[Item], bundle: Bundle, now: float, held_ms: int
+    ) -> None:
         """Forward what the copies bring that had not arrived, in the plain variant: the other carries them anyway.
 
         Copies that are malformed are taken out, so that receivers need not meet them.
@@ -143,7 +190,7 @@ class Room:
                     stream.admit(header, 0, now)
                 except Dropped:
                     continue
-                self._forward(stream, stream.series(header, False), packet, [], bundle)
+                self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
 
     def _copied_packets(self, carrier: Header, item: Item) -> list[tuple[Header, bytes]]:
         """Return the packets of an item of copies; raises ``ValueError`` where it is malformed."""

@@ -11,6 +11,7 @@ from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHe
 from tcproto.replay import ReplayWindow, Verdict
 from tcserver.media.cap import RateCap
 from tcserver.media.drops import Drop, Dropped
+from tcserver.media.preroll import Preroll
 from tcserver.media.receivers import Audience
 from tcserver.plane import Receiver
 
@@ -38,13 +39,14 @@ _SEQUENCE_DROPS = {
 class Series:
     """A layer of a stream in one variant: what one run of forward numbers counts."""
 
-    __slots__ = ("audience", "item_type", "number", "redundant", "spatial", "temporal")
+    __slots__ = ("audience", "held_type", "item_type", "number", "redundant", "spatial", "temporal")
 
     def __init__(self, spatial: int, temporal: int, redundant: bool) -> None:
         self.spatial = spatial
         self.temporal = temporal
         self.redundant = redundant
         self.item_type = ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET
+        self.held_type = ItemType.HELD_REDUNDANT_PACKET if redundant else ItemType.HELD_PACKET
         self.number = 0
         """Forward number of the next packet."""
         self.audience: Audience | None = None
@@ -72,6 +74,7 @@ class Stream:
         "_windows",
         "ident",
         "muted",
+        "preroll",
         "receivers",
         "redundancy_wanted",
         "seat",
@@ -87,6 +90,7 @@ class Stream:
         """By media id."""
         self.redundancy_wanted = False
         """Whether any receiver wants the redundant variant."""
+        self.preroll = Preroll()
         self._type = _TYPES.get(kind)
         self._layers = layers
         self._cap = RateCap(caps, now)
