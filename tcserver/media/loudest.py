@@ -15,8 +15,8 @@ SPEECH_LEVEL = 35
 """-dBov: what is as loud as this contends even if its sender marks no voice."""
 SMOOTHING = 0.5
 """Weight of the newest packet in the loudness."""
-RELEASE = 0.02
-"""dB per ms by which the loudness of the last syllables fades: vowels are compared with vowels, not with consonants."""
+RELEASE = 8.0
+"""dB per second by which the loudness fades: phrases are compared, not the vowels of one with consonants of another."""
 EXPIRY = 0.15
 """Seconds without voice after which a holder counts as silent."""
 HOLD = 0.5
@@ -24,7 +24,7 @@ HOLD = 0.5
 MARGIN = 6.0
 """dB that make a talker clearly louder: twice the amplitude."""
 CHALLENGE = 0.1
-"""Seconds for which a talker has to be clearly louder, so that a cough takes nobody's slot; pre-roll makes up for it."""
+"""Seconds for which a talker has to be clearly louder, so that a cough takes no slot; pre-roll makes up for it."""
 
 
 def contends(level: int, voice: bool) -> bool:
@@ -35,14 +35,14 @@ def contends(level: int, voice: bool) -> bool:
 class _Talker:
     """One stream in the contest."""
 
-    __slots__ = ("ahead_since", "held_since", "loudness", "seat", "smoothed", "voiced_at")
+    __slots__ = ("ahead_since", "heard_at", "held_since", "loudness", "seat", "smoothed", "voiced_at")
 
     def __init__(self, seat: int, now: float) -> None:
         self.seat = seat
         self.smoothed = 0.0
         self.loudness = 0.0
         """dB above silence: follows the smoothed level up, and fades slowly."""
-        self.voiced_at = now
+        self.heard_at = self.voiced_at = now
         self.held_since = now
         """When the slot was won."""
         self.ahead_since: float | None = None
@@ -84,14 +84,15 @@ class Loudest:
         self._talkers.pop(stream, None)
         self._holders.pop(stream, None)
 
-    def hear(self, stream: int, seat: int, level: int, voice: bool, duration_ms: int, now: float) -> bool:
+    def hear(self, stream: int, seat: int, level: int, voice: bool, now: float) -> bool:
         """Note the level (in -dBov) of a packet; return whether it is forwarded."""
         talker = self._talkers.get(stream)
         if talker is None:
             talker = self._talkers[stream] = _Talker(seat, now)
         smoothed = talker.smoothed = talker.smoothed + SMOOTHING * (MAX_LEVEL - level - talker.smoothed)
-        loudness = talker.loudness - RELEASE * duration_ms
-        talker.loudness = smoothed if smoothed > loudness else loudness
+        loudness = talker.loudness - RELEASE * (now - talker.heard_at)
+        talker.heard_at = now
+        talker.loudness = smoothed if smoothed > loudness else loudness  # noqa: FURB136 - max() costs twice as much
         if contends(level, voice):
             talker.voiced_at = now
             return stream in self._holders or seat in self._always or self._contend(stream, talker, now)
@@ -114,7 +115,7 @@ class Loudest:
         return True
 
     def _rival(self, talker: _Talker, now: float) -> int | None:
-        """Return the holder whose slot a talker has to win; None where one is free, or only the dominant speaker's left.
+        """Return the holder whose slot a talker has to win; None where one is free, or none can be won.
 
         That of the same seat first; then who is silent, longest of them; then the quietest.
         """

@@ -11,8 +11,8 @@ from tcserver.media.loudest import contends
 
 PREROLL = 0.2
 """Seconds that are kept: the syllables that somebody speaks until the slot is won."""
-LEAD = 0.06
-"""Seconds kept before the first packet with voice: a consonant that no detector took for voice.
+LEAD = 0.07
+"""Seconds sent from before the first packet with voice: a consonant that no detector took for voice; three packets.
 
 More would only make who begins to speak late: what is sent has to be played.
 """

@@ -77,11 +77,10 @@ class Room:
         stream = self._stream(seat, header.stream)
         stream.admit(header, cost, now)
         if isinstance(header, AudioHeader):
-            ident, level, duration_ms = stream.ident, header.level, header.duration_ms
-            self.speakers.hear(ident, seat.participant, level, duration_ms, now)
+            self.speakers.hear(stream.ident, seat.participant, header.level, header.duration_ms, now)
             loudest = self.loudest
             if loudest.limit:
-                if not loudest.hear(ident, seat.media_id, level, header.voice, duration_ms, now):
+                if not loudest.hear(stream.ident, seat.media_id, header.level, header.voice, now):
                     stream.preroll.hold(Held(header, packet, copies, now))
                     self._counters.held += 1
                     return
