@@ -288,9 +288,9 @@ class Room:
                 if publication := self.publications.get(number):
                     publication.answer = event
             case core.Evicted(code, text):
-                self._end(told.Closed(code, text, CODES[code].action, 0))
+                self._end(told.Closed(code, text or CODES[code].text, CODES[code].action, 0))
             case core.Closed(code, text, action, retry):
-                self._end(told.Closed(code, text, action, retry))
+                self._end(told.Closed(code, text or CODES[code].text, action, retry))
 
     def _own_id(self) -> int:
         return self._connection.session.room.own
