@@ -14,7 +14,7 @@ from tcclient.audio.gate import GateMode
 from tcclient.core.events import Published, PublishFailed
 from tcclient.errors import RequestRefused
 from tcclient.loop import shut_down
-from tcclient.pacing import Schedule
+from tcclient.pacing import Schedule, Timeline
 from tcclient.publisher import AudioPublisher, VideoPublisher
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
 from tcproto.errors import Refusal
@@ -103,9 +103,9 @@ class Publication:
         rate = getattr(self.source, "frame_rate", None)
         return float(1 / rate) if rate else 0.02
 
-    def start(self, at: float) -> None:
-        """Send the frames, the first at ``at`` in monotonic seconds."""
-        self._schedule = Schedule(at, self.period)
+    def start(self, timeline: Timeline) -> None:
+        """Send the frames at their times on a timeline, which other publications may share."""
+        self._schedule = Schedule(timeline, self.period)
         self._task = asyncio.create_task(self._run(self._schedule))
 
     async def wait(self) -> None:
@@ -195,7 +195,7 @@ class Publication:
         """Return when a frame's first sample was captured: by the schedule, or by the clock for a live source."""
         if self._schedule is None or self._publisher.live:
             return otherwise
-        return self._schedule.start + media_time
+        return self._schedule.timeline.start + media_time
 
 
 def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:

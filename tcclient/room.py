@@ -19,6 +19,7 @@ from tcclient.core.session import Session
 from tcclient.core.statistics import PathStatistics
 from tcclient.errors import RequestRefused, RoomClosed
 from tcclient.loop import shut_down
+from tcclient.pacing import Timeline
 from tcclient.participant import Participant
 from tcclient.publication import LEAD, Publication, codec_of
 from tcclient.recording import ClockMapping, RoomRecording, SpeakerRecording
@@ -157,9 +158,9 @@ class Room:
             for publication in publications:
                 await publication.stop()
             raise
-        at = time.monotonic() + LEAD
+        timeline = Timeline(time.monotonic() + LEAD)
         for publication in publications:
-            publication.start(at)
+            publication.start(timeline)
         return publications
 
     async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
@@ -247,6 +248,8 @@ class Room:
                 self._tell(told.ParticipantJoined(participant))
             case core.ParticipantUpdated(member):
                 self.participants[member.id].update(member)
+                if member.id == self._me:
+                    self.permissions = member.member.permissions
                 self._tell(told.ParticipantUpdated(self.participants[member.id]))
             case core.ParticipantLeft(member, code):
                 participant = self.participants.pop(member.id)

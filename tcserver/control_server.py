@@ -7,7 +7,7 @@ from typing import Any, Protocol, cast
 
 from tcproto.control import ControlConnection, Datagram, HandshakeCompleted, Received, Replied
 from tcproto.errors import ErrorCode, ProtocolError
-from tcproto.messages import Envelope, Pong
+from tcproto.messages import Envelope, row_of
 
 MAX_BYTES_BEFORE_LOGIN = 16_384
 """Bytes that a stranger may send in all: a handshake and three tries to log in take a fifth of it."""
@@ -103,10 +103,12 @@ class ControlPeer(asyncio.BufferedProtocol):
         return False
 
     def send(self, message: Any, request_id: int) -> None:
-        """Send a message: a reply to ``request_id``, or a notification if it is 0."""
+        """Send a message: a request of the server's, a reply to ``request_id``, or a notification if that is 0."""
         if self._closing:
             return
-        if request_id:
+        if row_of(type(message)).answer is not None:
+            self._connection.request(message)
+        elif request_id:
             self._connection.reply(request_id, message)
         else:
             self._connection.send(message)
@@ -143,6 +145,8 @@ class ControlPeer(asyncio.BufferedProtocol):
                     self._handler.handshake_done(self, handshake_hash)
                 case Received(message, request_id):
                     self._handler.received(self, Envelope(message, request_id))
-                case Replied(_, Pong()) | Datagram():
-                    pass
+                case Replied(_, reply, request_id):
+                    self._handler.received(self, Envelope(reply, request_id))
+                case Datagram():
+                    pass  # nothing is sent through the tunnel yet
         self.flush()

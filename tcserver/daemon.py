@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, cast
 
 from tcproto.control import ControlConnection
-from tcproto.errors import ProtocolError
+from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.identity import format_fingerprint
 from tcproto.link import DEFAULT_PORT, Link
 from tcproto.messages import Envelope
@@ -210,7 +210,7 @@ class Daemon:
         try:
             while self._effects or self._events:
                 while self._effects:
-                    self._do(self._effects.popleft(), touched)
+                    self._try(self._effects.popleft(), touched)
                 if self._events:
                     self._effects.extend(self._conference.media_event(self._events.popleft(), _now()))
         finally:
@@ -218,6 +218,15 @@ class Daemon:
         for peer in touched:
             peer.flush()
         self._rearm()
+
+    def _try(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
+        """Carry out an effect; one that fails ends the connection that it is for, and nothing else."""
+        try:
+            self._do(effect, touched)
+        except Exception as error:
+            self._log.crash("effect failed", error, effect=type(effect).__name__)
+            if isinstance(effect, effects.Send):
+                self._effects.extend(self._conference.hang_up(effect.connection, ErrorCode.INTERNAL, _now()))
 
     def _do(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
         match effect:

@@ -43,7 +43,7 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/audio/opus.py": {"ctypes"},
     "tcclient/bulletin.py": {"time"},
     "tcclient/cli_join.py": {"asyncio"},
-    "tcclient/connect.py": {"time"},
+    "tcclient/entry.py": {"time"},
     "tcclient/connection.py": {"asyncio", "time"},
     "tcclient/demo/conductor.py": {"asyncio"},
     "tcclient/demo/participant.py": {"asyncio", "time", "uvloop"},
