@@ -1,7 +1,150 @@
-"""``tcclient join``."""
+"""``tcclient join``: options, password, and the trust in a server."""
 
-from typing import Any
+from __future__ import annotations
+
+import argparse
+import asyncio
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tcclient.sources import AnySource
+
+_EPILOG = """\
+examples:
+  tcclient join tc://HOST/rapat --user dinkes --name "Kepala Dinas" --listen
+  tcclient join tc://HOST/rapat --user dinkes --name "Kepala Dinas" --audio speech.wav --video clip.mp4 --record DIR
+  tcclient join tc://HOST/rapat --user dinkes --audio mic --video camera --speaker
+  tcclient join tc://HOST/rapat --user dinkes --audio tone --seconds 60 --json < /dev/null
+
+While in the room, a line typed is a text to all; these lines do something else:
+  /mute /unmute /talk /hush    microphone on and off; push-to-talk pressed and released
+  /who /code /quality          who is here; the safety code, to be compared aloud; how the network does
+  /quit                        leave (so does Ctrl-C)
+"""
 
 
 def add_command(commands: Any) -> None:
     """Add the command."""
+    parser = commands.add_parser(
+        "join",
+        help="join a room: speak, show video, hear, record, chat",
+        description="Joins the room of a link until Ctrl-C, /quit, --seconds, or the end of the meeting.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("link", metavar="LINK", help="tc://HOST[:PORT]/ROOM, from the operator")
+    who = parser.add_argument_group("who")
+    who.add_argument("--user", required=True, metavar="NAME", help="the account")
+    who.add_argument("--name", metavar="TEXT", help="what people read behind the agency (default: the account)")
+    who.add_argument("--password-stdin", action="store_true", help="read the password from the first line of input")
+    who.add_argument("--data", metavar="DIR", help="device identity and known servers (default: the user's)")
+    send = parser.add_argument_group("what to send")
+    send.add_argument("--audio", metavar="WHAT", help="a file, 'tone', or 'mic[:DEVICE]'")
+    send.add_argument("--video", metavar="WHAT", help="a file, 'test', or 'camera[:DEVICE]'")
+    send.add_argument("--loop", action="store_true", help="repeat files")
+    send.add_argument("--gate", choices=("open", "voice", "push-to-talk"), default="open", help="when to send sound")
+    send.add_argument("--codec", choices=("vp8", "h264"), default="vp8", help="of the video")
+    send.add_argument("--video-bitrate", metavar="BIT/S", type=int, default=0, help="(default: by size)")
+    get = parser.add_argument_group("what to do with what comes")
+    get.add_argument("--listen", action="store_true", help="send nothing; show who speaks, chat and quality, live")
+    get.add_argument("--record", metavar="DIR", help="an Ogg Opus file for each speaker, MKV with video")
+    get.add_argument("--speaker", action="store_true", help="play on the loudspeaker")
+    parser.add_argument("--seconds", metavar="S", type=float, help="leave after that time")
+    parser.add_argument("--leave-at-end", action="store_true", help="leave when what is sent has ended")
+    parser.add_argument("--no-e2ee", action="store_true", help="allow a room that is not end-to-end encrypted")
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each event")
+    parser.set_defaults(command=_join)
+
+
+def _join(arguments: argparse.Namespace) -> int:
+    from tcclient.attendance import Attendance, Wishes
+    from tcclient.audio.gate import GateMode
+    from tcclient.loop import run
+    from tcproto.link import parse_link
+
+    if arguments.listen and (arguments.audio or arguments.video):
+        raise ValueError("--listen sends nothing: leave out --audio and --video")
+    if arguments.leave_at_end and not (arguments.audio or arguments.video):
+        raise ValueError("--leave-at-end needs something to send")
+    if arguments.seconds is not None and arguments.seconds <= 0:
+        raise ValueError("--seconds is more than 0")
+    link = parse_link(arguments.link)
+    sources = _sources(arguments)
+    wishes = Wishes(
+        link=link,
+        user=arguments.user,
+        password=_password(arguments),
+        name=arguments.name or arguments.user,
+        data=Path(arguments.data) if arguments.data else None,
+        trust=_ask if sys.stdin.isatty() and not arguments.password_stdin else None,
+        require_e2ee=not arguments.no_e2ee,
+        gate=GateMode(arguments.gate),
+        record=Path(arguments.record) if arguments.record else None,
+        speaker=arguments.speaker,
+        seconds=arguments.seconds,
+        leave_at_end=arguments.leave_at_end,
+        json=arguments.json,
+    )
+    return run(Attendance(wishes, sources).attend())
+
+
+def _sources(arguments: argparse.Namespace) -> list[AnySource]:
+    from tcclient import sources
+
+    found: list[AnySource] = []
+    if arguments.audio:
+        what, _, device = arguments.audio.partition(":")
+        if what == "mic":
+            found.append(sources.microphone(device or None))
+        elif arguments.audio == "tone":
+            found.append(sources.tone())
+        else:
+            found.append(sources.audio_file(arguments.audio, loop=arguments.loop))
+    if arguments.video:
+        what, _, device = arguments.video.partition(":")
+        if what == "camera":
+            found.append(sources.camera(device or None, codec=arguments.codec))
+        elif arguments.video == "test":
+            found.append(sources.moving_bars(codec=arguments.codec))
+        else:
+            found.append(
+                sources.video_file(
+                    arguments.video, loop=arguments.loop, bitrate=arguments.video_bitrate, codec=arguments.codec
+                )
+            )
+    return found
+
+
+def _password(arguments: argparse.Namespace) -> str:
+    if arguments.password_stdin:
+        password = _first_line()
+    elif sys.stdin.isatty():
+        password = getpass.getpass(f"Password of {arguments.user}: ")
+    else:
+        raise ValueError("no terminal to ask for the password: use --password-stdin")
+    if not password:
+        raise ValueError("the password is empty")
+    return password
+
+
+def _first_line() -> str:
+    """Read one line of standard input and not a byte more: what follows is typed in the room."""
+    line = bytearray()
+    while (byte := os.read(0, 1)) not in (b"", b"\n"):
+        line += byte
+    return line.decode(errors="replace").rstrip("\r")
+
+
+async def _ask(fingerprint: bytes) -> bool:
+    from tcproto.identity import format_fingerprint
+
+    question = (
+        f"The server's key is not known here yet. Its fingerprint is\n  {format_fingerprint(fingerprint)}\n"
+        "Compare it with what the operator tells you. Is it the same? [y/N] "
+    )
+    answer = await asyncio.get_running_loop().run_in_executor(None, input, question)
+    return answer.strip().lower() in ("y", "yes")

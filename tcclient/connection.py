@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._udp = UdpSocket(self._loop, self._datagrams_came, receive_interval)
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._pacer: asyncio.TimerHandle | None = None
         self._paced: list[bytes] = []
         self._gone = asyncio.Event()
@@ -112,7 +113,8 @@ class Connection(asyncio.Protocol):
             if media := self.session.media_received():
                 self._on_media(media)
                 self._send()
-            self._check_conditions()
+            if self._conditions:
+                self._check_conditions()
         finally:
             self._pumping = False
         self._rearm()
@@ -179,12 +181,14 @@ class Connection(asyncio.Protocol):
         self._pacer = self._loop.call_later(PACED_INTERVAL, self._send_paced) if self._paced else None
 
     def _rearm(self) -> None:
+        """Set the timer, unless one comes in time: a timer that comes too early is set again."""
+        deadline = self.session.next_deadline()
+        if deadline is None or (self._timer is not None and self._timer_at <= deadline):
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        deadline = self.session.next_deadline()
-        if deadline is not None:
-            self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._due)
+        self._timer_at = deadline
+        self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._due)
 
     def _due(self) -> None:
         self._timer = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -63,7 +63,6 @@ class Publication:
         self,
         source: AnySource,
         connection: Connection,
-        pool: Executor,
         gate: GateMode,
         ended: Callable[[Publication], None],
     ) -> None:
@@ -74,13 +73,14 @@ class Publication:
         self.statistics = SentStatistics()
         self._connection = connection
         self._ended = ended
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="publication")
         self._task: asyncio.Task[None] | None = None
         self._schedule: Schedule | None = None
         self._publisher: AudioPublisher | VideoPublisher
         if isinstance(source, AudioSource | EncodedAudioSource):
-            self._publisher = AudioPublisher(source, self._send_audio, pool, gate)
+            self._publisher = AudioPublisher(source, self._send_audio, self._pool, gate)
         else:
-            self._publisher = VideoPublisher(source, self._send_video, pool)
+            self._publisher = VideoPublisher(source, self._send_video, self._pool)
 
     @property
     def stream(self) -> int:
@@ -145,6 +145,7 @@ class Publication:
             self._connection.session.unpublish(self.number)
             self._connection.pump()
         self._ended(self)
+        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
 
     async def _run(self, schedule: Schedule) -> None:
         await self._publisher.run(schedule)

@@ -14,6 +14,7 @@ import numpy as np
 from tcclient.audio.gate import Decision, GateMode, TransmitGate
 from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
 from tcclient.audio.speech import VoiceDetector, audio_level
+from tcclient.media.errors import MediaError
 from tcclient.pacing import Schedule
 from tcclient.sources import (
     AudioSource,
@@ -46,7 +47,6 @@ class _Puller:
     def __init__(
         self, frames: Iterable[Any] | AsyncIterable[Any], encode: Callable[[Any], list[Any]], pool: Executor
     ) -> None:
-        self.live = isinstance(frames, AsyncIterable)
         self._frames: Iterator[Any] | AsyncIterator[Any] = (
             aiter(frames) if isinstance(frames, AsyncIterable) else iter(frames)
         )
@@ -63,6 +63,12 @@ class _Puller:
                 return None
             return await loop.run_in_executor(self._pool, self._encode, raw)
         return await loop.run_in_executor(self._pool, self._next)
+
+    def close(self) -> None:
+        """Let go of what the frames come from, behind the call that may still run in the executor."""
+        close = getattr(self._frames, "close", None)
+        if close is not None:
+            self._pool.submit(close)
 
     def _next(self) -> list[Any] | None:
         assert isinstance(self._frames, Iterator)
@@ -111,16 +117,18 @@ class AudioPublisher:
         self._pool = pool
         self._timestamp = 0
         self._talking = False
-        self.live = isinstance(source.frames, AsyncIterable)
+        self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
         """Whether frames come at their own times."""
 
-    async def run(self, schedule: Schedule | None) -> None:
-        """Send all frames; those of a synchronous source at their times in ``schedule``.
+    async def run(self, schedule: Schedule) -> None:
+        """Send all frames; those of a source that is not live at their times in ``schedule``.
 
         A frame is due when its last sample would have been captured.
         """
         encode = AudioEncoding(self._source).encode if isinstance(self._source, AudioSource) else _as_is
-        await _run(_Puller(self._source.frames, encode, self._pool), self._due, self._pass, schedule)
+        await _run(
+            _Puller(self._source.frames, encode, self._pool), self._due, self._pass, None if self.live else schedule
+        )
         self.end_talk()
 
     def end_talk(self) -> None:
@@ -181,7 +189,7 @@ class VideoPublisher:
         self._pool = pool
         self._first: int | None = None
         self._encoding = VideoEncoding(source) if isinstance(source, VideoSource) else None
-        self.live = isinstance(source.frames, AsyncIterable)
+        self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
         """Whether frames come at their own times."""
 
     def want_keyframe(self) -> None:
@@ -191,10 +199,15 @@ class VideoPublisher:
         elif isinstance(self._source, EncodedVideoSource) and self._source.keyframe_wanted is not None:
             self._source.keyframe_wanted()
 
-    async def run(self, schedule: Schedule | None) -> None:
-        """Send all frames; those of a synchronous source at their times in ``schedule``."""
+    async def run(self, schedule: Schedule) -> None:
+        """Send all frames; those of a source that is not live at their times in ``schedule``."""
         encode = self._encoding.encode if self._encoding is not None else _as_is
-        await _run(_Puller(self._source.frames, encode, self._pool), self.media_time, self._send, schedule)
+        await _run(
+            _Puller(self._source.frames, encode, self._pool),
+            self.media_time,
+            self._send,
+            None if self.live else schedule,
+        )
 
     def media_time(self, frame: EncodedVideo) -> float:
         """Return the time of a frame in seconds from the first one."""
@@ -217,13 +230,18 @@ async def _run(
 
     async def pace() -> None:
         while (frame := await queue.get()) is not None:
-            if schedule is not None and not puller.live and (wait := schedule.wait(due(frame), time.monotonic())) > 0:
+            if schedule is not None and (wait := schedule.wait(due(frame), time.monotonic())) > 0:
                 await asyncio.sleep(wait)
             send(frame)
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(pull())
-        group.create_task(pace())
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pull())
+            group.create_task(pace())
+    except* MediaError as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        puller.close()
 
 
 def _as_is(frame: Any) -> list[Any]:

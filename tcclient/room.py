@@ -139,8 +139,7 @@ class Room:
         keys.
         """
         publications = [
-            Publication(source, self._connection, self._pool, gate, lambda ended: self._forget(ended))
-            for source in sources
+            Publication(source, self._connection, gate, lambda ended: self._forget(ended)) for source in sources
         ]
         for publication in publications:
             kind, source, codec, width, height = codec_of(publication.source)

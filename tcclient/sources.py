@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import av
 
     from tcclient.audio.opus import Pcm
+    from tcclient.media.devices import Microphone
 
 VideoCodec = Literal["vp8", "h264"]
 AUDIO_BITRATE = 25_200
@@ -64,6 +65,8 @@ class AudioSource:
     frame_ms: int = 20
     dtx: bool = False
     source: Source = Source.MICROPHONE
+    live: bool = False
+    """Frames come at their own times, as from a device, though the iteration is synchronous."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class VideoSource:
     """0: by size and rate."""
     codec: VideoCodec = "vp8"
     source: Source = Source.CAMERA
+    live: bool = False
+    """Frames come at their own times, as from a device, though the iteration is synchronous."""
 
     @property
     def target_bitrate(self) -> int:
@@ -146,6 +151,28 @@ def moving_bars(width: int = 640, height: int = 360, fps: int = 25, codec: Video
     from tcclient.media.picture import TestPicture
 
     return VideoSource(TestPicture(width, height, fps), width, height, Fraction(fps), codec=codec)
+
+
+def microphone(device: str | None = None, *, bitrate: int = AUDIO_BITRATE, dtx: bool = True) -> AudioSource:
+    """Return the sound of a microphone (None: the default one); raises ``DeviceError``."""
+    from tcclient.media.devices import Microphone
+
+    return AudioSource(_sound_of(Microphone(device)), bitrate, dtx=dtx, live=True)
+
+
+def camera(
+    device: str | None = None, width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8"
+) -> VideoSource:
+    """Return the pictures of a camera (None: the default one), scaled to a size; raises ``DeviceError``."""
+    from tcclient.media.devices import Camera
+
+    return VideoSource(Camera(device, fps=fps), width, height, Fraction(fps), codec=codec, live=True)
+
+
+def _sound_of(device: Microphone) -> Iterator[Pcm]:
+    with device:
+        while True:
+            yield device.read()
 
 
 def _tone(frequency: float) -> Iterator[Pcm]:

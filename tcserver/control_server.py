@@ -98,10 +98,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         return False
 
     def send(self, message: Any, request_id: int) -> None:
-        """Send a message: a reply to ``request_id``, a notification if it is 0, or a request of ours.
-
-        The connection numbers our requests itself, so that it knows the replies to them.
-        """
+        """Send a message: a request of the server's, a reply to ``request_id``, or a notification if that is 0."""
         if self._closing:
             return
         if row_of(type(message)).answer is not None:
@@ -145,5 +142,5 @@ class ControlPeer(asyncio.BufferedProtocol):
                 case Replied(_, reply, request_id):
                     self._handler.received(self, Envelope(reply, request_id))
                 case Datagram():
-                    pass
+                    pass  # nothing is sent through the tunnel yet
         self.flush()

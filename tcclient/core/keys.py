@@ -58,8 +58,8 @@ class SenderKeys:
 
     ``peers`` are the verified members, kept up to date by the owner, who calls ``joined`` and ``left`` after changing
     it. ``first_sequences`` tells the lowest valid sequence numbers of our live publications. Boxes collect for
-    ``take_boxes``. No key exists before ``start``: who only listens makes no boxes. The first key, like every other, is
-    used when all have it: nothing of what is said first is lost.
+    ``take_boxes``. No key exists before ``start``: who only listens makes no boxes. Until everybody has acknowledged
+    the first key, or ``ACTIVATION`` has passed, there is nothing to seal under.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class SenderKeys:
         return min(self._ratchet_at, self._replace_at, pending)
 
     def start(self, now: float) -> None:
-        """Become a sender, with a new key; nothing happens where we are one, or about to be."""
+        """Become a sender, with a new key; nothing happens where we are one."""
         if self._current is None and self._pending is None:
             self._make(now)
 
@@ -128,15 +128,13 @@ class SenderKeys:
         if self._current is None and self._pending is None:
             return
         if self._pending is not None:
-            self._pending.waiting.discard(participant)
+            self._no_longer_waits(participant, now)
         self._replace(KICK_SPACING if kicked else LEAVE_SPACING, now)
 
     def receipt(self, participant: int, number: int, now: float) -> None:
         """Note that a member has a key; the last receipt puts the new key into use."""
         if self._pending is not None and self._pending.key.number == number:
-            self._pending.waiting.discard(participant)
-            if not self._pending.waiting:
-                self._activate(now)
+            self._no_longer_waits(participant, now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: ratchet, make the planned new key, use the pending one."""
@@ -148,7 +146,7 @@ class SenderKeys:
             self._ratchet(now)
 
     def sealing_key(self, publication: PublicationId) -> SealingKey | None:
-        """Return what to seal the publication's next packet under; None before ``start``."""
+        """Return what to seal the publication's next packet under; None while there is no key in use."""
         found = self._derived.get(publication)
         if found is None:
             current = self._current
@@ -175,6 +173,12 @@ class SenderKeys:
         waiting = {participant for participant in self._peers if self._box(participant, key)}
         self._pending = _Pending(key, waiting, deadline)
         if not waiting:
+            self._activate(now)
+
+    def _no_longer_waits(self, participant: int, now: float) -> None:
+        assert self._pending is not None
+        self._pending.waiting.discard(participant)
+        if not self._pending.waiting:
             self._activate(now)
 
     def _activate(self, now: float) -> None:

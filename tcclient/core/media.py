@@ -26,18 +26,21 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcproto.feedback import Series, series
-from tcproto.packet import VideoHeader
+from tcproto.packet import Header, VideoHeader
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
 
 MAX_QUEUED = 4096
 """Packets that wait for the application: some seconds of a full room; the oldest go first."""
+STRAY_HOLD = 0.5
+"""Seconds for which a packet waits for the roster to name its stream.
+
+The server tells changes in batches, by TCP, which may be a retransmission behind.
+"""
+MAX_STRAYS = 128
+"""Packets that wait so: a keyframe and some sound; the oldest go first."""
 MAX_SERIES = 4096
 """Series that are counted; more are received without."""
-MAX_ORPHANS = 64
-"""Packets that wait for the roster to name their stream; the oldest go first."""
-ORPHAN_PATIENCE = 0.5
-"""Seconds that they wait: the roster comes by TCP, and may be a retransmission behind."""
 _PACKET_ITEMS = {
     int(ItemType.PACKET): (2, False),
     int(ItemType.HELD_PACKET): (4, False),
@@ -47,13 +50,17 @@ _PACKET_ITEMS = {
 """Bytes in front of the packet, and whether it belongs to the redundant variant."""
 
 
-class _Orphan(NamedTuple):
-    """A packet of a stream that the roster does not name yet."""
+class _Forwarded(NamedTuple):
+    """A packet of a room datagram, and how it came."""
 
-    stream: int
     packet: bytes
-    forwarded: tuple[int, int, bool, int, int]
-    timing: tuple[float | None, float]
+    sealer: int
+    forward: int
+    redundant: bool
+    relay_time: int
+    held_ms: int
+    transit: float | None
+    delay: float
     received_at: float
 
 
@@ -71,8 +78,8 @@ class MediaReceiver:
         self._peers = peers
         self._drops = drops
         self._queue: list[MediaPacket] = []
-        self._orphans: deque[_Orphan] = deque(maxlen=MAX_ORPHANS)
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
+        self._strays: deque[_Forwarded] = deque()
 
     def take(self) -> list[MediaPacket]:
         """Return the packets that came, in order, once."""
@@ -83,10 +90,13 @@ class MediaReceiver:
         """Return the counts of each sealer's series."""
         return {(sealer, series(stream, code)): counts for (sealer, stream, code), counts in self._series.items()}
 
-    def forget_streams(self) -> None:
-        """Drop the counts of streams that are no more."""
+    def streams_changed(self, now: float) -> None:
+        """Drop the counts of streams that are no more; deliver what waited for those that are new."""
         streams = self._room.streams
         self._series = {slot: counts for slot, counts in self._series.items() if slot[1] in streams}
+        strays, self._strays = self._strays, deque()
+        for stray in strays:
+            self._packet(stray, now)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take a datagram."""
@@ -118,18 +128,6 @@ class MediaReceiver:
         for held in ready:
             self._open(peer, held, now)
 
-    def adopt(self, now: float) -> None:
-        """Deliver the packets whose streams the roster names by now."""
-        orphans = list(self._orphans)
-        self._orphans.clear()
-        for orphan in orphans:
-            if now >= orphan.received_at + ORPHAN_PATIENCE:
-                self._drops[Drop.UNKNOWN_STREAM] += 1
-            elif orphan.stream in self._room.streams:
-                self._packet(orphan.packet, orphan.forwarded, orphan.timing, orphan.received_at)
-            else:
-                self._orphans.append(orphan)
-
     def _down_datagram(self, plaintext: bytes, now: float) -> None:
         try:
             for type_, value in parse_items(plaintext):
@@ -155,23 +153,22 @@ class MediaReceiver:
             if kind is None:
                 continue
             start, redundant = kind
-            forward, held_ms = value[0:2], value[2:start]
-            held = int.from_bytes(held_ms, "big")
-            self._packet(
+            forward, held_ms = value[:2], value[2:start]
+            forwarded = _Forwarded(
                 value[start:],
-                (sealer, int.from_bytes(forward, "big"), redundant, relay_time, held),
-                (None if start == 4 else transit, delay),
+                sealer,
+                int.from_bytes(forward, "big"),
+                redundant,
+                relay_time,
+                int.from_bytes(held_ms, "big"),
+                transit if start == 2 else None,
+                delay,
                 now,
             )
+            self._packet(forwarded, now)
 
-    def _packet(
-        self,
-        packet: bytes,
-        forwarded: tuple[int, int, bool, int, int],
-        timing: tuple[float | None, float],
-        now: float,
-    ) -> None:
-        sealer, forward, redundant, relay_time, held_ms = forwarded
+    def _packet(self, forwarded: _Forwarded, now: float) -> None:
+        packet = forwarded.packet
         try:
             header = parse_packet_header(packet)
         except ValueError:
@@ -179,26 +176,36 @@ class MediaReceiver:
             return
         stream = self._room.streams.get(header.stream)
         if stream is None:
-            self._drops[Drop.UNKNOWN_STREAM] += len(self._orphans) == MAX_ORPHANS
-            self._orphans.append(_Orphan(header.stream, packet, forwarded, timing, now))
+            self._stray(forwarded, now)
             return
-        layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
-        self._count((sealer, header.stream, redundant << 7 | layer), forward, timing)
+        self._count(header, forwarded)
         peer = self._peers.get(stream.participant)
         if peer is None:
-            self._drops[Drop.UNVERIFIED] += 1
+            self._drops[Drop.OWN if stream.participant == self._room.own else Drop.UNVERIFIED] += 1
         elif stream.packet_type != packet[0] >> 4:
             self._drops[Drop.PACKET_MALFORMED] += 1
         else:
-            self._open(peer, HeldPacket(header, packet, stream.publication, now, relay_time, held_ms), now)
+            held = HeldPacket(
+                header, packet, stream.publication, forwarded.received_at, forwarded.relay_time, forwarded.held_ms
+            )
+            self._open(peer, held, now)
 
-    def _count(self, slot: tuple[int, int, int], forward: int, timing: tuple[float | None, float]) -> None:
+    def _stray(self, forwarded: _Forwarded, now: float) -> None:
+        strays = self._strays
+        strays.append(forwarded)
+        while len(strays) > MAX_STRAYS or (strays and now >= strays[0].received_at + STRAY_HOLD):
+            strays.popleft()
+            self._drops[Drop.UNKNOWN_STREAM] += 1
+
+    def _count(self, header: Header, forwarded: _Forwarded) -> None:
+        layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
+        slot = (forwarded.sealer, header.stream, forwarded.redundant << 7 | layer)
         counts = self._series.get(slot)
         if counts is None:
             if len(self._series) >= MAX_SERIES:
                 return
             counts = self._series[slot] = StreamStatistics()
-        counts.count(forward, *timing)
+        counts.count(forwarded.forward, forwarded.transit, forwarded.delay)
 
     def _open(self, peer: Peer, held: HeldPacket, now: float) -> None:
         header, packet, publication, received_at, relay_time, held_ms = held

@@ -122,16 +122,6 @@ class Publications:
             if publication.stream is not None and publication.clock is not None
         )
 
-    def can_send(self, number: int) -> bool:
-        """Tell whether a frame of a publication would leave now, were it not muted."""
-        publication = self.live.get(number)
-        return (
-            publication is not None
-            and publication.stream is not None
-            and self._path.state is PathState.OK
-            and self._sealing_key(publication.id) is not None
-        )
-
     def send_audio(
         self,
         number: int,
@@ -236,19 +226,29 @@ class Publications:
         if first:
             self._started(now)
 
+    def can_send(self, number: int) -> bool:
+        """See ``SeatVerbs.can_send``."""
+        publication = self.live.get(number)
+        return publication is not None and self._way(publication) is not None
+
     def _ready(self, number: int, kind: Kind, spatial: int, count: int) -> tuple[Publication, int, SealingKey] | None:
         """Return what a frame of ``count`` packets needs; None for one that may not be sent now."""
         publication = self.live.get(number)
-        if publication is None or publication.stream is None or publication.muted:
-            return None
-        if self._path.state is not PathState.OK:
+        if publication is None or publication.muted:
             return None
         if publication.kind is not kind or not 0 <= spatial < publication.layers:
             raise ValueError("the publication has no such kind or layer")
-        key = self._sealing_key(publication.id)
-        if key is None:
+        way = self._way(publication)
+        if way is None:
             return None
         if publication.sequences[spatial] + count > MAX_SEQUENCE + 1:
             self._drops[Drop.COUNTER_SPENT] += count
             return None
-        return publication, publication.stream, key
+        return publication, *way
+
+    def _way(self, publication: Publication) -> tuple[int, SealingKey] | None:
+        """Return stream and key; None where it is not accepted, or there is no path or no key."""
+        if publication.stream is None or self._path.state is not PathState.OK:
+            return None
+        key = self._sealing_key(publication.id)
+        return None if key is None else (publication.stream, key)

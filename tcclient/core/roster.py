@@ -58,7 +58,7 @@ class RoomState:
         self.publications: dict[tuple[int, int], PublicationInfo] = {}
         """By participant and publication number."""
         self.streams: dict[int, Stream] = {}
-        """By stream id; those of others only."""
+        """By stream id; beacons and our own included."""
         self.number = 0
         """Number of the newest change that is in."""
         self.needs_snapshot = True
@@ -179,10 +179,9 @@ class RoomState:
         streams = {
             participant.member.beacon_stream: Stream(i, BEACON_ID, PacketType.BEACON)
             for i, participant in self.members.items()
-            if i != self.own
         }
         for (i, _), info in self.publications.items():
-            if i != self.own and info.kind in PACKET_TYPES:
+            if info.kind in PACKET_TYPES:
                 streams[info.stream] = Stream(i, publication_id(info), PACKET_TYPES[info.kind])
         return streams
 

@@ -29,6 +29,8 @@ BATCH = 64
 """Boxes or receipts of one message."""
 MAX_EARLY_BOXES = 256
 """Key boxes that wait for the roster to name their senders; the oldest go first."""
+EARLY_BOX_HOLD = 5.0
+"""Seconds for which they wait: the server tells changes in batches, and a snapshot may have to be asked for."""
 SNAPSHOT_RETRY = 2.0
 """Seconds after which a snapshot is asked for again."""
 KEYFRAME_SPACING = 0.5
@@ -88,7 +90,7 @@ class Seat:
         self._complete = False
         self._snapshot_at = NEVER
         self._receipts: list[KeyReceipt] = []
-        self._early_boxes: deque[AddressedBox] = deque(maxlen=MAX_EARLY_BOXES)
+        self._early_boxes: deque[tuple[float, AddressedBox]] = deque()
         self._generation = 0
         self._sources: tuple[Source, ...] = ()
         self._keyframes: dict[tuple[int, int], float] = {}
@@ -272,26 +274,33 @@ class Seat:
             if i not in self.peers:
                 self.peers[i] = Peer(i, party, self.room.room.life, self._own, self._box_private, e2ee)
                 self._keys.joined(i, now)
-        self.media.forget_streams()
-        if self._early_boxes:
-            early = tuple(self._early_boxes)
-            self._early_boxes.clear()
-            self._key_boxes(messages.KeyBoxes(early), now)
-        self.media.adopt(now)
+        self.media.streams_changed(now)
+        early, self._early_boxes = self._early_boxes, deque()
+        for came_at, addressed in early:
+            self._key_box(addressed, came_at, now)
 
     def _key_boxes(self, message: messages.KeyBoxes, now: float) -> None:
         for addressed in message.boxes:
-            peer = self.peers.get(addressed.participant)
-            if peer is None:
-                self._early_boxes.append(addressed)
-                continue
-            try:
-                number = peer.open_box(addressed.box)
-            except CryptoFailure:
+            self._key_box(addressed, now, now)
+
+    def _key_box(self, addressed: AddressedBox, came_at: float, now: float) -> None:
+        """Open a key box, or let it wait for its sender, who may have been told of us before we are of him."""
+        peer = self.peers.get(addressed.participant)
+        if peer is None and addressed.participant not in self.room.members and now < came_at + EARLY_BOX_HOLD:
+            self._early_boxes.append((came_at, addressed))
+            if len(self._early_boxes) > MAX_EARLY_BOXES:
+                self._early_boxes.popleft()
                 self._drops[Drop.KEY_BOX] += 1
-                continue
-            self._receipts.append(KeyReceipt(peer.id, number))
-            self.media.release(peer, now)
+            return
+        try:
+            if peer is None:
+                raise CryptoFailure("the sender is not a verified member")
+            number = peer.open_box(addressed.box, now)
+        except CryptoFailure:
+            self._drops[Drop.KEY_BOX] += 1
+            return
+        self._receipts.append(KeyReceipt(peer.id, number))
+        self.media.release(peer, now)
 
     def _key_receipts(self, message: messages.KeyReceipts, now: float) -> None:
         for receipt in message.receipts:

@@ -100,7 +100,7 @@ class Session(SeatVerbs):
 
     @property
     def server_fingerprint(self) -> bytes:
-        """The fingerprint of the key that the server proved, 20 bytes; empty before."""
+        """The fingerprint of the key that the server proved, 20 bytes; empty before the handshake."""
         return self._login.fingerprint
 
     @property

@@ -82,7 +82,11 @@ class SeatVerbs:
         return self.seat.set_muted(number, muted)
 
     def can_send(self, number: int) -> bool:
-        """Tell whether a frame of a publication would leave now: granted, keys handed out, path proven."""
+        """Tell whether a frame of a publication would be sent now, were it not muted.
+
+        That is: it is accepted, the path is proved, and all present members have acknowledged the sender key, or had
+        three seconds to.
+        """
         return self._seat is not None and self._seat.publications.can_send(number)
 
     def send_audio(

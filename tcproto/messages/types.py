@@ -252,7 +252,8 @@ class Change:
     """member_left: why, if not of its own will."""
 
 
-Members = Annotated[tuple[Member, ...], Items(64)]
-Publications = Annotated[tuple[PublicationInfo, ...], Items(256)]
+# As many as fit a frame together, all names at their longest: a member takes up to 899 bytes, a publication 145.
+Members = Annotated[tuple[Member, ...], Items(48)]
+Publications = Annotated[tuple[PublicationInfo, ...], Items(64)]
 Changes = Annotated[tuple[Change, ...], Items(64)]
 RoomKeys = Annotated[tuple[RoomKey, ...], Items(32)]

@@ -4,8 +4,9 @@ import pytest
 from nacl.bindings import crypto_scalarmult_base
 
 from tcclient.core import Drop, PathState
-from tcclient.core.keys import LEAVE_SPACING, WORN_GENERATION, SenderKeys
+from tcclient.core.keys import ACTIVATION, LEAVE_SPACING, WORN_GENERATION, SenderKeys
 from tcclient.core.peers import HOLD, MAX_HELD, Peer
+from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES
 from tcproto import messages as m
 from tcproto.datagram import open_datagram
 from tcproto.keyring import OVERLAP, PublicationId
@@ -61,8 +62,7 @@ def test_a_newcomer_can_read_from_now_on_but_not_the_past(server):
     assert payloads(c) == [b"voice"]
     assert payloads(b) == [b"voice", b"voice"]
     # The newcomer knows the room key; even without any replay window of the hop it cannot open the past.
-    packet = server_packet(server, past[-1])
-    c.seat.media._packet(packet, (server.sealer, 0, False, 0, 0), (0.0, 0.0), server.now)
+    server.forward(a, server_packet(server, past[-1]))
     assert payloads(c) == []
     assert c.drops(Drop.PACKET_REFUSED) == 1
 
@@ -149,6 +149,7 @@ def test_packets_wait_for_their_key_a_moment_and_in_order(server):
     a, b = server.seated(2)
     server.hold_boxes = []
     a.publish()
+    server.advance(ACTIVATION)
     for i in range(MAX_HELD + 3):
         a.speak(payload=bytes([i]))
     assert payloads(b) == []
@@ -162,6 +163,7 @@ def test_packets_do_not_wait_long(server):
     a, b = server.seated(2)
     server.hold_boxes = []
     a.publish()
+    server.advance(ACTIVATION)
     a.speak(payload=b"old")
     server.now += HOLD
     a.speak(payload=b"new")
@@ -175,6 +177,7 @@ def test_what_waits_for_another_key_goes_on_waiting(server):
     a, b, c = server.seated(3)
     server.hold_boxes = []
     a.publish()
+    server.advance(ACTIVATION)
     a.speak(payload=b"first")
     server.now += LEAVE_SPACING
     c.session.leave()
@@ -228,28 +231,46 @@ def test_boxes_that_are_reflected_misdirected_or_forged_are_refused(server):
     for to, sender, box in attempts:
         to.notify(m.KeyBoxes((m.AddressedBox(sender, box),)))
     server.pump()
-    assert (a.drops(Drop.KEY_BOX), b.drops(Drop.KEY_BOX)) == (1, 6)
+    assert (a.drops(Drop.KEY_BOX), b.drops(Drop.KEY_BOX)) == (1, 5)
     b.notify(m.KeyBoxes((m.AddressedBox(a.participant, for_b),)))
     server.pump()
+    server.advance(ACTIVATION)
+    b.take_media()
     a.speak()
     assert payloads(b) == [b"voice"]
 
 
-def test_boxes_that_come_before_the_roster_wait_for_it(server):
+def test_boxes_that_come_before_their_sender_is_known_wait(server):
+    """The server tells changes in batches: a newcomer may know us, and make boxes, before we know the newcomer."""
     (a,) = server.seated(1)
-    snapshot, server.snapshot = server.snapshot, lambda client: None
-    (b,) = server.seated(1)
-    a.publish()
-    server.snapshot = snapshot
-    b.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
-    b.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
+    server.change, change = (lambda *args, **more: None), server.change
+    b = server.connect().login()
+    number = b.publish()
+    a.notify(m.KeyBoxes((m.AddressedBox(99, b"from nobody"),)))
     server.pump()
-    assert b.drops(Drop.KEY_BOX) == 0
-    server.snapshot(b)
+    assert not b.session.can_send(number)
+    assert a.drops(Drop.KEY_BOX) == 0
+    server.change = change
+    server.change(m.Change(m.ChangeKind.MEMBER_JOINED, member=server.members[b.participant]))
     server.pump()
-    assert b.drops(Drop.KEY_BOX) == 128
-    a.speak()
-    assert payloads(b) == [b"voice"]
+    assert b.speak(number), "the receipt has come"
+    assert payloads(a) == [], "the publication is not known yet"
+    (info,) = server.publications.values()
+    server.change(m.Change(m.ChangeKind.PUBLISHED, publication=info))
+    server.pump()
+    assert payloads(a) == [b"voice"]
+    server.now += EARLY_BOX_HOLD
+    server.change(m.Change(m.ChangeKind.UNKNOWN))
+    server.pump()
+    assert a.drops(Drop.KEY_BOX) == 1
+
+
+def test_boxes_of_unknown_senders_are_bounded(server):
+    (a,) = server.seated(1)
+    for _ in range(5):
+        a.notify(m.KeyBoxes((m.AddressedBox(99, b"x"),) * 64))
+    server.pump()
+    assert a.drops(Drop.KEY_BOX) == 5 * 64 - MAX_EARLY_BOXES
 
 
 def test_an_unverified_member_gets_no_key_and_is_not_played(server):
@@ -263,7 +284,8 @@ def test_an_unverified_member_gets_no_key_and_is_not_played(server):
     a.publish()
     assert server.box_log == []
     b.publish()
-    b.speak()
+    server.advance(ACTIVATION)
+    assert b.speak()
     assert payloads(a) == []
     assert a.drops(Drop.UNVERIFIED) >= 1
 
@@ -347,11 +369,17 @@ class Sender:
         self.keys.left(number, kicked, now)
         self.keys.handle_timeout(now)
 
+    def start(self, now):
+        """Start, and have all acknowledge."""
+        self.keys.start(now)
+        for number in list(self.peers):
+            self.keys.receipt(number, 1, now)
+
     def boxes(self):
         """The key numbers that each boxed member got."""
         result = {}
         for to, box in ((b.participant, b.box) for b in self.keys.take_boxes()):
-            result.setdefault(to, []).append(self.rings[to].open_box(box))
+            result.setdefault(to, []).append(self.rings[to].open_box(box, 0.0))
         return result
 
     def number(self):
@@ -367,13 +395,16 @@ def test_a_key_is_made_when_somebody_starts():
     sender.keys.start(1.0)
     sender.keys.start(1.0)
     assert sender.boxes() == {1: [1], 2: [1], 3: [1]}
+    assert sender.keys.sealing_key(AUDIO) is None
+    for number in (1, 2, 3):
+        sender.keys.receipt(number, 1, 1.0)
     assert sender.keys.sealing_key(AUDIO).number == 1
     assert sender.keys.next_deadline == 1.0 + RATCHET_PERIOD
 
 
 def test_leaves_are_collected():
     sender = Sender(5)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.boxes()
     sender.leave(1, 10.0)
     assert sender.boxes() == {2: [2], 3: [2], 4: [2], 5: [2]}
@@ -390,7 +421,7 @@ def test_leaves_are_collected():
 
 def test_a_kick_is_answered_sooner():
     sender = Sender(4)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.leave(1, 10.0)
     sender.leave(2, 10.5, kicked=True)
     assert sender.keys.next_deadline == 11.0
@@ -400,7 +431,7 @@ def test_a_kick_is_answered_sooner():
 
 def test_receipts_of_all_put_the_key_into_use():
     sender = Sender(3)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.keys.receipt(1, 1, 0.0)
     sender.leave(3, 10.0)
     sender.keys.receipt(1, 1, 10.0)
@@ -412,7 +443,7 @@ def test_receipts_of_all_put_the_key_into_use():
 
 def test_who_joins_while_a_key_waits_gets_both_and_is_waited_for():
     sender = Sender(2)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.keys.sealing_key(AUDIO)
     sender.leave(1, 10.0)
     sender.boxes()
@@ -426,7 +457,7 @@ def test_who_joins_while_a_key_waits_gets_both_and_is_waited_for():
 
 def test_who_leaves_is_not_waited_for():
     sender = Sender(3)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.leave(1, 10.0)
     sender.keys.receipt(2, 2, 10.1)
     sender.leave(3, 10.2)
@@ -437,7 +468,7 @@ def test_who_leaves_is_not_waited_for():
 
 def test_alone_there_is_nobody_to_wait_for():
     sender = Sender(1)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.leave(1, 10.0)
     assert sender.number() == 2
 
@@ -445,7 +476,7 @@ def test_alone_there_is_nobody_to_wait_for():
 def test_a_member_with_an_unusable_box_key_is_left_out():
     sender = Sender(1)
     sender.peers[7] = Peer(7, Party(b"d" * 32, bytes(32)), LIFE, OWN.party, OWN.private, True)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     assert sender.boxes() == {1: [1]}
     sender.keys.sealing_key(AUDIO)
     sender.keys.joined(7, 1.0)
@@ -456,7 +487,7 @@ def test_a_member_with_an_unusable_box_key_is_left_out():
 
 def test_the_ratchet_ends_in_a_new_key():
     sender = Sender(2)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     now = 1.0
     while sender.keys.current.generation < WORN_GENERATION:
         assert sender.number() == 1
@@ -475,7 +506,7 @@ def test_the_ratchet_ends_in_a_new_key():
 
 def test_a_newcomer_never_gets_a_generation_that_cannot_move_on():
     sender = Sender(2)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     sender.keys._current = sender.keys.current.ratcheted(MAX_GENERATION)
     sender.keys.sealing_key(AUDIO)
     sender.keys.take_boxes()
@@ -489,7 +520,7 @@ def test_a_newcomer_never_gets_a_generation_that_cannot_move_on():
 
 def test_the_same_header_never_comes_under_two_keys_by_mistake():
     sender = Sender(1)
-    sender.keys.start(0.0)
+    sender.start(0.0)
     seen = set()
     for step in range(1, 40):
         found = sender.keys.sealing_key(AUDIO)
@@ -525,3 +556,19 @@ def test_a_replaced_key_dies_after_the_overlap(server):
     assert payloads(b) == []
     assert b.drops(Drop.PACKET_REFUSED) == 1
     assert b.session.path_state is PathState.OK
+
+
+def test_until_the_first_key_is_in_use_newcomers_are_waited_for_too():
+    sender = Sender(2)
+    sender.keys.start(0.0)
+    sender.join(9, 1.0)
+    assert sender.boxes() == {1: [1], 2: [1], 9: [1]}
+    for number in (1, 2):
+        sender.keys.receipt(number, 1, 1.0)
+    assert sender.number() is None
+    sender.leave(9, 1.5)
+    assert sender.number() == 1, "nobody is waited for any more"
+    sender.keys.handle_timeout(2.0)
+    assert sender.boxes() == {1: [2], 2: [2]}
+    sender.keys.handle_timeout(2.0 + ACTIVATION)
+    assert sender.number() == 2

@@ -21,6 +21,7 @@ def connected(server, settings=None):
 def test_an_expected_server_is_trusted(server):
     client = connected(server)
     assert client.events == [events.ServerKey(FINGERPRINT, PUBLIC, True)]
+    assert client.session.server_fingerprint == FINGERPRINT
     assert client.session.phase is Phase.TRUSTED
 
 
@@ -122,6 +123,7 @@ def test_verbs_out_of_their_phase_are_refused(server):
     for verb in verbs:
         with pytest.raises(Refusal):
             verb()
+    assert not session.can_send(1)
     assert not session.send_audio(1, b"x", 0, 0.0)
     assert not session.send_video(1, b"x", 0, 0.0, keyframe=True)
     assert (session.media_received(), session.datagrams_to_send(0.0), session.stream_statistics()) == ([], [], {})

@@ -430,3 +430,18 @@ def test_a_room_larger_than_the_bounds_is_an_error():
     changes = tuple(m.Change(m.ChangeKind.MEMBER_JOINED, member=somebody) for somebody in crowd)
     with pytest.raises(ProtocolError, match="larger"):
         state.receive_changes(m.RoomChanges(1, changes))
+
+
+def test_changes_are_ignored_until_the_snapshot_is_complete():
+    state = RoomState(m.RoomInfo("room", LIFE, True, 40), FINGERPRINT, 1)
+    assert state.receive_changes(m.RoomChanges(1, (m.Change(m.ChangeKind.MEMBER_JOINED, member=member(2)),))) == []
+    state.receive_snapshot(m.Snapshot(1, state.room, (member(1),), (), True))
+    assert set(state.members) == {1}
+
+
+def test_kinds_of_a_later_version_have_no_stream():
+    state = roster(member(1), member(2))
+    info = m.PublicationInfo(2, 1, 500, m.Kind.UNKNOWN, m.Source.UNKNOWN, "new")
+    (published,) = state.receive_changes(m.RoomChanges(1, (m.Change(m.ChangeKind.PUBLISHED, publication=info),)))
+    assert published.track == info
+    assert 500 not in state.streams

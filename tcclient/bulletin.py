@@ -1,0 +1,185 @@
+"""What a person reads while attending a room, or a script: lines as things happen, and one that stays."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from typing import Any
+
+from tcclient import events
+from tcclient.listener import Listener
+from tcclient.room import Room
+from tcproto.errors import Refusal
+
+
+class Bulletin:
+    """Writes to standard output; a status line at the bottom where that is a terminal."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._json = as_json
+        self._terminal = sys.stdout.isatty() and not as_json
+        self._status = ""
+
+    # Lines
+
+    def seated(self, room: Room) -> None:
+        """Tell that the seat is taken, and how the room is encrypted."""
+        info = room.info
+        mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear it"
+        self._line(
+            "joined",
+            f"in room {info.title or info.name}, {mode}; {len(room.participants)} here",
+            room=info.name,
+            e2ee=info.e2ee,
+            participants=[p.label for p in room.participants.values()],
+        )
+
+    def tell(self, event: events.Event) -> None:
+        """Tell what happened."""
+        match event:
+            case events.ParticipantJoined(who):
+                note = "" if who.verified else " (NOT VERIFIED)"
+                self._line("participant_joined", f"+ {who.label}{note}", who=who.label, verified=who.verified)
+            case events.ParticipantLeft(who, code):
+                reason = f" ({code})" if code else ""
+                self._line("participant_left", f"- {who.label}{reason}", who=who.label, code=code)
+            case events.ParticipantUpdated(who):
+                self._line("participant_updated", f"{who.label} is {who.role} now", who=who.label, role=str(who.role))
+            case events.TrackPublished(track) | events.TrackUnpublished(track) | events.TrackUpdated(track):
+                self._track(event, track)
+            case events.SpeakersChanged(speaking, dominant):
+                names = ", ".join(p.label for p in speaking)
+                self._line(
+                    "speakers",
+                    f"speaking: {names}" if names else "nobody is speaking",
+                    speaking=[p.label for p in speaking],
+                    dominant=dominant.label if dominant else None,
+                )
+            case events.ChatReceived():
+                self._line("chat", f"{event.name}: {event.text}", who=event.name, text=event.text, scope=event.scope)
+            case _:
+                self._other(event)
+
+    def _track(self, event: events.Event, track: Any) -> None:
+        name = {"TrackPublished": "published", "TrackUnpublished": "unpublished"}.get(type(event).__name__, "muted")
+        words = {"published": "sends", "unpublished": "no longer sends"}
+        what = words.get(name) or ("muted" if track.muted else "unmuted")
+        self._line(
+            f"track_{name}",
+            f"{track.participant.label} {what} {track.source}",
+            who=track.participant.label,
+            source=str(track.source),
+            codec=track.codec,
+            muted=track.muted,
+        )
+
+    def _other(self, event: events.Event) -> None:
+        match event:
+            case events.PathChanged(state):
+                self._line("path", f"UDP {state}", state=str(state))
+            case events.MembershipMismatch(who):
+                self._line("mismatch", f"WARNING: {who.label} sees other members than you do", who=who.label)
+            case events.Closed(code, text, action, retry):
+                self._line("closed", f"closed: {text}", code=code, text=text, action=action, retry_after_ms=retry)
+            case _:
+                self._line("room_updated", "the room was changed")
+
+    def said(self, room: Room, text: str) -> None:
+        """Show a text of our own."""
+        self._line("chat", f"{room.me.label}: {text}", who=room.me.label, text=text, scope="room")
+
+    def say(self, name: str, text: str) -> None:
+        """Tell something about ourselves."""
+        self._line(name, text, text=text)
+
+    def roster(self, room: Room) -> None:
+        """List who is here."""
+        for who in room.participants.values():
+            sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in who.tracks.values()) or "only listens"
+            mark = "*" if who.speaking else " "
+            note = "" if who.verified else " NOT VERIFIED"
+            self._line("participant", f"{mark} {who.label} [{who.role}] {sends}{note}", who=who.label, sends=sends)
+
+    def network(self, room: Room) -> None:
+        """Tell how the network does, in a line that stays."""
+        figures = self._figures(room, None)
+        if figures is not None:
+            self._line("quality", self._words(figures), **figures)
+
+    def problem(self, text: str) -> None:
+        """Tell of a mistake, on standard error."""
+        self._clear()
+        sys.stderr.write(f"tcclient: {text}\n")
+        sys.stderr.flush()
+        self._redraw()
+
+    # The line that stays
+
+    def quality(self, room: Room, listener: Listener | None) -> None:
+        """Update the status line, or print a line of JSON."""
+        figures = self._figures(room, listener)
+        if figures is None:
+            return
+        if self._json:
+            self._line("quality", "", **figures)
+        elif self._terminal:
+            speaking = ", ".join(p.label for p in room.participants.values() if p.speaking) or "nobody"
+            self._status = f"{len(room.participants)} here | speaking: {speaking} | {self._words(figures)}"
+            self._clear()
+            self._redraw()
+
+    def finish(self) -> None:
+        """Take the status line away."""
+        self._clear()
+        self._status = ""
+        sys.stdout.flush()
+
+    def _figures(self, room: Room, listener: Listener | None) -> dict[str, Any] | None:
+        try:
+            path = room.path_statistics
+        except Refusal:
+            return None
+        tracks = [track.statistics for track in room.tracks]
+        packets, lost = sum(t.packets for t in tracks), sum(t.lost for t in tracks)
+        figures: dict[str, Any] = {
+            "udp": str(room.path),
+            "rtt_ms": None if path.rtt is None else round(path.rtt * 1000, 1),
+            "loss_up_percent": round(100 * path.up_lost / path.up_sent, 2) if path.up_sent else 0.0,
+            "loss_down_percent": round(100 * lost / (packets + lost), 2) if packets else 0.0,
+            "packets": packets,
+            "participants": len(room.participants),
+        }
+        if listener is not None:
+            counts = listener.statistics()
+            figures["concealed_ms"] = round(sum(c.concealed_ms for c in counts.values()))
+            figures["delay_ms"] = round(max((c.delay_ms for c in counts.values()), default=0.0))
+        return figures
+
+    @staticmethod
+    def _words(figures: dict[str, Any]) -> str:
+        rtt = "-" if figures["rtt_ms"] is None else f"{figures['rtt_ms']:.0f} ms"
+        return (
+            f"UDP {figures['udp']} | RTT {rtt} | loss up {figures['loss_up_percent']:.1f} %, "
+            f"down {figures['loss_down_percent']:.1f} %"
+        )
+
+    def _line(self, name: str, text: str, /, **fields: Any) -> None:
+        if self._json:
+            print(json.dumps({"event": name, **fields}), flush=True)
+            return
+        self._clear()
+        # What others wrote is shown as it is, but for what a terminal would obey.
+        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+        print(f"{time.strftime('%H:%M:%S')} {shown}", flush=True)
+        self._redraw()
+
+    def _clear(self) -> None:
+        if self._terminal and self._status:
+            sys.stdout.write("\r\x1b[K")
+
+    def _redraw(self) -> None:
+        if self._terminal and self._status:
+            sys.stdout.write(self._status[: shutil.get_terminal_size().columns - 1])
+            sys.stdout.flush()
