@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import NamedTuple
 
 from tcclient.core.seat import Seat
 from tcproto.datagram import (
     RELAY_TIME_SIZE,
+    Item,
     ItemType,
     Kind,
     open_datagram,
@@ -18,6 +20,7 @@ from tcproto.datagram import (
     seal,
 )
 from tcproto.errors import CryptoFailure
+from tcproto.packet import open_packet
 from tcproto.packet import parse_header as parse_packet
 from tests.simulation.world import World
 
@@ -74,20 +77,18 @@ def packets(plaintext: bytes) -> list[bytes]:
     ]
 
 
-def opens_packet(seat: Seat, packet: bytes, now: float) -> bool:
-    """Whether a seat's sender keys open a packet, be it old or new."""
-    header = parse_packet(packet)
+def opens_packet(seat: Seat, packet: bytes) -> bool:
+    """Whether any sender key that a seat holds opens a packet, with no regard to windows, age or reach."""
+    generation = parse_packet(packet).generation
     for peer in seat.peers.values():
-        for publication in list(seat.room.streams.values()):
-            for held in peer.ring._keys.values():  # type: ignore[union-attr]
-                held.windows.clear()
-                held.retired_at = None
-                held.previous_until = float("inf")
-            try:
-                peer.ring.open(header, packet, publication.publication, now)
-            except (CryptoFailure, ValueError):
-                continue
-            return True
+        held = list(peer.ring._keys.values())  # type: ignore[union-attr]
+        keys = [key for one in held for key in (one._newest, one._previous) if key and key.generation <= generation]
+        for key in keys:
+            for stream in seat.room.streams.values():
+                derived = key.ratcheted(generation).publication_key(seat.room.room.life, *stream.publication)
+                with contextlib.suppress(CryptoFailure, ValueError):
+                    open_packet(packet, derived)
+                    return True
     return False
 
 
@@ -95,8 +96,6 @@ def forge_room(seat: Seat, counter: int, packet: bytes = b"", forward: int = 0, 
     """A room datagram as a member can make one, who knows the room key."""
     ((ident, sealer),) = seat.sealers._sealers.items()
     epoch = max(sealer.epochs, key=lambda known: known == sealer.newest_used)
-    from tcproto.datagram import Item
-
     items = [Item(ItemType.PACKET, forward.to_bytes(2, "big") + packet)] if packet else []
     plaintext = pack_relay_time(relay_time) + pack_items(items)
     return seal(pack_header(Kind.ROOM, epoch, ident, counter), plaintext, sealer.epochs[epoch].key)
