@@ -74,7 +74,7 @@ class Seat:
         self.room = RoomState(room, identity.fingerprint, joined.participant)
         self.peers: dict[int, Peer] = {}
         self.path = MediaPath(joined.media_id, joined.epoch, joined.up_key, joined.down_key, drops)
-        self.sealers = Sealers(drops)
+        self.sealers = Sealers(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.sealers.add_key(room_key)
         self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)

@@ -1,8 +1,11 @@
 """Addresses change, and others lie about theirs."""
 
+from itertools import pairwise
+
 import pytest
 
 from tcclient.core import PathState, events
+from tcproto.messages import Kind, Source
 from tcserver.media.path import AMPLIFICATION
 from tcserver.plane import Address, PathProven
 from tests.simulation.network import LAN, Conditions
@@ -30,7 +33,7 @@ def test_a_call_goes_on_over_a_nat_rebind(world):
     world.run(1)
     assert ben.heard_from(ada) == ada.spoken, "nothing is lost on the way up"
     arrivals = [heard.at for heard in ada.heard]
-    gap = max(later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False))
+    gap = max(later - earlier for earlier, later in pairwise(arrivals))
     assert 2 * HOME.delay < gap < 0.02 + 4 * HOME.delay + 0.04
     assert ada.heard_from(ben, since=moved + 0.2) == ben.spoken[-len(ada.heard_from(ben, since=moved + 0.2)) :]
     assert not ada.told(events.PathChanged)[1:], "the client need not notice"
@@ -45,7 +48,7 @@ def test_who_only_listens_is_found_again_with_its_next_ping(world):
     ben.rebind()
     world.run(3)
     arrivals = [heard.at for heard in ben.heard]
-    gap = max(later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False))
+    gap = max(later - earlier for earlier, later in pairwise(arrivals))
     assert gap < 1.0 + 0.02 + 4 * HOME.delay + 0.04
 
 
@@ -121,9 +124,9 @@ def test_a_datagram_that_is_stolen_and_sent_first_moves_nothing_for_long(world):
     world.run(1)
     server = world.server
     for _ in range(20):
-        data = ada.session.seat.path
-        data.send(b"")  # a datagram of ada's without items
-        (stolen,) = [datagram for datagram in data.take()][-1:]
+        path = ada.session.seat.path
+        path.send(b"")  # a datagram of ada's without items
+        (stolen,) = path.take()
         server.receive(stolen, ELSEWHERE)
         world.run(0.1)
     world.run(2)
@@ -138,8 +141,6 @@ def test_a_datagram_that_is_stolen_and_sent_first_moves_nothing_for_long(world):
 def test_a_small_mtu_drops_pictures_but_never_sound(world):
     ada, ben = world.room("ada", "ben", conditions=Conditions(delay=0.02, mtu=500))
     world.run(0.2)
-    from tcproto.messages import Kind, Source
-
     camera = ada.publish(Kind.VIDEO, Source.CAMERA, "vp8")
     ada.talk()
     world.until(lambda: ada.session.can_send(camera))
@@ -167,3 +168,44 @@ def test_both_sides_recover_after_all_of_udp_was_gone(world, outage):
     world.run(1)
     assert len(ada.heard_from(ben, since=since)) == 50
     assert len(ben.heard_from(ada, since=since)) == 50
+
+
+def test_after_a_long_silence_the_window_follows_within_a_round_trip(world, monkeypatch):
+    """More room datagrams passed by than the window takes: the client asks for the sealer's position at once."""
+    monkeypatch.setattr("tcclient.core.sealers.SEALER_WINDOW", 64)
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    world.run(0.2)
+    ada.talk()
+    world.run(2)
+    ben.down.change(blocked=True)
+    world.run(1.7)
+    pings = ben.up.sent
+    world.until(lambda: ben.up.sent > pings)
+    world.run(4 * HOME.delay)
+    ben.down.change(blocked=False)
+    since, sent = world.now, ben.up.sent
+    assert ben.udp is PathState.OK
+    world.run(0.5)
+    first = next(heard.at for heard in ben.heard if heard.at > since)
+    assert first < since + 2 * HOME.delay + 0.041
+    assert ben.up.sent - sent <= 2, "asked once, not for each datagram"
+    assert ben.session.drops["ahead"] <= 5
+
+
+def test_a_newcomer_needs_no_ping_for_the_next_room_key(world, monkeypatch):
+    """A key that is announced before the first pong has no lower ceiling than the one before it."""
+    monkeypatch.setattr("tcclient.core.sealers.SEALER_WINDOW", 64)
+    ada, ben = world.room("ada", "ben")
+    world.run(0.2)
+    ada.talk()
+    world.run(5)
+    cleo = world.client("cleo", microphone=False)
+    cleo.up.change(blocked=True)
+    world.until(lambda: cleo.in_room)
+    ben.leave()
+    world.run(0.1)
+    ((_, sealer),) = cleo.session.seat.sealers._sealers.items()
+    assert len(sealer.epochs) == 2
+    ceilings = {held.window.ceiling for held in sealer.epochs.values()}
+    assert len(ceilings) == 1
+    assert ceilings.pop() > 250
