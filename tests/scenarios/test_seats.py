@@ -2,8 +2,9 @@
 
 from tcclient.core import events
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import Kick, Role, SetRole
+from tcproto.messages import Kick, Kind, Role, SetRole, Source
 from tcserver.media import Drop
+from tcserver.records import DuplicatePolicy
 
 
 def test_a_returning_device_takes_over_its_own_seat(world):
@@ -62,8 +63,6 @@ def test_a_device_that_logs_in_twice_is_told_on_its_first_connection(world):
 
 
 def test_an_account_may_be_limited_to_one_session(world):
-    from tcserver.records import DuplicatePolicy
-
     world.server.account("solo", duplicates=DuplicatePolicy.REFUSE)
     (ada,) = world.room("ada", account="solo")
     ben = world.client("ben", account="solo")
@@ -128,8 +127,6 @@ def test_who_becomes_a_listener_is_heard_no_more_and_may_come_back(world):
     assert ben.heard_from(ada) == ada.spoken, "who listens still hears"
     ada.request(SetRole(ben.participant, Role.SPEAKER))
     world.run(0.3)
-    from tcproto.messages import Kind, Source
-
     ben.microphone = ben.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
     world.until(lambda: world.ready(ben))
     ben.say()
