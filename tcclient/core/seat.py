@@ -92,7 +92,7 @@ class Seat:
         self._receipts: list[KeyReceipt] = []
         self._early_boxes: deque[tuple[float, AddressedBox]] = deque()
         self._generation = 0
-        self._sources: tuple[Source, ...] = ()
+        self._wants_media = False
         self._keyframes: dict[tuple[int, int], float] = {}
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
@@ -121,7 +121,7 @@ class Seat:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self._keys.handle_timeout(now)
-        self.path.on_call = bool(self.publications.live or self._sources)
+        self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
         if now >= self._beacons.next_deadline:
             self._send_beacon(now)
@@ -157,7 +157,7 @@ class Seat:
     def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...]) -> int:
         """See ``SeatVerbs.subscribe``."""
         self._generation += 1
-        self._sources = sources
+        self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
         return self._control.request(messages.Subscribe(self._generation, sources, choices))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
