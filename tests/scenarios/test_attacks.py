@@ -17,7 +17,7 @@ def conversation(world, names=("ada", "ben", "cleo"), seconds=2):
 
 
 def test_datagrams_that_are_played_back_are_delivered_once(world):
-    ada, ben, cleo, tap = conversation(world)
+    ada, ben, _, tap = conversation(world)
     heard = len(ben.heard)
     for tapped in tap.between(0):
         ben._datagram(tapped.data)
@@ -114,7 +114,7 @@ def test_a_member_cannot_speak_in_the_name_of_another(world):
 
 
 def test_no_bit_of_a_datagram_can_be_changed(world):
-    ada, ben, cleo, tap = conversation(world)
+    ada, ben, _, tap = conversation(world)
     ada.hush()
     world.run(1.5)  # between two beacons
     ben.down.change(blocked=True)
