@@ -255,6 +255,8 @@ class Seat:
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
+            if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
+                self._forget(event.track.number)
             self._emit(event)
         kicked = {
             event.participant.id

@@ -120,6 +120,7 @@ def test_who_becomes_a_listener_is_heard_no_more_and_may_come_back(world):
     world.run(1)
     assert not ada.heard_from(ben, since=since)
     assert not cleo.heard_from(ben, since=since)
+    assert not ben.say(), "the client knows that its publication has ended"
     ben.hush()
     assert ben.session.room.members[ben.participant].member.role is Role.LISTENER
     ada.say()
