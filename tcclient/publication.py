@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,11 @@ from typing import TYPE_CHECKING
 from tcclient.audio.gate import GateMode
 from tcclient.core.events import Published, PublishFailed
 from tcclient.errors import RequestRefused
-from tcclient.pacing import Schedule
+from tcclient.loop import shut_down
+from tcclient.pacing import Schedule, Timeline
 from tcclient.publisher import AudioPublisher, VideoPublisher
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
+from tcproto.errors import Refusal
 from tcproto.messages import Kind, Source
 
 if TYPE_CHECKING:
@@ -100,9 +103,9 @@ class Publication:
         rate = getattr(self.source, "frame_rate", None)
         return float(1 / rate) if rate else 0.02
 
-    def start(self, at: float) -> None:
-        """Send the frames, the first at ``at`` in monotonic seconds."""
-        self._schedule = Schedule(at, self.period)
+    def start(self, timeline: Timeline) -> None:
+        """Send the frames at their times on a timeline, which other publications may share."""
+        self._schedule = Schedule(timeline, self.period)
         self._task = asyncio.create_task(self._run(self._schedule))
 
     async def wait(self) -> None:
@@ -111,12 +114,15 @@ class Publication:
             await asyncio.shield(self._task)
 
     def mute(self, muted: bool = True) -> None:
-        """Set the mute flag: no sound or picture leaves from this moment on."""
+        """Set the mute flag: no sound or picture leaves from this moment on. Raises ``RequestRefused`` once ended."""
         if isinstance(self._publisher, AudioPublisher):
             self._publisher.gate.muted = muted
             if muted:
                 self._publisher.end_talk()
-        self._connection.session.set_muted(self.number, muted)
+        try:
+            self._connection.session.set_muted(self.number, muted)
+        except Refusal as refusal:
+            raise RequestRefused(refusal.text, refusal.code) from None
         self._connection.pump()
 
     def talk(self, pressed: bool) -> None:
@@ -140,12 +146,14 @@ class Publication:
 
     async def stop(self) -> None:
         """End the publication."""
-        await self.pause()
-        if self._connection.closed is None:
-            self._connection.session.unpublish(self.number)
-            self._connection.pump()
-        self._ended(self)
-        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        try:
+            await self.pause()
+            with contextlib.suppress(Refusal):  # the seat is gone, and the publication with it
+                self._connection.session.unpublish(self.number)
+                self._connection.pump()
+        finally:
+            self._ended(self)
+            await shut_down(self._pool)
 
     async def _run(self, schedule: Schedule) -> None:
         await self._publisher.run(schedule)
@@ -187,7 +195,7 @@ class Publication:
         """Return when a frame's first sample was captured: by the schedule, or by the clock for a live source."""
         if self._schedule is None or self._publisher.live:
             return otherwise
-        return self._schedule.start + media_time
+        return self._schedule.timeline.start + media_time
 
 
 def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:

@@ -78,7 +78,7 @@ class Seat:
         for room_key in joined.room_keys:
             self.sealers.add_key(room_key)
         self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
-        self.publications = Publications(self._sealing_key, self.path, self._stream_started, drops)
+        self.publications = Publications(self._sealing_key, self.path, self._clock_changed, drops)
         self._own = Party(identity.device_key, identity.box.public)
         self._box_private = identity.box.private
         self._keys = SenderKeys(room.life, self._own, self.peers, self.publications.first_sequences, random_bytes)
@@ -187,6 +187,7 @@ class Seat:
         self.publications.add(announced)
         if self.room.room.e2ee:
             self._keys.start(now)
+            self._keys.announced(layers, now)
         self._beacons.begin(now)
         self.settle(now)
         return announced.number
@@ -229,8 +230,11 @@ class Seat:
             self._keys.stop()
             self._beacons.stop()
 
-    def _stream_started(self, now: float) -> None:
-        self._beacons.stream_started(now)
+    def _clock_changed(self, now: float, started: bool) -> None:
+        if started:
+            self._beacons.stream_started(now)
+        else:
+            self._beacons.clock_moved(now)
 
     def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
         return self._keys.sealing_key(publication) if self.room.room.e2ee else BARE

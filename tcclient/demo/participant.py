@@ -182,23 +182,16 @@ async def _progress(witness: Witness) -> None:
         )
 
 
-async def _publish(room: Room, part: Part, sources: list[AnySource]) -> list[Publication]:
+async def _publish(room: Room, sources: list[AnySource]) -> list[Publication]:
     publications = await room.publish(*sources)
-    running = [asyncio.create_task(publication.wait()) for publication in publications]
-    done, waiting = await asyncio.wait(running, timeout=part.seconds)
-    for task in done:
-        task.result()
-    for task in waiting:
-        task.cancel()
-    for publication in publications:
-        await publication.pause()
+    await asyncio.gather(*(publication.wait() for publication in publications))
     return publications
 
 
 async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
     sources: list[AnySource] = []
     if part.audio:
-        sources.append(audio_file(part.audio, loop=part.loop))
+        sources.append(audio_file(part.audio, loop=part.loop, seconds=part.seconds))
     if part.video:
         sources.append(video_file(part.video, loop=part.loop, max_width=part.max_width, max_height=part.max_height))
     asked = time.monotonic()
@@ -220,7 +213,7 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         started_cpu, started = time.process_time(), time.monotonic()
         progress = asyncio.create_task(_progress(witness))
         watcher = asyncio.create_task(_watch(witness))
-        publications = await _publish(room, part, sources) if sources else []
+        publications = await _publish(room, sources) if sources else []
         sent = [_sent(publication) for publication in publications]
         _say("sent")
         await commands.readline()
