@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tcproto.beacon import BEACON_INTERVAL, BEACON_STARTS
+from tcproto.keyring import MAX_SKIPPED_GENERATIONS
 from tcproto.sender_key import SenderKey
 
-GENERATIONS = 4
+GENERATIONS = MAX_SKIPPED_GENERATIONS // 4
 """Ratchets between beacons: a beacon reaches every member, also one that hears nothing else of us, and carries it
-along before the generation is out of its reach (8 ahead)."""
+along before the generation is out of its reach; three may be lost."""
 CLOCK_SPACING = 1.0
 """Seconds between beacons that only tell of a clock."""
 NEVER = float("inf")

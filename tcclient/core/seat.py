@@ -74,7 +74,7 @@ class Seat:
         self.room = RoomState(room, identity.fingerprint, joined.participant)
         self.peers: dict[int, Peer] = {}
         self.path = MediaPath(joined.media_id, joined.epoch, joined.up_key, joined.down_key, drops)
-        self.sealers = Sealers(drops)
+        self.sealers = Sealers(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.sealers.add_key(room_key)
         self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
@@ -92,7 +92,7 @@ class Seat:
         self._receipts: list[KeyReceipt] = []
         self._early_boxes: deque[tuple[float, AddressedBox]] = deque()
         self._generation = 0
-        self._sources: tuple[Source, ...] = ()
+        self._wants_media = False
         self._keyframes: dict[tuple[int, int], float] = {}
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
@@ -121,7 +121,7 @@ class Seat:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self._keys.handle_timeout(now)
-        self.path.on_call = bool(self.publications.live or self._sources)
+        self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
         if now >= self._beacons.next_deadline:
             self._send_beacon(now)
@@ -157,7 +157,7 @@ class Seat:
     def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...]) -> int:
         """See ``SeatVerbs.subscribe``."""
         self._generation += 1
-        self._sources = sources
+        self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
         return self._control.request(messages.Subscribe(self._generation, sources, choices))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
@@ -259,6 +259,8 @@ class Seat:
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
+            if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
+                self._forget(event.track.number)
             self._emit(event)
         kicked = {
             event.participant.id
