@@ -187,6 +187,7 @@ class Seat:
         self.publications.add(announced)
         if self.room.room.e2ee:
             self._keys.start(now)
+            self._keys.announced(layers, now)
         self._beacons.begin(now)
         self.settle(now)
         return announced.number

@@ -95,6 +95,7 @@ class ChatScope(StrEnum):
     PARTICIPANT = "participant"
     SERVER = "server"
     """Everyone on the server: an operator's notice."""
+    UNKNOWN = "unknown"
 
 
 class ChangeKind(StrEnum):
@@ -142,6 +143,8 @@ class Member:
     """Unix time in ms by the member's clock."""
     signature: Signature
     beacon_stream: U16
+    permissions: U16 = 0
+    """``Permission`` bits, which a room may give otherwise than the role does."""
 
 
 @dataclass(frozen=True, slots=True)
