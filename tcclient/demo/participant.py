@@ -129,6 +129,7 @@ class Witness:
             "incomplete": track.incomplete,
             "keyframe_requests": counts.keyframe_requests,
             "bytes": counts.bytes,
+            "checksum": counts.checksum,
             "bitrate": round(counts.bitrate, 1),
             "first_sequence": counts.first,
             "last_sequence": counts.highest,
@@ -164,6 +165,7 @@ def _sent(publication: Publication) -> dict[str, Any]:
         "keyframes": counts.keyframes,
         "unsent": counts.unsent,
         "bytes": counts.bytes,
+        "checksum": counts.checksum,
         "bitrate": round(counts.bitrate, 1),
     }
 
