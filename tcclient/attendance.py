@@ -13,8 +13,8 @@ from pathlib import Path
 from tcclient import events
 from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
-from tcclient.connect import Trust, connect
 from tcclient.core.events import PathState
+from tcclient.entry import Trust, connect
 from tcclient.errors import RequestRefused, RoomClosed
 from tcclient.exits import INTERRUPTED, REFUSED
 from tcclient.listener import Listener

@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from tcclient.core.events import Closed, Event
 from tcclient.core.peers import MediaPacket
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, RoomClosed
+from tcclient.loop import shut_down
 from tcclient.udp import UdpSocket
 from tcproto.account import derive_account_key
 from tcproto.identity import SigningKey
@@ -23,6 +25,8 @@ PACED_BURST = 12
 """Datagrams of pictures sent at once: a frame of 13 kB; a larger one is spread."""
 PACED_INTERVAL = 0.004
 """Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
+MAX_PACED = 1024
+"""Datagrams that wait for their burst, a third of a second; what a source sends beyond it is dropped."""
 MAX_BACKLOG = 64
 """Events kept for who waits for them: a login and a join make ten."""
 FAREWELL_LIMIT = 1.0
@@ -45,12 +49,15 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.session = session
         self.closed: Closed | None = None
+        self.unsent = 0
+        """Datagrams dropped because a source sends faster than they may leave."""
         self._on_event = on_event
         self._on_media = on_media
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._udp = UdpSocket(self._loop, self._datagrams_came, receive_interval)
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._pacer: asyncio.TimerHandle | None = None
         self._paced: list[bytes] = []
         self._gone = asyncio.Event()
@@ -97,7 +104,11 @@ class Connection(asyncio.Protocol):
 
     async def derive_key(self, password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
         """Derive the account key in a thread: it takes a tenth of a second and more."""
-        return await self._loop.run_in_executor(None, derive_account_key, password, salt, memory_bytes, passes)
+        pool = ThreadPoolExecutor(1, thread_name_prefix="login")
+        try:
+            return await self._loop.run_in_executor(pool, derive_account_key, password, salt, memory_bytes, passes)
+        finally:
+            await shut_down(pool)
 
     def pump(self) -> None:
         """Act on everything that the session wants; called after each call of one of its verbs."""
@@ -112,7 +123,8 @@ class Connection(asyncio.Protocol):
             if media := self.session.media_received():
                 self._on_media(media)
                 self._send()
-            self._check_conditions()
+            if self._conditions:
+                self._check_conditions()
         finally:
             self._pumping = False
         self._rearm()
@@ -132,6 +144,9 @@ class Connection(asyncio.Protocol):
                 async with asyncio.timeout(FAREWELL_LIMIT):
                     await self._gone.wait()
             except TimeoutError:
+                self._transport.abort()
+                await self._gone.wait()
+            finally:
                 self._transport.abort()
 
     # asyncio.Protocol
@@ -166,7 +181,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
         datagrams = self.session.datagrams_to_send(time.monotonic())
         if len(datagrams) > PACED_BURST or (self._paced and len(datagrams) > 1):
-            self._paced += datagrams
+            room = MAX_PACED - len(self._paced)
+            self._paced += datagrams[:room]
+            self.unsent += max(0, len(datagrams) - room)
             if self._pacer is None:
                 self._send_paced()
         elif datagrams:
@@ -179,12 +196,14 @@ class Connection(asyncio.Protocol):
         self._pacer = self._loop.call_later(PACED_INTERVAL, self._send_paced) if self._paced else None
 
     def _rearm(self) -> None:
+        """Set the timer, unless one comes in time: a timer that comes too early is set again."""
+        deadline = self.session.next_deadline()
+        if deadline is None or (self._timer is not None and self._timer_at <= deadline):
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        deadline = self.session.next_deadline()
-        if deadline is not None:
-            self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._due)
+        self._timer_at = deadline
+        self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._due)
 
     def _due(self) -> None:
         self._timer = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import zlib
 from collections.abc import Callable
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 from tcclient.audio.gate import GateMode
 from tcclient.core.events import Published, PublishFailed
 from tcclient.errors import RequestRefused
+from tcclient.loop import shut_down
 from tcclient.pacing import Schedule
 from tcclient.publisher import AudioPublisher, VideoPublisher
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
+from tcproto.errors import Refusal
 from tcproto.messages import Kind, Source
 
 if TYPE_CHECKING:
@@ -119,12 +122,15 @@ class Publication:
             await asyncio.shield(self._task)
 
     def mute(self, muted: bool = True) -> None:
-        """Set the mute flag: no sound or picture leaves from this moment on."""
+        """Set the mute flag: no sound or picture leaves from this moment on. Raises ``RequestRefused`` once ended."""
         if isinstance(self._publisher, AudioPublisher):
             self._publisher.gate.muted = muted
             if muted:
                 self._publisher.end_talk()
-        self._connection.session.set_muted(self.number, muted)
+        try:
+            self._connection.session.set_muted(self.number, muted)
+        except Refusal as refusal:
+            raise RequestRefused(refusal.text, refusal.code) from None
         self._connection.pump()
 
     def talk(self, pressed: bool) -> None:
@@ -148,12 +154,14 @@ class Publication:
 
     async def stop(self) -> None:
         """End the publication."""
-        await self.pause()
-        if self._connection.closed is None:
-            self._connection.session.unpublish(self.number)
-            self._connection.pump()
-        self._ended(self)
-        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        try:
+            await self.pause()
+            with contextlib.suppress(Refusal):  # the seat is gone, and the publication with it
+                self._connection.session.unpublish(self.number)
+                self._connection.pump()
+        finally:
+            self._ended(self)
+            await shut_down(self._pool)
 
     async def _run(self, schedule: Schedule) -> None:
         await self._publisher.run(schedule)

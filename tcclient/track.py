@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcclient.core.peers import MediaPacket
 from tcclient.stream_queue import StreamQueue
+from tcclient.video.assembly import AssembledFrame, FrameAssembler, VideoPacket
+from tcclient.video.gate import PictureGate
 from tcproto.messages import Kind, PublicationInfo, Source
 from tcproto.packet import AudioHeader, VideoHeader
 
@@ -18,8 +20,6 @@ if TYPE_CHECKING:
     import av
 
     from tcclient.participant import Participant
-    from tcclient.video.assembly import AssembledFrame, FrameAssembler
-    from tcclient.video.gate import PictureGate
 
 QUEUED_AUDIO = 100
 """Encoded audio frames that wait for a reader: two seconds."""
@@ -117,9 +117,6 @@ class Track:
         self._assembler: FrameAssembler | None = None
         self._gate: PictureGate | None = None
         if info.kind is Kind.VIDEO and not participant.me:
-            from tcclient.video.assembly import FrameAssembler
-            from tcclient.video.gate import PictureGate
-
             self._assembler, self._gate = FrameAssembler(), PictureGate()
 
     @property
@@ -207,8 +204,6 @@ class Track:
             if self.on_audio:
                 self._deliver_audio(header, packet)
         elif isinstance(header, VideoHeader) and self._assembler is not None:
-            from tcclient.video.assembly import VideoPacket
-
             assembled = self._assembler.push(
                 VideoPacket(
                     header.sequence,

@@ -41,10 +41,10 @@ class UdpSocket:
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
             sock.connect(address)
-            try:
-                self._loop.add_reader(sock.fileno(), self._readable)
-            except NotImplementedError:  # the proactor loop of Windows
-                self._reading = self._loop.create_task(self._read(sock))
+            if self._interval:
+                self._later = self._loop.call_later(self._interval, self._look)
+            else:
+                self._add_reader(sock)
         except BaseException:
             sock.close()
             raise
@@ -68,10 +68,16 @@ class UdpSocket:
         if self._socket is not None:
             if self._reading is not None:
                 self._reading.cancel()
-            else:
+            elif not self._interval:
                 self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = None
+
+    def _add_reader(self, sock: socket.socket) -> None:
+        try:
+            self._loop.add_reader(sock.fileno(), self._readable)
+        except NotImplementedError:  # the proactor loop of Windows
+            self._reading = self._loop.create_task(self._read(sock))
 
     async def _read(self, sock: socket.socket) -> None:
         while True:
@@ -82,26 +88,27 @@ class UdpSocket:
                 continue
             self._receive([data])
 
-    def _readable(self) -> None:
+    def _look(self) -> None:
+        """Read what has collected, and look again later."""
+        while self._socket is not None and self._readable() == MAX_BATCH:
+            pass
+        if self._socket is not None:
+            self._later = self._loop.call_later(self._interval, self._look)
+
+    def _readable(self) -> int:
+        """Read and hand over one batch; return how many datagrams it has."""
         sock = self._socket
-        if sock is None:
-            return
+        assert sock is not None
         batch: list[bytes] = []
+        receive = sock.recv
         try:
             while len(batch) < MAX_BATCH:
-                batch.append(sock.recv(RECEIVE_SIZE))
+                batch.append(receive(RECEIVE_SIZE))
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:
             # An ICMP error of an earlier send, such as a closed port: it says nothing that a missing pong does not.
             self.send_failures += 1
-        if self._interval and len(batch) < MAX_BATCH:
-            self._loop.remove_reader(sock.fileno())
-            self._later = self._loop.call_later(self._interval, self._rearm)
         if batch:
             self._receive(batch)
-
-    def _rearm(self) -> None:
-        self._later = None
-        if self._socket is not None:
-            self._loop.add_reader(self._socket.fileno(), self._readable)
+        return len(batch)

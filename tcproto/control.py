@@ -142,8 +142,9 @@ class ControlConnection:
         return self._frames.buffered
 
     def receive_data(self, data: bytes) -> None:
-        """Buffer what came from the stream."""
-        self._frames.receive_data(data)
+        """Buffer what came from the stream; nothing any more once the peer broke the protocol."""
+        if self._failure is None:
+            self._frames.receive_data(data)
 
     def next_event(self) -> Event | None:
         """Return the next event, or None when more data is needed.
@@ -151,7 +152,7 @@ class ControlConnection:
         Raises ``ProtocolError`` when the peer broke the protocol, then and ever after.
         """
         if self._failure is not None:
-            raise self._failure
+            raise self._failure.with_traceback(None)
         try:
             frame = self._frames.next_frame()
             if frame is None:
@@ -191,10 +192,14 @@ class ControlConnection:
         self._encrypt(bytes((FRAME_DATAGRAM,)) + data)
 
     def close(self, code: ErrorCode, text: str = "", retry_after_ms: int = 0) -> None:
-        """Tell the peer why the connection ends, as far as there is a channel to tell it through."""
+        """Tell the peer why the connection ends, as far as there is a channel to tell it through.
+
+        Of ``text`` goes what an explanation may hold: 256 printable characters.
+        """
         if self._channel is not None:
             info = CODES[code]
-            self.send(Close(code, (text or info.text)[:256], info.action, retry_after_ms))
+            printable = "".join(filter(str.isprintable, text or info.text))
+            self.send(Close(code, printable[:256], info.action, retry_after_ms))
 
     def data_to_send(self) -> bytes:
         """Return what has to be sent, once."""

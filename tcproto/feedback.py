@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from tcproto.packet import TAG_SIZE, AudioHeader
+from tcproto.packet import AudioHeader
 
 MAX_ARRIVALS = 256
 """Datagrams that one arrival report covers."""
@@ -18,6 +18,8 @@ DELTA_UNIT = 250
 """Microseconds: the unit of arrival times."""
 ESCAPE = 255
 """Delta byte that is followed by 2 bytes."""
+MAX_COPY_DISTANCE = 15
+"""Packets back that a copy reaches: 0.9 s at 60 ms, and all that a play-out delay can use."""
 _ARRIVALS = Struct(">HIBI")
 _RECEPTION = Struct(">IHBIIHHH")
 _HEAD = Struct(">HBH")
@@ -36,7 +38,12 @@ class Series(NamedTuple):
     redundant: bool = False
 
     def code(self) -> int:
-        """Return the byte: redundant (1 bit), spatial (2 bits), zero (2 bits), temporal (3 bits)."""
+        """Return the byte: redundant (1 bit), spatial (2 bits), zero (2 bits), temporal (3 bits).
+
+        Raises ``ValueError`` for a layer that does not fit.
+        """
+        if not (0 <= self.spatial <= 3 and 0 <= self.temporal <= 7):
+            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
         return self.redundant << 7 | self.spatial << 5 | self.temporal
 
 
@@ -228,10 +235,11 @@ class Copy(NamedTuple):
     """A copy of an earlier packet of a stream, without the header that can be rebuilt."""
 
     distance: int
-    """Sequence number of the packet before it, less this one's: 1..15."""
+    """Sequence number of the packet before it, less this one's: 1..``MAX_COPY_DISTANCE``."""
     level: int
     voice: bool
     body: bytes
+    """1..255 bytes."""
 
     def header(self, carrier: AudioHeader) -> AudioHeader:
         """Return the exact header of the copied packet, from that of the packet item before the copies."""
@@ -246,10 +254,10 @@ class Copy(NamedTuple):
 
 
 def pack_copies(copies: Sequence[Copy]) -> bytes:
-    """Return 3 bytes and the body for each copy; raises ``ValueError`` for a distance or length out of range."""
+    """Return 3 bytes and the body for each copy; raises ``ValueError`` for what does not fit them."""
     parts = []
     for distance, level, voice, body in copies:
-        if not 1 <= distance <= 15 or len(body) > 255:
+        if not (1 <= distance <= MAX_COPY_DISTANCE and 0 <= level <= 127 and 1 <= len(body) <= 255):
             raise ValueError("a copy out of range needs its full header")
         parts.append(_COPY.pack(distance, level | voice << 7, len(body)) + body)
     return b"".join(parts)
@@ -264,7 +272,7 @@ def parse_copies(value: bytes) -> list[Copy]:
             raise ValueError("copy cut off")
         distance, level, length = _COPY.unpack_from(value, start)
         start += _COPY.size
-        if not 1 <= distance <= 15 or length < TAG_SIZE // 16 or start + length > len(value):
+        if not 1 <= distance <= MAX_COPY_DISTANCE or length == 0 or start + length > len(value):
             raise ValueError("copy out of range")
         copies.append(Copy(distance, level & 127, level >= 128, value[start : start + length]))
         start += length

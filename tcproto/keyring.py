@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from tcproto.errors import CryptoFailure
@@ -12,13 +13,14 @@ from tcproto.sender_key import OpenedBox, SenderKey
 MAX_SKIPPED_GENERATIONS = 8
 """Generations tried ahead of the newest known one: joins that a receiver may have missed."""
 OVERLAP = 10.0
-"""Seconds for which a key, or a generation, is kept after its successor was first used."""
+"""Seconds for which a key is kept after its successor arrived (which is used 3 s later at the latest), and a generation
+after its successor was first used."""
 SEQUENCE_WINDOW = 1024
 """Sequence numbers of a stream's layer that may arrive late."""
 MAX_KEYS = 4
 """Sender keys kept for one member: leaves bring at most one in 2 s, and each lives ``OVERLAP``."""
-MAX_PUBLICATIONS = 64
-"""Publications tracked under one sender key; more are refused."""
+MAX_LAYERS = 64
+"""Layers of publications tracked under one sender key, 8 kB each; a sender makes a new key before it needs more."""
 
 
 class PublicationId(NamedTuple):
@@ -30,34 +32,61 @@ class PublicationId(NamedTuple):
 
 
 class _Held:
-    """A sender key that was received, at its newest generation seen, and the one before it for the overlap."""
+    """A sender key that was received, at its newest generation seen, and an earlier one for the overlap.
 
-    def __init__(self, opened: OpenedBox) -> None:
-        self.newest = opened.sender_key
-        self.previous: SenderKey | None = None
-        self.previous_until = 0.0
-        self.retired_at: float | None = None
-        self.firsts = {(first.publication, first.spatial): first.sequence for first in opened.first_sequences}
-        self.windows: dict[tuple[int, int], ReplayWindow] = {}
-        self.derived: dict[tuple[int, PublicationId], bytes] = {}
+    Only what opened under the key leaves a trace here: a forged packet costs time, and no memory.
+    """
 
-    def advance(self, generation: int, now: float) -> None:
-        """Commit to a generation, after a box opened under it."""
-        if self.previous is None or now >= self.previous_until:
-            self.previous = self.newest
-        self.previous_until = now + OVERLAP
-        self.newest = self.newest.ratcheted(generation)
-        oldest = self.previous.generation
-        self.derived = {slot: key for slot, key in self.derived.items() if slot[0] >= oldest}
+    def __init__(self, life: bytes, opened: OpenedBox) -> None:
+        self.expires = math.inf
+        self._life = life
+        self._newest = opened.sender_key
+        self._previous: SenderKey | None = None
+        self._previous_until = 0.0
+        self._firsts = {(first.publication, first.spatial): first.sequence for first in opened.first_sequences}
+        self._windows: dict[tuple[int, int], ReplayWindow] = {}
+        self._derived: dict[tuple[int, PublicationId], bytes] = {}
 
-    def window(self, publication: int, spatial: int) -> ReplayWindow:
-        window = self.windows.get((publication, spatial))
+    def open(self, header: Header, packet: bytes, publication: PublicationId, now: float) -> bytes:
+        layer = publication.number, header.spatial if isinstance(header, VideoHeader) else 0
+        window = self._window(layer)
+        if window.check(header.sequence) is not Verdict.NEW:
+            raise CryptoFailure("the sequence number is not new")
+        key = self._publication_key(header.generation, publication, now)
+        payload = open_packet(packet, key)
+        window.commit(header.sequence)
+        self._windows[layer] = window
+        self._derived[header.generation, publication] = key
+        if header.generation > self._newest.generation:
+            # In a row of joins the oldest stays until a pause: those after it can be made of it.
+            self._previous = self._previous or self._newest
+            self._previous_until = now + OVERLAP
+            self._newest = self._newest.ratcheted(header.generation)
+        return payload
+
+    def _window(self, layer: tuple[int, int]) -> ReplayWindow:
+        window = self._windows.get(layer)
         if window is None:
-            if len(self.windows) >= MAX_PUBLICATIONS:
+            if len(self._windows) >= MAX_LAYERS:
                 raise CryptoFailure("too many publications under one key")
-            lowest = self.firsts.get((publication, spatial), 0)
-            window = self.windows[publication, spatial] = ReplayWindow(SEQUENCE_WINDOW, lowest=lowest)
+            window = ReplayWindow(SEQUENCE_WINDOW, lowest=self._firsts.get(layer, 0))
         return window
+
+    def _publication_key(self, generation: int, publication: PublicationId, now: float) -> bytes:
+        if self._previous is not None and now >= self._previous_until:
+            self._previous = None
+            self._derived = {slot: key for slot, key in self._derived.items() if slot[0] == self._newest.generation}
+        key = self._derived.get((generation, publication))
+        if key is not None:
+            return key
+        ahead = generation - self._newest.generation
+        start = self._newest if ahead >= 0 else self._previous
+        if start is None or ahead > MAX_SKIPPED_GENERATIONS:
+            raise CryptoFailure("the generation is out of reach")
+        try:
+            return start.ratcheted(generation).publication_key(self._life, *publication)
+        except ValueError as error:
+            raise CryptoFailure("no such generation") from error
 
 
 class KeyRing:
@@ -71,66 +100,39 @@ class KeyRing:
         self._life = life
         self._keys: dict[int, _Held] = {}
 
-    def add(self, opened: OpenedBox) -> bool:
-        """Take the content of a key box; tell whether it was news. One box for a key number is accepted."""
+    def add(self, opened: OpenedBox, now: float) -> bool:
+        """Take the content of a key box; tell whether it was news. One box for a key number is accepted.
+
+        The overlap of the keys before it begins, used or not: who left may still have them.
+        """
         number = opened.sender_key.number
-        if number in self._keys or (self._keys and number < max(self._keys)):
+        if self._keys and number <= max(self._keys):
             return False
-        self._keys[number] = _Held(opened)
-        while len(self._keys) > MAX_KEYS:
+        for held in self._keys.values():
+            held.expires = min(held.expires, now + OVERLAP)
+        self._keys[number] = _Held(self._life, opened)
+        if len(self._keys) > MAX_KEYS:
             del self._keys[min(self._keys)]
         return True
 
     def open(self, header: Header, packet: bytes, publication: PublicationId, now: float) -> bytes:
-        """Return the payload of a packet, which then counts as delivered.
+        """Return the payload of a packet, which then counts as delivered; ``header`` is that in front of it.
 
         Raises ``CryptoFailure`` for an unknown or expired key, a generation out of reach, a replay, or a box that
         does not open; ``ValueError`` for bad padding.
         """
-        held = self._held(header.key_number, now)
-        spatial = header.spatial if isinstance(header, VideoHeader) else 0
-        window = held.window(publication.number, spatial)
-        if window.check(header.sequence) is not Verdict.NEW:
-            raise CryptoFailure("the sequence number is not new")
-        payload = open_packet(packet, self._publication_key(held, header.generation, publication, now))
-        window.commit(header.sequence)
-        if header.generation > held.newest.generation:
-            held.advance(header.generation, now)
-        self._retire_before(held.newest.number, now)
-        return payload
+        return self._held(header.key_number, now).open(header, packet, publication, now)
 
     def knows(self, number: int) -> bool:
         """Tell whether the sender key of this number has arrived."""
         return number in self._keys
 
     def _held(self, low_bits: int, now: float) -> _Held:
+        """Return the key, the newest first where several share the low bits; expired ones are forgotten."""
         for number in sorted(self._keys, reverse=True):
             held = self._keys[number]
-            if number & 0xFF == low_bits:
-                if held.retired_at is not None and now >= held.retired_at + OVERLAP:
-                    break
+            if now >= held.expires:
+                del self._keys[number]
+            elif number & 0xFF == low_bits:
                 return held
         raise CryptoFailure("no such sender key")
-
-    def _publication_key(self, held: _Held, generation: int, publication: PublicationId, now: float) -> bytes:
-        slot = (generation, publication)
-        ahead = generation - held.newest.generation
-        if ahead < 0 and (held.previous is None or now >= held.previous_until):
-            raise CryptoFailure("the generation was replaced")
-        key = held.derived.get(slot)
-        if key is None:
-            start = held.newest if ahead >= 0 else held.previous
-            if start is None or ahead > MAX_SKIPPED_GENERATIONS:
-                raise CryptoFailure("the generation is out of reach")
-            try:
-                key = start.ratcheted(generation).publication_key(self._life, *publication)
-            except ValueError as error:
-                raise CryptoFailure("no such generation") from error
-            held.derived[slot] = key
-        return key
-
-    def _retire_before(self, number: int, now: float) -> None:
-        """Start the overlap of all keys before ``number``, under which a packet has opened."""
-        for other, held in self._keys.items():
-            if other < number and held.retired_at is None:
-                held.retired_at = now

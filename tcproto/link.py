@@ -50,15 +50,18 @@ def parse_link(text: str) -> Link:
         raise ValueError("a link has no user and no fragment")
     if port == 0:
         raise ValueError("port 0 is not a port")
-    fingerprint: bytes | None = None
-    e2ee = True
-    for key, value in parse_qsl(parts.query, keep_blank_values=True):
-        if key == "fp":
-            fingerprint = parse_fingerprint(value)
-        elif key == "e2ee":
-            if value not in ("on", "off"):
-                raise ValueError("e2ee is on or off")
-            e2ee = value == "on"
-        else:
-            raise ValueError(f"unknown word in the link: {key}")
-    return Link(parts.hostname, port or DEFAULT_PORT, unquote(parts.path.removeprefix("/")), fingerprint, e2ee)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    words = dict(pairs)
+    if len(words) != len(pairs):
+        raise ValueError("a word occurs twice in the link")
+    fingerprint = parse_fingerprint(words.pop("fp")) if "fp" in words else None
+    mode = words.pop("e2ee", "on")
+    if mode not in ("on", "off"):
+        raise ValueError("e2ee is on or off")
+    if words:
+        raise ValueError(f"unknown word in the link: {min(words)!r}")
+    try:
+        room = unquote(parts.path.removeprefix("/"), errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("the link's room is not UTF-8") from None
+    return Link(parts.hostname, port or DEFAULT_PORT, room, fingerprint, mode == "on")

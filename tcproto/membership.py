@@ -6,10 +6,8 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import NamedTuple
 
-from nacl.bindings import crypto_sign, crypto_sign_open
-from nacl.exceptions import CryptoError
+from tcproto.identity import verify_signature
 
-SIGNATURE_SIZE = 64
 _MEMBER_LABEL = b"tc member v1\0"
 _SET_LABEL = b"tc member set v1\0"
 _SAFETY_LABEL = b"tc safety v1\0"
@@ -17,7 +15,7 @@ _GROUPS = 6
 
 
 class MemberStatement(NamedTuple):
-    """What a member signs with its device identity, so that a server cannot swap names or replay an old key."""
+    """What a member signs, as ``text``, with its device identity: a server cannot swap names or replay an old key."""
 
     fingerprint: bytes
     """20 bytes: the server's."""
@@ -38,18 +36,9 @@ class MemberStatement(NamedTuple):
         return b"".join(parts)
 
 
-def sign_member(statement: MemberStatement, device_secret: bytes) -> bytes:
-    """Return the signature, 64 bytes; ``device_secret`` is the 64-byte Ed25519 secret (seed and public key)."""
-    return crypto_sign(statement.text(), device_secret)[:SIGNATURE_SIZE]
-
-
 def verify_member(statement: MemberStatement, signature: bytes, device_key: bytes) -> bool:
-    """Tell whether the device identity made the signature."""
-    try:
-        crypto_sign_open(signature + statement.text(), device_key)
-    except (CryptoError, ValueError):
-        return False
-    return True
+    """Tell whether the device identity made the signature; never raises."""
+    return verify_signature(device_key, statement.text(), signature)
 
 
 def member_set_hash(life: bytes, members: Iterable[tuple[str, bytes, bytes]]) -> bytes:

@@ -38,8 +38,6 @@ NONCE_SIZE = 24
 """Bytes of an XSalsa20 nonce."""
 AUDIO_PADDING_STEP = 16
 """Audio plaintexts are padded to this: sizes of variable-rate speech leak, and equal sizes make trains."""
-MAX_PADDING = 255
-"""What the padding count can say."""
 MAX_PACKET = 1140
 """A packet fits a datagram of 1,200 bytes with everything that may stand around it; see PROTOCOL.md, "Sizes"."""
 COMMON_HEADER_SIZE = 13
@@ -62,7 +60,6 @@ class PacketType(IntEnum):
     """Reserved: FEC over sealed packets."""
 
 
-HEADER_SIZES = {PacketType.AUDIO: AUDIO_HEADER_SIZE, PacketType.VIDEO: VIDEO_HEADER_SIZE}
 DURATIONS_MS = (20, 40, 60, 10)
 """Frame length of an audio packet by its code."""
 AUDIO_CLOCK = 48_000
@@ -74,6 +71,7 @@ _DISCARDABLE = 0x2
 _COMMON = Struct(">BHBBII")
 _AUDIO = Struct(">BHBBIIB")
 _VIDEO = Struct(">BHBBIIBHHHB")
+_SIZES: dict[int, int] = {PacketType.AUDIO: AUDIO_HEADER_SIZE, PacketType.VIDEO: VIDEO_HEADER_SIZE}
 
 
 class AudioHeader(NamedTuple):
@@ -124,9 +122,8 @@ class VideoHeader(NamedTuple):
 
     def pack(self) -> bytes:
         """Return the 21 bytes; raises ``struct.error`` or ``ValueError`` for a field out of range."""
+        self.checked()
         first = PacketType.VIDEO << 4 | self.keyframe * _KEYFRAME | self.discardable * _DISCARDABLE
-        if not (0 <= self.spatial <= 3 and 0 <= self.temporal <= 7):
-            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
         layer = self.spatial << 4 | self.temporal
         return _VIDEO.pack(
             first,
@@ -141,6 +138,16 @@ class VideoHeader(NamedTuple):
             self.packet_count,
             self.reference,
         )
+
+    def checked(self) -> VideoHeader:
+        """Return itself; raises ``ValueError`` for what the fields cannot say together."""
+        if not (0 <= self.spatial <= 3 and 0 <= self.temporal <= 7):
+            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
+        if self.packet_index >= self.packet_count:
+            raise ValueError("packet index beyond the frame's packets")
+        if self.keyframe != (self.reference == 0):
+            raise ValueError("a keyframe refers to nothing, any other frame to one before it")
+        return self
 
 
 class PlainHeader(NamedTuple):
@@ -199,15 +206,6 @@ def _parse_video(packet: bytes) -> VideoHeader:
     (first, stream, key, generation, sequence, timestamp, layer, frame_id, index, count, reference) = (
         _VIDEO.unpack_from(packet)
     )
-    spatial, temporal = layer >> 4, layer & 15
-    if spatial > 3 or temporal > 7:
-        raise ValueError("layer out of range")
-    if index >= count:
-        raise ValueError("packet index beyond the frame's packets")
-    keyframe = bool(first & _KEYFRAME)
-    if keyframe != (reference == 0):
-        raise ValueError("a keyframe refers to nothing, any other frame to one before it")
-    discardable = bool(first & _DISCARDABLE)
     return VideoHeader(
         stream,
         key,
@@ -217,24 +215,17 @@ def _parse_video(packet: bytes) -> VideoHeader:
         frame_id,
         index,
         count,
-        keyframe,
-        discardable,
-        spatial,
-        temporal,
+        bool(first & _KEYFRAME),
+        bool(first & _DISCARDABLE),
+        layer >> 4,
+        layer & 15,
         reference,
-    )
+    ).checked()
 
 
 def header_size(packet: bytes) -> int:
     """Return the size of the header in front of a packet that ``parse_header`` accepted."""
-    type_ = packet[0] >> 4
-    return (
-        AUDIO_HEADER_SIZE
-        if type_ == PacketType.AUDIO
-        else VIDEO_HEADER_SIZE
-        if type_ == PacketType.VIDEO
-        else COMMON_HEADER_SIZE
-    )
+    return _SIZES.get(packet[0] >> 4, COMMON_HEADER_SIZE)
 
 
 def padded(payload: bytes, step: int = 1) -> bytes:

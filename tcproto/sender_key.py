@@ -106,7 +106,7 @@ def shared_key(own_private: bytes, other_public: bytes) -> bytes:
     """
     try:
         return crypto_box_beforenm(other_public, own_private)
-    except (CryptoError, RuntimeError) as error:
+    except CryptoError as error:
         raise CryptoFailure("the box key is not a usable point") from error
 
 

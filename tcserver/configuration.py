@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tcserver.records import (
-    DEFAULT_MAX_PARTICIPANTS,
     DEFAULT_MAX_SESSIONS,
     MAX_PARTICIPANTS_CEILING,
     MAX_SESSIONS_CEILING,
@@ -94,7 +93,7 @@ class RoomsSection:
     temporary: bool = _setting(True, "whether joining an unknown room makes it", live=True)
     max_rooms: int = _setting(256, "rooms open at once", low=1, high=100_000, live=True)
     max_participants: int = _setting(
-        DEFAULT_MAX_PARTICIPANTS, "participants of a temporary room", low=1, high=MAX_PARTICIPANTS_CEILING, live=True
+        500, "participants of any room, whatever its own limit", low=1, high=MAX_PARTICIPANTS_CEILING, live=True
     )
     empty_close_s: float = _setting(20.0, "seconds a temporary room stays after the last leave", high=86_400, live=True)
     unused_close_s: float = _setting(
@@ -281,8 +280,8 @@ def _with(configuration: Configuration, source: str, key: str, value: object) ->
         read = _from_text(value.text, default) if isinstance(value, _Text) else _from_toml(value, default)
         _check(read, setting)
     except ValueError:
-        shown = value.text if isinstance(value, _Text) else repr(value)
-        raise ConfigurationError(f"{source}: {key} should be {_allowed(setting, default)}, not {shown}") from None
+        given = value.text if isinstance(value, _Text) else value
+        raise ConfigurationError(f"{source}: {key} should be {_allowed(setting, default)}, not {given!r}") from None
     section, _, name = key.partition(".")
     return replace(configuration, **{section: replace(getattr(configuration, section), **{name: read})})
 

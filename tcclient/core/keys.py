@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tcclient.core.peers import Peer
 from tcproto.errors import CryptoFailure
-from tcproto.keyring import PublicationId
+from tcproto.keyring import MAX_LAYERS, PublicationId
 from tcproto.messages import AddressedBox
 from tcproto.sender_key import (
     BOX_NONCE_SIZE,
@@ -30,6 +30,8 @@ ACTIVATION = 3.0
 """Seconds after which a new key is used even if receipts are missing."""
 WORN_GENERATION = MAX_GENERATION - 10
 """From here on a new key is due, so that newcomers never meet the last generation."""
+MAX_ANNOUNCED = MAX_LAYERS // 2
+"""Layers announced under one key before a new one is due."""
 NEVER = float("inf")
 
 
@@ -76,6 +78,7 @@ class SenderKeys:
         self._first_sequences = first_sequences
         self._random_bytes = random_bytes
         self._number = 0
+        self._layers = 0
         self._current: SenderKey | None = None
         self._pending: _Pending | None = None
         self._used = False
@@ -128,15 +131,19 @@ class SenderKeys:
         if self._current is None and self._pending is None:
             return
         if self._pending is not None:
-            self._pending.waiting.discard(participant)
+            self._no_longer_waits(participant, now)
         self._replace(KICK_SPACING if kicked else LEAVE_SPACING, now)
+
+    def announced(self, layers: int, now: float) -> None:
+        """Count the layers of a new publication: receivers track only so many under one key."""
+        self._layers += layers
+        if self._layers > MAX_ANNOUNCED:
+            self._replace(LEAVE_SPACING, now)
 
     def receipt(self, participant: int, number: int, now: float) -> None:
         """Note that a member has a key; the last receipt puts the new key into use."""
         if self._pending is not None and self._pending.key.number == number:
-            self._pending.waiting.discard(participant)
-            if not self._pending.waiting:
-                self._activate(now)
+            self._no_longer_waits(participant, now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due: ratchet, make the planned new key, use the pending one."""
@@ -167,6 +174,7 @@ class SenderKeys:
     def _make(self, now: float) -> None:
         """Make a new key and box it for all. It inherits the deadline of one that it overtakes."""
         self._number += 1
+        self._layers = 0
         self._made_at, self._replace_at = now, NEVER
         deadline = now + ACTIVATION
         if self._pending is not None:
@@ -175,6 +183,12 @@ class SenderKeys:
         waiting = {participant for participant in self._peers if self._box(participant, key)}
         self._pending = _Pending(key, waiting, deadline)
         if not waiting:
+            self._activate(now)
+
+    def _no_longer_waits(self, participant: int, now: float) -> None:
+        assert self._pending is not None
+        self._pending.waiting.discard(participant)
+        if not self._pending.waiting:
             self._activate(now)
 
     def _activate(self, now: float) -> None:

@@ -93,13 +93,13 @@ class Peer:
             self._shared = shared_key(self._box_private, self.party.box_key)
         return self._shared
 
-    def open_box(self, box: bytes) -> int:
+    def open_box(self, box: bytes, now: float) -> int:
         """Take a key box; return the number of its key.
 
         Raises ``CryptoFailure`` where it does not open, was made for something else, or its number is not new.
         """
         opened = open_key_box(self._context, box, self.shared())
-        if not (isinstance(self.ring, KeyRing) and self.ring.add(opened)):
+        if not (isinstance(self.ring, KeyRing) and self.ring.add(opened, now)):
             raise CryptoFailure("the key is not new")
         self._numbers.append(opened.sender_key.number & 0xFF)
         return opened.sender_key.number

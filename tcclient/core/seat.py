@@ -187,6 +187,7 @@ class Seat:
         self.publications.add(announced)
         if self.room.room.e2ee:
             self._keys.start(now)
+            self._keys.announced(layers, now)
         self._beacons.begin(now)
         self.settle(now)
         return announced.number
@@ -295,7 +296,7 @@ class Seat:
         try:
             if peer is None:
                 raise CryptoFailure("the sender is not a verified member")
-            number = peer.open_box(addressed.box)
+            number = peer.open_box(addressed.box, now)
         except CryptoFailure:
             self._drops[Drop.KEY_BOX] += 1
             return

@@ -7,6 +7,7 @@ each event: ``seated``, ``progress``, ``sent``, ``report``, ``error``. Uses noth
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 import time
@@ -17,9 +18,9 @@ from typing import Any
 import uvloop
 
 from tcclient.audio.jitter import JitterStatistics
-from tcclient.connect import connect
 from tcclient.demo.plan import Part
-from tcclient.errors import ClientError
+from tcclient.entry import connect
+from tcclient.errors import ClientError, RoomClosed
 from tcclient.media.errors import MediaError
 from tcclient.playout import Mix
 from tcclient.publication import Publication
@@ -29,7 +30,7 @@ from tcclient.track import Track, TrackStatistics
 from tcclient.trust import TrustFileError
 from tcproto.messages import Kind
 
-IDLE_INTERVAL = 0.01
+IDLE_INTERVAL = 0.02
 """Seconds between looks at the network where nobody listens: 35 such clients share two cores."""
 SETTLE = 1.0
 """Seconds after the last frame before the count is taken: longer than any packet is under way."""
@@ -216,6 +217,9 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         _say("seated", ms=round((time.monotonic() - asked) * 1000))
         if await commands.readline() != b"start\n":
             return
+        gc.collect()
+        gc.freeze()
+        started_cpu, started = time.process_time(), time.monotonic()
         progress = asyncio.create_task(_progress(witness))
         watcher = asyncio.create_task(_watch(witness))
         publications = await _publish(room, part, sources) if sources else []
@@ -227,7 +231,10 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         witness.finish()
         for task in (progress, watcher):
             task.cancel()
+        if (ended := room.closed) is not None:
+            raise RoomClosed(f"the seat was lost: {ended.text}", ended.code)
         path = room.path_statistics
+        cpu = time.process_time() - started_cpu
     _say(
         "report",
         user=part.user,
@@ -235,6 +242,7 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         sent=sent,
         received=witness.report(),
         mouth_to_ear_ms=witness.ear.total(),
+        cpu_percent=round(100 * cpu / (time.monotonic() - started), 2),
         rtt_ms=round((path.rtt or 0) * 1000, 2),
         datagrams_lost_up=path.up_lost,
         drops={str(reason): count for reason, count in room.connection.session.drops.items()},

@@ -47,6 +47,11 @@ class Row(NamedTuple):
     answer: type | None
     reply: bool
 
+    @property
+    def numbered(self) -> bool:
+        """Whether it carries a request id: requests and replies do."""
+        return self.reply or self.answer is not None
+
 
 class Envelope(NamedTuple):
     """A decoded message; ``request_id`` is 0 for a notification."""
@@ -96,10 +101,10 @@ def row_of(cls: type) -> Row:
 def encode(value: object, request_id: int = 0) -> bytes:
     """Encode a message; requests and replies need their id.
 
-    Raises ``ValueError`` for a field out of range and for an id where none belongs, or none where one does.
+    Raises ``ValueError`` for a field or id out of range and for an id where none belongs, or none where one does.
     """
     row = _ROW_OF[type(value)]
-    if (request_id > 0) != (row.reply or row.answer is not None):
+    if not 0 <= request_id <= MAX_REQUEST_ID or (request_id > 0) != row.numbered:
         raise ValueError(f"{row.name}: request id {request_id}")
     body: dict[str, Any] = {"t": row.name}
     if request_id:
@@ -125,6 +130,6 @@ def decode(data: bytes) -> Envelope:
     row = ROWS.get(name)
     if row is None:
         return Envelope(Unknown(name), request_id)
-    if (request_id > 0) != (row.reply or row.answer is not None):
+    if (request_id > 0) != row.numbered:
         raise ProtocolError(ErrorCode.BAD_MESSAGE, f"{name}: an id belongs to requests and replies, not to others")
     return Envelope(decode_fields(row.message, body), request_id)

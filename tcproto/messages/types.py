@@ -95,6 +95,7 @@ class ChatScope(StrEnum):
     PARTICIPANT = "participant"
     SERVER = "server"
     """Everyone on the server: an operator's notice."""
+    UNKNOWN = "unknown"
 
 
 class ChangeKind(StrEnum):
@@ -142,6 +143,8 @@ class Member:
     """Unix time in ms by the member's clock."""
     signature: Signature
     beacon_stream: U16
+    permissions: U16 = 0
+    """``Permission`` bits, which a room may give otherwise than the role does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +255,8 @@ class Change:
     """member_left: why, if not of its own will."""
 
 
-Members = Annotated[tuple[Member, ...], Items(64)]
-Publications = Annotated[tuple[PublicationInfo, ...], Items(256)]
+# As many as fit a frame together, all names at their longest: a member takes up to 899 bytes, a publication 145.
+Members = Annotated[tuple[Member, ...], Items(48)]
+Publications = Annotated[tuple[PublicationInfo, ...], Items(64)]
 Changes = Annotated[tuple[Change, ...], Items(64)]
 RoomKeys = Annotated[tuple[RoomKey, ...], Items(32)]

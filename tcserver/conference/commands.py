@@ -103,7 +103,7 @@ COMMANDS: Mapping[type, Command] = MappingProxyType(
         m.Chat: Command(
             lambda house, call: relay.chat(house.context, call, house.sessions),
             MessageClass.CHAT,
-            lambda message: SCOPE_PERMISSION[message.scope],
+            lambda message: SCOPE_PERMISSION.get(message.scope, NO_PERMISSION),
         ),
         m.SetRole: Command(
             lambda house, call: moderation.set_role(house.context, call),

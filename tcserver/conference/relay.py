@@ -80,6 +80,8 @@ def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> Non
 
 def _receivers(sender: Seat, message: Chat, everyone: Iterable[Session]) -> list[int]:
     """Connections that a text goes to."""
+    if message.scope is ChatScope.UNKNOWN:
+        raise Refusal(ErrorCode.BAD_REQUEST, "no such scope")
     if message.scope is ChatScope.SERVER:
         return [session.connection.number for session in everyone if session is not sender.session]
     if message.scope is ChatScope.PARTICIPANT:

@@ -97,6 +97,7 @@ class Seat:
             signed_at=join.signed_at,
             signature=join.signature,
             beacon_stream=self.beacon.number,
+            permissions=int(self.permissions),
         )
 
     def wish(self, stream: Stream) -> Receiver | None:

@@ -1,4 +1,4 @@
-"""Virtual time: one heap of things to do."""
+"""Virtual time: one heap of things to do, and the clocks of hosts that run by it."""
 
 from __future__ import annotations
 
@@ -31,3 +31,51 @@ class Clock:
             self.now = time
             action()
         self.now = end
+
+
+class HostClock:
+    """A host's own clocks: a monotonic one that starts anywhere and drifts, a wall clock that jumps when it is set."""
+
+    def __init__(self, clock: Clock, offset: float = 0.0, drift: float = 0.0, unix: float = 1_800_000_000.0) -> None:
+        self._clock = clock
+        self._offset = offset
+        self._rate = 1.0 + drift
+        self._unix = unix
+
+    @property
+    def now(self) -> float:
+        """Monotonic seconds by this host."""
+        return self._offset + self._clock.now * self._rate
+
+    def at(self, time: float, action: Callable[[], None]) -> None:
+        """Schedule an action at a time of this host."""
+        # A little late rather than a rounding error early, which would come again and again at the same moment.
+        self._clock.at((time - self._offset) / self._rate + 1e-9, action)
+
+    def unix_ms(self) -> int:
+        """Wall clock in ms since 1970."""
+        return int((self._unix + self._clock.now) * 1000)
+
+    def set_wall(self, seconds: float) -> None:
+        """Somebody sets the wall clock by so much."""
+        self._unix += seconds
+
+
+class Timer:
+    """The one timer of a host: an action at the next of its deadlines."""
+
+    def __init__(self, clock: HostClock, due: Callable[[], None]) -> None:
+        self._clock = clock
+        self._due = due
+        self._armed = float("inf")
+
+    def arm(self, deadline: float | None) -> None:
+        """Call ``due`` at a deadline, or earlier; None changes nothing."""
+        if deadline is not None and deadline < self._armed:
+            self._armed = deadline
+            self._clock.at(deadline, self._ring)
+
+    def _ring(self) -> None:
+        if self._clock.now >= self._armed:
+            self._armed = float("inf")
+            self._due()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -27,6 +28,8 @@ class Conditions:
     """Bits per second; 0 is without limit."""
     queue: float = 0.3
     """Seconds that a datagram may wait for the rate; then it is dropped."""
+    mtu: int = 65_507
+    """UDP payload that passes; larger datagrams vanish, as where fragments are dropped."""
     blocked: bool = False
 
 
@@ -46,6 +49,7 @@ class Pipe:
     ) -> None:
         self.conditions = conditions
         self.sent = self.lost = 0
+        self.on_loss: Callable[[bytes], None] | None = None
         self._clock = clock
         self._rng = rng
         self._deliver = deliver
@@ -61,13 +65,13 @@ class Pipe:
         """Send a datagram, which arrives later, or never, or twice."""
         self.sent += 1
         now, c, rng = self._clock.now, self.conditions, self._rng
-        if c.blocked or self._loses(c):
-            self.lost += 1
+        if c.blocked or len(data) > c.mtu or self._loses(c):
+            self._lose(data)
             return
         start = max(now, self._free_at)
         if c.rate:
             if start - now > c.queue:
-                self.lost += 1
+                self._lose(data)
                 return
             self._free_at = start = start + (len(data) + 28) * 8 / c.rate
         jitter = min(abs(rng.gauss(0, c.jitter)), 2 * c.jitter) if c.jitter else 0.0
@@ -80,6 +84,11 @@ class Pipe:
         if c.duplicate and rng.random() < c.duplicate:
             self._clock.at(arrival + 0.002, lambda: self._deliver(data))
 
+    def _lose(self, data: bytes) -> None:
+        self.lost += 1
+        if self.on_loss is not None:
+            self.on_loss(data)
+
     def _loses(self, c: Conditions) -> bool:
         """Gilbert's model: the chances to enter and leave a run follow from the share and the mean run."""
         if not c.loss:
@@ -91,15 +100,48 @@ class Pipe:
 
 
 class Stream:
-    """Carries bytes one way, in order and whole, with a delay: what TCP gives on a path without trouble."""
+    """Carries bytes one way, in order and whole, with a delay: what TCP gives. ``b""`` is the end."""
 
     def __init__(self, clock: Clock, deliver: Callable[[bytes], None], delay: float) -> None:
+        self.delay = delay
         self._clock = clock
         self._deliver = deliver
-        self._delay = delay
         self._last = 0.0
+        self._queue: deque[bytes] = deque()
+        self._open = True
+        self._stopped = False
+        self._overdue = 0
 
     def send(self, data: bytes) -> None:
-        """Send bytes."""
-        self._last = max(self._last, self._clock.now + self._delay)
-        self._clock.at(self._last, lambda: self._deliver(data))
+        """Send bytes; nothing happens after the end."""
+        if self._open:
+            self._queue.append(data)
+            self._last = max(self._last, self._clock.now + self.delay)
+            self._clock.at(self._last, self._arrive)
+
+    def close(self) -> None:
+        """Send the end."""
+        self.send(b"")
+        self._open = False
+
+    def reset(self) -> None:
+        """Lose what is on the way: the connection is gone."""
+        self._open = False
+        self._queue.clear()
+
+    def stop(self) -> None:
+        """Begin an outage: what is sent, and what is on the way, waits for its end."""
+        self._stopped = True
+
+    def resume(self) -> None:
+        """End the outage: what waited arrives, as TCP sends it again."""
+        self._stopped = False
+        for _ in range(self._overdue):
+            self._clock.after(self.delay, self._arrive)
+        self._overdue = 0
+
+    def _arrive(self) -> None:
+        if self._stopped:
+            self._overdue += 1
+        elif self._queue:
+            self._deliver(self._queue.popleft())

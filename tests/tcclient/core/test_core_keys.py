@@ -379,7 +379,7 @@ class Sender:
         """The key numbers that each boxed member got."""
         result = {}
         for to, box in ((b.participant, b.box) for b in self.keys.take_boxes()):
-            result.setdefault(to, []).append(self.rings[to].open_box(box))
+            result.setdefault(to, []).append(self.rings[to].open_box(box, 0.0))
         return result
 
     def number(self):
@@ -567,7 +567,8 @@ def test_until_the_first_key_is_in_use_newcomers_are_waited_for_too():
         sender.keys.receipt(number, 1, 1.0)
     assert sender.number() is None
     sender.leave(9, 1.5)
+    assert sender.number() == 1, "nobody is waited for any more"
     sender.keys.handle_timeout(2.0)
     assert sender.boxes() == {1: [2], 2: [2]}
-    sender.keys.handle_timeout(3.0)
+    sender.keys.handle_timeout(2.0 + ACTIVATION)
     assert sender.number() == 2

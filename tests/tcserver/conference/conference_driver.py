@@ -13,7 +13,7 @@ from tcproto import messages as m
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge, sign_account_login, sign_device_login
 from tcproto.errors import ErrorCode
 from tcproto.identity import SigningKey
-from tcproto.membership import MemberStatement, sign_member
+from tcproto.membership import MemberStatement
 from tcproto.messages import ChangeKind, State
 from tcserver import plane
 from tcserver.conference import (
@@ -238,8 +238,7 @@ class Person:
         box_key = self.connection.to_bytes(32, "big")
         shown = self.name if name is None else name
         statement = MemberStatement(SERVER.fingerprint, life, self.account, shown, box_key, 7)
-        secret = self.device.seed + self.device.public
-        return m.Join(room, life, box_key, 7, sign_member(statement, secret))
+        return m.Join(room, life, box_key, 7, self.device.sign(statement.text()))
 
     def enter(self, room: str = "room", *, e2ee: bool = True) -> object:
         opened = self.ask(m.OpenRoom(room, e2ee))

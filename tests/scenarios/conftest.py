@@ -1,0 +1,28 @@
+"""The world of a scenario."""
+
+import os
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.simulation.world import World
+
+
+@pytest.fixture
+def make_world(request: pytest.FixtureRequest) -> Callable[..., World]:
+    """Make worlds. The seed comes from the test's name, or from SIMULATION_SEED; it is shown when the test fails."""
+    seed = int(os.environ.get("SIMULATION_SEED", zlib.crc32(request.node.name.encode())))
+    print(f"SIMULATION_SEED={seed}")
+
+    def make(seed: int = seed, **settings: Any) -> World:
+        return World(seed, **settings)
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """A world with the usual settings."""
+    return make_world()

@@ -1,0 +1,53 @@
+"""Many come at once."""
+
+from tests.simulation.network import Conditions
+
+HOME = Conditions(delay=0.02)
+
+
+def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(world):
+    """35 come within a second while three talk; within two more seconds everybody hears everybody."""
+    talkers = world.room("ada", "ben", "cleo", conditions=HOME)
+    for talker in talkers:
+        talker.talk()
+    world.run(1)
+    newcomers = []
+    for i in range(32):
+        world.clock.after(i / 32, lambda i=i: newcomers.append(world.client(f"guest {i}", HOME, host="192.0.2.1")))
+    world.run(3)
+    everybody = [*talkers, *newcomers]
+    assert len(everybody) == 35
+    assert world.ready(*everybody)
+    since = world.now
+    for newcomer in newcomers:
+        newcomer.say()
+    world.run(1)
+    for talker in talkers:
+        talker.hush()
+    world.run(1)
+    for listener in everybody:
+        for speaker in everybody:
+            if speaker is not listener:
+                assert listener.heard_from(speaker, since=since), f"{listener.name} does not hear {speaker.name}"
+    for listener in talkers:
+        for speaker in talkers:
+            if speaker is not listener:
+                assert listener.heard_from(speaker) == speaker.spoken, "joins cost those who talk nothing"
+
+
+def test_one_address_may_hold_35_clients_on_distinct_ports(world):
+    """V25."""
+    people = [world.client(f"person {i}", HOME, host="198.51.100.7") for i in range(35)]
+    world.until(lambda: world.ready(*people))
+    for person in people:
+        person.say()
+    world.run(1)
+    for person in people:
+        assert len(person.heard) == 34
+    people[0].rebind()
+    people[0].say()
+    world.run(0.2)
+    people[1].say()
+    world.run(1)
+    assert len(people[0].heard) == 35
+    assert all(len(person.heard) == 36 for person in people[2:])

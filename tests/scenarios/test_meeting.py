@@ -1,0 +1,199 @@
+"""Who is in a room hears everybody else: each packet once, as it was sent; what is lost is what the network lost."""
+
+import pytest
+
+from tcclient.audio.decoder import SpeakerDecoder
+from tcclient.audio.libopus import OpusUnavailable
+from tcclient.core import AUDIO_ONLY, events
+from tcproto.messages import ChatScope
+from tests.simulation.network import CELLULAR, LAN, RURAL, SATELLITE, WIFI, Conditions
+
+ROSTER_BATCH = 0.15
+"""Seconds in which all have heard of a newcomer."""
+PRESETS = {"lan": LAN, "wifi": WIFI, "cellular": CELLULAR, "rural": RURAL, "satellite": SATELLITE}
+
+
+def test_three_people_hear_each_other_each_packet_once(world):
+    people = world.room("ada", "ben", "cleo")
+    for person in people:
+        person.talk()
+    world.run(5)
+    for person in people:
+        person.hush()
+    world.run(1)
+    for person in people:
+        assert len(person.spoken) >= 250
+        assert not person.unsent
+        for other in people:
+            if other is not person:
+                assert other.heard_from(person) == person.spoken
+    assert not world.client_drops()
+    assert not world.server.drops()
+
+
+def test_a_room_without_end_to_end_encryption_works_alike(world):
+    ada, ben = world.room("ada", "ben", e2ee=False)
+    ada.talk()
+    world.run(2)
+    ada.hush()
+    world.run(1)
+    assert len(ada.spoken) >= 100
+    assert ben.heard_from(ada) == ada.spoken
+
+
+def test_listeners_need_no_microphone_and_make_no_keys(world):
+    (ada,) = world.room("ada")
+    listeners = world.room("ben", "cleo", microphone=False)
+    world.run(ROSTER_BATCH)
+    ada.talk()
+    world.run(3)
+    ada.hush()
+    world.run(1)
+    for listener in listeners:
+        assert listener.heard_from(ada) == ada.spoken
+        assert listener.session.seat._keys.current is None
+    assert len(ada.spoken) >= 150
+
+
+def test_who_subscribes_to_pictures_only_gets_no_sound(world):
+    (ada,) = world.room("ada")
+    (ben,) = world.room("ben", microphone=False, sources=())
+    ada.talk()
+    world.run(1)
+    assert not ben.heard
+    ben.session.subscribe(AUDIO_ONLY)
+    ben.pump()
+    world.run(0.1)
+    begun = len(ben.heard)
+    assert begun
+    world.run(1)
+    assert len(ben.heard) == begun + 50
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_loss_that_is_counted_is_what_the_network_lost(world, name):
+    """Upstream by the pongs, downstream by the forward numbers, and to the last packet."""
+    conditions = PRESETS[name]
+    clean = Conditions(delay=conditions.delay)
+    ada, ben = world.room("ada", "ben", conditions=clean)
+    ada.talk()
+    world.run(1)
+    before = len(ben.heard)
+    assert before
+    lost_before = ada.up.lost, ben.room_losses
+    for pipe in (ada.up, ada.down, ben.up, ben.down):
+        pipe.conditions = conditions
+    world.run(30)
+    for pipe in (ada.up, ada.down, ben.up, ben.down):
+        pipe.conditions = clean
+    world.run(3)
+    ada.hush()
+    world.run(3)
+    lost = len(set(ada.spoken)) - len(ben.heard)
+    counted = sum(counts.lost for counts in ben.session.stream_statistics().values())
+    assert counted == ben.room_losses - lost_before[1]
+    statistics = ada.session.path_statistics
+    assert statistics.up_lost == ada.up.lost - lost_before[0]
+    assert lost <= counted + statistics.up_lost
+    assert (lost > 0) == (conditions.loss > 0)
+    assert statistics.least_rtt == pytest.approx(2 * conditions.delay, abs=0.005)
+    reordered = sum(counts.reordered for counts in ben.session.stream_statistics().values())
+    assert (reordered > 0) == (conditions.reorder > 0)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_sound_is_played_steadily_over_each_network(world, name):
+    """Real Opus from microphone to loudspeaker: what is invented or lost is no more than the network explains."""
+    try:
+        decoder = SpeakerDecoder()
+    except OpusUnavailable as error:
+        pytest.skip(f"no libopus: {error}")
+    ada, ben = world.room("ada", "ben", conditions=PRESETS[name])
+    payloads = opus_packets(250)
+    world.run(ROSTER_BATCH)
+    begin = world.now
+
+    def speak(index):
+        if index < 1000:
+            ada.say(payloads[index % len(payloads)])
+            world.clock.at(begin + (index + 1) * 0.02, lambda: speak(index + 1))
+
+    samples = 0
+
+    def play(tick):
+        nonlocal samples
+        for heard in ben.heard:
+            header = heard.packet.header
+            decoder.put(header.sequence, header.timestamp, heard.packet.payload, heard.at)
+        ben.heard.clear()
+        sound = decoder.pcm(world.now, 960)
+        assert len(sound.pcm) == 960
+        samples += 960
+        if tick < 1100:
+            world.clock.at(begin + (tick + 1) * 0.02, lambda: play(tick + 1))
+
+    speak(0)
+    play(0)
+    world.run(23)
+    statistics = decoder.statistics
+    assert decoder.corrupt == statistics.resyncs == 0
+    received = statistics.received - statistics.duplicate
+    assert received >= len(ada.spoken) - ada.up.lost - ben.room_losses
+    assert statistics.played >= received * 0.97 - 20
+    assert statistics.lost <= 1000 - received + statistics.late
+    assert statistics.concealed_ms <= 20 * (1000 - received) + 600
+    assert samples == 1101 * 960
+
+
+def opus_packets(count):
+    """Packets of a tone."""
+    import numpy as np
+
+    from tcclient.audio.opus import OpusEncoder
+
+    encoder = OpusEncoder()
+    time = np.arange(960 * count) / 48_000
+    pcm = (8000 * np.sin(2 * np.pi * 440 * time)).astype(np.int16)
+    return [encoder.encode(pcm[i * 960 : (i + 1) * 960]) for i in range(count)]
+
+
+def test_texts_arrive_beside_the_media(world):
+    ada, ben, cleo = world.room("ada", "ben", "cleo")
+    ada.session.send_chat("to all")
+    ada.session.send_chat("to one", ChatScope.PARTICIPANT, ben.participant)
+    ada.pump()
+    world.run(0.1)
+    assert [text.text for text in ben.told(events.ChatReceived)] == ["to all", "to one"]
+    assert [text.text for text in cleo.told(events.ChatReceived)] == ["to all"]
+    assert len(ada.told(events.ChatSent)) == 2
+
+
+def test_clocks_that_drift_and_start_anywhere_change_nothing(world):
+    ada = world.client("ada", offset=5_000_000.0, drift=200e-6)
+    ben = world.client("ben", offset=-900.0, drift=-200e-6)
+    world.until(lambda: world.ready(ada, ben))
+    ada.talk()
+    ben.talk()
+    world.run(60)
+    ada.hush()
+    ben.hush()
+    world.run(1)
+    assert ben.heard_from(ada) == ada.spoken
+    assert ada.heard_from(ben) == ben.spoken
+    assert len(ada.spoken) == pytest.approx(3000, abs=3)
+
+
+def test_the_same_seed_gives_the_same_conference(make_world):
+    def trace(seed):
+        world = make_world(seed)
+        people = world.room("ada", "ben", "cleo", conditions=CELLULAR)
+        for person in people:
+            person.talk()
+        world.run(5)
+        people[0].rebind()
+        people[1].leave()
+        world.run(5)
+        return world.trace(), len(people[2].heard)
+
+    assert trace(7) == trace(7)
+    assert trace(7) != trace(8)

@@ -1,0 +1,246 @@
+"""A server in virtual time: conference, media plane and control connections, wired as the daemon wires them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable
+
+from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
+from tcproto.control import ControlConnection
+from tcproto.errors import ProtocolError
+from tcproto.identity import SigningKey
+from tcproto.messages import Envelope
+from tcserver.conference import Conference, Settings, effects
+from tcserver.control_server import ControlPeer
+from tcserver.identity import ServerIdentity
+from tcserver.media import Drop, MediaPlane
+from tcserver.media.path import AMPLIFICATION
+from tcserver.plane import Address, Event, PathProven
+from tcserver.records import Account
+from tests.simulation.clock import Clock, HostClock, Timer
+from tests.simulation.network import Pipe, Stream
+
+LOOKUP_TIME = 0.003
+"""Seconds that the database takes for an account."""
+ACCOUNT_KEY = SigningKey(b"key of every account in the test")
+
+
+class Connection:
+    """The server's end of a TCP connection, as the transport that a ``ControlPeer`` writes to."""
+
+    def __init__(self, down: Stream, host: str) -> None:
+        self.peer: ControlPeer | None = None
+        self._down = down
+        self._host = host
+        self._closed = False
+
+    def get_extra_info(self, name: str) -> tuple[str, int]:
+        assert name == "peername"
+        return self._host, 1
+
+    def set_write_buffer_limits(self, high: int) -> None:
+        pass
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self._closed
+
+    def write(self, data: bytes) -> None:
+        assert not self._closed
+        self._down.send(data)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._down.close()
+            assert self.peer is not None
+            self.peer.connection_lost(None)
+
+    def abort(self) -> None:
+        self.close()
+
+    def receive(self, data: bytes) -> None:
+        """Bytes from the client; none at all is the end."""
+        if self._closed:
+            return
+        assert self.peer is not None
+        if not data:
+            self.close()
+        for start in range(0, len(data), 16_384):
+            part = data[start : start + 16_384]
+            self.peer.get_buffer(len(part))[: len(part)] = part
+            self.peer.buffer_updated(len(part))
+
+
+class Server:
+    """The shell of a conference and a media plane. What must always hold is checked as it goes.
+
+    ``routes`` are the pipes down to the addresses that exist; what is sent anywhere else is lost.
+    """
+
+    def __init__(self, clock: Clock, rng: random.Random, settings: Settings) -> None:
+        self.clock = HostClock(clock)
+        self.identity = ServerIdentity(rng.randbytes(32))
+        self.conference = Conference(settings, self.identity, rng.randbytes, self.clock.unix_ms, now=self.clock.now)
+        self.plane = MediaPlane(rng.randbytes)
+        self.accounts: dict[str, Account] = {}
+        self.routes: dict[tuple[str, int], Pipe] = {}
+        self.bytes_in: Counter[Address] = Counter()
+        self.bytes_out: Counter[Address] = Counter()
+        self.tap: list[tuple[Address, bytes]] | None = None
+        """Where to note what goes out by UDP, for who listens on the wire."""
+        self.sessions: set[int] = set()
+        self.events: list[Event] = []
+        """What the media plane reported."""
+        self._rng = rng
+        self._clock = clock
+        self._peers: dict[int, ControlPeer] = {}
+        self._effects: deque[effects.Effect] = deque()
+        self._events: deque[Event] = deque()
+        self._proven: set[Address] = set()
+        self._busy = False
+        self._numbers = 0
+        self._conference_timer = Timer(self.clock, self._conference_due)
+        self._plane_timer = Timer(self.clock, self._plane_due)
+
+    def account(self, name: str, **values: object) -> Account:
+        """Make an account, unless there is one."""
+        if name not in self.accounts:
+            challenge = Challenge(name.encode().ljust(16, b"\0")[:16], DEFAULT_MEMORY, DEFAULT_PASSES)
+            values = {"id": len(self.accounts) + 1, "generation": 1, "max_sessions": 100} | values
+            self.accounts[name] = Account(name, name.title(), challenge, ACCOUNT_KEY.public, **values)  # type: ignore[arg-type]
+        return self.accounts[name]
+
+    def accept(self, down: Stream, host: str) -> Connection:
+        """Take a TCP connection."""
+        self._numbers += 1
+        connection = Connection(down, host)
+        control = ControlConnection.server(
+            self.identity.secret, software="simulated", ephemeral_private=self._rng.randbytes(32)
+        )
+        connection.peer = peer = ControlPeer(self._numbers, control, self)
+        peer.connection_made(connection)  # type: ignore[arg-type]
+        return connection
+
+    def receive(self, data: bytes, source: tuple[str, int]) -> None:
+        """Take a datagram."""
+        address = Address(0, *source)
+        self.bytes_in[address] += len(data)
+        self.plane.receive([(data, address)], self.clock.now)
+        self._drain()
+
+    def do(self, verb: Callable[..., list[effects.Effect]], *arguments: object) -> None:
+        """Call a verb of the conference, which the operator may use."""
+        self._carry_out(verb(*arguments, self.clock.now))
+
+    def drops(self) -> dict[Drop, int]:
+        """Why the media plane dropped what."""
+        return {reason: count for reason, count in self.plane.counters.drops.items() if count}
+
+    # Told by the control connections.
+
+    def connected(self, peer: ControlPeer) -> bool:
+        if not self.conference.may_connect(peer.address):
+            return False
+        self._peers[peer.number] = peer
+        self.do(self.conference.connected, peer.number, peer.address)
+        return True
+
+    def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
+        self.do(self.conference.handshake_done, peer.number, handshake_hash)
+
+    def received(self, peer: ControlPeer, envelope: Envelope) -> None:
+        self.do(self.conference.received, peer.number, envelope)
+
+    def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
+        raise AssertionError("a real client breaks no protocol") from error
+
+    def crashed(self, peer: ControlPeer, error: Exception) -> None:
+        raise error
+
+    def disconnected(self, peer: ControlPeer) -> None:
+        if self._peers.pop(peer.number, None) is not None:
+            self.do(self.conference.disconnected, peer.number)
+
+    # Effects, commands and events, in the daemon's order.
+
+    def _carry_out(self, wanted: list[effects.Effect]) -> None:
+        self._effects.extend(wanted)
+        if self._busy:
+            return
+        self._busy = True
+        touched: dict[ControlPeer, None] = {}
+        try:
+            while self._effects or self._events:
+                while self._effects:
+                    self._do(self._effects.popleft(), touched)
+                if self._events:
+                    self._effects.extend(self.conference.media_event(self._events.popleft(), self.clock.now))
+        finally:
+            self._busy = False
+        for peer in touched:
+            peer.flush()
+        self._conference_timer.arm(self.conference.next_deadline())
+
+    def _do(self, effect: effects.Effect, touched: dict[ControlPeer, None]) -> None:
+        match effect:
+            case effects.Send(connection, message, request_id):
+                if peer := self._peers.get(connection):
+                    peer.send(message, request_id)
+                    touched[peer] = None
+            case effects.Disconnect(connection):
+                if peer := self._peers.get(connection):
+                    peer.close()
+            case effects.MediaCommand(command):
+                self.plane.apply(command, self.clock.now)
+                self._drain()
+            case effects.FindAccount(connection, name):
+                self._clock.after(
+                    LOOKUP_TIME,
+                    lambda: self._carry_out(
+                        self.conference.account_found(connection, self.accounts.get(name), self.clock.now)
+                    ),
+                )
+            case effects.SaveRoom(ticket, _) | effects.RemoveRoom(ticket, _):
+                self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.saved, ticket, True))
+            case effects.SessionStarted(session=session):
+                assert session not in self.sessions
+                self.sessions.add(session)
+            case effects.SessionEnded(session=session):
+                self.sessions.remove(session)
+
+    def _drain(self) -> None:
+        events = self.plane.take_events()
+        self._proven |= {event.address for event in events if isinstance(event, PathProven)}
+        for transmission in self.plane.take_transmissions():
+            for slot, address in enumerate(transmission.receivers.addresses):
+                if slot != transmission.skip:
+                    for datagram in transmission.datagrams:
+                        self._send(address, datagram)
+        if self.plane.failure is not None:
+            raise self.plane.failure
+        if events:
+            self.events += events
+            self._events.extend(events)
+            self._carry_out([])
+        self._plane_timer.arm(self.plane.next_deadline())
+
+    def _send(self, address: Address, datagram: bytes) -> None:
+        self.bytes_out[address] += len(datagram)
+        if address not in self._proven:
+            assert self.bytes_out[address] <= AMPLIFICATION * self.bytes_in[address]
+        if self.tap is not None:
+            self.tap.append((address, datagram))
+        pipe = self.routes.get((address.host, address.port))
+        if pipe is not None:
+            pipe.send(datagram)
+
+    def _conference_due(self) -> None:
+        self._carry_out(self.conference.timeout(self.clock.now))
+
+    def _plane_due(self) -> None:
+        self.plane.poll(self.clock.now)
+        self._drain()

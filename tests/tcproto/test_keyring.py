@@ -1,0 +1,366 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from nacl.bindings import crypto_secretbox
+
+from tcproto.errors import CryptoFailure
+from tcproto.keyring import (
+    MAX_KEYS,
+    MAX_LAYERS,
+    MAX_SKIPPED_GENERATIONS,
+    OVERLAP,
+    SEQUENCE_WINDOW,
+    KeyRing,
+    PublicationId,
+)
+from tcproto.packet import AudioHeader, Header, VideoHeader, parse_header, seal_packet
+from tcproto.sender_key import MAX_GENERATION, FirstSequence, OpenedBox, SenderKey
+from tests.mutations import bit_flips, truncations
+
+LIFE = b"l" * 16
+MICROPHONE = PublicationId(1, 1, 1)
+CAMERA = PublicationId(2, 2, 2)
+NOW = 1000.0
+
+
+def sender_key(number: int = 1, generation: int = 0) -> SenderKey:
+    return SenderKey(number, 0, number.to_bytes(32, "big")).ratcheted(generation)
+
+
+def sealed(
+    key: SenderKey, sequence: int = 0, payload: bytes = b"payload", publication: PublicationId = MICROPHONE
+) -> bytes:
+    header = AudioHeader(9, key.number & 255, key.generation, sequence, 0)
+    return seal_packet(header, payload, key.publication_key(LIFE, *publication))
+
+
+def opened(ring: KeyRing, packet: bytes, now: float = NOW, publication: PublicationId = MICROPHONE) -> bytes:
+    return ring.open(parse_header(packet), packet, publication, now)
+
+
+def ring_with(*keys: SenderKey, firsts: tuple[FirstSequence, ...] = ()) -> KeyRing:
+    ring = KeyRing(LIFE)
+    for key in keys:
+        assert ring.add(OpenedBox(key, firsts), NOW)
+    return ring
+
+
+def refused(ring: KeyRing, packet: bytes, now: float = NOW, publication: PublicationId = MICROPHONE) -> None:
+    with pytest.raises(CryptoFailure):
+        opened(ring, packet, now, publication)
+
+
+# Replay
+
+
+@pytest.mark.parametrize("start", [0, 2**31, 2**32 - 2])
+def test_each_sequence_number_is_delivered_once(start: int) -> None:
+    ring = ring_with(sender_key())
+    for sequence in (start + 1, start):
+        packet = sealed(sender_key(), sequence)
+        assert opened(ring, packet) == b"payload"
+        refused(ring, packet)
+        # Nor another packet of that number.
+        refused(ring, sealed(sender_key(), sequence, b"other"))
+
+
+def test_the_edges_of_the_sequence_window() -> None:
+    ring = ring_with(sender_key())
+    top = 10**6
+    assert opened(ring, sealed(sender_key(), top))
+    assert opened(ring, sealed(sender_key(), top - SEQUENCE_WINDOW + 1))
+    refused(ring, sealed(sender_key(), top - SEQUENCE_WINDOW))
+    refused(ring, sealed(sender_key(), 0))
+
+
+def test_layers_and_publications_count_apart() -> None:
+    ring = ring_with(sender_key())
+    assert opened(ring, sealed(sender_key(), 5))
+    assert opened(ring, sealed(sender_key(), 5, publication=CAMERA), publication=CAMERA)
+    for spatial in range(4):
+        header = VideoHeader(1, 1, 0, 6, 0, 0, 0, 1, spatial=spatial)
+        packet = seal_packet(header, b"frame", sender_key().publication_key(LIFE, *CAMERA))
+        assert opened(ring, packet, publication=CAMERA) == b"frame"
+        refused(ring, packet, publication=CAMERA)
+
+
+def test_first_sequences_of_the_key_box_hold() -> None:
+    ring = ring_with(sender_key(), firsts=(FirstSequence(1, 0, 100), FirstSequence(2, 0, 7)))
+    refused(ring, sealed(sender_key(), 99))
+    assert opened(ring, sealed(sender_key(), 100))
+    refused(ring, sealed(sender_key(), 99))
+    refused(ring, sealed(sender_key(), 6, publication=CAMERA), publication=CAMERA)
+    assert opened(ring, sealed(sender_key(), 7, publication=CAMERA), publication=CAMERA)
+
+
+def test_a_packet_of_another_publication_does_not_open() -> None:
+    ring = ring_with(sender_key())
+    for other in (CAMERA, MICROPHONE._replace(kind=2), MICROPHONE._replace(source=2)):
+        refused(ring, sealed(sender_key(), publication=other))
+    assert opened(ring, sealed(sender_key()))
+
+
+# Forgery
+
+
+def test_a_spoilt_packet_does_not_open_and_blocks_nothing() -> None:
+    ring = ring_with(sender_key())
+    packet = sealed(sender_key(), 3)
+    for spoilt in (*bit_flips(packet), *truncations(packet)):
+        try:
+            header = parse_header(spoilt)
+        except ValueError:
+            continue
+        if isinstance(header, VideoHeader):
+            continue
+        refused(ring, spoilt)
+    assert opened(ring, packet) == b"payload"
+
+
+def test_a_forged_generation_blocks_no_true_one() -> None:
+    ring = ring_with(sender_key())
+    for generation in (*range(MAX_SKIPPED_GENERATIONS + 3), MAX_GENERATION, MAX_GENERATION + 1, 255):
+        header = AudioHeader(9, 1, generation, 2**32 - 1, 0)
+        refused(ring, seal_packet(header, b"forged", b"f" * 32))
+    for generation in (0, 1, MAX_SKIPPED_GENERATIONS + 1):
+        assert opened(ring, sealed(sender_key(1, generation), generation)) == b"payload"
+
+
+def test_bad_padding_under_the_true_key_counts_for_nothing() -> None:
+    ring = ring_with(sender_key())
+    header = AudioHeader(9, 1, 1, 0, 0)
+    key = sender_key(1, 1).publication_key(LIFE, *MICROPHONE)
+    # The padding of a bare packet, sealed: what was the payload is the plaintext.
+
+    clear = header.pack()
+    packet = clear + crypto_secretbox(b"\x09bad", clear.ljust(24, b"\0"), key)
+    with pytest.raises(ValueError, match="padding"):
+        opened(ring, packet)
+    assert opened(ring, sealed(sender_key(1, 1), 0))
+
+
+def test_forgeries_take_no_memory() -> None:
+    ring = ring_with(sender_key())
+
+    def size() -> int:
+        held = ring._keys[1]
+        return sum(map(sys.getsizeof, (held._windows, held._derived, ring._keys)))
+
+    before = size()
+    for number in range(500):
+        header = VideoHeader(9, 1, number % 9, number, 0, 0, 0, 1, spatial=number % 4)
+        refused(ring, seal_packet(header, b"forged", b"f" * 32), publication=PublicationId(number, 1, 1))
+    assert size() == before
+
+
+def test_as_many_layers_as_are_tracked() -> None:
+    ring = ring_with(sender_key())
+    publications = [PublicationId(number, 1, 1) for number in range(1, MAX_LAYERS + 2)]
+    for publication in publications[:-1]:
+        assert opened(ring, sealed(sender_key(), publication=publication), publication=publication)
+    refused(ring, sealed(sender_key(), publication=publications[-1]), publication=publications[-1])
+    assert opened(ring, sealed(sender_key(), 1, publication=publications[0]), publication=publications[0])
+    # A new key has room again.
+    assert ring.add(OpenedBox(sender_key(2), ()), NOW)
+    assert opened(ring, sealed(sender_key(2), publication=publications[-1]), publication=publications[-1])
+
+
+# Generations
+
+
+def test_generations_out_of_reach() -> None:
+    ring = ring_with(sender_key(1, 10))
+    refused(ring, sealed(sender_key(1, 9)))
+    refused(ring, sealed(sender_key(1, 10 + MAX_SKIPPED_GENERATIONS + 1)))
+    assert opened(ring, sealed(sender_key(1, 10 + MAX_SKIPPED_GENERATIONS)))
+    assert opened(ring, sealed(sender_key(1, 10 + 2 * MAX_SKIPPED_GENERATIONS), 1))
+
+
+def test_the_last_generation() -> None:
+    ring = ring_with(sender_key(1, MAX_GENERATION - 1))
+    assert opened(ring, sealed(sender_key(1, MAX_GENERATION)))
+    header = AudioHeader(9, 1, MAX_GENERATION + 1, 1, 0)
+    refused(ring, seal_packet(header, b"", b"f" * 32))
+    assert opened(ring, sealed(sender_key(1, MAX_GENERATION - 1), 2))
+    refused(ring, sealed(sender_key(1, MAX_GENERATION - 2), 3))
+
+
+def test_a_replaced_generation_lives_for_the_overlap() -> None:
+    ring = ring_with(sender_key())
+    assert opened(ring, sealed(sender_key(), 0))
+    assert opened(ring, sealed(sender_key(1, 3), 1))
+    # Also one that was never seen before.
+    assert opened(ring, sealed(sender_key(1, 2), 2), NOW + OVERLAP - 0.001)
+    assert opened(ring, sealed(sender_key(1, 0), 3), NOW + OVERLAP - 0.001)
+    for generation in (0, 2):
+        refused(ring, sealed(sender_key(1, generation), 4), NOW + OVERLAP)
+    assert opened(ring, sealed(sender_key(1, 3), 5), NOW + OVERLAP)
+    assert ring._keys[1]._derived.keys() == {(3, MICROPHONE)}
+
+
+def test_in_a_row_of_joins_every_generation_since_the_first_lives_on() -> None:
+    ring = ring_with(sender_key())
+    for generation in (2, 4):
+        assert opened(ring, sealed(sender_key(1, generation), generation), NOW + generation)
+    for generation in (0, 1, 2, 3):
+        assert opened(ring, sealed(sender_key(1, generation), 10 + generation), NOW + 4 + OVERLAP - 0.001)
+    refused(ring, sealed(sender_key(1, 3), 20), NOW + 4 + OVERLAP)
+
+
+# Keys
+
+
+def test_one_box_for_a_key_number() -> None:
+    ring = ring_with(sender_key(5))
+    assert ring.knows(5)
+    assert not ring.knows(4)
+    for number in (5, 4, 0):
+        assert not ring.add(OpenedBox(sender_key(number)._replace(key=b"x" * 32), ()), NOW)
+    assert not ring.knows(4)
+    assert opened(ring, sealed(sender_key(5)))
+
+
+def test_a_replaced_key_lives_for_the_overlap_whether_the_new_one_is_used_or_not() -> None:
+    for used in (True, False):
+        ring = ring_with(sender_key(1))
+        ring.add(OpenedBox(sender_key(2), ()), NOW)
+        if used:
+            assert opened(ring, sealed(sender_key(2)))
+        assert opened(ring, sealed(sender_key(1), 0), NOW + OVERLAP - 0.001)
+        refused(ring, sealed(sender_key(1), 1), NOW + OVERLAP)
+        assert not ring.knows(1)
+        assert opened(ring, sealed(sender_key(2), 1), NOW + 1000 * OVERLAP)
+
+
+def test_a_third_key_gives_the_first_no_more_time() -> None:
+    ring = ring_with(sender_key(1))
+    ring.add(OpenedBox(sender_key(2), ()), NOW)
+    ring.add(OpenedBox(sender_key(3), ()), NOW + OVERLAP / 2)
+    refused(ring, sealed(sender_key(1)), NOW + OVERLAP)
+    assert opened(ring, sealed(sender_key(2)), NOW + OVERLAP)
+
+
+def test_key_numbers_go_on_beyond_their_low_byte() -> None:
+    ring = KeyRing(LIFE)
+    for number in range(600):
+        assert ring.add(OpenedBox(sender_key(number), ()), NOW)
+        assert opened(ring, sealed(sender_key(number)))
+        assert sum(map(ring.knows, range(number + 1))) == min(number + 1, MAX_KEYS)
+        if number >= MAX_KEYS:
+            refused(ring, sealed(sender_key(number - MAX_KEYS), 1))
+        if number >= 256:
+            refused(ring, sealed(sender_key(number - 256), 1))
+
+
+def test_the_newest_of_keys_with_the_same_low_byte_is_taken() -> None:
+    ring = ring_with(sender_key(1), sender_key(257))
+    refused(ring, sealed(sender_key(1)))
+    assert opened(ring, sealed(sender_key(257)))
+
+
+def test_an_empty_ring_opens_nothing() -> None:
+    refused(KeyRing(LIFE), sealed(sender_key(0)))
+
+
+class Model(RuleBasedStateMachine):
+    """A sender, a network that reorders, repeats and forges, and a ring that is to agree with a plain model of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = NOW
+        self.ring = KeyRing(LIFE)
+        self.key = sender_key(0)
+        self.ring.add(OpenedBox(self.key, ()), self.now)
+        self.sequence = 0
+        self.packets: list[tuple[SenderKey, int, bytes, bytes]] = []
+        self.delivered: set[tuple[int, int]] = set()
+        self.replaced_at: dict[int, float] = {}
+        self.newest = {0: 0}
+        self.oldest = {0: 0}
+        self.oldest_until = {0: 0.0}
+
+    @rule()
+    def send(self) -> None:
+        payload = self.sequence.to_bytes(4, "big")
+        self.packets.append((self.key, self.sequence, sealed(self.key, self.sequence, payload), payload))
+        self.sequence += 1
+
+    @rule(steps=st.sampled_from([1, 1, 1, 2, 9]))
+    def somebody_joins(self, steps: int) -> None:
+        if self.key.generation + steps <= MAX_GENERATION:
+            self.key = self.key.ratcheted(self.key.generation + steps)
+
+    @rule(step=st.sampled_from([1, 1, 1, 2, 256]))
+    def somebody_leaves(self, step: int) -> None:
+        number = self.key.number + step
+        self.replaced_at[self.key.number] = self.now
+        self.key = sender_key(number)
+        assert self.ring.add(OpenedBox(self.key, ()), self.now)
+        assert not self.ring.add(OpenedBox(self.key, ()), self.now)
+        self.newest[number] = self.oldest[number] = 0
+        self.oldest_until[number] = 0.0
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, OVERLAP / 2, OVERLAP]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @precondition(lambda self: self.packets)
+    @rule(data=st.data())
+    def a_packet_comes(self, data: st.DataObject) -> None:
+        # Any packet ever sent, in any order, any number of times; mostly the latest.
+        last = len(self.packets) - 1
+        index = data.draw(st.integers(0, last) | st.integers(max(0, last - 2), last))
+        key, sequence, packet, payload = self.packets[index]
+        if self._opens(key, sequence):
+            assert opened(self.ring, packet, self.now) == payload
+            self._learn(key, sequence)
+        else:
+            refused(self.ring, packet, self.now)
+
+    @precondition(lambda self: self.packets)
+    @rule(data=st.data(), generation=st.integers(0, 255), sequence=st.integers(0, 2**32 - 1))
+    def a_forgery_comes(self, data: st.DataObject, generation: int, sequence: int) -> None:
+        key, _, packet, _ = data.draw(st.sampled_from(self.packets))
+        header: Header = AudioHeader(9, key.number & 255, generation, sequence, 0)
+        true = parse_header(packet)
+        if header[:4] != true[:4]:
+            refused(self.ring, header.pack() + packet[len(header.pack()) :], self.now)
+
+    @invariant()
+    def memory_is_bounded(self) -> None:
+        assert len(self.ring._keys) <= MAX_KEYS
+        assert self.ring.knows(self.key.number)
+
+    def _opens(self, key: SenderKey, sequence: int) -> bool:
+        number, generation, _ = key
+        if number not in sorted(self.newest)[-MAX_KEYS:] or self._expired(number):
+            return False
+        if any(n > number and n & 255 == number & 255 and not self._expired(n) for n in self.newest):
+            return False
+        highest = max((s for n, s in self.delivered if n == number), default=-1)
+        if (number, sequence) in self.delivered or sequence <= highest - SEQUENCE_WINDOW:
+            return False
+        if generation >= self.newest[number]:
+            return generation <= self.newest[number] + MAX_SKIPPED_GENERATIONS
+        return generation >= self.oldest[number] and self.now < self.oldest_until[number]
+
+    def _expired(self, number: int) -> bool:
+        return self.now >= self.replaced_at.get(number, self.now) + OVERLAP
+
+    def _learn(self, key: SenderKey, sequence: int) -> None:
+        number, generation, _ = key
+        self.delivered.add((number, sequence))
+        if generation > self.newest[number]:
+            if self.now >= self.oldest_until[number]:
+                self.oldest[number] = self.newest[number]
+            self.newest[number] = generation
+            self.oldest_until[number] = self.now + OVERLAP
+
+
+TestModel = Model.TestCase
+TestModel.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
