@@ -19,13 +19,10 @@ from tcclient.pacing import Schedule
 from tcclient.publisher import AudioPublisher, VideoPublisher
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
 from tcproto.errors import Refusal
-from tcproto.messages import Kind, Source
+from tcproto.messages import Kind
 
 if TYPE_CHECKING:
     from tcclient.connection import Connection
-
-LEAD = 0.05
-"""Seconds between the start of several sources together and their first frame: the encoders get going."""
 
 
 Payload = bytes
@@ -204,10 +201,3 @@ class Publication:
         if self._schedule is None or self._publisher.live:
             return otherwise
         return self._schedule.start + media_time
-
-
-def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:
-    """Return kind, source, codec, width and height of what is published."""
-    if isinstance(source, AudioSource | EncodedAudioSource):
-        return Kind.AUDIO, source.source, "opus", 0, 0
-    return Kind.VIDEO, source.source, source.codec, source.width, source.height

@@ -13,22 +13,24 @@ import sys
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from tcclient.audio.jitter import JitterStatistics
 from tcclient.demo.plan import Part
 from tcclient.entry import connect
 from tcclient.errors import ClientError, RoomClosed
 from tcclient.media.errors import MediaError
-from tcclient.playout import Mix
-from tcclient.publication import Publication
 from tcclient.room import Room
 from tcclient.sources import AnySource, audio_file, video_file
 from tcclient.track import Track, TrackStatistics
 from tcclient.trust import TrustFileError
 from tcproto.messages import Kind
+
+if TYPE_CHECKING:
+    from tcclient.audio.jitter import JitterStatistics
+    from tcclient.playout import Mix
+    from tcclient.publication import Publication
 
 IDLE_INTERVAL = 0.02
 """Seconds between looks at the network where nobody listens: 35 such clients share two cores."""

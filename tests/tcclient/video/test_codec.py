@@ -10,17 +10,15 @@ import pytest
 from tcclient.media.picture import TestPicture, read_counter
 from tcclient.media.reader import open_video
 from tcclient.video.assembly import FrameAssembler, VideoPacket, fragment
+from tcclient.video.bitstream import Codec, holds_keyframe, nal_units
 from tcclient.video.codec import (
     CLOCK_RATE,
     H264_RATE_WINDOW,
     KEYFRAME_TIME,
     MAX_ENCODED,
-    Codec,
     VideoDecoder,
     VideoEncoder,
     VideoError,
-    holds_keyframe,
-    nal_units,
 )
 from tcclient.video.gate import PictureGate
 
