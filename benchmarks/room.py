@@ -8,11 +8,11 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.demo import participants_of, run_demo, server_of
 from benchmarks.procfs import Process
-from benchmarks.report import Bar, Report, Table
+from benchmarks.report import Bar, BenchmarkError, Report, Table
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -24,29 +24,50 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep recordings and logs there")
 
 
+class Sample(NamedTuple):
+    """Seconds of processor that had been used at a moment."""
+
+    at: float
+    server: float
+    participants: dict[int, float]
+    """By process."""
+
+
 class Watch:
-    """Processor time and memory of the demonstration's processes, while everybody is seated and afterwards."""
+    """Processor time and memory of the demonstration's processes, from the moment at which all of them run."""
 
     def __init__(self, expected: int) -> None:
-        self.latest: dict[int, Process] = {}
-        """The last that was seen of each process of a participant."""
-        self.server: Process | None = None
+        self.samples: list[Sample] = []
         self.server_memory = 0
         """Most resident bytes."""
-        self.samples: list[tuple[float, float, float]] = []
-        """Time, and seconds of processor so far of the server and of all participants together."""
+        self.memory: dict[int, int] = {}
+        """Most resident bytes of each participant."""
         self._expected = expected
 
     def look(self, processes: list[Process]) -> None:
         """Take a look."""
-        if (server := server_of(processes)) is not None:
-            self.server = server
-            self.server_memory = max(self.server_memory, server.memory)
-        for process in participants_of(processes):
-            self.latest[process.pid] = process
-        if self.server is not None and len(self.latest) == self._expected:
-            clients = sum(process.cpu for process in self.latest.values())
-            self.samples.append((time.monotonic(), self.server.cpu, clients))
+        server, participants = server_of(processes), participants_of(processes)
+        if server is None or len(participants) < self._expected:
+            return
+        self.server_memory = max(self.server_memory, server.memory)
+        for process in participants:
+            self.memory[process.pid] = max(self.memory.get(process.pid, 0), process.memory)
+        self.samples.append(Sample(time.monotonic(), server.cpu, {p.pid: p.cpu for p in participants}))
+
+    def shares(self, seconds: float) -> tuple[float, list[float]]:
+        """Return the percentages of a core that the server and each participant took in the middle of the media.
+
+        Media begin when everybody is seated and end a second before the first process does; the first and the last
+        tenth are left out.
+        """
+        end = self.samples[-1].at - 1 - seconds / 10
+        media = [sample for sample in self.samples if end - 0.8 * seconds <= sample.at <= end]
+        if len(media) < 2:
+            raise BenchmarkError("the meeting was too short to be measured")
+        first, last = media[0], media[-1]
+        scale = 100 / (last.at - first.at)
+        each = [scale * (cpu - first.participants[pid]) for pid, cpu in last.participants.items()]
+        return scale * (last.server - first.server), each
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -64,42 +85,39 @@ def run(options: argparse.Namespace) -> Report:
 
 def _report(account: dict[str, Any], watch: Watch, seconds: float) -> Report:
     reports = account["participants"]
-    silent = [report for report in reports if not report["sent"]]
-    received = [sum(stream["packets"] for stream in report["received"]) for report in reports]
+    senders = sum(bool(report["sent"]) for report in reports)
+    received = [sum(stream["packets"] for stream in report["received"]) / seconds for report in reports]
     lost = sum(stream["lost"] for report in reports for stream in report["received"])
-    media = [sample for sample in watch.samples if sample[0] >= watch.samples[-1][0] - seconds]
-    wall = media[-1][0] - media[0][0]
-    server, clients = (100 * (media[-1][i] - media[0][i]) / wall for i in (1, 2))
-    server_cpu = watch.server.cpu if watch.server is not None else 0.0
-    cpu = [process.cpu for process in watch.latest.values()]
-    figures = {
-        "participants": len(reports),
-        "packets_received_per_second": sum(received) / seconds,
-        "packets_per_second_and_participant": statistics.median(received) / seconds,
-        "server_percent_of_a_core": server,
-        "clients_percent_of_a_core": clients,
-        "server_cpu_seconds": server_cpu,
-        "client_cpu_seconds": {"least": min(cpu), "median": statistics.median(cpu), "most": max(cpu), "sum": sum(cpu)},
-        "server_memory_bytes": watch.server_memory,
-        "client_memory_bytes": statistics.median(process.memory for process in watch.latest.values()),
-        "join_ms": account.get("join_ms"),
-    }
-    rows = [
-        ("participants, of which silent", f"{len(reports)}, {len(silent)}"),
-        ("packets received by all", f"{sum(received) / seconds:,.0f} /s"),
-        ("packets received by the median participant", f"{statistics.median(received) / seconds:,.0f} /s"),
-        ("server, during the media", f"{server:.1f} % of a core"),
-        ("all participants, during the media", f"{clients:.1f} % of a core, of {100 * (os.cpu_count() or 1)} %"),
-        ("server, from start to end", f"{server_cpu:.1f} s of processor"),
-        ("participant, from start to end", f"{min(cpu):.1f} / {statistics.median(cpu):.1f} / {max(cpu):.1f} s"),
-        ("memory of the server", f"{watch.server_memory / 2**20:.0f} MiB"),
-        ("memory of the median participant", f"{figures['client_memory_bytes'] / 2**20:.0f} MiB"),
+    server, shares = watch.shares(seconds)
+    silent = sorted(shares)[: len(shares) - senders] or shares
+    whole = watch.samples[-1]
+    cpu = sorted(whole.participants.values())
+    joined = sorted(report["seated_ms"] / 1000 for report in reports if "seated_ms" in report)
+    memory = statistics.median(watch.memory.values())
+    rows: list[tuple[str, float, str]] = [
+        ("participants", len(reports), "of which send: " + str(senders)),
+        ("packets received by all", sum(received), "/s"),
+        ("packets received by one, median", statistics.median(received), "/s"),
+        ("server, during the media", server, "% of a core"),
+        ("all participants, during the media", sum(shares), f"% of a core, of {100 * (os.cpu_count() or 1)}"),
+        ("one that only records, median", statistics.median(silent), "% of a core"),
+        (
+            "one that only records, for 100 packets/s",
+            100 * statistics.median(silent) / statistics.median(received),
+            "%",
+        ),
+        ("server, from start to end", whole.server, "s of processor"),
+        ("one participant, from start to end, median", statistics.median(cpu), "s of processor"),
+        ("memory of the server", watch.server_memory / 2**20, "MiB"),
+        ("memory of one participant, median", memory / 2**20, "MiB"),
     ]
+    if joined:
+        rows += [("from dialling to seated, median", statistics.median(joined), "s"), ("the slowest", joined[-1], "s")]
     return Report(
-        [Table("A whole meeting on one machine", ("what", "measured"), rows)],
+        [Table("A whole meeting on one machine", ("what", "measured", "unit"), rows)],
         [
             Bar("packets lost", lost, "packets", 0),
             Bar("faults of the demonstration", len(account["faults"]), "", 0, note="; ".join(account["faults"][:2])),
         ],
-        figures=figures | {"faults": account["faults"]},
+        figures={what: measured for what, measured, _ in rows} | {"faults": account["faults"]},
     )

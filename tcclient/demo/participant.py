@@ -216,7 +216,8 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
     ) as room:
         witness = Witness(room, part)
         await room.connection.wait_until(lambda: room.path_is_ok)
-        _say("seated", ms=round((time.monotonic() - asked) * 1000))
+        seated_ms = round((time.monotonic() - asked) * 1000)
+        _say("seated", ms=seated_ms)
         if await commands.readline() != b"start\n":
             return
         gc.collect()
@@ -245,6 +246,7 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         received=witness.report(),
         mouth_to_ear_ms=witness.ear.total(),
         cpu_percent=round(100 * cpu / (time.monotonic() - started), 2),
+        seated_ms=seated_ms,
         rtt_ms=round((path.rtt or 0) * 1000, 2),
         datagrams_lost_up=path.up_lost,
         drops={str(reason): count for reason, count in room.connection.session.drops.items()},
