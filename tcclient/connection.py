@@ -60,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._timer_at = 0.0
         self._pacer: asyncio.TimerHandle | None = None
         self._paced: list[bytes] = []
+        self._opened = False
+        """Whether the loop tells of the end: of a connection that is given up half made it need not."""
         self._gone = asyncio.Event()
         self._backlog: deque[Event] = deque(maxlen=MAX_BACKLOG)
         self._waiter: tuple[tuple[type[Event], ...], asyncio.Future[Event]] | None = None
@@ -72,6 +74,7 @@ class Connection(asyncio.Protocol):
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
                 transport, _ = await self._loop.create_connection(lambda: self, link.host, link.port)
+            self._opened = True
             sock = transport.get_extra_info("socket")
             self._udp.open(sock.family, transport.get_extra_info("peername"))
         except TimeoutError:
@@ -139,15 +142,16 @@ class Connection(asyncio.Protocol):
                 timer.cancel()
         self._timer = self._pacer = None
         if self._transport is not None:
-            self._transport.close()
             try:
-                async with asyncio.timeout(FAREWELL_LIMIT):
-                    await self._gone.wait()
+                if self._opened:
+                    self._transport.close()
+                    async with asyncio.timeout(FAREWELL_LIMIT):
+                        await self._gone.wait()
             except TimeoutError:
-                self._transport.abort()
-                await self._gone.wait()
+                pass
             finally:
                 self._transport.abort()
+            await asyncio.sleep(0)  # for the loop to close the socket
 
     # asyncio.Protocol
 

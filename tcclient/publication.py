@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from tcclient.pacing import Schedule, Timeline
 from tcclient.publisher import AudioPublisher, VideoPublisher
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
 from tcproto.errors import Refusal
-from tcproto.messages import Kind, Source
+from tcproto.messages import Kind
 
 if TYPE_CHECKING:
     from tcclient.connection import Connection
 
-LEAD = 0.05
-"""Seconds between the start of several sources together and their first frame: the encoders get going."""
+
+Payload = bytes
+"""For the class that has a field of that name."""
 
 
 @dataclass(slots=True)
@@ -38,6 +40,8 @@ class SentStatistics:
     """Of payload, without any header."""
     unsent: int = 0
     """Frames that could not be sent: muted, or no path."""
+    checksum: int = 0
+    """CRC-32 over all frames in the order in which they were sent: equal to that of a recording without a fault."""
     began: float = 0.0
     latest: float = 0.0
 
@@ -46,7 +50,7 @@ class SentStatistics:
         """Bit/s of payload from the first frame to the latest."""
         return self.bytes * 8 / (self.latest - self.began) if self.latest > self.began else 0.0
 
-    def count(self, packets: int, size: int, now: float) -> None:
+    def count(self, packets: int, data: Payload, now: float) -> None:
         """Count a frame; ``packets`` is 0 where it was not sent."""
         if not packets:
             self.unsent += 1
@@ -55,7 +59,8 @@ class SentStatistics:
             self.began = now
         self.packets += packets
         self.frames += 1
-        self.bytes += size
+        self.bytes += len(data)
+        self.checksum = zlib.crc32(data, self.checksum)
         self.latest = now
 
 
@@ -173,7 +178,7 @@ class Publication:
             captured_at=self._captured(timestamp / 48_000, now - frame.duration_ms / 1000),
         )
         self._connection.pump()
-        self.statistics.count(int(sent), len(frame.payload), now)
+        self.statistics.count(int(sent), frame.payload, now)
 
     def _send_video(self, frame: EncodedVideo) -> None:
         now = time.monotonic()
@@ -188,7 +193,7 @@ class Publication:
             captured_at=self._captured(self._publisher.media_time(frame), now),
         )
         self._connection.pump()
-        self.statistics.count(packets, len(frame.data), now)
+        self.statistics.count(packets, frame.data, now)
         self.statistics.keyframes += frame.keyframe
 
     def _captured(self, media_time: float, otherwise: float) -> float:
@@ -196,10 +201,3 @@ class Publication:
         if self._schedule is None or self._publisher.live:
             return otherwise
         return self._schedule.timeline.start + media_time
-
-
-def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:
-    """Return kind, source, codec, width and height of what is published."""
-    if isinstance(source, AudioSource | EncodedAudioSource):
-        return Kind.AUDIO, source.source, "opus", 0, 0
-    return Kind.VIDEO, source.source, source.codec, source.width, source.height

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tcclient.media.recorder import MatroskaWriter, OggOpusWriter
-from tcclient.video.codec import Codec
+from tcclient.video.bitstream import Codec
 
 PATIENCE = 0.3
 """Seconds for which entries wait for earlier ones, so that they are written in order."""

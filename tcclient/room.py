@@ -21,9 +21,8 @@ from tcclient.errors import RequestRefused, RoomClosed
 from tcclient.loop import shut_down
 from tcclient.pacing import Timeline
 from tcclient.participant import Participant
-from tcclient.publication import LEAD, Publication, codec_of
 from tcclient.recording import ClockMapping, RoomRecording, SpeakerRecording
-from tcclient.sources import AnySource
+from tcclient.sources import AnySource, codec_of
 from tcclient.stream_queue import StreamQueue
 from tcclient.track import Track
 from tcproto.errors import CODES, ErrorCode, Refusal
@@ -32,9 +31,12 @@ from tcproto.messages import ChatScope, Kind, PublicationInfo, RoomInfo, Source,
 
 if TYPE_CHECKING:
     from tcclient.listener import Listener
+    from tcclient.publication import Publication
 
 QUEUED_EVENTS = 1024
 """Events that wait for a reader: a room of 500 coming in at once; the oldest go first."""
+LEAD = 0.05
+"""Seconds between the start of several sources together and their first frame: the encoders get going."""
 TEND_INTERVAL = 0.1
 """Seconds between looks for pictures that wait too long."""
 FLUSH_INTERVAL = 0.5
@@ -141,6 +143,8 @@ class Room:
         Returns when the first frames are about to be sent: streams are granted, and everybody who is here has the
         keys; or when UDP is found not to work, in which case they count as unsent until it does.
         """
+        from tcclient.publication import Publication
+
         publications = [
             Publication(source, self._connection, gate, lambda ended: self._forget(ended)) for source in sources
         ]

@@ -13,7 +13,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tcproto.messages import Source
+from tcproto.messages import Kind, Source
 
 if TYPE_CHECKING:
     import av
@@ -117,6 +117,13 @@ class EncodedVideoSource:
 AnyAudio = AudioSource | EncodedAudioSource
 AnyVideo = VideoSource | EncodedVideoSource
 AnySource = AnyAudio | AnyVideo
+
+
+def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:
+    """Return kind, source, codec, width and height of what is published."""
+    if isinstance(source, AudioSource | EncodedAudioSource):
+        return Kind.AUDIO, source.source, "opus", 0, 0
+    return Kind.VIDEO, source.source, source.codec, source.width, source.height
 
 
 def audio_file(

@@ -12,6 +12,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
@@ -28,7 +29,7 @@ from tcserver.database import Database
 from tcserver.media import MediaPlane
 from tcserver.media.sockets import MediaSockets, SenderName
 from tcserver.plane import Event
-from tcserver.records import Account, SessionRecord, StoreError
+from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
 from tcserver.settings import conference_settings
 from tcserver.site import Site
 from tcserver.store_thread import StoreThread
@@ -129,7 +130,8 @@ class Daemon:
         if self._sockets is not None:
             self._sockets.close()
         await self._store.close()
-        self._log.info("stopped")
+        if self._poller is not None:
+            self._log.info("stopped")
 
     async def _all_gone(self) -> None:
         self._empty.clear()
@@ -248,7 +250,9 @@ class Daemon:
             case effects.FindAccount(connection, name):
                 self._store.start(lambda db: _account(db, name), partial(self._account_found, connection))
             case effects.SaveRoom(ticket, room):
-                self._store.start(lambda db: db.change_room(room.name, lambda _: room), partial(self._saved, ticket))
+                self._store.start(
+                    lambda db: db.change_room(room.name, partial(_changed, room)), partial(self._saved, ticket)
+                )
             case effects.RemoveRoom(ticket, name):
                 self._store.start(lambda db: db.remove_room(name), partial(self._saved, ticket))
             case effects.SessionStarted(session, account, name, device_key, address, unix_ms):
@@ -348,8 +352,15 @@ class Daemon:
 
 
 def _account(database: Database, name: str) -> tuple[Account, set[bytes]] | None:
+    """Look an account up, with as many queries for a name that is not there."""
     account = database.account(name)
-    return (account, {device.key for device in database.devices(name)}) if account is not None else None
+    devices = {device.key for device in database.devices(name)}
+    return (account, devices) if account is not None else None
+
+
+def _changed(room: RoomRecord, stored: RoomRecord) -> RoomRecord:
+    """Return a stored room with what participants can change; the rest may be an operator's newer word."""
+    return replace(stored, title=room.title, max_participants=room.max_participants)
 
 
 def _changes(database: Database) -> Any:

@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tcclient.connect import connect
-
-from tcclient import events
+from tcclient import connect, events
 from tcclient.room import Room
 from tcproto.link import Link, parse_link
 from tcserver.configuration import Sources
