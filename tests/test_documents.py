@@ -368,6 +368,19 @@ def test_the_help_of_a_command_explains_everything(name: str) -> None:
         assert set(action.option_strings) <= set(re.findall(r"--?[a-z0-9][a-z0-9-]*", leaf.format_help()))
 
 
+def test_a_client_without_its_extra_says_what_to_install() -> None:
+    code = "import sys; sys.modules['numpy'] = None; from tcclient.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "join", "tc://127.0.0.1/rapat", "--user", "dinkes"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "tcclient: numpy is missing; the client is installed with: pip install '.[client]'\n"
+
+
 # What else the documents say
 
 
