@@ -287,3 +287,21 @@ def test_many_clients_behind_one_address(run: Run, world: World) -> None:
             )
 
     run(main)
+
+
+@one_loop
+def test_an_effect_that_fails_ends_one_connection(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with (
+            world.serving() as server,
+            world.client(server.room("Hall")) as room,
+            world.client(server.room("Hall"), "kantor-2") as other,
+            undisturbed(other),
+        ):
+            await until(lambda: len(other.participants) == 2)
+            peer = next(iter(server.daemon._peers.values()))
+            monkeypatch.setattr(peer, "send", lambda message, request_id: 1 // 0)
+            await other.chat("this cannot be told to all")
+            await until(lambda: room.closed is not None and len(other.participants) == 1)
+
+    run(main)
