@@ -31,6 +31,7 @@ from tcserver.conference.journal import Journal
 from tcserver.conference.permissions import RANK, ROLE_PERMISSIONS, SOURCE_PERMISSION
 from tcserver.conference.sealer import KEY_SIZE, Sealer
 from tcserver.conference.seat import Seat, Stream
+from tcserver.conference.speaker_limit import SpeakerLimit
 from tcserver.plane import CloseRoom, CloseSeat, CloseStream, OpenSeat, OpenStream, RekeySeat, SealerState
 
 LIFE_ID_SIZE = 16
@@ -80,6 +81,7 @@ class Room:
         self.forwarding = Forwarding(context.outbox)
         self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
         self.sealer = Sealer(context, number, self.seats.values(), self.joining.values(), now)
+        self._speaker_limit = SpeakerLimit(context, number)
         self._last_stream = 0
         self._roles: OrderedDict[tuple[str, bytes], Role] = OrderedDict()
         self._had_chair = False
@@ -133,6 +135,7 @@ class Room:
         )
         self.journal.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
         self.seats[seat.participant] = seat
+        self._speaker_limit.follow(len(self.seats))
         self.send_snapshot(seat)
         outbox.command(
             OpenStream(seat.beacon.number, seat.media_id, kind=None, caps=self._context.settings.beacon_caps)
@@ -163,6 +166,7 @@ class Room:
         for stream in seat.streams:
             self._forget(stream)
         self.forwarding.leave(seat.media_id)
+        self._speaker_limit.follow(len(self.seats))
         self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
         self.sealer.rotate_soon(now)
         self._had_chair = self._had_chair and bool(self.seats)

@@ -79,6 +79,11 @@ class Settings:
     """Rooms that one account has opened and nobody entered: one client must not use up ``max_rooms``."""
     max_participants: int = 500
     """Seats of a room that sets no lower limit."""
+    loudest: int = 3
+    """Talkers that are forwarded in a room of more than eight, the loudest; 0: all. Holds from the next join or leave.
+
+    More than three at once nobody can follow.
+    """
     unused_room_lifetime: float = 300.0
     """A room that nobody entered closes after this time."""
     empty_room_lifetime: float = 20.0

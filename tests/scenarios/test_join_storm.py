@@ -5,8 +5,9 @@ from tests.simulation.network import Conditions
 HOME = Conditions(delay=0.02)
 
 
-def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(world):
+def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(make_world):
     """35 come within a second while three talk; within two more seconds everybody hears everybody."""
+    world = make_world(loudest=0)
     talkers = world.room("ada", "ben", "cleo", conditions=HOME)
     for talker in talkers:
         talker.talk()
@@ -35,8 +36,9 @@ def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(world):
                 assert listener.heard_from(speaker) == speaker.spoken, "joins cost those who talk nothing"
 
 
-def test_one_address_may_hold_35_clients_on_distinct_ports(world):
+def test_one_address_may_hold_35_clients_on_distinct_ports(make_world):
     """V25."""
+    world = make_world(loudest=0)
     people = [world.client(f"person {i}", HOME, host="198.51.100.7") for i in range(35)]
     world.until(lambda: world.ready(*people))
     for person in people:
