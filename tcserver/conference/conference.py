@@ -45,7 +45,7 @@ class Conference:
         self._connections = connections = Connections(context, self._end_session)
         self._sessions = sessions = Sessions(context, connections, now)
         self._desk = LoginDesk(context, connections, sessions, now)
-        self._rooms = Rooms(context, rooms)
+        self._rooms = Rooms(context, rooms, now)
         self._house = House(context, connections, sessions, self._desk, self._rooms)
         self._is_shut_down = False
 

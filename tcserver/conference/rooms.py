@@ -14,6 +14,7 @@ from tcproto.names import clean_display, fold_room
 from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.effects import RemoveRoom, SaveRoom
+from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.room import LIFE_ID_SIZE, Room
 from tcserver.plane import SeatOpened
 from tcserver.records import RoomRecord
@@ -25,8 +26,9 @@ SAVE_RETRY_MS = 200
 class Rooms:
     """The rooms that are open, and the permanent ones that may be."""
 
-    def __init__(self, context: Context, records: Iterable[RoomRecord]) -> None:
+    def __init__(self, context: Context, records: Iterable[RoomRecord], now: float) -> None:
         self._context = context
+        self._joins = TokenBucket(context.settings.join_rate, now)
         self._records = {record.name: record for record in records}
         self._by_name: dict[str, Room] = {}
         self._by_number: dict[int, Room] = {}
@@ -79,6 +81,9 @@ class Rooms:
         )
         if not verify_member(statement, message.signature, session.device_key):
             raise Refusal(ErrorCode.BAD_REQUEST, "the member signature does not verify")
+        wait = self._joins.take_or_book(call.now)
+        if wait:
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
         room.reserve(call, call.now)
 
     def seat_opened(self, event: SeatOpened, now: float) -> None:

@@ -102,5 +102,7 @@ class Settings:
     """All messages of a connection, those without a class included; beyond it the connection is closed."""
     login_rate: Rate = field(default_factory=lambda: Rate(50, 100))
     """Successful logins of the whole server: a storm after a restart must not delay those who are in a meeting."""
+    join_rate: Rate = field(default_factory=lambda: Rate(50, 100))
+    """Joins of the whole server: each tells everybody in the room."""
     ticket_rate: Rate = field(default_factory=lambda: Rate(20, 100))
     """Probe tickets of the whole server: the media plane holds each for 10 s."""
