@@ -33,17 +33,21 @@ class Bundle:
     def __init__(self) -> None:
         self._datagrams: list[_Datagram] = []
 
-    def add(self, receivers: ReceiverSet, skip: int, items: list[Item]) -> None:
-        """Add a packet, with what stands behind it, of at most ``MAX_ITEMS_SIZE`` bytes together."""
-        for datagram in self._datagrams:
+    def add(self, receivers: ReceiverSet, skip: int, items: list[Item]) -> int:
+        """Add a packet, with what stands behind it, of at most ``MAX_ITEMS_SIZE`` bytes together.
+
+        Return the place of its datagram among those of the bundle.
+        """
+        for place, datagram in enumerate(self._datagrams):
             if (
                 datagram.receivers is receivers
                 and datagram.skip == skip
                 and items_size(datagram.items) + items_size(items) <= MAX_ITEMS_SIZE
             ):
                 datagram.items.extend(items)
-                return
+                return place
         self._datagrams.append(_Datagram(receivers, skip, items))
+        return len(self._datagrams) - 1
 
     def seal(self, sealer: Sealer, now: float) -> list[Transmission]:
         """Return the datagrams, sealed; raises ``Dropped`` where the sealer's counter is spent."""

@@ -18,6 +18,7 @@ from tcproto.datagram import (
 from tcproto.path import Position, pack_positions, parse_ping
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.keyframes import Replays
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.room import Room
 from tcserver.media.sealer import Sealer
@@ -77,6 +78,7 @@ class MediaPlane:
         self._tickets: dict[int, Ticket] = {}
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
+        self._replays = Replays()
         self._next_sweep = 0.0
         self._next_decision = 0.0
         self._commands: dict[type, Callable[..., None]] = {
@@ -116,7 +118,9 @@ class MediaPlane:
         """Return when `poll` is due; None: not before the next command."""
         if not self._rooms and not self._tickets:
             return None
-        return min(self._next_sweep, self._next_decision)
+        deadline = min(self._next_sweep, self._next_decision)
+        replay = self._replays.next_deadline()
+        return deadline if replay is None else min(deadline, replay)
 
     def poll(self, now: float) -> None:
         """Do what is due."""
@@ -126,6 +130,7 @@ class MediaPlane:
                 changed = room.decide(now)
                 if changed is not None:
                     self._events.append(changed)
+        self._replay(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
             self._sweep(now)
@@ -272,6 +277,15 @@ class MediaPlane:
         else:
             self._drop(Drop.BUDGET)
 
+    def _replay(self, now: float) -> None:
+        """Send what is due of keyframes from the ring to those who begin with them."""
+        for media_id, datagrams in self._replays.due(now):
+            seat = self._seats.get(media_id)
+            if seat is not None and seat.path.address is not None:
+                receivers = ReceiverSet([(media_id, seat.path.address)])
+                for datagram in datagrams:
+                    self._transmit(Transmission((datagram,), receivers))
+
     def _transmit(self, transmission: Transmission) -> None:
         datagrams, receivers, skip = transmission
         count = len(receivers.addresses) - (skip >= 0)
@@ -364,7 +378,10 @@ class MediaPlane:
     def _set_forwarding(self, command: SetForwarding, now: float) -> None:
         stream = self._find_stream(command.media_id, command.stream)
         if stream is not None:
+            before = stream.receivers
             stream.set_receivers(command.receivers)
+            self._events += stream.seat.room.begin(stream, before, self._replays, now)
+            self._replay(now)
 
     def _set_speakers(self, command: SetSpeakers, now: float) -> None:
         room = self._rooms.get(command.room)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from weakref import WeakValueDictionary
 
 from tcproto.datagram import Item, ItemType
 from tcproto.feedback import parse_copies
-from tcproto.packet import MAX_PACKET, AudioHeader, Header, parse_header
+from tcproto.packet import MAX_PACKET, AudioHeader, Header, VideoHeader, parse_header
 from tcserver.media.bundle import MAX_ITEMS_SIZE, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.keyframes import Replays
 from tcserver.media.loudest import Loudest
 from tcserver.media.preroll import Held
 from tcserver.media.receivers import Audience, ReceiverSet
@@ -16,7 +18,7 @@ from tcserver.media.sealer import Sealer
 from tcserver.media.seat import Seat
 from tcserver.media.speakers import Speakers
 from tcserver.media.stream import Series, Stream
-from tcserver.plane import SpeakersChanged
+from tcserver.plane import KeyframeAsked, Receiver, SpeakersChanged
 
 
 class Room:
@@ -62,6 +64,21 @@ class Room:
         self.loudest.dominant = self.speakers.dominant
         return changed
 
+    def begin(
+        self, stream: Stream, before: Mapping[int, Receiver], replays: Replays, now: float
+    ) -> Iterator[KeyframeAsked]:
+        """Let receivers who are new to layers of a video stream begin with a keyframe: replayed, or asked for here."""
+        for media_id, receiver in stream.receivers.items():
+            seat, had = self.seats.get(media_id), before.get(media_id)
+            if seat is None or had == receiver:
+                continue
+            for spatial, log in stream.keyframes.items():
+                if spatial > receiver.max_spatial or (had is not None and spatial <= had.max_spatial):
+                    continue
+                datagrams = log.replay(self.sealer, seat, receiver)
+                if datagrams is None or not replays.add(media_id, datagrams, now):
+                    yield KeyframeAsked(media_id, stream.ident, spatial)
+
     def path_changed(self, media_id: int) -> None:
         """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
         for audience in self._audiences.values():
@@ -103,10 +120,16 @@ class Room:
         """Forward a packet in the variants that are wanted; return whether anybody gets it."""
         if copies:
             self._recover(stream, header, copies, bundle, now, held_ms)
-        forwarded = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
-        if stream.redundancy_wanted:
-            forwarded |= self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms)
-        return forwarded
+        place = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
+        if isinstance(header, VideoHeader):
+            log = stream.keyframe_log(header.spatial)
+            if place < 0:
+                log.gap()
+            else:
+                log.note(header, self.sealer, self.sealer.counter + place, now)
+        if not stream.redundancy_wanted:
+            return place >= 0
+        return self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms) >= 0 or place >= 0
 
     def _parse(self, packet: bytes) -> Header:
         if len(packet) > MAX_PACKET:
@@ -126,8 +149,8 @@ class Room:
 
     def _forward(
         self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
-    ) -> bool:
-        """Whether anybody gets the packet."""
+    ) -> int:
+        """Return the place in the bundle of the datagram that brings the packet; -1 where nobody gets it."""
         audience = series.audience
         if audience is None:
             audience = self._find_audience(stream, series)
@@ -136,7 +159,7 @@ class Room:
             receivers = self._find_receivers(audience)
         skip = receivers.slots.get(stream.seat.media_id, -1)
         if len(receivers.addresses) == (skip >= 0):
-            return False
+            return -1
         number = series.number
         series.number = number + 1 & 0xFFFF
         if held_ms:
@@ -147,9 +170,8 @@ class Room:
         if behind and items_size(items) > MAX_ITEMS_SIZE:
             self._counters.drops[Drop.COPY] += 1
             del items[1:]
-        bundle.add(receivers, skip, items)
         self._counters.forwarded += 1
-        return True
+        return bundle.add(receivers, skip, items)
 
     def _find_audience(self, stream: Stream, series: Series) -> Audience:
         # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.

@@ -11,6 +11,7 @@ from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHe
 from tcproto.replay import ReplayWindow, Verdict
 from tcserver.media.cap import RateCap
 from tcserver.media.drops import Drop, Dropped
+from tcserver.media.keyframes import KeyframeLog
 from tcserver.media.preroll import Preroll
 from tcserver.media.receivers import Audience
 from tcserver.plane import Receiver
@@ -73,6 +74,7 @@ class Stream:
         "_type",
         "_windows",
         "ident",
+        "keyframes",
         "muted",
         "preroll",
         "receivers",
@@ -91,6 +93,8 @@ class Stream:
         self.redundancy_wanted = False
         """Whether any receiver wants the redundant variant."""
         self.preroll = Preroll()
+        self.keyframes: dict[int, KeyframeLog] = {}
+        """By spatial layer, of those that were seen."""
         self._type = _TYPES.get(kind)
         self._layers = layers
         self._cap = RateCap(caps, now)
@@ -118,6 +122,13 @@ class Stream:
         if series is None:
             series = self._series[key] = Series(*key)
         return series
+
+    def keyframe_log(self, spatial: int) -> KeyframeLog:
+        """Return the log of a spatial layer."""
+        log = self.keyframes.get(spatial)
+        if log is None:
+            log = self.keyframes[spatial] = KeyframeLog()
+        return log
 
     def set_receivers(self, receivers: Iterable[Receiver]) -> None:
         """Replace the receivers; from the next packet on they get the stream."""
