@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from tests.simulation.conversation import (
     voices,
     words,
 )
+from tests.simulation.world import World as VirtualWorld
 from tests.tcserver.media.media_world import World, audio, open_room, packet_item
 
 STREAM = 100
@@ -224,3 +226,28 @@ def test_a_crowd_that_talks_at_once_does_not_flap() -> None:
     assert meeting.switches
     assert rates[0] <= 75
     assert rates[1] <= 30
+
+
+def test_members_of_a_full_room_hear_who_wins_a_slot_from_the_beginning_and_count_nothing_as_lost(
+    make_world: Callable[..., VirtualWorld],
+) -> None:
+    world = make_world()
+    people = world.room(*(f"person {n}" for n in range(10)))
+    talkers, late, listener = people[:3], people[3], people[9]
+    for talker in talkers:
+        talker.talk()
+    world.run(1)
+    talkers[0].hush()
+    world.run(0.06)
+    late.talk()
+    world.run(1)
+    late.hush()
+    world.run(0.5)
+    assert listener.heard_from(late) == late.spoken
+    waits = [heard.packet.held_ms for heard in listener.heard if heard.speaker == late.name]
+    assert waits == sorted(waits, reverse=True)
+    assert 60 <= waits[0] <= 200
+    assert waits[-20:] == [0] * 20
+    assert all(counts.lost == 0 for counts in listener.session.stream_statistics().values())
+    for talker in talkers[1:]:
+        assert listener.heard_from(talker)[:100] == talker.spoken[:100]
