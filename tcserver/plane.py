@@ -227,4 +227,14 @@ class KeyframeAsked:
     spatial: int
 
 
-Event = SeatOpened | PathProven | PathLost | KeysWorn | SealerWorn | SpeakersChanged | KeyframeAsked
+@dataclass(frozen=True, slots=True)
+class Overloaded:
+    """The media plane has more to do than it can: told each second while it lasts."""
+
+    lag: float
+    """Seconds by which it was late each time, at least."""
+    datagrams: float
+    """Sent per second, all receivers counted."""
+
+
+Event = SeatOpened | PathProven | PathLost | KeysWorn | SealerWorn | SpeakersChanged | KeyframeAsked | Overloaded

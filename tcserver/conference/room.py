@@ -24,6 +24,7 @@ from tcproto.messages import (
     Snapshot,
 )
 from tcserver import records
+from tcserver.conference.cameras import Cameras
 from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.forwarding import Forwarding
@@ -79,6 +80,7 @@ class Room:
         self.joining: dict[int, Seat] = {}
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox)
+        self.cameras = Cameras(context, self.seats, self.forwarding)
         self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
         self.sealer = Sealer(context, number, self.seats.values(), self.joining.values(), now)
         self._speaker_limit = SpeakerLimit(context, number)
@@ -142,6 +144,7 @@ class Room:
         )
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
+        self.cameras.follow()
         outbox.log("joined", room=self.info.name, participant=seat.participant, session=seat.session.number)
 
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
@@ -167,6 +170,7 @@ class Room:
             self._forget(stream)
         self.forwarding.leave(seat.media_id)
         self._speaker_limit.follow(len(self.seats))
+        self.cameras.leave(seat.participant)
         self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
         self.sealer.rotate_soon(now)
         self._had_chair = self._had_chair and bool(self.seats)
@@ -279,12 +283,14 @@ class Room:
         seat.last_number = info.number
         self.journal.add(Change(ChangeKind.PUBLISHED, publication=info), now)
         self.forwarding.add(stream, self.seats.values())
+        self.cameras.follow()
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
         """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
         stream = self.publication(seat, number)
         del seat.publications[number]
         self._forget(stream)
+        self.cameras.follow()
         self._context.outbox.command(CloseStream(stream.number, seat.media_id))
         self.journal.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
 

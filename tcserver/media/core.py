@@ -19,6 +19,7 @@ from tcproto.path import Position, pack_positions, parse_ping
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.keyframes import Replays
+from tcserver.media.load import LoadMeter
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.room import Room
 from tcserver.media.sealer import Sealer
@@ -79,6 +80,7 @@ class MediaPlane:
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
         self._replays = Replays()
+        self._load = LoadMeter()
         self._next_sweep = 0.0
         self._next_decision = 0.0
         self._commands: dict[type, Callable[..., None]] = {
@@ -98,6 +100,9 @@ class MediaPlane:
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
+        if self.next_deadline() is None:
+            # Nothing was due while there was nothing to do, so nothing is late.
+            self._next_sweep = self._next_decision = now
         self._commands[type(command)](command, now)
 
     def receive(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
@@ -124,6 +129,9 @@ class MediaPlane:
 
     def poll(self, now: float) -> None:
         """Do what is due."""
+        due = self.next_deadline()
+        if due is not None:
+            self._load.late(now - due)
         if now >= self._next_decision:
             self._next_decision = now + DECISION_INTERVAL
             for room in self._rooms.values():
@@ -133,6 +141,9 @@ class MediaPlane:
         self._replay(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
+            overloaded = self._load.measure(self.counters.sent, now)
+            if overloaded is not None:
+                self._events.append(overloaded)
             self._sweep(now)
 
     def take_transmissions(self) -> list[Transmission]:
