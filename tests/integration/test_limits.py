@@ -167,14 +167,14 @@ def test_who_does_not_log_in_in_time(run: Run, world: World) -> None:
     async def dawdle(link: Link) -> None:
         """Never end the first frame, a byte at a time."""
         async with dialled(link) as raw:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, RuntimeError):  # the latter from a closed transport of uvloop
                 for byte in b"\x0f\xff" + bytes(4095):
                     raw.writer.write(bytes([byte]))
                     await raw.writer.drain()
                     if raw.reader.at_eof():
                         return
                     await asyncio.sleep(0.02)
-            assert raw.reader.at_eof() or raw.reader.exception() is not None
+            await is_cut_off(raw)
 
     async def stay_silent(link: Link) -> None:
         async with dialled(link) as raw:
