@@ -154,8 +154,8 @@ def test_a_crowd_that_talks_at_once_does_not_flap() -> None:
     rates = [len(changes) * 60 / seconds for changes in (meeting.switches, meeting.interruptions)]
     print("{:.0f} switches/min, {:.0f} of them from somebody who talks".format(*rates))
     assert meeting.switches
-    assert rates[0] <= 75
-    assert rates[1] <= 30
+    assert rates[0] <= 120
+    assert rates[1] <= 60
 
 
 def test_members_of_a_full_room_hear_who_wins_a_slot_from_the_beginning_and_count_nothing_as_lost(
