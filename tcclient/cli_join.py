@@ -20,10 +20,13 @@ examples:
   tcclient join tc://HOST/rapat --user dinkes --audio mic --video camera --speaker
   tcclient join tc://HOST/rapat --user dinkes --audio tone --seconds 60 --json --password-stdin < password.txt
 
-While in the room, a line typed is a text to all; these lines do something else:
-  /mute /unmute /talk /hush    microphone on and off; push-to-talk pressed and released
-  /who /code /quality          who is here; the safety code, to be compared aloud; how the network does
-  /quit                        leave (so does Ctrl-C)
+While in the room, a line typed is a text to all; lines that begin with a slash do something else:
+  /mute /unmute /talk /hush       microphone on and off; push-to-talk pressed and released
+  /who /code /quality             who is here; the safety code, to be compared aloud; how the network does
+  /msg WHO TEXT                   a text to one person; WHO is an account, or part of a name
+  /kick WHO, /role WHO ROLE       the chair's: take a seat away; make somebody chair, speaker, listener
+  /title TEXT, /limit N, /close   the chair's: change or close the room
+  /quit                           leave (so does Ctrl-C)
 """
 
 
@@ -69,6 +72,7 @@ def add_command(commands: Any) -> None:
     get = parser.add_argument_group("what to do with what comes")
     get.add_argument("--listen", action="store_true", help="send nothing; show who speaks, chat and quality, live")
     get.add_argument("--record", metavar="DIR", help="write an Ogg file for each speaker, and MKV where there is video")
+    get.add_argument("--no-video", action="store_true", help="ask for sound alone: pictures are not sent here")
     get.add_argument("--speaker", action="store_true", help="play on the loudspeaker")
     parser.add_argument("--seconds", metavar="S", type=float, help="leave after that time")
     parser.add_argument("--leave-at-end", action="store_true", help="leave when what is sent has ended")
@@ -84,6 +88,7 @@ def add_command(commands: Any) -> None:
 def _join(arguments: argparse.Namespace) -> int:
     from tcclient.attendance import Attendance, Wishes
     from tcclient.audio.gate import GateMode
+    from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
     from tcclient.loop import run
     from tcproto.link import parse_link
 
@@ -103,6 +108,7 @@ def _join(arguments: argparse.Namespace) -> int:
         data=Path(arguments.data) if arguments.data else None,
         trust=_ask if sys.stdin.isatty() and not arguments.password_stdin else None,
         require_e2ee=not arguments.no_e2ee,
+        sources=AUDIO_ONLY if arguments.no_video else DEFAULT_SOURCES,
         gate=GateMode(arguments.gate),
         record=Path(arguments.record) if arguments.record else None,
         speaker=arguments.speaker,
