@@ -19,12 +19,12 @@ from tcproto.packet import (
     AUDIO_PADDING_STEP,
     MAX_PACKET,
     MAX_VIDEO_PAYLOAD,
-    TAG_SIZE,
     AudioHeader,
     PlainHeader,
     VideoHeader,
     seal_packet,
 )
+from tcproto.secretbox import TAG_SIZE
 from tcproto.sender_key import MAX_FIRST_SEQUENCES, FirstSequence
 
 MAX_SEQUENCE = 2**32 - 1

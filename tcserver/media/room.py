@@ -60,7 +60,7 @@ class Room:
         header = self._parse(packet)
         stream = self._stream(seat, header.stream)
         stream.admit(header, cost, now)
-        if isinstance(header, AudioHeader):
+        if type(header) is AudioHeader:
             self.speakers.hear(stream.ident, seat.participant, header.level, header.duration_ms, now)
         if copies:
             self._recover(stream, header, copies, bundle, now)
