@@ -56,6 +56,7 @@ _UP_HEADER = VERSION << 4 | Kind.UP
 _ONLY_PACKET = LAST_ITEM | ItemType.PACKET
 """Begins a datagram that holds one packet and nothing else, as nearly all do."""
 _PACKET = ItemType.PACKET
+_LONE_PACKET_OVERHEAD = MIN_DATAGRAM + ITEM_HEAD
 _COPY_ITEMS = (ItemType.COPIES, ItemType.FULL_COPY)
 _KEYFRAME_REQUEST_SIZE = 3
 
@@ -160,7 +161,7 @@ class MediaPlane:
         path = seat.path
         path.hear(address, size, newest, now)
         if plaintext and plaintext[0] == _ONLY_PACKET:
-            self._take_packets(seat, [(plaintext[1:], [])], now)
+            self._take_packet(seat, plaintext[1:], now)
         else:
             self._take_items(seat, up, plaintext, address, now)
         if path.address is not address and path.address != address:
@@ -196,6 +197,17 @@ class MediaPlane:
         if packets:
             self._take_packets(seat, packets, now)
 
+    def _take_packet(self, seat: Seat, packet: bytes, now: float) -> None:
+        """Do the same as `_take_packets` with less, for the datagrams that are nearly all."""
+        room = seat.room
+        bundle = Bundle()
+        try:
+            room.take(seat, packet, [], _LONE_PACKET_OVERHEAD + len(packet), bundle, now)
+        except Dropped as drop:
+            self._drop(drop.reason)
+            return
+        self._send_bundle(bundle, room.sealer, now)
+
     def _take_packets(self, seat: Seat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
         bundle = Bundle()
         overhead = MIN_DATAGRAM
@@ -208,9 +220,7 @@ class MediaPlane:
                 seat.room.take(seat, packet, copies, cost, bundle, now)
             except Dropped as drop:
                 self._drop(drop.reason)
-        for transmission in bundle.seal(seat.room.sealer, now):
-            self.counters.sealed += 1
-            self._transmit(transmission)
+        self._send_bundle(bundle, seat.room.sealer, now)
 
     def _take_ping(self, seat: Seat, up: UpKey, value: bytes, address: Address, now: float) -> None:
         try:
@@ -254,6 +264,11 @@ class MediaPlane:
 
     # Outbound.
 
+    def _send_bundle(self, bundle: Bundle, sealer: Sealer, now: float) -> None:
+        for transmission in bundle.seal(sealer, now):
+            self.counters.sealed += 1
+            self._transmit(transmission)
+
     def _challenge(self, seat: Seat, now: float) -> None:
         due = seat.path.challenge(now, self._random_bytes)
         if due is not None:
@@ -273,12 +288,11 @@ class MediaPlane:
             self._drop(Drop.BUDGET)
 
     def _transmit(self, transmission: Transmission) -> None:
-        datagrams, receivers, skip = transmission
+        (datagram,), receivers, skip = transmission
         count = len(receivers.addresses) - (skip >= 0)
         counters = self.counters
-        for datagram in datagrams:
-            counters.sent += count
-            counters.sent_bytes += count * len(datagram)
+        counters.sent += count
+        counters.sent_bytes += count * len(datagram)
         self._transmissions.append(transmission)
 
     def _drop(self, reason: Drop) -> None:

@@ -46,7 +46,8 @@ class Series:
         self.spatial = spatial
         self.temporal = temporal
         self.redundant = redundant
-        self.item_type = ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET
+        # Plain numbers: with a member of an enum each use costs more.
+        self.item_type = int(ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET)
         self.number = 0
         """Forward number of the next packet."""
         self.audience: Audience | None = None
