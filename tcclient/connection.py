@@ -6,12 +6,14 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from tcclient.core.events import Closed, Event
 from tcclient.core.peers import MediaPacket
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, RoomClosed
+from tcclient.loop import shut_down
 from tcclient.udp import UdpSocket
 from tcproto.account import derive_account_key
 from tcproto.identity import SigningKey
@@ -23,6 +25,8 @@ PACED_BURST = 12
 """Datagrams of pictures sent at once: a frame of 13 kB; a larger one is spread."""
 PACED_INTERVAL = 0.004
 """Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
+MAX_PACED = 1024
+"""Datagrams that wait for their burst, a third of a second; what a source sends beyond it is dropped."""
 MAX_BACKLOG = 64
 """Events kept for who waits for them: a login and a join make ten."""
 FAREWELL_LIMIT = 1.0
@@ -45,6 +49,8 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.session = session
         self.closed: Closed | None = None
+        self.unsent = 0
+        """Datagrams dropped because a source sends faster than they may leave."""
         self._on_event = on_event
         self._on_media = on_media
         self._loop = asyncio.get_running_loop()
@@ -54,6 +60,8 @@ class Connection(asyncio.Protocol):
         self._timer_at = 0.0
         self._pacer: asyncio.TimerHandle | None = None
         self._paced: list[bytes] = []
+        self._opened = False
+        """Whether the loop tells of the end: of a connection that is given up half made it need not."""
         self._gone = asyncio.Event()
         self._backlog: deque[Event] = deque(maxlen=MAX_BACKLOG)
         self._waiter: tuple[tuple[type[Event], ...], asyncio.Future[Event]] | None = None
@@ -66,6 +74,7 @@ class Connection(asyncio.Protocol):
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
                 transport, _ = await self._loop.create_connection(lambda: self, link.host, link.port)
+            self._opened = True
             sock = transport.get_extra_info("socket")
             self._udp.open(sock.family, transport.get_extra_info("peername"))
         except TimeoutError:
@@ -98,7 +107,11 @@ class Connection(asyncio.Protocol):
 
     async def derive_key(self, password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
         """Derive the account key in a thread: it takes a tenth of a second and more."""
-        return await self._loop.run_in_executor(None, derive_account_key, password, salt, memory_bytes, passes)
+        pool = ThreadPoolExecutor(1, thread_name_prefix="login")
+        try:
+            return await self._loop.run_in_executor(pool, derive_account_key, password, salt, memory_bytes, passes)
+        finally:
+            await shut_down(pool)
 
     def pump(self) -> None:
         """Act on everything that the session wants; called after each call of one of its verbs."""
@@ -129,12 +142,16 @@ class Connection(asyncio.Protocol):
                 timer.cancel()
         self._timer = self._pacer = None
         if self._transport is not None:
-            self._transport.close()
             try:
-                async with asyncio.timeout(FAREWELL_LIMIT):
-                    await self._gone.wait()
+                if self._opened:
+                    self._transport.close()
+                    async with asyncio.timeout(FAREWELL_LIMIT):
+                        await self._gone.wait()
             except TimeoutError:
+                pass
+            finally:
                 self._transport.abort()
+            await asyncio.sleep(0)  # for the loop to close the socket
 
     # asyncio.Protocol
 
@@ -168,7 +185,9 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
         datagrams = self.session.datagrams_to_send(time.monotonic())
         if len(datagrams) > PACED_BURST or (self._paced and len(datagrams) > 1):
-            self._paced += datagrams
+            room = MAX_PACED - len(self._paced)
+            self._paced += datagrams[:room]
+            self.unsent += max(0, len(datagrams) - room)
             if self._pacer is None:
                 self._send_paced()
         elif datagrams:

@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 
 from tcclient.audio.jitter import JitterStatistics
 from tcclient.audio.opus import Pcm
-from tcclient.pacing import Schedule
+from tcclient.pacing import Schedule, Timeline
 from tcclient.playout import TICK_SAMPLES, Arrival, Mix, Playout
 from tcclient.stream_queue import StreamQueue
 from tcclient.track import AudioFrame, Track
@@ -64,7 +64,7 @@ class Listener:
     async def run(self) -> None:
         """Play out until cancelled."""
         loop = asyncio.get_running_loop()
-        schedule = Schedule(time.monotonic(), TICK)
+        schedule = Schedule(Timeline(time.monotonic()), TICK)
         tick = 0
         while True:
             tick += 1
@@ -72,7 +72,7 @@ class Listener:
                 await asyncio.sleep(wait)
             arrivals, self._arrivals = self._arrivals, []
             gone, self._gone = self._gone, []
-            due = schedule.start + tick * TICK
+            due = schedule.timeline.start + tick * TICK
             mix = await loop.run_in_executor(self._pool, self.playout.tick, due, arrivals, gone)
             played = time.monotonic()
             for callback in self.on_mix:

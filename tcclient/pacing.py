@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 MAX_CATCH_UP = 3
-"""Frames that may be sent at once to catch up with the schedule; what is later than that moves the schedule."""
+"""Frames that may be sent at once to catch up with the schedule; what is later than that moves the timeline."""
+
+
+class Timeline:
+    """Where time 0 of the media stands on the monotonic clock, in seconds; shared by streams that keep in step."""
+
+    def __init__(self, start: float) -> None:
+        self.start = start
+        self.skipped = 0.0
+        """By how much it has moved in all."""
+
+    def skip(self, seconds: float) -> None:
+        """Move it, for all streams alike."""
+        self.start += seconds
+        self.skipped += seconds
 
 
 class Schedule:
-    """The deadlines of a stream of media: time ``t`` of the media is due at ``start + t``.
+    """The deadlines of one stream: time ``t`` of the media is due at ``timeline.start + t``.
 
-    A loop that was held up sends at most ``MAX_CATCH_UP`` frames in a burst: beyond that the whole schedule moves, and
-    the receiver sees a pause instead of a flood. All times in seconds.
+    A loop that was held up sends at most ``MAX_CATCH_UP`` frames, of ``period`` seconds, in a burst: beyond that the
+    timeline moves, and receivers see a pause instead of a flood.
     """
 
-    def __init__(self, start: float, period: float) -> None:
-        self.start = start
+    def __init__(self, timeline: Timeline, period: float) -> None:
+        self.timeline = timeline
         self.period = period
-        self.skipped = 0.0
-        """By how much the schedule has moved in all."""
 
     def wait(self, media_time: float, now: float) -> float:
-        """Return how long to wait until ``media_time`` is due, 0 if it is; moves the schedule when far too late."""
-        late = now - (self.start + media_time)
+        """Return how long to wait until ``media_time`` is due, 0 if it is; moves the timeline when far too late."""
+        late = now - (self.timeline.start + media_time)
         if late <= 0:
             return -late
         if late > MAX_CATCH_UP * self.period:
-            self.start += late
-            self.skipped += late
+            self.timeline.skip(late)
         return 0.0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,16 +14,19 @@ from typing import TYPE_CHECKING
 from tcclient.audio.gate import GateMode
 from tcclient.core.events import Published, PublishFailed
 from tcclient.errors import RequestRefused
-from tcclient.pacing import Schedule
+from tcclient.loop import shut_down
+from tcclient.pacing import Schedule, Timeline
 from tcclient.publisher import AudioPublisher, VideoPublisher
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
-from tcproto.messages import Kind, Source
+from tcproto.errors import Refusal
+from tcproto.messages import Kind
 
 if TYPE_CHECKING:
     from tcclient.connection import Connection
 
-LEAD = 0.05
-"""Seconds between the start of several sources together and their first frame: the encoders get going."""
+
+Payload = bytes
+"""For the class that has a field of that name."""
 
 
 @dataclass(slots=True)
@@ -35,6 +40,8 @@ class SentStatistics:
     """Of payload, without any header."""
     unsent: int = 0
     """Frames that could not be sent: muted, or no path."""
+    checksum: int = 0
+    """CRC-32 over all frames in the order in which they were sent: equal to that of a recording without a fault."""
     began: float = 0.0
     latest: float = 0.0
 
@@ -43,7 +50,7 @@ class SentStatistics:
         """Bit/s of payload from the first frame to the latest."""
         return self.bytes * 8 / (self.latest - self.began) if self.latest > self.began else 0.0
 
-    def count(self, packets: int, size: int, now: float) -> None:
+    def count(self, packets: int, data: Payload, now: float) -> None:
         """Count a frame; ``packets`` is 0 where it was not sent."""
         if not packets:
             self.unsent += 1
@@ -52,7 +59,8 @@ class SentStatistics:
             self.began = now
         self.packets += packets
         self.frames += 1
-        self.bytes += size
+        self.bytes += len(data)
+        self.checksum = zlib.crc32(data, self.checksum)
         self.latest = now
 
 
@@ -100,9 +108,9 @@ class Publication:
         rate = getattr(self.source, "frame_rate", None)
         return float(1 / rate) if rate else 0.02
 
-    def start(self, at: float) -> None:
-        """Send the frames, the first at ``at`` in monotonic seconds."""
-        self._schedule = Schedule(at, self.period)
+    def start(self, timeline: Timeline) -> None:
+        """Send the frames at their times on a timeline, which other publications may share."""
+        self._schedule = Schedule(timeline, self.period)
         self._task = asyncio.create_task(self._run(self._schedule))
 
     async def wait(self) -> None:
@@ -111,12 +119,15 @@ class Publication:
             await asyncio.shield(self._task)
 
     def mute(self, muted: bool = True) -> None:
-        """Set the mute flag: no sound or picture leaves from this moment on."""
+        """Set the mute flag: no sound or picture leaves from this moment on. Raises ``RequestRefused`` once ended."""
         if isinstance(self._publisher, AudioPublisher):
             self._publisher.gate.muted = muted
             if muted:
                 self._publisher.end_talk()
-        self._connection.session.set_muted(self.number, muted)
+        try:
+            self._connection.session.set_muted(self.number, muted)
+        except Refusal as refusal:
+            raise RequestRefused(refusal.text, refusal.code) from None
         self._connection.pump()
 
     def talk(self, pressed: bool) -> None:
@@ -140,12 +151,14 @@ class Publication:
 
     async def stop(self) -> None:
         """End the publication."""
-        await self.pause()
-        if self._connection.closed is None:
-            self._connection.session.unpublish(self.number)
-            self._connection.pump()
-        self._ended(self)
-        await asyncio.get_running_loop().run_in_executor(None, self._pool.shutdown)
+        try:
+            await self.pause()
+            with contextlib.suppress(Refusal):  # the seat is gone, and the publication with it
+                self._connection.session.unpublish(self.number)
+                self._connection.pump()
+        finally:
+            self._ended(self)
+            await shut_down(self._pool)
 
     async def _run(self, schedule: Schedule) -> None:
         await self._publisher.run(schedule)
@@ -165,7 +178,7 @@ class Publication:
             captured_at=self._captured(timestamp / 48_000, now - frame.duration_ms / 1000),
         )
         self._connection.pump()
-        self.statistics.count(int(sent), len(frame.payload), now)
+        self.statistics.count(int(sent), frame.payload, now)
 
     def _send_video(self, frame: EncodedVideo) -> None:
         now = time.monotonic()
@@ -180,18 +193,11 @@ class Publication:
             captured_at=self._captured(self._publisher.media_time(frame), now),
         )
         self._connection.pump()
-        self.statistics.count(packets, len(frame.data), now)
+        self.statistics.count(packets, frame.data, now)
         self.statistics.keyframes += frame.keyframe
 
     def _captured(self, media_time: float, otherwise: float) -> float:
         """Return when a frame's first sample was captured: by the schedule, or by the clock for a live source."""
         if self._schedule is None or self._publisher.live:
             return otherwise
-        return self._schedule.start + media_time
-
-
-def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:
-    """Return kind, source, codec, width and height of what is published."""
-    if isinstance(source, AudioSource | EncodedAudioSource):
-        return Kind.AUDIO, source.source, "opus", 0, 0
-    return Kind.VIDEO, source.source, source.codec, source.width, source.height
+        return self._schedule.timeline.start + media_time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from fractions import Fraction
 from typing import Any
@@ -64,10 +64,11 @@ class _Puller:
             return await loop.run_in_executor(self._pool, self._encode, raw)
         return await loop.run_in_executor(self._pool, self._next)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let go of what the frames come from, behind the call that may still run in the executor."""
-        close = getattr(self._frames, "close", None)
-        if close is not None:
+        if isinstance(self._frames, AsyncGenerator):
+            await self._frames.aclose()
+        elif (close := getattr(self._frames, "close", None)) is not None:
             self._pool.submit(close)
 
     def _next(self) -> list[Any] | None:
@@ -241,7 +242,7 @@ async def _run(
     except* MediaError as errors:
         raise errors.exceptions[0] from None
     finally:
-        puller.close()
+        await puller.close()
 
 
 def _as_is(frame: Any) -> list[Any]:

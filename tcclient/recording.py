@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import heapq
 import re
-from itertools import count
+import threading
+from collections import deque
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
 from tcclient.media.recorder import MatroskaWriter, OggOpusWriter
-from tcclient.video.codec import Codec
+from tcclient.video.bitstream import Codec
 
 PATIENCE = 0.3
 """Seconds for which entries wait for earlier ones, so that they are written in order."""
@@ -61,7 +63,8 @@ class SpeakerRecording:
         self._clocks: dict[bool, ClockMapping] = {}
         self._sound: list[_Entry] = []
         self._movie: list[_Entry] = []
-        self._unplaced: list[_Entry] = []
+        self._unplaced: deque[_Entry] = deque()
+        """Filled on the event loop while a worker writes, as the heaps are: their operations are atomic."""
         self._ties = count()
 
     @property
@@ -106,17 +109,16 @@ class SpeakerRecording:
 
     def _place(self, now: float) -> None:
         """Give entries of the film their time on the sender's clock, as soon as that is known."""
-        waiting = []
-        for entry in self._unplaced:
+        for _ in range(len(self._unplaced)):
+            entry = self._unplaced.popleft()
             mapping = self._clocks.get(entry.video)
             if mapping is None and now - entry.at > CLOCK_PATIENCE:
                 mapping = self._clocks[entry.video] = ClockMapping(entry.timestamp, int(entry.at * 1e6))
             if mapping is None:
-                waiting.append(entry)
+                self._unplaced.append(entry)
             else:
                 time = mapping.time_of(entry.timestamp, VIDEO_RATE if entry.video else AUDIO_RATE)
                 heapq.heappush(self._movie, entry._replace(order=time))
-        self._unplaced = waiting
 
     def _write(self, until: float) -> None:
         for entry in _taken(self._sound, until):
@@ -151,34 +153,57 @@ class RoomRecording:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._speakers: dict[int, SpeakerRecording] = {}
+        self._takes: list[SpeakerRecording] = []
+        self._heard: set[tuple[SpeakerRecording, bool]] = set()
         self._names: set[str] = set()
+        self._failure: Exception | None = None
+        self._writing = threading.Lock()
 
     def speaker(self, participant: int, account: str) -> SpeakerRecording:
         """Return the recording of a participant, made at the first call."""
         recording = self._speakers.get(participant)
         if recording is None:
-            name = safe_name(account)
-            while name in self._names:
-                name = f"{safe_name(account)}-{participant:08x}"
-            self._names.add(name)
-            recording = self._speakers[participant] = SpeakerRecording(self.directory, name)
+            recording = self._speakers[participant] = self._begin(safe_name(account))
+        return recording
+
+    def take(self, participant: int, account: str, *, video: bool) -> SpeakerRecording:
+        """Return where to record one more track of a participant.
+
+        A file holds one track of each kind: a screen beside the camera, or a microphone that begins anew with clock
+        and numbers of its own, goes to a further take, ``NAME-2``.
+        """
+        recording = self.speaker(participant, account)
+        if (recording, video) in self._heard:
+            recording = self._begin(safe_name(account))
+        self._heard.add((recording, video))
         return recording
 
     def flush(self, now: float) -> None:
-        """Write what has waited long enough; raises ``RecordingError``."""
-        for recording in list(self._speakers.values()):
-            recording.flush(now)
+        """Write what has waited long enough; after a failure nothing more is written, and ``close`` raises it."""
+        with self._writing:
+            try:
+                for recording in list(self._takes) if self._failure is None else ():
+                    recording.flush(now)
+            except Exception as error:
+                self._failure = error
 
     def close(self) -> None:
         """Write everything and close all files; the first error is raised when all have been tried."""
-        errors = []
-        for recording in self._speakers.values():
-            try:
-                recording.close()
-            except Exception as error:
-                errors.append(error)
-        if errors:
-            raise errors[0]
+        with self._writing:
+            for recording in self._takes:
+                try:
+                    recording.close()
+                except Exception as error:
+                    self._failure = self._failure or error
+        if self._failure is not None:
+            raise self._failure
+
+    def _begin(self, stem: str) -> SpeakerRecording:
+        name = next(n for n in chain([stem], (f"{stem}-{i}" for i in count(2))) if n not in self._names)
+        self._names.add(name)
+        recording = SpeakerRecording(self.directory, name)
+        self._takes.append(recording)
+        return recording
 
 
 def safe_name(account: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,11 +17,12 @@ from tcclient.core import events as core
 from tcclient.core.peers import MediaPacket
 from tcclient.core.session import Session
 from tcclient.core.statistics import PathStatistics
-from tcclient.errors import ConnectError, RequestRefused, RoomClosed
+from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.loop import shut_down
+from tcclient.pacing import Timeline
 from tcclient.participant import Participant
-from tcclient.publication import LEAD, Publication, codec_of
-from tcclient.recording import ClockMapping, RoomRecording
-from tcclient.sources import AnySource
+from tcclient.recording import ClockMapping, RoomRecording, SpeakerRecording
+from tcclient.sources import AnySource, codec_of
 from tcclient.stream_queue import StreamQueue
 from tcclient.track import Track
 from tcproto.errors import CODES, ErrorCode, Refusal
@@ -29,16 +31,17 @@ from tcproto.messages import ChatScope, Kind, PublicationInfo, RoomInfo, Source,
 
 if TYPE_CHECKING:
     from tcclient.listener import Listener
+    from tcclient.publication import Publication
 
 QUEUED_EVENTS = 1024
 """Events that wait for a reader: a room of 500 coming in at once; the oldest go first."""
+LEAD = 0.05
+"""Seconds between the start of several sources together and their first frame: the encoders get going."""
 TEND_INTERVAL = 0.1
 """Seconds between looks for pictures that wait too long."""
 FLUSH_INTERVAL = 0.5
 """Seconds between writes of a recording."""
 Result = TypeVar("Result")
-PATH_LIMIT = 15.0
-"""Seconds for the path to be proven and the keys to be handed out, before a publication is given up."""
 WORKERS = 2
 """Threads for codecs and files: one may be in a long encoder call while sound goes on in the other."""
 
@@ -57,7 +60,7 @@ class Room:
         self._readers: list[StreamQueue[told.Event]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._recording: RoomRecording | None = None
-        self._recorder: asyncio.Task[None] | None = None
+        self._takes: dict[Track, SpeakerRecording] = {}
         self._listener: Listener | None = None
         self._info: RoomInfo | None = None
         self._me = 0
@@ -135,40 +138,33 @@ class Room:
     # What we do
 
     async def publish(self, *sources: AnySource, gate: GateMode = GateMode.OPEN) -> list[Publication]:
-        """Publish sources that begin together, in step; raises ``RequestRefused``, or ``ConnectError`` without UDP.
+        """Publish sources that begin together, in step; raises ``RequestRefused`` and ``RoomClosed``.
 
         Returns when the first frames are about to be sent: streams are granted, and everybody who is here has the
-        keys.
+        keys; or when UDP is found not to work, in which case they count as unsent until it does.
         """
+        from tcclient.publication import Publication
+
         publications = [
             Publication(source, self._connection, gate, lambda ended: self._forget(ended)) for source in sources
         ]
-        for publication in publications:
-            kind, source, codec, width, height = codec_of(publication.source)
-            publication.number = self._do(
-                lambda k=kind, s=source, c=codec, w=width, h=height: self._connection.session.publish(  # type: ignore[misc]
-                    k, s, c, time.monotonic(), width=w, height=h
-                )
-            )
-            self.publications[publication.number] = publication
-        await self._connection.wait_until(lambda: all(p.answer is not None for p in publications))
-        answers = [publication.answer for publication in publications]
-        refused = next((answer for answer in answers if isinstance(answer, core.PublishFailed)), None)
-        if refused is not None:
-            for publication in publications:
-                await publication.stop()
-            raise RequestRefused(refused.text, refused.code)
-        session = self._connection.session
         try:
-            async with asyncio.timeout(PATH_LIMIT):
-                await self._connection.wait_until(lambda: all(session.can_send(p.number) for p in publications))
-        except TimeoutError:
+            for publication in publications:
+                self._announce(publication)
+            await self._until(lambda: all(p.answer is not None for p in publications))
+            for publication in publications:
+                if isinstance(publication.answer, core.PublishFailed):
+                    raise RequestRefused(publication.answer.text, publication.answer.code)
+            session = self._connection.session
+            lost = core.PathState.LOST
+            await self._until(lambda: self.path is lost or all(session.can_send(p.number) for p in publications))
+        except BaseException:
             for publication in publications:
                 await publication.stop()
-            raise ConnectError("UDP does not get through to the server, so nothing can be sent") from None
-        at = time.monotonic() + LEAD
+            raise
+        timeline = Timeline(time.monotonic() + LEAD)
         for publication in publications:
-            publication.start(at)
+            publication.start(timeline)
         return publications
 
     async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
@@ -207,7 +203,7 @@ class Room:
             self._recording = RoomRecording(Path(directory))
             for track in self.tracks:
                 self._record_track(track)
-            self._recorder = self._spawn(self._write_recording(self._recording))
+            self._spawn(self._write_recording(self._recording))
         return self._recording
 
     # Life
@@ -222,23 +218,30 @@ class Room:
 
     async def close(self) -> None:
         """Leave the room and the server; nothing stays behind: no task, socket or thread."""
-        for publication in list(self.publications.values()):
-            await publication.stop()
+        async with AsyncExitStack() as ends:
+            ends.push_async_callback(shut_down, self._pool)
+            if self._recording is not None:
+                ends.push_async_callback(self._close_recording, self._recording)
+            ends.callback(self._end_iterations)
+            ends.push_async_callback(self._connection.close)
+            ends.callback(self._map_clocks)
+            ends.push_async_callback(self._end_tasks)
+            for publication in list(self.publications.values()):
+                ends.push_async_callback(publication.stop)
+
+    async def _end_tasks(self) -> None:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._connection.close()
-        loop = asyncio.get_running_loop()
-        try:
-            if self._recording is not None:
-                self._map_clocks(self._recording)
-                await loop.run_in_executor(self._pool, self._recording.close)
-        finally:
-            for track in self._tracks.values():
-                track.end()
-            for reader in self._readers:
-                reader.end()
-            await loop.run_in_executor(None, self._pool.shutdown)
+
+    def _end_iterations(self) -> None:
+        for track in self._tracks.values():
+            track.end()
+        for reader in self._readers:
+            reader.end()
+
+    async def _close_recording(self, recording: RoomRecording) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._pool, recording.close)
 
     # Inside: events of the session
 
@@ -292,9 +295,9 @@ class Room:
                 if publication := self.publications.get(number):
                     publication.answer = event
             case core.Evicted(code, text):
-                self._end(told.Closed(code, text, CODES[code].action, 0))
+                self._end(told.Closed(code, text or CODES[code].text, CODES[code].action, 0))
             case core.Closed(code, text, action, retry):
-                self._end(told.Closed(code, text, action, retry))
+                self._end(told.Closed(code, text or CODES[code].text, action, retry))
 
     def _own_id(self) -> int:
         return self._connection.session.room.own
@@ -308,13 +311,10 @@ class Room:
             return
         self._closed = closed
         self._tell(closed)
-        for reader in self._readers:
-            reader.end()
-        for track in self._tracks.values():
-            track.end()
+        self._end_iterations()
         for future in self._requests.values():
             if not future.done():
-                future.set_exception(RoomClosed(closed.text, closed.code, closed.action, closed.retry_after_ms))
+                future.set_exception(self._farewell(closed))
         self._requests.clear()
 
     def _track_published(self, info: PublicationInfo) -> None:
@@ -329,6 +329,7 @@ class Room:
 
     def _track_unpublished(self, info: PublicationInfo) -> None:
         track = self._tracks.pop((info.participant, info.number))
+        self._takes.pop(track, None)
         track.participant.tracks.pop(info.number, None)
         if self._listener is not None:
             self._listener.remove(track)
@@ -352,9 +353,26 @@ class Room:
 
     # Inside: requests
 
+    def _announce(self, publication: Publication) -> None:
+        kind, source, codec, width, height = codec_of(publication.source)
+        publication.number = self._do(
+            lambda: self._connection.session.publish(kind, source, codec, time.monotonic(), width=width, height=height)
+        )
+        self.publications[publication.number] = publication
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; raises ``RoomClosed`` where the seat is lost first."""
+        await self._connection.wait_until(lambda: self._closed is not None or condition())
+        if self._closed is not None:
+            raise self._farewell(self._closed)
+
+    @staticmethod
+    def _farewell(closed: told.Closed) -> RoomClosed:
+        return RoomClosed(closed.text, closed.code, closed.action, closed.retry_after_ms)
+
     def _do(self, verb: Callable[[], Result]) -> Result:
         if self._closed is not None:
-            raise RoomClosed(self._closed.text, self._closed.code, self._closed.action)
+            raise self._farewell(self._closed)
         try:
             result = verb()
         except Refusal as refusal:
@@ -410,7 +428,9 @@ class Room:
         assert self._recording is not None
         if track.participant.me:
             return
-        speaker = self._recording.speaker(track.participant.id, track.participant.account)
+        video = track.kind is Kind.VIDEO
+        speaker = self._recording.take(track.participant.id, track.participant.account, video=video)
+        self._takes[track] = speaker
         if track.kind is Kind.AUDIO:
             track.on_audio.append(lambda f: speaker.add_audio(f.sequence, f.timestamp, f.payload, f.received_at))
         elif track.kind is Kind.VIDEO:
@@ -421,13 +441,12 @@ class Room:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(FLUSH_INTERVAL)
-            self._map_clocks(recording)
+            self._map_clocks()
             await loop.run_in_executor(self._pool, recording.flush, time.monotonic())
 
-    def _map_clocks(self, recording: RoomRecording) -> None:
-        for track in self.tracks:
+    def _map_clocks(self) -> None:
+        for track, speaker in self._takes.items():
             if (mapping := self._mapping(track)) is not None:
-                speaker = recording.speaker(track.participant.id, track.participant.account)
                 speaker.map_clock(video=track.kind is Kind.VIDEO, mapping=mapping)
 
     def _mapping(self, track: Track) -> ClockMapping | None:

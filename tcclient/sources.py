@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tcproto.messages import Source
+from tcproto.messages import Kind, Source
 
 if TYPE_CHECKING:
     import av
@@ -25,6 +26,8 @@ AUDIO_BITRATE = 25_200
 """Bit/s: 63 bytes in 20 ms, which with the padding count fill four blocks of 16."""
 BITS_PER_PIXEL = 0.1
 """Of VP8 at conversational quality: 640x360 at 25 pictures/s make 576 kbit/s."""
+VIDEO_CLOCK = 90_000
+"""Ticks of a picture's ``pts`` in a second, as files and test pictures give them."""
 MIN_VIDEO_BITRATE = 100_000
 MAX_VIDEO_BITRATE = 1_500_000
 
@@ -116,29 +119,51 @@ AnyVideo = VideoSource | EncodedVideoSource
 AnySource = AnyAudio | AnyVideo
 
 
+def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:
+    """Return kind, source, codec, width and height of what is published."""
+    if isinstance(source, AudioSource | EncodedAudioSource):
+        return Kind.AUDIO, source.source, "opus", 0, 0
+    return Kind.VIDEO, source.source, source.codec, source.width, source.height
+
+
 def audio_file(
-    path: Path | str, *, loop: bool = False, bitrate: int = AUDIO_BITRATE, frame_ms: int = 20
+    path: Path | str,
+    *,
+    loop: bool = False,
+    seconds: float | None = None,
+    bitrate: int = AUDIO_BITRATE,
+    frame_ms: int = 20,
 ) -> AudioSource:
-    """Return the sound of a WAV, Ogg, MP3, MP4 or MKV file; raises ``MediaFileError``."""
+    """Return the sound of a WAV, Ogg, MP3, MP4 or MKV file, at most ``seconds`` of it; raises ``MediaFileError``."""
     from tcclient.media.reader import open_audio
 
-    return AudioSource(open_audio(Path(path), samples=frame_ms * 48, loop=loop), bitrate, frame_ms)
+    frames: Iterable[Pcm] = open_audio(Path(path), samples=frame_ms * 48, loop=loop)
+    if seconds is not None:
+        frames = islice(frames, round(seconds * 1000 / frame_ms))
+    return AudioSource(frames, bitrate, frame_ms)
 
 
 def video_file(
     path: Path | str,
     *,
     loop: bool = False,
+    seconds: float | None = None,
     max_width: int = 1280,
     max_height: int = 720,
     bitrate: int = 0,
     codec: VideoCodec = "vp8",
 ) -> VideoSource:
-    """Return the pictures of an MP4 or MKV file, scaled down to fit; raises ``MediaFileError``."""
+    """Return the pictures of an MP4 or MKV file, at most ``seconds`` of them, scaled down to fit.
+
+    Raises ``MediaFileError``.
+    """
     from tcclient.media.reader import open_video
 
     file = open_video(Path(path), max_width=max_width, max_height=max_height, loop=loop)
-    return VideoSource(file, file.width, file.height, Fraction(file.frame_rate), bitrate, codec)
+    frames: Iterable[av.VideoFrame] = file
+    if seconds is not None:
+        frames = takewhile(lambda picture: (picture.pts or 0) < seconds * VIDEO_CLOCK, file)
+    return VideoSource(frames, file.width, file.height, Fraction(file.frame_rate), bitrate, codec)
 
 
 def tone(frequency: float = 440.0) -> AudioSource:

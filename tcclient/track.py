@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ QUEUED_VIDEO = 60
 """Encoded pictures that wait for a reader: two seconds."""
 QUEUED_PICTURES = 2
 """Decoded pictures that wait for a reader: an old one is of no use."""
+
+
+Payload = bytes
+"""For the classes that have a field of that name."""
 
 
 class AudioFrame(NamedTuple):
@@ -57,6 +62,8 @@ class TrackStatistics:
     """Audio frames, or complete pictures that can be decoded."""
     bytes: int = 0
     """Of payload, without any header."""
+    checksum: int = 0
+    """CRC-32 over all frames as they came: equal to the sender's where none was lost or came out of order."""
     first: int = -1
     highest: int = -1
     keyframe_requests: int = 0
@@ -84,6 +91,11 @@ class TrackStatistics:
         self.packets += 1
         self.bytes += size
         self.latest = now
+
+    def add_frame(self, data: Payload) -> None:
+        """Count a whole frame."""
+        self.frames += 1
+        self.checksum = zlib.crc32(data, self.checksum)
 
 
 class Track:
@@ -188,7 +200,7 @@ class Track:
         header = packet.header
         self.statistics.count(header.sequence, len(packet.payload), packet.received_at)
         if isinstance(header, AudioHeader):
-            self.statistics.frames += 1
+            self.statistics.add_frame(packet.payload)
             if self.on_audio:
                 self._deliver_audio(header, packet)
         elif isinstance(header, VideoHeader) and self._assembler is not None:
@@ -246,6 +258,6 @@ class Track:
                 reference_distance=frame.reference_distance,
                 temporal_id=frame.temporal_id,
             ):
-                self.statistics.frames += 1
+                self.statistics.add_frame(frame.data)
                 for callback in self.on_video:
                     callback(frame)

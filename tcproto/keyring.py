@@ -10,8 +10,8 @@ from tcproto.packet import Header, VideoHeader, open_packet
 from tcproto.replay import ReplayWindow, Verdict
 from tcproto.sender_key import OpenedBox, SenderKey
 
-MAX_SKIPPED_GENERATIONS = 8
-"""Generations tried ahead of the newest known one: joins that a receiver may have missed."""
+MAX_SKIPPED_GENERATIONS = 64
+"""Generations tried ahead of the newest known one: joins since the last word that was heard; 64 take 50 µs."""
 OVERLAP = 10.0
 """Seconds for which a key is kept after its successor arrived (which is used 3 s later at the latest), and a generation
 after its successor was first used."""

@@ -22,6 +22,8 @@ from tcserver.identity import ServerIdentity
 from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, StoreError
 from tcserver.site import Site
 
+_EXAMPLE_KEY = "6162636465666768696a6b6c6d6e6f707172737475767778797a303132333435"
+
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this group."""
@@ -45,7 +47,7 @@ def add_commands(commands: Commands) -> None:
         "  kantor-2,Kantor Dua,chair",
         "The column role may be left out. If any line is wrong, no account is made.",
     )
-    importing.add_argument("file", metavar="FILE.csv")
+    importing.add_argument("file", metavar="FILE.csv", help="the table of agencies")
 
     add_command(group, "list", _list, "list the accounts", "tcserver account list")
     reset = _for_one(group, "reset", _reset, "set a new password, and end the account's sessions")
@@ -57,19 +59,22 @@ def add_commands(commands: Commands) -> None:
     _for_one(group, "remove", _remove, "remove an account, and end its sessions")
 
     sessions = add_command(group, "sessions", _sessions, "list who is logged in", "tcserver account sessions kantor-1")
-    sessions.add_argument("name", metavar="NAME", nargs="?")
+    sessions.add_argument("name", metavar="NAME", nargs="?", help="of this account only")
 
     enroll = _for_one(group, "enroll", _enroll, "add a device that the account may be limited to")
-    enroll.add_argument("key", metavar="KEY", type=_device_key, help="the device's public key in hexadecimal")
+    enroll.add_argument(
+        "key", metavar="KEY", type=_device_key, help="its public key, as `tcserver account sessions` shows it"
+    )
     enroll.add_argument("--label", default="", help="what the device is called")
     unenroll = _for_one(group, "unenroll", _unenroll, "take a device from an account, and end the account's sessions")
-    unenroll.add_argument("key", metavar="KEY", type=_device_key)
+    unenroll.add_argument("key", metavar="KEY", type=_device_key, help="as `tcserver account devices` shows it")
     _for_one(group, "devices", _devices, "list the enrolled devices of an account")
 
 
 def _for_one(group: Commands, name: str, command: Any, help: str) -> Parser:  # noqa: A002
-    parser = add_command(group, name, command, help, f"tcserver account {name} kantor-1")
-    parser.add_argument("name", metavar="NAME")
+    key = f" {_EXAMPLE_KEY}" if name in ("enroll", "unenroll") else ""
+    parser = add_command(group, name, command, help, f"tcserver account {name} kantor-1{key}")
+    parser.add_argument("name", metavar="NAME", help="the account")
     return parser
 
 
@@ -80,15 +85,15 @@ def _add_password_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--display", metavar="TEXT", help="what people see")
+    parser.add_argument("--display", metavar="TEXT", help="what people see before the person's name")
     role = parser.add_mutually_exclusive_group()
     role.add_argument("--role", choices=[*Role, "none"], help="role in every room; none: each room's default")
     role.add_argument("--admin", action="store_const", const="admin", dest="role", help="the same as --role admin")
-    parser.add_argument("--max-sessions", metavar="N", type=int, help="sessions at once")
+    parser.add_argument("--max-sessions", metavar="N", type=int, help="devices that may be in at once")
     parser.add_argument(
         "--duplicates",
         choices=list(DuplicatePolicy),
-        help="one session more: refuse it (allow), end the oldest (replace); or one session only (refuse)",
+        help="--max-sessions reached: refuse one more (allow), or end the oldest (replace); refuse: one session only",
     )
     devices = parser.add_mutually_exclusive_group()
     devices.add_argument("--devices-only", action="store_true", default=None, help="only enrolled devices may log in")

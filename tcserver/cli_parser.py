@@ -55,7 +55,12 @@ def add_command(
         "--config", metavar="FILE", help="configuration (default: tcserver.toml in --data or $XDG_CONFIG_HOME/tcserver)"
     )
     common.add_argument(
-        "--set", metavar="SECTION.KEY=VALUE", type=_assignment, action="append", default=[], help="one setting"
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        type=_assignment,
+        action="append",
+        default=[],
+        help="one setting; may be repeated",
     )
     return parser
 

@@ -18,7 +18,7 @@ def add_commands(commands: Commands) -> None:
     add = add_command(
         group, "add", _add, "make a permanent room", 'tcserver room add "Rapat Pagi" --max-participants 50'
     )
-    add.add_argument("name", metavar="NAME")
+    add.add_argument("name", metavar="NAME", help="as it stands in the join link")
     _add_settings(add)
     add_command(group, "list", _list, "list the permanent rooms", "tcserver room list")
     change = add_command(
@@ -28,7 +28,7 @@ def add_commands(commands: Commands) -> None:
         "change settings of a room, from its next life on",
         'tcserver room set "Rapat Pagi" --no-e2ee',
     )
-    change.add_argument("name", metavar="NAME")
+    change.add_argument("name", metavar="NAME", help="the room")
     change.add_argument("--name", metavar="NEW", dest="new_name", help="a new name")
     _add_settings(change)
     role = add_command(
@@ -38,21 +38,25 @@ def add_commands(commands: Commands) -> None:
         "give an account a role in a room, or none",
         'tcserver room role "Rapat Pagi" kantor-1 chair',
     )
-    role.add_argument("name", metavar="NAME")
-    role.add_argument("account", metavar="ACCOUNT")
+    role.add_argument("name", metavar="NAME", help="the room")
+    role.add_argument("account", metavar="ACCOUNT", help="the account, by its name")
     role.add_argument("role", metavar="ROLE", choices=[*Role, "none"], help=f"{', '.join(Role)}, or none")
     remove = add_command(group, "remove", _remove, "remove a permanent room", 'tcserver room remove "Rapat Pagi"')
-    remove.add_argument("name", metavar="NAME")
+    remove.add_argument("name", metavar="NAME", help="the room")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", metavar="TEXT", help="what people see (default: the name)")
     e2ee = parser.add_mutually_exclusive_group()
     e2ee.add_argument(
-        "--no-e2ee", action="store_false", dest="e2ee", default=None, help="without end-to-end encryption"
+        "--no-e2ee",
+        action="store_false",
+        dest="e2ee",
+        default=None,
+        help="without end-to-end encryption: the server can hear all",
     )
     e2ee.add_argument("--e2ee", action="store_true", dest="e2ee", help="with end-to-end encryption (the default)")
-    parser.add_argument("--max-participants", metavar="N", type=int)
+    parser.add_argument("--max-participants", metavar="N", type=int, help="how many fit in")
     parser.add_argument("--default-role", choices=list(Role), help="role of whoever has no other")
 
 

@@ -23,9 +23,10 @@ def add_commands(commands: Commands) -> None:
         "tcserver backup /backup/conference.db",
         "",
         "Keep a copy of identity.key, too: without it every password has to be set anew.",
-        "To restore, stop the server and put both files back, as tcserver.db and identity.key.",
+        "To restore: stop the server, put both files back as tcserver.db and identity.key, and remove",
+        "tcserver.db-wal and tcserver.db-shm if they are there.",
     )
-    backup.add_argument("file", metavar="FILE")
+    backup.add_argument("file", metavar="FILE", help="a new file; what is there is never overwritten")
     export = add_command(commands, "export", _export, "write accounts and rooms as JSON", "tcserver export rooms.json")
     export.add_argument("file", metavar="FILE", help="a new file, or - for standard output")
     importing = add_command(

@@ -82,8 +82,8 @@ class LoginSection:
         DEFAULT_MAX_SESSIONS, "sessions of an account made from now on", low=1, high=MAX_SESSIONS_CEILING, live=True
     )
     attempts: int = _setting(3, "failed logins of a connection before it is closed", low=1, high=100, live=True)
-    logins_per_s: float = _setting(50.0, "logins per second of all, in the long run", low=1, high=10_000, live=True)
-    login_burst: int = _setting(100, "logins at once before that holds", low=1, high=10_000, live=True)
+    logins_per_s: float = _setting(50.0, "logins per second of all, in the long run", low=1, high=10_000)
+    login_burst: int = _setting(100, "logins at once before that holds", low=1, high=10_000)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,8 @@ MAX_BYTES_BEFORE_LOGIN = 16_384
 """Bytes that a stranger may send in all: a handshake and three tries to log in take a fifth of it."""
 MAX_WRITE_BUFFER = 1 << 20
 """Bytes that may wait for a slow receiver: several snapshots of the largest room; beyond it the connection ends."""
+CLOSE_LIMIT = 2.0
+"""Seconds for the last bytes to leave; a receiver that reads nothing must not keep its connection."""
 READ_SIZE = 16_384
 """Bytes taken from the kernel at once, so that what a peer makes us hold stays small."""
 
@@ -52,6 +54,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         self._welcome = False
         self._received = 0
         self._closing = False
+        self._last_moment: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and ask the handler whether this address may connect."""
@@ -67,6 +70,8 @@ class ControlPeer(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the handler."""
         self._closing = True
+        if self._last_moment is not None:
+            self._last_moment.cancel()
         if self._welcome:
             self._handler.disconnected(self)
 
@@ -109,7 +114,7 @@ class ControlPeer(asyncio.BufferedProtocol):
             self._connection.send(message)
 
     def flush(self) -> None:
-        """Give what was sent to the kernel; a receiver that is too slow is told so and cut off."""
+        """Give what was sent to the kernel; a receiver that is too slow is cut off."""
         data = self._connection.data_to_send()
         if self._transport is None or self._transport.is_closing() or not data:
             return
@@ -122,8 +127,9 @@ class ControlPeer(asyncio.BufferedProtocol):
         """Close the connection when what was sent is out."""
         self.flush()
         self._closing = True
-        if self._transport is not None:
+        if self._transport is not None and self._last_moment is None:
             self._transport.close()
+            self._last_moment = asyncio.get_running_loop().call_later(CLOSE_LIMIT, self._transport.abort)
 
     def abort(self) -> None:
         """Close the connection at once."""

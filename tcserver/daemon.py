@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast
 
 from tcproto.control import ControlConnection
-from tcproto.errors import ProtocolError
+from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.identity import format_fingerprint
 from tcproto.link import DEFAULT_PORT, Link
 from tcproto.messages import Envelope
@@ -27,7 +29,7 @@ from tcserver.database import Database
 from tcserver.media import MediaPlane
 from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.plane import Event
-from tcserver.records import Account, SessionRecord, StoreError
+from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
 from tcserver.settings import conference_settings
 from tcserver.site import Site
 from tcserver.store_thread import StoreThread
@@ -113,21 +115,28 @@ class Daemon:
         """Tell everybody, and close everything."""
         if self._poller is not None:
             self._poller.cancel()
+            await asyncio.wait((self._poller,))
         for server in self._servers:
             server.close()
-        self._empty.clear()
         self._carry_out(self._conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_LIMIT if self._peers else 0):
-                await self._empty.wait()
+            async with asyncio.timeout(DRAIN_LIMIT):
+                await self._all_gone()
         for peer in list(self._peers.values()):
             peer.abort()
+        await self._all_gone()
         if self._timer is not None:
             self._timer.cancel()
         if self._sockets is not None:
             self._sockets.close()
         await self._store.close()
-        self._log.info("stopped")
+        if self._poller is not None:
+            self._log.info("stopped")
+
+    async def _all_gone(self) -> None:
+        self._empty.clear()
+        if self._peers:
+            await self._empty.wait()
 
     def announcement(self) -> list[str]:
         """Return what the operator needs to know, the join link in a line of its own."""
@@ -201,7 +210,7 @@ class Daemon:
         try:
             while self._effects or self._events:
                 while self._effects:
-                    self._do(self._effects.popleft(), touched)
+                    self._try(self._effects.popleft(), touched)
                 if self._events:
                     self._effects.extend(self._conference.media_event(self._events.popleft(), _now()))
         finally:
@@ -209,6 +218,15 @@ class Daemon:
         for peer in touched:
             peer.flush()
         self._rearm()
+
+    def _try(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
+        """Carry out an effect; one that fails ends the connection that it is for, and nothing else."""
+        try:
+            self._do(effect, touched)
+        except Exception as error:
+            self._log.crash("effect failed", error, effect=type(effect).__name__)
+            if isinstance(effect, effects.Send):
+                self._effects.extend(self._conference.hang_up(effect.connection, ErrorCode.INTERNAL, _now()))
 
     def _do(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
         match effect:
@@ -232,7 +250,9 @@ class Daemon:
             case effects.FindAccount(connection, name):
                 self._store.start(lambda db: _account(db, name), partial(self._account_found, connection))
             case effects.SaveRoom(ticket, room):
-                self._store.start(lambda db: db.change_room(room.name, lambda _: room), partial(self._saved, ticket))
+                self._store.start(
+                    lambda db: db.change_room(room.name, partial(_changed, room)), partial(self._saved, ticket)
+                )
             case effects.RemoveRoom(ticket, name):
                 self._store.start(lambda db: db.remove_room(name), partial(self._saved, ticket))
             case effects.SessionStarted(session, account, name, device_key, address, unix_ms):
@@ -293,7 +313,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         hosts = self._configuration.server.addresses or _all_addresses()
         for host in hosts:
-            server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
+            with _named(host, self._port):
+                server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
             self._servers.append(server)
             self._port = self._port or server.sockets[0].getsockname()[1]
         media = self._configuration.media
@@ -306,7 +327,8 @@ class Daemon:
             buffer_bytes=media.socket_buffer_bytes,
             on_events=self._media_events,
         )
-        self._sockets.open()
+        with _named(",".join(hosts), self._port):
+            self._sockets.open()
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
@@ -331,16 +353,39 @@ class Daemon:
 
 
 def _account(database: Database, name: str) -> tuple[Account, set[bytes]] | None:
+    """Look an account up, with as many queries for a name that is not there."""
     account = database.account(name)
-    return (account, {device.key for device in database.devices(name)}) if account is not None else None
+    devices = {device.key for device in database.devices(name)}
+    return (account, devices) if account is not None else None
+
+
+def _changed(room: RoomRecord, stored: RoomRecord) -> RoomRecord:
+    """Return a stored room with what participants can change; the rest may be an operator's newer word."""
+    return replace(stored, title=room.title, max_participants=room.max_participants)
 
 
 def _changes(database: Database) -> Any:
     return (database.generations(), database.rooms()) if database.changed_elsewhere() else None
 
 
+@contextlib.contextmanager
+def _named(host: str, port: int) -> Iterator[None]:
+    """Name the address in errors about it."""
+    try:
+        yield
+    except OSError as error:
+        where = f"port {port}" if error.errno == errno.EADDRINUSE else f"address {host}, port {port}"
+        raise OSError(error.errno, os.strerror(error.errno or 0).lower(), where) from error
+
+
 def _all_addresses() -> tuple[str, ...]:
-    return ("0.0.0.0", "::") if socket.has_ipv6 else ("0.0.0.0",)  # noqa: S104 - a server for everybody, by default
+    """Return the addresses that mean all of this machine's; a kernel may be without IPv6."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return ("0.0.0.0",)  # noqa: S104 - a server for everybody, by default
+    return ("0.0.0.0", "::")  # noqa: S104
 
 
 def _now() -> float:

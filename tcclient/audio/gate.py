@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from tcclient.audio.opus import SAMPLE_RATE
+from tcproto.packet import AUDIO_CLOCK
 
 KEEPALIVE: Final = 0.400
 """Seconds between packets in silence: shows that the stream lives, at a twentieth of the packets."""
@@ -58,7 +58,7 @@ class TransmitGate:
             self._silent_samples = 0
             return Decision.END
         self._silent_samples += samples
-        if self._silent_samples < KEEPALIVE * SAMPLE_RATE:
+        if self._silent_samples < KEEPALIVE * AUDIO_CLOCK:
             return Decision.NOTHING
         self._silent_samples = 0
         return Decision.SILENCE

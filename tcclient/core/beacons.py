@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from tcproto.beacon import BEACON_INTERVAL, BEACON_STARTS
+from tcproto.keyring import MAX_SKIPPED_GENERATIONS
 from tcproto.sender_key import SenderKey
 
-GENERATIONS = 4
+GENERATIONS = MAX_SKIPPED_GENERATIONS // 4
 """Ratchets between beacons: a beacon reaches every member, also one that hears nothing else of us, and carries it
-along before the generation is out of its reach (8 ahead)."""
+along before the generation is out of its reach; three may be lost."""
+CLOCK_SPACING = 1.0
+"""Seconds between beacons that only tell of a clock."""
 NEVER = float("inf")
 
 
@@ -18,6 +21,7 @@ class BeaconSchedule:
         self.next_deadline = NEVER
         self._planned: list[float] = []
         self._told: SenderKey | None = None
+        self._sent_at = -NEVER
 
     def begin(self, now: float) -> None:
         """Something is published: begin the regular beacons, if they do not run yet."""
@@ -26,6 +30,12 @@ class BeaconSchedule:
     def stream_started(self, now: float) -> None:
         """A stream sent its first frame."""
         self._plan([now + start for start in BEACON_STARTS])
+
+    def clock_moved(self, now: float) -> None:
+        """A stream's clock and ours went apart; a live source may do so again and again."""
+        at = max(now, self._sent_at + CLOCK_SPACING)
+        if self.next_deadline > at:
+            self._plan([at])
 
     def key_changed(self, key: SenderKey, now: float) -> None:
         """Plan a beacon where the receivers need one to keep up with our key."""
@@ -39,7 +49,7 @@ class BeaconSchedule:
 
     def sent(self, key: SenderKey | None, now: float) -> None:
         """A beacon was due, and sent if the path was there."""
-        self._told = key
+        self._told, self._sent_at = key, now
         self._planned = [at for at in self._planned if at > now]
         self.next_deadline = min([now + BEACON_INTERVAL, *self._planned])
 

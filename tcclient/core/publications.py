@@ -15,10 +15,12 @@ from tcproto.datagram import LAST_ITEM, ItemType
 from tcproto.keyring import PublicationId
 from tcproto.messages import Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
+    AUDIO_CLOCK,
     AUDIO_HEADER_SIZE,
     AUDIO_PADDING_STEP,
     MAX_PACKET,
     MAX_VIDEO_PAYLOAD,
+    VIDEO_CLOCK,
     AudioHeader,
     PlainHeader,
     VideoHeader,
@@ -27,6 +29,10 @@ from tcproto.packet import (
 from tcproto.secretbox import TAG_SIZE
 from tcproto.sender_key import MAX_FIRST_SEQUENCES, FirstSequence
 
+HALF_CLOCK = 2**31
+CLOCK_TOLERANCE = 20_000
+"""Microseconds by which the mapping of a stream's clock may move before a beacon tells so: half of what lip-sync
+allows."""
 MAX_SEQUENCE = 2**32 - 1
 """The field's end; a publication stops there, since no header may come twice under a key."""
 MAX_FRAME_PACKETS = 256
@@ -62,21 +68,21 @@ class Publications:
     """Makes packets.
 
     ``sealing_key`` tells the key of a publication, None while there is none; ``path`` takes what is to be sent;
-    ``started`` is called with ``now`` when a publication sends its first frame.
+    ``clock_changed`` is called with ``now``, when a publication sends its first frame (True), and when its clock moves.
     """
 
     def __init__(
         self,
         sealing_key: Callable[[PublicationId], SealingKey | None],
         path: MediaPath,
-        started: Callable[[float], None],
+        clock_changed: Callable[[float, bool], None],
         drops: Counter[Drop],
     ) -> None:
         self.live: dict[int, Publication] = {}
         """By number: announced, and not ended."""
         self._sealing_key = sealing_key
         self._path = path
-        self._started = started
+        self._clock_changed = clock_changed
         self._drops = drops
         self._last_number = 0
         self._streams: set[int] = set()
@@ -221,10 +227,10 @@ class Publications:
             self._path.send(_PACKET_ITEM + seal_packet(header, payload, key.key, AUDIO_PADDING_STEP))
 
     def _tick(self, publication: Publication, timestamp: int, captured_at: float, now: float) -> None:
-        first = publication.clock is None
-        publication.clock = (timestamp, max(0, int(captured_at * 1e6)))
-        if first:
-            self._started(now)
+        before, captured = publication.clock, max(0, int(captured_at * 1e6))
+        publication.clock = (timestamp, captured)
+        if before is None or _moved(before, publication.clock, publication.kind):
+            self._clock_changed(now, before is None)
 
     def can_send(self, number: int) -> bool:
         """See ``SeatVerbs.can_send``."""
@@ -252,3 +258,10 @@ class Publications:
             return None
         key = self._sealing_key(publication.id)
         return None if key is None else (publication.stream, key)
+
+
+def _moved(before: tuple[int, int], after: tuple[int, int], kind: Kind) -> bool:
+    """Tell whether the sender's clock and the media's went apart between two frames: receivers have to be told."""
+    ticks = (after[0] - before[0] + HALF_CLOCK) % (2 * HALF_CLOCK) - HALF_CLOCK
+    media = ticks * 1_000_000 // (AUDIO_CLOCK if kind is Kind.AUDIO else VIDEO_CLOCK)
+    return abs(after[1] - before[1] - media) > CLOCK_TOLERANCE

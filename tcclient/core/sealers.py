@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
@@ -22,7 +23,7 @@ MAX_EPOCHS = 8
 class _RoomKey:
     def __init__(self, room_key: RoomKey, position: int) -> None:
         self.key = room_key.key
-        self.window = ReplayWindow(SEALER_WINDOW, lowest=room_key.lowest, confirmed=max(room_key.lowest, position))
+        self.window = ReplayWindow(SEALER_WINDOW, lowest=room_key.lowest, confirmed=position)
         self.until = float("inf")
 
 
@@ -46,10 +47,14 @@ class Opened(NamedTuple):
 
 
 class Sealers:
-    """Opens room datagrams. A member who can forge a datagram of a sealer can neither replay nor push its window."""
+    """Opens room datagrams. A member who can forge a datagram of a sealer can neither replay nor push its window.
 
-    def __init__(self, drops: Counter[Drop]) -> None:
+    ``ask_position`` is called with ``now`` where a datagram was ahead of its sealer's known position.
+    """
+
+    def __init__(self, drops: Counter[Drop], ask_position: Callable[[float], None]) -> None:
         self._drops = drops
+        self._ask_position = ask_position
         self._sealers: dict[int, Sealer] = {}
 
     def add_key(self, room_key: RoomKey) -> None:
@@ -57,6 +62,7 @@ class Sealers:
         sealer = self._sealers.setdefault(room_key.sealer, Sealer())
         if room_key.epoch in sealer.epochs:
             return
+        sealer.position = max(sealer.position, room_key.lowest)
         sealer.epochs[room_key.epoch] = _RoomKey(room_key, sealer.position)
         if len(sealer.epochs) > MAX_EPOCHS:
             del sealer.epochs[next(iter(sealer.epochs))]
@@ -87,13 +93,17 @@ class Sealers:
             return None
         window = held.window
         verdict = window.check(header.counter)
-        if verdict is not Verdict.NEW:
-            self._drops[Drop.AHEAD if verdict is Verdict.AHEAD else Drop.REPLAY] += 1
+        if verdict not in (Verdict.NEW, Verdict.AHEAD):
+            self._drops[Drop.REPLAY] += 1
             return None
         try:
             plaintext = open_datagram(data, held.key)
         except CryptoFailure:
             self._drops[Drop.NOT_OPENED] += 1
+            return None
+        if verdict is Verdict.AHEAD:  # asked for only now: who has no room key makes us send nothing
+            self._drops[Drop.AHEAD] += 1
+            self._ask_position(now)
             return None
         reordered = header.counter < window.highest
         window.commit(header.counter)

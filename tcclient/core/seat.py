@@ -74,11 +74,11 @@ class Seat:
         self.room = RoomState(room, identity.fingerprint, joined.participant)
         self.peers: dict[int, Peer] = {}
         self.path = MediaPath(joined.media_id, joined.epoch, joined.up_key, joined.down_key, drops)
-        self.sealers = Sealers(drops)
+        self.sealers = Sealers(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.sealers.add_key(room_key)
         self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
-        self.publications = Publications(self._sealing_key, self.path, self._stream_started, drops)
+        self.publications = Publications(self._sealing_key, self.path, self._clock_changed, drops)
         self._own = Party(identity.device_key, identity.box.public)
         self._box_private = identity.box.private
         self._keys = SenderKeys(room.life, self._own, self.peers, self.publications.first_sequences, random_bytes)
@@ -92,7 +92,7 @@ class Seat:
         self._receipts: list[KeyReceipt] = []
         self._early_boxes: deque[tuple[float, AddressedBox]] = deque()
         self._generation = 0
-        self._sources: tuple[Source, ...] = ()
+        self._wants_media = False
         self._keyframes: dict[tuple[int, int], float] = {}
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
@@ -121,7 +121,7 @@ class Seat:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self._keys.handle_timeout(now)
-        self.path.on_call = bool(self.publications.live or self._sources)
+        self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
         if now >= self._beacons.next_deadline:
             self._send_beacon(now)
@@ -157,7 +157,7 @@ class Seat:
     def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...]) -> int:
         """See ``SeatVerbs.subscribe``."""
         self._generation += 1
-        self._sources = sources
+        self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
         return self._control.request(messages.Subscribe(self._generation, sources, choices))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
@@ -230,8 +230,11 @@ class Seat:
             self._keys.stop()
             self._beacons.stop()
 
-    def _stream_started(self, now: float) -> None:
-        self._beacons.stream_started(now)
+    def _clock_changed(self, now: float, started: bool) -> None:
+        if started:
+            self._beacons.stream_started(now)
+        else:
+            self._beacons.clock_moved(now)
 
     def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
         return self._keys.sealing_key(publication) if self.room.room.e2ee else BARE
@@ -256,6 +259,8 @@ class Seat:
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
+            if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
+                self._forget(event.track.number)
             self._emit(event)
         kicked = {
             event.participant.id

@@ -13,22 +13,24 @@ import sys
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from tcclient.audio.jitter import JitterStatistics
 from tcclient.demo.plan import Part
 from tcclient.entry import connect
 from tcclient.errors import ClientError, RoomClosed
 from tcclient.media.errors import MediaError
-from tcclient.playout import Mix
-from tcclient.publication import Publication
 from tcclient.room import Room
 from tcclient.sources import AnySource, audio_file, video_file
 from tcclient.track import Track, TrackStatistics
 from tcclient.trust import TrustFileError
 from tcproto.messages import Kind
+
+if TYPE_CHECKING:
+    from tcclient.audio.jitter import JitterStatistics
+    from tcclient.playout import Mix
+    from tcclient.publication import Publication
 
 IDLE_INTERVAL = 0.02
 """Seconds between looks at the network where nobody listens: 35 such clients share two cores."""
@@ -130,6 +132,7 @@ class Witness:
             "incomplete": track.incomplete,
             "keyframe_requests": counts.keyframe_requests,
             "bytes": counts.bytes,
+            "checksum": counts.checksum,
             "bitrate": round(counts.bitrate, 1),
             "first_sequence": counts.first,
             "last_sequence": counts.highest,
@@ -165,6 +168,7 @@ def _sent(publication: Publication) -> dict[str, Any]:
         "keyframes": counts.keyframes,
         "unsent": counts.unsent,
         "bytes": counts.bytes,
+        "checksum": counts.checksum,
         "bitrate": round(counts.bitrate, 1),
     }
 
@@ -182,23 +186,16 @@ async def _progress(witness: Witness) -> None:
         )
 
 
-async def _publish(room: Room, part: Part, sources: list[AnySource]) -> list[Publication]:
+async def _publish(room: Room, sources: list[AnySource]) -> list[Publication]:
     publications = await room.publish(*sources)
-    running = [asyncio.create_task(publication.wait()) for publication in publications]
-    done, waiting = await asyncio.wait(running, timeout=part.seconds)
-    for task in done:
-        task.result()
-    for task in waiting:
-        task.cancel()
-    for publication in publications:
-        await publication.pause()
+    await asyncio.gather(*(publication.wait() for publication in publications))
     return publications
 
 
 async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
     sources: list[AnySource] = []
     if part.audio:
-        sources.append(audio_file(part.audio, loop=part.loop))
+        sources.append(audio_file(part.audio, loop=part.loop, seconds=part.seconds))
     if part.video:
         sources.append(video_file(part.video, loop=part.loop, max_width=part.max_width, max_height=part.max_height))
     asked = time.monotonic()
@@ -212,7 +209,8 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
     ) as room:
         witness = Witness(room, part)
         await room.connection.wait_until(lambda: room.path_is_ok)
-        _say("seated", ms=round((time.monotonic() - asked) * 1000))
+        seated_ms = round((time.monotonic() - asked) * 1000)
+        _say("seated", ms=seated_ms)
         if await commands.readline() != b"start\n":
             return
         gc.collect()
@@ -220,7 +218,7 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         started_cpu, started = time.process_time(), time.monotonic()
         progress = asyncio.create_task(_progress(witness))
         watcher = asyncio.create_task(_watch(witness))
-        publications = await _publish(room, part, sources) if sources else []
+        publications = await _publish(room, sources) if sources else []
         sent = [_sent(publication) for publication in publications]
         _say("sent")
         await commands.readline()
@@ -241,6 +239,7 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         received=witness.report(),
         mouth_to_ear_ms=witness.ear.total(),
         cpu_percent=round(100 * cpu / (time.monotonic() - started), 2),
+        seated_ms=seated_ms,
         rtt_ms=round((path.rtt or 0) * 1000, 2),
         datagrams_lost_up=path.up_lost,
         drops={str(reason): count for reason, count in room.connection.session.drops.items()},

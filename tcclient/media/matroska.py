@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from tcclient.video.codec import nal_units
+from tcclient.video.bitstream import nal_units
 
 TICK = 100_000
 """Nanoseconds of one unit of time in the file: 0.1 ms, so that rounding is nothing against lip-sync."""

@@ -13,7 +13,7 @@ from typing import Self
 
 from tcclient.media import matroska, ogg
 from tcclient.media.errors import RecordingError, one_line
-from tcclient.video.codec import Codec
+from tcclient.video.bitstream import Codec
 
 APPLICATION = "teleconference"
 """Named as the writing program in each file."""

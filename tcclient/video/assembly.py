@@ -15,8 +15,8 @@ PACKET_OVERHEAD = 128
 """Bytes charged for each packet besides its payload, so that a flood of tiny packets meets `MAX_BYTES` too."""
 
 PATIENCE = 0.5
-"""Seconds from the first packet of a frame until it is given up: by then a retransmission has come, or the talk has
-gone on."""
+"""Seconds from the newest packet of a frame until it is given up: by then a retransmission has come, or the talk has
+gone on. Not from the first one: a keyframe may take longer than this on a slow link, and is not lost while it comes."""
 
 
 class VideoPacket(NamedTuple):
@@ -78,8 +78,8 @@ class FrameAssembler:
     """Puts the packets of one stream and layer, in any order, together to frames, which it emits in order.
 
     A complete frame waits for the frame that it refers to and for nothing else, so layers that were not forwarded delay
-    nothing. Each frame, complete or not, waits at most `patience` seconds; the frames that then refer to nothing are
-    for `gate.PictureGate` to refuse. Pure: `now` in seconds of a monotonic clock.
+    nothing. Each frame, complete or not, waits at most `patience` seconds from its newest packet; the frames that then
+    refer to nothing are for `gate.PictureGate` to refuse. Pure: `now` in seconds of a monotonic clock.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
@@ -116,7 +116,7 @@ class FrameAssembler:
                     self.statistics.late += 1
                     return []
                 emitted += self._advance(min(self._pending), overflow=True) + self._free()
-            frame = self._pending[number] = _Frame(packet, now + self.patience)
+            frame = self._pending[number] = _Frame(packet)
         elif frame.dead:
             return []
         elif not frame.agrees(packet):
@@ -127,6 +127,7 @@ class FrameAssembler:
             self.statistics.duplicates += 1
             return []
         frame.payloads[packet.packet_index] = packet.payload
+        frame.deadline = now + self.patience
         frame.charge += len(packet.payload) + PACKET_OVERHEAD
         self._bytes += len(packet.payload) + PACKET_OVERHEAD
         while self._bytes > MAX_BYTES:
@@ -210,9 +211,9 @@ class _Frame:
 
     __slots__ = ("charge", "dead", "deadline", "first", "payloads")
 
-    def __init__(self, first: VideoPacket, deadline: float) -> None:
+    def __init__(self, first: VideoPacket) -> None:
         self.first = first._replace(payload=b"")
-        self.deadline = deadline
+        self.deadline = 0.0
         self.payloads: dict[int, bytes] = {}
         self.charge = 0
         self.dead = False

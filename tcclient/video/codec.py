@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import av
 import av.logging
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-Codec = Literal["vp8", "h264"]
+from tcclient.video.bitstream import Codec, holds_keyframe
 
 CLOCK_RATE = 90_000
 """Ticks of a video timestamp per second (RFC 3551, section 4)."""
@@ -29,32 +28,33 @@ MAX_STEP = CLOCK_RATE
 """Longest time between two pictures that rate control is told: after a pause a burst of saved-up bits would choke the
 link."""
 
-KEYFRAME_TIME = 0.3
-"""Most seconds that a keyframe takes at the encoder's rate: one that is paced for longer than 0.5 s has been given up
-(`assembly.PATIENCE`), and sound, headers and repair want their share. Without a limit the first of VP8 takes up to
-0.7 s; the price is 0.1 to 1.1 dB in the first five seconds, and nothing later (measured)."""
+KEYFRAME_TIME = 0.6
+"""Most seconds that a VP8 keyframe takes at the encoder's rate: the pictures after it wait so long on a link that is
+not faster than the encoder. Without a limit the first takes up to 0.8 s, and gains at most 0.2 dB in five seconds; a
+limit of 0.3 s costs up to 1.1 dB (measured)."""
 
 VP8_RATE_WINDOW = 2.0
 """Seconds over which libvpx keeps the rate: 1 s costs 0.3-0.6 dB in the beginning, more than 2 s gains nothing."""
+
+VP8_INITIAL = Fraction(5, 6)
+"""How full the rate window is in the beginning: as full as libvpx keeps it. With its default, two thirds, it saves
+until there, 2 to 4 % of the rate in the first seconds."""
 
 H264_RATE_WINDOW = 0.6
 """Seconds over which x264 keeps the rate, and half of which a keyframe may take. With 2 s it exceeds the rate by up to
 17 % and gives keyframes 0.5 s (measured)."""
 
-VP8_SPEEDS: tuple[tuple[int, int], ...] = (
-    (320 * 180 * 30, 1),
-    (1280 * 720 * 25, 3),
-    (1280 * 720 * 30, 4),
-)
-"""libvpx speed (`cpu-used`, negated) up to a number of pixels per second; above it, `VP8_FASTEST`.
+VP8_GOOD_PIXELS = 1280 * 720 * 30
+"""Pixels per second up to which VP8 is encoded in libvpx's mode "good" at speed 3.
 
-A *negative* `cpu-used` is a fixed speed. A positive one lets libvpx choose from the time that it measures, beginning
-with 4: never better than 4, and another quality on each machine. Against speed 1, the best, the chosen ones lose at
-most 0.5 dB, and take at most 24 ms of one core for a picture of 1280x720 (measured).
+That is as good as the slowest speed of its mode "realtime", in less time: 39.3 dB in 11 ms against 39.2 dB in 15 ms for
+a picture of 640x360, 42.5 dB in 28 ms against 42.5 dB in 37 ms for 1280x720 (measured, one thread, CPU time). The
+speeds beside it are no use: 2 misses the rate by 20 %, 4 is no better than "realtime".
 """
 
-VP8_FASTEST = 6
-"""libvpx speed for more pixels per second than `VP8_SPEEDS` names; above it quality falls and no time is won."""
+VP8_FAST = "-6"
+"""`cpu-used` of the mode "realtime" for more pixels; negative means fixed, where a positive one would let libvpx choose
+from the time that it measures. Beyond 6 quality falls and no time is won."""
 
 av.logging.set_level(None)  # libraries print about each broken packet; here every failure is an exception
 
@@ -78,15 +78,12 @@ class VideoEncoder:
     """Encodes pictures of one size at one rate. Another rate needs another encoder: libvpx and x264 ignore later
     changes.
 
-    `width` and `height` are even and at least 16, `fps` is the nominal rate, `bitrate` in bit/s. `speed` overrides the
-    libvpx speed (1 best to 16 fastest). One thread: the workers of libvpx spin while they wait, which on a busy machine
-    of 2 cores makes a picture take 100 ms instead of 25 (measured). Raises `VideoError` for parameters that cannot be
-    had.
+    `width` and `height` are even and at least 16, `fps` is the nominal rate, `bitrate` in bit/s. One thread:
+    the workers of libvpx spin while they wait, which on a busy machine of 2 cores makes a picture take 100 ms instead
+    of 25 (measured). Raises `VideoError` for parameters that cannot be had.
     """
 
-    def __init__(
-        self, codec: Codec, width: int, height: int, fps: Fraction | float, bitrate: int, *, speed: int | None = None
-    ) -> None:
+    def __init__(self, codec: Codec, width: int, height: int, fps: Fraction | float, bitrate: int) -> None:
         if min(width, height) < 16 or width % 2 or height % 2 or width * height > MAX_PIXELS:
             raise VideoError(
                 f"{width}x{height} is no size to encode: even, at least 16x16, at most {MAX_PIXELS} pixels"
@@ -95,7 +92,7 @@ class VideoEncoder:
         if not 0 < rate <= 240 or not 1_000 <= bitrate <= 100_000_000:
             raise VideoError(f"cannot encode {fps} pictures/s at {bitrate} bit/s")
         self.width, self.height, self.bitrate = width, height, bitrate
-        name, options = _encoder_options(codec, bitrate, rate, speed or vp8_speed(width * height * rate))
+        name, options = _encoder_options(codec, bitrate, rate, width * height * rate)
         context = av.CodecContext.create(name, "w")
         assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
@@ -189,40 +186,20 @@ class VideoDecoder:
         return frames[-1] if frames else None
 
 
-def holds_keyframe(codec: Codec, data: bytes) -> bool:
-    """Tell from the coded bytes whether a decoder can begin here (RFC 7741, section 4.3; H.264, table 7-1)."""
+def _encoder_options(codec: str, bitrate: int, rate: Fraction, pixels: Fraction) -> tuple[str, dict[str, str]]:
     if codec == "vp8":
-        return len(data) > 0 and not data[0] & 1
-    return any(unit[0] & 31 == 5 for unit in nal_units(data))
-
-
-def nal_units(data: bytes) -> Iterator[bytes]:
-    """Split an H.264 access unit in Annex B form into its non-empty NAL units, without start codes."""
-    start = data.find(b"\0\0\1")
-    while start >= 0:
-        end = data.find(b"\0\0\1", start + 3)
-        unit = data[start + 3 : end if end >= 0 else len(data)].rstrip(b"\0")
-        if unit:
-            yield unit
-        start = end
-
-
-def vp8_speed(pixels_per_second: float | Fraction) -> int:
-    """Return the libvpx speed for a picture size and rate: see `VP8_SPEEDS`."""
-    return next((speed for limit, speed in VP8_SPEEDS if pixels_per_second <= limit), VP8_FASTEST)
-
-
-def _encoder_options(codec: str, bitrate: int, rate: Fraction, speed: int) -> tuple[str, dict[str, str]]:
-    if codec == "vp8":
+        good = pixels <= VP8_GOOD_PIXELS
+        window = round(bitrate * VP8_RATE_WINDOW)
+        # not error-resilient: that is for decoders which go on after a loss, and costs up to 1 dB
         return "libvpx", {
-            "deadline": "realtime",
-            "cpu-used": str(-speed),
+            "deadline": "good" if good else "realtime",
+            "cpu-used": "3" if good else VP8_FAST,
             "lag-in-frames": "0",
-            "error-resilient": "1",
             # constant rate: the estimate of the bandwidth is a promise to the link
             "minrate": str(bitrate),
             "maxrate": str(bitrate),
-            "bufsize": str(round(bitrate * VP8_RATE_WINDOW)),
+            "bufsize": str(window),
+            "rc_init_occupancy": str(round(window * VP8_INITIAL)),
             "max-intra-rate": str(round(100 * KEYFRAME_TIME * rate)),  # percent of the mean picture
         }
     if codec == "h264":

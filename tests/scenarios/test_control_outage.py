@@ -4,6 +4,7 @@ import pytest
 
 from tcclient.core import PathState, events
 from tcproto.errors import Action, ErrorCode
+from tcproto.messages import StreamChoice
 from tests.simulation.network import LAN
 
 
@@ -164,3 +165,21 @@ def test_the_server_closes_with_a_word(world):
         (closed,) = person.told(events.Closed)
         assert (closed.code, closed.text, closed.retry_after_ms) == (ErrorCode.SHUTDOWN, "for repairs", 5000)
     assert not world.server.sessions
+
+
+def test_who_chose_a_single_stream_pings_as_in_a_call(world):
+    (ada,) = world.room("ada")
+    (ben,) = world.room("ben", microphone=False, sources=())
+    stream = ada.session.seat.publications.live[ada.microphone].stream
+    ben.session.subscribe((), (StreamChoice(stream),))
+    ben.pump()
+    world.run(10)
+    before = ben.up.sent
+    world.run(60)
+    assert ben.up.sent - before == 60
+    ben.session.subscribe((), (StreamChoice(stream, wanted=False),))
+    ben.pump()
+    world.run(10)
+    before = ben.up.sent
+    world.run(60)
+    assert ben.up.sent - before == 12

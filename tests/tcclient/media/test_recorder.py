@@ -14,7 +14,8 @@ import pytest
 from tcclient.media.errors import RecordingError
 from tcclient.media.picture import TestPicture, read_counter
 from tcclient.media.recorder import MAX_LATE, MAX_LEAD, MatroskaWriter, OggOpusWriter
-from tcclient.video.codec import Codec, EncodedFrame, VideoEncoder, nal_units
+from tcclient.video.bitstream import Codec, nal_units
+from tcclient.video.codec import EncodedFrame, VideoEncoder
 
 FRAME = 960
 CODECS = pytest.mark.parametrize("codec", ["vp8", "h264"])

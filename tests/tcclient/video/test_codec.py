@@ -1,6 +1,5 @@
 import random
 from collections.abc import Iterator
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -10,18 +9,16 @@ import pytest
 
 from tcclient.media.picture import TestPicture, read_counter
 from tcclient.media.reader import open_video
-from tcclient.video.assembly import PATIENCE, FrameAssembler, VideoPacket, fragment
+from tcclient.video.assembly import FrameAssembler, VideoPacket, fragment
+from tcclient.video.bitstream import Codec, holds_keyframe, nal_units
 from tcclient.video.codec import (
     CLOCK_RATE,
+    H264_RATE_WINDOW,
+    KEYFRAME_TIME,
     MAX_ENCODED,
-    VP8_FASTEST,
-    Codec,
     VideoDecoder,
     VideoEncoder,
     VideoError,
-    holds_keyframe,
-    nal_units,
-    vp8_speed,
 )
 from tcclient.video.gate import PictureGate
 
@@ -135,12 +132,6 @@ def test_an_encoder_that_cannot_be_had_is_an_error_of_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_the_speed_follows_the_number_of_pixels() -> None:
-    speeds = [vp8_speed(width * height * 25) for width, height in ((320, 180), (640, 360), (1280, 720), (1920, 1080))]
-    assert speeds == [1, 3, 3, VP8_FASTEST]
-    assert vp8_speed(Fraction(1280 * 720 * 30)) == 4
-
-
 @CODECS
 def test_a_decoder_shows_nothing_before_a_keyframe(codec: Codec, pictures: list[av.VideoFrame]) -> None:
     decoder = VideoDecoder(codec)
@@ -241,13 +232,13 @@ def test_over_a_lossy_link_every_picture_shown_is_right(codec: Codec, pictures: 
 
 @CODECS
 @pytest.mark.parametrize("bitrate", [100_000, 400_000])
-def test_a_keyframe_gets_through_before_a_receiver_gives_it_up(codec: Codec, bitrate: int, shared_media: Path) -> None:
+def test_a_keyframe_takes_a_bounded_time_at_the_rate(codec: Codec, bitrate: int, shared_media: Path) -> None:
     encoder = VideoEncoder(codec, WIDTH, HEIGHT, FPS, bitrate)
     video = open_video(shared_media / "bigbuckbunny.mp4", max_width=WIDTH, max_height=HEIGHT)
     sizes = []
     for number, picture in enumerate(islice(video, 75)):
         sizes.append(len(encoder.encode(picture, timestamp=number * STEP, keyframe=number in {25, 50}).data) * 8)
-    assert max(sizes) < 0.8 * PATIENCE * bitrate
+    assert max(sizes) < {"vp8": 1.1 * KEYFRAME_TIME, "h264": 0.75 * H264_RATE_WINDOW}[codec] * bitrate
     assert sum(sizes) < 1.1 * bitrate * len(sizes) / FPS
 
 
@@ -261,4 +252,4 @@ def test_real_pictures_keep_their_quality(codec: Codec, shared_media: Path) -> N
         shown = decoder.decode(encoder.encode(picture, timestamp=picture.pts).data)
         assert shown is not None
         quality.append(psnr(picture, shown))
-    assert np.mean(quality) > {"vp8": 34, "h264": 34}[codec]
+    assert np.mean(quality) > {"vp8": 36, "h264": 34}[codec]

@@ -1,0 +1,1 @@
+"""Benchmarks: one command for each question, with a table, JSON, and a picture where matplotlib is installed."""

@@ -1,0 +1,55 @@
+"""``python -m benchmarks NAME``: runs one benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from benchmarks.machine import describe
+from benchmarks.report import BenchmarkError, Report, check_plot
+
+BENCHMARKS = {
+    "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",
+    "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",
+}
+"""Name of the module in this package, and the question that it answers.
+
+A module has ``add_options(parser)`` and ``run(options) -> Report``.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0 if all bars are reached, 1 if not, 2 where the benchmark cannot be run."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.plot:
+            check_plot()
+        report: Report = importlib.import_module(f"benchmarks.{options.name}").run(options)
+        machine = describe()
+        print(report.text(machine))
+        if options.json:
+            report.write_json(options.json, options.name, machine)
+        if options.plot:
+            report.write_plot(options.plot)
+    except (BenchmarkError, OSError) as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    return 0 if report.passed else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    commands = parser.add_subparsers(dest="name", metavar="NAME", required=True)
+    for name, question in BENCHMARKS.items():
+        command = commands.add_parser(name, help=question, description=question)
+        command.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a file")
+        command.add_argument("--plot", metavar="FILE", type=Path, help="draw a picture (needs matplotlib)")
+        command.add_argument("--quick", action="store_true", help="shorter, less exact")
+        importlib.import_module(f"benchmarks.{name}").add_options(command)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

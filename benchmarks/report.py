@@ -1,0 +1,151 @@
+"""What a benchmark found: tables, bars that it has to reach, and all figures for scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Cell = str | int | float | None
+
+
+class BenchmarkError(Exception):
+    """The benchmark cannot be run here; the text is for the user."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns; a unit belongs into the name of its column."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[Cell, ...]]
+
+    def text(self) -> str:
+        """Return the table with aligned columns: words to the left, numbers to the right."""
+        rows = [self.columns, *(tuple(_text(cell) for cell in row) for row in self.rows)]
+        widths = [max(len(row[i]) for row in rows) for i in range(len(self.columns))]
+        left = [all(isinstance(row[i], str) for row in self.rows) for i in range(len(self.columns))]
+        lines = [
+            "  ".join(cell.ljust(width) if to_left else cell.rjust(width) for cell, width, to_left in cells).rstrip()
+            for cells in (zip(row, widths, left, strict=True) for row in rows)
+        ]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([self.title, *lines])
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A figure that has to stay at or below a limit, or at or above it if ``least``.
+
+    ``measured`` is None where this machine cannot tell, and ``note`` says why.
+    """
+
+    what: str
+    measured: float | None
+    unit: str
+    limit: float
+    least: bool = False
+    note: str = ""
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether the bar is reached; None if nobody knows."""
+        if self.measured is None:
+            return None
+        return self.measured >= self.limit if self.least else self.measured <= self.limit
+
+    def row(self) -> tuple[Cell, ...]:
+        """Return the row of the table of bars."""
+        verdict = {True: "pass", False: "FAIL", None: "not measured"}[self.passed]
+        limit = f"{'>=' if self.least else '<='} {_text(self.limit)}"
+        return self.what, self.measured, limit, self.unit, verdict, self.note
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Lines over one axis."""
+
+    title: str
+    x: str
+    y: str
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of a benchmark; ``figures`` is whatever JSON can hold."""
+
+    tables: Sequence[Table] = ()
+    bars: Sequence[Bar] = ()
+    plots: Sequence[Plot] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no bar was missed."""
+        return all(bar.passed is not False for bar in self.bars)
+
+    def text(self, machine: Mapping[str, str]) -> str:
+        """Return everything for a person."""
+        parts = [table.text() for table in self.tables]
+        if self.bars:
+            columns = ("bar", "measured", "limit", "unit", "verdict", "note")
+            parts.append(Table("Bars", columns, [bar.row() for bar in self.bars]).text())
+        width = max(map(len, machine))
+        parts.append("\n".join(f"{name:{width}}  {value}" for name, value in machine.items()))
+        return "\n\n".join(parts)
+
+    def write_json(self, path: Path, name: str, machine: Mapping[str, str]) -> None:
+        """Write everything for a script; raises ``OSError``."""
+        bars = [
+            {"what": b.what, "measured": b.measured, "unit": b.unit, "limit": b.limit, "least": b.least,
+             "passed": b.passed, "note": b.note}
+            for b in self.bars
+        ]  # fmt: skip
+        tables = [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables]
+        whole = {"benchmark": name, **machine, "bars": bars, "tables": tables, "figures": self.figures}
+        path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+    def write_plot(self, path: Path) -> None:
+        """Draw the plots one below the other; raises ``BenchmarkError``, ``OSError``."""
+        subplots = _matplotlib()
+        if not self.plots:
+            raise BenchmarkError("this benchmark has nothing to draw")
+        figure, axes = subplots(len(self.plots), 1, figsize=(9, 4 * len(self.plots)), squeeze=False)
+        for plot, (axis,) in zip(self.plots, axes, strict=True):
+            for label, points in plot.lines.items():
+                axis.plot(*zip(*points, strict=True), label=label)
+            axis.set(title=plot.title, xlabel=plot.x, ylabel=plot.y)
+            axis.legend()
+        figure.tight_layout()
+        try:
+            figure.savefig(path)
+        except ValueError as error:
+            raise BenchmarkError(f"{path}: {error}") from None
+
+
+def check_plot() -> None:
+    """Raise ``BenchmarkError`` now, and not after minutes of measuring, where no picture can be drawn."""
+    _matplotlib()
+
+
+def _matplotlib() -> Callable[..., Any]:
+    try:
+        import matplotlib
+    except ImportError:
+        raise BenchmarkError("--plot needs matplotlib, which is not installed: pip install matplotlib") from None
+    matplotlib.use("Agg")
+    from matplotlib.pyplot import subplots
+
+    return subplots
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return "-"
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.1f}" if abs(cell) >= 100 else f"{cell:.2f}"
+    return f"{cell:,}" if isinstance(cell, int) else cell

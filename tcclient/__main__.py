@@ -1,0 +1,7 @@
+"""``python -m tcclient``."""
+
+import sys
+
+from tcclient.cli import main
+
+sys.exit(main())

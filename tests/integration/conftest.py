@@ -1,0 +1,87 @@
+"""A real server and real clients on real sockets, on both event loops."""
+
+import asyncio
+import functools
+import gc
+import io
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+
+from tcproto.account import derive_account_key
+from tcserver.cli import main as tcserver
+from tests.integration.world import ACCOUNTS, LOOPS, PASSWORD, Run, World, guarded
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a server with accounts, made by the command line."""
+    data = tmp_path_factory.mktemp("template") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, options in ACCOUNTS.items():
+            patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PASSWORD.encode())))
+            assert tcserver(["account", "add", name, "--password-stdin", "--data", str(data), *options]) == 0
+    assert tcserver(["account", "disable", "off", "--data", str(data)]) == 0
+    assert tcserver(["room", "add", "Hall", "--data", str(data), "--max-participants", "40"]) == 0
+    assert tcserver(["room", "add", "Nook", "--data", str(data), "--max-participants", "1"]) == 0
+    assert tcserver(["room", "add", "Open", "--data", str(data), "--no-e2ee"]) == 0
+    return data
+
+
+@pytest.fixture
+def data(template: Path, tmp_path: Path) -> Path:
+    """A data directory of one's own."""
+    return Path(shutil.copytree(template, tmp_path / "server"))
+
+
+@pytest.fixture
+def world(data: Path, tmp_path: Path) -> World:
+    """A server's data, and where clients keep theirs."""
+    return World(data, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _derive_each_key_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each derivation takes 64 MiB and a tenth of a second of a shared machine; the result is the same."""
+    monkeypatch.setattr("tcclient.connection.derive_account_key", _derived)
+
+
+_derived = functools.lru_cache(derive_account_key)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _open_what_stays_open() -> None:
+    """The first loop of uvloop opens a pipe for the whole process."""
+    uvloop.new_event_loop().close()
+
+
+@pytest.fixture(params=LOOPS)
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a coroutine function on an event loop, and see that nothing is left of it."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+
+    def run_main(main, *arguments):
+        with asyncio.Runner(loop_factory=factory) as runner:
+            return runner.run(guarded(main(*arguments)))
+
+    threads, files = set(threading.enumerate()), open_files()
+    yield run_main
+    gc.collect()
+    assert set(threading.enumerate()) == threads
+    assert open_files() == files
+
+
+def open_files() -> set[str]:
+    """What is open, without the descriptor that looks."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+        except FileNotFoundError:
+            continue
+    return found

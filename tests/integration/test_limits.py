@@ -1,0 +1,289 @@
+"""What strangers and members can do to a server, and that others do not notice."""
+
+import asyncio
+import contextlib
+import random
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tcclient import events
+from tcclient.room import Room
+from tcclient.sources import tone
+from tcproto.control import FRAME_MESSAGE
+from tcproto.errors import ErrorCode
+from tcproto.link import Link
+from tcproto.messages import Error, LoginBegin, LoginChallenge, Ping, Pong, Welcome
+from tests.integration.raw import Raw, dialled
+from tests.integration.world import PASSWORD, Run, World, gathered, until, watching
+
+one_loop = pytest.mark.parametrize("run", ["uvloop"], indirect=True)
+"""For what is about the server; it runs on uvloop."""
+PROMPT = 5.0
+"""Seconds within which whoever is not concerned is answered; on an idle machine it is a millisecond."""
+
+
+async def is_cut_off(raw: Raw) -> None:
+    """See the connection end, after whatever the server has to say."""
+    async with asyncio.timeout(PROMPT):
+        while await raw.read():
+            pass
+
+
+async def is_served(link: Link, local: str = "127.0.0.1") -> None:
+    """See a newcomer get an answer."""
+    async with asyncio.timeout(PROMPT), dialled(link, local) as raw:
+        await raw.handshake()
+        assert isinstance(await raw.request(LoginBegin("kantor-1")), LoginChallenge)
+
+
+@contextlib.asynccontextmanager
+async def undisturbed(room: Room) -> AsyncIterator[None]:
+    """See that somebody in a room goes on being answered, all the time."""
+    slowest = 0.0
+    answers = 0
+
+    async def measure() -> None:
+        nonlocal slowest, answers
+        while True:
+            start = time.monotonic()
+            await room.subscribe(())
+            slowest, answers = max(slowest, time.monotonic() - start), answers + 1
+            await asyncio.sleep(0.05)  # 20 requests in a second are allowed
+
+    task = asyncio.create_task(measure())
+    try:
+        yield
+        seen = answers
+        await until(lambda: answers > seen or task.done())
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert room.closed is None
+    assert slowest < PROMPT
+
+
+@one_loop
+def test_connections_of_one_address_that_do_not_log_in(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with (
+            world.serving() as server,
+            world.client(server.room("Hall")) as room,
+            undisturbed(room),
+            contextlib.AsyncExitStack() as stack,
+        ):
+            held = [await stack.enter_async_context(dialled(server.link)) for _ in range(64)]
+            await held[-1].handshake()
+            async with dialled(server.link) as refused:
+                await is_cut_off(refused)
+            await is_served(server.link, "127.0.0.2")
+            held[0].writer.close()
+            await until(lambda: len(server.daemon._peers) == 64)
+            await is_served(server.link)
+
+    run(main)
+
+
+@one_loop
+def test_connections_of_all_addresses_that_do_not_log_in(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving(login__max_half_open=8) as server, contextlib.AsyncExitStack() as stack:
+            for i in range(8):
+                await stack.enter_async_context(dialled(server.link, f"127.0.0.{i + 1}"))
+            async with dialled(server.link, "127.0.0.99") as refused:
+                await is_cut_off(refused)
+
+    run(main)
+
+
+@one_loop
+def test_too_many_bytes_before_the_login(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server, dialled(server.link) as raw:
+            await raw.handshake()
+            for i in range(900):
+                raw.connection._send(Ping(i), i + 1)
+            await raw.ended()
+            assert raw.closed is not None
+            assert (raw.closed.code, raw.closed.text) == (ErrorCode.BAD_FRAME, "too many bytes before the login")
+
+    run(main)
+
+
+@one_loop
+@pytest.mark.parametrize("first", [b"\xff\xff", b"\x10\x01", b"\x00\x00"], ids=["largest", "over-limit", "empty"])
+def test_a_frame_of_a_forbidden_size_ends_the_connection_before_its_body(run: Run, world: World, first: bytes) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            async with dialled(server.link) as raw:
+                raw.writer.write(first)
+                await is_cut_off(raw)
+            async with dialled(server.link) as raw:
+                await raw.handshake()
+                raw.writer.write(first)
+                await raw.ended()
+                assert raw.closed is not None
+                assert raw.closed.code is ErrorCode.BAD_FRAME
+            await until(lambda: not server.daemon._peers)
+
+    run(main)
+
+
+@one_loop
+def test_garbage_of_one_disturbs_no_other(run: Run, world: World) -> None:
+    chance = random.Random(7)
+
+    async def main() -> None:
+        async with world.serving() as server, world.client(server.room("Hall")) as room, undisturbed(room):
+            for i in range(100):
+                async with dialled(server.link) as raw:
+                    hello = raw.connection.data_to_send()
+                    position = chance.randrange(2, len(hello))
+                    spoiled = (
+                        hello[:position] + bytes([hello[position] ^ 1 << chance.randrange(8)]) + hello[position + 1 :]
+                    )
+                    size = chance.randrange(1, 200)
+                    raw.writer.write(
+                        [chance.randbytes(size), b"GET / HTTP/1.1\r\n\r\n", spoiled, hello[:position]][i % 4]
+                    )
+                    raw.writer.write_eof()
+                    await is_cut_off(raw)
+            async with dialled(server.link) as raw:
+                await raw.handshake()
+                raw.connection._encrypt(bytes((FRAME_MESSAGE,)) + b"\xc1")
+                await raw.ended()
+                assert raw.closed is not None
+                assert raw.closed.code is ErrorCode.BAD_MESSAGE
+            await until(lambda: len(server.daemon._peers) == 1)
+
+    run(main)
+
+
+@one_loop
+def test_who_does_not_log_in_in_time(run: Run, world: World) -> None:
+    async def dawdle(link: Link) -> None:
+        """Never end the first frame, a byte at a time."""
+        async with dialled(link) as raw:
+            with contextlib.suppress(ConnectionError):
+                for byte in b"\x0f\xff" + bytes(4095):
+                    raw.writer.write(bytes([byte]))
+                    await raw.writer.drain()
+                    if raw.reader.at_eof():
+                        return
+                    await asyncio.sleep(0.02)
+            assert raw.reader.at_eof() or raw.reader.exception() is not None
+
+    async def stay_silent(link: Link) -> None:
+        async with dialled(link) as raw:
+            await is_cut_off(raw)
+
+    async def shake_hands(link: Link) -> None:
+        async with dialled(link) as raw:
+            await raw.handshake()
+            await raw.ended()
+            assert raw.closed is not None
+            assert raw.closed.code is ErrorCode.LOGIN_TIMEOUT
+
+    async def main() -> None:
+        async with world.serving(login__time_limit_s=1) as server, world.client(server.room("Hall")) as room:
+            link = server.link
+            async with undisturbed(room):
+                jobs = [job(link) for job in [dawdle, stay_silent, shake_hands] * 5]
+                await gathered(*jobs, at_once=15)
+            await until(lambda: len(server.daemon._peers) == 1)
+
+    run(main)
+
+
+@one_loop
+def test_three_failed_logins_end_the_connection(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server, dialled(server.link) as raw:
+            await raw.handshake()
+            for _ in range(3):
+                reply = await raw.log_in("kantor-1", "wrong password")
+                assert isinstance(reply, Error)
+                assert reply.code is ErrorCode.BAD_CREDENTIALS
+            await raw.ended()
+            assert raw.closed is not None
+            assert raw.closed.code is ErrorCode.TOO_MANY_ATTEMPTS
+
+    run(main)
+
+
+@one_loop
+def test_a_flood_of_messages_ends_in_its_own_connection(run: Run, world: World) -> None:
+    async def flood(link: Link) -> None:
+        async with dialled(link) as raw:
+            await raw.handshake()
+            assert isinstance(await raw.log_in("kantor-1", PASSWORD), Welcome)
+            pings = 0
+            while raw.closed is None and pings < 20_000:
+                for _ in range(200):
+                    raw.connection.request(Ping(pings))
+                    pings += 1
+                for _ in range(200):
+                    if not isinstance(getattr(await raw.event(), "reply", None), Pong):
+                        break
+            assert raw.closed is not None
+            assert raw.closed.code is ErrorCode.RATE_LIMITED
+
+    async def main() -> None:
+        async with world.serving() as server, world.client(server.room("Hall"), "kantor-2") as room:
+            async with undisturbed(room):
+                await flood(server.link)
+            assert room.closed is None
+
+    run(main)
+
+
+@one_loop
+def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving(limits__chat_per_s=100, limits__chat_burst=1000) as server:
+            for listening in server.daemon._servers:
+                for sock in listening.sockets:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # passed on to what it accepts
+            link = server.room("Hall")
+            async with world.client(link) as a, world.client(link, "kantor-2") as deaf, watching(a) as told:
+                await until(lambda: len(a.participants) == 2)
+                deaf.connection._transport.pause_reading()
+                text = "x" * 2000
+                for _ in range(5000):
+                    await a.chat(text)
+                    if len(a.participants) == 1:
+                        break
+                await until(lambda: any(isinstance(event, events.ParticipantLeft) for event in told))
+                assert a.closed is None
+                deaf.connection._transport.resume_reading()
+                await until(lambda: deaf.closed is not None)
+
+    run(main)
+
+
+@one_loop
+def test_many_clients_behind_one_address(run: Run, world: World) -> None:
+    count = 35
+
+    async def main() -> None:
+        async with world.serving() as server, contextlib.AsyncExitStack() as stack:
+            link = server.room("Hall")
+            rooms: list[Room] = await gathered(
+                *(stack.enter_async_context(world.client(link, name=f"Person {i}")) for i in range(count))
+            )
+            await until(lambda: all(len(room.participants) == count and room.path_is_ok for room in rooms))
+            assert len({room.safety_code for room in rooms}) == 1
+            for room in rooms[:3]:
+                await room.publish(tone())
+            await until(
+                lambda: all(
+                    sum(track.statistics.packets > 5 for track in room.tracks) == 3 - (room in rooms[:3])
+                    for room in rooms
+                ),
+                "everybody hears everybody",
+            )
+
+    run(main)

@@ -1,0 +1,214 @@
+"""The server as its operator runs it: a process with signals, a log, and commands beside it."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tcclient.errors import LoginRefused
+from tcclient.probe import probe
+from tcproto.errors import ErrorCode
+from tcproto.link import Link
+from tcproto.messages import UpdateRoom
+from tcserver.database import Database
+from tests.integration.world import PATIENCE, Run, Server, World, until
+
+one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
+"""For what has no client's loop as its subject."""
+
+
+async def logged(server: Server, text: str) -> None:
+    await until(lambda: server.logged(text), text)
+
+
+def test_a_terminated_server_says_goodbye(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        async with world.client(server.room("Hall")) as room:
+            server.process.send_signal(signal.SIGTERM)
+            await until(lambda: room.closed is not None)
+            assert room.closed.code is ErrorCode.SHUTDOWN
+            assert room.closed.retry_after_ms == 5000
+
+    with world.process() as server:
+        run(main, server)
+        assert server.process.wait(PATIENCE) == 0
+    assert server.logged("started")
+    assert "stopped" in server.log[-1]
+    assert not server.logged("Traceback")
+
+
+def start(world: World, *flags: str) -> subprocess.CompletedProcess[str]:
+    """Try to start a server that should not start."""
+    return world.command("run", *(f"--set={flag}" for flag in flags))
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
+def test_a_port_in_use(world: World, kind: socket.SocketKind) -> None:
+    with socket.socket(socket.AF_INET, kind) as taken:
+        taken.bind(("127.0.0.1", 0))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        port = taken.getsockname()[1]
+        result = start(world, "server.addresses=127.0.0.1", f"server.port={port}")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"tcserver: port {port}: address already in use\n"
+
+
+def test_an_address_of_another_machine(world: World) -> None:
+    result = start(world, "server.addresses=192.0.2.1", "server.port=7433")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "tcserver: address 192.0.2.1, port 7433: cannot assign requested address\n"
+
+
+def test_a_second_server_on_the_same_data(world: World) -> None:
+    with world.process() as server:
+        result = start(world, "server.addresses=127.0.0.1", "server.port=0")
+        assert result.returncode == 2
+        (line,) = result.stderr.splitlines()
+        assert line == f"tcserver: another tcserver is running on {world.data}"
+        assert server.process.poll() is None
+
+
+@one_loop
+def test_a_reload(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        async with world.client(server.room("Hall")) as room:
+            file = world.data / "tcserver.toml"
+            file.write_text("[login]\nmax_sessions = 0\n")
+            server.process.send_signal(signal.SIGHUP)
+            await logged(server, "configuration not reloaded")
+            assert server.logged("login.max_sessions should be a whole number from 1")
+            async with world.client(server.room("Hall"), "kantor-2"):
+                pass
+            file.write_text("[login]\nmax_sessions = 1\n[media]\nsender = 'sendto'\n")
+            server.process.send_signal(signal.SIGHUP)
+            await logged(server, "configuration reloaded")
+            assert server.logged("login.max_sessions")
+            assert server.logged("media.sender")
+            with pytest.raises(LoginRefused) as refused:
+                async with world.client(server.room("Hall"), "kantor-2"):
+                    pass
+            assert refused.value.code is ErrorCode.SERVER_FULL
+            assert room.closed is None
+
+    with world.process() as server:
+        run(main, server)
+
+
+@one_loop
+@pytest.mark.parametrize("command", [["disable"], ["reset", "--password-stdin"], ["remove"]], ids=lambda c: c[0])
+def test_an_account_command_ends_its_sessions_at_once(run: Run, world: World, command: list[str]) -> None:
+    async def main(server: Server) -> None:
+        async with world.client(server.room("Hall")) as room, world.client(server.room("Hall"), "kantor-2") as other:
+            verb, *options = command
+            result = await world.acommand("account", verb, "kantor-1", *options, stdin="another password\n")
+            assert result.returncode == 0, result.stderr
+            done = time.monotonic()
+            await until(lambda: room.closed is not None)
+            assert time.monotonic() - done < 5, "the database is looked at every second"
+            assert room.closed.code is ErrorCode.CREDENTIALS_CHANGED
+            assert other.closed is None
+            with pytest.raises(LoginRefused) as refused:
+                async with world.client(server.room("Hall")):
+                    pass
+            assert refused.value.code is ErrorCode.BAD_CREDENTIALS
+            if verb == "reset":
+                async with world.client(server.room("Hall"), password="another password"):
+                    pass
+
+    with world.process() as server:
+        run(main, server)
+
+
+@one_loop
+def test_who_is_logged_in(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        async with world.client(server.room("Hall"), "kantor-1", "Sri"), world.client(server.room("Hall"), "kantor-2"):
+            lines = (await world.acommand("account", "sessions")).stdout.splitlines()
+            assert len(lines) == 3
+            assert lines[0].split()[:1] == ["ACCOUNT"]
+            assert any(line.startswith("kantor-1") and "Sri" in line and "127.0.0.1" in line for line in lines)
+            only = (await world.acommand("account", "sessions", "kantor-2")).stdout.splitlines()
+            assert len(only) == 2
+            assert only[1].startswith("kantor-2")
+
+    async def nobody(server: Server) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while len((await world.acommand("account", "sessions")).stdout.splitlines()) > 1:
+                pass
+
+    with world.process() as server:
+        run(main, server)
+        run(nobody, server)
+
+
+def test_what_a_running_server_acknowledged_is_on_disk(run: Run, world: World) -> None:
+    """Killed right after the acknowledgement, again and again."""
+
+    async def main(server: Server, title: str) -> None:
+        async with world.client(server.room("Hall"), "ketua") as room:
+            for i in range(3):
+                await room.request(UpdateRoom(title=f"{title}.{i}", max_participants=40 + i))
+            server.process.send_signal(signal.SIGKILL)
+            await until(lambda: room.closed is not None)
+
+    for number in range(3):
+        with world.process() as server:
+            run(main, server, f"title {number}")
+        with Database(world.data / "tcserver.db") as database:
+            hall = database.room("hall")
+            assert hall is not None
+            assert (hall.title, hall.max_participants) == (f"title {number}.2", 42)
+    with world.process():
+        lines = world.command("account", "sessions").stdout.splitlines()
+        assert len(lines) == 1, "those of the killed server are forgotten"
+
+
+@one_loop
+def test_a_room_command_and_a_participant_change_different_things(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        async with world.client(server.room("Hall"), "ketua") as room:
+            assert (await world.acommand("room", "set", "Hall", "--default-role", "listener")).returncode == 0
+            await room.request(UpdateRoom(title="Theirs"))
+            await until(lambda: room.info.title == "Theirs")
+
+    with world.process() as server:
+        run(main, server)
+    with Database(world.data / "tcserver.db") as database:
+        hall = database.room("hall")
+        assert hall is not None
+        assert (hall.title, hall.default_role) == ("Theirs", "listener")
+
+
+def test_every_address_is_served(run: Run, world: World) -> None:
+    """With the default addresses: IPv4 and, where the kernel has it, IPv6."""
+    hosts = ["127.0.0.1", "::1"] if Path("/proc/net/if_inet6").exists() else ["127.0.0.1"]
+
+    async def main(server: Server) -> None:
+        for host in hosts:
+            found = await probe(Link(host, server.link.port))
+            assert found.udp_received == found.udp_sent == 10
+            assert found.udp_works
+            assert found.fingerprint == server.link.fingerprint
+            assert (found.address, found.software, found.versions) == (host, "tcserver", (1,))
+            assert 0 < found.tcp_rtt_ms < 1000
+
+    with world.process("server.addresses=") as server:
+        run(main, server)
+
+
+@one_loop
+def test_a_probe_where_udp_is_lost(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tcclient.probe.UDP_PATIENCE", 0.05)
+    monkeypatch.setattr("tcclient.probe._ping", lambda number, ticket: b"garbage")
+
+    async def main(server: Server) -> None:
+        found = await probe(server.link)
+        assert (found.udp_received, found.udp_rtt_ms, found.udp_works) == (0, None, False)
+
+    with world.process() as server:
+        run(main, server)

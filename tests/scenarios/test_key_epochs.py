@@ -1,0 +1,95 @@
+"""Keys change with time, and nobody hears it. Whole days pass in the words of the keys; the clock runs for minutes."""
+
+import pytest
+
+from tests.simulation.network import LAN
+
+
+def shorten(monkeypatch, lifetime):
+    """Let the keys of seats and sealers live for so many seconds instead of a day."""
+    monkeypatch.setattr("tcserver.media.seat.KEY_LIFETIME", lifetime)
+    monkeypatch.setattr("tcserver.media.sealer.KEY_LIFETIME", lifetime)
+    monkeypatch.setattr("tcserver.conference.sealer.ROTATION_AGE", lifetime)
+
+
+@pytest.mark.parametrize("tcp_delay", [0.001, 0.3])
+def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch, tcp_delay):
+    """Ten of the days after which both change, as 30 s each."""
+    shorten(monkeypatch, 30.0)
+    world = make_world()
+    ada, ben = world.room("ada", "ben", conditions=LAN, tcp_delay=tcp_delay)
+    world.run(1)
+    ada.talk(every=0.1)
+    ben.talk(every=0.1)
+    world.run(300)
+    ada.hush()
+    ben.hush()
+    world.run(1)
+    assert ben.heard_from(ada) == ada.spoken
+    assert ada.heard_from(ben) == ben.spoken
+    assert not ada.unsent
+    assert not ben.unsent
+    (room,) = world.server.plane._rooms.values()
+    assert room.sealer.epoch >= 9
+    assert ada.session.seat.path._epoch >= 8
+
+
+def test_every_epoch_number_comes_round(make_world, monkeypatch):
+    """The 8 bits of the epoch wrap: 300 keys of a sealer, 256 s apart from their namesakes at the least."""
+    shorten(monkeypatch, 3.0)
+    world = make_world()
+    ada, ben = world.room("ada", "ben")
+    world.run(1)
+    ada.talk(every=0.5)
+    world.run(900)
+    ada.hush()
+    world.run(1)
+    (room,) = world.server.plane._rooms.values()
+    assert room.sealer.epoch < 100, "it has come round"
+    assert ben.heard_from(ada) == ada.spoken
+    assert not ada.unsent
+
+
+def test_a_silent_member_ratchets_and_is_heard_after_two_hours(world):
+    """A ratchet each ten minutes, carried along by beacons."""
+    ada, ben = world.room("ada", "ben")
+    world.run(1)
+    ada.say()
+    world.run(7200)
+    ada.say()
+    ben.say()
+    world.run(1)
+    assert ben.heard_from(ada) == ada.spoken
+    assert ada.heard_from(ben) == ben.spoken
+    assert ada.session.seat._keys.current.generation == 12
+
+
+def test_a_sender_key_that_has_ratcheted_to_its_end_is_replaced(make_world, monkeypatch):
+    """Two days of ratchets each ten minutes, as two seconds each."""
+    monkeypatch.setattr("tcclient.core.keys.RATCHET_PERIOD", 2.0)
+    world = make_world()
+    ada, ben = world.room("ada", "ben")
+    world.run(1)
+    ada.talk(every=0.5)
+    world.run(620)
+    ada.hush()
+    world.run(1)
+    assert ben.heard_from(ada) == ada.spoken
+    assert not ada.unsent
+    assert ada.session.seat._keys.current.number == 2
+
+
+def test_a_key_that_comes_in_a_tcp_outage_waits_for_nobody(world):
+    """One member cannot get the new keys after a leave: those who can go on, and it hears again when TCP does."""
+    ada, ben, cleo, dora = world.room("ada", "ben", "cleo", "dora")
+    world.run(1)
+    ada.talk()
+    world.run(1)
+    ben.outage(10)
+    dora.leave()
+    world.run(15)
+    ada.hush()
+    world.run(1)
+    assert cleo.heard_from(ada) == ada.spoken
+    assert not ada.unsent
+    assert ben.heard_from(ada)[-100:] == ada.spoken[-100:]

@@ -1,0 +1,178 @@
+"""Pictures: late joiners, losses, keyframe requests joined and throttled."""
+
+from itertools import pairwise
+
+import pytest
+
+from tcclient.core import events
+from tcclient.participant import Participant as Person
+from tcclient.track import Track
+from tcproto.messages import Kind, Source
+from tcproto.packet import VideoHeader
+from tests.simulation.network import Conditions
+
+HOME = Conditions(delay=0.02)
+FRAME = 0.04
+TEND = 0.05
+
+
+class Camera:
+    """Films: a keyframe where one is asked for, else a frame that refers to the one before. Each frame names itself."""
+
+    def __init__(self, world, client, size=3000):
+        self.client = client
+        self.number = client.publish(Kind.VIDEO, Source.CAMERA, "vp8", width=640, height=360)
+        self.frames = {}
+        self.keyframes = []
+        self._world = world
+        self._size = size
+        self._count = 0
+        self._answered = 0
+        world.until(lambda: client.session.can_send(self.number))
+        self._film(client.clock.now)
+
+    def _film(self, start):
+        asked = len(self.client.told(events.KeyframeRequested))
+        keyframe = self._count == 0 or asked > self._answered
+        self._answered = asked
+        data = f"frame {self._count} ".encode() * (self._size // 8)
+        if self.client.show(self.number, data, self._count * 3600, keyframe=keyframe):
+            self.frames[data] = self._count
+            if keyframe:
+                self.keyframes.append(self._world.now)
+        self._count += 1
+        self.client.clock.at(start + self._count * FRAME, lambda: self._film(start))
+
+
+class Viewer:
+    """The track of the client's shell, fed by hand; ``shown`` are (time, frame number)."""
+
+    def __init__(self, world, client, camera):
+        self.shown = []
+        self._world = world
+        self._client = client
+        self._fed = 0
+        room = client.session.room
+        world.until(lambda: any(info.kind is Kind.VIDEO for info in room.publications.values()))
+        (info,) = [info for info in room.publications.values() if info.kind is Kind.VIDEO]
+        self.track = Track(info, person(client, info.participant), None, self._ask)
+        self.track.on_video.append(lambda frame: self.shown.append((world.now, camera.frames[frame.data])))
+        self._tend()
+
+    def _ask(self, stream):
+        asked = self._client.session.request_keyframe(stream, 0, self._client.clock.now)
+        self._client.pump()
+        return asked
+
+    def _tend(self):
+        for heard in self._client.heard[self._fed :]:
+            if isinstance(heard.packet.header, VideoHeader):
+                self.track.receive(heard.packet, self._client.clock.now)
+        self._fed = len(self._client.heard)
+        self.track.tend(self._client.clock.now)
+        self._world.clock.after(FRAME / 4, self._tend)
+
+
+def person(client, participant):
+    return Person(client.session.room.members[participant], me=False)
+
+
+def test_everybody_sees_each_picture_once_and_in_order(world):
+    ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
+    world.run(0.2)
+    camera = Camera(world, ada)
+    viewers = [Viewer(world, client, camera) for client in (ben, cleo)]
+    world.run(3)
+    for viewer in viewers:
+        numbers = [number for _, number in viewer.shown]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        assert len(numbers) > 60
+
+
+@pytest.mark.parametrize("delay", [0.005, 0.1])
+def test_a_late_joiner_gets_a_picture_within_two_round_trips(world, delay):
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    camera = Camera(world, ada)
+    Viewer(world, ben, camera)
+    world.run(3)
+    cleo = world.client("cleo", Conditions(delay=delay))
+    world.until(lambda: world.ready(cleo))
+    since = world.now
+    viewer = Viewer(world, cleo, camera)
+    world.until(lambda: bool(viewer.shown), 3)
+    assert world.now - since < 2 * (2 * delay + 2 * HOME.delay) + 2 * FRAME + TEND + 0.1
+    world.run(2)
+    assert [b - a for (_, a), (_, b) in pairwise(viewer.shown)] == [1] * (len(viewer.shown) - 1)
+
+
+def test_many_late_joiners_cost_one_keyframe_each_half_second(world):
+    ada = world.room("ada", conditions=HOME)[0]
+    camera = Camera(world, ada)
+    world.run(2)
+    begin, before = world.now, len(camera.keyframes)
+    viewers = []
+    for i in range(12):
+        client = world.client(f"guest {i}", HOME, microphone=False)
+        world.until(lambda client=client: client.in_room)
+        viewers.append(Viewer(world, client, camera))
+    world.run(2)
+    assert all(viewer.shown for viewer in viewers)
+    made = camera.keyframes[before:]
+    assert 1 <= len(made) <= 1 + (world.now - begin) / 0.5
+    assert len(made) < 12
+    assert all(later - earlier >= 0.5 - FRAME for earlier, later in pairwise(made))
+
+
+def test_a_lost_packet_shows_no_broken_picture_and_is_over_soon(world):
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    world.run(0.2)
+    camera = Camera(world, ada)
+    viewer = Viewer(world, ben, camera)
+    world.run(2)
+    ben.down.change(blocked=True)
+    world.run(0.05)
+    ben.down.change(blocked=False)
+    broken_at = world.now
+    world.run(3)
+    gap = max(later - earlier for (earlier, _), (later, _) in pairwise(viewer.shown))
+    round_trip = 4 * HOME.delay
+    assert 0.05 < gap < viewer.track._assembler.patience + round_trip + 0.5 + 2 * FRAME + TEND
+    assert viewer.track.statistics.keyframe_requests >= 1
+    assert len([at for at in camera.keyframes if at > broken_at]) <= 2
+    after = [number for at, number in viewer.shown if at > broken_at + gap]
+    assert after == list(range(after[0], after[0] + len(after)))
+
+
+def test_over_a_lossy_path_only_whole_pictures_are_shown(world):
+    """Each shown frame is bit-exact (its bytes name it), in order, and its reference was shown before."""
+    conditions = Conditions(delay=0.03, jitter=0.01, loss=0.02, burst=2, reorder=0.01, duplicate=0.01)
+    ada, ben = world.room("ada", "ben", conditions=conditions)
+    world.run(0.5)
+    camera = Camera(world, ada)
+    viewer = Viewer(world, ben, camera)
+    world.run(20)
+    numbers = [number for _, number in viewer.shown]
+    assert numbers == sorted(set(numbers))
+    keyframes = len(camera.keyframes)
+    jumps = sum(later != earlier + 1 for earlier, later in pairwise(numbers))
+    assert 0 < jumps <= keyframes
+    assert len(numbers) > 150
+
+
+def test_nobody_who_does_not_watch_can_make_a_camera_work(world):
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    (eve,) = world.room("eve", conditions=HOME, microphone=False, sources=(Source.MICROPHONE,))
+    world.run(0.2)
+    camera = Camera(world, ada)
+    world.run(1)
+    before = len(camera.keyframes)
+    stream = ada.session.seat.publications.live[camera.number].stream
+    for _ in range(20):
+        eve.session.request_keyframe(stream, 0, eve.clock.now)
+        eve.pump()
+        world.run(0.2)
+    assert len(camera.keyframes) == before
+    ben.session.request_keyframe(stream, 0, ben.clock.now)
+    ben.pump()
+    world.run(0.2)
+    assert len(camera.keyframes) == before + 1
