@@ -56,8 +56,10 @@ LATENESS = 0.001
 """Seconds after its time from which a message is late."""
 STALL = 0.05
 """Seconds without progress after which what is on its way counts as lost."""
+POLL = 0.00005
+"""Seconds between looks whether something has come out."""
 FLOODED = 0.9
-"""Share of a core from which the server, and not the load, is what limits."""
+"""Share of the time that a flooded process runs or wants to; below, the load was what limited it."""
 TARGETS = ("server", "sendmmsg", "gso")
 PACES = (
     ("audio", "paced", AUDIO_RATE),
@@ -130,6 +132,8 @@ class Measurement(NamedTuple):
     """Share of those expected."""
     busy: float
     """Share of a core."""
+    waited: float
+    """Share of the time that it could have run, had others not."""
     late: float
     """Share of deadlines that the load generator missed."""
 
@@ -172,6 +176,7 @@ def _one_talker(receivers: int, seconds: float, repeats: int) -> dict[Key, dict[
     with Server(["hall"]) as server, Clients(server) as clients:
         seats = clients.join("hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS + [Source.CAMERA])
         room = Hall([*seats, *clients.join("hall", receivers)], 1)
+        clients.prove()
         for kind, pace, rate in PACES:
             _say(f"{receivers} receivers: {kind}, {pace}")
             figures[kind, pace, receivers] = _compare(server, clients, Load(kind, [room], rate), seconds, repeats)
@@ -186,6 +191,7 @@ def _busy(rooms: int, seconds: float, repeats: int) -> dict[Key, dict[str, Figur
         for name in names:
             talkers = clients.join(name, BUSY_TALKERS, [Source.MICROPHONE])
             halls.append(Hall([*talkers, *clients.join(name, BUSY_PEOPLE - BUSY_TALKERS)], BUSY_TALKERS))
+        clients.prove()
         load = Load("audio", halls, AUDIO_RATE * BUSY_TALKERS * rooms)
         _say(f"{rooms} busy rooms")
         return {("audio", "busy", load.receivers): _compare(server, clients, load, seconds, repeats)}
@@ -210,7 +216,7 @@ def _compare(server: Server, clients: Clients, load: Load, seconds: float, repea
 def _measure(load: Load, target: tuple[str, int], pid: int, counts: Counts, seconds: float) -> Measurement:
     _pin(pid, 0)
     volleys = _volleys(load, target, seconds)
-    arrived, cpu, began = sum(counts), _cpu(pid), time.monotonic()
+    arrived, (cpu, waited), began = sum(counts), _cpu(pid), time.monotonic()
     if load.rate is None:
         sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds)
         late = 0.0
@@ -218,11 +224,13 @@ def _measure(load: Load, target: tuple[str, int], pid: int, counts: Counts, seco
         (sent, late), taken = _pace(volleys, load.rate), 0
     wall = time.monotonic() - began
     time.sleep(SETTLE)
-    used = _cpu(pid) - cpu
+    now_cpu, now_waited = _cpu(pid)
+    used, delay = now_cpu - cpu, now_waited - waited
     arrived = sum(counts) - arrived + taken
     if not arrived:
         raise BenchmarkError("nothing arrived")
-    return Measurement(used * 1e6 / arrived, arrived / wall, arrived / (sent * load.receivers), used / wall, late)
+    share = arrived / (sent * load.receivers)
+    return Measurement(used * 1e6 / arrived, arrived / wall, share, used / wall, delay / wall, late)
 
 
 def _volleys(load: Load, target: tuple[str, int], seconds: float) -> list[Volley]:
@@ -284,7 +292,7 @@ def _flood(volley: Volley, sample: Seat, counts: Counts, seconds: float) -> tupl
         if room > 0:
             at = volley.fire(at, min(volley.size, at + room))
         else:
-            os.sched_yield()
+            time.sleep(POLL)
     return at * size, taken + sink.drain(descriptor)
 
 
@@ -346,10 +354,10 @@ def _pin(pid: int, cpu: int) -> None:
         os.sched_setaffinity(pid, {_CPUS[cpu]})
 
 
-def _cpu(pid: int) -> float:
-    """Return the seconds of processor of all threads of a process."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+def _cpu(pid: int) -> tuple[float, float]:
+    """Return the seconds of processor of all threads of a process, and those for which they waited for it."""
+    tasks = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(int(task[0]) for task in tasks) / 1e9, sum(int(task[1]) for task in tasks) / 1e9
 
 
 def _report(figures: dict[Key, dict[str, Figure]]) -> Report:
@@ -385,7 +393,9 @@ def _report(figures: dict[Key, dict[str, Figure]]) -> Report:
 def _remark(pace: str, server: Measurement) -> str:
     if server.late > LATE:
         return "the load came late"
-    return "the load generator was the bottleneck" if pace == "flood" and server.busy < FLOODED else ""
+    if pace == "flood" and server.busy + server.waited < FLOODED:
+        return "the load generator was the bottleneck"
+    return "the machine was busy otherwise" if server.waited > LATE else ""
 
 
 def _lines(figures: dict[Key, dict[str, Figure]], kind: str, pace: str) -> dict[str, list[tuple[float, float]]]:
@@ -407,7 +417,10 @@ def _bars(figures: dict[Key, dict[str, Figure]]) -> list[Bar]:
             bars.append(Bar(what, measured, "x", limit))
     flood = figures.get(("audio", "flood", 100))
     if flood is not None:
-        bars.append(Bar("saturation, audio, 100 receivers", flood["server"].median().rate, "/s", 600_000, least=True))
+        server = flood["server"].median()
+        note = "arrivals per second of processor"
+        what = "saturation of a core, audio, 100 receivers"
+        bars.append(Bar(what, server.rate / server.busy, "/s", 600_000, least=True, note=note))
     return bars
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.report import BenchmarkError
 
@@ -112,7 +112,7 @@ class Relay:
 
     BATCH = 48
 
-    def __init__(self, sock: socket.socket, rooms: dict[bytes, Sequence[tuple[str, int]]], trains: bool) -> None:
+    def __init__(self, sock: socket.socket, rooms: Mapping[bytes, Sequence[tuple[str, int]]], trains: bool) -> None:
         self._send, self._receive = _load()
         self._fd = sock.fileno()
         self._trains = trains
