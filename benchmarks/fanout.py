@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.arrival import measure
 from benchmarks.native import Relay, Sink, Volley
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
 from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
@@ -77,6 +78,8 @@ RATIO_BARS: tuple[tuple[Key, str, float], ...] = (
     (("video", "paced", 34), "gso", 1.6),
     (("video", "paced", 100), "gso", 1.35),
 )
+ARRIVAL_BARS = {"audio": 25.0, "video": 15.0}
+"""µs of an arriving datagram in the media plane, as in a busy server."""
 Counts = memoryview
 """Datagrams by socket."""
 _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -167,7 +170,9 @@ def run(options: argparse.Namespace) -> Report:
     for count in receivers:
         figures |= _one_talker(count, seconds, repeats)
     figures |= _busy(BUSY_ROOMS, seconds, repeats)
-    return _report(figures)
+    _say("the media plane alone")
+    arrival = measure(BUSY_ROOMS, BUSY_PEOPLE, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
+    return _report(figures, arrival)
 
 
 def _one_talker(receivers: int, seconds: float, repeats: int) -> dict[Key, dict[str, Figure]]:
@@ -360,7 +365,7 @@ def _cpu(pid: int) -> tuple[float, float]:
     return sum(int(task[0]) for task in tasks) / 1e9, sum(int(task[1]) for task in tasks) / 1e9
 
 
-def _report(figures: dict[Key, dict[str, Figure]]) -> Report:
+def _report(figures: dict[Key, dict[str, Figure]], arrival: dict[str, float]) -> Report:
     rows = []
     raw = []
     for (kind, pace, receivers), by_target in figures.items():
@@ -387,7 +392,12 @@ def _report(figures: dict[Key, dict[str, Figure]]) -> Report:
         if (lines := _lines(figures, kind, pace))
     ]
     title = "CPU of the process per datagram that arrived at a receiver; floors: the kernel alone (medians)"
-    return Report([Table(title, columns, rows)], _bars(figures), plots, {"runs": raw})
+    bars = _bars(figures)
+    bars += [
+        Bar(f"arriving {kind} datagram, system calls left out", arrival[kind], "us", limit)
+        for kind, limit in ARRIVAL_BARS.items()
+    ]
+    return Report([Table(title, columns, rows)], bars, plots, {"runs": raw, "arrival_us": arrival})
 
 
 def _remark(pace: str, server: Measurement) -> str:
