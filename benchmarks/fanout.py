@@ -87,7 +87,7 @@ _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--receivers", metavar="N", type=int, nargs="+", help="numbers of receivers")
+    parser.add_argument("--receivers", metavar="N", type=int, nargs="*", help="numbers of receivers; none: only busy rooms")
     parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement")
     parser.add_argument(
         "--repeats", metavar="R", type=int, help="measurements of each figure, of which the median counts"
@@ -161,7 +161,8 @@ def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
         raise BenchmarkError("needs /proc with schedstat, which only Linux has")
-    receivers = options.receivers or (QUICK_RECEIVERS if options.quick else RECEIVERS)
+    default = QUICK_RECEIVERS if options.quick else RECEIVERS
+    receivers = default if options.receivers is None else options.receivers
     seconds = options.seconds or (1.0 if options.quick else 4.0)
     repeats = options.repeats or (1 if options.quick else 3)
     if not all(1 <= count < MAX_SEATS for count in receivers):

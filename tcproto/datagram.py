@@ -37,7 +37,8 @@ REKEY_COUNTER = 2**40
 """A new key is due after so many datagrams, long before the counter ends."""
 LAST_ITEM = 0x80
 """Bit of the type byte: the item runs to the end of the datagram and has no length."""
-_NONCE_PADDING = bytes(12)
+NONCE_PADDING = bytes(12)
+"""Behind a header, makes it a nonce."""
 
 
 class Kind(IntEnum):
@@ -139,14 +140,14 @@ def parse_header(data: bytes) -> Header:
 
 def seal(header: bytes, plaintext: bytes, key: bytes) -> bytes:
     """Return the datagram. A header must never be used twice under a key."""
-    return header + box(plaintext, header + _NONCE_PADDING, key)
+    return header + box(plaintext, header + NONCE_PADDING, key)
 
 
 def open_datagram(data: bytes, key: bytes) -> bytes:
     """Return the plaintext of a datagram; raises ``CryptoFailure`` where it is short or the box does not open."""
     if len(data) < MIN_DATAGRAM:
         raise CryptoFailure("the datagram is shorter than a header and a tag")
-    return unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + _NONCE_PADDING, key)
+    return unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + NONCE_PADDING, key)
 
 
 def pack_items(items: list[Item], before: bytes = b"", *, open_end: bool = True) -> bytes:

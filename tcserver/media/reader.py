@@ -93,7 +93,8 @@ class VectorReader:
         data, names, controls = map(ctypes.addressof, (self._data, self._names, self._controls))
         self._iovs = (Iovec * BATCH)(*(Iovec(data + i * size, size) for i in range(BATCH)))
         iovs = ctypes.addressof(self._iovs)
-        self._fresh = b"".join(
+        self._control_size = control_size
+        messages = b"".join(
             message(
                 names + i * SOCKADDR_SIZE,
                 SOCKADDR_SIZE,
@@ -103,14 +104,14 @@ class VectorReader:
             )
             for i in range(BATCH)
         )
-        self._messages = ctypes.create_string_buffer(self._fresh, len(self._fresh))
+        self._messages = ctypes.create_string_buffer(messages, len(messages))
         self._address = ctypes.addressof(self._messages)
         self._data_view = memoryview(self._data).cast("B")
         self._name_view = memoryview(self._names).cast("B")
-        messages = memoryview(self._messages).cast("B")
+        table = memoryview(self._messages).cast("B")
         # Columns of the tables that the kernel writes.
-        self._lengths = messages.cast("I")[LENGTH_OFFSET // 4 :: MMSGHDR_SIZE // 4]
-        self._control_lengths = messages.cast("P")[CONTROL_LENGTH_OFFSET // 8 :: MMSGHDR_SIZE // 8]
+        self._lengths = table.cast("I")[LENGTH_OFFSET // 4 :: MMSGHDR_SIZE // 4]
+        self._control_lengths = table.cast("P")[CONTROL_LENGTH_OFFSET // 8 :: MMSGHDR_SIZE // 8]
         self._sizes = memoryview(self._controls).cast("B").cast("i")[GRO_SIZE_OFFSET // 4 :: GRO_CONTROL_SIZE // 4]
 
     def read(self) -> list[tuple[bytes, Address]]:
@@ -121,23 +122,21 @@ class VectorReader:
         if count <= 0:
             return batch
         data, names, known, stride = self._data_view, self._name_view, self._known, self._stride
-        rows = zip(
-            self._lengths[:count].tolist(),
-            self._control_lengths[:count].tolist(),
-            self._sizes[:count].tolist(),
-            strict=True,
-        )
-        for i, (length, control, size) in enumerate(rows):
-            start = i * stride
+        lengths, control_lengths, control_size = self._lengths, self._control_lengths, self._control_size
+        for i in range(count):
+            start, length, size = i * stride, lengths[i], 0
             name = bytes(names[i * SOCKADDR_SIZE : (i + 1) * SOCKADDR_SIZE])
             address = known.get(name) or self._parse(name)
-            if control and 0 < size < length:
+            if control_size:
+                if control_lengths[i]:
+                    size = self._sizes[i]
+                # The kernel wrote how much it used of what it may use.
+                control_lengths[i] = control_size
+            if 0 < size < length:
                 stop = start + length
                 batch += [(bytes(data[at : min(at + size, stop)]), address) for at in range(start, stop, size)]
             else:
                 batch.append((bytes(data[start : start + min(length, BUFFER_SIZE)]), address))
-        # The kernel wrote how much it used of what it may use.
-        ctypes.memmove(self._address, self._fresh, count * MMSGHDR_SIZE)
         return batch
 
     def _parse(self, name: bytes) -> Address:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tcproto.datagram import (
+    HEADER_SIZE,
     MAX_COUNTER,
+    NONCE_PADDING,
     REKEY_COUNTER,
     Item,
     Kind,
-    open_datagram,
     pack_header,
     pack_items,
     seal,
@@ -17,6 +18,7 @@ from tcproto.datagram import (
 from tcproto.errors import CryptoFailure
 from tcproto.path import PingItem, PongItem
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
+from tcproto.secretbox import unbox
 from tcserver.media.drops import Drop, Dropped
 from tcserver.media.path import Path
 from tcserver.media.sealer import KEY_LIFETIME
@@ -57,7 +59,7 @@ class UpKey:
             if verdict is not _NEW:
                 raise Dropped(_REPLAY_DROPS[verdict])
         try:
-            plaintext = open_datagram(data, self._key)
+            plaintext = unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + NONCE_PADDING, self._key)
         except CryptoFailure:
             raise Dropped(Drop.BOX) from None
         window.commit(counter)

@@ -55,7 +55,7 @@ class Sender(ABC):
         """Trains that had to be taken apart for a receiver, on whose way the kernel does not cut."""
         self._backlog: dict[int, deque[Run]] = {}
 
-    def send(self, transmissions: Iterable[Transmission]) -> None:
+    def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each receiver but the one that is left out."""
         for datagrams, receivers, skip in transmissions:
             for start, stop in runs(receivers, (skip,)):

@@ -65,15 +65,17 @@ class VectorSender(PlainSender):
         """Whether datagrams leave in trains."""
         self._sendmmsg = load("sendmmsg")
         self._buffer = ctypes.create_string_buffer(MAX_TRAIN)
-        self._buffer_address = ctypes.addressof(self._buffer)
-        self._iov = Iovec(self._buffer_address, 0)
+        self._view = memoryview(self._buffer).cast("B")
+        self._loaded = b""
+        self._iov = Iovec(ctypes.addressof(self._buffer), 0)
         self._iov_address = ctypes.addressof(self._iov)
         self._control = ctypes.create_string_buffer(segment_control(0), SEGMENT_CONTROL_SIZE)
         self._control_address = ctypes.addressof(self._control) if trains else 0
 
-    def send(self, transmissions: Iterable[Transmission]) -> None:
+    def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each receiver but the one that is left out."""
-        if not self.trains:
+        # There is nothing to couple when one comes alone.
+        if not self.trains or len(transmissions) == 1 == len(transmissions[0].datagrams):
             super().send(transmissions)
             return
         for train in couple(transmissions):
@@ -119,8 +121,11 @@ class VectorSender(PlainSender):
             slot += 1
 
     def _load(self, payload: bytes, size: int) -> None:
-        """Put a payload where all vectors point to."""
-        ctypes.memmove(self._buffer_address, payload, len(payload))
+        """Put a payload where all vectors point to, unless it is there."""
+        if payload is self._loaded:
+            return
+        self._loaded = payload
+        self._view[: len(payload)] = payload
         self._iov.length = len(payload)
         if size < len(payload):
             SEGMENT_SIZE.pack_into(self._control, SEGMENT_SIZE_OFFSET, size)

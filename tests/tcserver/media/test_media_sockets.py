@@ -188,7 +188,7 @@ class TestSenders:
         receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
         sender = make([bind()])
         burst = [bytes((n,)) * 1200 for n in range(120)]
-        sender.send(Transmission((datagram,), receivers, 1) for datagram in burst)
+        sender.send([Transmission((datagram,), receivers, 1) for datagram in burst])
         assert [received(client) for client in clients] == [burst, [], burst]
         assert sender.sent == 240
 
@@ -207,10 +207,10 @@ def test_what_leaves_together_is_one_message_for_each_receiver(bind):
         return sendmmsg(fd, address, count, flags)
 
     sender._sendmmsg = counted
-    sender.send(Transmission((bytes(size),), receivers, 2) for size in (1180, 1180, 1180, 500))
+    sender.send([Transmission((bytes(size),), receivers, 2) for size in (1180, 1180, 1180, 500)])
     assert calls == [(2, 4040), (3, 4040)]
     calls.clear()
-    sender.send(Transmission((bytes(130),), receivers, skip) for skip in (0, 5, 0))
+    sender.send([Transmission((bytes(130),), receivers, skip) for skip in (0, 5, 0)])
     assert calls == [(4, 390), (1, 130), (1, 260)]
 
 
