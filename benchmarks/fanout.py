@@ -87,7 +87,7 @@ _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--receivers", metavar="N", type=int, nargs="*", help="numbers of receivers; none: only busy rooms")
+    parser.add_argument("--receivers", metavar="N", type=int, nargs="*", help="numbers of receivers, or none")
     parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement")
     parser.add_argument(
         "--repeats", metavar="R", type=int, help="measurements of each figure, of which the median counts"
