@@ -616,6 +616,28 @@ def test_every_size_above_the_limit_is_one_drop(bind):
     asyncio.run(flood())
 
 
+@linux
+def test_a_flood_leaves_time_for_others(bind, monkeypatch):
+    """A turn of the loop ends after the batch in which its time is over; the rest is read in the next."""
+    monkeypatch.setattr("tcserver.media.sockets.READ_BUDGET", 1e-9)
+
+    async def flood() -> None:
+        plane = MediaPlane(os.urandom)
+        sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop())
+        sockets.open()
+        try:
+            client = bind()
+            for _ in range(2 * BATCH + 5):
+                client.sendto(bytes(40), sockets.local_addresses()[0])
+            for received in (BATCH, 2 * BATCH, 2 * BATCH + 5, 2 * BATCH + 5):
+                sockets.pump(0)
+                assert plane.counters.received == received
+        finally:
+            sockets.close()
+
+    asyncio.run(flood())
+
+
 def test_a_failure_is_logged_at_a_limited_rate_and_a_full_socket_is_resumed(bind, caplog):
     async def fail() -> None:
         loop = asyncio.get_running_loop()
