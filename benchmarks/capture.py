@@ -58,6 +58,17 @@ class LoopbackCapture:
         self._thread.join()
         self._socket.close()
 
+    def count(self, frame: bytes) -> None:
+        """Count a frame if it holds a datagram from or to the port."""
+        ip = _ETHERNET
+        if frame[ip] >> 4 != 4 or frame[ip + 9] != _UDP:
+            return
+        udp = ip + 4 * (frame[ip] & 15)
+        source, target, length = unpack_from(">HHH", frame, udp)
+        size = length - 8
+        if size > 0 and self.port in {source, target}:
+            self.counts[Datagram(target == self.port, frame[udp + 8] & 15, size)] += 1
+
     def _run(self) -> None:
         while self._open:
             try:
@@ -65,14 +76,4 @@ class LoopbackCapture:
             except TimeoutError:
                 continue
             if self.port is not None:
-                self._count(frame)
-
-    def _count(self, frame: bytes) -> None:
-        ip = _ETHERNET
-        if frame[ip] >> 4 != 4 or frame[ip + 9] != _UDP:
-            return
-        udp = ip + 4 * (frame[ip] & 15)
-        source, target, length = unpack_from(">HHH", frame, udp)
-        if self.port in {source, target}:
-            size = length - 8
-            self.counts[Datagram(target == self.port, frame[udp + 8] & 15, size)] += 1
+                self.count(frame)

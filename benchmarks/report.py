@@ -138,9 +138,10 @@ def _matplotlib() -> Callable[..., Any]:
     except ImportError:
         raise BenchmarkError("--plot needs matplotlib, which is not installed: pip install matplotlib") from None
     matplotlib.use("Agg")
-    from matplotlib.pyplot import subplots
+    from matplotlib import pyplot
 
-    return subplots
+    draw: Callable[..., Any] = pyplot.subplots
+    return draw
 
 
 def _text(cell: Cell) -> str:

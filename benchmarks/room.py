@@ -41,7 +41,7 @@ class Watch:
         self.server_memory = 0
         """Most resident bytes."""
         self.memory: dict[int, int] = {}
-        """Most resident bytes of each participant."""
+        """Resident bytes of each participant at the end."""
         self._expected = expected
 
     def look(self, processes: list[Process]) -> None:
@@ -51,7 +51,7 @@ class Watch:
             return
         self.server_memory = max(self.server_memory, server.memory)
         for process in participants:
-            self.memory[process.pid] = max(self.memory.get(process.pid, 0), process.memory)
+            self.memory[process.pid] = process.memory
         self.samples.append(Sample(time.monotonic(), server.cpu, {p.pid: p.cpu for p in participants}))
 
     def shares(self, seconds: float) -> tuple[float, list[float]]:
@@ -108,8 +108,8 @@ def _report(account: dict[str, Any], watch: Watch, seconds: float) -> Report:
         ),
         ("server, from start to end", whole.server, "s of processor"),
         ("one participant, from start to end, median", statistics.median(cpu), "s of processor"),
-        ("memory of the server", watch.server_memory / 2**20, "MiB"),
-        ("memory of one participant, median", memory / 2**20, "MiB"),
+        ("memory of the server, most", watch.server_memory / 2**20, "MiB"),
+        ("memory of one participant at the end, median", memory / 2**20, "MiB"),
     ]
     if joined:
         rows += [("from dialling to seated, median", statistics.median(joined), "s"), ("the slowest", joined[-1], "s")]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +15,8 @@ from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
 from tcclient.core.events import PathState
 from tcclient.entry import Trust, connect
-from tcclient.errors import RequestRefused, RoomClosed
 from tcclient.exits import INTERRUPTED, REFUSED
+from tcclient.keyboard import Keyboard
 from tcclient.listener import Listener
 from tcclient.media.devices import Loudspeaker
 from tcclient.publication import Publication
@@ -24,12 +24,10 @@ from tcclient.room import Room
 from tcclient.sources import AnySource
 from tcproto.errors import Action
 from tcproto.link import Link
-from tcproto.messages import Kind
+from tcproto.messages import Source
 
 QUALITY_INTERVAL = 1.0
 """Seconds between lines, or updates of the line, about the network."""
-MAX_LINE = 1 << 16
-"""Bytes of a line typed."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +41,8 @@ class Wishes:
     data: Path | None
     trust: Trust | None
     require_e2ee: bool
+    sources: tuple[Source, ...]
+    """What is wanted of everybody."""
     gate: GateMode
     record: Path | None
     speaker: bool
@@ -81,6 +81,7 @@ class Attendance:
                 data=wishes.data,
                 trust=wishes.trust,
                 require_e2ee=wishes.require_e2ee,
+                sources=wishes.sources,
             ) as room:
                 self._seated = True
                 await self._in(room)
@@ -109,7 +110,9 @@ class Attendance:
         if self._wishes.seconds is not None:
             jobs.append(self._leave_after(self._wishes.seconds))
         tasks = [asyncio.create_task(job) for job in jobs]
-        keyboard = asyncio.create_task(self._obey(room))
+        keyboard = asyncio.create_task(
+            Keyboard(room, lambda: self._publications, self._bulletin, self._leave.set).obey()
+        )
         leaving = asyncio.create_task(self._leave.wait())
         try:
             pending = {*tasks, leaving}
@@ -154,53 +157,3 @@ class Attendance:
         while True:
             self._bulletin.quality(room, self._listener)
             await asyncio.sleep(QUALITY_INTERVAL)
-
-    async def _obey(self, room: Room) -> None:
-        """Do what is typed."""
-        async for line in _typed_lines():
-            try:
-                await self._do(room, line)
-            except (RequestRefused, ValueError) as error:
-                self._bulletin.problem(str(error))
-            except RoomClosed:
-                return
-
-    async def _do(self, room: Room, line: str) -> None:
-        if not line.startswith("/"):
-            await room.chat(line)
-            self._bulletin.said(room, line)
-            return
-        match line.split()[0]:
-            case "/quit":
-                self._leave.set()
-            case "/mute" | "/unmute" as word:
-                for publication in self._publications:
-                    publication.mute(word == "/mute")
-            case "/talk" | "/hush" as word:
-                for publication in self._publications:
-                    if publication.kind is Kind.AUDIO:
-                        publication.talk(word == "/talk")
-            case "/who":
-                self._bulletin.roster(room)
-            case "/code":
-                self._bulletin.say("safety_code", room.safety_code)
-            case "/quality":
-                self._bulletin.network(room)
-            case unknown:
-                raise ValueError(f"{unknown} is no command: /mute /unmute /talk /hush /who /code /quality /quit")
-
-
-async def _typed_lines() -> AsyncIterator[str]:
-    """Iterate over lines of standard input that hold something."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=MAX_LINE)
-    try:
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (ValueError, OSError, NotImplementedError):  # a file, nothing, or a platform without this: nothing is typed
-        return
-    try:
-        while line := await reader.readline():
-            if text := line.decode(errors="replace").strip():
-                yield text
-    finally:
-        transport.close()

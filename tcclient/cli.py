@@ -36,6 +36,13 @@ class Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status and never raises for what a user, a file or a network can do."""
     try:
+        return _run(argv)
+    except ModuleNotFoundError as error:
+        return _complain(f"{error.name} is missing; the client is installed with: pip install '.[client]'", FAILED)
+
+
+def _run(argv: list[str] | None) -> int:
+    try:
         arguments = _parser().parse_args(argv)
         status: int = arguments.command(arguments)
         sys.stdout.flush()

@@ -21,7 +21,7 @@ def add_command(commands: Any) -> None:
         "demo",
         help="a whole conference on this machine, with an account of what arrived",
         description=(
-            "Starts a real server on the loopback address, makes accounts, seats participants in processes of their "
+            "Starts a real server on the loopback address, makes accounts, seats participants in processes of their\n"
             "own, lets them speak and show video, and compares what each received with what was sent."
         ),
         epilog=(
@@ -31,7 +31,13 @@ def add_command(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     number = parser.add_argument
-    number("--participants", metavar="N", type=int, default=3, help=f"2 to {MAX_PARTICIPANTS} (default: 3)")
+    number(
+        "--participants",
+        metavar="N",
+        type=int,
+        default=3,
+        help=f"how many take part, 2 to {MAX_PARTICIPANTS} (default: 3)",
+    )
     number("--talkers", metavar="K", type=int, help="how many speak (default: all, at most 3)")
     number("--cameras", metavar="C", type=int, help="how many show video (default: all, at most 2)")
     parser.add_argument("--audio", metavar="FILE", help="what the talkers say (default: the speech that comes with it)")
@@ -39,7 +45,9 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--seconds", metavar="S", type=float, help="length of the media; files are repeated (default: the files, once)"
     )
-    parser.add_argument("--out", metavar="DIR", default=DEFAULT_OUT, help=f"recordings (default: {DEFAULT_OUT})")
+    parser.add_argument(
+        "--out", metavar="DIR", default=DEFAULT_OUT, help=f"where to write the recordings (default: {DEFAULT_OUT})"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.set_defaults(command=_demo)
 

@@ -18,12 +18,15 @@ examples:
   tcclient join tc://HOST/rapat --user dinkes --name "Kepala Dinas" --listen
   tcclient join tc://HOST/rapat --user dinkes --name "Kepala Dinas" --audio speech.wav --video clip.mp4 --record DIR
   tcclient join tc://HOST/rapat --user dinkes --audio mic --video camera --speaker
-  tcclient join tc://HOST/rapat --user dinkes --audio tone --seconds 60 --json < /dev/null
+  tcclient join tc://HOST/rapat --user dinkes --audio tone --seconds 60 --json --password-stdin < password.txt
 
-While in the room, a line typed is a text to all; these lines do something else:
-  /mute /unmute /talk /hush    microphone on and off; push-to-talk pressed and released
-  /who /code /quality          who is here; the safety code, to be compared aloud; how the network does
-  /quit                        leave (so does Ctrl-C)
+While in the room, a line typed is a text to all; lines that begin with a slash do something else:
+  /mute /unmute /talk /hush       microphone on and off; push-to-talk pressed and released
+  /who /code /quality             who is here; the safety code, to be compared aloud; how the network does
+  /msg WHO TEXT                   a text to one person; WHO is an account, or part of a name
+  /kick WHO, /role WHO ROLE       the chair's: take a seat away; make somebody chair, speaker, listener
+  /title TEXT, /limit N, /close   the chair's: change or close the room
+  /quit                           leave (so does Ctrl-C)
 """
 
 
@@ -36,33 +39,56 @@ def add_command(commands: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("link", metavar="LINK", help="tc://HOST[:PORT]/ROOM, from the operator")
+    parser.add_argument(
+        "link",
+        metavar="LINK",
+        help="tc://HOST[:PORT]/ROOM[?fp=...], from the operator; in quotes, for the sake of ? and &",
+    )
     who = parser.add_argument_group("who")
-    who.add_argument("--user", required=True, metavar="NAME", help="the account")
-    who.add_argument("--name", metavar="TEXT", help="what people read behind the agency (default: the account)")
+    who.add_argument("--user", required=True, metavar="NAME", help="the account, from the operator")
+    who.add_argument(
+        "--name", metavar="TEXT", help="your name: people read it behind that of the agency (default: the account)"
+    )
     who.add_argument("--password-stdin", action="store_true", help="read the password from the first line of input")
-    who.add_argument("--data", metavar="DIR", help="device identity and known servers (default: the user's)")
+    who.add_argument(
+        "--data",
+        metavar="DIR",
+        help="where the key of this device and known servers are kept (default: your data folder)",
+    )
     send = parser.add_argument_group("what to send")
     send.add_argument("--audio", metavar="WHAT", help="a file, 'tone', or 'mic[:DEVICE]'")
     send.add_argument("--video", metavar="WHAT", help="a file, 'test', or 'camera[:DEVICE]'")
-    send.add_argument("--loop", action="store_true", help="repeat files")
-    send.add_argument("--gate", choices=("open", "voice", "push-to-talk"), default="open", help="when to send sound")
-    send.add_argument("--codec", choices=("vp8", "h264"), default="vp8", help="of the video")
-    send.add_argument("--video-bitrate", metavar="BIT/S", type=int, default=0, help="(default: by size)")
+    send.add_argument("--loop", action="store_true", help="repeat files, until you leave")
+    send.add_argument(
+        "--gate",
+        choices=("open", "voice", "push-to-talk"),
+        default="open",
+        help="send sound always, only while somebody speaks, or between /talk and /hush (default: open)",
+    )
+    send.add_argument("--codec", choices=("vp8", "h264"), default="vp8", help="of the video (default: vp8)")
+    send.add_argument(
+        "--video-bitrate", metavar="BIT/S", type=int, default=0, help="of a video file (default: by its size)"
+    )
     get = parser.add_argument_group("what to do with what comes")
     get.add_argument("--listen", action="store_true", help="send nothing; show who speaks, chat and quality, live")
-    get.add_argument("--record", metavar="DIR", help="an Ogg Opus file for each speaker, MKV with video")
+    get.add_argument("--record", metavar="DIR", help="write an Ogg file for each speaker, and MKV where there is video")
+    get.add_argument("--no-video", action="store_true", help="ask for sound alone: pictures are not sent here")
     get.add_argument("--speaker", action="store_true", help="play on the loudspeaker")
     parser.add_argument("--seconds", metavar="S", type=float, help="leave after that time")
     parser.add_argument("--leave-at-end", action="store_true", help="leave when what is sent has ended")
-    parser.add_argument("--no-e2ee", action="store_true", help="allow a room that is not end-to-end encrypted")
-    parser.add_argument("--json", action="store_true", help="print a line of JSON for each event")
+    parser.add_argument(
+        "--no-e2ee",
+        action="store_true",
+        help="allow a room without end-to-end encryption, if the link has e2ee=off, too",
+    )
+    parser.add_argument("--json", action="store_true", help="print a line of JSON for each event, for scripts")
     parser.set_defaults(command=_join)
 
 
 def _join(arguments: argparse.Namespace) -> int:
     from tcclient.attendance import Attendance, Wishes
     from tcclient.audio.gate import GateMode
+    from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
     from tcclient.loop import run
     from tcproto.link import parse_link
 
@@ -82,6 +108,7 @@ def _join(arguments: argparse.Namespace) -> int:
         data=Path(arguments.data) if arguments.data else None,
         trust=_ask if sys.stdin.isatty() and not arguments.password_stdin else None,
         require_e2ee=not arguments.no_e2ee,
+        sources=AUDIO_ONLY if arguments.no_video else DEFAULT_SOURCES,
         gate=GateMode(arguments.gate),
         record=Path(arguments.record) if arguments.record else None,
         speaker=arguments.speaker,

@@ -106,12 +106,17 @@ class Connection(asyncio.Protocol):
         await future
 
     async def derive_key(self, password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
-        """Derive the account key in a thread: it takes a tenth of a second and more."""
+        """Derive the account key in a thread: it takes a tenth of a second and more.
+
+        Raises ``RoomClosed`` if the session ends meanwhile: a server does not wait for ever.
+        """
         pool = ThreadPoolExecutor(1, thread_name_prefix="login")
         try:
-            return await self._loop.run_in_executor(pool, derive_account_key, password, salt, memory_bytes, passes)
+            key = await self._loop.run_in_executor(pool, derive_account_key, password, salt, memory_bytes, passes)
         finally:
             await shut_down(pool)
+        self._check_open()
+        return key
 
     def pump(self) -> None:
         """Act on everything that the session wants; called after each call of one of its verbs."""

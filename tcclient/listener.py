@@ -17,6 +17,8 @@ from tcproto.messages import Kind
 
 TICK = TICK_SAMPLES / 48_000
 """Seconds of a tick."""
+FAREWELL = 1.0
+"""Seconds for which a track that ended is still played: more than a jitter buffer holds."""
 QUEUED_BLOCKS = 5
 """Blocks of the mix that wait for a reader: 100 ms."""
 
@@ -29,7 +31,8 @@ class Listener:
         self.on_mix: list[Callable[[Mix, float], None]] = []
         self._pool = pool
         self._arrivals: list[Arrival] = []
-        self._gone: list[Hashable] = []
+        self._leaving: dict[Hashable, float] = {}
+        """Tracks that ended, and when to forget them."""
         self._tracks: dict[Track, Callable[[AudioFrame], None]] = {}
 
     def add(self, track: Track) -> None:
@@ -55,11 +58,11 @@ class Listener:
         track.on_audio.append(arrived)
 
     def remove(self, track: Track) -> None:
-        """Forget a track."""
+        """Forget a track, when what it has brought has been played."""
         arrived = self._tracks.pop(track, None)
         if arrived is not None:
             track.on_audio.remove(arrived)
-            self._gone.append(track)
+            self._leaving[track] = time.monotonic() + FAREWELL
 
     async def run(self) -> None:
         """Play out until cancelled."""
@@ -71,8 +74,10 @@ class Listener:
             if (wait := schedule.wait(tick * TICK, time.monotonic())) > 0:
                 await asyncio.sleep(wait)
             arrivals, self._arrivals = self._arrivals, []
-            gone, self._gone = self._gone, []
             due = schedule.timeline.start + tick * TICK
+            gone = [track for track, at in self._leaving.items() if at <= due]
+            for track in gone:
+                del self._leaving[track]
             mix = await loop.run_in_executor(self._pool, self.playout.tick, due, arrivals, gone)
             played = time.monotonic()
             for callback in self.on_mix:

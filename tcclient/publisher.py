@@ -14,7 +14,6 @@ import numpy as np
 from tcclient.audio.gate import Decision, GateMode, TransmitGate
 from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
 from tcclient.audio.speech import VoiceDetector, audio_level
-from tcclient.media.errors import MediaError
 from tcclient.pacing import Schedule
 from tcclient.sources import (
     AudioSource,
@@ -239,7 +238,7 @@ async def _run(
         async with asyncio.TaskGroup() as group:
             group.create_task(pull())
             group.create_task(pace())
-    except* MediaError as errors:
+    except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     finally:
         await puller.close()

@@ -57,6 +57,8 @@ class Room:
         self._connection = Connection(session, self._event, self._media, receive_interval)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
         self._tracks: dict[tuple[int, int], Track] = {}
+        self._early: StreamQueue[told.Event] | None = None
+        """What has happened before anybody read."""
         self._readers: list[StreamQueue[told.Event]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._recording: RoomRecording | None = None
@@ -123,12 +125,17 @@ class Room:
     # What happens
 
     async def events(self) -> AsyncIterator[told.Event]:
-        """Iterate over what happens from now on, until ``Closed``; a slow reader misses the oldest."""
-        queue: StreamQueue[told.Event] = StreamQueue(QUEUED_EVENTS)
-        if self._closed is not None:
-            queue.put(self._closed)
-            queue.end()
-        self._readers.append(queue)
+        """Iterate over what happens, until ``Closed``; a slow reader misses the oldest.
+
+        The first iteration begins with what has happened since the seat was taken, a further one with what happens
+        from then on.
+        """
+        queue, self._early = self._early or StreamQueue(QUEUED_EVENTS), None
+        if queue not in self._readers:
+            self._readers.append(queue)
+            if self._closed is not None:
+                queue.put(self._closed)
+                queue.end()
         try:
             async for event in queue:
                 yield event
@@ -214,6 +221,8 @@ class Room:
         self._me = joined.participant
         self._info = joined.room
         self.permissions = joined.permissions
+        self._early = StreamQueue(QUEUED_EVENTS)
+        self._readers.append(self._early)
         self._spawn(self._tend())
 
     async def close(self) -> None:

@@ -225,7 +225,8 @@ class Track:
         if self._assembler is None or self._gate is None:
             return
         self._deliver_video(self._assembler.expire(now))
-        if not self.muted and self._gate.keyframe_due(now) and self._request_keyframe(self.stream):
+        begun = self.statistics.packets > 0 and not self._assembler.keyframe_coming
+        if begun and not self.muted and self._gate.keyframe_due(now) and self._request_keyframe(self.stream):
             self.statistics.keyframe_requests += 1
 
     def end(self) -> None:

@@ -9,8 +9,6 @@ import tempfile
 from enum import Enum
 from pathlib import Path
 
-import platformdirs
-
 from tcproto.identity import KEY_SIZE, SigningKey, format_fingerprint, parse_fingerprint
 
 DEVICE_KEY_FILE = "device.key"
@@ -23,6 +21,8 @@ class TrustFileError(Exception):
 
 def data_directory() -> Path:
     """Return where the client keeps its files: the XDG data directory, or the platform's equivalent."""
+    import platformdirs  # not there where only the server is installed, and the probe does without
+
     return Path(platformdirs.user_data_dir("tcclient", appauthor=False))
 
 

@@ -106,7 +106,7 @@ class UdpSocket:
             self._reading = self._loop.create_task(self._read(sock))
 
     async def _read(self, sock: socket.socket) -> None:
-        while True:
+        while self._socket is sock:
             try:
                 data = await self._loop.sock_recv(sock, RECEIVE_SIZE)
             except OSError:

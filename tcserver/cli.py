@@ -79,10 +79,22 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"tcserver {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    add_command(commands, "run", _run, "serve until interrupted", "tcserver run --set server.port=7433")
+    add_command(
+        commands,
+        "run",
+        _run,
+        "serve until interrupted",
+        "tcserver run",
+        "tcserver run --data /srv/conference --set server.public_host=conference.example --set server.port=7433",
+        "",
+        "Prints the fingerprint of the server's key and the join link; the log goes to standard error.",
+        "SIGHUP reads the configuration again, SIGTERM and Ctrl-C end the meeting for all.",
+    )
     cli_account.add_commands(commands)
     cli_room.add_commands(commands)
-    add_command(commands, "config", _config, "print the effective configuration", "tcserver config")
+    add_command(
+        commands, "config", _config, "print the effective configuration, every setting explained", "tcserver config"
+    )
     add_command(
         commands, "fingerprint", _fingerprint, "print the fingerprint of the server's key", "tcserver fingerprint"
     )

@@ -29,7 +29,9 @@ def add_commands(commands: Commands) -> None:
     """Add the commands of this group."""
     group = add_group(commands, "account", "accounts, their passwords, devices and sessions")
 
-    add = add_command(group, "add", _add, "make an account", 'tcserver account add kantor-1 --display "Kantor Satu"')
+    add = add_command(
+        group, "add", _add, "make an account", 'tcserver account add kantor-1 --display "Kantor Satu" --generate'
+    )
     add.add_argument("name", metavar="NAME", help="what is typed at login: letters, digits and ._-")
     _add_password_options(add)
     _add_settings(add)
@@ -96,7 +98,9 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
         help="--max-sessions reached: refuse one more (allow), or end the oldest (replace); refuse: one session only",
     )
     devices = parser.add_mutually_exclusive_group()
-    devices.add_argument("--devices-only", action="store_true", default=None, help="only enrolled devices may log in")
+    devices.add_argument(
+        "--devices-only", action="store_true", default=None, help="only devices of `account enroll` may log in"
+    )
     devices.add_argument("--any-device", action="store_false", dest="devices_only", help="any device may log in")
 
 

@@ -37,10 +37,21 @@ def add_commands(commands: Commands) -> None:
         _role,
         "give an account a role in a room, or none",
         'tcserver room role "Rapat Pagi" kantor-1 chair',
+        "",
+        "admin     as chair, and notices to everybody on the server",
+        "chair     as speaker; removes members, gives roles, changes and closes the room",
+        "speaker   sound, pictures and text",
+        "listener  text only",
+        "observer  only hears and sees; recorder the same, for who records",
     )
     role.add_argument("name", metavar="NAME", help="the room")
     role.add_argument("account", metavar="ACCOUNT", help="the account, by its name")
-    role.add_argument("role", metavar="ROLE", choices=[*Role, "none"], help=f"{', '.join(Role)}, or none")
+    role.add_argument(
+        "role",
+        metavar="ROLE",
+        choices=[*Role, "none"],
+        help="one of those below; none: the account's own role, else the room's default",
+    )
     remove = add_command(group, "remove", _remove, "remove a permanent room", 'tcserver room remove "Rapat Pagi"')
     remove.add_argument("name", metavar="NAME", help="the room")
 

@@ -39,6 +39,8 @@ ACCOUNT_POLL = 1.0
 """Seconds between looks at the database for changes by the account command: a disabled account is out in two."""
 SHUTDOWN_RETRY_MS = 5000
 """What clients are told to wait before they come back."""
+ANY_PORT_ATTEMPTS = 20
+"""Free TCP ports that are tried for a free UDP port of the same number."""
 DRAIN_LIMIT = 2.0
 """Seconds for the last messages to leave."""
 
@@ -299,6 +301,7 @@ class Daemon:
         """Notice what the account and room commands change while the server runs."""
         while True:
             await asyncio.sleep(ACCOUNT_POLL)
+            self._log.report_suppressed()
             try:
                 changed = await self._store.run(_changes)
             except Exception as error:
@@ -310,6 +313,21 @@ class Daemon:
                 self._carry_out(self._conference.rooms_changed(rooms, _now()))
 
     async def _listen(self) -> None:
+        """Bind TCP and UDP to the same port; any free one has to be free for both."""
+        for attempts_left in reversed(range(1 if self._port else ANY_PORT_ATTEMPTS)):
+            try:
+                await self._bind()
+            except OSError as error:
+                if not attempts_left or error.errno != errno.EADDRINUSE:
+                    raise
+                for server in self._servers:
+                    server.close()
+                self._servers.clear()
+                self._port = 0
+            else:
+                return
+
+    async def _bind(self) -> None:
         loop = asyncio.get_running_loop()
         hosts = self._configuration.server.addresses or _all_addresses()
         for host in hosts:
@@ -318,7 +336,7 @@ class Daemon:
             self._servers.append(server)
             self._port = self._port or server.sockets[0].getsockname()[1]
         media = self._configuration.media
-        self._sockets = MediaSockets(
+        sockets = MediaSockets(
             MediaPlane(os.urandom),
             [(host, self._port) for host in hosts],
             loop,
@@ -328,7 +346,8 @@ class Daemon:
             on_events=self._media_events,
         )
         with _named(",".join(hosts), self._port):
-            self._sockets.open()
+            sockets.open()
+        self._sockets = sockets
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer

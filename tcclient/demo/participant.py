@@ -197,7 +197,15 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
     if part.audio:
         sources.append(audio_file(part.audio, loop=part.loop, seconds=part.seconds))
     if part.video:
-        sources.append(video_file(part.video, loop=part.loop, max_width=part.max_width, max_height=part.max_height))
+        sources.append(
+            video_file(
+                part.video,
+                loop=part.loop,
+                seconds=part.seconds,
+                max_width=part.max_width,
+                max_height=part.max_height,
+            )
+        )
     asked = time.monotonic()
     async with connect(
         part.link,

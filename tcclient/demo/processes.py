@@ -9,7 +9,6 @@ import io
 import json
 import os
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -32,18 +31,6 @@ class DemoError(Exception):
 
 def _environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("TCSERVER_")} | {"PYTHONUNBUFFERED": "1"}
-
-
-def free_port() -> int:
-    """Return a port that is free for TCP and UDP on the loopback address."""
-    for _ in range(100):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-            tcp.bind(("127.0.0.1", 0))
-            port: int = tcp.getsockname()[1]
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, contextlib.suppress(OSError):
-                udp.bind(("127.0.0.1", port))
-                return port
-    raise DemoError("no free port on the loopback address")
 
 
 async def make_accounts(data: Path, count: int) -> dict[str, str]:
@@ -78,11 +65,10 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 @contextlib.asynccontextmanager
 async def run_server(data: Path, log: Path) -> AsyncIterator[str]:
     """Run a server on a free port of the loopback address; yield its join link, without a room."""
-    port = free_port()
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tcserver", "run", "--data", str(data / "server"),
-            "--set", "server.addresses=127.0.0.1", "--set", f"server.port={port}",
+            "--set", "server.addresses=127.0.0.1", "--set", "server.port=0",
             stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(),
         )  # fmt: skip
     try:

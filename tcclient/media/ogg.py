@@ -4,6 +4,7 @@ Pure."""
 from __future__ import annotations
 
 import struct
+import zlib
 
 MAX_SEGMENTS = 255
 """Most lacing values of a page (RFC 3533, section 6)."""
@@ -102,19 +103,11 @@ class OggStream:
 
 
 def _checksum(data: bytes) -> int:
-    value = 0
-    for byte in data:
-        value = (value << 8 & 0xFFFFFFFF) ^ _CRC[value >> 24 ^ byte]
-    return value
+    """Return the checksum of a page (RFC 3533, section 6): CRC-32 with zlib's polynomial, but not reflected, from 0 and
+    without inversion. So the bits of every byte, and of the result, are turned round."""
+    value = zlib.crc32(data.translate(_REVERSED), _ALL) ^ _ALL
+    return int.from_bytes(value.to_bytes(4, "little").translate(_REVERSED), "big")
 
 
-def _crc_entry(index: int) -> int:
-    value = index << 24
-    for _ in range(8):
-        value = value << 1 ^ (0x04C11DB7 if value & 0x80000000 else 0)
-    return value & 0xFFFFFFFF
-
-
-_CRC = tuple(_crc_entry(index) for index in range(256))
-"""Table of the checksum of Ogg: CRC-32 with polynomial 0x04c11db7, not reflected, no inversion (RFC 3533, section
-6)."""
+_ALL = 0xFFFFFFFF
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))

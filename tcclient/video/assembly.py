@@ -96,6 +96,11 @@ class FrameAssembler:
         """Bytes charged for the packets that wait; at most `MAX_BYTES`."""
         return self._bytes
 
+    @property
+    def keyframe_coming(self) -> bool:
+        """Whether a part of a keyframe is here, and the rest may follow."""
+        return any(frame.first.keyframe and not frame.dead for frame in self._pending.values())
+
     def push(self, packet: VideoPacket, now: float) -> list[AssembledFrame]:
         """Take a packet; return the frames, in order, that it completes or sets free."""
         return self.expire(now) + self._take(packet, now)

@@ -35,7 +35,7 @@ class Command(NamedTuple):
 
     run: Callable[[House, Call[Any]], None]
     rate: MessageClass | None
-    """None: never limited by itself, only by the connection's total."""
+    """None: never limited by itself, only by the connection's total: a key that is dropped makes somebody deaf."""
     needs: Callable[[Any], Permission] = lambda _: NO_PERMISSION
     """The permission that a message needs."""
 
@@ -98,8 +98,8 @@ COMMANDS: Mapping[type, Command] = MappingProxyType(
         m.KeyframeRequest: Command(
             lambda house, call: publishing.request_keyframe(house.context, call), MessageClass.MEDIA
         ),
-        m.KeyBoxes: Command(lambda house, call: relay.pass_boxes(house.context, call), MessageClass.KEYS),
-        m.KeyReceipts: Command(lambda house, call: relay.pass_receipts(house.context, call), MessageClass.KEYS),
+        m.KeyBoxes: Command(lambda house, call: relay.pass_boxes(house.context, call), None),
+        m.KeyReceipts: Command(lambda house, call: relay.pass_receipts(house.context, call), None),
         m.Chat: Command(
             lambda house, call: relay.chat(house.context, call, house.sessions),
             MessageClass.CHAT,

@@ -18,7 +18,6 @@ class MessageClass(StrEnum):
     ROOM = "room"
     MEDIA = "media"
     CHAT = "chat"
-    KEYS = "keys"
     OTHER = "other"
 
 
@@ -35,8 +34,6 @@ DEFAULT_RATES: Mapping[MessageClass, Rate] = MappingProxyType(
         MessageClass.ROOM: Rate(2, 20),
         MessageClass.MEDIA: Rate(20, 100),
         MessageClass.CHAT: Rate(2, 20),
-        # A member of a room of 500 sends 8 batches of boxes after a leave, and gets as many receipts.
-        MessageClass.KEYS: Rate(30, 120),
         MessageClass.OTHER: Rate(10, 50),
     }
 )

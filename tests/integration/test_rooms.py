@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tcclient import events
+from tcclient.audio.gate import GateMode
 from tcclient.audio.opus import OpusEncoder, Pcm
 from tcclient.audio.tone import sine
 from tcclient.errors import RequestRefused, RoomClosed
@@ -282,5 +283,67 @@ def test_kinds_of_tracks(run: Run, world: World) -> None:
             sent = publication.statistics.packets
             await until(lambda: publication.statistics.packets > sent + 20)
             assert track.statistics.packets <= packets + 5, "not subscribed any more"
+
+    run(main)
+
+
+def test_push_to_talk(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with two(world) as (a, b):
+            spoken = 0
+
+            def speech() -> Iterator[Pcm]:
+                nonlocal spoken
+                for block in tone().frames:
+                    spoken += 1
+                    yield block
+
+            heard: list[Any] = []
+            publishing = asyncio.create_task(a.publish(AudioSource(speech()), gate=GateMode.PUSH_TO_TALK))
+            (await track_of(b, Source.MICROPHONE)).on_audio.append(heard.append)
+            (publication,) = await publishing
+            await until(lambda: spoken > 10)
+            assert all(frame.comfort for frame in heard)
+            publication.talk(True)
+            await until(lambda: sum(not frame.comfort for frame in heard) > 5)
+            publication.talk(False)
+            await until(lambda: heard[-1].end_of_talk or heard[-1].comfort)
+            (picture,) = await a.publish(moving_bars(160, 96))
+            with pytest.raises(RequestRefused, match="sound"):
+                picture.talk(True)
+
+    run(main)
+
+
+def test_who_comes_late_gets_a_keyframe_of_encoded_pictures(run: Run, world: World) -> None:
+    async def main() -> None:
+        pictures = picture_frames(10)
+        wanted = 0
+
+        def ask() -> None:
+            nonlocal wanted
+            wanted += 1
+
+        def frames() -> Iterator[EncodedVideo]:
+            given = 0
+            for i in range(100_000):
+                if given < wanted or i == 0:
+                    given = wanted
+                    position = 0
+                yield pictures[position % 10]._replace(timestamp=3600 * i)
+                position = min(position + 1, 9)
+
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link) as a:
+                (publication,) = await a.publish(EncodedVideoSource(frames(), 160, 96, keyframe_wanted=ask))
+                await until(lambda: publication.statistics.frames > 3)
+                async with world.client(link, "kantor-2") as b:
+                    track = await track_of(b, Source.CAMERA)
+                    got: list[Any] = []
+                    track.on_video.append(got.append)
+                    await until(lambda: len(got) > 3)
+                    assert got[0].keyframe
+                    assert wanted >= 1
 
     run(main)

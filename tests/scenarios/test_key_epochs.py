@@ -45,23 +45,23 @@ def test_every_epoch_number_comes_round(make_world, monkeypatch):
     ada.hush()
     world.run(1)
     (room,) = world.server.plane._rooms.values()
-    assert room.sealer.epoch < 100, "it has come round"
+    assert room.sealer.epoch < 200, "it has come round"
     assert ben.heard_from(ada) == ada.spoken
     assert not ada.unsent
 
 
-def test_a_silent_member_ratchets_and_is_heard_after_two_hours(world):
+def test_a_silent_member_ratchets_and_is_heard_after_an_hour(world):
     """A ratchet each ten minutes, carried along by beacons."""
     ada, ben = world.room("ada", "ben")
     world.run(1)
     ada.say()
-    world.run(7200)
+    world.run(3700)
     ada.say()
     ben.say()
     world.run(1)
     assert ben.heard_from(ada) == ada.spoken
     assert ada.heard_from(ben) == ben.spoken
-    assert ada.session.seat._keys.current.generation == 12
+    assert ada.session.seat._keys.current.generation == 6
 
 
 def test_a_sender_key_that_has_ratcheted_to_its_end_is_replaced(make_world, monkeypatch):

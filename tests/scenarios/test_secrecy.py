@@ -86,7 +86,7 @@ def test_many_joins_and_leaves_while_all_talk_cost_those_who_stay_nothing(world)
     world.run(0.2)
     ada.talk()
     ben.talk()
-    for turn in range(15):
+    for turn in range(9):
         guest = world.client(f"guest {turn}", tcp_delay=0.05)
         world.run(0.7)
         if turn % 3:

@@ -11,7 +11,7 @@ from tcproto.identity import SigningKey
 from tcproto.messages import Kind, Source
 from tests.simulation.clock import HostClock, Timer
 from tests.simulation.network import Conditions, Pipe, Stream
-from tests.simulation.server import ACCOUNT_KEY, Connection
+from tests.simulation.server import ACCOUNT_KEY
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -92,8 +92,8 @@ class Client:
         world, clock, delay = self.world, self.world.clock, self._tcp_delay
         self.session = session = Session(self._settings, self.device, world.rng.randbytes, self.clock.now)
         self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
-        self.to_server = Stream(clock, lambda data: connection.receive(data), delay)
-        connection: Connection = world.server.accept(self.from_server, self.address[0])
+        peer = world.server.accept(self.from_server, self.address[0])
+        self.to_server = Stream(clock, peer.receive, delay)
         self.pump()
         return self
 

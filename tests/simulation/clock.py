@@ -56,6 +56,10 @@ class HostClock:
         """Wall clock in ms since 1970."""
         return int((self._unix + self._clock.now) * 1000)
 
+    def skip(self, seconds: float) -> None:
+        """The monotonic clock jumps ahead, as after a suspension."""
+        self._offset += seconds
+
     def set_wall(self, seconds: float) -> None:
         """Somebody sets the wall clock by so much."""
         self._unix += seconds

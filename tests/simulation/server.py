@@ -8,11 +8,9 @@ from collections.abc import Callable
 
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
 from tcproto.control import ControlConnection
-from tcproto.errors import ProtocolError
 from tcproto.identity import SigningKey
 from tcproto.messages import Envelope
 from tcserver.conference import Conference, Settings, effects
-from tcserver.control_server import ControlPeer
 from tcserver.identity import ServerIdentity
 from tcserver.media import Drop, MediaPlane
 from tcserver.media.path import AMPLIFICATION
@@ -20,59 +18,11 @@ from tcserver.plane import Address, Event, PathProven
 from tcserver.records import Account
 from tests.simulation.clock import Clock, HostClock, Timer
 from tests.simulation.network import Pipe, Stream
+from tests.simulation.peer import Peer
 
 LOOKUP_TIME = 0.003
 """Seconds that the database takes for an account."""
 ACCOUNT_KEY = SigningKey(b"key of every account in the test")
-
-
-class Connection:
-    """The server's end of a TCP connection, as the transport that a ``ControlPeer`` writes to."""
-
-    def __init__(self, down: Stream, host: str) -> None:
-        self.peer: ControlPeer | None = None
-        self._down = down
-        self._host = host
-        self._closed = False
-
-    def get_extra_info(self, name: str) -> tuple[str, int]:
-        assert name == "peername"
-        return self._host, 1
-
-    def set_write_buffer_limits(self, high: int) -> None:
-        pass
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return self._closed
-
-    def write(self, data: bytes) -> None:
-        assert not self._closed
-        self._down.send(data)
-
-    def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._down.close()
-            assert self.peer is not None
-            self.peer.connection_lost(None)
-
-    def abort(self) -> None:
-        self.close()
-
-    def receive(self, data: bytes) -> None:
-        """Bytes from the client; none at all is the end."""
-        if self._closed:
-            return
-        assert self.peer is not None
-        if not data:
-            self.close()
-        for start in range(0, len(data), 16_384):
-            part = data[start : start + 16_384]
-            self.peer.get_buffer(len(part))[: len(part)] = part
-            self.peer.buffer_updated(len(part))
 
 
 class Server:
@@ -97,7 +47,7 @@ class Server:
         """What the media plane reported."""
         self._rng = rng
         self._clock = clock
-        self._peers: dict[int, ControlPeer] = {}
+        self._peers: dict[int, Peer] = {}
         self._effects: deque[effects.Effect] = deque()
         self._events: deque[Event] = deque()
         self._proven: set[Address] = set()
@@ -114,16 +64,16 @@ class Server:
             self.accounts[name] = Account(name, name.title(), challenge, ACCOUNT_KEY.public, **values)  # type: ignore[arg-type]
         return self.accounts[name]
 
-    def accept(self, down: Stream, host: str) -> Connection:
+    def accept(self, down: Stream, host: str) -> Peer:
         """Take a TCP connection."""
+        assert self.conference.may_connect(host)
         self._numbers += 1
-        connection = Connection(down, host)
         control = ControlConnection.server(
             self.identity.secret, software="simulated", ephemeral_private=self._rng.randbytes(32)
         )
-        connection.peer = peer = ControlPeer(self._numbers, control, self)
-        peer.connection_made(connection)  # type: ignore[arg-type]
-        return connection
+        peer = self._peers[self._numbers] = Peer(self._numbers, host, control, self, down)
+        self.do(self.conference.connected, peer.number, host)
+        return peer
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
         """Take a datagram."""
@@ -142,26 +92,13 @@ class Server:
 
     # Told by the control connections.
 
-    def connected(self, peer: ControlPeer) -> bool:
-        if not self.conference.may_connect(peer.address):
-            return False
-        self._peers[peer.number] = peer
-        self.do(self.conference.connected, peer.number, peer.address)
-        return True
-
-    def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
+    def handshake_done(self, peer: Peer, handshake_hash: bytes) -> None:
         self.do(self.conference.handshake_done, peer.number, handshake_hash)
 
-    def received(self, peer: ControlPeer, envelope: Envelope) -> None:
+    def received(self, peer: Peer, envelope: Envelope) -> None:
         self.do(self.conference.received, peer.number, envelope)
 
-    def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
-        raise AssertionError("a real client breaks no protocol") from error
-
-    def crashed(self, peer: ControlPeer, error: Exception) -> None:
-        raise error
-
-    def disconnected(self, peer: ControlPeer) -> None:
+    def disconnected(self, peer: Peer) -> None:
         if self._peers.pop(peer.number, None) is not None:
             self.do(self.conference.disconnected, peer.number)
 
@@ -172,7 +109,7 @@ class Server:
         if self._busy:
             return
         self._busy = True
-        touched: dict[ControlPeer, None] = {}
+        touched: dict[Peer, None] = {}
         try:
             while self._effects or self._events:
                 while self._effects:
@@ -185,7 +122,7 @@ class Server:
             peer.flush()
         self._conference_timer.arm(self.conference.next_deadline())
 
-    def _do(self, effect: effects.Effect, touched: dict[ControlPeer, None]) -> None:
+    def _do(self, effect: effects.Effect, touched: dict[Peer, None]) -> None:
         match effect:
             case effects.Send(connection, message, request_id):
                 if peer := self._peers.get(connection):

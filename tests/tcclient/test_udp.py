@@ -1,15 +1,138 @@
-"""The client's UDP socket on the loopback interface."""
-
 import asyncio
 import errno
 import socket
 import sys
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+import uvloop
 
-from tcclient.udp import MAX_TRAIN, UdpSocket, trains
+from tcclient.udp import MAX_BATCH, MAX_TRAIN, RECEIVE_SIZE, UdpSocket, trains
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="trains (UDP_SEGMENT) are Linux's")
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+class WithoutReaders(asyncio.SelectorEventLoop):
+    """Refuses what the proactor loop of Windows refuses."""
+
+    def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture(params=[asyncio.SelectorEventLoop, uvloop.new_event_loop, WithoutReaders])
+def run(request: pytest.FixtureRequest) -> Run:
+    def run_main(main: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(asyncio.wait_for(main, 20))
+
+    return run_main
+
+
+class Far:
+    """The other end."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.address = sock.getsockname()
+        self.client: Any = None
+
+    def receive(self) -> bytes:
+        data, self.client = self.socket.recvfrom(RECEIVE_SIZE)
+        return data
+
+    def send(self, *datagrams: bytes) -> None:
+        for data in datagrams:
+            self.socket.sendto(data, self.client)
+
+
+@asynccontextmanager
+async def connected(interval: float = 0.0) -> AsyncIterator[tuple[UdpSocket, Far, list[list[bytes]]]]:
+    batches: list[list[bytes]] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as far:
+        far.bind(("127.0.0.1", 0))
+        far.settimeout(10)
+        udp = UdpSocket(asyncio.get_running_loop(), batches.append, interval)
+        udp.open(socket.AF_INET, far.getsockname())
+        end = Far(far)
+        try:
+            udp.send([b"hello"])
+            assert end.receive() == b"hello"
+            yield udp, end, batches
+        finally:
+            udp.close()
+            udp.close()
+            await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - the whole test has a limit
+        await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("interval", [0.0, 0.005])
+def test_datagrams_come_in_order_and_in_bounded_batches(run: Run, interval: float) -> None:
+    async def main() -> None:
+        sent = [i.to_bytes(2, "big") for i in range(2 * MAX_BATCH + 3)]
+        async with connected(interval) as (_, far, batches):
+            far.send(*sent)
+            await until(lambda: sum(map(len, batches)) == len(sent))
+            assert [data for batch in batches for data in batch] == sent
+            assert max(map(len, batches)) <= MAX_BATCH
+            far.send(b"later")
+            await until(lambda: batches[-1] == [b"later"])
+
+    run(main())
+
+
+@pytest.mark.parametrize("interval", [0.0, 0.005])
+def test_a_socket_may_be_closed_by_whoever_receives(run: Run, interval: float) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.bind(("127.0.0.1", 0))
+            got: list[bytes] = []
+
+            def receive(batch: list[bytes]) -> None:
+                got.extend(batch)
+                udp.close()
+
+            udp = UdpSocket(loop, receive, interval)
+            udp.open(socket.AF_INET, sock.getsockname())
+            udp.send([b"hello"])
+            far = Far(sock)
+            far.receive()
+            far.send(b"the last")
+            await until(lambda: bool(got))
+            udp.send([b"nobody is there"])
+            await asyncio.sleep(0)
+            assert got == [b"the last"]
+
+    run(main())
+
+
+def test_a_server_that_is_gone_is_counted(run: Run) -> None:
+    async def main() -> None:
+        async with connected() as (udp, far, batches):
+            far.socket.close()
+            while not udp.send_failures:
+                udp.send([b"is anybody there?"])
+                await asyncio.sleep(0.001)
+            assert batches == []
+
+    run(main())
+
+
+def test_an_address_that_cannot_be_reached_leaves_nothing_open(run: Run) -> None:
+    async def main() -> None:
+        udp = UdpSocket(asyncio.get_running_loop(), lambda batch: None, 0.0)
+        with pytest.raises(OSError, match="family"):
+            udp.open(socket.AF_INET6, ("127.0.0.1", 1, 0, 0))
+        udp.send([b"x"])
+
+    run(main())
 
 
 def sizes(*datagrams: int) -> list[list[int]]:

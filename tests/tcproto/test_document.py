@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from tcproto import document
 from tcproto.document import DOCUMENT, render, replaced
 from tcproto.errors import CODES, ErrorCode
 from tcproto.messages import ROWS
@@ -40,3 +42,19 @@ def test_every_link_inside_the_document_leads_somewhere() -> None:
 def test_place_missing_or_there_twice(text: str) -> None:
     with pytest.raises(ValueError, match="'x'"):
         replaced(text, {"x": "table"})
+
+
+def test_a_stale_document_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = tmp_path / "PROTOCOL.md"
+    stale.write_text(replaced(TEXT, {"errors": "stale"}), encoding="utf-8")
+    monkeypatch.setattr(document, "DOCUMENT", stale)
+    document.main()
+    assert stale.read_text(encoding="utf-8") == TEXT
+
+
+def test_notes_of_a_class_inside_a_function() -> None:
+    class Hidden:
+        """Not found by its name."""
+
+    with pytest.raises(ValueError, match="Hidden"):
+        document._notes(Hidden)

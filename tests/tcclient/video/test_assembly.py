@@ -167,6 +167,27 @@ def test_any_packets_stay_within_the_limits_and_never_go_back(steps: list[tuple[
     assert assembler.statistics.packets == len(steps)
 
 
+def test_a_keyframe_that_comes_slowly_is_not_given_up_and_shows_that_it_is_coming() -> None:
+    assembler = FrameAssembler()
+    assert not assembler.keyframe_coming
+    for index in range(9):
+        assert assembler.push(part(1, index, index, 10), 0.9 * PATIENCE * index) == []
+        assert assembler.keyframe_coming
+    assert [frame.frame_id for frame in assembler.push(part(1, 9, 9, 10), 0.9 * PATIENCE * 9)] == [1]
+    assert not assembler.keyframe_coming
+
+
+def test_a_keyframe_that_comes_no_further_is_given_up() -> None:
+    assembler = FrameAssembler()
+    assembler.push(part(1, 0, 0, 10), 0.0)
+    assembler.push(part(1, 1, 1, 10), 0.4 * PATIENCE)
+    assembler.expire(1.3 * PATIENCE)
+    assert assembler.keyframe_coming
+    assembler.expire(1.4 * PATIENCE)
+    assert not assembler.keyframe_coming
+    assert assembler.statistics.incomplete == 1
+
+
 def test_a_lost_packet_holds_what_refers_to_it_for_the_patience_and_no_longer() -> None:
     assembler = FrameAssembler()
     assert [frame.frame_id for frame in assembler.push(single(0, 0, keyframe=True), 0.0)] == [0]

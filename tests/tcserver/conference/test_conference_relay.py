@@ -147,11 +147,21 @@ def test_requests_beyond_the_rate_are_told_when_to_come_again(message, rate):
 
 def test_notifications_beyond_the_rate_are_dropped_and_counted():
     driver = Driver(rates={name: Rate(2, 3) for name in MessageClass})
-    sender, other = driver.member(), driver.member()
+    person = driver.member()
     for _ in range(5):
-        sender.tell(m.KeyBoxes((m.AddressedBox(other.participant, b""),)))
-    assert len(other.got(m.KeyBoxes)) == 3
+        person.tell(m.KeyframeRequest(1, 0))
+    assert driver.conference.counters["keyframe_request_ignored"] == 3
     assert driver.conference.counters["notification_rate_limited"] == 2
+
+
+def test_keys_are_never_dropped():
+    """Nobody sends a box again: a hundred who come at once make hundreds of them, and as many receipts."""
+    driver = Driver()
+    sender, other = driver.member(), driver.member()
+    for number in range(400):
+        sender.tell(m.KeyBoxes((m.AddressedBox(other.participant, b""),)))
+        other.tell(m.KeyReceipts((m.KeyReceipt(sender.participant, number),)))
+    assert len(other.got(m.KeyBoxes)) == len(sender.got(m.KeyReceipts)) == 400
 
 
 def test_mute_leave_and_the_like_are_never_limited():

@@ -1,0 +1,125 @@
+"""What is typed while attending a room: texts, and lines that begin with a slash."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+from tcclient.bulletin import Bulletin
+from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.participant import Participant
+from tcclient.publication import Publication
+from tcclient.room import Room
+from tcproto.messages import DeleteRoom, Kick, Kind, Role, SetRole, UpdateRoom
+
+MAX_LINE = 1 << 16
+"""Bytes of a line typed."""
+
+
+class Keyboard:
+    """Obeys the lines of standard input; ``leave`` is called for /quit."""
+
+    def __init__(
+        self,
+        room: Room,
+        publications: Callable[[], Sequence[Publication]],
+        bulletin: Bulletin,
+        leave: Callable[[], None],
+    ) -> None:
+        self._room = room
+        self._publications = publications
+        self._bulletin = bulletin
+        self._leave = leave
+        self._commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
+            "/quit": lambda _: leave(),
+            "/mute": lambda _: self._mute(True),
+            "/unmute": lambda _: self._mute(False),
+            "/talk": lambda _: self._talk(True),
+            "/hush": lambda _: self._talk(False),
+            "/who": lambda _: bulletin.roster(room),
+            "/code": lambda _: bulletin.say("safety_code", room.safety_code),
+            "/quality": lambda _: bulletin.network(room),
+            "/msg": self._message,
+            "/kick": lambda rest: room.request(Kick(self._find(rest).id)),
+            "/role": self._role,
+            "/title": lambda rest: room.request(UpdateRoom(title=rest)),
+            "/limit": lambda rest: room.request(UpdateRoom(max_participants=_number(rest))),
+            "/close": lambda _: room.request(DeleteRoom()),
+        }
+
+    async def obey(self) -> None:
+        """Do what is typed until nothing more can be."""
+        async for line in _typed_lines():
+            try:
+                await self._do(line)
+            except (RequestRefused, ValueError) as error:
+                self._bulletin.problem(str(error))
+            except RoomClosed:
+                return
+
+    async def _do(self, line: str) -> None:
+        if not line.startswith("/"):
+            await self._room.chat(line)
+            self._bulletin.said(self._room, line)
+            return
+        word, _, rest = line.partition(" ")
+        command = self._commands.get(word)
+        if command is None:
+            raise ValueError(f"{word} is no command: {' '.join(self._commands)}")
+        done = command(rest.strip())
+        if done is not None:
+            await done
+
+    def _mute(self, muted: bool) -> None:
+        for publication in self._publications():
+            publication.mute(muted)
+
+    def _talk(self, pressed: bool) -> None:
+        for publication in self._publications():
+            if publication.kind is Kind.AUDIO:
+                publication.talk(pressed)
+
+    async def _message(self, rest: str) -> None:
+        who, _, text = rest.partition(" ")
+        await self._room.chat(text, to=self._find(who))
+
+    async def _role(self, rest: str) -> None:
+        who, _, role = rest.rpartition(" ")
+        allowed = [str(known) for known in Role if known is not Role.UNKNOWN]
+        if role not in allowed:
+            raise ValueError(f"a role is one of {', '.join(allowed)}")
+        await self._room.request(SetRole(self._find(who).id, Role(role)))
+
+    def _find(self, who: str) -> Participant:
+        """Return the one participant of that account, or with that text in the name."""
+        everybody = self._room.participants.values()
+        found = [p for p in everybody if p.account == who] or [
+            p for p in everybody if who and who.casefold() in p.label.casefold()
+        ]
+        if len(found) != 1:
+            names = ", ".join(p.label for p in found)
+            raise ValueError(f"{who!r} is nobody here" if not found else f"{who!r} may be {names}: say more")
+        return found[0]
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("/limit takes a number of participants")
+    return int(text)
+
+
+async def _typed_lines() -> AsyncIterator[str]:
+    """Iterate over lines of standard input that hold something."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=MAX_LINE)
+    try:
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    except (ValueError, OSError, NotImplementedError):  # a file, nothing, or a platform without this: nothing is typed
+        return
+    try:
+        while line := await reader.readline():
+            if text := line.decode(errors="replace").strip():
+                yield text
+    finally:
+        transport.close()

@@ -1,0 +1,68 @@
+import json
+
+import pytest
+
+from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.report import Bar, BenchmarkError, Report, Table
+
+MACHINE = {"machine": "a loom", "command": "python -m benchmarks weave"}
+
+
+def test_a_table_aligns_words_to_the_left_and_numbers_to_the_right():
+    table = Table("Cloth", ("name", "threads", "width m"), [("linen", 1200, 1.5), ("silk", 80000, None)])
+    assert table.text().splitlines() == [
+        "Cloth",
+        "name   threads  width m",
+        "-----  -------  -------",
+        "linen    1,200     1.50",
+        "silk    80,000        -",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("measured", "least", "passed"),
+    [(5.0, False, True), (5.1, False, False), (5.0, True, True), (4.9, True, False), (None, False, None)],
+)
+def test_a_bar_is_reached_at_its_limit(measured, least, passed):
+    assert Bar("speed", measured, "m/s", 5.0, least).passed is passed
+
+
+def test_a_report_passes_unless_a_bar_is_missed():
+    good, unknown, bad = Bar("a", 1, "", 1), Bar("b", None, "", 1, note="no loom"), Bar("c", 2, "", 1)
+    assert Report(bars=[good, unknown]).passed
+    assert not Report(bars=[good, bad]).passed
+    text = Report(bars=[good, unknown, bad]).text(MACHINE)
+    assert "not measured  no loom" in text
+    assert "FAIL" in text
+    assert "command  python -m benchmarks weave" in text
+
+
+def test_the_json_has_everything(tmp_path):
+    report = Report([Table("t", ("x",), [(1,)])], [Bar("b", 3.0, "s", 2)], figures={"raw": [1, 2]})
+    report.write_json(tmp_path / "r.json", "weave", MACHINE)
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["benchmark"] == "weave"
+    assert found["machine"] == "a loom"
+    assert found["bars"][0]["passed"] is False
+    assert found["tables"] == [{"title": "t", "columns": ["x"], "rows": [[1]]}]
+    assert found["figures"] == {"raw": [1, 2]}
+
+
+def test_nothing_to_draw_is_one_clear_line(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"matplotlib|nothing to draw"):
+        Report().write_plot(tmp_path / "p.png")
+
+
+def test_help_lists_all_benchmarks(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in BENCHMARKS)
+
+
+def test_a_file_that_is_not_there_is_one_clear_line(capsys, tmp_path):
+    assert main(["quality", "--audio", str(tmp_path / "none.wav")]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("benchmarks: ")
+    assert len(error.splitlines()) == 1
