@@ -95,6 +95,9 @@ class RoomsSection:
     max_participants: int = _setting(
         500, "participants of any room, whatever its own limit", low=1, high=MAX_PARTICIPANTS_CEILING, live=True
     )
+    loudest: int = _setting(
+        3, "talkers forwarded in a room of more than 8, the loudest; 0: all", high=MAX_PARTICIPANTS_CEILING, live=True
+    )
     empty_close_s: float = _setting(20.0, "seconds a temporary room stays after the last leave", high=86_400, live=True)
     unused_close_s: float = _setting(
         300.0, "seconds a temporary room waits for its first join", low=1, high=86_400, live=True

@@ -25,13 +25,18 @@ class Bundle:
     def __init__(self) -> None:
         self._datagrams: list[tuple[ReceiverSet, int, list[Item]]] = []
 
-    def add(self, receivers: ReceiverSet, skip: int, items: list[Item]) -> None:
-        """Add a packet, with what stands behind it, of at most ``MAX_ITEMS_SIZE`` bytes together."""
-        for others, other_skip, begun in self._datagrams:
+    def add(self, receivers: ReceiverSet, skip: int, items: list[Item]) -> int:
+        """Add a packet, with what stands behind it, of at most ``MAX_ITEMS_SIZE`` bytes together.
+
+        Return the place of its datagram among those of the bundle.
+        """
+        datagrams = self._datagrams
+        for place, (others, other_skip, begun) in enumerate(datagrams):
             if others is receivers and other_skip == skip and items_size(begun) + items_size(items) <= MAX_ITEMS_SIZE:
                 begun.extend(items)
-                return
-        self._datagrams.append((receivers, skip, items))
+                return place
+        datagrams.append((receivers, skip, items))
+        return len(datagrams) - 1
 
     def seal(self, sealer: Sealer, now: float) -> list[Transmission]:
         """Return the datagrams, sealed; raises ``Dropped`` where the sealer's counter is spent."""

@@ -18,6 +18,8 @@ from tcproto.datagram import (
 from tcproto.path import Position, pack_positions, parse_ping
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.keyframes import Replays
+from tcserver.media.load import LoadMeter
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.room import Room
 from tcserver.media.sealer import Sealer
@@ -45,6 +47,7 @@ from tcserver.plane import (
     SealerWorn,
     SeatOpened,
     SetForwarding,
+    SetSpeakers,
 )
 
 MAX_TICKETS = 1024
@@ -79,6 +82,8 @@ class MediaPlane:
         self._tickets: dict[int, Ticket] = {}
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
+        self._replays = Replays()
+        self._load = LoadMeter()
         self._next_sweep = 0.0
         self._next_decision = 0.0
         self._commands: dict[type, Callable[..., None]] = {
@@ -93,10 +98,14 @@ class MediaPlane:
             MuteStream: self._mute_stream,
             CloseStream: self._close_stream,
             SetForwarding: self._set_forwarding,
+            SetSpeakers: self._set_speakers,
         }
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
+        if self.next_deadline() is None:
+            # Nothing was due while there was nothing to do, so nothing is late.
+            self._next_sweep = self._next_decision = now
         self._commands[type(command)](command, now)
 
     def receive(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
@@ -117,18 +126,27 @@ class MediaPlane:
         """Return when `poll` is due; None: not before the next command."""
         if not self._rooms and not self._tickets:
             return None
-        return min(self._next_sweep, self._next_decision)
+        deadline = min(self._next_sweep, self._next_decision)
+        replay = self._replays.next_deadline()
+        return deadline if replay is None else min(deadline, replay)
 
     def poll(self, now: float) -> None:
         """Do what is due."""
+        due = self.next_deadline()
+        if due is not None:
+            self._load.late(now - due)
         if now >= self._next_decision:
             self._next_decision = now + DECISION_INTERVAL
             for room in self._rooms.values():
-                changed = room.speakers.decide(room.number, now)
+                changed = room.decide(now)
                 if changed is not None:
                     self._events.append(changed)
+        self._replay(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
+            overloaded = self._load.measure(self.counters.sent, now)
+            if overloaded is not None:
+                self._events.append(overloaded)
             self._sweep(now)
 
     def take_transmissions(self) -> list[Transmission]:
@@ -287,6 +305,15 @@ class MediaPlane:
         else:
             self._drop(Drop.BUDGET)
 
+    def _replay(self, now: float) -> None:
+        """Send what is due of keyframes from the ring to those who begin with them."""
+        for media_id, datagrams in self._replays.due(now):
+            seat = self._seats.get(media_id)
+            if seat is not None and seat.path.address is not None:
+                receivers = ReceiverSet([(media_id, seat.path.address)])
+                for datagram in datagrams:
+                    self._transmit(Transmission((datagram,), receivers))
+
     def _transmit(self, transmission: Transmission) -> None:
         (datagram,), receivers, skip = transmission
         count = len(receivers.addresses) - (skip >= 0)
@@ -368,7 +395,7 @@ class MediaPlane:
         if stream is not None:
             stream.muted = command.muted
             if command.muted:
-                stream.seat.room.speakers.forget(stream.ident)
+                stream.seat.room.silence(stream)
 
     def _close_stream(self, command: CloseStream, now: float) -> None:
         stream = self._find_stream(command.media_id, command.stream)
@@ -378,7 +405,15 @@ class MediaPlane:
     def _set_forwarding(self, command: SetForwarding, now: float) -> None:
         stream = self._find_stream(command.media_id, command.stream)
         if stream is not None:
+            before = stream.receivers
             stream.set_receivers(command.receivers)
+            self._events += stream.seat.room.begin(stream, before, self._replays, now)
+            self._replay(now)
+
+    def _set_speakers(self, command: SetSpeakers, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is not None:
+            room.loudest.configure(command.limit, command.always)
 
     def _find_stream(self, media_id: int, ident: int) -> Stream | None:
         seat = self._seats.get(media_id)

@@ -103,6 +103,7 @@ class Seat:
         "_reported",
         "down",
         "media_id",
+        "opened_at",
         "participant",
         "path",
         "room",
@@ -115,6 +116,7 @@ class Seat:
     ) -> None:
         self.media_id = media_id
         self.participant = participant
+        self.opened_at = now
         self.room = room
         self.path = Path()
         self.streams: dict[int, Stream] = {}

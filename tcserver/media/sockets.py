@@ -108,6 +108,10 @@ class MediaSockets:
         """Give the plane commands of the control plane."""
         for command in commands:
             self._plane.apply(command, time.monotonic())
+        # Replays begin with a command, and are due sooner than anything before.
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._drain()
 
     def pump(self, local: int) -> None:
@@ -151,7 +155,7 @@ class MediaSockets:
             self._loop.remove_writer(self._sockets[local].fileno())
 
     def _arm(self) -> None:
-        # A deadline only moves away, so a timer that is armed comes at the latest when it is due.
+        # But for commands a deadline only moves away, so a timer that is armed comes at the latest when it is due.
         if self._timer is not None or not self._sockets:
             return
         deadline = self._plane.next_deadline()

@@ -11,6 +11,8 @@ from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHe
 from tcproto.replay import ReplayWindow, Verdict
 from tcserver.media.cap import RateCap
 from tcserver.media.drops import Drop, Dropped
+from tcserver.media.keyframes import KeyframeLog
+from tcserver.media.preroll import Preroll
 from tcserver.media.receivers import Audience
 from tcserver.plane import Receiver
 
@@ -40,7 +42,7 @@ _SEQUENCE_DROPS = {
 class Series:
     """A layer of a stream in one variant: what one run of forward numbers counts."""
 
-    __slots__ = ("audience", "item_type", "number", "redundant", "spatial", "temporal")
+    __slots__ = ("audience", "held_type", "item_type", "number", "redundant", "spatial", "temporal")
 
     def __init__(self, spatial: int, temporal: int, redundant: bool) -> None:
         self.spatial = spatial
@@ -48,6 +50,7 @@ class Series:
         self.redundant = redundant
         # Plain numbers: with a member of an enum each use costs more.
         self.item_type = int(ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET)
+        self.held_type = int(ItemType.HELD_REDUNDANT_PACKET if redundant else ItemType.HELD_PACKET)
         self.number = 0
         """Forward number of the next packet."""
         self.audience: Audience | None = None
@@ -75,7 +78,9 @@ class Stream:
         "_type",
         "_windows",
         "ident",
+        "keyframes",
         "muted",
+        "preroll",
         "receivers",
         "redundancy_wanted",
         "seat",
@@ -91,6 +96,9 @@ class Stream:
         """By media id."""
         self.redundancy_wanted = False
         """Whether any receiver wants the redundant variant."""
+        self.preroll = Preroll()
+        self.keyframes: dict[int, KeyframeLog] = {}
+        """By spatial layer, of those that were seen."""
         self._type = _TYPES.get(kind)
         self._class = None if kind is None else _CLASSES[kind]
         self._layers = layers
@@ -129,6 +137,13 @@ class Stream:
         if series is None:
             series = self._series[key] = Series(spatial, temporal, redundant)
         return series
+
+    def keyframe_log(self, spatial: int) -> KeyframeLog:
+        """Return the log of a spatial layer."""
+        log = self.keyframes.get(spatial)
+        if log is None:
+            log = self.keyframes[spatial] = KeyframeLog()
+        return log
 
     def set_receivers(self, receivers: Iterable[Receiver]) -> None:
         """Replace the receivers; from the next packet on they get the stream."""
