@@ -15,7 +15,7 @@ from tcproto.packet import AudioHeader, VideoHeader
 from tcproto.path import PingItem
 from tcserver.media.core import MediaPlane
 from tcserver.media.train import couple
-from tcserver.plane import Address, OpenSealer, OpenSeat, OpenStream, Receiver, SetForwarding
+from tcserver.plane import Address, OpenSealer, OpenSeat, OpenStream, Receiver, SetForwarding, SetSpeakers
 
 _CAPS = Caps(bitrate=1_000_000_000, packets_per_second=1_000_000)
 AUDIO_BATCH = 16
@@ -64,6 +64,7 @@ class Rooms:
         by_room = []
         for room in range(1, rooms + 1):
             self.plane.apply(OpenSealer(room, room, 0, os.urandom(32)), self.now)
+            self.plane.apply(SetSpeakers(room, talkers), self.now)
             seats = [_Seat(self.plane, room, number, self.now) for number in range(1, people + 1)]
             for stream, seat in enumerate(seats[:talkers]):
                 others = tuple(Receiver(other.media_id) for other in seats if other is not seat)

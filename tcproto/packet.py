@@ -118,7 +118,7 @@ class VideoHeader(NamedTuple):
 
     def pack(self) -> bytes:
         """Return the 21 bytes; raises ``struct.error`` or ``ValueError`` for a field out of range."""
-        self.checked()
+        _check_video(self.spatial, self.temporal, self.packet_index, self.packet_count, self.keyframe, self.reference)
         first = PacketType.VIDEO << 4 | self.keyframe * _KEYFRAME | self.discardable * _DISCARDABLE
         layer = self.spatial << 4 | self.temporal
         return _VIDEO.pack(
@@ -134,16 +134,6 @@ class VideoHeader(NamedTuple):
             self.packet_count,
             self.reference,
         )
-
-    def checked(self) -> VideoHeader:
-        """Return itself; raises ``ValueError`` for what the fields cannot say together."""
-        if not (0 <= self.spatial <= 3 and 0 <= self.temporal <= 7):
-            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
-        if self.packet_index >= self.packet_count:
-            raise ValueError("packet index beyond the frame's packets")
-        if self.keyframe != (self.reference == 0):
-            raise ValueError("a keyframe refers to nothing, any other frame to one before it")
-        return self
 
 
 class PlainHeader(NamedTuple):
@@ -210,7 +200,17 @@ def _parse_video(packet: bytes) -> VideoHeader:
         temporal,
         reference,
     )
-    return _tuple(VideoHeader, fields).checked()
+    _check_video(spatial, temporal, index, count, flags[0], reference)
+    return _tuple(VideoHeader, fields)
+
+
+def _check_video(spatial: int, temporal: int, index: int, count: int, keyframe: bool, reference: int) -> None:
+    if not (0 <= spatial <= 3 and 0 <= temporal <= 7):
+        raise ValueError(f"layer {spatial}.{temporal} is out of range")
+    if index >= count:
+        raise ValueError("packet index beyond the frame's packets")
+    if keyframe != (reference == 0):
+        raise ValueError("a keyframe refers to nothing, any other frame to one before it")
 
 
 def header_size(packet: bytes) -> int:

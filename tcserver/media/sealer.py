@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE, MAX_COUNTER, REKEY_COUNTER, Kind, pack_header, seal
+from tcproto.datagram import (
+    COUNTER_SIZE,
+    HEADER_SIZE,
+    MAX_COUNTER,
+    NONCE_PADDING,
+    REKEY_COUNTER,
+    Kind,
+    pack_header,
+)
+from tcproto.secretbox import box
 from tcserver.media.drops import Drop, Dropped
 from tcserver.plane import SealerState
 
@@ -56,7 +65,8 @@ class Sealer:
         if counter > MAX_COUNTER:
             raise Dropped(Drop.COUNTER_SPENT)
         self.counter = counter + 1
-        datagram = seal(self._head + counter.to_bytes(COUNTER_SIZE, "big"), plaintext, self.key)
+        header = self._head + counter.to_bytes(COUNTER_SIZE, "big")
+        datagram = header + box(plaintext, header + NONCE_PADDING, self.key)
         self._recent.append(datagram)
         return datagram
 
