@@ -27,7 +27,7 @@ from tcserver.configuration import Configuration, ConfigurationError, changes, m
 from tcserver.control_server import ControlPeer
 from tcserver.database import Database
 from tcserver.media import MediaPlane
-from tcserver.media.sockets import MediaSockets, SenderName
+from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.plane import Event
 from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
 from tcserver.settings import conference_settings
@@ -341,6 +341,7 @@ class Daemon:
             [(host, self._port) for host in hosts],
             loop,
             sender=cast(SenderName, media.sender),
+            receiver=cast(ReceiverName, media.receiver),
             buffer_bytes=media.socket_buffer_bytes,
             on_events=self._media_events,
         )

@@ -33,6 +33,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/control_server.py": {"asyncio"},
     "tcserver/daemon.py": {"asyncio", "signal", "socket", "time", "uvloop"},
     "tcserver/media/native.py": {"ctypes", "socket"},
+    "tcserver/media/offload.py": {"socket"},
     "tcserver/media/reader.py": {"ctypes", "socket"},
     "tcserver/media/sendmmsg.py": {"ctypes", "socket"},
     "tcserver/media/sendto.py": {"socket"},

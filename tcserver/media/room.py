@@ -93,7 +93,7 @@ class Room:
         header = self._parse(packet)
         stream = self._stream(seat, header.stream)
         stream.admit(header, cost, now)
-        if isinstance(header, AudioHeader):
+        if type(header) is AudioHeader:
             self.speakers.hear(stream.ident, seat.participant, header.level, header.duration_ms, now)
             loudest = self.loudest
             if loudest.limit:
@@ -121,7 +121,7 @@ class Room:
         if copies:
             self._recover(stream, header, copies, bundle, now, held_ms)
         place = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
-        if isinstance(header, VideoHeader):
+        if type(header) is VideoHeader:
             log = stream.keyframe_log(header.spatial)
             if place < 0:
                 log.gap()
