@@ -61,8 +61,6 @@ class OpenMicrophones:
         """When which microphone won a slot."""
         self.interruptions: list[float] = []
         """When somebody lost a slot while talking."""
-        self.costs: list[float] = []
-        """CPU seconds of the plane for each datagram that was not forwarded, the reading of the clock included."""
         self._now = 100.0
         self._sent_at: dict[tuple[int, int], float] = {}
         self._peers = [_Peer(number) for number in range(people)]
@@ -93,19 +91,34 @@ class OpenMicrophones:
             missing += 1
         return missing * 20
 
+    def costs(self, frames: int, voice: Voice) -> list[float]:
+        """Return the CPU seconds for a datagram that is not forwarded, a mean for each frame.
+
+        The first talkers, as many as there are slots, are loud; all others send ``voice``, in one batch.
+        """
+        costs = []
+        for n in range(frames):
+            self._now += FRAME_SECONDS
+            for number in range(self._limit):
+                self._send(number, n, Voice(20, True))
+            others = range(self._limit, len(self._peers))
+            batch = [(self._packet(number, n, voice), self._peers[number].address) for number in others]
+            before = time.thread_time_ns()
+            self.plane.receive(batch, self._now)
+            costs.append((time.thread_time_ns() - before) / 1e9 / len(batch))
+        return costs
+
+    def _packet(self, number: int, frame: int, voice: Voice) -> bytes:
+        header = AudioHeader(STREAM + number, 1, 0, frame, frame * 960, level=voice.level, voice=voice.voice)
+        return self._peers[number].up(Item(ItemType.PACKET, header.pack() + bytes(BODY)))
+
     def _send(self, number: int, frame: int, voice: Voice) -> None:
         peer = self._peers[number]
-        header = AudioHeader(STREAM + number, 1, 0, frame, frame * 960, level=voice.level, voice=voice.voice)
-        datagram = peer.up(Item(ItemType.PACKET, header.pack() + bytes(BODY)))
+        datagram = self._packet(number, frame, voice)
         self._sent_at[number, frame] = self._now
-        before = time.thread_time_ns()
         self.plane.receive([(datagram, peer.address)], self._now)
-        cost = time.thread_time_ns() - before
-        transmissions = self.plane.take_transmissions()
-        if not transmissions:
-            self.costs.append(cost / 1e9)
         listener = self._peers[-1].address
-        for datagrams, receivers, skip in transmissions:
+        for datagrams, receivers, skip in self.plane.take_transmissions():
             self.sent += len(datagrams) * (len(receivers.addresses) - (skip >= 0))
             if listener in receivers.addresses:
                 for sealed in datagrams:
