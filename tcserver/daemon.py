@@ -21,7 +21,7 @@ from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.identity import format_fingerprint
 from tcproto.link import DEFAULT_PORT, Link
 from tcproto.messages import Envelope
-from tcserver import logs, paths
+from tcserver import garbage, logs, paths
 from tcserver.conference import Conference, effects
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
@@ -66,6 +66,7 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload, reload)
     await daemon.start()
+    garbage.settle()
     try:
         for line in daemon.announcement():
             print(line, flush=True)  # noqa: T201 - the operator reads it, and scripts take the link from it
