@@ -32,6 +32,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/cli*.py": {"datetime", "time"},
     "tcserver/control_server.py": {"asyncio"},
     "tcserver/daemon.py": {"asyncio", "signal", "socket", "time", "uvloop"},
+    "tcserver/http.py": {"asyncio", "http"},
     "tcserver/media/native.py": {"ctypes", "socket"},
     "tcserver/media/reader.py": {"ctypes", "socket"},
     "tcserver/media/sendmmsg.py": {"ctypes", "socket"},
