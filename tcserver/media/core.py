@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from tcproto.datagram import (
     MAX_DATAGRAM,
@@ -91,6 +91,11 @@ class MediaPlane:
             CloseStream: self._close_stream,
             SetForwarding: self._set_forwarding,
         }
+
+    @property
+    def rooms(self) -> Collection[Room]:
+        """The rooms that are open."""
+        return self._rooms.values()
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
