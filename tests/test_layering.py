@@ -38,6 +38,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/media/sendmmsg.py": {"ctypes", "socket"},
     "tcserver/media/sendto.py": {"socket"},
     "tcserver/media/sockets.py": {"asyncio", "socket", "time"},
+    "tcserver/monitoring.py": {"asyncio", "time"},
     "tcserver/store_thread.py": {"asyncio", "concurrent"},
     "tcclient/attendance.py": {"asyncio", "signal"},
     "tcclient/audio/libopus.py": {"ctypes"},
