@@ -28,7 +28,7 @@ from tcserver.control_server import ControlPeer
 from tcserver.database import Database
 from tcserver.media import MediaPlane
 from tcserver.media.reading import MediaReading
-from tcserver.media.sockets import MediaSockets, SenderName
+from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.monitoring import Monitoring
 from tcserver.plane import Event
 from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
@@ -352,6 +352,7 @@ class Daemon:
             [(host, self._port) for host in hosts],
             loop,
             sender=cast(SenderName, media.sender),
+            receiver=cast(ReceiverName, media.receiver),
             buffer_bytes=media.socket_buffer_bytes,
             on_events=self._media_events,
         )

@@ -24,6 +24,7 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
     "received_bytes": ("received_bytes", "Bytes of UDP payload that arrived."),
     "accepted": ("datagrams_accepted", "Datagrams that opened."),
     "forwarded": ("packets_forwarded", "Packets that went to at least one receiver, once for each variant."),
+    "held": ("packets_held", "Audio packets kept back because others are louder."),
     "sealed": ("datagrams_sealed", "Room datagrams that were sealed."),
     "sent": ("datagrams_sent", "Datagrams handed out for sending, once for each receiver."),
     "sent_bytes": ("sent_bytes", "Bytes of UDP payload handed out for sending."),
@@ -126,6 +127,11 @@ def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     taken = CounterMetricFamily(
         "tcserver_media_datagrams_taken", "Datagrams that the kernel took, once for each receiver.", labels=["worker"]
     )
+    trains = CounterMetricFamily(
+        "tcserver_media_refused_trains",
+        "Trains of datagrams that had to be taken apart for a receiver, on whose way the kernel does not cut.",
+        labels=["worker"],
+    )
     errors = CounterMetricFamily(
         "tcserver_media_send_errors",
         "Datagrams lost in sending, by error; EAGAIN: they waited for too long.",
@@ -146,6 +152,7 @@ def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     )
     for worker, reading in enumerate(readings):
         taken.add_metric([str(worker)], reading.kernel_sent)
+        trains.add_metric([str(worker)], reading.refused_trains)
         waiting.add_metric([str(worker)], reading.waiting)
         for error, number in reading.errors.items():
             errors.add_metric([str(worker), error], number)
@@ -153,7 +160,7 @@ def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:
             queues.add_metric([str(worker), str(local), "receive"], state.receive_queue)
             queues.add_metric([str(worker), str(local), "send"], state.send_queue)
             overflow.add_metric([str(worker), str(local)], state.drops)
-    yield from (taken, errors, waiting, queues, overflow)
+    yield from (taken, trains, errors, waiting, queues, overflow)
 
 
 def _holdings(readings: Sequence[MediaReading]) -> Iterator[Metric]:

@@ -34,6 +34,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/daemon.py": {"asyncio", "signal", "socket", "time", "uvloop"},
     "tcserver/http.py": {"asyncio", "http"},
     "tcserver/media/native.py": {"ctypes", "socket"},
+    "tcserver/media/offload.py": {"socket"},
     "tcserver/media/reader.py": {"ctypes", "socket"},
     "tcserver/media/sendmmsg.py": {"ctypes", "socket"},
     "tcserver/media/sendto.py": {"socket"},

@@ -18,7 +18,7 @@ from tcserver.conference.login import LoginDesk
 from tcserver.conference.rooms import Rooms
 from tcserver.conference.sessions import Sessions
 from tcserver.conference.settings import MessageClass, Settings
-from tcserver.plane import Event, KeyframeAsked, KeysWorn, SealerWorn, SeatOpened, SpeakersChanged
+from tcserver.plane import Event, KeyframeAsked, KeysWorn, Overloaded, SealerWorn, SeatOpened, SpeakersChanged
 from tcserver.records import Account, RoomRecord
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Conference:
         self._connections = connections = Connections(context, self._end_session)
         self._sessions = sessions = Sessions(context, connections, now)
         self._desk = LoginDesk(context, connections, sessions, now)
-        self._rooms = Rooms(context, rooms)
+        self._rooms = Rooms(context, rooms, now)
         self._house = House(context, connections, sessions, self._desk, self._rooms)
         self._is_shut_down = False
 
@@ -206,6 +206,8 @@ class Conference:
                     room.sealer.rotate_soon(now)
             case SpeakersChanged():
                 self._tell_speakers(event)
+            case Overloaded():
+                self._rooms.overloaded(now)
             case KeyframeAsked():
                 publishing.keyframe_asked(self._context, event, now)
             case _:
@@ -271,5 +273,6 @@ class Conference:
             return
         started = tuple(participant for participant in event.started if participant in room.seats)
         dominant = event.dominant if event.dominant in room.seats else 0
+        room.cameras.spoke((*started, dominant) if dominant else started)
         for seat in room.seats.values():
             self._context.outbox.send(seat.connection, Speakers(started, event.stopped, dominant))

@@ -10,6 +10,7 @@ from tcproto.errors import ErrorCode
 from tcserver.conference.effects import Outbox
 from tcserver.conference.identifiers import IdPool
 from tcserver.conference.settings import Settings
+from tcserver.conference.stage import CameraCap
 from tcserver.conference.timers import Timers
 
 if TYPE_CHECKING:
@@ -43,4 +44,5 @@ class Context:
         self.participant_ids = IdPool(random_bytes)
         self.sealer_ids = IdPool(random_bytes)
         self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
+        self.camera_cap = CameraCap()
         self.seats: dict[int, Seat] = {}

@@ -29,6 +29,8 @@ class Stream:
     receivers: dict[int, Receiver] = field(default_factory=dict)
     """By media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
+    offstage: bool = False
+    """A camera that only those get who have chosen it: others spoke later."""
 
 
 class Subscription(NamedTuple):
@@ -110,7 +112,8 @@ class Seat:
             return None
         choice = self.subscription.choices.get(stream.number)
         if choice is None:
-            return Receiver(self.media_id) if info.source in self.subscription.defaults else None
+            wanted = info.source in self.subscription.defaults and not stream.offstage
+            return Receiver(self.media_id) if wanted else None
         if not choice.wanted:
             return None
         return Receiver(self.media_id, choice.redundant, choice.max_spatial, choice.max_temporal)

@@ -48,6 +48,8 @@ class MediaReading:
     """Datagrams that the kernel took, counted once for each receiver."""
     errors: Mapping[str, int]
     """Datagrams lost in sending, by the name of the error."""
+    refused_trains: int
+    """Trains that had to be taken apart for a receiver."""
     waiting: int
     """Messages that wait for a socket to become writable."""
     latency: Histogram

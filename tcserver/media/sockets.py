@@ -12,6 +12,7 @@ from typing import Literal
 
 from tcserver.histogram import Histogram
 from tcserver.media.core import MediaPlane
+from tcserver.media.offload import can_receive_trains, can_send_trains
 from tcserver.media.reader import PlainReader, Reader, VectorReader
 from tcserver.media.reading import LATENCY_BOUNDS, MediaReading, SocketState, census
 from tcserver.media.sender import Sender
@@ -19,11 +20,12 @@ from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
 from tcserver.plane import Command, Event
 
-SenderName = Literal["auto", "sendmmsg", "sendto"]
+SenderName = Literal["auto", "gso", "sendmmsg", "sendto"]
+ReceiverName = Literal["auto", "gro", "recvmmsg", "recvfrom"]
 BUFFER_BYTES = 4 << 20
 """Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
-MAX_BATCHES = 4
-"""Batches read in one turn of the loop, so that a flood leaves time for everything else."""
+READ_BUDGET = 0.002
+"""Seconds in one turn of the loop after which no further batch is read, so that a flood leaves time for the rest."""
 FAILURE_LOG_INTERVAL = 10.0
 """Seconds between log entries about unexpected failures, which a peer may be able to cause."""
 SO_MEMINFO = 55
@@ -37,7 +39,8 @@ class MediaSockets:
     """Runs a media plane on UDP sockets, one for each local address.
 
     ``addresses`` are (numeric host, port); a socket for an IPv6 address takes IPv4 too (as mapped addresses) unless
-    there is one for IPv4 on the same port. ``sender`` chooses the system calls; ``auto`` takes the fastest there are.
+    there is one for IPv4 on the same port. ``sender`` and ``receiver`` choose the system calls; ``auto`` takes the
+    fastest that pass a self-test, any other name those or an ``OSError``.
     ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
     """
 
@@ -47,6 +50,7 @@ class MediaSockets:
         addresses: Sequence[tuple[str, int]],
         loop: asyncio.AbstractEventLoop,
         sender: SenderName = "auto",
+        receiver: ReceiverName = "auto",
         on_events: Callable[[list[Event]], None] = lambda events: None,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
@@ -54,6 +58,7 @@ class MediaSockets:
         self._addresses = addresses
         self._loop = loop
         self._sender_name: SenderName = sender
+        self._receiver_name: ReceiverName = receiver
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
         self._sockets: list[socket.socket] = []
@@ -71,7 +76,7 @@ class MediaSockets:
             for host, port in self._addresses:
                 self._sockets.append(self._bind(host, port))
             self.sender = self._make_sender()
-            self._readers = [self._make_reader(sock, local) for local, sock in enumerate(self._sockets)]
+            self._readers = self._make_readers()
         except OSError:
             self.close()
             raise
@@ -113,6 +118,7 @@ class MediaSockets:
             counters=self._plane.counters,
             kernel_sent=self.sender.sent,
             errors=self.sender.errors,
+            refused_trains=self.sender.refused_trains,
             waiting=self.sender.waiting,
             latency=self._latency,
             sockets=self._socket_states(),
@@ -123,19 +129,27 @@ class MediaSockets:
         """Give the plane commands of the control plane."""
         for command in commands:
             self._plane.apply(command, time.monotonic())
+        # Replays begin with a command, and are due sooner than anything before.
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._drain()
 
     def pump(self, local: int) -> None:
-        """Read what a socket has, a bounded number of batches, and send what follows from it."""
+        """Read what a socket has, for a bounded time, and send what follows from it."""
         reader = self._readers[local]
-        for _ in range(MAX_BATCHES):
-            batch = reader.read()
-            if not batch:
-                break
+        now = time.monotonic()
+        end = now + READ_BUDGET
+        while now < end:
+            batch, began = reader.read(), now
+            if batch:
+                self._plane.receive(batch, now)
+                self.sender.send(self._plane.take_transmissions())
             now = time.monotonic()
-            self._plane.receive(batch, now)
-            self.sender.send(self._plane.take_transmissions())
-            self._latency.observe(time.monotonic() - now)
+            if batch:
+                self._latency.observe(now - began)
+            if reader.drained:
+                break
         self._drain()
 
     def _poll(self) -> None:
@@ -164,7 +178,7 @@ class MediaSockets:
             self._loop.remove_writer(self._sockets[local].fileno())
 
     def _arm(self) -> None:
-        # A deadline only moves away, so a timer that is armed comes at the latest when it is due.
+        # But for commands a deadline only moves away, so a timer that is armed comes at the latest when it is due.
         if self._timer is not None or not self._sockets:
             return
         deadline = self._plane.next_deadline()
@@ -206,18 +220,29 @@ class MediaSockets:
         return sock
 
     def _make_sender(self) -> Sender:
-        if self._sender_name == "sendto":
+        name = self._sender_name
+        if name == "sendto":
             return PlainSender(self._sockets)
+        trains = name != "sendmmsg" and can_send_trains()
+        if name == "gso" and not trains:
+            raise OSError("the kernel does not send trains (UDP_SEGMENT)")
         try:
-            return VectorSender(self._sockets)
+            return VectorSender(self._sockets, trains)
         except OSError:
-            if self._sender_name == "sendmmsg":
+            if name != "auto":
                 raise
             return PlainSender(self._sockets)
 
-    @staticmethod
-    def _make_reader(sock: socket.socket, local: int) -> Reader:
+    def _make_readers(self) -> list[Reader]:
+        name = self._receiver_name
+        if name == "recvfrom":
+            return [PlainReader(sock, local) for local, sock in enumerate(self._sockets)]
+        trains = name != "recvmmsg" and can_receive_trains()
+        if name == "gro" and not trains:
+            raise OSError("the kernel does not receive trains (UDP_GRO)")
         try:
-            return VectorReader(sock, local)
+            return [VectorReader(sock, local, trains) for local, sock in enumerate(self._sockets)]
         except OSError:
-            return PlainReader(sock, local)
+            if name != "auto":
+                raise
+            return [PlainReader(sock, local) for local, sock in enumerate(self._sockets)]

@@ -24,12 +24,15 @@ def reading() -> MediaReading:
     latency = Histogram(LATENCY_BOUNDS)
     for value in (0.00002, 0.0003, 0.0004, 5.0):
         latency.observe(value)
-    counters = Counters(received=10, received_bytes=1000, accepted=8, forwarded=7, sealed=6, sent=20, sent_bytes=2500)
+    counters = Counters(
+        received=10, received_bytes=1000, accepted=8, forwarded=7, held=11, sealed=6, sent=20, sent_bytes=2500
+    )
     counters.drops[Drop.BOX] = 2
     return MediaReading(
         counters=counters,
         kernel_sent=19,
         errors={"EPERM": 1},
+        refused_trains=12,
         waiting=3,
         latency=latency,
         sockets=(SocketState(100, 200, 4),),
@@ -95,6 +98,8 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
         assert value(samples, "tcserver_media_drops_total", worker=worker, reason="old") == 0
         assert value(samples, "tcserver_media_datagrams_taken_total", worker=worker) == 19
         assert value(samples, "tcserver_media_send_errors_total", worker=worker, error="EPERM") == 1
+        assert value(samples, "tcserver_media_packets_held_total", worker=worker) == 11
+        assert value(samples, "tcserver_media_refused_trains_total", worker=worker) == 12
         assert value(samples, "tcserver_media_waiting_messages", worker=worker) == 3
         labels = {"worker": worker, "socket": "0"}
         assert value(samples, "tcserver_media_socket_queue_bytes", direction="receive", **labels) == 100
