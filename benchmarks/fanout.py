@@ -179,9 +179,10 @@ def run(options: argparse.Namespace) -> Report:
 def _one_talker(receivers: int, seconds: float, repeats: int) -> dict[Key, dict[str, Figure]]:
     _say(f"{receivers} receivers: logging in")
     figures = {}
-    # All streams of a flood are one seat's, and so would share one of the slots for the loudest.
+    # All streams of a flood are one seat's, and so would share one of the slots for the loudest. The pictures are of a
+    # screen, since a server that is overloaded, as in a flood, shows fewer cameras.
     with Server(["hall"], {"rooms.loudest": 0}) as server, Clients(server) as clients:
-        seats = clients.join("hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS + [Source.CAMERA])
+        seats = clients.join("hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS + [Source.SCREEN])
         room = Hall([*seats, *clients.join("hall", receivers)], 1)
         clients.prove()
         for kind, pace, rate in PACES:

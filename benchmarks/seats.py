@@ -73,8 +73,8 @@ _SETTINGS = {
     "limits.max_publications": 32,
     "media.audio_packets_s": 1000,
     "media.audio_kbit_s": 2000,
-    "media.video_packets_s": 20_000,
-    "media.video_kbit_s": 100_000,
+    "media.screen_packets_s": 20_000,
+    "media.screen_kbit_s": 100_000,
 }
 """Limits out of the way: it is not their cost that is measured."""
 
@@ -257,7 +257,7 @@ class Clients:
             kind = StreamKind.AUDIO if source is Source.MICROPHONE else StreamKind.VIDEO
             published: Published = await line.request(Publish(number, kind, source, "bench"))
             seat.streams.append(published.stream)
-        line.tell(Subscribe(1, (Source.MICROPHONE, Source.CAMERA)))
+        line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
         return seat
 
     async def _close(self) -> None:
