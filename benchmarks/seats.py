@@ -279,11 +279,15 @@ class _Line(asyncio.Protocol):
         self._deaf = False
 
     async def request(self, message: object) -> Any:
-        """Return the reply; raises ``BenchmarkError`` for a refusal."""
-        self._reply = asyncio.get_running_loop().create_future()
-        self._connection.request(message)
-        self._flush()
-        reply = await self._reply
+        """Return the reply, after waits that the server asks for; raises ``BenchmarkError`` for a refusal."""
+        while True:
+            self._reply = asyncio.get_running_loop().create_future()
+            self._connection.request(message)
+            self._flush()
+            reply = await self._reply
+            if not isinstance(reply, Error) or not reply.retry_after_ms:
+                break
+            await asyncio.sleep(reply.retry_after_ms / 1000)
         if isinstance(reply, Error):
             raise BenchmarkError(f"the server refuses {type(message).__name__}: {reply.code} {reply.text}")
         return reply
