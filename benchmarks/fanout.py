@@ -40,7 +40,7 @@ BURST = 8
 """Datagrams of a picture."""
 AUDIO_RATE, VIDEO_RATE = 50, 30
 """Audio datagrams and pictures per second of one talker, one camera."""
-FLOOD_STREAMS = 16
+FLOOD_STREAMS = {"audio": 16, "video": 4}
 """Publications that share a flood, since each has a cap."""
 FLOOD_RATES = {"audio": 15_000, "video": 19_000}
 """Datagrams per second below the caps of all streams of a flood."""
@@ -181,7 +181,9 @@ def _one_talker(receivers: int, seconds: float, repeats: int) -> dict[Key, dict[
     # All streams of a flood are one seat's, and so would share one of the slots for the loudest. The pictures are of a
     # screen, since a server that is overloaded, as in a flood, shows fewer cameras.
     with Server(["hall"], {"rooms.loudest": 0}) as server, Clients(server) as clients:
-        seats = clients.join("hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS + [Source.SCREEN])
+        seats = clients.join(
+            "hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
+        )
         room = Hall([*seats, *clients.join("hall", receivers)], 1)
         clients.prove()
         for kind, pace, rate in PACES:
@@ -245,7 +247,7 @@ def _volleys(load: Load, target: tuple[str, int], seconds: float) -> list[Volley
     rate = load.rate or FLOOD_RATES[load.kind] / load.train
     talkers = load.talkers
     count = int(seconds * rate / len(talkers)) * load.train
-    streams = FLOOD_STREAMS if load.rate is None else 1
+    streams = FLOOD_STREAMS[load.kind] if load.rate is None else 1
     volleys = []
     for talker in talkers:
         packets = (_packet(load.kind, talker, streams) for _ in range(count))
@@ -261,7 +263,8 @@ def _packet(kind: str, talker: Seat, streams: int) -> bytes:
         stream = talker.streams[number % streams]
         return AudioHeader(stream, 1, 0, number, number * 960 & 0xFFFFFFFF, 20, 30, True).pack() + bytes(AUDIO_BODY)
     frame, index = divmod(number, BURST)
-    header = VideoHeader(talker.streams[-1], 1, 0, number, frame * 3000 & 0xFFFFFFFF, frame & 0xFFFF, index, BURST)
+    stream = talker.streams[-1 - frame % streams]
+    header = VideoHeader(stream, 1, 0, number, frame * 3000 & 0xFFFFFFFF, frame & 0xFFFF, index, BURST)
     return header.pack() + bytes(VIDEO_BODY)
 
 
