@@ -374,7 +374,7 @@ class Daemon:
 def _account(database: Database, name: str) -> tuple[Account, set[bytes]] | None:
     """Look an account up, with as many queries for a name that is not there."""
     account = database.account(name)
-    devices = {device.key for device in database.devices(name)}
+    devices = database.device_keys(name)
     return (account, devices) if account is not None else None
 
 

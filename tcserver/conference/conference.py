@@ -234,6 +234,11 @@ class Conference:
             return
         started = tuple(participant for participant in event.started if participant in room.seats)
         dominant = event.dominant if event.dominant in room.seats else 0
+        for participants, speaking in ((event.started, True), (event.stopped, False)):
+            for participant in participants:
+                if seat := room.seats.get(participant):
+                    seat.is_speaking = speaking
+        room.dominant = dominant
         room.cameras.spoke((*started, dominant) if dominant else started)
         for seat in room.seats.values():
             self._context.outbox.send(seat.connection, Speakers(started, event.stopped, dominant))
