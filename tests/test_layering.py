@@ -53,7 +53,7 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/demo/processes.py": {"asyncio"},
     "tcclient/keyboard.py": {"asyncio"},
     "tcclient/listener.py": {"asyncio", "concurrent", "time"},
-    "tcclient/loop.py": {"asyncio", "concurrent", "threading", "uvloop"},
+    "tcclient/loop.py": {"asyncio", "concurrent", "signal", "threading", "uvloop"},
     "tcclient/probe.py": {"asyncio", "time"},
     "tcclient/publication.py": {"asyncio", "concurrent", "time"},
     "tcclient/publisher.py": {"asyncio", "concurrent", "time"},
