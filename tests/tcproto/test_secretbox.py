@@ -1,5 +1,7 @@
 """The box, by both ways to libsodium."""
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -68,3 +70,7 @@ class TestSelfTest:
     def test_a_binding_without_the_functions_is_an_attribute_error(self):
         with pytest.raises(AttributeError):
             fast_functions(object())
+
+    def test_without_the_private_binding_the_public_way_is_taken(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "nacl._sodium", None)
+        assert secretbox._choose() == (safe_box, safe_unbox)
