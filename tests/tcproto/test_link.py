@@ -106,3 +106,8 @@ def test_any_text_is_a_link_or_a_value_error(text: str, start: str) -> None:
         assert link.host
         assert 0 < link.port < 65536
     assert all(len(reason.splitlines()) == 1 for reason in reasons)
+
+
+def test_an_address_reads_as_people_write_it() -> None:
+    assert Link("a.example").address == "a.example:7433"
+    assert Link("::1", 9).address == "[::1]:9"
