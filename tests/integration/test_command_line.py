@@ -275,6 +275,21 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+def test_a_person_may_leave_at_every_question(server: Server, tmp_path: Path) -> None:
+    link = str(server.room("Hall", fingerprint=None))
+    for answers, key, status in (("", "\x03", 130), (PASSWORD + "\n", "\x03", 130), (PASSWORD + "\n", "n\n", 4)):
+        terminal = Terminal(*COMMAND, "join", link, "--user", "ketua", "--data", str(tmp_path / "terminal"))
+        terminal.until("Password of ketua: ")
+        if answers:
+            terminal.type(answers)
+            terminal.until("Is it the same? [y/N] ")
+        terminal.type(key)
+        assert terminal.end() == status
+        assert "tcclient: " in terminal.text.splitlines()[-1]
+        assert "Traceback" not in terminal.text
+    assert not (tmp_path / "terminal" / "known_servers").exists()
+
+
 def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
     link = server.room("Hall \N{PARTY POPPER}", fingerprint=None)
     command = [*COMMAND, "join", str(link), "--user", "ketua", "--name", "Ibu Ketua", "--listen"]
