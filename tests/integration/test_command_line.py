@@ -275,6 +275,21 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+def test_a_terminal_without_unicode_still_shows_who_is_there(server: Server, tmp_path: Path) -> None:
+    options = ["--user", "ketua", "--name", "Sri \N{PARTY POPPER}", "--password-stdin", "--seconds", "0.5"]
+    done = subprocess.run(
+        [*COMMAND, "join", str(server.room("Pagi \N{PARTY POPPER}")), *options, "--data", str(tmp_path / "client")],
+        input=PASSWORD + "\n",
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        timeout=PATIENCE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "in room Pagi \\U0001f389, end-to-end encrypted; 1 here" in done.stdout
+
+
 def test_a_person_may_leave_at_every_question(server: Server, tmp_path: Path) -> None:
     link = str(server.room("Hall", fingerprint=None))
     for answers, key, status in (("", "\x03", 130), (PASSWORD + "\n", "\x03", 130), (PASSWORD + "\n", "n\n", 4)):
