@@ -275,6 +275,24 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: Path) -> None:
+    link = server.room("Hall")
+    with taking_part(link, tmp_path / "quit") as process:
+        assert process.stdin is not None
+        process.stdin.write("/quit\n")
+        process.stdin.flush()
+        assert process.wait(PATIENCE) == 0
+    with taking_part(link, tmp_path / "terminated") as process:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    with taking_part(link, tmp_path / "lost") as process:
+        server.process.kill()
+        assert process.wait(PATIENCE) == 1
+        assert process.stdout is not None
+        (closed,) = [event for event in map(json.loads, process.stdout) if event["event"] == "closed"]
+        assert (closed["code"], closed["action"]) == ("idle_timeout", "reconnect")
+
+
 def test_a_terminal_without_unicode_still_shows_who_is_there(server: Server, tmp_path: Path) -> None:
     options = ["--user", "ketua", "--name", "Sri \N{PARTY POPPER}", "--password-stdin", "--seconds", "0.5"]
     done = subprocess.run(
@@ -321,7 +339,7 @@ def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
         assert other.stdin is not None
         assert other.stdout is not None
         terminal.until("+ Kantor Dua / kantor-2")
-        other.stdin.write("selamat pagi\n/msg ketua rahasia\n")
+        other.stdin.write("x" * 100_000 + "\nselamat pagi\n/msg ketua rahasia\n")
         other.stdin.flush()
         terminal.until("Kantor Dua / kantor-2: selamat pagi")
         terminal.until("Kantor Dua / kantor-2 (to you alone): rahasia")
