@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
+import sys
 from collections.abc import Callable
+from struct import pack
 
 RECEIVE_SIZE = 2048
 """More than any datagram of the protocol: what fills it is too long and is dropped further in."""
@@ -12,6 +15,12 @@ MAX_BATCH = 128
 """Datagrams read in one go, so that other tasks get their turn."""
 BUFFER_BYTES = 1 << 20
 """Asked for in both directions: half a second of a large conference, should the loop be late."""
+MAX_TRAIN = 48
+"""Datagrams of a train: kernels take 64, and as many of the largest as fit an IP packet are 54."""
+_SOL_UDP, _UDP_SEGMENT = 17, 103
+"""Of Linux; the socket module does not have them."""
+_NO_TRAINS = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP))
+"""What kernels answer that do not cut trains apart, or not on this way: old ones, small MTU, no checksum offload."""
 
 
 class UdpSocket:
@@ -26,6 +35,8 @@ class UdpSocket:
         self, loop: asyncio.AbstractEventLoop, receive: Callable[[list[bytes]], None], interval: float
     ) -> None:
         self.send_failures = 0
+        self.trains = sys.platform == "linux"
+        """Whether datagrams of one size that are sent together leave as one message (UDP_SEGMENT)."""
         self._loop = loop
         self._receive = receive
         self._interval = interval
@@ -52,13 +63,17 @@ class UdpSocket:
 
     def send(self, datagrams: list[bytes]) -> None:
         """Send datagrams; one that the kernel refuses does not keep the next from being tried."""
-        if self._socket is None:
+        sock = self._socket
+        if sock is None:
             return
-        for data in datagrams:
-            try:
-                self._socket.send(data)
-            except OSError:
-                self.send_failures += 1
+        for train in trains(datagrams) if self.trains else ([data] for data in datagrams):
+            if len(train) > 1 and self._send_train(sock, train):
+                continue
+            for data in train:
+                try:
+                    sock.send(data)
+                except OSError:
+                    self.send_failures += 1
 
     def close(self) -> None:
         """Close the socket; nothing is received any more."""
@@ -72,6 +87,17 @@ class UdpSocket:
                 self._loop.remove_reader(self._socket.fileno())
             self._socket.close()
             self._socket = None
+
+    def _send_train(self, sock: socket.socket, train: list[bytes]) -> bool:
+        """Whether that was tried; False where the kernel does not do it."""
+        try:
+            sock.sendmsg(train, [(_SOL_UDP, _UDP_SEGMENT, pack("@H", len(train[0])))])
+        except OSError as error:
+            if error.errno in _NO_TRAINS:
+                self.trains = False
+                return False
+            self.send_failures += len(train)
+        return True
 
     def _add_reader(self, sock: socket.socket) -> None:
         try:
@@ -112,3 +138,18 @@ class UdpSocket:
         if batch:
             self._receive(batch)
         return len(batch)
+
+
+def trains(datagrams: list[bytes]) -> list[list[bytes]]:
+    """Cut into runs of one size, of which only the last may be shorter."""
+    found: list[list[bytes]] = []
+    size = 0
+    for data in datagrams:
+        if size and len(data) <= size and len(found[-1]) < MAX_TRAIN:
+            found[-1].append(data)
+            if len(data) < size:
+                size = 0
+        else:
+            found.append([data])
+            size = len(data)
+    return found

@@ -14,18 +14,18 @@ set there is no length: the item runs to the end. Items of an unknown type are s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
 
-from nacl.bindings import crypto_secretbox, crypto_secretbox_open
-from nacl.exceptions import CryptoError
-
 from tcproto.errors import CryptoFailure
+from tcproto.secretbox import TAG_SIZE, box, unbox
 
 VERSION = 1
 HEADER_SIZE = 12
-TAG_SIZE = 16
+COUNTER_SIZE = 6
+"""Bytes at the end of the header."""
 MIN_DATAGRAM = HEADER_SIZE + TAG_SIZE
 """A box around nothing."""
 MAX_DATAGRAM = 1200
@@ -37,7 +37,8 @@ REKEY_COUNTER = 2**40
 """A new key is due after so many datagrams, long before the counter ends."""
 LAST_ITEM = 0x80
 """Bit of the type byte: the item runs to the end of the datagram and has no length."""
-_NONCE_PADDING = bytes(12)
+NONCE_PADDING = bytes(12)
+"""Behind a header, makes it a nonce."""
 
 
 class Kind(IntEnum):
@@ -120,6 +121,8 @@ class Item(NamedTuple):
 
 
 _HEADER = Struct(">BBIHI")
+unpack_header: Callable[[bytes], tuple[int, int, int, int, int]] = _HEADER.unpack_from
+"""Version and kind, epoch, id, upper 16 and lower 32 bits of the counter of a datagram of at least ``HEADER_SIZE``."""
 _LENGTH = Struct(">BH")
 _RELAY_TIME = Struct(">I")
 
@@ -131,31 +134,31 @@ def pack_header(kind: Kind, epoch: int, ident: int, counter: int) -> bytes:
 
 def parse_header(data: bytes) -> Header:
     """Parse the header of a datagram of at least ``HEADER_SIZE`` bytes."""
-    first, epoch, ident, high, low = _HEADER.unpack_from(data)
+    first, epoch, ident, high, low = unpack_header(data)
     return Header(first >> 4, first & 15, epoch, ident, high << 32 | low)
 
 
 def seal(header: bytes, plaintext: bytes, key: bytes) -> bytes:
     """Return the datagram. A header must never be used twice under a key."""
-    return header + crypto_secretbox(plaintext, header + _NONCE_PADDING, key)
+    return header + box(plaintext, header + NONCE_PADDING, key)
 
 
 def open_datagram(data: bytes, key: bytes) -> bytes:
     """Return the plaintext of a datagram; raises ``CryptoFailure`` where it is short or the box does not open."""
     if len(data) < MIN_DATAGRAM:
         raise CryptoFailure("the datagram is shorter than a header and a tag")
-    try:
-        return crypto_secretbox_open(data[HEADER_SIZE:], data[:HEADER_SIZE] + _NONCE_PADDING, key)
-    except CryptoError as error:
-        raise CryptoFailure("the datagram does not open") from error
+    return unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + NONCE_PADDING, key)
 
 
-def pack_items(items: list[Item], *, open_end: bool = True) -> bytes:
-    """Return the items in a row; the last without length if ``open_end``.
+def pack_items(items: list[Item], before: bytes = b"", *, open_end: bool = True) -> bytes:
+    """Return the items in a row, behind ``before``; the last without length if ``open_end``.
 
     Raises ``struct.error`` for a value over 65,535 bytes.
     """
-    parts = []
+    if open_end and len(items) == 1:
+        type_, value = items[0]
+        return b"%b%c%b" % (before, type_ | LAST_ITEM, value)
+    parts = [before]
     last = len(items) - 1 if open_end else len(items)
     for i, (type_, value) in enumerate(items):
         parts.append(bytes((type_ | LAST_ITEM,)) if i == last else _LENGTH.pack(type_, len(value)))

@@ -27,15 +27,8 @@ from enum import IntEnum
 from struct import Struct
 from typing import NamedTuple
 
-from nacl.bindings import crypto_secretbox, crypto_secretbox_open
-from nacl.exceptions import CryptoError
+from tcproto.secretbox import NONCE_SIZE, TAG_SIZE, box, unbox
 
-from tcproto.errors import CryptoFailure
-
-TAG_SIZE = 16
-"""Bytes of Poly1305."""
-NONCE_SIZE = 24
-"""Bytes of an XSalsa20 nonce."""
 AUDIO_PADDING_STEP = 16
 """Audio plaintexts are padded to this: sizes of variable-rate speech leak, and equal sizes make trains."""
 MAX_PACKET = 1140
@@ -64,10 +57,13 @@ DURATIONS_MS = (20, 40, 60, 10)
 """Frame length of an audio packet by its code."""
 AUDIO_CLOCK = 48_000
 VIDEO_CLOCK = 90_000
+_AUDIO_TYPE, _VIDEO_TYPE = int(PacketType.AUDIO), int(PacketType.VIDEO)
 _END_OF_TALK = 0x4
 _COMFORT = 0x8
 _KEYFRAME = 0x1
 _DISCARDABLE = 0x2
+# Half of what the classes' own constructors cost, on the path of every packet.
+_tuple = tuple.__new__
 _COMMON = Struct(">BHBBII")
 _AUDIO = Struct(">BHBBIIB")
 _VIDEO = Struct(">BHBBIIBHHHB")
@@ -122,7 +118,7 @@ class VideoHeader(NamedTuple):
 
     def pack(self) -> bytes:
         """Return the 21 bytes; raises ``struct.error`` or ``ValueError`` for a field out of range."""
-        self.checked()
+        _check_video(self.spatial, self.temporal, self.packet_index, self.packet_count, self.keyframe, self.reference)
         first = PacketType.VIDEO << 4 | self.keyframe * _KEYFRAME | self.discardable * _DISCARDABLE
         layer = self.spatial << 4 | self.temporal
         return _VIDEO.pack(
@@ -138,16 +134,6 @@ class VideoHeader(NamedTuple):
             self.packet_count,
             self.reference,
         )
-
-    def checked(self) -> VideoHeader:
-        """Return itself; raises ``ValueError`` for what the fields cannot say together."""
-        if not (0 <= self.spatial <= 3 and 0 <= self.temporal <= 7):
-            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
-        if self.packet_index >= self.packet_count:
-            raise ValueError("packet index beyond the frame's packets")
-        if self.keyframe != (self.reference == 0):
-            raise ValueError("a keyframe refers to nothing, any other frame to one before it")
-        return self
 
 
 class PlainHeader(NamedTuple):
@@ -178,23 +164,15 @@ def parse_header(packet: bytes) -> Header:
     if len(packet) < COMMON_HEADER_SIZE:
         raise ValueError("packet shorter than a header")
     type_ = packet[0] >> 4
-    if type_ == PacketType.AUDIO:
+    if type_ == _AUDIO_TYPE:
         if len(packet) < AUDIO_HEADER_SIZE:
             raise ValueError("packet shorter than an audio header")
         first, stream, key, generation, sequence, timestamp, level = _AUDIO.unpack_from(packet)
-        return AudioHeader(
-            stream,
-            key,
-            generation,
-            sequence,
-            timestamp,
-            DURATIONS_MS[first & 3],
-            level & 127,
-            level >= 128,
-            bool(first & _END_OF_TALK),
-            bool(first & _COMFORT),
-        )
-    if type_ == PacketType.VIDEO:
+        flags = first & _END_OF_TALK != 0, first & _COMFORT != 0
+        duration = DURATIONS_MS[first & 3]
+        fields = (stream, key, generation, sequence, timestamp, duration, level & 127, level >= 128, *flags)
+        return _tuple(AudioHeader, fields)
+    if type_ == _VIDEO_TYPE:
         return _parse_video(packet)
     first, stream, key, generation, sequence, timestamp = _COMMON.unpack_from(packet)
     return PlainHeader(stream, key, generation, sequence, timestamp, type_)
@@ -206,7 +184,9 @@ def _parse_video(packet: bytes) -> VideoHeader:
     (first, stream, key, generation, sequence, timestamp, layer, frame_id, index, count, reference) = (
         _VIDEO.unpack_from(packet)
     )
-    return VideoHeader(
+    spatial, temporal = layer >> 4, layer & 15
+    flags = first & _KEYFRAME != 0, first & _DISCARDABLE != 0
+    fields = (
         stream,
         key,
         generation,
@@ -215,12 +195,22 @@ def _parse_video(packet: bytes) -> VideoHeader:
         frame_id,
         index,
         count,
-        bool(first & _KEYFRAME),
-        bool(first & _DISCARDABLE),
-        layer >> 4,
-        layer & 15,
+        *flags,
+        spatial,
+        temporal,
         reference,
-    ).checked()
+    )
+    _check_video(spatial, temporal, index, count, flags[0], reference)
+    return _tuple(VideoHeader, fields)
+
+
+def _check_video(spatial: int, temporal: int, index: int, count: int, keyframe: bool, reference: int) -> None:
+    if not (0 <= spatial <= 3 and 0 <= temporal <= 7):
+        raise ValueError(f"layer {spatial}.{temporal} is out of range")
+    if index >= count:
+        raise ValueError("packet index beyond the frame's packets")
+    if keyframe != (reference == 0):
+        raise ValueError("a keyframe refers to nothing, any other frame to one before it")
 
 
 def header_size(packet: bytes) -> int:
@@ -253,7 +243,7 @@ def seal_packet(header: Header, payload: bytes, key: bytes | None, step: int = 1
     plaintext = padded(payload, step)
     if key is None:
         return clear + plaintext
-    return clear + crypto_secretbox(plaintext, clear.ljust(NONCE_SIZE, b"\0"), key)
+    return clear + box(plaintext, clear.ljust(NONCE_SIZE, b"\0"), key)
 
 
 def open_packet(packet: bytes, key: bytes | None) -> bytes:
@@ -265,10 +255,4 @@ def open_packet(packet: bytes, key: bytes | None) -> bytes:
     body = packet[size:]
     if key is None:
         return unpadded(body)
-    if len(body) < TAG_SIZE:
-        raise CryptoFailure("the body is shorter than a tag")
-    try:
-        plaintext = crypto_secretbox_open(body, packet[:size].ljust(NONCE_SIZE, b"\0"), key)
-    except CryptoError as error:
-        raise CryptoFailure("the packet does not open") from error
-    return unpadded(plaintext)
+    return unpadded(unbox(body, packet[:size].ljust(NONCE_SIZE, b"\0"), key))

@@ -95,6 +95,9 @@ class RoomsSection:
     max_participants: int = _setting(
         500, "participants of any room, whatever its own limit", low=1, high=MAX_PARTICIPANTS_CEILING, live=True
     )
+    loudest: int = _setting(
+        3, "talkers forwarded in a room of more than 8, the loudest; 0: all", high=MAX_PARTICIPANTS_CEILING, live=True
+    )
     empty_close_s: float = _setting(20.0, "seconds a temporary room stays after the last leave", high=86_400, live=True)
     unused_close_s: float = _setting(
         300.0, "seconds a temporary room waits for its first join", low=1, high=86_400, live=True
@@ -119,7 +122,8 @@ class LimitsSection:
 class MediaSection:
     """The media path."""
 
-    sender: str = _setting("auto", "system calls to send with", choices=("auto", "sendmmsg", "sendto"))
+    sender: str = _setting("auto", "system calls to send with", choices=("auto", "gso", "sendmmsg", "sendto"))
+    receiver: str = _setting("auto", "system calls to receive with", choices=("auto", "gro", "recvmmsg", "recvfrom"))
     socket_buffer_bytes: int = _setting(4_194_304, "socket buffer to ask for, each way", low=65_536, high=268_435_456)
     audio_kbit_s: float = _setting(160.0, "highest rate of an audio publication", low=6, high=2000, live=True)
     audio_packets_s: float = _setting(130.0, "packets per second of an audio publication", low=5, high=1000, live=True)
@@ -131,6 +135,14 @@ class MediaSection:
     screen_packets_s: float = _setting(
         1500.0, "packets per second of a screen publication", low=10, high=20_000, live=True
     )
+
+
+@dataclass(frozen=True)
+class HttpSection:
+    """Figures for a monitoring system, by HTTP without encryption or login."""
+
+    address: str = _setting("127.0.0.1", "IP address of /metrics and /healthz, for no stranger to reach", address=True)
+    port: int = _setting(0, "TCP port of /metrics and /healthz; 0: none", high=65535)
 
 
 @dataclass(frozen=True)
@@ -152,6 +164,7 @@ class Configuration:
     rooms: RoomsSection = RoomsSection()
     limits: LimitsSection = LimitsSection()
     media: MediaSection = MediaSection()
+    http: HttpSection = HttpSection()
     log: LogSection = LogSection()
 
 

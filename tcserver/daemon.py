@@ -21,13 +21,15 @@ from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.identity import format_fingerprint
 from tcproto.link import DEFAULT_PORT, Link
 from tcproto.messages import Envelope
-from tcserver import logs, paths
+from tcserver import garbage, logs, paths
 from tcserver.conference import Conference, effects
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
 from tcserver.database import Database
 from tcserver.media import MediaPlane
-from tcserver.media.sockets import MediaSockets, SenderName
+from tcserver.media.reading import MediaReading
+from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.monitoring import Monitoring
 from tcserver.plane import Event
 from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
 from tcserver.settings import conference_settings
@@ -46,7 +48,10 @@ DRAIN_LIMIT = 2.0
 
 
 def run(configuration: Configuration, reload: Callable[[], Configuration]) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status. Raises ``StoreError`` or ``OSError`` at the start."""
+    """Serve until SIGTERM or SIGINT; return the exit status.
+
+    Raises ``StoreError``, ``OSError`` or ``ConfigurationError`` at the start.
+    """
     logs.configure(configuration.log.level, configuration.log.format, sys.stderr)
     site = Site.of(configuration, os.environ)
     site.make()
@@ -66,6 +71,7 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload, reload)
     await daemon.start()
+    garbage.settle()
     try:
         for line in daemon.announcement():
             print(line, flush=True)  # noqa: T201 - the operator reads it, and scripts take the link from it
@@ -88,6 +94,7 @@ class Daemon:
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
         self._sockets: MediaSockets | None = None
+        self._monitoring: Monitoring | None = None
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
         self._empty = asyncio.Event()
@@ -101,12 +108,13 @@ class Daemon:
         self._busy = False
 
     async def start(self) -> None:
-        """Open database and sockets; raises ``StoreError`` or ``OSError``, with nothing left open."""
+        """Open database and sockets; what it raises, it raises with nothing left open (see `run`)."""
         try:
             await self._store.open()
             await self._store.run(Database.clear_sessions)
             self._carry_out(self._conference.rooms_changed(await self._store.run(Database.rooms), _now()))
             await self._listen()
+            await self._monitor()
         except BaseException:
             await self.stop()
             raise
@@ -115,6 +123,9 @@ class Daemon:
 
     async def stop(self) -> None:
         """Tell everybody, and close everything."""
+        if self._monitoring is not None:
+            self._monitoring.close()
+            self._monitoring = None
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.wait((self._poller,))
@@ -341,12 +352,25 @@ class Daemon:
             [(host, self._port) for host in hosts],
             loop,
             sender=cast(SenderName, media.sender),
+            receiver=cast(ReceiverName, media.receiver),
             buffer_bytes=media.socket_buffer_bytes,
             on_events=self._media_events,
         )
         with _named(",".join(hosts), self._port):
             sockets.open()
         self._sockets = sockets
+
+    async def _monitor(self) -> None:
+        """Serve metrics, if the operator wants any."""
+        http = self._configuration.http
+        if http.port:
+            monitoring = Monitoring(self._conference, self._media_readings, partial(self._log.crash, "metrics failed"))
+            with _named(http.address, http.port):
+                await monitoring.open(http.address, http.port)
+            self._monitoring = monitoring
+
+    def _media_readings(self) -> list[MediaReading]:
+        return [self._sockets.reading()] if self._sockets is not None else []
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
@@ -373,7 +397,7 @@ class Daemon:
 def _account(database: Database, name: str) -> tuple[Account, set[bytes]] | None:
     """Look an account up, with as many queries for a name that is not there."""
     account = database.account(name)
-    devices = {device.key for device in database.devices(name)}
+    devices = database.device_keys(name)
     return (account, devices) if account is not None else None
 
 

@@ -136,6 +136,16 @@ class SetForwarding:
     receivers: tuple[Receiver, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class SetSpeakers:
+    """How many talkers of a room are forwarded, the loudest; ``limit`` 0: all, as in a room that is new."""
+
+    room: int
+    limit: int
+    always: tuple[int, ...] = ()
+    """Media ids of seats that are forwarded whatever their level, and take nobody's place."""
+
+
 Command = (
     OpenSealer
     | RotateSealer
@@ -148,6 +158,7 @@ Command = (
     | MuteStream
     | CloseStream
     | SetForwarding
+    | SetSpeakers
 )
 
 
@@ -216,4 +227,14 @@ class KeyframeAsked:
     spatial: int
 
 
-Event = SeatOpened | PathProven | PathLost | KeysWorn | SealerWorn | SpeakersChanged | KeyframeAsked
+@dataclass(frozen=True, slots=True)
+class Overloaded:
+    """The media plane has more to do than it can: told each second while it lasts."""
+
+    lag: float
+    """Seconds by which it was late each time, at least."""
+    datagrams: float
+    """Sent per second, all receivers counted."""
+
+
+Event = SeatOpened | PathProven | PathLost | KeysWorn | SealerWorn | SpeakersChanged | KeyframeAsked | Overloaded

@@ -20,13 +20,13 @@ from tcproto.packet import (
     AUDIO_PADDING_STEP,
     MAX_PACKET,
     MAX_VIDEO_PAYLOAD,
-    TAG_SIZE,
     VIDEO_CLOCK,
     AudioHeader,
     PlainHeader,
     VideoHeader,
     seal_packet,
 )
+from tcproto.secretbox import TAG_SIZE
 from tcproto.sender_key import MAX_FIRST_SEQUENCES, FirstSequence
 
 HALF_CLOCK = 2**31

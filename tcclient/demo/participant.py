@@ -168,6 +168,7 @@ def _sent(publication: Publication) -> dict[str, Any]:
         "frames": counts.frames,
         "keyframes": counts.keyframes,
         "unsent": counts.unsent,
+        "left_out": publication.left_out,
         "bytes": counts.bytes,
         "checksum": counts.checksum,
         "bitrate": round(counts.bitrate, 1),

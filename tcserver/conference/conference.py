@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
-from tcproto.messages import Envelope, Sender, Speakers, State, Unknown, row_of
+from tcproto.messages import Envelope, Sender, Source, Speakers, State, Unknown, row_of
 from tcserver.conference import publishing
 from tcserver.conference.commands import COMMANDS, House
 from tcserver.conference.connection import Call, Connection, Session
@@ -17,7 +18,7 @@ from tcserver.conference.login import LoginDesk
 from tcserver.conference.rooms import Rooms
 from tcserver.conference.sessions import Sessions
 from tcserver.conference.settings import MessageClass, Settings
-from tcserver.plane import Event, KeyframeAsked, KeysWorn, SealerWorn, SeatOpened, SpeakersChanged
+from tcserver.plane import Event, KeyframeAsked, KeysWorn, Overloaded, SealerWorn, SeatOpened, SpeakersChanged
 from tcserver.records import Account, RoomRecord
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Conference:
         self._connections = connections = Connections(context, self._end_session)
         self._sessions = sessions = Sessions(context, connections, now)
         self._desk = LoginDesk(context, connections, sessions, now)
-        self._rooms = Rooms(context, rooms)
+        self._rooms = Rooms(context, rooms, now)
         self._house = House(context, connections, sessions, self._desk, self._rooms)
         self._is_shut_down = False
 
@@ -53,6 +54,37 @@ class Conference:
     def counters(self) -> Mapping[str, int]:
         """How often what was ignored, by a fixed set of names."""
         return self._context.counters
+
+    @property
+    def refusals(self) -> Mapping[ErrorCode, int]:
+        """Messages that were refused, or ended their connection, by the reason that the client was told."""
+        return self._context.refusals
+
+    @property
+    def limited(self) -> Mapping[str, int]:
+        """Messages beyond a rate, by their class; ``all``: those that ended their connection."""
+        return self._context.limited
+
+    @property
+    def connections(self) -> int:
+        """Control connections that are open."""
+        return len(self._connections)
+
+    @property
+    def half_open(self) -> int:
+        """Control connections that have not logged in."""
+        return self._connections.half_open
+
+    @property
+    def seats(self) -> int:
+        """Seats of all rooms, those that are being opened included."""
+        return len(self._context.seats)
+
+    @property
+    def publications(self) -> Mapping[Source, int]:
+        """Publications of all rooms, by their source."""
+        streams = (stream for seat in self._context.seats.values() for stream in seat.publications.values())
+        return Counter(stream.info.source for stream in streams if stream.info is not None)
 
     @property
     def sessions(self) -> int:
@@ -68,7 +100,10 @@ class Conference:
 
     def may_connect(self, address: str) -> bool:
         """Tell whether one more connection of an address may be accepted, before anything is spent on it."""
-        return not self._is_shut_down and self._connections.may_connect(address)
+        if not self._is_shut_down and self._connections.may_connect(address):
+            return True
+        self._context.counters["connection_refused"] += 1
+        return False
 
     def connected(self, connection: int, address: str, now: float) -> list[Effect]:
         """A connection was accepted; ``connection`` is a number that is never used again."""
@@ -91,10 +126,12 @@ class Conference:
             try:
                 self._dispatch(call)
             except Refusal as refusal:
+                self._context.refusals[refusal.code] += 1
                 if not call.request_id:
                     self._context.counters[f"notification_{refusal.code}"] += 1
                 call.refuse(refusal)
             except ProtocolError as error:
+                self._context.refusals[error.code] += 1
                 self._connections.hang_up(found, error.code, now, error.detail)
         return self._context.outbox.take()
 
@@ -169,6 +206,8 @@ class Conference:
                     room.sealer.rotate_soon(now)
             case SpeakersChanged():
                 self._tell_speakers(event)
+            case Overloaded():
+                self._rooms.overloaded(now)
             case KeyframeAsked():
                 publishing.keyframe_asked(self._context, event, now)
             case _:
@@ -189,6 +228,7 @@ class Conference:
     def _dispatch(self, call: Call[object]) -> None:
         connection, message = call.connection, call.message
         if connection.limiter.is_flooded(call.now):
+            self._context.limited["all"] += 1
             raise ProtocolError(ErrorCode.RATE_LIMITED, "far too many messages")
         if not connection.handshake_hash:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
@@ -219,6 +259,7 @@ class Conference:
     def _limit(self, call: Call[object], message_class: MessageClass) -> None:
         wait = call.connection.limiter.wait(message_class, call.now)
         if wait:
+            self._context.limited[message_class] += 1
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)
 
     def _end_session(self, session: Session, now: float, code: ErrorCode | None) -> None:
@@ -232,5 +273,11 @@ class Conference:
             return
         started = tuple(participant for participant in event.started if participant in room.seats)
         dominant = event.dominant if event.dominant in room.seats else 0
+        for participants, speaking in ((event.started, True), (event.stopped, False)):
+            for participant in participants:
+                if seat := room.seats.get(participant):
+                    seat.is_speaking = speaking
+        room.dominant = dominant
+        room.cameras.spoke((*started, dominant) if dominant else started)
         for seat in room.seats.values():
             self._context.outbox.send(seat.connection, Speakers(started, event.stopped, dominant))

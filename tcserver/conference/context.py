@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tcproto.errors import ErrorCode
 from tcserver.conference.effects import Outbox
 from tcserver.conference.identifiers import IdPool
 from tcserver.conference.settings import Settings
+from tcserver.conference.stage import CameraCap
 from tcserver.conference.timers import Timers
 
 if TYPE_CHECKING:
@@ -36,8 +38,11 @@ class Context:
         self.outbox = Outbox()
         self.timers = Timers()
         self.counters: Counter[str] = Counter()
+        self.refusals: Counter[ErrorCode] = Counter()
+        self.limited: Counter[str] = Counter()
         self.session_ids = IdPool(random_bytes)
         self.participant_ids = IdPool(random_bytes)
         self.sealer_ids = IdPool(random_bytes)
         self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
+        self.camera_cap = CameraCap()
         self.seats: dict[int, Seat] = {}

@@ -32,6 +32,14 @@ class Forwarding:
         if stream.receivers:
             self._tell(stream)
 
+    def reconsider(self, stream: Stream, seats: Iterable[Seat]) -> None:
+        """Forward a stream to those of ``seats`` who want it as it is now, and to nobody else."""
+        wishes = ((seat.media_id, seat.wish(stream)) for seat in seats if seat is not stream.seat)
+        receivers = {media_id: receiver for media_id, receiver in wishes if receiver}
+        if receivers != stream.receivers:
+            stream.receivers = receivers
+            self._tell(stream)
+
     def remove(self, stream: Stream) -> None:
         """Forget a stream that has ended."""
         del self.streams[stream.number]

@@ -120,4 +120,6 @@ def _ask_for_keyframe(context: Context, asker: Seat, stream_number: int, spatial
 
 def _send_request(context: Context, stream: Stream, spatial: int, now: float) -> None:
     stream.keyframes.asked(spatial, now)
+    # The publisher has to know newcomers first, so that the keyframe is under the key that they get.
+    stream.seat.room.journal.flush(now)
     context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))

@@ -22,8 +22,10 @@ from tcproto.messages import (
     RoomKey,
     SessionKeys,
     Snapshot,
+    Speakers,
 )
 from tcserver import records
+from tcserver.conference.cameras import Cameras
 from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.forwarding import Forwarding
@@ -31,6 +33,7 @@ from tcserver.conference.journal import Journal
 from tcserver.conference.permissions import RANK, ROLE_PERMISSIONS, SOURCE_PERMISSION
 from tcserver.conference.sealer import KEY_SIZE, Sealer
 from tcserver.conference.seat import Seat, Stream
+from tcserver.conference.speaker_limit import SpeakerLimit
 from tcserver.plane import CloseRoom, CloseSeat, CloseStream, OpenSeat, OpenStream, RekeySeat, SealerState
 
 LIFE_ID_SIZE = 16
@@ -75,11 +78,15 @@ class Room:
         self.is_closed = False
         self.seats: dict[int, Seat] = {}
         """By participant."""
+        self.dominant = 0
+        """The dominant speaker, 0 for nobody; it may have left."""
         self.joining: dict[int, Seat] = {}
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox)
+        self.cameras = Cameras(context, self.seats, self.forwarding)
         self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
         self.sealer = Sealer(context, number, self.seats.values(), self.joining.values(), now)
+        self._speaker_limit = SpeakerLimit(context, number)
         self._last_stream = 0
         self._roles: OrderedDict[tuple[str, bytes], Role] = OrderedDict()
         self._had_chair = False
@@ -133,12 +140,14 @@ class Room:
         )
         self.journal.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
         self.seats[seat.participant] = seat
+        self._speaker_limit.follow(len(self.seats))
         self.send_snapshot(seat)
         outbox.command(
             OpenStream(seat.beacon.number, seat.media_id, kind=None, caps=self._context.settings.beacon_caps)
         )
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
+        self.cameras.follow()
         outbox.log("joined", room=self.info.name, participant=seat.participant, session=seat.session.number)
 
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
@@ -163,6 +172,8 @@ class Room:
         for stream in seat.streams:
             self._forget(stream)
         self.forwarding.leave(seat.media_id)
+        self._speaker_limit.follow(len(self.seats))
+        self.cameras.leave(seat.participant)
         self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
         self.sealer.rotate_soon(now)
         self._had_chair = self._had_chair and bool(self.seats)
@@ -275,12 +286,14 @@ class Room:
         seat.last_number = info.number
         self.journal.add(Change(ChangeKind.PUBLISHED, publication=info), now)
         self.forwarding.add(stream, self.seats.values())
+        self.cameras.follow()
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
         """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
         stream = self.publication(seat, number)
         del seat.publications[number]
         self._forget(stream)
+        self.cameras.follow()
         self._context.outbox.command(CloseStream(stream.number, seat.media_id))
         self.journal.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
 
@@ -341,3 +354,7 @@ class Room:
                     last=page == pages - 1,
                 ),
             )
+        speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
+        if speaking or self.dominant in self.seats:
+            dominant = self.dominant if self.dominant in self.seats else 0
+            self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))

@@ -14,7 +14,9 @@ from tcproto.names import clean_display, fold_room
 from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.effects import RemoveRoom, SaveRoom
+from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.room import LIFE_ID_SIZE, Room
+from tcserver.conference.stage import CALM
 from tcserver.plane import SeatOpened
 from tcserver.records import RoomRecord
 
@@ -25,8 +27,9 @@ SAVE_RETRY_MS = 200
 class Rooms:
     """The rooms that are open, and the permanent ones that may be."""
 
-    def __init__(self, context: Context, records: Iterable[RoomRecord]) -> None:
+    def __init__(self, context: Context, records: Iterable[RoomRecord], now: float) -> None:
         self._context = context
+        self._joins = TokenBucket(context.settings.join_rate, now)
         self._records = {record.name: record for record in records}
         self._by_name: dict[str, Room] = {}
         self._by_number: dict[int, Room] = {}
@@ -79,6 +82,9 @@ class Rooms:
         )
         if not verify_member(statement, message.signature, session.device_key):
             raise Refusal(ErrorCode.BAD_REQUEST, "the member signature does not verify")
+        wait = self._joins.take_or_book(call.now)
+        if wait:
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
         room.reserve(call, call.now)
 
     def seat_opened(self, event: SeatOpened, now: float) -> None:
@@ -90,6 +96,24 @@ class Rooms:
     def by_number(self, number: int) -> Room | None:
         """Return the open room that has a number in the media plane."""
         return self._by_number.get(number)
+
+    def overloaded(self, now: float) -> None:
+        """The media plane has too much to do: let the rooms that show most show fewer cameras until it is calm."""
+        cap = self._context.camera_cap
+        self._context.timers.set("cameras", now + CALM, self._calm)
+        if cap.overloaded(max((room.cameras.shown for room in self._by_name.values()), default=0), now):
+            self._cap_changed()
+
+    def _calm(self, now: float) -> None:
+        again = self._context.camera_cap.restore()
+        if again is not None:
+            self._context.timers.set("cameras", now + again, self._calm)
+        self._cap_changed()
+
+    def _cap_changed(self) -> None:
+        self._context.outbox.log("camera_limit", limit=self._context.camera_cap.limit or 0)
+        for room in self._by_name.values():
+            room.cameras.follow()
 
     def close(self, room: Room, now: float, text: str = "") -> None:
         """Close a room for everybody in it."""

@@ -29,6 +29,8 @@ class Stream:
     receivers: dict[int, Receiver] = field(default_factory=dict)
     """By media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
+    offstage: bool = False
+    """A camera that only those get who have chosen it: others spoke later."""
 
 
 class Subscription(NamedTuple):
@@ -63,6 +65,7 @@ class Seat:
     """Of the keys of the media path."""
     rekeyed_at: float = 0.0
     is_open: bool = False
+    is_speaking: bool = False
     missed_keys: list[RoomKey] = field(default_factory=list)
     """Room keys that were announced while the seat was being opened."""
     publications: dict[int, Stream] = field(default_factory=dict)
@@ -110,7 +113,8 @@ class Seat:
             return None
         choice = self.subscription.choices.get(stream.number)
         if choice is None:
-            return Receiver(self.media_id) if info.source in self.subscription.defaults else None
+            wanted = info.source in self.subscription.defaults and not stream.offstage
+            return Receiver(self.media_id) if wanted else None
         if not choice.wanted:
             return None
         return Receiver(self.media_id, choice.redundant, choice.max_spatial, choice.max_temporal)

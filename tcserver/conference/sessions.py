@@ -47,7 +47,7 @@ class Sessions:
         replaced = self._replaced(account, device_key)
         if replaced is None and len(self._sessions) >= context.settings.max_sessions:
             raise Refusal(ErrorCode.SERVER_FULL)
-        wait = self._bucket.take(now)
+        wait = self._bucket.take_or_book(now)
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people log in at a time", round(wait * 1000) + 1)
         if replaced is not None:

@@ -79,6 +79,11 @@ class Settings:
     """Rooms that one account has opened and nobody entered: one client must not use up ``max_rooms``."""
     max_participants: int = 500
     """Seats of a room that sets no lower limit."""
+    loudest: int = 3
+    """Talkers that are forwarded in a room of more than eight, the loudest; 0: all. Holds from the next join or leave.
+
+    More than three at once nobody can follow.
+    """
     unused_room_lifetime: float = 300.0
     """A room that nobody entered closes after this time."""
     empty_room_lifetime: float = 20.0
@@ -97,5 +102,7 @@ class Settings:
     """All messages of a connection, those without a class included; beyond it the connection is closed."""
     login_rate: Rate = field(default_factory=lambda: Rate(50, 100))
     """Successful logins of the whole server: a storm after a restart must not delay those who are in a meeting."""
+    join_rate: Rate = field(default_factory=lambda: Rate(50, 100))
+    """Joins of the whole server: each tells everybody in the room."""
     ticket_rate: Rate = field(default_factory=lambda: Rate(20, 100))
     """Probe tickets of the whole server: the media plane holds each for 10 s."""

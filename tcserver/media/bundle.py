@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from tcproto.datagram import MAX_PLAINTEXT, RELAY_TIME_SIZE, Item, pack_items, pack_relay_time
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.sealer import Sealer
@@ -19,36 +17,31 @@ def items_size(items: list[Item]) -> int:
     return sum(ITEM_HEAD + len(item.value) for item in items)
 
 
-class _Datagram(NamedTuple):
-    receivers: ReceiverSet
-    skip: int
-    items: list[Item]
-
-
 class Bundle:
     """Collects items; those for the same receivers share a datagram while they fit."""
 
     __slots__ = ("_datagrams",)
 
     def __init__(self) -> None:
-        self._datagrams: list[_Datagram] = []
+        self._datagrams: list[tuple[ReceiverSet, int, list[Item]]] = []
 
-    def add(self, receivers: ReceiverSet, skip: int, items: list[Item]) -> None:
-        """Add a packet, with what stands behind it, of at most ``MAX_ITEMS_SIZE`` bytes together."""
-        for datagram in self._datagrams:
-            if (
-                datagram.receivers is receivers
-                and datagram.skip == skip
-                and items_size(datagram.items) + items_size(items) <= MAX_ITEMS_SIZE
-            ):
-                datagram.items.extend(items)
-                return
-        self._datagrams.append(_Datagram(receivers, skip, items))
+    def add(self, receivers: ReceiverSet, skip: int, items: list[Item]) -> int:
+        """Add a packet, with what stands behind it, of at most ``MAX_ITEMS_SIZE`` bytes together.
+
+        Return the place of its datagram among those of the bundle.
+        """
+        datagrams = self._datagrams
+        for place, (others, other_skip, begun) in enumerate(datagrams):
+            if others is receivers and other_skip == skip and items_size(begun) + items_size(items) <= MAX_ITEMS_SIZE:
+                begun.extend(items)
+                return place
+        datagrams.append((receivers, skip, items))
+        return len(datagrams) - 1
 
     def seal(self, sealer: Sealer, now: float) -> list[Transmission]:
         """Return the datagrams, sealed; raises ``Dropped`` where the sealer's counter is spent."""
         time = pack_relay_time(int(now * 1e6))
         return [
-            Transmission((sealer.seal(time + pack_items(items), now),), receivers, skip)
+            Transmission((sealer.seal(pack_items(items, time), now),), receivers, skip)
             for receivers, skip, items in self._datagrams
         ]

@@ -12,11 +12,12 @@ BURST = 1.0
 class RateCap:
     """Bits and packets per second that a stream may send, each with a burst of ``BURST`` seconds."""
 
-    __slots__ = ("_at", "_bit_limit", "_bits", "_caps", "_packet_limit", "_packets")
+    __slots__ = ("_at", "_bit_limit", "_bit_rate", "_bits", "_packet_limit", "_packet_rate", "_packets")
 
     def __init__(self, caps: Caps, now: float) -> None:
-        self._caps = caps
         self._at = now
+        self._bit_rate = caps.bitrate
+        self._packet_rate = caps.packets_per_second
         self._bits = self._bit_limit = max(caps.bitrate * BURST, MAX_DATAGRAM * 8.0)
         self._packets = self._packet_limit = max(caps.packets_per_second * BURST, 1.0)
 
@@ -24,15 +25,16 @@ class RateCap:
         """Whether a packet that adds ``size`` bytes of UDP payload is within the cap; only then it counts."""
         elapsed = now - self._at
         self._at = now
-        bits = self._bits + elapsed * self._caps.bitrate
+        bits = self._bits + elapsed * self._bit_rate
         if bits > self._bit_limit:
             bits = self._bit_limit
-        packets = self._packets + elapsed * self._caps.packets_per_second
+        packets = self._packets + elapsed * self._packet_rate
         if packets > self._packet_limit:
             packets = self._packet_limit
-        within = bits >= size * 8 and packets >= 1.0
+        cost = size * 8
+        within = bits >= cost and packets >= 1.0
         if within:
-            bits -= size * 8
+            bits -= cost
             packets -= 1.0
         self._bits = bits
         self._packets = packets

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from tcproto.datagram import (
+    LAST_ITEM,
     MAX_DATAGRAM,
     MIN_DATAGRAM,
     VERSION,
-    Header,
     Item,
     ItemType,
     Kind,
-    parse_header,
     parse_items,
+    unpack_header,
 )
 from tcproto.path import Position, pack_positions, parse_ping
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.keyframes import Replays
+from tcserver.media.load import LoadMeter
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.room import Room
 from tcserver.media.sealer import Sealer
@@ -45,6 +47,7 @@ from tcserver.plane import (
     SealerWorn,
     SeatOpened,
     SetForwarding,
+    SetSpeakers,
 )
 
 MAX_TICKETS = 1024
@@ -52,8 +55,11 @@ MAX_TICKETS = 1024
 SWEEP_INTERVAL = 1.0
 """Seconds between looks for lost paths, worn keys and tickets that are over."""
 # Members looked up once: on the packet path the look-up in an enum costs more than the comparison.
-_UP = Kind.UP
+_UP_HEADER = VERSION << 4 | Kind.UP
+_ONLY_PACKET = LAST_ITEM | ItemType.PACKET
+"""Begins a datagram that holds one packet and nothing else, as nearly all do."""
 _PACKET = ItemType.PACKET
+_LONE_PACKET_OVERHEAD = MIN_DATAGRAM + ITEM_HEAD
 _COPY_ITEMS = (ItemType.COPIES, ItemType.FULL_COPY)
 _KEYFRAME_REQUEST_SIZE = 3
 
@@ -76,6 +82,8 @@ class MediaPlane:
         self._tickets: dict[int, Ticket] = {}
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
+        self._replays = Replays()
+        self._load = LoadMeter()
         self._next_sweep = 0.0
         self._next_decision = 0.0
         self._commands: dict[type, Callable[..., None]] = {
@@ -90,17 +98,26 @@ class MediaPlane:
             MuteStream: self._mute_stream,
             CloseStream: self._close_stream,
             SetForwarding: self._set_forwarding,
+            SetSpeakers: self._set_speakers,
         }
+
+    @property
+    def rooms(self) -> Collection[Room]:
+        """The rooms that are open."""
+        return self._rooms.values()
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
+        if self.next_deadline() is None:
+            # Nothing was due while there was nothing to do, so nothing is late.
+            self._next_sweep = self._next_decision = now
         self._commands[type(command)](command, now)
 
     def receive(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
         """Take datagrams as they came from the network."""
         counters = self.counters
+        counters.received += len(batch)
         for data, address in batch:
-            counters.received += 1
             counters.received_bytes += len(data)
             try:
                 self._receive(data, address, now)
@@ -114,19 +131,32 @@ class MediaPlane:
         """Return when `poll` is due; None: not before the next command."""
         if not self._rooms and not self._tickets:
             return None
-        return min(self._next_sweep, self._next_decision)
+        deadline = min(self._next_sweep, self._next_decision)
+        replay = self._replays.next_deadline()
+        return deadline if replay is None else min(deadline, replay)
 
     def poll(self, now: float) -> None:
         """Do what is due."""
+        due = self.next_deadline()
+        if due is not None:
+            self._load.late(now - due)
         if now >= self._next_decision:
             self._next_decision = now + DECISION_INTERVAL
             for room in self._rooms.values():
-                changed = room.speakers.decide(room.number, now)
+                changed = room.decide(now)
                 if changed is not None:
                     self._events.append(changed)
+        self._replay(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
+            overloaded = self._load.measure(self.counters.sent, now)
+            if overloaded is not None:
+                self._events.append(overloaded)
             self._sweep(now)
+
+    def forwarded_talkers(self, room: int) -> tuple[int, ...]:
+        """Return the streams of a room that hold a slot of the loudest."""
+        return self._rooms[room].loudest.holders
 
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
@@ -141,28 +171,28 @@ class MediaPlane:
     # Inbound: datagram, seat, items, packets.
 
     def _receive(self, data: bytes, address: Address, now: float) -> None:
-        header = self._check_header(data)
-        seat = self._seats.get(header.id)
-        if seat is None:
-            self._receive_probe(data, header, address, now)
-            return
-        up = seat.up_key(header, now)
-        plaintext, newest = up.open(data, header.counter)
-        self.counters.accepted += 1
-        seat.path.hear(address, len(data), newest, now)
-        self._take_items(seat, up, plaintext, address, now)
-        if seat.path.address != address:
-            self._challenge(seat, now)
-
-    def _check_header(self, data: bytes) -> Header:
-        if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
+        size = len(data)
+        if not MIN_DATAGRAM <= size <= MAX_DATAGRAM:
             raise Dropped(Drop.LENGTH)
-        header = parse_header(data)
-        if header.version != VERSION:
-            raise Dropped(Drop.VERSION)
-        if header.kind != _UP:
-            raise Dropped(Drop.KIND)
-        return header
+        first, epoch, ident, high, low = unpack_header(data)
+        if first != _UP_HEADER:
+            raise Dropped(Drop.KIND if first >> 4 == VERSION else Drop.VERSION)
+        counter = high << 32 | low
+        seat = self._seats.get(ident)
+        if seat is None:
+            self._receive_probe(data, ident, epoch, counter, address, now)
+            return
+        up = seat.up_key(epoch, now)
+        plaintext, newest = up.open(data, counter)
+        self.counters.accepted += 1
+        path = seat.path
+        path.hear(address, size, newest, now)
+        if plaintext and plaintext[0] == _ONLY_PACKET:
+            self._take_packet(seat, plaintext[1:], now)
+        else:
+            self._take_items(seat, up, plaintext, address, now)
+        if path.address is not address and path.address != address:
+            self._challenge(seat, now)
 
     def _take_items(self, seat: Seat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:
         try:
@@ -194,6 +224,17 @@ class MediaPlane:
         if packets:
             self._take_packets(seat, packets, now)
 
+    def _take_packet(self, seat: Seat, packet: bytes, now: float) -> None:
+        """Do the same as `_take_packets` with less, for the datagrams that are nearly all."""
+        room = seat.room
+        bundle = Bundle()
+        try:
+            room.take(seat, packet, [], _LONE_PACKET_OVERHEAD + len(packet), bundle, now)
+        except Dropped as drop:
+            self._drop(drop.reason)
+            return
+        self._send_bundle(bundle, room.sealer, now)
+
     def _take_packets(self, seat: Seat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
         bundle = Bundle()
         overhead = MIN_DATAGRAM
@@ -206,9 +247,7 @@ class MediaPlane:
                 seat.room.take(seat, packet, copies, cost, bundle, now)
             except Dropped as drop:
                 self._drop(drop.reason)
-        for transmission in bundle.seal(seat.room.sealer, now):
-            self.counters.sealed += 1
-            self._transmit(transmission)
+        self._send_bundle(bundle, seat.room.sealer, now)
 
     def _take_ping(self, seat: Seat, up: UpKey, value: bytes, address: Address, now: float) -> None:
         try:
@@ -235,11 +274,11 @@ class MediaPlane:
         elif stream.ask_keyframe(seat.media_id, now):
             self._events.append(KeyframeAsked(seat.media_id, stream.ident, value[2]))
 
-    def _receive_probe(self, data: bytes, header: Header, address: Address, now: float) -> None:
-        ticket = self._tickets.get(header.id)
+    def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:
+        ticket = self._tickets.get(ident)
         if ticket is None:
             raise Dropped(Drop.UNKNOWN_ID)
-        plaintext = ticket.open(data, header, now)
+        plaintext = ticket.open(data, epoch, counter, now)
         self.counters.accepted += 1
         try:
             ping = next(parse_ping(item.value) for item in parse_items(plaintext) if item.type == ItemType.PING)
@@ -248,9 +287,14 @@ class MediaPlane:
         answer = ticket.down.seal([Item(ItemType.PONG, ticket.up.pong(ping, now).pack())])
         if len(answer) > len(data):
             raise Dropped(Drop.PROBE_SHORT)
-        self._transmit(Transmission((answer,), ReceiverSet([(header.id, address)])))
+        self._transmit(Transmission((answer,), ReceiverSet([(ident, address)])))
 
     # Outbound.
+
+    def _send_bundle(self, bundle: Bundle, sealer: Sealer, now: float) -> None:
+        for transmission in bundle.seal(sealer, now):
+            self.counters.sealed += 1
+            self._transmit(transmission)
 
     def _challenge(self, seat: Seat, now: float) -> None:
         due = seat.path.challenge(now, self._random_bytes)
@@ -270,13 +314,21 @@ class MediaPlane:
         else:
             self._drop(Drop.BUDGET)
 
+    def _replay(self, now: float) -> None:
+        """Send what is due of keyframes from the ring to those who begin with them."""
+        for media_id, datagrams in self._replays.due(now):
+            seat = self._seats.get(media_id)
+            if seat is not None and seat.path.address is not None:
+                receivers = ReceiverSet([(media_id, seat.path.address)])
+                for datagram in datagrams:
+                    self._transmit(Transmission((datagram,), receivers))
+
     def _transmit(self, transmission: Transmission) -> None:
-        datagrams, receivers, skip = transmission
+        (datagram,), receivers, skip = transmission
         count = len(receivers.addresses) - (skip >= 0)
         counters = self.counters
-        for datagram in datagrams:
-            counters.sent += count
-            counters.sent_bytes += count * len(datagram)
+        counters.sent += count
+        counters.sent_bytes += count * len(datagram)
         self._transmissions.append(transmission)
 
     def _drop(self, reason: Drop) -> None:
@@ -352,7 +404,7 @@ class MediaPlane:
         if stream is not None:
             stream.muted = command.muted
             if command.muted:
-                stream.seat.room.speakers.forget(stream.ident)
+                stream.seat.room.silence(stream)
 
     def _close_stream(self, command: CloseStream, now: float) -> None:
         stream = self._find_stream(command.media_id, command.stream)
@@ -362,7 +414,15 @@ class MediaPlane:
     def _set_forwarding(self, command: SetForwarding, now: float) -> None:
         stream = self._find_stream(command.media_id, command.stream)
         if stream is not None:
+            before = stream.receivers
             stream.set_receivers(command.receivers)
+            self._events += stream.seat.room.begin(stream, before, self._replays, now)
+            self._replay(now)
+
+    def _set_speakers(self, command: SetSpeakers, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is not None:
+            room.loudest.configure(command.limit, command.always)
 
     def _find_stream(self, media_id: int, ident: int) -> Stream | None:
         seat = self._seats.get(media_id)

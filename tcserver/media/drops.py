@@ -79,6 +79,8 @@ class Counters:
     """Datagrams that opened."""
     forwarded: int = 0
     """Packets that went to at least one receiver, counted once for each variant."""
+    held: int = 0
+    """Audio packets kept back because others are louder; the last of a talker may still be sent."""
     sealed: int = 0
     """Room datagrams."""
     sent: int = 0

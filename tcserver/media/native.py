@@ -45,12 +45,30 @@ class Mmsghdr(ctypes.Structure):
 
 MMSGHDR_SIZE = ctypes.sizeof(Mmsghdr)
 LENGTH_OFFSET = Mmsghdr.length.offset
+CONTROL_LENGTH_OFFSET = Mmsghdr.header.offset + Msghdr.control_length.offset
 _MMSGHDR = struct.Struct("@PIPNPNi0PI0P")
+SOL_UDP = 17
+UDP_SEGMENT = 103
+"""Socket option and control message: the kernel cuts what is sent into datagrams of this size."""
+UDP_GRO = 104
+"""Socket option and control message: the kernel hands over a row of datagrams as one, and says their size."""
+_CMSGHDR = struct.Struct("@Nii")
+SEGMENT_SIZE = struct.Struct("@H")
+SEGMENT_SIZE_OFFSET = _CMSGHDR.size
+SEGMENT_CONTROL_SIZE = struct.calcsize("@NiiH0N")
+GRO_SIZE_OFFSET = _CMSGHDR.size
+GRO_CONTROL_SIZE = struct.calcsize("@Niii0N")
 
 
-def message(name: int, name_length: int, iov: int) -> bytes:
-    """Return a ``struct mmsghdr`` with one iovec; ``name`` and ``iov`` are addresses in memory."""
-    return _MMSGHDR.pack(name, name_length, iov, 1, 0, 0, 0, 0)
+def message(name: int, name_length: int, iov: int, control: int = 0, control_length: int = 0) -> bytes:
+    """Return a ``struct mmsghdr`` with one iovec; ``name``, ``iov`` and ``control`` are addresses in memory."""
+    return _MMSGHDR.pack(name, name_length, iov, 1, control, control_length, 0, 0)
+
+
+def segment_control(size: int) -> bytes:
+    """Return the control message with which a payload is sent as a train of datagrams of ``size`` bytes."""
+    control = _CMSGHDR.pack(_CMSGHDR.size + SEGMENT_SIZE.size, SOL_UDP, UDP_SEGMENT) + SEGMENT_SIZE.pack(size)
+    return control.ljust(SEGMENT_CONTROL_SIZE, b"\0")
 
 
 def load(name: str) -> Any:

@@ -52,7 +52,7 @@ class Path:
 
     def hear(self, address: Address, size: int, newest: bool, now: float) -> None:
         """Note an authentic datagram of ``size`` bytes; only the ``newest`` may point to another address."""
-        if address == self.address:
+        if address is self.address or address == self.address:
             self._heard = now
             return
         candidate = self._candidate

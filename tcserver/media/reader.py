@@ -7,13 +7,28 @@ import socket
 from typing import Protocol
 
 from tcproto.datagram import MAX_DATAGRAM
-from tcserver.media.native import LENGTH_OFFSET, MMSGHDR_SIZE, SOCKADDR_SIZE, Iovec, load, message, parse_sockaddr
+from tcserver.media.native import (
+    CONTROL_LENGTH_OFFSET,
+    GRO_CONTROL_SIZE,
+    GRO_SIZE_OFFSET,
+    LENGTH_OFFSET,
+    MMSGHDR_SIZE,
+    SOCKADDR_SIZE,
+    SOL_UDP,
+    UDP_GRO,
+    Iovec,
+    load,
+    message,
+    parse_sockaddr,
+)
 from tcserver.plane import Address
 
-BATCH = 64
-"""Datagrams in one batch: more do not make one cheaper."""
+BATCH = 48
+"""Messages in one batch: those of a room that come as single datagrams fill a train."""
 BUFFER_SIZE = MAX_DATAGRAM + 1
 """Whatever is longer than a datagram may be is cut off here, and still too long."""
+TRAIN_BUFFER_SIZE = 65_536 + 4_160
+"""Holds any message; not a power of two, or the beginnings of all buffers would share a few lines of the cache."""
 MAX_KNOWN_ADDRESSES = 4096
 """Addresses kept in parsed form; when there are more, all are forgotten."""
 
@@ -21,8 +36,11 @@ MAX_KNOWN_ADDRESSES = 4096
 class Reader(Protocol):
     """Reads one non-blocking socket."""
 
+    drained: bool
+    """Whether the last batch was all that waited."""
+
     def read(self) -> list[tuple[bytes, Address]]:
-        """Return at most ``BATCH`` datagrams, none where none wait."""
+        """Return the datagrams of at most ``BATCH`` messages, none where none wait."""
         ...
 
 
@@ -30,6 +48,7 @@ class PlainReader:
     """Reads with ``recvfrom_into``. Works everywhere."""
 
     def __init__(self, sock: socket.socket, local: int) -> None:
+        self.drained = True
         self._socket = sock
         self._local = local
         self._buffer = bytearray(BUFFER_SIZE)
@@ -37,10 +56,12 @@ class PlainReader:
     def read(self) -> list[tuple[bytes, Address]]:
         """Return at most ``BATCH`` datagrams."""
         batch: list[tuple[bytes, Address]] = []
+        self.drained = False
         for _ in range(BATCH):
             try:
                 size, address = self._socket.recvfrom_into(self._buffer)
             except BlockingIOError:
+                self.drained = True
                 break
             except OSError:
                 # An error of a datagram that was sent earlier; reading it clears it.
@@ -50,38 +71,72 @@ class PlainReader:
 
 
 class VectorReader:
-    """Reads with ``recvmmsg``; raises ``OSError`` where the platform does not have it."""
+    """Reads with ``recvmmsg``; raises ``OSError`` where the platform does not have it.
 
-    def __init__(self, sock: socket.socket, local: int) -> None:
+    With ``trains`` the kernel hands over datagrams that came in a row as one message, which is cut apart here; raises
+    ``OSError`` where it does not do that.
+    """
+
+    def __init__(self, sock: socket.socket, local: int, trains: bool = False) -> None:
+        self.drained = True
         self._recvmmsg = load("recvmmsg")
+        if trains:
+            sock.setsockopt(SOL_UDP, UDP_GRO, 1)
         self._socket = sock
         self._local = local
         self._known: dict[bytes, Address] = {}
-        # The kernel writes the length of each name, always that of the socket's family, so it needs no reset.
-        self._data = ctypes.create_string_buffer(BATCH * BUFFER_SIZE)
+        self._stride = size = TRAIN_BUFFER_SIZE if trains else BUFFER_SIZE
+        control_size = GRO_CONTROL_SIZE if trains else 0
+        self._data = ctypes.create_string_buffer(BATCH * size)
         self._names = ctypes.create_string_buffer(BATCH * SOCKADDR_SIZE)
-        data, names = ctypes.addressof(self._data), ctypes.addressof(self._names)
-        self._iovs = (Iovec * BATCH)(*(Iovec(data + i * BUFFER_SIZE, BUFFER_SIZE) for i in range(BATCH)))
+        self._controls = ctypes.create_string_buffer(BATCH * GRO_CONTROL_SIZE)
+        data, names, controls = map(ctypes.addressof, (self._data, self._names, self._controls))
+        self._iovs = (Iovec * BATCH)(*(Iovec(data + i * size, size) for i in range(BATCH)))
         iovs = ctypes.addressof(self._iovs)
+        self._control_size = control_size
         messages = b"".join(
-            message(names + i * SOCKADDR_SIZE, SOCKADDR_SIZE, iovs + i * ctypes.sizeof(Iovec)) for i in range(BATCH)
+            message(
+                names + i * SOCKADDR_SIZE,
+                SOCKADDR_SIZE,
+                iovs + i * ctypes.sizeof(Iovec),
+                controls + i * GRO_CONTROL_SIZE,
+                control_size,
+            )
+            for i in range(BATCH)
         )
         self._messages = ctypes.create_string_buffer(messages, len(messages))
         self._address = ctypes.addressof(self._messages)
         self._data_view = memoryview(self._data).cast("B")
         self._name_view = memoryview(self._names).cast("B")
-        self._lengths = memoryview(self._messages).cast("B").cast("I")
+        table = memoryview(self._messages).cast("B")
+        # Columns of the tables that the kernel writes.
+        self._lengths = table.cast("I")[LENGTH_OFFSET // 4 :: MMSGHDR_SIZE // 4]
+        self._control_lengths = table.cast("P")[CONTROL_LENGTH_OFFSET // 8 :: MMSGHDR_SIZE // 8]
+        self._sizes = memoryview(self._controls).cast("B").cast("i")[GRO_SIZE_OFFSET // 4 :: GRO_CONTROL_SIZE // 4]
 
     def read(self) -> list[tuple[bytes, Address]]:
-        """Return at most ``BATCH`` datagrams."""
+        """Return the datagrams of at most ``BATCH`` messages."""
+        batch: list[tuple[bytes, Address]] = []
         count = self._recvmmsg(self._socket.fileno(), self._address, BATCH, socket.MSG_DONTWAIT, None)
-        data, names, lengths = self._data_view, self._name_view, self._lengths
-        batch = []
+        self.drained = count < BATCH
+        if count <= 0:
+            return batch
+        data, names, known, stride = self._data_view, self._name_view, self._known, self._stride
+        lengths, control_lengths, control_size = self._lengths, self._control_lengths, self._control_size
         for i in range(count):
-            start = i * BUFFER_SIZE
+            start, length, size = i * stride, lengths[i], 0
             name = bytes(names[i * SOCKADDR_SIZE : (i + 1) * SOCKADDR_SIZE])
-            length = lengths[(i * MMSGHDR_SIZE + LENGTH_OFFSET) // 4]
-            batch.append((bytes(data[start : start + length]), self._known.get(name) or self._parse(name)))
+            address = known.get(name) or self._parse(name)
+            if control_size:
+                if control_lengths[i]:
+                    size = self._sizes[i]
+                # The kernel wrote how much it used of what it may use.
+                control_lengths[i] = control_size
+            if 0 < size < length:
+                stop = start + length
+                batch += [(bytes(data[at : min(at + size, stop)]), address) for at in range(start, stop, size)]
+            else:
+                batch.append((bytes(data[start : start + min(length, BUFFER_SIZE)]), address))
         return batch
 
     def _parse(self, name: bytes) -> Address:

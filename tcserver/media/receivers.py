@@ -16,12 +16,14 @@ class ReceiverSet:
     prepared for the set in ``prepared``.
     """
 
-    __slots__ = ("addresses", "groups", "prepared", "slots")
+    __slots__ = ("addresses", "groups", "media_ids", "prepared", "slots")
 
     def __init__(self, members: Iterable[tuple[int, Address]]) -> None:
         ordered = sorted(members, key=lambda member: member[1].local)
         self.addresses = tuple(address for _, address in ordered)
         """One slot for each receiver, ordered by local socket."""
+        self.media_ids = tuple(media_id for media_id, _ in ordered)
+        """Media id of each slot."""
         self.slots = {media_id: slot for slot, (media_id, _) in enumerate(ordered)}
         """Slot of each media id."""
         self.groups = _groups(self.addresses)

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from weakref import WeakValueDictionary
 
 from tcproto.datagram import Item, ItemType
 from tcproto.feedback import parse_copies
-from tcproto.packet import MAX_PACKET, AudioHeader, Header, parse_header
+from tcproto.packet import MAX_PACKET, AudioHeader, Header, VideoHeader, parse_header
 from tcserver.media.bundle import MAX_ITEMS_SIZE, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.keyframes import Replays
+from tcserver.media.loudest import Loudest
+from tcserver.media.preroll import Held
 from tcserver.media.receivers import Audience, ReceiverSet
 from tcserver.media.sealer import Sealer
 from tcserver.media.seat import Seat
 from tcserver.media.speakers import Speakers
 from tcserver.media.stream import Series, Stream
+from tcserver.plane import KeyframeAsked, Receiver, SpeakersChanged
 
 
 class Room:
     """A room: sealer, seats, streams, speakers, and who gets what."""
 
-    __slots__ = ("_audiences", "_counters", "number", "sealer", "seats", "speakers", "streams")
+    __slots__ = ("_audiences", "_counters", "loudest", "number", "sealer", "seats", "speakers", "streams")
 
     def __init__(self, number: int, sealer: Sealer, counters: Counters) -> None:
         self.number = number
@@ -27,6 +32,7 @@ class Room:
         self.seats: dict[int, Seat] = {}
         self.streams: dict[int, Stream] = {}
         self.speakers = Speakers()
+        self.loudest = Loudest()
         self._counters = counters
         # Audiences live as long as a series uses them.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
@@ -44,7 +50,34 @@ class Room:
         """Forget a stream."""
         del self.streams[stream.ident]
         del stream.seat.streams[stream.ident]
+        self.silence(stream)
+
+    def silence(self, stream: Stream) -> None:
+        """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
         self.speakers.forget(stream.ident)
+        self.loudest.forget(stream.ident)
+        stream.preroll.clear()
+
+    def decide(self, now: float) -> SpeakersChanged | None:
+        """Decide who speaks and who is dominant; return what changed."""
+        changed = self.speakers.decide(self.number, now)
+        self.loudest.dominant = self.speakers.dominant
+        return changed
+
+    def begin(
+        self, stream: Stream, before: Mapping[int, Receiver], replays: Replays, now: float
+    ) -> Iterator[KeyframeAsked]:
+        """Let receivers who are new to layers of a video stream begin with a keyframe: replayed, or asked for here."""
+        for media_id, receiver in stream.receivers.items():
+            seat, had = self.seats.get(media_id), before.get(media_id)
+            if seat is None or had == receiver:
+                continue
+            for spatial, log in stream.keyframes.items():
+                if spatial > receiver.max_spatial or (had is not None and spatial <= had.max_spatial):
+                    continue
+                datagrams = log.replay(self.sealer, seat, receiver)
+                if datagrams is None or not replays.add(media_id, datagrams, now):
+                    yield KeyframeAsked(media_id, stream.ident, spatial)
 
     def path_changed(self, media_id: int) -> None:
         """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
@@ -60,15 +93,43 @@ class Room:
         header = self._parse(packet)
         stream = self._stream(seat, header.stream)
         stream.admit(header, cost, now)
-        if isinstance(header, AudioHeader):
+        if type(header) is AudioHeader:
             self.speakers.hear(stream.ident, seat.participant, header.level, header.duration_ms, now)
-        if copies:
-            self._recover(stream, header, copies, bundle, now)
-        forwarded = self._forward(stream, stream.series(header, False), packet, [], bundle)
-        if stream.redundancy_wanted:
-            forwarded |= self._forward(stream, stream.series(header, True), packet, copies, bundle)
-        if not forwarded:
+            loudest = self.loudest
+            if loudest.limit:
+                if not loudest.hear(stream.ident, seat.media_id, header.level, header.voice, now):
+                    stream.preroll.hold(Held(header, packet, copies, now))
+                    self._counters.held += 1
+                    return
+                for held in stream.preroll.take(now):
+                    held_ms = round((now - held.arrived) * 1000)
+                    self._pass_on(stream, held.header, held.packet, held.copies, bundle, now, held_ms)
+        if not self._pass_on(stream, header, packet, copies, bundle, now):
             raise Dropped(Drop.NO_RECEIVER)
+
+    def _pass_on(
+        self,
+        stream: Stream,
+        header: Header,
+        packet: bytes,
+        copies: list[Item],
+        bundle: Bundle,
+        now: float,
+        held_ms: int = 0,
+    ) -> bool:
+        """Forward a packet in the variants that are wanted; return whether anybody gets it."""
+        if copies:
+            self._recover(stream, header, copies, bundle, now, held_ms)
+        place = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
+        if type(header) is VideoHeader:
+            log = stream.keyframe_log(header.spatial)
+            if place < 0:
+                log.gap()
+            else:
+                log.note(header, self.sealer, self.sealer.counter + place, now)
+        if not stream.redundancy_wanted:
+            return place >= 0
+        return self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms) >= 0 or place >= 0
 
     def _parse(self, packet: bytes) -> Header:
         if len(packet) > MAX_PACKET:
@@ -86,8 +147,10 @@ class Room:
             raise Dropped(Drop.FOREIGN_STREAM)
         return stream
 
-    def _forward(self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle) -> bool:
-        """Whether anybody gets the packet."""
+    def _forward(
+        self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
+    ) -> int:
+        """Return the place in the bundle of the datagram that brings the packet; -1 where nobody gets it."""
         audience = series.audience
         if audience is None:
             audience = self._find_audience(stream, series)
@@ -96,16 +159,19 @@ class Room:
             receivers = self._find_receivers(audience)
         skip = receivers.slots.get(stream.seat.media_id, -1)
         if len(receivers.addresses) == (skip >= 0):
-            return False
+            return -1
         number = series.number
         series.number = number + 1 & 0xFFFF
-        items = [Item(series.item_type, number.to_bytes(2, "big") + packet), *behind]
+        if held_ms:
+            item = Item(series.held_type, number.to_bytes(2, "big") + held_ms.to_bytes(2, "big") + packet)
+        else:
+            item = Item(series.item_type, number.to_bytes(2, "big") + packet)
+        items = [item, *behind]
         if behind and items_size(items) > MAX_ITEMS_SIZE:
             self._counters.drops[Drop.COPY] += 1
             del items[1:]
-        bundle.add(receivers, skip, items)
         self._counters.forwarded += 1
-        return True
+        return bundle.add(receivers, skip, items)
 
     def _find_audience(self, stream: Stream, series: Series) -> Audience:
         # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.
@@ -126,7 +192,9 @@ class Room:
         receivers = audience.receivers = ReceiverSet(addresses)
         return receivers
 
-    def _recover(self, stream: Stream, carrier: Header, copies: list[Item], bundle: Bundle, now: float) -> None:
+    def _recover(
+        self, stream: Stream, carrier: Header, copies: list[Item], bundle: Bundle, now: float, held_ms: int
+    ) -> None:
         """Forward what the copies bring that had not arrived, in the plain variant: the other carries them anyway.
 
         Copies that are malformed are taken out, so that receivers need not meet them.
@@ -143,7 +211,7 @@ class Room:
                     stream.admit(header, 0, now)
                 except Dropped:
                     continue
-                self._forward(stream, stream.series(header, False), packet, [], bundle)
+                self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
 
     def _copied_packets(self, carrier: Header, item: Item) -> list[tuple[Header, bytes]]:
         """Return the packets of an item of copies; raises ``ValueError`` where it is malformed."""

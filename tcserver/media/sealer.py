@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from tcproto.datagram import MAX_COUNTER, REKEY_COUNTER, Kind, pack_header, seal
+from tcproto.datagram import (
+    COUNTER_SIZE,
+    HEADER_SIZE,
+    MAX_COUNTER,
+    NONCE_PADDING,
+    REKEY_COUNTER,
+    Kind,
+    pack_header,
+)
+from tcproto.secretbox import box
 from tcserver.media.drops import Drop, Dropped
 from tcserver.plane import SealerState
 
@@ -29,7 +38,7 @@ class _WaitingKey(NamedTuple):
 class Sealer:
     """One sealer id: its key, its counter, which runs on over all keys, and the datagrams that it sealed last."""
 
-    __slots__ = ("_born", "_first", "_recent", "_reported", "_waiting", "counter", "epoch", "ident", "key")
+    __slots__ = ("_born", "_first", "_head", "_recent", "_reported", "_waiting", "counter", "epoch", "ident", "key")
 
     def __init__(self, ident: int, epoch: int, key: bytes, now: float) -> None:
         self.ident = ident
@@ -37,6 +46,7 @@ class Sealer:
         self.key = key
         self.counter = 0
         """Counter of the next datagram."""
+        self._head = self._make_head()
         self._first = 0
         self._born = now
         self._reported = False
@@ -55,7 +65,8 @@ class Sealer:
         if counter > MAX_COUNTER:
             raise Dropped(Drop.COUNTER_SPENT)
         self.counter = counter + 1
-        datagram = seal(pack_header(_ROOM, self.epoch, self.ident, counter), plaintext, self.key)
+        header = self._head + counter.to_bytes(COUNTER_SIZE, "big")
+        datagram = header + box(plaintext, header + NONCE_PADDING, self.key)
         self._recent.append(datagram)
         return datagram
 
@@ -81,5 +92,10 @@ class Sealer:
     def _turn_key(self, now: float) -> None:
         while self._waiting and self._waiting[0].at <= now:
             self.epoch, self.key, self._born = self._waiting.popleft()
+            self._head = self._make_head()
             self._first = self.counter
             self._reported = False
+
+    def _make_head(self) -> bytes:
+        """Return what all headers under the key have in front of the counter."""
+        return pack_header(_ROOM, self.epoch, self.ident, 0)[: HEADER_SIZE - COUNTER_SIZE]

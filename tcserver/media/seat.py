@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tcproto.datagram import (
+    HEADER_SIZE,
     MAX_COUNTER,
+    NONCE_PADDING,
     REKEY_COUNTER,
-    Header,
     Item,
     Kind,
-    open_datagram,
     pack_header,
     pack_items,
     seal,
@@ -18,6 +18,7 @@ from tcproto.datagram import (
 from tcproto.errors import CryptoFailure
 from tcproto.path import PingItem, PongItem
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
+from tcproto.secretbox import unbox
 from tcserver.media.drops import Drop, Dropped
 from tcserver.media.path import Path
 from tcserver.media.sealer import KEY_LIFETIME
@@ -52,14 +53,15 @@ class UpKey:
         The replay check comes before the box, which costs more; the window moves only after it.
         """
         window = self.window
-        verdict = window.check(counter)
-        if verdict is not _NEW:
-            raise Dropped(_REPLAY_DROPS[verdict])
+        newest = window.highest < counter <= window.ceiling
+        if not newest:
+            verdict = window.check(counter)
+            if verdict is not _NEW:
+                raise Dropped(_REPLAY_DROPS[verdict])
         try:
-            plaintext = open_datagram(data, self._key)
+            plaintext = unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + NONCE_PADDING, self._key)
         except CryptoFailure:
             raise Dropped(Drop.BOX) from None
-        newest = counter > window.highest
         window.commit(counter)
         self.received += 1
         return plaintext, newest
@@ -101,6 +103,7 @@ class Seat:
         "_reported",
         "down",
         "media_id",
+        "opened_at",
         "participant",
         "path",
         "room",
@@ -113,6 +116,7 @@ class Seat:
     ) -> None:
         self.media_id = media_id
         self.participant = participant
+        self.opened_at = now
         self.room = room
         self.path = Path()
         self.streams: dict[int, Stream] = {}
@@ -133,12 +137,13 @@ class Seat:
         self._born = now
         self._reported = False
 
-    def up_key(self, header: Header, now: float) -> UpKey:
+    def up_key(self, epoch: int, now: float) -> UpKey:
         """Return the key that a datagram of this epoch is under; raises ``Dropped``."""
-        if header.epoch == self.up.epoch:
-            return self.up
+        up = self.up
+        if epoch == up.epoch:
+            return up
         previous = self._previous
-        if previous is None or header.epoch != previous.epoch or now >= self._previous_until:
+        if previous is None or epoch != previous.epoch or now >= self._previous_until:
             raise Dropped(Drop.EPOCH)
         return previous
 
@@ -163,12 +168,12 @@ class Ticket:
         self.until = until
         self._left = datagrams
 
-    def open(self, data: bytes, header: Header, now: float) -> bytes:
+    def open(self, data: bytes, epoch: int, counter: int, now: float) -> bytes:
         """Return the plaintext of a probe; raises ``Dropped``."""
         if now >= self.until or self._left <= 0:
             raise Dropped(Drop.PROBE_SPENT)
-        if header.epoch != self.up.epoch:
+        if epoch != self.up.epoch:
             raise Dropped(Drop.EPOCH)
-        plaintext, _ = self.up.open(data, header.counter)
+        plaintext, _ = self.up.open(data, counter)
         self._left -= 1
         return plaintext

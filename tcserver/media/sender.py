@@ -14,15 +14,25 @@ MAX_BACKLOG = 256
 """Runs of receivers that wait for room in a socket's buffer; the oldest gives way, for media are late soon."""
 
 
-class _Run(NamedTuple):
-    datagram: bytes
+class Run(NamedTuple):
+    """A message for the receivers from slot ``start`` to before ``stop``, which all use the same socket."""
+
+    payload: bytes
+    """A datagram, or those of a train in a row."""
+    size: int
+    """Bytes of each datagram but the last."""
     receivers: ReceiverSet
     start: int
     stop: int
 
+    @property
+    def segments(self) -> int:
+        """Datagrams that each receiver gets."""
+        return -(-len(self.payload) // self.size) if self.payload else 1
+
 
 class Blocked(Exception):
-    """The socket's own send buffer is full; ``slot`` is the first receiver that did not get the datagram."""
+    """The socket's own send buffer is full; ``slot`` is the first receiver that did not get the message."""
 
     def __init__(self, slot: int) -> None:
         self.slot = slot
@@ -41,14 +51,21 @@ class Sender(ABC):
         """Datagrams that the kernel took, counted once for each receiver."""
         self.errors: Counter[str] = Counter()
         """Datagrams lost, by the name of the error; ``EAGAIN``: those that gave way in the backlog."""
-        self._backlog: dict[int, deque[_Run]] = {}
+        self.refused_trains = 0
+        """Trains that had to be taken apart for a receiver, on whose way the kernel does not cut."""
+        self._backlog: dict[int, deque[Run]] = {}
 
-    def send(self, transmissions: Iterable[Transmission]) -> None:
+    def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each receiver but the one that is left out."""
         for datagrams, receivers, skip in transmissions:
-            for start, stop in _runs(receivers, skip):
+            for start, stop in runs(receivers, (skip,)):
                 for datagram in datagrams:
-                    self._send(_Run(datagram, receivers, start, stop))
+                    self.dispatch(Run(datagram, len(datagram), receivers, start, stop))
+
+    @property
+    def waiting(self) -> int:
+        """Runs in the backlogs."""
+        return sum(map(len, self._backlog.values()))
 
     def blocked(self) -> list[int]:
         """Return the sockets (by index) that have a backlog: `resume` them when they are writable."""
@@ -58,47 +75,54 @@ class Sender(ABC):
         """Send what waits for a socket, as far as its buffer takes it."""
         backlog = self._backlog[local]
         while backlog:
-            datagram, receivers, start, stop = backlog[0]
+            run = backlog.popleft()
             try:
-                self.send_run(local, datagram, receivers, start, stop)
+                self.send_run(local, run)
             except Blocked as blocked:
-                backlog[0] = _Run(datagram, receivers, blocked.slot, stop)
+                backlog.appendleft(run._replace(start=blocked.slot))
                 return
-            backlog.popleft()
 
-    @abstractmethod
-    def send_run(self, local: int, datagram: bytes, receivers: ReceiverSet, start: int, stop: int) -> None:
-        """Send to the receivers from slot ``start`` to before ``stop``, all of one socket; raises ``Blocked``."""
-
-    def lose(self, number: int) -> None:
-        """Count a datagram that an error of this number cost one receiver."""
-        self.errors[errno.errorcode.get(number, str(number))] += 1
-
-    def _send(self, run: _Run) -> None:
+    def dispatch(self, run: Run) -> None:
+        """Send a run now, or behind those that wait for its socket."""
         local = run.receivers.addresses[run.start].local
         backlog = self._backlog.get(local)
         if backlog:
             self._wait(backlog, run)
             return
         try:
-            self.send_run(local, *run)
+            self.send_run(local, run)
         except Blocked as blocked:
             waiting = self._backlog.setdefault(local, deque())
             self._wait(waiting, run._replace(start=blocked.slot))
 
-    def _wait(self, backlog: deque[_Run], run: _Run) -> None:
+    @abstractmethod
+    def send_run(self, local: int, run: Run) -> None:
+        """Send through a socket; raises ``Blocked``."""
+
+    def lose(self, number: int, datagrams: int = 1) -> None:
+        """Count datagrams that an error of this number cost one receiver."""
+        self.errors[errno.errorcode.get(number, str(number))] += datagrams
+
+    def _wait(self, backlog: deque[Run], run: Run) -> None:
         if len(backlog) == MAX_BACKLOG:
             oldest = backlog.popleft()
-            self.errors["EAGAIN"] += oldest.stop - oldest.start
+            self.errors["EAGAIN"] += (oldest.stop - oldest.start) * oldest.segments
         backlog.append(run)
 
 
-def _runs(receivers: ReceiverSet, skip: int) -> Sequence[tuple[int, int]]:
-    """Return the slots to send to, as (start, stop) of slots that stand together and use the same socket."""
-    runs = []
+def runs(receivers: ReceiverSet, skips: Iterable[int]) -> Sequence[tuple[int, int]]:
+    """Return the slots to send to, as (start, stop) of slots that stand together and use the same socket.
+
+    ``skips`` are slots that are left out, in ascending order; -1 is none.
+    """
+    found = []
     for start, stop in receivers.groups:
-        if start <= skip < stop:
-            runs += [(start, skip), (skip + 1, stop)]
-        else:
-            runs.append((start, stop))
-    return [(start, stop) for start, stop in runs if start < stop]
+        first = start
+        for skip in skips:
+            if first <= skip < stop:
+                if first < skip:
+                    found.append((first, skip))
+                first = skip + 1
+        if first < stop:
+            found.append((first, stop))
+    return found

@@ -5,64 +5,103 @@ from __future__ import annotations
 import ctypes
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from tcproto.datagram import MAX_DATAGRAM
-from tcserver.media.native import MMSGHDR_SIZE, SOCKADDR_SIZE, Iovec, load, message, pack_sockaddr
-from tcserver.media.receivers import ReceiverSet
-from tcserver.media.sender import Blocked
+from tcserver.media.native import (
+    MMSGHDR_SIZE,
+    SEGMENT_CONTROL_SIZE,
+    SEGMENT_SIZE,
+    SEGMENT_SIZE_OFFSET,
+    SOCKADDR_SIZE,
+    Iovec,
+    load,
+    message,
+    pack_sockaddr,
+    segment_control,
+)
+from tcserver.media.receivers import ReceiverSet, Transmission
+from tcserver.media.sender import Blocked, Run, runs
 from tcserver.media.sendto import PlainSender
+from tcserver.media.train import MAX_TRAIN, Train, couple
 
 MAX_MESSAGES = 1024
 """Messages in one call (``UIO_MAXIOV`` of Linux)."""
+_TRAIN_REFUSALS = frozenset((errno.EMSGSIZE, errno.EINVAL, errno.EIO, errno.EOPNOTSUPP))
+"""What kernels answer where a train cannot go: path MTU below the datagrams, no checksum offload, IPsec."""
 
 
 class _Vector:
-    """Message headers of a set of receivers, and the socket addresses that they point to."""
+    """Message headers of a set of receivers, for datagrams and for trains, and the socket addresses they point to."""
 
-    __slots__ = ("_messages", "_names", "address")
+    __slots__ = ("_names", "_plain", "_trains", "plain", "refusing", "trains")
 
-    def __init__(self, names: Sequence[bytes], iov: int) -> None:
+    def __init__(self, names: Sequence[bytes], iov: int, control: int) -> None:
         self._names = ctypes.create_string_buffer(b"".join(name.ljust(SOCKADDR_SIZE, b"\0") for name in names))
         start = ctypes.addressof(self._names)
-        self._messages = ctypes.create_string_buffer(
-            b"".join(message(start + SOCKADDR_SIZE * slot, len(name), iov) for slot, name in enumerate(names))
-        )
-        self.address = ctypes.addressof(self._messages)
+        places = [(start + SOCKADDR_SIZE * slot, len(name)) for slot, name in enumerate(names)]
+        self._plain = ctypes.create_string_buffer(b"".join(message(*place, iov) for place in places))
+        self.plain = ctypes.addressof(self._plain)
+        self._trains = None
+        self.trains = 0
+        if control:
+            self._trains = ctypes.create_string_buffer(
+                b"".join(message(*place, iov, control, SEGMENT_CONTROL_SIZE) for place in places)
+            )
+            self.trains = ctypes.addressof(self._trains)
+        self.refusing: set[int] = set()
+        """Slots to which the kernel sends no trains."""
 
 
 class VectorSender(PlainSender):
-    """Sends with ``sendmmsg``. All vectors point to one buffer: a datagram is copied once, whoever gets it.
+    """Sends with ``sendmmsg``. All vectors point to one buffer: a payload is copied once, whoever gets it.
 
-    Raises ``OSError`` where the platform does not have the call.
+    With ``trains``, what is sent together goes as trains (see `couple`). Raises ``OSError`` where the platform does not
+    have the call.
     """
 
-    def __init__(self, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], trains: bool = False) -> None:
         super().__init__(sockets)
+        self.trains = trains
+        """Whether datagrams leave in trains."""
         self._sendmmsg = load("sendmmsg")
-        self._buffer = ctypes.create_string_buffer(MAX_DATAGRAM)
-        self._buffer_address = ctypes.addressof(self._buffer)
-        self._iov = Iovec(self._buffer_address, 0)
+        self._buffer = ctypes.create_string_buffer(MAX_TRAIN)
+        self._view = memoryview(self._buffer).cast("B")
+        self._loaded = b""
+        self._iov = Iovec(ctypes.addressof(self._buffer), 0)
         self._iov_address = ctypes.addressof(self._iov)
+        self._control = ctypes.create_string_buffer(segment_control(0), SEGMENT_CONTROL_SIZE)
+        self._control_address = ctypes.addressof(self._control) if trains else 0
 
-    def send_run(self, local: int, datagram: bytes, receivers: ReceiverSet, start: int, stop: int) -> None:
-        """Send to the receivers of a run; raises ``Blocked``."""
-        if stop - start == 1:
-            super().send_run(local, datagram, receivers, start, stop)
+    def send(self, transmissions: Sequence[Transmission]) -> None:
+        """Send each datagram to each receiver but the one that is left out."""
+        # There is nothing to couple when one comes alone.
+        if not self.trains or len(transmissions) == 1 == len(transmissions[0].datagrams):
+            super().send(transmissions)
             return
-        vector = receivers.prepared
-        if not isinstance(vector, _Vector):
-            vector = receivers.prepared = self._vector(receivers)
-        ctypes.memmove(self._buffer_address, datagram, len(datagram))
-        self._iov.length = len(datagram)
+        for train in couple(transmissions):
+            if len(train.datagrams) == 1:
+                self._send_all(train.datagrams[0], train.size, train.receivers, train.skips)
+            else:
+                self._send_train(train)
+
+    def send_run(self, local: int, run: Run) -> None:
+        """Send to the receivers of a run; raises ``Blocked``."""
+        payload, size, receivers, slot, stop = run
+        if len(receivers.addresses) == 1 and size >= len(payload):
+            super().send_run(local, run)
+            return
+        vector = self._vector(receivers)
+        self._load(payload, size)
+        segments = run.segments if size < len(payload) else 1
+        messages = vector.trains if segments > 1 else vector.plain
         fd = self._sockets[local].fileno()
-        slot, refused = start, -1
+        refused = -1
         while slot < stop:
             count = self._sendmmsg(
-                fd, vector.address + slot * MMSGHDR_SIZE, min(stop - slot, MAX_MESSAGES), socket.MSG_DONTWAIT
+                fd, messages + slot * MMSGHDR_SIZE, min(stop - slot, MAX_MESSAGES), socket.MSG_DONTWAIT
             )
             if count > 0:
-                self.sent += count
+                self.sent += count * segments
                 slot += count
                 continue
             # The error is that of the first message: earlier ones were sent, and the call returned their number.
@@ -73,9 +112,52 @@ class VectorSender(PlainSender):
                 # A refusal may be that of an earlier datagram, and reading it clears it: a second try.
                 refused = slot
                 continue
-            self.lose(error)
+            if segments > 1 and error in _TRAIN_REFUSALS:
+                vector.refusing.add(slot)
+                self._send_singly([payload[at : at + size] for at in range(0, len(payload), size)], receivers, slot)
+                self._load(payload, size)
+            else:
+                self.lose(error, segments)
             slot += 1
 
+    def _load(self, payload: bytes, size: int) -> None:
+        """Put a payload where all vectors point to, unless it is there."""
+        if payload is self._loaded:
+            return
+        self._loaded = payload
+        self._view[: len(payload)] = payload
+        self._iov.length = len(payload)
+        if size < len(payload):
+            SEGMENT_SIZE.pack_into(self._control, SEGMENT_SIZE_OFFSET, size)
+
+    def _send_train(self, train: Train) -> None:
+        """Send a train to those who published none of it, and each publisher what is not its own."""
+        receivers = train.receivers
+        refusing = self._vector(receivers).refusing
+        skips = sorted({*train.skips, *refusing})
+        self._send_all(b"".join(train.datagrams), train.size, receivers, skips)
+        for slot in skips:
+            others = [datagram for datagram, skip in zip(train.datagrams, train.skips, strict=True) if skip != slot]
+            if slot < 0 or not others:
+                continue
+            if slot in refusing:
+                self._send_singly(others, receivers, slot)
+            else:
+                self.dispatch(Run(b"".join(others), len(others[0]), receivers, slot, slot + 1))
+
+    def _send_all(self, payload: bytes, size: int, receivers: ReceiverSet, skips: Sequence[int]) -> None:
+        for start, stop in runs(receivers, skips):
+            self.dispatch(Run(payload, size, receivers, start, stop))
+
+    def _send_singly(self, datagrams: Iterable[bytes], receivers: ReceiverSet, slot: int) -> None:
+        self.refused_trains += 1
+        for datagram in datagrams:
+            self.dispatch(Run(datagram, len(datagram), receivers, slot, slot + 1))
+
     def _vector(self, receivers: ReceiverSet) -> _Vector:
+        vector = receivers.prepared
+        if isinstance(vector, _Vector):
+            return vector
         names = [pack_sockaddr(address, self._sockets[address.local].family) for address in receivers.addresses]
-        return _Vector(names, self._iov_address)
+        vector = receivers.prepared = _Vector(names, self._iov_address, self._control_address)
+        return vector

@@ -5,26 +5,25 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 
-from tcserver.media.receivers import ReceiverSet
-from tcserver.media.sender import Blocked, Sender
+from tcserver.media.sender import Blocked, Run, Sender
 
 
 class PlainSender(Sender):
-    """Sends with ``sendto``."""
+    """Sends with ``sendto``, single datagrams only."""
 
     def __init__(self, sockets: Sequence[socket.socket]) -> None:
         super().__init__()
         self._sockets = sockets
 
-    def send_run(self, local: int, datagram: bytes, receivers: ReceiverSet, start: int, stop: int) -> None:
+    def send_run(self, local: int, run: Run) -> None:
         """Send to the receivers of a run; raises ``Blocked``."""
         sendto = self._sockets[local].sendto
-        for slot in range(start, stop):
-            _, host, port = receivers.addresses[slot]
+        for slot in range(run.start, run.stop):
+            _, host, port = run.receivers.addresses[slot]
             # A second try: an error may be a late one of an earlier datagram, and reading it clears it.
             for last in (False, True):
                 try:
-                    sendto(datagram, (host, port))
+                    sendto(run.payload, (host, port))
                 except BlockingIOError:
                     raise Blocked(slot) from None
                 except ConnectionRefusedError as error:

@@ -5,24 +5,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from tcserver.histogram import Histogram
 from tcserver.media.core import MediaPlane
+from tcserver.media.offload import can_receive_trains, can_send_trains
 from tcserver.media.reader import PlainReader, Reader, VectorReader
+from tcserver.media.reading import LATENCY_BOUNDS, MediaReading, SocketState, census
 from tcserver.media.sender import Sender
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
 from tcserver.plane import Command, Event
 
-SenderName = Literal["auto", "sendmmsg", "sendto"]
+SenderName = Literal["auto", "gso", "sendmmsg", "sendto"]
+ReceiverName = Literal["auto", "gro", "recvmmsg", "recvfrom"]
 BUFFER_BYTES = 4 << 20
 """Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
-MAX_BATCHES = 4
-"""Batches read in one turn of the loop, so that a flood leaves time for everything else."""
+READ_BUDGET = 0.002
+"""Seconds in one turn of the loop after which no further batch is read, so that a flood leaves time for the rest."""
 FAILURE_LOG_INTERVAL = 10.0
 """Seconds between log entries about unexpected failures, which a peer may be able to cause."""
+SO_MEMINFO = 55
+"""Of Linux; the socket module has no name for it. What follows is from ``linux/sock_diag.h``."""
+_MEMINFO = struct.Struct("@9I")
+_RMEM_ALLOC, _WMEM_ALLOC, _DROPS = 0, 2, 8
 _log = logging.getLogger(__name__)
 
 
@@ -30,7 +39,8 @@ class MediaSockets:
     """Runs a media plane on UDP sockets, one for each local address.
 
     ``addresses`` are (numeric host, port); a socket for an IPv6 address takes IPv4 too (as mapped addresses) unless
-    there is one for IPv4 on the same port. ``sender`` chooses the system calls; ``auto`` takes the fastest there are.
+    there is one for IPv4 on the same port. ``sender`` and ``receiver`` choose the system calls; ``auto`` takes the
+    fastest that pass a self-test, any other name those or an ``OSError``.
     ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
     """
 
@@ -40,6 +50,7 @@ class MediaSockets:
         addresses: Sequence[tuple[str, int]],
         loop: asyncio.AbstractEventLoop,
         sender: SenderName = "auto",
+        receiver: ReceiverName = "auto",
         on_events: Callable[[list[Event]], None] = lambda events: None,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
@@ -47,6 +58,7 @@ class MediaSockets:
         self._addresses = addresses
         self._loop = loop
         self._sender_name: SenderName = sender
+        self._receiver_name: ReceiverName = receiver
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
         self._sockets: list[socket.socket] = []
@@ -56,6 +68,7 @@ class MediaSockets:
         self._next_failure_log = 0.0
         self.sender: Sender = PlainSender(self._sockets)
         """What sends; its counters tell what the kernel took and refused."""
+        self._latency = Histogram(LATENCY_BOUNDS)
 
     def open(self) -> None:
         """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound."""
@@ -63,7 +76,7 @@ class MediaSockets:
             for host, port in self._addresses:
                 self._sockets.append(self._bind(host, port))
             self.sender = self._make_sender()
-            self._readers = [self._make_reader(sock, local) for local, sock in enumerate(self._sockets)]
+            self._readers = self._make_readers()
         except OSError:
             self.close()
             raise
@@ -99,21 +112,44 @@ class MediaSockets:
             for sock in self._sockets
         ]
 
+    def reading(self) -> MediaReading:
+        """Tell what was done since the start, and what there is."""
+        return MediaReading(
+            counters=self._plane.counters,
+            kernel_sent=self.sender.sent,
+            errors=self.sender.errors,
+            refused_trains=self.sender.refused_trains,
+            waiting=self.sender.waiting,
+            latency=self._latency,
+            sockets=self._socket_states(),
+            census=census(self._plane.rooms),
+        )
+
     def apply(self, *commands: Command) -> None:
         """Give the plane commands of the control plane."""
         for command in commands:
             self._plane.apply(command, time.monotonic())
+        # Replays begin with a command, and are due sooner than anything before.
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self._drain()
 
     def pump(self, local: int) -> None:
-        """Read what a socket has, a bounded number of batches, and send what follows from it."""
+        """Read what a socket has, for a bounded time, and send what follows from it."""
         reader = self._readers[local]
-        for _ in range(MAX_BATCHES):
-            batch = reader.read()
-            if not batch:
+        now = time.monotonic()
+        end = now + READ_BUDGET
+        while now < end:
+            batch, began = reader.read(), now
+            if batch:
+                self._plane.receive(batch, now)
+                self.sender.send(self._plane.take_transmissions())
+            now = time.monotonic()
+            if batch:
+                self._latency.observe(now - began)
+            if reader.drained:
                 break
-            self._plane.receive(batch, time.monotonic())
-            self.sender.send(self._plane.take_transmissions())
         self._drain()
 
     def _poll(self) -> None:
@@ -142,7 +178,7 @@ class MediaSockets:
             self._loop.remove_writer(self._sockets[local].fileno())
 
     def _arm(self) -> None:
-        # A deadline only moves away, so a timer that is armed comes at the latest when it is due.
+        # But for commands a deadline only moves away, so a timer that is armed comes at the latest when it is due.
         if self._timer is not None or not self._sockets:
             return
         deadline = self._plane.next_deadline()
@@ -156,6 +192,14 @@ class MediaSockets:
         if now >= self._next_failure_log:
             self._next_failure_log = now + FAILURE_LOG_INTERVAL
             _log.error("a datagram was dropped because handling it failed", exc_info=failure)
+
+    def _socket_states(self) -> tuple[SocketState, ...]:
+        try:
+            options = [sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size) for sock in self._sockets]
+        except OSError:
+            return ()
+        memory = [_MEMINFO.unpack(option) for option in options]
+        return tuple(SocketState(each[_RMEM_ALLOC], each[_WMEM_ALLOC], each[_DROPS]) for each in memory)
 
     def _bind(self, host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -176,18 +220,29 @@ class MediaSockets:
         return sock
 
     def _make_sender(self) -> Sender:
-        if self._sender_name == "sendto":
+        name = self._sender_name
+        if name == "sendto":
             return PlainSender(self._sockets)
+        trains = name != "sendmmsg" and can_send_trains()
+        if name == "gso" and not trains:
+            raise OSError("the kernel does not send trains (UDP_SEGMENT)")
         try:
-            return VectorSender(self._sockets)
+            return VectorSender(self._sockets, trains)
         except OSError:
-            if self._sender_name == "sendmmsg":
+            if name != "auto":
                 raise
             return PlainSender(self._sockets)
 
-    @staticmethod
-    def _make_reader(sock: socket.socket, local: int) -> Reader:
+    def _make_readers(self) -> list[Reader]:
+        name = self._receiver_name
+        if name == "recvfrom":
+            return [PlainReader(sock, local) for local, sock in enumerate(self._sockets)]
+        trains = name != "recvmmsg" and can_receive_trains()
+        if name == "gro" and not trains:
+            raise OSError("the kernel does not receive trains (UDP_GRO)")
         try:
-            return VectorReader(sock, local)
+            return [VectorReader(sock, local, trains) for local, sock in enumerate(self._sockets)]
         except OSError:
-            return PlainReader(sock, local)
+            if name != "auto":
+                raise
+            return [PlainReader(sock, local) for local, sock in enumerate(self._sockets)]

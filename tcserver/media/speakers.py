@@ -77,6 +77,11 @@ class Speakers:
         self._dominant: int | None = None
         self._reported = 0
 
+    @property
+    def dominant(self) -> int | None:
+        """Stream of the dominant speaker."""
+        return self._dominant
+
     def hear(self, stream: int, participant: int, level: int, duration_ms: int, now: float) -> None:
         """Note the level (in -dBov) of an audio packet."""
         talk = self._talks.get(stream)

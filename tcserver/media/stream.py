@@ -11,6 +11,8 @@ from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHe
 from tcproto.replay import ReplayWindow, Verdict
 from tcserver.media.cap import RateCap
 from tcserver.media.drops import Drop, Dropped
+from tcserver.media.keyframes import KeyframeLog
+from tcserver.media.preroll import Preroll
 from tcserver.media.receivers import Audience
 from tcserver.plane import Receiver
 
@@ -25,6 +27,8 @@ KEYFRAME_REQUEST_INTERVAL = 0.1
 """Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
+_CLASSES: dict[Kind, type[Header]] = {Kind.AUDIO: AudioHeader, Kind.VIDEO: VideoHeader}
+"""Headers of these are of the right type, without further look."""
 _READ_TYPES = frozenset(_TYPES.values())
 """Types whose headers are read here; all others are forwarded blind."""
 _NEW = Verdict.NEW
@@ -38,13 +42,15 @@ _SEQUENCE_DROPS = {
 class Series:
     """A layer of a stream in one variant: what one run of forward numbers counts."""
 
-    __slots__ = ("audience", "item_type", "number", "redundant", "spatial", "temporal")
+    __slots__ = ("audience", "held_type", "item_type", "number", "redundant", "spatial", "temporal")
 
     def __init__(self, spatial: int, temporal: int, redundant: bool) -> None:
         self.spatial = spatial
         self.temporal = temporal
         self.redundant = redundant
-        self.item_type = ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET
+        # Plain numbers: with a member of an enum each use costs more.
+        self.item_type = int(ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET)
+        self.held_type = int(ItemType.HELD_REDUNDANT_PACKET if redundant else ItemType.HELD_PACKET)
         self.number = 0
         """Forward number of the next packet."""
         self.audience: Audience | None = None
@@ -64,6 +70,7 @@ class Stream:
 
     __slots__ = (
         "_cap",
+        "_class",
         "_comfort",
         "_keyframe_asked",
         "_layers",
@@ -71,7 +78,9 @@ class Stream:
         "_type",
         "_windows",
         "ident",
+        "keyframes",
         "muted",
+        "preroll",
         "receivers",
         "redundancy_wanted",
         "seat",
@@ -87,33 +96,54 @@ class Stream:
         """By media id."""
         self.redundancy_wanted = False
         """Whether any receiver wants the redundant variant."""
+        self.preroll = Preroll()
+        self.keyframes: dict[int, KeyframeLog] = {}
+        """By spatial layer, of those that were seen."""
         self._type = _TYPES.get(kind)
+        self._class = None if kind is None else _CLASSES[kind]
         self._layers = layers
         self._cap = RateCap(caps, now)
         self._windows: dict[int, ReplayWindow] = {}
         self._comfort: int | None = None
         self._keyframe_asked = -KEYFRAME_REQUEST_INTERVAL
-        self._series: dict[tuple[int, int, bool], Series] = {}
+        self._series: dict[int, Series] = {}
 
     def admit(self, header: Header, cost: int, now: float) -> None:
         """Let a packet in that adds ``cost`` bytes of UDP payload, once; raises ``Dropped``."""
-        self._check_type(header)
+        if type(header) is not self._class:
+            self._check_type(header)
         if self.muted:
             raise Dropped(Drop.MUTED)
-        self._check_layer(header)
-        window = self._check_sequence(header)
+        spatial = self._check_layer(header) if type(header) is VideoHeader else 0
+        window = self._windows.get(spatial)
+        if window is None:
+            window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
+        sequence = header.sequence
+        if not window.highest < sequence <= window.ceiling:
+            verdict = window.check(sequence)
+            if verdict is not _NEW:
+                raise Dropped(_SEQUENCE_DROPS[verdict])
         if not self._cap.take(cost, now):
             raise Dropped(Drop.RATE)
-        window.commit(header.sequence)
-        self._check_comfort(header)
+        window.commit(sequence)
+        if type(header) is AudioHeader:
+            self._check_comfort(header)
 
     def series(self, header: Header, redundant: bool) -> Series:
         """Return the series of a packet."""
-        key = (header.spatial, header.temporal, redundant) if isinstance(header, VideoHeader) else (0, 0, redundant)
+        spatial, temporal = (header.spatial, header.temporal) if type(header) is VideoHeader else (0, 0)
+        key = spatial << 5 | temporal << 1 | redundant
         series = self._series.get(key)
         if series is None:
-            series = self._series[key] = Series(*key)
+            series = self._series[key] = Series(spatial, temporal, redundant)
         return series
+
+    def keyframe_log(self, spatial: int) -> KeyframeLog:
+        """Return the log of a spatial layer."""
+        log = self.keyframes.get(spatial)
+        if log is None:
+            log = self.keyframes[spatial] = KeyframeLog()
+        return log
 
     def set_receivers(self, receivers: Iterable[Receiver]) -> None:
         """Replace the receivers; from the next packet on they get the stream."""
@@ -147,23 +177,13 @@ class Stream:
         if type_ != self._type and type_ in _READ_TYPES:
             raise Dropped(Drop.PACKET_TYPE)
 
-    def _check_layer(self, header: Header) -> None:
-        if isinstance(header, VideoHeader) and header.spatial >= self._layers:
+    def _check_layer(self, header: VideoHeader) -> int:
+        spatial = header.spatial
+        if spatial >= self._layers:
             raise Dropped(Drop.LAYER)
+        return spatial
 
-    def _check_sequence(self, header: Header) -> ReplayWindow:
-        spatial = header.spatial if isinstance(header, VideoHeader) else 0
-        window = self._windows.get(spatial)
-        if window is None:
-            window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
-        verdict = window.check(header.sequence)
-        if verdict is not _NEW:
-            raise Dropped(_SEQUENCE_DROPS[verdict])
-        return window
-
-    def _check_comfort(self, header: Header) -> None:
-        if not isinstance(header, AudioHeader):
-            return
+    def _check_comfort(self, header: AudioHeader) -> None:
         if not header.comfort or header.end_of_talk:
             self._comfort = None
             return

@@ -1,12 +1,15 @@
 """Many come at once."""
 
+from tcclient.core import events
+from tcserver.conference import Rate
 from tests.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
 
 
-def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(world):
+def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(make_world):
     """35 come within a second while three talk; within two more seconds everybody hears everybody."""
+    world = make_world(loudest=0)
     talkers = world.room("ada", "ben", "cleo", conditions=HOME)
     for talker in talkers:
         talker.talk()
@@ -35,8 +38,9 @@ def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(world):
                 assert listener.heard_from(speaker) == speaker.spoken, "joins cost those who talk nothing"
 
 
-def test_one_address_may_hold_35_clients_on_distinct_ports(world):
+def test_one_address_may_hold_35_clients_on_distinct_ports(make_world):
     """V25."""
+    world = make_world(loudest=0)
     people = [world.client(f"person {i}", HOME, host="198.51.100.7") for i in range(35)]
     world.until(lambda: world.ready(*people))
     for person in people:
@@ -51,3 +55,20 @@ def test_one_address_may_hold_35_clients_on_distinct_ports(world):
     world.run(1)
     assert len(people[0].heard) == 35
     assert all(len(person.heard) == 36 for person in people[2:])
+
+
+def test_35_logins_in_a_second_are_seated_within_five_even_where_the_server_lets_few_in_at_a_time(make_world):
+    """F1.12: those who are refused are told when to come back, each for themselves, and then get in."""
+    world = make_world(login_rate=Rate(12, 8), join_rate=Rate(10, 8))
+    people = []
+    for i in range(35):
+        world.clock.after(i / 35, lambda i=i: people.append(world.client(f"guest {i}", HOME)))
+    world.run(1)
+    took = world.until(lambda: world.ready(*people), limit=4)
+    refused = [event for person in people for event in person.told(events.LoginFailed) + person.told(events.JoinFailed)]
+    print(f"all seated {1 + took:.1f} s after the first came; {len(refused)} refusals")
+    assert refused
+    assert all(event.retry_after_ms > 0 for event in refused)
+    assert len(refused) <= 3 * len(people), "they do not come back in vain again and again"
+    for person in people:
+        assert len(person.session.room.members) == 35

@@ -176,3 +176,29 @@ def test_nobody_who_does_not_watch_can_make_a_camera_work(world):
     ben.pump()
     world.run(0.2)
     assert len(camera.keyframes) == before + 1
+
+
+def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):
+    """The publisher makes none for it; only who came after the keyframe needs a new one."""
+    ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
+    cleo.session.subscribe((Source.MICROPHONE,))
+    cleo.pump()
+    camera = Camera(world, ada)
+    stream = Viewer(world, ben, camera).track.stream
+    world.run(6)
+    made = len(camera.keyframes)
+    ben.session.request_keyframe(stream, 0, ben.clock.now)
+    ben.pump()
+    world.until(lambda: len(camera.keyframes) > made)
+    keyframe = camera._count - 1
+    world.run(8 * FRAME)
+    viewer = Viewer(world, cleo, camera)
+    cleo.session.subscribe((Source.MICROPHONE, Source.CAMERA))
+    cleo.pump()
+    began = world.now
+    world.until(lambda: bool(viewer.shown), 1)
+    assert world.now - began < 2 * HOME.delay + 2 * FRAME + TEND
+    world.run(1)
+    numbers = [number for _, number in viewer.shown]
+    assert numbers == list(range(keyframe, keyframe + len(numbers)))
+    assert len(camera.keyframes) == made + 1

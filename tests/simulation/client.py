@@ -200,7 +200,7 @@ class Client:
     def _react(self, event: events.Event) -> None:
         match event:
             case events.ServerKey(trusted=True):
-                self.session.begin_login(self.account, self.name)
+                self._log_in()
             case events.DeriveKey():
                 self.session.account_key_derived(ACCOUNT_KEY)
             case events.LoggedIn():
@@ -209,8 +209,17 @@ class Client:
                 self.world.people[participant] = self
                 if self.has_microphone:
                     self.microphone = self.publish(Kind.AUDIO, Source.MICROPHONE, "opus", muted=self.starts_muted)
+            case events.LoginFailed(retry_after_ms=wait) if wait:
+                self.clock.at(self.clock.now + wait / 1000, self._log_in)
+            case events.JoinFailed(retry_after_ms=wait) if wait:
+                self.clock.at(self.clock.now + wait / 1000, self.enter)
             case events.Closed():
                 self.to_server.close()
+
+    def _log_in(self) -> None:
+        if not self.session.closed:
+            self.session.begin_login(self.account, self.name)
+            self.pump()
 
     def _hear(self, packet: MediaPacket) -> None:
         speaker = self.world.people[packet.participant]

@@ -72,6 +72,7 @@ def test_later_sources_win(file: Path) -> None:
         ("rooms.empty_close_s", "1.5", 1.5),
         ("login.max_sessions", "7", 7),
         ("media.sender", "sendto", "sendto"),
+        ("media.receiver", "gro", "gro"),
     ],
 )
 def test_text_is_read_by_the_type_of_the_key(key: str, text: str, value: object) -> None:
@@ -90,10 +91,10 @@ def test_text_is_read_by_the_type_of_the_key(key: str, text: str, value: object)
         ("login.time_limit_s", "nan", "a number from 1 to 120"),
         ("limits.chat_per_s", "0", "a number from 0.01 to 100, not '0'"),
         ("rooms.temporary", "maybe", "true or false"),
-        ("media.sender", "pigeon", "one of auto, sendmmsg, sendto, not 'pigeon'"),
+        ("media.sender", "pigeon", "one of auto, gso, sendmmsg, sendto, not 'pigeon'"),
         ("server.addresses", "localhost", "a list of at most 16 IP addresses"),
         ("server.addresses", ",".join(["::1"] * 17), "at most 16"),
-        ("http.address", "", "http.address is no setting"),
+        ("web.address", "", "web.address is no setting"),
         ("server.data", "a\x00b", "text in quotes"),
         ("server.data", "x" * 5000, "text in quotes"),
         ("server.speed", "1", "server.speed is no setting"),

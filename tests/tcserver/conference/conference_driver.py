@@ -58,6 +58,8 @@ class Plane:
         self.forwarding: dict[tuple[int, int], tuple[plane.Receiver, ...]] = {}
         self.rotations: list[plane.RotateSealer] = []
         self.tickets: list[plane.OpenTicket] = []
+        self.limits: dict[int, list[int]] = {}
+        """Talkers that are forwarded, by room, as they were told."""
         self.log: list[plane.Command] = []
 
     def apply(self, command: plane.Command) -> plane.SeatOpened | None:
@@ -66,6 +68,7 @@ class Plane:
             case plane.OpenSealer():
                 assert command.room not in self.rooms
                 self.rooms[command.room] = {}
+                self.limits[command.room] = []
                 state = plane.SealerState(command.sealer, command.epoch, command.key, 0)
                 self.sealers[command.room] = [state]
             case plane.RotateSealer():
@@ -103,6 +106,10 @@ class Plane:
                 self.forwarding.pop((command.media_id, command.stream), None)
             case plane.SetForwarding():
                 self._forward(command)
+            case plane.SetSpeakers():
+                limits = self.limits[command.room]
+                assert (limits or [0])[-1] != command.limit, "only changes are told"
+                limits.append(command.limit)
         return None
 
     def _forward(self, command: plane.SetForwarding) -> None:
@@ -326,7 +333,7 @@ class Driver:
         self.accounts = {account.name: account for account in accounts}
         self.devices: dict[str, set[bytes]] = {}
         self.conference = Conference(
-            Settings(**{"login_rate": Rate(10_000, 10_000), **settings}),
+            Settings(**{"login_rate": Rate(10_000, 10_000), "join_rate": Rate(10_000, 10_000), **settings}),
             SERVER,
             self.random.randbytes,
             lambda: self.unix_ms,

@@ -6,8 +6,9 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcproto.membership import MemberStatement, verify_member
 from tcserver import records
-from tcserver.conference import RemoveRoom, SaveRoom
+from tcserver.conference import Rate, RemoveRoom, SaveRoom
 from tcserver.conference.room import MAX_REMEMBERED_ROLES, MAX_STREAM
+from tcserver.conference.speaker_limit import SMALL_ROOM
 from tcserver.identity import ServerIdentity
 from tcserver.plane import CloseRoom, OpenSealer, OpenSeat, SeatOpened
 from tcserver.records import RoomRecord
@@ -466,4 +467,38 @@ def test_seat_that_was_opened_twice_counts_once():
     person = driver.member()
     driver.event(SeatOpened(person.media_id, ()))
     driver.event(SeatOpened(0x100, ()))
+    driver.check()
+
+
+def test_talkers_are_limited_in_rooms_of_more_than_eight():
+    driver = Driver()
+    people = [driver.member() for _ in range(SMALL_ROOM)]
+    (room,) = driver.plane.limits
+    assert driver.plane.limits[room] == []
+    last = driver.member()
+    driver.member()
+    assert driver.plane.limits[room] == [3]
+    last.drop()
+    people[0].drop()
+    driver.advance(0.1)
+    assert driver.plane.limits[room] == [3, 0]
+    driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=0))
+    driver.member()
+    assert driver.plane.limits[room] == [3, 0]
+    driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=5))
+    driver.member()
+    assert driver.plane.limits[room] == [3, 0, 5]
+    driver.check()
+
+
+def test_joins_of_the_whole_server_pass_a_bucket():
+    driver = Driver(join_rate=Rate(2, 2))
+    driver.member()
+    driver.member("other")
+    person = driver.user()
+    refused = person.enter()
+    assert error_code(refused) is ErrorCode.RATE_LIMITED
+    assert 0 < refused.retry_after_ms <= 501
+    driver.advance(0.6)
+    assert error_code(person.enter()) is None
     driver.check()

@@ -5,17 +5,20 @@ import ctypes
 import errno
 import os
 import socket
+import struct
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from tcproto.datagram import MAX_DATAGRAM, MIN_DATAGRAM, Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
-from tcserver.media import Drop, MediaPlane, ReceiverSet, Transmission
-from tcserver.media.native import load, pack_sockaddr, parse_sockaddr
+from tcserver.media import Drop, MediaPlane, ReceiverSet, Transmission, offload
+from tcserver.media.native import SOL_UDP, UDP_SEGMENT, load, pack_sockaddr, parse_sockaddr
+from tcserver.media.offload import can_receive_trains, can_send_trains
 from tcserver.media.reader import BATCH, MAX_KNOWN_ADDRESSES, PlainReader, VectorReader
-from tcserver.media.sender import MAX_BACKLOG, Blocked, Sender
+from tcserver.media.sender import MAX_BACKLOG, Blocked, Run, Sender
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
 from tcserver.media.sockets import MediaSockets
@@ -23,8 +26,20 @@ from tcserver.plane import Address, OpenSealer, OpenSeat, OpenStream, PathProven
 from tests.tcserver.media.media_world import CAPS, ROOM_KEY, SEALER, Peer, audio, open_room, packet_item
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg and recvmmsg are Linux's")
-SENDERS = [PlainSender, pytest.param(VectorSender, marks=linux)]
-READERS = [PlainReader, pytest.param(VectorReader, marks=linux)]
+trains_out = pytest.mark.skipif(not can_send_trains(), reason="the kernel does not send trains (UDP_SEGMENT)")
+trains_in = pytest.mark.skipif(not can_receive_trains(), reason="the kernel does not receive trains (UDP_GRO)")
+TrainSender = partial(VectorSender, trains=True)
+TrainReader = partial(VectorReader, trains=True)
+SENDERS = [
+    PlainSender,
+    pytest.param(VectorSender, marks=linux),
+    pytest.param(TrainSender, marks=trains_out, id="TrainSender"),
+]
+READERS = [
+    PlainReader,
+    pytest.param(VectorReader, marks=linux),
+    pytest.param(TrainReader, marks=trains_in, id="TrainReader"),
+]
 Bind = Callable[..., socket.socket]
 
 
@@ -141,6 +156,63 @@ class TestSenders:
         sender.send([Transmission((b"x",), ReceiverSet((n, address_of(client)) for n in range(1030)), 500)])
         assert sender.sent == 1029
 
+    def test_several_publishers_and_sizes_in_one_batch(self, make, bind):
+        """Everybody gets all but its own, each publisher's in order, whatever leaves in one message."""
+        clients = [bind() for _ in range(5)]
+        receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
+        few = ReceiverSet((n, address_of(clients[n])) for n in (0, 2, 4))
+        sender = make([bind()])
+        sizes = [100, 100, 100, 60, 100, 100, 120, 120, 120, 20, 100, 1, 1200, 1200, 1200, 300]
+        batch, expected = [], {n: [] for n in range(5)}
+        for n, size in enumerate(sizes):
+            publisher, to = (n % 3) * 2, few if n % 4 == 3 else receivers
+            datagram = bytes((n,)) * size
+            batch.append(Transmission((datagram,), to, to.slots[publisher]))
+            for media_id in to.media_ids:
+                if media_id != publisher:
+                    expected[media_id].append((publisher, datagram))
+        sender.send(batch)
+        for n, client in enumerate(clients):
+            got = received(client)
+            assert sorted(got) == sorted(datagram for _, datagram in expected[n])
+            for publisher in (0, 2, 4):
+                own = [datagram for by, datagram in expected[n] if by == publisher]
+                assert [datagram for datagram in got if datagram in own] == own
+        assert sender.sent == sum(map(len, expected.values()))
+        assert not sender.errors
+
+    def test_a_long_burst(self, make, bind):
+        clients = [bind() for _ in range(3)]
+        for client in clients:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
+        sender = make([bind()])
+        burst = [bytes((n,)) * 1200 for n in range(120)]
+        sender.send([Transmission((datagram,), receivers, 1) for datagram in burst])
+        assert [received(client) for client in clients] == [burst, [], burst]
+        assert sender.sent == 240
+
+
+@trains_out
+def test_what_leaves_together_is_one_message_for_each_receiver(bind):
+    """Counted by the calls: the burst, before and behind its publisher; the mixed train, and each talker's part."""
+    clients = [bind() for _ in range(6)]
+    receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
+    sender = TrainSender([bind()])
+    calls = []
+    sendmmsg = sender._sendmmsg
+
+    def counted(fd: int, address: int, count: int, flags: int) -> int:
+        calls.append((count, sender._iov.length))
+        return sendmmsg(fd, address, count, flags)
+
+    sender._sendmmsg = counted
+    sender.send([Transmission((bytes(size),), receivers, 2) for size in (1180, 1180, 1180, 500)])
+    assert calls == [(2, 4040), (3, 4040)]
+    calls.clear()
+    sender.send([Transmission((bytes(130),), receivers, skip) for skip in (0, 5, 0)])
+    assert calls == [(4, 390), (1, 130), (1, 260)]
+
 
 class Congested(Sender):
     """Takes so many datagrams until its buffer is full."""
@@ -151,12 +223,12 @@ class Congested(Sender):
         self.out: list[tuple[bytes, int]] = []
         self.flowing = asyncio.Event()
 
-    def send_run(self, local: int, datagram: bytes, receivers: ReceiverSet, start: int, stop: int) -> None:
-        for slot in range(start, stop):
+    def send_run(self, local: int, run: Run) -> None:
+        for slot in range(run.start, run.stop):
             if not self.room:
                 raise Blocked(slot)
             self.room -= 1
-            self.out.append((datagram, receivers.addresses[slot].port))
+            self.out.append((run.payload, run.receivers.addresses[slot].port))
             self.flowing.set()
 
 
@@ -234,6 +306,49 @@ def test_a_full_buffer_of_sendmmsg_is_resumed_where_it_stopped(bind):
     assert (fault.counts, sender.sent, sender.blocked()) == ([5, 3, 3], 5, [])
 
 
+@trains_out
+@pytest.mark.parametrize("error", [errno.EMSGSIZE, errno.EIO, errno.EINVAL])
+def test_who_refuses_trains_gets_single_datagrams(bind, error):
+    """In order and complete; the others get the train, and from then on the refusing one is not asked again."""
+    sender = TrainSender([bind()])
+    receivers = ports(1, 2, 3, 4, 5)
+    burst = [Transmission((b"abc",), receivers, 0), Transmission((b"de",), receivers, 0)]
+    sender._sendmmsg = fault = FaultySendmmsg(1, -error)
+    sender.send(burst)
+    # 2; 3 refuses; its two datagrams; 4 and 5.
+    assert fault.counts == [4, 3, 1, 1, 2]
+    assert (sender.sent, dict(sender.errors), sender.refused_trains) == (8, {}, 1)
+    sender._sendmmsg = fault = FaultySendmmsg()
+    sender.send(burst)
+    assert fault.counts == [1, 2, 1, 1]
+    assert sender.sent == 16
+
+
+@trains_out
+def test_a_train_that_a_full_buffer_holds_up_is_resumed_where_it_stopped(bind):
+    sender = TrainSender([bind()])
+    receivers = ports(1, 2, 3, 4, 5)
+    sender._sendmmsg = fault = FaultySendmmsg(2, -errno.EAGAIN, 1, -errno.EAGAIN)
+    sender.send([Transmission((b"abc", b"de"), receivers), Transmission((b"x",), ports(1, 2))])
+    assert (fault.counts, sender.sent, sender.blocked()) == ([5, 3], 4, [0])
+    sender.resume(0)
+    assert (fault.counts, sender.sent, sender.blocked()) == ([5, 3, 3, 2], 6, [0])
+    sender.resume(0)
+    assert (fault.counts[4:], sender.sent, sender.blocked()) == ([2, 2], 12, [])
+
+
+@trains_out
+def test_trains_that_errors_cost_and_that_give_way_are_counted_by_datagrams(bind):
+    sender = TrainSender([bind()])
+    sender._sendmmsg = FaultySendmmsg(-errno.ENOBUFS, 1, *[-errno.EAGAIN] * (MAX_BACKLOG + 9))
+    receivers = ports(1, 2)
+    sender.send([Transmission((b"abc", b"de"), receivers)])
+    assert (sender.sent, sender.errors) == (2, {"ENOBUFS": 2})
+    for _ in range(MAX_BACKLOG + 1):
+        sender.send([Transmission((b"abc", b"de"), receivers)])
+    assert sender.errors["EAGAIN"] == 4
+
+
 class FaultySocket:
     def __init__(self, *script: OSError | None) -> None:
         self.script = list(script)
@@ -275,6 +390,46 @@ def test_readers_read_in_batches_and_cut_what_is_too_long(make, host, bind):
         client.sendto(bytes(size), server.getsockname())
     got = [len(data) for data, _ in reader.read()]
     assert got == [size if size <= MAX_DATAGRAM else MAX_DATAGRAM + 1 for size in sizes]
+
+
+@trains_in
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_train_is_cut_into_its_datagrams(host, bind):
+    server, one, two = bind(host), bind(host), bind(host)
+    reader = TrainReader(server, 3)
+    burst = [bytes((n,)) * 1180 for n in range(7)] + [b"end"]
+    for size, client in ((1180, one), (1180, two), (0, one), (1180, one)):
+        data = b"".join(burst) if size else b"single"
+        controls = [(SOL_UDP, UDP_SEGMENT, struct.pack("@H", size))] if size else []
+        client.sendmsg([data], controls, 0, server.getsockname())
+    expected = [(data, one) for data in burst] + [(data, two) for data in burst] + [(b"single", one)]
+    expected += [(data, one) for data in burst]
+    assert reader.read() == [(data, address_of(client, 3)) for data, client in expected]
+    assert reader.drained
+    assert reader.read() == []
+    # Too long ones, in a train or not, are cut so that they are one drop each; what follows is not affected.
+    one.sendmsg([bytes(3000)], [(SOL_UDP, UDP_SEGMENT, struct.pack("@H", 1300))], 0, server.getsockname())
+    one.sendto(bytes(9000), server.getsockname())
+    one.sendto(b"x", server.getsockname())
+    assert [len(data) for data, _ in reader.read()] == [1300, 1300, 400, 1201, 1]
+
+
+@linux
+@pytest.mark.parametrize("failing", ["socket", "bind", "sendmsg", "setsockopt"])
+def test_kernels_without_trains_are_noticed(failing, monkeypatch):
+    class Old(socket.socket):
+        pass
+
+    def refuse(*arguments: object) -> None:
+        raise OSError(errno.ENOPROTOOPT, "not there")
+
+    if failing == "socket":
+        monkeypatch.setattr(offload.socket, "socket", refuse)
+    else:
+        monkeypatch.setattr(Old, failing, refuse, raising=False)
+        monkeypatch.setattr(offload.socket, "socket", Old)
+    assert not can_receive_trains()
+    assert failing == "setsockopt" or not can_send_trains()
 
 
 @pytest.mark.parametrize("make", READERS)
@@ -347,14 +502,21 @@ class Client(Peer):
         assert self.open_down(await self.receive())[0].type == ItemType.PONG
 
 
-@pytest.mark.parametrize("sender", ["sendto", pytest.param("sendmmsg", marks=linux), "auto"])
+@pytest.mark.parametrize(
+    "sender",
+    ["sendto", pytest.param("sendmmsg", marks=linux), pytest.param("gso", marks=trains_out), "auto"],
+)
+@pytest.mark.parametrize(
+    "receiver",
+    ["recvfrom", pytest.param("recvmmsg", marks=linux), pytest.param("gro", marks=trains_in), "auto"],
+)
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_a_conversation_over_real_sockets(sender, host, bind):
+def test_a_conversation_over_real_sockets(sender, receiver, host, bind):
     async def converse() -> None:
         loop = asyncio.get_running_loop()
         events = []
         plane = MediaPlane(os.urandom)
-        sockets = MediaSockets(plane, [(host, 0)], loop, sender, on_events=events.extend)
+        sockets = MediaSockets(plane, [(host, 0)], loop, sender, receiver, on_events=events.extend)
         sockets.open()
         try:
             (server,) = sockets.local_addresses()
@@ -390,6 +552,48 @@ def test_a_conversation_over_real_sockets(sender, host, bind):
 
 
 @linux
+@pytest.mark.parametrize(
+    ("names", "without", "classes"),
+    [
+        ({}, (), (VectorSender, True, VectorReader)),
+        ({}, ("trains",), (VectorSender, False, VectorReader)),
+        ({}, ("trains", "calls"), (PlainSender, None, PlainReader)),
+        ({"sender": "sendmmsg", "receiver": "recvmmsg"}, (), (VectorSender, False, VectorReader)),
+        ({"sender": "gso"}, ("trains",), "UDP_SEGMENT"),
+        ({"receiver": "gro"}, ("trains",), "UDP_GRO"),
+        ({"sender": "sendmmsg"}, ("calls",), "no sendmmsg"),
+        ({"receiver": "recvmmsg"}, ("calls",), "no recvmmsg"),
+    ],
+)
+def test_what_the_kernel_lacks_is_done_without(names, without, classes, monkeypatch):
+    def missing(name: str) -> None:
+        raise OSError(f"no {name}")
+
+    if "calls" in without:
+        monkeypatch.setattr("tcserver.media.sendmmsg.load", missing)
+        monkeypatch.setattr("tcserver.media.reader.load", missing)
+    for test in ("can_send_trains", "can_receive_trains"):
+        monkeypatch.setattr(f"tcserver.media.sockets.{test}", lambda: "trains" not in without)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        sockets = MediaSockets(MediaPlane(os.urandom), [("127.0.0.1", 0)], loop, **names)
+        if isinstance(classes, str):
+            with pytest.raises(OSError, match=classes):
+                sockets.open()
+            assert sockets.local_addresses() == []
+            return
+        sockets.open()
+        readers = {type(reader) for reader in sockets._readers}
+        sockets.close()
+        sender, trains, reader = classes
+        assert (type(sockets.sender), readers) == (sender, {reader})
+        assert getattr(sockets.sender, "trains", None) is trains
+
+    asyncio.run(run())
+
+
+@linux
 def test_every_size_above_the_limit_is_one_drop(bind):
     """V12 on a real socket: 1,201 to 65,507."""
 
@@ -406,6 +610,28 @@ def test_every_size_above_the_limit_is_one_drop(bind):
                 sockets.pump(0)
             assert plane.counters.drops[Drop.LENGTH] == plane.counters.received == len(sizes)
             assert plane.counters.sent == 0
+        finally:
+            sockets.close()
+
+    asyncio.run(flood())
+
+
+@linux
+def test_a_flood_leaves_time_for_others(bind, monkeypatch):
+    """A turn of the loop ends after the batch in which its time is over; the rest is read in the next."""
+    monkeypatch.setattr("tcserver.media.sockets.READ_BUDGET", 1e-9)
+
+    async def flood() -> None:
+        plane = MediaPlane(os.urandom)
+        sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop())
+        sockets.open()
+        try:
+            client = bind()
+            for _ in range(2 * BATCH + 5):
+                client.sendto(bytes(40), sockets.local_addresses()[0])
+            for received in (BATCH, 2 * BATCH, 2 * BATCH + 5, 2 * BATCH + 5):
+                sockets.pump(0)
+                assert plane.counters.received == received
         finally:
             sockets.close()
 

@@ -1,0 +1,149 @@
+"""Which talkers of a room are forwarded: the loudest few, before fan-out.
+
+Each audio stream contends for one of a few *slots*, with packets that have voice. A slot that is free, or whose holder
+has fallen silent, is won at once; one whose holder talks only by being clearly louder for a while. A holder keeps its
+slot through silence until somebody needs it, so that pauses cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from tcserver.media.dominance import MAX_LEVEL
+
+SPEECH_LEVEL = 35
+"""-dBov: what is as loud as this contends even if its sender marks no voice."""
+SMOOTHING = 0.5
+"""Weight of the newest packet in the loudness."""
+RELEASE = 8.0
+"""dB per second by which the loudness fades: phrases are compared, not the vowels of one with consonants of another."""
+EXPIRY = 0.15
+"""Seconds without voice after which a holder counts as silent."""
+FADE = 25.0
+"""dB below the loudness of the last syllables: what is softer is a pause, though a detector may still call it voice."""
+PAUSE = 0.3
+"""Seconds of such a pause after which a holder counts as silent: those between words are shorter."""
+HOLD = 0.5
+"""Seconds for which a slot, once won, is safe from louder talkers, and from a pause."""
+MARGIN = 6.0
+"""dB that make a talker clearly louder: twice the amplitude."""
+CHALLENGE = 0.1
+"""Seconds for which a talker has to be clearly louder, so that a cough takes no slot; pre-roll makes up for it."""
+
+
+def contends(level: int, voice: bool) -> bool:
+    """Whether a packet of this level (in -dBov) and voice flag is one with voice."""
+    return voice or level <= SPEECH_LEVEL
+
+
+class _Talker:
+    """One stream in the contest."""
+
+    __slots__ = ("ahead_since", "heard_at", "held_since", "loud_at", "loudness", "seat", "silent_from", "smoothed")
+
+    def __init__(self, seat: int, now: float) -> None:
+        self.seat = seat
+        self.smoothed = 0.0
+        self.loudness = 0.0
+        """dB above silence: follows the smoothed level up, and fades slowly."""
+        self.heard_at = self.loud_at = self.silent_from = now
+        self.held_since = now
+        """When the slot was won."""
+        self.ahead_since: float | None = None
+        """Since when it is clearly louder than the quietest holder."""
+
+
+class Loudest:
+    """The contest of one room. Levels are claims, so no seat holds two slots."""
+
+    __slots__ = ("_always", "_holders", "_talkers", "dominant", "limit")
+
+    def __init__(self) -> None:
+        self.limit = 0
+        """Slots; 0: all are forwarded."""
+        self.dominant: int | None = None
+        """Stream of the dominant speaker: while it talks, it gets and keeps a slot whoever is louder."""
+        self._always: frozenset[int] = frozenset()
+        self._talkers: dict[int, _Talker] = {}
+        self._holders: dict[int, _Talker] = {}
+
+    @property
+    def holders(self) -> tuple[int, ...]:
+        """Streams that hold a slot."""
+        return tuple(self._holders)
+
+    def configure(self, limit: int, always: Collection[int]) -> None:
+        """Set the number of slots, and the seats that are forwarded whatever their level, without a slot."""
+        self.limit = limit
+        self._always = frozenset(always)
+        for stream, talker in list(self._holders.items()):
+            if talker.seat in self._always:
+                del self._holders[stream]
+        # Who spoke last stays.
+        for stream, _ in sorted(self._holders.items(), key=lambda holder: holder[1].silent_from)[: -limit or None]:
+            del self._holders[stream]
+
+    def forget(self, stream: int) -> None:
+        """A stream was closed or muted: its slot is free."""
+        self._talkers.pop(stream, None)
+        self._holders.pop(stream, None)
+
+    def hear(self, stream: int, seat: int, level: int, voice: bool, now: float) -> bool:
+        """Note the level (in -dBov) of a packet; return whether it is forwarded."""
+        talker = self._talkers.get(stream)
+        if talker is None:
+            talker = self._talkers[stream] = _Talker(seat, now)
+        smoothed = talker.smoothed = talker.smoothed + SMOOTHING * (MAX_LEVEL - level - talker.smoothed)
+        loudness = talker.loudness - RELEASE * (now - talker.heard_at)
+        talker.heard_at = now
+        talker.loudness = smoothed if smoothed > loudness else loudness  # noqa: FURB136 - max() costs twice as much
+        if contends(level, voice):
+            if MAX_LEVEL - level >= talker.loudness - FADE:
+                talker.loud_at = now
+            talker.silent_from = min(now + EXPIRY, max(talker.loud_at + PAUSE, talker.held_since + HOLD))
+            return stream in self._holders or seat in self._always or self._contend(stream, talker, now)
+        return stream in self._holders or seat in self._always
+
+    def _contend(self, stream: int, talker: _Talker, now: float) -> bool:
+        """Whether a talker without a slot wins one."""
+        holders = self._holders
+        rival = self._rival(talker, now)
+        if rival is None:
+            if len(holders) >= self.limit:
+                return False
+        elif self._beats(stream, talker, rival, now):
+            del holders[rival]
+        else:
+            return False
+        holders[stream] = talker
+        talker.held_since = now
+        talker.ahead_since = None
+        return True
+
+    def _rival(self, talker: _Talker, now: float) -> int | None:
+        """Return the holder whose slot a talker has to win; None where one is free, or none can be won.
+
+        That of the same seat first; then who is silent, longest of them; then the quietest.
+        """
+        free = len(self._holders) < self.limit
+        rival = None
+        silent, lowest = now, float("inf")
+        for stream, holder in self._holders.items():
+            if holder.seat == talker.seat:
+                return stream
+            if holder.silent_from <= silent:
+                rival, silent, lowest = stream, holder.silent_from, -1.0
+            elif holder.loudness < lowest and stream != self.dominant:
+                rival, lowest = stream, holder.loudness
+        return None if free else rival
+
+    def _beats(self, stream: int, talker: _Talker, rival: int, now: float) -> bool:
+        holder = self._holders[rival]
+        if holder.silent_from <= now or stream == self.dominant:
+            return True
+        if talker.loudness < holder.loudness + MARGIN:
+            talker.ahead_since = None
+            return False
+        if talker.ahead_since is None:
+            talker.ahead_since = now
+        return now - talker.ahead_since >= CHALLENGE and now - holder.held_since >= HOLD
