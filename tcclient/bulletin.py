@@ -131,9 +131,11 @@ class Bulletin:
             self._line("quality", "", **figures)
         elif self._terminal:
             speaking = ", ".join(p.label for p in room.participants.values() if p.speaking) or "nobody"
-            self._status = f"{len(room.participants)} here | speaking: {speaking} | {self._words(figures)}"
-            self._clear()
-            self._redraw()
+            status = f"{len(room.participants)} here | speaking: {speaking} | {self._words(figures)}"
+            if status != self._status:  # what is being typed stands behind it, and would be wiped out
+                self._clear()
+                self._status = status
+                self._redraw()
 
     def finish(self) -> None:
         """Take the status line away."""

@@ -7,6 +7,7 @@ Exit status: 0 done, 1 it failed, 2 the input was wrong, 3 the server refused, 4
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from importlib import metadata
 from typing import NoReturn
@@ -35,6 +36,9 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status and never raises for what a user, a file or a network can do."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show what somebody wrote must not end the meeting.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _run(argv)
     except ModuleNotFoundError as error:

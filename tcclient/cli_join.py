@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,9 @@ While in the room, a line typed is a text to all; lines that begin with a slash 
   /title TEXT, /limit N, /close   the chair's: change or close the room
   /quit                           leave (so does Ctrl-C)
 """
+
+MAX_ANSWER = 1024
+"""Bytes of the line that answers a question."""
 
 
 def add_command(commands: Any) -> None:
@@ -173,5 +178,20 @@ async def _ask(fingerprint: bytes) -> bool:
         f"The server's key is not known here yet. Its fingerprint is\n  {format_fingerprint(fingerprint)}\n"
         "Compare it with what the operator tells you. Is it the same? [y/N] "
     )
-    answer = await asyncio.get_running_loop().run_in_executor(None, input, question)
-    return answer.strip().lower() in ("y", "yes")
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    loop = asyncio.get_running_loop()
+    answer = loop.create_future()
+
+    def answered(line: bytes) -> None:
+        if not answer.done():
+            answer.set_result(line)
+
+    def read() -> None:
+        line = os.read(0, MAX_ANSWER)
+        with contextlib.suppress(RuntimeError):  # the loop was closed by Ctrl-C
+            loop.call_soon_threadsafe(answered, line)
+
+    # A thread of the loop's pool would have to be waited for: Ctrl-C would do nothing until a line is typed.
+    threading.Thread(target=read, daemon=True).start()
+    return (await answer).strip().lower() in (b"y", b"yes")

@@ -50,7 +50,7 @@ class Keyboard:
 
     async def obey(self) -> None:
         """Do what is typed until nothing more can be."""
-        async for line in _typed_lines():
+        async for line in _typed_lines(self._bulletin.problem):
             try:
                 await self._do(line)
             except (RequestRefused, ValueError) as error:
@@ -109,8 +109,8 @@ def _number(text: str) -> int:
     return int(text)
 
 
-async def _typed_lines() -> AsyncIterator[str]:
-    """Iterate over lines of standard input that hold something."""
+async def _typed_lines(complain: Callable[[str], None]) -> AsyncIterator[str]:
+    """Iterate over lines of standard input that hold something; complain of those that are too long."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAX_LINE)
     try:
@@ -118,7 +118,14 @@ async def _typed_lines() -> AsyncIterator[str]:
     except (ValueError, OSError, NotImplementedError):  # a file, nothing, or a platform without this: nothing is typed
         return
     try:
-        while line := await reader.readline():
+        while True:
+            try:
+                line = await reader.readline()
+            except ValueError:
+                complain(f"a line has at most {MAX_LINE} bytes")
+                continue
+            if not line:
+                return
             if text := line.decode(errors="replace").strip():
                 yield text
     finally:

@@ -45,7 +45,7 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/audio/libopus.py": {"ctypes"},
     "tcclient/audio/opus.py": {"ctypes"},
     "tcclient/bulletin.py": {"time"},
-    "tcclient/cli_join.py": {"asyncio"},
+    "tcclient/cli_join.py": {"asyncio", "threading"},
     "tcclient/entry.py": {"time"},
     "tcclient/connection.py": {"asyncio", "concurrent", "time"},
     "tcclient/demo/conductor.py": {"asyncio"},

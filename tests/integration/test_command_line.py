@@ -275,6 +275,54 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: Path) -> None:
+    link = server.room("Hall")
+    with taking_part(link, tmp_path / "quit") as process:
+        assert process.stdin is not None
+        process.stdin.write("/quit\n")
+        process.stdin.flush()
+        assert process.wait(PATIENCE) == 0
+    with taking_part(link, tmp_path / "terminated") as process:
+        process.terminate()
+        assert process.wait(PATIENCE) == 0
+    with taking_part(link, tmp_path / "lost") as process:
+        server.process.kill()
+        assert process.wait(PATIENCE) == 1
+        assert process.stdout is not None
+        (closed,) = [event for event in map(json.loads, process.stdout) if event["event"] == "closed"]
+        assert (closed["code"], closed["action"]) == ("idle_timeout", "reconnect")
+
+
+def test_a_terminal_without_unicode_still_shows_who_is_there(server: Server, tmp_path: Path) -> None:
+    options = ["--user", "ketua", "--name", "Sri \N{PARTY POPPER}", "--password-stdin", "--seconds", "0.5"]
+    done = subprocess.run(
+        [*COMMAND, "join", str(server.room("Pagi \N{PARTY POPPER}")), *options, "--data", str(tmp_path / "client")],
+        input=PASSWORD + "\n",
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        timeout=PATIENCE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "in room Pagi \\U0001f389, end-to-end encrypted; 1 here" in done.stdout
+
+
+def test_a_person_may_leave_at_every_question(server: Server, tmp_path: Path) -> None:
+    link = str(server.room("Hall", fingerprint=None))
+    for answers, key, status in (("", "\x03", 130), (PASSWORD + "\n", "\x03", 130), (PASSWORD + "\n", "n\n", 4)):
+        terminal = Terminal(*COMMAND, "join", link, "--user", "ketua", "--data", str(tmp_path / "terminal"))
+        terminal.until("Password of ketua: ")
+        if answers:
+            terminal.type(answers)
+            terminal.until("Is it the same? [y/N] ")
+        terminal.type(key)
+        assert terminal.end() == status
+        assert "tcclient: " in terminal.text.splitlines()[-1]
+        assert "Traceback" not in terminal.text
+    assert not (tmp_path / "terminal" / "known_servers").exists()
+
+
 def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
     link = server.room("Hall \N{PARTY POPPER}", fingerprint=None)
     command = [*COMMAND, "join", str(link), "--user", "ketua", "--name", "Ibu Ketua", "--listen"]
@@ -291,7 +339,7 @@ def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
         assert other.stdin is not None
         assert other.stdout is not None
         terminal.until("+ Kantor Dua / kantor-2")
-        other.stdin.write("selamat pagi\n/msg ketua rahasia\n")
+        other.stdin.write("x" * 100_000 + "\nselamat pagi\n/msg ketua rahasia\n")
         other.stdin.flush()
         terminal.until("Kantor Dua / kantor-2: selamat pagi")
         terminal.until("Kantor Dua / kantor-2 (to you alone): rahasia")

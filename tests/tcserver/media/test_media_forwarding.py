@@ -19,7 +19,7 @@ from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcproto.packet import MAX_PACKET
 from tcserver.media import Drop
-from tcserver.media.sealer import RING_SIZE, Sealer
+from tcserver.media.sealer import MAX_WAITING_KEYS, RING_SIZE, Sealer
 from tcserver.media.stream import KEYFRAME_REQUEST_INTERVAL
 from tcserver.plane import (
     CloseRoom,
@@ -316,6 +316,13 @@ def test_a_sealer_never_begins_again():
     world.apply(OpenSealer(1, 99, 0, b"z" * 32))
     header = parse_header(send(world, a, audio(7, 2))[0][1])
     assert (header.id, header.counter) == (99, 0)
+
+
+def test_the_keys_that_wait_are_bounded_and_the_newest_stay():
+    sealer = Sealer(1, 0, ROOM_KEY, 0.0)
+    for epoch in range(1, MAX_WAITING_KEYS + 3):
+        sealer.rotate(epoch, bytes([epoch]) * 32, 5.0)
+    assert [state.epoch for state in sealer.states(0.0)] == [0, *range(3, MAX_WAITING_KEYS + 3)]
 
 
 def test_the_ring_keeps_what_was_sealed_last():
