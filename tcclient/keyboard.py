@@ -126,7 +126,8 @@ async def _typed_lines(complain: Callable[[str], None]) -> AsyncIterator[str]:
                 continue
             if not line:
                 return
-            if text := line.decode(errors="replace").strip():
+            # What a terminal sends for its keys is no text, and the wire refuses control characters.
+            if text := "".join(filter(str.isprintable, line.decode(errors="replace"))).strip():
                 yield text
     finally:
         transport.close()
