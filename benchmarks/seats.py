@@ -17,6 +17,7 @@ from benchmarks.report import BenchmarkError
 from tcproto.account import Challenge, sign_account_login, sign_device_login
 from tcproto.control import ControlConnection, HandshakeCompleted, Replied
 from tcproto.datagram import (
+    RELAY_TIME_SIZE,
     Item,
     ItemType,
     Kind,
@@ -60,6 +61,7 @@ AT_ONCE = 16
 """Logins at a time."""
 RECEIVE_BYTES = 1 << 20
 """Socket buffer of a client: some hundreds of datagrams, until the drain comes by."""
+FORWARD_NUMBER_SIZE = 2
 _SETTINGS = {
     "server.addresses": "127.0.0.1",
     "server.port": 0,
@@ -144,6 +146,7 @@ class Seat:
         self.socket.bind(("127.0.0.1", 0))
         self.address: tuple[str, int] = self.socket.getsockname()
         self._joined = joined
+        self._room_keys = {(key.sealer, key.epoch): key.key for key in joined.room_keys}
         self._counter = 0
 
     def up(self, *items: Item) -> bytes:
@@ -168,6 +171,15 @@ class Seat:
         except TimeoutError:
             raise BenchmarkError("the server does not ask for the proof of a path") from None
         self.socket.setblocking(False)
+
+    def forwarded(self, data: bytes) -> bytes | None:
+        """Return the packet that a room datagram begins with; None for other datagrams, and later keys."""
+        header = parse_header(data)
+        key = self._room_keys.get((header.id, header.epoch))
+        if header.kind != Kind.ROOM or key is None:
+            return None
+        items = parse_items(open_datagram(data, key), RELAY_TIME_SIZE)
+        return items[0].value[FORWARD_NUMBER_SIZE:] if items and items[0].type == ItemType.PACKET else None
 
     def _token(self, data: bytes) -> bytes | None:
         if parse_header(data).kind != Kind.DOWN:
