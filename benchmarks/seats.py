@@ -11,9 +11,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from benchmarks.report import BenchmarkError
+from benchmarks.stamps import note_times
 from tcproto.account import Challenge, sign_account_login, sign_device_login
 from tcproto.control import ControlConnection, HandshakeCompleted, Replied
 from tcproto.datagram import (
@@ -172,6 +173,19 @@ class Seat:
             raise BenchmarkError("the server does not ask for the proof of a path") from None
         self.socket.setblocking(False)
 
+    async def prove_beside(self, server: tuple[str, int]) -> None:
+        """Do the same while others do other things; raises ``BenchmarkError``."""
+        self.socket.setblocking(False)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PROOF_LIMIT):
+                self.ping(server)
+                while (token := self._token(await loop.sock_recv(self.socket, 2048))) is None:
+                    pass
+        except TimeoutError:
+            raise BenchmarkError("the server does not ask for the proof of a path") from None
+        self.socket.sendto(self.up(Item(ItemType.PATH_RESPONSE, token)), server)
+
     def forwarded(self, data: bytes) -> bytes | None:
         """Return the packet that a room datagram begins with; None for other datagrams, and later keys."""
         header = parse_header(data)
@@ -186,6 +200,15 @@ class Seat:
             return None
         items = parse_items(open_datagram(data, self._joined.down_key))
         return next((item.value for item in items if item.type == ItemType.PATH_CHALLENGE), None)
+
+
+class Entry(NamedTuple):
+    """How somebody came in; times in ns of the wall clock."""
+
+    seat: Seat
+    dialled: int
+    seated: int
+    """Has a seat, and has asked for all sound."""
 
 
 class Clients:
@@ -217,6 +240,12 @@ class Clients:
         self.seats.setdefault(room, []).extend(seats)
         return seats
 
+    def arrive(self, room: str, people: int, within: float) -> list[Entry]:
+        """Seat people who dial evenly spread over some seconds, and prove each path as soon as there is a seat."""
+        entries = self._runner.run(self._arrive(room, people, within))
+        self.seats.setdefault(room, []).extend(entry.seat for entry in entries)
+        return entries
+
     def prove(self) -> None:
         """Prove all paths: when everybody sits, for a path lasts 15 s without a datagram."""
         for seats in self.seats.values():
@@ -243,6 +272,22 @@ class Clients:
 
         try:
             return list(await asyncio.gather(*(join() for _ in range(people))))
+        except TimeoutError:
+            raise BenchmarkError("a login took too long") from None
+
+    async def _arrive(self, room: str, people: int, within: float) -> list[Entry]:
+        async def arrive(after: float) -> Entry:
+            await asyncio.sleep(after)
+            dialled = time.time_ns()
+            async with asyncio.timeout(REPLY_LIMIT):
+                seat = await self._sit_down(room, ())
+            seated = time.time_ns()
+            note_times(seat.socket)
+            await seat.prove_beside(self._server.address)
+            return Entry(seat, dialled, seated)
+
+        try:
+            return list(await asyncio.gather(*(arrive(within * n / people) for n in range(people))))
         except TimeoutError:
             raise BenchmarkError("a login took too long") from None
 
