@@ -14,6 +14,7 @@ BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
     "latency": "How long does a datagram take through the server, to the first and the last receiver?",
     "join": "How many log in per second, and how soon do they hear?",
+    "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",
     "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",
     "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from benchmarks.report import BenchmarkError
 from benchmarks.stamps import note_times
@@ -36,6 +37,7 @@ from tcproto.messages import (
     Error,
     Join,
     Joined,
+    Leave,
     Login,
     LoginBegin,
     OpenRoom,
@@ -52,6 +54,7 @@ from tcserver.database import Database
 from tcserver.paths import DATABASE_FILE
 from tcserver.records import Account, RoomRecord
 
+T = TypeVar("T")
 ACCOUNT = "bench"
 MAX_SEATS = 1000
 """What one room and one account can hold."""
@@ -221,6 +224,7 @@ class Clients:
         self._server = server
         self._runner = asyncio.Runner()
         self._lines: list[_Line] = []
+        self._guests = 0
         self.seats: dict[str, list[Seat]] = {}
         """By room, in order of joining."""
 
@@ -236,9 +240,17 @@ class Clients:
 
     def join(self, room: str, people: int, publications: Sequence[Source] = ()) -> list[Seat]:
         """Seat people in a room, each with these publications."""
-        seats = self._runner.run(self._join(room, people, publications))
+        seats = self._runner.run(self._at_once([partial(self._sit_down, room, publications)] * people))
         self.seats.setdefault(room, []).extend(seats)
         return seats
+
+    def log_in(self, people: int) -> None:
+        """Log people in who take no seat."""
+        self._runner.run(self._at_once([self._log_in] * people))
+
+    def visit(self, room: str, people: int) -> None:
+        """Have people log in, take a seat, leave it, and hang up."""
+        self._runner.run(self._at_once([partial(self._visit, room)] * people))
 
     def arrive(self, room: str, people: int, within: float) -> list[Entry]:
         """Seat people who dial evenly spread over some seconds, and prove each path as soon as there is a seat."""
@@ -263,18 +275,6 @@ class Clients:
         """Let time pass, and take what the server tells over the control connections."""
         self._runner.run(asyncio.sleep(seconds))
 
-    async def _join(self, room: str, people: int, publications: Sequence[Source]) -> list[Seat]:
-        turn = asyncio.Semaphore(AT_ONCE)
-
-        async def join() -> Seat:
-            async with turn, asyncio.timeout(REPLY_LIMIT):
-                return await self._sit_down(room, publications)
-
-        try:
-            return list(await asyncio.gather(*(join() for _ in range(people))))
-        except TimeoutError:
-            raise BenchmarkError("a login took too long") from None
-
     async def _arrive(self, room: str, people: int, within: float) -> list[Entry]:
         async def arrive(after: float) -> Entry:
             await asyncio.sleep(after)
@@ -292,35 +292,74 @@ class Clients:
             raise BenchmarkError("a login took too long") from None
 
     async def _sit_down(self, room: str, publications: Sequence[Source]) -> Seat:
+        session = await self._log_in()
+        session.line.deaf_after = None if publications else Joined
+        seat = await self._take_seat(session, room)
+        for number, source in enumerate(publications, 1):
+            kind = StreamKind.AUDIO if source is Source.MICROPHONE else StreamKind.VIDEO
+            published: Published = await session.line.request(Publish(number, kind, source, "bench"))
+            seat.streams.append(published.stream)
+        session.line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
+        return seat
+
+    async def _log_in(self) -> _Session:
         server = self._server
         loop = asyncio.get_running_loop()
         _, line = await loop.create_connection(_Line, *server.address)
         self._lines.append(line)
+        self._guests += 1
+        name = f"Guest {self._guests}"
         hello = await line.hello
         device = SigningKey(os.urandom(32))
-        name = f"Guest {len(self._lines)}"
         await line.request(LoginBegin(ACCOUNT))
         account_proof = sign_account_login(server.account_key, hello.handshake_hash, device.public, ACCOUNT)
         device_proof = sign_device_login(device, hello.handshake_hash, ACCOUNT)
         welcome: Welcome = await line.request(Login(ACCOUNT, name, device.public, account_proof, device_proof))
+        return _Session(line, device, fingerprint(hello.remote_static), welcome.name)
+
+    async def _take_seat(self, session: _Session, room: str) -> Seat:
+        line, device, server, name = session
         opened: Room = await line.request(OpenRoom(room, e2ee=False))
         box_key, signed_at = os.urandom(32), int(time.time() * 1000)
         life = opened.room.life
-        text = MemberStatement(fingerprint(hello.remote_static), life, ACCOUNT, welcome.name, box_key, signed_at).text()
-        line.deaf_after = None if publications else Joined
-        joined: Joined = await line.request(Join(room, life, box_key, signed_at, device.sign(text)))
-        seat = Seat(joined)
-        for number, source in enumerate(publications, 1):
-            kind = StreamKind.AUDIO if source is Source.MICROPHONE else StreamKind.VIDEO
-            published: Published = await line.request(Publish(number, kind, source, "bench"))
-            seat.streams.append(published.stream)
-        line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
-        return seat
+        text = MemberStatement(server, life, ACCOUNT, name, box_key, signed_at).text()
+        return Seat(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
+
+    async def _visit(self, room: str) -> None:
+        session = await self._log_in()
+        seat = await self._take_seat(session, room)
+        seat.socket.close()
+        await session.line.request(Leave())
+        session.line.transport.abort()
+        self._lines.remove(session.line)
+
+    async def _at_once(self, works: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Do some at a time; raises ``BenchmarkError`` where one takes too long."""
+        turn = asyncio.Semaphore(AT_ONCE)
+
+        async def do(work: Callable[[], Awaitable[T]]) -> T:
+            async with turn, asyncio.timeout(REPLY_LIMIT):
+                return await work()
+
+        try:
+            return list(await asyncio.gather(*map(do, works)))
+        except TimeoutError:
+            raise BenchmarkError("a login took too long") from None
 
     async def _close(self) -> None:
         for line in self._lines:
             line.transport.abort()
         await asyncio.sleep(0)
+
+
+class _Session(NamedTuple):
+    """Somebody who is logged in."""
+
+    line: _Line
+    device: SigningKey
+    server: bytes
+    """Fingerprint of the server."""
+    name: str
 
 
 class _Line(asyncio.Protocol):
