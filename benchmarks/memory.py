@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import scrape
-from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.procfs import resident
+from benchmarks.report import Bar, Plot, Report, Table
 from benchmarks.seats import Clients, Server
 from tcproto.messages import Source
 
@@ -69,15 +69,6 @@ def solve(grown: dict[str, int], people: int) -> Sizes:
         (grown["streams"] - grown["seats"]) / people / len(PUBLICATIONS),
         (grown["rooms"] - grown["sessions"]) / people,
     )
-
-
-def resident(pid: int) -> int:
-    """Return the resident bytes of a process; raises ``BenchmarkError`` where there is no ``/proc``."""
-    try:
-        words = Path(f"/proc/{pid}/smaps_rollup").read_text().partition("Rss:")[2].split()
-    except OSError:
-        raise BenchmarkError("needs /proc with smaps_rollup, which only Linux has") from None
-    return int(words[0]) * 1024
 
 
 def _growth(what: str, people: list[int], sessions: int = 0, publications: tuple[Source, ...] = ()) -> int:

@@ -74,6 +74,7 @@ _SETTINGS = {
     "login.login_burst": 10_000,
     "login.max_half_open": 5000,
     "login.max_half_open_per_address": 5000,
+    "rooms.max_rooms": MAX_SEATS,
     "rooms.max_participants": MAX_SEATS,
     "limits.idle_s": 600,
     "limits.max_publications": 32,

@@ -17,6 +17,7 @@ from benchmarks import stamps
 from benchmarks.fanout import LATE, LATENESS, SETTLE, draining
 from benchmarks.native import Volley
 from benchmarks.processes import cpu_of, pin
+from benchmarks.procfs import descendants, resident
 from benchmarks.report import BenchmarkError
 from benchmarks.seats import Seat, Server
 from tcproto.datagram import Item, ItemType
@@ -47,6 +48,24 @@ class Outcome(NamedTuple):
     """Share of messages that the generator sent too late."""
     latencies: list[list[float]]
     """Seconds, by watched receiver, in any order."""
+
+
+class Usage(NamedTuple):
+    """What a server and the processes that it started use."""
+
+    cpu: float
+    """Seconds of processor."""
+    waited: float
+    """Seconds for which they could have run, had others not."""
+    memory: int
+    """Resident bytes, those that they share counted for each."""
+
+
+def usage(pid: int) -> Usage:
+    """Return what a process and all below it have used."""
+    pids = [pid, *(process.pid for process in descendants(pid))]
+    times = [cpu_of(each) for each in pids]
+    return Usage(sum(cpu for cpu, _ in times), sum(waited for _, waited in times), sum(map(resident, pids)))
 
 
 def evenly(rate: float, seconds: float, offset: float = 0.0) -> list[float]:
@@ -98,12 +117,12 @@ def carry_out(server: Server, parts: Sequence[Part], everybody: Sequence[Seat], 
             time.sleep(SETTLE)  # what came before is taken
             file.truncate(0)
             file.seek(0)
-            before, (cpu, waited) = sum(counts), cpu_of(pid)
+            before, start = sum(counts), usage(pid)
             began = time.monotonic()
             sent_at, late = _send(volleys, plan)
             seconds = time.monotonic() - began
             time.sleep(SETTLE)
-            now_cpu, now_waited = cpu_of(pid)
+            end = usage(pid)
             arrived = sum(counts) - before
         file.seek(0)
         taken = list(stamps.unpack(file.read()))
@@ -120,7 +139,8 @@ def carry_out(server: Server, parts: Sequence[Part], everybody: Sequence[Seat], 
     sent = sum(len(part.packets) for part in parts)
     expected = sent * (len(everybody) - 1)
     share = (arrived + len(taken)) / expected
-    return Outcome(sent, share, seconds, (now_cpu - cpu) / seconds, (now_waited - waited) / seconds, late, latencies)
+    cpu, waited = (end.cpu - start.cpu) / seconds, (end.waited - start.waited) / seconds
+    return Outcome(sent, share, seconds, cpu, waited, late, latencies)
 
 
 def remark(outcome: Outcome) -> str:

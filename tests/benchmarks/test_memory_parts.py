@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from benchmarks.memory import Sizes, resident, slope, solve
+from benchmarks.memory import Sizes, slope, solve
+from benchmarks.procfs import resident
 
 
 def test_sizes_are_differences_for_each():
