@@ -215,14 +215,15 @@ def _compare(server: Server, clients: Clients, load: Load, seconds: float, repea
                 clients.ping()
                 clients.rest(SETTLE)
                 if name == "server":
-                    figure.runs.append(_measure(load, server.address, server.process.pid, counts, seconds))
+                    figure.runs.append(put_under(load, server.address, server.process.pid, counts, seconds))
                 else:
                     with _relay(load, name == "gso") as (address, pid):
-                        figure.runs.append(_measure(load, address, pid, counts, seconds))
+                        figure.runs.append(put_under(load, address, pid, counts, seconds))
     return figures
 
 
-def _measure(load: Load, target: tuple[str, int], pid: int, counts: Counts, seconds: float) -> Measurement:
+def put_under(load: Load, target: tuple[str, int], pid: int, counts: Counts, seconds: float) -> Measurement:
+    """Put a process under a load, while what arrives is counted; raises ``BenchmarkError`` if nothing does."""
     pin(pid, 0)
     volleys = _volleys(load, target, seconds)
     arrived, (cpu, waited), began = sum(counts), cpu_of(pid), time.monotonic()

@@ -89,7 +89,12 @@ _SETTINGS = {
 class Server:
     """``tcserver run`` in a process of its own, with an account and rooms; a context manager that ends it."""
 
-    def __init__(self, rooms: Sequence[str], settings: dict[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        rooms: Sequence[str],
+        settings: dict[str, object] | None = None,
+        program: Sequence[str] = ("-m", "tcserver"),
+    ) -> None:
         self.account_key = SigningKey(os.urandom(32))
         self._folder = tempfile.TemporaryDirectory(prefix="tcbench-")
         data = Path(self._folder.name) / "data"
@@ -101,7 +106,7 @@ class Server:
             for name in rooms:
                 database.add_room(RoomRecord(name, name, e2ee=False, max_participants=MAX_SEATS))
         flags = [f"--set={key}={value}" for key, value in (_SETTINGS | (settings or {})).items()]
-        command = [sys.executable, "-m", "tcserver", "run", "--data", str(data), *flags]
+        command = [sys.executable, *program, "run", "--data", str(data), *flags]
         self._log = (Path(self._folder.name) / "log").open("wb+")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True)
         try:
