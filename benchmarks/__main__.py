@@ -12,6 +12,12 @@ from benchmarks.report import BenchmarkError, Report, check_plot
 
 BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
+    "latency": "How long does a datagram take through the server, to the first and the last receiver?",
+    "join": "How many log in per second, and how soon do they hear?",
+    "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",
+    "capacity": "How many people, speakers and cameras does a room bear, and where does delivery break?",
+    "ablation": "What does each part of the fan-out save: one seal, system calls, trains, uvloop, loudest-N?",
+    "client": "What does one client cost that hears voices and sees pictures?",
     "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",
     "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",

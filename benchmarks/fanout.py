@@ -15,7 +15,7 @@ import socket
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -209,20 +209,21 @@ def _busy(rooms: int, seconds: float, repeats: int) -> dict[Key, dict[str, Figur
 def _compare(server: Server, clients: Clients, load: Load, seconds: float, repeats: int) -> dict[str, Figure]:
     """Measure the server and the two floors under a load, in turns."""
     figures = {name: Figure() for name in TARGETS}
-    with _draining(load) as counts:
+    with draining([seat for room in load.rooms for seat in room.seats]) as counts:
         for _ in range(repeats):
             for name, figure in figures.items():
                 clients.ping()
                 clients.rest(SETTLE)
                 if name == "server":
-                    figure.runs.append(_measure(load, server.address, server.process.pid, counts, seconds))
+                    figure.runs.append(put_under(load, server.address, server.process.pid, counts, seconds))
                 else:
                     with _relay(load, name == "gso") as (address, pid):
-                        figure.runs.append(_measure(load, address, pid, counts, seconds))
+                        figure.runs.append(put_under(load, address, pid, counts, seconds))
     return figures
 
 
-def _measure(load: Load, target: tuple[str, int], pid: int, counts: Counts, seconds: float) -> Measurement:
+def put_under(load: Load, target: tuple[str, int], pid: int, counts: Counts, seconds: float) -> Measurement:
+    """Put a process under a load, while what arrives is counted; raises ``BenchmarkError`` if nothing does."""
     pin(pid, 0)
     volleys = _volleys(load, target, seconds)
     arrived, (cpu, waited), began = sum(counts), cpu_of(pid), time.monotonic()
@@ -250,22 +251,26 @@ def _volleys(load: Load, target: tuple[str, int], seconds: float) -> list[Volley
     streams = FLOOD_STREAMS[load.kind] if load.rate is None else 1
     volleys = []
     for talker in talkers:
-        packets = (_packet(load.kind, talker, streams) for _ in range(count))
+        packets = (packet(load.kind, talker, streams) for _ in range(count))
         datagrams = [talker.up(Item(ItemType.PACKET, packet)) for packet in packets]
         volleys.append(Volley(talker.socket, target, datagrams, load.train))
     return volleys
 
 
-def _packet(kind: str, talker: Seat, streams: int) -> bytes:
+def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int = VIDEO_BODY) -> bytes:
+    """Return the next packet of a talker, on its first (audio) or last (video) streams in turns.
+
+    A picture has ``burst`` packets with bodies of ``body`` bytes.
+    """
     number = talker.packets
     talker.packets += 1
     if kind == "audio":
         stream = talker.streams[number % streams]
         return AudioHeader(stream, 1, 0, number, number * 960 & 0xFFFFFFFF, 20, 30, True).pack() + bytes(AUDIO_BODY)
-    frame, index = divmod(number, BURST)
+    frame, index = divmod(number, burst)
     stream = talker.streams[-1 - frame % streams]
-    header = VideoHeader(stream, 1, 0, number, frame * 3000 & 0xFFFFFFFF, frame & 0xFFFF, index, BURST)
-    return header.pack() + bytes(VIDEO_BODY)
+    header = VideoHeader(stream, 1, 0, number, frame * 3000 & 0xFFFFFFFF, frame & 0xFFFF, index, burst)
+    return header.pack() + bytes(body)
 
 
 def _pace(volleys: Sequence[Volley], rate: float) -> tuple[int, float]:
@@ -307,16 +312,21 @@ def _flood(volley: Volley, sample: Seat, counts: Counts, seconds: float) -> tupl
 
 
 @contextmanager
-def _draining(load: Load) -> Iterator[Counts]:
-    """Empty all sockets from another process; gives what it has counted, by socket."""
-    descriptors = [seat.socket.fileno() for room in load.rooms for seat in room.seats]
-    with mmap.mmap(-1, 8 * len(descriptors)) as memory, memoryview(memory) as view, view.cast("Q") as counts:
+def draining(seats: Sequence[Seat], beside: Callable[[], None] | None = None) -> Iterator[Counts]:
+    """Empty sockets from another process; gives what it has counted, by socket.
+
+    ``beside`` is called in that process, each round.
+    """
+    descriptors = [seat.socket.fileno() for seat in seats]
+    with mmap.mmap(-1, 8 * max(1, len(seats))) as memory, memoryview(memory) as view, view.cast("Q") as counts:
 
         def drain() -> None:
             sink = Sink()
             while True:
                 for i, descriptor in enumerate(descriptors):
                     counts[i] += sink.drain(descriptor)
+                if beside is not None:
+                    beside()
                 time.sleep(DRAIN_INTERVAL)
 
         with child(drain) as pid:

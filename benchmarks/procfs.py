@@ -36,6 +36,15 @@ def descendants(pid: int) -> list[Process]:
     return below
 
 
+def resident(pid: int) -> int:
+    """Return the resident bytes of a process; raises ``BenchmarkError`` where there is no ``/proc``."""
+    try:
+        words = Path(f"/proc/{pid}/smaps_rollup").read_text().partition("Rss:")[2].split()
+    except OSError:
+        raise BenchmarkError("needs /proc with smaps_rollup, which only Linux has") from None
+    return int(words[0]) * 1024
+
+
 def _read(entry: Path) -> Process | None:
     try:
         stat = (entry / "stat").read_text()

@@ -9,14 +9,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 from benchmarks.report import BenchmarkError
+from benchmarks.stamps import note_times
 from tcproto.account import Challenge, sign_account_login, sign_device_login
 from tcproto.control import ControlConnection, HandshakeCompleted, Replied
 from tcproto.datagram import (
+    RELAY_TIME_SIZE,
     Item,
     ItemType,
     Kind,
@@ -34,6 +37,7 @@ from tcproto.messages import (
     Error,
     Join,
     Joined,
+    Leave,
     Login,
     LoginBegin,
     OpenRoom,
@@ -50,6 +54,7 @@ from tcserver.database import Database
 from tcserver.paths import DATABASE_FILE
 from tcserver.records import Account, RoomRecord
 
+T = TypeVar("T")
 ACCOUNT = "bench"
 MAX_SEATS = 1000
 """What one room and one account can hold."""
@@ -60,6 +65,7 @@ AT_ONCE = 16
 """Logins at a time."""
 RECEIVE_BYTES = 1 << 20
 """Socket buffer of a client: some hundreds of datagrams, until the drain comes by."""
+FORWARD_NUMBER_SIZE = 2
 _SETTINGS = {
     "server.addresses": "127.0.0.1",
     "server.port": 0,
@@ -68,6 +74,7 @@ _SETTINGS = {
     "login.login_burst": 10_000,
     "login.max_half_open": 5000,
     "login.max_half_open_per_address": 5000,
+    "rooms.max_rooms": MAX_SEATS,
     "rooms.max_participants": MAX_SEATS,
     "limits.idle_s": 600,
     "limits.max_publications": 32,
@@ -82,7 +89,12 @@ _SETTINGS = {
 class Server:
     """``tcserver run`` in a process of its own, with an account and rooms; a context manager that ends it."""
 
-    def __init__(self, rooms: Sequence[str], settings: dict[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        rooms: Sequence[str],
+        settings: dict[str, object] | None = None,
+        program: Sequence[str] = ("-m", "tcserver"),
+    ) -> None:
         self.account_key = SigningKey(os.urandom(32))
         self._folder = tempfile.TemporaryDirectory(prefix="tcbench-")
         data = Path(self._folder.name) / "data"
@@ -94,7 +106,7 @@ class Server:
             for name in rooms:
                 database.add_room(RoomRecord(name, name, e2ee=False, max_participants=MAX_SEATS))
         flags = [f"--set={key}={value}" for key, value in (_SETTINGS | (settings or {})).items()]
-        command = [sys.executable, "-m", "tcserver", "run", "--data", str(data), *flags]
+        command = [sys.executable, *program, "run", "--data", str(data), *flags]
         self._log = (Path(self._folder.name) / "log").open("wb+")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True)
         try:
@@ -144,6 +156,7 @@ class Seat:
         self.socket.bind(("127.0.0.1", 0))
         self.address: tuple[str, int] = self.socket.getsockname()
         self._joined = joined
+        self._room_keys = {(key.sealer, key.epoch): key.key for key in joined.room_keys}
         self._counter = 0
 
     def up(self, *items: Item) -> bytes:
@@ -169,11 +182,42 @@ class Seat:
             raise BenchmarkError("the server does not ask for the proof of a path") from None
         self.socket.setblocking(False)
 
+    async def prove_beside(self, server: tuple[str, int]) -> None:
+        """Do the same while others do other things; raises ``BenchmarkError``."""
+        self.socket.setblocking(False)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(PROOF_LIMIT):
+                self.ping(server)
+                while (token := self._token(await loop.sock_recv(self.socket, 2048))) is None:
+                    pass
+        except TimeoutError:
+            raise BenchmarkError("the server does not ask for the proof of a path") from None
+        self.socket.sendto(self.up(Item(ItemType.PATH_RESPONSE, token)), server)
+
+    def forwarded(self, data: bytes) -> bytes | None:
+        """Return the packet that a room datagram begins with; None for other datagrams, and later keys."""
+        header = parse_header(data)
+        key = self._room_keys.get((header.id, header.epoch))
+        if header.kind != Kind.ROOM or key is None:
+            return None
+        items = parse_items(open_datagram(data, key), RELAY_TIME_SIZE)
+        return items[0].value[FORWARD_NUMBER_SIZE:] if items and items[0].type == ItemType.PACKET else None
+
     def _token(self, data: bytes) -> bytes | None:
         if parse_header(data).kind != Kind.DOWN:
             return None
         items = parse_items(open_datagram(data, self._joined.down_key))
         return next((item.value for item in items if item.type == ItemType.PATH_CHALLENGE), None)
+
+
+class Entry(NamedTuple):
+    """How somebody came in; times in ns of the wall clock."""
+
+    seat: Seat
+    dialled: int
+    seated: int
+    """Has a seat, and has asked for all sound."""
 
 
 class Clients:
@@ -186,6 +230,7 @@ class Clients:
         self._server = server
         self._runner = asyncio.Runner()
         self._lines: list[_Line] = []
+        self._guests = 0
         self.seats: dict[str, list[Seat]] = {}
         """By room, in order of joining."""
 
@@ -201,9 +246,23 @@ class Clients:
 
     def join(self, room: str, people: int, publications: Sequence[Source] = ()) -> list[Seat]:
         """Seat people in a room, each with these publications."""
-        seats = self._runner.run(self._join(room, people, publications))
+        seats = self._runner.run(self._at_once([partial(self._sit_down, room, publications)] * people))
         self.seats.setdefault(room, []).extend(seats)
         return seats
+
+    def log_in(self, people: int) -> None:
+        """Log people in who take no seat."""
+        self._runner.run(self._at_once([self._log_in] * people))
+
+    def visit(self, room: str, people: int) -> None:
+        """Have people log in, take a seat, leave it, and hang up."""
+        self._runner.run(self._at_once([partial(self._visit, room)] * people))
+
+    def arrive(self, room: str, people: int, within: float) -> list[Entry]:
+        """Seat people who dial evenly spread over some seconds, and prove each path as soon as there is a seat."""
+        entries = self._runner.run(self._arrive(room, people, within))
+        self.seats.setdefault(room, []).extend(entry.seat for entry in entries)
+        return entries
 
     def prove(self) -> None:
         """Prove all paths: when everybody sits, for a path lasts 15 s without a datagram."""
@@ -222,48 +281,91 @@ class Clients:
         """Let time pass, and take what the server tells over the control connections."""
         self._runner.run(asyncio.sleep(seconds))
 
-    async def _join(self, room: str, people: int, publications: Sequence[Source]) -> list[Seat]:
-        turn = asyncio.Semaphore(AT_ONCE)
-
-        async def join() -> Seat:
-            async with turn, asyncio.timeout(REPLY_LIMIT):
-                return await self._sit_down(room, publications)
+    async def _arrive(self, room: str, people: int, within: float) -> list[Entry]:
+        async def arrive(after: float) -> Entry:
+            await asyncio.sleep(after)
+            dialled = time.time_ns()
+            async with asyncio.timeout(REPLY_LIMIT):
+                seat = await self._sit_down(room, ())
+            seated = time.time_ns()
+            note_times(seat.socket)
+            await seat.prove_beside(self._server.address)
+            return Entry(seat, dialled, seated)
 
         try:
-            return list(await asyncio.gather(*(join() for _ in range(people))))
+            return list(await asyncio.gather(*(arrive(within * n / people) for n in range(people))))
         except TimeoutError:
             raise BenchmarkError("a login took too long") from None
 
     async def _sit_down(self, room: str, publications: Sequence[Source]) -> Seat:
+        session = await self._log_in()
+        session.line.deaf_after = None if publications else Joined
+        seat = await self._take_seat(session, room)
+        for number, source in enumerate(publications, 1):
+            kind = StreamKind.AUDIO if source is Source.MICROPHONE else StreamKind.VIDEO
+            published: Published = await session.line.request(Publish(number, kind, source, "bench"))
+            seat.streams.append(published.stream)
+        session.line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
+        return seat
+
+    async def _log_in(self) -> _Session:
         server = self._server
         loop = asyncio.get_running_loop()
         _, line = await loop.create_connection(_Line, *server.address)
         self._lines.append(line)
+        self._guests += 1
+        name = f"Guest {self._guests}"
         hello = await line.hello
         device = SigningKey(os.urandom(32))
-        name = f"Guest {len(self._lines)}"
         await line.request(LoginBegin(ACCOUNT))
         account_proof = sign_account_login(server.account_key, hello.handshake_hash, device.public, ACCOUNT)
         device_proof = sign_device_login(device, hello.handshake_hash, ACCOUNT)
         welcome: Welcome = await line.request(Login(ACCOUNT, name, device.public, account_proof, device_proof))
+        return _Session(line, device, fingerprint(hello.remote_static), welcome.name)
+
+    async def _take_seat(self, session: _Session, room: str) -> Seat:
+        line, device, server, name = session
         opened: Room = await line.request(OpenRoom(room, e2ee=False))
         box_key, signed_at = os.urandom(32), int(time.time() * 1000)
         life = opened.room.life
-        text = MemberStatement(fingerprint(hello.remote_static), life, ACCOUNT, welcome.name, box_key, signed_at).text()
-        line.deaf_after = None if publications else Joined
-        joined: Joined = await line.request(Join(room, life, box_key, signed_at, device.sign(text)))
-        seat = Seat(joined)
-        for number, source in enumerate(publications, 1):
-            kind = StreamKind.AUDIO if source is Source.MICROPHONE else StreamKind.VIDEO
-            published: Published = await line.request(Publish(number, kind, source, "bench"))
-            seat.streams.append(published.stream)
-        line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
-        return seat
+        text = MemberStatement(server, life, ACCOUNT, name, box_key, signed_at).text()
+        return Seat(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
+
+    async def _visit(self, room: str) -> None:
+        session = await self._log_in()
+        seat = await self._take_seat(session, room)
+        seat.socket.close()
+        await session.line.request(Leave())
+        session.line.transport.abort()
+        self._lines.remove(session.line)
+
+    async def _at_once(self, works: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+        """Do some at a time; raises ``BenchmarkError`` where one takes too long."""
+        turn = asyncio.Semaphore(AT_ONCE)
+
+        async def do(work: Callable[[], Awaitable[T]]) -> T:
+            async with turn, asyncio.timeout(REPLY_LIMIT):
+                return await work()
+
+        try:
+            return list(await asyncio.gather(*map(do, works)))
+        except TimeoutError:
+            raise BenchmarkError("a login took too long") from None
 
     async def _close(self) -> None:
         for line in self._lines:
             line.transport.abort()
         await asyncio.sleep(0)
+
+
+class _Session(NamedTuple):
+    """Somebody who is logged in."""
+
+    line: _Line
+    device: SigningKey
+    server: bytes
+    """Fingerprint of the server."""
+    name: str
 
 
 class _Line(asyncio.Protocol):

@@ -1,0 +1,175 @@
+"""How long a datagram takes through the server, to the first and the last receiver, against the load."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import scrape
+from benchmarks.fanout import FLOOD_STREAMS, SETTLE, packet
+from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
+from benchmarks.trial import Outcome, Part, by_chance, carry_out, order, quantile, remark
+from tcproto.messages import Source
+
+LOADS = (0.1, 0.3, 0.5, 0.7, 0.9)
+QUICK_LOADS = (0.1, 0.5)
+SEARCHES = 2
+"""Trials that look for the rate of a load: the busier, the less a datagram costs."""
+SEARCH_SECONDS = 0.5
+FIRST_COST = 0.0005
+"""Seconds of processor for a datagram to 100 receivers in an idle server: where the search begins."""
+SHARES = (0.5, 0.99, 0.999)
+BAR_LOAD = 0.5
+BARS = ((0, 0.5, 0.2), (1, 0.5, 0.6), (0, 0.99, 1.0), (1, 0.99, 2.0))
+"""Receiver (first, last), share, limit in ms."""
+NEAR = 0.15
+"""How far off the load of a bar, in shares of a core, the measured load may be."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--receivers", metavar="N", type=int, default=100)
+    parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement")
+
+
+class Point(NamedTuple):
+    """One load."""
+
+    wanted: float
+    rate: float
+    outcome: Outcome
+    lag: scrape.Buckets
+    pauses: scrape.Buckets
+    pause_seconds: float
+
+    def ms(self, receiver: int, share: float) -> float:
+        """Return a latency of the first (0) or last (1) receiver."""
+        return 1000 * quantile(self.outcome.latencies[receiver], share)
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Measure; raises ``BenchmarkError``."""
+    if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
+        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+    if not 2 <= options.receivers < MAX_SEATS:
+        raise BenchmarkError(f"between 2 and {MAX_SEATS - 1} receivers")
+    seconds = options.seconds or (2.0 if options.quick else 10.0)
+    port, rng = scrape.free_port(), random.Random(1)
+    _say(f"{options.receivers} receivers: logging in")
+    with Server(["hall"], {"rooms.loudest": 0, "http.port": port}) as server, Clients(server) as clients:
+        talker, *receivers = [
+            *clients.join("hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS["audio"]),
+            *clients.join("hall", options.receivers),
+        ]
+        clients.prove()
+        ordered = order(talker, _packet(talker), receivers, server.address)
+        bench = _Bench(server, clients, talker, receivers, (ordered[0], ordered[-1]), port, rng)
+        cost, points = FIRST_COST, []
+        for wanted in QUICK_LOADS if options.quick else LOADS:
+            for _ in range(SEARCHES):
+                cost = bench.cost(wanted / cost)
+            _say(f"{wanted:.0%} of a core, {wanted / cost:,.0f} datagrams/s")
+            points.append(bench.point(wanted, wanted / cost, seconds))
+    return _report(options.receivers, points)
+
+
+class _Bench(NamedTuple):
+    server: Server
+    clients: Clients
+    talker: Seat
+    receivers: list[Seat]
+    watched: tuple[Seat, Seat]
+    port: int
+    rng: random.Random
+
+    def cost(self, rate: float) -> float:
+        """Return the seconds of processor for a datagram at a rate."""
+        outcome = self._try(rate, SEARCH_SECONDS)
+        return outcome.cpu * outcome.seconds / outcome.sent
+
+    def point(self, wanted: float, rate: float, seconds: float) -> Point:
+        """Measure at a rate."""
+        before = scrape.fetch(self.port)
+        outcome = self._try(rate, seconds)
+        after = scrape.fetch(self.port)
+        lag, pauses = (
+            scrape.change(scrape.buckets(before, name), scrape.buckets(after, name))
+            for name in ("tcserver_loop_lag_seconds", "tcserver_gc_pause_seconds")
+        )
+        name = "tcserver_gc_pause_seconds_sum"
+        return Point(wanted, rate, outcome, lag, pauses, scrape.total(after, name) - scrape.total(before, name))
+
+    def _try(self, rate: float, seconds: float) -> Outcome:
+        self.clients.ping()
+        self.clients.rest(SETTLE)
+        times = by_chance(rate, seconds, self.rng)
+        if not times:
+            raise BenchmarkError("too short for a single datagram")
+        part = Part(self.talker, [_packet(self.talker) for _ in times], 1, times)
+        return carry_out(self.server, [part], [self.talker, *self.receivers], self.watched)
+
+
+def _packet(talker: Seat) -> bytes:
+    return packet("audio", talker, FLOOD_STREAMS["audio"])
+
+
+def _report(receivers: int, points: list[Point]) -> Report:
+    rows = [
+        (
+            f"{point.wanted:.0%}", 100 * point.outcome.cpu, point.rate, 100 * point.outcome.delivered,
+            *(point.ms(receiver, share) for receiver in (0, 1) for share in SHARES),
+            _ms(scrape.at_most(point.lag, 0.99)), _ms(scrape.at_most(point.pauses, 1.0)),
+            1000 * point.pause_seconds / point.outcome.seconds,
+            remark(point.outcome),
+        )
+        for point in points
+    ]  # fmt: skip
+    columns = (
+        "load", "core %", "arriving /s", "delivered %", "first p50 ms", "p99", "p99.9", "last p50 ms", "p99", "p99.9",
+        "loop lag p99 <= ms", "longest GC <= ms", "GC ms/s", "remark",
+    )  # fmt: skip
+    lines = {
+        f"{name}, p{100 * share:g}": [(100 * p.outcome.cpu, p.ms(receiver, share)) for p in points]
+        for receiver, name in enumerate(("first", "last"))
+        for share in SHARES
+    }
+    return Report(
+        [Table(f"Forward latency to {receivers} receivers, audio, arriving by chance", columns, rows)],
+        _bars(points),
+        [Plot("Forward latency", "% of a core", "ms", lines)],
+        {"points": [_figures(point) for point in points]},
+    )
+
+
+def _bars(points: list[Point]) -> list[Bar]:
+    point = min(points, key=lambda p: abs(p.outcome.cpu - BAR_LOAD))
+    near = abs(point.outcome.cpu - BAR_LOAD) <= NEAR
+    note = f"at {point.outcome.cpu:.0%} of a core"
+    bars = []
+    for receiver, share, limit in BARS:
+        what = f"{('first', 'last')[receiver]} receiver, p{100 * share:g}, at half a core"
+        bars.append(Bar(what, point.ms(receiver, share) if near else None, "ms", limit, note=note))
+    return bars
+
+
+def _figures(point: Point) -> dict[str, object]:
+    return {
+        "wanted": point.wanted, "rate": point.rate, "cpu": point.outcome.cpu, "delivered": point.outcome.delivered,
+        "late": point.outcome.late, "waited": point.outcome.waited, "latencies_s": point.outcome.latencies,
+        "loop_lag": {str(bound): count for bound, count in point.lag.items()},
+        "gc_pauses": {str(bound): count for bound, count in point.pauses.items()},
+        "gc_seconds": point.pause_seconds,
+    }  # fmt: skip
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds
+
+
+def _say(text: str) -> None:
+    print(f"latency: {text}", file=sys.stderr, flush=True)

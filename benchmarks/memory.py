@@ -1,0 +1,137 @@
+"""How much memory sessions, rooms and streams take in the server, and what people leave behind who come and go."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NamedTuple
+
+from benchmarks import scrape
+from benchmarks.procfs import resident
+from benchmarks.report import Bar, Plot, Report, Table
+from benchmarks.seats import Clients, Server
+from tcproto.messages import Source
+
+ROOM = 35
+"""People of a full room."""
+PUBLICATIONS = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN)
+STEPS = 20
+"""Looks at the memory while people come and go."""
+REST = 1.0
+"""Seconds after which the server has done what there is to do."""
+LIMIT_KIB = 60.0
+"""Of a seated participant with three published streams."""
+
+
+class Sizes(NamedTuple):
+    """Bytes of resident memory of one of each."""
+
+    session: float
+    """Logged in, without a seat."""
+    seat: float
+    """Session and seat, in a room of 35."""
+    stream: float
+    room: float
+    """With one seat in it, without the session."""
+
+    @property
+    def participant(self) -> float:
+        """Session and seat with three streams."""
+        return self.seat + len(PUBLICATIONS) * self.stream
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--cycles", metavar="N", type=int, help="how many come and go")
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Measure; raises ``BenchmarkError``."""
+    rooms = 3 if options.quick else 15
+    cycles = options.cycles or (500 if options.quick else 10_000)
+    people = rooms * ROOM
+    grown = {
+        "sessions": _growth("sessions", [], people),
+        "seats": _growth("seats", [ROOM] * rooms),
+        "streams": _growth("streams", [ROOM] * rooms, publications=PUBLICATIONS),
+        "rooms": _growth("rooms", [1] * people),
+    }
+    sizes = solve(grown, people)
+    course, left = _come_and_go(cycles)
+    return _report(people, sizes, grown, course, left)
+
+
+def solve(grown: dict[str, int], people: int) -> Sizes:
+    """Return sizes from the bytes by which servers grew for so many people, each in its way."""
+    return Sizes(
+        grown["sessions"] / people,
+        grown["seats"] / people,
+        (grown["streams"] - grown["seats"]) / people / len(PUBLICATIONS),
+        (grown["rooms"] - grown["sessions"]) / people,
+    )
+
+
+def _growth(what: str, people: list[int], sessions: int = 0, publications: tuple[Source, ...] = ()) -> int:
+    """Return the bytes by which a new server grows when so many sit in each room, or are just logged in."""
+    _say(f"{sum(people) or sessions} people: {what}")
+    with Server(["first", *(f"room-{n}" for n in range(len(people)))]) as server, Clients(server) as clients:
+        clients.join("first", 2, PUBLICATIONS)  # what is made once is not theirs
+        clients.rest(REST)
+        before = resident(server.process.pid)
+        clients.log_in(sessions)
+        for n, number in enumerate(people):
+            clients.join(f"room-{n}", number, publications)
+        clients.rest(REST)
+        return resident(server.process.pid) - before
+
+
+def _come_and_go(cycles: int) -> tuple[list[tuple[int, int]], dict[str, float]]:
+    """Return the resident bytes after so many cycles, in steps, and what the server still holds in the end."""
+    port = scrape.free_port()
+    course = []
+    with Server(["hall"], {"http.port": port}) as server, Clients(server) as clients:
+        clients.join("hall", 2, PUBLICATIONS)
+        done = 0
+        for step in range(1, STEPS + 1):
+            clients.visit("hall", cycles * step // STEPS - done)
+            done = cycles * step // STEPS
+            course.append((done, resident(server.process.pid)))
+            _say(f"{done} of {cycles} came and went: {course[-1][1] / 2**20:.1f} MiB")
+        clients.rest(REST)
+        text = scrape.fetch(port)
+        return course, {name: scrape.total(text, f"tcserver_{name}") for name in ("connections", "sessions", "seats")}
+
+
+def slope(course: list[tuple[int, int]]) -> float:
+    """Return the bytes by which each cycle grows the process in the second half."""
+    (start, before), (stop, after) = course[len(course) // 2 - 1], course[-1]
+    return (after - before) / (stop - start)
+
+
+def _report(
+    people: int, sizes: Sizes, grown: dict[str, int], course: list[tuple[int, int]], left: dict[str, float]
+) -> Report:
+    rows: list[tuple[str, float, str]] = [
+        ("session, without a seat", sizes.session / 1024, "KiB"),
+        (f"session with a seat, in a room of {ROOM}", sizes.seat / 1024, "KiB"),
+        ("published stream", sizes.stream / 1024, "KiB"),
+        ("room with one seat, without the session", sizes.room / 1024, "KiB"),
+        ("participant with three streams", sizes.participant / 1024, "KiB"),
+        ("server after the first twentieth of the cycles", course[0][1] / 2**20, "MiB"),
+        (f"after {course[-1][0]:,} who came and went", course[-1][1] / 2**20, "MiB"),
+        ("each of the second half grew it by", slope(course), "bytes"),
+        *((f"{name} left of 2", number, "") for name, number in left.items()),
+    ]
+    return Report(
+        [Table(f"Resident memory of the server; differences over {people} people", ("what", "measured", "unit"), rows)],
+        [
+            Bar("participant with three streams, without rings", sizes.participant / 1024, "KiB", LIMIT_KIB),
+            Bar("sessions left by those who came and went", left["sessions"] - 2, "", 0),
+        ],
+        [Plot("Come and go", "joins and leaves", "resident MiB", {"server": [(n, b / 2**20) for n, b in course]})],
+        {"growth_bytes": grown, "sizes_bytes": sizes._asdict(), "course": course, "left": left},
+    )
+
+
+def _say(text: str) -> None:
+    print(f"memory: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,27 @@
+"""Who sends what, and what a receiver is said to have missed."""
+
+import json
+
+import pytest
+
+from benchmarks.client import Meeting, _remark, shares
+from benchmarks.member import Task
+
+
+@pytest.mark.parametrize(
+    ("voices", "pictures", "expected"),
+    [(1, 0, [(1, 0)]), (5, 0, [(5, 0)]), (3, 4, [(3, 2), (0, 2)]), (0, 9, [(0, 5), (0, 4)]), (0, 0, [])],
+)
+def test_senders_share_what_is_sent(voices, pictures, expected):
+    assert shares(voices, pictures) == expected
+
+
+def test_a_task_survives_its_line():
+    task = Task("tc://127.0.0.1/r", "me", "secret", "/tmp/me", voices=2, see=True, seconds=1.5)
+    assert Task(**json.loads(task.as_json())) == task
+
+
+@pytest.mark.parametrize(("blocks", "pictures", "fine"), [(100, 50, True), (100, 40, False), (90, 50, False)])
+def test_a_figure_of_less_than_everything_says_so(blocks, pictures, fine):
+    meeting = Meeting(1, 1, [{"blocks": blocks, "pictures": pictures}])
+    assert (_remark(meeting, 2.0) == "") is fine
