@@ -17,7 +17,16 @@ from tcserver.conference.login import LoginDesk
 from tcserver.conference.rooms import Rooms
 from tcserver.conference.sessions import Sessions
 from tcserver.conference.settings import MessageClass, Settings
-from tcserver.plane import Event, KeyframeAsked, KeysWorn, Overloaded, SealerWorn, SeatOpened, SpeakersChanged
+from tcserver.plane import (
+    Event,
+    KeyframeAsked,
+    KeysWorn,
+    Overloaded,
+    SealerWorn,
+    SeatOpened,
+    SpeakersChanged,
+    WorkerReplaced,
+)
 from tcserver.records import Account, RoomRecord
 
 if TYPE_CHECKING:
@@ -169,6 +178,8 @@ class Conference:
                     room.sealer.rotate_soon(now)
             case SpeakersChanged():
                 self._tell_speakers(event)
+            case WorkerReplaced():
+                self._rooms.worker_replaced(event.slot, now)
             case Overloaded():
                 self._rooms.overloaded(now)
             case KeyframeAsked():
