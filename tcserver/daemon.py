@@ -27,6 +27,7 @@ from tcserver.configuration import Configuration, ConfigurationError, changes, m
 from tcserver.control_server import ControlPeer
 from tcserver.database import Database
 from tcserver.media import MediaPlane
+from tcserver.media.pool import WorkerPool
 from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.plane import Event
 from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
@@ -87,7 +88,7 @@ class Daemon:
         self._conference = Conference(
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
-        self._sockets: MediaSockets | None = None
+        self._sockets: MediaSockets | WorkerPool | None = None
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
         self._empty = asyncio.Event()
@@ -129,7 +130,9 @@ class Daemon:
         await self._all_gone()
         if self._timer is not None:
             self._timer.cancel()
-        if self._sockets is not None:
+        if isinstance(self._sockets, WorkerPool):
+            await self._sockets.close()
+        elif self._sockets is not None:
             self._sockets.close()
         await self._store.close()
         if self._poller is not None:
@@ -335,19 +338,38 @@ class Daemon:
                 server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
             self._servers.append(server)
             self._port = self._port or server.sockets[0].getsockname()[1]
-        media = self._configuration.media
+        addresses = [(host, self._port) for host in hosts]
+        with _named(",".join(hosts), self._port):
+            self._sockets = await self._open_media(addresses, loop)
+
+    async def _open_media(
+        self, addresses: list[tuple[str, int]], loop: asyncio.AbstractEventLoop
+    ) -> MediaSockets | WorkerPool:
+        media, log, workers = self._configuration.media, self._configuration.log, self._configuration.server.workers
+        if workers:
+            pool = WorkerPool(
+                workers,
+                addresses,
+                sender=media.sender,
+                receiver=media.receiver,
+                buffer_bytes=media.socket_buffer_bytes,
+                on_events=self._media_events,
+                log_level=log.level,
+                log_format=log.format,
+            )
+            await pool.open()
+            return pool
         sockets = MediaSockets(
             MediaPlane(os.urandom),
-            [(host, self._port) for host in hosts],
+            addresses,
             loop,
             sender=cast(SenderName, media.sender),
             receiver=cast(ReceiverName, media.receiver),
             buffer_bytes=media.socket_buffer_bytes,
             on_events=self._media_events,
         )
-        with _named(",".join(hosts), self._port):
-            sockets.open()
-        self._sockets = sockets
+        sockets.open()
+        return sockets
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
@@ -393,6 +415,8 @@ def _named(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:
+            raise
         where = f"port {port}" if error.errno == errno.EADDRINUSE else f"address {host}, port {port}"
         raise OSError(error.errno, os.strerror(error.errno or 0).lower(), where) from error
 
