@@ -188,10 +188,15 @@ class WorkerPool:
             )
             command = (sys.executable, "-m", "tcserver.media.worker", options.argument())
             inherited = (theirs.fileno(), *descriptors)
+            starting = asyncio.ensure_future(
+                asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, pass_fds=inherited)
+            )
             try:
-                slot.process = await asyncio.create_subprocess_exec(
-                    *command, stdin=asyncio.subprocess.DEVNULL, pass_fds=inherited
-                )
+                try:
+                    slot.process = await asyncio.shield(starting)
+                except asyncio.CancelledError:
+                    slot.process = await starting  # asyncio forgets a process whose start is cancelled
+                    raise
                 reader, slot.pipe = await asyncio.open_unix_connection(sock=ours)
             except BaseException:
                 ours.close()
