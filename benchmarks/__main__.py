@@ -13,6 +13,7 @@ from benchmarks.report import BenchmarkError, Report, check_plot
 BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
     "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",
+    "speakers": "What does forwarding only the loudest clip, how often does it switch, and what does it cost?",
     "room": "Does a meeting of 35, each in a process of its own, fit on this machine?",
 }
 """Name of the module in this package, and the question that it answers.

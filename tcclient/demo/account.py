@@ -64,6 +64,8 @@ def _fault(who: str, speaker: str, sent: dict[str, Any], received: dict[tuple[st
         return f"{what}: {stream['packets']} of {sent['packets']} packets"
     if stream["frames"] != sent["frames"]:
         return f"{what}: {stream['frames']} of {sent['frames']} frames"
+    if stream["checksum"] != sent["checksum"]:
+        return f"{what}: the frames are not those that were sent"
     if not stream["recordings"]:
         return f"{what}: no recording"
     return ""

@@ -34,7 +34,7 @@ async def conduct(plan: Plan, *, progress: bool = True) -> Account:
         say.line(f"Making {plan.participants} accounts")
         passwords = await make_accounts(data, plan.participants)
         say.line("Starting the server")
-        link = await stack.enter_async_context(run_server(data, plan.out / "server.log"))
+        link = await stack.enter_async_context(run_server(data, plan.out / "server.log", plan.talkers))
         parts = plan.parts(_room_link(link), passwords, data)
         say.line(f"Seating {plan.participants} participants")
         participants = []

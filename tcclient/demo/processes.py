@@ -63,12 +63,13 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 @contextlib.asynccontextmanager
-async def run_server(data: Path, log: Path) -> AsyncIterator[str]:
-    """Run a server on a free port of the loopback address; yield its join link, without a room."""
+async def run_server(data: Path, log: Path, talkers: int) -> AsyncIterator[str]:
+    """Run a server on a free port of the loopback address, which forwards all talkers; yield its join link."""
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tcserver", "run", "--data", str(data / "server"),
             "--set", "server.addresses=127.0.0.1", "--set", "server.port=0",
+            "--set", f"rooms.loudest={talkers}",
             stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(),
         )  # fmt: skip
     try:

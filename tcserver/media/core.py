@@ -149,6 +149,10 @@ class MediaPlane:
                 self._events.append(overloaded)
             self._sweep(now)
 
+    def forwarded_talkers(self, room: int) -> tuple[int, ...]:
+        """Return the streams of a room that hold a slot of the loudest."""
+        return self._rooms[room].loudest.holders
+
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
         transmissions, self._transmissions = self._transmissions, []

@@ -19,8 +19,12 @@ RELEASE = 8.0
 """dB per second by which the loudness fades: phrases are compared, not the vowels of one with consonants of another."""
 EXPIRY = 0.15
 """Seconds without voice after which a holder counts as silent."""
+FADE = 25.0
+"""dB below the loudness of the last syllables: what is softer is a pause, though a detector may still call it voice."""
+PAUSE = 0.3
+"""Seconds of such a pause after which a holder counts as silent: those between words are shorter."""
 HOLD = 0.5
-"""Seconds for which a slot, once won, is safe from louder talkers."""
+"""Seconds for which a slot, once won, is safe from louder talkers, and from a pause."""
 MARGIN = 6.0
 """dB that make a talker clearly louder: twice the amplitude."""
 CHALLENGE = 0.1
@@ -35,14 +39,14 @@ def contends(level: int, voice: bool) -> bool:
 class _Talker:
     """One stream in the contest."""
 
-    __slots__ = ("ahead_since", "heard_at", "held_since", "loudness", "seat", "smoothed", "voiced_at")
+    __slots__ = ("ahead_since", "heard_at", "held_since", "loud_at", "loudness", "seat", "silent_from", "smoothed")
 
     def __init__(self, seat: int, now: float) -> None:
         self.seat = seat
         self.smoothed = 0.0
         self.loudness = 0.0
         """dB above silence: follows the smoothed level up, and fades slowly."""
-        self.heard_at = self.voiced_at = now
+        self.heard_at = self.loud_at = self.silent_from = now
         self.held_since = now
         """When the slot was won."""
         self.ahead_since: float | None = None
@@ -76,7 +80,7 @@ class Loudest:
             if talker.seat in self._always:
                 del self._holders[stream]
         # Who spoke last stays.
-        for stream, _ in sorted(self._holders.items(), key=lambda holder: holder[1].voiced_at)[: -limit or None]:
+        for stream, _ in sorted(self._holders.items(), key=lambda holder: holder[1].silent_from)[: -limit or None]:
             del self._holders[stream]
 
     def forget(self, stream: int) -> None:
@@ -94,7 +98,9 @@ class Loudest:
         talker.heard_at = now
         talker.loudness = smoothed if smoothed > loudness else loudness  # noqa: FURB136 - max() costs twice as much
         if contends(level, voice):
-            talker.voiced_at = now
+            if MAX_LEVEL - level >= talker.loudness - FADE:
+                talker.loud_at = now
+            talker.silent_from = min(now + EXPIRY, max(talker.loud_at + PAUSE, talker.held_since + HOLD))
             return stream in self._holders or seat in self._always or self._contend(stream, talker, now)
         return stream in self._holders or seat in self._always
 
@@ -121,19 +127,19 @@ class Loudest:
         """
         free = len(self._holders) < self.limit
         rival = None
-        silent, lowest = now - EXPIRY, float("inf")
+        silent, lowest = now, float("inf")
         for stream, holder in self._holders.items():
             if holder.seat == talker.seat:
                 return stream
-            if holder.voiced_at <= silent:
-                rival, silent, lowest = stream, holder.voiced_at, -1.0
+            if holder.silent_from <= silent:
+                rival, silent, lowest = stream, holder.silent_from, -1.0
             elif holder.loudness < lowest and stream != self.dominant:
                 rival, lowest = stream, holder.loudness
         return None if free else rival
 
     def _beats(self, stream: int, talker: _Talker, rival: int, now: float) -> bool:
         holder = self._holders[rival]
-        if now - holder.voiced_at >= EXPIRY or stream == self.dominant:
+        if holder.silent_from <= now or stream == self.dominant:
             return True
         if talker.loudness < holder.loudness + MARGIN:
             talker.ahead_since = None

@@ -8,7 +8,7 @@ from tcproto.datagram import Item, ItemType
 from tcproto.feedback import Copy, pack_copies
 from tcproto.packet import AudioHeader, parse_header
 from tcserver.media import Drop
-from tcserver.media.loudest import CHALLENGE, EXPIRY, HOLD, MARGIN, SPEECH_LEVEL, Loudest
+from tcserver.media.loudest import CHALLENGE, EXPIRY, FADE, HOLD, MARGIN, PAUSE, SPEECH_LEVEL, Loudest
 from tcserver.media.preroll import LEAD, MAX_PREROLL_PACKETS, PREROLL, Held, Preroll
 from tcserver.plane import CloseStream, MuteStream, Receiver, SetSpeakers
 from tests.tcserver.media.media_world import World, audio, open_room, packet_item
@@ -84,6 +84,16 @@ def test_a_talker_loses_the_slot_only_to_who_is_clearly_louder_for_a_while():
     assert CHALLENGE <= took <= CHALLENGE + 0.15
     # Now the other way round: what was won is safe for a while.
     assert contest.time_to_win(1, s1=10, s2=SOFT - MARGIN - 1) == pytest.approx(HOLD - FRAME)
+
+
+def test_a_pause_ends_a_turn_though_the_detector_calls_it_voice_for_longer():
+    contest = Contest(1)
+    contest.run(1, s1=20)
+    assert contest.run(PAUSE - 2 * FRAME, s1=20 + FADE + 3, s2=TALK) == {1}
+    assert contest.run(4 * FRAME, s1=20 + FADE + 3, s2=TALK) == {2}
+    fresh = Contest(1)
+    fresh.run(FRAME, s1=20)
+    assert fresh.time_to_win(2, s1=20 + FADE + 3, s2=TALK) == pytest.approx(HOLD - FRAME, abs=FRAME)
 
 
 def test_a_cough_takes_no_slot_from_a_talker():

@@ -1,4 +1,4 @@
-"""Real speech for virtual meetings: who says what when, as the levels and voice flags that a client would send."""
+"""Real speech for meetings in virtual time: what microphones hear, and what clients tell of it in their packets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tcclient.media.reader import open_audio
 FRAME = SAMPLE_RATE // 50
 """Samples of 20 ms."""
 FRAME_SECONDS = 0.02
-RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "media"
+RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "media"
 """Recordings of people, where they lie next to the checkout."""
 SPEECH_LEVEL = 42
 """-dBov of the loudest frames of a word, at least."""

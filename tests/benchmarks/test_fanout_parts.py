@@ -1,0 +1,65 @@
+"""What the fan-out benchmark loads and drains with, on the loopback interface."""
+
+import socket
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.fanout import Figure, Measurement, _child, _cpu
+from benchmarks.native import Relay, Sink, Volley
+from benchmarks.report import BenchmarkError
+from tcserver.media.offload import can_receive_trains, can_send_trains
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fan-out benchmark needs Linux")
+trains = pytest.mark.skipif(not (can_send_trains() and can_receive_trains()), reason="no UDP_SEGMENT or UDP_GRO here")
+
+
+@pytest.fixture
+def sockets() -> Iterator[list[socket.socket]]:
+    made = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
+    for sock in made:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(5)
+    yield made
+    for sock in made:
+        sock.close()
+
+
+@pytest.mark.parametrize("train", [1, pytest.param(4, marks=trains)])
+def test_volleys_arrive_and_sinks_count_them(train, sockets):
+    source, target, *_ = sockets
+    datagrams = [bytes((n,)) * 100 for n in range(12)]
+    volley = Volley(source, target.getsockname(), datagrams, train)
+    assert (volley.size, volley.per_message) == (12 // train, train)
+    assert volley.fire(0, 2) == 2
+    assert [target.recv(2048) for _ in range(2 * train)] == datagrams[: 2 * train]
+    assert volley.fire(2, volley.size) == volley.size
+    assert Sink().drain(target.fileno()) == 12 - 2 * train
+    assert Sink().drain(target.fileno()) == 0
+
+
+def test_a_volley_that_cannot_be_sent_is_one_clear_error(sockets):
+    with pytest.raises(BenchmarkError, match="cannot send"):
+        Volley(sockets[0], ("127.0.0.1", 0), [b"x"]).fire(0, 1)
+
+
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=trains)])
+def test_the_relay_passes_on_what_comes_to_whoever_is_in_the_room(whole, sockets):
+    source, relay, *targets = sockets
+    datagrams = [b"\1\0room" + bytes((n,)) * 100 for n in range(8)] + [b"\1\0else" + bytes(100)]
+    rooms = {b"room": [target.getsockname() for target in targets]}
+    relay.setblocking(True)
+    with _child(Relay(relay, rooms, whole).run) as pid:
+        Volley(source, relay.getsockname(), datagrams).fire(0, 9)
+        for target in targets:
+            assert [target.recv(2048) for _ in range(8)] == datagrams[:8]
+        used, waited = _cpu(pid)
+        assert used > 0
+        assert waited >= 0
+
+
+def test_medians_and_spread():
+    figure = Figure([Measurement(cost, 10.0, 1.0, 0.5, 0.0, 0.0) for cost in (2.0, 5.0, 4.0)])
+    assert figure.median() == Measurement(4.0, 10.0, 1.0, 0.5, 0.0, 0.0)
+    assert figure.spread() == 0.75
