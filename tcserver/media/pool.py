@@ -115,6 +115,7 @@ class WorkerPool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         for slot in self._slots:
+            await self._end(slot)  # one that was just ending when its task was cancelled
             for sock in slot.sockets:
                 sock.close()
             slot.sockets.clear()
@@ -209,16 +210,18 @@ class WorkerPool:
         if slot.pipe is not None:
             slot.pipe.close()
             slot.pipe = None
-        process, slot.process = slot.process, None
+        process = slot.process
         if process is None:
             return None
         try:
             async with asyncio.timeout(END_LIMIT):
-                return await process.wait()
+                status = await process.wait()
         except TimeoutError:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            return await process.wait()
+            status = await process.wait()
+        slot.process = None
+        return status
 
 
 async def _read(reader: asyncio.StreamReader) -> list[Event]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from tcproto.datagram import ItemType
+from tcproto.datagram import Item, ItemType, parse_header
 from tcserver.media import pool as pool_module
 from tcserver.media.pool import Router, WorkerPool
 from tcserver.plane import (
@@ -33,6 +33,7 @@ from tcserver.plane import (
 from tests.tcserver.media.media_world import ROOM_KEY, Peer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
+one_loop = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
 PATIENCE = 20.0
 """Seconds until something has to come: generous, since the machine may be busy."""
 
@@ -85,18 +86,17 @@ class Running:
         assert opened.sealers[0][:3] == (number, 0, ROOM_KEY)
         return peer
 
-    async def exchange(self, peer: Peer, datagram: bytes) -> list[Any]:
-        """Send a datagram, and return the items of the answer."""
+    async def answer(self, peer: Peer, type_: int = ItemType.PONG) -> Item:
+        """Send a ping, and return the first item of a type that comes back."""
         loop = asyncio.get_running_loop()
-        self.client.sendto(datagram, self.pool.local_addresses()[0])
+        self.client.sendto(peer.ping(), self.pool.local_addresses()[0])
         async with asyncio.timeout(PATIENCE):
             while True:
-                answer = await loop.sock_recv(self.client, 2048)
-                if int.from_bytes(answer[2:6], "big") == peer.media_id:
-                    return peer.open_down(answer)
-
-    async def pongs(self, peer: Peer) -> bool:
-        return any(item.type == ItemType.PONG for item in await self.exchange(peer, peer.ping()))
+                datagram = await loop.sock_recv(self.client, 2048)
+                if parse_header(datagram).id == peer.media_id:
+                    for item in peer.open_down(datagram):
+                        if item.type == type_:
+                            return item
 
 
 @asynccontextmanager
@@ -142,21 +142,16 @@ def test_workers_serve_their_seats_and_one_that_ended_is_replaced(run: Any) -> N
             before = world.pool.processes()
             peers = [await world.seat(slot, 10 + slot) for slot in range(3)]
             for peer in peers:
-                assert await world.pongs(peer)
+                await world.answer(peer)
             os.kill(before[1], signal.SIGKILL)
             assert await world.event(WorkerReplaced) == WorkerReplaced(1)
             after = world.pool.processes()
             assert [after[0], after[2]] == [before[0], before[2]]
             assert after[1] != before[1]
             for peer in (peers[0], peers[2]):
-                assert await world.pongs(peer)
+                await world.answer(peer)
             again = await world.seat(1, 21)
-            assert await world.pongs(again)
-            # What is not for its slot would not open.
-            token = None
-            while token is None:
-                items = await world.exchange(again, again.ping())
-                token = next((item for item in items if item.type == ItemType.PATH_CHALLENGE), None)
+            token = await world.answer(again, ItemType.PATH_CHALLENGE)
             world.client.sendto(again.up(token._replace(type=ItemType.PATH_RESPONSE)), world.pool.local_addresses()[0])
             proven = await world.event(PathProven)
             assert proven == PathProven(again.media_id, Address(0, *world.client.getsockname()))
@@ -164,6 +159,7 @@ def test_workers_serve_their_seats_and_one_that_ended_is_replaced(run: Any) -> N
     run(main())
 
 
+@one_loop
 def test_a_worker_that_is_stuck_is_replaced(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool_module, "SILENCE", 2.0)
 
@@ -171,29 +167,31 @@ def test_a_worker_that_is_stuck_is_replaced(run: Any, monkeypatch: pytest.Monkey
         async with running(1) as world:
             os.kill(world.pool.processes()[0], signal.SIGSTOP)
             assert await world.event(WorkerReplaced) == WorkerReplaced(0)
-            assert await world.pongs(await world.seat(0, 5))
+            await world.answer(await world.seat(0, 5))
 
     run(main())
 
 
+@one_loop
 def test_commands_for_a_worker_that_is_not_there_are_dropped(run: Any) -> None:
     async def main() -> None:
         async with running(1) as world:
             world.pool.apply(CloseSeat(0x1234_05))
             os.kill(world.pool.processes()[0], signal.SIGKILL)
             await world.event(WorkerReplaced)
-            assert await world.pongs(await world.seat(0, 6))
+            await world.answer(await world.seat(0, 6))
         world.pool.apply(CloseSeat(0x1234_00))
 
     run(main())
 
 
+@one_loop
 def test_signals_to_the_whole_group_end_no_worker(run: Any) -> None:
     async def main() -> None:
         async with running(1) as world:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 os.kill(world.pool.processes()[0], number)
-            assert await world.pongs(await world.seat(0, 7))
+            await world.answer(await world.seat(0, 7))
             assert not [event for event in world.events if isinstance(event, WorkerReplaced)]
 
     run(main())
