@@ -16,7 +16,7 @@ from benchmarks.report import BenchmarkError
 
 LOOK_INTERVAL = 0.25
 """Seconds between looks at the processes."""
-_PORT = re.compile(r"server\.port=(\d+)")
+_PORT = re.compile(r"\bport=(\d+)")
 
 
 def run_demo(out: Path, *options: str, look: Callable[[list[Process]], None] | None = None) -> dict[str, Any]:
@@ -55,7 +55,8 @@ def participants_of(processes: list[Process]) -> list[Process]:
     return [p for p in processes if "tcclient.demo.participant" in p.command]
 
 
-def port_of(server: Process) -> int | None:
-    """Return the server's port, by its command line."""
-    ports = [int(found[1]) for argument in server.command if (found := _PORT.fullmatch(argument))]
-    return ports[0] if ports else None
+def port_of(out: Path) -> int | None:
+    """Return the server's port, as its log says; None before it does."""
+    log = out / "server.log"
+    found = _PORT.search(log.read_text(encoding="utf-8", errors="replace")) if log.exists() else None
+    return int(found[1]) if found else None

@@ -11,12 +11,11 @@ from __future__ import annotations
 import argparse
 import mmap
 import os
-import signal
 import socket
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import NamedTuple
 
 from benchmarks.arrival import measure
 from benchmarks.native import Relay, Sink, Volley
+from benchmarks.processes import child, cpu_of, pin
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
 from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
 from tcproto.datagram import Item, ItemType
@@ -40,7 +40,7 @@ BURST = 8
 """Datagrams of a picture."""
 AUDIO_RATE, VIDEO_RATE = 50, 30
 """Audio datagrams and pictures per second of one talker, one camera."""
-FLOOD_STREAMS = 16
+FLOOD_STREAMS = {"audio": 16, "video": 4}
 """Publications that share a flood, since each has a cap."""
 FLOOD_RATES = {"audio": 15_000, "video": 19_000}
 """Datagrams per second below the caps of all streams of a flood."""
@@ -82,7 +82,6 @@ ARRIVAL_BARS = {"audio": 25.0, "video": 15.0}
 """µs of an arriving datagram in the media plane, as in a busy server."""
 Counts = memoryview
 """Datagrams by socket."""
-_CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -179,9 +178,12 @@ def run(options: argparse.Namespace) -> Report:
 def _one_talker(receivers: int, seconds: float, repeats: int) -> dict[Key, dict[str, Figure]]:
     _say(f"{receivers} receivers: logging in")
     figures = {}
-    # All streams of a flood are one seat's, and so would share one of the slots for the loudest.
+    # All streams of a flood are one seat's, and so would share one of the slots for the loudest. The pictures are of a
+    # screen, since a server that is overloaded, as in a flood, shows fewer cameras.
     with Server(["hall"], {"rooms.loudest": 0}) as server, Clients(server) as clients:
-        seats = clients.join("hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS + [Source.CAMERA])
+        seats = clients.join(
+            "hall", 1, [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
+        )
         room = Hall([*seats, *clients.join("hall", receivers)], 1)
         clients.prove()
         for kind, pace, rate in PACES:
@@ -221,9 +223,9 @@ def _compare(server: Server, clients: Clients, load: Load, seconds: float, repea
 
 
 def _measure(load: Load, target: tuple[str, int], pid: int, counts: Counts, seconds: float) -> Measurement:
-    _pin(pid, 0)
+    pin(pid, 0)
     volleys = _volleys(load, target, seconds)
-    arrived, (cpu, waited), began = sum(counts), _cpu(pid), time.monotonic()
+    arrived, (cpu, waited), began = sum(counts), cpu_of(pid), time.monotonic()
     if load.rate is None:
         sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds)
         late = 0.0
@@ -231,7 +233,7 @@ def _measure(load: Load, target: tuple[str, int], pid: int, counts: Counts, seco
         (sent, late), taken = _pace(volleys, load.rate), 0
     wall = time.monotonic() - began
     time.sleep(SETTLE)
-    now_cpu, now_waited = _cpu(pid)
+    now_cpu, now_waited = cpu_of(pid)
     used, delay = now_cpu - cpu, now_waited - waited
     arrived = sum(counts) - arrived + taken
     if not arrived:
@@ -245,7 +247,7 @@ def _volleys(load: Load, target: tuple[str, int], seconds: float) -> list[Volley
     rate = load.rate or FLOOD_RATES[load.kind] / load.train
     talkers = load.talkers
     count = int(seconds * rate / len(talkers)) * load.train
-    streams = FLOOD_STREAMS if load.rate is None else 1
+    streams = FLOOD_STREAMS[load.kind] if load.rate is None else 1
     volleys = []
     for talker in talkers:
         packets = (_packet(load.kind, talker, streams) for _ in range(count))
@@ -261,7 +263,8 @@ def _packet(kind: str, talker: Seat, streams: int) -> bytes:
         stream = talker.streams[number % streams]
         return AudioHeader(stream, 1, 0, number, number * 960 & 0xFFFFFFFF, 20, 30, True).pack() + bytes(AUDIO_BODY)
     frame, index = divmod(number, BURST)
-    header = VideoHeader(talker.streams[-1], 1, 0, number, frame * 3000 & 0xFFFFFFFF, frame & 0xFFFF, index, BURST)
+    stream = talker.streams[-1 - frame % streams]
+    header = VideoHeader(stream, 1, 0, number, frame * 3000 & 0xFFFFFFFF, frame & 0xFFFF, index, BURST)
     return header.pack() + bytes(VIDEO_BODY)
 
 
@@ -316,9 +319,9 @@ def _draining(load: Load) -> Iterator[Counts]:
                     counts[i] += sink.drain(descriptor)
                 time.sleep(DRAIN_INTERVAL)
 
-        with _child(drain) as pid:
-            _pin(pid, 1)
-            _pin(0, 1)
+        with child(drain) as pid:
+            pin(pid, 1)
+            pin(0, 1)
             yield counts
 
 
@@ -333,38 +336,8 @@ def _relay(load: Load, trains: bool) -> Iterator[tuple[tuple[str, int], int]]:
         for room in load.rooms:
             addresses = [seat.address for seat in room.seats[1:]]
             rooms |= {seat.ident: addresses for seat in room.seats[: room.talkers]}
-        with _child(Relay(sock, rooms, trains).run) as pid:
+        with child(Relay(sock, rooms, trains).run) as pid:
             yield sock.getsockname(), pid
-
-
-@contextmanager
-def _child(work: Callable[[], None]) -> Iterator[int]:
-    """Run a function in a forked process, until the end; gives the process."""
-    pid = os.fork()
-    if not pid:
-        try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            work()
-        finally:
-            os._exit(1)
-    try:
-        yield pid
-    finally:
-        os.kill(pid, signal.SIGTERM)
-        os.waitpid(pid, 0)
-
-
-def _pin(pid: int, cpu: int) -> None:
-    """What is measured has the first processor, everything else the second."""
-    if len(_CPUS) > 1:
-        os.sched_setaffinity(pid, {_CPUS[cpu]})
-
-
-def _cpu(pid: int) -> tuple[float, float]:
-    """Return the seconds of processor of all threads of a process, and those for which they waited for it."""
-    tasks = [task.read_text().split() for task in Path(f"/proc/{pid}/task").glob("*/schedstat")]
-    return sum(int(task[0]) for task in tasks) / 1e9, sum(int(task[1]) for task in tasks) / 1e9
 
 
 def _report(figures: dict[Key, dict[str, Figure]], arrival: dict[str, float]) -> Report:

@@ -73,8 +73,8 @@ _SETTINGS = {
     "limits.max_publications": 32,
     "media.audio_packets_s": 1000,
     "media.audio_kbit_s": 2000,
-    "media.video_packets_s": 20_000,
-    "media.video_kbit_s": 100_000,
+    "media.screen_packets_s": 20_000,
+    "media.screen_kbit_s": 100_000,
 }
 """Limits out of the way: it is not their cost that is measured."""
 
@@ -257,7 +257,7 @@ class Clients:
             kind = StreamKind.AUDIO if source is Source.MICROPHONE else StreamKind.VIDEO
             published: Published = await line.request(Publish(number, kind, source, "bench"))
             seat.streams.append(published.stream)
-        line.tell(Subscribe(1, (Source.MICROPHONE, Source.CAMERA)))
+        line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
         return seat
 
     async def _close(self) -> None:
@@ -279,11 +279,15 @@ class _Line(asyncio.Protocol):
         self._deaf = False
 
     async def request(self, message: object) -> Any:
-        """Return the reply; raises ``BenchmarkError`` for a refusal."""
-        self._reply = asyncio.get_running_loop().create_future()
-        self._connection.request(message)
-        self._flush()
-        reply = await self._reply
+        """Return the reply, after waits that the server asks for; raises ``BenchmarkError`` for a refusal."""
+        while True:
+            self._reply = asyncio.get_running_loop().create_future()
+            self._connection.request(message)
+            self._flush()
+            reply = await self._reply
+            if not isinstance(reply, Error) or not reply.retry_after_ms:
+                break
+            await asyncio.sleep(reply.retry_after_ms / 1000)
         if isinstance(reply, Error):
             raise BenchmarkError(f"the server refuses {type(message).__name__}: {reply.code} {reply.text}")
         return reply

@@ -12,6 +12,10 @@ from tcclient import events
 from tcclient.listener import Listener
 from tcclient.room import Room
 from tcproto.errors import Refusal
+from tcproto.messages import ChatScope
+
+_SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (to everybody on the server)"}
+"""What is said of a text that is not for the room."""
 
 
 class Bulletin:
@@ -58,7 +62,8 @@ class Bulletin:
                     dominant=dominant.label if dominant else None,
                 )
             case events.ChatReceived():
-                self._line("chat", f"{event.name}: {event.text}", who=event.name, text=event.text, scope=event.scope)
+                name = event.name + _SCOPES.get(event.scope, "")
+                self._line("chat", f"{name}: {event.text}", who=event.name, text=event.text, scope=event.scope)
             case _:
                 self._other(event)
 

@@ -57,8 +57,14 @@ def _run(argv: list[str] | None) -> int:
         status = _status_of(error)
         if not status:
             raise
-        return _complain(str(error), status)
+        return _complain(_words(error), status)
     return status
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _status_of(error: Exception) -> int:

@@ -73,6 +73,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> Any:
+    from tcclient.audio.opus import require_library
     from tcclient.demo.plan import Plan
     from tcclient.media import CLIP, SPEECH
     from tcclient.media.reader import open_audio, open_video
@@ -89,6 +90,7 @@ def _plan(arguments: argparse.Namespace) -> Any:
         raise ValueError("somebody has to speak or to show video")
     if arguments.seconds is not None and not 1 <= arguments.seconds <= 24 * 3600:
         raise ValueError("--seconds is 1 to 86400")
+    require_library()
     audio = Path(arguments.audio) if arguments.audio else SPEECH
     video = Path(arguments.video) if arguments.video else CLIP
     lengths = []

@@ -36,9 +36,9 @@ def _probe(arguments: argparse.Namespace) -> int:
     try:
         result = run(probe(link))
     except TimeoutError:
-        raise OSError(f"{link.host}:{link.port}: no answer") from None
+        raise OSError(f"{link.address}: no answer") from None
     except OSError as error:
-        raise OSError(f"{link.host}:{link.port}: {error.strerror or error}") from None
+        raise OSError(f"{link.address}: {error.strerror or error}") from None
     expected = link.fingerprint is None or link.fingerprint == result.fingerprint
     figures = {
         "host": result.host,
@@ -58,7 +58,7 @@ def _probe(arguments: argparse.Namespace) -> int:
         print(json.dumps(figures))
     else:
         udp = f"works, {result.udp_received} of {result.udp_sent} answered, {result.udp_rtt_ms or 0:.1f} ms"
-        print(f"server       {result.host}:{result.port} ({result.address}), {result.software or 'unnamed'}")
+        print(f"server       {link.address} ({result.address}), {result.software or 'unnamed'}")
         print(f"versions     {', '.join(map(str, result.versions))}")
         print(f"fingerprint  {figures['fingerprint']}{'' if expected else '  NOT the one in the link'}")
         print(f"TCP          {result.tcp_rtt_ms:.1f} ms")

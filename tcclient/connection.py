@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
 
     async def open(self, link: Link) -> None:
         """Connect; raises ``ConnectError``."""
-        where = f"{link.host}:{link.port}"
+        where = link.address
         try:
             async with asyncio.timeout(CONNECT_LIMIT):
                 transport, _ = await self._loop.create_connection(lambda: self, link.host, link.port)

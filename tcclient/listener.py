@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Hashable
 from concurrent.futures import Executor
 
 from tcclient.audio.jitter import JitterStatistics
-from tcclient.audio.opus import Pcm
+from tcclient.audio.opus import Pcm, require_library
 from tcclient.pacing import Schedule, Timeline
 from tcclient.playout import TICK_SAMPLES, Arrival, Mix, Playout
 from tcclient.stream_queue import StreamQueue
@@ -24,9 +24,13 @@ QUEUED_BLOCKS = 5
 
 
 class Listener:
-    """Plays out what the tracks bring; ``on_mix`` is called with each block, and the time at which it plays."""
+    """Plays out what the tracks bring; ``on_mix`` is called with each block, and the time at which it plays.
+
+    Raises ``OpusUnavailable`` when made without a library.
+    """
 
     def __init__(self, pool: Executor) -> None:
+        require_library()
         self.playout = Playout()
         self.on_mix: list[Callable[[Mix, float], None]] = []
         self._pool = pool

@@ -101,6 +101,11 @@ class Publication:
         return Kind.AUDIO if isinstance(self._publisher, AudioPublisher) else Kind.VIDEO
 
     @property
+    def left_out(self) -> int:
+        """Pictures that were left out because the machine was too slow for them."""
+        return self._publisher.left_out if isinstance(self._publisher, VideoPublisher) else 0
+
+    @property
     def period(self) -> float:
         """Seconds between frames."""
         if isinstance(self.source, AudioSource):
@@ -110,7 +115,7 @@ class Publication:
 
     def start(self, timeline: Timeline) -> None:
         """Send the frames at their times on a timeline, which other publications may share."""
-        self._schedule = Schedule(timeline, self.period)
+        self._schedule = Schedule(timeline, self.period, follows=self.kind is Kind.VIDEO)
         self._task = asyncio.create_task(self._run(self._schedule))
 
     async def wait(self) -> None:
@@ -190,7 +195,7 @@ class Publication:
             now,
             keyframe=frame.keyframe,
             temporal=frame.temporal_id,
-            captured_at=self._captured(self._publisher.media_time(frame), now),
+            captured_at=self._captured(self._publisher.media_time(frame.timestamp), now),
         )
         self._connection.pump()
         self.statistics.count(packets, frame.data, now)

@@ -160,60 +160,57 @@ class AudioPublisher:
         self._send(frame, timestamp)
 
 
-class VideoEncoding:
-    """From pictures to encoded ones; runs in the executor. ``keyframe`` is set from any thread to ask for one."""
-
-    def __init__(self, source: VideoSource) -> None:
-        self.keyframe = False
-        self._source = source
-        self._encoder = VideoEncoder(
-            source.codec, source.width, source.height, source.frame_rate, source.target_bitrate
-        )
-
-    def encode(self, picture: Any) -> list[EncodedVideo]:
-        """Return the encoded picture."""
-        timestamp = round((picture.pts or 0) * (picture.time_base or Fraction(1, VIDEO_CLOCK)) * VIDEO_CLOCK)
-        keyframe, self.keyframe = self.keyframe, False
-        encoded = self._encoder.encode(picture, timestamp=timestamp, keyframe=keyframe)
-        return [EncodedVideo(encoded.data, encoded.keyframe, timestamp, encoded.temporal_id)]
-
-
 class VideoPublisher:
-    """Sends one source of pictures; ``send`` takes the frame, whose timestamp (90 kHz) begins at 0."""
+    """Sends one source of pictures; ``send`` takes the frame, whose timestamp is at 90 kHz."""
 
     def __init__(
         self, source: VideoSource | EncodedVideoSource, send: Callable[[EncodedVideo], None], pool: Executor
     ) -> None:
+        self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
+        """Whether frames come at their own times."""
+        self.left_out = 0
+        """Pictures that were not encoded because it was too late for them."""
         self._source = source
         self._send = send
         self._pool = pool
         self._first: int | None = None
-        self._encoding = VideoEncoding(source) if isinstance(source, VideoSource) else None
-        self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
-        """Whether frames come at their own times."""
+        self._keyframe_wanted = False
+        self._schedule: Schedule | None = None
+        self._encoder: VideoEncoder | None = None
+        if isinstance(source, VideoSource):
+            self._encoder = VideoEncoder(
+                source.codec, source.width, source.height, source.frame_rate, source.target_bitrate
+            )
 
     def want_keyframe(self) -> None:
         """Make the next picture a keyframe, or ask the caller for one."""
-        if self._encoding is not None:
-            self._encoding.keyframe = True
-        elif isinstance(self._source, EncodedVideoSource) and self._source.keyframe_wanted is not None:
+        self._keyframe_wanted = True
+        if isinstance(self._source, EncodedVideoSource) and self._source.keyframe_wanted is not None:
             self._source.keyframe_wanted()
 
     async def run(self, schedule: Schedule) -> None:
-        """Send all frames; those of a source that is not live at their times in ``schedule``."""
-        encode = self._encoding.encode if self._encoding is not None else _as_is
-        await _run(
-            _Puller(self._source.frames, encode, self._pool),
-            self.media_time,
-            self._send,
-            None if self.live else schedule,
-        )
+        """Send all frames; those of a source that is not live at their times in ``schedule``, unless it is too late."""
+        self._schedule = None if self.live else schedule
+        encode = self._encode if self._encoder is not None else _as_is
+        puller = _Puller(self._source.frames, encode, self._pool)
+        await _run(puller, lambda frame: self.media_time(frame.timestamp), self._send, self._schedule)
 
-    def media_time(self, frame: EncodedVideo) -> float:
-        """Return the time of a frame in seconds from the first one."""
+    def media_time(self, timestamp: int) -> float:
+        """Return the time of a timestamp in seconds from that of the first frame."""
         if self._first is None:
-            self._first = frame.timestamp
-        return (frame.timestamp - self._first) / VIDEO_CLOCK
+            self._first = timestamp
+        return (timestamp - self._first) / VIDEO_CLOCK
+
+    def _encode(self, picture: Any) -> list[EncodedVideo]:
+        """Return the encoded picture, or nothing for one that would come too late; runs in the executor."""
+        assert self._encoder is not None
+        timestamp = round((picture.pts or 0) * (picture.time_base or Fraction(1, VIDEO_CLOCK)) * VIDEO_CLOCK)
+        if self._schedule is not None and self._schedule.too_late(self.media_time(timestamp), time.monotonic()):
+            self.left_out += 1
+            return []
+        keyframe, self._keyframe_wanted = self._keyframe_wanted, False
+        encoded = self._encoder.encode(picture, timestamp=timestamp, keyframe=keyframe)
+        return [EncodedVideo(encoded.data, encoded.keyframe, timestamp, encoded.temporal_id)]
 
 
 async def _run(

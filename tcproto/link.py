@@ -24,15 +24,23 @@ class Link:
     fingerprint: bytes | None = None
     e2ee: bool = True
 
+    @property
+    def address(self) -> str:
+        """``HOST:PORT``, as people write it."""
+        return f"{self._host}:{self.port}"
+
+    @property
+    def _host(self) -> str:
+        return f"[{self.host}]" if ":" in self.host else self.host
+
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == DEFAULT_PORT else f":{self.port}"
         query = []
         if self.fingerprint is not None:
             query.append(f"fp={format_fingerprint(self.fingerprint)}")
         if not self.e2ee:
             query.append("e2ee=off")
-        return f"tc://{host}{port}/{quote(self.room, safe='')}{'?' if query else ''}{'&'.join(query)}"
+        return f"tc://{self._host}{port}/{quote(self.room, safe='')}{'?' if query else ''}{'&'.join(query)}"
 
 
 def parse_link(text: str) -> Link:

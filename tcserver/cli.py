@@ -10,7 +10,6 @@ import io
 import os
 import sqlite3
 import sys
-from importlib import metadata
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
@@ -18,6 +17,7 @@ from tcserver import cli_account, cli_room, cli_store, paths
 from tcserver.cli_parser import WRONG_INPUT, Command, Parser, add_command, site
 from tcserver.configuration import ConfigurationError, Sources, dump
 from tcserver.records import StoreError
+from tcserver.version import version
 
 FAILED = 1
 INTERRUPTED = 130
@@ -77,7 +77,7 @@ def _parser() -> Parser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"tcserver {_version()}")
+    parser.add_argument("--version", action="version", version=f"tcserver {version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_command(
         commands,
@@ -100,13 +100,6 @@ def _parser() -> Parser:
     )
     cli_store.add_commands(commands)
     return parser
-
-
-def _version() -> str:
-    try:
-        return metadata.version("teleconference")
-    except metadata.PackageNotFoundError:
-        return "of a source tree"
 
 
 def _sources(arguments: argparse.Namespace) -> Sources:

@@ -89,12 +89,12 @@ def _add_password_options(parser: argparse.ArgumentParser) -> None:
 def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--display", metavar="TEXT", help="what people see before the person's name")
     role = parser.add_mutually_exclusive_group()
-    role.add_argument("--role", choices=[*Role, "none"], help="role in every room; none: each room's default")
+    role.add_argument("--role", choices=[*map(str, Role), "none"], help="role in every room; none: each room's default")
     role.add_argument("--admin", action="store_const", const="admin", dest="role", help="the same as --role admin")
     parser.add_argument("--max-sessions", metavar="N", type=int, help="devices that may be in at once")
     parser.add_argument(
         "--duplicates",
-        choices=list(DuplicatePolicy),
+        choices=[*map(str, DuplicatePolicy)],
         help="--max-sessions reached: refuse one more (allow), or end the oldest (replace); refuse: one session only",
     )
     devices = parser.add_mutually_exclusive_group()

@@ -49,7 +49,7 @@ def add_commands(commands: Commands) -> None:
     role.add_argument(
         "role",
         metavar="ROLE",
-        choices=[*Role, "none"],
+        choices=[*map(str, Role), "none"],
         help="one of those below; none: the account's own role, else the room's default",
     )
     remove = add_command(group, "remove", _remove, "remove a permanent room", 'tcserver room remove "Rapat Pagi"')
@@ -68,7 +68,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     e2ee.add_argument("--e2ee", action="store_true", dest="e2ee", help="with end-to-end encryption (the default)")
     parser.add_argument("--max-participants", metavar="N", type=int, help="how many fit in")
-    parser.add_argument("--default-role", choices=list(Role), help="role of whoever has no other")
+    parser.add_argument("--default-role", choices=[*map(str, Role)], help="role of whoever has no other")
 
 
 def _with_settings(room: RoomRecord, arguments: argparse.Namespace) -> RoomRecord:

@@ -143,6 +143,14 @@ class MediaSection:
 
 
 @dataclass(frozen=True)
+class HttpSection:
+    """Figures for a monitoring system, by HTTP without encryption or login."""
+
+    address: str = _setting("127.0.0.1", "IP address of /metrics and /healthz, for no stranger to reach", address=True)
+    port: int = _setting(0, "TCP port of /metrics and /healthz; 0: none", high=65535)
+
+
+@dataclass(frozen=True)
 class LogSection:
     """The log, on standard error."""
 
@@ -161,6 +169,7 @@ class Configuration:
     rooms: RoomsSection = RoomsSection()
     limits: LimitsSection = LimitsSection()
     media: MediaSection = MediaSection()
+    http: HttpSection = HttpSection()
     log: LogSection = LogSection()
 
 

@@ -14,21 +14,21 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from tcproto.control import ControlConnection
 from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.identity import format_fingerprint
 from tcproto.link import DEFAULT_PORT, Link
 from tcproto.messages import Envelope
-from tcserver import logs, paths
+from tcserver import garbage, logs, paths
 from tcserver.conference import Conference, effects
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
 from tcserver.database import Database
-from tcserver.media import MediaPlane
-from tcserver.media.pool import WorkerPool
-from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.media.host import MediaHost
+from tcserver.media.reading import MediaReading
+from tcserver.monitoring import Monitoring
 from tcserver.plane import Event
 from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
 from tcserver.settings import conference_settings
@@ -47,7 +47,10 @@ DRAIN_LIMIT = 2.0
 
 
 def run(configuration: Configuration, reload: Callable[[], Configuration]) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status. Raises ``StoreError`` or ``OSError`` at the start."""
+    """Serve until SIGTERM or SIGINT; return the exit status.
+
+    Raises ``StoreError``, ``OSError`` or ``ConfigurationError`` at the start.
+    """
     logs.configure(configuration.log.level, configuration.log.format, sys.stderr)
     site = Site.of(configuration, os.environ)
     site.make()
@@ -67,6 +70,7 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload, reload)
     await daemon.start()
+    garbage.settle()
     try:
         for line in daemon.announcement():
             print(line, flush=True)  # noqa: T201 - the operator reads it, and scripts take the link from it
@@ -88,7 +92,8 @@ class Daemon:
         self._conference = Conference(
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
-        self._sockets: MediaSockets | WorkerPool | None = None
+        self._media: MediaHost | None = None
+        self._monitoring: Monitoring | None = None
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
         self._empty = asyncio.Event()
@@ -102,12 +107,13 @@ class Daemon:
         self._busy = False
 
     async def start(self) -> None:
-        """Open database and sockets; raises ``StoreError`` or ``OSError``, with nothing left open."""
+        """Open database and sockets; what it raises, it raises with nothing left open (see `run`)."""
         try:
             await self._store.open()
             await self._store.run(Database.clear_sessions)
             self._carry_out(self._conference.rooms_changed(await self._store.run(Database.rooms), _now()))
             await self._listen()
+            await self._monitor()
         except BaseException:
             await self.stop()
             raise
@@ -116,6 +122,9 @@ class Daemon:
 
     async def stop(self) -> None:
         """Tell everybody, and close everything."""
+        if self._monitoring is not None:
+            self._monitoring.close()
+            self._monitoring = None
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.wait((self._poller,))
@@ -130,10 +139,8 @@ class Daemon:
         await self._all_gone()
         if self._timer is not None:
             self._timer.cancel()
-        if isinstance(self._sockets, WorkerPool):
-            await self._sockets.close()
-        elif self._sockets is not None:
-            self._sockets.close()
+        if self._media is not None:
+            await self._media.close()
         await self._store.close()
         if self._poller is not None:
             self._log.info("stopped")
@@ -243,8 +250,8 @@ class Daemon:
                 if peer := self._peers.get(connection):
                     peer.close()
             case effects.MediaCommand(command):
-                if self._sockets is not None:
-                    self._sockets.apply(command)
+                if self._media is not None:
+                    self._media.apply(command)
             case effects.LogEvent(name, fields):
                 self._log.info(name, **fields)
             case _:
@@ -338,38 +345,22 @@ class Daemon:
                 server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
             self._servers.append(server)
             self._port = self._port or server.sockets[0].getsockname()[1]
-        addresses = [(host, self._port) for host in hosts]
+        media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
         with _named(",".join(hosts), self._port):
-            self._sockets = await self._open_media(addresses, loop)
+            await media.open()
+        self._media = media
 
-    async def _open_media(
-        self, addresses: list[tuple[str, int]], loop: asyncio.AbstractEventLoop
-    ) -> MediaSockets | WorkerPool:
-        media, log, workers = self._configuration.media, self._configuration.log, self._configuration.server.workers
-        if workers:
-            pool = WorkerPool(
-                workers,
-                addresses,
-                sender=media.sender,
-                receiver=media.receiver,
-                buffer_bytes=media.socket_buffer_bytes,
-                on_events=self._media_events,
-                log_level=log.level,
-                log_format=log.format,
-            )
-            await pool.open()
-            return pool
-        sockets = MediaSockets(
-            MediaPlane(os.urandom),
-            addresses,
-            loop,
-            sender=cast(SenderName, media.sender),
-            receiver=cast(ReceiverName, media.receiver),
-            buffer_bytes=media.socket_buffer_bytes,
-            on_events=self._media_events,
-        )
-        sockets.open()
-        return sockets
+    async def _monitor(self) -> None:
+        """Serve metrics, if the operator wants any."""
+        http = self._configuration.http
+        if http.port:
+            monitoring = Monitoring(self._conference, self._media_readings, partial(self._log.crash, "metrics failed"))
+            with _named(http.address, http.port):
+                await monitoring.open(http.address, http.port)
+            self._monitoring = monitoring
+
+    def _media_readings(self) -> list[MediaReading]:
+        return self._media.readings() if self._media is not None else []
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
@@ -396,7 +387,7 @@ class Daemon:
 def _account(database: Database, name: str) -> tuple[Account, set[bytes]] | None:
     """Look an account up, with as many queries for a name that is not there."""
     account = database.account(name)
-    devices = {device.key for device in database.devices(name)}
+    devices = database.device_keys(name)
     return (account, devices) if account is not None else None
 
 

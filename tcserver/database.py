@@ -165,6 +165,11 @@ class Database:
         )
         return [DeviceRecord(account.name, *row) for row in rows]
 
+    def device_keys(self, name: str) -> set[bytes]:
+        """The keys of the devices of an account, by its folded name; none for a name that is not there."""
+        query = "SELECT key FROM devices JOIN accounts ON accounts.id = account_id WHERE accounts.name = ?"
+        return {row[0] for row in self._connection.execute(query, (name,))}
+
     def device_allowed(self, account: Account, key: bytes) -> bool:
         """Whether ``account`` may log in with the device ``key``."""
         row = self._connection.execute("SELECT 1 FROM devices WHERE account_id = ? AND key = ?", (account.id, key))

@@ -35,9 +35,9 @@ def default_configuration_file(environment: Mapping[str, str]) -> Path:
 
 
 def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
-    """The base directory specification has relative values ignored."""
+    """The base directory specification has relative values ignored. A service may run without ``$HOME``."""
     base = Path(environment.get(variable, ""))
-    return (base if base.is_absolute() else Path(environment.get("HOME", "/")) / fallback) / "tcserver"
+    return (base if base.is_absolute() else Path(environment.get("HOME") or Path.home()) / fallback) / "tcserver"
 
 
 def make_private_directory(path: Path) -> None:

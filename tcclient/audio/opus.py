@@ -31,6 +31,7 @@ __all__ = [
     "cbr_bitrate",
     "packet_duration",
     "packet_has_fec",
+    "require_library",
 ]
 
 Pcm = npt.NDArray[np.int16]
@@ -176,6 +177,11 @@ class OpusDecoder:
             self._state, packet, 0 if packet is None else len(packet), self._pcm_pointer, samples, fec
         )
         return self._pcm[: _checked(self._opus, decoded)].copy()
+
+
+def require_library() -> None:
+    """Raise `OpusUnavailable` where nothing could be encoded or decoded: earlier than its first use would."""
+    _library()
 
 
 def packet_duration(packet: bytes) -> int:

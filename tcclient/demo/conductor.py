@@ -67,10 +67,12 @@ def _room_link(link: str) -> str:
 
 async def _all_reach(participants: Sequence[Participant], event: str, limit: float) -> None:
     tasks = [asyncio.create_task(participant.reach(event)) for participant in participants]
-    done, waiting = await asyncio.wait(tasks, timeout=limit, return_when=asyncio.FIRST_EXCEPTION)
-    for task in waiting:
-        task.cancel()
-    await asyncio.gather(*waiting, return_exceptions=True)
+    try:
+        done, waiting = await asyncio.wait(tasks, timeout=limit, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     for task in done:
         task.result()
     if waiting:

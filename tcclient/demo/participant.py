@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
+from tcclient.audio.libopus import OpusUnavailable
 from tcclient.demo.plan import Part
 from tcclient.entry import connect
 from tcclient.errors import ClientError, RoomClosed
@@ -167,6 +168,7 @@ def _sent(publication: Publication) -> dict[str, Any]:
         "frames": counts.frames,
         "keyframes": counts.keyframes,
         "unsent": counts.unsent,
+        "left_out": publication.left_out,
         "bytes": counts.bytes,
         "checksum": counts.checksum,
         "bitrate": round(counts.bitrate, 1),
@@ -269,7 +271,7 @@ async def _main() -> int:
     part = Part(**json.loads(line))
     try:
         await _take_part(part, commands)
-    except (ClientError, MediaError, TrustFileError) as error:
+    except (ClientError, MediaError, TrustFileError, OpusUnavailable, OSError) as error:
         _say("error", text=str(error))
         return 1
     return 0

@@ -1,4 +1,7 @@
-"""The processes of a demonstration: the server, its account command, and the participants."""
+"""The processes of a demonstration: the server, its account command, and the participants.
+
+Each leads a session of its own: Ctrl-C at the terminal reaches the demonstration alone, which ends them in order.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +43,12 @@ async def make_accounts(data: Path, count: int) -> dict[str, str]:
     table.write_text("name,display\n" + rows, encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tcserver", "account", "import", str(table), "--data", str(data / "server"),
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=_environment(),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=_environment(), start_new_session=True,
     )  # fmt: skip
-    out, err = await process.communicate()
+    try:
+        out, err = await process.communicate()
+    finally:
+        await _stop(process)
     if process.returncode:
         raise DemoError(f"the account command failed: {err.decode(errors='replace').strip()}")
     passwords = {row["name"]: row["password"] for row in csv.DictReader(io.StringIO(out.decode()))}
@@ -70,7 +76,7 @@ async def run_server(data: Path, log: Path, talkers: int) -> AsyncIterator[str]:
             sys.executable, "-m", "tcserver", "run", "--data", str(data / "server"),
             "--set", "server.addresses=127.0.0.1", "--set", "server.port=0",
             "--set", f"rooms.loudest={talkers}",
-            stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(),
+            stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(), start_new_session=True,
         )  # fmt: skip
     try:
         yield await _server_link(process, log)
@@ -116,7 +122,7 @@ class Participant:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tcclient.demo.participant",
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
-                limit=LINE_LIMIT, env=_environment(),
+                limit=LINE_LIMIT, env=_environment(), start_new_session=True,
             )  # fmt: skip
         self = cls(part, process)
         await self.tell(json.dumps(part.as_json()))

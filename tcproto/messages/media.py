@@ -89,7 +89,7 @@ class Interest:
 
 @message("speakers", Sender.SERVER, states=State.ROOM)
 class Speakers:
-    """Who began and who stopped speaking, and the dominant speaker (0: none yet)."""
+    """Participants who began and who stopped speaking, and who is dominant now, perhaps silent (0: nobody)."""
 
     started: Annotated[tuple[U32, ...], Items(1024)] = ()
     stopped: Annotated[tuple[U32, ...], Items(1024)] = ()

@@ -64,6 +64,7 @@ class Join:
     """Takes a seat, with the box key of the seat and the member signature."""
 
     name: RoomName
+    """The room's."""
     life: LifeId
     box_key: Key
     signed_at: U64

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
-from tcproto.messages import Envelope, Sender, Speakers, State, Unknown, row_of
+from tcproto.messages import Envelope, Sender, Source, Speakers, State, Unknown, row_of
 from tcserver.conference import publishing
 from tcserver.conference.commands import COMMANDS, House
 from tcserver.conference.connection import Call, Connection, Session
@@ -64,6 +65,37 @@ class Conference:
         return self._context.counters
 
     @property
+    def refusals(self) -> Mapping[ErrorCode, int]:
+        """Messages that were refused, or ended their connection, by the reason that the client was told."""
+        return self._context.refusals
+
+    @property
+    def limited(self) -> Mapping[str, int]:
+        """Messages beyond a rate, by their class; ``all``: those that ended their connection."""
+        return self._context.limited
+
+    @property
+    def connections(self) -> int:
+        """Control connections that are open."""
+        return len(self._connections)
+
+    @property
+    def half_open(self) -> int:
+        """Control connections that have not logged in."""
+        return self._connections.half_open
+
+    @property
+    def seats(self) -> int:
+        """Seats of all rooms, those that are being opened included."""
+        return len(self._context.seats)
+
+    @property
+    def publications(self) -> Mapping[Source, int]:
+        """Publications of all rooms, by their source."""
+        streams = (stream for seat in self._context.seats.values() for stream in seat.publications.values())
+        return Counter(stream.info.source for stream in streams if stream.info is not None)
+
+    @property
     def sessions(self) -> int:
         """Sessions that are on."""
         return len(self._sessions)
@@ -77,7 +109,10 @@ class Conference:
 
     def may_connect(self, address: str) -> bool:
         """Tell whether one more connection of an address may be accepted, before anything is spent on it."""
-        return not self._is_shut_down and self._connections.may_connect(address)
+        if not self._is_shut_down and self._connections.may_connect(address):
+            return True
+        self._context.counters["connection_refused"] += 1
+        return False
 
     def connected(self, connection: int, address: str, now: float) -> list[Effect]:
         """A connection was accepted; ``connection`` is a number that is never used again."""
@@ -100,10 +135,12 @@ class Conference:
             try:
                 self._dispatch(call)
             except Refusal as refusal:
+                self._context.refusals[refusal.code] += 1
                 if not call.request_id:
                     self._context.counters[f"notification_{refusal.code}"] += 1
                 call.refuse(refusal)
             except ProtocolError as error:
+                self._context.refusals[error.code] += 1
                 self._connections.hang_up(found, error.code, now, error.detail)
         return self._context.outbox.take()
 
@@ -179,7 +216,11 @@ class Conference:
             case SpeakersChanged():
                 self._tell_speakers(event)
             case WorkerReplaced():
-                self._rooms.worker_replaced(event.slot, now)
+                for room in self._rooms.worker_replaced(event.slot, now):
+                    # Who still speaks is told of again: the new worker has heard nobody so far.
+                    speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
+                    if speaking:
+                        self._tell_speakers(SpeakersChanged(room.number, (), speaking, room.dominant))
             case Overloaded():
                 self._rooms.overloaded(now)
             case KeyframeAsked():
@@ -202,6 +243,7 @@ class Conference:
     def _dispatch(self, call: Call[object]) -> None:
         connection, message = call.connection, call.message
         if connection.limiter.is_flooded(call.now):
+            self._context.limited["all"] += 1
             raise ProtocolError(ErrorCode.RATE_LIMITED, "far too many messages")
         if not connection.handshake_hash:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
@@ -232,6 +274,7 @@ class Conference:
     def _limit(self, call: Call[object], message_class: MessageClass) -> None:
         wait = call.connection.limiter.wait(message_class, call.now)
         if wait:
+            self._context.limited[message_class] += 1
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)
 
     def _end_session(self, session: Session, now: float, code: ErrorCode | None) -> None:
@@ -245,6 +288,11 @@ class Conference:
             return
         started = tuple(participant for participant in event.started if participant in room.seats)
         dominant = event.dominant if event.dominant in room.seats else 0
+        for participants, speaking in ((event.started, True), (event.stopped, False)):
+            for participant in participants:
+                if seat := room.seats.get(participant):
+                    seat.is_speaking = speaking
+        room.dominant = dominant
         room.cameras.spoke((*started, dominant) if dominant else started)
         for seat in room.seats.values():
             self._context.outbox.send(seat.connection, Speakers(started, event.stopped, dominant))

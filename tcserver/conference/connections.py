@@ -23,6 +23,15 @@ class Connections:
         self._half_open: Counter[str] = Counter()
         """By address: those that have not logged in."""
 
+    def __len__(self) -> int:
+        """Connections that are open."""
+        return len(self._connections)
+
+    @property
+    def half_open(self) -> int:
+        """Connections that have not logged in."""
+        return self._half_open.total()
+
     def __iter__(self) -> Iterator[Connection]:
         """Go through the connections, as they are now."""
         return iter(list(self._connections.values()))
@@ -34,10 +43,7 @@ class Connections:
     def may_connect(self, address: str) -> bool:
         """Tell whether one more connection of an address may be accepted."""
         settings = self._context.settings
-        return (
-            self._half_open[address] < settings.max_half_open_per_address
-            and self._half_open.total() < settings.max_half_open
-        )
+        return self._half_open[address] < settings.max_half_open_per_address and self.half_open < settings.max_half_open
 
     def open(self, number: int, address: str, now: float) -> None:
         """Take a connection in, whose handshake is still to come."""

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tcproto.errors import ErrorCode
 from tcserver.conference.effects import Outbox
 from tcserver.conference.identifiers import IdPool
 from tcserver.conference.settings import Settings
@@ -37,6 +38,8 @@ class Context:
         self.outbox = Outbox()
         self.timers = Timers()
         self.counters: Counter[str] = Counter()
+        self.refusals: Counter[ErrorCode] = Counter()
+        self.limited: Counter[str] = Counter()
         self.session_ids = IdPool(random_bytes)
         self.participant_ids = IdPool(random_bytes)
         self.sealer_ids = IdPool(random_bytes)

@@ -126,6 +126,7 @@ class LoginDesk:
         self._context.outbox.log(
             "login_failed", account=connection.attempt.challenged or "", address=connection.address
         )
+        self._context.refusals[ErrorCode.BAD_CREDENTIALS] += 1
         call.refuse_code(ErrorCode.BAD_CREDENTIALS)
         if connection.attempt.failures >= settings.login_attempts:
             self._connections.hang_up(connection, ErrorCode.TOO_MANY_ATTEMPTS, now)

@@ -23,6 +23,7 @@ from tcproto.messages import (
     RoomKey,
     SessionKeys,
     Snapshot,
+    Speakers,
 )
 from tcserver import records
 from tcserver.conference.cameras import Cameras
@@ -81,6 +82,8 @@ class Room:
         self.is_closed = False
         self.seats: dict[int, Seat] = {}
         """By participant."""
+        self.dominant = 0
+        """The dominant speaker, 0 for nobody; it may have left."""
         self.joining: dict[int, Seat] = {}
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox)
@@ -387,3 +390,7 @@ class Room:
                     last=page == pages - 1,
                 ),
             )
+        speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
+        if speaking or self.dominant in self.seats:
+            dominant = self.dominant if self.dominant in self.seats else 0
+            self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))

@@ -98,13 +98,14 @@ class Rooms:
         """Return the open room that has a number in the media plane."""
         return self._by_number.get(number)
 
-    def worker_replaced(self, slot: int, now: float) -> None:
-        """A media worker knows nothing of its rooms: go on in it with all of them."""
+    def worker_replaced(self, slot: int, now: float) -> list[Room]:
+        """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
         rooms = [room for room in self._by_number.values() if room.slot == slot]
         for room in rooms:
             room.restart(now)
         seats = sum(len(room.seats) for room in rooms)
         self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
+        return rooms
 
     def overloaded(self, now: float) -> None:
         """The media plane has too much to do: let the rooms that show most show fewer cameras until it is calm."""

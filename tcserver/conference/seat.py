@@ -73,6 +73,7 @@ class Seat:
     """Of the keys of the media path."""
     rekeyed_at: float = 0.0
     is_open: bool = False
+    is_speaking: bool = False
     missed_keys: list[RoomKey] = field(default_factory=list)
     """Room keys that were announced while the seat was being opened."""
     publications: dict[int, Stream] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from tcproto.datagram import (
     LAST_ITEM,
@@ -100,6 +100,11 @@ class MediaPlane:
             SetForwarding: self._set_forwarding,
             SetSpeakers: self._set_speakers,
         }
+
+    @property
+    def rooms(self) -> Collection[Room]:
+        """The rooms that are open."""
+        return self._rooms.values()
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from tcserver import logs
 from tcserver.media.binding import bind
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
+from tcserver.media.reading import MediaReading
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
 from tcserver.media.worker import Options
@@ -60,6 +61,8 @@ class _Slot:
     writer: asyncio.StreamWriter | None = None
     """The pipe, once the worker has said that it is there."""
     process: asyncio.subprocess.Process | None = None
+    reading: MediaReading | None = None
+    """The last one."""
 
 
 class WorkerPool:
@@ -124,6 +127,10 @@ class WorkerPool:
         """Return the bound (host, port) of each address."""
         return [sock.getsockname()[:2] for sock in self._slots[0].sockets]
 
+    def readings(self) -> list[MediaReading]:
+        """Return what each worker last told about itself, by slot."""
+        return [slot.reading for slot in self._slots if slot.reading is not None]
+
     def processes(self) -> list[int]:
         """Return the process ids of the workers that are there, by slot."""
         return [slot.process.pid for slot in self._slots if slot.process is not None]
@@ -167,7 +174,7 @@ class WorkerPool:
         """Run a worker and deliver its events; raises ``OSError``, ``IncompleteReadError`` or ``ValueError``."""
         reader, writer = await self._start(slot)
         async with asyncio.timeout(START_LIMIT):
-            events = await _read(reader)
+            events = await _read(reader, slot)
         slot.writer = writer
         if up.done():
             self._log.info("media worker replaced", worker=slot.number)
@@ -178,7 +185,7 @@ class WorkerPool:
             if events:
                 self._on_events(events)
             async with asyncio.timeout(SILENCE):
-                events = await _read(reader)
+                events = await _read(reader, slot)
 
     async def _start(self, slot: _Slot) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()
@@ -224,6 +231,13 @@ class WorkerPool:
         return status
 
 
-async def _read(reader: asyncio.StreamReader) -> list[Event]:
+async def _read(reader: asyncio.StreamReader, slot: _Slot) -> list[Event]:
+    """Return the events of a frame, and keep a reading."""
     length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
-    return decode(await reader.readexactly(length))
+    events = []
+    for value in decode(await reader.readexactly(length)):
+        if isinstance(value, MediaReading):
+            slot.reading = value
+        else:
+            events.append(value)
+    return events

@@ -62,6 +62,11 @@ class Sender(ABC):
                 for datagram in datagrams:
                     self.dispatch(Run(datagram, len(datagram), receivers, start, stop))
 
+    @property
+    def waiting(self) -> int:
+        """Runs in the backlogs."""
+        return sum(map(len, self._backlog.values()))
+
     def blocked(self) -> list[int]:
         """Return the sockets (by index) that have a backlog: `resume` them when they are writable."""
         return [local for local, backlog in self._backlog.items() if backlog]

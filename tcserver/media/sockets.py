@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import struct
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from tcserver.histogram import Histogram
 from tcserver.media.binding import bind
 from tcserver.media.core import MediaPlane
 from tcserver.media.offload import can_receive_trains, can_send_trains
 from tcserver.media.reader import PlainReader, Reader, VectorReader
+from tcserver.media.reading import LATENCY_BOUNDS, MediaReading, SocketState, census
 from tcserver.media.sender import Sender
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
@@ -26,6 +29,10 @@ READ_BUDGET = 0.002
 """Seconds in one turn of the loop after which no further batch is read, so that a flood leaves time for the rest."""
 FAILURE_LOG_INTERVAL = 10.0
 """Seconds between log entries about unexpected failures, which a peer may be able to cause."""
+SO_MEMINFO = 55
+"""Of Linux; the socket module has no name for it. What follows is from ``linux/sock_diag.h``."""
+_MEMINFO = struct.Struct("@9I")
+_RMEM_ALLOC, _WMEM_ALLOC, _DROPS = 0, 2, 8
 _log = logging.getLogger(__name__)
 
 
@@ -61,6 +68,7 @@ class MediaSockets:
         self._next_failure_log = 0.0
         self.sender: Sender = PlainSender(self._sockets)
         """What sends; its counters tell what the kernel took and refused."""
+        self._latency = Histogram(LATENCY_BOUNDS)
 
     def open(self, sockets: Sequence[socket.socket] = ()) -> None:
         """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
@@ -106,6 +114,19 @@ class MediaSockets:
             for sock in self._sockets
         ]
 
+    def reading(self) -> MediaReading:
+        """Tell what was done since the start, and what there is."""
+        return MediaReading(
+            counters=self._plane.counters,
+            kernel_sent=self.sender.sent,
+            errors=self.sender.errors,
+            refused_trains=self.sender.refused_trains,
+            waiting=self.sender.waiting,
+            latency=self._latency,
+            sockets=self._socket_states(),
+            census=census(self._plane.rooms),
+        )
+
     def apply(self, *commands: Command) -> None:
         """Give the plane commands of the control plane."""
         for command in commands:
@@ -122,13 +143,15 @@ class MediaSockets:
         now = time.monotonic()
         end = now + READ_BUDGET
         while now < end:
-            batch = reader.read()
+            batch, began = reader.read(), now
             if batch:
                 self._plane.receive(batch, now)
                 self.sender.send(self._plane.take_transmissions())
+            now = time.monotonic()
+            if batch:
+                self._latency.observe(now - began)
             if reader.drained:
                 break
-            now = time.monotonic()
         self._drain()
 
     def _poll(self) -> None:
@@ -171,6 +194,14 @@ class MediaSockets:
         if now >= self._next_failure_log:
             self._next_failure_log = now + FAILURE_LOG_INTERVAL
             _log.error("a datagram was dropped because handling it failed", exc_info=failure)
+
+    def _socket_states(self) -> tuple[SocketState, ...]:
+        try:
+            options = [sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size) for sock in self._sockets]
+        except OSError:
+            return ()
+        memory = [_MEMINFO.unpack(option) for option in options]
+        return tuple(SocketState(each[_RMEM_ALLOC], each[_WMEM_ALLOC], each[_DROPS]) for each in memory)
 
     def _make_sender(self) -> Sender:
         name = self._sender_name

@@ -11,17 +11,19 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from tcserver import logs
+from tcserver import garbage, logs
 from tcserver.media.core import MediaPlane
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
+from tcserver.media.reading import MediaReading
 from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.plane import Event
 
 HEARTBEAT = 1.0
-"""Seconds between signs of life."""
+"""Seconds between readings, which are signs of life."""
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,12 @@ class Worker:
 
     async def _beat(self) -> None:
         while True:
-            self._send([])
+            self._send([self._sockets.reading()])
             await asyncio.sleep(HEARTBEAT)
 
-    def _send(self, events: list[Event]) -> None:
+    def _send(self, values: Sequence[Event | MediaReading]) -> None:
         if self._writer is not None:
-            self._writer.write(encode(events))
+            self._writer.write(encode(values))
 
 
 def main(argument: str) -> int:
@@ -101,6 +103,7 @@ def main(argument: str) -> int:
 
 
 async def _serve(options: Options) -> None:
+    garbage.settle()
     await Worker(options, asyncio.get_running_loop()).run()
 
 

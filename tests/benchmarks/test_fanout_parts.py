@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.fanout import Figure, Measurement, _child, _cpu
+from benchmarks.fanout import Figure, Measurement
 from benchmarks.native import Relay, Sink, Volley
+from benchmarks.processes import child, cpu_of
 from benchmarks.report import BenchmarkError
 from tcserver.media.offload import can_receive_trains, can_send_trains
 
@@ -50,11 +51,11 @@ def test_the_relay_passes_on_what_comes_to_whoever_is_in_the_room(whole, sockets
     datagrams = [b"\1\0room" + bytes((n,)) * 100 for n in range(8)] + [b"\1\0else" + bytes(100)]
     rooms = {b"room": [target.getsockname() for target in targets]}
     relay.setblocking(True)
-    with _child(Relay(relay, rooms, whole).run) as pid:
+    with child(Relay(relay, rooms, whole).run) as pid:
         Volley(source, relay.getsockname(), datagrams).fire(0, 9)
         for target in targets:
             assert [target.recv(2048) for _ in range(8)] == datagrams[:8]
-        used, waited = _cpu(pid)
+        used, waited = cpu_of(pid)
         assert used > 0
         assert waited >= 0
 

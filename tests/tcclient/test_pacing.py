@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcclient.pacing import MAX_CATCH_UP, Schedule, Timeline
+from tcclient.pacing import MAX_CATCH_UP, TOO_LATE, Schedule, Timeline
 
 
 def test_deadlines_do_not_drift_over_an_hour() -> None:
@@ -41,3 +41,13 @@ def test_streams_of_one_timeline_stay_in_step() -> None:
     sound, picture = Schedule(timeline, 0.02), Schedule(timeline, 0.04)
     assert sound.wait(0.0, 0.5) == 0.0
     assert picture.wait(0.04, 0.5) == pytest.approx(0.04)
+
+
+def test_pictures_leave_frames_out_and_never_hold_sound_up() -> None:
+    timeline = Timeline(0.0)
+    sound, picture = Schedule(timeline, 0.02), Schedule(timeline, 0.04, follows=True)
+    assert picture.wait(0.0, 0.5) == 0.0
+    assert timeline.skipped == 0
+    assert picture.too_late(0.0, TOO_LATE + 0.01)
+    assert not picture.too_late(0.04, TOO_LATE)
+    assert not sound.too_late(0.0, TOO_LATE + 0.01)

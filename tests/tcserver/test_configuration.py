@@ -94,7 +94,7 @@ def test_text_is_read_by_the_type_of_the_key(key: str, text: str, value: object)
         ("media.sender", "pigeon", "one of auto, gso, sendmmsg, sendto, not 'pigeon'"),
         ("server.addresses", "localhost", "a list of at most 16 IP addresses"),
         ("server.addresses", ",".join(["::1"] * 17), "at most 16"),
-        ("http.address", "", "http.address is no setting"),
+        ("web.address", "", "web.address is no setting"),
         ("server.data", "a\x00b", "text in quotes"),
         ("server.data", "x" * 5000, "text in quotes"),
         ("server.speed", "1", "server.speed is no setting"),

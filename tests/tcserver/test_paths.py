@@ -29,6 +29,7 @@ def test_the_default_places_follow_the_base_directory_specification() -> None:
     assert paths.default_data_directory(named) == Path("/data/tcserver")
     assert paths.default_configuration_file(named) == Path("/etc/xdg/tcserver/tcserver.toml")
     assert paths.default_data_directory({**home, "XDG_DATA_HOME": "relative"}) == Path("/home/op/.local/share/tcserver")
+    assert paths.default_data_directory({}) == Path.home() / ".local/share/tcserver"
 
 
 def test_a_data_directory_is_for_its_owner_only(tmp_path: Path) -> None:

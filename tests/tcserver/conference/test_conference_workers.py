@@ -5,7 +5,16 @@ import pytest
 
 from tcproto import messages as m
 from tcserver.conference.placement import place
-from tcserver.plane import CloseRoom, OpenSealer, OpenSeat, RotateSealer, SeatOpened, SetSpeakers, WorkerReplaced
+from tcserver.plane import (
+    CloseRoom,
+    OpenSealer,
+    OpenSeat,
+    RotateSealer,
+    SeatOpened,
+    SetSpeakers,
+    SpeakersChanged,
+    WorkerReplaced,
+)
 from tests.tcserver.conference.conference_driver import Driver
 
 MICROPHONE, CAMERA = m.Source.MICROPHONE, m.Source.CAMERA
@@ -193,3 +202,14 @@ def test_a_room_that_closes_later_closes_the_new_sealer():
     assert isinstance(driver.plane.log[-1], CloseRoom)
     assert sum(isinstance(command, OpenSealer) for command in driver.plane.log) == 2
     driver.check()
+
+
+def test_those_who_spoke_are_silent_until_the_new_worker_hears_them():
+    driver = Driver()
+    a, b = driver.member(), driver.member()
+    driver.event(SpeakersChanged(1, (a.participant,), (), a.participant))
+    b.inbox.clear()
+    driver.replace_worker()
+    assert b.got(m.Speakers) == [m.Speakers((), (a.participant,), a.participant)]
+    driver.replace_worker()
+    assert not b.got(m.Speakers)

@@ -1,5 +1,6 @@
 import contextlib
 import typing
+from dataclasses import replace
 
 import pytest
 from hypothesis import example, given
@@ -7,7 +8,10 @@ from hypothesis import strategies as st
 
 from tcproto.messages import Caps, Kind
 from tcserver import plane
+from tcserver.histogram import Histogram
+from tcserver.media import Counters, Drop
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
+from tcserver.media.reading import Census, MediaReading, SocketState
 
 KEY = bytes(range(32))
 ADDRESS = plane.Address(1, "fe80::1%eth0", 65535)
@@ -50,6 +54,20 @@ def test_a_value_arrives_as_it_was(value):
     assert decoded == value
     # Equality does not tell a named tuple from a tuple, nor a member of an enum from its value.
     assert repr(decoded) == repr(value)
+
+
+def test_a_reading_arrives_as_it_was():
+    latency = Histogram((0.001, 0.01))
+    latency.observe(0.005)
+    counters = Counters(received=7)
+    counters.drops[Drop.BOX] = 3
+    census = Census(1, 2, 3, 4, 5, 6)
+    reading = MediaReading(counters, 5, {"EPERM": 1}, 2, 3, latency, (SocketState(1, 2, 3),), census)
+    (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
+    assert repr(replace(decoded, latency=latency)) == repr(reading)
+    assert (decoded.latency.bounds, decoded.latency.sum) == (latency.bounds, latency.sum)
+    decoded.latency.observe(1.0)
+    assert decoded.latency.counts == [0, 1, 1]
 
 
 def test_a_frame_holds_any_number_in_order():

@@ -1,0 +1,132 @@
+"""A listener for HTTP, as much of it as a monitoring system needs: GET of few documents, one for each connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import NamedTuple, cast
+
+MAX_HEAD = 8192
+"""Bytes of a request: those of monitoring systems and browsers have less."""
+MAX_CONNECTIONS = 16
+"""At a time; one more is closed at once."""
+TIME_LIMIT = 5.0
+"""Seconds of a connection, from the first byte of the request to the last of the answer."""
+_END = b"\r\n\r\n"
+
+
+class Content(NamedTuple):
+    """A document."""
+
+    type: str
+    body: bytes
+
+
+Routes = Mapping[str, Callable[[], Content]]
+"""By path, what makes the document."""
+
+
+class HttpServer:
+    """Answers on one address; ``on_error`` is told of an exception of a route, which the client sees as status 500."""
+
+    def __init__(self, routes: Routes, on_error: Callable[[Exception], None]) -> None:
+        self._routes = routes
+        self._on_error = on_error
+        self._server: asyncio.Server | None = None
+        self._transports: set[asyncio.Transport] = set()
+
+    async def open(self, host: str, port: int) -> None:
+        """Listen; raises ``OSError``."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Exchange(self), host, port, reuse_address=True)
+
+    def close(self) -> None:
+        """End everything; may be called again."""
+        if self._server is not None:
+            self._server.close()
+        for transport in list(self._transports):
+            transport.abort()
+
+    def begun(self, transport: asyncio.Transport) -> bool:
+        """Take a connection, unless there are too many."""
+        if len(self._transports) >= MAX_CONNECTIONS:
+            return False
+        self._transports.add(transport)
+        return True
+
+    def ended(self, transport: asyncio.Transport) -> None:
+        """Forget a connection."""
+        self._transports.discard(transport)
+
+    def answer(self, request: bytes) -> bytes:
+        """Return the answer to a request."""
+        try:
+            return respond(request, self._routes)
+        except Exception as error:
+            self._on_error(error)
+            return _response(HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+class _Exchange(asyncio.Protocol):
+    """One connection: a request, an answer."""
+
+    def __init__(self, server: HttpServer) -> None:
+        self._server = server
+        self._request = b""
+        self._is_answered = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the request."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
+        if self._server.begun(self._transport):
+            self._timer = asyncio.get_running_loop().call_later(TIME_LIMIT, self._transport.abort)
+        else:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Answer when the request is complete, or will never be."""
+        if self._is_answered:
+            return
+        self._request += data
+        if _END in self._request or len(self._request) > MAX_HEAD:
+            self._is_answered = True
+            self._transport.write(self._server.answer(self._request))
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the server."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._server.ended(self._transport)
+
+
+def respond(request: bytes, routes: Routes) -> bytes:
+    """Return the answer to what came of a request until its end or its limit; raises what a route raises."""
+    head, end, _ = request.partition(_END)
+    if not end or len(head) > MAX_HEAD:
+        return _response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+    match head.partition(b"\r\n")[0].split(b" "):
+        case [method, target, b"HTTP/1.1" | b"HTTP/1.0"]:
+            route = routes.get(target.partition(b"?")[0].decode("latin-1"))
+        case _:
+            return _response(HTTPStatus.BAD_REQUEST)
+    if route is None:
+        return _response(HTTPStatus.NOT_FOUND)
+    if method != b"GET":
+        return _response(HTTPStatus.METHOD_NOT_ALLOWED, "Allow: GET")
+    return _response(HTTPStatus.OK, content=route())
+
+
+def _response(status: HTTPStatus, *fields: str, content: Content | None = None) -> bytes:
+    type_, body = content or Content("text/plain; charset=utf-8", f"{status.phrase}\n".encode())
+    lines = [
+        f"HTTP/1.1 {status.value} {status.phrase}",
+        f"Content-Type: {type_}",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "Connection: close",
+        *fields,
+    ]
+    return "\r\n".join(lines).encode("latin-1") + _END + body

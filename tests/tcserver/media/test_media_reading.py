@@ -1,0 +1,76 @@
+"""What a media plane tells about itself."""
+
+import asyncio
+import os
+import socket
+import sys
+
+import pytest
+
+from tcserver.media import MediaPlane
+from tcserver.media.reading import census
+from tcserver.media.sockets import MediaSockets
+from tests.tcserver.media.media_world import World
+
+
+def test_a_census() -> None:
+    world = World(members=2)
+    world.join(3, prove=False)
+    a, b = world.peers
+    world.publish(a, 7, to=[b])
+    counted = census(world.plane.rooms)
+    assert (counted.rooms, counted.seats, counted.proven, counted.streams) == (1, 3, 2, 1)
+    assert counted.expected == counted.received == 4, "two datagrams each prove a path"
+    a.counter += 5
+    world.receive(a, a.up())
+    counted = census(world.plane.rooms)
+    assert (counted.expected, counted.received) == (10, 5)
+    assert census([]) == (0, 0, 0, 0, 0, 0)
+
+
+def test_a_reading_of_real_sockets() -> None:
+    async def main() -> None:
+        sockets = MediaSockets(MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop())
+        sockets.open()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            try:
+                for _ in range(3):
+                    client.sendto(bytes(50), sockets.local_addresses()[0])
+                if sys.platform == "linux":
+                    (state,) = sockets.reading().sockets
+                    assert state.receive_queue > 150
+                    assert (state.send_queue, state.drops) == (0, 0)
+                sockets.pump(0)
+                reading = sockets.reading()
+                assert reading.counters.received == 3
+                assert reading.latency.total == 1, "one batch"
+                assert 0 < reading.latency.sum < 20
+                assert (reading.kernel_sent, reading.waiting, dict(reading.errors)) == (0, 0, {})
+                assert reading.census.rooms == 0
+            finally:
+                sockets.close()
+        assert sockets.reading().sockets == ()
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of what it dropped")
+def test_what_a_full_queue_costs_is_told() -> None:
+    async def main() -> None:
+        sockets = MediaSockets(
+            MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop(), buffer_bytes=65_536
+        )
+        sockets.open()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            try:
+                for _ in range(1000):
+                    client.sendto(bytes(1000), sockets.local_addresses()[0])
+                (state,) = sockets.reading().sockets
+                assert 0 < state.drops < 1000
+                while sockets.reading().sockets[0].receive_queue:
+                    sockets.pump(0)
+                assert sockets.reading().counters.received == 1000 - state.drops
+            finally:
+                sockets.close()
+
+    asyncio.run(main())
