@@ -27,6 +27,8 @@ MAX_FILE_BYTES = 1024 * 1024
 MAX_ADDRESSES = 16
 """Addresses to listen on: one socket each."""
 
+MAX_WORKERS = 64
+"""Media processes: more than one for each core cost and bring nothing."""
 MAX_TEXT_CHARACTERS = 4096
 """Characters of a text; a path may have as many."""
 
@@ -64,6 +66,9 @@ class ServerSection:
         (), "IP addresses to listen on, TCP and UDP; none: all, IPv4 and IPv6", address=True
     )
     port: int = _setting(7433, "TCP and UDP port; 0: any free one", high=65535)
+    workers: int = _setting(
+        0, "media processes that rooms are spread over; 0: all in one process, without any", high=MAX_WORKERS
+    )
     data: str = _setting("", "data directory; empty: $XDG_DATA_HOME/tcserver")
     public_host: str = _setting("", "host name or address in the join link; empty: found out")
 

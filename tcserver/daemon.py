@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from tcproto.control import ControlConnection
 from tcproto.errors import ErrorCode, ProtocolError
@@ -26,9 +26,8 @@ from tcserver.conference import Conference, effects
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
 from tcserver.database import Database
-from tcserver.media import MediaPlane
+from tcserver.media.host import MediaHost
 from tcserver.media.reading import MediaReading
-from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.monitoring import Monitoring
 from tcserver.plane import Event
 from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
@@ -93,7 +92,7 @@ class Daemon:
         self._conference = Conference(
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
-        self._sockets: MediaSockets | None = None
+        self._media: MediaHost | None = None
         self._monitoring: Monitoring | None = None
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
@@ -140,8 +139,8 @@ class Daemon:
         await self._all_gone()
         if self._timer is not None:
             self._timer.cancel()
-        if self._sockets is not None:
-            self._sockets.close()
+        if self._media is not None:
+            await self._media.close()
         await self._store.close()
         if self._poller is not None:
             self._log.info("stopped")
@@ -251,8 +250,8 @@ class Daemon:
                 if peer := self._peers.get(connection):
                     peer.close()
             case effects.MediaCommand(command):
-                if self._sockets is not None:
-                    self._sockets.apply(command)
+                if self._media is not None:
+                    self._media.apply(command)
             case effects.LogEvent(name, fields):
                 self._log.info(name, **fields)
             case _:
@@ -346,19 +345,10 @@ class Daemon:
                 server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
             self._servers.append(server)
             self._port = self._port or server.sockets[0].getsockname()[1]
-        media = self._configuration.media
-        sockets = MediaSockets(
-            MediaPlane(os.urandom),
-            [(host, self._port) for host in hosts],
-            loop,
-            sender=cast(SenderName, media.sender),
-            receiver=cast(ReceiverName, media.receiver),
-            buffer_bytes=media.socket_buffer_bytes,
-            on_events=self._media_events,
-        )
+        media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
         with _named(",".join(hosts), self._port):
-            sockets.open()
-        self._sockets = sockets
+            await media.open()
+        self._media = media
 
     async def _monitor(self) -> None:
         """Serve metrics, if the operator wants any."""
@@ -370,7 +360,7 @@ class Daemon:
             self._monitoring = monitoring
 
     def _media_readings(self) -> list[MediaReading]:
-        return [self._sockets.reading()] if self._sockets is not None else []
+        return self._media.readings() if self._media is not None else []
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
@@ -416,6 +406,8 @@ def _named(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno is None:
+            raise
         where = f"port {port}" if error.errno == errno.EADDRINUSE else f"address {host}, port {port}"
         raise OSError(error.errno, os.strerror(error.errno or 0).lower(), where) from error
 

@@ -29,6 +29,8 @@ class OpenSealer:
     sealer: int
     epoch: int
     key: bytes
+    slot: int = 0
+    """The media worker that has the room: the low byte of the media ids in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,4 +239,21 @@ class Overloaded:
     """Sent per second, all receivers counted."""
 
 
-Event = SeatOpened | PathProven | PathLost | KeysWorn | SealerWorn | SpeakersChanged | KeyframeAsked | Overloaded
+@dataclass(frozen=True, slots=True)
+class WorkerReplaced:
+    """A media worker has ended, and another that knows nothing has its slot; what was commanded meanwhile is lost."""
+
+    slot: int
+
+
+Event = (
+    SeatOpened
+    | PathProven
+    | PathLost
+    | KeysWorn
+    | SealerWorn
+    | SpeakersChanged
+    | KeyframeAsked
+    | Overloaded
+    | WorkerReplaced
+)

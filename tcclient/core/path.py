@@ -77,6 +77,15 @@ class MediaPath:
         self._down[epoch] = _DownKey(down_key)
         self.media_id, self._epoch, self._up_key, self._counter = media_id, epoch, up_key, 0
 
+    def move(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
+        """Use another media id with its keys, and prove the path anew, at once."""
+        self.rekey(media_id, epoch, up_key, down_key, now)
+        self.state = PathState.UNKNOWN
+        self.next_deadline = now
+        self._started_at = None
+        self._number = 0
+        self._pings.clear()
+
     def send(self, plaintext: bytes) -> None:
         """Seal items into an up datagram and queue it. A counter at its end sends nothing more under this key."""
         counter = self._counter

@@ -316,7 +316,7 @@ class Seat:
         self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
 
     def _media_move(self, message: messages.MediaMove, now: float) -> None:
-        self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
+        self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
         self._emit(events.MediaMoved(message.host, message.port))
 
     def _speakers(self, message: messages.Speakers, now: float) -> None:

@@ -136,7 +136,7 @@ class SealerClosed:
 
 @message("media_move", Sender.SERVER, states=State.ROOM)
 class MediaMove:
-    """The media path moves: a new media id with new keys, perhaps at another address. Reserved."""
+    """The media path moves: a new media id with new keys, perhaps at another address, and is proved again."""
 
     media_id: U32
     epoch: U8

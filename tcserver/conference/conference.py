@@ -18,7 +18,16 @@ from tcserver.conference.login import LoginDesk
 from tcserver.conference.rooms import Rooms
 from tcserver.conference.sessions import Sessions
 from tcserver.conference.settings import MessageClass, Settings
-from tcserver.plane import Event, KeyframeAsked, KeysWorn, Overloaded, SealerWorn, SeatOpened, SpeakersChanged
+from tcserver.plane import (
+    Event,
+    KeyframeAsked,
+    KeysWorn,
+    Overloaded,
+    SealerWorn,
+    SeatOpened,
+    SpeakersChanged,
+    WorkerReplaced,
+)
 from tcserver.records import Account, RoomRecord
 
 if TYPE_CHECKING:
@@ -206,6 +215,12 @@ class Conference:
                     room.sealer.rotate_soon(now)
             case SpeakersChanged():
                 self._tell_speakers(event)
+            case WorkerReplaced():
+                for room in self._rooms.worker_replaced(event.slot, now):
+                    # Who still speaks is told of again: the new worker has heard nobody so far.
+                    speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
+                    if speaking:
+                        self._tell_speakers(SpeakersChanged(room.number, (), speaking, room.dominant))
             case Overloaded():
                 self._rooms.overloaded(now)
             case KeyframeAsked():

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tcserver.identity import ServerIdentity
 
 WORKER_SLOT_MASK = 0xFFFF_FF00
-"""The low byte of a media id is the slot of the media worker that serves it; so far there is one, in slot 0."""
+"""The low byte of a media id is the slot of the media worker that serves it, 0 where there is one media plane."""
 
 
 class Context:

@@ -24,12 +24,12 @@ class IdPool:
         """Identifiers in use."""
         return len(self._taken) - len(self._freed)
 
-    def take(self, now: float) -> int:
-        """Return an identifier that is neither in use nor in quarantine."""
+    def take(self, now: float, bits: int = 0) -> int:
+        """Return an identifier that is neither in use nor in quarantine, with ``bits`` where the mask clears."""
         while self._freed and (self._freed[0][0] <= now or len(self._freed) > MAX_QUARANTINED):
             self._taken.discard(self._freed.popleft()[1])
         while True:
-            value = int.from_bytes(self._random_bytes(4), "big") & self._mask
+            value = int.from_bytes(self._random_bytes(4), "big") & self._mask | bits
             if value and value not in self._taken:
                 self._taken.add(value)
                 return value

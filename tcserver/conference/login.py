@@ -15,6 +15,7 @@ from tcserver.conference.connections import Connections
 from tcserver.conference.context import Context
 from tcserver.conference.effects import FindAccount
 from tcserver.conference.limiter import TokenBucket
+from tcserver.conference.placement import place
 from tcserver.conference.sealer import KEY_SIZE
 from tcserver.conference.sessions import Sessions, is_current
 from tcserver.plane import OpenTicket
@@ -44,7 +45,8 @@ class LoginDesk:
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=round(wait * 1000) + 1)
         attempt.has_probed = True
-        media_id, key = context.media_ids.take(call.now), context.random_bytes(KEY_SIZE)
+        slot = place((0,) * context.settings.media_slots, context.random_bytes)
+        media_id, key = context.media_ids.take(call.now, slot), context.random_bytes(KEY_SIZE)
         # Free at once: the quarantine of the id outlasts the ticket.
         context.media_ids.free(media_id, call.now)
         context.outbox.command(OpenTicket(media_id, key, call.now + TICKET_LIFETIME, TICKET_DATAGRAMS))

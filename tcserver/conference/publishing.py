@@ -23,7 +23,7 @@ from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.permissions import SOURCE_KIND
 from tcserver.conference.seat import Seat, Stream, Subscription
-from tcserver.plane import KeyframeAsked, MuteStream, OpenStream
+from tcserver.plane import KeyframeAsked, MuteStream
 
 
 def publish(context: Context, call: Call[Publish]) -> None:
@@ -50,7 +50,6 @@ def publish(context: Context, call: Call[Publish]) -> None:
         width=message.width,
         height=message.height,
     )
-    context.outbox.command(OpenStream(info.stream, seat.media_id, info.kind, caps, info.muted))
     seat.room.publish(seat, info, call.now)
     seat.room.journal.flush(call.now)  # before the publisher may send, so that nobody gets packets of an unknown stream
     call.reply(Published(number=info.number, stream=info.stream, caps=caps))

@@ -15,6 +15,7 @@ from tcproto.messages import (
     Evicted,
     Join,
     Joined,
+    MediaMove,
     Permission,
     PublicationInfo,
     Role,
@@ -34,7 +35,7 @@ from tcserver.conference.permissions import RANK, ROLE_PERMISSIONS, SOURCE_PERMI
 from tcserver.conference.sealer import KEY_SIZE, Sealer
 from tcserver.conference.seat import Seat, Stream
 from tcserver.conference.speaker_limit import SpeakerLimit
-from tcserver.plane import CloseRoom, CloseSeat, CloseStream, OpenSeat, OpenStream, RekeySeat, SealerState
+from tcserver.plane import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState
 
 LIFE_ID_SIZE = 16
 MAX_STREAM = 0xFFFF
@@ -59,6 +60,7 @@ class Room:
         self,
         context: Context,
         number: int,
+        slot: int,
         info: RoomInfo,
         *,
         record: records.RoomRecord | None,
@@ -70,6 +72,8 @@ class Room:
         self._expire = expire
         self.number = number
         """Of this life, in the media plane."""
+        self.slot = slot
+        """Of the media worker that has the room."""
         self.info = info
         self.opener = opener
         """Account that opened it."""
@@ -85,7 +89,7 @@ class Room:
         self.forwarding = Forwarding(context.outbox)
         self.cameras = Cameras(context, self.seats, self.forwarding)
         self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
-        self.sealer = Sealer(context, number, self.seats.values(), self.joining.values(), now)
+        self.sealer = Sealer(context, number, slot, self.seats.values(), self.joining.values(), now)
         self._speaker_limit = SpeakerLimit(context, number)
         self._last_stream = 0
         self._roles: OrderedDict[tuple[str, bytes], Role] = OrderedDict()
@@ -104,22 +108,28 @@ class Room:
         beacon = self.next_stream()
         context = self._context
         keys = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
-        seat = Seat(context.participant_ids.take(now), context.media_ids.take(now), self, call.session, call, *keys)
+        media_id = context.media_ids.take(now, self.slot)
+        seat = Seat(context.participant_ids.take(now), media_id, self, call.session, call, *keys)
         seat.beacon = Stream(beacon, seat)
         call.session.seat = seat
         context.timers.cancel(("room", self.number))
-        context.timers.set(("seat", seat.media_id), now + context.settings.seat_timeout, partial(self._give_up, seat))
-        self.joining[seat.participant] = context.seats[seat.media_id] = seat
-        context.outbox.command(
+        timeout = now + context.settings.seat_timeout
+        context.timers.set(("seat", seat.participant), timeout, partial(self._give_up, seat))
+        self.joining[seat.participant] = seat
+        self._open(seat)
+        return seat
+
+    def _open(self, seat: Seat) -> None:
+        self._context.seats[seat.media_id] = seat
+        self._context.outbox.command(
             OpenSeat(seat.media_id, self.number, seat.participant, seat.epoch, seat.up_key, seat.down_key)
         )
-        return seat
 
     def seat(self, seat: Seat, sealers: tuple[SealerState, ...], now: float) -> None:
         """Let a participant in, whose seat the media plane has opened."""
         outbox = self._context.outbox
         del self.joining[seat.participant]
-        self._context.timers.cancel(("seat", seat.media_id))
+        self._context.timers.cancel(("seat", seat.participant))
         self.was_used = seat.is_open = True
         seat.rekeyed_at = now
         self._set_role(seat, self._role_of(seat))
@@ -142,9 +152,7 @@ class Room:
         self.seats[seat.participant] = seat
         self._speaker_limit.follow(len(self.seats))
         self.send_snapshot(seat)
-        outbox.command(
-            OpenStream(seat.beacon.number, seat.media_id, kind=None, caps=self._context.settings.beacon_caps)
-        )
+        outbox.command(seat.beacon.opening(self._context.settings))
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
         self.cameras.follow()
@@ -159,7 +167,7 @@ class Room:
         del context.seats[seat.media_id]
         context.participant_ids.free(seat.participant, now)
         context.media_ids.free(seat.media_id, now)
-        context.timers.cancel(("seat", seat.media_id))
+        context.timers.cancel(("seat", seat.participant))
         context.outbox.command(CloseSeat(seat.media_id))
         if self.is_closed:
             return
@@ -210,12 +218,39 @@ class Room:
         """Give a seat new keys of the media path, unless that was just done."""
         if not seat.is_open or now < seat.rekeyed_at + REKEY_INTERVAL:
             return
+        self._renew_keys(seat, now)
+        outbox = self._context.outbox
+        outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        outbox.send(seat.connection, SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+
+    def restart(self, now: float) -> None:
+        """Go on in a media plane that knows nothing of the room: new ids and keys, the same seats and streams."""
+        self.sealer.replace(now)
+        self._speaker_limit.restart(len(self.seats))
+        for seat in (*self.seats.values(), *self.joining.values()):
+            self._move(seat, now)
+        for stream in self.forwarding.streams.values():
+            self._context.outbox.command(stream.opening(self._context.settings))
+        for stream in self.forwarding.streams.values():
+            self.forwarding.reconsider(stream, self.seats.values())
+
+    def _move(self, seat: Seat, now: float) -> None:
+        """Give a seat another media id, with other keys."""
         context = self._context
+        del context.seats[seat.media_id]
+        context.media_ids.free(seat.media_id, now)
+        seat.media_id = context.media_ids.take(now, self.slot)
+        self._renew_keys(seat, now)
+        self._open(seat)
+        if seat.is_open:
+            move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
+            context.outbox.send(seat.connection, move)
+
+    def _renew_keys(self, seat: Seat, now: float) -> None:
+        random_bytes = self._context.random_bytes
         seat.rekeyed_at = now
         seat.epoch = (seat.epoch + 1) % _EPOCHS
-        seat.up_key, seat.down_key = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
-        context.outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
-        context.outbox.send(seat.connection, SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        seat.up_key, seat.down_key = random_bytes(KEY_SIZE), random_bytes(KEY_SIZE)
 
     # Roles
 
@@ -281,8 +316,9 @@ class Room:
         return self._last_stream
 
     def publish(self, seat: Seat, info: PublicationInfo, now: float) -> None:
-        """Tell the room of a publication, whose stream is open, and forward it."""
+        """Open the stream of a publication, tell the room, and forward it."""
         stream = seat.publications[info.number] = Stream(info.stream, seat, info)
+        self._context.outbox.command(stream.opening(self._context.settings))
         seat.last_number = info.number
         self.journal.add(Change(ChangeKind.PUBLISHED, publication=info), now)
         self.forwarding.add(stream, self.seats.values())

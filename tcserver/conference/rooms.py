@@ -15,6 +15,7 @@ from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.effects import RemoveRoom, SaveRoom
 from tcserver.conference.limiter import TokenBucket
+from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, Room
 from tcserver.conference.stage import CALM
 from tcserver.plane import SeatOpened
@@ -96,6 +97,15 @@ class Rooms:
     def by_number(self, number: int) -> Room | None:
         """Return the open room that has a number in the media plane."""
         return self._by_number.get(number)
+
+    def worker_replaced(self, slot: int, now: float) -> list[Room]:
+        """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
+        rooms = [room for room in self._by_number.values() if room.slot == slot]
+        for room in rooms:
+            room.restart(now)
+        seats = sum(len(room.seats) for room in rooms)
+        self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
+        return rooms
 
     def overloaded(self, now: float) -> None:
         """The media plane has too much to do: let the rooms that show most show fewer cameras until it is calm."""
@@ -217,11 +227,25 @@ class Rooms:
             title=title if record is None else record.title,
         )
         room = Room(
-            self._context, next(self._numbers), info, record=record, opener=opener, expire=self.close, now=call.now
+            self._context,
+            next(self._numbers),
+            self._slot(),
+            info,
+            record=record,
+            opener=opener,
+            expire=self.close,
+            now=call.now,
         )
         self._by_name[name] = self._by_number[room.number] = room
         self._context.outbox.log("room_opened", room=name, by=call.session.number)
         return room
+
+    def _slot(self) -> int:
+        """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""
+        loads = [0] * self._context.settings.media_slots
+        for room in self._by_number.values():
+            loads[room.slot] += 1 + len(room.seats)
+        return place(loads, self._context.random_bytes)
 
 
 def _clean(name: str) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from tcproto.messages import NewRoomKey, RoomKey
+from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
 from tcserver.conference.context import Context
 from tcserver.plane import OpenSealer, RotateSealer
 
@@ -26,22 +26,29 @@ _EPOCHS = 256
 
 
 class Sealer:
-    """The sealer of one room's life, and its newest key."""
+    """The sealer of one room's life, one after the other where its media worker ends, and its newest key."""
 
     def __init__(
-        self, context: Context, room: int, seats: Collection[Seat], joining: Collection[Seat], now: float
+        self, context: Context, room: int, slot: int, seats: Collection[Seat], joining: Collection[Seat], now: float
     ) -> None:
         self._context = context
         self._room = room
+        self._slot = slot
         self._seats = seats
         self._joining = joining
-        self._id = context.sealer_ids.take(now)
-        self._epoch = 0
-        self._rotated_at = now - ROTATION_INTERVAL
         self._timer = ("sealer", room)
-        key = context.random_bytes(KEY_SIZE)
-        context.outbox.command(OpenSealer(room, self._id, self._epoch, key))
-        context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+        self._open(now)
+
+    def replace(self, now: float) -> None:
+        """Let another sealer take over: the process that sealed is gone, and what it counted with it."""
+        old = self._id
+        self._context.sealer_ids.free(old, now)
+        key = self._open(now)
+        for seat in self._seats:
+            self._context.outbox.send(seat.connection, NewRoomKey(room_key=RoomKey(self._id, self._epoch, key, 0)))
+            self._context.outbox.send(seat.connection, SealerClosed(sealer=old))
+        for seat in self._joining:
+            seat.missed_keys.clear()
 
     def rotate_soon(self, now: float) -> None:
         """Announce a new key: at once, or when the interval since the last one is over."""
@@ -55,6 +62,17 @@ class Sealer:
         """Rotate no more."""
         self._context.timers.cancel(self._timer)
         self._context.sealer_ids.free(self._id, now)
+
+    def _open(self, now: float) -> bytes:
+        """Begin to seal under a new id and key, and return the key."""
+        context = self._context
+        self._id = context.sealer_ids.take(now)
+        self._epoch = 0
+        self._rotated_at = now - ROTATION_INTERVAL
+        key = context.random_bytes(KEY_SIZE)
+        context.outbox.command(OpenSealer(self._room, self._id, self._epoch, key, self._slot))
+        context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+        return key
 
     def _rotate(self, now: float) -> None:
         self._rotated_at = now

@@ -11,7 +11,8 @@ from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, Ro
 from tcserver.conference.connection import Call, Session
 from tcserver.conference.keyframes import KeyframeThrottle
 from tcserver.conference.permissions import NO_PERMISSION
-from tcserver.plane import Receiver
+from tcserver.conference.settings import Settings
+from tcserver.plane import OpenStream, Receiver
 
 if TYPE_CHECKING:
     from tcserver.conference.room import Room
@@ -31,6 +32,13 @@ class Stream:
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
     offstage: bool = False
     """A camera that only those get who have chosen it: others spoke later."""
+
+    def opening(self, settings: Settings) -> OpenStream:
+        """Return the command that opens it in the media plane."""
+        info = self.info
+        if info is None:
+            return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
+        return OpenStream(self.number, self.seat.media_id, info.kind, settings.caps[info.source], info.muted)
 
 
 class Subscription(NamedTuple):

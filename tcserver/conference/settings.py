@@ -71,6 +71,8 @@ class Settings:
     """Silence after which the client is pinged."""
     idle_timeout: float = 15.0
     """Silence after which the connection counts as dead."""
+    media_slots: int = 1
+    """Media planes that rooms are placed on, 1 to 256; does not change while the server runs."""
     temporary_rooms: bool = True
     """Whether ``open_room`` makes a room of a name that is not known."""
     max_rooms: int = 256

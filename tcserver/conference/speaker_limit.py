@@ -17,6 +17,11 @@ class SpeakerLimit:
         self._room = room
         self._told = 0
 
+    def restart(self, participants: int) -> None:
+        """Tell a media plane that knows nothing of the room."""
+        self._told = 0
+        self.follow(participants)
+
     def follow(self, participants: int) -> None:
         """Follow the number of participants, and the setting."""
         limit = self._context.settings.loudest if participants > SMALL_ROOM else 0

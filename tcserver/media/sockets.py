@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from tcserver.histogram import Histogram
+from tcserver.media.binding import bind
 from tcserver.media.core import MediaPlane
 from tcserver.media.offload import can_receive_trains, can_send_trains
 from tcserver.media.reader import PlainReader, Reader, VectorReader
@@ -38,9 +39,8 @@ _log = logging.getLogger(__name__)
 class MediaSockets:
     """Runs a media plane on UDP sockets, one for each local address.
 
-    ``addresses`` are (numeric host, port); a socket for an IPv6 address takes IPv4 too (as mapped addresses) unless
-    there is one for IPv4 on the same port. ``sender`` and ``receiver`` choose the system calls; ``auto`` takes the
-    fastest that pass a self-test, any other name those or an ``OSError``.
+    ``addresses`` are (numeric host, port), see `bind`. ``sender`` and ``receiver`` choose the system calls; ``auto``
+    takes the fastest that pass a self-test, any other name those or an ``OSError``.
     ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
     """
 
@@ -70,11 +70,13 @@ class MediaSockets:
         """What sends; its counters tell what the kernel took and refused."""
         self._latency = Histogram(LATENCY_BOUNDS)
 
-    def open(self) -> None:
-        """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound."""
+    def open(self, sockets: Sequence[socket.socket] = ()) -> None:
+        """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
+
+        ``sockets`` are bound already, and taken instead of the addresses.
+        """
+        self._sockets += sockets or bind(self._addresses, self._buffer_bytes)
         try:
-            for host, port in self._addresses:
-                self._sockets.append(self._bind(host, port))
             self.sender = self._make_sender()
             self._readers = self._make_readers()
         except OSError:
@@ -200,24 +202,6 @@ class MediaSockets:
             return ()
         memory = [_MEMINFO.unpack(option) for option in options]
         return tuple(SocketState(each[_RMEM_ALLOC], each[_WMEM_ALLOC], each[_DROPS]) for each in memory)
-
-    def _bind(self, host: str, port: int) -> socket.socket:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST | socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            if family == socket.AF_INET6:
-                both = any(other == port and ":" not in name for name, other in self._addresses)
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, both)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                sock.setsockopt(socket.SOL_SOCKET, option, self._buffer_bytes)
-            sock.bind(address)
-        except OSError:
-            sock.close()
-            raise
-        return sock
 
     def _make_sender(self) -> Sender:
         name = self._sender_name

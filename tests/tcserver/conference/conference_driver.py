@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tcproto import messages as m
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge, sign_account_login, sign_device_login
@@ -53,6 +53,8 @@ class Plane:
     def __init__(self) -> None:
         self.rooms: dict[int, dict[int, plane.OpenSeat]] = {}
         self.sealers: dict[int, list[plane.SealerState]] = {}
+        self.slots: dict[int, int] = {}
+        """The worker of each room."""
         self.seats: dict[int, plane.OpenSeat] = {}
         self.streams: dict[tuple[int, int], plane.OpenStream] = {}
         self.forwarding: dict[tuple[int, int], tuple[plane.Receiver, ...]] = {}
@@ -68,6 +70,7 @@ class Plane:
             case plane.OpenSealer():
                 assert command.room not in self.rooms
                 self.rooms[command.room] = {}
+                self.slots[command.room] = command.slot
                 self.limits[command.room] = []
                 state = plane.SealerState(command.sealer, command.epoch, command.key, 0)
                 self.sealers[command.room] = [state]
@@ -81,7 +84,8 @@ class Plane:
                 assert not self.rooms.pop(command.room), "seats are closed before their room"
             case plane.OpenSeat():
                 assert command.media_id not in self.seats
-                assert command.media_id & 0xFF == 0 < command.media_id
+                assert command.media_id & 0xFF == self.slots[command.room]
+                assert command.media_id > 0xFF
                 self.seats[command.media_id] = self.rooms[command.room][command.media_id] = command
                 return plane.SeatOpened(command.media_id, tuple(self.sealers[command.room]))
             case plane.RekeySeat():
@@ -100,7 +104,8 @@ class Plane:
                 assert command.stream not in taken
                 self.streams[command.media_id, command.stream] = command
             case plane.MuteStream():
-                assert (command.media_id, command.stream) in self.streams
+                key = (command.media_id, command.stream)
+                self.streams[key] = replace(self.streams[key], muted=command.muted)
             case plane.CloseStream():
                 del self.streams[command.media_id, command.stream]
                 self.forwarding.pop((command.media_id, command.stream), None)
@@ -111,6 +116,15 @@ class Plane:
                 assert (limits or [0])[-1] != command.limit, "only changes are told"
                 limits.append(command.limit)
         return None
+
+    def lose(self, slot: int) -> None:
+        """Forget everything that the worker in a slot had."""
+        for room in [room for room in self.rooms if self.slots[room] == slot]:
+            for media_id in self.rooms.pop(room):
+                del self.seats[media_id]
+                for books in (self.streams, self.forwarding):
+                    for key in [key for key in books if key[0] == media_id]:
+                        del books[key]
 
     def _forward(self, command: plane.SetForwarding) -> None:
         key = (command.media_id, command.stream)
@@ -128,6 +142,7 @@ class View:
     """What a client knows of its room."""
 
     joined: m.Joined
+    media_id: int = 0
     number: int = -1
     info: m.RoomInfo | None = None
     complete: bool = False
@@ -271,7 +286,7 @@ class Person:
     @property
     def media_id(self) -> int:
         assert self.view is not None
-        return self.view.joined.media_id
+        return self.view.media_id
 
     def got(self, kind: type) -> list:
         """Notifications of a kind that came since the last call; others are kept."""
@@ -297,6 +312,8 @@ class Person:
                 self.view.take_page(message)
             case m.RoomChanges():
                 self.view.take_changes(message)
+            case m.MediaMove():
+                self.view.media_id = message.media_id
             case m.Evicted():
                 self.view = None
         self.inbox.append(message)
@@ -307,7 +324,7 @@ class Person:
                 self.welcome = reply
             case m.Joined():
                 assert self.view is None
-                self.view = View(reply)
+                self.view = View(reply, reply.media_id)
         if isinstance(request, m.Leave) and isinstance(reply, m.Ok):
             self.view = None
 
@@ -388,6 +405,11 @@ class Driver:
 
     def event(self, event: plane.Event) -> None:
         self.apply(self.conference.media_event(event, self.now))
+
+    def replace_worker(self, slot: int = 0) -> None:
+        """A media worker ends, and another comes in its place."""
+        self.plane.lose(slot)
+        self.event(plane.WorkerReplaced(slot))
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with all that falls due in it."""

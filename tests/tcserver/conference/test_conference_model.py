@@ -34,6 +34,7 @@ class Meeting(RuleBasedStateMachine):
             accounts=accounts,
             rooms=(RoomRecord("hall", "Hall", roles={"a2": records.Role.CHAIR}), RoomRecord("clear", "C", e2ee=False)),
             max_sessions=6,
+            media_slots=2,
             max_rooms=2,
             max_participants=4,
             max_publications=2,
@@ -64,6 +65,10 @@ class Meeting(RuleBasedStateMachine):
     def ask(self, person, message):
         if not person.is_gone:
             person.send(message)
+
+    @rule(slot=st.integers(0, 1))
+    def replace_worker(self, slot):
+        self.driver.replace_worker(slot)
 
     @rule(person=people, wrong=st.booleans())
     def log_in(self, person, wrong):

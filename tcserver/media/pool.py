@@ -1,0 +1,243 @@
+"""The media workers of a server: their sockets, their processes, and which of them a command is for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tcserver import logs
+from tcserver.media.binding import bind
+from tcserver.media.pipe import LENGTH_SIZE, decode, encode
+from tcserver.media.reading import MediaReading
+from tcserver.media.sockets import BUFFER_BYTES
+from tcserver.media.steering import share_port, steer
+from tcserver.media.worker import Options
+from tcserver.plane import CloseRoom, Command, Event, OpenSealer, RotateSealer, SetSpeakers, WorkerReplaced
+
+SLOT_MASK = 0xFF
+"""Of a media id: the slot of its worker."""
+START_LIMIT = 10.0
+"""Seconds until a worker has to say that it is there."""
+SILENCE = 5.0
+"""Seconds without a sign of life after which a worker counts as stuck: five of its heartbeats."""
+END_LIMIT = 1.0
+"""Seconds that a worker has to end by itself, once its pipe is closed."""
+RESTART_INTERVAL = 1.0
+"""Seconds from one start of a worker to the next at least, so that one that ends at once does not take the machine."""
+
+
+class Router:
+    """Knows which worker a command is for."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[int, int] = {}
+
+    def slot(self, command: Command) -> int | None:
+        """Return the slot of the worker; None for a room that is not open."""
+        match command:
+            case OpenSealer():
+                self._rooms[command.room] = command.slot
+                return command.slot
+            case CloseRoom():
+                return self._rooms.pop(command.room, None)
+            case RotateSealer() | SetSpeakers():
+                return self._rooms.get(command.room)
+            case _:
+                return command.media_id & SLOT_MASK
+
+
+@dataclass
+class _Slot:
+    """One worker after the other."""
+
+    number: int
+    sockets: list[socket.socket] = field(default_factory=list)
+    pipe: asyncio.StreamWriter | None = None
+    writer: asyncio.StreamWriter | None = None
+    """The pipe, once the worker has said that it is there."""
+    process: asyncio.subprocess.Process | None = None
+    reading: MediaReading | None = None
+    """The last one."""
+
+
+class WorkerPool:
+    """Runs ``workers`` (1 to 256) media planes, each in a process of its own, all on the same addresses.
+
+    The pool opens all sockets and keeps them: in the kernel's list a worker's sockets have its place, whether it lives
+    or not (PROTOCOL.md, section 6). A worker that ends or falls silent is replaced, and ``on_events`` gets
+    `WorkerReplaced`; what is commanded in between is lost, since all of it is commanded again. The other parameters
+    are those of `MediaSockets`.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        addresses: Sequence[tuple[str, int]],
+        *,
+        sender: str = "auto",
+        receiver: str = "auto",
+        on_events: Callable[[list[Event]], None] = lambda events: None,
+        buffer_bytes: int = BUFFER_BYTES,
+        log_level: str = "info",
+        log_format: str = "text",
+    ) -> None:
+        self._addresses = addresses
+        self._sender = sender
+        self._receiver = receiver
+        self._on_events = on_events
+        self._buffer_bytes = buffer_bytes
+        self._log_level = log_level
+        self._log_format = log_format
+        self._log = logs.EventLog("media.pool", logs.EventLimiter(time.monotonic))
+        self._router = Router()
+        self._slots = [_Slot(number) for number in range(workers)]
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Bind the sockets and start the workers; raises ``OSError``, with nothing left open."""
+        try:
+            self._bind()
+            starting = [asyncio.get_running_loop().create_future() for _ in self._slots]
+            self._tasks = [
+                asyncio.create_task(self._keep(slot, up)) for slot, up in zip(self._slots, starting, strict=True)
+            ]
+            await asyncio.gather(*starting)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """End the workers and close the sockets; may be called again."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        for slot in self._slots:
+            await self._end(slot)  # one that was just ending when its task was cancelled
+            for sock in slot.sockets:
+                sock.close()
+            slot.sockets.clear()
+
+    def local_addresses(self) -> list[tuple[str, int]]:
+        """Return the bound (host, port) of each address."""
+        return [sock.getsockname()[:2] for sock in self._slots[0].sockets]
+
+    def readings(self) -> list[MediaReading]:
+        """Return what each worker last told about itself, by slot."""
+        return [slot.reading for slot in self._slots if slot.reading is not None]
+
+    def processes(self) -> list[int]:
+        """Return the process ids of the workers that are there, by slot."""
+        return [slot.process.pid for slot in self._slots if slot.process is not None]
+
+    def apply(self, *commands: Command) -> None:
+        """Pass commands on, each to its worker."""
+        for command in commands:
+            number = self._router.slot(command)
+            if number is None or number >= len(self._slots):
+                continue
+            writer = self._slots[number].writer
+            if writer is not None:
+                writer.write(encode((command,)))
+
+    def _bind(self) -> None:
+        addresses = self._addresses
+        for slot in self._slots:
+            slot.sockets = bind(addresses, self._buffer_bytes, share_port)
+            addresses = [(host, sock.getsockname()[1]) for (host, _), sock in zip(addresses, slot.sockets, strict=True)]
+        for group in zip(*(slot.sockets for slot in self._slots), strict=True):
+            steer(group)
+
+    async def _keep(self, slot: _Slot, up: asyncio.Future[None]) -> None:
+        """Run one worker after the other in a slot; ``up`` is done when the first is there, or has failed."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            started_at = clock()
+            try:
+                await self._serve(slot, up)
+            except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+                reason = "silent for too long" if isinstance(error, TimeoutError) else "ended"
+            finally:
+                status = await self._end(slot)
+            if not up.done():
+                up.set_exception(OSError("a media worker did not start"))
+                return
+            self._log.error("media worker lost", worker=slot.number, reason=reason, status=status)
+            await asyncio.sleep(started_at + RESTART_INTERVAL - clock())
+
+    async def _serve(self, slot: _Slot, up: asyncio.Future[None]) -> None:
+        """Run a worker and deliver its events; raises ``OSError``, ``IncompleteReadError`` or ``ValueError``."""
+        reader, writer = await self._start(slot)
+        async with asyncio.timeout(START_LIMIT):
+            events = await _read(reader, slot)
+        slot.writer = writer
+        if up.done():
+            self._log.info("media worker replaced", worker=slot.number)
+            events = [WorkerReplaced(slot.number), *events]
+        else:
+            up.set_result(None)
+        while True:
+            if events:
+                self._on_events(events)
+            async with asyncio.timeout(SILENCE):
+                events = await _read(reader, slot)
+
+    async def _start(self, slot: _Slot) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptors = tuple(sock.fileno() for sock in slot.sockets)
+            options = Options(
+                theirs.fileno(), descriptors, self._sender, self._receiver, self._log_level, self._log_format
+            )
+            command = (sys.executable, "-m", "tcserver.media.worker", options.argument())
+            inherited = (theirs.fileno(), *descriptors)
+            starting = asyncio.ensure_future(
+                asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, pass_fds=inherited)
+            )
+            try:
+                try:
+                    slot.process = await asyncio.shield(starting)
+                except asyncio.CancelledError:
+                    slot.process = await starting  # asyncio forgets a process whose start is cancelled
+                    raise
+                reader, slot.pipe = await asyncio.open_unix_connection(sock=ours)
+            except BaseException:
+                ours.close()
+                raise
+        return reader, slot.pipe
+
+    async def _end(self, slot: _Slot) -> int | None:
+        """See to it that a worker is gone; return its exit status."""
+        slot.writer = None
+        if slot.pipe is not None:
+            slot.pipe.close()
+            slot.pipe = None
+        process = slot.process
+        if process is None:
+            return None
+        try:
+            async with asyncio.timeout(END_LIMIT):
+                status = await process.wait()
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            status = await process.wait()
+        slot.process = None
+        return status
+
+
+async def _read(reader: asyncio.StreamReader, slot: _Slot) -> list[Event]:
+    """Return the events of a frame, and keep a reading."""
+    length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
+    events = []
+    for value in decode(await reader.readexactly(length)):
+        if isinstance(value, MediaReading):
+            slot.reading = value
+        else:
+            events.append(value)
+    return events

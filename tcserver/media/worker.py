@@ -1,0 +1,111 @@
+"""A media worker: a process with a media plane of its own, on sockets that the server has opened.
+
+Started by the pool as ``python -m tcserver.media.worker OPTIONS``; it ends when the other end of its pipe is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import cast
+
+from tcserver import garbage, logs
+from tcserver.media.core import MediaPlane
+from tcserver.media.pipe import LENGTH_SIZE, decode, encode
+from tcserver.media.reading import MediaReading
+from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.plane import Event
+
+HEARTBEAT = 1.0
+"""Seconds between readings, which are signs of life."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a worker is told when it starts; ``pipe`` and ``sockets`` are inherited file descriptors."""
+
+    pipe: int
+    sockets: tuple[int, ...]
+    sender: str
+    receiver: str
+    log_level: str
+    log_format: str
+
+    def argument(self) -> str:
+        """Return the options as an argument of the command line."""
+        return json.dumps(asdict(self))
+
+
+class Worker:
+    """Gives the media plane the commands that come through the pipe, and sends its events back."""
+
+    def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
+        self._pipe = socket.socket(fileno=options.pipe)
+        self._descriptors = options.sockets
+        self._loop = loop
+        self._sockets = MediaSockets(
+            MediaPlane(os.urandom),
+            (),
+            loop,
+            sender=cast(SenderName, options.sender),
+            receiver=cast(ReceiverName, options.receiver),
+            on_events=self._send,
+        )
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Serve until the pipe is closed; raises ``OSError`` where the sockets cannot be used as they should."""
+        self._sockets.open([socket.socket(fileno=descriptor) for descriptor in self._descriptors])
+        reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
+        heart = asyncio.create_task(self._beat())
+        try:
+            while True:
+                length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
+                self._sockets.apply(*decode(await reader.readexactly(length)))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            heart.cancel()
+            self._sockets.close()
+            self._writer.close()
+
+    async def _beat(self) -> None:
+        while True:
+            self._send([self._sockets.reading()])
+            await asyncio.sleep(HEARTBEAT)
+
+    def _send(self, values: Sequence[Event | MediaReading]) -> None:
+        if self._writer is not None:
+            self._writer.write(encode(values))
+
+
+def main(argument: str) -> int:
+    """Run a worker; return the exit status."""
+    # The server is told to end or to reload, and closes the pipe; a signal to the whole group means it, not us.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    options = Options(**json.loads(argument))
+    logs.configure(options.log_level, options.log_format, sys.stderr)
+    import uvloop
+
+    try:
+        uvloop.run(_serve(options))
+    except OSError as error:
+        sys.stderr.write(f"tcserver: media worker: {error}\n")
+        return 1
+    return 0
+
+
+async def _serve(options: Options) -> None:
+    garbage.settle()
+    await Worker(options, asyncio.get_running_loop()).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

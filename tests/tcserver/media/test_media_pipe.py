@@ -1,0 +1,94 @@
+import contextlib
+import typing
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tcproto.messages import Caps, Kind
+from tcserver import plane
+from tcserver.histogram import Histogram
+from tcserver.media import Counters, Drop
+from tcserver.media.pipe import LENGTH_SIZE, decode, encode
+from tcserver.media.reading import Census, MediaReading, SocketState
+
+KEY = bytes(range(32))
+ADDRESS = plane.Address(1, "fe80::1%eth0", 65535)
+VALUES = [
+    plane.OpenSealer(1, 0xFFFFFFFF, 255, KEY, 3),
+    plane.RotateSealer(1, 2, KEY, 12345.678901234567),
+    plane.CloseRoom(1),
+    plane.OpenSeat(0xFFFFFF01, 1, 2, 3, KEY, KEY[::-1]),
+    plane.RekeySeat(1, 2, KEY, KEY),
+    plane.CloseSeat(1),
+    plane.OpenTicket(1, KEY, 0.5, 20),
+    plane.OpenStream(1, 2, Kind.AUDIO, Caps(160_000, 130), muted=True, layers=1),
+    plane.OpenStream(1, 2, None, Caps(16_000, 5)),
+    plane.MuteStream(1, 2, muted=False),
+    plane.CloseStream(1, 2),
+    plane.SetForwarding(1, 2, ()),
+    plane.SetForwarding(1, 2, (plane.Receiver(3), plane.Receiver(4, True, 0, 1))),
+    plane.SetSpeakers(1, 3, (4, 5)),
+    plane.SeatOpened(1, (plane.SealerState(1, 2, KEY, 2**48), plane.SealerState(1, 3, KEY, 0))),
+    plane.PathProven(1, ADDRESS),
+    plane.PathLost(1),
+    plane.KeysWorn(1),
+    plane.SealerWorn(1),
+    plane.SpeakersChanged(1, (2, 3), (), 2),
+    plane.KeyframeAsked(1, 2, 3),
+    plane.Overloaded(0.25, 1e6),
+    plane.WorkerReplaced(3),
+]
+
+
+def test_no_command_and_no_event_is_left_out():
+    assert {type(value) for value in VALUES} == {*typing.get_args(plane.Command), *typing.get_args(plane.Event)}
+
+
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_a_value_arrives_as_it_was(value):
+    frame = encode([value])
+    assert int.from_bytes(frame[:LENGTH_SIZE], "big") == len(frame) - LENGTH_SIZE
+    (decoded,) = decode(frame[LENGTH_SIZE:])
+    assert decoded == value
+    # Equality does not tell a named tuple from a tuple, nor a member of an enum from its value.
+    assert repr(decoded) == repr(value)
+
+
+def test_a_reading_arrives_as_it_was():
+    latency = Histogram((0.001, 0.01))
+    latency.observe(0.005)
+    counters = Counters(received=7)
+    counters.drops[Drop.BOX] = 3
+    census = Census(1, 2, 3, 4, 5, 6)
+    reading = MediaReading(counters, 5, {"EPERM": 1}, 2, 3, latency, (SocketState(1, 2, 3),), census)
+    (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
+    assert repr(replace(decoded, latency=latency)) == repr(reading)
+    assert (decoded.latency.bounds, decoded.latency.sum) == (latency.bounds, latency.sum)
+    decoded.latency.observe(1.0)
+    assert decoded.latency.counts == [0, 1, 1]
+
+
+def test_a_frame_holds_any_number_in_order():
+    assert decode(encode([])[LENGTH_SIZE:]) == []
+    assert decode(encode(VALUES)[LENGTH_SIZE:]) == VALUES
+
+
+@given(st.binary(max_size=40))
+@example(b"\x91\x92\x07\x01")
+@example(b"\x91\x92\xa1a\x01")
+def test_bytes_that_are_no_frame(body):
+    try:
+        values = decode(body)
+    except ValueError:
+        return
+    assert isinstance(values, list)
+
+
+@given(st.data())
+def test_a_damaged_frame(data):
+    body = bytearray(encode(VALUES)[LENGTH_SIZE:])
+    body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ValueError):
+        decode(bytes(body))

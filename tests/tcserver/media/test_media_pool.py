@@ -1,0 +1,219 @@
+"""Media workers: real processes, real sockets."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import uvloop
+
+from tcproto.datagram import Item, ItemType, parse_header
+from tcserver.media import pool as pool_module
+from tcserver.media.pool import Router, WorkerPool
+from tcserver.plane import (
+    Address,
+    CloseRoom,
+    CloseSeat,
+    Event,
+    OpenSealer,
+    OpenSeat,
+    PathProven,
+    RotateSealer,
+    SeatOpened,
+    SetSpeakers,
+    WorkerReplaced,
+)
+from tests.tcserver.media.media_world import ROOM_KEY, Peer
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
+one_loop = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
+PATIENCE = 20.0
+"""Seconds until something has to come: generous, since the machine may be busy."""
+
+
+def test_a_command_goes_to_the_worker_of_its_room_or_seat() -> None:
+    router = Router()
+    assert router.slot(OpenSealer(1, 5, 0, ROOM_KEY, 3)) == 3
+    assert router.slot(RotateSealer(1, 1, ROOM_KEY, 0.0)) == 3
+    assert router.slot(SetSpeakers(1, 3)) == 3
+    assert router.slot(OpenSeat(0xABCD02, 1, 1, 0, ROOM_KEY, ROOM_KEY)) == 2
+    assert router.slot(CloseSeat(0xABCDFF)) == 255
+    assert router.slot(CloseRoom(1)) == 3
+    assert router.slot(CloseRoom(1)) is router.slot(SetSpeakers(1, 3)) is None
+
+
+class Running:
+    """A pool, what it reported, and a client for each slot."""
+
+    def __init__(self, workers: int) -> None:
+        self.events: list[Event] = []
+        self._came = asyncio.Event()
+        self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=self._take)
+        self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.client.setblocking(False)
+
+    def _take(self, events: list[Event]) -> None:
+        self.events += events
+        self._came.set()
+
+    async def event(self, kind: type) -> Any:
+        """The next event of a kind; those before it are forgotten."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                while self.events:
+                    event = self.events.pop(0)
+                    if isinstance(event, kind):
+                        return event
+                self._came.clear()
+                await self._came.wait()
+
+    async def seat(self, slot: int, number: int) -> Peer:
+        """Open a room and a seat on a worker; ``number`` makes both new."""
+        peer = Peer(number << 8 | slot, Address(0, *self.client.getsockname()))
+        self.pool.apply(
+            OpenSealer(number, number, 0, ROOM_KEY, slot),
+            OpenSeat(peer.media_id, number, 1, 0, peer.up_key, peer.down_key),
+        )
+        opened = await self.event(SeatOpened)
+        assert opened.media_id == peer.media_id
+        assert opened.sealers[0][:3] == (number, 0, ROOM_KEY)
+        return peer
+
+    async def answer(self, peer: Peer, type_: int = ItemType.PONG) -> Item:
+        """Send a ping, and return the first item of a type that comes back."""
+        loop = asyncio.get_running_loop()
+        self.client.sendto(peer.ping(), self.pool.local_addresses()[0])
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                datagram = await loop.sock_recv(self.client, 2048)
+                if parse_header(datagram).id == peer.media_id:
+                    for item in peer.open_down(datagram):
+                        if item.type == type_:
+                            return item
+
+
+@asynccontextmanager
+async def running(workers: int) -> AsyncIterator[Running]:
+    found = Running(workers)
+    with found.client:
+        found.client.bind(("127.0.0.1", 0))
+        await found.pool.open()
+        try:
+            yield found
+        finally:
+            pids = found.pool.processes()
+            await found.pool.close()
+            assert not any(exists(pid) for pid in pids)
+
+
+def exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Any], None]:
+    def run_main(main: Any) -> None:
+        uvloop.new_event_loop().close()  # the first one opens a pipe for the whole process
+        threads, files = set(threading.enumerate()), len(os.listdir("/proc/self/fd"))
+        with asyncio.Runner(loop_factory=request.param) as runner:
+            runner.run(main)
+        gc.collect()
+        for thread in set(threading.enumerate()) - threads:
+            thread.join(PATIENCE)
+        assert len(os.listdir("/proc/self/fd")) == files
+
+    return run_main
+
+
+def test_workers_serve_their_seats_and_one_that_ended_is_replaced(run: Any) -> None:
+    async def main() -> None:
+        async with running(3) as world:
+            before = world.pool.processes()
+            peers = [await world.seat(slot, 10 + slot) for slot in range(3)]
+            for peer in peers:
+                await world.answer(peer)
+            os.kill(before[1], signal.SIGKILL)
+            assert await world.event(WorkerReplaced) == WorkerReplaced(1)
+            after = world.pool.processes()
+            assert [after[0], after[2]] == [before[0], before[2]]
+            assert after[1] != before[1]
+            for peer in (peers[0], peers[2]):
+                await world.answer(peer)
+            again = await world.seat(1, 21)
+            token = await world.answer(again, ItemType.PATH_CHALLENGE)
+            world.client.sendto(again.up(token._replace(type=ItemType.PATH_RESPONSE)), world.pool.local_addresses()[0])
+            proven = await world.event(PathProven)
+            assert proven == PathProven(again.media_id, Address(0, *world.client.getsockname()))
+
+    run(main())
+
+
+@one_loop
+def test_a_worker_that_is_stuck_is_replaced(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "SILENCE", 2.0)
+
+    async def main() -> None:
+        async with running(1) as world:
+            os.kill(world.pool.processes()[0], signal.SIGSTOP)
+            assert await world.event(WorkerReplaced) == WorkerReplaced(0)
+            await world.answer(await world.seat(0, 5))
+
+    run(main())
+
+
+@one_loop
+def test_commands_for_a_worker_that_is_not_there_are_dropped(run: Any) -> None:
+    async def main() -> None:
+        async with running(1) as world:
+            world.pool.apply(CloseSeat(0x1234_05))
+            os.kill(world.pool.processes()[0], signal.SIGKILL)
+            await world.event(WorkerReplaced)
+            await world.answer(await world.seat(0, 6))
+        world.pool.apply(CloseSeat(0x1234_00))
+
+    run(main())
+
+
+@one_loop
+def test_signals_to_the_whole_group_end_no_worker(run: Any) -> None:
+    async def main() -> None:
+        async with running(1) as world:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                os.kill(world.pool.processes()[0], number)
+            await world.answer(await world.seat(0, 7))
+            assert not [event for event in world.events if isinstance(event, WorkerReplaced)]
+
+    run(main())
+
+
+def test_a_worker_that_does_not_start(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    async def main() -> None:
+        pool = WorkerPool(2, [("127.0.0.1", 0)])
+        with pytest.raises(OSError, match="a media worker did not start"):
+            await pool.open()
+        assert pool.processes() == []
+
+    run(main())
+
+
+def test_a_port_in_use(run: Any) -> None:
+    async def main() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            with pytest.raises(OSError, match="in use"):
+                await WorkerPool(2, [taken.getsockname()]).open()
+
+    run(main())
