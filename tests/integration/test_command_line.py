@@ -350,7 +350,7 @@ def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
             ("/bogus", "tcclient: /bogus is no command"),
             ("/msg zz x", "tcclient: 'zz' is nobody here"),
             ("/limit many", "tcclient: /limit takes a number"),
-            ("selamat \x16\x1b[2J", "tcclient: "),
+            ("selamat \x16\x1b[2J", "Ibu Ketua: selamat [2J"),
             ("/limit 99999999999999999999", "tcclient: "),
             ("/title " + "x" * 500, "tcclient: "),
             ("x" * 3000, "tcclient: "),
