@@ -44,13 +44,13 @@ H264_RATE_WINDOW = 0.6
 """Seconds over which x264 keeps the rate, and half of which a keyframe may take. With 2 s it exceeds the rate by up to
 17 % and gives keyframes 0.5 s (measured)."""
 
-VP8_GOOD_PIXELS = 960 * 540 * 30
+VP8_GOOD_PIXELS = 1280 * 720 * 25
 """Pixels per second up to which VP8 is encoded in libvpx's mode "good" at speed 3.
 
 That is as good as the slowest speed of its mode "realtime", in less time: 39.3 dB in 11 ms against 39.2 dB in 15 ms for
-a picture of 640x360. For 1280x720 it takes 27 ms for a picture, and 164 ms for a keyframe, which on two cores leaves no
-time for anything else; "realtime" at `VP8_FAST` takes 14 and 26 ms, for 0.8 dB (measured, one thread, CPU time). The
-speeds beside 3 are no use: 2 misses the rate by 20 %, 4 is no better than "realtime".
+a picture of 640x360. A picture of 1280x720 takes 27 ms, so that two cameras of 25/s leave two cores just enough time:
+none is left out, and sound does not wait. Beyond that "realtime" at `VP8_FAST` takes 14 ms, for 0.8 dB (measured, one
+thread, CPU time). The speeds beside 3 are no use: 2 misses the rate by 20 %, 4 is no better than "realtime".
 """
 
 VP8_FAST = "-4"
