@@ -57,10 +57,9 @@ class Sender(ABC):
 
     def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each receiver but the one that is left out."""
-        for datagrams, receivers, skip in transmissions:
+        for datagram, receivers, skip in transmissions:
             for start, stop in runs(receivers, (skip,)):
-                for datagram in datagrams:
-                    self.dispatch(Run(datagram, len(datagram), receivers, start, stop))
+                self.dispatch(Run(datagram, len(datagram), receivers, start, stop))
 
     @property
     def waiting(self) -> int:
