@@ -53,6 +53,8 @@ class Sender(ABC):
         """Datagrams lost since they waited when too many did."""
         self.refused_trains = 0
         """Trains that had to be taken apart for a receiver, on whose way the kernel does not cut."""
+        self.has_backlogs = False
+        """Whether there ever was a socket to `resume`."""
         self._backlog: dict[int, Backlog] = {}
 
     def send(self, transmissions: Sequence[Transmission]) -> None:
@@ -91,9 +93,15 @@ class Sender(ABC):
         try:
             self.send_run(local, run)
         except Blocked as blocked:
-            if backlog is None:
-                backlog = self._backlog[local] = Backlog(self.gave_way)
-            backlog.put(run._replace(start=blocked.slot))
+            self.postpone(local, run._replace(start=blocked.slot))
+
+    def postpone(self, local: int, run: Run) -> None:
+        """Let a run wait until its socket is writable."""
+        backlog = self._backlog.get(local)
+        if backlog is None:
+            backlog = self._backlog[local] = Backlog(self.gave_way)
+            self.has_backlogs = True
+        backlog.put(run)
 
     @abstractmethod
     def send_run(self, local: int, run: Run) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable, Sequence
 
 from tcserver.media.native import (
+    DONT_WAIT,
     MMSGHDR_SIZE,
     SEGMENT_CONTROL_SIZE,
     SEGMENT_SIZE,
@@ -74,8 +75,10 @@ class VectorSender(PlainSender):
 
     def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each receiver but the one that is left out."""
-        # There is nothing to couple when one comes alone.
-        if not self.trains or len(transmissions) == 1:
+        if len(transmissions) == 1:
+            self._send_alone(*transmissions[0])
+            return
+        if not self.trains:
             super().send(transmissions)
             return
         for train in couple(transmissions):
@@ -86,20 +89,20 @@ class VectorSender(PlainSender):
 
     def send_run(self, local: int, run: Run) -> None:
         """Send to the receivers of a run; raises ``Blocked``."""
-        payload, size, receivers, slot, stop = run
-        if len(receivers.addresses) == 1 and size >= len(payload):
+        if len(run.receivers.addresses) == 1 and run.size >= len(run.payload):
             super().send_run(local, run)
-            return
+        else:
+            self._send(local, *run)
+
+    def _send(self, local: int, payload: bytes, size: int, receivers: ReceiverSet, slot: int, stop: int) -> None:
         vector = self._vector(receivers)
         self._load(payload, size)
-        segments = run.segments if size < len(payload) else 1
+        segments = -(-len(payload) // size) if size < len(payload) else 1
         messages = vector.trains if segments > 1 else vector.plain
         fd = self._sockets[local].fileno()
         refused = -1
         while slot < stop:
-            count = self._sendmmsg(
-                fd, messages + slot * MMSGHDR_SIZE, min(stop - slot, MAX_MESSAGES), socket.MSG_DONTWAIT
-            )
+            count = self._sendmmsg(fd, messages + slot * MMSGHDR_SIZE, min(stop - slot, MAX_MESSAGES), DONT_WAIT)
             if count > 0:
                 self.sent += count * segments
                 slot += count
@@ -119,6 +122,24 @@ class VectorSender(PlainSender):
             else:
                 self.lose(error, segments)
             slot += 1
+
+    def _send_alone(self, datagram: bytes, receivers: ReceiverSet, skip: int) -> None:
+        """Do the same with less for a datagram that goes alone, where nothing waits."""
+        stop = len(receivers.addresses)
+        if len(receivers.groups) != 1 or stop == 1 or (self.has_backlogs and self.waiting):
+            super().send((Transmission(datagram, receivers, skip),))
+            return
+        local = receivers.addresses[0].local
+        if skip > 0:
+            self._send_slots(local, datagram, receivers, 0, skip)
+        if skip + 1 < stop:
+            self._send_slots(local, datagram, receivers, skip + 1, stop)
+
+    def _send_slots(self, local: int, datagram: bytes, receivers: ReceiverSet, start: int, stop: int) -> None:
+        try:
+            self._send(local, datagram, len(datagram), receivers, start, stop)
+        except Blocked as blocked:
+            self.postpone(local, Run(datagram, len(datagram), receivers, blocked.slot, stop))
 
     def _load(self, payload: bytes, size: int) -> None:
         """Put a payload where all vectors point to, unless it is there."""
