@@ -117,15 +117,19 @@ class Room:
 
     def seal_alone(self, stream: Stream, header: Header, packet: bytes, now: float) -> Transmission:
         """Return the datagram of a packet that was admitted alone, in the plain variant; raises ``Dropped``."""
-        series = stream.series(header, False)
-        receivers, skip = self._route(stream, series)
-        if len(receivers.addresses) == (skip >= 0):
-            if type(header) is VideoHeader:
-                stream.keyframe_log(header.spatial).gap()
-            raise Dropped(Drop.NO_RECEIVER)
         sealer = self.sealer
         if type(header) is VideoHeader:
-            stream.keyframe_log(header.spatial).note(header, sealer, sealer.counter, now)
+            series, log = stream.series(header, False), stream.keyframe_log(header.spatial)
+            receivers, skip = self._route(stream, series)
+            if len(receivers.addresses) == (skip >= 0):
+                log.gap()
+                raise Dropped(Drop.NO_RECEIVER)
+            log.note(header, sealer, sealer.counter, now)
+        else:
+            series = stream.plain
+            receivers, skip = self._route(stream, series)
+            if len(receivers.addresses) == (skip >= 0):
+                raise Dropped(Drop.NO_RECEIVER)
         datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, series.next_number(), packet), now)
         counters = self._counters
         counters.forwarded += 1

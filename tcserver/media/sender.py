@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tcserver.media.backlog import Backlog, Weight
@@ -13,7 +13,10 @@ from tcserver.media.receivers import ReceiverSet, Transmission
 
 
 class Run(NamedTuple):
-    """A message for the receivers from slot ``start`` to before ``stop``, which all use the same socket."""
+    """A message for the receivers from slot ``start`` to before ``stop``, which all use the same socket.
+
+    If all receivers of the set do, slots go round: of n, slot n is slot 0. So one run leaves out a slot in the middle.
+    """
 
     payload: bytes
     """A datagram, or those of a train in a row."""
@@ -85,7 +88,8 @@ class Sender(ABC):
 
     def dispatch(self, run: Run) -> None:
         """Send a run now, or behind those that wait for its socket."""
-        local = run.receivers.addresses[run.start].local
+        addresses = run.receivers.addresses
+        local = addresses[run.start % len(addresses)].local
         backlog = self._backlog.get(local)
         if backlog:
             backlog.put(run)
@@ -112,11 +116,13 @@ class Sender(ABC):
         self.errors[errno.errorcode.get(number, str(number))] += datagrams
 
 
-def runs(receivers: ReceiverSet, skips: Iterable[int]) -> Sequence[tuple[int, int]]:
-    """Return the slots to send to, as (start, stop) of slots that stand together and use the same socket.
+def runs(receivers: ReceiverSet, skips: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the slots to send to, as (start, stop) of slots that stand together and use the same socket; see `Run`.
 
     ``skips`` are slots that are left out, in ascending order; -1 is none.
     """
+    if len(receivers.groups) == 1:
+        return _runs_around(len(receivers.addresses), skips)
     found = []
     for start, stop in receivers.groups:
         first = start
@@ -128,3 +134,11 @@ def runs(receivers: ReceiverSet, skips: Iterable[int]) -> Sequence[tuple[int, in
         if first < stop:
             found.append((first, stop))
     return found
+
+
+def _runs_around(count: int, skips: Sequence[int]) -> list[tuple[int, int]]:
+    left_out = [skip for skip in skips if skip >= 0]
+    if not left_out:
+        return [(0, count)]
+    ends = (*left_out[1:], left_out[0] + count)
+    return [(skip + 1, end) for skip, end in zip(left_out, ends, strict=True) if skip + 1 < end]

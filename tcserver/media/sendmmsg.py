@@ -32,21 +32,24 @@ _TRAIN_REFUSALS = frozenset((errno.EMSGSIZE, errno.EINVAL, errno.EIO, errno.EOPN
 
 
 class _Vector:
-    """Message headers of a set of receivers, for datagrams and for trains, and the socket addresses they point to."""
+    """Message headers of a set of receivers, for datagrams and for trains, and the socket addresses they point to.
+
+    The headers of a set that uses one socket stand there twice (``rounds``), as `Run` wants it.
+    """
 
     __slots__ = ("_names", "_plain", "_trains", "plain", "refusing", "trains")
 
-    def __init__(self, names: Sequence[bytes], iov: int, control: int) -> None:
+    def __init__(self, names: Sequence[bytes], iov: int, control: int, rounds: int) -> None:
         self._names = ctypes.create_string_buffer(b"".join(name.ljust(SOCKADDR_SIZE, b"\0") for name in names))
         start = ctypes.addressof(self._names)
         places = [(start + SOCKADDR_SIZE * slot, len(name)) for slot, name in enumerate(names)]
-        self._plain = ctypes.create_string_buffer(b"".join(message(*place, iov) for place in places))
+        self._plain = ctypes.create_string_buffer(b"".join(message(*place, iov) for place in places) * rounds)
         self.plain = ctypes.addressof(self._plain)
         self._trains = None
         self.trains = 0
         if control:
             self._trains = ctypes.create_string_buffer(
-                b"".join(message(*place, iov, control, SEGMENT_CONTROL_SIZE) for place in places)
+                b"".join(message(*place, iov, control, SEGMENT_CONTROL_SIZE) for place in places) * rounds
             )
             self.trains = ctypes.addressof(self._trains)
         self.refusing: set[int] = set()
@@ -116,8 +119,9 @@ class VectorSender(PlainSender):
                 refused = slot
                 continue
             if segments > 1 and error in _TRAIN_REFUSALS:
-                vector.refusing.add(slot)
-                self._send_singly([payload[at : at + size] for at in range(0, len(payload), size)], receivers, slot)
+                refusing = slot % len(receivers.addresses)
+                vector.refusing.add(refusing)
+                self._send_singly([payload[at : at + size] for at in range(0, len(payload), size)], receivers, refusing)
                 self._load(payload, size)
             else:
                 self.lose(error, segments)
@@ -125,17 +129,12 @@ class VectorSender(PlainSender):
 
     def _send_alone(self, datagram: bytes, receivers: ReceiverSet, skip: int) -> None:
         """Do the same with less for a datagram that goes alone, where nothing waits."""
-        stop = len(receivers.addresses)
-        if len(receivers.groups) != 1 or stop == 1 or (self.has_backlogs and self.waiting):
+        count = len(receivers.addresses)
+        if len(receivers.groups) != 1 or count == 1 or (self.has_backlogs and self.waiting):
             super().send((Transmission(datagram, receivers, skip),))
             return
+        start, stop = (skip + 1, skip + count) if skip >= 0 else (0, count)
         local = receivers.addresses[0].local
-        if skip > 0:
-            self._send_slots(local, datagram, receivers, 0, skip)
-        if skip + 1 < stop:
-            self._send_slots(local, datagram, receivers, skip + 1, stop)
-
-    def _send_slots(self, local: int, datagram: bytes, receivers: ReceiverSet, start: int, stop: int) -> None:
         try:
             self._send(local, datagram, len(datagram), receivers, start, stop)
         except Blocked as blocked:
@@ -180,5 +179,6 @@ class VectorSender(PlainSender):
         if isinstance(vector, _Vector):
             return vector
         names = [pack_sockaddr(address, self._sockets[address.local].family) for address in receivers.addresses]
-        vector = receivers.prepared = _Vector(names, self._iov_address, self._control_address)
+        rounds = 2 if len(receivers.groups) == 1 else 1
+        vector = receivers.prepared = _Vector(names, self._iov_address, self._control_address, rounds)
         return vector

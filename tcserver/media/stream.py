@@ -86,6 +86,7 @@ class Stream:
         "ident",
         "keyframes",
         "muted",
+        "plain",
         "preroll",
         "receivers",
         "redundancy_wanted",
@@ -112,7 +113,9 @@ class Stream:
         self._windows: dict[int, ReplayWindow] = {}
         self._comfort: int | None = None
         self._keyframe_asked = -KEYFRAME_REQUEST_INTERVAL
-        self._series: dict[int, Series] = {}
+        self.plain = Series(0, 0, False)
+        """The only series of a stream without layers that nobody wants with redundancy."""
+        self._series: dict[int, Series] = {0: self.plain}
 
     def admit(self, header: Header, cost: int, now: float) -> None:
         """Let a packet in that adds ``cost`` bytes of UDP payload, once; raises ``Dropped``."""
