@@ -48,9 +48,15 @@ class Room:
 
     def close_stream(self, stream: Stream) -> None:
         """Forget a stream."""
+        stream.settle(self._counters)
         del self.streams[stream.ident]
         del stream.seat.streams[stream.ident]
         self.silence(stream)
+
+    def settle(self) -> None:
+        """Add the packets that the streams have counted to the totals."""
+        for stream in self.streams.values():
+            stream.settle(self._counters)
 
     def silence(self, stream: Stream) -> None:
         """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
@@ -92,6 +98,7 @@ class Room:
         """
         header = self._parse(packet)
         stream = self._stream(seat, header.stream)
+        stream.received += 1
         stream.admit(header, cost, now)
         if type(header) is AudioHeader:
             self.speakers.hear(stream.ident, seat.participant, header.level, header.duration_ms, now)
@@ -171,6 +178,7 @@ class Room:
             self._counters.drops[Drop.COPY] += 1
             del items[1:]
         self._counters.forwarded += 1
+        stream.forwarded += 1
         return bundle.add(receivers, skip, items)
 
     def _find_audience(self, stream: Stream, series: Series) -> Audience:
