@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tcproto.messages import Caps, Kind
 from tcserver import plane
 from tcserver.histogram import Histogram
+from tcserver.logs import LogSettings
 from tcserver.media import Counters, Drop
 from tcserver.media.backlog import Weight
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
@@ -17,6 +18,7 @@ from tcserver.media.reading import Census, MediaReading, SocketState
 KEY = bytes(range(32))
 ADDRESS = plane.Address(1, "fe80::1%eth0", 65535)
 VALUES = [
+    LogSettings("debug", "json"),
     plane.OpenSealer(1, 0xFFFFFFFF, 255, KEY, 3),
     plane.RotateSealer(1, 2, KEY, 12345.678901234567),
     plane.CloseRoom(1),
@@ -44,7 +46,8 @@ VALUES = [
 
 
 def test_no_command_and_no_event_is_left_out():
-    assert {type(value) for value in VALUES} == {*typing.get_args(plane.Command), *typing.get_args(plane.Event)}
+    known = {*typing.get_args(plane.Command), *typing.get_args(plane.Event), LogSettings}
+    assert {type(value) for value in VALUES} == known
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
