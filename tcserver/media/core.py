@@ -16,10 +16,12 @@ from tcproto.datagram import (
     unpack_header,
 )
 from tcproto.path import Position, pack_positions, parse_ping
+from tcserver.histogram import Histogram
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.keyframes import Replays
 from tcserver.media.load import LoadMeter
+from tcserver.media.path import PathChange
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.room import Room
 from tcserver.media.sealer import Sealer
@@ -52,6 +54,8 @@ from tcserver.plane import (
 
 MAX_TICKETS = 1024
 """Probe tickets at a time, each for seconds; the oldest gives way."""
+RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds: from the same building to a satellite link; a challenge is good for a few."""
 SWEEP_INTERVAL = 1.0
 """Seconds between looks for lost paths, worn keys and tickets that are over."""
 # Members looked up once: on the packet path the look-up in an enum costs more than the comparison.
@@ -77,6 +81,8 @@ class MediaPlane:
         self.counters = Counters()
         self.failure: Exception | None = None
         """The last unexpected exception, for the log."""
+        self.rtt = Histogram(RTT_BOUNDS)
+        """Seconds from the challenge of a path to its answer."""
         self._random_bytes = random_bytes
         self._rooms: dict[int, Room] = {}
         self._seats: dict[int, Seat] = {}
@@ -158,6 +164,12 @@ class MediaPlane:
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
         """Return the streams of a room that hold a slot of the loudest."""
         return self._rooms[room].loudest.holders
+
+    def settled(self) -> Counters:
+        """Return the counters, with all that the streams have counted."""
+        for room in self._rooms.values():
+            room.settle()
+        return self.counters
 
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
@@ -278,9 +290,13 @@ class MediaPlane:
         self._answer(seat, [pong, Item(ItemType.POSITIONS, positions)], address)
 
     def _take_path_response(self, seat: Seat, token: bytes, address: Address, now: float) -> None:
-        if not seat.path.respond(address, token, now):
+        proof = seat.path.respond(address, token, now)
+        if proof is None:
             self._drop(Drop.PATH_TOKEN)
             return
+        self.counters.paths[proof.change] += 1
+        if proof.rtt is not None:
+            self.rtt.observe(proof.rtt)
         seat.room.path_changed(seat.media_id)
         self._events.append(PathProven(seat.media_id, address))
 
@@ -346,6 +362,7 @@ class MediaPlane:
     def _sweep(self, now: float) -> None:
         for seat in self._seats.values():
             if seat.path.lose(now):
+                self.counters.paths[PathChange.LOST] += 1
                 seat.room.path_changed(seat.media_id)
                 self._events.append(PathLost(seat.media_id))
             if seat.become_worn(now):
@@ -375,6 +392,7 @@ class MediaPlane:
     def _close_room(self, command: CloseRoom, now: float) -> None:
         room = self._rooms.pop(command.room, None)
         if room is not None:
+            room.settle()
             for media_id in room.seats:
                 del self._seats[media_id]
 

@@ -48,9 +48,15 @@ class Room:
 
     def close_stream(self, stream: Stream) -> None:
         """Forget a stream."""
+        stream.settle(self._counters)
         del self.streams[stream.ident]
         del stream.seat.streams[stream.ident]
         self.silence(stream)
+
+    def settle(self) -> None:
+        """Add the packets that the streams have counted to the totals."""
+        for stream in self.streams.values():
+            stream.settle(self._counters)
 
     def silence(self, stream: Stream) -> None:
         """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
@@ -104,6 +110,7 @@ class Room:
             raise Dropped(Drop.UNKNOWN_STREAM)
         if stream.seat is not seat:
             raise Dropped(Drop.FOREIGN_STREAM)
+        stream.received += 1
         stream.admit(header, cost, now)
         if type(header) is AudioHeader:
             level = header.level
@@ -134,6 +141,7 @@ class Room:
         counters = self._counters
         counters.forwarded += 1
         counters.sealed += 1
+        stream.forwarded += 1
         return Transmission(datagram, receivers, skip)
 
     def pass_on(
@@ -190,6 +198,7 @@ class Room:
             self._counters.drops[Drop.COPY] += 1
             del items[1:]
         self._counters.forwarded += 1
+        stream.forwarded += 1
         return bundle.add(receivers, skip, items)
 
     def _route(self, stream: Stream, series: Series) -> tuple[ReceiverSet, int]:

@@ -117,13 +117,14 @@ class MediaSockets:
     def reading(self) -> MediaReading:
         """Tell what was done since the start, and what there is."""
         return MediaReading(
-            counters=self._plane.counters,
+            counters=self._plane.settled(),
             kernel_sent=self.sender.sent,
             errors=self.sender.errors,
             gave_way=self.sender.gave_way,
             refused_trains=self.sender.refused_trains,
             waiting=self.sender.waiting,
             latency=self._latency,
+            rtt=self._plane.rtt,
             sockets=self._socket_states(),
             census=census(self._plane.rooms),
         )

@@ -10,7 +10,7 @@ from tcproto.messages import Caps, Kind
 from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHeader
 from tcproto.replay import ReplayWindow, Verdict
 from tcserver.media.cap import RateCap
-from tcserver.media.drops import Drop, Dropped
+from tcserver.media.drops import Counters, Drop, Dropped, PacketKind
 from tcserver.media.keyframes import KeyframeLog
 from tcserver.media.preroll import Preroll
 from tcserver.media.receivers import Audience
@@ -27,6 +27,7 @@ KEYFRAME_REQUEST_INTERVAL = 0.1
 """Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
+_KINDS = {None: PacketKind.BEACON, Kind.AUDIO: PacketKind.AUDIO, Kind.VIDEO: PacketKind.VIDEO}
 _CLASSES: dict[Kind, type[Header]] = {Kind.AUDIO: AudioHeader, Kind.VIDEO: VideoHeader}
 """Headers of these are of the right type, without further look."""
 _READ_TYPES = frozenset(_TYPES.values())
@@ -79,15 +80,18 @@ class Stream:
         "_class",
         "_comfort",
         "_keyframe_asked",
+        "_kind",
         "_layers",
         "_series",
         "_type",
         "_windows",
+        "forwarded",
         "ident",
         "keyframes",
         "muted",
         "plain",
         "preroll",
+        "received",
         "receivers",
         "redundancy_wanted",
         "seat",
@@ -103,10 +107,15 @@ class Stream:
         """By media id."""
         self.redundancy_wanted = False
         """Whether any receiver wants the redundant variant."""
+        self.received = 0
+        """Packets that arrived since `settle`, whatever became of them."""
+        self.forwarded = 0
+        """Packets that went to at least one receiver since then, counted once for each variant."""
         self.preroll = Preroll()
         self.keyframes: dict[int, KeyframeLog] = {}
         """By spatial layer, of those that were seen."""
-        self._type = _TYPES.get(kind)
+        self._kind = _KINDS[kind]
+        self._type = _TYPES[kind]
         self._class = None if kind is None else _CLASSES[kind]
         self._layers = layers
         self._cap = RateCap(caps, now)
@@ -150,6 +159,12 @@ class Stream:
         if series is None:
             series = self._series[key] = Series(spatial, temporal, redundant)
         return series
+
+    def settle(self, counters: Counters) -> None:
+        """Add the packets that were counted here to those of their kind."""
+        counters.packets_received[self._kind] += self.received
+        counters.packets_forwarded[self._kind] += self.forwarded
+        self.received = self.forwarded = 0
 
     def keyframe_log(self, spatial: int) -> KeyframeLog:
         """Return the log of a spatial layer."""

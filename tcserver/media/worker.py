@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
@@ -49,6 +50,7 @@ class Worker:
         self._pipe = socket.socket(fileno=options.pipe)
         self._descriptors = options.sockets
         self._loop = loop
+        self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
         self._sockets = MediaSockets(
             MediaPlane(os.urandom),
             (),
@@ -67,7 +69,13 @@ class Worker:
         try:
             while True:
                 length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
-                self._sockets.apply(*decode(await reader.readexactly(length)))
+                values = decode(await reader.readexactly(length))
+                match values:
+                    case [logs.LogSettings(level, style)]:
+                        logs.configure(level, style, sys.stderr)
+                        self._log.debug("logs changed", level=level)
+                    case _:
+                        self._sockets.apply(*values)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
