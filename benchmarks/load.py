@@ -6,6 +6,7 @@ Receivers are bound sockets that nobody waits on and that another process emptie
 from __future__ import annotations
 
 import mmap
+import random
 import socket
 import statistics
 import time
@@ -215,20 +216,26 @@ def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int 
 
 
 def _pace(volleys: Sequence[Volley], rate: float) -> tuple[int, float]:
-    """Send one message after the other at a rate, by turns; return the datagrams, and the share of late ones."""
-    period, total = 1 / rate, sum(volley.size for volley in volleys)
+    """Send at a rate of all together; return the datagrams, and the share of late ones.
+
+    Each volley goes at even intervals, and begins at some time of its own, as talkers do: in each turn they follow upon
+    each other at the same uneven intervals, and now and then two come nearly together.
+    """
+    period, turns = len(volleys) / rate, volleys[0].size
+    rng = random.Random(1)
+    starts = sorted((rng.uniform(0, period), who) for who in range(len(volleys)))
     start = time.monotonic()
     late = 0
-    for n in range(total):
-        due = start + n * period
-        now = time.monotonic()
-        if now < due:
-            time.sleep(due - now)
-        elif now > due + max(period, LATENESS):
-            late += 1
-        turn, who = divmod(n, len(volleys))
-        volleys[who].fire(turn, turn + 1)
-    return total * volleys[0].per_message, late / total
+    for turn in range(turns):
+        for offset, who in starts:
+            due = start + turn * period + offset
+            now = time.monotonic()
+            if now < due:
+                time.sleep(due - now)
+            elif now > due + LATENESS:
+                late += 1
+            volleys[who].fire(turn, turn + 1)
+    return turns * len(volleys) * volleys[0].per_message, late / (turns * len(volleys))
 
 
 def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float) -> tuple[int, int]:
