@@ -120,7 +120,7 @@ class Room:
             self.speakers.hear(ident, seat.participant, level, header.duration_ms, now)
             loudest = self.loudest
             if loudest.limit and not loudest.hear(ident, seat.media_id, level, header.voice, now):
-                stream.preroll.hold(Held(header, packet, copies, now))
+                stream.preroll.held.append(_tuple(Held, (header, packet, copies, now)))
                 self._counters.held += 1
                 return None
         return stream, header
