@@ -208,16 +208,13 @@ class MediaPlane:
         plaintext = up.open(data, counter)
         self.counters.accepted += 1
         path = seat.path
-        is_proven = address is path.address
-        if is_proven:
+        if address is path.address and plaintext and plaintext[0] == _ONLY_PACKET:
             path.heard_at = now
-        else:
-            path.hear(address, size, counter == up.window.highest, now)
-        if plaintext and plaintext[0] == _ONLY_PACKET:
             self._take_packet(seat, plaintext[1:], now)
-        else:
-            self._take_items(seat, up, plaintext, address, now)
-        if not is_proven and path.address != address:
+            return
+        path.hear(address, size, counter == up.window.highest, now)
+        self._take_items(seat, up, plaintext, address, now)
+        if path.address != address:
             self._challenge(seat, now)
 
     def _take_items(self, seat: Seat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:

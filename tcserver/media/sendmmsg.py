@@ -98,8 +98,11 @@ class VectorSender(PlainSender):
             self._send(local, *run)
 
     def _send(self, local: int, payload: bytes, size: int, receivers: ReceiverSet, slot: int, stop: int) -> None:
-        vector = self._vector(receivers)
-        self._load(payload, size)
+        vector = receivers.prepared
+        if type(vector) is not _Vector:
+            vector = self._vector(receivers)
+        if payload is not self._loaded:
+            self._load(payload, size)
         segments = -(-len(payload) // size) if size < len(payload) else 1
         messages = vector.trains if segments > 1 else vector.plain
         fd = self._sockets[local].fileno()
@@ -141,9 +144,7 @@ class VectorSender(PlainSender):
             self.postpone(local, Run(datagram, len(datagram), receivers, blocked.slot, stop))
 
     def _load(self, payload: bytes, size: int) -> None:
-        """Put a payload where all vectors point to, unless it is there."""
-        if payload is self._loaded:
-            return
+        """Put a payload where all vectors point to."""
         self._loaded = payload
         self._view[: len(payload)] = payload
         self._iov.length = len(payload)
@@ -153,7 +154,8 @@ class VectorSender(PlainSender):
     def _send_train(self, train: Train) -> None:
         """Send a train to those who published none of it, and each publisher what is not its own."""
         receivers = train.receivers
-        refusing = self._vector(receivers).refusing
+        vector = receivers.prepared
+        refusing = vector.refusing if isinstance(vector, _Vector) else ()
         skips = sorted({*train.skips, *refusing})
         self._send_all(b"".join(train.datagrams), train.size, receivers, skips)
         for slot in skips:
@@ -175,9 +177,6 @@ class VectorSender(PlainSender):
             self.dispatch(Run(datagram, len(datagram), receivers, slot, slot + 1))
 
     def _vector(self, receivers: ReceiverSet) -> _Vector:
-        vector = receivers.prepared
-        if isinstance(vector, _Vector):
-            return vector
         names = [pack_sockaddr(address, self._sockets[address.local].family) for address in receivers.addresses]
         rounds = 2 if len(receivers.groups) == 1 else 1
         vector = receivers.prepared = _Vector(names, self._iov_address, self._control_address, rounds)
