@@ -232,6 +232,26 @@ def test_a_demonstration_that_is_interrupted_leaves_nothing(
     assert not left_of(tmp_path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("moment", ["Starting the server", "All 2 are seated"])
+def test_a_demonstration_that_is_killed_leaves_no_process(tmp_path: Path, moment: str) -> None:
+    command = [*COMMAND, "demo", "--participants", "2", "--seconds", "3600"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.startswith(moment) for line in process.stderr)
+        if moment == "All 2 are seated":
+            assert len(left_of(tmp_path)) == 4, "the demonstration, its server and two participants"
+        process.kill()
+    patient_until = time.monotonic() + PATIENCE
+    while left := left_of(tmp_path):
+        assert time.monotonic() < patient_until, left
+        time.sleep(0.05)
+    for log in (tmp_path / "demo-recordings").glob("*.log"):
+        assert "Traceback" not in log.read_text()
+
+
 def left_of(place: Path) -> list[str]:
     """The processes that were started with temporary files in a place."""
     found = []
