@@ -64,6 +64,7 @@ _ONLY_PACKET = LAST_ITEM | ItemType.PACKET
 """Begins a datagram that holds one packet and nothing else, as nearly all do."""
 _PACKET = ItemType.PACKET
 _LONE_PACKET_OVERHEAD = MIN_DATAGRAM + ITEM_HEAD
+_NO_COPIES: list[Item] = []
 _COPY_ITEMS = (ItemType.COPIES, ItemType.FULL_COPY)
 _KEYFRAME_REQUEST_SIZE = 3
 
@@ -173,6 +174,11 @@ class MediaPlane:
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
         transmissions, self._transmissions = self._transmissions, []
+        counters = self.counters
+        for datagram, receivers, skip in transmissions:
+            count = len(receivers.addresses) - (skip >= 0)
+            counters.sent += count
+            counters.sent_bytes += count * len(datagram)
         return transmissions
 
     def take_events(self) -> list[Event]:
@@ -194,16 +200,22 @@ class MediaPlane:
         if seat is None:
             self._receive_probe(data, ident, epoch, counter, address, now)
             return
-        up = seat.up_key(epoch, now)
-        plaintext, newest = up.open(data, counter)
+        up = seat.up
+        if epoch != up.epoch:
+            up = seat.previous_key(epoch, now)
+        plaintext = up.open(data, counter)
         self.counters.accepted += 1
         path = seat.path
-        path.hear(address, size, newest, now)
+        is_proven = address is path.address
+        if is_proven:
+            path.heard_at = now
+        else:
+            path.hear(address, size, counter == up.window.highest, now)
         if plaintext and plaintext[0] == _ONLY_PACKET:
             self._take_packet(seat, plaintext[1:], now)
         else:
             self._take_items(seat, up, plaintext, address, now)
-        if path.address is not address and path.address != address:
+        if not is_proven and path.address != address:
             self._challenge(seat, now)
 
     def _take_items(self, seat: Seat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:
@@ -239,13 +251,16 @@ class MediaPlane:
     def _take_packet(self, seat: Seat, packet: bytes, now: float) -> None:
         """Do the same as `_take_packets` with less, for the datagrams that are nearly all."""
         room = seat.room
-        bundle = Bundle()
-        try:
-            room.take(seat, packet, [], _LONE_PACKET_OVERHEAD + len(packet), bundle, now)
-        except Dropped as drop:
-            self._drop(drop.reason)
+        admitted = room.admit(seat, packet, _NO_COPIES, _LONE_PACKET_OVERHEAD + len(packet), now)
+        if admitted is None:
             return
-        self._send_bundle(bundle, room.sealer, now)
+        stream, header = admitted
+        if stream.redundancy_wanted or stream.preroll.held:
+            bundle = Bundle()
+            room.pass_on(stream, header, packet, [], bundle, now)
+            self._send_bundle(bundle, room.sealer, now)
+        else:
+            self._transmissions.append(room.seal_alone(stream, header, packet, now))
 
     def _take_packets(self, seat: Seat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
         bundle = Bundle()
@@ -256,7 +271,9 @@ class MediaPlane:
                 cost += items_size(copies)
             overhead = 0
             try:
-                seat.room.take(seat, packet, copies, cost, bundle, now)
+                admitted = seat.room.admit(seat, packet, copies, cost, now)
+                if admitted is not None:
+                    seat.room.pass_on(*admitted, packet, copies, bundle, now)
             except Dropped as drop:
                 self._drop(drop.reason)
         self._send_bundle(bundle, seat.room.sealer, now)
@@ -303,14 +320,14 @@ class MediaPlane:
         answer = ticket.down.seal([Item(ItemType.PONG, ticket.up.pong(ping, now).pack())])
         if len(answer) > len(data):
             raise Dropped(Drop.PROBE_SHORT)
-        self._transmit(Transmission((answer,), ReceiverSet([(ident, address)])))
+        self._transmissions.append(Transmission(answer, ReceiverSet([(ident, address)])))
 
     # Outbound.
 
     def _send_bundle(self, bundle: Bundle, sealer: Sealer, now: float) -> None:
-        for transmission in bundle.seal(sealer, now):
-            self.counters.sealed += 1
-            self._transmit(transmission)
+        transmissions = bundle.seal(sealer, now)
+        self.counters.sealed += len(transmissions)
+        self._transmissions += transmissions
 
     def _challenge(self, seat: Seat, now: float) -> None:
         due = seat.path.challenge(now, self._random_bytes)
@@ -326,7 +343,7 @@ class MediaPlane:
             self._drop(drop.reason)
             return
         if seat.path.spend(address, len(datagram)):
-            self._transmit(Transmission((datagram,), ReceiverSet([(seat.media_id, address)])))
+            self._transmissions.append(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
         else:
             self._drop(Drop.BUDGET)
 
@@ -337,15 +354,7 @@ class MediaPlane:
             if seat is not None and seat.path.address is not None:
                 receivers = ReceiverSet([(media_id, seat.path.address)])
                 for datagram in datagrams:
-                    self._transmit(Transmission((datagram,), receivers))
-
-    def _transmit(self, transmission: Transmission) -> None:
-        (datagram,), receivers, skip = transmission
-        count = len(receivers.addresses) - (skip >= 0)
-        counters = self.counters
-        counters.sent += count
-        counters.sent_bytes += count * len(datagram)
-        self._transmissions.append(transmission)
+                    self._transmissions.append(Transmission(datagram, receivers))
 
     def _drop(self, reason: Drop) -> None:
         self.counters.drops[reason] += 1

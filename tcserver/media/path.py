@@ -71,20 +71,21 @@ class _Candidate:
 class Path:
     """Proven address of a seat, and at most one candidate to follow it."""
 
-    __slots__ = ("_candidate", "_heard", "_next_challenge", "address", "state")
+    __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "state")
 
     def __init__(self) -> None:
         self.state = PathState.UNKNOWN
         self.address: Address | None = None
         """The proven address; None unless the state is ``OK``."""
-        self._heard = 0.0
+        self.heard_at = 0.0
+        """When the last datagram came from the proven address."""
         self._candidate: _Candidate | None = None
         self._next_challenge = 0.0
 
     def hear(self, address: Address, size: int, newest: bool, now: float) -> None:
         """Note an authentic datagram of ``size`` bytes; only the ``newest`` may point to another address."""
-        if address is self.address or address == self.address:
-            self._heard = now
+        if address == self.address:
+            self.heard_at = now
             return
         candidate = self._candidate
         if candidate is None or candidate.address != address:
@@ -115,7 +116,7 @@ class Path:
         change = _PROVEN[self.state]
         self.state = PathState.OK
         self.address = address
-        self._heard = now
+        self.heard_at = now
         self._candidate = None
         # The answer does not tell which of several challenges it is for.
         return Proof(change, now - candidate.challenged if candidate.challenges == 1 else None)
@@ -134,7 +135,7 @@ class Path:
 
     def lose(self, now: float) -> bool:
         """Give the path up if nothing came for too long; return whether that happened."""
-        if self.state is not PathState.OK or now - self._heard < PATH_TIMEOUT:
+        if self.state is not PathState.OK or now - self.heard_at < PATH_TIMEOUT:
             return False
         self.state = PathState.LOST
         self.address = None

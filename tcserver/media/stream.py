@@ -57,6 +57,12 @@ class Series:
         self.audience: Audience | None = None
         """None where it has to be found out again."""
 
+    def next_number(self) -> int:
+        """Return the forward number of a packet that is forwarded now."""
+        number = self.number
+        self.number = number + 1 & 0xFFFF
+        return number
+
     def wanted_by(self, receiver: Receiver) -> bool:
         """Whether a receiver gets this series."""
         return (
@@ -83,6 +89,7 @@ class Stream:
         "ident",
         "keyframes",
         "muted",
+        "plain",
         "preroll",
         "received",
         "receivers",
@@ -115,7 +122,9 @@ class Stream:
         self._windows: dict[int, ReplayWindow] = {}
         self._comfort: int | None = None
         self._keyframe_asked = -KEYFRAME_REQUEST_INTERVAL
-        self._series: dict[int, Series] = {}
+        self.plain = Series(0, 0, False)
+        """The only series of a stream without layers that nobody wants with redundancy."""
+        self._series: dict[int, Series] = {0: self.plain}
 
     def admit(self, header: Header, cost: int, now: float) -> None:
         """Let a packet in that adds ``cost`` bytes of UDP payload, once; raises ``Dropped``."""
@@ -123,7 +132,11 @@ class Stream:
             self._check_type(header)
         if self.muted:
             raise Dropped(Drop.MUTED)
-        spatial = self._check_layer(header) if type(header) is VideoHeader else 0
+        spatial = 0
+        if type(header) is VideoHeader:
+            spatial = header.spatial
+            if spatial >= self._layers:
+                raise Dropped(Drop.LAYER)
         window = self._windows.get(spatial)
         if window is None:
             window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
@@ -135,7 +148,7 @@ class Stream:
         if not self._cap.take(cost, now):
             raise Dropped(Drop.RATE)
         window.commit(sequence)
-        if type(header) is AudioHeader:
+        if type(header) is AudioHeader and (header.comfort or self._comfort is not None):
             self._check_comfort(header)
 
     def series(self, header: Header, redundant: bool) -> Series:
@@ -191,12 +204,6 @@ class Stream:
             type_ = header.type
         if type_ != self._type and type_ in _READ_TYPES:
             raise Dropped(Drop.PACKET_TYPE)
-
-    def _check_layer(self, header: VideoHeader) -> int:
-        spatial = header.spatial
-        if spatial >= self._layers:
-            raise Dropped(Drop.LAYER)
-        return spatial
 
     def _check_comfort(self, header: AudioHeader) -> None:
         if not header.comfort or header.end_of_talk:
