@@ -240,6 +240,15 @@ class Overloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerLoad:
+    """How much a media worker has to do, told each second."""
+
+    slot: int
+    datagrams: float
+    """Sent per second, all receivers counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerReplaced:
     """A media worker has ended, and another that knows nothing has its slot; what was commanded meanwhile is lost."""
 
@@ -255,5 +264,6 @@ Event = (
     | SpeakersChanged
     | KeyframeAsked
     | Overloaded
+    | WorkerLoad
     | WorkerReplaced
 )
