@@ -64,7 +64,7 @@ class OpenSeat:
 
 @dataclass(frozen=True, slots=True)
 class RekeySeat:
-    """New keys of a seat; the old up key is accepted for the overlap."""
+    """New keys of a seat, used from the first datagram on that is under them; the old up key for the overlap more."""
 
     media_id: int
     epoch: int

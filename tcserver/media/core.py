@@ -201,9 +201,10 @@ class MediaPlane:
             self._receive_probe(data, ident, epoch, counter, address, now)
             return
         up = seat.up
-        if epoch != up.epoch:
-            up = seat.previous_key(epoch, now)
-        plaintext = up.open(data, counter)
+        if epoch == up.epoch:
+            plaintext = up.open(data, counter)
+        else:
+            up, plaintext = seat.open_other(epoch, data, counter, now)
         self.counters.accepted += 1
         path = seat.path
         is_proven = address is path.address
