@@ -37,6 +37,8 @@ COMMON_HEADER_SIZE = 13
 """Part of the header that every type has, unknown ones included."""
 AUDIO_HEADER_SIZE = 14
 VIDEO_HEADER_SIZE = 21
+MAX_SPATIAL = 3
+MAX_TEMPORAL = 7
 MAX_VIDEO_PAYLOAD = MAX_PACKET - VIDEO_HEADER_SIZE - TAG_SIZE - 1
 """Bytes of a frame that one packet carries: 1,102."""
 
@@ -168,9 +170,8 @@ def parse_header(packet: bytes) -> Header:
         if len(packet) < AUDIO_HEADER_SIZE:
             raise ValueError("packet shorter than an audio header")
         first, stream, key, generation, sequence, timestamp, level = _AUDIO.unpack_from(packet)
-        flags = first & _END_OF_TALK != 0, first & _COMFORT != 0
-        duration = DURATIONS_MS[first & 3]
-        fields = (stream, key, generation, sequence, timestamp, duration, level & 127, level >= 128, *flags)
+        ended, comfort, duration = first & _END_OF_TALK != 0, first & _COMFORT != 0, DURATIONS_MS[first & 3]
+        fields = (stream, key, generation, sequence, timestamp, duration, level & 127, level >= 128, ended, comfort)
         return _tuple(AudioHeader, fields)
     if type_ == _VIDEO_TYPE:
         return _parse_video(packet)
@@ -184,8 +185,9 @@ def _parse_video(packet: bytes) -> VideoHeader:
     (first, stream, key, generation, sequence, timestamp, layer, frame_id, index, count, reference) = (
         _VIDEO.unpack_from(packet)
     )
-    spatial, temporal = layer >> 4, layer & 15
-    flags = first & _KEYFRAME != 0, first & _DISCARDABLE != 0
+    spatial, temporal, keyframe = layer >> 4, layer & 15, first & _KEYFRAME != 0
+    if spatial > MAX_SPATIAL or temporal > MAX_TEMPORAL or index >= count or keyframe != (reference == 0):
+        _check_video(spatial, temporal, index, count, keyframe, reference)
     fields = (
         stream,
         key,
@@ -195,17 +197,17 @@ def _parse_video(packet: bytes) -> VideoHeader:
         frame_id,
         index,
         count,
-        *flags,
+        keyframe,
+        first & _DISCARDABLE != 0,
         spatial,
         temporal,
         reference,
     )
-    _check_video(spatial, temporal, index, count, flags[0], reference)
     return _tuple(VideoHeader, fields)
 
 
 def _check_video(spatial: int, temporal: int, index: int, count: int, keyframe: bool, reference: int) -> None:
-    if not (0 <= spatial <= 3 and 0 <= temporal <= 7):
+    if not (0 <= spatial <= MAX_SPATIAL and 0 <= temporal <= MAX_TEMPORAL):
         raise ValueError(f"layer {spatial}.{temporal} is out of range")
     if index >= count:
         raise ValueError("packet index beyond the frame's packets")

@@ -130,6 +130,7 @@ class MediaSection:
     sender: str = _setting("auto", "system calls to send with", choices=("auto", "gso", "sendmmsg", "sendto"))
     receiver: str = _setting("auto", "system calls to receive with", choices=("auto", "gro", "recvmmsg", "recvfrom"))
     socket_buffer_bytes: int = _setting(4_194_304, "socket buffer to ask for, each way", low=65_536, high=268_435_456)
+    ring_datagrams: int = _setting(1024, "datagrams kept of each room, to be sent again", low=64, high=8192)
     audio_kbit_s: float = _setting(160.0, "highest rate of an audio publication", low=6, high=2000, live=True)
     audio_packets_s: float = _setting(130.0, "packets per second of an audio publication", low=5, high=1000, live=True)
     video_kbit_s: float = _setting(4000.0, "highest rate of a video publication", low=50, high=100_000, live=True)

@@ -24,7 +24,7 @@ from tcserver.media.load import LoadMeter
 from tcserver.media.path import PathChange
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.room import Room
-from tcserver.media.sealer import Sealer
+from tcserver.media.sealer import RING_SIZE, Sealer
 from tcserver.media.seat import Seat, Ticket, UpKey
 from tcserver.media.speakers import DECISION_INTERVAL
 from tcserver.media.stream import Stream
@@ -73,17 +73,19 @@ class MediaPlane:
     """Rooms, seats and streams of one media plane.
 
     Feed it with `apply`, `receive` and, when `next_deadline` has come, `poll`; after each, send `take_transmissions`
-    and deliver `take_events`. ``now`` is in seconds on one monotonic clock. Nothing raises because of what came from
-    the network: it is dropped, and counted in ``counters``.
+    and deliver `take_events`. ``now`` is in seconds on one monotonic clock. Of each room the last ``ring_size`` sealed
+    datagrams are kept. Nothing raises because of what came from the network: it is dropped, and counted in
+    ``counters``.
     """
 
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes], ring_size: int = RING_SIZE) -> None:
         self.counters = Counters()
         self.failure: Exception | None = None
         """The last unexpected exception, for the log."""
         self.rtt = Histogram(RTT_BOUNDS)
         """Seconds from the challenge of a path to its answer."""
         self._random_bytes = random_bytes
+        self._ring_size = ring_size
         self._rooms: dict[int, Room] = {}
         self._seats: dict[int, Seat] = {}
         self._tickets: dict[int, Ticket] = {}
@@ -378,7 +380,7 @@ class MediaPlane:
 
     def _open_sealer(self, command: OpenSealer, now: float) -> None:
         room = self._rooms.get(command.room)
-        sealer = Sealer(command.sealer, command.epoch, command.key, now)
+        sealer = Sealer(command.sealer, command.epoch, command.key, now, self._ring_size)
         if room is None:
             self._rooms[command.room] = Room(command.room, sealer, self.counters)
         elif room.sealer.ident != command.sealer:

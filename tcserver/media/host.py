@@ -37,12 +37,13 @@ class MediaHost:
                 receiver=media.receiver,
                 on_events=on_events,
                 buffer_bytes=media.socket_buffer_bytes,
+                ring_datagrams=media.ring_datagrams,
                 log_level=log.level,
                 log_format=log.format,
             )
         else:
             self._media = MediaSockets(
-                MediaPlane(os.urandom),
+                MediaPlane(os.urandom, media.ring_datagrams),
                 addresses,
                 asyncio.get_running_loop(),
                 sender=cast(SenderName, media.sender),

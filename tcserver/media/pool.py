@@ -14,6 +14,7 @@ from tcserver import logs
 from tcserver.media.binding import bind
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.reading import MediaReading
+from tcserver.media.sealer import RING_SIZE
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
 from tcserver.media.worker import HEARTBEAT, Options
@@ -83,6 +84,7 @@ class WorkerPool:
         receiver: str = "auto",
         on_events: Callable[[list[Event]], None] = lambda events: None,
         buffer_bytes: int = BUFFER_BYTES,
+        ring_datagrams: int = RING_SIZE,
         log_level: str = "info",
         log_format: str = "text",
     ) -> None:
@@ -91,6 +93,7 @@ class WorkerPool:
         self._receiver = receiver
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
+        self._ring_datagrams = ring_datagrams
         self._log_level = log_level
         self._log_format = log_format
         self._log = logs.EventLog("media.pool", logs.EventLimiter(time.monotonic))
@@ -199,7 +202,13 @@ class WorkerPool:
         with theirs:
             descriptors = tuple(sock.fileno() for sock in slot.sockets)
             options = Options(
-                theirs.fileno(), descriptors, self._sender, self._receiver, self._log_level, self._log_format
+                theirs.fileno(),
+                descriptors,
+                self._sender,
+                self._receiver,
+                self._ring_datagrams,
+                self._log_level,
+                self._log_format,
             )
             command = (sys.executable, "-m", "tcserver.media.worker", options.argument())
             inherited = (theirs.fileno(), *descriptors)

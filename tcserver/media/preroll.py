@@ -36,11 +36,7 @@ class Preroll:
 
     def __init__(self) -> None:
         self.held: deque[Held] = deque(maxlen=MAX_PREROLL_PACKETS)
-        """In the order of their arrival."""
-
-    def hold(self, held: Held) -> None:
-        """Keep a packet; what is too old is let go when the rest is taken."""
-        self.held.append(held)
+        """In the order of their arrival; what is too old is let go when the rest is taken."""
 
     def clear(self) -> None:
         """Keep nothing."""

@@ -86,7 +86,7 @@ class VectorReader:
         self._socket = sock
         self._local = local
         self._known: dict[bytes, Address] = {}
-        self._stride = size = TRAIN_BUFFER_SIZE if trains else BUFFER_SIZE
+        size = TRAIN_BUFFER_SIZE if trains else BUFFER_SIZE
         control_size = GRO_CONTROL_SIZE if trains else 0
         self._data = ctypes.create_string_buffer(BATCH * size)
         self._names = ctypes.create_string_buffer(BATCH * SOCKADDR_SIZE)
@@ -107,8 +107,10 @@ class VectorReader:
         )
         self._messages = ctypes.create_string_buffer(messages, len(messages))
         self._address = ctypes.addressof(self._messages)
-        self._data_view = memoryview(self._data).cast("B")
-        self._name_view = memoryview(self._names).cast("B")
+        data_view, name_view = memoryview(self._data).cast("B"), memoryview(self._names).cast("B")
+        # Slices made once: each costs as much as the copy of a datagram.
+        self._data_slots = [data_view[at : at + size] for at in range(0, BATCH * size, size)]
+        self._name_slots = [name_view[at : at + SOCKADDR_SIZE] for at in range(0, BATCH * SOCKADDR_SIZE, SOCKADDR_SIZE)]
         table = memoryview(self._messages).cast("B")
         # Columns of the tables that the kernel writes.
         self._lengths = table.cast("I")[LENGTH_OFFSET // 4 :: MMSGHDR_SIZE // 4]
@@ -122,11 +124,11 @@ class VectorReader:
         self.drained = count < BATCH
         if count <= 0:
             return batch
-        data, names, known, stride = self._data_view, self._name_view, self._known, self._stride
+        names, slots, known = self._name_slots, self._data_slots, self._known
         lengths, control_lengths, control_size = self._lengths, self._control_lengths, self._control_size
         for i in range(count):
-            start, length, size = i * stride, lengths[i], 0
-            name = bytes(names[i * SOCKADDR_SIZE : (i + 1) * SOCKADDR_SIZE])
+            length, size = lengths[i], 0
+            name = names[i].tobytes()
             address = known.get(name) or self._parse(name)
             if control_size:
                 if control_lengths[i]:
@@ -134,10 +136,10 @@ class VectorReader:
                 # The kernel wrote how much it used of what it may use.
                 control_lengths[i] = control_size
             if 0 < size < length:
-                stop = start + length
-                batch += [(bytes(data[at : min(at + size, stop)]), address) for at in range(start, stop, size)]
+                data = slots[i][:length]
+                batch += [(data[at : at + size].tobytes(), address) for at in range(0, length, size)]
             else:
-                batch.append((bytes(data[start : start + min(length, BUFFER_SIZE)]), address))
+                batch.append((slots[i][: min(length, BUFFER_SIZE)].tobytes(), address))
         return batch
 
     def _parse(self, name: bytes) -> Address:

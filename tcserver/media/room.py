@@ -20,6 +20,9 @@ from tcserver.media.speakers import Speakers
 from tcserver.media.stream import Series, Stream
 from tcserver.plane import KeyframeAsked, Receiver, SpeakersChanged
 
+# Half of what the class's own constructor costs.
+_tuple = tuple.__new__
+
 
 class Room:
     """A room: sealer, seats, streams, speakers, and who gets what."""
@@ -117,7 +120,7 @@ class Room:
             self.speakers.hear(ident, seat.participant, level, header.duration_ms, now)
             loudest = self.loudest
             if loudest.limit and not loudest.hear(ident, seat.media_id, level, header.voice, now):
-                stream.preroll.hold(Held(header, packet, copies, now))
+                stream.preroll.held.append(_tuple(Held, (header, packet, copies, now)))
                 self._counters.held += 1
                 return None
         return stream, header
@@ -142,7 +145,7 @@ class Room:
         counters.forwarded += 1
         counters.sealed += 1
         stream.forwarded += 1
-        return Transmission(datagram, receivers, skip)
+        return _tuple(Transmission, (datagram, receivers, skip))
 
     def pass_on(
         self, stream: Stream, header: Header, packet: bytes, copies: list[Item], bundle: Bundle, now: float

@@ -18,8 +18,9 @@ from tcproto.secretbox import box
 from tcserver.media.drops import Drop, Dropped
 from tcserver.plane import SealerState
 
-RING_SIZE = 8192
-"""Room datagrams kept to be sent again: as many as the replay window of a room key covers."""
+RING_SIZE = 1024
+"""Room datagrams kept to be sent again, where nothing else is said: two seconds of three talkers and four cameras, more
+than is ever replayed of a keyframe. Each beyond that costs memory and, worse, cache."""
 MAX_WAITING_KEYS = 8
 """Keys that wait for their turn: a new one comes at most every 2 s and waits for at most 3 s."""
 KEY_LIFETIME = 24 * 3600.0
@@ -40,7 +41,7 @@ class Sealer:
 
     __slots__ = ("_born", "_first", "_head", "_recent", "_reported", "_waiting", "counter", "epoch", "ident", "key")
 
-    def __init__(self, ident: int, epoch: int, key: bytes, now: float) -> None:
+    def __init__(self, ident: int, epoch: int, key: bytes, now: float, ring_size: int = RING_SIZE) -> None:
         self.ident = ident
         self.epoch = epoch
         self.key = key
@@ -51,7 +52,7 @@ class Sealer:
         self._born = now
         self._reported = False
         self._waiting: deque[_WaitingKey] = deque(maxlen=MAX_WAITING_KEYS)
-        self._recent: deque[bytes] = deque(maxlen=RING_SIZE)
+        self._recent: deque[bytes] = deque(maxlen=ring_size)
 
     def rotate(self, epoch: int, key: bytes, at: float) -> None:
         """Seal under ``key`` from ``at`` on."""

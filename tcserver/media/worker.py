@@ -35,6 +35,7 @@ class Options:
     sockets: tuple[int, ...]
     sender: str
     receiver: str
+    ring_datagrams: int
     log_level: str
     log_format: str
 
@@ -52,7 +53,7 @@ class Worker:
         self._loop = loop
         self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
         self._sockets = MediaSockets(
-            MediaPlane(os.urandom),
+            MediaPlane(os.urandom, options.ring_datagrams),
             (),
             loop,
             sender=cast(SenderName, options.sender),

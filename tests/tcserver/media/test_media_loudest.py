@@ -171,11 +171,11 @@ def held(at: float, sequence: int = 0, voice: bool = False) -> Held:
 def test_pre_roll_begins_shortly_before_the_first_voice():
     preroll = Preroll()
     for n in range(10):
-        preroll.hold(held(n * FRAME, n, voice=n in (7, 9)))
+        preroll.held.append(held(n * FRAME, n, voice=n in (7, 9)))
     assert [packet.header.sequence for packet in preroll.take(0.19)] == [4, 5, 6, 7, 8, 9]
     assert preroll.take(0.19) == []
     for n in range(10):
-        preroll.hold(held(n * FRAME, n))
+        preroll.held.append(held(n * FRAME, n))
     assert [packet.header.sequence for packet in preroll.take(0.2)] == [7, 8, 9]
     assert 3 * FRAME < LEAD < 4 * FRAME
 
@@ -183,13 +183,13 @@ def test_pre_roll_begins_shortly_before_the_first_voice():
 def test_pre_roll_is_bounded_in_time_and_packets():
     preroll = Preroll()
     for n in range(100):
-        preroll.hold(held(n * 0.001, n, voice=True))
+        preroll.held.append(held(n * 0.001, n, voice=True))
     assert [packet.header.sequence for packet in preroll.take(0.1)] == list(range(80, 100))
     assert MAX_PREROLL_PACKETS == 20
     for n in range(20):
-        preroll.hold(held(n * FRAME, n, voice=True))
+        preroll.held.append(held(n * FRAME, n, voice=True))
     assert [packet.header.sequence for packet in preroll.take(0.38)] == list(range(9, 20))
-    preroll.hold(held(1.0, voice=True))
+    preroll.held.append(held(1.0, voice=True))
     assert preroll.take(1.0 + PREROLL + 0.01) == []
 
 
