@@ -12,6 +12,7 @@ from benchmarks.report import BenchmarkError, Report, check_plot
 
 BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
+    "peers": "What does a forwarded datagram cost here, and what on Mumble's server, under the same load?",
     "latency": "How long does a datagram take through the server, to the first and the last receiver?",
     "join": "How many log in per second, and how soon do they hear?",
     "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",

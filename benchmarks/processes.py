@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -30,9 +30,15 @@ def child(work: Callable[[], None]) -> Iterator[int]:
 
 
 def pin(pid: int, cpu: int) -> None:
-    """What is measured has the first processor, everything else the second."""
+    """What is measured has the first processor, with all its threads, everything else the second.
+
+    Process 0 is this one, of which it is this thread.
+    """
     if len(_CPUS) > 1:
-        os.sched_setaffinity(pid, {_CPUS[cpu]})
+        threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()] if pid else [0]
+        for thread in threads:
+            with suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setaffinity(thread, {_CPUS[cpu]})
 
 
 def cpu_of(pid: int) -> tuple[float, float]:
