@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 from tcclient import events
+from tcclient.line_editor import head, tail
 from tcclient.listener import Listener
 from tcclient.room import Room
 from tcproto.errors import Refusal
@@ -16,15 +17,19 @@ from tcproto.messages import ChatScope
 
 _SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (to everybody on the server)"}
 """What is said of a text that is not for the room."""
+_PROMPT = "> "
+"""Stands before what is typed."""
 
 
 class Bulletin:
-    """Writes to standard output; a status line at the bottom where that is a terminal."""
+    """Writes to standard output; where that is a terminal, with a line at the bottom: what is typed, or the status."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._json = as_json
-        self._terminal = sys.stdout.isatty() and not as_json
+        self.has_bottom = sys.stdout.isatty() and not as_json
+        """Whether there is a line that stays."""
         self._status = ""
+        self._typed = ""
 
     # Lines
 
@@ -129,18 +134,30 @@ class Bulletin:
             return
         if self._json:
             self._line("quality", "", **figures)
-        elif self._terminal:
+        elif self.has_bottom:
             speaking = ", ".join(p.label for p in room.participants.values() if p.speaking) or "nobody"
             status = f"{len(room.participants)} here | speaking: {speaking} | {self._words(figures)}"
-            if status != self._status:  # what is being typed stands behind it, and would be wiped out
+            if status != self._status:
                 self._clear()
                 self._status = status
                 self._redraw()
 
+    def typing(self, text: str) -> None:
+        """Show what is being typed, instead of the status while there is anything."""
+        self._clear()
+        self._typed = text
+        self._redraw()
+
+    def typed(self, line: str) -> None:
+        """Leave a line that was typed where it can be read."""
+        self._clear()
+        print(_PROMPT + line, flush=True)
+        self._redraw()
+
     def finish(self) -> None:
         """Take the status line away."""
         self._clear()
-        self._status = ""
+        self._status = self._typed = ""
         sys.stdout.flush()
 
     def _figures(self, room: Room, listener: Listener | None) -> dict[str, Any] | None:
@@ -183,10 +200,12 @@ class Bulletin:
         self._redraw()
 
     def _clear(self) -> None:
-        if self._terminal and self._status:
+        if self.has_bottom and (self._status or self._typed):
             sys.stdout.write("\r\x1b[K")
 
     def _redraw(self) -> None:
-        if self._terminal and self._status:
-            sys.stdout.write(self._status[: shutil.get_terminal_size().columns - 1])
+        if self.has_bottom and (self._status or self._typed):
+            room = shutil.get_terminal_size().columns - 1
+            bottom = _PROMPT + tail(self._typed, room - len(_PROMPT)) if self._typed else head(self._status, room)
+            sys.stdout.write(bottom)
             sys.stdout.flush()

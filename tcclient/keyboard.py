@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
 from tcclient.bulletin import Bulletin
 from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.line_editor import LineEditor
 from tcclient.participant import Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
@@ -50,13 +53,14 @@ class Keyboard:
 
     async def obey(self) -> None:
         """Do what is typed until nothing more can be."""
-        async for line in _typed_lines(self._bulletin.problem):
-            try:
-                await self._do(line)
-            except (RequestRefused, ValueError) as error:
-                self._bulletin.problem(str(error))
-            except RoomClosed:
-                return
+        async with contextlib.aclosing(_typed_lines(self._bulletin)) as lines:
+            async for line in lines:
+                try:
+                    await self._do(line)
+                except (RequestRefused, ValueError) as error:
+                    self._bulletin.problem(str(error))
+                except RoomClosed:
+                    return
 
     async def _do(self, line: str) -> None:
         if not line.startswith("/"):
@@ -109,8 +113,8 @@ def _number(text: str) -> int:
     return int(text)
 
 
-async def _typed_lines(complain: Callable[[str], None]) -> AsyncIterator[str]:
-    """Iterate over lines of standard input that hold something; complain of those that are too long."""
+async def _typed_lines(bulletin: Bulletin) -> AsyncGenerator[str]:
+    """Iterate over lines of standard input that hold something."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAX_LINE)
     try:
@@ -118,16 +122,67 @@ async def _typed_lines(complain: Callable[[str], None]) -> AsyncIterator[str]:
     except (ValueError, OSError, NotImplementedError):  # a file, nothing, or a platform without this: nothing is typed
         return
     try:
-        while True:
-            try:
-                line = await reader.readline()
-            except ValueError:
-                complain(f"a line has at most {MAX_LINE} bytes")
-                continue
-            if not line:
-                return
-            # What a terminal sends for its keys is no text, and the wire refuses control characters.
-            if text := "".join(filter(str.isprintable, line.decode(errors="replace"))).strip():
-                yield text
+        with _key_by_key(bulletin.has_bottom) as editing:
+            lines = _edited_lines(reader, bulletin) if editing else _whole_lines(reader, bulletin)
+            async for line in lines:
+                if text := line.strip():
+                    yield text
     finally:
         transport.close()
+
+
+async def _whole_lines(reader: asyncio.StreamReader, bulletin: Bulletin) -> AsyncIterator[str]:
+    """Iterate over lines; complain of those that are too long."""
+    while True:
+        try:
+            line = await reader.readline()
+        except ValueError:
+            bulletin.problem(f"a line has at most {MAX_LINE} bytes")
+            continue
+        if not line:
+            return
+        # What a terminal sends for its keys is no text, and the wire refuses control characters.
+        yield "".join(filter(str.isprintable, line.decode(errors="replace")))
+
+
+async def _edited_lines(reader: asyncio.StreamReader, bulletin: Bulletin) -> AsyncIterator[str]:
+    """Iterate over lines that are typed at the bottom of a terminal."""
+    editor = LineEditor()
+    while keys := await reader.read(MAX_LINE):
+        lines = editor.feed(keys)
+        bulletin.typing(editor.text)
+        for line in lines:
+            # A text to all is shown as it was said.
+            if line.startswith("/"):
+                bulletin.typed(line)
+            yield line
+
+
+@contextlib.contextmanager
+def _key_by_key(wanted: bool) -> Iterator[bool]:
+    """Have the terminal hand over keys as they are pressed, without showing them; gives whether it does.
+
+    It does not where standard input is none, or belongs to another job.
+    """
+    try:
+        import termios
+
+        before = termios.tcgetattr(sys.stdin)
+        is_ours = os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except (ImportError, OSError, ValueError):
+        yield False
+        return
+    except termios.error:
+        yield False
+        return
+    if not wanted or not is_ours:
+        yield False
+        return
+    changed = [*before]
+    changed[3] &= ~(termios.ICANON | termios.ECHO)
+    termios.tcsetattr(sys.stdin, termios.TCSANOW, changed)
+    try:
+        yield True
+    finally:
+        with contextlib.suppress(termios.error):  # the terminal is gone
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -79,7 +79,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"tcserver {version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    add_command(
+    run = add_command(
         commands,
         "run",
         _run,
@@ -89,6 +89,11 @@ def _parser() -> Parser:
         "",
         "Prints the fingerprint of the server's key and the join link; the log goes to standard error.",
         "SIGHUP reads the configuration again, SIGTERM and Ctrl-C end the meeting for all.",
+    )
+    run.add_argument(
+        "--until-eof",
+        action="store_true",
+        help="end as after SIGTERM when standard input ends: for a program that starts a server",
     )
     cli_account.add_commands(commands)
     cli_room.add_commands(commands)
@@ -120,7 +125,7 @@ def _run(arguments: argparse.Namespace, sources: Sources) -> int:
     configuration = sources.load()
     from tcserver.daemon import run  # only this command needs the event loop and the media code
 
-    return run(configuration, sources.load)
+    return run(configuration, sources.load, until_eof=arguments.until_eof)
 
 
 def _config(arguments: argparse.Namespace, sources: Sources) -> int:

@@ -46,8 +46,8 @@ DRAIN_LIMIT = 2.0
 """Seconds for the last messages to leave."""
 
 
-def run(configuration: Configuration, reload: Callable[[], Configuration]) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status.
+def run(configuration: Configuration, reload: Callable[[], Configuration], *, until_eof: bool = False) -> int:
+    """Serve until SIGTERM or SIGINT, with ``until_eof`` also until standard input ends; return the exit status.
 
     Raises ``StoreError``, ``OSError`` or ``ConfigurationError`` at the start.
     """
@@ -56,19 +56,21 @@ def run(configuration: Configuration, reload: Callable[[], Configuration]) -> in
     site.make()
     with site.lock():
         if sys.platform == "win32":
-            return asyncio.run(_serve(configuration, reload, site))
+            return asyncio.run(_serve(configuration, reload, site, until_eof))
         import uvloop
 
-        return uvloop.run(_serve(configuration, reload, site))
+        return uvloop.run(_serve(configuration, reload, site, until_eof))
 
 
-async def _serve(configuration: Configuration, reload: Callable[[], Configuration], site: Site) -> int:
+async def _serve(configuration: Configuration, reload: Callable[[], Configuration], site: Site, until_eof: bool) -> int:
     daemon = Daemon(configuration, site)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload, reload)
+    if until_eof:
+        _await_eof(loop, stop)
     await daemon.start()
     garbage.settle()
     try:
@@ -78,6 +80,21 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
     finally:
         await daemon.stop()
     return 0
+
+
+def _await_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """Set ``ended`` when whoever has the other end of standard input has closed it, or is no more."""
+    descriptor = sys.stdin.fileno()
+
+    def look() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            ended.set()
+
+    try:
+        loop.add_reader(descriptor, look)
+    except OSError:
+        raise ConfigurationError("--until-eof: standard input is no pipe") from None
 
 
 class Daemon:

@@ -64,7 +64,7 @@ class OpenSeat:
 
 @dataclass(frozen=True, slots=True)
 class RekeySeat:
-    """New keys of a seat; the old up key is accepted for the overlap."""
+    """New keys of a seat, used from the first datagram on that is under them; the old up key for the overlap more."""
 
     media_id: int
     epoch: int
@@ -240,6 +240,15 @@ class Overloaded:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerLoad:
+    """How much a media worker has to do, told each second."""
+
+    slot: int
+    datagrams: float
+    """Sent per second, all receivers counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerReplaced:
     """A media worker has ended, and another that knows nothing has its slot; what was commanded meanwhile is lost."""
 
@@ -255,5 +264,6 @@ Event = (
     | SpeakersChanged
     | KeyframeAsked
     | Overloaded
+    | WorkerLoad
     | WorkerReplaced
 )

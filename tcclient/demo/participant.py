@@ -1,7 +1,8 @@
 """One participant of a demonstration: ``python -m tcclient.demo.participant``.
 
 Reads its part as a line of JSON on standard input, then the commands ``start`` and ``stop``; prints a line of JSON for
-each event: ``seated``, ``progress``, ``sent``, ``report``, ``error``. Uses nothing but what the library offers.
+each event: ``seated``, ``progress``, ``sent``, ``report``, ``error``. Ends when standard input does. Uses nothing but
+what the library offers.
 """
 
 from __future__ import annotations
@@ -44,8 +45,21 @@ def _say(event: str, **fields: Any) -> None:
     sys.stdout.flush()
 
 
+class _Commands(asyncio.StreamReader):
+    """Lines of standard input; when they end, whoever gave them is gone, and there is nothing more to do."""
+
+    def __init__(self, task: asyncio.Task[Any] | None) -> None:
+        super().__init__()
+        self._task = task
+
+    def feed_eof(self) -> None:
+        super().feed_eof()
+        if self._task is not None:
+            self._task.cancel()
+
+
 async def _commands() -> asyncio.StreamReader:
-    reader = asyncio.StreamReader()
+    reader = _Commands(asyncio.current_task())
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     return reader
 
@@ -280,5 +294,5 @@ async def _main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(uvloop.run(_main()))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         sys.exit(130)

@@ -1,6 +1,7 @@
 """The processes of a demonstration: the server, its account command, and the participants.
 
-Each leads a session of its own: Ctrl-C at the terminal reaches the demonstration alone, which ends them in order.
+Each leads a session of its own: Ctrl-C at the terminal reaches the demonstration alone, which ends them in order. If
+it cannot, they end by themselves when their standard input does.
 """
 
 from __future__ import annotations
@@ -73,10 +74,11 @@ async def run_server(data: Path, log: Path, talkers: int) -> AsyncIterator[str]:
     """Run a server on a free port of the loopback address, which forwards all talkers; yield its join link."""
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tcserver", "run", "--data", str(data / "server"),
+            sys.executable, "-m", "tcserver", "run", "--until-eof", "--data", str(data / "server"),
             "--set", "server.addresses=127.0.0.1", "--set", "server.port=0",
             "--set", f"rooms.loudest={talkers}",
-            stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(), start_new_session=True,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors, env=_environment(),
+            start_new_session=True,
         )  # fmt: skip
     try:
         yield await _server_link(process, log)

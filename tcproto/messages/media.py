@@ -112,7 +112,7 @@ class KeyReceipts:
 
 @message("session_keys", Sender.SERVER, states=State.ROOM)
 class SessionKeys:
-    """New keys of the media path under a raised epoch; the old ones are accepted for 10 s more."""
+    """New keys of the media path under a raised epoch; the old ones are used until the client uses these."""
 
     media_id: U32
     epoch: U8

@@ -26,6 +26,7 @@ from tcserver.plane import (
     SealerWorn,
     SeatOpened,
     SpeakersChanged,
+    WorkerLoad,
     WorkerReplaced,
 )
 from tcserver.records import Account, RoomRecord
@@ -215,12 +216,10 @@ class Conference:
                     room.sealer.rotate_soon(now)
             case SpeakersChanged():
                 self._tell_speakers(event)
+            case WorkerLoad():
+                self._rooms.worker_load(event)
             case WorkerReplaced():
-                for room in self._rooms.worker_replaced(event.slot, now):
-                    # Who still speaks is told of again: the new worker has heard nobody so far.
-                    speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-                    if speaking:
-                        self._tell_speakers(SpeakersChanged(room.number, (), speaking, room.dominant))
+                self._worker_replaced(event, now)
             case Overloaded():
                 self._rooms.overloaded(now)
             case KeyframeAsked():
@@ -281,6 +280,13 @@ class Conference:
         if session.seat is not None:
             session.seat.room.remove(session.seat, now, code)
         self._sessions.end(session, now)
+
+    def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:
+        for room in self._rooms.worker_replaced(event.slot, now):
+            # Who still speaks is told of again: the new worker has heard nobody so far.
+            speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
+            if speaking:
+                self._tell_speakers(SpeakersChanged(room.number, (), speaking, room.dominant))
 
     def _tell_speakers(self, event: SpeakersChanged) -> None:
         room = self._rooms.by_number(event.room)

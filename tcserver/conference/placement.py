@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 
-def place(loads: Sequence[int], random_bytes: Callable[[int], bytes]) -> int:
+def place(loads: Sequence[float], random_bytes: Callable[[int], bytes]) -> int:
     """Return the index of the lesser of two loads, chosen at random among all (at least one).
 
     Two choices spread rooms nearly as evenly as a look at all (Mitzenmacher, "The power of two choices", 2001), and

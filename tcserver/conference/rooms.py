@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
@@ -18,9 +19,11 @@ from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, Room
 from tcserver.conference.stage import CALM
-from tcserver.plane import SeatOpened
+from tcserver.plane import SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
+SEAT_LOAD = 50
+"""Datagrams per second that a seat is sent as soon as anybody speaks: those of one talker."""
 SAVE_RETRY_MS = 200
 """When to ask again while another change of the room is being written."""
 
@@ -36,6 +39,8 @@ class Rooms:
         self._by_number: dict[int, Room] = {}
         self._numbers = count(1)
         self._tickets = count(1)
+        self._sent: defaultdict[int, float] = defaultdict(float)
+        """Datagrams per second of each media worker that has told."""
         self._saving: dict[int, tuple[str, Call[UpdateRoom] | Call[DeleteRoom], RoomRecord | None]] = {}
         """By ticket: the room's name, the request, and what is being written (None: that it is gone)."""
 
@@ -97,6 +102,10 @@ class Rooms:
     def by_number(self, number: int) -> Room | None:
         """Return the open room that has a number in the media plane."""
         return self._by_number.get(number)
+
+    def worker_load(self, event: WorkerLoad) -> None:
+        """A media worker tells how much it sends."""
+        self._sent[event.slot] = event.datagrams
 
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
         """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
@@ -241,10 +250,14 @@ class Rooms:
         return room
 
     def _slot(self) -> int:
-        """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""
-        loads = [0] * self._context.settings.media_slots
+        """Choose the media worker of a new room, by what each sends and what its seats may come to get.
+
+        A room without seats counts too: somebody is about to come. What was placed since a worker last told counts so
+        as well.
+        """
+        loads = [self._sent[slot] for slot in range(self._context.settings.media_slots)]
         for room in self._by_number.values():
-            loads[room.slot] += 1 + len(room.seats)
+            loads[room.slot] += (1 + len(room.seats)) * SEAT_LOAD
         return place(loads, self._context.random_bytes)
 
 

@@ -203,9 +203,10 @@ class MediaPlane:
             self._receive_probe(data, ident, epoch, counter, address, now)
             return
         up = seat.up
-        if epoch != up.epoch:
-            up = seat.previous_key(epoch, now)
-        plaintext = up.open(data, counter)
+        if epoch == up.epoch:
+            plaintext = up.open(data, counter)
+        else:
+            up, plaintext = seat.open_other(epoch, data, counter, now)
         self.counters.accepted += 1
         path = seat.path
         if address is path.address and plaintext and plaintext[0] == _ONLY_PACKET:

@@ -17,8 +17,8 @@ from tcserver.media.reading import MediaReading
 from tcserver.media.sealer import RING_SIZE
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
-from tcserver.media.worker import Options
-from tcserver.plane import CloseRoom, Command, Event, OpenSealer, RotateSealer, SetSpeakers, WorkerReplaced
+from tcserver.media.worker import HEARTBEAT, Options
+from tcserver.plane import CloseRoom, Command, Event, OpenSealer, RotateSealer, SetSpeakers, WorkerLoad, WorkerReplaced
 
 SLOT_MASK = 0xFF
 """Of a media id: the slot of its worker."""
@@ -248,11 +248,14 @@ class WorkerPool:
 
 
 async def _read(reader: asyncio.StreamReader, slot: _Slot) -> list[Event]:
-    """Return the events of a frame, and keep a reading."""
+    """Return the events of a frame, and keep a reading, which tells the load."""
     length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
-    events = []
+    events: list[Event] = []
     for value in decode(await reader.readexactly(length)):
         if isinstance(value, MediaReading):
+            if slot.reading is not None:
+                sent = value.counters.sent - slot.reading.counters.sent
+                events.append(WorkerLoad(slot.number, max(0, sent) / HEARTBEAT))  # one that was replaced begins at 0
             slot.reading = value
         else:
             events.append(value)

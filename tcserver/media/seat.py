@@ -97,6 +97,7 @@ class Seat:
 
     __slots__ = (
         "_born",
+        "_offered",
         "_previous",
         "_previous_until",
         "_reported",
@@ -122,26 +123,33 @@ class Seat:
         """What this seat publishes, by stream id."""
         self.up = UpKey(epoch, up_key)
         self.down = DownKey(media_id, epoch, down_key)
+        self._offered: tuple[UpKey, DownKey] | None = None
         self._previous: UpKey | None = None
         self._previous_until = now
         self._born = now
         self._reported = False
 
     def rekey(self, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
-        """Take new keys; what was sent under the old up key is accepted for ``KEY_OVERLAP`` more."""
-        self._previous = self.up
-        self._previous_until = now + KEY_OVERLAP
-        self.up = UpKey(epoch, up_key)
-        self.down = DownKey(self.media_id, epoch, down_key)
-        self._born = now
-        self._reported = False
+        """Take new keys, for when the client has them: they are announced by TCP, which may stall while UDP works."""
+        self._offered = UpKey(epoch, up_key), DownKey(self.media_id, epoch, down_key)
 
-    def previous_key(self, epoch: int, now: float) -> UpKey:
-        """Return the key before ``up``, if a datagram of this epoch may be under it; raises ``Dropped``."""
+    def open_other(self, epoch: int, data: bytes, counter: int, now: float) -> tuple[UpKey, bytes]:
+        """Return key and plaintext of a datagram that is not under ``up``; raises ``Dropped``.
+
+        The first one under the key that was offered makes that the current one; what is under the one before is
+        accepted for ``KEY_OVERLAP`` more.
+        """
+        if self._offered is not None and epoch == self._offered[0].epoch:
+            up, down = self._offered
+            plaintext = up.open(data, counter)
+            self._offered, self._previous, self._previous_until = None, self.up, now + KEY_OVERLAP
+            self.up, self.down = up, down
+            self._born, self._reported = now, False
+            return up, plaintext
         previous = self._previous
         if previous is None or epoch != previous.epoch or now >= self._previous_until:
             raise Dropped(Drop.EPOCH)
-        return previous
+        return previous, previous.open(data, counter)
 
     def become_worn(self, now: float) -> bool:
         """Whether new keys are due, said once for each pair of keys."""

@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -232,6 +233,26 @@ def test_a_demonstration_that_is_interrupted_leaves_nothing(
     assert not left_of(tmp_path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("moment", ["Starting the server", "All 2 are seated"])
+def test_a_demonstration_that_is_killed_leaves_no_process(tmp_path: Path, moment: str) -> None:
+    command = [*COMMAND, "demo", "--participants", "2", "--seconds", "3600"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.startswith(moment) for line in process.stderr)
+        if moment == "All 2 are seated":
+            assert len(left_of(tmp_path)) == 4, "the demonstration, its server and two participants"
+        process.kill()
+    patient_until = time.monotonic() + PATIENCE
+    while left := left_of(tmp_path):
+        assert time.monotonic() < patient_until, left
+        time.sleep(0.05)
+    for log in (tmp_path / "demo-recordings").glob("*.log"):
+        assert "Traceback" not in log.read_text()
+
+
 def left_of(place: Path) -> list[str]:
     """The processes that were started with temporary files in a place."""
     found = []
@@ -257,6 +278,11 @@ class Terminal:
         """Press keys."""
         os.write(self._fd, text.encode())
 
+    @property
+    def echoes(self) -> bool:
+        """Whether it shows by itself what is typed."""
+        return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
+
     def until(self, text: str) -> None:
         """Read until a text is shown, behind the one that was waited for before."""
         until = time.monotonic() + PATIENCE
@@ -271,6 +297,7 @@ class Terminal:
         with contextlib.suppress(OSError):
             while data := os.read(self._fd, 65536):
                 self.text += data.decode(errors="replace")
+        assert self.echoes, "the terminal is as it was"
         os.close(self._fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
@@ -350,7 +377,7 @@ def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
             ("/bogus", "tcclient: /bogus is no command"),
             ("/msg zz x", "tcclient: 'zz' is nobody here"),
             ("/limit many", "tcclient: /limit takes a number"),
-            ("selamat \x16\x1b[2J", "Ibu Ketua: selamat [2J"),
+            ("selamat \x16\x1b[2Jpagi", "Ibu Ketua: selamat pagi"),
             ("/limit 99999999999999999999", "tcclient: "),
             ("/title " + "x" * 500, "tcclient: "),
             ("x" * 3000, "tcclient: "),
@@ -361,7 +388,35 @@ def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
             terminal.type(line + "\n")
             terminal.until(answer)
         assert other.wait(PATIENCE) == 3
+    assert not terminal.echoes
     terminal.type("\x03")
     assert terminal.end() == 0
     assert "Traceback" not in terminal.text
     assert PASSWORD not in terminal.text
+
+
+def test_what_is_typed_stays_together_whatever_is_shown_meanwhile(server: Server, tmp_path: Path) -> None:
+    link = server.room("Hall")
+    options = ["--user", "ketua", "--name", "Ibu Ketua", "--listen", "--data", str(tmp_path / "terminal")]
+    terminal = Terminal(*COMMAND, "join", str(link), *options)
+    terminal.until("Password of ketua: ")
+    terminal.type(PASSWORD + "\n")
+    terminal.until("1 here | speaking: nobody | UDP ok")
+    terminal.type("selXX\x7f\x7fa")
+    terminal.until("> sela")
+    with taking_part(link, tmp_path / "terminal") as other:
+        assert other.stdin is not None
+        terminal.until("+ Kantor Dua / kantor-2\r\n> sela")
+        other.stdin.write("halo\n")
+        other.stdin.flush()
+        terminal.until("Kantor Dua / kantor-2: halo\r\n> sela")
+        terminal.type("mat\n")
+        terminal.until("Ibu Ketua: selamat\r\n")
+        terminal.type("/msg kantor-2 rahasia\n")
+        terminal.until("> /msg kantor-2 rahasia\r\n")
+        other.terminate()
+        assert other.wait(PATIENCE) == 0
+    terminal.until("- Kantor Dua / kantor-2\r\n")
+    terminal.type("/quit\n")
+    terminal.until("> /quit\r\n")
+    assert terminal.end() == 0

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tcclient.core import PathState, events
+from tcserver.plane import KeysWorn
 from tests.simulation.network import LAN
 
 
@@ -32,6 +34,30 @@ def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch, t
     (room,) = world.server.plane._rooms.values()
     assert room.sealer.epoch >= 9
     assert ada.session.seat.path._epoch >= 8
+
+
+@pytest.mark.parametrize("seconds", [5, 13])
+def test_new_keys_of_a_seat_in_a_tcp_outage_wait_for_it(make_world, monkeypatch, seconds):
+    """The server cannot tell them, so it goes on with those that the client has: for longer than the overlap, too."""
+    monkeypatch.setattr("tcserver.media.seat.KEY_LIFETIME", 12.0)
+    world = make_world()
+    ada, ben = world.room("ada", "ben")
+    world.run(11)
+    ada.talk()
+    ben.talk()
+    ada.outage(seconds)
+    world.run(seconds - 0.5)
+    assert [worn.media_id for worn in world.server.events if isinstance(worn, KeysWorn)]
+    assert ada.session.seat.path._epoch == 0
+    world.run(5)
+    ada.hush()
+    ben.hush()
+    world.run(1)
+    assert ada.session.seat.path._epoch >= 1
+    assert ben.heard_from(ada) == ada.spoken
+    assert ada.heard_from(ben) == ben.spoken
+    assert not ada.unsent
+    assert [changed.state for changed in ada.told(events.PathChanged)] == [PathState.OK]
 
 
 def test_every_epoch_number_comes_round(make_world, monkeypatch):

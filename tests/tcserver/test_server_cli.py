@@ -360,9 +360,11 @@ def test_backup_export_and_import(run: Run, data: Path, tmp_path: Path) -> None:
 
 def test_run_hands_the_configuration_and_its_reload_to_the_daemon(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Configuration] = []
+    ends: list[bool] = []
 
-    def serve(configuration: Configuration, reload: Callable[[], Configuration]) -> int:
+    def serve(configuration: Configuration, reload: Callable[[], Configuration], *, until_eof: bool) -> int:
         seen.extend([configuration, reload()])
+        ends.append(until_eof)
         return 1
 
     daemon = ModuleType("tcserver.daemon")
@@ -370,6 +372,8 @@ def test_run_hands_the_configuration_and_its_reload_to_the_daemon(run: Run, monk
     monkeypatch.setitem(sys.modules, "tcserver.daemon", daemon)
     assert run("run", "--set", "server.port=5").status == 1
     assert seen == [Sources(flags={"server.port": "5"}).load()] * 2
+    assert run("run", "--until-eof").status == 1
+    assert ends == [False, True]
 
 
 def test_a_database_that_fails_is_one_line(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -391,6 +395,13 @@ def test_an_error_without_a_file_is_one_line(run: Run, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("tcserver.site.Site.of", fail)
     assert run("account", "list") == Result(1, "", "tcserver: the disk is gone\n")
+
+
+def test_until_eof_needs_something_that_ends(data: Path) -> None:
+    command = [sys.executable, "-m", "tcserver", "run", "--until-eof", "--data", str(data)]
+    options = ["--set", "server.addresses=127.0.0.1", "--set", "server.port=0"]
+    done = subprocess.run([*command, *options], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "tcserver: --until-eof: standard input is no pipe\n")
 
 
 @pytest.mark.parametrize("arguments", [[], ["run"], ["account"], ["account", "import"], ["room", "add"], ["backup"]])

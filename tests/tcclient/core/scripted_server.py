@@ -380,4 +380,27 @@ def payloads(client):
     return [packet.payload for packet in client.take_media()]
 
 
-__all__ = ["Action", "Client", "Server", "parse_beacon", "payloads"]
+def undelivered(server, client, count=1, payload=b"voice"):
+    """Speak; return the room datagrams, which nobody got."""
+    before, server.deliver = len(server.forwarded), False
+    for _ in range(count):
+        assert client.speak(payload=payload)
+    server.deliver = True
+    return server.forwarded[before:]
+
+
+def give(client, *datagrams, now=None):
+    for data in datagrams:
+        client.session.receive_datagram(data, client.server.now if now is None else now)
+    client.collect()
+    return payloads(client)
+
+
+def spend_beacons(server):
+    """Let the first seconds pass, in which beacons come."""
+    server.advance(4)
+    for client in server.clients:
+        client.take_media()
+
+
+__all__ = ["Action", "Client", "Server", "give", "parse_beacon", "payloads", "spend_beacons", "undelivered"]

@@ -13,6 +13,7 @@ from tcserver.plane import (
     SeatOpened,
     SetSpeakers,
     SpeakersChanged,
+    WorkerLoad,
     WorkerReplaced,
 )
 from tests.tcserver.conference.conference_driver import Driver
@@ -65,6 +66,18 @@ def test_rooms_go_where_fewer_seats_are():
     assert {slot_of(driver, person) for person in crowd} == {first}
     assert {slot_of(driver, person) for person in others} == {1 - first}
     assert all(person.media_id & 0xFF == slot_of(driver, person) for person in crowd + others)
+
+
+def test_rooms_go_where_less_is_sent():
+    driver = Driver(media_slots=2)
+    first = slot_of(driver, driver.member("one"))
+    driver.event(WorkerLoad(1 - first, 1000.0))
+    crowd = [driver.member(f"room {number}") for number in range(9)]
+    assert {slot_of(driver, person) for person in crowd} == {first}
+    late = [driver.member(f"late room {number}") for number in range(3)]
+    assert {slot_of(driver, person) for person in late} == {0, 1}, "what was placed counts before it is measured"
+    driver.event(WorkerLoad(1 - first, 0.0))
+    assert slot_of(driver, driver.member("last")) == 1 - first
 
 
 def test_tickets_go_to_all_workers():

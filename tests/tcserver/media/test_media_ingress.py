@@ -287,10 +287,17 @@ def test_a_stream_id_that_is_taken_stays_with_its_owner(world):
 
 def test_rekey_accepts_the_old_key_for_the_overlap(world):
     a = world.peers[0]
-    old = a.up(counter=500), a.up(counter=501), a.up(counter=502)
+    old = a.up(counter=500), a.up(counter=501), a.up(counter=502), a.up(counter=503)
     world.apply(RekeySeat(a.media_id, 1, b"u" * 32, b"d" * 32))
     world.receive(a, old[0])
     assert world.drops() == {}
+    world.now += 20
+    (_, answer), *_ = world.receive(a, a.ping())
+    assert a.open_down(answer)[0].type == ItemType.PONG, "nothing shows that the client has the new keys"
+    world.receive(a, old[3])
+    a.epoch = 1
+    world.receive(a, a.up(counter=0))
+    assert world.drops() == {Drop.BOX: 1}, "what is forged shows nothing"
     world.receive(a, old[0])
     assert world.drops() == {Drop.DUPLICATE: 1}
     a.up_key, a.down_key, a.epoch = b"u" * 32, b"d" * 32, 1

@@ -41,6 +41,7 @@ VALUES = [
     plane.SpeakersChanged(1, (2, 3), (), 2),
     plane.KeyframeAsked(1, 2, 3),
     plane.Overloaded(0.25, 1e6),
+    plane.WorkerLoad(3, 0.5),
     plane.WorkerReplaced(3),
 ]
 

@@ -29,6 +29,7 @@ from tcserver.plane import (
     RotateSealer,
     SeatOpened,
     SetSpeakers,
+    WorkerLoad,
     WorkerReplaced,
 )
 from tests.tcserver.media.media_world import ROOM_KEY, Peer
@@ -156,6 +157,21 @@ def test_workers_serve_their_seats_and_one_that_ended_is_replaced(run: Any) -> N
             world.client.sendto(again.up(token._replace(type=ItemType.PATH_RESPONSE)), world.pool.local_addresses()[0])
             proven = await world.event(PathProven)
             assert proven == PathProven(again.media_id, Address(0, *world.client.getsockname()))
+
+    run(main())
+
+
+@one_loop
+def test_workers_tell_what_they_send(run: Any) -> None:
+    async def main() -> None:
+        async with running(2) as world:
+            peer = await world.seat(1, 50)
+            loads = [0.0, 0.0]
+            while not loads[1]:
+                await world.answer(peer)
+                load = await world.event(WorkerLoad)
+                loads[load.slot] = max(loads[load.slot], load.datagrams)
+            assert loads[0] == 0
 
     run(main())
 

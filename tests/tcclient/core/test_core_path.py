@@ -1,0 +1,116 @@
+import pytest
+
+from tcclient.core import PathState, Settings, events
+from tcproto import messages as m
+from tcproto.datagram import Item, ItemType, parse_header
+from tcproto.path import PingItem, PongItem
+from tests.tcclient.core.scripted_server import FINGERPRINT
+
+
+def test_a_ping_goes_out_with_the_seat_and_proves_the_path(server):
+    (a,) = server.seated(1)
+    assert a.session.path_state is PathState.OK
+    assert a.told(events.PathChanged) == [events.PathChanged(PathState.OK)]
+
+
+def sent_at(server, client, seconds):
+    """When datagrams left within so many seconds from now, virtual time."""
+    start, end, times = server.now, server.now + seconds, []
+    while server.now < end:
+        before = len(client.sent)
+        server.advance(0.05)
+        times += [round(server.now - start, 2)] * (len(client.sent) - before)
+    return times
+
+
+def test_pings_before_and_after_proof(server):
+    a = server.connect()
+    a.udp = False
+    a.login()
+    assert len(a.sent) == 1
+    assert sent_at(server, a, 2.8) == pytest.approx([0.2, 0.5, 1.0, 1.5, 2.0, 2.5], abs=0.06)
+    server.advance(2.3)
+    assert a.told(events.PathChanged) == [events.PathChanged(PathState.LOST)]
+    assert len(sent_at(server, a, 4)) == 4
+    a.udp = True
+    server.advance(1.1)
+    assert a.session.path_state is PathState.OK
+
+
+def test_three_missed_pings_are_a_lost_path(server):
+    (a,) = server.seated(1)
+    server.advance(1)
+    a.udp = False
+    server.advance(2.9)
+    assert a.session.path_state is PathState.OK
+    server.advance(1.2)
+    assert a.session.path_state is PathState.LOST
+    assert a.told(events.PathChanged)[-1] == events.PathChanged(PathState.LOST)
+
+
+def test_an_idle_path_is_pinged_less(server):
+    a = server.connect(Settings(fingerprint=FINGERPRINT, sources=())).login()
+    server.advance(5)
+    a.sent.clear()
+    server.advance(30)
+    assert 5 <= len(a.sent) <= 7
+    a.session.subscribe((m.Source.CAMERA,))
+    server.advance(5)
+    a.sent.clear()
+    server.advance(30)
+    assert 29 <= len(a.sent) <= 31
+
+
+def test_round_trips_loss_and_clock(server):
+    (a,) = server.seated(1)
+    path = a.seat.path
+    path.take()
+    start = server.now + 10
+    for i in range(20):
+        now = start + i
+        path.handle_timeout(now)
+        (ping,) = path.take()
+        counter = parse_header(ping).counter
+        sent = int(now * 1e6) & 0xFFFFFFFF
+        pong = PongItem(path._number, sent, sent + 5_000_000 + 25_000 & 0xFFFFFFFF, counter, counter + 1 - i // 2)
+        path.handle_item(ItemType.PONG, pong.pack(), now + 0.05)
+    statistics = a.session.path_statistics
+    assert statistics.rtt == pytest.approx(0.05, abs=0.01)
+    assert statistics.least_rtt == pytest.approx(0.0)
+    path.statistics.least_rtt = None
+    path.statistics.measured(0.05, 5_000_000)
+    assert statistics.downlink_delay(int((start + 5) * 1e6) & 0xFFFFFFFF, start + 0.02) == pytest.approx(0.02, abs=1e-5)
+    assert statistics.up_lost / statistics.up_sent == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_clock_that_was_never_compared_tells_no_delay(server):
+    a = server.connect()
+    a.udp = False
+    a.login()
+    assert a.session.path_statistics.downlink_delay(0, 0.0) is None
+
+
+def test_pongs_that_answer_nothing_are_ignored(server):
+    a = server.connect()
+    a.udp = False
+    a.login()
+    for number, time in ((1, 1), (2, int(server.now * 1e6) & 0xFFFFFFFF)):
+        server.down(a, [Item(ItemType.PONG, PongItem(number, time, 0, 0, 0).pack())])
+    assert a.session.path_state is PathState.UNKNOWN
+
+
+def test_pings_of_the_server_are_answered_with_what_came(server):
+    (a,) = server.seated(1)
+    a.replies.clear()
+    server.down(a, [Item(ItemType.PING, PingItem(7, 1234).pack())])
+    server.pump()
+    (pong,) = a.replies
+    assert (pong.number, pong.time, pong.received_at) == (7, 1234, int(server.now * 1e6) & 0xFFFFFFFF)
+    assert (pong.highest, pong.received) == (a.counters[1] - 1, a.counters[1])
+
+
+def test_many_missed_pings_are_bounded(server):
+    (a,) = server.seated(1)
+    a.udp = False
+    server.advance(60)
+    assert len(a.seat.path._pings) <= 12

@@ -1,0 +1,169 @@
+import pytest
+
+from tcclient.core import Drop, events
+from tcclient.core.media import MAX_STRAYS, STRAY_HOLD
+from tcproto import messages as m
+from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, Item, ItemType, pack_items, pack_relay_time
+from tcproto.packet import AudioHeader, PlainHeader, VideoHeader, seal_packet
+from tcproto.path import PingItem, Position, pack_positions
+from tcproto.replay import SEALER_WINDOW
+from tests.tcclient.core.scripted_server import Server, give, payloads, spend_beacons, undelivered
+
+
+def test_replays_on_the_hop(server, pair):
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    data = undelivered(server, a, 3)
+    assert len(give(b, data[0], data[2], data[1], *data)) == 3
+    assert b.drops(Drop.REPLAY) == 3
+
+
+def test_an_old_packet_in_a_new_datagram(server, pair):
+    a, b = pair
+    a.publish()
+    packets = []
+    server.forward, forward = (lambda client, packet: packets.append(packet)), server.forward
+    a.speak()
+    server.forward = forward
+    for _ in range(3):
+        server.forward(a, packets[0])
+    assert payloads(b) == []
+    b.collect()
+    assert payloads(b) == [b"voice"]
+    assert b.drops(Drop.PACKET_REFUSED) == 2
+
+
+def test_a_newcomer_takes_no_replays_from_before(server, pair):
+    a, _ = pair
+    a.publish()
+    past = undelivered(server, a, 5)
+    (c,) = server.seated(1)
+    assert give(c, *past) == []
+    assert c.drops(Drop.REPLAY) == 5
+
+
+def test_a_forged_counter_far_ahead_silences_nobody(server, pair):
+    """Whoever knows the room key can forge the server's datagrams, but not its statements of position."""
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    for counter in (server.counter + SEALER_WINDOW, 2**40, MAX_COUNTER):
+        give(b, server.seal_room(pack_relay_time(0), counter=counter))
+    assert b.drops(Drop.AHEAD) == 3
+    give(b, server.seal_room(pack_relay_time(0), counter=server.counter + SEALER_WINDOW // 2))
+    a.speak()
+    assert payloads(b) == [b"voice"]
+
+
+def test_positions_let_the_window_follow(server, pair):
+    a, b = pair
+    a.publish()
+    server.counter = 10 * SEALER_WINDOW
+    (data,) = undelivered(server, a)
+    assert give(b, data) == []
+    server.down(b, [Item(ItemType.POSITIONS, pack_positions([Position(77, server.counter), Position(1, 2)]))])
+    assert give(b, data) == [b"voice"]
+
+
+def test_every_truncation_and_every_flipped_bit_is_dropped(server, pair):
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    (room,) = undelivered(server, a)
+    down = server.seal_down(b, pack_items([Item(ItemType.PING, PingItem(1, 2).pack())]))
+    b.session.datagrams_to_send(server.now)
+    for data in (room, down):
+        before = b.session.drops.total()
+        forgeries = [data[:end] for end in range(len(data))] + [data + b"x", data.ljust(MAX_DATAGRAM + 1, b"x")]
+        for bit in range(8 * len(data)):
+            forged = bytearray(data)
+            forged[bit // 8] ^= 1 << bit % 8
+            forgeries.append(bytes(forged))
+        assert give(b, *forgeries) == []
+        assert b.session.drops.total() == before + len(forgeries)
+    assert b.session.datagrams_to_send(server.now) == []
+    assert not b.told(events.Closed)
+    reasons = {reason for reason, count in b.session.drops.items() if count}
+    assert reasons >= {Drop.SIZE, Drop.VERSION, Drop.KIND, Drop.UNKNOWN_ID, Drop.UNKNOWN_EPOCH, Drop.NOT_OPENED}
+    assert give(b, room) == [b"voice"]
+
+
+def test_malformed_items(server, pair):
+    _, b = pair
+    spend_beacons(server)
+    for plaintext in (b"", b"abc", pack_relay_time(0) + b"\x01\x00", pack_relay_time(0) + b"\x01\x00\x09x"):
+        give(b, server.seal_room(plaintext))
+    for items in (
+        [Item(ItemType.PING, b"short")],
+        [Item(ItemType.PONG, b"short")],
+        [Item(ItemType.PATH_CHALLENGE, b"short")],
+        [Item(ItemType.POSITIONS, b"short")],
+    ):
+        server.down(b, items)
+    assert b.drops(Drop.MALFORMED) == 8
+    server.down(b, [Item(99, b"from a later version"), Item(ItemType.PADDING, bytes(9))])
+    give(b, server.seal_room(pack_relay_time(0) + pack_items([Item(99, b"x"), Item(ItemType.COPIES, b"x")])))
+    assert b.drops(Drop.MALFORMED) == 8
+
+
+@pytest.mark.parametrize("value", [b"", b"\0", b"\0\0", b"\0\0\x10\0", b"\0\0" + b"\x2f" * 30])
+def test_malformed_packets(server, pair, value):
+    a, b = pair
+    a.publish()
+    give(b, server.seal_room(pack_relay_time(0) + pack_items([Item(ItemType.PACKET, value)])))
+    assert b.drops(Drop.PACKET_MALFORMED) == 1
+
+
+def test_packets_of_unknown_streams_wait_a_moment_for_the_roster(server, pair):
+    a, b = pair
+    unknown = PlainHeader(9999, 0, 0, 0, 0).pack() + bytes(20)
+    for _ in range(MAX_STRAYS + 2):
+        server.forward(a, unknown)
+    assert b.drops(Drop.UNKNOWN_STREAM) == 2
+    server.now += STRAY_HOLD
+    server.forward(a, unknown)
+    assert b.drops(Drop.UNKNOWN_STREAM) == MAX_STRAYS + 2
+    server.now += STRAY_HOLD
+    a.publish()
+    assert b.drops(Drop.UNKNOWN_STREAM) == MAX_STRAYS + 3
+
+
+def test_a_packet_of_another_type_than_its_stream(server, pair):
+    a, b = pair
+    a.publish()
+    stream = a.told(events.Published)[0].stream
+    for header in (VideoHeader(stream, 0, 0, 0, 0, 0, 0, 1), PlainHeader(stream, 0, 0, 0, 0)):
+        server.forward(a, header.pack() + bytes(20))
+    assert b.drops(Drop.PACKET_MALFORMED) == 2
+
+
+def test_bad_padding_is_dropped_and_stops_nothing():
+    server = Server(e2ee=False)
+    a, b = server.seated(2)
+    a.publish()
+    header = AudioHeader(a.told(events.Published)[0].stream, 0, 0, 0, 0)
+    server.forward(a, header.pack() + b"\xff")
+    server.forward(a, seal_packet(header, b"good", None))
+    assert give(b) == [b"good"]
+    assert b.drops(Drop.PACKET_MALFORMED) == 1
+
+
+def test_a_malformed_beacon_is_dropped():
+    server = Server(e2ee=False)
+    a, b = server.seated(2)
+    stream = server.members[a.participant].beacon_stream
+    server.forward(a, seal_packet(PlainHeader(stream, 0, 0, 0, 0), b"not a beacon", None))
+    assert b.drops(Drop.PACKET_MALFORMED) == 1
+
+
+def test_layers_of_bare_streams_are_bounded():
+    server = Server(e2ee=False)
+    a, b = server.seated(2)
+    peer = b.seat.peers[a.participant]
+    for number in range(64):
+        peer.ring._windows[number, 0] = None
+    number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=4)
+    assert a.session.send_video(number, b"x", 0, server.now, keyframe=True, spatial=3)
+    server.pump()
+    assert b.drops(Drop.PACKET_REFUSED) == 1
