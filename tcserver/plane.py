@@ -74,9 +74,10 @@ class RekeySeat:
 
 @dataclass(frozen=True, slots=True)
 class CloseSeat:
-    """Forgets a seat and its streams; nothing is sent to it any more."""
+    """Forgets a seat and its streams, and takes it out of the receivers of all streams of its room."""
 
     media_id: int
+    room: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +130,18 @@ class Receiver(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SetForwarding:
-    """Who gets a stream from now on, whole each time."""
+class ChangeForwarding:
+    """Each of these streams of a room goes to these receivers from now on; those of ``gone`` get it no more.
 
-    stream: int
-    media_id: int
-    """Of the publisher."""
-    receivers: tuple[Receiver, ...]
+    Only differences: all receivers of all streams would be megabytes for each join of a room of hundreds.
+    """
+
+    room: int
+    streams: tuple[int, ...]
+    receivers: tuple[Receiver, ...] = ()
+    """New ones, and those that want something else than before."""
+    gone: tuple[int, ...] = ()
+    """Media ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +165,7 @@ Command = (
     | OpenStream
     | MuteStream
     | CloseStream
-    | SetForwarding
+    | ChangeForwarding
     | SetSpeakers
 )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from tcserver.conference.effects import Outbox
-from tcserver.plane import SetForwarding
+from tcserver.plane import ChangeForwarding, Receiver
 
 if TYPE_CHECKING:
     from tcserver.conference.seat import Seat, Stream
@@ -19,26 +19,25 @@ class Forwarding:
     room of 500 a quarter of a million steps.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, room: int) -> None:
         self._outbox = outbox
+        self._room = room
         self.streams: dict[int, Stream] = {}
 
     def add(self, stream: Stream, seats: Iterable[Seat]) -> None:
         """Forward a new stream to those of ``seats`` who want it."""
         self.streams[stream.number] = stream
-        for seat in seats:
-            if seat is not stream.seat and (receiver := seat.wish(stream)):
-                stream.receivers[seat.media_id] = receiver
-        if stream.receivers:
-            self._tell(stream)
+        self.reconsider(stream, seats)
 
     def reconsider(self, stream: Stream, seats: Iterable[Seat]) -> None:
         """Forward a stream to those of ``seats`` who want it as it is now, and to nobody else."""
+        before = stream.receivers
         wishes = ((seat.media_id, seat.wish(stream)) for seat in seats if seat is not stream.seat)
-        receivers = {media_id: receiver for media_id, receiver in wishes if receiver}
-        if receivers != stream.receivers:
-            stream.receivers = receivers
-            self._tell(stream)
+        stream.receivers = {media_id: receiver for media_id, receiver in wishes if receiver}
+        changed = tuple(receiver for media_id, receiver in stream.receivers.items() if before.get(media_id) != receiver)
+        gone = tuple(media_id for media_id in before if media_id not in stream.receivers)
+        if changed or gone:
+            self._outbox.command(ChangeForwarding(self._room, (stream.number,), changed, gone))
 
     def remove(self, stream: Stream) -> None:
         """Forget a stream that has ended."""
@@ -46,6 +45,7 @@ class Forwarding:
 
     def update(self, seat: Seat) -> None:
         """Follow what a receiver wants now."""
+        changed: dict[Receiver | None, list[int]] = {}
         for stream in self.streams.values():
             if stream.seat is seat:
                 continue
@@ -56,14 +56,12 @@ class Forwarding:
                 del stream.receivers[seat.media_id]
             else:
                 stream.receivers[seat.media_id] = wish
-            self._tell(stream)
+            changed.setdefault(wish, []).append(stream.number)
+        for wish, streams in changed.items():
+            receivers, gone = ((), (seat.media_id,)) if wish is None else ((wish,), ())
+            self._outbox.command(ChangeForwarding(self._room, tuple(streams), receivers, gone))
 
     def leave(self, media_id: int) -> None:
-        """Forward nothing more to a receiver that is gone."""
+        """Forget a receiver that is gone; the media plane does so when it closes the seat."""
         for stream in self.streams.values():
-            if stream.receivers.pop(media_id, None):
-                self._tell(stream)
-
-    def _tell(self, stream: Stream) -> None:
-        receivers = tuple(stream.receivers.values())
-        self._outbox.command(SetForwarding(stream.number, stream.seat.media_id, receivers))
+            stream.receivers.pop(media_id, None)

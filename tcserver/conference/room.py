@@ -86,7 +86,7 @@ class Room:
         """The dominant speaker, 0 for nobody; it may have left."""
         self.joining: dict[int, Seat] = {}
         """Seats that the media plane is about to open, by participant."""
-        self.forwarding = Forwarding(context.outbox)
+        self.forwarding = Forwarding(context.outbox, number)
         self.cameras = Cameras(context, self.seats, self.forwarding)
         self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
         self.sealer = Sealer(context, number, slot, self.seats.values(), self.joining.values(), now)
@@ -168,7 +168,7 @@ class Room:
         context.participant_ids.free(seat.participant, now)
         context.media_ids.free(seat.media_id, now)
         context.timers.cancel(("seat", seat.participant))
-        context.outbox.command(CloseSeat(seat.media_id))
+        context.outbox.command(CloseSeat(seat.media_id, self.number))
         if self.is_closed:
             return
         if seat.is_open:
@@ -231,7 +231,7 @@ class Room:
             self._move(seat, now)
         for stream in self.forwarding.streams.values():
             self._context.outbox.command(stream.opening(self._context.settings))
-        for stream in self.forwarding.streams.values():
+            stream.receivers = {}
             self.forwarding.reconsider(stream, self.seats.values())
 
     def _move(self, seat: Seat, now: float) -> None:

@@ -28,6 +28,7 @@ from tcserver.media.speakers import DECISION_INTERVAL
 from tcserver.media.stream import Stream
 from tcserver.plane import (
     Address,
+    ChangeForwarding,
     CloseRoom,
     CloseSeat,
     CloseStream,
@@ -46,7 +47,6 @@ from tcserver.plane import (
     RotateSealer,
     SealerWorn,
     SeatOpened,
-    SetForwarding,
     SetSpeakers,
 )
 
@@ -97,7 +97,7 @@ class MediaPlane:
             OpenStream: self._open_stream,
             MuteStream: self._mute_stream,
             CloseStream: self._close_stream,
-            SetForwarding: self._set_forwarding,
+            ChangeForwarding: self._change_forwarding,
             SetSpeakers: self._set_speakers,
         }
 
@@ -411,13 +411,17 @@ class MediaPlane:
         if stream is not None:
             stream.seat.room.close_stream(stream)
 
-    def _set_forwarding(self, command: SetForwarding, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        if stream is not None:
-            before = stream.receivers
-            stream.set_receivers(command.receivers)
-            self._events += stream.seat.room.begin(stream, before, self._replays, now)
-            self._replay(now)
+    def _change_forwarding(self, command: ChangeForwarding, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is None:
+            return
+        for ident in command.streams:
+            stream = room.streams.get(ident)
+            if stream is not None:
+                if stream.keyframes:
+                    self._events += room.begin(stream, command.receivers, self._replays, now)
+                stream.change_receivers(command.receivers, command.gone)
+        self._replay(now)
 
     def _set_speakers(self, command: SetSpeakers, now: float) -> None:
         room = self._rooms.get(command.room)

@@ -17,7 +17,17 @@ from tcserver.media.reading import MediaReading
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
 from tcserver.media.worker import Options
-from tcserver.plane import CloseRoom, Command, Event, OpenSealer, RotateSealer, SetSpeakers, WorkerReplaced
+from tcserver.plane import (
+    ChangeForwarding,
+    CloseRoom,
+    CloseSeat,
+    Command,
+    Event,
+    OpenSealer,
+    RotateSealer,
+    SetSpeakers,
+    WorkerReplaced,
+)
 
 SLOT_MASK = 0xFF
 """Of a media id: the slot of its worker."""
@@ -45,7 +55,7 @@ class Router:
                 return command.slot
             case CloseRoom():
                 return self._rooms.pop(command.room, None)
-            case RotateSealer() | SetSpeakers():
+            case RotateSealer() | SetSpeakers() | ChangeForwarding() | CloseSeat():
                 return self._rooms.get(command.room)
             case _:
                 return command.media_id & SLOT_MASK

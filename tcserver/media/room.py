@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from weakref import WeakValueDictionary
 
 from tcproto.datagram import Item, ItemType
@@ -65,12 +65,16 @@ class Room:
         return changed
 
     def begin(
-        self, stream: Stream, before: Mapping[int, Receiver], replays: Replays, now: float
+        self, stream: Stream, receivers: Iterable[Receiver], replays: Replays, now: float
     ) -> Iterator[KeyframeAsked]:
-        """Let receivers who are new to layers of a video stream begin with a keyframe: replayed, or asked for here."""
-        for media_id, receiver in stream.receivers.items():
-            seat, had = self.seats.get(media_id), before.get(media_id)
-            if seat is None or had == receiver:
+        """Let those who are about to receive a video stream, or more of it, begin with a keyframe.
+
+        It is replayed, or asked for here.
+        """
+        for receiver in receivers:
+            media_id = receiver.media_id
+            seat, had = self.seats.get(media_id), stream.receivers.get(media_id)
+            if seat is None:
                 continue
             for spatial, log in stream.keyframes.items():
                 if spatial > receiver.max_spatial or (had is not None and spatial <= had.max_spatial):

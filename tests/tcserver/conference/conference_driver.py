@@ -57,7 +57,7 @@ class Plane:
         """The worker of each room."""
         self.seats: dict[int, plane.OpenSeat] = {}
         self.streams: dict[tuple[int, int], plane.OpenStream] = {}
-        self.forwarding: dict[tuple[int, int], tuple[plane.Receiver, ...]] = {}
+        self.forwarding: dict[tuple[int, int], dict[int, plane.Receiver]] = {}
         self.rotations: list[plane.RotateSealer] = []
         self.tickets: list[plane.OpenTicket] = []
         self.limits: dict[int, list[int]] = {}
@@ -96,6 +96,8 @@ class Plane:
                 for key in [key for key in self.streams if key[0] == command.media_id]:
                     del self.streams[key]
                     self.forwarding.pop(key, None)
+                for receivers in self.forwarding.values():
+                    receivers.pop(command.media_id, None)
             case plane.OpenTicket():
                 self.tickets.append(command)
             case plane.OpenStream():
@@ -109,7 +111,7 @@ class Plane:
             case plane.CloseStream():
                 del self.streams[command.media_id, command.stream]
                 self.forwarding.pop((command.media_id, command.stream), None)
-            case plane.SetForwarding():
+            case plane.ChangeForwarding():
                 self._forward(command)
             case plane.SetSpeakers():
                 limits = self.limits[command.room]
@@ -126,15 +128,18 @@ class Plane:
                     for key in [key for key in books if key[0] == media_id]:
                         del books[key]
 
-    def _forward(self, command: plane.SetForwarding) -> None:
-        key = (command.media_id, command.stream)
-        assert key in self.streams
-        room = self.seats[command.media_id].room
-        for receiver in command.receivers:
-            assert self.seats[receiver.media_id].room == room, "a stream stays in its room"
-            assert receiver.media_id != command.media_id
-        assert self.forwarding.get(key, ()) != command.receivers, "only changes are told"
-        self.forwarding[key] = command.receivers
+    def _forward(self, command: plane.ChangeForwarding) -> None:
+        keys = {key[1]: key for key in self.streams if self.seats[key[0]].room == command.room}
+        for stream in command.streams:
+            media_id, _ = key = keys[stream]
+            receivers = self.forwarding.setdefault(key, {})
+            for receiver in command.receivers:
+                assert self.seats[receiver.media_id].room == command.room, "a stream stays in its room"
+                assert receiver.media_id != media_id
+                assert receivers.get(receiver.media_id) != receiver, "only changes are told"
+                receivers[receiver.media_id] = receiver
+            for gone in command.gone:
+                del receivers[gone]
 
 
 @dataclass

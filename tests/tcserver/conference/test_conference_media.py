@@ -23,7 +23,7 @@ MICROPHONE, CAMERA, SCREEN = m.Source.MICROPHONE, m.Source.CAMERA, m.Source.SCRE
 
 
 def receivers(driver, publisher, stream):
-    return {r.media_id: r for r in driver.plane.forwarding.get((publisher.media_id, stream), ())}
+    return {r.media_id: r for r in driver.plane.forwarding.get((publisher.media_id, stream), {}).values()}
 
 
 def test_publication_is_opened_then_acknowledged_then_announced():

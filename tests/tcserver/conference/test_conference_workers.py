@@ -28,7 +28,7 @@ def forwarding(driver):
     """Who gets which stream, by stream id; media ids as participants."""
     seats = driver.plane.seats
     return {
-        stream: {(seats[r.media_id].participant, *r[1:]) for r in receivers}
+        stream: {(seats[r.media_id].participant, *r[1:]) for r in receivers.values()}
         for (_, stream), receivers in driver.plane.forwarding.items()
     }
 

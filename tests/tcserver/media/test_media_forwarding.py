@@ -22,6 +22,7 @@ from tcserver.media import Drop
 from tcserver.media.sealer import MAX_WAITING_KEYS, RING_SIZE, Sealer
 from tcserver.media.stream import KEYFRAME_REQUEST_INTERVAL
 from tcserver.plane import (
+    ChangeForwarding,
     CloseRoom,
     CloseSeat,
     CloseStream,
@@ -34,7 +35,6 @@ from tcserver.plane import (
     RotateSealer,
     SealerWorn,
     SeatOpened,
-    SetForwarding,
 )
 from tests.tcserver.media.media_world import (
     CAPS,
@@ -89,7 +89,7 @@ def test_the_first_packet_after_each_routing_change_is_delivered():
         sent = send(world, a, audio(7, sequence))
         assert {address for address, _ in sent} == {peer.address for peer in receivers}
         sequence += 1
-    world.apply(CloseSeat(b.media_id))
+    world.apply(CloseSeat(b.media_id, 1))
     assert send(world, a, audio(7, sequence)) == []
     e = world.join(5)
     world.forward(a, 7, [e])
@@ -250,7 +250,7 @@ def test_a_key_is_used_from_its_time_on_and_an_ex_member_opens_nothing_new():
     world = World(3)
     a, b, c = world.peers
     world.publish(a, 7, to=[b, c])
-    world.apply(CloseSeat(c.media_id))
+    world.apply(CloseSeat(c.media_id, 1))
     new_key = b"n" * 32
     world.apply(RotateSealer(1, 1, new_key, world.now + 2))
     ((address, before),) = send(world, a, audio(7, 0))
@@ -362,9 +362,7 @@ def test_a_closed_stream_ends_and_its_id_can_be_used_again():
     world.apply(CloseStream(7, a.media_id))
     send(world, a, audio(7))
     assert world.drops() == {Drop.UNKNOWN_STREAM: 1}
-    world.apply(
-        OpenStream(7, b.media_id, StreamKind.AUDIO, CAPS), SetForwarding(7, b.media_id, (Receiver(a.media_id),))
-    )
+    world.apply(OpenStream(7, b.media_id, StreamKind.AUDIO, CAPS), ChangeForwarding(1, (7,), (Receiver(a.media_id),)))
     assert set(forwarded(send(world, b, audio(7)))) == {a.address}
 
 
@@ -372,7 +370,7 @@ def test_a_seat_takes_its_streams_with_it():
     world = World(2)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    world.apply(CloseSeat(a.media_id))
+    world.apply(CloseSeat(a.media_id, 1))
     assert world.plane._rooms[1].streams == {}
     a = world.join(1)
     world.publish(b, 8, to=[a])
@@ -383,7 +381,7 @@ def test_a_media_id_that_comes_back_gets_nothing_of_its_former_life():
     world = World(2)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    world.apply(CloseSeat(b.media_id))
+    world.apply(CloseSeat(b.media_id, 1))
     b = world.join(2)
     assert send(world, a, audio(7, 0)) == []
     world.forward(a, 7, [b])

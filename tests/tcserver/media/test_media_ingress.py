@@ -361,11 +361,12 @@ def test_commands_about_what_is_gone_are_ignored(world):
         OpenSeat(55, 9, 1, 0, bytes(32), bytes(32)),
         OpenSeat(world.peers[0].media_id, 1, 1, 0, bytes(32), bytes(32)),
         p.RekeySeat(55, 1, bytes(32), bytes(32)),
-        p.CloseSeat(55),
+        p.CloseSeat(55, 9),
         p.OpenStream(1, 55, StreamKind.AUDIO, CAPS),
         p.MuteStream(1, 55, True),
         p.CloseStream(1, 55),
-        p.SetForwarding(1, 55, ()),
+        p.ChangeForwarding(9, (1,), (), (55,)),
+        p.ChangeForwarding(1, (99,), (p.Receiver(55),)),
     )
     assert world.plane.take_events() == []
     assert world.receive(world.peers[0], world.peers[0].up(packet_item(audio(7))))

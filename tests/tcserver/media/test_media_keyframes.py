@@ -164,7 +164,7 @@ def test_nothing_is_replayed_to_who_left_or_has_no_path():
     show = Show()
     show.frames(25)
     assert len(show.want(Receiver(1003))) == BURST
-    show.world.apply(CloseSeat(1003))
+    show.world.apply(CloseSeat(1003, 1))
     show.world.now += 1
     show.world.plane.poll(show.world.now)
     assert show.sent() == []

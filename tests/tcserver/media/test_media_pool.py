@@ -19,6 +19,7 @@ from tcserver.media import pool as pool_module
 from tcserver.media.pool import Router, WorkerPool
 from tcserver.plane import (
     Address,
+    ChangeForwarding,
     CloseRoom,
     CloseSeat,
     Event,
@@ -44,7 +45,8 @@ def test_a_command_goes_to_the_worker_of_its_room_or_seat() -> None:
     assert router.slot(RotateSealer(1, 1, ROOM_KEY, 0.0)) == 3
     assert router.slot(SetSpeakers(1, 3)) == 3
     assert router.slot(OpenSeat(0xABCD02, 1, 1, 0, ROOM_KEY, ROOM_KEY)) == 2
-    assert router.slot(CloseSeat(0xABCDFF)) == 255
+    assert router.slot(CloseSeat(0xABCDFF, 1)) == 3
+    assert router.slot(ChangeForwarding(1, (5,))) == 3
     assert router.slot(CloseRoom(1)) == 3
     assert router.slot(CloseRoom(1)) is router.slot(SetSpeakers(1, 3)) is None
 
@@ -176,11 +178,11 @@ def test_a_worker_that_is_stuck_is_replaced(run: Any, monkeypatch: pytest.Monkey
 def test_commands_for_a_worker_that_is_not_there_are_dropped(run: Any) -> None:
     async def main() -> None:
         async with running(1) as world:
-            world.pool.apply(CloseSeat(0x1234_05))
+            world.pool.apply(CloseSeat(0x1234_05, 1))
             os.kill(world.pool.processes()[0], signal.SIGKILL)
             await world.event(WorkerReplaced)
             await world.answer(await world.seat(0, 6))
-        world.pool.apply(CloseSeat(0x1234_00))
+        world.pool.apply(CloseSeat(0x1234_00, 1))
 
     run(main())
 
