@@ -294,5 +294,6 @@ class Conference:
                     seat.is_speaking = speaking
         room.dominant = dominant
         room.cameras.spoke((*started, dominant) if dominant else started)
+        speakers = Speakers(started, event.stopped, dominant)
         for seat in room.seats.values():
-            self._context.outbox.send(seat.connection, Speakers(started, event.stopped, dominant))
+            self._context.outbox.send(seat.connection, speakers)
