@@ -36,7 +36,7 @@ class _Seat:
         self._counter = 0
         plane.apply(OpenSeat(self.media_id, room, self.media_id, 0, self._key, down), now)
         plane.receive([(self.up(Item(ItemType.PING, PingItem(1, 2).pack())), self.address)], now)
-        for (answer,), _, _ in plane.take_transmissions():
+        for answer, _, _ in plane.take_transmissions():
             for item in parse_items(open_datagram(answer, down)):
                 if item.type == ItemType.PATH_CHALLENGE:
                     response = self.up(Item(ItemType.PATH_RESPONSE, item.value))

@@ -118,11 +118,10 @@ class OpenMicrophones:
         self._sent_at[number, frame] = self._now
         self.plane.receive([(datagram, peer.address)], self._now)
         listener = self._peers[-1].address
-        for datagrams, receivers, skip in self.plane.take_transmissions():
-            self.sent += len(datagrams) * (len(receivers.addresses) - (skip >= 0))
+        for sealed, receivers, skip in self.plane.take_transmissions():
+            self.sent += len(receivers.addresses) - (skip >= 0)
             if listener in receivers.addresses:
-                for sealed in datagrams:
-                    self._hear(sealed)
+                self._hear(sealed)
 
     def _hear(self, datagram: bytes) -> None:
         for item in parse_items(open_datagram(datagram, _ROOM_KEY), RELAY_TIME_SIZE):
@@ -143,7 +142,7 @@ class OpenMicrophones:
             plane.apply(OpenSeat(peer.media_id, 1, number + 1, 0, peer.key, peer.key), now)
             plane.receive([(peer.up(), peer.address)], now)
             (transmission,) = plane.take_transmissions()
-            (challenge,) = parse_items(open_datagram(transmission.datagrams[0], peer.key))
+            (challenge,) = parse_items(open_datagram(transmission.datagram, peer.key))
             plane.receive([(peer.up(Item(ItemType.PATH_RESPONSE, challenge.value)), peer.address)], now)
         receivers = tuple(Receiver(peer.media_id) for peer in self._peers)
         for number, peer in enumerate(self._peers):

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from tcserver.conference import Conference
 from tcserver.histogram import Histogram
+from tcserver.media.backlog import Weight
 from tcserver.media.reading import MediaReading
 from tcserver.version import version
 
@@ -134,8 +135,13 @@ def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     )
     errors = CounterMetricFamily(
         "tcserver_media_send_errors",
-        "Datagrams lost in sending, by error; EAGAIN: they waited for too long.",
+        "Datagrams lost in sending, by error.",
         labels=["worker", "error"],
+    )
+    gave_way = CounterMetricFamily(
+        "tcserver_media_gave_way",
+        "Datagrams lost while they waited for room in a socket's buffer, by size; large: video; small: audio.",
+        labels=["worker", "size"],
     )
     waiting = GaugeMetricFamily(
         "tcserver_media_waiting_messages", "Messages that wait for room in a socket's buffer.", labels=["worker"]
@@ -156,11 +162,13 @@ def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:
         waiting.add_metric([str(worker)], reading.waiting)
         for error, number in reading.errors.items():
             errors.add_metric([str(worker), error], number)
+        for size in Weight:
+            gave_way.add_metric([str(worker), size], reading.gave_way.get(size, 0))
         for local, state in enumerate(reading.sockets):
             queues.add_metric([str(worker), str(local), "receive"], state.receive_queue)
             queues.add_metric([str(worker), str(local), "send"], state.send_queue)
             overflow.add_metric([str(worker), str(local)], state.drops)
-    yield from (taken, trains, errors, waiting, queues, overflow)
+    yield from (taken, trains, errors, gave_way, waiting, queues, overflow)
 
 
 def _holdings(readings: Sequence[MediaReading]) -> Iterator[Metric]:

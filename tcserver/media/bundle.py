@@ -42,6 +42,6 @@ class Bundle:
         """Return the datagrams, sealed; raises ``Dropped`` where the sealer's counter is spent."""
         time = pack_relay_time(int(now * 1e6))
         return [
-            Transmission((sealer.seal(pack_items(items, time), now),), receivers, skip)
+            Transmission(sealer.seal(pack_items(items, time), now), receivers, skip)
             for receivers, skip, items in self._datagrams
         ]

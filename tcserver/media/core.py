@@ -287,7 +287,7 @@ class MediaPlane:
         answer = ticket.down.seal([Item(ItemType.PONG, ticket.up.pong(ping, now).pack())])
         if len(answer) > len(data):
             raise Dropped(Drop.PROBE_SHORT)
-        self._transmit(Transmission((answer,), ReceiverSet([(ident, address)])))
+        self._transmit(Transmission(answer, ReceiverSet([(ident, address)])))
 
     # Outbound.
 
@@ -310,7 +310,7 @@ class MediaPlane:
             self._drop(drop.reason)
             return
         if seat.path.spend(address, len(datagram)):
-            self._transmit(Transmission((datagram,), ReceiverSet([(seat.media_id, address)])))
+            self._transmit(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
         else:
             self._drop(Drop.BUDGET)
 
@@ -321,10 +321,10 @@ class MediaPlane:
             if seat is not None and seat.path.address is not None:
                 receivers = ReceiverSet([(media_id, seat.path.address)])
                 for datagram in datagrams:
-                    self._transmit(Transmission((datagram,), receivers))
+                    self._transmit(Transmission(datagram, receivers))
 
     def _transmit(self, transmission: Transmission) -> None:
-        (datagram,), receivers, skip = transmission
+        datagram, receivers, skip = transmission
         count = len(receivers.addresses) - (skip >= 0)
         counters = self.counters
         counters.sent += count

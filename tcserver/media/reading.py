@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tcserver.histogram import Histogram
+from tcserver.media.backlog import Weight
 from tcserver.media.drops import Counters
 from tcserver.media.room import Room
 
@@ -48,6 +49,8 @@ class MediaReading:
     """Datagrams that the kernel took, counted once for each receiver."""
     errors: Mapping[str, int]
     """Datagrams lost in sending, by the name of the error."""
+    gave_way: Mapping[Weight, int]
+    """Datagrams lost since they waited for a socket when too many did."""
     refused_trains: int
     """Trains that had to be taken apart for a receiver."""
     waiting: int

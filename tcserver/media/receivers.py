@@ -33,9 +33,9 @@ class ReceiverSet:
 
 
 class Transmission(NamedTuple):
-    """Datagrams that go, in this order, to each of the receivers but one."""
+    """A datagram that goes to each of the receivers but one."""
 
-    datagrams: tuple[bytes, ...]
+    datagram: bytes
     receivers: ReceiverSet
     skip: int = -1
     """Slot that gets nothing: the publisher's own. -1: nobody is left out."""

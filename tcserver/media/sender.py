@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 from abc import ABC, abstractmethod
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from tcserver.media.backlog import Backlog, Weight
 from tcserver.media.receivers import ReceiverSet, Transmission
-
-MAX_BACKLOG = 256
-"""Runs of receivers that wait for room in a socket's buffer; the oldest gives way, for media are late soon."""
 
 
 class Run(NamedTuple):
@@ -43,24 +41,25 @@ class Sender(ABC):
     """Sends datagrams to sets of receivers, through one of several sockets for each receiver.
 
     An error that concerns one destination costs that destination this datagram and is counted by its name. Where a
-    socket's buffer is full (which is the server's own fault, not the receiver's), the rest waits in a bounded backlog.
+    socket's buffer is full (which is the server's own fault, not the receiver's), the rest waits in a `Backlog`.
     """
 
     def __init__(self) -> None:
         self.sent = 0
         """Datagrams that the kernel took, counted once for each receiver."""
         self.errors: Counter[str] = Counter()
-        """Datagrams lost, by the name of the error; ``EAGAIN``: those that gave way in the backlog."""
+        """Datagrams lost, by the name of the error."""
+        self.gave_way: Counter[Weight] = Counter()
+        """Datagrams lost since they waited when too many did."""
         self.refused_trains = 0
         """Trains that had to be taken apart for a receiver, on whose way the kernel does not cut."""
-        self._backlog: dict[int, deque[Run]] = {}
+        self._backlog: dict[int, Backlog] = {}
 
     def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each receiver but the one that is left out."""
-        for datagrams, receivers, skip in transmissions:
+        for datagram, receivers, skip in transmissions:
             for start, stop in runs(receivers, (skip,)):
-                for datagram in datagrams:
-                    self.dispatch(Run(datagram, len(datagram), receivers, start, stop))
+                self.dispatch(Run(datagram, len(datagram), receivers, start, stop))
 
     @property
     def waiting(self) -> int:
@@ -75,11 +74,11 @@ class Sender(ABC):
         """Send what waits for a socket, as far as its buffer takes it."""
         backlog = self._backlog[local]
         while backlog:
-            run = backlog.popleft()
+            run = backlog.take()
             try:
                 self.send_run(local, run)
             except Blocked as blocked:
-                backlog.appendleft(run._replace(start=blocked.slot))
+                backlog.put_back(run._replace(start=blocked.slot))
                 return
 
     def dispatch(self, run: Run) -> None:
@@ -87,13 +86,14 @@ class Sender(ABC):
         local = run.receivers.addresses[run.start].local
         backlog = self._backlog.get(local)
         if backlog:
-            self._wait(backlog, run)
+            backlog.put(run)
             return
         try:
             self.send_run(local, run)
         except Blocked as blocked:
-            waiting = self._backlog.setdefault(local, deque())
-            self._wait(waiting, run._replace(start=blocked.slot))
+            if backlog is None:
+                backlog = self._backlog[local] = Backlog(self.gave_way)
+            backlog.put(run._replace(start=blocked.slot))
 
     @abstractmethod
     def send_run(self, local: int, run: Run) -> None:
@@ -102,12 +102,6 @@ class Sender(ABC):
     def lose(self, number: int, datagrams: int = 1) -> None:
         """Count datagrams that an error of this number cost one receiver."""
         self.errors[errno.errorcode.get(number, str(number))] += datagrams
-
-    def _wait(self, backlog: deque[Run], run: Run) -> None:
-        if len(backlog) == MAX_BACKLOG:
-            oldest = backlog.popleft()
-            self.errors["EAGAIN"] += (oldest.stop - oldest.start) * oldest.segments
-        backlog.append(run)
 
 
 def runs(receivers: ReceiverSet, skips: Iterable[int]) -> Sequence[tuple[int, int]]:

@@ -75,7 +75,7 @@ class VectorSender(PlainSender):
     def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each receiver but the one that is left out."""
         # There is nothing to couple when one comes alone.
-        if not self.trains or len(transmissions) == 1 == len(transmissions[0].datagrams):
+        if not self.trains or len(transmissions) == 1:
             super().send(transmissions)
             return
         for train in couple(transmissions):

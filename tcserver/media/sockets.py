@@ -120,6 +120,7 @@ class MediaSockets:
             counters=self._plane.counters,
             kernel_sent=self.sender.sent,
             errors=self.sender.errors,
+            gave_way=self.sender.gave_way,
             refused_trains=self.sender.refused_trains,
             waiting=self.sender.waiting,
             latency=self._latency,

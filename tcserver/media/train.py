@@ -52,12 +52,11 @@ def couple(transmissions: Iterable[Transmission]) -> list[Train]:
     open_trains: dict[ReceiverSet, int] = {}
     # Where the last datagram of a publisher went: its next ones go there or behind.
     latest: dict[int, int] = {}
-    for datagrams, receivers, skip in transmissions:
+    for datagram, receivers, skip in transmissions:
         publisher = receivers.media_ids[skip] if skip >= 0 else _NOBODY
-        for datagram in datagrams:
-            at = open_trains.get(receivers, -1)
-            if at < latest.get(publisher, 0) or not trains[at].join(datagram, skip):
-                at = open_trains[receivers] = len(trains)
-                trains.append(Train(datagram, receivers, skip))
-            latest[publisher] = at
+        at = open_trains.get(receivers, -1)
+        if at < latest.get(publisher, 0) or not trains[at].join(datagram, skip):
+            at = open_trains[receivers] = len(trains)
+            trains.append(Train(datagram, receivers, skip))
+        latest[publisher] = at
     return trains

@@ -155,8 +155,7 @@ class Server:
         for transmission in self.plane.take_transmissions():
             for slot, address in enumerate(transmission.receivers.addresses):
                 if slot != transmission.skip:
-                    for datagram in transmission.datagrams:
-                        self._send(address, datagram)
+                    self._send(address, transmission.datagram)
         if self.plane.failure is not None:
             raise self.plane.failure
         if events:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tcproto import messages as m
 from tcserver.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.histogram import Histogram
+from tcserver.media.backlog import Weight
 from tcserver.media.drops import Counters, Drop
 from tcserver.media.reading import LATENCY_BOUNDS, Census, MediaReading, SocketState
 from tcserver.metrics import MEDIA_COUNTERS, Metrics, Runtime
@@ -32,6 +33,7 @@ def reading() -> MediaReading:
         counters=counters,
         kernel_sent=19,
         errors={"EPERM": 1},
+        gave_way={Weight.LARGE: 13},
         refused_trains=12,
         waiting=3,
         latency=latency,
@@ -98,6 +100,8 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
         assert value(samples, "tcserver_media_drops_total", worker=worker, reason="old") == 0
         assert value(samples, "tcserver_media_datagrams_taken_total", worker=worker) == 19
         assert value(samples, "tcserver_media_send_errors_total", worker=worker, error="EPERM") == 1
+        assert value(samples, "tcserver_media_gave_way_total", worker=worker, size="large") == 13
+        assert value(samples, "tcserver_media_gave_way_total", worker=worker, size="small") == 0
         assert value(samples, "tcserver_media_packets_held_total", worker=worker) == 11
         assert value(samples, "tcserver_media_refused_trains_total", worker=worker) == 12
         assert value(samples, "tcserver_media_waiting_messages", worker=worker) == 3

@@ -82,10 +82,9 @@ def deliveries(transmissions: Iterable[Transmission]) -> list[tuple[Address, byt
     """Return each (address, datagram) that a sender would send."""
     return [
         (address, datagram)
-        for datagrams, receivers, skip in transmissions
+        for datagram, receivers, skip in transmissions
         for slot, address in enumerate(receivers.addresses)
         if slot != skip
-        for datagram in datagrams
     ]
 
 

@@ -10,6 +10,7 @@ from tcproto.messages import Caps, Kind
 from tcserver import plane
 from tcserver.histogram import Histogram
 from tcserver.media import Counters, Drop
+from tcserver.media.backlog import Weight
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.reading import Census, MediaReading, SocketState
 
@@ -62,7 +63,7 @@ def test_a_reading_arrives_as_it_was():
     counters = Counters(received=7)
     counters.drops[Drop.BOX] = 3
     census = Census(1, 2, 3, 4, 5, 6)
-    reading = MediaReading(counters, 5, {"EPERM": 1}, 2, 3, latency, (SocketState(1, 2, 3),), census)
+    reading = MediaReading(counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, (SocketState(1, 2, 3),), census)
     (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
     assert repr(replace(decoded, latency=latency)) == repr(reading)
     assert (decoded.latency.bounds, decoded.latency.sum) == (latency.bounds, latency.sum)

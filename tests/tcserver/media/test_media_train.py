@@ -20,7 +20,7 @@ def sizes(transmissions) -> list[list[int]]:
 
 
 def sent(*datagrams: int, to: ReceiverSet = ALL, by: int = 0) -> list[Transmission]:
-    return [Transmission((bytes(size),), to, by) for size in datagrams]
+    return [Transmission(bytes(size), to, by) for size in datagrams]
 
 
 def test_a_train_ends_at_the_first_shorter_datagram():
@@ -51,14 +51,12 @@ def test_a_datagram_overtakes_others_but_none_of_its_publisher():
 @given(st.lists(st.tuples(st.sampled_from([ALL, FEW]), st.integers(-1, 2), st.integers(1, 3)), max_size=150))
 def test_nothing_is_lost_and_publishers_stay_in_order(batch):
     transmissions = [
-        Transmission((number.to_bytes(2, "big") * size,), receivers, by)
+        Transmission(number.to_bytes(2, "big") * size, receivers, by)
         for number, (receivers, by, size) in enumerate(batch)
     ]
     trains = couple(transmissions)
     flat = [(d, t.receivers, by) for t in trains for d, by in zip(t.datagrams, t.skips, strict=True)]
-    assert sorted(flat, key=lambda row: row[0]) == sorted(
-        ((d, r, by) for (d,), r, by in transmissions), key=lambda row: row[0]
-    )
+    assert sorted(flat, key=lambda row: row[0]) == sorted(transmissions, key=lambda row: row[0])
     for by in range(-1, 3):
         assert [d for d, _, skip in flat if skip == by] == [d for (d,), _, skip in transmissions if skip == by]
     for train in trains:
