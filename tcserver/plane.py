@@ -30,14 +30,34 @@ class OpenSealer:
     epoch: int
     key: bytes
     slot: int = 0
-    """The media worker that has the room: the low byte of the media ids in it."""
+    """The media worker that seals under it: the low byte of the media ids that are served there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRoom:
+    """Several media workers have seats of the room: told to each of them, again when one is new or was replaced."""
+
+    room: int
+    home: int
+    """Slot of the worker that decides who speaks and who is forwarded."""
+    slots: tuple[int, ...]
+    """Of all the workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellSealer:
+    """Asks each media worker of a room how far its sealer is, for somebody who joins; ``SealerTold`` is the answer."""
+
+    room: int
+    media_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class RotateSealer:
-    """From ``at`` (monotonic seconds) on the sealer seals under a new key."""
+    """From ``at`` (monotonic seconds) on the sealer in a slot seals under a new key."""
 
     room: int
+    slot: int
     epoch: int
     key: bytes
     at: float
@@ -156,6 +176,8 @@ class SetSpeakers:
 
 Command = (
     OpenSealer
+    | ShareRoom
+    | TellSealer
     | RotateSealer
     | CloseRoom
     | OpenSeat
@@ -181,10 +203,19 @@ class SealerState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatOpened:
-    """The seat is there; ``sealers`` are those of its room, with a key that waits for its turn as a further entry."""
+    """The seat is there; ``sealer`` is that of its room and media worker, a key that waits for its turn as one more."""
 
     media_id: int
-    sealers: tuple[SealerState, ...]
+    sealer: tuple[SealerState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SealerTold:
+    """The sealer of another media worker that has seats of the room."""
+
+    media_id: int
+    """For whom it was asked."""
+    sealer: tuple[SealerState, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +245,7 @@ class SealerWorn:
     """A sealer's key comes near its limit of datagrams or age: a new one is due."""
 
     room: int
+    sealer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +286,7 @@ class WorkerReplaced:
 
 Event = (
     SeatOpened
+    | SealerTold
     | PathProven
     | PathLost
     | KeysWorn

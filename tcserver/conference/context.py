@@ -46,3 +46,8 @@ class Context:
         self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
         self.camera_cap = CameraCap()
         self.seats: dict[int, Seat] = {}
+
+    def loads(self) -> list[int]:
+        """Return how many seats each media worker has, by slot."""
+        seats = Counter(media_id & ~WORKER_SLOT_MASK for media_id in self.seats)
+        return [seats[slot] for slot in range(self.settings.media_slots)]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tcserver.conference.effects import Outbox
+from tcserver.conference.settings import Settings
 from tcserver.plane import ChangeForwarding, Receiver
 
 if TYPE_CHECKING:
@@ -60,6 +61,29 @@ class Forwarding:
         for wish, streams in changed.items():
             receivers, gone = ((), (seat.media_id,)) if wish is None else ((wish,), ())
             self._outbox.command(ChangeForwarding(self._room, tuple(streams), receivers, gone))
+
+    def restart(self, moved: Mapping[int, Seat], seats: Iterable[Seat], settings: Settings) -> None:
+        """Open streams of seats again that a new media worker has, and forward to these.
+
+        ``moved`` has those seats by the media id that each had before.
+        """
+        anew = {seat.participant for seat in moved.values()}
+        changed: dict[tuple[Receiver, ...], list[int]] = {}
+        for stream in self.streams.values():
+            if stream.seat.participant in anew:
+                self._outbox.command(stream.opening(settings))
+                stream.receivers = {}
+                self.reconsider(stream, seats)
+                continue
+            receivers = []
+            for media_id, seat in moved.items():
+                if stream.receivers.pop(media_id, None) and (wish := seat.wish(stream)):
+                    stream.receivers[seat.media_id] = wish
+                    receivers.append(wish)
+            if receivers:
+                changed.setdefault(tuple(receivers), []).append(stream.number)
+        for wishes, streams in changed.items():
+            self._outbox.command(ChangeForwarding(self._room, tuple(streams), wishes))
 
     def leave(self, media_id: int) -> None:
         """Forget a receiver that is gone; the media plane does so when it closes the seat."""

@@ -18,7 +18,7 @@ from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, Room
 from tcserver.conference.stage import CALM
-from tcserver.plane import SeatOpened
+from tcserver.plane import SealerTold, SeatOpened
 from tcserver.records import RoomRecord
 
 SAVE_RETRY_MS = 200
@@ -88,11 +88,11 @@ class Rooms:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
         room.reserve(call, call.now)
 
-    def seat_opened(self, event: SeatOpened, now: float) -> None:
-        """Let somebody in; a seat that was given up meanwhile is ignored."""
+    def sealer_told(self, event: SeatOpened | SealerTold, now: float) -> None:
+        """Let somebody in, if nothing else is waited for; a seat that was given up meanwhile is ignored."""
         seat = self._context.seats.get(event.media_id)
         if seat is not None and not seat.is_open:
-            seat.room.seat(seat, event.sealers, now)
+            seat.room.take_keys(seat, event.sealer, now)
 
     def by_number(self, number: int) -> Room | None:
         """Return the open room that has a number in the media plane."""
@@ -100,10 +100,8 @@ class Rooms:
 
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
         """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
-        rooms = [room for room in self._by_number.values() if room.slot == slot]
-        for room in rooms:
-            room.restart(now)
-        seats = sum(len(room.seats) for room in rooms)
+        rooms = [room for room in self._by_number.values() if slot in room.sealers.slots]
+        seats = sum(room.restart(slot, now) for room in rooms)
         self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
         return rooms
 
@@ -242,9 +240,9 @@ class Rooms:
 
     def _slot(self) -> int:
         """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""
-        loads = [0] * self._context.settings.media_slots
+        loads = self._context.loads()
         for room in self._by_number.values():
-            loads[room.slot] += 1 + len(room.seats)
+            loads[room.sealers.home] += 1
         return place(loads, self._context.random_bytes)
 
 

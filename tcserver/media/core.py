@@ -15,12 +15,13 @@ from tcproto.datagram import (
     parse_items,
     unpack_header,
 )
-from tcproto.path import Position, pack_positions, parse_ping
+from tcproto.path import pack_positions, parse_ping
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.keyframes import Replays
 from tcserver.media.load import LoadMeter
 from tcserver.media.receivers import ReceiverSet, Transmission
+from tcserver.media.relay import Relay
 from tcserver.media.room import Room
 from tcserver.media.sealer import Sealer
 from tcserver.media.seat import Seat, Ticket, UpKey
@@ -45,9 +46,12 @@ from tcserver.plane import (
     PathProven,
     RekeySeat,
     RotateSealer,
+    SealerTold,
     SealerWorn,
     SeatOpened,
     SetSpeakers,
+    ShareRoom,
+    TellSealer,
 )
 
 MAX_TICKETS = 1024
@@ -72,7 +76,7 @@ class MediaPlane:
     the network: it is dropped, and counted in ``counters``.
     """
 
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes], slot: int = 0, peers: Sequence[Address] = ()) -> None:
         self.counters = Counters()
         self.failure: Exception | None = None
         """The last unexpected exception, for the log."""
@@ -82,12 +86,17 @@ class MediaPlane:
         self._tickets: dict[int, Ticket] = {}
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
+        self._relay = Relay(
+            slot, peers, self._rooms, self.counters, self._transmit, int.from_bytes(random_bytes(4), "big")
+        )
         self._replays = Replays()
         self._load = LoadMeter()
         self._next_sweep = 0.0
         self._next_decision = 0.0
         self._commands: dict[type, Callable[..., None]] = {
             OpenSealer: self._open_sealer,
+            ShareRoom: self._share_room,
+            TellSealer: self._tell_sealer,
             RotateSealer: self._rotate_sealer,
             CloseRoom: self._close_room,
             OpenSeat: self._open_seat,
@@ -126,14 +135,30 @@ class MediaPlane:
             except Exception as error:  # Whatever one datagram does, the others go on.
                 counters.drops[Drop.INTERNAL] += 1
                 self.failure = error
+        if self._relay.homes:
+            self._relay.tell_holders()
+
+    def receive_relayed(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
+        """Take what other media workers have sent."""
+        for data, address in batch:
+            try:
+                self._relay.receive(data, address, now)
+            except Dropped as drop:
+                self._drop(drop.reason)
+            except Exception as error:  # as above
+                self._drop(Drop.INTERNAL)
+                self.failure = error
+        self._relay.tell_holders()
 
     def next_deadline(self) -> float | None:
         """Return when `poll` is due; None: not before the next command."""
         if not self._rooms and not self._tickets:
             return None
         deadline = min(self._next_sweep, self._next_decision)
-        replay = self._replays.next_deadline()
-        return deadline if replay is None else min(deadline, replay)
+        for other in (self._replays.next_deadline(), self._relay.next_deadline()):
+            if other is not None and other < deadline:
+                deadline = other
+        return deadline
 
     def poll(self, now: float) -> None:
         """Do what is due."""
@@ -147,12 +172,14 @@ class MediaPlane:
                 if changed is not None:
                     self._events.append(changed)
         self._replay(now)
+        self._relay.poll(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
             overloaded = self._load.measure(self.counters.sent, now)
             if overloaded is not None:
                 self._events.append(overloaded)
             self._sweep(now)
+            self._relay.sweep(now)
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
         """Return the streams of a room that hold a slot of the loudest."""
@@ -255,10 +282,11 @@ class MediaPlane:
         except ValueError:
             self._drop(Drop.ITEM)
             return
-        sealer = seat.room.sealer
-        positions = pack_positions([Position(sealer.ident, sealer.counter)])
+        positions = seat.room.positions()
+        if address != seat.path.address:
+            del positions[1:]  # not all that may be sent to an address that has proved nothing
         pong = Item(ItemType.PONG, up.pong(ping, now).pack())
-        self._answer(seat, [pong, Item(ItemType.POSITIONS, positions)], address)
+        self._answer(seat, [pong, Item(ItemType.POSITIONS, pack_positions(positions))], address)
 
     def _take_path_response(self, seat: Seat, token: bytes, address: Address, now: float) -> None:
         if not seat.path.respond(address, token, now):
@@ -268,11 +296,13 @@ class MediaPlane:
         self._events.append(PathProven(seat.media_id, address))
 
     def _take_keyframe_request(self, seat: Seat, value: bytes, now: float) -> None:
-        stream = seat.room.streams.get(int.from_bytes(value[:2], "big"))
-        if len(value) != _KEYFRAME_REQUEST_SIZE or stream is None:
+        ident = int.from_bytes(value[:2], "big")
+        stream = seat.room.streams.get(ident)
+        if len(value) != _KEYFRAME_REQUEST_SIZE or (stream is None and seat.room.share is None):
             self._drop(Drop.ITEM)
-        elif stream.ask_keyframe(seat.media_id, now):
-            self._events.append(KeyframeAsked(seat.media_id, stream.ident, value[2]))
+        # The control plane knows the streams of other workers, and joins requests.
+        elif seat.may_ask(now) if stream is None else stream.ask_keyframe(seat.media_id, now):
+            self._events.append(KeyframeAsked(seat.media_id, ident, value[2]))
 
     def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:
         ticket = self._tickets.get(ident)
@@ -295,6 +325,9 @@ class MediaPlane:
         for transmission in bundle.seal(sealer, now):
             self.counters.sealed += 1
             self._transmit(transmission)
+            handover = transmission.receivers.handover
+            if handover is not None:
+                self._relay.hand_over(transmission.datagram, handover, now)
 
     def _challenge(self, seat: Seat, now: float) -> None:
         due = seat.path.challenge(now, self._random_bytes)
@@ -343,7 +376,7 @@ class MediaPlane:
                 self._events.append(KeysWorn(seat.media_id))
         for room in self._rooms.values():
             if room.sealer.become_worn(now):
-                self._events.append(SealerWorn(room.number))
+                self._events.append(SealerWorn(room.number, room.sealer.ident))
         for media_id in [media_id for media_id, ticket in self._tickets.items() if now >= ticket.until]:
             del self._tickets[media_id]
 
@@ -358,6 +391,16 @@ class MediaPlane:
             # The same sealer again would begin with counters that its key has seen.
             room.sealer = sealer
 
+    def _share_room(self, command: ShareRoom, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is not None:
+            self._relay.share(room, command.home, command.slots, now)
+
+    def _tell_sealer(self, command: TellSealer, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is not None:
+            self._events.append(SealerTold(command.media_id, room.sealer.states(now)))
+
     def _rotate_sealer(self, command: RotateSealer, now: float) -> None:
         room = self._rooms.get(command.room)
         if room is not None:
@@ -366,6 +409,7 @@ class MediaPlane:
     def _close_room(self, command: CloseRoom, now: float) -> None:
         room = self._rooms.pop(command.room, None)
         if room is not None:
+            self._relay.forget_room(room)
             for media_id in room.seats:
                 del self._seats[media_id]
 
@@ -386,6 +430,8 @@ class MediaPlane:
         seat = self._seats.pop(command.media_id, None)
         if seat is not None:
             seat.room.close_seat(seat)
+        elif command.room in self._rooms:
+            self._rooms[command.room].remove_receiver(command.media_id)
 
     def _open_ticket(self, command: OpenTicket, now: float) -> None:
         if len(self._tickets) >= MAX_TICKETS:

@@ -252,7 +252,7 @@ def test_a_key_is_used_from_its_time_on_and_an_ex_member_opens_nothing_new():
     world.publish(a, 7, to=[b, c])
     world.apply(CloseSeat(c.media_id, 1))
     new_key = b"n" * 32
-    world.apply(RotateSealer(1, 1, new_key, world.now + 2))
+    world.apply(RotateSealer(1, 0, 1, new_key, world.now + 2))
     ((address, before),) = send(world, a, audio(7, 0))
     world.now += 2
     ((_, after),) = send(world, a, audio(7, 1))
@@ -268,15 +268,15 @@ def test_a_key_is_used_from_its_time_on_and_an_ex_member_opens_nothing_new():
 def test_a_waiting_key_is_told_to_newcomers_and_keys_take_turns():
     world = World(2)
     keys = [bytes([n]) * 32 for n in range(3)]
-    world.apply(RotateSealer(1, 1, keys[1], world.now + 2), RotateSealer(1, 2, keys[2], world.now + 4))
+    world.apply(RotateSealer(1, 0, 1, keys[1], world.now + 2), RotateSealer(1, 0, 2, keys[2], world.now + 4))
     world.apply(OpenSeat(5, 1, 5, 0, bytes(32), bytes(32)))
     (opened,) = world.plane.take_events()
     assert isinstance(opened, SeatOpened)
-    assert [(state.epoch, state.key) for state in opened.sealers] == [(0, ROOM_KEY), (1, keys[1]), (2, keys[2])]
+    assert [(state.epoch, state.key) for state in opened.sealer] == [(0, ROOM_KEY), (1, keys[1]), (2, keys[2])]
     world.now += 3
     world.apply(OpenSeat(6, 1, 6, 0, bytes(32), bytes(32)))
     (opened,) = world.plane.take_events()
-    assert [state.epoch for state in opened.sealers] == [1, 2]
+    assert [state.epoch for state in opened.sealer] == [1, 2]
 
 
 def test_a_new_key_of_the_sealer_is_asked_for_once():
@@ -287,8 +287,8 @@ def test_a_new_key_of_the_sealer_is_asked_for_once():
     for _ in range(2):
         world.now += 1
         world.plane.poll(world.now)
-    assert world.plane.take_events() == [SealerWorn(1)]
-    world.apply(RotateSealer(1, 1, bytes(32), world.now))
+    assert world.plane.take_events() == [SealerWorn(1, 0x5EA1)]
+    world.apply(RotateSealer(1, 0, 1, bytes(32), world.now))
     world.publish(a, 7, to=[b])
     assert parse_header(send(world, a, audio(7))[0][1]).counter == REKEY_COUNTER
     world.now += 1

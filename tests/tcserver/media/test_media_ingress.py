@@ -356,7 +356,7 @@ def test_an_unexpected_failure_ends_one_datagram(world):
 def test_commands_about_what_is_gone_are_ignored(world):
     world.plane.take_events()
     world.apply(
-        p.RotateSealer(9, 1, bytes(32), 0.0),
+        p.RotateSealer(9, 0, 1, bytes(32), 0.0),
         p.CloseRoom(9),
         OpenSeat(55, 9, 1, 0, bytes(32), bytes(32)),
         OpenSeat(world.peers[0].media_id, 1, 1, 0, bytes(32), bytes(32)),

@@ -108,7 +108,7 @@ def spoil(how: str, show: Show) -> Receiver:
             show.send()
         case "new room key":
             show.frames(5)
-            world.apply(RotateSealer(1, 1, bytes(32), world.now))
+            world.apply(RotateSealer(1, 0, 1, bytes(32), world.now))
             world.publish(show.first, 8, to=[show.publisher])
             world.receive(show.first, show.first.up(packet_item(audio(8))))
         case "out of the ring":

@@ -18,7 +18,9 @@ KEY = bytes(range(32))
 ADDRESS = plane.Address(1, "fe80::1%eth0", 65535)
 VALUES = [
     plane.OpenSealer(1, 0xFFFFFFFF, 255, KEY, 3),
-    plane.RotateSealer(1, 2, KEY, 12345.678901234567),
+    plane.ShareRoom(1, 0, (0, 2)),
+    plane.TellSealer(1, 2),
+    plane.RotateSealer(1, 0, 2, KEY, 12345.678901234567),
     plane.CloseRoom(1),
     plane.OpenSeat(0xFFFFFF01, 1, 2, 3, KEY, KEY[::-1]),
     plane.RekeySeat(1, 2, KEY, KEY),
@@ -32,10 +34,11 @@ VALUES = [
     plane.ChangeForwarding(1, (2, 3), (plane.Receiver(3), plane.Receiver(4, True, 0, 1))),
     plane.SetSpeakers(1, 3, (4, 5)),
     plane.SeatOpened(1, (plane.SealerState(1, 2, KEY, 2**48), plane.SealerState(1, 3, KEY, 0))),
+    plane.SealerTold(1, (plane.SealerState(1, 2, KEY, 2**48),)),
     plane.PathProven(1, ADDRESS),
     plane.PathLost(1),
     plane.KeysWorn(1),
-    plane.SealerWorn(1),
+    plane.SealerWorn(1, 2),
     plane.SpeakersChanged(1, (2, 3), (), 2),
     plane.KeyframeAsked(1, 2, 3),
     plane.Overloaded(0.25, 1e6),

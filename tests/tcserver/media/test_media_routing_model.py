@@ -119,7 +119,7 @@ class Routing(RuleBasedStateMachine):
         epoch = len(self.keys[room])
         self.keys[room][epoch] = bytes([room, epoch % 256]) * 16
         at = max([self.world.now + delay, *(at for _, at in self.waiting[room])])
-        self.world.apply(RotateSealer(room, epoch % 256, self.keys[room][epoch], at))
+        self.world.apply(RotateSealer(room, 0, epoch % 256, self.keys[room][epoch], at))
         self.waiting[room].append((epoch, at))
 
     @rule(seconds=st.sampled_from((0.1, 1.0, 6.0)))
