@@ -25,7 +25,7 @@ def add_commands(commands: Commands) -> None:
         group,
         "set",
         _set,
-        "change settings of a room, from its next life on",
+        "change settings of a room; encryption from its next life on",
         'tcserver room set "Rapat Pagi" --no-e2ee',
     )
     change.add_argument("name", metavar="NAME", help="the room")
@@ -68,7 +68,23 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     )
     e2ee.add_argument("--e2ee", action="store_true", dest="e2ee", help="with end-to-end encryption (the default)")
     parser.add_argument("--max-participants", metavar="N", type=int, help="how many fit in")
+    parser.add_argument(
+        "--loudest",
+        metavar="N",
+        type=_loudest,
+        default=argparse.SUPPRESS,
+        help="talkers forwarded while more than 8 are in, the loudest; 0: all; default: as in rooms.loudest",
+    )
     parser.add_argument("--default-role", choices=[*map(str, Role)], help="role of whoever has no other")
+
+
+def _loudest(text: str) -> int | None:
+    if text == "default":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number or 'default'") from None
 
 
 def _with_settings(room: RoomRecord, arguments: argparse.Namespace) -> RoomRecord:
@@ -79,6 +95,8 @@ def _with_settings(room: RoomRecord, arguments: argparse.Namespace) -> RoomRecor
             given[name] = getattr(arguments, name)
     if arguments.default_role is not None:
         given["default_role"] = Role(arguments.default_role)
+    if "loudest" in arguments:
+        given["loudest"] = arguments.loudest
     return replace(room, **given)
 
 
@@ -95,13 +113,14 @@ def _list(arguments: argparse.Namespace, sources: Sources) -> int:
     with site(sources).existing_database() as database:
         rooms = database.rooms()
     print_table(
-        ("name", "title", "encryption", "participants", "default", "roles"),
+        ("name", "title", "encryption", "participants", "loudest", "default", "roles"),
         [
             (
                 room.name,
                 room.title,
                 "end-to-end" if room.e2ee else "to the server",
                 room.max_participants,
+                "-" if room.loudest is None else room.loudest,
                 room.default_role,
                 " ".join(f"{account}={role}" for account, role in room.roles.items()) or "-",
             )

@@ -172,7 +172,10 @@ class Daemon:
         found = changes(self._configuration, new)
         self._configuration = merge_live(self._configuration, new)
         self._conference.settings_changed(conference_settings(self._configuration))
-        logs.configure(self._configuration.log.level, self._configuration.log.format, sys.stderr)
+        log = self._configuration.log
+        logs.configure(log.level, log.format, sys.stderr)
+        if self._media is not None:
+            self._media.configure_logs(log.level, log.format)
         applied, waiting = (",".join(c.key for c in found if c.live is live) for live in (True, False))
         self._log.info("configuration reloaded", applied=applied, after_restart=waiting)
 

@@ -38,7 +38,7 @@ _ACCOUNT_COLUMNS = (
     "name, display, salt, memory, passes, public_key, created, role, disabled, max_sessions, duplicates, devices_only,"
     " id, generation"
 )
-_ROOM_COLUMNS = "name, title, e2ee, max_participants, default_role, permissions, id"
+_ROOM_COLUMNS = "name, title, e2ee, max_participants, default_role, permissions, loudest, id"
 
 
 class Database:
@@ -183,8 +183,8 @@ class Database:
             checked = _checked(room)
             cursor = self._unique(
                 f"a room named {checked.name!r} exists",
-                "INSERT INTO rooms (name, title, e2ee, max_participants, default_role, permissions)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO rooms (name, title, e2ee, max_participants, default_role, permissions, loudest)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 _room_values(checked),
             )
             stored = replace(checked, id=_row_id(cursor))
@@ -215,7 +215,7 @@ class Database:
             self._unique(
                 f"a room named {new.name!r} exists",
                 "UPDATE rooms SET name = ?, title = ?, e2ee = ?, max_participants = ?, default_role = ?,"
-                " permissions = ? WHERE id = ?",
+                " permissions = ?, loudest = ? WHERE id = ?",
                 (*_room_values(new), new.id),
             )
             return replace(new, roles=self._write_roles(new))
@@ -329,7 +329,7 @@ class Database:
         return replace(checked, id=_row_id(cursor), generation=1)
 
     def _room(self, row: tuple[Any, ...]) -> RoomRecord:
-        name, title, e2ee, max_participants, default_role, permissions, room_id = row
+        name, title, e2ee, max_participants, default_role, permissions, loudest, room_id = row
         roles = self._connection.execute(
             "SELECT name, room_roles.role FROM room_roles JOIN accounts ON accounts.id = account_id WHERE room_id = ?"
             " ORDER BY name",
@@ -343,6 +343,7 @@ class Database:
             default_role=Role(default_role),
             roles={account: Role(role) for account, role in roles},
             permissions={Role(role): bits for role, bits in json.loads(permissions).items()},
+            loudest=loudest,
             id=room_id,
         )
 
@@ -415,6 +416,6 @@ def _account_values(account: Account) -> tuple[Any, ...]:
 
 
 def _room_values(room: RoomRecord) -> tuple[Any, ...]:
-    """The values of the columns from ``name`` to ``permissions``."""
+    """The values of the columns from ``name`` to ``loudest``."""
     permissions = json.dumps(dict(room.permissions))
-    return room.name, room.title, room.e2ee, room.max_participants, room.default_role, permissions
+    return room.name, room.title, room.e2ee, room.max_participants, room.default_role, permissions, room.loudest

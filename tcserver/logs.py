@@ -44,6 +44,14 @@ def configure(level: str, style: str, stream: TextIO) -> None:
     root.propagate = False
 
 
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What a media worker is told when its server's logs change; as for `configure`."""
+
+    level: str
+    style: str
+
+
 class TextFormatter(logging.Formatter):
     """``time level logger event key=value …``; values of anything but plain characters are quoted as in JSON."""
 

@@ -66,6 +66,8 @@ class Metrics(Collector):
         yield from self._control()
         readings = self._media()
         yield from _traffic(readings)
+        yield from _packets(readings)
+        yield from _paths(readings)
         yield from _sending(readings)
         yield from _holdings(readings)
         lag = HistogramMetricFamily("tcserver_loop_lag_seconds", "How late the event loop was, ten times a second.")
@@ -122,6 +124,36 @@ def _traffic(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     for worker, reading in enumerate(readings):
         _add(latency, [str(worker)], reading.latency)
     yield latency
+
+
+def _packets(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+    family = CounterMetricFamily(
+        "tcserver_media_packets",
+        "Packets by the kind of their stream: received, whatever became of them; forwarded, once for each variant.",
+        labels=["worker", "kind", "direction"],
+    )
+    for worker, reading in enumerate(readings):
+        counters = reading.counters
+        for direction, packets in (("received", counters.packets_received), ("forwarded", counters.packets_forwarded)):
+            for kind, number in packets.items():
+                family.add_metric([str(worker), kind, direction], number)
+    yield family
+
+
+def _paths(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+    changes = CounterMetricFamily(
+        "tcserver_media_paths",
+        "Paths by UDP that were proven, moved to another address, came back or were lost.",
+        labels=["worker", "change"],
+    )
+    rtt = HistogramMetricFamily(
+        "tcserver_media_rtt_seconds", "Round trips by UDP, one each time that a path is proven.", labels=["worker"]
+    )
+    for worker, reading in enumerate(readings):
+        for change, number in reading.counters.paths.items():
+            changes.add_metric([str(worker), change], number)
+        _add(rtt, [str(worker)], reading.rtt)
+    yield from (changes, rtt)
 
 
 def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:

@@ -124,6 +124,8 @@ class RoomRecord:
     """Roles by account name, before the account's own role."""
     permissions: Mapping[Role, int] = field(default_factory=dict)
     """Permission bits by role (16 bits) that replace what the role maps to elsewhere."""
+    loudest: int | None = None
+    """Talkers that are forwarded in the room while it is large, the loudest; 0: all; ``None``: as many as elsewhere."""
     id: int = 0
     """Never used twice; 0 until stored."""
 
@@ -133,6 +135,8 @@ class RoomRecord:
         for bits in self.permissions.values():
             if not 0 <= bits < 1 << PERMISSION_BITS:
                 raise ValueError(f"permissions are {PERMISSION_BITS} bits")
+        if self.loudest is not None and not 0 <= self.loudest <= MAX_PARTICIPANTS_CEILING:
+            raise ValueError(f"the talkers of a room are 0 to {MAX_PARTICIPANTS_CEILING}")
         return replace(self, name=fold_room(self.name), title=clean_display(self.title or self.name))
 
 

@@ -69,6 +69,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX room_roles_by_account ON room_roles (account_id)",
         "CREATE INDEX sessions_by_account ON sessions (account_id)",
     ),
+    ("ALTER TABLE rooms ADD COLUMN loudest INTEGER CHECK (loudest >= 0)",),
 )
 """Statements that lead from version ``i`` to version ``i + 1``. A published step never changes; append a new one."""
 

@@ -94,6 +94,13 @@ class _Fields:
             raise StoreError(f"{self._place}: {name} should be of type {kind.__name__}")
         return value
 
+    def optional(self, name: str, kind: type[_Value]) -> _Value | None:
+        """Take a field that may be null, or missing as in documents from before it."""
+        if self._fields.get(name) is None:
+            self._fields.pop(name, None)
+            return None
+        return self.take(name, kind)
+
     def data(self, name: str) -> bytes:
         try:
             return base64.b64decode(self.take(name, str), validate=True)
@@ -184,6 +191,7 @@ def _room_out(room: RoomRecord) -> dict[str, object]:
         "default_role": room.default_role,
         "roles": dict(room.roles),
         "permissions": dict(room.permissions),
+        "loudest": room.loudest,
     }
 
 
@@ -198,6 +206,7 @@ def _room_in(fields: _Fields) -> RoomRecord:
         default_role=fields.choice("default_role", Role),
         roles={account: roles.choice(account, Role) for account in roles},
         permissions={fields.chosen("permissions", role, Role): permissions.take(role, int) for role in permissions},
+        loudest=fields.optional("loudest", int),
     )
 
 

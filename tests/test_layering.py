@@ -43,7 +43,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/media/sockets.py": {"asyncio", "socket", "time"},
     "tcserver/media/steering.py": {"ctypes", "socket"},
     "tcserver/media/pool.py": {"asyncio", "socket", "time"},
-    "tcserver/media/worker.py": {"asyncio", "signal", "socket", "uvloop"},
+    "tcserver/media/worker.py": {"asyncio", "signal", "socket", "time", "uvloop"},
     "tcserver/monitoring.py": {"asyncio", "time"},
     "tcserver/store_thread.py": {"asyncio", "concurrent"},
     "tcclient/attendance.py": {"asyncio", "signal"},

@@ -147,7 +147,9 @@ class MediaReceiver:
         except ValueError:
             self._drops[Drop.MALFORMED] += 1
             return
-        transit, delay = opened.sealer.clock.transit(relay_time, now)
+        transit, delay = None, 0.0
+        if not opened.reordered:
+            transit, delay = opened.sealer.clock.transit(relay_time, now)
         for type_, value in items:
             kind = _PACKET_ITEMS.get(type_)
             if kind is None:

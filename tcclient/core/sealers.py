@@ -34,6 +34,8 @@ class Sealer:
         self.clock = RelayClock()
         self.epochs: dict[int, _RoomKey] = {}
         self.newest_used = -1
+        self.highest = -1
+        """The highest counter that has come."""
         self.position = 0
         """The highest counter that the sealer is known to have reached; it runs on from key to key."""
 
@@ -44,6 +46,7 @@ class Opened(NamedTuple):
     sealer: Sealer
     plaintext: bytes
     reordered: bool
+    """Behind a later one: on the way, or since the server sent it again. Its relay time tells nothing about the way."""
 
 
 class Sealers:
@@ -105,7 +108,8 @@ class Sealers:
             self._drops[Drop.AHEAD] += 1
             self._ask_position(now)
             return None
-        reordered = header.counter < window.highest
+        reordered = header.counter < sealer.highest
+        sealer.highest = max(sealer.highest, header.counter)
         window.commit(header.counter)
         if header.epoch != sealer.newest_used and held.until == float("inf"):
             self._replaced(sealer, header.epoch, now)

@@ -21,7 +21,7 @@ class StreamStatistics:
     reordered: int = 0
     """Came after a later one."""
     late: int = 0
-    """Came ``LATE`` or more behind the quickest transit of its sealer."""
+    """Came in order, ``LATE`` or more behind the quickest transit of its sealer."""
     jitter_ms: float = 0.0
     """Interarrival jitter by relay times, RFC 3550 section 6.4.1."""
     first: int = -1
@@ -35,7 +35,11 @@ class StreamStatistics:
         return max(0, self.highest - self.first + 1 - self.received) if self.received else 0
 
     def count(self, forward: int, transit: float | None, delay: float) -> None:
-        """Count a packet: its forward number (u16), transit and delay as ``RelayClock`` told; None if it was held."""
+        """Count a packet: its forward number (u16), transit and delay as ``RelayClock`` told.
+
+        Transit is None where the relay time tells nothing about the way: for a packet that the server held, or sent
+        again, and for one that came behind a later one.
+        """
         self.received += 1
         if self.highest < 0:
             self.first = self.highest = forward + _WRAP

@@ -90,7 +90,7 @@ class Room:
         self.cameras = Cameras(context, self.seats, self.forwarding)
         self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
         self.sealers = Sealers(context, number, home, self.seats.values(), self.joining.values(), now)
-        self._speaker_limit = SpeakerLimit(context, number)
+        self._speaker_limit = SpeakerLimit(context, number, None if record is None else record.loudest)
         self._last_stream = 0
         self._roles: OrderedDict[tuple[str, bytes], Role] = OrderedDict()
         self._had_chair = False
@@ -382,6 +382,8 @@ class Room:
     def follow(self, record: records.RoomRecord, most: int, now: float) -> None:
         """Follow a change of the stored room; its mode changes with the next life only."""
         self.record = record
+        self._speaker_limit.setting = record.loudest
+        self._speaker_limit.follow(len(self.seats))
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
 

@@ -12,9 +12,11 @@ SMALL_ROOM = 8
 class SpeakerLimit:
     """The limit of one room's life, told to the media plane when it changes."""
 
-    def __init__(self, context: Context, room: int) -> None:
+    def __init__(self, context: Context, room: int, setting: int | None) -> None:
         self._context = context
         self._room = room
+        self.setting = setting
+        """Of this room; None: the server's."""
         self._told = 0
 
     def restart(self, participants: int) -> None:
@@ -24,7 +26,8 @@ class SpeakerLimit:
 
     def follow(self, participants: int) -> None:
         """Follow the number of participants, and the setting."""
-        limit = self._context.settings.loudest if participants > SMALL_ROOM else 0
+        setting = self._context.settings.loudest if self.setting is None else self.setting
+        limit = setting if participants > SMALL_ROOM else 0
         if limit != self._told:
             self._told = limit
             self._context.outbox.command(SetSpeakers(self._room, limit))

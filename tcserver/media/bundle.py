@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tcproto.datagram import MAX_PLAINTEXT, RELAY_TIME_SIZE, Item, pack_items, pack_relay_time
+from struct import Struct
+
+from tcproto.datagram import LAST_ITEM, MAX_PLAINTEXT, RELAY_TIME_SIZE, Item, pack_items, pack_relay_time
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.sealer import Sealer
 
@@ -10,6 +12,16 @@ MAX_ITEMS_SIZE = MAX_PLAINTEXT - RELAY_TIME_SIZE
 """Bytes that the items of a room datagram may take."""
 ITEM_HEAD = 3
 """Bytes of an item's type and length."""
+
+_LONE = Struct(">IBH")
+
+
+def pack_lone(time: int, type_: int, number: int, packet: bytes) -> bytes:
+    """Return the plaintext of a room datagram with one packet, not held: the same as a bundle's, for less.
+
+    ``time`` is in µs, ``type_`` that of the item, ``number`` its forward number.
+    """
+    return _LONE.pack(time & 0xFFFFFFFF, type_ | LAST_ITEM, number) + packet
 
 
 def items_size(items: list[Item]) -> int:

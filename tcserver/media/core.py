@@ -16,10 +16,12 @@ from tcproto.datagram import (
     unpack_header,
 )
 from tcproto.path import pack_positions, parse_ping
+from tcserver.histogram import Histogram
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.keyframes import Replays
 from tcserver.media.load import LoadMeter
+from tcserver.media.path import PathChange
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.relay import Relay
 from tcserver.media.room import Room
@@ -56,6 +58,8 @@ from tcserver.plane import (
 
 MAX_TICKETS = 1024
 """Probe tickets at a time, each for seconds; the oldest gives way."""
+RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""Seconds: from the same building to a satellite link; a challenge is good for a few."""
 SWEEP_INTERVAL = 1.0
 """Seconds between looks for lost paths, worn keys and tickets that are over."""
 # Members looked up once: on the packet path the look-up in an enum costs more than the comparison.
@@ -64,6 +68,7 @@ _ONLY_PACKET = LAST_ITEM | ItemType.PACKET
 """Begins a datagram that holds one packet and nothing else, as nearly all do."""
 _PACKET = ItemType.PACKET
 _LONE_PACKET_OVERHEAD = MIN_DATAGRAM + ITEM_HEAD
+_NO_COPIES: list[Item] = []
 _COPY_ITEMS = (ItemType.COPIES, ItemType.FULL_COPY)
 _KEYFRAME_REQUEST_SIZE = 3
 
@@ -80,15 +85,15 @@ class MediaPlane:
         self.counters = Counters()
         self.failure: Exception | None = None
         """The last unexpected exception, for the log."""
+        self.rtt = Histogram(RTT_BOUNDS)
+        """Seconds from the challenge of a path to its answer."""
         self._random_bytes = random_bytes
         self._rooms: dict[int, Room] = {}
         self._seats: dict[int, Seat] = {}
         self._tickets: dict[int, Ticket] = {}
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
-        self._relay = Relay(
-            slot, peers, self._rooms, self.counters, self._transmit, int.from_bytes(random_bytes(4), "big")
-        )
+        self._relay = Relay(slot, peers, self._rooms, self.counters, self._transmit, random_bytes)
         self._replays = Replays()
         self._load = LoadMeter()
         self._next_sweep = 0.0
@@ -185,15 +190,32 @@ class MediaPlane:
         """Return the streams of a room that hold a slot of the loudest."""
         return self._rooms[room].loudest.holders
 
+    def settled(self) -> Counters:
+        """Return the counters, with all that the streams have counted."""
+        for room in self._rooms.values():
+            room.settle()
+        return self.counters
+
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
-        transmissions, self._transmissions = self._transmissions, []
+        transmissions = self._transmissions
+        counters = self.counters
+        for datagram, receivers, skip in transmissions:
+            count = len(receivers.addresses) - (skip >= 0)
+            counters.sent += count
+            counters.sent_bytes += count * len(datagram)
+            if receivers.handover is not None:
+                self._relay.hand_over(datagram, receivers.handover)  # adds to the end of what is gone through here
+        self._transmissions = []
         return transmissions
 
     def take_events(self) -> list[Event]:
         """Return what the control plane has to know, in order, and forget it."""
         events, self._events = self._events, []
         return events
+
+    def _transmit(self, transmission: Transmission) -> None:
+        self._transmissions.append(transmission)
 
     # Inbound: datagram, seat, items, packets.
 
@@ -209,16 +231,22 @@ class MediaPlane:
         if seat is None:
             self._receive_probe(data, ident, epoch, counter, address, now)
             return
-        up = seat.up_key(epoch, now)
-        plaintext, newest = up.open(data, counter)
+        up = seat.up
+        if epoch != up.epoch:
+            up = seat.previous_key(epoch, now)
+        plaintext = up.open(data, counter)
         self.counters.accepted += 1
         path = seat.path
-        path.hear(address, size, newest, now)
+        is_proven = address is path.address
+        if is_proven:
+            path.heard_at = now
+        else:
+            path.hear(address, size, counter == up.window.highest, now)
         if plaintext and plaintext[0] == _ONLY_PACKET:
             self._take_packet(seat, plaintext[1:], now)
         else:
             self._take_items(seat, up, plaintext, address, now)
-        if path.address is not address and path.address != address:
+        if not is_proven and path.address != address:
             self._challenge(seat, now)
 
     def _take_items(self, seat: Seat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:
@@ -254,13 +282,16 @@ class MediaPlane:
     def _take_packet(self, seat: Seat, packet: bytes, now: float) -> None:
         """Do the same as `_take_packets` with less, for the datagrams that are nearly all."""
         room = seat.room
-        bundle = Bundle()
-        try:
-            room.take(seat, packet, [], _LONE_PACKET_OVERHEAD + len(packet), bundle, now)
-        except Dropped as drop:
-            self._drop(drop.reason)
+        admitted = room.admit(seat, packet, _NO_COPIES, _LONE_PACKET_OVERHEAD + len(packet), now)
+        if admitted is None:
             return
-        self._send_bundle(bundle, room.sealer, now)
+        stream, header = admitted
+        if stream.redundancy_wanted or stream.preroll.held:
+            bundle = Bundle()
+            room.pass_on(stream, header, packet, [], bundle, now)
+            self._send_bundle(bundle, room.sealer, now)
+        else:
+            self._transmissions.append(room.seal_alone(stream, header, packet, now))
 
     def _take_packets(self, seat: Seat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
         bundle = Bundle()
@@ -271,7 +302,9 @@ class MediaPlane:
                 cost += items_size(copies)
             overhead = 0
             try:
-                seat.room.take(seat, packet, copies, cost, bundle, now)
+                admitted = seat.room.admit(seat, packet, copies, cost, now)
+                if admitted is not None:
+                    seat.room.pass_on(*admitted, packet, copies, bundle, now)
             except Dropped as drop:
                 self._drop(drop.reason)
         self._send_bundle(bundle, seat.room.sealer, now)
@@ -289,9 +322,13 @@ class MediaPlane:
         self._answer(seat, [pong, Item(ItemType.POSITIONS, pack_positions(positions))], address)
 
     def _take_path_response(self, seat: Seat, token: bytes, address: Address, now: float) -> None:
-        if not seat.path.respond(address, token, now):
+        proof = seat.path.respond(address, token, now)
+        if proof is None:
             self._drop(Drop.PATH_TOKEN)
             return
+        self.counters.paths[proof.change] += 1
+        if proof.rtt is not None:
+            self.rtt.observe(proof.rtt)
         seat.room.path_changed(seat.media_id)
         self._events.append(PathProven(seat.media_id, address))
 
@@ -317,17 +354,14 @@ class MediaPlane:
         answer = ticket.down.seal([Item(ItemType.PONG, ticket.up.pong(ping, now).pack())])
         if len(answer) > len(data):
             raise Dropped(Drop.PROBE_SHORT)
-        self._transmit(Transmission(answer, ReceiverSet([(ident, address)])))
+        self._transmissions.append(Transmission(answer, ReceiverSet([(ident, address)])))
 
     # Outbound.
 
     def _send_bundle(self, bundle: Bundle, sealer: Sealer, now: float) -> None:
-        for transmission in bundle.seal(sealer, now):
-            self.counters.sealed += 1
-            self._transmit(transmission)
-            handover = transmission.receivers.handover
-            if handover is not None:
-                self._relay.hand_over(transmission.datagram, handover, now)
+        transmissions = bundle.seal(sealer, now)
+        self.counters.sealed += len(transmissions)
+        self._transmissions += transmissions
 
     def _challenge(self, seat: Seat, now: float) -> None:
         due = seat.path.challenge(now, self._random_bytes)
@@ -343,7 +377,7 @@ class MediaPlane:
             self._drop(drop.reason)
             return
         if seat.path.spend(address, len(datagram)):
-            self._transmit(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
+            self._transmissions.append(Transmission(datagram, ReceiverSet([(seat.media_id, address)])))
         else:
             self._drop(Drop.BUDGET)
 
@@ -354,15 +388,7 @@ class MediaPlane:
             if seat is not None and seat.path.address is not None:
                 receivers = ReceiverSet([(media_id, seat.path.address)])
                 for datagram in datagrams:
-                    self._transmit(Transmission(datagram, receivers))
-
-    def _transmit(self, transmission: Transmission) -> None:
-        datagram, receivers, skip = transmission
-        count = len(receivers.addresses) - (skip >= 0)
-        counters = self.counters
-        counters.sent += count
-        counters.sent_bytes += count * len(datagram)
-        self._transmissions.append(transmission)
+                    self._transmissions.append(Transmission(datagram, receivers))
 
     def _drop(self, reason: Drop) -> None:
         self.counters.drops[reason] += 1
@@ -370,6 +396,7 @@ class MediaPlane:
     def _sweep(self, now: float) -> None:
         for seat in self._seats.values():
             if seat.path.lose(now):
+                self.counters.paths[PathChange.LOST] += 1
                 seat.room.path_changed(seat.media_id)
                 self._events.append(PathLost(seat.media_id))
             if seat.become_worn(now):
@@ -410,6 +437,7 @@ class MediaPlane:
         room = self._rooms.pop(command.room, None)
         if room is not None:
             self._relay.forget_room(room)
+            room.settle()
             for media_id in room.seats:
                 del self._seats[media_id]
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tcserver.media.path import PathChange
+
+
+class PacketKind(StrEnum):
+    """What the stream of a packet is for; in any there may be packets of types that are unknown here."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+    BEACON = "beacon"
+
 
 class Drop(StrEnum):
     """Why a datagram, an item of it, or an answer to it was dropped."""
@@ -96,4 +106,9 @@ class Counters:
     """Room datagrams handed on to another media worker, counted once for each worker."""
     relayed_in: int = 0
     """Room datagrams that another media worker handed on."""
+    packets_received: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
+    """Packets of streams that there are, without copies."""
+    packets_forwarded: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
+    """As ``forwarded``. Both without what open streams have counted since `Stream.settle`."""
+    paths: dict[PathChange, int] = field(default_factory=lambda: dict.fromkeys(PathChange, 0))
     drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))

@@ -67,6 +67,11 @@ class MediaHost:
         else:
             self._media.close()
 
+    def configure_logs(self, level: str, style: str) -> None:
+        """Change the logs of other processes that carry commands out; as `logs.configure`."""
+        if isinstance(self._media, WorkerPool):
+            self._media.configure_logs(level, style)
+
     def readings(self) -> list[MediaReading]:
         """Return a reading of each media plane, of workers one that may be a second old."""
         return self._media.readings() if isinstance(self._media, WorkerPool) else [self._media.reading()]

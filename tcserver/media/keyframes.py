@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tcproto.packet import VideoHeader
 from tcserver.plane import Receiver
@@ -30,11 +30,6 @@ MAX_WAITING = 400
 """Datagrams that wait to be replayed to one receiver: a page of ten pictures."""
 
 
-class _Sealed(NamedTuple):
-    counter: int
-    temporal: int
-
-
 class KeyframeLog:
     """What was sealed of one spatial layer since its last keyframe, if that is little."""
 
@@ -43,7 +38,8 @@ class KeyframeLog:
     def __init__(self) -> None:
         self._sealer = self._epoch = 0
         self._began = 0.0
-        self._sealed: list[_Sealed] | None = None
+        self._sealed: list[tuple[int, int]] | None = None
+        """Counter and temporal layer."""
 
     def note(self, header: VideoHeader, sealer: Sealer, counter: int, now: float) -> None:
         """Note a packet, and the counter of the datagram that it is sealed in."""
@@ -52,7 +48,7 @@ class KeyframeLog:
             self._sealed = []
         elif self._sealed is None:
             return
-        self._sealed.append(_Sealed(counter, header.temporal))
+        self._sealed.append((counter, header.temporal))
         if len(self._sealed) > MAX_REPLAY:
             self._sealed = None
 

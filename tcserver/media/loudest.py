@@ -101,12 +101,13 @@ class Loudest:
         loudness = talker.loudness - RELEASE * (now - talker.heard_at)
         talker.heard_at = now
         talker.loudness = smoothed if smoothed > loudness else loudness  # noqa: FURB136 - max() costs twice as much
-        if contends(level, voice):
+        contending = voice or level <= SPEECH_LEVEL
+        if contending:
             if MAX_LEVEL - level >= talker.loudness - FADE:
                 talker.loud_at = now
-            talker.silent_from = min(now + EXPIRY, max(talker.loud_at + PAUSE, talker.held_since + HOLD))
-            return stream in self._holders or seat in self._always or self._contend(stream, talker, now)
-        return stream in self._holders or seat in self._always
+            silent_from = max(talker.loud_at + PAUSE, talker.held_since + HOLD)
+            talker.silent_from = min(now + EXPIRY, silent_from)
+        return stream in self._holders or seat in self._always or (contending and self._contend(stream, talker, now))
 
     def _contend(self, stream: int, talker: _Talker, now: float) -> bool:
         """Whether a talker without a slot wins one."""

@@ -47,6 +47,7 @@ MMSGHDR_SIZE = ctypes.sizeof(Mmsghdr)
 LENGTH_OFFSET = Mmsghdr.length.offset
 CONTROL_LENGTH_OFFSET = Mmsghdr.header.offset + Msghdr.control_length.offset
 _MMSGHDR = struct.Struct("@PIPNPNi0PI0P")
+DONT_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 SOL_UDP = 17
 UDP_SEGMENT = 103
 """Socket option and control message: the kernel cuts what is sent into datagrams of this size."""
@@ -76,7 +77,7 @@ def load(name: str) -> Any:
 
     Raises ``OSError`` where the C library does not have it or the structures are others than these.
     """
-    if _MMSGHDR.size != MMSGHDR_SIZE or not hasattr(socket, "MSG_DONTWAIT"):
+    if _MMSGHDR.size != MMSGHDR_SIZE or not DONT_WAIT:
         raise OSError("the structures of this platform are not known")
     try:
         function = getattr(ctypes.CDLL(None, use_errno=True), name)

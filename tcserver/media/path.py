@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
+from typing import NamedTuple
 
 from tcproto.path import CHALLENGE_LIFETIME, MISSED_PINGS, PATH_TOKEN_SIZE, PING_INTERVAL_IDLE
 from tcserver.plane import Address
@@ -24,10 +25,37 @@ class PathState(Enum):
     LOST = auto()
 
 
+class PathChange(StrEnum):
+    """What has become of a path."""
+
+    PROVEN = "proven"
+    """for the first time"""
+    MOVED = "moved"
+    """to another address"""
+    BACK = "back"
+    """proven again after it was lost"""
+    LOST = "lost"
+
+
+class Proof(NamedTuple):
+    """An address has proved that it gets what is sent there."""
+
+    change: PathChange
+    rtt: float | None
+    """Seconds from the challenge to its answer; None where it was sent more than once."""
+
+
+_PROVEN = {
+    PathState.UNKNOWN: PathChange.PROVEN,
+    PathState.OK: PathChange.MOVED,
+    PathState.LOST: PathChange.BACK,
+}
+
+
 class _Candidate:
     """An address that authentic datagrams came from, and that has not proved itself."""
 
-    __slots__ = ("address", "expires", "received", "sent", "token")
+    __slots__ = ("address", "challenged", "challenges", "expires", "received", "sent", "token")
 
     def __init__(self, address: Address) -> None:
         self.address = address
@@ -35,25 +63,29 @@ class _Candidate:
         self.sent = 0
         self.token = b""
         self.expires = 0.0
+        self.challenged = 0.0
+        self.challenges = 0
+        """How often the token was sent, the last time then."""
 
 
 class Path:
     """Proven address of a seat, and at most one candidate to follow it."""
 
-    __slots__ = ("_candidate", "_heard", "_next_challenge", "address", "state")
+    __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "state")
 
     def __init__(self) -> None:
         self.state = PathState.UNKNOWN
         self.address: Address | None = None
         """The proven address; None unless the state is ``OK``."""
-        self._heard = 0.0
+        self.heard_at = 0.0
+        """When the last datagram came from the proven address."""
         self._candidate: _Candidate | None = None
         self._next_challenge = 0.0
 
     def hear(self, address: Address, size: int, newest: bool, now: float) -> None:
         """Note an authentic datagram of ``size`` bytes; only the ``newest`` may point to another address."""
-        if address is self.address or address == self.address:
-            self._heard = now
+        if address == self.address:
+            self.heard_at = now
             return
         candidate = self._candidate
         if candidate is None or candidate.address != address:
@@ -70,19 +102,24 @@ class Path:
         if now >= candidate.expires:
             candidate.token = random_bytes(PATH_TOKEN_SIZE)
             candidate.expires = now + CHALLENGE_LIFETIME
+            candidate.challenges = 0
+        candidate.challenged = now
+        candidate.challenges += 1
         self._next_challenge = now + CHALLENGE_INTERVAL
         return candidate.address, candidate.token
 
-    def respond(self, address: Address, token: bytes, now: float) -> bool:
-        """Take the response to a challenge; return whether ``address`` has become the proven one."""
+    def respond(self, address: Address, token: bytes, now: float) -> Proof | None:
+        """Take the response to a challenge; return what it proves of ``address``, None where that is nothing."""
         candidate = self._candidate
         if candidate is None or candidate.address != address or candidate.token != token or now >= candidate.expires:
-            return False
+            return None
+        change = _PROVEN[self.state]
         self.state = PathState.OK
         self.address = address
-        self._heard = now
+        self.heard_at = now
         self._candidate = None
-        return True
+        # The answer does not tell which of several challenges it is for.
+        return Proof(change, now - candidate.challenged if candidate.challenges == 1 else None)
 
     def spend(self, address: Address, size: int) -> bool:
         """Whether ``size`` bytes may be sent to an address, which are then counted."""
@@ -98,7 +135,7 @@ class Path:
 
     def lose(self, now: float) -> bool:
         """Give the path up if nothing came for too long; return whether that happened."""
-        if self.state is not PathState.OK or now - self._heard < PATH_TIMEOUT:
+        if self.state is not PathState.OK or now - self.heard_at < PATH_TIMEOUT:
             return False
         self.state = PathState.LOST
         self.address = None

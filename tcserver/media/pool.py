@@ -163,6 +163,13 @@ class WorkerPool:
                     frame = frame or encode((command,))
                     writer.write(frame)
 
+    def configure_logs(self, level: str, style: str) -> None:
+        """Change the logs of all workers, and of those to come; as `logs.configure`."""
+        self._log_level, self._log_format = level, style
+        for slot in self._slots:
+            if slot.writer is not None:
+                slot.writer.write(encode((logs.LogSettings(level, style),)))
+
     def _bind(self) -> None:
         addresses = self._addresses
         for slot in self._slots:

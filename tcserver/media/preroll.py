@@ -32,24 +32,25 @@ class Held(NamedTuple):
 class Preroll:
     """What one stream has sent and nobody was sent."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("held",)
 
     def __init__(self) -> None:
-        self._held: deque[Held] = deque(maxlen=MAX_PREROLL_PACKETS)
+        self.held: deque[Held] = deque(maxlen=MAX_PREROLL_PACKETS)
+        """In the order of their arrival."""
 
     def hold(self, held: Held) -> None:
         """Keep a packet; what is too old is let go when the rest is taken."""
-        self._held.append(held)
+        self.held.append(held)
 
     def clear(self) -> None:
         """Keep nothing."""
-        self._held.clear()
+        self.held.clear()
 
     def take(self, now: float) -> list[Held]:
         """Return what is young enough to be sent, in order, and keep nothing."""
-        if not self._held:
+        if not self.held:
             return []
-        young = [held for held in self._held if now - held.arrived <= PREROLL]
-        self._held.clear()
+        young = [held for held in self.held if now - held.arrived <= PREROLL]
+        self.held.clear()
         began = next((held.arrived for held in young if contends(held.header.level, held.header.voice)), now)
         return [held for held in young if began - held.arrived <= LEAD]

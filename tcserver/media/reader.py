@@ -9,6 +9,7 @@ from typing import Protocol
 from tcproto.datagram import MAX_DATAGRAM
 from tcserver.media.native import (
     CONTROL_LENGTH_OFFSET,
+    DONT_WAIT,
     GRO_CONTROL_SIZE,
     GRO_SIZE_OFFSET,
     LENGTH_OFFSET,
@@ -120,7 +121,7 @@ class VectorReader:
     def read(self) -> list[tuple[bytes, Address]]:
         """Return the datagrams of at most ``BATCH`` messages."""
         batch: list[tuple[bytes, Address]] = []
-        count = self._recvmmsg(self._socket.fileno(), self._address, BATCH, socket.MSG_DONTWAIT, None)
+        count = self._recvmmsg(self._socket.fileno(), self._address, BATCH, DONT_WAIT, None)
         self.drained = count < BATCH
         if count <= 0:
             return batch

@@ -57,6 +57,8 @@ class MediaReading:
     """Messages that wait for a socket to become writable."""
     latency: Histogram
     """Seconds from the arrival of a batch in the process to the end of its sending."""
+    rtt: Histogram
+    """Seconds from the challenge of a path to its answer."""
     sockets: tuple[SocketState, ...]
     """Empty where the kernel does not tell."""
     census: Census

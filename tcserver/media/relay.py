@@ -32,8 +32,7 @@ _DATAGRAM = Message.DATAGRAM
 class Relay:
     """A worker's connection with the others; ``slot`` is its own, ``peers`` has the address of each, by slot.
 
-    ``rooms`` are those of the plane, ``transmit`` takes what is to be sent, ``first_number`` is random: a process that
-    takes the slot of another must not use its numbers.
+    ``rooms`` are those of the plane, ``transmit`` takes what is to be sent.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class Relay:
         rooms: Mapping[int, Room],
         counters: Counters,
         transmit: Callable[[Transmission], None],
-        first_number: int,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self.homes: dict[int, Room] = {}
         """Rooms of several workers whose home is here."""
@@ -55,11 +54,14 @@ class Relay:
         self._rooms = rooms
         self._counters = counters
         self._transmit = transmit
-        self._number = first_number
+        # Random: a process that takes the slot of another must not use its numbers.
+        self._number = int.from_bytes(random_bytes(4), "big") if peers else 0
         self._handovers: WeakValueDictionary[int, Handover] = WeakValueDictionary()
         self._audiences = Audiences()
         self._sets: dict[tuple[int, ...], ReceiverSet] = {}
         self._ask_at: dict[int, float] = {}
+        self._now = 0.0
+        """When `poll` was called last: near enough for what happens twice a minute."""
         self._next_summary = 0.0
         self._handlers: dict[int, Callable[[int, int, bytes, float], None]] = {
             Message.AUDIENCE: self._take_audience,
@@ -94,10 +96,10 @@ class Relay:
         self._distant.pop(room.number, None)
         self._audiences.forget_room(room)
 
-    def hand_over(self, datagram: bytes, handover: Handover, now: float) -> None:
+    def hand_over(self, datagram: bytes, handover: Handover) -> None:
         """Hand a sealed datagram on to the workers that have seats of its audience."""
-        if now - handover.told_at >= TELL_INTERVAL:
-            handover.told_at = now
+        if self._now - handover.told_at >= TELL_INTERVAL:
+            handover.told_at = self._now
             for slot, members in handover.members.items():
                 self._send(relaying.pack_audience(handover.number, handover.room, members), slot)
         self._counters.relayed_out += len(handover.members)
@@ -125,6 +127,7 @@ class Relay:
 
     def poll(self, now: float) -> None:
         """Send the homes of rooms what was heard here."""
+        self._now = now
         if not self._distant or now < self._next_summary:
             return
         self._next_summary = now + SUMMARY_INTERVAL

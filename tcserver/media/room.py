@@ -9,12 +9,12 @@ from tcproto.datagram import Item, ItemType
 from tcproto.feedback import parse_copies
 from tcproto.packet import MAX_PACKET, AudioHeader, Header, VideoHeader, parse_header
 from tcproto.path import Position
-from tcserver.media.bundle import MAX_ITEMS_SIZE, Bundle, items_size
+from tcserver.media.bundle import MAX_ITEMS_SIZE, Bundle, items_size, pack_lone
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.keyframes import Replays
 from tcserver.media.loudest import Loudest
 from tcserver.media.preroll import Held
-from tcserver.media.receivers import Audience, ReceiverSet
+from tcserver.media.receivers import Audience, ReceiverSet, Transmission
 from tcserver.media.relaying import Level
 from tcserver.media.sealer import Sealer
 from tcserver.media.seat import Seat
@@ -71,9 +71,15 @@ class Room:
 
     def close_stream(self, stream: Stream) -> None:
         """Forget a stream."""
+        stream.settle(self._counters)
         del self.streams[stream.ident]
         del stream.seat.streams[stream.ident]
         self.silence(stream)
+
+    def settle(self) -> None:
+        """Add the packets that the streams have counted to the totals."""
+        for stream in self.streams.values():
+            stream.settle(self._counters)
 
     def silence(self, stream: Stream) -> None:
         """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
@@ -130,25 +136,69 @@ class Room:
             if self.loudest.limit and seat:
                 self.loudest.hear(stream, seat, level, voice, now)
 
-    def take(self, seat: Seat, packet: bytes, copies: list[Item], cost: int, bundle: Bundle, now: float) -> None:
-        """Let a packet in, with the copies behind it, and put it into the datagrams that go out.
+    def admit(
+        self, seat: Seat, packet: bytes, copies: list[Item], cost: int, now: float
+    ) -> tuple[Stream, Header] | None:
+        """Let a packet in, with the copies behind it; return its stream and header, None if it is kept back.
 
         ``cost`` is what all of it adds to the UDP payload, in bytes. Raises ``Dropped``.
         """
-        header = self._parse(packet)
-        stream = self._stream(seat, header.stream)
+        if len(packet) > MAX_PACKET:
+            raise Dropped(Drop.PACKET_LENGTH)
+        try:
+            header = parse_header(packet)
+        except ValueError:
+            raise Dropped(Drop.PACKET_HEADER) from None
+        ident = header.stream
+        stream = self.streams.get(ident)
+        if stream is None:
+            raise Dropped(Drop.UNKNOWN_STREAM)
+        if stream.seat is not seat:
+            raise Dropped(Drop.FOREIGN_STREAM)
+        stream.received += 1
         stream.admit(header, cost, now)
         if type(header) is AudioHeader:
-            self.speakers.hear(stream.ident, seat.participant, header.level, header.duration_ms, now)
+            level = header.level
+            self.speakers.hear(ident, seat.participant, level, header.duration_ms, now)
             loudest = self.loudest
-            if loudest.limit:
-                if not loudest.hear(stream.ident, seat.media_id, header.level, header.voice, now):
-                    stream.preroll.hold(Held(header, packet, copies, now))
-                    self._counters.held += 1
-                    return
-                for held in stream.preroll.take(now):
-                    held_ms = round((now - held.arrived) * 1000)
-                    self._pass_on(stream, held.header, held.packet, held.copies, bundle, now, held_ms)
+            if loudest.limit and not loudest.hear(ident, seat.media_id, level, header.voice, now):
+                stream.preroll.hold(Held(header, packet, copies, now))
+                self._counters.held += 1
+                return None
+        return stream, header
+
+    def seal_alone(self, stream: Stream, header: Header, packet: bytes, now: float) -> Transmission:
+        """Return the datagram of a packet that was admitted alone, in the plain variant; raises ``Dropped``."""
+        sealer = self.sealer
+        if type(header) is VideoHeader:
+            series, log = stream.series(header, False), stream.keyframe_log(header.spatial)
+            receivers, skip = self._route(stream, series)
+            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+                log.gap()
+                raise Dropped(Drop.NO_RECEIVER)
+            log.note(header, sealer, sealer.counter, now)
+        else:
+            series = stream.plain
+            receivers, skip = self._route(stream, series)
+            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+                raise Dropped(Drop.NO_RECEIVER)
+        datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, series.next_number(), packet), now)
+        counters = self._counters
+        counters.forwarded += 1
+        counters.sealed += 1
+        stream.forwarded += 1
+        return Transmission(datagram, receivers, skip)
+
+    def pass_on(
+        self, stream: Stream, header: Header, packet: bytes, copies: list[Item], bundle: Bundle, now: float
+    ) -> None:
+        """Put a packet that was admitted into the datagrams that go out, behind what was kept back of its stream.
+
+        Raises ``Dropped``.
+        """
+        for held in stream.preroll.take(now):
+            held_ms = round((now - held.arrived) * 1000)
+            self._pass_on(stream, held.header, held.packet, held.copies, bundle, now, held_ms)
         if not self._pass_on(stream, header, packet, copies, bundle, now):
             raise Dropped(Drop.NO_RECEIVER)
 
@@ -176,47 +226,31 @@ class Room:
             return place >= 0
         return self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms) >= 0 or place >= 0
 
-    def _parse(self, packet: bytes) -> Header:
-        if len(packet) > MAX_PACKET:
-            raise Dropped(Drop.PACKET_LENGTH)
-        try:
-            return parse_header(packet)
-        except ValueError:
-            raise Dropped(Drop.PACKET_HEADER) from None
-
-    def _stream(self, seat: Seat, ident: int) -> Stream:
-        stream = self.streams.get(ident)
-        if stream is None:
-            raise Dropped(Drop.UNKNOWN_STREAM)
-        if stream.seat is not seat:
-            raise Dropped(Drop.FOREIGN_STREAM)
-        return stream
-
     def _forward(
         self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
     ) -> int:
         """Return the place in the bundle of the datagram that brings the packet; -1 where nobody gets it."""
-        audience = series.audience
-        if audience is None:
-            audience = self._find_audience(stream, series)
-        receivers = audience.receivers
-        if receivers is None:
-            receivers = self._find_receivers(audience)
-        skip = receivers.slots.get(stream.seat.media_id, -1)
+        receivers, skip = self._route(stream, series)
         if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
             return -1
-        number = series.number
-        series.number = number + 1 & 0xFFFF
+        number = series.next_number().to_bytes(2, "big")
         if held_ms:
-            item = Item(series.held_type, number.to_bytes(2, "big") + held_ms.to_bytes(2, "big") + packet)
+            item = Item(series.held_type, number + held_ms.to_bytes(2, "big") + packet)
         else:
-            item = Item(series.item_type, number.to_bytes(2, "big") + packet)
+            item = Item(series.item_type, number + packet)
         items = [item, *behind]
         if behind and items_size(items) > MAX_ITEMS_SIZE:
             self._counters.drops[Drop.COPY] += 1
             del items[1:]
         self._counters.forwarded += 1
+        stream.forwarded += 1
         return bundle.add(receivers, skip, items)
+
+    def _route(self, stream: Stream, series: Series) -> tuple[ReceiverSet, int]:
+        """Return who gets a series, the publisher included, and the publisher's slot; -1 where it has none."""
+        audience = series.audience or self._find_audience(stream, series)
+        receivers = audience.receivers or self._find_receivers(audience)
+        return receivers, receivers.slots.get(stream.seat.media_id, -1)
 
     def _find_audience(self, stream: Stream, series: Series) -> Audience:
         # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.

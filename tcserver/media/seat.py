@@ -51,14 +51,13 @@ class UpKey:
         self.received = 0
         """Datagrams that opened."""
 
-    def open(self, data: bytes, counter: int) -> tuple[bytes, bool]:
-        """Return the plaintext of a datagram and whether it is the newest; raises ``Dropped``.
+    def open(self, data: bytes, counter: int) -> bytes:
+        """Return the plaintext of a datagram; raises ``Dropped``.
 
         The replay check comes before the box, which costs more; the window moves only after it.
         """
         window = self.window
-        newest = window.highest < counter <= window.ceiling
-        if not newest:
+        if not window.highest < counter <= window.ceiling:
             verdict = window.check(counter)
             if verdict is not _NEW:
                 raise Dropped(_REPLAY_DROPS[verdict])
@@ -68,7 +67,7 @@ class UpKey:
             raise Dropped(Drop.BOX) from None
         window.commit(counter)
         self.received += 1
-        return plaintext, newest
+        return plaintext
 
     def pong(self, ping: PingItem, now: float) -> PongItem:
         """Return the answer to a ping that came under this key."""
@@ -147,11 +146,8 @@ class Seat:
         self._born = now
         self._reported = False
 
-    def up_key(self, epoch: int, now: float) -> UpKey:
-        """Return the key that a datagram of this epoch is under; raises ``Dropped``."""
-        up = self.up
-        if epoch == up.epoch:
-            return up
+    def previous_key(self, epoch: int, now: float) -> UpKey:
+        """Return the key before ``up``, if a datagram of this epoch may be under it; raises ``Dropped``."""
         previous = self._previous
         if previous is None or epoch != previous.epoch or now >= self._previous_until:
             raise Dropped(Drop.EPOCH)
@@ -184,6 +180,6 @@ class Ticket:
             raise Dropped(Drop.PROBE_SPENT)
         if epoch != self.up.epoch:
             raise Dropped(Drop.EPOCH)
-        plaintext, _ = self.up.open(data, counter)
+        plaintext = self.up.open(data, counter)
         self._left -= 1
         return plaintext

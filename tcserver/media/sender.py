@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from tcserver.media.backlog import Backlog, Weight
@@ -13,7 +13,10 @@ from tcserver.media.receivers import ReceiverSet, Transmission
 
 
 class Run(NamedTuple):
-    """A message for the receivers from slot ``start`` to before ``stop``, which all use the same socket."""
+    """A message for the receivers from slot ``start`` to before ``stop``, which all use the same socket.
+
+    If all receivers of the set do, slots go round: of n, slot n is slot 0. So one run leaves out a slot in the middle.
+    """
 
     payload: bytes
     """A datagram, or those of a train in a row."""
@@ -53,6 +56,8 @@ class Sender(ABC):
         """Datagrams lost since they waited when too many did."""
         self.refused_trains = 0
         """Trains that had to be taken apart for a receiver, on whose way the kernel does not cut."""
+        self.has_backlogs = False
+        """Whether there ever was a socket to `resume`."""
         self._backlog: dict[int, Backlog] = {}
 
     def send(self, transmissions: Sequence[Transmission]) -> None:
@@ -83,7 +88,8 @@ class Sender(ABC):
 
     def dispatch(self, run: Run) -> None:
         """Send a run now, or behind those that wait for its socket."""
-        local = run.receivers.addresses[run.start].local
+        addresses = run.receivers.addresses
+        local = addresses[run.start % len(addresses)].local
         backlog = self._backlog.get(local)
         if backlog:
             backlog.put(run)
@@ -91,9 +97,15 @@ class Sender(ABC):
         try:
             self.send_run(local, run)
         except Blocked as blocked:
-            if backlog is None:
-                backlog = self._backlog[local] = Backlog(self.gave_way)
-            backlog.put(run._replace(start=blocked.slot))
+            self.postpone(local, run._replace(start=blocked.slot))
+
+    def postpone(self, local: int, run: Run) -> None:
+        """Let a run wait until its socket is writable."""
+        backlog = self._backlog.get(local)
+        if backlog is None:
+            backlog = self._backlog[local] = Backlog(self.gave_way)
+            self.has_backlogs = True
+        backlog.put(run)
 
     @abstractmethod
     def send_run(self, local: int, run: Run) -> None:
@@ -104,11 +116,13 @@ class Sender(ABC):
         self.errors[errno.errorcode.get(number, str(number))] += datagrams
 
 
-def runs(receivers: ReceiverSet, skips: Iterable[int]) -> Sequence[tuple[int, int]]:
-    """Return the slots to send to, as (start, stop) of slots that stand together and use the same socket.
+def runs(receivers: ReceiverSet, skips: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the slots to send to, as (start, stop) of slots that stand together and use the same socket; see `Run`.
 
     ``skips`` are slots that are left out, in ascending order; -1 is none.
     """
+    if len(receivers.groups) == 1:
+        return _runs_around(len(receivers.addresses), skips)
     found = []
     for start, stop in receivers.groups:
         first = start
@@ -120,3 +134,11 @@ def runs(receivers: ReceiverSet, skips: Iterable[int]) -> Sequence[tuple[int, in
         if first < stop:
             found.append((first, stop))
     return found
+
+
+def _runs_around(count: int, skips: Sequence[int]) -> list[tuple[int, int]]:
+    left_out = [skip for skip in skips if skip >= 0]
+    if not left_out:
+        return [(0, count)]
+    ends = (*left_out[1:], left_out[0] + count)
+    return [(skip + 1, end) for skip, end in zip(left_out, ends, strict=True) if skip + 1 < end]

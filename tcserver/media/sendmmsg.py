@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterable, Sequence
 
 from tcserver.media.native import (
+    DONT_WAIT,
     MMSGHDR_SIZE,
     SEGMENT_CONTROL_SIZE,
     SEGMENT_SIZE,
@@ -31,21 +32,24 @@ _TRAIN_REFUSALS = frozenset((errno.EMSGSIZE, errno.EINVAL, errno.EIO, errno.EOPN
 
 
 class _Vector:
-    """Message headers of a set of receivers, for datagrams and for trains, and the socket addresses they point to."""
+    """Message headers of a set of receivers, for datagrams and for trains, and the socket addresses they point to.
+
+    The headers of a set that uses one socket stand there twice (``rounds``), as `Run` wants it.
+    """
 
     __slots__ = ("_names", "_plain", "_trains", "plain", "refusing", "trains")
 
-    def __init__(self, names: Sequence[bytes], iov: int, control: int) -> None:
+    def __init__(self, names: Sequence[bytes], iov: int, control: int, rounds: int) -> None:
         self._names = ctypes.create_string_buffer(b"".join(name.ljust(SOCKADDR_SIZE, b"\0") for name in names))
         start = ctypes.addressof(self._names)
         places = [(start + SOCKADDR_SIZE * slot, len(name)) for slot, name in enumerate(names)]
-        self._plain = ctypes.create_string_buffer(b"".join(message(*place, iov) for place in places))
+        self._plain = ctypes.create_string_buffer(b"".join(message(*place, iov) for place in places) * rounds)
         self.plain = ctypes.addressof(self._plain)
         self._trains = None
         self.trains = 0
         if control:
             self._trains = ctypes.create_string_buffer(
-                b"".join(message(*place, iov, control, SEGMENT_CONTROL_SIZE) for place in places)
+                b"".join(message(*place, iov, control, SEGMENT_CONTROL_SIZE) for place in places) * rounds
             )
             self.trains = ctypes.addressof(self._trains)
         self.refusing: set[int] = set()
@@ -74,8 +78,10 @@ class VectorSender(PlainSender):
 
     def send(self, transmissions: Sequence[Transmission]) -> None:
         """Send each datagram to each receiver but the one that is left out."""
-        # There is nothing to couple when one comes alone.
-        if not self.trains or len(transmissions) == 1:
+        if len(transmissions) == 1:
+            self._send_alone(*transmissions[0])
+            return
+        if not self.trains:
             super().send(transmissions)
             return
         for train in couple(transmissions):
@@ -86,20 +92,20 @@ class VectorSender(PlainSender):
 
     def send_run(self, local: int, run: Run) -> None:
         """Send to the receivers of a run; raises ``Blocked``."""
-        payload, size, receivers, slot, stop = run
-        if len(receivers.addresses) == 1 and size >= len(payload):
+        if len(run.receivers.addresses) == 1 and run.size >= len(run.payload):
             super().send_run(local, run)
-            return
+        else:
+            self._send(local, *run)
+
+    def _send(self, local: int, payload: bytes, size: int, receivers: ReceiverSet, slot: int, stop: int) -> None:
         vector = self._vector(receivers)
         self._load(payload, size)
-        segments = run.segments if size < len(payload) else 1
+        segments = -(-len(payload) // size) if size < len(payload) else 1
         messages = vector.trains if segments > 1 else vector.plain
         fd = self._sockets[local].fileno()
         refused = -1
         while slot < stop:
-            count = self._sendmmsg(
-                fd, messages + slot * MMSGHDR_SIZE, min(stop - slot, MAX_MESSAGES), socket.MSG_DONTWAIT
-            )
+            count = self._sendmmsg(fd, messages + slot * MMSGHDR_SIZE, min(stop - slot, MAX_MESSAGES), DONT_WAIT)
             if count > 0:
                 self.sent += count * segments
                 slot += count
@@ -113,12 +119,26 @@ class VectorSender(PlainSender):
                 refused = slot
                 continue
             if segments > 1 and error in _TRAIN_REFUSALS:
-                vector.refusing.add(slot)
-                self._send_singly([payload[at : at + size] for at in range(0, len(payload), size)], receivers, slot)
+                refusing = slot % len(receivers.addresses)
+                vector.refusing.add(refusing)
+                self._send_singly([payload[at : at + size] for at in range(0, len(payload), size)], receivers, refusing)
                 self._load(payload, size)
             else:
                 self.lose(error, segments)
             slot += 1
+
+    def _send_alone(self, datagram: bytes, receivers: ReceiverSet, skip: int) -> None:
+        """Do the same with less for a datagram that goes alone, where nothing waits."""
+        count = len(receivers.addresses)
+        if len(receivers.groups) != 1 or count == 1 or (self.has_backlogs and self.waiting):
+            super().send((Transmission(datagram, receivers, skip),))
+            return
+        start, stop = (skip + 1, skip + count) if skip >= 0 else (0, count)
+        local = receivers.addresses[0].local
+        try:
+            self._send(local, datagram, len(datagram), receivers, start, stop)
+        except Blocked as blocked:
+            self.postpone(local, Run(datagram, len(datagram), receivers, blocked.slot, stop))
 
     def _load(self, payload: bytes, size: int) -> None:
         """Put a payload where all vectors point to, unless it is there."""
@@ -159,5 +179,6 @@ class VectorSender(PlainSender):
         if isinstance(vector, _Vector):
             return vector
         names = [pack_sockaddr(address, self._sockets[address.local].family) for address in receivers.addresses]
-        vector = receivers.prepared = _Vector(names, self._iov_address, self._control_address)
+        rounds = 2 if len(receivers.groups) == 1 else 1
+        vector = receivers.prepared = _Vector(names, self._iov_address, self._control_address, rounds)
         return vector

@@ -18,8 +18,9 @@ class PlainSender(Sender):
     def send_run(self, local: int, run: Run) -> None:
         """Send to the receivers of a run; raises ``Blocked``."""
         sendto = self._sockets[local].sendto
+        addresses = run.receivers.addresses
         for slot in range(run.start, run.stop):
-            _, host, port = run.receivers.addresses[slot]
+            _, host, port = addresses[slot % len(addresses)]
             # A second try: an error may be a late one of an earlier datagram, and reading it clears it.
             for last in (False, True):
                 try:

@@ -123,13 +123,14 @@ class MediaSockets:
     def reading(self) -> MediaReading:
         """Tell what was done since the start, and what there is."""
         return MediaReading(
-            counters=self._plane.counters,
+            counters=self._plane.settled(),
             kernel_sent=self.sender.sent,
             errors=self.sender.errors,
             gave_way=self.sender.gave_way,
             refused_trains=self.sender.refused_trains,
             waiting=self.sender.waiting,
             latency=self._latency,
+            rtt=self._plane.rtt,
             sockets=self._socket_states(),
             census=census(self._plane.rooms),
         )
@@ -146,21 +147,21 @@ class MediaSockets:
 
     def pump(self, local: int) -> None:
         """Read what a socket has, for a bounded time, and send what follows from it."""
-        reader = self._readers[local]
-        receive = self._plane.receive if local != self._relay else self._plane.receive_relayed
+        reader, plane = self._readers[local], self._plane
+        receive = plane.receive if local != self._relay else plane.receive_relayed
         now = time.monotonic()
         end = now + READ_BUDGET
         while now < end:
             batch, began = reader.read(), now
             if batch:
                 receive(batch, now)
-                self.sender.send(self._plane.take_transmissions())
+                self._send()
             now = time.monotonic()
             if batch:
                 self._latency.observe(now - began)
             if reader.drained:
                 break
-        self._drain()
+        self._settle()
 
     def _poll(self) -> None:
         self._timer = None
@@ -169,17 +170,28 @@ class MediaSockets:
 
     def _drain(self) -> None:
         """Send, deliver events, arm the timer: the order in which a peer may rely on it."""
-        self.sender.send(self._plane.take_transmissions())
-        for local in self.sender.blocked():
-            if local not in self._writing:
-                self._writing.add(local)
-                self._loop.add_writer(self._sockets[local].fileno(), self._resume, local)
-        if self._plane.failure is not None:
-            self._log_failure(self._plane.failure)
-        events = self._plane.take_events()
+        self._send()
+        self._settle()
+
+    def _send(self) -> None:
+        transmissions = self._plane.take_transmissions()
+        if transmissions:
+            self.sender.send(transmissions)
+
+    def _settle(self) -> None:
+        if self.sender.has_backlogs:
+            for local in self.sender.blocked():
+                if local not in self._writing:
+                    self._writing.add(local)
+                    self._loop.add_writer(self._sockets[local].fileno(), self._resume, local)
+        plane = self._plane
+        if plane.failure is not None:
+            self._log_failure(plane.failure)
+        events = plane.take_events()
         if events:
             self._on_events(events)
-        self._arm()
+        if self._timer is None:
+            self._arm()
 
     def _resume(self, local: int) -> None:
         self.sender.resume(local)

@@ -26,10 +26,12 @@ _MAX_LOUD = 64
 class _Talk:
     """What is known of one audio stream."""
 
-    __slots__ = ("activity", "candidate_until", "heard", "loud", "participant")
+    __slots__ = ("activity", "candidate_until", "heard", "loud", "packets", "participant")
 
     def __init__(self, participant: int, now: float) -> None:
         self.participant = participant
+        self.packets: list[tuple[int, int, float]] = []
+        """Level, ms and arrival of packets since the last decision, where their turn comes."""
         self.activity = Activity()
         self.loud: deque[tuple[float, int]] = deque(maxlen=_MAX_LOUD)
         """(arrival, ms) of loud packets."""
@@ -38,7 +40,7 @@ class _Talk:
         self.candidate_until = now
         """From then on no level that is kept could make this the dominant speaker."""
 
-    def hear(self, level: int, duration_ms: int, now: float) -> None:
+    def _hear(self, level: int, duration_ms: int, now: float) -> None:
         if level <= SPEECH_LEVEL:
             self.loud.append((now, duration_ms))
         if level <= _CANDIDATE_LEVEL:
@@ -53,6 +55,9 @@ class _Talk:
 
     def decide(self, now: float) -> bool:
         """Whether somebody speaks."""
+        for packet in self.packets:
+            self._hear(*packet)
+        self.packets.clear()
         self._fill(now)
         loud = self.loud
         while loud and loud[0][0] <= now - SPEECH_WINDOW:
@@ -87,7 +92,7 @@ class Speakers:
         talk = self._talks.get(stream)
         if talk is None:
             talk = self._talks[stream] = _Talk(participant, now)
-        talk.hear(level, duration_ms, now)
+        talk.packets.append((level, duration_ms, now))
 
     def forget(self, stream: int) -> None:
         """A stream was closed or muted: whoever spoke in it stops."""

@@ -10,7 +10,7 @@ from tcproto.messages import Caps, Kind
 from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHeader
 from tcproto.replay import ReplayWindow, Verdict
 from tcserver.media.cap import RateCap
-from tcserver.media.drops import Drop, Dropped
+from tcserver.media.drops import Counters, Drop, Dropped, PacketKind
 from tcserver.media.keyframes import KeyframeLog
 from tcserver.media.preroll import Preroll
 from tcserver.media.receivers import Audience
@@ -27,6 +27,7 @@ KEYFRAME_REQUEST_INTERVAL = 0.1
 """Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
+_KINDS = {None: PacketKind.BEACON, Kind.AUDIO: PacketKind.AUDIO, Kind.VIDEO: PacketKind.VIDEO}
 _CLASSES: dict[Kind, type[Header]] = {Kind.AUDIO: AudioHeader, Kind.VIDEO: VideoHeader}
 """Headers of these are of the right type, without further look."""
 _READ_TYPES = frozenset(_TYPES.values())
@@ -56,6 +57,12 @@ class Series:
         self.audience: Audience | None = None
         """None where it has to be found out again."""
 
+    def next_number(self) -> int:
+        """Return the forward number of a packet that is forwarded now."""
+        number = self.number
+        self.number = number + 1 & 0xFFFF
+        return number
+
     def wanted_by(self, receiver: Receiver) -> bool:
         """Whether a receiver gets this series."""
         return (
@@ -73,14 +80,18 @@ class Stream:
         "_class",
         "_comfort",
         "_keyframe_asked",
+        "_kind",
         "_layers",
         "_series",
         "_type",
         "_windows",
+        "forwarded",
         "ident",
         "keyframes",
         "muted",
+        "plain",
         "preroll",
+        "received",
         "receivers",
         "redundancy_wanted",
         "seat",
@@ -96,17 +107,24 @@ class Stream:
         """By media id."""
         self.redundancy_wanted = 0
         """Receivers that want the redundant variant."""
+        self.received = 0
+        """Packets that arrived since `settle`, whatever became of them."""
+        self.forwarded = 0
+        """Packets that went to at least one receiver since then, counted once for each variant."""
         self.preroll = Preroll()
         self.keyframes: dict[int, KeyframeLog] = {}
         """By spatial layer, of those that were seen."""
-        self._type = _TYPES.get(kind)
+        self._kind = _KINDS[kind]
+        self._type = _TYPES[kind]
         self._class = None if kind is None else _CLASSES[kind]
         self._layers = layers
         self._cap = RateCap(caps, now)
         self._windows: dict[int, ReplayWindow] = {}
         self._comfort: int | None = None
         self._keyframe_asked = -KEYFRAME_REQUEST_INTERVAL
-        self._series: dict[int, Series] = {}
+        self.plain = Series(0, 0, False)
+        """The only series of a stream without layers that nobody wants with redundancy."""
+        self._series: dict[int, Series] = {0: self.plain}
 
     def admit(self, header: Header, cost: int, now: float) -> None:
         """Let a packet in that adds ``cost`` bytes of UDP payload, once; raises ``Dropped``."""
@@ -114,7 +132,11 @@ class Stream:
             self._check_type(header)
         if self.muted:
             raise Dropped(Drop.MUTED)
-        spatial = self._check_layer(header) if type(header) is VideoHeader else 0
+        spatial = 0
+        if type(header) is VideoHeader:
+            spatial = header.spatial
+            if spatial >= self._layers:
+                raise Dropped(Drop.LAYER)
         window = self._windows.get(spatial)
         if window is None:
             window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
@@ -126,7 +148,7 @@ class Stream:
         if not self._cap.take(cost, now):
             raise Dropped(Drop.RATE)
         window.commit(sequence)
-        if type(header) is AudioHeader:
+        if type(header) is AudioHeader and (header.comfort or self._comfort is not None):
             self._check_comfort(header)
 
     def series(self, header: Header, redundant: bool) -> Series:
@@ -137,6 +159,12 @@ class Stream:
         if series is None:
             series = self._series[key] = Series(spatial, temporal, redundant)
         return series
+
+    def settle(self, counters: Counters) -> None:
+        """Add the packets that were counted here to those of their kind."""
+        counters.packets_received[self._kind] += self.received
+        counters.packets_forwarded[self._kind] += self.forwarded
+        self.received = self.forwarded = 0
 
     def keyframe_log(self, spatial: int) -> KeyframeLog:
         """Return the log of a spatial layer."""
@@ -182,12 +210,6 @@ class Stream:
             type_ = header.type
         if type_ != self._type and type_ in _READ_TYPES:
             raise Dropped(Drop.PACKET_TYPE)
-
-    def _check_layer(self, header: VideoHeader) -> int:
-        spatial = header.spatial
-        if spatial >= self._layers:
-            raise Dropped(Drop.LAYER)
-        return spatial
 
     def _check_comfort(self, header: AudioHeader) -> None:
         if not header.comfort or header.end_of_talk:

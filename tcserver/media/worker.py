@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
@@ -59,6 +60,7 @@ class Worker:
         self._relay = options.relay
         self._loop = loop
         peers = [Address(len(options.sockets), RELAY_HOST, port) for port in options.peers]
+        self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
         self._sockets = MediaSockets(
             MediaPlane(os.urandom, options.slot, peers),
             (),
@@ -78,7 +80,13 @@ class Worker:
         try:
             while True:
                 length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
-                self._sockets.apply(*decode(await reader.readexactly(length)))
+                values = decode(await reader.readexactly(length))
+                match values:
+                    case [logs.LogSettings(level, style)]:
+                        logs.configure(level, style, sys.stderr)
+                        self._log.debug("logs changed", level=level)
+                    case _:
+                        self._sockets.apply(*values)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

@@ -146,6 +146,17 @@ def test_no_worker_outlives_its_server(run: Run, world: World, number: signal.Si
     assert not server.logged("Traceback")
 
 
+@one_loop
+def test_a_reload_changes_the_logs_of_the_workers(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        (world.data / "tcserver.toml").write_text("[log]\nlevel = 'debug'\n")
+        server.process.send_signal(signal.SIGHUP)
+        await until(lambda: sum("logs changed" in line for line in server.log) == 2, "both workers follow")
+
+    with world.process("server.workers=2") as server:
+        run(main, server)
+
+
 def test_more_workers_than_there_may_be(world: World) -> None:
     result = world.command("run", "--set=server.addresses=127.0.0.1", "--set=server.port=0", "--set=server.workers=65")
     assert result.returncode == 2

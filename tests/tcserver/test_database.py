@@ -209,6 +209,7 @@ def test_a_room_comes_back_as_it_was_stored(database: Database) -> None:
             default_role=Role.LISTENER,
             roles={"KANTOR-1": Role.CHAIR},
             permissions={Role.LISTENER: 0xFFFF, Role.SPEAKER: 0},
+            loudest=0,
         )
     )
     assert (stored.name, stored.title, stored.roles) == ("rapat pagi 🎉", "Rapat Pagi 🎉", {"kantor-1": Role.CHAIR})
@@ -220,10 +221,11 @@ def test_a_room_is_changed_renamed_and_removed(database: Database) -> None:
     database.add_account(make_account("kantor-1"))
     database.add_room(RoomRecord("a", "", roles={"kantor-1": Role.CHAIR}))
     database.add_room(RoomRecord("b", ""))
-    renamed = database.change_room("A", lambda room: replace(room, name="C", title="See", roles={}))
+    renamed = database.change_room("A", lambda room: replace(room, name="C", title="See", roles={}, loudest=5))
     assert database.room("a") is None
     assert database.room("c") == renamed
-    assert renamed.roles == {}
+    assert (renamed.roles, renamed.loudest) == ({}, 5)
+    assert database.change_room("c", lambda room: replace(room, loudest=None)) == replace(renamed, loudest=None)
     with pytest.raises(StoreError, match="'b' exists"):
         database.change_room("c", lambda room: replace(room, name="b"))
     with pytest.raises(StoreError, match="'b' exists"):
@@ -248,6 +250,8 @@ def test_a_removed_account_has_no_role_device_or_session(database: Database) -> 
         ({"name": "a/b"}, "slash"),
         ({"title": "a\x00"}, "control"),
         ({"max_participants": 0}, "1 to"),
+        ({"loudest": -1}, "0 to 1000"),
+        ({"loudest": 1001}, "0 to 1000"),
         ({"permissions": {Role.CHAIR: 1 << 16}}, "16 bits"),
         ({"permissions": {Role.CHAIR: -1}}, "16 bits"),
         ({"roles": {"nobody": Role.CHAIR}}, "no account"),
@@ -358,6 +362,16 @@ def test_migrations_keep_what_is_there_and_fail_whole(tmp_path: Path) -> None:
     assert connection.execute("SELECT y FROM b").fetchall() == [(1,)]
     assert connection.execute("PRAGMA user_version").fetchone() == (3,)
     connection.close()
+
+
+def test_rooms_of_the_first_version_follow_the_server_in_who_is_heard(path: Path) -> None:
+    path.touch(0o600)
+    connection = sqlite3.connect(path, isolation_level=None)
+    migrate(connection, MIGRATIONS[:1])
+    connection.execute("INSERT INTO rooms VALUES (7, 'pagi', 'Pagi', 1, 9, 'speaker', '{}')")
+    connection.close()
+    with Database(path) as database:
+        assert database.rooms() == [RoomRecord("pagi", "Pagi", max_participants=9, id=7)]
 
 
 def test_processes_that_open_a_new_database_at_once_make_it_once(path: Path) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import re
 from importlib import resources
+from typing import Any
 
 import pytest
 from prometheus_client import Metric
@@ -13,7 +14,9 @@ from tcproto import messages as m
 from tcserver.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.histogram import Histogram
 from tcserver.media.backlog import Weight
-from tcserver.media.drops import Counters, Drop
+from tcserver.media.core import RTT_BOUNDS
+from tcserver.media.drops import Counters, Drop, PacketKind
+from tcserver.media.path import PathChange
 from tcserver.media.reading import LATENCY_BOUNDS, Census, MediaReading, SocketState
 from tcserver.metrics import MEDIA_COUNTERS, Metrics, Runtime
 from tests.tcserver.conference.conference_driver import Driver, account_key
@@ -29,6 +32,11 @@ def reading() -> MediaReading:
         received=10, received_bytes=1000, accepted=8, forwarded=7, held=11, sealed=6, sent=20, sent_bytes=2500
     )
     counters.drops[Drop.BOX] = 2
+    counters.packets_received[PacketKind.VIDEO] = 14
+    counters.packets_forwarded[PacketKind.BEACON] = 15
+    counters.paths[PathChange.MOVED] = 16
+    rtt = Histogram(RTT_BOUNDS)
+    rtt.observe(0.03)
     return MediaReading(
         counters=counters,
         kernel_sent=19,
@@ -37,6 +45,7 @@ def reading() -> MediaReading:
         refused_trains=12,
         waiting=3,
         latency=latency,
+        rtt=rtt,
         sockets=(SocketState(100, 200, 4),),
         census=Census(rooms=1, seats=2, proven=1, streams=5, expected=10, received=8),
     )
@@ -103,6 +112,12 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
         assert value(samples, "tcserver_media_gave_way_total", worker=worker, size="large") == 13
         assert value(samples, "tcserver_media_gave_way_total", worker=worker, size="small") == 0
         assert value(samples, "tcserver_media_packets_held_total", worker=worker) == 11
+        packets: dict[str, Any] = {"name": "tcserver_media_packets_total", "worker": worker}
+        assert value(samples, kind="video", direction="received", **packets) == 14
+        assert value(samples, kind="beacon", direction="forwarded", **packets) == 15
+        assert value(samples, kind="audio", direction="received", **packets) == 0
+        assert value(samples, "tcserver_media_paths_total", worker=worker, change="moved") == 16
+        assert value(samples, "tcserver_media_paths_total", worker=worker, change="lost") == 0
         assert value(samples, "tcserver_media_refused_trains_total", worker=worker) == 12
         assert value(samples, "tcserver_media_waiting_messages", worker=worker) == 3
         labels = {"worker": worker, "socket": "0"}
@@ -114,7 +129,8 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
 
 
 def test_every_counter_of_the_media_plane_is_told() -> None:
-    fields = {field.name for field in dataclasses.fields(Counters)} - {"drops"}
+    fields = {field.name for field in dataclasses.fields(Counters)}
+    fields -= {"drops", "packets_received", "packets_forwarded", "paths"}
     assert MEDIA_COUNTERS.keys() == fields
     assert len({name for name, _ in MEDIA_COUNTERS.values()}) == len(fields)
 
@@ -125,6 +141,8 @@ def test_histograms(samples: Samples) -> None:
     assert below == {"5e-05": 1, "0.0005": 3, "0.1": 3}
     assert value(samples, f"{name}_bucket", worker="0", le="+Inf") == value(samples, f"{name}_count", worker="0") == 4
     assert value(samples, f"{name}_sum", worker="0") == pytest.approx(5.00072)
+    assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.02") == 0
+    assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.05") == 1
     assert value(samples, "tcserver_loop_lag_seconds_bucket", le="1.0") == 1
     assert value(samples, "tcserver_gc_pause_seconds_count", generation="1") == 1
     assert value(samples, "tcserver_gc_pause_seconds_count", generation="2") == 0
@@ -149,7 +167,7 @@ def test_a_query_of_the_dashboard_asks_for_what_there_is(title: str, query: str,
     (name,) = re.findall(r"\b(?:tcserver|process)_\w+", query)
     assert name in labels, title
     assert f'{name}{{instance=~"$instance"}}' in query
-    assert set(re.findall(r"by \((\w+)\)", query)) <= labels[name]
+    assert {label for by in re.findall(r"by \(([^)]+)\)", query) for label in by.split(", ")} <= labels[name]
     assert ("rate(" in query) == name.endswith(("_total", "_bucket", "_sum"))
     assert query.count("(") == query.count(")")
 

@@ -37,7 +37,9 @@ def fill(database: Database) -> None:
     )
     database.add_account(Account("kantor-2", "Kantor Dua 🎉", challenge, b"k" * 32, 6))
     database.enroll_device(DeviceRecord("kantor-1", b"d" * 32, "desk", 7.0))
-    database.add_room(RoomRecord("Pagi 🎉", "", False, 9, Role.LISTENER, {"kantor-2": Role.CHAIR}, {Role.OBSERVER: 3}))
+    roles, permissions = {"kantor-2": Role.CHAIR}, {Role.OBSERVER: 3}
+    database.add_room(RoomRecord("Pagi 🎉", "", False, 9, Role.LISTENER, roles, permissions, loudest=0))
+    database.add_room(RoomRecord("Sore", ""))
 
 
 @pytest.fixture
@@ -50,18 +52,25 @@ def document(database: Database) -> dict[str, Any]:
 def test_everything_comes_back_from_an_export(database: Database, other: Database) -> None:
     fill(database)
     text = export_document(database, FINGERPRINT)
-    assert import_document(other, text.encode(), FINGERPRINT) == (2, 1)
+    assert import_document(other, text.encode(), FINGERPRINT) == (2, 2)
     assert other.accounts() == database.accounts()
     assert other.rooms() == database.rooms()
     assert other.devices("kantor-1") == database.devices("kantor-1")
     assert export_document(other, FINGERPRINT) == text
 
 
+def test_a_document_from_before_rooms_had_a_number_of_talkers(other: Database, document: dict[str, Any]) -> None:
+    for room in document["rooms"]:
+        del room["loudest"]
+    assert import_document(other, json.dumps(document).encode(), FINGERPRINT) == (2, 2)
+    assert [room.loudest for room in other.rooms()] == [None, None]
+
+
 def test_the_document_of_another_server_needs_a_word(other: Database, document: dict[str, Any]) -> None:
     content = json.dumps(document).encode()
     with pytest.raises(StoreError, match=r"another identity\.key"):
         import_document(other, content, b"x" * 20)
-    assert import_document(other, content, b"x" * 20, other_server=True) == (2, 1)
+    assert import_document(other, content, b"x" * 20, other_server=True) == (2, 2)
 
 
 def test_whole_numbers_are_read_as_times(other: Database, document: dict[str, Any]) -> None:
@@ -98,6 +107,8 @@ Damage = Callable[[dict[str, Any]], object]
         (lambda d: d["accounts"][0].update(duplicates="x"), r"duplicates should be one of allow, replace, refuse"),
         (lambda d: d["accounts"][0].update(generation=7), r"accounts\[0\]: unknown field 'generation'"),
         (lambda d: d["accounts"][0]["devices"][0].update(key="AA=="), r"accounts\[0\]\.devices\[0\]: the device key"),
+        (lambda d: d["rooms"][0].update(loudest="3"), r"rooms\[0\]: loudest should be of type int"),
+        (lambda d: d["rooms"][0].update(loudest=-1), r"rooms\[0\]: the talkers of a room are 0 to 1000"),
         (lambda d: d["rooms"][0].update(name="a/b"), r"rooms\[0\]: a room name has no slash"),
         (lambda d: d["rooms"][0].update(roles={"nobody": "chair"}), r"rooms\[0\]: there is no account named 'nobody'"),
         (lambda d: d["rooms"][0].update(roles={"kantor-1": "king"}), r"rooms\[0\]\.roles: kantor-1 should be one of"),

@@ -491,6 +491,20 @@ def test_talkers_are_limited_in_rooms_of_more_than_eight():
     driver.check()
 
 
+def test_a_permanent_room_has_its_own_number_of_talkers():
+    driver = Driver(rooms=[replace(HALL, max_participants=50, loudest=7)])
+    for _ in range(SMALL_ROOM + 1):
+        driver.member("hall")
+    (room,) = driver.plane.limits
+    for loudest in (7, 7, 0, None, 2):
+        driver.apply(driver.conference.rooms_changed([replace(HALL, max_participants=50, loudest=loudest)], driver.now))
+    assert driver.plane.limits[room] == [7, 0, 3, 2]
+    driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=5))
+    driver.member("hall")
+    assert driver.plane.limits[room] == [7, 0, 3, 2]
+    driver.check()
+
+
 def test_joins_of_the_whole_server_pass_a_bucket():
     driver = Driver(join_rate=Rate(2, 2))
     driver.member()

@@ -37,7 +37,7 @@ class Full(Sender):
         self.out.append(run.payload)
 
     def give(self, datagram: bytes, receivers: ReceiverSet = ALL) -> None:
-        self.send([Transmission((datagram,), receivers)])
+        self.send([Transmission(datagram, receivers)])
 
     def drain(self) -> list[bytes]:
         self.full = False

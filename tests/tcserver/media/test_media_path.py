@@ -18,6 +18,10 @@ def response(token: bytes) -> Item:
     return Item(ItemType.PATH_RESPONSE, token)
 
 
+def paths(world: World) -> dict[str, int]:
+    return {change: number for change, number in world.plane.counters.paths.items() if number}
+
+
 def test_nothing_is_forwarded_to_an_unproven_path():
     world = World(1)
     (a,) = world.peers
@@ -80,6 +84,29 @@ def test_challenges_are_spaced_and_keep_their_token():
     assert world.challenge(a, a.ping()) == first
     world.now += 3
     assert world.challenge(a, a.ping()) not in (None, first)
+
+
+def test_round_trips_are_measured_by_challenges_that_were_sent_once():
+    world = World(0)
+    a, b = world.join(1, prove=False), world.join(2, prove=False)
+    tokens = world.challenge(a, a.ping()), world.challenge(b, b.ping())
+    world.now += 0.25
+    world.challenge(b, b.ping())
+    world.now += 0.15
+    for peer, token in zip((a, b), tokens, strict=True):
+        world.receive(peer, peer.up(response(token)))
+    assert (world.plane.rtt.total, world.plane.rtt.sum) == (1, pytest.approx(0.4))
+    assert paths(world) == {"proven": 2}
+    world.challenge(a, a.ping())
+    world.now += 10
+    b.address = ELSEWHERE
+    world.challenge(b, b.ping())
+    world.now += 3
+    token = world.challenge(b, b.ping())
+    world.now += 0.05
+    world.receive(b, b.up(response(token)))
+    assert (world.plane.rtt.total, world.plane.rtt.sum) == (2, pytest.approx(0.45))
+    assert paths(world) == {"proven": 2, "moved": 1}
 
 
 def test_an_unproven_address_gets_at_most_three_times_what_it_sent():
@@ -168,6 +195,7 @@ def test_a_silent_path_is_lost_and_can_be_proven_again():
     assert world.receive(a, a.up(packet_item(audio(7, 0)))) == []
     world.prove(b)
     assert set(forwarded(world.receive(a, a.up(packet_item(audio(7, 1)))))) == {b.address}
+    assert paths(world) == {"proven": 2, "lost": 1, "back": 1}
 
 
 def test_a_pong_tells_what_came_and_where_the_sealer_stands():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tcproto.messages import Caps, Kind
 from tcserver import plane
 from tcserver.histogram import Histogram
+from tcserver.logs import LogSettings
 from tcserver.media import Counters, Drop
 from tcserver.media.backlog import Weight
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
@@ -17,6 +18,7 @@ from tcserver.media.reading import Census, MediaReading, SocketState
 KEY = bytes(range(32))
 ADDRESS = plane.Address(1, "fe80::1%eth0", 65535)
 VALUES = [
+    LogSettings("debug", "json"),
     plane.OpenSealer(1, 0xFFFFFFFF, 255, KEY, 3),
     plane.ShareRoom(1, 0, (0, 2)),
     plane.TellSealer(1, 2),
@@ -47,7 +49,8 @@ VALUES = [
 
 
 def test_no_command_and_no_event_is_left_out():
-    assert {type(value) for value in VALUES} == {*typing.get_args(plane.Command), *typing.get_args(plane.Event)}
+    known = {*typing.get_args(plane.Command), *typing.get_args(plane.Event), LogSettings}
+    assert {type(value) for value in VALUES} == known
 
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
@@ -66,9 +69,11 @@ def test_a_reading_arrives_as_it_was():
     counters = Counters(received=7)
     counters.drops[Drop.BOX] = 3
     census = Census(1, 2, 3, 4, 5, 6)
-    reading = MediaReading(counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, (SocketState(1, 2, 3),), census)
+    reading = MediaReading(
+        counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, latency, (SocketState(1, 2, 3),), census
+    )
     (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
-    assert repr(replace(decoded, latency=latency)) == repr(reading)
+    assert repr(replace(decoded, latency=latency, rtt=latency)) == repr(reading)
     assert (decoded.latency.bounds, decoded.latency.sum) == (latency.bounds, latency.sum)
     decoded.latency.observe(1.0)
     assert decoded.latency.counts == [0, 1, 1]

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import socket
@@ -198,6 +199,28 @@ def test_signals_to_the_whole_group_end_no_worker(run: Any) -> None:
                 os.kill(world.pool.processes()[0], number)
             await world.answer(await world.seat(0, 7))
             assert not [event for event in world.events if isinstance(event, WorkerReplaced)]
+
+    run(main())
+
+
+def test_logs_change_in_all_workers_and_those_to_come(run: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    async def main() -> None:
+        async with running(2) as world:
+            world.pool.configure_logs("debug", "json")
+            peers = [await world.seat(slot, 30 + slot) for slot in range(2)]
+            for peer in peers:
+                await world.answer(peer)
+            lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+            assert [(line["logger"], line["event"]) for line in lines] == [
+                ("tcserver.media.worker", "logs changed")
+            ] * 2
+            os.kill(world.pool.processes()[0], signal.SIGKILL)
+            await world.event(WorkerReplaced)
+            world.pool.configure_logs("debug", "json")
+            world.pool.configure_logs("error", "text")
+            await world.answer(await world.seat(0, 40))
+            await world.answer(await world.seat(1, 41))
+            assert capfd.readouterr().err.count('"logs changed"') == 2
 
     run(main())
 

@@ -7,10 +7,14 @@ import sys
 
 import pytest
 
+from tcproto.messages import Kind
+from tcproto.packet import PlainHeader
 from tcserver.media import MediaPlane
+from tcserver.media.drops import PacketKind
 from tcserver.media.reading import census
 from tcserver.media.sockets import MediaSockets
-from tests.tcserver.media.media_world import World
+from tcserver.plane import CloseRoom, CloseSeat, CloseStream, Receiver
+from tests.tcserver.media.media_world import World, audio, packet_item, video
 
 
 def test_a_census() -> None:
@@ -26,6 +30,27 @@ def test_a_census() -> None:
     counted = census(world.plane.rooms)
     assert (counted.expected, counted.received) == (10, 5)
     assert census([]) == (0, 0, 0, 0, 0, 0)
+
+
+def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() -> None:
+    world = World(members=3)
+    a, b, c = world.peers
+    world.publish(a, 7, to=[b, Receiver(c.media_id, redundant=True)])
+    world.publish(b, 8, Kind.VIDEO, to=[a])
+    world.publish(c, 9, None)
+    for sequence in range(3):
+        world.receive(a, a.up(packet_item(audio(7, sequence))))
+        world.receive(b, b.up(packet_item(video(8, sequence)), packet_item(video(8, sequence + 10))))
+        world.receive(c, c.up(packet_item(PlainHeader(9, 1, 0, sequence, 0).pack())))
+    world.receive(a, a.up(packet_item(audio(7, 2))), a.up(packet_item(audio(99))))
+    received = {PacketKind.AUDIO: 4, PacketKind.VIDEO: 6, PacketKind.BEACON: 3}
+    forwarded = {PacketKind.AUDIO: 6, PacketKind.VIDEO: 6, PacketKind.BEACON: 0}
+    for command in (None, CloseStream(7, a.media_id), CloseSeat(b.media_id, 1), CloseRoom(1)):
+        if command is not None:
+            world.apply(command)
+        counters = world.plane.settled()
+        assert (counters.packets_received, counters.packets_forwarded) == (received, forwarded)
+    assert counters.forwarded == 12
 
 
 def test_a_reading_of_real_sockets() -> None:

@@ -58,7 +58,7 @@ def test_nothing_is_lost_and_publishers_stay_in_order(batch):
     flat = [(d, t.receivers, by) for t in trains for d, by in zip(t.datagrams, t.skips, strict=True)]
     assert sorted(flat, key=lambda row: row[0]) == sorted(transmissions, key=lambda row: row[0])
     for by in range(-1, 3):
-        assert [d for d, _, skip in flat if skip == by] == [d for (d,), _, skip in transmissions if skip == by]
+        assert [d for d, _, skip in flat if skip == by] == [d for d, _, skip in transmissions if skip == by]
     for train in trains:
         assert {len(datagram) for datagram in train.datagrams[:-1]} <= {train.size}
         assert len(train.datagrams[-1]) <= train.size
