@@ -15,7 +15,7 @@ from tcproto.packet import AudioHeader, VideoHeader
 from tcproto.path import PingItem
 from tcserver.media.core import MediaPlane
 from tcserver.media.train import couple
-from tcserver.plane import Address, OpenSealer, OpenSeat, OpenStream, Receiver, SetForwarding, SetSpeakers
+from tcserver.plane import Address, ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
 
 _CAPS = Caps(bitrate=1_000_000_000, packets_per_second=1_000_000)
 AUDIO_BATCH = 16
@@ -70,7 +70,7 @@ class Rooms:
                 others = tuple(Receiver(other.media_id) for other in seats if other is not seat)
                 for ident, kind in ((stream, StreamKind.AUDIO), (stream + 100, StreamKind.VIDEO)):
                     self.plane.apply(OpenStream(ident, seat.media_id, kind, _CAPS), self.now)
-                    self.plane.apply(SetForwarding(ident, seat.media_id, others), self.now)
+                    self.plane.apply(ChangeForwarding(room, (ident,), others), self.now)
             by_room.append(seats[:talkers])
         self.talkers = [seat for turn in zip(*by_room, strict=True) for seat in turn]
         self._stream = {seat.media_id: stream for seats in by_room for stream, seat in enumerate(seats)}

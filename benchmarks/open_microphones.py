@@ -24,7 +24,7 @@ from tcproto.messages import Kind as StreamKind
 from tcproto.packet import AudioHeader
 from tcproto.packet import parse_header as parse_packet_header
 from tcserver.media import MediaPlane
-from tcserver.plane import Address, OpenSealer, OpenSeat, OpenStream, Receiver, SetForwarding, SetSpeakers
+from tcserver.plane import Address, ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
 
 STREAM = 100
 """Of the first microphone; the others follow."""
@@ -156,6 +156,6 @@ class OpenMicrophones:
         receivers = tuple(Receiver(peer.media_id) for peer in self._peers)
         for number, peer in enumerate(self._peers):
             plane.apply(OpenStream(STREAM + number, peer.media_id, StreamKind.AUDIO, _CAPS), now)
-            plane.apply(SetForwarding(STREAM + number, peer.media_id, receivers), now)
+            plane.apply(ChangeForwarding(1, (STREAM + number,), receivers), now)
         plane.apply(SetSpeakers(1, self._limit), now)
         plane.poll(now)

@@ -69,6 +69,13 @@ class ServerSection:
     workers: int = _setting(
         0, "media processes that rooms are spread over; 0: all in one process, without any", high=MAX_WORKERS
     )
+    room_spread: int = _setting(
+        100,
+        "people of a room on one media process before the room spreads to the others",
+        low=1,
+        high=MAX_PARTICIPANTS_CEILING,
+        live=True,
+    )
     data: str = _setting("", "data directory; empty: $XDG_DATA_HOME/tcserver")
     public_host: str = _setting("", "host name or address in the join link; empty: found out")
 

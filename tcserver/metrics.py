@@ -29,6 +29,8 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
     "sealed": ("datagrams_sealed", "Room datagrams that were sealed."),
     "sent": ("datagrams_sent", "Datagrams handed out for sending, once for each receiver."),
     "sent_bytes": ("sent_bytes", "Bytes of UDP payload handed out for sending."),
+    "relayed_out": ("datagrams_relayed_out", "Room datagrams handed on to another media worker, once for each worker."),
+    "relayed_in": ("datagrams_relayed_in", "Room datagrams that another media worker handed on."),
 }
 """By the attribute of `Counters`: name, after ``tcserver_media_``, and help."""
 

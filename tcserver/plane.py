@@ -30,14 +30,34 @@ class OpenSealer:
     epoch: int
     key: bytes
     slot: int = 0
-    """The media worker that has the room: the low byte of the media ids in it."""
+    """The media worker that seals under it: the low byte of the media ids that are served there."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRoom:
+    """Several media workers have seats of the room: told to each of them, again when one is new or was replaced."""
+
+    room: int
+    home: int
+    """Slot of the worker that decides who speaks and who is forwarded."""
+    slots: tuple[int, ...]
+    """Of all the workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellSealer:
+    """Asks each media worker of a room how far its sealer is, for somebody who joins; ``SealerTold`` is the answer."""
+
+    room: int
+    media_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class RotateSealer:
-    """From ``at`` (monotonic seconds) on the sealer seals under a new key."""
+    """From ``at`` (monotonic seconds) on the sealer in a slot seals under a new key."""
 
     room: int
+    slot: int
     epoch: int
     key: bytes
     at: float
@@ -74,9 +94,10 @@ class RekeySeat:
 
 @dataclass(frozen=True, slots=True)
 class CloseSeat:
-    """Forgets a seat and its streams; nothing is sent to it any more."""
+    """Forgets a seat and its streams, and takes it out of the receivers of all streams of its room."""
 
     media_id: int
+    room: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +150,18 @@ class Receiver(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SetForwarding:
-    """Who gets a stream from now on, whole each time."""
+class ChangeForwarding:
+    """Each of these streams of a room goes to these receivers from now on; those of ``gone`` get it no more.
 
-    stream: int
-    media_id: int
-    """Of the publisher."""
-    receivers: tuple[Receiver, ...]
+    Only differences: all receivers of all streams would be megabytes for each join of a room of hundreds.
+    """
+
+    room: int
+    streams: tuple[int, ...]
+    receivers: tuple[Receiver, ...] = ()
+    """New ones, and those that want something else than before."""
+    gone: tuple[int, ...] = ()
+    """Media ids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +176,8 @@ class SetSpeakers:
 
 Command = (
     OpenSealer
+    | ShareRoom
+    | TellSealer
     | RotateSealer
     | CloseRoom
     | OpenSeat
@@ -159,7 +187,7 @@ Command = (
     | OpenStream
     | MuteStream
     | CloseStream
-    | SetForwarding
+    | ChangeForwarding
     | SetSpeakers
 )
 
@@ -175,10 +203,19 @@ class SealerState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatOpened:
-    """The seat is there; ``sealers`` are those of its room, with a key that waits for its turn as a further entry."""
+    """The seat is there; ``sealer`` is that of its room and media worker, a key that waits for its turn as one more."""
 
     media_id: int
-    sealers: tuple[SealerState, ...]
+    sealer: tuple[SealerState, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SealerTold:
+    """The sealer of another media worker that has seats of the room."""
+
+    media_id: int
+    """For whom it was asked."""
+    sealer: tuple[SealerState, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +245,7 @@ class SealerWorn:
     """A sealer's key comes near its limit of datagrams or age: a new one is due."""
 
     room: int
+    sealer: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +295,7 @@ class WorkerReplaced:
 
 Event = (
     SeatOpened
+    | SealerTold
     | PathProven
     | PathLost
     | KeysWorn

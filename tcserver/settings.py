@@ -22,6 +22,7 @@ def conference_settings(configuration: Configuration) -> Settings:
         max_rooms=rooms.max_rooms,
         max_participants=rooms.max_participants,
         media_slots=max(1, configuration.server.workers),
+        room_spread=configuration.server.room_spread,
         loudest=rooms.loudest,
         unused_room_lifetime=rooms.unused_close_s,
         empty_room_lifetime=rooms.empty_close_s,

@@ -69,6 +69,8 @@ class Unknown(NamedTuple):
 ROWS: dict[str, Row] = {}
 _ROW_OF: dict[type, Row] = {}
 MAX_REQUEST_ID = 2**32 - 1
+_latest: tuple[object, bytes] = (None, b"")
+"""The notification that was encoded last: a server sends the same one to everybody in a room."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -103,6 +105,9 @@ def encode(value: object, request_id: int = 0) -> bytes:
 
     Raises ``ValueError`` for a field or id out of range and for an id where none belongs, or none where one does.
     """
+    global _latest
+    if value is _latest[0] and not request_id:
+        return _latest[1]
     row = _ROW_OF[type(value)]
     if not 0 <= request_id <= MAX_REQUEST_ID or (request_id > 0) != row.numbered:
         raise ValueError(f"{row.name}: request id {request_id}")
@@ -110,7 +115,10 @@ def encode(value: object, request_id: int = 0) -> bytes:
     if request_id:
         body["id"] = request_id
     body.update(encode_fields(value))
-    return pack(body)
+    data = pack(body)
+    if not request_id:
+        _latest = value, data
+    return data
 
 
 def decode(data: bytes) -> Envelope:

@@ -23,6 +23,7 @@ from tcserver.plane import (
     KeyframeAsked,
     KeysWorn,
     Overloaded,
+    SealerTold,
     SealerWorn,
     SeatOpened,
     SpeakersChanged,
@@ -206,14 +207,14 @@ class Conference:
     def media_event(self, event: Event, now: float) -> list[Effect]:
         """The media plane reports something; what is about a seat or a room that is gone is ignored."""
         match event:
-            case SeatOpened():
-                self._rooms.seat_opened(event, now)
+            case SeatOpened() | SealerTold():
+                self._rooms.sealer_told(event, now)
             case KeysWorn():
                 if seat := self._context.seats.get(event.media_id):
                     seat.room.rekey(seat, now)
             case SealerWorn():
                 if room := self._rooms.by_number(event.room):
-                    room.sealer.rotate_soon(now)
+                    room.sealers.worn(event.sealer, now)
             case SpeakersChanged():
                 self._tell_speakers(event)
             case WorkerLoad():
@@ -285,7 +286,7 @@ class Conference:
         for room in self._rooms.worker_replaced(event.slot, now):
             # Who still speaks is told of again: the new worker has heard nobody so far.
             speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-            if speaking:
+            if speaking and room.sealers.home == event.slot:
                 self._tell_speakers(SpeakersChanged(room.number, (), speaking, room.dominant))
 
     def _tell_speakers(self, event: SpeakersChanged) -> None:
@@ -300,5 +301,6 @@ class Conference:
                     seat.is_speaking = speaking
         room.dominant = dominant
         room.cameras.spoke((*started, dominant) if dominant else started)
+        speakers = Speakers(started, event.stopped, dominant)
         for seat in room.seats.values():
-            self._context.outbox.send(seat.connection, Speakers(started, event.stopped, dominant))
+            self._context.outbox.send(seat.connection, speakers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WORKER_SLOT_MASK = 0xFFFF_FF00
 """The low byte of a media id is the slot of the media worker that serves it, 0 where there is one media plane."""
+SEAT_LOAD = 50
+"""Datagrams per second that a seat is sent as soon as anybody speaks: those of one talker."""
 
 
 class Context:
@@ -46,3 +48,13 @@ class Context:
         self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
         self.camera_cap = CameraCap()
         self.seats: dict[int, Seat] = {}
+        self.sent: defaultdict[int, float] = defaultdict(float)
+        """Datagrams per second that each media worker said that it sends, by slot."""
+
+    def loads(self) -> list[float]:
+        """Return how busy each media worker is, by slot: what it sends, and what its seats may come to get.
+
+        What was placed since a worker last told counts so as well.
+        """
+        seats = Counter(media_id & ~WORKER_SLOT_MASK for media_id in self.seats)
+        return [self.sent[slot] + seats[slot] * SEAT_LOAD for slot in range(self.settings.media_slots)]

@@ -54,9 +54,13 @@ class Journal:
     def _send(self, now: float) -> None:
         changes, self._unsent = self._unsent, []
         before = self.number - len(changes)
+        parts: dict[int, RoomChanges] = {}  # one object for all, which is encoded once
         for seat in self._seats:
             for start in range(max(seat.seen - before, 0), len(changes), MAX_CHANGES):
-                part = tuple(changes[start : start + MAX_CHANGES])
-                self._outbox.send(seat.connection, RoomChanges(first=before + start + 1, changes=part))
+                part = parts.get(start)
+                if part is None:
+                    selected = tuple(changes[start : start + MAX_CHANGES])
+                    part = parts[start] = RoomChanges(first=before + start + 1, changes=selected)
+                self._outbox.send(seat.connection, part)
                 self._sent_at = now
             seat.seen = self.number

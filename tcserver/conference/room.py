@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -32,10 +32,12 @@ from tcserver.conference.context import Context
 from tcserver.conference.forwarding import Forwarding
 from tcserver.conference.journal import Journal
 from tcserver.conference.permissions import RANK, ROLE_PERMISSIONS, SOURCE_PERMISSION
-from tcserver.conference.sealer import KEY_SIZE, Sealer
+from tcserver.conference.placement import place_seat
+from tcserver.conference.sealer import KEY_SIZE
+from tcserver.conference.sealers import Sealers
 from tcserver.conference.seat import Seat, Stream
 from tcserver.conference.speaker_limit import SpeakerLimit
-from tcserver.plane import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState
+from tcserver.plane import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState, TellSealer
 
 LIFE_ID_SIZE = 16
 MAX_STREAM = 0xFFFF
@@ -60,7 +62,7 @@ class Room:
         self,
         context: Context,
         number: int,
-        slot: int,
+        home: int,
         info: RoomInfo,
         *,
         record: records.RoomRecord | None,
@@ -72,8 +74,6 @@ class Room:
         self._expire = expire
         self.number = number
         """Of this life, in the media plane."""
-        self.slot = slot
-        """Of the media worker that has the room."""
         self.info = info
         self.opener = opener
         """Account that opened it."""
@@ -86,10 +86,10 @@ class Room:
         """The dominant speaker, 0 for nobody; it may have left."""
         self.joining: dict[int, Seat] = {}
         """Seats that the media plane is about to open, by participant."""
-        self.forwarding = Forwarding(context.outbox)
+        self.forwarding = Forwarding(context.outbox, number)
         self.cameras = Cameras(context, self.seats, self.forwarding)
         self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
-        self.sealer = Sealer(context, number, slot, self.seats.values(), self.joining.values(), now)
+        self.sealers = Sealers(context, number, home, self.seats.values(), self.joining.values(), now)
         self._speaker_limit = SpeakerLimit(context, number, None if record is None else record.loudest)
         self._last_stream = 0
         self._roles: OrderedDict[tuple[str, bytes], Role] = OrderedDict()
@@ -108,7 +108,10 @@ class Room:
         beacon = self.next_stream()
         context = self._context
         keys = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
-        media_id = context.media_ids.take(now, self.slot)
+        slot = self._choose_slot()
+        if self.sealers.enter(slot, now):
+            self._speaker_limit.restart(len(self.seats))
+        media_id = context.media_ids.take(now, slot)
         seat = Seat(context.participant_ids.take(now), media_id, self, call.session, call, *keys)
         seat.beacon = Stream(beacon, seat)
         call.session.seat = seat
@@ -119,22 +122,36 @@ class Room:
         self._open(seat)
         return seat
 
-    def _open(self, seat: Seat) -> None:
-        self._context.seats[seat.media_id] = seat
-        self._context.outbox.command(
-            OpenSeat(seat.media_id, self.number, seat.participant, seat.epoch, seat.up_key, seat.down_key)
-        )
+    def _choose_slot(self) -> int:
+        seats = Counter(seat.slot for seat in chain(self.seats.values(), self.joining.values()))
+        return place_seat(self.sealers.home, seats, self._context.loads(), self._context.settings.room_spread)
 
-    def seat(self, seat: Seat, sealers: tuple[SealerState, ...], now: float) -> None:
-        """Let a participant in, whose seat the media plane has opened."""
+    def _open(self, seat: Seat) -> None:
+        outbox = self._context.outbox
+        self._context.seats[seat.media_id] = seat
+        outbox.command(OpenSeat(seat.media_id, self.number, seat.participant, seat.epoch, seat.up_key, seat.down_key))
+        if not seat.is_open:
+            seat.keys.clear()
+            seat.waits_for = self.sealers.ids
+            if len(seat.waits_for) > 1:
+                outbox.command(TellSealer(self.number, seat.media_id))
+
+    def take_keys(self, seat: Seat, states: tuple[SealerState, ...], now: float) -> None:
+        """A media worker has opened a seat, or told how far its sealer is: when all have, let the participant in."""
+        for state in states:
+            if state.sealer in seat.waits_for:
+                seat.keys.append(RoomKey(state.sealer, state.epoch, state.key, state.next_counter))
+        seat.waits_for -= {state.sealer for state in states}
+        if not seat.waits_for:
+            self._seat(seat, now)
+
+    def _seat(self, seat: Seat, now: float) -> None:
         outbox = self._context.outbox
         del self.joining[seat.participant]
         self._context.timers.cancel(("seat", seat.participant))
         self.was_used = seat.is_open = True
         seat.rekeyed_at = now
         self._set_role(seat, self._role_of(seat))
-        keys = [RoomKey(state.sealer, state.epoch, state.key, state.next_counter) for state in sealers]
-        keys += [key for key in seat.missed_keys if key.epoch not in {known.epoch for known in keys}]
         seat.join.reply(
             Joined(
                 participant=seat.participant,
@@ -142,7 +159,7 @@ class Room:
                 epoch=seat.epoch,
                 up_key=seat.up_key,
                 down_key=seat.down_key,
-                room_keys=tuple(keys),
+                room_keys=seat.room_keys(),
                 beacon_stream=seat.beacon.number,
                 role=seat.role,
                 permissions=int(seat.permissions),
@@ -168,7 +185,7 @@ class Room:
         context.participant_ids.free(seat.participant, now)
         context.media_ids.free(seat.media_id, now)
         context.timers.cancel(("seat", seat.participant))
-        context.outbox.command(CloseSeat(seat.media_id))
+        context.outbox.command(CloseSeat(seat.media_id, self.number))
         if self.is_closed:
             return
         if seat.is_open:
@@ -183,7 +200,7 @@ class Room:
         self._speaker_limit.follow(len(self.seats))
         self.cameras.leave(seat.participant)
         self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
-        self.sealer.rotate_soon(now)
+        self.sealers.rotate_soon(now)
         self._had_chair = self._had_chair and bool(self.seats)
         self._context.outbox.log("left", room=self.info.name, participant=seat.participant, code=code or "")
 
@@ -204,7 +221,7 @@ class Room:
         for seat in [*self.seats.values(), *self.joining.values()]:
             self.evict(seat, now, ErrorCode.ROOM_CLOSED, text)
         self.journal.close()
-        self.sealer.close(now)
+        self.sealers.close(now)
         self._context.outbox.command(CloseRoom(self.number))
         self._context.outbox.log("room_closed", room=self.info.name)
 
@@ -223,23 +240,29 @@ class Room:
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
         outbox.send(seat.connection, SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
-    def restart(self, now: float) -> None:
-        """Go on in a media plane that knows nothing of the room: new ids and keys, the same seats and streams."""
-        self.sealer.replace(now)
+    def restart(self, slot: int, now: float) -> int:
+        """Go on in a media plane that knows nothing of the room: new ids and keys, the same seats and streams.
+
+        Only what the media worker in the slot had is touched. Return the number of its seats.
+        """
+        self.sealers.replace(slot, now)
         self._speaker_limit.restart(len(self.seats))
-        for seat in (*self.seats.values(), *self.joining.values()):
+        moved = {seat.media_id: seat for seat in (*self.seats.values(), *self.joining.values()) if seat.slot == slot}
+        for seat in moved.values():
             self._move(seat, now)
-        for stream in self.forwarding.streams.values():
-            self._context.outbox.command(stream.opening(self._context.settings))
-        for stream in self.forwarding.streams.values():
-            self.forwarding.reconsider(stream, self.seats.values())
+        self.forwarding.restart(moved, self.seats.values(), self._context.settings)
+        for seat in [seat for seat in self.joining.values() if not seat.waits_for]:
+            self._seat(seat, now)
+        return sum(seat.is_open for seat in moved.values())
 
     def _move(self, seat: Seat, now: float) -> None:
         """Give a seat another media id, with other keys."""
         context = self._context
         del context.seats[seat.media_id]
         context.media_ids.free(seat.media_id, now)
-        seat.media_id = context.media_ids.take(now, self.slot)
+        if len(self.sealers.slots) > 1:
+            context.outbox.command(CloseSeat(seat.media_id, self.number))  # the other workers send there
+        seat.media_id = context.media_ids.take(now, seat.slot)
         self._renew_keys(seat, now)
         self._open(seat)
         if seat.is_open:

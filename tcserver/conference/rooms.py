@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
@@ -13,17 +12,15 @@ from tcproto.messages import DeleteRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoo
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room
 from tcserver.conference.connection import Call
-from tcserver.conference.context import Context
+from tcserver.conference.context import SEAT_LOAD, Context
 from tcserver.conference.effects import RemoveRoom, SaveRoom
 from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, Room
 from tcserver.conference.stage import CALM
-from tcserver.plane import SeatOpened, WorkerLoad
+from tcserver.plane import SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
-SEAT_LOAD = 50
-"""Datagrams per second that a seat is sent as soon as anybody speaks: those of one talker."""
 SAVE_RETRY_MS = 200
 """When to ask again while another change of the room is being written."""
 
@@ -39,7 +36,6 @@ class Rooms:
         self._by_number: dict[int, Room] = {}
         self._numbers = count(1)
         self._tickets = count(1)
-        self._sent: defaultdict[int, float] = defaultdict(float)
         """Datagrams per second of each media worker that has told."""
         self._saving: dict[int, tuple[str, Call[UpdateRoom] | Call[DeleteRoom], RoomRecord | None]] = {}
         """By ticket: the room's name, the request, and what is being written (None: that it is gone)."""
@@ -93,11 +89,11 @@ class Rooms:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
         room.reserve(call, call.now)
 
-    def seat_opened(self, event: SeatOpened, now: float) -> None:
-        """Let somebody in; a seat that was given up meanwhile is ignored."""
+    def sealer_told(self, event: SeatOpened | SealerTold, now: float) -> None:
+        """Let somebody in, if nothing else is waited for; a seat that was given up meanwhile is ignored."""
         seat = self._context.seats.get(event.media_id)
         if seat is not None and not seat.is_open:
-            seat.room.seat(seat, event.sealers, now)
+            seat.room.take_keys(seat, event.sealer, now)
 
     def by_number(self, number: int) -> Room | None:
         """Return the open room that has a number in the media plane."""
@@ -105,14 +101,12 @@ class Rooms:
 
     def worker_load(self, event: WorkerLoad) -> None:
         """A media worker tells how much it sends."""
-        self._sent[event.slot] = event.datagrams
+        self._context.sent[event.slot] = event.datagrams
 
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
         """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
-        rooms = [room for room in self._by_number.values() if room.slot == slot]
-        for room in rooms:
-            room.restart(now)
-        seats = sum(len(room.seats) for room in rooms)
+        rooms = [room for room in self._by_number.values() if slot in room.sealers.slots]
+        seats = sum(room.restart(slot, now) for room in rooms)
         self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
         return rooms
 
@@ -250,14 +244,10 @@ class Rooms:
         return room
 
     def _slot(self) -> int:
-        """Choose the media worker of a new room, by what each sends and what its seats may come to get.
-
-        A room without seats counts too: somebody is about to come. What was placed since a worker last told counts so
-        as well.
-        """
-        loads = [self._sent[slot] for slot in range(self._context.settings.media_slots)]
+        """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""
+        loads = self._context.loads()
         for room in self._by_number.values():
-            loads[room.slot] += (1 + len(room.seats)) * SEAT_LOAD
+            loads[room.sealers.home] += SEAT_LOAD
         return place(loads, self._context.random_bytes)
 
 

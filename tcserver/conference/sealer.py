@@ -26,7 +26,7 @@ _EPOCHS = 256
 
 
 class Sealer:
-    """The sealer of one room's life, one after the other where its media worker ends, and its newest key."""
+    """The sealer of one room's life in one media worker, one after the other where that ends, and its newest key."""
 
     def __init__(
         self, context: Context, room: int, slot: int, seats: Collection[Seat], joining: Collection[Seat], now: float
@@ -36,19 +36,19 @@ class Sealer:
         self._slot = slot
         self._seats = seats
         self._joining = joining
-        self._timer = ("sealer", room)
+        self._timer = ("sealer", room, slot)
         self._open(now)
 
     def replace(self, now: float) -> None:
         """Let another sealer take over: the process that sealed is gone, and what it counted with it."""
-        old = self._id
+        old = self.ident
         self._context.sealer_ids.free(old, now)
-        key = self._open(now)
-        for seat in self._seats:
-            self._context.outbox.send(seat.connection, NewRoomKey(room_key=RoomKey(self._id, self._epoch, key, 0)))
-            self._context.outbox.send(seat.connection, SealerClosed(sealer=old))
         for seat in self._joining:
-            seat.missed_keys.clear()
+            seat.forget_sealer(old)
+        self._open(now)
+        closed = SealerClosed(sealer=old)
+        for seat in self._seats:
+            self._context.outbox.send(seat.connection, closed)
 
     def rotate_soon(self, now: float) -> None:
         """Announce a new key: at once, or when the interval since the last one is over."""
@@ -61,27 +61,33 @@ class Sealer:
     def close(self, now: float) -> None:
         """Rotate no more."""
         self._context.timers.cancel(self._timer)
-        self._context.sealer_ids.free(self._id, now)
+        self._context.sealer_ids.free(self.ident, now)
 
-    def _open(self, now: float) -> bytes:
-        """Begin to seal under a new id and key, and return the key."""
+    def _open(self, now: float) -> None:
+        """Begin to seal under a new id and key."""
         context = self._context
-        self._id = context.sealer_ids.take(now)
+        self.ident = context.sealer_ids.take(now)
         self._epoch = 0
         self._rotated_at = now - ROTATION_INTERVAL
         key = context.random_bytes(KEY_SIZE)
-        context.outbox.command(OpenSealer(self._room, self._id, self._epoch, key, self._slot))
+        context.outbox.command(OpenSealer(self._room, self.ident, self._epoch, key, self._slot))
+        self._announce(key)
         context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
-        return key
 
     def _rotate(self, now: float) -> None:
         self._rotated_at = now
         self._epoch = (self._epoch + 1) % _EPOCHS
         key = self._context.random_bytes(KEY_SIZE)
-        room_key = RoomKey(sealer=self._id, epoch=self._epoch, key=key, lowest=0)
+        self._announce(key)
+        rotation = RotateSealer(self._room, self._slot, self._epoch, key, now + ROTATION_DELAY)
+        self._context.outbox.command(rotation)
+        self._context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+
+    def _announce(self, key: bytes) -> None:
+        """Give a key to all who are here, and have those get it who are about to be."""
+        room_key = RoomKey(sealer=self.ident, epoch=self._epoch, key=key, lowest=0)
+        message = NewRoomKey(room_key=room_key)
         for seat in self._seats:
-            self._context.outbox.send(seat.connection, NewRoomKey(room_key=room_key))
+            self._context.outbox.send(seat.connection, message)
         for seat in self._joining:
             seat.missed_keys.append(room_key)
-        self._context.outbox.command(RotateSealer(self._room, self._epoch, key, now + ROTATION_DELAY))
-        self._context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)

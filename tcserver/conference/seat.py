@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
 from tcserver.conference.connection import Call, Session
+from tcserver.conference.context import WORKER_SLOT_MASK
 from tcserver.conference.keyframes import KeyframeThrottle
 from tcserver.conference.permissions import NO_PERMISSION
 from tcserver.conference.settings import Settings
@@ -74,6 +75,10 @@ class Seat:
     rekeyed_at: float = 0.0
     is_open: bool = False
     is_speaking: bool = False
+    waits_for: set[int] = field(default_factory=set)
+    """Sealers of the room whose media workers have not told yet how far they are."""
+    keys: list[RoomKey] = field(default_factory=list)
+    """Room keys of those that have."""
     missed_keys: list[RoomKey] = field(default_factory=list)
     """Room keys that were announced while the seat was being opened."""
     publications: dict[int, Stream] = field(default_factory=dict)
@@ -93,6 +98,22 @@ class Seat:
     def streams(self) -> list[Stream]:
         """Everything that the seat may send."""
         return [self.beacon, *self.publications.values()]
+
+    @property
+    def slot(self) -> int:
+        """Slot of the media worker that serves the seat."""
+        return self.media_id & ~WORKER_SLOT_MASK
+
+    def room_keys(self) -> tuple[RoomKey, ...]:
+        """Return the room keys that somebody who joins needs."""
+        known = {(key.sealer, key.epoch) for key in self.keys}
+        return (*self.keys, *(key for key in self.missed_keys if (key.sealer, key.epoch) not in known))
+
+    def forget_sealer(self, sealer: int) -> None:
+        """A sealer is gone that was to be told of with the reply to the join."""
+        self.waits_for.discard(sealer)
+        self.keys = [key for key in self.keys if key.sealer != sealer]
+        self.missed_keys = [key for key in self.missed_keys if key.sealer != sealer]
 
     def member(self) -> Member:
         """Return the seat as the roster shows it."""

@@ -73,6 +73,8 @@ class Settings:
     """Silence after which the connection counts as dead."""
     media_slots: int = 1
     """Media planes that rooms are placed on, 1 to 256; does not change while the server runs."""
+    room_spread: int = 100
+    """Seats of a room on the media plane that it began on, before others get some: so many one core serves easily."""
     temporary_rooms: bool = True
     """Whether ``open_room`` makes a room of a name that is not known."""
     max_rooms: int = 256

@@ -15,7 +15,7 @@ from tcproto.datagram import (
     parse_items,
     unpack_header,
 )
-from tcproto.path import Position, pack_positions, parse_ping
+from tcproto.path import pack_positions, parse_ping
 from tcserver.histogram import Histogram
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.drops import Counters, Drop, Dropped
@@ -23,6 +23,7 @@ from tcserver.media.keyframes import Replays
 from tcserver.media.load import LoadMeter
 from tcserver.media.path import PathChange
 from tcserver.media.receivers import ReceiverSet, Transmission
+from tcserver.media.relay import Relay
 from tcserver.media.room import Room
 from tcserver.media.sealer import RING_SIZE, Sealer
 from tcserver.media.seat import Seat, Ticket, UpKey
@@ -30,6 +31,7 @@ from tcserver.media.speakers import DECISION_INTERVAL
 from tcserver.media.stream import Stream
 from tcserver.plane import (
     Address,
+    ChangeForwarding,
     CloseRoom,
     CloseSeat,
     CloseStream,
@@ -46,10 +48,12 @@ from tcserver.plane import (
     PathProven,
     RekeySeat,
     RotateSealer,
+    SealerTold,
     SealerWorn,
     SeatOpened,
-    SetForwarding,
     SetSpeakers,
+    ShareRoom,
+    TellSealer,
 )
 
 MAX_TICKETS = 1024
@@ -78,7 +82,13 @@ class MediaPlane:
     ``counters``.
     """
 
-    def __init__(self, random_bytes: Callable[[int], bytes], ring_size: int = RING_SIZE) -> None:
+    def __init__(
+        self,
+        random_bytes: Callable[[int], bytes],
+        ring_size: int = RING_SIZE,
+        slot: int = 0,
+        peers: Sequence[Address] = (),
+    ) -> None:
         self.counters = Counters()
         self.failure: Exception | None = None
         """The last unexpected exception, for the log."""
@@ -91,12 +101,15 @@ class MediaPlane:
         self._tickets: dict[int, Ticket] = {}
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
+        self._relay = Relay(slot, peers, self._rooms, self.counters, self._transmit, random_bytes)
         self._replays = Replays()
         self._load = LoadMeter()
         self._next_sweep = 0.0
         self._next_decision = 0.0
         self._commands: dict[type, Callable[..., None]] = {
             OpenSealer: self._open_sealer,
+            ShareRoom: self._share_room,
+            TellSealer: self._tell_sealer,
             RotateSealer: self._rotate_sealer,
             CloseRoom: self._close_room,
             OpenSeat: self._open_seat,
@@ -106,7 +119,7 @@ class MediaPlane:
             OpenStream: self._open_stream,
             MuteStream: self._mute_stream,
             CloseStream: self._close_stream,
-            SetForwarding: self._set_forwarding,
+            ChangeForwarding: self._change_forwarding,
             SetSpeakers: self._set_speakers,
         }
 
@@ -135,14 +148,30 @@ class MediaPlane:
             except Exception as error:  # Whatever one datagram does, the others go on.
                 counters.drops[Drop.INTERNAL] += 1
                 self.failure = error
+        if self._relay.homes:
+            self._relay.tell_holders()
+
+    def receive_relayed(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
+        """Take what other media workers have sent."""
+        for data, address in batch:
+            try:
+                self._relay.receive(data, address, now)
+            except Dropped as drop:
+                self._drop(drop.reason)
+            except Exception as error:  # as above
+                self._drop(Drop.INTERNAL)
+                self.failure = error
+        self._relay.tell_holders()
 
     def next_deadline(self) -> float | None:
         """Return when `poll` is due; None: not before the next command."""
         if not self._rooms and not self._tickets:
             return None
         deadline = min(self._next_sweep, self._next_decision)
-        replay = self._replays.next_deadline()
-        return deadline if replay is None else min(deadline, replay)
+        for other in (self._replays.next_deadline(), self._relay.next_deadline()):
+            if other is not None and other < deadline:
+                deadline = other
+        return deadline
 
     def poll(self, now: float) -> None:
         """Do what is due."""
@@ -156,12 +185,14 @@ class MediaPlane:
                 if changed is not None:
                     self._events.append(changed)
         self._replay(now)
+        self._relay.poll(now)
         if now >= self._next_sweep:
             self._next_sweep = now + SWEEP_INTERVAL
             overloaded = self._load.measure(self.counters.sent, now)
             if overloaded is not None:
                 self._events.append(overloaded)
             self._sweep(now)
+            self._relay.sweep(now)
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
         """Return the streams of a room that hold a slot of the loudest."""
@@ -175,18 +206,24 @@ class MediaPlane:
 
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
-        transmissions, self._transmissions = self._transmissions, []
+        transmissions = self._transmissions
         counters = self.counters
         for datagram, receivers, skip in transmissions:
             count = len(receivers.addresses) - (skip >= 0)
             counters.sent += count
             counters.sent_bytes += count * len(datagram)
+            if receivers.handover is not None:
+                self._relay.hand_over(datagram, receivers.handover)  # adds to the end of what is gone through here
+        self._transmissions = []
         return transmissions
 
     def take_events(self) -> list[Event]:
         """Return what the control plane has to know, in order, and forget it."""
         events, self._events = self._events, []
         return events
+
+    def _transmit(self, transmission: Transmission) -> None:
+        self._transmissions.append(transmission)
 
     # Inbound: datagram, seat, items, packets.
 
@@ -284,10 +321,11 @@ class MediaPlane:
         except ValueError:
             self._drop(Drop.ITEM)
             return
-        sealer = seat.room.sealer
-        positions = pack_positions([Position(sealer.ident, sealer.counter)])
+        positions = seat.room.positions()
+        if address != seat.path.address:
+            del positions[1:]  # not all that may be sent to an address that has proved nothing
         pong = Item(ItemType.PONG, up.pong(ping, now).pack())
-        self._answer(seat, [pong, Item(ItemType.POSITIONS, positions)], address)
+        self._answer(seat, [pong, Item(ItemType.POSITIONS, pack_positions(positions))], address)
 
     def _take_path_response(self, seat: Seat, token: bytes, address: Address, now: float) -> None:
         proof = seat.path.respond(address, token, now)
@@ -301,11 +339,13 @@ class MediaPlane:
         self._events.append(PathProven(seat.media_id, address))
 
     def _take_keyframe_request(self, seat: Seat, value: bytes, now: float) -> None:
-        stream = seat.room.streams.get(int.from_bytes(value[:2], "big"))
-        if len(value) != _KEYFRAME_REQUEST_SIZE or stream is None:
+        ident = int.from_bytes(value[:2], "big")
+        stream = seat.room.streams.get(ident)
+        if len(value) != _KEYFRAME_REQUEST_SIZE or (stream is None and seat.room.share is None):
             self._drop(Drop.ITEM)
-        elif stream.ask_keyframe(seat.media_id, now):
-            self._events.append(KeyframeAsked(seat.media_id, stream.ident, value[2]))
+        # The control plane knows the streams of other workers, and joins requests.
+        elif seat.may_ask(now) if stream is None else stream.ask_keyframe(seat.media_id, now):
+            self._events.append(KeyframeAsked(seat.media_id, ident, value[2]))
 
     def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:
         ticket = self._tickets.get(ident)
@@ -369,7 +409,7 @@ class MediaPlane:
                 self._events.append(KeysWorn(seat.media_id))
         for room in self._rooms.values():
             if room.sealer.become_worn(now):
-                self._events.append(SealerWorn(room.number))
+                self._events.append(SealerWorn(room.number, room.sealer.ident))
         for media_id in [media_id for media_id, ticket in self._tickets.items() if now >= ticket.until]:
             del self._tickets[media_id]
 
@@ -384,6 +424,16 @@ class MediaPlane:
             # The same sealer again would begin with counters that its key has seen.
             room.sealer = sealer
 
+    def _share_room(self, command: ShareRoom, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is not None:
+            self._relay.share(room, command.home, command.slots, now)
+
+    def _tell_sealer(self, command: TellSealer, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is not None:
+            self._events.append(SealerTold(command.media_id, room.sealer.states(now)))
+
     def _rotate_sealer(self, command: RotateSealer, now: float) -> None:
         room = self._rooms.get(command.room)
         if room is not None:
@@ -392,6 +442,7 @@ class MediaPlane:
     def _close_room(self, command: CloseRoom, now: float) -> None:
         room = self._rooms.pop(command.room, None)
         if room is not None:
+            self._relay.forget_room(room)
             room.settle()
             for media_id in room.seats:
                 del self._seats[media_id]
@@ -413,6 +464,8 @@ class MediaPlane:
         seat = self._seats.pop(command.media_id, None)
         if seat is not None:
             seat.room.close_seat(seat)
+        elif command.room in self._rooms:
+            self._rooms[command.room].remove_receiver(command.media_id)
 
     def _open_ticket(self, command: OpenTicket, now: float) -> None:
         if len(self._tickets) >= MAX_TICKETS:
@@ -438,13 +491,17 @@ class MediaPlane:
         if stream is not None:
             stream.seat.room.close_stream(stream)
 
-    def _set_forwarding(self, command: SetForwarding, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        if stream is not None:
-            before = stream.receivers
-            stream.set_receivers(command.receivers)
-            self._events += stream.seat.room.begin(stream, before, self._replays, now)
-            self._replay(now)
+    def _change_forwarding(self, command: ChangeForwarding, now: float) -> None:
+        room = self._rooms.get(command.room)
+        if room is None:
+            return
+        for ident in command.streams:
+            stream = room.streams.get(ident)
+            if stream is not None:
+                if stream.keyframes:
+                    self._events += room.begin(stream, command.receivers, self._replays, now)
+                stream.change_receivers(command.receivers, command.gone)
+        self._replay(now)
 
     def _set_speakers(self, command: SetSpeakers, now: float) -> None:
         room = self._rooms.get(command.room)

@@ -66,6 +66,12 @@ class Drop(StrEnum):
     """probe: the ticket is over, in time or in datagrams"""
     PROBE_SHORT = "probe_short"
     """probe: shorter than its answer"""
+    RELAY_SOURCE = "relay_source"
+    """relayed message: not from another media worker of this server"""
+    RELAY_MESSAGE = "relay_message"
+    """relayed message: malformed, or about a room that is not open"""
+    RELAY_AUDIENCE = "relay_audience"
+    """relayed datagram: for receivers that were not told of, or not lately; they are asked for"""
     INTERNAL = "internal"
     """datagram: handling it failed unexpectedly"""
 
@@ -96,6 +102,10 @@ class Counters:
     sent: int = 0
     """Datagrams handed out for sending, counted once for each receiver."""
     sent_bytes: int = 0
+    relayed_out: int = 0
+    """Room datagrams handed on to another media worker, counted once for each worker."""
+    relayed_in: int = 0
+    """Room datagrams that another media worker handed on."""
     packets_received: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
     """Packets of streams that there are, without copies."""
     packets_forwarded: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))

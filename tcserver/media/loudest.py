@@ -56,13 +56,15 @@ class _Talker:
 class Loudest:
     """The contest of one room. Levels are claims, so no seat holds two slots."""
 
-    __slots__ = ("_always", "_holders", "_talkers", "dominant", "limit")
+    __slots__ = ("_always", "_holders", "_talkers", "changed", "dominant", "limit")
 
     def __init__(self) -> None:
         self.limit = 0
         """Slots; 0: all are forwarded."""
         self.dominant: int | None = None
         """Stream of the dominant speaker: while it talks, it gets and keeps a slot whoever is louder."""
+        self.changed = True
+        """Whether the holders may have changed since whoever follows them has set it back."""
         self._always: frozenset[int] = frozenset()
         self._talkers: dict[int, _Talker] = {}
         self._holders: dict[int, _Talker] = {}
@@ -75,6 +77,7 @@ class Loudest:
     def configure(self, limit: int, always: Collection[int]) -> None:
         """Set the number of slots, and the seats that are forwarded whatever their level, without a slot."""
         self.limit = limit
+        self.changed = True
         self._always = frozenset(always)
         for stream, talker in list(self._holders.items()):
             if talker.seat in self._always:
@@ -86,7 +89,8 @@ class Loudest:
     def forget(self, stream: int) -> None:
         """A stream was closed or muted: its slot is free."""
         self._talkers.pop(stream, None)
-        self._holders.pop(stream, None)
+        if self._holders.pop(stream, None) is not None:
+            self.changed = True
 
     def hear(self, stream: int, seat: int, level: int, voice: bool, now: float) -> bool:
         """Note the level (in -dBov) of a packet; return whether it is forwarded."""
@@ -117,6 +121,7 @@ class Loudest:
         else:
             return False
         holders[stream] = talker
+        self.changed = True
         talker.held_since = now
         talker.ahead_since = None
         return True

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from tcserver import logs
@@ -15,13 +15,25 @@ from tcserver.media.binding import bind
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.reading import MediaReading
 from tcserver.media.sealer import RING_SIZE
+from tcserver.media.share import SLOT_MASK
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
-from tcserver.media.worker import HEARTBEAT, Options
-from tcserver.plane import CloseRoom, Command, Event, OpenSealer, RotateSealer, SetSpeakers, WorkerLoad, WorkerReplaced
+from tcserver.media.worker import HEARTBEAT, RELAY_HOST, Options
+from tcserver.plane import (
+    ChangeForwarding,
+    CloseRoom,
+    CloseSeat,
+    Command,
+    Event,
+    OpenSealer,
+    RotateSealer,
+    SetSpeakers,
+    ShareRoom,
+    TellSealer,
+    WorkerLoad,
+    WorkerReplaced,
+)
 
-SLOT_MASK = 0xFF
-"""Of a media id: the slot of its worker."""
 START_LIMIT = 10.0
 """Seconds until a worker has to say that it is there."""
 SILENCE = 5.0
@@ -33,23 +45,25 @@ RESTART_INTERVAL = 1.0
 
 
 class Router:
-    """Knows which worker a command is for."""
+    """Knows which workers a command is for."""
 
     def __init__(self) -> None:
-        self._rooms: dict[int, int] = {}
+        self._rooms: dict[int, set[int]] = {}
 
-    def slot(self, command: Command) -> int | None:
-        """Return the slot of the worker; None for a room that is not open."""
+    def slots(self, command: Command) -> Collection[int]:
+        """Return the slots of the workers; none for a room that is not open."""
         match command:
             case OpenSealer():
-                self._rooms[command.room] = command.slot
-                return command.slot
+                self._rooms.setdefault(command.room, set()).add(command.slot)
+                return (command.slot,)
+            case RotateSealer():
+                return (command.slot,)
             case CloseRoom():
-                return self._rooms.pop(command.room, None)
-            case RotateSealer() | SetSpeakers():
-                return self._rooms.get(command.room)
+                return self._rooms.pop(command.room, ())
+            case ShareRoom() | TellSealer() | SetSpeakers() | ChangeForwarding() | CloseSeat():
+                return self._rooms.get(command.room, ())
             case _:
-                return command.media_id & SLOT_MASK
+                return (command.media_id & SLOT_MASK,)
 
 
 @dataclass
@@ -58,6 +72,8 @@ class _Slot:
 
     number: int
     sockets: list[socket.socket] = field(default_factory=list)
+    relay: socket.socket | None = None
+    """By which it reaches the other workers."""
     pipe: asyncio.StreamWriter | None = None
     writer: asyncio.StreamWriter | None = None
     """The pipe, once the worker has said that it is there."""
@@ -125,6 +141,9 @@ class WorkerPool:
             for sock in slot.sockets:
                 sock.close()
             slot.sockets.clear()
+            if slot.relay is not None:
+                slot.relay.close()
+                slot.relay = None
 
     def local_addresses(self) -> list[tuple[str, int]]:
         """Return the bound (host, port) of each address."""
@@ -139,14 +158,14 @@ class WorkerPool:
         return [slot.process.pid for slot in self._slots if slot.process is not None]
 
     def apply(self, *commands: Command) -> None:
-        """Pass commands on, each to its worker."""
+        """Pass commands on, each to its workers."""
         for command in commands:
-            number = self._router.slot(command)
-            if number is None or number >= len(self._slots):
-                continue
-            writer = self._slots[number].writer
-            if writer is not None:
-                writer.write(encode((command,)))
+            frame = b""
+            for number in self._router.slots(command):
+                writer = self._slots[number].writer if number < len(self._slots) else None
+                if writer is not None:
+                    frame = frame or encode((command,))
+                    writer.write(frame)
 
     def configure_logs(self, level: str, style: str) -> None:
         """Change the logs of all workers, and of those to come; as `logs.configure`."""
@@ -159,6 +178,7 @@ class WorkerPool:
         addresses = self._addresses
         for slot in self._slots:
             slot.sockets = bind(addresses, self._buffer_bytes, share_port)
+            (slot.relay,) = bind([(RELAY_HOST, 0)], self._buffer_bytes)
             addresses = [(host, sock.getsockname()[1]) for (host, _), sock in zip(addresses, slot.sockets, strict=True)]
         for group in zip(*(slot.sockets for slot in self._slots), strict=True):
             steer(group)
@@ -200,18 +220,21 @@ class WorkerPool:
     async def _start(self, slot: _Slot) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()
         with theirs:
-            descriptors = tuple(sock.fileno() for sock in slot.sockets)
+            relays = [each.relay for each in self._slots if each.relay is not None]
             options = Options(
-                theirs.fileno(),
-                descriptors,
-                self._sender,
-                self._receiver,
-                self._ring_datagrams,
-                self._log_level,
-                self._log_format,
+                slot=slot.number,
+                pipe=theirs.fileno(),
+                sockets=tuple(sock.fileno() for sock in slot.sockets),
+                relay=relays[slot.number].fileno(),
+                peers=tuple(relay.getsockname()[1] for relay in relays),
+                sender=self._sender,
+                receiver=self._receiver,
+                ring_datagrams=self._ring_datagrams,
+                log_level=self._log_level,
+                log_format=self._log_format,
             )
             command = (sys.executable, "-m", "tcserver.media.worker", options.argument())
-            inherited = (theirs.fileno(), *descriptors)
+            inherited = (options.pipe, options.relay, *options.sockets)
             starting = asyncio.ensure_future(
                 asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, pass_fds=inherited)
             )

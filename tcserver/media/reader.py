@@ -46,13 +46,13 @@ class Reader(Protocol):
 
 
 class PlainReader:
-    """Reads with ``recvfrom_into``. Works everywhere."""
+    """Reads with ``recvfrom_into``, and cuts off what is longer than ``size`` bytes. Works everywhere."""
 
-    def __init__(self, sock: socket.socket, local: int) -> None:
+    def __init__(self, sock: socket.socket, local: int, size: int = BUFFER_SIZE) -> None:
         self.drained = True
         self._socket = sock
         self._local = local
-        self._buffer = bytearray(BUFFER_SIZE)
+        self._buffer = bytearray(size)
 
     def read(self) -> list[tuple[bytes, Address]]:
         """Return at most ``BATCH`` datagrams."""
@@ -72,13 +72,15 @@ class PlainReader:
 
 
 class VectorReader:
-    """Reads with ``recvmmsg``; raises ``OSError`` where the platform does not have it.
+    """Reads with ``recvmmsg``, and cuts off what is longer than ``size`` bytes.
+
+    Raises ``OSError`` where the platform does not have the call.
 
     With ``trains`` the kernel hands over datagrams that came in a row as one message, which is cut apart here; raises
     ``OSError`` where it does not do that.
     """
 
-    def __init__(self, sock: socket.socket, local: int, trains: bool = False) -> None:
+    def __init__(self, sock: socket.socket, local: int, trains: bool = False, size: int = BUFFER_SIZE) -> None:
         self.drained = True
         self._recvmmsg = load("recvmmsg")
         if trains:
@@ -86,7 +88,8 @@ class VectorReader:
         self._socket = sock
         self._local = local
         self._known: dict[bytes, Address] = {}
-        size = TRAIN_BUFFER_SIZE if trains else BUFFER_SIZE
+        self._most = size
+        size = TRAIN_BUFFER_SIZE if trains else size
         control_size = GRO_CONTROL_SIZE if trains else 0
         self._data = ctypes.create_string_buffer(BATCH * size)
         self._names = ctypes.create_string_buffer(BATCH * SOCKADDR_SIZE)
@@ -139,7 +142,7 @@ class VectorReader:
                 data = slots[i][:length]
                 batch += [(data[at : at + size].tobytes(), address) for at in range(0, length, size)]
             else:
-                batch.append((slots[i][: min(length, BUFFER_SIZE)].tobytes(), address))
+                batch.append((slots[i][: min(length, self._most)].tobytes(), address))
         return batch
 
     def _parse(self, name: bytes) -> Address:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import pairwise
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tcserver.plane import Address
+
+if TYPE_CHECKING:
+    from tcserver.media.audiences import Handover
 
 
 class ReceiverSet:
@@ -16,7 +19,7 @@ class ReceiverSet:
     prepared for the set in ``prepared``.
     """
 
-    __slots__ = ("addresses", "groups", "media_ids", "prepared", "slots")
+    __slots__ = ("addresses", "groups", "handover", "media_ids", "prepared", "slots")
 
     def __init__(self, members: Iterable[tuple[int, Address]]) -> None:
         ordered = sorted(members, key=lambda member: member[1].local)
@@ -28,6 +31,8 @@ class ReceiverSet:
         """Slot of each media id."""
         self.groups = _groups(self.addresses)
         """(first slot, one past the last) of each local socket's."""
+        self.handover: Handover | None = None
+        """Those besides that other media workers serve."""
         self.prepared: object = None
         """Belongs to the sender."""
 
@@ -44,11 +49,13 @@ class Transmission(NamedTuple):
 class Audience:
     """Members of a room who get the same series, the publisher included; shared by all series with these members."""
 
-    __slots__ = ("__weakref__", "members", "receivers")
+    __slots__ = ("__weakref__", "handover", "members", "receivers")
 
     def __init__(self, members: frozenset[int]) -> None:
         self.members = members
         """Media ids."""
+        self.handover: Handover | None = None
+        """Those whom other media workers have."""
         self.receivers: ReceiverSet | None = None
         """Those with a proven path; None where this has to be found out again."""
 

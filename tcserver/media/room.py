@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from weakref import WeakValueDictionary
 
 from tcproto.datagram import Item, ItemType
 from tcproto.feedback import parse_copies
 from tcproto.packet import MAX_PACKET, AudioHeader, Header, VideoHeader, parse_header
+from tcproto.path import Position
 from tcserver.media.bundle import MAX_ITEMS_SIZE, Bundle, items_size, pack_lone
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.keyframes import Replays
 from tcserver.media.loudest import Loudest
 from tcserver.media.preroll import Held
 from tcserver.media.receivers import Audience, ReceiverSet, Transmission
+from tcserver.media.relaying import Level
 from tcserver.media.sealer import Sealer
 from tcserver.media.seat import Seat
+from tcserver.media.share import Share
 from tcserver.media.speakers import Speakers
 from tcserver.media.stream import Series, Stream
-from tcserver.plane import KeyframeAsked, Receiver, SpeakersChanged
+from tcserver.media.summary import DistantLoudest, DistantSpeakers
+from tcserver.plane import Address, KeyframeAsked, Receiver, SpeakersChanged
 
 # Half of what the class's own constructor costs.
 _tuple = tuple.__new__
@@ -27,15 +31,30 @@ _tuple = tuple.__new__
 class Room:
     """A room: sealer, seats, streams, speakers, and who gets what."""
 
-    __slots__ = ("_audiences", "_counters", "loudest", "number", "sealer", "seats", "speakers", "streams")
+    __slots__ = (
+        "_audiences",
+        "_counters",
+        "loudest",
+        "number",
+        "paths_version",
+        "sealer",
+        "seats",
+        "share",
+        "speakers",
+        "streams",
+    )
 
     def __init__(self, number: int, sealer: Sealer, counters: Counters) -> None:
         self.number = number
         self.sealer = sealer
         self.seats: dict[int, Seat] = {}
         self.streams: dict[int, Stream] = {}
-        self.speakers = Speakers()
-        self.loudest = Loudest()
+        self.speakers: Speakers | DistantSpeakers = Speakers()
+        self.loudest: Loudest | DistantLoudest = Loudest()
+        self.share: Share | None = None
+        """What is known of other media workers, where they have seats of the room, too."""
+        self.paths_version = 0
+        """Goes up when a path was proven, moved or lost."""
         self._counters = counters
         # Audiences live as long as a series uses them.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
@@ -45,9 +64,13 @@ class Room:
         for stream in list(seat.streams.values()):
             self.close_stream(stream)
         del self.seats[seat.media_id]
-        for stream in self.streams.values():
-            stream.remove_receiver(seat.media_id)
+        self.remove_receiver(seat.media_id)
         self.path_changed(seat.media_id)
+
+    def remove_receiver(self, media_id: int) -> None:
+        """Take a seat, whoever serves it, out of the receivers of all streams."""
+        for stream in self.streams.values():
+            stream.remove_receiver(media_id)
 
     def close_stream(self, stream: Stream) -> None:
         """Forget a stream."""
@@ -74,25 +97,47 @@ class Room:
         return changed
 
     def begin(
-        self, stream: Stream, before: Mapping[int, Receiver], replays: Replays, now: float
+        self, stream: Stream, receivers: Iterable[Receiver], replays: Replays, now: float
     ) -> Iterator[KeyframeAsked]:
-        """Let receivers who are new to layers of a video stream begin with a keyframe: replayed, or asked for here."""
-        for media_id, receiver in stream.receivers.items():
-            seat, had = self.seats.get(media_id), before.get(media_id)
-            if seat is None or had == receiver:
+        """Let those who are about to receive a video stream, or more of it, begin with a keyframe.
+
+        It is replayed, or asked for here.
+        """
+        for receiver in receivers:
+            media_id = receiver.media_id
+            seat, had = self.seats.get(media_id), stream.receivers.get(media_id)
+            if seat is None and self.share is None:
                 continue
             for spatial, log in stream.keyframes.items():
                 if spatial > receiver.max_spatial or (had is not None and spatial <= had.max_spatial):
                     continue
-                datagrams = log.replay(self.sealer, seat, receiver)
+                # For a seat that another worker serves, a new keyframe costs less than the trouble.
+                datagrams = None if seat is None else log.replay(self.sealer, seat, receiver)
                 if datagrams is None or not replays.add(media_id, datagrams, now):
                     yield KeyframeAsked(media_id, stream.ident, spatial)
 
     def path_changed(self, media_id: int) -> None:
         """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
+        self.paths_version += 1
         for audience in self._audiences.values():
             if media_id in audience.members:
                 audience.receivers = None
+
+    def positions(self) -> list[Position]:
+        """Return how far each sealer of the room is, as far as it is known here."""
+        own = Position(self.sealer.ident, self.sealer.counter)
+        return [own] if self.share is None else [own, *self.share.positions.values()]
+
+    def hear_levels(self, levels: Iterable[Level], now: float) -> None:
+        """Hear what another worker has heard of its seats."""
+        for stream, seat, participant, level, duration_ms, voice in levels:
+            if not duration_ms:
+                self.speakers.forget(stream)
+                self.loudest.forget(stream)
+                continue
+            self.speakers.hear(stream, participant, level, duration_ms, now)
+            if self.loudest.limit and seat:
+                self.loudest.hear(stream, seat, level, voice, now)
 
     def admit(
         self, seat: Seat, packet: bytes, copies: list[Item], cost: int, now: float
@@ -131,14 +176,14 @@ class Room:
         if type(header) is VideoHeader:
             series, log = stream.series(header, False), stream.keyframe_log(header.spatial)
             receivers, skip = self._route(stream, series)
-            if len(receivers.addresses) == (skip >= 0):
+            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
                 log.gap()
                 raise Dropped(Drop.NO_RECEIVER)
             log.note(header, sealer, sealer.counter, now)
         else:
             series = stream.plain
             receivers, skip = self._route(stream, series)
-            if len(receivers.addresses) == (skip >= 0):
+            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
                 raise Dropped(Drop.NO_RECEIVER)
         datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, series.next_number(), packet), now)
         counters = self._counters
@@ -189,7 +234,7 @@ class Room:
     ) -> int:
         """Return the place in the bundle of the datagram that brings the packet; -1 where nobody gets it."""
         receivers, skip = self._route(stream, series)
-        if len(receivers.addresses) == (skip >= 0):
+        if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
             return -1
         number = series.next_number().to_bytes(2, "big")
         if held_ms:
@@ -217,17 +262,24 @@ class Room:
         audience = self._audiences.get(members)
         if audience is None:
             audience = self._audiences[members] = Audience(members)
+            if self.share is not None:
+                audience.handover = self.share.hand_over(members)
         series.audience = audience
         return audience
 
     def _find_receivers(self, audience: Audience) -> ReceiverSet:
+        receivers = audience.receivers = ReceiverSet(self.proven(audience.members))
+        receivers.handover = audience.handover
+        return receivers
+
+    def proven(self, members: Iterable[int]) -> list[tuple[int, Address]]:
+        """Return those of some seats that are here and have a proven path, with its address."""
         addresses = []
-        for media_id in audience.members:
+        for media_id in members:
             seat = self.seats.get(media_id)
             if seat is not None and seat.path.address is not None:
                 addresses.append((media_id, seat.path.address))
-        receivers = audience.receivers = ReceiverSet(addresses)
-        return receivers
+        return addresses
 
     def _recover(
         self, stream: Stream, carrier: Header, copies: list[Item], bundle: Bundle, now: float, held_ms: int

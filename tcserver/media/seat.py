@@ -16,9 +16,11 @@ from tcproto.datagram import (
     seal,
 )
 from tcproto.errors import CryptoFailure
+from tcproto.messages import Caps
 from tcproto.path import PingItem, PongItem
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.secretbox import unbox
+from tcserver.media.cap import RateCap
 from tcserver.media.drops import Drop, Dropped
 from tcserver.media.path import Path
 from tcserver.media.sealer import KEY_LIFETIME
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 KEY_OVERLAP = 10.0
 """Seconds for which the up key before the current one is accepted: longer than any datagram travels."""
+KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
+"""Requests for keyframes of streams that another worker has, with a second's worth at once: a page of pictures."""
 TICKET_WINDOW = 64
 """Counters of a ticket, which is good for few datagrams."""
 _NEW = Verdict.NEW
@@ -96,6 +100,7 @@ class Seat:
     """A media id: its keys, its path, its streams."""
 
     __slots__ = (
+        "_asks",
         "_born",
         "_offered",
         "_previous",
@@ -128,6 +133,11 @@ class Seat:
         self._previous_until = now
         self._born = now
         self._reported = False
+        self._asks = RateCap(KEYFRAME_ASKS, now)
+
+    def may_ask(self, now: float) -> bool:
+        """Whether a request for a keyframe of a stream that is not known here is passed on."""
+        return self._asks.take(0, now)
 
     def rekey(self, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Take new keys, for when the client has them: they are announced by TCP, which may stall while UDP works."""

@@ -14,8 +14,9 @@ from tcserver.histogram import Histogram
 from tcserver.media.binding import bind
 from tcserver.media.core import MediaPlane
 from tcserver.media.offload import can_receive_trains, can_send_trains
-from tcserver.media.reader import PlainReader, Reader, VectorReader
+from tcserver.media.reader import BUFFER_SIZE, PlainReader, Reader, VectorReader
 from tcserver.media.reading import LATENCY_BOUNDS, MediaReading, SocketState, census
+from tcserver.media.relaying import MAX_RELAYED
 from tcserver.media.sender import Sender
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
@@ -63,6 +64,8 @@ class MediaSockets:
         self._buffer_bytes = buffer_bytes
         self._sockets: list[socket.socket] = []
         self._readers: list[Reader] = []
+        self._relay = -1
+        """Index of the socket to other media workers."""
         self._writing: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._next_failure_log = 0.0
@@ -70,12 +73,15 @@ class MediaSockets:
         """What sends; its counters tell what the kernel took and refused."""
         self._latency = Histogram(LATENCY_BOUNDS)
 
-    def open(self, sockets: Sequence[socket.socket] = ()) -> None:
+    def open(self, sockets: Sequence[socket.socket] = (), relay: socket.socket | None = None) -> None:
         """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
 
-        ``sockets`` are bound already, and taken instead of the addresses.
+        ``sockets`` are bound already, and taken instead of the addresses; by ``relay`` other media workers are reached.
         """
         self._sockets += sockets or bind(self._addresses, self._buffer_bytes)
+        if relay is not None:
+            self._relay = len(self._sockets)
+            self._sockets.append(relay)
         try:
             self.sender = self._make_sender()
             self._readers = self._make_readers()
@@ -142,12 +148,13 @@ class MediaSockets:
     def pump(self, local: int) -> None:
         """Read what a socket has, for a bounded time, and send what follows from it."""
         reader, plane = self._readers[local], self._plane
+        receive = plane.receive if local != self._relay else plane.receive_relayed
         now = time.monotonic()
         end = now + READ_BUDGET
         while now < end:
             batch, began = reader.read(), now
             if batch:
-                plane.receive(batch, now)
+                receive(batch, now)
                 self._send()
             now = time.monotonic()
             if batch:
@@ -232,14 +239,16 @@ class MediaSockets:
 
     def _make_readers(self) -> list[Reader]:
         name = self._receiver_name
+        sizes = [BUFFER_SIZE if local != self._relay else MAX_RELAYED for local in range(len(self._sockets))]
+        opened = list(zip(self._sockets, range(len(sizes)), sizes, strict=True))
         if name == "recvfrom":
-            return [PlainReader(sock, local) for local, sock in enumerate(self._sockets)]
+            return [PlainReader(*each) for each in opened]
         trains = name != "recvmmsg" and can_receive_trains()
         if name == "gro" and not trains:
             raise OSError("the kernel does not receive trains (UDP_GRO)")
         try:
-            return [VectorReader(sock, local, trains) for local, sock in enumerate(self._sockets)]
+            return [VectorReader(sock, local, trains, size) for sock, local, size in opened]
         except OSError:
             if name != "auto":
                 raise
-            return [PlainReader(sock, local) for local, sock in enumerate(self._sockets)]
+            return [PlainReader(*each) for each in opened]

@@ -105,8 +105,8 @@ class Stream:
         self.muted = muted
         self.receivers: dict[int, Receiver] = {}
         """By media id."""
-        self.redundancy_wanted = False
-        """Whether any receiver wants the redundant variant."""
+        self.redundancy_wanted = 0
+        """Receivers that want the redundant variant."""
         self.received = 0
         """Packets that arrived since `settle`, whatever became of them."""
         self.forwarded = 0
@@ -173,15 +173,22 @@ class Stream:
             log = self.keyframes[spatial] = KeyframeLog()
         return log
 
-    def set_receivers(self, receivers: Iterable[Receiver]) -> None:
-        """Replace the receivers; from the next packet on they get the stream."""
-        self.receivers = {receiver.media_id: receiver for receiver in receivers}
-        self._receivers_changed()
+    def change_receivers(self, receivers: Iterable[Receiver], gone: Iterable[int]) -> None:
+        """Take receivers in, or what they want instead, and take others out; it holds from the next packet on."""
+        for media_id in gone:
+            self.remove_receiver(media_id)
+        for receiver in receivers:
+            before = self.receivers.get(receiver.media_id)
+            self.redundancy_wanted += receiver.redundant - (before is not None and before.redundant)
+            self.receivers[receiver.media_id] = receiver
+        self._forget_audiences()
 
     def remove_receiver(self, media_id: int) -> None:
         """Take a receiver out, if it is one."""
-        if self.receivers.pop(media_id, None) is not None:
-            self._receivers_changed()
+        receiver = self.receivers.pop(media_id, None)
+        if receiver is not None:
+            self.redundancy_wanted -= receiver.redundant
+            self._forget_audiences()
 
     def ask_keyframe(self, media_id: int, now: float) -> bool:
         """Whether a receiver's request for a keyframe is to be passed on."""
@@ -190,8 +197,7 @@ class Stream:
         self._keyframe_asked = now
         return True
 
-    def _receivers_changed(self) -> None:
-        self.redundancy_wanted = any(receiver.redundant for receiver in self.receivers.values())
+    def _forget_audiences(self) -> None:
         for series in self._series.values():
             series.audience = None
 

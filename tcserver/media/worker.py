@@ -21,18 +21,26 @@ from tcserver.media.core import MediaPlane
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.reading import MediaReading
 from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
-from tcserver.plane import Event
+from tcserver.plane import Address, Event
 
+RELAY_HOST = "127.0.0.1"
+"""Where workers reach each other. A port that is bound there nobody else can send from."""
 HEARTBEAT = 1.0
 """Seconds between readings, which are signs of life."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a worker is told when it starts; ``pipe`` and ``sockets`` are inherited file descriptors."""
+    """What a worker is told when it starts; ``pipe``, ``sockets`` and ``relay`` are inherited file descriptors."""
 
+    slot: int
+    """Its own: the low byte of the media ids that it serves."""
     pipe: int
     sockets: tuple[int, ...]
+    relay: int
+    """By which it reaches the other workers."""
+    peers: tuple[int, ...]
+    """UDP ports by which workers reach each other, by slot."""
     sender: str
     receiver: str
     ring_datagrams: int
@@ -50,10 +58,12 @@ class Worker:
     def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
         self._pipe = socket.socket(fileno=options.pipe)
         self._descriptors = options.sockets
+        self._relay = options.relay
         self._loop = loop
+        peers = [Address(len(options.sockets), RELAY_HOST, port) for port in options.peers]
         self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
         self._sockets = MediaSockets(
-            MediaPlane(os.urandom, options.ring_datagrams),
+            MediaPlane(os.urandom, options.ring_datagrams, options.slot, peers),
             (),
             loop,
             sender=cast(SenderName, options.sender),
@@ -64,7 +74,8 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until the pipe is closed; raises ``OSError`` where the sockets cannot be used as they should."""
-        self._sockets.open([socket.socket(fileno=descriptor) for descriptor in self._descriptors])
+        sockets = [socket.socket(fileno=descriptor) for descriptor in self._descriptors]
+        self._sockets.open(sockets, socket.socket(fileno=self._relay))
         reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
         heart = asyncio.create_task(self._beat())
         try:

@@ -52,50 +52,61 @@ class Plane:
 
     def __init__(self) -> None:
         self.rooms: dict[int, dict[int, plane.OpenSeat]] = {}
-        self.sealers: dict[int, list[plane.SealerState]] = {}
-        self.slots: dict[int, int] = {}
-        """The worker of each room."""
+        self.homes: dict[int, int] = {}
+        self.sealers: dict[int, dict[int, list[plane.SealerState]]] = {}
+        """By room and slot: the two newest keys."""
+        self.shared: dict[int, tuple[int, ...]] = {}
+        """The workers of each room that has several."""
         self.seats: dict[int, plane.OpenSeat] = {}
         self.streams: dict[tuple[int, int], plane.OpenStream] = {}
-        self.forwarding: dict[tuple[int, int], tuple[plane.Receiver, ...]] = {}
+        self.forwarding: dict[tuple[int, int], dict[int, plane.Receiver]] = {}
         self.rotations: list[plane.RotateSealer] = []
         self.tickets: list[plane.OpenTicket] = []
         self.limits: dict[int, list[int]] = {}
         """Talkers that are forwarded, by room, as they were told."""
         self.log: list[plane.Command] = []
 
-    def apply(self, command: plane.Command) -> plane.SeatOpened | None:
+    def apply(self, command: plane.Command) -> list[plane.Event]:
         self.log.append(command)
         match command:
             case plane.OpenSealer():
-                assert command.room not in self.rooms
-                self.rooms[command.room] = {}
-                self.slots[command.room] = command.slot
-                self.limits[command.room] = []
-                state = plane.SealerState(command.sealer, command.epoch, command.key, 0)
-                self.sealers[command.room] = [state]
+                self.rooms.setdefault(command.room, {})
+                sealers = self.sealers.setdefault(command.room, {})
+                assert command.slot not in sealers
+                sealers[command.slot] = [plane.SealerState(command.sealer, command.epoch, command.key, 0)]
+                if command.slot == self.homes.setdefault(command.room, command.slot):
+                    self.limits[command.room] = []
+            case plane.ShareRoom():
+                assert command.home == self.homes[command.room]
+                assert set(command.slots) == self.sealers[command.room].keys()
+                self.shared[command.room] = command.slots
+            case plane.TellSealer():
+                sealers = self.sealers[command.room].values()
+                return [plane.SealerTold(command.media_id, tuple(states)) for states in sealers]
             case plane.RotateSealer():
-                states = self.sealers[command.room]
+                states = self.sealers[command.room][command.slot]
                 states.append(plane.SealerState(states[0].sealer, command.epoch, command.key, 0))
                 assert command.epoch == (states[-2].epoch + 1) % 256
                 del states[:-2]
                 self.rotations.append(command)
             case plane.CloseRoom():
                 assert not self.rooms.pop(command.room), "seats are closed before their room"
+                del self.sealers[command.room], self.homes[command.room]
             case plane.OpenSeat():
                 assert command.media_id not in self.seats
-                assert command.media_id & 0xFF == self.slots[command.room]
                 assert command.media_id > 0xFF
                 self.seats[command.media_id] = self.rooms[command.room][command.media_id] = command
-                return plane.SeatOpened(command.media_id, tuple(self.sealers[command.room]))
+                states = self.sealers[command.room][command.media_id & 0xFF]
+                return [plane.SeatOpened(command.media_id, tuple(states))]
             case plane.RekeySeat():
                 assert command.media_id in self.seats
             case plane.CloseSeat():
-                seat = self.seats.pop(command.media_id)
-                del self.rooms[seat.room][command.media_id]
-                for key in [key for key in self.streams if key[0] == command.media_id]:
-                    del self.streams[key]
-                    self.forwarding.pop(key, None)
+                if self.seats.pop(command.media_id, None) is None:
+                    assert len(self.sealers[command.room]) > 1, "only of the worker that is gone"
+                else:
+                    self._forget(command.media_id, command.room)
+                for receivers in self.forwarding.values():
+                    receivers.pop(command.media_id, None)
             case plane.OpenTicket():
                 self.tickets.append(command)
             case plane.OpenStream():
@@ -109,32 +120,42 @@ class Plane:
             case plane.CloseStream():
                 del self.streams[command.media_id, command.stream]
                 self.forwarding.pop((command.media_id, command.stream), None)
-            case plane.SetForwarding():
+            case plane.ChangeForwarding():
                 self._forward(command)
             case plane.SetSpeakers():
                 limits = self.limits[command.room]
-                assert (limits or [0])[-1] != command.limit, "only changes are told"
-                limits.append(command.limit)
-        return None
+                if (limits or [0])[-1] != command.limit:
+                    limits.append(command.limit)
+                else:
+                    assert command.room in self.shared, "only changes are told, except to a worker that is new"
+        return []
 
     def lose(self, slot: int) -> None:
         """Forget everything that the worker in a slot had."""
-        for room in [room for room in self.rooms if self.slots[room] == slot]:
-            for media_id in self.rooms.pop(room):
+        for room, sealers in self.sealers.items():
+            sealers.pop(slot, None)
+            for media_id in [media_id for media_id in self.rooms[room] if media_id & 0xFF == slot]:
                 del self.seats[media_id]
-                for books in (self.streams, self.forwarding):
-                    for key in [key for key in books if key[0] == media_id]:
-                        del books[key]
+                self._forget(media_id, room)
 
-    def _forward(self, command: plane.SetForwarding) -> None:
-        key = (command.media_id, command.stream)
-        assert key in self.streams
-        room = self.seats[command.media_id].room
-        for receiver in command.receivers:
-            assert self.seats[receiver.media_id].room == room, "a stream stays in its room"
-            assert receiver.media_id != command.media_id
-        assert self.forwarding.get(key, ()) != command.receivers, "only changes are told"
-        self.forwarding[key] = command.receivers
+    def _forget(self, media_id: int, room: int) -> None:
+        del self.rooms[room][media_id]
+        for key in [key for key in self.streams if key[0] == media_id]:
+            del self.streams[key]
+            self.forwarding.pop(key, None)
+
+    def _forward(self, command: plane.ChangeForwarding) -> None:
+        keys = {key[1]: key for key in self.streams if self.seats[key[0]].room == command.room}
+        for stream in command.streams:
+            media_id, _ = key = keys[stream]
+            receivers = self.forwarding.setdefault(key, {})
+            for receiver in command.receivers:
+                assert self.seats[receiver.media_id].room == command.room, "a stream stays in its room"
+                assert receiver.media_id != media_id
+                assert receivers.get(receiver.media_id) != receiver, "only changes are told"
+                receivers[receiver.media_id] = receiver
+            for gone in command.gone:
+                del receivers[gone]
 
 
 @dataclass
@@ -143,6 +164,7 @@ class View:
 
     joined: m.Joined
     media_id: int = 0
+    sealers: set[int] = field(default_factory=set)
     number: int = -1
     info: m.RoomInfo | None = None
     complete: bool = False
@@ -314,6 +336,10 @@ class Person:
                 self.view.take_changes(message)
             case m.MediaMove():
                 self.view.media_id = message.media_id
+            case m.NewRoomKey():
+                self.view.sealers.add(message.room_key.sealer)
+            case m.SealerClosed():
+                self.view.sealers.remove(message.sealer)
             case m.Evicted():
                 self.view = None
         self.inbox.append(message)
@@ -324,7 +350,7 @@ class Person:
                 self.welcome = reply
             case m.Joined():
                 assert self.view is None
-                self.view = View(reply, reply.media_id)
+                self.view = View(reply, reply.media_id, {key.sealer for key in reply.room_keys})
         if isinstance(request, m.Leave) and isinstance(reply, m.Ok):
             self.view = None
 
@@ -465,9 +491,8 @@ class Driver:
                 self.writes.append(effect)
                 self._answer(self.hold_writes, lambda: conference.saved(effect.ticket, True, self.now))
             case MediaCommand():
-                event = self.plane.apply(effect.command)
-                if event is not None:
-                    self._answer(self.hold_seats, lambda: conference.media_event(event, self.now))
+                for event in self.plane.apply(effect.command):
+                    self._answer(self.hold_seats, lambda event=event: conference.media_event(event, self.now))
             case SessionStarted():
                 assert effect.session not in self.session_numbers
                 self.sessions[effect.session] = effect
@@ -494,7 +519,8 @@ class Driver:
         assert len(conference._context.session_ids) == len(self.sessions)
         assert len(conference._context.media_ids) == len(self.plane.seats) == len(conference._context.seats)
         assert len(conference._context.participant_ids) == len(self.plane.seats)
-        assert conference.rooms == len(self.plane.rooms) == len(conference._context.sealer_ids)
+        assert conference.rooms == len(self.plane.rooms)
+        assert sum(map(len, self.plane.sealers.values())) == len(conference._context.sealer_ids)
         half_open = [person for person in self.people.values() if not person.is_gone and person.welcome is None]
         assert conference._connections._half_open.total() == len(half_open)
         rooms: dict[bytes, list[Person]] = {}
@@ -503,6 +529,14 @@ class Driver:
                 rooms.setdefault(person.view.info.life, []).append(person)
         for members in rooms.values():
             first = members[0].view
+            room = self.plane.seats[members[0].media_id].room
+            sealers = {states[0].sealer for states in self.plane.sealers[room].values()}
+            assert all(person.view.sealers == sealers for person in members)
+            media_ids = {person.media_id for person in members}
+            assert media_ids == set(self.plane.rooms[room])
+            for key, receivers in self.plane.forwarding.items():
+                if key[0] in media_ids:
+                    assert receivers.keys() <= media_ids, "nothing is sent to who is gone"
             assert first.members.keys() == {person.participant for person in members}
             for person in members[1:]:
                 assert person.view.number == first.number

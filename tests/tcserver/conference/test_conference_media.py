@@ -23,7 +23,7 @@ MICROPHONE, CAMERA, SCREEN = m.Source.MICROPHONE, m.Source.CAMERA, m.Source.SCRE
 
 
 def receivers(driver, publisher, stream):
-    return {r.media_id: r for r in driver.plane.forwarding.get((publisher.media_id, stream), ())}
+    return {r.media_id: r for r in driver.plane.forwarding.get((publisher.media_id, stream), {}).values()}
 
 
 def test_publication_is_opened_then_acknowledged_then_announced():
@@ -306,8 +306,9 @@ def test_old_and_worn_room_keys_are_replaced():
     assert driver.plane.rotations == []
     driver.advance(1)
     assert len(person.got(m.NewRoomKey)) == 1
-    driver.event(SealerWorn(1))
-    driver.event(SealerWorn(99))
+    sealer = driver.plane.sealers[1][0][0].sealer
+    for event in (SealerWorn(1, sealer), SealerWorn(1, sealer + 1), SealerWorn(99, sealer)):
+        driver.event(event)
     driver.advance(2)
     assert len(person.got(m.NewRoomKey)) == 1
 
@@ -318,7 +319,7 @@ def test_newcomer_gets_a_key_that_was_announced_while_the_seat_was_opened():
     driver.hold_seats = True
     person = driver.user()
     person.enter()
-    seen_by_the_plane = tuple(driver.plane.sealers[1])
+    seen_by_the_plane = tuple(driver.plane.sealers[1][0])
     leaver.drop()
     waiting = [command for command in driver.plane.log if isinstance(command, OpenSeat)][-1]
     driver.event(SeatOpened(waiting.media_id, seen_by_the_plane))

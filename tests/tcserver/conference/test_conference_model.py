@@ -34,7 +34,8 @@ class Meeting(RuleBasedStateMachine):
             accounts=accounts,
             rooms=(RoomRecord("hall", "Hall", roles={"a2": records.Role.CHAIR}), RoomRecord("clear", "C", e2ee=False)),
             max_sessions=6,
-            media_slots=2,
+            media_slots=3,
+            room_spread=1,
             max_rooms=2,
             max_participants=4,
             max_publications=2,
@@ -151,7 +152,7 @@ class Meeting(RuleBasedStateMachine):
         for event in (
             KeyframeAsked(media_id, stream, 0),
             KeysWorn(media_id),
-            SealerWorn(room),
+            SealerWorn(room, next(iter(self.driver.conference._context.sealer_ids._taken), 1)),
             SpeakersChanged(room, (participant,), (), participant),
         ):
             self.driver.event(event)

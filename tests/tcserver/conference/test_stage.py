@@ -4,7 +4,7 @@ import pytest
 
 from tcproto import messages as m
 from tcserver.conference.stage import CALM, REDUCTION_INTERVAL, CameraCap, Stage, last_n
-from tcserver.plane import Overloaded, SetForwarding, SpeakersChanged
+from tcserver.plane import ChangeForwarding, Overloaded, SpeakersChanged
 from tests.tcserver.conference.conference_driver import Driver, Person
 
 
@@ -66,7 +66,7 @@ def shown_to(driver: Driver, viewer: Person) -> set[int]:
         for (media_id, stream), receivers in driver.plane.forwarding.items()
         if media_id == person.media_id
         and driver.plane.streams[media_id, stream].caps == driver.conference._context.settings.caps[m.Source.CAMERA]
-        and viewer.media_id in {receiver.media_id for receiver in receivers}
+        and viewer.media_id in receivers
     }
 
 
@@ -87,9 +87,9 @@ def test_a_room_of_thirty_shows_the_cameras_of_the_last_fifteen_who_spoke():
     assert shown_to(driver, viewer) == set(ids[:15])
     driver.event(SpeakersChanged(1, (ids[16], ids[28]), (), ids[17]))
     assert shown_to(driver, viewer) == {*ids[:13], ids[16], ids[17]}
-    told = len([command for command in driver.plane.log if isinstance(command, SetForwarding)])
+    told = len([command for command in driver.plane.log if isinstance(command, ChangeForwarding)])
     driver.event(SpeakersChanged(1, (ids[16],), (), ids[17]))
-    assert len([command for command in driver.plane.log if isinstance(command, SetForwarding)]) == told
+    assert len([command for command in driver.plane.log if isinstance(command, ChangeForwarding)]) == told
     members[29].drop()
     viewer = members[28]
     assert shown_to(driver, viewer) == set(ids[:18]), "29 are fewer than 30"

@@ -22,13 +22,13 @@ from tcproto.path import PingItem
 from tcserver.media import Drop, MediaPlane, Transmission
 from tcserver.plane import (
     Address,
+    ChangeForwarding,
     Event,
     OpenSealer,
     OpenSeat,
     OpenStream,
     PathProven,
     Receiver,
-    SetForwarding,
 )
 
 ROOM_KEY = bytes(range(32))
@@ -155,8 +155,11 @@ class World:
         self.forward(peer, stream, to)
 
     def forward(self, peer: Peer, stream: int, to: Iterable[Peer | Receiver]) -> None:
-        receivers = tuple(r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to)
-        self.apply(SetForwarding(stream, peer.media_id, receivers))
+        """Let a stream go to these and nobody else."""
+        receivers = {r.media_id: r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to}
+        room = self.plane._seats[peer.media_id].room
+        gone = tuple(media_id for media_id in room.streams[stream].receivers if media_id not in receivers)
+        self.apply(ChangeForwarding(room.number, (stream,), tuple(receivers.values()), gone))
 
     def drops(self) -> dict[Drop, int]:
         """Return the drops since the last call."""

@@ -22,6 +22,7 @@ from tcserver.media import Drop
 from tcserver.media.sealer import MAX_WAITING_KEYS, RING_SIZE, Sealer
 from tcserver.media.stream import KEYFRAME_REQUEST_INTERVAL
 from tcserver.plane import (
+    ChangeForwarding,
     CloseRoom,
     CloseSeat,
     CloseStream,
@@ -34,7 +35,6 @@ from tcserver.plane import (
     RotateSealer,
     SealerWorn,
     SeatOpened,
-    SetForwarding,
 )
 from tests.tcserver.media.media_world import (
     CAPS,
@@ -89,7 +89,7 @@ def test_the_first_packet_after_each_routing_change_is_delivered():
         sent = send(world, a, audio(7, sequence))
         assert {address for address, _ in sent} == {peer.address for peer in receivers}
         sequence += 1
-    world.apply(CloseSeat(b.media_id))
+    world.apply(CloseSeat(b.media_id, 1))
     assert send(world, a, audio(7, sequence)) == []
     e = world.join(5)
     world.forward(a, 7, [e])
@@ -250,9 +250,9 @@ def test_a_key_is_used_from_its_time_on_and_an_ex_member_opens_nothing_new():
     world = World(3)
     a, b, c = world.peers
     world.publish(a, 7, to=[b, c])
-    world.apply(CloseSeat(c.media_id))
+    world.apply(CloseSeat(c.media_id, 1))
     new_key = b"n" * 32
-    world.apply(RotateSealer(1, 1, new_key, world.now + 2))
+    world.apply(RotateSealer(1, 0, 1, new_key, world.now + 2))
     ((address, before),) = send(world, a, audio(7, 0))
     world.now += 2
     ((_, after),) = send(world, a, audio(7, 1))
@@ -268,15 +268,15 @@ def test_a_key_is_used_from_its_time_on_and_an_ex_member_opens_nothing_new():
 def test_a_waiting_key_is_told_to_newcomers_and_keys_take_turns():
     world = World(2)
     keys = [bytes([n]) * 32 for n in range(3)]
-    world.apply(RotateSealer(1, 1, keys[1], world.now + 2), RotateSealer(1, 2, keys[2], world.now + 4))
+    world.apply(RotateSealer(1, 0, 1, keys[1], world.now + 2), RotateSealer(1, 0, 2, keys[2], world.now + 4))
     world.apply(OpenSeat(5, 1, 5, 0, bytes(32), bytes(32)))
     (opened,) = world.plane.take_events()
     assert isinstance(opened, SeatOpened)
-    assert [(state.epoch, state.key) for state in opened.sealers] == [(0, ROOM_KEY), (1, keys[1]), (2, keys[2])]
+    assert [(state.epoch, state.key) for state in opened.sealer] == [(0, ROOM_KEY), (1, keys[1]), (2, keys[2])]
     world.now += 3
     world.apply(OpenSeat(6, 1, 6, 0, bytes(32), bytes(32)))
     (opened,) = world.plane.take_events()
-    assert [state.epoch for state in opened.sealers] == [1, 2]
+    assert [state.epoch for state in opened.sealer] == [1, 2]
 
 
 def test_a_new_key_of_the_sealer_is_asked_for_once():
@@ -287,8 +287,8 @@ def test_a_new_key_of_the_sealer_is_asked_for_once():
     for _ in range(2):
         world.now += 1
         world.plane.poll(world.now)
-    assert world.plane.take_events() == [SealerWorn(1)]
-    world.apply(RotateSealer(1, 1, bytes(32), world.now))
+    assert world.plane.take_events() == [SealerWorn(1, 0x5EA1)]
+    world.apply(RotateSealer(1, 0, 1, bytes(32), world.now))
     world.publish(a, 7, to=[b])
     assert parse_header(send(world, a, audio(7))[0][1]).counter == REKEY_COUNTER
     world.now += 1
@@ -362,9 +362,7 @@ def test_a_closed_stream_ends_and_its_id_can_be_used_again():
     world.apply(CloseStream(7, a.media_id))
     send(world, a, audio(7))
     assert world.drops() == {Drop.UNKNOWN_STREAM: 1}
-    world.apply(
-        OpenStream(7, b.media_id, StreamKind.AUDIO, CAPS), SetForwarding(7, b.media_id, (Receiver(a.media_id),))
-    )
+    world.apply(OpenStream(7, b.media_id, StreamKind.AUDIO, CAPS), ChangeForwarding(1, (7,), (Receiver(a.media_id),)))
     assert set(forwarded(send(world, b, audio(7)))) == {a.address}
 
 
@@ -372,7 +370,7 @@ def test_a_seat_takes_its_streams_with_it():
     world = World(2)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    world.apply(CloseSeat(a.media_id))
+    world.apply(CloseSeat(a.media_id, 1))
     assert world.plane._rooms[1].streams == {}
     a = world.join(1)
     world.publish(b, 8, to=[a])
@@ -383,7 +381,7 @@ def test_a_media_id_that_comes_back_gets_nothing_of_its_former_life():
     world = World(2)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    world.apply(CloseSeat(b.media_id))
+    world.apply(CloseSeat(b.media_id, 1))
     b = world.join(2)
     assert send(world, a, audio(7, 0)) == []
     world.forward(a, 7, [b])

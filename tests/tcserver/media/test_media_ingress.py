@@ -363,16 +363,17 @@ def test_an_unexpected_failure_ends_one_datagram(world):
 def test_commands_about_what_is_gone_are_ignored(world):
     world.plane.take_events()
     world.apply(
-        p.RotateSealer(9, 1, bytes(32), 0.0),
+        p.RotateSealer(9, 0, 1, bytes(32), 0.0),
         p.CloseRoom(9),
         OpenSeat(55, 9, 1, 0, bytes(32), bytes(32)),
         OpenSeat(world.peers[0].media_id, 1, 1, 0, bytes(32), bytes(32)),
         p.RekeySeat(55, 1, bytes(32), bytes(32)),
-        p.CloseSeat(55),
+        p.CloseSeat(55, 9),
         p.OpenStream(1, 55, StreamKind.AUDIO, CAPS),
         p.MuteStream(1, 55, True),
         p.CloseStream(1, 55),
-        p.SetForwarding(1, 55, ()),
+        p.ChangeForwarding(9, (1,), (), (55,)),
+        p.ChangeForwarding(1, (99,), (p.Receiver(55),)),
     )
     assert world.plane.take_events() == []
     assert world.receive(world.peers[0], world.peers[0].up(packet_item(audio(7))))

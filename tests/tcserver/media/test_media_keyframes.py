@@ -108,7 +108,7 @@ def spoil(how: str, show: Show) -> Receiver:
             show.send()
         case "new room key":
             show.frames(5)
-            world.apply(RotateSealer(1, 1, bytes(32), world.now))
+            world.apply(RotateSealer(1, 0, 1, bytes(32), world.now))
             world.publish(show.first, 8, to=[show.publisher])
             world.receive(show.first, show.first.up(packet_item(audio(8))))
         case "out of the ring":
@@ -164,7 +164,7 @@ def test_nothing_is_replayed_to_who_left_or_has_no_path():
     show = Show()
     show.frames(25)
     assert len(show.want(Receiver(1003))) == BURST
-    show.world.apply(CloseSeat(1003))
+    show.world.apply(CloseSeat(1003, 1))
     show.world.now += 1
     show.world.plane.poll(show.world.now)
     assert show.sent() == []

@@ -242,7 +242,7 @@ def test_a_closed_seat_is_unknown():
     world = World(2)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    world.apply(CloseSeat(b.media_id))
+    world.apply(CloseSeat(b.media_id, 1))
     assert world.receive(b, b.ping()) == []
     assert world.receive(a, a.up(packet_item(audio(7)))) == []
     assert world.drops() == {Drop.UNKNOWN_ID: 1, Drop.NO_RECEIVER: 1}

@@ -20,6 +20,7 @@ from tcserver.media import pool as pool_module
 from tcserver.media.pool import Router, WorkerPool
 from tcserver.plane import (
     Address,
+    ChangeForwarding,
     CloseRoom,
     CloseSeat,
     Event,
@@ -29,6 +30,8 @@ from tcserver.plane import (
     RotateSealer,
     SeatOpened,
     SetSpeakers,
+    ShareRoom,
+    TellSealer,
     WorkerLoad,
     WorkerReplaced,
 )
@@ -40,15 +43,17 @@ PATIENCE = 20.0
 """Seconds until something has to come: generous, since the machine may be busy."""
 
 
-def test_a_command_goes_to_the_worker_of_its_room_or_seat() -> None:
+def test_a_command_goes_to_the_workers_of_its_room_or_seat() -> None:
     router = Router()
-    assert router.slot(OpenSealer(1, 5, 0, ROOM_KEY, 3)) == 3
-    assert router.slot(RotateSealer(1, 1, ROOM_KEY, 0.0)) == 3
-    assert router.slot(SetSpeakers(1, 3)) == 3
-    assert router.slot(OpenSeat(0xABCD02, 1, 1, 0, ROOM_KEY, ROOM_KEY)) == 2
-    assert router.slot(CloseSeat(0xABCDFF)) == 255
-    assert router.slot(CloseRoom(1)) == 3
-    assert router.slot(CloseRoom(1)) is router.slot(SetSpeakers(1, 3)) is None
+    assert router.slots(OpenSealer(1, 5, 0, ROOM_KEY, 3)) == (3,)
+    assert router.slots(OpenSealer(1, 6, 0, ROOM_KEY, 0)) == (0,)
+    assert router.slots(RotateSealer(1, 3, 1, ROOM_KEY, 0.0)) == (3,)
+    assert router.slots(OpenSeat(0xABCD02, 1, 1, 0, ROOM_KEY, ROOM_KEY)) == (2,)
+    for_all = (ShareRoom(1, 3, (0, 3)), TellSealer(1, 5), SetSpeakers(1, 3), CloseSeat(0xABCD03, 1))
+    for command in (*for_all, ChangeForwarding(1, (5,)), CloseRoom(1)):
+        assert router.slots(command) == {0, 3}
+    assert not router.slots(CloseRoom(1))
+    assert not router.slots(SetSpeakers(1, 3))
 
 
 class Running:
@@ -85,7 +90,7 @@ class Running:
         )
         opened = await self.event(SeatOpened)
         assert opened.media_id == peer.media_id
-        assert opened.sealers[0][:3] == (number, 0, ROOM_KEY)
+        assert opened.sealer[0][:3] == (number, 0, ROOM_KEY)
         return peer
 
     async def answer(self, peer: Peer, type_: int = ItemType.PONG) -> Item:
@@ -193,11 +198,11 @@ def test_a_worker_that_is_stuck_is_replaced(run: Any, monkeypatch: pytest.Monkey
 def test_commands_for_a_worker_that_is_not_there_are_dropped(run: Any) -> None:
     async def main() -> None:
         async with running(1) as world:
-            world.pool.apply(CloseSeat(0x1234_05))
+            world.pool.apply(CloseSeat(0x1234_05, 1))
             os.kill(world.pool.processes()[0], signal.SIGKILL)
             await world.event(WorkerReplaced)
             await world.answer(await world.seat(0, 6))
-        world.pool.apply(CloseSeat(0x1234_00))
+        world.pool.apply(CloseSeat(0x1234_00, 1))
 
     run(main())
 

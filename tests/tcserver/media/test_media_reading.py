@@ -45,7 +45,7 @@ def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() 
     world.receive(a, a.up(packet_item(audio(7, 2))), a.up(packet_item(audio(99))))
     received = {PacketKind.AUDIO: 4, PacketKind.VIDEO: 6, PacketKind.BEACON: 3}
     forwarded = {PacketKind.AUDIO: 6, PacketKind.VIDEO: 6, PacketKind.BEACON: 0}
-    for command in (None, CloseStream(7, a.media_id), CloseSeat(b.media_id), CloseRoom(1)):
+    for command in (None, CloseStream(7, a.media_id), CloseSeat(b.media_id, 1), CloseRoom(1)):
         if command is not None:
             world.apply(command)
         counters = world.plane.settled()

@@ -17,7 +17,6 @@ from tcserver.plane import (
     PathLost,
     Receiver,
     RotateSealer,
-    SetForwarding,
 )
 from tests.tcserver.media.media_world import CAPS, Peer, World, audio, open_room, packet_item
 
@@ -58,7 +57,7 @@ class Routing(RuleBasedStateMachine):
     @rule(data=st.data())
     def leave(self, data):
         media_id = data.draw(st.sampled_from(sorted(self.peers)))
-        self.world.apply(CloseSeat(media_id))
+        self.world.apply(CloseSeat(media_id, self.rooms[media_id]))
         del self.peers[media_id], self.rooms[media_id]
         self.proven.pop(media_id, None)
         for stream in [stream for stream, owner in self.streams.items() if owner == media_id]:
@@ -109,8 +108,8 @@ class Routing(RuleBasedStateMachine):
         """To anybody: the publisher itself and members of the other room included, who must get nothing."""
         stream = data.draw(st.sampled_from(sorted(self.streams)))
         wants = data.draw(st.dictionaries(st.sampled_from(sorted(self.peers)), st.booleans()))
-        receivers = tuple(Receiver(media_id, redundant) for media_id, redundant in wants.items())
-        self.world.apply(SetForwarding(stream, self.streams[stream], receivers))
+        receivers = [Receiver(media_id, redundant) for media_id, redundant in wants.items()]
+        self.world.forward(self.peers[self.streams[stream]], stream, receivers)
         self.wants[stream] = wants
 
     @rule(room=st.sampled_from(ROOMS), delay=st.sampled_from((0.0, 2.0)))
@@ -120,7 +119,7 @@ class Routing(RuleBasedStateMachine):
         epoch = len(self.keys[room])
         self.keys[room][epoch] = bytes([room, epoch % 256]) * 16
         at = max([self.world.now + delay, *(at for _, at in self.waiting[room])])
-        self.world.apply(RotateSealer(room, epoch % 256, self.keys[room][epoch], at))
+        self.world.apply(RotateSealer(room, 0, epoch % 256, self.keys[room][epoch], at))
         self.waiting[room].append((epoch, at))
 
     @rule(seconds=st.sampled_from((0.1, 1.0, 6.0)))

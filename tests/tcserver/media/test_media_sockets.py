@@ -23,7 +23,7 @@ from tcserver.media.sender import Blocked, Run, Sender
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
 from tcserver.media.sockets import MediaSockets
-from tcserver.plane import Address, OpenSealer, OpenSeat, OpenStream, PathProven, Receiver, SetForwarding
+from tcserver.plane import Address, ChangeForwarding, OpenSealer, OpenSeat, OpenStream, PathProven, Receiver
 from tests.tcserver.media.media_world import CAPS, ROOM_KEY, SEALER, Peer, audio, open_room, packet_item
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg and recvmmsg are Linux's")
@@ -522,7 +522,7 @@ def test_a_conversation_over_real_sockets(sender, receiver, host, bind):
             a, *others = clients
             sockets.apply(
                 OpenStream(7, a.media_id, StreamKind.AUDIO, CAPS),
-                SetForwarding(7, a.media_id, tuple(Receiver(other.media_id) for other in others)),
+                ChangeForwarding(1, (7,), tuple(Receiver(other.media_id) for other in others)),
             )
             plane.counters.drops.update(dict.fromkeys(Drop, 0))
             # V12, V13: what is too long is one drop each, and nothing else suffers.

@@ -138,7 +138,7 @@ def speak(world: World, stream: int, start: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [MuteStream(7, 1001, True), CloseStream(7, 1001), CloseSeat(1001)], ids=["mute", "close", "leave"]
+    "end", [MuteStream(7, 1001, True), CloseStream(7, 1001), CloseSeat(1001, 1)], ids=["mute", "close", "leave"]
 )
 def test_a_muted_or_closed_stream_stops_speaking_at_the_next_decision(end):
     world = World(2)

@@ -1,0 +1,136 @@
+"""What media workers of one server tell each other by UDP, about the rooms that several of them have.
+
+All numbers are big-endian. A datagram begins with version and kind (1 byte, as in PROTOCOL.md, section 6: relay), the
+type of the message (1 byte) and a number (4 bytes), of an audience or a room. The workers trust each other: they are
+one program, and nobody else can send from their ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from struct import Struct, error, iter_unpack
+from typing import NamedTuple
+
+from tcproto.datagram import COUNTER_SIZE, VERSION, Kind
+from tcproto.path import Position
+
+MAX_RELAYED = 8192
+"""Bytes of a message: an audience of twice as many as any room seats, or 680 levels."""
+HEAD_SIZE = 6
+"""Bytes before the room datagram that is handed on."""
+_FIRST = VERSION << 4 | Kind.RELAY
+_HEAD = Struct(">BBI")
+_IDENT = Struct(">I")
+_STREAM = Struct(">H")
+_LEVEL = Struct(">HIIBB")
+_VOICE = 0x80
+_LONGEST = 0x7F
+LEVELS_IN_MESSAGE = (MAX_RELAYED - HEAD_SIZE) // _LEVEL.size
+
+
+class Message(IntEnum):
+    """Type of a message, and what follows the number."""
+
+    DATAGRAM = 0
+    """For an audience: a room datagram, as it was sealed."""
+    AUDIENCE = 1
+    """Who a number stands for from now on: room (4 bytes), media ids (4 each)."""
+    UNKNOWN = 2
+    """The answer to a datagram for an audience that was not told of; nothing."""
+    POSITION = 3
+    """Of the sender's sealer of a room: sealer (4), next counter (6)."""
+    LEVELS = 4
+    """To the home of a room, for each audio packet: stream (2), media id (4), participant (4), level (1), voice (1 bit)
+    and ms (7 bits), of which 0 says that the stream is muted or over."""
+    HOLDERS = 5
+    """From the home of a room: the streams that are forwarded (2 each)."""
+
+
+class Level(NamedTuple):
+    """What the home of a room has to know of an audio packet."""
+
+    stream: int
+    seat: int
+    """Media id, 0 where no contest is on."""
+    participant: int
+    level: int
+    """-dBov."""
+    duration_ms: int
+    """0: the stream is muted or over."""
+    voice: bool = False
+
+
+def parse_head(data: bytes) -> tuple[int, int]:
+    """Return type and number; raises ``ValueError``."""
+    if len(data) < HEAD_SIZE or data[0] != _FIRST:
+        raise ValueError("no relayed message")
+    _, type_, number = _HEAD.unpack_from(data)
+    return type_, number
+
+
+def pack_head(type_: Message, number: int) -> bytes:
+    """Return the first bytes of a message."""
+    return _HEAD.pack(_FIRST, type_, number)
+
+
+def pack_audience(number: int, room: int, members: Iterable[int]) -> bytes:
+    """Return a message that tells who an audience is."""
+    head = pack_head(Message.AUDIENCE, number) + _IDENT.pack(room)
+    return head + b"".join(map(_IDENT.pack, members))
+
+
+def parse_audience(data: bytes) -> tuple[int, frozenset[int]]:
+    """Return room and media ids; raises ``ValueError``."""
+    try:
+        (room,), *members = _IDENT.iter_unpack(data[HEAD_SIZE:])
+    except error as wrong:
+        raise ValueError(f"no audience: {wrong}") from None
+    return room, frozenset(member for (member,) in members)
+
+
+def pack_position(room: int, position: Position) -> bytes:
+    """Return a message that tells how far a sealer is."""
+    sealer, counter = position
+    return pack_head(Message.POSITION, room) + _IDENT.pack(sealer) + counter.to_bytes(COUNTER_SIZE, "big")
+
+
+def parse_position(data: bytes) -> Position:
+    """Return the position; raises ``ValueError``."""
+    if len(data) != HEAD_SIZE + _IDENT.size + COUNTER_SIZE:
+        raise ValueError("a position of a wrong length")
+    middle = HEAD_SIZE + _IDENT.size
+    return Position(int.from_bytes(data[HEAD_SIZE:middle], "big"), int.from_bytes(data[middle:], "big"))
+
+
+def pack_levels(room: int, levels: list[Level]) -> bytes:
+    """Return a message of at most ``LEVELS_IN_MESSAGE`` levels."""
+    return pack_head(Message.LEVELS, room) + b"".join(
+        _LEVEL.pack(stream, seat, participant, level, min(ms, _LONGEST) | (_VOICE if voice else 0))
+        for stream, seat, participant, level, ms, voice in levels
+    )
+
+
+def parse_levels(data: bytes) -> list[Level]:
+    """Return the levels; raises ``ValueError``."""
+    try:
+        fields = list(_LEVEL.iter_unpack(data[HEAD_SIZE:]))
+    except error as wrong:
+        raise ValueError(f"no levels: {wrong}") from None
+    return [
+        Level(stream, seat, participant, level, last & _LONGEST, last >= _VOICE)
+        for stream, seat, participant, level, last in fields
+    ]
+
+
+def pack_holders(room: int, streams: Iterable[int]) -> bytes:
+    """Return a message that tells who is forwarded."""
+    return pack_head(Message.HOLDERS, room) + b"".join(map(_STREAM.pack, streams))
+
+
+def parse_holders(data: bytes) -> frozenset[int]:
+    """Return the streams; raises ``ValueError``."""
+    try:
+        return frozenset(stream for (stream,) in iter_unpack(">H", data[HEAD_SIZE:]))
+    except error as wrong:
+        raise ValueError(f"no holders: {wrong}") from None
