@@ -98,15 +98,22 @@ class Report:
         parts.append("\n".join(f"{name:{width}}  {value}" for name, value in machine.items()))
         return "\n\n".join(parts)
 
-    def write_json(self, path: Path, name: str, machine: Mapping[str, str]) -> None:
-        """Write everything for a script; raises ``OSError``."""
+    def write_json(self, path: Path, name: str, options: Mapping[str, Any], machine: Mapping[str, str]) -> None:
+        """Write everything for a script and for ``--baseline``; raises ``OSError``."""
         bars = [
             {"what": b.what, "measured": b.measured, "unit": b.unit, "limit": b.limit, "least": b.least,
              "passed": b.passed, "note": b.note}
             for b in self.bars
         ]  # fmt: skip
         tables = [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables]
-        whole = {"benchmark": name, **machine, "bars": bars, "tables": tables, "figures": self.figures}
+        whole = {
+            "benchmark": name,
+            "options": options,
+            **machine,
+            "bars": bars,
+            "tables": tables,
+            "figures": self.figures,
+        }
         path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
     def write_plot(self, path: Path) -> None:
