@@ -12,19 +12,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from benchmarks.fanout import (
+from benchmarks.load import (
     AUDIO_BODY,
     AUDIO_RATE,
-    FLOOD_STREAMS,
     SETTLE,
     VIDEO_BODY,
     VIDEO_RATE,
     Figure,
-    Hall,
     Load,
     draining,
+    one_talker,
     packet,
     put_under,
+    volleys,
 )
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
 from benchmarks.seats import Clients, Server
@@ -100,8 +100,7 @@ def _measure(variant: Variant, seconds: float, repeats: int) -> list[Figure]:
     figures = [Figure() for _ in LOADS]
     settings = {"rooms.loudest": 0, **variant.settings}
     with Server(["hall"], settings, variant.program) as server, Clients(server) as clients:
-        sources = [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
-        hall = Hall([*clients.join("hall", 1, sources), *clients.join("hall", RECEIVERS)], 1)
+        hall = one_talker(clients, RECEIVERS)
         clients.prove()
         with draining(hall.seats) as counts:
             for _ in range(repeats):
@@ -109,7 +108,8 @@ def _measure(variant: Variant, seconds: float, repeats: int) -> list[Figure]:
                     clients.ping()
                     clients.rest(SETTLE)
                     load = Load(kind, [hall], rate)
-                    figure.runs.append(put_under(load, server.address, server.process.pid, counts, seconds))
+                    ready = volleys(load, server.address, seconds)
+                    figure.runs.append(put_under(load, ready, server.process.pid, counts, seconds))
     return figures
 
 

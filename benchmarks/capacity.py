@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import scrape
-from benchmarks.fanout import AUDIO_RATE, SETTLE, packet
+from benchmarks.load import AUDIO_RATE, SETTLE, packet
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
 from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark, usage

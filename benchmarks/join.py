@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.fanout import AUDIO_RATE, SETTLE, packet
+from benchmarks.load import AUDIO_RATE, SETTLE, packet
 from benchmarks.native import Volley
 from benchmarks.processes import child, cpu_of, pin
 from benchmarks.report import Bar, BenchmarkError, Report, Table

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import scrape
-from benchmarks.fanout import FLOOD_STREAMS, SETTLE, packet
+from benchmarks.load import FLOOD_STREAMS, SETTLE, packet
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
 from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
 from benchmarks.trial import Outcome, Part, by_chance, carry_out, order, quantile, remark

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks import stamps
-from benchmarks.fanout import LATE, LATENESS, SETTLE, draining
+from benchmarks.load import LATE, LATENESS, SETTLE, draining
 from benchmarks.native import Volley
 from benchmarks.processes import cpu_of, pin
 from benchmarks.procfs import descendants, resident

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.fanout import Figure, Measurement
+from benchmarks.load import Figure, Measurement
 from benchmarks.native import Relay, Sink, Volley
 from benchmarks.processes import child, cpu_of
 from benchmarks.report import BenchmarkError

@@ -1,0 +1,291 @@
+"""Loads: what talkers send, how fast, and what a process needs of the processor to bring it to the receivers.
+
+Receivers are bound sockets that nobody waits on and that another process empties and counts a few times a second.
+"""
+
+from __future__ import annotations
+
+import mmap
+import socket
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from benchmarks.native import Relay, Sink, Volley
+from benchmarks.processes import child, cpu_of, pin
+from benchmarks.report import BenchmarkError
+from benchmarks.seats import Clients, Seat
+from tcproto.datagram import Item, ItemType
+from tcproto.messages import Source
+from tcproto.packet import AudioHeader, VideoHeader
+
+AUDIO_BODY = 97
+"""Bytes of an audio packet's body: Opus at 32 kbit/s, padded and boxed; 140 bytes of UDP payload."""
+VIDEO_BODY = 1119
+"""Bytes of a video packet's body that fill a datagram of 1,170 bytes."""
+BURST = 8
+"""Datagrams of a picture."""
+AUDIO_RATE, VIDEO_RATE = 50, 30
+"""Audio datagrams and pictures per second of one talker, one camera."""
+FLOOD_STREAMS = {"audio": 16, "video": 4}
+"""Publications that share a flood, since each has a cap."""
+FLOOD_RATES = {"audio": 15_000, "video": 19_000}
+"""Datagrams per second below the caps of all streams of a flood."""
+IN_FLIGHT = 256
+"""Datagrams of a flood that are on their way: some batches, and less than any socket's buffer holds."""
+BUSY_ROOMS, BUSY_PEOPLE, BUSY_TALKERS = 20, 35, 3
+"""A busy server's rooms, and the people and talkers of each."""
+DRAIN_INTERVAL = 0.03
+"""Seconds between rounds of the drain: a client's socket holds some hundreds of datagrams."""
+SETTLE = 0.25
+"""Seconds until what was sent has arrived and is counted."""
+LATE = 0.1
+"""Share of a load's deadlines that may be missed by more than a period, before the generator is said to be too slow."""
+LATENESS = 0.001
+"""Seconds after its time from which a message is late."""
+STALL = 0.05
+"""Seconds without progress after which what is on its way counts as lost."""
+POLL = 0.00005
+"""Seconds between looks whether something has come out."""
+FLOODED = 0.9
+"""Share of the time that a flooded process runs or wants to; below, the load was what limited it."""
+Counts = memoryview
+"""Datagrams by socket."""
+UdpSocket = socket.socket
+
+
+class Listener(Protocol):
+    """Whoever receives on a socket."""
+
+    socket: UdpSocket
+
+
+S = TypeVar("S", bound=Listener)
+
+
+class Hall(NamedTuple, Generic[S]):
+    """A room: all its seats, and the first of them, who talk."""
+
+    seats: Sequence[S]
+    talkers: int
+
+
+class Load(NamedTuple, Generic[S]):
+    """What is sent; ``rate`` in messages per second of all talkers together, None: as fast as they come out."""
+
+    kind: str
+    rooms: Sequence[Hall[S]]
+    rate: float | None
+
+    @property
+    def train(self) -> int:
+        """Datagrams of a message."""
+        return BURST if self.kind == "video" else 1
+
+    def datagrams(self, seconds: float) -> int:
+        """Return how many each talker sends, or is ready to."""
+        rate = self.rate or FLOOD_RATES[self.kind] / self.train
+        return int(seconds * rate / len(self.talkers)) * self.train
+
+    @property
+    def talkers(self) -> list[S]:
+        """Who sends."""
+        return [seat for room in self.rooms for seat in room.seats[: room.talkers]]
+
+    @property
+    def seats(self) -> list[S]:
+        """Everybody."""
+        return [seat for room in self.rooms for seat in room.seats]
+
+    @property
+    def receivers(self) -> int:
+        """How many get each datagram."""
+        return len(self.rooms[0].seats) - 1
+
+
+class Measurement(NamedTuple):
+    """What was seen of one process under a load."""
+
+    cpu: float
+    """µs of processor for each datagram that arrived at a receiver."""
+    rate: float
+    """Datagrams per second that arrived."""
+    delivered: float
+    """Share of those expected."""
+    busy: float
+    """Share of a core."""
+    waited: float
+    """Share of the time that it could have run, had others not."""
+    late: float
+    """Share of deadlines that the load generator missed."""
+
+
+@dataclass
+class Figure:
+    """All measurements of one load on one target."""
+
+    runs: list[Measurement] = field(default_factory=list)
+
+    def median(self) -> Measurement:
+        """Return the medians."""
+        return Measurement(*(statistics.median(column) for column in zip(*self.runs, strict=True)))
+
+    def spread(self) -> float:
+        """Return the range of the cost, relative to its median."""
+        costs = [run.cpu for run in self.runs]
+        return (max(costs) - min(costs)) / statistics.median(costs)
+
+
+def one_talker(clients: Clients, receivers: int) -> Hall[Seat]:
+    """Seat somebody who can talk and show, and who is heard by some, in the room "hall"."""
+    sources = [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
+    return Hall([*clients.join("hall", 1, sources), *clients.join("hall", receivers)], 1)
+
+
+def busy_rooms(clients: Clients, names: Sequence[str]) -> list[Hall[Seat]]:
+    """Fill rooms as those of a busy server are."""
+    halls = []
+    for name in names:
+        talkers = clients.join(name, BUSY_TALKERS, [Source.MICROPHONE])
+        halls.append(Hall([*talkers, *clients.join(name, BUSY_PEOPLE - BUSY_TALKERS)], BUSY_TALKERS))
+    return halls
+
+
+def put_under(load: Load[S], volleys: Sequence[Volley], pid: int, counts: Counts, seconds: float) -> Measurement:
+    """Put a process under a load, while what arrives is counted; raises ``BenchmarkError`` if nothing does.
+
+    ``volleys`` has what each talker sends.
+    """
+    pin(pid, 0)
+    arrived, (cpu, waited), began = sum(counts), cpu_of(pid), time.monotonic()
+    if load.rate is None:
+        sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds)
+        late = 0.0
+    else:
+        (sent, late), taken = _pace(volleys, load.rate), 0
+    wall = time.monotonic() - began
+    time.sleep(SETTLE)
+    now_cpu, now_waited = cpu_of(pid)
+    used, delay = now_cpu - cpu, now_waited - waited
+    arrived = sum(counts) - arrived + taken
+    if not arrived:
+        raise BenchmarkError("nothing arrived")
+    share = arrived / (sent * load.receivers)
+    return Measurement(used * 1e6 / arrived, arrived / wall, share, used / wall, delay / wall, late)
+
+
+def remark(flooded: bool, seen: Measurement) -> str:
+    """Return what is to be said of a measurement that is not what it should be."""
+    if seen.late > LATE:
+        return "the load came late"
+    if flooded and seen.busy + seen.waited < FLOODED:
+        return "the load generator was the bottleneck"
+    return "the machine was busy otherwise" if seen.waited > LATE else ""
+
+
+def volleys(load: Load[Seat], target: tuple[str, int], seconds: float) -> list[Volley]:
+    """Seal what the talkers will send."""
+    count = load.datagrams(seconds)
+    streams = FLOOD_STREAMS[load.kind] if load.rate is None else 1
+    ready = []
+    for talker in load.talkers:
+        packets = (packet(load.kind, talker, streams) for _ in range(count))
+        datagrams = [talker.up(Item(ItemType.PACKET, packet)) for packet in packets]
+        ready.append(Volley(talker.socket, target, datagrams, load.train))
+    return ready
+
+
+def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int = VIDEO_BODY) -> bytes:
+    """Return the next packet of a talker, on its first (audio) or last (video) streams in turns.
+
+    A picture has ``burst`` packets with bodies of ``body`` bytes.
+    """
+    number = talker.packets
+    talker.packets += 1
+    if kind == "audio":
+        stream = talker.streams[number % streams]
+        return AudioHeader(stream, 1, 0, number, number * 960 & 0xFFFFFFFF, 20, 30, True).pack() + bytes(AUDIO_BODY)
+    frame, index = divmod(number, burst)
+    stream = talker.streams[-1 - frame % streams]
+    header = VideoHeader(stream, 1, 0, number, frame * 3000 & 0xFFFFFFFF, frame & 0xFFFF, index, burst)
+    return header.pack() + bytes(body)
+
+
+def _pace(volleys: Sequence[Volley], rate: float) -> tuple[int, float]:
+    """Send one message after the other at a rate, by turns; return the datagrams, and the share of late ones."""
+    period, total = 1 / rate, sum(volley.size for volley in volleys)
+    start = time.monotonic()
+    late = 0
+    for n in range(total):
+        due = start + n * period
+        now = time.monotonic()
+        if now < due:
+            time.sleep(due - now)
+        elif now > due + max(period, LATENESS):
+            late += 1
+        turn, who = divmod(n, len(volleys))
+        volleys[who].fire(turn, turn + 1)
+    return total * volleys[0].per_message, late / total
+
+
+def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float) -> tuple[int, int]:
+    """Send as fast as it comes out again at one receiver; return the datagrams sent, and those taken there."""
+    sink, descriptor = Sink(), sample.socket.fileno()
+    start = moved = time.monotonic()
+    counted, size = counts[-1], volley.per_message
+    at = taken = out = lost = 0
+    while (now := time.monotonic()) < start + seconds and at < volley.size:
+        taken += sink.drain(descriptor)
+        before, out = out, taken + counts[-1] - counted
+        if out > before:
+            moved = now
+        elif now > moved + STALL:
+            lost = at * size - out
+        room = (IN_FLIGHT - (at * size - out - lost)) // size
+        if room > 0:
+            at = volley.fire(at, min(volley.size, at + room))
+        else:
+            time.sleep(POLL)
+    return at * size, taken + sink.drain(descriptor)
+
+
+@contextmanager
+def draining(seats: Sequence[Listener], beside: Callable[[], None] | None = None) -> Iterator[Counts]:
+    """Empty sockets from another process; gives what it has counted, by socket.
+
+    ``beside`` is called in that process, each round.
+    """
+    descriptors = [seat.socket.fileno() for seat in seats]
+    with mmap.mmap(-1, 8 * max(1, len(seats))) as memory, memoryview(memory) as view, view.cast("Q") as counts:
+
+        def drain() -> None:
+            sink = Sink()
+            while True:
+                for i, descriptor in enumerate(descriptors):
+                    counts[i] += sink.drain(descriptor)
+                if beside is not None:
+                    beside()
+                time.sleep(DRAIN_INTERVAL)
+
+        with child(drain) as pid:
+            pin(pid, 1)
+            pin(0, 1)
+            yield counts
+
+
+@contextmanager
+def relay(load: Load[Seat], trains: bool) -> Iterator[tuple[tuple[str, int], int]]:
+    """Run the floor, with trains (UDP_GRO, UDP_SEGMENT) or without; gives its address and process."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, 4 << 20)
+        sock.bind(("127.0.0.1", 0))
+        rooms: dict[bytes, list[tuple[str, int]]] = {}
+        for room in load.rooms:
+            addresses = [seat.address for seat in room.seats[1:]]
+            rooms |= {seat.ident: addresses for seat in room.seats[: room.talkers]}
+        with child(Relay(sock, rooms, trains).run) as pid:
+            yield sock.getsockname(), pid
