@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 from benchmarks import scrape
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
+from benchmarks.processes import memory
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
 from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
-from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark, usage
+from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
 PEOPLE = (35, 100, 250, 500)
@@ -116,7 +117,7 @@ class _Hall:
         outcome = carry_out(self._server, parts, self._everybody, self._watched)
         expected = outcome.sent * (people - 1)
         overflow = (self._taken() - before) / expected - outcome.delivered
-        return Row(people, speakers, cameras, times, outcome, overflow, usage(self._server.process.pid).memory)
+        return Row(people, speakers, cameras, times, outcome, overflow, memory(self._server.process.pid))
 
     def _voice(self, seat: Seat, offset: float, times: float) -> Part:
         due = evenly(AUDIO_RATE * times, self._seconds, offset)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from benchmarks.native import Relay, Sink, Volley
-from benchmarks.processes import child, cpu_of, pin
+from benchmarks.processes import child, pin, pin_server, usage
 from benchmarks.report import BenchmarkError
 from benchmarks.seats import Clients, Seat
 from tcproto.datagram import Item, ItemType
@@ -118,7 +118,7 @@ class Measurement(NamedTuple):
     busy: float
     """Share of a core."""
     waited: float
-    """Share of the time that it could have run, had others not."""
+    """Share of the time that it could have run, had others not; of several processes, the one that waited most."""
     late: float
     """Share of deadlines that the load generator missed."""
 
@@ -155,12 +155,12 @@ def busy_rooms(clients: Clients, names: Sequence[str]) -> list[Hall[Seat]]:
 
 
 def put_under(load: Load[S], volleys: Sequence[Volley], pid: int, counts: Counts, seconds: float) -> Measurement:
-    """Put a process under a load, while what arrives is counted; raises ``BenchmarkError`` if nothing does.
+    """Put a process, and those below it, under a load, while what arrives is counted.
 
-    ``volleys`` has what each talker sends.
+    ``volleys`` has what each talker sends. Raises ``BenchmarkError`` if nothing arrives.
     """
-    pin(pid, 0)
-    arrived, (cpu, waited), began = sum(counts), cpu_of(pid), time.monotonic()
+    pin_server(pid)
+    arrived, start, began = sum(counts), usage(pid), time.monotonic()
     if load.rate is None:
         sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds)
         late = 0.0
@@ -168,13 +168,13 @@ def put_under(load: Load[S], volleys: Sequence[Volley], pid: int, counts: Counts
         (sent, late), taken = _pace(volleys, load.rate), 0
     wall = time.monotonic() - began
     time.sleep(SETTLE)
-    now_cpu, now_waited = cpu_of(pid)
-    used, delay = now_cpu - cpu, now_waited - waited
+    used = usage(pid).since(start)
     arrived = sum(counts) - arrived + taken
     if not arrived:
         raise BenchmarkError("nothing arrived")
     share = arrived / (sent * load.receivers)
-    return Measurement(used * 1e6 / arrived, arrived / wall, share, used / wall, delay / wall, late)
+    cpu = sum(used.cpu)
+    return Measurement(cpu * 1e6 / arrived, arrived / wall, share, cpu / wall, max(used.waited) / wall, late)
 
 
 def remark(flooded: bool, seen: Measurement) -> str:

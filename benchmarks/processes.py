@@ -13,6 +13,7 @@ from benchmarks.procfs import descendants, resident
 from benchmarks.report import BenchmarkError
 
 _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+PROCESSORS = max(1, len(_CPUS))
 
 
 @contextmanager
@@ -56,7 +57,7 @@ def pin_server(pid: int) -> None:
     With as many workers as processors the load generator shares one with a worker.
     """
     for number, each in enumerate(family(pid)):
-        pin(each, max(0, number - 1) % max(1, len(_CPUS)))
+        pin(each, max(0, number - 1) % PROCESSORS)
 
 
 class Usage(NamedTuple):
