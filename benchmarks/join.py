@@ -216,7 +216,7 @@ def _report(rushes: list[Rush], meetings: list[list[Arrival]]) -> Report:
             Bar("see nothing", len(arrivals) - len(steps["the first picture"]), "people", 0),
             Bar("from the first who dials until all hear", statistics.median(map(all_hear, meetings)), "s", LIMIT),
         ],
-        [Plot(f"{ROOM} come in within {WITHIN:.0f} s", "ms from dialling", "% of the people", course)],
+        [Plot(f"{ROOM} come in within {WITHIN:.0f} s", "ms from dialling", "% of the people", course, log_x=True)],
         {
             "rushes": [rush._asdict() for rush in rushes],
             "meetings": [[arrival._asdict() for arrival in meeting] for meeting in meetings],

@@ -18,6 +18,7 @@ from benchmarks.native import Relay, Sink, Volley
 from benchmarks.processes import child, pin, pin_server, usage
 from benchmarks.report import BenchmarkError
 from benchmarks.seats import Clients, Seat
+from tcclient.connection import PACED_BURST, PACED_INTERVAL
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, VideoHeader
@@ -28,6 +29,8 @@ VIDEO_BODY = 1119
 """Bytes of a video packet's body that fill a datagram of 1,170 bytes."""
 BURST = 8
 """Datagrams of a picture."""
+SPREAD = 3
+"""Bursts in which the client sends a picture of 42 kB: a keyframe, or a page on a screen."""
 AUDIO_RATE, VIDEO_RATE = 50, 30
 """Audio datagrams and pictures per second of one talker, one camera."""
 FLOOD_STREAMS = {"audio": 16, "video": 4}
@@ -79,11 +82,29 @@ class Load(NamedTuple, Generic[S]):
     kind: str
     rooms: Sequence[Hall[S]]
     rate: float | None
+    bursts: int = 1
+    """Messages of a picture; several leave as the client's pacer sends them, a few milliseconds apart."""
 
     @property
     def train(self) -> int:
         """Datagrams of a message."""
-        return BURST if self.kind == "video" else 1
+        if self.kind == "audio":
+            return 1
+        return BURST if self.bursts == 1 else PACED_BURST
+
+    @property
+    def streams(self) -> int:
+        """Publications that a talker needs for its rate."""
+        most = FLOOD_STREAMS[self.kind]
+        if self.rate is None:
+            return most
+        return min(most, 1 + int(self.rate * self.train / len(self.talkers) * most / FLOOD_RATES[self.kind]))
+
+    def due(self, message: int) -> float:
+        """Return the seconds from the start at which a message of a load with a rate leaves."""
+        assert self.rate is not None
+        picture, burst = divmod(message, self.bursts)
+        return picture * self.bursts / self.rate + burst * PACED_INTERVAL
 
     def datagrams(self, seconds: float) -> int:
         """Return how many each talker sends, or is ready to."""
@@ -165,7 +186,7 @@ def put_under(load: Load[S], volleys: Sequence[Volley], pid: int, counts: Counts
         sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds)
         late = 0.0
     else:
-        (sent, late), taken = _pace(volleys, load.rate), 0
+        (sent, late), taken = _pace(volleys, load), 0
     wall = time.monotonic() - began
     time.sleep(SETTLE)
     used = usage(pid).since(start)
@@ -189,10 +210,11 @@ def remark(flooded: bool, seen: Measurement) -> str:
 def volleys(load: Load[Seat], target: tuple[str, int], seconds: float) -> list[Volley]:
     """Seal what the talkers will send."""
     count = load.datagrams(seconds)
-    streams = FLOOD_STREAMS[load.kind] if load.rate is None else 1
+    streams, burst = load.streams, load.train * load.bursts
     ready = []
     for talker in load.talkers:
-        packets = (packet(load.kind, talker, streams) for _ in range(count))
+        talker.packets += -talker.packets % burst  # a picture begins with its first packet
+        packets = (packet(load.kind, talker, streams, burst) for _ in range(count))
         datagrams = [talker.up(Item(ItemType.PACKET, packet)) for packet in packets]
         ready.append(Volley(talker.socket, target, datagrams, load.train))
     return ready
@@ -214,17 +236,19 @@ def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int 
     return header.pack() + bytes(body)
 
 
-def _pace(volleys: Sequence[Volley], rate: float) -> tuple[int, float]:
-    """Send one message after the other at a rate, by turns; return the datagrams, and the share of late ones."""
-    period, total = 1 / rate, sum(volley.size for volley in volleys)
+def _pace(volleys: Sequence[Volley], load: Load[S]) -> tuple[int, float]:
+    """Send messages when they are due, by turns; return the datagrams, and the share of late ones."""
+    assert load.rate is not None
+    tolerated = max(1 / load.rate, LATENESS)
+    total = sum(volley.size for volley in volleys)
     start = time.monotonic()
     late = 0
     for n in range(total):
-        due = start + n * period
+        due = start + load.due(n)
         now = time.monotonic()
         if now < due:
             time.sleep(due - now)
-        elif now > due + max(period, LATENESS):
+        elif now > due + tolerated:
             late += 1
         turn, who = divmod(n, len(volleys))
         volleys[who].fire(turn, turn + 1)
@@ -243,7 +267,7 @@ def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float) -> 
         if out > before:
             moved = now
         elif now > moved + STALL:
-            lost = at * size - out
+            lost, moved = at * size - out, now
         room = (IN_FLIGHT - (at * size - out - lost)) // size
         if room > 0:
             at = volley.fire(at, min(volley.size, at + room))
