@@ -118,7 +118,7 @@ def _arrival(entry: Entry, start: int) -> Arrival:
 
 def first(seat: Seat) -> tuple[int | None, int | None]:
     """Return when the first sound, and the last packet of the first keyframe, were there; ns of the wall clock."""
-    heard = None
+    heard = seen = None
     pieces: dict[int, set[int]] = defaultdict(set)
     for stamp in take(0, seat.socket):
         packet = seat.forwarded(stamp.data)
@@ -128,8 +128,8 @@ def first(seat: Seat) -> tuple[int | None, int | None]:
         elif isinstance(header, VideoHeader) and header.keyframe:
             pieces[header.frame_id].add(header.packet_index)
             if len(pieces[header.frame_id]) == header.packet_count:
-                return heard, stamp.at
-    return heard, None
+                seen = seen or stamp.at
+    return heard, seen
 
 
 @contextmanager

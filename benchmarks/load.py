@@ -160,10 +160,10 @@ class Figure:
         return (max(costs) - min(costs)) / statistics.median(costs)
 
 
-def one_talker(clients: Clients, receivers: int) -> Hall[Seat]:
-    """Seat somebody who can talk and show, and who is heard by some, in the room "hall"."""
+def one_talker(clients: Clients, receivers: int, room: str = "hall") -> Hall[Seat]:
+    """Seat somebody who can talk and show, and who is heard by some."""
     sources = [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
-    return Hall([*clients.join("hall", 1, sources), *clients.join("hall", receivers)], 1)
+    return Hall([*clients.join(room, 1, sources), *clients.join(room, receivers)], 1)
 
 
 def busy_rooms(clients: Clients, names: Sequence[str]) -> list[Hall[Seat]]:

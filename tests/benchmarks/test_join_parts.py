@@ -34,10 +34,10 @@ def test_a_picture_is_there_when_the_last_packet_of_a_keyframe_is():
         for packet in packets[: PICTURE_PACKETS + KEYFRAME_PACKETS - 1]:
             sock.sendto(packet, sock.getsockname())
         assert first(seat) == (None, None)
-        for packet in [AudioHeader(3, 1, 0, 0, 0, 20, 30, True).pack(), *packets]:
+        for packet in [*packets, AudioHeader(3, 1, 0, 0, 0, 20, 30, True).pack(), *packets]:
             sock.sendto(packet, sock.getsockname())
         heard, seen = first(seat)
-        assert 0 < heard < seen
+        assert 0 < seen < heard
 
 
 @linux
