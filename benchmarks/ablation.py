@@ -2,8 +2,8 @@
 
 Loads, since each part matters under another: a flood of audio and 30 pictures/s to 100 receivers, where sending is all;
 busy rooms, where each datagram is a wake-up; floods to one, where what arrives costs as much as what leaves. Also the
-same rooms on one process and on one and two workers, open microphones with and without choosing the loudest, and what sealing for
-each receiver would cost: computed, as the measured fan-out and the measured seal for each.
+same rooms on one process and on one and two workers, open microphones with and without choosing the loudest, and what
+sealing for each receiver would cost: computed, as the measured fan-out and the measured seal for each.
 """
 
 from __future__ import annotations

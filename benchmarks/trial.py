@@ -142,12 +142,19 @@ Plan = list[tuple[float, int, int]]
 
 
 def _volleys(server: Server, parts: Sequence[Part]) -> tuple[list[Volley], Plan]:
-    volleys, plan = [], []
-    for which, (seat, packets, train, times) in enumerate(parts):
-        datagrams = [seat.up(Item(ItemType.PACKET, packet)) for packet in packets]
-        volleys.append(Volley(seat.socket, server.address, datagrams, train))
-        plan += [(at, which, message) for message, at in enumerate(times)]
-    return volleys, sorted(plan)
+    plan = sorted((at, which, message) for which, part in enumerate(parts) for message, at in enumerate(part.times))
+    datagrams: list[list[bytes]] = [[] for _ in parts]
+    # In the order of sending: what a seat sends in two parts must not fall out of the server's replay window.
+    for _, which, message in plan:
+        seat, packets, train, _ = parts[which]
+        datagrams[which] += [
+            seat.up(Item(ItemType.PACKET, packet)) for packet in packets[message * train : (message + 1) * train]
+        ]
+    volleys = [
+        Volley(part.seat.socket, server.address, sealed, part.train)
+        for part, sealed in zip(parts, datagrams, strict=True)
+    ]
+    return volleys, plan
 
 
 def _send(volleys: Sequence[Volley], plan: Plan) -> tuple[dict[tuple[int, int], int], float]:

@@ -77,6 +77,8 @@ def test_metrics_are_summed_over_labels():
     assert scrape.total(TEXT, "sent_total") == 1007
     assert scrape.total(TEXT, "lag_seconds_sum") == 1.5
     assert scrape.total(TEXT, "other") == 0
+    assert scrape.by_label(TEXT, "gc_bucket", "le") == {"0.1": 3, "+Inf": 6}
+    assert scrape.by_label(TEXT, "lag_seconds_sum", "le") == {}
     assert scrape.buckets(TEXT, "gc") == {0.1: 3, INFINITE: 6}
 
 
