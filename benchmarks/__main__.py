@@ -1,12 +1,16 @@
-"""``python -m benchmarks NAME``: runs one benchmark."""
+"""Runs one benchmark, prints its tables, its bars with a verdict, and where it was measured."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import math
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
+from benchmarks import baseline
 from benchmarks.machine import describe
 from benchmarks.report import BenchmarkError, Report, check_plot
 
@@ -29,36 +33,88 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 """
 
 
+FRAMEWORK_OPTIONS = ("name", "json", "plot", "baseline", "tolerance")
+EPILOG = """\
+exit status: 0 if all bars are reached, 1 if one is missed, 2 if nothing could be measured, 130 if interrupted;
+with --baseline 0 if nothing became worse by more than the tolerance, 1 if something did, 2 if it cannot be compared
+"""
+INTERRUPTED = 130
+"""What shells make of SIGINT."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Return 0 if all bars are reached, 1 if not, 2 where the benchmark cannot be run."""
+    """Return the exit status, as in ``EPILOG``."""
     options = _parser().parse_args(arguments)
     try:
-        if options.plot:
-            check_plot()
-        report: Report = importlib.import_module(f"benchmarks.{options.name}").run(options)
-        machine = describe()
-        print(report.text(machine))
-        if options.json:
-            report.write_json(options.json, options.name, machine)
-        if options.plot:
-            report.write_plot(options.plot)
+        return _run(options, _measuring(options))
     except (BenchmarkError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    return 0 if report.passed else 1
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(options: argparse.Namespace, measuring: dict[str, Any]) -> int:
+    """Check what can be checked beforehand, and measure; raises ``BenchmarkError``, ``OSError``."""
+    if options.plot:
+        check_plot()
+    before = options.baseline and baseline.load(options.baseline, options.name, measuring, describe())
+    report: Report = importlib.import_module(f"benchmarks.{options.name}").run(options)
+    machine = describe()
+    print(report.text(machine))
+    if options.json:
+        report.write_json(options.json, options.name, baseline.plain(measuring), machine)
+    if options.plot:
+        report.write_plot(options.plot)
+    if not before:
+        return 0 if report.passed else 1
+    comparison = before.compare(report.bars, machine, options.tolerance)
+    print(f"\n{comparison.text}")
+    return 1 if comparison.regressions else 0
+
+
+def _measuring(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that change what is measured."""
+    return {name: value for name, value in vars(options).items() if name not in FRAMEWORK_OPTIONS}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=__doc__,
+        epilog=f"{EPILOG}\nbenchmarks/README.md tells what each measures, how, and what is not in it.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="name", metavar="NAME", required=True)
     for name, question in BENCHMARKS.items():
-        command = commands.add_parser(name, help=question, description=question)
+        module = importlib.import_module(f"benchmarks.{name}")
+        command = commands.add_parser(
+            name, help=question, description=f"{question}\n\n{module.__doc__}", epilog=EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
         command.add_argument("--json", metavar="FILE", type=Path, help="write all figures to a file")
         command.add_argument("--plot", metavar="FILE", type=Path, help="draw a picture (needs matplotlib)")
         command.add_argument("--quick", action="store_true", help="shorter, less exact")
-        importlib.import_module(f"benchmarks.{name}").add_options(command)
+        command.add_argument(
+            "--baseline", metavar="FILE", type=Path,
+            help="compare the bars with those of an earlier run of this command on this machine, written by --json",
+        )  # fmt: skip
+        command.add_argument(
+            "--tolerance", metavar="SHARE", type=_share, default=baseline.TOLERANCE,
+            help="by how much a bar may be worse than in the baseline (default: %(default)s)",
+        )  # fmt: skip
+        module.add_options(command)
     return parser
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: not a share such as 0.2")
+    return share
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then, too
     sys.exit(main())

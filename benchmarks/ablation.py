@@ -1,4 +1,10 @@
-"""What each part of the fan-out saves: the same server and load, with one part after the other left out."""
+"""What each part of the fan-out saves: the same loads on servers that lack one part each, in turns.
+
+Loads, since each part matters under another: a flood of audio and 30 pictures/s to 100 receivers, where sending is all;
+busy rooms, where each datagram is a wake-up; floods to one, where what arrives costs as much as what leaves. Also the
+same rooms on one process and on one and two workers, open microphones with and without choosing the loudest, and what
+sealing for each receiver would cost: computed, as the measured fan-out and the measured seal for each.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +14,24 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from benchmarks import workers
 from benchmarks.load import (
     AUDIO_BODY,
     AUDIO_RATE,
+    BUSY_ROOMS,
+    BUSY_TALKERS,
     SETTLE,
     VIDEO_BODY,
     VIDEO_RATE,
     Figure,
+    Hall,
     Load,
+    busy_rooms,
     draining,
     one_talker,
     packet,
@@ -27,12 +39,13 @@ from benchmarks.load import (
     volleys,
 )
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
-from benchmarks.seats import Clients, Server
+from benchmarks.seats import Clients, Seat, Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, remark
 from tcproto.datagram import Kind, pack_header, seal
 from tcproto.messages import Source
 
 RECEIVERS = 100
+QUICK_ROOMS = 6
 OPEN_MICROPHONES, LOUDEST = 35, 3
 MESH_LIMIT = 8.0
 """Percent of a core for a room of open microphones."""
@@ -42,10 +55,13 @@ ON_ASYNCIO = (
     "import asyncio, runpy, uvloop; uvloop.run = asyncio.run; runpy.run_module('tcserver', run_name='__main__')",
 )
 """The server on the loop of the standard library."""
-LOADS = (("audio", "flood", None), ("audio", "paced", AUDIO_RATE * 20), ("video", "paced", VIDEO_RATE))
 HEADER_AND_ITEM = 40
 """Bytes of a room datagram's plaintext in front of the packet's body, about."""
+SEALED = {"audio, flood": AUDIO_BODY, "busy rooms": AUDIO_BODY, "video, 30/s": VIDEO_BODY}
+"""Loads for which sealing for each receiver is computed, and the bytes of a body."""
 Settings = Mapping[str, object]
+Found = Mapping[str, Mapping[str, Figure]]
+"""Figures by load and variant."""
 
 
 class Variant(NamedTuple):
@@ -65,88 +81,189 @@ VARIANTS = (
     Variant("without all of them", {"media.sender": "sendto", "media.receiver": "recvfrom"}),
     Variant("asyncio's loop", {}, ON_ASYNCIO),
 )
+WHOLE = VARIANTS[0].name
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement")
-    parser.add_argument("--repeats", metavar="R", type=int, help="measurements of each, of which the median counts")
+    parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement (default: 2)")
+    parser.add_argument(
+        "--repeats", metavar="R", type=int, help="measurements of each, of which the median counts (default: 5)"
+    )
+    parser.add_argument("--rooms", metavar="N", type=int, help=f"busy rooms (default: {BUSY_ROOMS})")
 
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
         raise BenchmarkError("needs /proc with schedstat, which only Linux has")
-    seconds = options.seconds or (0.5 if options.quick else 3.0)
-    repeats = options.repeats or (1 if options.quick else 3)
-    rows: list[tuple[Cell, ...]] = []
-    figures = {}
-    for variant in VARIANTS:
-        found = _measure(variant, seconds, repeats)
-        figures[variant.name] = [[run._asdict() for run in figure.runs] for figure in found]
-        rows.append((variant.name, *(figure.median().cpu for figure in found), 100 * found[0].median().delivered))
-    columns = ("server", *(f"{kind}, {pace}" for kind, pace, _ in LOADS), "of the flood, delivered %")
-    title = f"CPU us for each datagram that arrived, {RECEIVERS} receivers (medians); paced audio: 20 talkers' worth"
-    meshes = {limit: _open_microphones(limit, seconds) for limit in (LOUDEST, 0)}
-    tables = [Table(title, columns, rows), _loudest(meshes), seals()]
-    loudest = meshes[LOUDEST]
+    seconds = options.seconds or (0.5 if options.quick else 2.0)
+    repeats = options.repeats or (1 if options.quick else 5)
+    rooms = options.rooms or (QUICK_ROOMS if options.quick else BUSY_ROOMS)
+    if rooms < 2 or rooms % 2:
+        raise BenchmarkError("an even number of busy rooms, at least two")
+    found = _measure(rooms, seconds, repeats)
+    shares = workers.measure(rooms, seconds, repeats, _say)
+    meshes = {limit: _open_microphones(limit, seconds, repeats) for limit in (LOUDEST, 0)}
+    receivers = {"busy rooms": workers.RECEIVERS}
+    costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in SEALED}
+    tables = [parts(found), sealed_for_each(costs), workers.table(shares), _loudest(meshes)]
+    loudest = _middle(meshes[LOUDEST])
     what = f"{OPEN_MICROPHONES} open microphones, loudest {LOUDEST}"
-    bar = Bar(what, 100 * loudest.cpu, "% of a core", MESH_LIMIT, note=remark(loudest))
-    return Report(tables, [bar], figures={"runs": figures, "loads": LOADS})
+    bars = [
+        workers.bar(shares),
+        Bar(what, 100 * loudest.cpu, "% of a core", MESH_LIMIT, note=remark(loudest)),
+    ]
+    runs = {
+        load: {variant: [run._asdict() for run in figure.runs] for variant, figure in by_variant.items()}
+        for load, by_variant in found.items()
+    }
+    return Report(tables, bars, figures={"runs": runs, "workers": workers.figures(shares)})
 
 
-def _measure(variant: Variant, seconds: float, repeats: int) -> list[Figure]:
-    _say(variant.name)
-    figures = [Figure() for _ in LOADS]
+class _House(NamedTuple):
+    """A server, and who is in its rooms."""
+
+    server: Server
+    clients: Clients
+    hall: Hall[Seat]
+    rooms: Sequence[Hall[Seat]]
+    call: Hall[Seat]
+
+    def loads(self) -> dict[str, Load[Seat]]:
+        """Return what can be put on it."""
+        return {
+            "audio, flood": Load("audio", [self.hall], None),
+            "video, 30/s": Load("video", [self.hall], VIDEO_RATE),
+            "busy rooms": Load("audio", self.rooms, AUDIO_RATE * BUSY_TALKERS * len(self.rooms)),
+            "audio, flood to one": Load("audio", [self.call], None),
+            "video, flood to one": Load("video", [self.call], None),
+        }
+
+
+def _measure(rooms: int, seconds: float, repeats: int) -> Found:
+    """Put all loads on all variants in turns: what else the machine does meets all of them alike."""
+    found: dict[str, dict[str, Figure]] = {}
+    with ExitStack() as stack:
+        houses = {variant.name: _open(variant, rooms, stack) for variant in VARIANTS}
+        for house in houses.values():  # not before, for a path lasts 15 s without a datagram
+            house.clients.prove()
+        for turn in range(repeats):
+            for name, house in houses.items():
+                _say(f"{name}, {turn + 1} of {repeats}")
+                for kind, load in house.loads().items():
+                    for other in houses.values():  # all paths are to stay
+                        other.clients.ping()
+                    figure = found.setdefault(kind, {}).setdefault(name, Figure())
+                    with draining(load.seats) as counts:
+                        house.clients.rest(SETTLE)
+                        ready = volleys(load, house.server.address, seconds)
+                        figure.runs.append(put_under(load, ready, house.server.process.pid, counts, seconds))
+    return found
+
+
+def _open(variant: Variant, rooms: int, stack: ExitStack) -> _House:
+    _say(f"{variant.name}: logging in")
+    busy = [f"room-{n}" for n in range(rooms)]
     settings = {"rooms.loudest": 0, **variant.settings}
-    with Server(["hall"], settings, variant.program) as server, Clients(server) as clients:
-        hall = one_talker(clients, RECEIVERS)
-        clients.prove()
-        with draining(hall.seats) as counts:
-            for _ in range(repeats):
-                for figure, (kind, _, rate) in zip(figures, LOADS, strict=True):
-                    clients.ping()
-                    clients.rest(SETTLE)
-                    load = Load(kind, [hall], rate)
-                    ready = volleys(load, server.address, seconds)
-                    figure.runs.append(put_under(load, ready, server.process.pid, counts, seconds))
-    return figures
+    server = stack.enter_context(Server(["hall", "call", *busy], settings, variant.program))
+    clients = stack.enter_context(Clients(server))
+    hall, call = one_talker(clients, RECEIVERS), one_talker(clients, 1, "call")
+    return _House(server, clients, hall, busy_rooms(clients, busy), call)
 
 
-def _loudest(meshes: Mapping[int, Outcome]) -> Table:
+def parts(found: Found) -> Table:
+    """Return what each variant costs under each load, and whether it can be told from the whole server."""
+    rows: list[tuple[Cell, ...]] = []
+    for load, by_variant in found.items():
+        whole = by_variant[WHOLE]
+        for variant, figure in by_variant.items():
+            median = figure.median()
+            ratio = median.cpu / whole.median().cpu
+            rows.append(
+                (
+                    load,
+                    variant,
+                    median.cpu,
+                    100 * figure.spread(),
+                    ratio,
+                    verdict(figure, whole),
+                    100 * median.delivered,
+                )
+            )
+    columns = ("load", "server", "CPU us", "spread %", "times as it comes", "difference", "delivered %")
+    title = f"CPU for each datagram that arrived; {RECEIVERS} receivers, {workers.RECEIVERS} in busy rooms"
+    return Table(title, columns, rows)
+
+
+def verdict(figure: Figure, whole: Figure) -> str:
+    """Return whether all runs of one are above or below all of the other."""
+    if figure is whole:
+        return ""
+    if len(figure.runs) < 2:
+        return "one run"
+    costs, others = [run.cpu for run in figure.runs], [run.cpu for run in whole.runs]
+    if min(costs) > max(others):
+        return "dearer"
+    return "cheaper" if max(costs) < min(others) else "within the spread"
+
+
+def _loudest(meshes: Mapping[int, Sequence[Outcome]]) -> Table:
     """Return what open microphones cost, with and without choosing the loudest."""
-    rows = [
-        (
-            f"loudest {limit}" if limit else "all", 100 * mesh.cpu, 1e6 * mesh.cpu * mesh.seconds / mesh.sent,
-            100 * mesh.delivered, remark(mesh),
-        )
-        for limit, mesh in meshes.items()
-    ]  # fmt: skip
+    rows = []
+    for limit, outcomes in meshes.items():
+        mesh, costs = _middle(outcomes), [outcome.cpu for outcome in outcomes]
+        rows.append(
+            (
+                f"loudest {limit}" if limit else "all", 100 * mesh.cpu, 100 * (max(costs) - min(costs)) / mesh.cpu,
+                1e6 * mesh.cpu * mesh.seconds / mesh.sent, 100 * mesh.delivered, remark(mesh),
+            )
+        )  # fmt: skip
     title = f"{OPEN_MICROPHONES} open microphones, {AUDIO_RATE} datagrams/s each, evenly spread"
-    return Table(title, ("forwarded", "core %", "us for each that arrives", "of a full mesh %", "remark"), rows)
+    columns = ("forwarded", "core %", "spread %", "us for each that arrives", "of a full mesh %", "remark")
+    return Table(title, columns, rows)
 
 
-def _open_microphones(limit: int, seconds: float) -> Outcome:
+def _open_microphones(limit: int, seconds: float, repeats: int) -> list[Outcome]:
     _say(f"{OPEN_MICROPHONES} open microphones, loudest {limit or 'all'}")
+    outcomes = []
     with Server(["hall"], {"rooms.loudest": limit}) as server, Clients(server) as clients:
         seats = clients.join("hall", OPEN_MICROPHONES, [Source.MICROPHONE])
         clients.prove()
-        parts = []
-        for n, seat in enumerate(seats):
-            times = evenly(AUDIO_RATE, seconds, n / len(seats))
-            parts.append(Part(seat, [packet("audio", seat, 1) for _ in times], 1, times))
-        return carry_out(server, parts, seats, [])
+        for _ in range(repeats):
+            clients.ping()
+            parts = []
+            for n, seat in enumerate(seats):
+                times = evenly(AUDIO_RATE, seconds, n / len(seats))
+                parts.append(Part(seat, [packet("audio", seat, 1) for _ in times], 1, times))
+            outcomes.append(carry_out(server, parts, seats, []))
+    return outcomes
 
 
-def seals() -> Table:
-    """Return what sealing costs for each forwarded datagram, once for the room, and for each receiver."""
+def _middle(outcomes: Sequence[Outcome]) -> Outcome:
+    return sorted(outcomes, key=lambda outcome: outcome.cpu)[len(outcomes) // 2]
+
+
+def sealed_for_each(costs: Mapping[str, tuple[int, float]]) -> Table:
+    """Return what a seal for each receiver would make of a load's cost.
+
+    ``costs`` has the receivers and the measured µs for each datagram that arrived, with the one seal of all in it.
+    """
     rows = []
-    for kind, body in (("audio", AUDIO_BODY), ("video", VIDEO_BODY)):
-        key, plaintext = os.urandom(32), os.urandom(HEADER_AND_ITEM + body)
-        cost = _cost(lambda n, p=plaintext, k=key: seal(pack_header(Kind.ROOM, 0, 1, n), p, k))  # type: ignore[misc]
-        rows += [(kind, receivers, cost / receivers, cost, cost * receivers / 1000) for receivers in (34, 100)]
-    columns = ("packet", "receivers", "per room us", "per receiver us", "ms for one packet to all, per receiver")
-    return Table("Sealing, alone: us for each forwarded datagram", columns, rows)
+    for load, (receivers, cost) in costs.items():
+        one = seal_cost(SEALED[load])
+        for_each = cost + one - one / receivers
+        rows.append((load, receivers, one, cost, for_each, for_each / cost))
+    columns = ("load", "receivers", "one seal us", "sealed for the room us", "for each receiver us", "ratio")
+    return Table(
+        "CPU for each datagram that arrived, the seal measured alone, the last two columns computed", columns, rows
+    )
+
+
+def seal_cost(body: int) -> float:
+    """Return the µs of processor that sealing a packet with a body of so many bytes takes."""
+    key, plaintext = os.urandom(32), os.urandom(HEADER_AND_ITEM + body)
+    return _cost(lambda n: seal(pack_header(Kind.ROOM, 0, 1, n), plaintext, key))
 
 
 def _cost(work: Callable[[int], object], times: int = 1000, repeats: int = 7) -> float:

@@ -1,18 +1,26 @@
-"""What a room of many costs by people, speakers and cameras, and where delivery breaks."""
+"""What a room of many costs by people, speakers and cameras, and where delivery breaks.
+
+A room of 500 is measured twice: on one process, and on two workers, for which there is a bar. Where as many workers as
+processors are busy, the load generator and the receivers take their share of the same processors, and the workers wait:
+the latency is then worse than on a machine that only serves, and the remark says how long they waited.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import scrape
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
+from benchmarks.processes import memory
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
 from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
-from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark, usage
+from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
 PEOPLE = (35, 100, 250, 500)
@@ -28,27 +36,40 @@ GOOD = 0.99
 """Share that has to arrive."""
 TYPICAL = (3, 4)
 """Speakers and cameras of the meeting whose load grows."""
-BIG = 500
+READING = 1.2
+"""Seconds after which a worker has told what it has sent: it does each second."""
+BIG, BIG_WORKERS = 500, 2
+"""Size of the room that is measured again, on so many workers."""
 LAST_P99_MS = 10.0
+WORKERS = "server.workers"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--people", metavar="N", type=int, nargs="*", help="sizes of the room")
-    parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement")
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="a setting of the server")
+    default = f"{' '.join(map(str, PEOPLE))}, with --quick {' '.join(map(str, QUICK_PEOPLE))}"
+    parser.add_argument("--people", metavar="N", type=int, nargs="*", help=f"sizes of the room (default: {default})")
+    parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement (default: 5)")
+    parser.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[],
+        help=f"a setting of the server, such as {WORKERS}=2; with this one, a room of {BIG} is measured only once",
+    )  # fmt: skip
 
 
 class Row(NamedTuple):
     """One meeting; ``times`` is by how much it is faster than life."""
 
+    workers: int
     people: int
     speakers: int
     cameras: int
     times: float
     outcome: Outcome
     overflow: float
-    """Share of the datagrams that the kernel took, and receivers had no room for."""
+    """Share of the datagrams that the server gave to the kernel, and that receivers had no room for."""
+    missed: float
+    """Share of the datagrams sent that the server's sockets had no room for."""
+    drops: Mapping[str, float]
+    """What the server dropped, by reason."""
     memory: int
     """Resident bytes of the server."""
 
@@ -67,6 +88,20 @@ class Row(NamedTuple):
         """Datagrams per second that arrived at receivers."""
         return self.arriving * (self.people - 1) * self.outcome.delivered
 
+    @property
+    def remark(self) -> str:
+        """Return what broke, or why the figure is not to be trusted."""
+        if self.good:
+            return remark(self.outcome)
+        if self.overflow > (1 - self.outcome.delivered) / 2:
+            return "broke: receivers overflowed, not the server"
+        if self.missed > (1 - self.outcome.delivered) / 2:
+            return "broke: the server did not read in time"
+        reason = max(self.drops, key=self.drops.__getitem__, default="")
+        return (
+            f"broke: the server dropped {self.drops[reason]:,.0f} ({reason})" if reason else "broke: nobody knows why"
+        )
+
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
@@ -75,28 +110,62 @@ def run(options: argparse.Namespace) -> Report:
     sizes = options.people or (QUICK_PEOPLE if options.quick else PEOPLE)
     if not all(SPEAKERS[-1] + 2 <= size <= MAX_SEATS for size in sizes):
         raise BenchmarkError(f"between {SPEAKERS[-1] + 2} and {MAX_SEATS} people")
-    settings: dict[str, object] = dict(setting.partition("=")[::2] for setting in options.set)
+    settings: dict[str, object] = dict(_setting(text) for text in options.set)
     seconds = options.seconds or (1.0 if options.quick else 5.0)
     meetings: list[Row] = []
     ramp: list[Row] = []
     for people in sizes:
-        _say(f"{people} people log in")
-        port = scrape.free_port()
-        with Server(["hall"], {"rooms.loudest": 0, "http.port": port} | settings) as server, Clients(server) as clients:
-            hall = _Hall(server, clients, people, port, seconds)
-            meetings += [hall.meet(speakers, cameras) for speakers in SPEAKERS for cameras in CAMERAS]
-            times = 1.0
-            while times < MOST and (not ramp or ramp[-1].people != people or ramp[-1].good):
-                times *= MORE
-                ramp.append(hall.meet(*TYPICAL, times))
+        found, faster = _hold(people, settings, seconds, SPEAKERS, CAMERAS)
+        meetings += found
+        ramp += faster
+        if people == BIG and WORKERS not in settings:
+            found, faster = _hold(people, settings | {WORKERS: BIG_WORKERS}, seconds, TYPICAL[:1], TYPICAL[1:])
+            meetings += found
+            ramp += faster
     return _report(meetings, ramp)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
+    if not found:
+        raise BenchmarkError(f"--set {text}: not of the form KEY=VALUE")
+    return name, value
+
+
+def _hold(
+    people: int, settings: dict[str, object], seconds: float, speakers: Sequence[int], cameras: Sequence[int]
+) -> tuple[list[Row], list[Row]]:
+    """Hold all meetings of one room, and one that becomes faster until it breaks."""
+    workers = int(str(settings.get(WORKERS, 0)))
+    _say(f"{people} people log in, {workers or 'no'} workers")
+    port = scrape.free_port()
+    with Server(["hall"], {"rooms.loudest": 0, "http.port": port} | settings) as server, Clients(server) as clients:
+        hall = _Hall(server, clients, people, port, seconds, workers)
+        meetings = [hall.meet(some, others) for some in speakers for others in cameras]
+        ramp: list[Row] = []
+        times = 1.0
+        while times < MOST and (not ramp or ramp[-1].good):
+            times *= MORE
+            ramp.append(hall.meet(*TYPICAL, times))
+        return meetings, ramp
+
+
+class _Told(NamedTuple):
+    """What a server tells of itself."""
+
+    taken: float
+    """Datagrams that the kernel took of it."""
+    missed: float
+    """Datagrams that its sockets had no room for."""
+    drops: Mapping[str, float]
 
 
 class _Hall:
     """A room whose first members have a microphone and a screen: an overloaded server shows fewer cameras."""
 
-    def __init__(self, server: Server, clients: Clients, people: int, port: int, seconds: float) -> None:
+    def __init__(self, server: Server, clients: Clients, people: int, port: int, seconds: float, workers: int) -> None:
         self._server, self._clients, self._port, self._seconds = server, clients, port, seconds
+        self._workers = workers
         self._talkers = clients.join("hall", SPEAKERS[-1], [Source.MICROPHONE, Source.SCREEN])
         self._everybody = [*self._talkers, *clients.join("hall", people - SPEAKERS[-1])]
         clients.prove()
@@ -112,11 +181,19 @@ class _Hall:
         self._clients.rest(SETTLE)
         parts = [self._voice(seat, n / speakers, times) for n, seat in enumerate(self._talkers[:speakers])]
         parts += [self._picture(seat, n / (cameras + 1), times) for n, seat in enumerate(self._talkers[:cameras])]
-        before = self._taken()
+        before = self._told()
         outcome = carry_out(self._server, parts, self._everybody, self._watched)
-        expected = outcome.sent * (people - 1)
-        overflow = (self._taken() - before) / expected - outcome.delivered
-        return Row(people, speakers, cameras, times, outcome, overflow, usage(self._server.process.pid).memory)
+        time.sleep(READING)
+        told = self._told()
+        overflow = (told.taken - before.taken) / (outcome.sent * (people - 1)) - outcome.delivered
+        missed = (told.missed - before.missed) / outcome.sent
+        drops = {
+            reason: number - before.drops.get(reason, 0)
+            for reason, number in told.drops.items()
+            if number > before.drops.get(reason, 0)
+        }
+        size = memory(self._server.process.pid)
+        return Row(self._workers, people, speakers, cameras, times, outcome, overflow, missed, drops, size)
 
     def _voice(self, seat: Seat, offset: float, times: float) -> Part:
         due = evenly(AUDIO_RATE * times, self._seconds, offset)
@@ -128,36 +205,43 @@ class _Hall:
         packets = [packet("video", seat, 1, PICTURE_PACKETS, PICTURE_BODY) for _ in due for _ in range(PICTURE_PACKETS)]
         return Part(seat, packets, PICTURE_PACKETS, due)
 
-    def _taken(self) -> float:
-        return scrape.total(scrape.fetch(self._port), "tcserver_media_datagrams_taken_total")
+    def _told(self) -> _Told:
+        text = scrape.fetch(self._port)
+        return _Told(
+            scrape.total(text, "tcserver_media_datagrams_taken_total"),
+            scrape.total(text, "tcserver_media_socket_drops_total"),
+            scrape.by_label(text, "tcserver_media_drops_total", "reason"),
+        )
 
 
 def _report(meetings: list[Row], ramp: list[Row]) -> Report:
     columns = (
-        "people", "speakers", "cameras", "arriving /s", "leaving /s", "core %", "lost %", "first p99 ms", "last p99 ms",
-        "memory MiB", "remark",
+        "workers", "people", "speakers", "cameras", "arriving /s", "leaving /s", "core %", "of each process", "lost %",
+        "first p99 ms", "last p99 ms", "memory MiB", "remark",
     )  # fmt: skip
     title = "A room of many: what arrives and leaves, and what it takes"
     tables = [Table(title, columns, [_cells(row) for row in meetings])]
     title = f"{TYPICAL[0]} speakers and {TYPICAL[1]} cameras, faster and faster until less than {GOOD:.0%} arrives"
     tables.append(Table(title, ("times", *columns), [(row.times, *_cells(row)) for row in ramp]))
-    sizes = sorted({row.people for row in meetings})
+    rooms = sorted({(row.people, row.workers) for row in meetings})
     lines = {
-        f"{size} people": [(row.times, 100 * row.outcome.delivered) for row in ramp if row.people == size]
-        for size in sizes
+        f"{people} people" + (f", {workers} workers" if workers else ""): [
+            (row.times, 100 * row.outcome.delivered) for row in ramp if (row.people, row.workers) == (people, workers)
+        ]
+        for people, workers in rooms
     }
     costs = {
         f"{speakers} speakers, {cameras} cameras": [
             (row.people, 100 * row.outcome.cpu)
             for row in meetings
-            if (row.speakers, row.cameras) == (speakers, cameras)
+            if (row.workers, row.speakers, row.cameras) == (meetings[0].workers, speakers, cameras)
         ]
         for speakers in SPEAKERS
         for cameras in CAMERAS
     }
     plots = [
         Plot("What a room takes", "people", "% of a core", costs),
-        Plot("Where delivery breaks", "times the load of a meeting", "% delivered", lines),
+        Plot("Where delivery breaks", "times the load of a meeting", "% delivered", lines, log_x=True),
     ]
     figures = [row._replace(outcome=row.outcome._replace(latencies=[]))._asdict() for row in (*meetings, *ramp)]
     for figure, row in zip(figures, (*meetings, *ramp), strict=True):
@@ -170,18 +254,21 @@ def _bars(meetings: list[Row]) -> list[Bar]:
         Bar("least delivered of all meetings", 100 * min(row.outcome.delivered for row in meetings), "%", 100.0, True)
     ]
     for row in meetings:
-        if (row.people, row.speakers, row.cameras) == (BIG, *TYPICAL):
-            what = f"{BIG} people, {TYPICAL[0]} speakers, {TYPICAL[1]} cameras: last receiver, p99"
-            bars.append(Bar(what, _p99(row, 1), "ms", LAST_P99_MS, note=remark(row.outcome)))
+        if (row.workers, row.people, row.speakers, row.cameras) == (BIG_WORKERS, BIG, *TYPICAL):
+            room = f"{BIG} people, {TYPICAL[0]} speakers, {TYPICAL[1]} cameras, {BIG_WORKERS} workers"
+            bars += [
+                Bar(f"{room}: delivered", 100 * row.outcome.delivered, "%", 100.0, True, row.remark),
+                Bar(f"{room}: last receiver, p99", _p99(row, 1), "ms", LAST_P99_MS, note=row.remark),
+            ]
     return bars
 
 
 def _cells(row: Row) -> tuple[str | int | float | None, ...]:
     outcome = row.outcome
     return (
-        row.people, row.speakers, row.cameras, row.arriving, row.leaving, 100 * outcome.cpu,
-        100 * (1 - outcome.delivered), _p99(row, 0), _p99(row, 1), row.memory / 2**20,
-        "receivers overflowed" if row.overflow > 1 - GOOD else remark(outcome),
+        row.workers, row.people, row.speakers, row.cameras, row.arriving, row.leaving, 100 * outcome.cpu,
+        " + ".join(f"{100 * cpu:.0f}" for cpu in outcome.each), 100 * (1 - outcome.delivered),
+        _p99(row, 0), _p99(row, 1), row.memory / 2**20, row.remark,
     )  # fmt: skip
 
 

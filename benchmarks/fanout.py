@@ -12,7 +12,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
+from benchmarks import cliff
 from benchmarks.arrival import measure
 from benchmarks.load import (
     AUDIO_BODY,
@@ -22,6 +24,7 @@ from benchmarks.load import (
     BUSY_ROOMS,
     BUSY_TALKERS,
     SETTLE,
+    SPREAD,
     VIDEO_BODY,
     VIDEO_RATE,
     Figure,
@@ -41,13 +44,17 @@ RECEIVERS = (1, 10, 34, 100, 200, 500, MAX_SEATS - 1)
 QUICK_RECEIVERS = (34, 100)
 TARGETS = ("server", "sendmmsg", "gso")
 PACES = (
-    ("audio", "paced", AUDIO_RATE),
-    ("audio", "flood", None),
-    ("video", "paced", VIDEO_RATE),
-    ("video", "flood", None),
+    ("audio", "paced", AUDIO_RATE, 1),
+    ("audio", "flood", None, 1),
+    ("video", "paced", VIDEO_RATE, 1),
+    ("video", "spread", VIDEO_RATE * SPREAD, SPREAD),
+    ("video", "flood", None, 1),
 )
+"""Kind, name, messages per second, messages of a picture."""
 Key = tuple[str, str, int]
 """Kind, pace, receivers."""
+Figures = dict[Key, dict[str, Figure]]
+"""By load and target."""
 RATIO_BARS: tuple[tuple[Key, str, float], ...] = (
     (("audio", "busy", 34), "sendmmsg", 1.25),
     (("audio", "paced", 34), "sendmmsg", 1.8),
@@ -60,9 +67,21 @@ ARRIVAL_BARS = {"audio": 25.0, "video": 15.0}
 """µs of an arriving datagram in the media plane, as in a busy server."""
 
 
+class Approach(NamedTuple):
+    """The way to saturation, in datagrams per second that arrive at the server."""
+
+    saturation: float
+    steps: list[cliff.Step]
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--receivers", metavar="N", type=int, nargs="*", help="numbers of receivers, or none")
+    parser.add_argument(
+        "--receivers", metavar="N", type=int, nargs="*",
+        help=f"numbers of receivers, or none for the busy rooms alone (default: {' '.join(map(str, RECEIVERS))}, with "
+        f"--quick {' '.join(map(str, QUICK_RECEIVERS))}); {MAX_SEATS} are {MAX_SEATS - 1}, for the talker has one of "
+        "the seats of a room",
+    )  # fmt: skip
     parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement")
     parser.add_argument(
         "--repeats", metavar="R", type=int, help="measurements of each figure, of which the median counts"
@@ -77,32 +96,40 @@ def run(options: argparse.Namespace) -> Report:
     receivers = default if options.receivers is None else options.receivers
     seconds = options.seconds or (1.0 if options.quick else 4.0)
     repeats = options.repeats or (1 if options.quick else 3)
-    if not all(1 <= count < MAX_SEATS for count in receivers):
-        raise BenchmarkError(f"between 1 and {MAX_SEATS - 1} receivers")
-    figures: dict[Key, dict[str, Figure]] = {}
-    for count in receivers:
-        figures |= _one_talker(count, seconds, repeats)
+    if not all(1 <= count <= MAX_SEATS for count in receivers):
+        raise BenchmarkError(f"between 1 and {MAX_SEATS} receivers")
+    figures: Figures = {}
+    approach = None
+    for count in sorted({min(count, MAX_SEATS - 1) for count in receivers}):
+        found, way = _one_talker(count, seconds, repeats)
+        figures |= found
+        approach = approach or way
     figures |= _busy(BUSY_ROOMS, seconds, repeats)
     _say("the media plane alone")
     arrival = measure(BUSY_ROOMS, BUSY_PEOPLE, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
-    return _report(figures, arrival)
+    return _report(figures, approach, arrival)
 
 
-def _one_talker(receivers: int, seconds: float, repeats: int) -> dict[Key, dict[str, Figure]]:
+def _one_talker(receivers: int, seconds: float, repeats: int) -> tuple[Figures, Approach | None]:
     _say(f"{receivers} receivers: logging in")
-    figures = {}
+    figures: Figures = {}
     # All streams of a flood are one seat's, and so would share one of the slots for the loudest. The pictures are of a
     # screen, since a server that is overloaded, as in a flood, shows fewer cameras.
     with Server(["hall"], {"rooms.loudest": 0}) as server, Clients(server) as clients:
         room = one_talker(clients, receivers)
         clients.prove()
-        for kind, pace, rate in PACES:
+        for kind, pace, rate, bursts in PACES:
             _say(f"{receivers} receivers: {kind}, {pace}")
-            figures[kind, pace, receivers] = _compare(server, clients, Load(kind, [room], rate), seconds, repeats)
-    return figures
+            load = Load(kind, [room], rate, bursts)
+            figures[kind, pace, receivers] = _compare(server, clients, load, seconds, repeats)
+        if receivers != cliff.RECEIVERS:
+            return figures, None
+        _say(f"{receivers} receivers: audio at shares of saturation")
+        saturation = figures["audio", "flood", receivers]["server"].median().rate / receivers
+        return figures, Approach(saturation, cliff.approach(server, clients, room, saturation, seconds, repeats))
 
 
-def _busy(rooms: int, seconds: float, repeats: int) -> dict[Key, dict[str, Figure]]:
+def _busy(rooms: int, seconds: float, repeats: int) -> Figures:
     _say(f"{rooms} busy rooms: logging in")
     names = [f"room-{n}" for n in range(rooms)]
     with Server(names) as server, Clients(server) as clients:
@@ -131,7 +158,7 @@ def _compare(server: Server, clients: Clients, load: Load[Seat], seconds: float,
     return figures
 
 
-def _report(figures: dict[Key, dict[str, Figure]], arrival: dict[str, float]) -> Report:
+def _report(figures: Figures, approach: Approach | None, arrival: dict[str, float]) -> Report:
     rows = []
     raw = []
     for (kind, pace, receivers), by_target in figures.items():
@@ -153,8 +180,8 @@ def _report(figures: dict[Key, dict[str, Figure]], arrival: dict[str, float]) ->
         "core %", "spread %", "remark",
     )  # fmt: skip
     plots = [
-        Plot(f"{kind}, {pace}", "receivers", "CPU us per forwarded datagram", lines)
-        for kind, pace, _ in PACES
+        Plot(f"{kind}, {pace}", "receivers", "CPU us per forwarded datagram", lines, log_x=True)
+        for kind, pace, *_ in PACES
         if (lines := _lines(figures, kind, pace))
     ]
     title = "CPU of the process per datagram that arrived at a receiver; floors: the kernel alone (medians)"
@@ -163,10 +190,17 @@ def _report(figures: dict[Key, dict[str, Figure]], arrival: dict[str, float]) ->
         Bar(f"arriving {kind} datagram, system calls left out", arrival[kind], "us", limit)
         for kind, limit in ARRIVAL_BARS.items()
     ]
-    return Report([Table(title, columns, rows)], bars, plots, {"runs": raw, "arrival_us": arrival})
+    tables = [Table(title, columns, rows)]
+    steps = []
+    if approach is not None:
+        tables.append(cliff.table(approach.steps, approach.saturation))
+        bars.append(cliff.bar(approach.steps))
+        plots.append(cliff.plot(approach.steps))
+        steps = [{"share": step.share, **run._asdict()} for step in approach.steps for run in step.runs]
+    return Report(tables, bars, plots, {"runs": raw, "arrival_us": arrival, "approach": steps})
 
 
-def _lines(figures: dict[Key, dict[str, Figure]], kind: str, pace: str) -> dict[str, list[tuple[float, float]]]:
+def _lines(figures: Figures, kind: str, pace: str) -> dict[str, list[tuple[float, float]]]:
     chosen = {key[2]: by_target for key, by_target in figures.items() if key[:2] == (kind, pace)}
     return {
         name: [(receivers, chosen[receivers][name].median().cpu) for receivers in sorted(chosen)]
@@ -175,7 +209,7 @@ def _lines(figures: dict[Key, dict[str, Figure]], kind: str, pace: str) -> dict[
     }
 
 
-def _bars(figures: dict[Key, dict[str, Figure]]) -> list[Bar]:
+def _bars(figures: Figures) -> list[Bar]:
     bars = []
     for key, floor, limit in RATIO_BARS:
         if key in figures:

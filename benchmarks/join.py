@@ -1,12 +1,18 @@
-"""How many log in per second, and how soon they hear: light clients, Argon2 left out."""
+"""How many log in per second, and how soon they hear and see: light clients, Argon2 left out.
+
+The picture is that of a light sender, who sends a keyframe when the server asks for one, and at no other time but the
+beginning.
+"""
 
 from __future__ import annotations
 
 import argparse
+import mmap
 import os
 import statistics
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +21,20 @@ from typing import NamedTuple
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
 from benchmarks.native import Volley
 from benchmarks.processes import child, cpu_of, pin
-from benchmarks.report import Bar, BenchmarkError, Report, Table
-from benchmarks.seats import Clients, Seat, Server
+from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.seats import Clients, Entry, Seat, Server
 from benchmarks.stamps import take
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
+from tcproto.packet import AudioHeader, VideoHeader, parse_header
 
 ROOM = 35
 """People of a room."""
 TALKERS = 3
+PICTURE_RATE, PICTURE_PACKETS, KEYFRAME_PACKETS, PICTURE_BODY = 25, 3, 12, 930
+"""Pictures per second, datagrams of one and of a keyframe, bytes of a packet's body: 600 kbit/s of packets."""
 TALK = 10.0
-"""Seconds for which the talkers talk: longer than anybody takes to come in."""
+"""Seconds for which there is something to hear and to see: longer than anybody takes to come in."""
 WITHIN = 1.0
 """Seconds over which the people of a room dial."""
 LIMIT = 2.0
@@ -50,6 +59,9 @@ class Arrival(NamedTuple):
     """From the first who dialled."""
     seated: float
     heard: float | None
+    """The first sound."""
+    seen: float | None
+    """All packets of the first keyframe."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -84,30 +96,40 @@ def _rush(rooms: int) -> Rush:
 
 
 def _meeting() -> list[Arrival]:
-    _say(f"{ROOM} come in within {WITHIN:.0f} s, while {TALKERS} talk")
-    with Server(["hall"]) as server, Clients(server) as clients:
+    _say(f"{ROOM} come in within {WITHIN:.0f} s, while {TALKERS} talk and one shows")
+    with Server(["hall"]) as server, Clients(server) as clients, mmap.mmap(-1, 1) as wanted:
         pin(server.process.pid, 0)
         pin(0, 1)
         talkers = clients.join("hall", TALKERS, [Source.MICROPHONE])
+        (camera,) = clients.join("hall", 1, [Source.SCREEN], lambda: wanted.__setitem__(0, 1))
         clients.prove()
-        with _talking(talkers, server.address):
+        with _talking(talkers, server.address), _showing(camera, server.address, wanted):
             clients.rest(SETTLE)
             entries = clients.arrive("hall", ROOM, WITHIN)
-            clients.rest(SETTLE)
-        first = min(entry.dialled for entry in entries)
-        return [
-            Arrival(
-                (entry.dialled - first) / 1e9,
-                (entry.seated - entry.dialled) / 1e9,
-                (heard - entry.dialled) / 1e9 if (heard := first_packet(entry.seat)) else None,
-            )
-            for entry in entries
-        ]
+            clients.rest(2 * SETTLE)  # until the last keyframe, which may have to wait for half a second
+        start = min(entry.dialled for entry in entries)
+        return [_arrival(entry, start) for entry in entries]
 
 
-def first_packet(seat: Seat) -> int | None:
-    """Return when the first packet of somebody else reached a seat, in ns of the wall clock."""
-    return next((stamp.at for stamp in take(0, seat.socket) if seat.forwarded(stamp.data) is not None), None)
+def _arrival(entry: Entry, start: int) -> Arrival:
+    heard, seen = (None if at is None else (at - entry.dialled) / 1e9 for at in first(entry.seat))
+    return Arrival((entry.dialled - start) / 1e9, (entry.seated - entry.dialled) / 1e9, heard, seen)
+
+
+def first(seat: Seat) -> tuple[int | None, int | None]:
+    """Return when the first sound, and the last packet of the first keyframe, were there; ns of the wall clock."""
+    heard = seen = None
+    pieces: dict[int, set[int]] = defaultdict(set)
+    for stamp in take(0, seat.socket):
+        packet = seat.forwarded(stamp.data)
+        header = None if packet is None else parse_header(packet)
+        if isinstance(header, AudioHeader):
+            heard = heard or stamp.at
+        elif isinstance(header, VideoHeader) and header.keyframe:
+            pieces[header.frame_id].add(header.packet_index)
+            if len(pieces[header.frame_id]) == header.packet_count:
+                seen = seen or stamp.at
+    return heard, seen
 
 
 @contextmanager
@@ -131,6 +153,35 @@ def _talking(talkers: list[Seat], target: tuple[str, int]) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _showing(camera: Seat, target: tuple[str, int], wanted: mmap.mmap) -> Iterator[None]:
+    def show() -> None:
+        start = time.monotonic()
+        for frame in range(int(TALK * PICTURE_RATE)):
+            time.sleep(max(0.0, start + frame / PICTURE_RATE - time.monotonic()))
+            keyframe = not frame or bool(wanted[0])
+            wanted[0] = 0
+            for piece in picture(camera, frame, keyframe):
+                camera.socket.sendto(camera.up(Item(ItemType.PACKET, piece)), target)
+        time.sleep(TALK)
+
+    with child(show) as pid:
+        pin(pid, 1)
+        yield
+
+
+def picture(camera: Seat, frame: int, keyframe: bool) -> list[bytes]:
+    """Return the packets of a picture."""
+    stream, count, reference = camera.streams[0], KEYFRAME_PACKETS if keyframe else PICTURE_PACKETS, int(not keyframe)
+    packets = []
+    for index in range(count):
+        number, camera.packets = camera.packets, camera.packets + 1
+        timestamp = frame * 90_000 // PICTURE_RATE
+        header = VideoHeader(stream, 1, 0, number, timestamp, frame, index, count, keyframe, reference=reference)
+        packets.append(header.pack() + bytes(PICTURE_BODY))
+    return packets
+
+
 def _report(rushes: list[Rush], meetings: list[list[Arrival]]) -> Report:
     rates = [rush.people / rush.seconds for rush in rushes]
     costs = [1000 * rush.server / rush.people for rush in rushes]
@@ -142,24 +193,31 @@ def _report(rushes: list[Rush], meetings: list[list[Arrival]]) -> Report:
         ("CPU of the light client for one", statistics.median(own), "ms"),
     ]
     arrivals = [arrival for meeting in meetings for arrival in meeting]
-    seated = [arrival.seated for arrival in arrivals]
-    heard = [arrival.heard for arrival in arrivals if arrival.heard is not None]
-    rows += [
-        ("from dialling to seated, median", 1000 * statistics.median(seated), "ms"),
-        ("the slowest", 1000 * max(seated), "ms"),
-    ]
-    if heard:
-        rows += [
-            ("from dialling to the first sound, median", 1000 * statistics.median(heard), "ms"),
-            ("the slowest ", 1000 * max(heard), "ms"),
-        ]
+    steps = {
+        "seated": [arrival.seated for arrival in arrivals],
+        "the first sound": [arrival.heard for arrival in arrivals if arrival.heard is not None],
+        "the first picture": [arrival.seen for arrival in arrivals if arrival.seen is not None],
+    }
+    for what, times in steps.items():
+        if times:
+            rows += [
+                (f"from dialling to {what}, median", 1000 * statistics.median(times), "ms"),
+                (f"from dialling to {what}, slowest", 1000 * max(times), "ms"),
+            ]
+    course = {
+        what: [(1000 * at, 100 * (n + 1) / len(arrivals)) for n, at in enumerate(sorted(times))]
+        for what, times in steps.items()
+        if times
+    }
     return Report(
         [Table(f"Logins into rooms of {ROOM}, and {ROOM} within {WITHIN:.0f} s", ("what", "measured", "unit"), rows)],
         [
-            Bar("hear nothing", len(arrivals) - len(heard), "people", 0),
+            Bar("hear nothing", len(arrivals) - len(steps["the first sound"]), "people", 0),
+            Bar("see nothing", len(arrivals) - len(steps["the first picture"]), "people", 0),
             Bar("from the first who dials until all hear", statistics.median(map(all_hear, meetings)), "s", LIMIT),
         ],
-        figures={
+        [Plot(f"{ROOM} come in within {WITHIN:.0f} s", "ms from dialling", "% of the people", course, log_x=True)],
+        {
             "rushes": [rush._asdict() for rush in rushes],
             "meetings": [[arrival._asdict() for arrival in meeting] for meeting in meetings],
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import statistics
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -33,23 +34,45 @@ NEAR = 0.15
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--receivers", metavar="N", type=int, default=100)
-    parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement")
+    parser.add_argument("--receivers", metavar="N", type=int, default=100, help="people who hear (default: 100)")
+    parser.add_argument("--seconds", metavar="S", type=float, help="length of each run (default: 10)")
+    parser.add_argument(
+        "--repeats", metavar="R", type=int, help="runs at each load, of which the median counts (default: 3)"
+    )
 
 
 class Point(NamedTuple):
-    """One load."""
+    """One load, a few times."""
 
     wanted: float
     rate: float
-    outcome: Outcome
+    outcomes: list[Outcome]
     lag: scrape.Buckets
     pauses: scrape.Buckets
     pause_seconds: float
 
+    @property
+    def cpu(self) -> float:
+        """Share of a core."""
+        return statistics.median(outcome.cpu for outcome in self.outcomes)
+
+    @property
+    def seconds(self) -> float:
+        """Length of all runs."""
+        return sum(outcome.seconds for outcome in self.outcomes)
+
+    def runs(self, receiver: int, share: float) -> list[float]:
+        """Return a latency of the first (0) or last (1) receiver, in ms, of each run."""
+        return [1000 * quantile(outcome.latencies[receiver], share) for outcome in self.outcomes]
+
     def ms(self, receiver: int, share: float) -> float:
-        """Return a latency of the first (0) or last (1) receiver."""
-        return 1000 * quantile(self.outcome.latencies[receiver], share)
+        """Return the median of the runs."""
+        return statistics.median(self.runs(receiver, share))
+
+    def spread(self, receiver: int, share: float) -> str:
+        """Return the least and the greatest of the runs, in ms."""
+        runs = self.runs(receiver, share)
+        return f"{min(runs):.2f} to {max(runs):.2f}"
 
 
 def run(options: argparse.Namespace) -> Report:
@@ -59,6 +82,7 @@ def run(options: argparse.Namespace) -> Report:
     if not 2 <= options.receivers < MAX_SEATS:
         raise BenchmarkError(f"between 2 and {MAX_SEATS - 1} receivers")
     seconds = options.seconds or (2.0 if options.quick else 10.0)
+    repeats = options.repeats or (1 if options.quick else 3)
     port, rng = scrape.free_port(), random.Random(1)
     _say(f"{options.receivers} receivers: logging in")
     with Server(["hall"], {"rooms.loudest": 0, "http.port": port}) as server, Clients(server) as clients:
@@ -74,7 +98,7 @@ def run(options: argparse.Namespace) -> Report:
             for _ in range(SEARCHES):
                 cost = bench.cost(wanted / cost)
             _say(f"{wanted:.0%} of a core, {wanted / cost:,.0f} datagrams/s")
-            points.append(bench.point(wanted, wanted / cost, seconds))
+            points.append(bench.point(wanted, wanted / cost, seconds, repeats))
     return _report(options.receivers, points)
 
 
@@ -92,17 +116,17 @@ class _Bench(NamedTuple):
         outcome = self._try(rate, SEARCH_SECONDS)
         return outcome.cpu * outcome.seconds / outcome.sent
 
-    def point(self, wanted: float, rate: float, seconds: float) -> Point:
-        """Measure at a rate."""
+    def point(self, wanted: float, rate: float, seconds: float, repeats: int) -> Point:
+        """Measure at a rate, a few times."""
         before = scrape.fetch(self.port)
-        outcome = self._try(rate, seconds)
+        outcomes = [self._try(rate, seconds) for _ in range(repeats)]
         after = scrape.fetch(self.port)
         lag, pauses = (
             scrape.change(scrape.buckets(before, name), scrape.buckets(after, name))
             for name in ("tcserver_loop_lag_seconds", "tcserver_gc_pause_seconds")
         )
         name = "tcserver_gc_pause_seconds_sum"
-        return Point(wanted, rate, outcome, lag, pauses, scrape.total(after, name) - scrape.total(before, name))
+        return Point(wanted, rate, outcomes, lag, pauses, scrape.total(after, name) - scrape.total(before, name))
 
     def _try(self, rate: float, seconds: float) -> Outcome:
         self.clients.ping()
@@ -121,46 +145,48 @@ def _packet(talker: Seat) -> bytes:
 def _report(receivers: int, points: list[Point]) -> Report:
     rows = [
         (
-            f"{point.wanted:.0%}", 100 * point.outcome.cpu, point.rate, 100 * point.outcome.delivered,
-            *(point.ms(receiver, share) for receiver in (0, 1) for share in SHARES),
+            f"{point.wanted:.0%}", 100 * point.cpu, point.rate, 100 * min(o.delivered for o in point.outcomes),
+            *(point.ms(receiver, share) for receiver in (0, 1) for share in SHARES), point.spread(1, 0.99),
             _ms(scrape.at_most(point.lag, 0.99)), _ms(scrape.at_most(point.pauses, 1.0)),
-            1000 * point.pause_seconds / point.outcome.seconds,
-            remark(point.outcome),
+            1000 * point.pause_seconds / point.seconds, next(filter(None, map(remark, point.outcomes)), ""),
         )
         for point in points
     ]  # fmt: skip
     columns = (
         "load", "core %", "arriving /s", "delivered %", "first p50 ms", "p99", "p99.9", "last p50 ms", "p99", "p99.9",
-        "loop lag p99 <= ms", "longest GC <= ms", "GC ms/s", "remark",
+        "last p99 of the runs", "loop lag p99 <= ms", "longest GC <= ms", "GC ms/s", "remark",
     )  # fmt: skip
     lines = {
-        f"{name}, p{100 * share:g}": [(100 * p.outcome.cpu, p.ms(receiver, share)) for p in points]
+        f"{name}, p{100 * share:g}": [(100 * p.cpu, p.ms(receiver, share)) for p in points]
         for receiver, name in enumerate(("first", "last"))
         for share in SHARES
     }
     return Report(
         [Table(f"Forward latency to {receivers} receivers, audio, arriving by chance", columns, rows)],
         _bars(points),
-        [Plot("Forward latency", "% of a core", "ms", lines)],
+        [Plot("Forward latency", "% of a core", "ms", lines, log_y=True)],
         {"points": [_figures(point) for point in points]},
     )
 
 
 def _bars(points: list[Point]) -> list[Bar]:
-    point = min(points, key=lambda p: abs(p.outcome.cpu - BAR_LOAD))
-    near = abs(point.outcome.cpu - BAR_LOAD) <= NEAR
-    note = f"at {point.outcome.cpu:.0%} of a core"
+    point = min(points, key=lambda p: abs(p.cpu - BAR_LOAD))
+    near = abs(point.cpu - BAR_LOAD) <= NEAR
     bars = []
     for receiver, share, limit in BARS:
         what = f"{('first', 'last')[receiver]} receiver, p{100 * share:g}, at half a core"
+        note = f"at {point.cpu:.0%} of a core; runs: {point.spread(receiver, share)}"
         bars.append(Bar(what, point.ms(receiver, share) if near else None, "ms", limit, note=note))
     return bars
 
 
 def _figures(point: Point) -> dict[str, object]:
     return {
-        "wanted": point.wanted, "rate": point.rate, "cpu": point.outcome.cpu, "delivered": point.outcome.delivered,
-        "late": point.outcome.late, "waited": point.outcome.waited, "latencies_s": point.outcome.latencies,
+        "wanted": point.wanted, "rate": point.rate,
+        "runs": [
+            {"cpu": o.cpu, "delivered": o.delivered, "late": o.late, "waited": o.waited, "latencies_s": o.latencies}
+            for o in point.outcomes
+        ],
         "loop_lag": {str(bound): count for bound, count in point.lag.items()},
         "gc_pauses": {str(bound): count for bound, count in point.pauses.items()},
         "gc_seconds": point.pause_seconds,

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from benchmarks.native import Relay, Sink, Volley
-from benchmarks.processes import child, cpu_of, pin
+from benchmarks.processes import child, pin, pin_server, usage
 from benchmarks.report import BenchmarkError
 from benchmarks.seats import Clients, Seat
+from tcclient.connection import PACED_BURST, PACED_INTERVAL
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, VideoHeader
@@ -29,6 +30,8 @@ VIDEO_BODY = 1119
 """Bytes of a video packet's body that fill a datagram of 1,170 bytes."""
 BURST = 8
 """Datagrams of a picture."""
+SPREAD = 3
+"""Bursts in which the client sends a picture of 42 kB: a keyframe, or a page on a screen."""
 AUDIO_RATE, VIDEO_RATE = 50, 30
 """Audio datagrams and pictures per second of one talker, one camera."""
 FLOOD_STREAMS = {"audio": 16, "video": 4}
@@ -80,11 +83,29 @@ class Load(NamedTuple, Generic[S]):
     kind: str
     rooms: Sequence[Hall[S]]
     rate: float | None
+    bursts: int = 1
+    """Messages of a picture; several leave as the client's pacer sends them, a few milliseconds apart."""
 
     @property
     def train(self) -> int:
         """Datagrams of a message."""
-        return BURST if self.kind == "video" else 1
+        if self.kind == "audio":
+            return 1
+        return BURST if self.bursts == 1 else PACED_BURST
+
+    @property
+    def streams(self) -> int:
+        """Publications that a talker needs for its rate."""
+        most = FLOOD_STREAMS[self.kind]
+        if self.rate is None:
+            return most
+        return min(most, 1 + int(self.rate * self.train / len(self.talkers) * most / FLOOD_RATES[self.kind]))
+
+    def due(self, message: int) -> float:
+        """Return the seconds from its start at which a message of a talker leaves, in a load with a rate."""
+        assert self.rate is not None
+        picture, burst = divmod(message, self.bursts)
+        return picture * self.bursts * len(self.talkers) / self.rate + burst * PACED_INTERVAL
 
     def datagrams(self, seconds: float) -> int:
         """Return how many each talker sends, or is ready to."""
@@ -119,7 +140,7 @@ class Measurement(NamedTuple):
     busy: float
     """Share of a core."""
     waited: float
-    """Share of the time that it could have run, had others not."""
+    """Share of the time that it could have run, had others not; of several processes, the one that waited most."""
     late: float
     """Share of deadlines that the load generator missed."""
 
@@ -140,10 +161,10 @@ class Figure:
         return (max(costs) - min(costs)) / statistics.median(costs)
 
 
-def one_talker(clients: Clients, receivers: int) -> Hall[Seat]:
-    """Seat somebody who can talk and show, and who is heard by some, in the room "hall"."""
+def one_talker(clients: Clients, receivers: int, room: str = "hall") -> Hall[Seat]:
+    """Seat somebody who can talk and show, and who is heard by some."""
     sources = [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
-    return Hall([*clients.join("hall", 1, sources), *clients.join("hall", receivers)], 1)
+    return Hall([*clients.join(room, 1, sources), *clients.join(room, receivers)], 1)
 
 
 def busy_rooms(clients: Clients, names: Sequence[str]) -> list[Hall[Seat]]:
@@ -156,26 +177,26 @@ def busy_rooms(clients: Clients, names: Sequence[str]) -> list[Hall[Seat]]:
 
 
 def put_under(load: Load[S], volleys: Sequence[Volley], pid: int, counts: Counts, seconds: float) -> Measurement:
-    """Put a process under a load, while what arrives is counted; raises ``BenchmarkError`` if nothing does.
+    """Put a process, and those below it, under a load, while what arrives is counted.
 
-    ``volleys`` has what each talker sends.
+    ``volleys`` has what each talker sends. Raises ``BenchmarkError`` if nothing arrives.
     """
-    pin(pid, 0)
-    arrived, (cpu, waited), began = sum(counts), cpu_of(pid), time.monotonic()
+    pin_server(pid)
+    arrived, start, began = sum(counts), usage(pid), time.monotonic()
     if load.rate is None:
         sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds)
         late = 0.0
     else:
-        (sent, late), taken = _pace(volleys, load.rate), 0
+        (sent, late), taken = _pace(volleys, load), 0
     wall = time.monotonic() - began
     time.sleep(SETTLE)
-    now_cpu, now_waited = cpu_of(pid)
-    used, delay = now_cpu - cpu, now_waited - waited
+    used = usage(pid).since(start)
     arrived = sum(counts) - arrived + taken
     if not arrived:
         raise BenchmarkError("nothing arrived")
     share = arrived / (sent * load.receivers)
-    return Measurement(used * 1e6 / arrived, arrived / wall, share, used / wall, delay / wall, late)
+    cpu = sum(used.cpu)
+    return Measurement(cpu * 1e6 / arrived, arrived / wall, share, cpu / wall, max(used.waited) / wall, late)
 
 
 def remark(flooded: bool, seen: Measurement) -> str:
@@ -190,10 +211,11 @@ def remark(flooded: bool, seen: Measurement) -> str:
 def volleys(load: Load[Seat], target: tuple[str, int], seconds: float) -> list[Volley]:
     """Seal what the talkers will send."""
     count = load.datagrams(seconds)
-    streams = FLOOD_STREAMS[load.kind] if load.rate is None else 1
+    streams, burst = load.streams, load.train * load.bursts
     ready = []
     for talker in load.talkers:
-        packets = (packet(load.kind, talker, streams) for _ in range(count))
+        talker.packets += -talker.packets % burst  # a picture begins with its first packet
+        packets = (packet(load.kind, talker, streams, burst) for _ in range(count))
         datagrams = [talker.up(Item(ItemType.PACKET, packet)) for packet in packets]
         ready.append(Volley(talker.socket, target, datagrams, load.train))
     return ready
@@ -215,24 +237,25 @@ def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int 
     return header.pack() + bytes(body)
 
 
-def _pace(volleys: Sequence[Volley], rate: float) -> tuple[int, float]:
-    """Send at a rate of all together; return the datagrams, and the share of late ones.
+def _pace(volleys: Sequence[Volley], load: Load[S]) -> tuple[int, float]:
+    """Send messages when they are due; return the datagrams, and the share of late ones.
 
-    Each volley goes at even intervals, and begins at some time of its own, as talkers do: in each turn they follow upon
-    each other at the same uneven intervals, and now and then two come nearly together.
+    Each talker begins at some time of its own: in each turn they follow upon each other at the same uneven intervals,
+    as people do, and now and then two come nearly together.
     """
-    period, turns = len(volleys) / rate, volleys[0].size
-    rng = random.Random(1)
-    starts = sorted((rng.uniform(0, period), who) for who in range(len(volleys)))
+    assert load.rate is not None
+    turns, rng = volleys[0].size, random.Random(1)
+    starts = sorted((rng.uniform(0, len(volleys) / load.rate), who) for who in range(len(volleys)))
+    tolerated = max(1 / load.rate, LATENESS)
     start = time.monotonic()
     late = 0
     for turn in range(turns):
         for offset, who in starts:
-            due = start + turn * period + offset
+            due = start + load.due(turn) + offset
             now = time.monotonic()
             if now < due:
                 time.sleep(due - now)
-            elif now > due + LATENESS:
+            elif now > due + tolerated:
                 late += 1
             volleys[who].fire(turn, turn + 1)
     return turns * len(volleys) * volleys[0].per_message, late / (turns * len(volleys))
@@ -250,7 +273,7 @@ def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float) -> 
         if out > before:
             moved = now
         elif now > moved + STALL:
-            lost = at * size - out
+            lost, moved = at * size - out, now
         room = (IN_FLIGHT - (at * size - out - lost)) // size
         if room > 0:
             at = volley.fire(at, min(volley.size, at + room))

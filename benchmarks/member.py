@@ -137,7 +137,9 @@ async def send(room: Room, task: Task) -> None:
     """Publish everything, until the input ends."""
     encoded = _encoded() if task.pictures else []
     sources: list[AnySource] = [audio_file(SPEECH, loop=True) for _ in range(task.voices)]
-    sources += [EncodedVideoSource(_for_ever(encoded), WIDTH, HEIGHT) for _ in range(task.pictures)]
+    for _ in range(task.pictures):
+        pictures = Loop(encoded)
+        sources.append(EncodedVideoSource(pictures, WIDTH, HEIGHT, keyframe_wanted=pictures.keyframe_wanted))
     await room.publish(*sources)
     print("sends", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
@@ -180,10 +182,24 @@ def _encoded() -> list[EncodedFrame]:
     return [encoder.encode(picture, timestamp=n * 90_000 // RATE, keyframe=not n) for n, picture in pictures]
 
 
-def _for_ever(encoded: Sequence[EncodedFrame]) -> Iterator[EncodedVideo]:
-    for n in count():
-        frame = encoded[n % LOOP]
-        yield EncodedVideo(frame.data, frame.keyframe, n * 90_000 // RATE & 0xFFFFFFFF)
+class Loop:
+    """Pictures again and again; beginning anew, with the keyframe, when one is wanted."""
+
+    def __init__(self, encoded: Sequence[EncodedFrame]) -> None:
+        self._encoded = encoded
+        self._wanted = False
+
+    def keyframe_wanted(self) -> None:
+        """Begin anew; called in another thread than the one that takes pictures."""
+        self._wanted = True
+
+    def __iter__(self) -> Iterator[EncodedVideo]:
+        start = 0
+        for n in count():
+            if self._wanted:
+                self._wanted, start = False, n
+            frame = self._encoded[(n - start) % len(self._encoded)]
+            yield EncodedVideo(frame.data, frame.keyframe, n * 90_000 // RATE & 0xFFFFFFFF)
 
 
 if __name__ == "__main__":

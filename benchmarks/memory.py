@@ -122,13 +122,14 @@ def _report(
         ("each of the second half grew it by", slope(course), "bytes"),
         *((f"{name} left of 2", number, "") for name, number in left.items()),
     ]
+    grown_by = [(n, (resident_bytes - course[0][1]) / 2**20) for n, resident_bytes in course]
     return Report(
         [Table(f"Resident memory of the server; differences over {people} people", ("what", "measured", "unit"), rows)],
         [
             Bar("participant with three streams, without rings", sizes.participant / 1024, "KiB", LIMIT_KIB),
             Bar("sessions left by those who came and went", left["sessions"] - 2, "", 0),
         ],
-        [Plot("Come and go", "joins and leaves", "resident MiB", {"server": [(n, b / 2**20) for n, b in course]})],
+        [Plot("Come and go", "joins and leaves", "MiB more than after the first", {"server": grown_by})],
         {"growth_bytes": grown, "sizes_bytes": sizes._asdict(), "course": course, "left": left},
     )
 

@@ -7,8 +7,13 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.procfs import descendants, resident
+from benchmarks.report import BenchmarkError
 
 _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+PROCESSORS = max(1, len(_CPUS))
 
 
 @contextmanager
@@ -29,6 +34,17 @@ def child(work: Callable[[], None]) -> Iterator[int]:
         os.waitpid(pid, 0)
 
 
+def need_files(number: int) -> None:
+    """Make sure that this process, and those that it starts, may open so many files; raises ``BenchmarkError``."""
+    import resource  # Windows has none, but its command lists all benchmarks
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if hard != resource.RLIM_INFINITY and hard < number:
+        raise BenchmarkError(f"needs {number:,} open files, and the limit is {hard:,}: ulimit -Hn, or fewer people")
+
+
 def pin(pid: int, cpu: int) -> None:
     """What is measured has the first processor, with all its threads, everything else the second.
 
@@ -39,6 +55,46 @@ def pin(pid: int, cpu: int) -> None:
         for thread in threads:
             with suppress(ProcessLookupError):  # it has ended meanwhile
                 os.sched_setaffinity(thread, {_CPUS[cpu]})
+
+
+def pin_server(pid: int) -> None:
+    """Give a server the first processor; of several workers each its own, as far as there are.
+
+    With as many workers as processors the load generator shares one with a worker.
+    """
+    for number, each in enumerate(family(pid)):
+        pin(each, max(0, number - 1) % PROCESSORS)
+
+
+class Usage(NamedTuple):
+    """What a server has used, with the processes that it started."""
+
+    cpu: tuple[float, ...]
+    """Seconds of processor of each process: the server, then its workers in order of their start."""
+    waited: tuple[float, ...]
+    """Seconds for which each could have run, had others not."""
+
+    def since(self, start: Usage) -> Usage:
+        """Return what was used from an earlier look on; raises ``BenchmarkError`` where processes have changed."""
+        if len(start.cpu) != len(self.cpu):
+            raise BenchmarkError("a process of the server has ended or begun meanwhile")
+        return Usage(*(tuple(b - a for a, b in zip(*pair, strict=True)) for pair in zip(start, self, strict=True)))
+
+
+def usage(pid: int) -> Usage:
+    """Return what a process and all below it have used."""
+    times = [cpu_of(each) for each in family(pid)]
+    return Usage(tuple(cpu for cpu, _ in times), tuple(waited for _, waited in times))
+
+
+def memory(pid: int) -> int:
+    """Return the resident bytes of a process and all below it; those that they share count for each."""
+    return sum(map(resident, family(pid)))
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all below it."""
+    return [pid, *(process.pid for process in descendants(pid))]
 
 
 def cpu_of(pid: int) -> tuple[float, float]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+MARGIN = 1.05
+"""Length of an axis, of the greatest value."""
 Cell = str | int | float | None
 
 
@@ -66,12 +68,14 @@ class Bar:
 
 @dataclass(frozen=True)
 class Plot:
-    """Lines over one axis."""
+    """Lines over one axis; each axis begins at 0, unless it is logarithmic."""
 
     title: str
     x: str
     y: str
     lines: Mapping[str, Sequence[tuple[float, float]]]
+    log_x: bool = False
+    log_y: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,28 +102,49 @@ class Report:
         parts.append("\n".join(f"{name:{width}}  {value}" for name, value in machine.items()))
         return "\n\n".join(parts)
 
-    def write_json(self, path: Path, name: str, machine: Mapping[str, str]) -> None:
-        """Write everything for a script; raises ``OSError``."""
+    def write_json(self, path: Path, name: str, options: Mapping[str, Any], machine: Mapping[str, str]) -> None:
+        """Write everything for a script and for ``--baseline``; raises ``OSError``."""
         bars = [
             {"what": b.what, "measured": b.measured, "unit": b.unit, "limit": b.limit, "least": b.least,
              "passed": b.passed, "note": b.note}
             for b in self.bars
         ]  # fmt: skip
         tables = [{"title": t.title, "columns": t.columns, "rows": t.rows} for t in self.tables]
-        whole = {"benchmark": name, **machine, "bars": bars, "tables": tables, "figures": self.figures}
+        whole = {
+            "benchmark": name,
+            "options": options,
+            **machine,
+            "bars": bars,
+            "tables": tables,
+            "figures": self.figures,
+        }
         path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
     def write_plot(self, path: Path) -> None:
         """Draw the plots one below the other; raises ``BenchmarkError``, ``OSError``."""
         subplots = _matplotlib()
+        from matplotlib.ticker import LogLocator, NullFormatter
+
         if not self.plots:
             raise BenchmarkError("this benchmark has nothing to draw")
-        figure, axes = subplots(len(self.plots), 1, figsize=(9, 4 * len(self.plots)), squeeze=False)
+        figure, axes = subplots(len(self.plots), 1, figsize=(11, 4 * len(self.plots)), squeeze=False)
         for plot, (axis,) in zip(self.plots, axes, strict=True):
             for label, points in plot.lines.items():
-                axis.plot(*zip(*points, strict=True), label=label)
+                if points:  # a short run has not measured all
+                    axis.plot(*zip(*points, strict=True), label=label, marker=".")
             axis.set(title=plot.title, xlabel=plot.x, ylabel=plot.y)
-            axis.legend()
+            axis.grid(alpha=0.3)
+            for name, logarithmic, values in (("x", plot.log_x, 0), ("y", plot.log_y, 1)):
+                if logarithmic:
+                    axis.set(**{f"{name}scale": "log"})
+                    ticks = getattr(axis, f"{name}axis")
+                    ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                    ticks.set_major_formatter("{x:g}")
+                    ticks.set_minor_formatter(NullFormatter())
+                else:
+                    most = max((point[values] for points in plot.lines.values() for point in points), default=0)
+                    axis.set(**{f"{name}lim": (0, MARGIN * most or 1)})
+            axis.legend(bbox_to_anchor=(1.01, 1), loc="upper left")
         figure.tight_layout()
         try:
             figure.savefig(path)

@@ -43,6 +43,15 @@ def total(text: str, name: str) -> float:
     )
 
 
+def by_label(text: str, name: str, label: str) -> dict[str, float]:
+    """Return the values of a metric by one label, summed over all others."""
+    found: dict[str, float] = {}
+    for line in map(_LINE.fullmatch, text.splitlines()):
+        if line and line["name"] == name and (value := re.search(rf'\b{label}="([^"]*)"', line["labels"] or "")):
+            found[value[1]] = found.get(value[1], 0.0) + float(line["value"])
+    return found
+
+
 def buckets(text: str, name: str) -> Buckets:
     """Return a histogram, summed over all other labels."""
     found: dict[float, float] = {}

@@ -14,10 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
+from benchmarks.processes import need_files
 from benchmarks.report import BenchmarkError
 from benchmarks.stamps import note_times
 from tcproto.account import Challenge, sign_account_login, sign_device_login
-from tcproto.control import ControlConnection, HandshakeCompleted, Replied
+from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.datagram import (
     RELAY_TIME_SIZE,
     Item,
@@ -37,6 +38,7 @@ from tcproto.messages import (
     Error,
     Join,
     Joined,
+    KeyframeRequest,
     Leave,
     Login,
     LoginBegin,
@@ -61,6 +63,8 @@ MAX_SEATS = 1000
 START_LIMIT = 20.0
 REPLY_LIMIT = 60.0
 PROOF_LIMIT = 2.0
+FILES_OF_A_CLIENT, OTHER_FILES = 2, 64
+"""Open files of a light client, and of all else in its process."""
 AT_ONCE = 16
 """Logins at a time."""
 RECEIVE_BYTES = 1 << 20
@@ -95,6 +99,7 @@ class Server:
         settings: dict[str, object] | None = None,
         program: Sequence[str] = ("-m", "tcserver"),
     ) -> None:
+        need_files(OTHER_FILES)  # the server has the same limit, and a connection for each client
         self.account_key = SigningKey(os.urandom(32))
         self._folder = tempfile.TemporaryDirectory(prefix="tcbench-")
         data = Path(self._folder.name) / "data"
@@ -244,9 +249,18 @@ class Clients:
             for seat in seats:
                 seat.socket.close()
 
-    def join(self, room: str, people: int, publications: Sequence[Source] = ()) -> list[Seat]:
-        """Seat people in a room, each with these publications."""
-        seats = self._runner.run(self._at_once([partial(self._sit_down, room, publications)] * people))
+    def join(
+        self,
+        room: str,
+        people: int,
+        publications: Sequence[Source] = (),
+        keyframe_wanted: Callable[[], None] | None = None,
+    ) -> list[Seat]:
+        """Seat people in a room, each with these publications; raises ``BenchmarkError``.
+
+        ``keyframe_wanted`` is called when the server asks one of them for a keyframe, during ``rest`` and ``arrive``.
+        """
+        seats = self._runner.run(self._at_once([partial(self._sit_down, room, publications, keyframe_wanted)] * people))
         self.seats.setdefault(room, []).extend(seats)
         return seats
 
@@ -286,7 +300,7 @@ class Clients:
             await asyncio.sleep(after)
             dialled = time.time_ns()
             async with asyncio.timeout(REPLY_LIMIT):
-                seat = await self._sit_down(room, ())
+                seat = await self._sit_down(room)
             seated = time.time_ns()
             note_times(seat.socket)
             await seat.prove_beside(self._server.address)
@@ -297,7 +311,9 @@ class Clients:
         except TimeoutError:
             raise BenchmarkError("a login took too long") from None
 
-    async def _sit_down(self, room: str, publications: Sequence[Source]) -> Seat:
+    async def _sit_down(
+        self, room: str, publications: Sequence[Source] = (), keyframe_wanted: Callable[[], None] | None = None
+    ) -> Seat:
         session = await self._log_in()
         session.line.deaf_after = None if publications else Joined
         seat = await self._take_seat(session, room)
@@ -305,6 +321,7 @@ class Clients:
             kind = StreamKind.AUDIO if source is Source.MICROPHONE else StreamKind.VIDEO
             published: Published = await session.line.request(Publish(number, kind, source, "bench"))
             seat.streams.append(published.stream)
+        session.line.keyframe_wanted = keyframe_wanted
         session.line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))
         return seat
 
@@ -340,7 +357,8 @@ class Clients:
         self._lines.remove(session.line)
 
     async def _at_once(self, works: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-        """Do some at a time; raises ``BenchmarkError`` where one takes too long."""
+        """Do some at a time; raises ``BenchmarkError`` where one takes too long, or they need too many files."""
+        need_files(FILES_OF_A_CLIENT * (len(self._lines) + len(works)) + OTHER_FILES)
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def do(work: Callable[[], Awaitable[T]]) -> T:
@@ -376,6 +394,8 @@ class _Line(asyncio.Protocol):
         self.hello: asyncio.Future[HandshakeCompleted] = asyncio.get_running_loop().create_future()
         self.deaf_after: type[object] | None = None
         """From this reply on, everything is thrown away: rosters of a thousand cost more than all the rest."""
+        self.keyframe_wanted: Callable[[], None] | None = None
+        """Called for requests of a keyframe; with it, the line never becomes deaf."""
         self._connection = ControlConnection.client(software="benchmark")
         self._reply: asyncio.Future[Any] | None = None
         self._deaf = False
@@ -395,10 +415,10 @@ class _Line(asyncio.Protocol):
         return reply
 
     def tell(self, message: object) -> None:
-        """Send a request without waiting for the reply, and listen no more."""
+        """Send a request without waiting for the reply, and listen no more, but for requests of a keyframe."""
         self._connection.request(message)
         self._flush()
-        self._deaf = True
+        self._deaf = self.keyframe_wanted is None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -414,6 +434,12 @@ class _Line(asyncio.Protocol):
             elif isinstance(event, Replied) and self._reply is not None and not self._reply.done():
                 self._deaf = self.deaf_after is type(event.reply)
                 self._reply.set_result(event.reply)
+            elif (
+                isinstance(event, Received)
+                and isinstance(event.message, KeyframeRequest)
+                and self.keyframe_wanted is not None
+            ):
+                self.keyframe_wanted()
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:

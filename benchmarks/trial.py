@@ -16,8 +16,7 @@ from typing import NamedTuple
 from benchmarks import stamps
 from benchmarks.load import LATE, LATENESS, SETTLE, draining
 from benchmarks.native import Volley
-from benchmarks.processes import cpu_of, pin
-from benchmarks.procfs import descendants, resident
+from benchmarks.processes import PROCESSORS, pin_server, usage
 from benchmarks.report import BenchmarkError
 from benchmarks.seats import Seat, Server
 from tcproto.datagram import Item, ItemType
@@ -42,30 +41,14 @@ class Outcome(NamedTuple):
     seconds: float
     cpu: float
     """Share of a core that the server took."""
+    each: tuple[float, ...]
+    """The same of each process: the server, then its workers."""
     waited: float
-    """Share of the time that the server could have run, had others not."""
+    """Share of the time that the process which waited most could have run, had others not."""
     late: float
     """Share of messages that the generator sent too late."""
     latencies: list[list[float]]
     """Seconds, by watched receiver, in any order."""
-
-
-class Usage(NamedTuple):
-    """What a server and the processes that it started use."""
-
-    cpu: float
-    """Seconds of processor."""
-    waited: float
-    """Seconds for which they could have run, had others not."""
-    memory: int
-    """Resident bytes, those that they share counted for each."""
-
-
-def usage(pid: int) -> Usage:
-    """Return what a process and all below it have used."""
-    pids = [pid, *(process.pid for process in descendants(pid))]
-    times = [cpu_of(each) for each in pids]
-    return Usage(sum(cpu for cpu, _ in times), sum(waited for _, waited in times), sum(map(resident, pids)))
 
 
 def evenly(rate: float, seconds: float, offset: float = 0.0) -> list[float]:
@@ -106,7 +89,7 @@ def carry_out(server: Server, parts: Sequence[Part], everybody: Sequence[Seat], 
     for seat in watched:
         stamps.note_times(seat.socket)
     pid = server.process.pid
-    pin(pid, 0)
+    pin_server(pid)
     with tempfile.TemporaryFile(buffering=0) as file:
 
         def take() -> None:
@@ -122,7 +105,7 @@ def carry_out(server: Server, parts: Sequence[Part], everybody: Sequence[Seat], 
             sent_at, late = _send(volleys, plan)
             seconds = time.monotonic() - began
             time.sleep(SETTLE)
-            end = usage(pid)
+            used = usage(pid).since(start)
             arrived = sum(counts) - before
         file.seek(0)
         taken = list(stamps.unpack(file.read()))
@@ -139,15 +122,19 @@ def carry_out(server: Server, parts: Sequence[Part], everybody: Sequence[Seat], 
     sent = sum(len(part.packets) for part in parts)
     expected = sent * (len(everybody) - 1)
     share = (arrived + len(taken)) / expected
-    cpu, waited = (end.cpu - start.cpu) / seconds, (end.waited - start.waited) / seconds
-    return Outcome(sent, share, seconds, cpu, waited, late, latencies)
+    each = tuple(cpu / seconds for cpu in used.cpu)
+    return Outcome(sent, share, seconds, sum(each), each, max(used.waited) / seconds, late, latencies)
 
 
 def remark(outcome: Outcome) -> str:
     """Return why a figure is not to be trusted, or nothing."""
     if outcome.late > LATE:
         return "the load came late"
-    return "the machine was busy otherwise" if outcome.waited > LATE else ""
+    if outcome.waited <= LATE:
+        return ""
+    if len(outcome.each) > PROCESSORS:
+        return f"the load shares the workers' processors: one waited {outcome.waited:.0%} of the time"
+    return "the machine was busy otherwise"
 
 
 Plan = list[tuple[float, int, int]]
@@ -155,12 +142,19 @@ Plan = list[tuple[float, int, int]]
 
 
 def _volleys(server: Server, parts: Sequence[Part]) -> tuple[list[Volley], Plan]:
-    volleys, plan = [], []
-    for which, (seat, packets, train, times) in enumerate(parts):
-        datagrams = [seat.up(Item(ItemType.PACKET, packet)) for packet in packets]
-        volleys.append(Volley(seat.socket, server.address, datagrams, train))
-        plan += [(at, which, message) for message, at in enumerate(times)]
-    return volleys, sorted(plan)
+    plan = sorted((at, which, message) for which, part in enumerate(parts) for message, at in enumerate(part.times))
+    datagrams: list[list[bytes]] = [[] for _ in parts]
+    # In the order of sending: what a seat sends in two parts must not fall out of the server's replay window.
+    for _, which, message in plan:
+        seat, packets, train, _ = parts[which]
+        datagrams[which] += [
+            seat.up(Item(ItemType.PACKET, packet)) for packet in packets[message * train : (message + 1) * train]
+        ]
+    volleys = [
+        Volley(part.seat.socket, server.address, sealed, part.train)
+        for part, sealed in zip(parts, datagrams, strict=True)
+    ]
+    return volleys, plan
 
 
 def _send(volleys: Sequence[Volley], plan: Plan) -> tuple[dict[tuple[int, int], int], float]:

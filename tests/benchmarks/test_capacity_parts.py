@@ -1,13 +1,40 @@
 """When a meeting counts as delivered."""
 
-from benchmarks.capacity import Row
+import pytest
+
+from benchmarks.capacity import Row, _setting
+from benchmarks.report import BenchmarkError
 from benchmarks.trial import Outcome
 
 
 def test_a_meeting_knows_what_it_took():
-    outcome = Outcome(sent=200, delivered=0.98, seconds=2.0, cpu=0.5, waited=0.0, late=0.0, latencies=[[], []])
-    row = Row(11, 3, 4, 1.0, outcome, 0.0, 1 << 20)
+    outcome = Outcome(
+        sent=200, delivered=0.98, seconds=2.0, cpu=0.5, each=(0.5,), waited=0.0, late=0.0, latencies=[[], []]
+    )
+    row = Row(0, 11, 3, 4, 1.0, outcome, 0.0, 0.0, {}, 1 << 20)
     assert row.arriving == 100
     assert row.leaving == 980
     assert not row.good
     assert row._replace(outcome=outcome._replace(delivered=0.99)).good
+
+
+@pytest.mark.parametrize(
+    ("overflow", "missed", "drops", "words"),
+    [
+        (0.09, 0.0, {"cap": 2}, "broke: receivers overflowed, not the server"),
+        (0.0, 0.08, {}, "broke: the server did not read in time"),
+        (0.01, 0.02, {"old": 1, "cap": 2000}, "broke: the server dropped 2,000 (cap)"),
+        (0.01, 0.02, {}, "broke: nobody knows why"),
+    ],
+)
+def test_a_meeting_that_breaks_tells_who_broke(overflow, missed, drops, words):
+    outcome = Outcome(sent=200, delivered=0.9, seconds=2.0, cpu=0.5, each=(0.5,), waited=0.5, late=0.0, latencies=[[]])
+    row = Row(0, 11, 3, 4, 1.0, outcome, overflow, missed, drops, 1 << 20)
+    assert row.remark == words
+    assert row._replace(outcome=outcome._replace(delivered=1.0)).remark == "the machine was busy otherwise"
+
+
+def test_a_setting_has_a_value():
+    assert _setting("a.b=c=d") == ("a.b", "c=d")
+    with pytest.raises(BenchmarkError, match="KEY=VALUE"):
+        _setting("a.b")

@@ -1,11 +1,13 @@
 """Who sends what, and what a receiver is said to have missed."""
 
 import json
+from itertools import islice
 
 import pytest
 
 from benchmarks.client import Meeting, _remark, shares
-from benchmarks.member import Task
+from benchmarks.member import Loop, Task
+from tcclient.video.codec import EncodedFrame
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,13 @@ def test_a_task_survives_its_line():
 def test_a_figure_of_less_than_everything_says_so(blocks, pictures, fine):
     meeting = Meeting(1, 1, [{"blocks": blocks, "pictures": pictures}])
     assert (_remark(meeting, 2.0) == "") is fine
+
+
+def test_pictures_begin_anew_when_a_keyframe_is_wanted():
+    loop = Loop([EncodedFrame(bytes((n,)), not n, 0) for n in range(3)])
+    pictures = iter(loop)
+    assert [picture.data[0] for picture in islice(pictures, 5)] == [0, 1, 2, 0, 1]
+    loop.keyframe_wanted()
+    wanted = next(pictures)
+    assert (wanted.data, wanted.keyframe, wanted.timestamp) == (b"\0", True, 5 * 3600)
+    assert next(pictures).data == b"\1"

@@ -1,9 +1,56 @@
-"""When everybody hears."""
+"""When everybody hears and sees."""
 
-from benchmarks.join import Arrival, all_hear
+import socket
+import sys
+from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks.join import KEYFRAME_PACKETS, PICTURE_PACKETS, Arrival, all_hear, first, picture
+from benchmarks.seats import Clients, Server
+from benchmarks.stamps import note_times
+from tcproto.datagram import Item, ItemType
+from tcproto.messages import Source
+from tcproto.packet import AudioHeader
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="times of arrival, and the benchmarks' servers, need Linux")
 
 
 def test_the_last_who_hears_counts_from_the_first_who_dialled():
-    meeting = [Arrival(0.0, 0.1, 0.9), Arrival(0.5, 0.1, 0.3), Arrival(0.9, 0.1, None)]
+    meeting = [Arrival(0.0, 0.1, 0.9, 1.0), Arrival(0.5, 0.1, 0.3, None), Arrival(0.9, 0.1, None, 0.4)]
     assert all_hear(meeting) == 0.9
     assert all_hear(meeting[2:]) == 0
+
+
+@linux
+def test_a_picture_is_there_when_the_last_packet_of_a_keyframe_is():
+    camera = SimpleNamespace(streams=[7], packets=0)
+    packets = [*picture(camera, 0, keyframe=False), *picture(camera, 1, keyframe=True), *picture(camera, 2, False)]
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sock:
+        sock.bind(("127.0.0.1", 0))
+        note_times(sock)
+        seat = SimpleNamespace(socket=sock, forwarded=lambda data: data)
+        for packet in packets[: PICTURE_PACKETS + KEYFRAME_PACKETS - 1]:
+            sock.sendto(packet, sock.getsockname())
+        assert first(seat) == (None, None)
+        for packet in [*packets, AudioHeader(3, 1, 0, 0, 0, 20, 30, True).pack(), *packets]:
+            sock.sendto(packet, sock.getsockname())
+        heard, seen = first(seat)
+        assert 0 < seen < heard
+
+
+@linux
+def test_the_server_asks_for_a_keyframe_when_somebody_comes():
+    asked = []
+    with Server(["hall"]) as server, Clients(server) as clients:
+        (camera,) = clients.join("hall", 1, [Source.SCREEN], lambda: asked.append(1))
+        clients.prove()
+        for packet in picture(camera, 0, keyframe=True):
+            camera.socket.sendto(camera.up(Item(ItemType.PACKET, packet)), server.address)
+        clients.arrive("hall", 1, 0.0)
+        for _ in range(100):
+            clients.rest(0.02)
+            if asked:
+                break
+    assert asked

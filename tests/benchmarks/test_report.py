@@ -39,7 +39,7 @@ def test_a_report_passes_unless_a_bar_is_missed():
 
 def test_the_json_has_everything(tmp_path):
     report = Report([Table("t", ("x",), [(1,)])], [Bar("b", 3.0, "s", 2)], figures={"raw": [1, 2]})
-    report.write_json(tmp_path / "r.json", "weave", MACHINE)
+    report.write_json(tmp_path / "r.json", "weave", {"quick": True}, MACHINE)
     found = json.loads((tmp_path / "r.json").read_text())
     assert found["benchmark"] == "weave"
     assert found["machine"] == "a loom"

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from benchmarks import scrape, stamps
+from benchmarks.processes import PROCESSORS
 from benchmarks.report import BenchmarkError
 from benchmarks.trial import Outcome, by_chance, evenly, quantile, remark
 
@@ -59,17 +60,25 @@ def test_quantiles_are_values():
 
 
 @pytest.mark.parametrize(
-    ("waited", "late", "words"),
-    [(0, 0, ""), (0.2, 0, "the machine was busy otherwise"), (0, 0.2, "the load came late")],
+    ("waited", "late", "processes", "words"),
+    [
+        (0, 0, 1, ""),
+        (0.2, 0, 1, "the machine was busy otherwise"),
+        (0, 0.2, 1, "the load came late"),
+        (0.2, 0, PROCESSORS + 1, "the load shares the workers' processors: one waited 20% of the time"),
+        (0, 0, PROCESSORS + 1, ""),
+    ],
 )
-def test_a_disturbed_figure_says_so(waited, late, words):
-    assert remark(Outcome(1, 1.0, 1.0, 0.5, waited, late, [])) == words
+def test_a_disturbed_figure_says_so(waited, late, processes, words):
+    assert remark(Outcome(1, 1.0, 1.0, 0.5, (0.5,) * processes, waited, late, [])) == words
 
 
 def test_metrics_are_summed_over_labels():
     assert scrape.total(TEXT, "sent_total") == 1007
     assert scrape.total(TEXT, "lag_seconds_sum") == 1.5
     assert scrape.total(TEXT, "other") == 0
+    assert scrape.by_label(TEXT, "gc_bucket", "le") == {"0.1": 3, "+Inf": 6}
+    assert scrape.by_label(TEXT, "lag_seconds_sum", "le") == {}
     assert scrape.buckets(TEXT, "gc") == {0.1: 3, INFINITE: 6}
 
 
