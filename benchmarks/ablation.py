@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import statistics
 import sys
 import time
@@ -219,7 +220,7 @@ def _loudest(meshes: Mapping[int, Sequence[Outcome]]) -> Table:
                 1e6 * mesh.cpu * mesh.seconds / mesh.sent, 100 * mesh.delivered, remark(mesh),
             )
         )  # fmt: skip
-    title = f"{OPEN_MICROPHONES} open microphones, {AUDIO_RATE} datagrams/s each, evenly spread"
+    title = f"{OPEN_MICROPHONES} open microphones, {AUDIO_RATE} datagrams/s each, at times of their own"
     columns = ("forwarded", "core %", "spread %", "us for each that arrives", "of a full mesh %", "remark")
     return Table(title, columns, rows)
 
@@ -232,9 +233,9 @@ def _open_microphones(limit: int, seconds: float, repeats: int) -> list[Outcome]
         clients.prove()
         for _ in range(repeats):
             clients.ping()
-            parts = []
-            for n, seat in enumerate(seats):
-                times = evenly(AUDIO_RATE, seconds, n / len(seats))
+            parts, rng = [], random.Random(1)
+            for seat in seats:
+                times = evenly(AUDIO_RATE, seconds, rng.random())
                 parts.append(Part(seat, [packet("audio", seat, 1) for _ in times], 1, times))
             outcomes.append(carry_out(server, parts, seats, []))
     return outcomes

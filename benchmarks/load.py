@@ -50,8 +50,8 @@ LATE = 0.1
 """Share of a load's deadlines that may be missed by more than a period, before the generator is said to be too slow."""
 LATENESS = 0.001
 """Seconds after its time from which a message is late."""
-STALL = 0.05
-"""Seconds without progress after which what is on its way counts as lost."""
+STALL, STALL_EACH = 0.05, 1e-5
+"""Seconds without progress after which what is on its way counts as lost, and for each datagram that leaves for it."""
 POLL = 0.00005
 """Seconds between looks whether something has come out."""
 FLOODED = 0.9
@@ -184,7 +184,8 @@ def put_under(load: Load[S], volleys: Sequence[Volley], pid: int, counts: Counts
     pin_server(pid)
     arrived, start, began = sum(counts), usage(pid), time.monotonic()
     if load.rate is None:
-        sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds)
+        stall = STALL + STALL_EACH * IN_FLIGHT * load.receivers
+        sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds, stall)
         late = 0.0
     else:
         (sent, late), taken = _pace(volleys, load), 0
@@ -261,8 +262,11 @@ def _pace(volleys: Sequence[Volley], load: Load[S]) -> tuple[int, float]:
     return turns * len(volleys) * volleys[0].per_message, late / (turns * len(volleys))
 
 
-def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float) -> tuple[int, int]:
-    """Send as fast as it comes out again at one receiver; return the datagrams sent, and those taken there."""
+def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float, stall: float) -> tuple[int, int]:
+    """Send as fast as it comes out again at one receiver; return the datagrams sent, and those taken there.
+
+    What does not come out within ``stall`` seconds counts as lost.
+    """
     sink, descriptor = Sink(), sample.socket.fileno()
     start = moved = time.monotonic()
     counted, size = counts[-1], volley.per_message
@@ -272,7 +276,7 @@ def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float) -> 
         before, out = out, taken + counts[-1] - counted
         if out > before:
             moved = now
-        elif now > moved + STALL:
+        elif now > moved + stall:
             lost, moved = at * size - out, now
         room = (IN_FLIGHT - (at * size - out - lost)) // size
         if room > 0:

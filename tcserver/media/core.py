@@ -18,46 +18,24 @@ from tcproto.datagram import (
 from tcproto.path import pack_positions, parse_ping
 from tcserver.histogram import Histogram
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
+from tcserver.media.directory import Directory
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.keyframes import Replays
 from tcserver.media.load import LoadMeter
-from tcserver.media.path import PathChange
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.relay import Relay
 from tcserver.media.room import Room
 from tcserver.media.sealer import RING_SIZE, Sealer
-from tcserver.media.seat import Seat, Ticket, UpKey
+from tcserver.media.seat import Seat, UpKey
 from tcserver.media.speakers import DECISION_INTERVAL
-from tcserver.media.stream import Stream
 from tcserver.plane import (
     Address,
-    ChangeForwarding,
-    CloseRoom,
-    CloseSeat,
-    CloseStream,
     Command,
     Event,
     KeyframeAsked,
-    KeysWorn,
-    MuteStream,
-    OpenSealer,
-    OpenSeat,
-    OpenStream,
-    OpenTicket,
-    PathLost,
     PathProven,
-    RekeySeat,
-    RotateSealer,
-    SealerTold,
-    SealerWorn,
-    SeatOpened,
-    SetSpeakers,
-    ShareRoom,
-    TellSealer,
 )
 
-MAX_TICKETS = 1024
-"""Probe tickets at a time, each for seconds; the oldest gives way."""
 RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds: from the same building to a satellite link; a challenge is good for a few."""
 SWEEP_INTERVAL = 1.0
@@ -95,33 +73,17 @@ class MediaPlane:
         self.rtt = Histogram(RTT_BOUNDS)
         """Seconds from the challenge of a path to its answer."""
         self._random_bytes = random_bytes
-        self._ring_size = ring_size
-        self._rooms: dict[int, Room] = {}
-        self._seats: dict[int, Seat] = {}
-        self._tickets: dict[int, Ticket] = {}
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
-        self._relay = Relay(slot, peers, self._rooms, self.counters, self._transmit, random_bytes)
         self._replays = Replays()
+        self._rooms: dict[int, Room] = {}
+        self._relay = Relay(slot, peers, self._rooms, self.counters, self._transmit, random_bytes)
+        self._directory = Directory(self._rooms, self._relay, self._replays, self.counters, ring_size)
+        self._seats = self._directory.seats
+        self._tickets = self._directory.tickets
         self._load = LoadMeter()
         self._next_sweep = 0.0
         self._next_decision = 0.0
-        self._commands: dict[type, Callable[..., None]] = {
-            OpenSealer: self._open_sealer,
-            ShareRoom: self._share_room,
-            TellSealer: self._tell_sealer,
-            RotateSealer: self._rotate_sealer,
-            CloseRoom: self._close_room,
-            OpenSeat: self._open_seat,
-            RekeySeat: self._rekey_seat,
-            CloseSeat: self._close_seat,
-            OpenTicket: self._open_ticket,
-            OpenStream: self._open_stream,
-            MuteStream: self._mute_stream,
-            CloseStream: self._close_stream,
-            ChangeForwarding: self._change_forwarding,
-            SetSpeakers: self._set_speakers,
-        }
 
     @property
     def rooms(self) -> Collection[Room]:
@@ -133,7 +95,8 @@ class MediaPlane:
         if self.next_deadline() is None:
             # Nothing was due while there was nothing to do, so nothing is late.
             self._next_sweep = self._next_decision = now
-        self._commands[type(command)](command, now)
+        self._events += self._directory.apply(command, now)
+        self._replay(now)
 
     def receive(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
         """Take datagrams as they came from the network."""
@@ -191,7 +154,7 @@ class MediaPlane:
             overloaded = self._load.measure(self.counters.sent, now)
             if overloaded is not None:
                 self._events.append(overloaded)
-            self._sweep(now)
+            self._events += self._directory.sweep(now)
             self._relay.sweep(now)
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
@@ -398,116 +361,3 @@ class MediaPlane:
 
     def _drop(self, reason: Drop) -> None:
         self.counters.drops[reason] += 1
-
-    def _sweep(self, now: float) -> None:
-        for seat in self._seats.values():
-            if seat.path.lose(now):
-                self.counters.paths[PathChange.LOST] += 1
-                seat.room.path_changed(seat.media_id)
-                self._events.append(PathLost(seat.media_id))
-            if seat.become_worn(now):
-                self._events.append(KeysWorn(seat.media_id))
-        for room in self._rooms.values():
-            if room.sealer.become_worn(now):
-                self._events.append(SealerWorn(room.number, room.sealer.ident))
-        for media_id in [media_id for media_id, ticket in self._tickets.items() if now >= ticket.until]:
-            del self._tickets[media_id]
-
-    # Commands.
-
-    def _open_sealer(self, command: OpenSealer, now: float) -> None:
-        room = self._rooms.get(command.room)
-        sealer = Sealer(command.sealer, command.epoch, command.key, now, self._ring_size)
-        if room is None:
-            self._rooms[command.room] = Room(command.room, sealer, self.counters)
-        elif room.sealer.ident != command.sealer:
-            # The same sealer again would begin with counters that its key has seen.
-            room.sealer = sealer
-
-    def _share_room(self, command: ShareRoom, now: float) -> None:
-        room = self._rooms.get(command.room)
-        if room is not None:
-            self._relay.share(room, command.home, command.slots, now)
-
-    def _tell_sealer(self, command: TellSealer, now: float) -> None:
-        room = self._rooms.get(command.room)
-        if room is not None:
-            self._events.append(SealerTold(command.media_id, room.sealer.states(now)))
-
-    def _rotate_sealer(self, command: RotateSealer, now: float) -> None:
-        room = self._rooms.get(command.room)
-        if room is not None:
-            room.sealer.rotate(command.epoch, command.key, command.at)
-
-    def _close_room(self, command: CloseRoom, now: float) -> None:
-        room = self._rooms.pop(command.room, None)
-        if room is not None:
-            self._relay.forget_room(room)
-            room.settle()
-            for media_id in room.seats:
-                del self._seats[media_id]
-
-    def _open_seat(self, command: OpenSeat, now: float) -> None:
-        room = self._rooms.get(command.room)
-        if room is None or command.media_id in self._seats:
-            return
-        seat = Seat(command.media_id, command.participant, room, command.epoch, command.up_key, command.down_key, now)
-        self._seats[command.media_id] = room.seats[command.media_id] = seat
-        self._events.append(SeatOpened(command.media_id, room.sealer.states(now)))
-
-    def _rekey_seat(self, command: RekeySeat, now: float) -> None:
-        seat = self._seats.get(command.media_id)
-        if seat is not None:
-            seat.rekey(command.epoch, command.up_key, command.down_key, now)
-
-    def _close_seat(self, command: CloseSeat, now: float) -> None:
-        seat = self._seats.pop(command.media_id, None)
-        if seat is not None:
-            seat.room.close_seat(seat)
-        elif command.room in self._rooms:
-            self._rooms[command.room].remove_receiver(command.media_id)
-
-    def _open_ticket(self, command: OpenTicket, now: float) -> None:
-        if len(self._tickets) >= MAX_TICKETS:
-            del self._tickets[next(iter(self._tickets))]
-        self._tickets[command.media_id] = Ticket(command.media_id, command.key, command.until, command.datagrams)
-
-    def _open_stream(self, command: OpenStream, now: float) -> None:
-        seat = self._seats.get(command.media_id)
-        if seat is None or command.stream in seat.room.streams:
-            return
-        stream = Stream(command.stream, seat, command.kind, command.caps, command.layers, command.muted, now)
-        seat.streams[command.stream] = seat.room.streams[command.stream] = stream
-
-    def _mute_stream(self, command: MuteStream, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        if stream is not None:
-            stream.muted = command.muted
-            if command.muted:
-                stream.seat.room.silence(stream)
-
-    def _close_stream(self, command: CloseStream, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        if stream is not None:
-            stream.seat.room.close_stream(stream)
-
-    def _change_forwarding(self, command: ChangeForwarding, now: float) -> None:
-        room = self._rooms.get(command.room)
-        if room is None:
-            return
-        for ident in command.streams:
-            stream = room.streams.get(ident)
-            if stream is not None:
-                if stream.keyframes:
-                    self._events += room.begin(stream, command.receivers, self._replays, now)
-                stream.change_receivers(command.receivers, command.gone)
-        self._replay(now)
-
-    def _set_speakers(self, command: SetSpeakers, now: float) -> None:
-        room = self._rooms.get(command.room)
-        if room is not None:
-            room.loudest.configure(command.limit, command.always)
-
-    def _find_stream(self, media_id: int, ident: int) -> Stream | None:
-        seat = self._seats.get(media_id)
-        return None if seat is None else seat.streams.get(ident)

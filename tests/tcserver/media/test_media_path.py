@@ -5,7 +5,7 @@ import pytest
 from tcproto.datagram import Item, ItemType, Kind, open_datagram, pack_header, parse_items, seal
 from tcproto.path import PingItem, Position, parse_pong, parse_positions
 from tcserver.media import Drop
-from tcserver.media.core import MAX_TICKETS
+from tcserver.media.directory import MAX_TICKETS
 from tcserver.media.path import PATH_TIMEOUT, PathState
 from tcserver.plane import Address, CloseSeat, OpenTicket, PathLost, PathProven, SealerState, SeatOpened
 from tests.tcserver.media.media_world import ROOM_KEY, SEALER, Peer, World, audio, forwarded, packet_item
