@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from math import ceil
 
 from tcproto.errors import CODES, Action, ErrorCode
 from tcproto.messages import Close, Ping
 from tcserver.conference.connection import Connection, Session
 from tcserver.conference.context import Context
 from tcserver.conference.limiter import Limiter
+
+WATCH_STEP = 0.05
+"""Seconds; clients are looked after at multiples of it, some together: waking up for each costs more than its ping."""
 
 
 class Connections:
@@ -117,4 +121,5 @@ class Connections:
             connection.pings += 1
             self._context.outbox.send(connection.number, Ping(time=self._context.unix_ms()), connection.pings)
         watch = partial(self._watch, connection)
-        self._context.timers.set(("idle", connection.number), now + settings.ping_interval, watch)
+        due = ceil((now + settings.ping_interval) / WATCH_STEP) * WATCH_STEP
+        self._context.timers.set(("idle", connection.number), due, watch)
