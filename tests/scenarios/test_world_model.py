@@ -4,6 +4,8 @@ The simulation itself checks each delivery, each byte to an unproven address, an
 break the protocol.
 """
 
+from typing import ClassVar
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -19,6 +21,8 @@ people = st.integers(0, MOST - 1)
 
 
 class Meeting(RuleBasedStateMachine):
+    settings: ClassVar[dict[str, int]] = {}
+
     def __init__(self):
         super().__init__()
         self.world = None
@@ -26,7 +30,7 @@ class Meeting(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**32 - 1))
     def begin(self, seed):
-        self.world = World(seed)
+        self.world = World(seed, **self.settings)
         for _ in range(2):
             self.come(0, 0.001)
         self.world.run(1)
@@ -132,7 +136,7 @@ class Meeting(RuleBasedStateMachine):
             assert roster.publications == rosters[0].publications
             assert all(member.verified for member in roster.members.values())
         assert len(world.server.sessions) == len(everybody)
-        assert len(world.server.plane._seats) == len(everybody)
+        assert sum(len(plane._seats) for plane in world.server.planes.all) == len(everybody)
         speakers = [client for client in everybody if self.speaks(client)]
         since = world.now
         for speaker in speakers:
@@ -168,7 +172,20 @@ class Meeting(RuleBasedStateMachine):
         world.run(10)
 
 
-Meeting.TestCase.settings = settings(
-    max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+class Spread(Meeting):
+    """The same over three media planes, of which any may end."""
+
+    settings: ClassVar[dict[str, int]] = {"media_slots": 3, "room_spread": 1}
+
+    @precondition(lambda self: self.world)
+    @rule(slot=st.integers(0, 2))
+    def replace_worker(self, slot):
+        self.world.server.replace_worker(slot)
+
+
+for machine in (Meeting, Spread):
+    machine.TestCase.settings = settings(
+        max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
 TestMeeting = Meeting.TestCase
+TestSpread = Spread.TestCase

@@ -14,11 +14,12 @@ from tcserver.conference import Conference, Settings, effects
 from tcserver.identity import ServerIdentity
 from tcserver.media import Drop, MediaPlane
 from tcserver.media.path import AMPLIFICATION
-from tcserver.plane import Address, Event, PathProven
+from tcserver.plane import Address, Event, PathProven, WorkerReplaced
 from tcserver.records import Account
 from tests.simulation.clock import Clock, HostClock, Timer
 from tests.simulation.network import Pipe, Stream
 from tests.simulation.peer import Peer
+from tests.simulation.planes import Planes
 
 LOOKUP_TIME = 0.003
 """Seconds that the database takes for an account."""
@@ -35,7 +36,7 @@ class Server:
         self.clock = HostClock(clock)
         self.identity = ServerIdentity(rng.randbytes(32))
         self.conference = Conference(settings, self.identity, rng.randbytes, self.clock.unix_ms, now=self.clock.now)
-        self.plane = MediaPlane(rng.randbytes)
+        self.planes = Planes(settings.media_slots, rng.randbytes)
         self.accounts: dict[str, Account] = {}
         self.routes: dict[tuple[str, int], Pipe] = {}
         self.bytes_in: Counter[Address] = Counter()
@@ -55,6 +56,18 @@ class Server:
         self._numbers = 0
         self._conference_timer = Timer(self.clock, self._conference_due)
         self._plane_timer = Timer(self.clock, self._plane_due)
+
+    @property
+    def plane(self) -> MediaPlane:
+        """The media plane, of a server that has one."""
+        (plane,) = self.planes.all
+        return plane
+
+    def replace_worker(self, slot: int) -> None:
+        """A media worker ends, and another comes in its place."""
+        self.planes.replace(slot)
+        self._events.append(WorkerReplaced(slot))
+        self._carry_out([])
 
     def account(self, name: str, **values: object) -> Account:
         """Make an account, unless there is one."""
@@ -79,7 +92,7 @@ class Server:
         """Take a datagram."""
         address = Address(0, *source)
         self.bytes_in[address] += len(data)
-        self.plane.receive([(data, address)], self.clock.now)
+        self.planes.receive(data, address, self.clock.now)
         self._drain()
 
     def do(self, verb: Callable[..., list[effects.Effect]], *arguments: object) -> None:
@@ -88,7 +101,10 @@ class Server:
 
     def drops(self) -> dict[Drop, int]:
         """Why the media plane dropped what."""
-        return {reason: count for reason, count in self.plane.counters.drops.items() if count}
+        drops: Counter[Drop] = Counter()
+        for plane in self.planes.all:
+            drops.update(plane.counters.drops)
+        return dict(+drops)
 
     # Told by the control connections.
 
@@ -132,7 +148,7 @@ class Server:
                 if peer := self._peers.get(connection):
                     peer.close()
             case effects.MediaCommand(command):
-                self.plane.apply(command, self.clock.now)
+                self.planes.apply(command, self.clock.now)
                 self._drain()
             case effects.FindAccount(connection, name):
                 self._clock.after(
@@ -150,19 +166,15 @@ class Server:
                 self.sessions.remove(session)
 
     def _drain(self) -> None:
-        events = self.plane.take_events()
+        events = self.planes.take_events()
         self._proven |= {event.address for event in events if isinstance(event, PathProven)}
-        for transmission in self.plane.take_transmissions():
-            for slot, address in enumerate(transmission.receivers.addresses):
-                if slot != transmission.skip:
-                    self._send(address, transmission.datagram)
-        if self.plane.failure is not None:
-            raise self.plane.failure
+        for address, datagram in self.planes.outgoing(self.clock.now):
+            self._send(address, datagram)
         if events:
             self.events += events
             self._events.extend(events)
             self._carry_out([])
-        self._plane_timer.arm(self.plane.next_deadline())
+        self._plane_timer.arm(self.planes.next_deadline())
 
     def _send(self, address: Address, datagram: bytes) -> None:
         self.bytes_out[address] += len(datagram)
@@ -178,5 +190,5 @@ class Server:
         self._carry_out(self.conference.timeout(self.clock.now))
 
     def _plane_due(self) -> None:
-        self.plane.poll(self.clock.now)
+        self.planes.poll(self.clock.now)
         self._drain()

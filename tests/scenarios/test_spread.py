@@ -1,0 +1,164 @@
+"""A room over several media planes, with real clients."""
+
+import pytest
+
+from tcclient.core import PathState, events
+from tcserver.media import Drop
+from tests.simulation.network import Conditions
+
+HOME = Conditions(delay=0.02)
+SPREAD = {"media_slots": 3, "room_spread": 1}
+GONE = (events.ParticipantLeft, events.Evicted, events.Closed, events.MembershipMismatch)
+
+
+@pytest.fixture
+def trio(make_world):
+    """Three people, each served by another plane."""
+    world = make_world(**SPREAD)
+    people = world.room("ada", "ben", "cleo", conditions=HOME)
+    assert {person.session.seat.path.media_id & 0xFF for person in people} == {0, 1, 2}
+    return world, people
+
+
+def all_hear_all(people, since=0.0):
+    return all(
+        listener.heard_from(speaker, since=since)
+        for listener in people
+        for speaker in people
+        if speaker is not listener
+    )
+
+
+def test_all_that_is_said_arrives_everywhere_under_three_sealers(trio):
+    world, people = trio
+    for person in people:
+        person.talk()
+    world.run(2)
+    for person in people:
+        person.hush()
+    world.run(0.5)
+    for listener in people:
+        for speaker in people:
+            if speaker is not listener:
+                assert listener.heard_from(speaker) == speaker.spoken
+        talked = {sealer for sealer, _ in listener.session.stream_statistics()}
+        assert len(talked) >= 2, "those of the others' planes"
+    assert not world.client_drops()
+
+
+@pytest.mark.parametrize("whose", ["home", "other"])
+def test_a_worker_ends_while_all_talk(trio, whose):
+    world, people = trio
+    for person in people:
+        person.talk()
+    world.run(1)
+    (room,) = world.server.conference._rooms._by_number.values()
+    home = room.sealers.home
+    slot = home if whose == "home" else (home + 1) % 3
+    untouched = [person for person in people if person.session.seat.path.media_id & 0xFF != slot]
+    before = [len(person.heard) for person in untouched]
+    since = world.now
+    world.server.replace_worker(slot)
+    took = world.until(lambda: all_hear_all(people, since + 0.1), limit=2.0)
+    print(f"all hear all again after {took:.2f} s")
+    for person, count in zip(untouched, before, strict=True):
+        (other,) = (one for one in untouched if one is not person)
+        assert len(person.heard) > count
+        # From then on, and what was on its way: no packet between those two is missing.
+        assert person.heard_from(other)[:-3] == other.spoken[: len(person.heard_from(other)) - 3]
+    for person in people:
+        assert not any(person.told(kind) for kind in GONE)
+        assert person.udp is PathState.OK
+
+
+def test_positions_of_other_planes_keep_up(make_world, monkeypatch):
+    """Far more datagrams come from another plane than a window takes, and none is refused for being ahead."""
+    monkeypatch.setattr("tcclient.core.sealers.SEALER_WINDOW", 96)
+    world = make_world(**SPREAD)
+    ada, ben = world.room("ada", "ben", conditions=HOME)
+    world.run(0.2)
+    ada.talk()
+    world.run(6)
+    assert len(ben.heard) >= 290
+    assert not ben.session.drops["ahead"]
+
+
+def test_a_newcomer_takes_no_replay_of_any_sealer(trio):
+    world, people = trio
+    for person in people:
+        person.talk()
+    world.run(1)
+    world.server.tap = []
+    world.run(1)
+    before = [data for _, data in world.server.tap]
+    world.server.tap = None
+    dora = world.client("dora", HOME)
+    world.until(lambda: world.ready(dora))
+    for person in people:
+        person.hush()
+    world.run(0.5)
+    heard = len(dora.heard)
+    for data in before:
+        dora._datagram(data)
+    assert len(dora.heard) == heard
+    assert dora.session.drops["replay"] > 0
+
+
+def test_who_leaves_opens_nothing_that_comes_later_from_any_plane(trio):
+    world, (ada, ben, cleo) = trio
+    world.run(1)
+    keys = {
+        (ident, epoch, held.key)
+        for ident, sealer in cleo.session.seat.sealers._sealers.items()
+        for epoch, held in sealer.epochs.items()
+    }
+    cleo.leave()
+    world.run(3)
+    for plane in world.server.planes.all:
+        for room in plane.rooms:
+            room.sealer.states(world.server.clock.now)
+            assert (room.sealer.ident, room.sealer.epoch, room.sealer.key) not in keys
+    since = world.now
+    ada.say()
+    ben.say()
+    world.run(0.5)
+    assert ada.heard_from(ben, since=since)
+    assert ben.heard_from(ada, since=since)
+
+
+def test_a_storm_of_joins_over_three_planes(make_world):
+    world = make_world(loudest=0, media_slots=3, room_spread=5)
+    people = [world.client(f"person {n}", HOME) for n in range(20)]
+    world.until(lambda: world.ready(*people))
+    seats = sorted(len(plane._seats) for plane in world.server.planes.all)
+    assert seats == [6, 7, 7]
+    since = world.now
+    for person in people:
+        person.say()
+    world.run(1)
+    assert all_hear_all(people, since)
+    assert not world.server.drops().get(Drop.RELAY_SOURCE)
+    assert not world.server.drops().get(Drop.RELAY_MESSAGE)
+
+
+def test_the_loudest_of_three_planes(make_world):
+    """One slot for all planes: whoever has it is heard alone, and a turn begins with its first syllable."""
+    world = make_world(loudest=1, **SPREAD)
+    people = world.room(*(f"person {n}" for n in range(9)), conditions=HOME)
+    by_slot = {person.session.seat.path.media_id & 0xFF: person for person in people}
+    first, second, listener = by_slot[0], by_slot[1], by_slot[2]
+
+    def speak(seconds, **levels):
+        since = world.now
+        for _ in range(round(seconds / 0.02)):
+            for person, name in ((first, "first"), (second, "second")):
+                if name in levels:
+                    person.say(level=levels[name], voice=levels[name] < 60)
+            world.run(0.02)
+        world.run(0.1)
+        return [len(listener.heard_from(person, since=since)) for person in (first, second)]
+
+    assert speak(1, first=20)[0] == 50
+    assert speak(1, first=20, second=30) == [50, 0]
+    speak(1, first=127, second=127)
+    assert speak(1, first=127, second=30)[1] >= 50, "with what was kept back"

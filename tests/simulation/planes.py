@@ -1,0 +1,71 @@
+"""The media planes of a server in virtual time, as many as it has workers, wired as those are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from tcserver.media import MediaPlane
+from tcserver.media.pool import Router
+from tcserver.media.steering import SLOT_OFFSET
+from tcserver.plane import Address, Command, Event
+
+RELAY = 1
+"""Index of the socket to the other planes."""
+
+
+class Planes:
+    """Brings commands and datagrams where they belong. What planes tell each other arrives at once."""
+
+    def __init__(self, count: int, random_bytes: Callable[[int], bytes]) -> None:
+        self._random_bytes = random_bytes
+        self._relays = [Address(RELAY, "127.0.0.1", 9000 + slot) for slot in range(count)] if count > 1 else []
+        self._router = Router()
+        self.all = [self._make(slot) for slot in range(count)]
+
+    def replace(self, slot: int) -> None:
+        """Let a plane that knows nothing come in place of another."""
+        self.all[slot] = self._make(slot)
+
+    def apply(self, command: Command, now: float) -> None:
+        """Give a command to all whom it is for."""
+        for slot in self._router.slots(command):
+            self.all[slot].apply(command, now)
+
+    def receive(self, data: bytes, address: Address, now: float) -> None:
+        """Give a datagram to the plane that the kernel would choose."""
+        slot = data[SLOT_OFFSET] % len(self.all) if len(data) > SLOT_OFFSET else 0
+        self.all[slot].receive([(data, address)], now)
+
+    def poll(self, now: float) -> None:
+        """Let all do what is due."""
+        for plane in self.all:
+            plane.poll(now)
+
+    def next_deadline(self) -> float | None:
+        """Return when `poll` is due."""
+        return min((due for plane in self.all if (due := plane.next_deadline()) is not None), default=None)
+
+    def outgoing(self, now: float) -> Iterator[tuple[Address, bytes]]:
+        """Go through what is sent to clients; raises what failed in a plane."""
+        busy = True
+        while busy:
+            busy = False
+            for slot, plane in enumerate(self.all):
+                for datagram, receivers, skip in plane.take_transmissions():
+                    busy = True
+                    for at, address in enumerate(receivers.addresses):
+                        if address.local == RELAY:
+                            target = self.all[self._relays.index(address)]
+                            target.receive_relayed([(datagram, self._relays[slot])], now)
+                        elif at != skip:
+                            yield address, datagram
+        for plane in self.all:
+            if plane.failure is not None:
+                raise plane.failure
+
+    def take_events(self) -> list[Event]:
+        """Return what all report."""
+        return [event for plane in self.all for event in plane.take_events()]
+
+    def _make(self, slot: int) -> MediaPlane:
+        return MediaPlane(self._random_bytes, slot=slot, peers=self._relays)
