@@ -18,7 +18,7 @@ BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
     "peers": "What does a forwarded datagram cost here, and what on Mumble's server, under the same load?",
     "latency": "How long does a datagram take through the server, to the first and the last receiver?",
-    "join": "How many log in per second, and how soon do they hear?",
+    "join": "How many log in per second, and how soon do they hear and see?",
     "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",
     "capacity": "How many people, speakers and cameras does a room bear, and where does delivery break?",
     "ablation": "What does each part of the fan-out save: one seal, system calls, trains, uvloop, loudest-N?",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -16,22 +17,55 @@ _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 PROCESSORS = max(1, len(_CPUS))
 
 
+_PR_SET_PDEATHSIG = 1
+"""Of ``sys/prctl.h``."""
+_INTERRUPTS = frozenset((signal.SIGINT, signal.SIGTERM))
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have interrupts wait while a process forks: raised in one of Python's hooks for that, they would be lost."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_parent(number: signal.Signals) -> Callable[[], None]:
+    """Return what a child calls so that it gets a signal when its parent is gone, even by SIGKILL; Linux only."""
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def end() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
+        prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # it has gone meanwhile
+            os._exit(1)
+
+    return end
+
+
 @contextmanager
 def child(work: Callable[[], None]) -> Iterator[int]:
     """Run a function in a forked process, until the end; gives the process."""
-    pid = os.fork()
-    if not pid:
-        try:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            work()
-        finally:
-            os._exit(1)
+    end = end_with_parent(signal.SIGKILL)
+    pid = 0
     try:
+        with undisturbed():
+            pid = os.fork()
+            if not pid:
+                try:
+                    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+                    end()
+                    work()
+                finally:
+                    os._exit(1)
         yield pid
     finally:
-        os.kill(pid, signal.SIGTERM)
-        os.waitpid(pid, 0)
+        if pid:
+            os.kill(pid, signal.SIGTERM)
+            os.waitpid(pid, 0)
 
 
 def need_files(number: int) -> None:

@@ -17,10 +17,18 @@ from benchmarks.report import Bar, BenchmarkError, Report, Table
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--participants", metavar="N", type=int, default=35)
-    parser.add_argument("--talkers", metavar="K", type=int, default=3)
-    parser.add_argument("--cameras", metavar="C", type=int, default=4)
-    parser.add_argument("--seconds", metavar="S", type=int, default=60)
+    parser.add_argument(
+        "--participants", metavar="N", type=int, default=35, help="processes that take part (default: 35)"
+    )
+    parser.add_argument("--talkers", metavar="K", type=int, default=3, help="of them talk (default: 3)")
+    parser.add_argument("--cameras", metavar="C", type=int, default=4, help="of them show a picture (default: 4)")
+    parser.add_argument(
+        "--seconds",
+        metavar="S",
+        type=int,
+        default=60,
+        help="length of the meeting; with --quick at most 10 (default: 60)",
+    )
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep recordings and logs there")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from benchmarks.processes import need_files
+from benchmarks.processes import end_with_parent, need_files, undisturbed
 from benchmarks.report import BenchmarkError
 from benchmarks.stamps import note_times
 from tcproto.account import Challenge, sign_account_login, sign_device_login
@@ -113,7 +114,11 @@ class Server:
         flags = [f"--set={key}={value}" for key, value in (_SETTINGS | (settings or {})).items()]
         command = [sys.executable, *program, "run", "--data", str(data), *flags]
         self._log = (Path(self._folder.name) / "log").open("wb+")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self._log, text=True)
+        end = end_with_parent(signal.SIGTERM)
+        with undisturbed():
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=self._log, text=True, preexec_fn=end
+            )
         try:
             self.link = self._read_link()
         except BaseException:

@@ -1,0 +1,61 @@
+"""What is left of a benchmark that is interrupted."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import INTERRUPTED
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fan-out benchmark needs Linux")
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "benchmarks", "fanout", "--quick", "--receivers", "2", "--seconds", "30"]
+LOOKS = 10_000
+"""Until all have begun, or have ended, which takes the server some milliseconds."""
+
+
+def session(leader: int) -> list[int]:
+    """Return all processes of a session that have not ended."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
+        except OSError:
+            continue
+        if fields and int(fields[3]) == leader and fields[0] not in "ZX":
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture(params=[("logging in", 1), ("audio, paced", 3)])
+def benchmark(request, tmp_path):
+    """A benchmark that has come so far, and has so many processes: itself, the server, who empties the sockets."""
+    words, processes = request.param
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        COMMAND, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert any(words in line for line in process.stderr)
+            assert any(len(session(process.pid)) >= processes for _ in range(LOOKS))
+            yield process
+        finally:
+            for pid in session(process.pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_processes(benchmark, number):
+    os.kill(benchmark.pid, number)
+    assert benchmark.stderr.read().splitlines()[-1] == "benchmarks: interrupted"
+    assert benchmark.wait() == INTERRUPTED
+    assert session(benchmark.pid) == []
+
+
+def test_nothing_outlives_a_benchmark_that_is_killed(benchmark):
+    benchmark.kill()
+    assert benchmark.wait() == -signal.SIGKILL
+    assert any(not session(benchmark.pid) for _ in range(LOOKS))
