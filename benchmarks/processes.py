@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from benchmarks.procfs import descendants, resident
 from benchmarks.report import BenchmarkError
@@ -17,6 +18,8 @@ _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 PROCESSORS = max(1, len(_CPUS))
 
 
+END_LIMIT = 10.0
+"""Seconds that a server has to end by itself."""
 _PR_SET_PDEATHSIG = 1
 """Of ``sys/prctl.h``."""
 _INTERRUPTS = frozenset((signal.SIGINT, signal.SIGTERM))
@@ -48,7 +51,7 @@ def end_with_parent(number: signal.Signals) -> Callable[[], None]:
 @contextmanager
 def child(work: Callable[[], None]) -> Iterator[int]:
     """Run a function in a forked process, until the end; gives the process."""
-    end = end_with_parent(signal.SIGKILL)
+    follow = end_with_parent(signal.SIGKILL)
     pid = 0
     try:
         with undisturbed():
@@ -57,7 +60,7 @@ def child(work: Callable[[], None]) -> Iterator[int]:
                 try:
                     signal.signal(signal.SIGTERM, signal.SIG_DFL)
                     signal.signal(signal.SIGINT, signal.SIG_IGN)
-                    end()
+                    follow()
                     work()
                 finally:
                     os._exit(1)
@@ -66,6 +69,16 @@ def child(work: Callable[[], None]) -> Iterator[int]:
         if pid:
             os.kill(pid, signal.SIGTERM)
             os.waitpid(pid, 0)
+
+
+def end(process: subprocess.Popen[Any]) -> None:
+    """Ask a process to end, and see to it that it does within ``END_LIMIT``."""
+    process.terminate()
+    try:
+        process.wait(END_LIMIT)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def need_files(number: int) -> None:

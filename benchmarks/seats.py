@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
-from benchmarks.processes import end_with_parent, need_files, undisturbed
+from benchmarks.processes import end, end_with_parent, need_files, undisturbed
 from benchmarks.report import BenchmarkError
 from benchmarks.stamps import note_times
 from tcproto.account import Challenge, sign_account_login, sign_device_login
@@ -114,10 +114,10 @@ class Server:
         flags = [f"--set={key}={value}" for key, value in (_SETTINGS | (settings or {})).items()]
         command = [sys.executable, *program, "run", "--data", str(data), *flags]
         self._log = (Path(self._folder.name) / "log").open("wb+")
-        end = end_with_parent(signal.SIGTERM)
+        follow = end_with_parent(signal.SIGTERM)
         with undisturbed():
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=self._log, text=True, preexec_fn=end
+                command, stdout=subprocess.PIPE, stderr=self._log, text=True, preexec_fn=follow
             )
         try:
             self.link = self._read_link()
@@ -130,12 +130,7 @@ class Server:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
         if self.process.stdout is not None:
             self.process.stdout.close()
         self._log.close()

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Self
 
+from benchmarks.processes import end
 from benchmarks.report import BenchmarkError
 
 PROGRAMS = ("mumble-server", "murmurd")
@@ -76,12 +77,7 @@ class MumbleServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        end(self.process)
         self._log.close()
         self._folder.cleanup()
 
