@@ -56,6 +56,11 @@ ON_ASYNCIO = (
     "import asyncio, runpy, uvloop; uvloop.run = asyncio.run; runpy.run_module('tcserver', run_name='__main__')",
 )
 """The server on the loop of the standard library."""
+ALL_HEARD = (
+    "-c",
+    "import runpy, tcserver.media.unheard as u; u.FEW = 1 << 32; runpy.run_module('tcserver', run_name='__main__')",
+)
+"""The server without receive coalescing."""
 HEADER_AND_ITEM = 40
 """Bytes of a room datagram's plaintext in front of the packet's body, about."""
 SEALED = {"audio, flood": AUDIO_BODY, "busy rooms": AUDIO_BODY, "video, 30/s": VIDEO_BODY}
@@ -83,6 +88,12 @@ VARIANTS = (
     Variant("asyncio's loop", {}, ON_ASYNCIO),
 )
 WHOLE = VARIANTS[0].name
+MESHES = (
+    Variant(f"loudest {LOUDEST}", {"rooms.loudest": LOUDEST}),
+    Variant(f"loudest {LOUDEST}, each read as it comes", {"rooms.loudest": LOUDEST}, ALL_HEARD),
+    Variant("all", {"rooms.loudest": 0}),
+)
+"""Servers for open microphones."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -105,11 +116,11 @@ def run(options: argparse.Namespace) -> Report:
         raise BenchmarkError("an even number of busy rooms, at least two")
     found = _measure(rooms, seconds, repeats)
     shares = workers.measure(rooms, seconds, repeats, _say)
-    meshes = {limit: _open_microphones(limit, seconds, repeats) for limit in (LOUDEST, 0)}
+    meshes = {variant.name: _open_microphones(variant, seconds, repeats) for variant in MESHES}
     receivers = {"busy rooms": workers.RECEIVERS}
     costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in SEALED}
     tables = [parts(found), sealed_for_each(costs), workers.table(shares), _loudest(meshes)]
-    loudest = _middle(meshes[LOUDEST])
+    loudest = _middle(meshes[MESHES[0].name])
     what = f"{OPEN_MICROPHONES} open microphones, loudest {LOUDEST}"
     bars = [
         workers.bar(shares),
@@ -209,14 +220,14 @@ def verdict(figure: Figure, whole: Figure) -> str:
     return "cheaper" if max(costs) < min(others) else "within the spread"
 
 
-def _loudest(meshes: Mapping[int, Sequence[Outcome]]) -> Table:
-    """Return what open microphones cost, with and without choosing the loudest."""
+def _loudest(meshes: Mapping[str, Sequence[Outcome]]) -> Table:
+    """Return what open microphones cost, with and without choosing the loudest, and reading the others together."""
     rows = []
-    for limit, outcomes in meshes.items():
+    for name, outcomes in meshes.items():
         mesh, costs = _middle(outcomes), [outcome.cpu for outcome in outcomes]
         rows.append(
             (
-                f"loudest {limit}" if limit else "all", 100 * mesh.cpu, 100 * (max(costs) - min(costs)) / mesh.cpu,
+                name, 100 * mesh.cpu, 100 * (max(costs) - min(costs)) / mesh.cpu,
                 1e6 * mesh.cpu * mesh.seconds / mesh.sent, 100 * mesh.delivered, remark(mesh),
             )
         )  # fmt: skip
@@ -225,10 +236,10 @@ def _loudest(meshes: Mapping[int, Sequence[Outcome]]) -> Table:
     return Table(title, columns, rows)
 
 
-def _open_microphones(limit: int, seconds: float, repeats: int) -> list[Outcome]:
-    _say(f"{OPEN_MICROPHONES} open microphones, loudest {limit or 'all'}")
+def _open_microphones(variant: Variant, seconds: float, repeats: int) -> list[Outcome]:
+    _say(f"{OPEN_MICROPHONES} open microphones, {variant.name}")
     outcomes = []
-    with Server(["hall"], {"rooms.loudest": limit}) as server, Clients(server) as clients:
+    with Server(["hall"], dict(variant.settings), variant.program) as server, Clients(server) as clients:
         seats = clients.join("hall", OPEN_MICROPHONES, [Source.MICROPHONE])
         clients.prove()
         for _ in range(repeats):

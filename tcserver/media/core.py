@@ -28,6 +28,7 @@ from tcserver.media.room import Room
 from tcserver.media.sealer import RING_SIZE, Sealer
 from tcserver.media.seat import Seat, UpKey
 from tcserver.media.speakers import DECISION_INTERVAL
+from tcserver.media.unheard import Unheard
 from tcserver.plane import (
     Address,
     Command,
@@ -72,6 +73,8 @@ class MediaPlane:
         """The last unexpected exception, for the log."""
         self.rtt = Histogram(RTT_BOUNDS)
         """Seconds from the challenge of a path to its answer."""
+        self.unheard = Unheard()
+        """Seats whose datagrams may wait."""
         self._random_bytes = random_bytes
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
@@ -96,6 +99,7 @@ class MediaPlane:
             # Nothing was due while there was nothing to do, so nothing is late.
             self._next_sweep = self._next_decision = now
         self._events += self._directory.apply(command, now)
+        self.unheard.discard(getattr(command, "media_id", -1))  # one that unmutes, or opens a camera
         self._replay(now)
 
     def receive(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
@@ -147,6 +151,7 @@ class MediaPlane:
                 changed = room.decide(now)
                 if changed is not None:
                     self._events.append(changed)
+            self.unheard.look(self._rooms.values(), now)
         self._replay(now)
         self._relay.poll(now)
         if now >= self._next_sweep:
@@ -256,6 +261,7 @@ class MediaPlane:
             return
         stream, header = admitted
         if stream.redundancy_wanted or stream.preroll.held:
+            self.unheard.discard(seat.media_id)
             bundle = Bundle()
             room.pass_on(stream, header, packet, [], bundle, now)
             self._send_bundle(bundle, room.sealer, now)
@@ -273,6 +279,7 @@ class MediaPlane:
             try:
                 admitted = seat.room.admit(seat, packet, copies, cost, now)
                 if admitted is not None:
+                    self.unheard.discard(seat.media_id)
                     seat.room.pass_on(*admitted, packet, copies, bundle, now)
             except Dropped as drop:
                 self._drop(drop.reason)

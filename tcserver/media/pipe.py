@@ -19,14 +19,15 @@ import msgpack
 from tcserver.histogram import Histogram
 from tcserver.logs import LogSettings
 from tcserver.media.reading import MediaReading
+from tcserver.media.unheard import UnheardSeats
 from tcserver.plane import Command, Event
 
 LENGTH_SIZE = 4
-_TYPES: tuple[type, ...] = (*typing.get_args(Command), *typing.get_args(Event), MediaReading, LogSettings)
+_TYPES: tuple[type, ...] = (*typing.get_args(Command), *typing.get_args(Event), MediaReading, UnheardSeats, LogSettings)
 _PLACES = {type_: place for place, type_ in enumerate(_TYPES)}
 
 
-def encode(values: Iterable[Command | Event | MediaReading | LogSettings]) -> bytes:
+def encode(values: Iterable[Command | Event | MediaReading | UnheardSeats | LogSettings]) -> bytes:
     """Return a frame."""
     body: bytes = msgpack.packb([[_PLACES[type(value)], *_fields(value)] for value in values], default=_fields)
     return len(body).to_bytes(LENGTH_SIZE, "big") + body

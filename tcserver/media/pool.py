@@ -18,6 +18,7 @@ from tcserver.media.sealer import RING_SIZE
 from tcserver.media.share import SLOT_MASK
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
+from tcserver.media.unheard import MAX_UNHEARD, UnheardSeats
 from tcserver.media.worker import HEARTBEAT, RELAY_HOST, Options
 from tcserver.plane import (
     ChangeForwarding,
@@ -72,6 +73,10 @@ class _Slot:
 
     number: int
     sockets: list[socket.socket] = field(default_factory=list)
+    coalesced: list[socket.socket] = field(default_factory=list)
+    """For seats that are unheard."""
+    unheard: tuple[int, ...] = ()
+    """Their media ids."""
     relay: socket.socket | None = None
     """By which it reaches the other workers."""
     pipe: asyncio.StreamWriter | None = None
@@ -138,9 +143,10 @@ class WorkerPool:
         self._tasks.clear()
         for slot in self._slots:
             await self._end(slot)  # one that was just ending when its task was cancelled
-            for sock in slot.sockets:
+            for sock in (*slot.sockets, *slot.coalesced):
                 sock.close()
             slot.sockets.clear()
+            slot.coalesced.clear()
             if slot.relay is not None:
                 slot.relay.close()
                 slot.relay = None
@@ -180,8 +186,22 @@ class WorkerPool:
             slot.sockets = bind(addresses, self._buffer_bytes, share_port)
             (slot.relay,) = bind([(RELAY_HOST, 0)], self._buffer_bytes)
             addresses = [(host, sock.getsockname()[1]) for (host, _), sock in zip(addresses, slot.sockets, strict=True)]
+        for slot in self._slots:
+            slot.coalesced = bind(addresses, self._buffer_bytes, share_port)
+        self._steer()
+
+    def _steer(self) -> None:
+        """Have datagrams brought to their workers, and to the second socket there if their seat is unheard."""
+        unheard = [media_id for slot in self._slots for media_id in slot.unheard][:MAX_UNHEARD]
         for group in zip(*(slot.sockets for slot in self._slots), strict=True):
-            steer(group)
+            steer(group, unheard)
+
+    def _take_unheard(self, slot: _Slot, media_ids: tuple[int, ...]) -> None:
+        slot.unheard = media_ids
+        try:
+            self._steer()
+        except OSError as error:
+            self._log.error("datagrams of open microphones cannot be steered", error=str(error))
 
     async def _keep(self, slot: _Slot, up: asyncio.Future[None]) -> None:
         """Run one worker after the other in a slot; ``up`` is done when the first is there, or has failed."""
@@ -198,13 +218,14 @@ class WorkerPool:
                 up.set_exception(OSError("a media worker did not start"))
                 return
             self._log.error("media worker lost", worker=slot.number, reason=reason, status=status)
+            self._take_unheard(slot, ())
             await asyncio.sleep(started_at + RESTART_INTERVAL - clock())
 
     async def _serve(self, slot: _Slot, up: asyncio.Future[None]) -> None:
         """Run a worker and deliver its events; raises ``OSError``, ``IncompleteReadError`` or ``ValueError``."""
         reader, writer = await self._start(slot)
         async with asyncio.timeout(START_LIMIT):
-            events = await _read(reader, slot)
+            events = await self._read(reader, slot)
         slot.writer = writer
         if up.done():
             self._log.info("media worker replaced", worker=slot.number)
@@ -215,7 +236,23 @@ class WorkerPool:
             if events:
                 self._on_events(events)
             async with asyncio.timeout(SILENCE):
-                events = await _read(reader, slot)
+                events = await self._read(reader, slot)
+
+    async def _read(self, reader: asyncio.StreamReader, slot: _Slot) -> list[Event]:
+        """Return the events of a frame, and keep what else a worker tells of itself."""
+        length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
+        events: list[Event] = []
+        for value in decode(await reader.readexactly(length)):
+            if isinstance(value, MediaReading):
+                if slot.reading is not None:
+                    sent = value.counters.sent - slot.reading.counters.sent
+                    events.append(WorkerLoad(slot.number, max(0, sent) / HEARTBEAT))  # a new one begins at 0
+                slot.reading = value
+            elif isinstance(value, UnheardSeats):
+                self._take_unheard(slot, value.media_ids)
+            else:
+                events.append(value)
+        return events
 
     async def _start(self, slot: _Slot) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()
@@ -225,6 +262,7 @@ class WorkerPool:
                 slot=slot.number,
                 pipe=theirs.fileno(),
                 sockets=tuple(sock.fileno() for sock in slot.sockets),
+                coalesced=tuple(sock.fileno() for sock in slot.coalesced),
                 relay=relays[slot.number].fileno(),
                 peers=tuple(relay.getsockname()[1] for relay in relays),
                 sender=self._sender,
@@ -234,7 +272,7 @@ class WorkerPool:
                 log_format=self._log_format,
             )
             command = (sys.executable, "-m", "tcserver.media.worker", options.argument())
-            inherited = (options.pipe, options.relay, *options.sockets)
+            inherited = (options.pipe, options.relay, *options.sockets, *options.coalesced)
             starting = asyncio.ensure_future(
                 asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, pass_fds=inherited)
             )
@@ -268,18 +306,3 @@ class WorkerPool:
             status = await process.wait()
         slot.process = None
         return status
-
-
-async def _read(reader: asyncio.StreamReader, slot: _Slot) -> list[Event]:
-    """Return the events of a frame, and keep a reading, which tells the load."""
-    length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
-    events: list[Event] = []
-    for value in decode(await reader.readexactly(length)):
-        if isinstance(value, MediaReading):
-            if slot.reading is not None:
-                sent = value.counters.sent - slot.reading.counters.sent
-                events.append(WorkerLoad(slot.number, max(0, sent) / HEARTBEAT))  # one that was replaced begins at 0
-            slot.reading = value
-        else:
-            events.append(value)
-    return events

@@ -123,6 +123,13 @@ class Room:
             if media_id in audience.members:
                 audience.receivers = None
 
+    def unheard(self, since: float) -> Iterator[int]:
+        """Return the media ids of seats that sent sound since then, all of which was kept back, and nothing else."""
+        if self.loudest.limit:
+            for seat in {stream.seat for stream in self.streams.values() if stream.kept_back(since)}:
+                if all(stream.idle or stream.kept_back(since) for stream in seat.streams.values()):
+                    yield seat.media_id
+
     def positions(self) -> list[Position]:
         """Return how far each sealer of the room is, as far as it is known here."""
         own = Position(self.sealer.ident, self.sealer.counter)

@@ -7,11 +7,13 @@ import logging
 import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Literal
 
 from tcserver.histogram import Histogram
 from tcserver.media.binding import bind
+from tcserver.media.coalescing import Coalescer, bind_coalesced
 from tcserver.media.core import MediaPlane
 from tcserver.media.offload import can_receive_trains, can_send_trains
 from tcserver.media.reader import BUFFER_SIZE, PlainReader, Reader, VectorReader
@@ -20,6 +22,7 @@ from tcserver.media.relaying import MAX_RELAYED
 from tcserver.media.sender import Sender
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
+from tcserver.media.steering import steer
 from tcserver.plane import Command, Event
 
 SenderName = Literal["auto", "gso", "sendmmsg", "sendto"]
@@ -43,6 +46,9 @@ class MediaSockets:
     ``addresses`` are (numeric host, port), see `bind`. ``sender`` and ``receiver`` choose the system calls; ``auto``
     takes the fastest that pass a self-test, any other name those or an ``OSError``.
     ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
+
+    Where the platform can steer datagrams, those of seats that nobody hears anyway come by a second socket for each
+    address, which is read now and then.
     """
 
     def __init__(
@@ -63,7 +69,12 @@ class MediaSockets:
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
         self._sockets: list[socket.socket] = []
+        self._coalesced: list[socket.socket] = []
+        """By address, for seats that are unheard; empty where datagrams are not steered."""
         self._readers: list[Reader] = []
+        """Of the sockets, and of those coalesced."""
+        self._coalescers: list[Coalescer] = []
+        self._follow: Callable[[Collection[int]], None] = self._steer
         self._relay = -1
         """Index of the socket to other media workers."""
         self._writing: set[int] = set()
@@ -73,23 +84,35 @@ class MediaSockets:
         """What sends; its counters tell what the kernel took and refused."""
         self._latency = Histogram(LATENCY_BOUNDS)
 
-    def open(self, sockets: Sequence[socket.socket] = (), relay: socket.socket | None = None) -> None:
+    def open(
+        self,
+        sockets: Sequence[socket.socket] = (),
+        coalesced: Sequence[socket.socket] = (),
+        relay: socket.socket | None = None,
+        follow: Callable[[Collection[int]], None] | None = None,
+    ) -> None:
         """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
 
-        ``sockets`` are bound already, and taken instead of the addresses; by ``relay`` other media workers are reached.
+        A worker's ``sockets`` are bound already, and taken instead of the addresses. Datagrams of the media ids of
+        which ``follow`` is told last come by those ``coalesced``. By ``relay`` other media workers are reached.
         """
         self._sockets += sockets or bind(self._addresses, self._buffer_bytes)
+        self._coalesced += coalesced if sockets else self._bind_coalesced()
+        self._follow = follow or self._steer
         if relay is not None:
             self._relay = len(self._sockets)
             self._sockets.append(relay)
         try:
             self.sender = self._make_sender()
-            self._readers = self._make_readers()
+            for group in (self._sockets, self._coalesced):
+                self._readers += [self._make_reader(sock, local) for local, sock in enumerate(group)]
         except OSError:
             self.close()
             raise
         for local, sock in enumerate(self._sockets):
             self._loop.add_reader(sock.fileno(), self.pump, local)
+        for place, sock in enumerate(self._coalesced, len(self._sockets)):
+            self._coalescers.append(Coalescer(sock.fileno(), partial(self.pump, place), self._loop))
         self._arm()
 
     def close(self) -> None:
@@ -97,11 +120,16 @@ class MediaSockets:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        for coalescer in self._coalescers:
+            coalescer.close()
         for local, sock in enumerate(self._sockets):
             self._loop.remove_reader(sock.fileno())
             if local in self._writing:
                 self._loop.remove_writer(sock.fileno())
+        for sock in (*self._sockets, *self._coalesced):
             sock.close()
+        self._coalescers.clear()
+        self._coalesced.clear()
         self._writing.clear()
         self._sockets.clear()
         self._readers.clear()
@@ -145,15 +173,20 @@ class MediaSockets:
             self._timer = None
         self._drain()
 
-    def pump(self, local: int) -> None:
-        """Read what a socket has, for a bounded time, and send what follows from it."""
-        reader, plane = self._readers[local], self._plane
-        receive = plane.receive if local != self._relay else plane.receive_relayed
+    def pump(self, place: int) -> bool:
+        """Read what a socket has, for a bounded time, and send what follows from it; return whether it had anything.
+
+        ``place`` is that of the socket among all, those coalesced being the last.
+        """
+        reader, plane = self._readers[place], self._plane
+        receive = plane.receive if place != self._relay else plane.receive_relayed
+        any_ = False
         now = time.monotonic()
         end = now + READ_BUDGET
         while now < end:
             batch, began = reader.read(), now
             if batch:
+                any_ = True
                 receive(batch, now)
                 self._send()
             now = time.monotonic()
@@ -162,6 +195,10 @@ class MediaSockets:
             if reader.drained:
                 break
         self._settle()
+        if place < len(self._sockets):
+            for coalescer in self._coalescers:
+                coalescer.look_along(now)
+        return any_
 
     def _poll(self) -> None:
         self._timer = None
@@ -190,6 +227,10 @@ class MediaSockets:
         events = plane.take_events()
         if events:
             self._on_events(events)
+        if plane.unheard.changed:
+            plane.unheard.changed = False
+            if self._coalesced:
+                self._follow(plane.unheard.media_ids)
         if self._timer is None:
             self._arm()
 
@@ -215,13 +256,31 @@ class MediaSockets:
             self._next_failure_log = now + FAILURE_LOG_INTERVAL
             _log.error("a datagram was dropped because handling it failed", exc_info=failure)
 
+    def _bind_coalesced(self) -> list[socket.socket]:
+        addresses = [
+            (host, sock.getsockname()[1]) for (host, _), sock in zip(self._addresses, self._sockets, strict=True)
+        ]
+        try:
+            return bind_coalesced(self._sockets, addresses, self._buffer_bytes)
+        except OSError as error:
+            _log.info("datagrams of open microphones are read one by one: %s", error)
+            return []
+
+    def _steer(self, unheard: Collection[int]) -> None:
+        try:
+            for sock in self._sockets:
+                steer([sock], unheard)
+        except OSError as error:
+            _log.error("datagrams of open microphones cannot be steered: %s", error)
+
     def _socket_states(self) -> tuple[SocketState, ...]:
         try:
-            options = [sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size) for sock in self._sockets]
+            states = [_state(sock) for sock in self._sockets]
+            for local, sock in enumerate(self._coalesced):
+                states[local] = SocketState(*map(sum, zip(states[local], _state(sock), strict=True)))
         except OSError:
             return ()
-        memory = [_MEMINFO.unpack(option) for option in options]
-        return tuple(SocketState(each[_RMEM_ALLOC], each[_WMEM_ALLOC], each[_DROPS]) for each in memory)
+        return tuple(states)
 
     def _make_sender(self) -> Sender:
         name = self._sender_name
@@ -237,18 +296,22 @@ class MediaSockets:
                 raise
             return PlainSender(self._sockets)
 
-    def _make_readers(self) -> list[Reader]:
+    def _make_reader(self, sock: socket.socket, local: int) -> Reader:
         name = self._receiver_name
-        sizes = [BUFFER_SIZE if local != self._relay else MAX_RELAYED for local in range(len(self._sockets))]
-        opened = list(zip(self._sockets, range(len(sizes)), sizes, strict=True))
+        size = BUFFER_SIZE if local != self._relay else MAX_RELAYED
         if name == "recvfrom":
-            return [PlainReader(*each) for each in opened]
+            return PlainReader(sock, local, size)
         trains = name != "recvmmsg" and can_receive_trains()
         if name == "gro" and not trains:
             raise OSError("the kernel does not receive trains (UDP_GRO)")
         try:
-            return [VectorReader(sock, local, trains, size) for sock, local, size in opened]
+            return VectorReader(sock, local, trains, size)
         except OSError:
             if name != "auto":
                 raise
-            return [PlainReader(*each) for each in opened]
+            return PlainReader(sock, local, size)
+
+
+def _state(sock: socket.socket) -> SocketState:
+    memory = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size))
+    return SocketState(memory[_RMEM_ALLOC], memory[_WMEM_ALLOC], memory[_DROPS])

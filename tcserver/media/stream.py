@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SEQUENCE_WINDOW = 1024
 """Sequence numbers of a spatial layer in which a packet is forwarded once: a second of a fast stream."""
+KEPT_BACK = 4
+"""Packets that were kept back after which a stream is one that is: of those of 60 ms, in the time that is looked at."""
 COMFORT_INTERVAL = AUDIO_CLOCK * 400 // 1000
 """Media time from one silent packet to the next, 400 ms as in Opus: more often nobody needs it."""
 KEYFRAME_REQUEST_INTERVAL = 0.1
@@ -125,6 +127,16 @@ class Stream:
         self.plain = Series(0, 0, False)
         """The only series of a stream without layers that nobody wants with redundancy."""
         self._series: dict[int, Series] = {0: self.plain}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to come of it but a beacon now and then."""
+        return self.muted or self._kind is PacketKind.BEACON
+
+    def kept_back(self, since: float) -> bool:
+        """Whether packets have come since then, all of which were kept back."""
+        held = self.preroll.held
+        return len(held) >= KEPT_BACK and held[-KEPT_BACK].arrived >= since
 
     def admit(self, header: Header, cost: int, now: float) -> None:
         """Let a packet in that adds ``cost`` bytes of UDP payload, once; raises ``Dropped``."""

@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -21,6 +21,7 @@ from tcserver.media.core import MediaPlane
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.reading import MediaReading
 from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.media.unheard import UnheardSeats
 from tcserver.plane import Address, Event
 
 RELAY_HOST = "127.0.0.1"
@@ -31,12 +32,17 @@ HEARTBEAT = 1.0
 
 @dataclass(frozen=True)
 class Options:
-    """What a worker is told when it starts; ``pipe``, ``sockets`` and ``relay`` are inherited file descriptors."""
+    """What a worker is told when it starts.
+
+    ``pipe``, ``sockets``, ``coalesced`` and ``relay`` are inherited file descriptors.
+    """
 
     slot: int
     """Its own: the low byte of the media ids that it serves."""
     pipe: int
     sockets: tuple[int, ...]
+    coalesced: tuple[int, ...]
+    """For seats that are unheard."""
     relay: int
     """By which it reaches the other workers."""
     peers: tuple[int, ...]
@@ -57,8 +63,7 @@ class Worker:
 
     def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
         self._pipe = socket.socket(fileno=options.pipe)
-        self._descriptors = options.sockets
-        self._relay = options.relay
+        self._options = options
         self._loop = loop
         peers = [Address(len(options.sockets), RELAY_HOST, port) for port in options.peers]
         self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
@@ -74,8 +79,12 @@ class Worker:
 
     async def run(self) -> None:
         """Serve until the pipe is closed; raises ``OSError`` where the sockets cannot be used as they should."""
-        sockets = [socket.socket(fileno=descriptor) for descriptor in self._descriptors]
-        self._sockets.open(sockets, socket.socket(fileno=self._relay))
+        options = self._options
+        sockets, coalesced = (
+            [socket.socket(fileno=descriptor) for descriptor in descriptors]
+            for descriptors in (options.sockets, options.coalesced)
+        )
+        self._sockets.open(sockets, coalesced, socket.socket(fileno=options.relay), self._tell_unheard)
         reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
         heart = asyncio.create_task(self._beat())
         try:
@@ -100,7 +109,10 @@ class Worker:
             self._send([self._sockets.reading()])
             await asyncio.sleep(HEARTBEAT)
 
-    def _send(self, values: Sequence[Event | MediaReading]) -> None:
+    def _tell_unheard(self, media_ids: Collection[int]) -> None:
+        self._send([UnheardSeats(tuple(media_ids))])
+
+    def _send(self, values: Sequence[Event | MediaReading | UnheardSeats]) -> None:
         if self._writer is not None:
             self._writer.write(encode(values))
 

@@ -10,14 +10,18 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import pytest
 import uvloop
 
 from tcproto.datagram import Item, ItemType, parse_header
+from tcproto.messages import Kind
 from tcserver.media import pool as pool_module
+from tcserver.media import steering
 from tcserver.media.pool import Router, WorkerPool
+from tcserver.media.unheard import FEW
 from tcserver.plane import (
     Address,
     ChangeForwarding,
@@ -26,6 +30,7 @@ from tcserver.plane import (
     Event,
     OpenSealer,
     OpenSeat,
+    OpenStream,
     PathProven,
     RotateSealer,
     SeatOpened,
@@ -35,7 +40,7 @@ from tcserver.plane import (
     WorkerLoad,
     WorkerReplaced,
 )
-from tests.tcserver.media.media_world import ROOM_KEY, Peer
+from tests.tcserver.media.media_world import CAPS, ROOM_KEY, Peer, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
 one_loop = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
@@ -177,6 +182,49 @@ def test_workers_tell_what_they_send(run: Any) -> None:
                 load = await world.event(WorkerLoad)
                 loads[load.slot] = max(loads[load.slot], load.datagrams)
             assert loads[0] == 0
+
+    run(main())
+
+
+@one_loop
+def test_datagrams_of_seats_that_a_worker_calls_unheard_are_steered(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    steered: list[set[int]] = []
+
+    def steer(group: list[socket.socket], unheard: list[int]) -> None:
+        steering.steer(group, unheard)
+        steered.append(set(unheard))
+
+    monkeypatch.setattr(pool_module, "steer", steer)
+
+    async def main() -> None:
+        async with running(2) as world:
+            # Seats of one room, of which nobody is heard: noise, and one is forwarded at most.
+            peers = []
+            for number in range(1, FEW + 1):
+                peer = Peer(number << 8 | 1, Address(0, *world.client.getsockname()))
+                peers.append(peer)
+                world.pool.apply(
+                    OpenSealer(1, 1, 0, ROOM_KEY, 1),
+                    SetSpeakers(1, 1),
+                    OpenSeat(peer.media_id, 1, number, 0, peer.up_key, peer.down_key),
+                    OpenStream(number, peer.media_id, Kind.AUDIO, CAPS),
+                )
+                await world.event(SeatOpened)
+            ids = {peer.media_id for peer in peers}
+            async with asyncio.timeout(PATIENCE):
+                for sequence in count():
+                    if steered[-1] == ids:
+                        break
+                    for number, peer in enumerate(peers, 1):
+                        noise = peer.up(packet_item(audio(number, sequence, level=70)))
+                        world.client.sendto(noise, world.pool.local_addresses()[0])
+                    await asyncio.sleep(0.02)
+            for peer in peers:
+                await world.answer(peer)
+            os.kill(world.pool.processes()[1], signal.SIGKILL)
+            await world.event(WorkerReplaced)
+            assert steered[-1] == set()
+            await world.answer(await world.seat(1, 60))
 
     run(main())
 

@@ -1,6 +1,7 @@
 """Which socket of a group gets a datagram, on real sockets of the loopback interface."""
 
 import contextlib
+import random
 import socket
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from tcproto.datagram import Kind, pack_header
 from tcserver.media import steering
 from tcserver.media.binding import bind
 from tcserver.media.steering import share_port, steer
+from tcserver.media.unheard import MAX_UNHEARD
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
 HOSTS = ["127.0.0.1", "::1"]
@@ -72,6 +74,31 @@ def test_a_socket_keeps_its_place_whoever_reads_it() -> None:
         assert [waiting(sock) for sock in group] == [[datagram(slot)] for slot in range(3)]
 
 
+@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 100, MAX_UNHEARD])
+def test_unheard_seats_have_a_second_socket_in_their_slot(count: int, slots: int, host: str) -> None:
+    rng = random.Random(count)
+    ids = rng.sample(
+        [0, 1, 0xFFFFFFFE, 0xFFFFFFFF, *(rng.getrandbits(32) for _ in range(3 * MAX_UNHEARD))], 2 * count + 9
+    )
+    unheard, others = ids[:count], ids[count : count + 100]
+    with group_of(2 * slots, host) as group, socket.socket(group[0].family, socket.SOCK_DGRAM) as sender:
+        steer(group[:slots], unheard)
+        for media_id in (*unheard, *others):
+            sender.sendto(datagram(media_id), group[0].getsockname())
+        for place, sock in enumerate(group):
+            expected = unheard if place >= slots else others
+            assert waiting(sock) == [
+                datagram(media_id) for media_id in expected if media_id % 256 % slots == place % slots
+            ]
+        # And back again.
+        steer(group[:slots])
+        for media_id in unheard:
+            sender.sendto(datagram(media_id), group[0].getsockname())
+        assert sum(len(waiting(sock)) for sock in group[:slots]) == count
+
+
 def test_what_names_no_slot_still_goes_somewhere() -> None:
     with group_of(3) as group, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         address = group[0].getsockname()
@@ -79,6 +106,10 @@ def test_what_names_no_slot_still_goes_somewhere() -> None:
             sender.sendto(data, address)
         sender.sendto(datagram(3 * 40 + 2), address)
         assert [len(waiting(sock)) for sock in group] == [3, 0, 1]
+        steer(group, [1, 2, 3])
+        for data in (b"", b"short", b"x" * 5):
+            sender.sendto(data, address)
+        assert [len(waiting(sock)) for sock in group] == [3, 0, 0]
 
 
 def test_a_port_is_shared_only_among_ourselves() -> None:

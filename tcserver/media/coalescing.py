@@ -1,0 +1,80 @@
+"""Receive coalescing: a socket whose datagrams may wait is read now and then, not for each that comes.
+
+As network drivers do with interrupts (NAPI of Linux): after something came the socket is looked at in intervals, and
+only when nothing came in one it is waited on again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable, Sequence
+
+from tcserver.media.binding import bind
+from tcserver.media.steering import share_port, steer
+
+INTERVAL = 0.01
+"""Seconds that a datagram waits at most: half a packet of speech."""
+ALONG = INTERVAL / 2
+"""Seconds after which a look costs less, as the process is at work anyway, than the wake-up for the next one."""
+
+
+class Coalescer:
+    """Calls ``pump`` for the socket with this descriptor; that reads all there is and tells whether there was any."""
+
+    def __init__(self, descriptor: int, pump: Callable[[], bool], loop: asyncio.AbstractEventLoop) -> None:
+        self._descriptor = descriptor
+        self._pump = pump
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        """For the next look; None while the socket is waited on."""
+        self._looked = 0.0
+        loop.add_reader(descriptor, self._wake)
+
+    def close(self) -> None:
+        """Stop reading; before the socket is closed."""
+        self._loop.remove_reader(self._descriptor)
+        self._cancel()
+
+    def look_along(self, now: float) -> None:
+        """Look now, at this time of the monotonic clock, if a look is due soon."""
+        if self._timer is not None and now - self._looked >= ALONG:
+            self._look()
+
+    def _wake(self) -> None:
+        self._loop.remove_reader(self._descriptor)
+        self._look()
+
+    def _look(self) -> None:
+        self._cancel()
+        self._looked = time.monotonic()
+        self._timer = self._loop.call_later(INTERVAL, self._look)
+        if not self._pump() and self._timer is not None:  # it may have been closed by what came
+            self._cancel()
+            self._loop.add_reader(self._descriptor, self._wake)
+
+    def _cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def bind_coalesced(
+    sockets: Sequence[socket.socket], addresses: Sequence[tuple[str, int]], buffer_bytes: int
+) -> list[socket.socket]:
+    """Return a second socket for each of these, on the same address, to which datagrams can be steered.
+
+    Raises ``OSError`` where that cannot be done.
+    """
+    for sock in sockets:  # not before they were bound: an address that somebody else uses was to be an error
+        share_port(sock)
+    coalesced = bind(addresses, buffer_bytes, share_port)
+    try:
+        for sock in sockets:
+            steer([sock])
+    except OSError:
+        for sock in coalesced:
+            sock.close()
+        raise
+    return coalesced
