@@ -11,23 +11,19 @@ from __future__ import annotations
 import argparse
 import os
 import random
-import statistics
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from benchmarks import workers
+from benchmarks import boxes, instruments, workers
 from benchmarks.load import (
-    AUDIO_BODY,
     AUDIO_RATE,
     BUSY_ROOMS,
     BUSY_TALKERS,
     SETTLE,
-    VIDEO_BODY,
     VIDEO_RATE,
     Figure,
     Hall,
@@ -42,12 +38,13 @@ from benchmarks.load import (
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
 from benchmarks.seats import Clients, Seat, Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, remark
-from tcproto.datagram import Kind, pack_header, seal
 from tcproto.messages import Source
 
 RECEIVERS = 100
 QUICK_ROOMS = 6
 OPEN_MICROPHONES, LOUDEST = 35, 3
+LEAST_OF_MESH = 3.0
+"""Seconds of open microphones at least: in the first half second nobody knows yet who is unheard."""
 MESH_LIMIT = 8.0
 """Percent of a core for a room of open microphones."""
 TCSERVER = ("-m", "tcserver")
@@ -61,10 +58,6 @@ ALL_HEARD = (
     "import runpy, tcserver.media.unheard as u; u.FEW = 1 << 32; runpy.run_module('tcserver', run_name='__main__')",
 )
 """The server without receive coalescing."""
-HEADER_AND_ITEM = 40
-"""Bytes of a room datagram's plaintext in front of the packet's body, about."""
-SEALED = {"audio, flood": AUDIO_BODY, "busy rooms": AUDIO_BODY, "video, 30/s": VIDEO_BODY}
-"""Loads for which sealing for each receiver is computed, and the bytes of a body."""
 Settings = Mapping[str, object]
 Found = Mapping[str, Mapping[str, Figure]]
 """Figures by load and variant."""
@@ -118,13 +111,19 @@ def run(options: argparse.Namespace) -> Report:
     shares = workers.measure(rooms, seconds, repeats, _say)
     meshes = {variant.name: _open_microphones(variant, seconds, repeats) for variant in MESHES}
     receivers = {"busy rooms": workers.RECEIVERS}
-    costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in SEALED}
-    tables = [parts(found), sealed_for_each(costs), workers.table(shares), _loudest(meshes)]
+    costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in boxes.SEALED}
+    measuring = instruments.measure(seconds)
+    share = measuring.share(found["busy rooms"][WHOLE].median(), workers.RECEIVERS)
+    tables = [
+        parts(found), boxes.sealed_for_each(costs), boxes.bindings(), workers.table(shares), _loudest(meshes),
+        instruments.table(measuring, share),
+    ]  # fmt: skip
     loudest = _middle(meshes[MESHES[0].name])
     what = f"{OPEN_MICROPHONES} open microphones, loudest {LOUDEST}"
     bars = [
         workers.bar(shares),
         Bar(what, 100 * loudest.cpu, "% of a core", MESH_LIMIT, note=remark(loudest)),
+        instruments.bar(share),
     ]
     runs = {
         load: {variant: [run._asdict() for run in figure.runs] for variant, figure in by_variant.items()}
@@ -238,6 +237,7 @@ def _loudest(meshes: Mapping[str, Sequence[Outcome]]) -> Table:
 
 def _open_microphones(variant: Variant, seconds: float, repeats: int) -> list[Outcome]:
     _say(f"{OPEN_MICROPHONES} open microphones, {variant.name}")
+    seconds = max(seconds, LEAST_OF_MESH)
     outcomes = []
     with Server(["hall"], dict(variant.settings), variant.program) as server, Clients(server) as clients:
         seats = clients.join("hall", OPEN_MICROPHONES, [Source.MICROPHONE])
@@ -254,39 +254,6 @@ def _open_microphones(variant: Variant, seconds: float, repeats: int) -> list[Ou
 
 def _middle(outcomes: Sequence[Outcome]) -> Outcome:
     return sorted(outcomes, key=lambda outcome: outcome.cpu)[len(outcomes) // 2]
-
-
-def sealed_for_each(costs: Mapping[str, tuple[int, float]]) -> Table:
-    """Return what a seal for each receiver would make of a load's cost.
-
-    ``costs`` has the receivers and the measured µs for each datagram that arrived, with the one seal of all in it.
-    """
-    rows = []
-    for load, (receivers, cost) in costs.items():
-        one = seal_cost(SEALED[load])
-        for_each = cost + one - one / receivers
-        rows.append((load, receivers, one, cost, for_each, for_each / cost))
-    columns = ("load", "receivers", "one seal us", "sealed for the room us", "for each receiver us", "ratio")
-    return Table(
-        "CPU for each datagram that arrived, the seal measured alone, the last two columns computed", columns, rows
-    )
-
-
-def seal_cost(body: int) -> float:
-    """Return the µs of processor that sealing a packet with a body of so many bytes takes."""
-    key, plaintext = os.urandom(32), os.urandom(HEADER_AND_ITEM + body)
-    return _cost(lambda n: seal(pack_header(Kind.ROOM, 0, 1, n), plaintext, key))
-
-
-def _cost(work: Callable[[int], object], times: int = 1000, repeats: int = 7) -> float:
-    """Return the µs of processor that something takes; the median of many rounds."""
-    rounds = []
-    for _ in range(repeats):
-        start = time.thread_time_ns()
-        for n in range(times):
-            work(n)
-        rounds.append((time.thread_time_ns() - start) / times / 1000)
-    return statistics.median(rounds)
 
 
 def _say(text: str) -> None:

@@ -5,7 +5,9 @@ import sys
 import pytest
 
 from benchmarks import workers
-from benchmarks.ablation import ON_ASYNCIO, VARIANTS, WHOLE, parts, sealed_for_each, verdict
+from benchmarks.ablation import ALL_HEARD, MESHES, ON_ASYNCIO, VARIANTS, WHOLE, parts, verdict
+from benchmarks.boxes import bindings, sealed_for_each
+from benchmarks.instruments import Measuring
 from benchmarks.load import Figure, Measurement
 from benchmarks.seats import Clients, Server
 from benchmarks.workers import Share
@@ -21,6 +23,20 @@ def test_a_seal_for_each_receiver_comes_on_top_but_for_the_one_there_is():
     assert audio[4] == pytest.approx(2.0 + 0.99 * audio[2])
     assert video[4] == pytest.approx(3.0)
     assert audio[5] > 1
+
+
+def test_both_ways_to_a_box_are_measured():
+    for _, size, binding, public, ratio in bindings().rows:
+        assert size > 0
+        assert 0 < binding < 1000
+        assert ratio == pytest.approx(public / binding)
+
+
+def test_instruments_are_held_against_forwarding():
+    # 3,000 datagrams/s of 0.5 us and 1 ms/s of an idle process, of half a core.
+    busy = Measurement(5.0, 3000 * 34, 1.0, 0.5, 0.0, 0.0)
+    assert Measuring(0.5, 2.0, 3.0).share(busy, 34) == pytest.approx(0.3 + 0.2)
+    assert Measuring(0.5, 3.0, 2.0).share(busy, 34) == pytest.approx(0.3)  # a difference within the noise is none
 
 
 @pytest.mark.parametrize(
@@ -52,11 +68,13 @@ def test_two_workers_are_held_against_one_with_half_the_load():
 
 def test_variants_have_names_of_their_own():
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
+    assert len({variant.name for variant in MESHES}) == len(MESHES)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks' servers run on Linux")
-def test_the_server_runs_on_the_loop_of_the_standard_library():
-    with Server(["hall"], program=ON_ASYNCIO) as server, Clients(server) as clients:
+@pytest.mark.parametrize("program", [ON_ASYNCIO, ALL_HEARD])
+def test_the_server_runs_without_its_loop_or_receive_coalescing(program):
+    with Server(["hall"], program=program) as server, Clients(server) as clients:
         assert len(clients.join("hall", 2)) == 2
         clients.visit("hall", 1)
         clients.prove()
