@@ -164,7 +164,8 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
                     for speaker in (talker, *quiet):
                         speaker.say(TALK if speaker is talker else NOISE)
                     await asyncio.sleep(0.02)
-            await asyncio.sleep(3 * INTERVAL)
+            while sockets.pump(second):
+                pass
             talker.say(TALK)
             assert (sockets.pump(second), sockets.pump(first)) == (False, True)
             quiet[0].say(NOISE)
