@@ -7,37 +7,32 @@ import contextlib
 import errno
 import os
 import signal
-import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from tcproto.control import ControlConnection
 from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.identity import format_fingerprint
-from tcproto.link import DEFAULT_PORT, Link
+from tcproto.link import Link
 from tcproto.messages import Envelope
 from tcserver import garbage, logs, paths
+from tcserver.addresses import all_addresses, named_in_errors, outward_address
+from tcserver.bookkeeper import Bookkeeper
 from tcserver.conference import Conference, effects
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
-from tcserver.database import Database
 from tcserver.media.host import MediaHost
 from tcserver.media.reading import MediaReading
 from tcserver.monitoring import Monitoring
 from tcserver.plane import Event
-from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
 from tcserver.settings import conference_settings
 from tcserver.site import Site
 from tcserver.store_thread import StoreThread
 
 SOFTWARE = "tcserver"
-ACCOUNT_POLL = 1.0
-"""Seconds between looks at the database for changes by the account command: a disabled account is out in two."""
 SHUTDOWN_RETRY_MS = 5000
 """What clients are told to wait before they come back."""
 ANY_PORT_ATTEMPTS = 20
@@ -109,6 +104,7 @@ class Daemon:
         self._conference = Conference(
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
+        self._bookkeeper = Bookkeeper(self._store, self._conference, self._carry_out, _now, self._log)
         self._media: MediaHost | None = None
         self._monitoring: Monitoring | None = None
         self._servers: list[asyncio.Server] = []
@@ -126,15 +122,13 @@ class Daemon:
     async def start(self) -> None:
         """Open database and sockets; what it raises, it raises with nothing left open (see `run`)."""
         try:
-            await self._store.open()
-            await self._store.run(Database.clear_sessions)
-            self._carry_out(self._conference.rooms_changed(await self._store.run(Database.rooms), _now()))
+            await self._bookkeeper.open()
             await self._listen()
             await self._monitor()
         except BaseException:
             await self.stop()
             raise
-        self._poller = asyncio.create_task(self._poll_accounts())
+        self._poller = asyncio.create_task(self._bookkeeper.follow())
         self._log.info("started", port=self._port, fingerprint=format_fingerprint(self._identity.fingerprint))
 
     async def stop(self) -> None:
@@ -170,11 +164,13 @@ class Daemon:
     def announcement(self) -> list[str]:
         """Return what the operator needs to know, the join link in a line of its own."""
         identity = format_fingerprint(self._identity.fingerprint)
+        server = self._configuration.server
+        host = server.public_host or (server.addresses[0] if server.addresses else outward_address())
         lines = ["a new identity was made: keep a copy of identity.key"] if self._first_start else []
         lines += [
             f"fingerprint  {identity}",
             f"ports        {self._port}/tcp and {self._port}/udp",
-            f"join link    {Link(self._public_host(), self._port, '', self._identity.fingerprint)}",
+            f"join link    {Link(host, self._port, '', self._identity.fingerprint)}",
             "people join with the room's name in the link: tc://HOST/ROOM?fp=...",
         ]
         return lines
@@ -275,41 +271,7 @@ class Daemon:
             case effects.LogEvent(name, fields):
                 self._log.info(name, **fields)
             case _:
-                self._store_effect(effect)
-
-    def _store_effect(self, effect: effects.Effect) -> None:
-        match effect:
-            case effects.FindAccount(connection, name):
-                self._store.start(lambda db: _account(db, name), partial(self._account_found, connection))
-            case effects.SaveRoom(ticket, room):
-                self._store.start(
-                    lambda db: db.change_room(room.name, partial(_changed, room)), partial(self._saved, ticket)
-                )
-            case effects.RemoveRoom(ticket, name):
-                self._store.start(lambda db: db.remove_room(name), partial(self._saved, ticket))
-            case effects.SessionStarted(session, account, name, device_key, address, unix_ms):
-                record = SessionRecord(f"{session:08x}", account, device_key, name, address, unix_ms / 1000)
-                self._store.start(lambda db: db.open_session(record), self._noted)
-            case effects.SessionEnded(session):
-                self._store.start(lambda db: db.close_session(f"{session:08x}"), self._noted)
-
-    def _account_found(
-        self, connection: int, found: tuple[Account, set[bytes]] | None, error: BaseException | None
-    ) -> None:
-        if error is not None:
-            self._log.crash("account lookup failed", error)
-        account, devices = found if found is not None else (None, set[bytes]())
-        self._carry_out(self._conference.account_found(connection, account, _now(), devices))
-
-    def _saved(self, ticket: int, _: object, error: BaseException | None) -> None:
-        if error is not None:
-            self._log.crash("room not saved", error)
-        self._carry_out(self._conference.saved(ticket, error is None, _now()))
-
-    def _noted(self, _: object, error: BaseException | None) -> None:
-        """A session's record is for the operator to read; without it the session goes on."""
-        if error is not None and not isinstance(error, StoreError):
-            self._log.crash("session record not written", error)
+                self._bookkeeper.do(effect)
 
     def _rearm(self) -> None:
         if self._timer is not None:
@@ -326,21 +288,6 @@ class Daemon:
         except Exception as error:
             self._log.crash("timer failed", error)
         self._carry_out(wanted)
-
-    async def _poll_accounts(self) -> None:
-        """Notice what the account and room commands change while the server runs."""
-        while True:
-            await asyncio.sleep(ACCOUNT_POLL)
-            self._log.report_suppressed()
-            try:
-                changed = await self._store.run(_changes)
-            except Exception as error:
-                self._log.crash("database poll failed", error)
-                continue
-            if changed is not None:
-                generations, rooms = changed
-                self._carry_out(self._conference.accounts_changed(generations, _now()))
-                self._carry_out(self._conference.rooms_changed(rooms, _now()))
 
     async def _listen(self) -> None:
         """Bind TCP and UDP to the same port; any free one has to be free for both."""
@@ -359,14 +306,14 @@ class Daemon:
 
     async def _bind(self) -> None:
         loop = asyncio.get_running_loop()
-        hosts = self._configuration.server.addresses or _all_addresses()
+        hosts = self._configuration.server.addresses or all_addresses()
         for host in hosts:
-            with _named(host, self._port):
+            with named_in_errors(host, self._port):
                 server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
             self._servers.append(server)
             self._port = self._port or server.sockets[0].getsockname()[1]
         media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
-        with _named(",".join(hosts), self._port):
+        with named_in_errors(",".join(hosts), self._port):
             await media.open()
         self._media = media
 
@@ -375,7 +322,7 @@ class Daemon:
         http = self._configuration.http
         if http.port:
             monitoring = Monitoring(self._conference, self._media_readings, partial(self._log.crash, "metrics failed"))
-            with _named(http.address, http.port):
+            with named_in_errors(http.address, http.port):
                 await monitoring.open(http.address, http.port)
             self._monitoring = monitoring
 
@@ -391,55 +338,6 @@ class Daemon:
         """Deliver what the media plane reports to the conference."""
         self._events.extend(events)
         self._carry_out([])
-
-    def _public_host(self) -> str:
-        """Return the address for the join link: the one configured, or the one that other networks are reached from."""
-        server = self._configuration.server
-        if server.public_host or server.addresses:
-            return server.public_host or server.addresses[0]
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-            probe.connect(("192.0.2.1", DEFAULT_PORT))  # RFC 5737; connecting sends nothing
-            host: str = probe.getsockname()[0]
-            return host
-        return "127.0.0.1"
-
-
-def _account(database: Database, name: str) -> tuple[Account, set[bytes]] | None:
-    """Look an account up, with as many queries for a name that is not there."""
-    account = database.account(name)
-    devices = database.device_keys(name)
-    return (account, devices) if account is not None else None
-
-
-def _changed(room: RoomRecord, stored: RoomRecord) -> RoomRecord:
-    """Return a stored room with what participants can change; the rest may be an operator's newer word."""
-    return replace(stored, title=room.title, max_participants=room.max_participants)
-
-
-def _changes(database: Database) -> Any:
-    return (database.generations(), database.rooms()) if database.changed_elsewhere() else None
-
-
-@contextlib.contextmanager
-def _named(host: str, port: int) -> Iterator[None]:
-    """Name the address in errors about it."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise
-        where = f"port {port}" if error.errno == errno.EADDRINUSE else f"address {host}, port {port}"
-        raise OSError(error.errno, os.strerror(error.errno or 0).lower(), where) from error
-
-
-def _all_addresses() -> tuple[str, ...]:
-    """Return the addresses that mean all of this machine's; a kernel may be without IPv6."""
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-            probe.bind(("::", 0))
-    except OSError:
-        return ("0.0.0.0",)  # noqa: S104 - a server for everybody, by default
-    return ("0.0.0.0", "::")  # noqa: S104
 
 
 def _now() -> float:
