@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,6 @@ from tcproto.messages import (
     Join,
     Joined,
     MediaMove,
-    Permission,
     PublicationInfo,
     Role,
     RoomInfo,
@@ -31,8 +30,9 @@ from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.forwarding import Forwarding
 from tcserver.conference.journal import Journal
-from tcserver.conference.permissions import RANK, ROLE_PERMISSIONS, SOURCE_PERMISSION
+from tcserver.conference.permissions import SOURCE_PERMISSION
 from tcserver.conference.placement import place_seat
+from tcserver.conference.roles import Roles
 from tcserver.conference.sealer import KEY_SIZE
 from tcserver.conference.sealers import Sealers
 from tcserver.conference.seat import Seat, Stream
@@ -45,8 +45,6 @@ MAX_STREAM = 0xFFFF
 MEMBERS_PER_PAGE = 48
 """With `PUBLICATIONS_PER_PAGE` of the longest names, a page still fits a message of 65,518 bytes."""
 PUBLICATIONS_PER_PAGE = 64
-MAX_REMEMBERED_ROLES = 4096
-"""Roles given in a life of a room that are kept for those who come back; beyond it the oldest is forgotten."""
 REKEY_INTERVAL = 10.0
 """Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
 _EPOCHS = 256
@@ -80,6 +78,7 @@ class Room:
         self.record = record
         self.was_used = False
         self.is_closed = False
+        self.roles = Roles(record)
         self.seats: dict[int, Seat] = {}
         """By participant."""
         self.dominant = 0
@@ -92,8 +91,6 @@ class Room:
         self.sealers = Sealers(context, number, home, self.seats.values(), self.joining.values(), now)
         self._speaker_limit = SpeakerLimit(context, number, None if record is None else record.loudest)
         self._last_stream = 0
-        self._roles: OrderedDict[tuple[str, bytes], Role] = OrderedDict()
-        self._had_chair = False
         self._expire_in(context.settings.unused_room_lifetime, now)
 
     # Seats
@@ -151,7 +148,7 @@ class Room:
         self._context.timers.cancel(("seat", seat.participant))
         self.was_used = seat.is_open = True
         seat.rekeyed_at = now
-        self._set_role(seat, self._role_of(seat))
+        self.roles.enter(seat)
         seat.join.reply(
             Joined(
                 participant=seat.participant,
@@ -201,7 +198,8 @@ class Room:
         self.cameras.leave(seat.participant)
         self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
         self.sealers.rotate_soon(now)
-        self._had_chair = self._had_chair and bool(self.seats)
+        if not self.seats:
+            self.roles.deserted()
         self._context.outbox.log("left", room=self.info.name, participant=seat.participant, code=code or "")
 
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
@@ -286,48 +284,13 @@ class Room:
 
     def give_role(self, seat: Seat, role: Role, now: float) -> None:
         """Give a member a role, also for its next seats in this life of the room; what it may no longer do ends."""
-        self._remember(seat, role)
-        self._set_role(seat, role)
+        self.roles.give(seat, role)
         self.journal.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
             assert stream.info is not None
             if not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
                 self.unpublish(seat, number, now)
         self.forwarding.update(seat)
-
-    def permissions_of(self, role: Role) -> Permission:
-        """Return what a role may do here."""
-        override = None if self.record is None else self.record.permissions.get(records.Role(role))
-        return ROLE_PERMISSIONS[role] if override is None else Permission(override)
-
-    def _set_role(self, seat: Seat, role: Role) -> None:
-        seat.role = role
-        seat.permissions = self.permissions_of(role)
-        seat.may_subscribe = Permission.SUBSCRIBE in seat.permissions
-        self._had_chair = self._had_chair or RANK[role] >= RANK[Role.CHAIR]
-
-    def _remember(self, seat: Seat, role: Role) -> None:
-        key = (seat.session.account.name, seat.session.device_key)
-        self._roles[key] = role
-        self._roles.move_to_end(key)
-        if len(self._roles) > MAX_REMEMBERED_ROLES:
-            self._roles.popitem(last=False)
-
-    def _role_of(self, seat: Seat) -> Role:
-        account = seat.session.account
-        remembered = self._roles.get((account.name, seat.session.device_key))
-        if remembered is not None:
-            return remembered
-        role = account.role if self.record is None else self.record.roles.get(account.name, account.role)
-        if role is not None:
-            return Role(role)
-        if self.record is not None:
-            return Role(self.record.default_role)
-        if self._had_chair:
-            return Role.SPEAKER
-        # Somebody has to lead a room that nobody prepared: whoever comes first.
-        self._remember(seat, Role.CHAIR)
-        return Role.CHAIR
 
     # Publications
 
@@ -381,7 +344,7 @@ class Room:
 
     def follow(self, record: records.RoomRecord, most: int, now: float) -> None:
         """Follow a change of the stored room; its mode changes with the next life only."""
-        self.record = record
+        self.record = self.roles.record = record
         self._speaker_limit.setting = record.loudest
         self._speaker_limit.follow(len(self.seats))
         participants = min(record.max_participants, most)

@@ -6,7 +6,8 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcproto.membership import MemberStatement, verify_member
 from tcserver import records
-from tcserver.conference.room import MAX_REMEMBERED_ROLES, MAX_STREAM
+from tcserver.conference.roles import MAX_REMEMBERED_ROLES
+from tcserver.conference.room import MAX_STREAM
 from tcserver.identity import ServerIdentity
 from tcserver.plane import CloseRoom, OpenSealer, OpenSeat
 from tcserver.records import RoomRecord
@@ -301,12 +302,13 @@ def test_remembered_roles_are_bounded():
     room = driver.conference._context.seats[chair.media_id].room
     seat = room.seats[chair.participant]
     device = seat.session.device_key
+    assert room.roles.remembered(seat) == m.Role.CHAIR
     for number in range(MAX_REMEMBERED_ROLES):
         seat.session.device_key = number.to_bytes(32, "big")
-        room._remember(seat, m.Role.SPEAKER)
+        room.roles.remember(seat, m.Role.SPEAKER)
+    assert room.roles.remembered(seat) == m.Role.SPEAKER
     seat.session.device_key = device
-    assert len(room._roles) == MAX_REMEMBERED_ROLES
-    assert ("dinkes", device) not in room._roles
+    assert room.roles.remembered(seat) is None
 
 
 def test_stream_ids_are_not_used_again():
