@@ -19,7 +19,8 @@ from tcserver.media.drops import Counters, Drop, PacketKind
 from tcserver.media.path import PathChange
 from tcserver.media.reading import LATENCY_BOUNDS, Census, MediaReading, SocketState
 from tcserver.metrics import MEDIA_COUNTERS, Metrics, Runtime
-from tests.tcserver.conference.conference_driver import Driver, account_key
+from tests.tcserver.conference.conference_driver import Driver
+from tests.tcserver.conference.conference_identities import account_key
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

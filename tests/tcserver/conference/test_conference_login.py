@@ -6,7 +6,8 @@ from tcproto.identity import SigningKey
 from tcserver.conference import Rate
 from tcserver.plane import OpenTicket
 from tcserver.records import DuplicatePolicy, Role
-from tests.tcserver.conference.conference_driver import Driver, error_code, make_account
+from tests.tcserver.conference.conference_driver import Driver, error_code
+from tests.tcserver.conference.conference_identities import make_account
 
 
 def test_login_welcomes_with_the_clean_name_and_the_limits():

@@ -11,7 +11,8 @@ from tcserver import records
 from tcserver.conference import MessageClass, Rate
 from tcserver.plane import KeyframeAsked, KeysWorn, SealerWorn, SpeakersChanged
 from tcserver.records import DuplicatePolicy, RoomRecord
-from tests.tcserver.conference.conference_driver import Driver, make_account
+from tests.tcserver.conference.conference_driver import Driver
+from tests.tcserver.conference.conference_identities import make_account
 
 ACCOUNTS = ["a1", "a2", "a3", "boss", "unknown"]
 ROOMS = ["hall", "room", "clear"]

@@ -11,8 +11,9 @@ from tcserver.conference.room import MAX_STREAM
 from tcserver.identity import ServerIdentity
 from tcserver.plane import CloseRoom, OpenSealer, OpenSeat
 from tcserver.records import RoomRecord
-from tests.tcserver.conference.conference_driver import LIFE, Driver, error_code
+from tests.tcserver.conference.conference_driver import Driver, error_code
 
+LIFE = bytes(16)
 HALL = RoomRecord("hall", "The Hall", max_participants=20)
 
 

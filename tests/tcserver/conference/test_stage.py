@@ -5,7 +5,8 @@ import pytest
 from tcproto import messages as m
 from tcserver.conference.stage import CALM, REDUCTION_INTERVAL, CameraCap, Stage, last_n
 from tcserver.plane import ChangeForwarding, Overloaded, SpeakersChanged
-from tests.tcserver.conference.conference_driver import Driver, Person
+from tests.tcserver.conference.conference_driver import Driver
+from tests.tcserver.conference.conference_person import Person
 
 
 @pytest.mark.parametrize(
