@@ -64,10 +64,8 @@ class Row(NamedTuple):
     cameras: int
     times: float
     outcome: Outcome
-    overflow: float
-    """Share of the datagrams that the server gave to the kernel, and that receivers had no room for."""
-    missed: float
-    """Share of the datagrams sent that the server's sockets had no room for."""
+    losses: Mapping[str, float]
+    """What became of the datagrams that did not arrive, as shares of those that should."""
     drops: Mapping[str, float]
     """What the server dropped, by reason."""
     memory: int
@@ -93,10 +91,9 @@ class Row(NamedTuple):
         """Return what broke, or why the figure is not to be trusted."""
         if self.good:
             return remark(self.outcome)
-        if self.overflow > (1 - self.outcome.delivered) / 2:
-            return "broke: receivers overflowed, not the server"
-        if self.missed > (1 - self.outcome.delivered) / 2:
-            return "broke: the server did not read in time"
+        worst = max(self.losses, key=self.losses.__getitem__)
+        if self.losses[worst] > (1 - self.outcome.delivered) / 2:
+            return f"broke: {worst}"
         reason = max(self.drops, key=self.drops.__getitem__, default="")
         return (
             f"broke: the server dropped {self.drops[reason]:,.0f} ({reason})" if reason else "broke: nobody knows why"
@@ -157,6 +154,10 @@ class _Told(NamedTuple):
     """Datagrams that the kernel took of it."""
     missed: float
     """Datagrams that its sockets had no room for."""
+    read: float
+    """Datagrams that it has read."""
+    gave_way: float
+    """Datagrams that waited for room in its sockets until there were too many."""
     drops: Mapping[str, float]
 
 
@@ -185,15 +186,14 @@ class _Hall:
         outcome = carry_out(self._server, parts, self._everybody, self._watched)
         time.sleep(READING)
         told = self._told()
-        overflow = (told.taken - before.taken) / (outcome.sent * (people - 1)) - outcome.delivered
-        missed = (told.missed - before.missed) / outcome.sent
+        losses = _losses(outcome, people - 1, before, told)
         drops = {
             reason: number - before.drops.get(reason, 0)
             for reason, number in told.drops.items()
             if number > before.drops.get(reason, 0)
         }
         size = memory(self._server.process.pid)
-        return Row(self._workers, people, speakers, cameras, times, outcome, overflow, missed, drops, size)
+        return Row(self._workers, people, speakers, cameras, times, outcome, losses, drops, size)
 
     def _voice(self, seat: Seat, offset: float, times: float) -> Part:
         due = evenly(AUDIO_RATE * times, self._seconds, offset)
@@ -210,8 +210,22 @@ class _Hall:
         return _Told(
             scrape.total(text, "tcserver_media_datagrams_taken_total"),
             scrape.total(text, "tcserver_media_socket_drops_total"),
+            scrape.total(text, "tcserver_media_datagrams_received_total"),
+            scrape.total(text, "tcserver_media_gave_way_total"),
             scrape.by_label(text, "tcserver_media_drops_total", "reason"),
         )
+
+
+def _losses(outcome: Outcome, receivers: int, before: _Told, after: _Told) -> dict[str, float]:
+    """Return where datagrams were lost between two looks at the server, as shares of those that should arrive."""
+    sent, expected = outcome.sent, outcome.sent * receivers
+    missed = (after.missed - before.missed) / sent
+    return {
+        "receivers overflowed, not the server": (after.taken - before.taken) / expected - outcome.delivered,
+        "the server did not read in time": missed,
+        "the server still had to read them when the counting ended": 1 - missed - (after.read - before.read) / sent,
+        "the server's socket was full, and datagrams gave way": (after.gave_way - before.gave_way) / expected,
+    }
 
 
 def _report(meetings: list[Row], ramp: list[Row]) -> Report:

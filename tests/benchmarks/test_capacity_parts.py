@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.capacity import Row, _setting
+from benchmarks.capacity import Row, _losses, _setting, _Told
 from benchmarks.report import BenchmarkError
 from benchmarks.trial import Outcome
 
@@ -11,7 +11,7 @@ def test_a_meeting_knows_what_it_took():
     outcome = Outcome(
         sent=200, delivered=0.98, seconds=2.0, cpu=0.5, each=(0.5,), waited=0.0, late=0.0, latencies=[[], []]
     )
-    row = Row(0, 11, 3, 4, 1.0, outcome, 0.0, 0.0, {}, 1 << 20)
+    row = Row(0, 11, 3, 4, 1.0, outcome, {}, {}, 1 << 20)
     assert row.arriving == 100
     assert row.leaving == 980
     assert not row.good
@@ -19,17 +19,20 @@ def test_a_meeting_knows_what_it_took():
 
 
 @pytest.mark.parametrize(
-    ("overflow", "missed", "drops", "words"),
+    ("after", "words"),
     [
-        (0.09, 0.0, {"cap": 2}, "broke: receivers overflowed, not the server"),
-        (0.0, 0.08, {}, "broke: the server did not read in time"),
-        (0.01, 0.02, {"old": 1, "cap": 2000}, "broke: the server dropped 2,000 (cap)"),
-        (0.01, 0.02, {}, "broke: nobody knows why"),
+        (_Told(1990, 0, 200, 0, {}), "broke: receivers overflowed, not the server"),
+        (_Told(1800, 16, 184, 0, {}), "broke: the server did not read in time"),
+        (_Told(1800, 2, 182, 0, {}), "broke: the server still had to read them when the counting ended"),
+        (_Told(1800, 2, 198, 150, {}), "broke: the server's socket was full, and datagrams gave way"),
+        (_Told(1800, 2, 198, 50, {"old": 1, "cap": 2000}), "broke: the server dropped 2,000 (cap)"),
+        (_Told(1800, 2, 198, 50, {}), "broke: nobody knows why"),
     ],
 )
-def test_a_meeting_that_breaks_tells_who_broke(overflow, missed, drops, words):
+def test_a_meeting_that_breaks_tells_who_broke(after, words):
     outcome = Outcome(sent=200, delivered=0.9, seconds=2.0, cpu=0.5, each=(0.5,), waited=0.5, late=0.0, latencies=[[]])
-    row = Row(0, 11, 3, 4, 1.0, outcome, overflow, missed, drops, 1 << 20)
+    losses = _losses(outcome, 10, _Told(0, 0, 0, 0, {}), after)
+    row = Row(0, 11, 3, 4, 1.0, outcome, losses, after.drops, 1 << 20)
     assert row.remark == words
     assert row._replace(outcome=outcome._replace(delivered=1.0)).remark == "the machine was busy otherwise"
 
