@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from benchmarks import boxes, instruments, workers
+from benchmarks.light_clients import Clients
 from benchmarks.load import (
     AUDIO_RATE,
     BUSY_ROOMS,
@@ -36,7 +37,8 @@ from benchmarks.load import (
     volleys,
 )
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
-from benchmarks.seats import Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, remark
 from tcproto.messages import Source
 

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import scrape
+from benchmarks.light_clients import Clients
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
 from benchmarks.processes import memory
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import MAX_SEATS, Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from benchmarks import cliff
 from benchmarks.arrival import measure
+from benchmarks.light_clients import Clients
 from benchmarks.load import (
     AUDIO_BODY,
     AUDIO_RATE,
@@ -38,7 +39,8 @@ from benchmarks.load import (
     volleys,
 )
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import MAX_SEATS, Server
 
 RECEIVERS = (1, 10, 34, 100, 200, 500, MAX_SEATS - 1)
 QUICK_RECEIVERS = (34, 100)

@@ -18,11 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.light_clients import Clients, Entry
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
 from benchmarks.native import Volley
 from benchmarks.processes import child, cpu_of, pin
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import Clients, Entry, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import Server
 from benchmarks.stamps import take
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import scrape
+from benchmarks.light_clients import Clients
 from benchmarks.load import FLOOD_STREAMS, SETTLE, packet
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import MAX_SEATS, Server
 from benchmarks.trial import Outcome, Part, by_chance, carry_out, order, quantile, remark
 from tcproto.messages import Source
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmarks.light_clients import Clients
 from benchmarks.load import (
     AUDIO_BODY,
     AUDIO_RATE,
@@ -41,7 +42,8 @@ from benchmarks.mumble.server import MumbleServer, version
 from benchmarks.native import Sink, Volley
 from benchmarks.procfs import resident
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import MAX_SEATS, PROOF_LIMIT, Clients, Seat, Server
+from benchmarks.seat import PROOF_LIMIT, Seat
+from benchmarks.server import MAX_SEATS, Server
 from tcproto.datagram import Item, ItemType
 from tcproto.secretbox import TAG_SIZE
 
