@@ -9,16 +9,15 @@ sealing for each receiver would cost: computed, as the measured fan-out and the 
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
 from benchmarks import boxes, instruments, workers
+from benchmarks.light_clients import Clients
 from benchmarks.load import (
     AUDIO_RATE,
     BUSY_ROOMS,
@@ -35,8 +34,10 @@ from benchmarks.load import (
     put_under,
     volleys,
 )
+from benchmarks.processes import need_linux
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
-from benchmarks.seats import Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, remark
 from tcproto.messages import Source
 
@@ -100,8 +101,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
-    if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
-        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+    need_linux()
     seconds = options.seconds or (0.5 if options.quick else 2.0)
     repeats = options.repeats or (1 if options.quick else 5)
     rooms = options.rooms or (QUICK_ROOMS if options.quick else BUSY_ROOMS)

@@ -8,18 +8,18 @@ the latency is then worse than on a machine that only serves, and the remark say
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import scrape
+from benchmarks.light_clients import Clients
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
-from benchmarks.processes import memory
+from benchmarks.processes import memory, need_linux
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import MAX_SEATS, Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
@@ -102,8 +102,7 @@ class Row(NamedTuple):
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
-    if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
-        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+    need_linux()
     sizes = options.people or (QUICK_PEOPLE if options.quick else PEOPLE)
     if not all(SPEAKERS[-1] + 2 <= size <= MAX_SEATS for size in sizes):
         raise BenchmarkError(f"between {SPEAKERS[-1] + 2} and {MAX_SEATS} people")

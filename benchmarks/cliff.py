@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from benchmarks.light_clients import Clients
 from benchmarks.load import SETTLE, Hall, Load, Measurement, draining, put_under, volleys
 from benchmarks.report import Bar, Plot, Table
-from benchmarks.seats import Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import Server
 
 RECEIVERS = 100
 SHARES = (0.2, 0.4, 0.6, 0.8, 0.9, 1.0)

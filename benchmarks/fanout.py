@@ -9,13 +9,12 @@ each on its own or as trains (UDP_GRO, UDP_SEGMENT), opens and seals nothing, an
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import cliff
 from benchmarks.arrival import measure
+from benchmarks.light_clients import Clients
 from benchmarks.load import (
     AUDIO_BODY,
     AUDIO_RATE,
@@ -37,8 +36,10 @@ from benchmarks.load import (
     remark,
     volleys,
 )
+from benchmarks.processes import need_linux
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import MAX_SEATS, Server
 
 RECEIVERS = (1, 10, 34, 100, 200, 500, MAX_SEATS - 1)
 QUICK_RECEIVERS = (34, 100)
@@ -90,8 +91,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
-    if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
-        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+    need_linux()
     default = QUICK_RECEIVERS if options.quick else RECEIVERS
     receivers = default if options.receivers is None else options.receivers
     seconds = options.seconds or (1.0 if options.quick else 4.0)

@@ -12,7 +12,7 @@ from benchmarks.boxes import cost
 from benchmarks.load import Measurement
 from benchmarks.processes import cpu_of
 from benchmarks.report import Bar, Table
-from benchmarks.seats import Server
+from benchmarks.server import Server
 from tcserver.histogram import Histogram
 from tcserver.media.reading import LATENCY_BOUNDS
 

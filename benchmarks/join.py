@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import argparse
 import mmap
-import os
 import statistics
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.light_clients import Clients, Entry
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
 from benchmarks.native import Volley
-from benchmarks.processes import child, cpu_of, pin
-from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import Clients, Entry, Seat, Server
+from benchmarks.processes import child, cpu_of, need_linux, pin
+from benchmarks.report import Bar, Plot, Report, Table
+from benchmarks.seat import Seat
+from benchmarks.server import Server
 from benchmarks.stamps import take
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
@@ -71,8 +71,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
-    if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
-        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+    need_linux()
     rooms = options.rooms or (3 if options.quick else 14)
     repeats = 1 if options.quick else 3
     rushes = [_rush(rooms) for _ in range(repeats)]

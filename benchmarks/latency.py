@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import statistics
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import scrape
+from benchmarks.light_clients import Clients
 from benchmarks.load import FLOOD_STREAMS, SETTLE, packet
+from benchmarks.processes import need_linux
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import MAX_SEATS, Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import MAX_SEATS, Server
 from benchmarks.trial import Outcome, Part, by_chance, carry_out, order, quantile, remark
 from tcproto.messages import Source
 
@@ -77,8 +78,7 @@ class Point(NamedTuple):
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
-    if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
-        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+    need_linux()
     if not 2 <= options.receivers < MAX_SEATS:
         raise BenchmarkError(f"between 2 and {MAX_SEATS - 1} receivers")
     seconds = options.seconds or (2.0 if options.quick else 10.0)

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from benchmarks.light_clients import Clients
 from benchmarks.native import Relay, Sink, Volley
 from benchmarks.processes import child, pin, pin_server, usage
 from benchmarks.report import BenchmarkError
-from benchmarks.seats import Clients, Seat
+from benchmarks.seat import Seat
 from tcclient.connection import PACED_BURST, PACED_INTERVAL
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source

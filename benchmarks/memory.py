@@ -7,9 +7,10 @@ import sys
 from typing import NamedTuple
 
 from benchmarks import scrape
+from benchmarks.light_clients import Clients
 from benchmarks.procfs import resident
 from benchmarks.report import Bar, Plot, Report, Table
-from benchmarks.seats import Clients, Server
+from benchmarks.server import Server
 from tcproto.messages import Source
 
 ROOM = 35

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
+from benchmarks.light_clients import Clients
 from benchmarks.load import (
     AUDIO_BODY,
     AUDIO_RATE,
@@ -39,9 +39,11 @@ from benchmarks.mumble.clients import Guest, Guests
 from benchmarks.mumble.ocb2 import KEY_SIZE, Ocb2
 from benchmarks.mumble.server import MumbleServer, version
 from benchmarks.native import Sink, Volley
+from benchmarks.processes import need_linux
 from benchmarks.procfs import resident
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.seats import MAX_SEATS, PROOF_LIMIT, Clients, Seat, Server
+from benchmarks.seat import PROOF_LIMIT, Seat
+from benchmarks.server import MAX_SEATS, Server
 from tcproto.datagram import Item, ItemType
 from tcproto.secretbox import TAG_SIZE
 
@@ -76,8 +78,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
-    if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
-        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+    need_linux()
     told = version()
     Ocb2(bytes(KEY_SIZE))  # where there is no AES, it says so now and not after a thousand logins
     receivers = options.receivers or RECEIVERS

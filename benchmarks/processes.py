@@ -81,6 +81,12 @@ def end(process: subprocess.Popen[Any]) -> None:
         process.wait()
 
 
+def need_linux() -> None:
+    """Make sure that there is what ``child`` and ``cpu_of`` need; raises ``BenchmarkError``."""
+    if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
+        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+
+
 def need_files(number: int) -> None:
     """Make sure that this process, and those that it starts, may open so many files; raises ``BenchmarkError``."""
     import resource  # Windows has none, but its command lists all benchmarks

@@ -18,7 +18,8 @@ from benchmarks.load import LATE, LATENESS, SETTLE, draining
 from benchmarks.native import Volley
 from benchmarks.processes import PROCESSORS, pin_server, usage
 from benchmarks.report import BenchmarkError
-from benchmarks.seats import Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import Server
 from tcproto.datagram import Item, ItemType
 
 

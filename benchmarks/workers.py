@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
+from benchmarks.light_clients import Clients
 from benchmarks.load import (
     AUDIO_RATE,
     BUSY_PEOPLE,
@@ -21,7 +22,8 @@ from benchmarks.load import (
     volleys,
 )
 from benchmarks.report import Bar, Cell, Table
-from benchmarks.seats import Clients, Seat, Server
+from benchmarks.seat import Seat
+from benchmarks.server import Server
 
 RECEIVERS = BUSY_PEOPLE - 1
 MOST = 2

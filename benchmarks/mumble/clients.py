@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
+from benchmarks.light_clients import AT_ONCE, REPLY_LIMIT
 from benchmarks.mumble.server import MumbleServer
 from benchmarks.mumble.wire import (
     FRAME_HEADER,
@@ -22,7 +23,7 @@ from benchmarks.mumble.wire import (
     parse_voice,
 )
 from benchmarks.report import BenchmarkError
-from benchmarks.seats import AT_ONCE, PROOF_LIMIT, RECEIVE_BYTES, REPLY_LIMIT
+from benchmarks.seat import PROOF_LIMIT, RECEIVE_BYTES
 
 T = TypeVar("T")
 VERSION = 0x010304

@@ -8,8 +8,9 @@ from benchmarks import workers
 from benchmarks.ablation import ALL_HEARD, MESHES, ON_ASYNCIO, VARIANTS, WHOLE, parts, verdict
 from benchmarks.boxes import bindings, sealed_for_each
 from benchmarks.instruments import Measuring
+from benchmarks.light_clients import Clients
 from benchmarks.load import Figure, Measurement
-from benchmarks.seats import Clients, Server
+from benchmarks.server import Server
 from benchmarks.workers import Share
 
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.join import KEYFRAME_PACKETS, PICTURE_PACKETS, Arrival, all_hear, first, picture
-from benchmarks.seats import Clients, Server
+from benchmarks.light_clients import Clients
+from benchmarks.server import Server
 from benchmarks.stamps import note_times
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source

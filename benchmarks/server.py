@@ -1,0 +1,100 @@
+"""A real server in a process of its own, whose limits are out of the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from benchmarks.processes import end, end_with_parent, need_files, undisturbed
+from benchmarks.report import BenchmarkError
+from tcproto.account import Challenge
+from tcproto.identity import SigningKey
+from tcproto.link import Link, parse_link
+from tcserver.database import Database
+from tcserver.paths import DATABASE_FILE
+from tcserver.records import Account, RoomRecord
+
+ACCOUNT = "bench"
+MAX_SEATS = 1000
+"""What one room and one account can hold."""
+OTHER_FILES = 64
+"""Open files of a process, besides those for its clients."""
+_SETTINGS = {
+    "server.addresses": "127.0.0.1",
+    "server.port": 0,
+    "login.max_sessions": 5000,
+    "login.logins_per_s": 10_000,
+    "login.login_burst": 10_000,
+    "login.max_half_open": 5000,
+    "login.max_half_open_per_address": 5000,
+    "rooms.max_rooms": MAX_SEATS,
+    "rooms.max_participants": MAX_SEATS,
+    "limits.idle_s": 600,
+    "limits.max_publications": 32,
+    "media.audio_packets_s": 1000,
+    "media.audio_kbit_s": 2000,
+    "media.screen_packets_s": 20_000,
+    "media.screen_kbit_s": 100_000,
+}
+"""Limits out of the way: it is not their cost that is measured."""
+
+
+class Server:
+    """``tcserver run`` in a process of its own, with an account and rooms; a context manager that ends it."""
+
+    def __init__(
+        self,
+        rooms: Sequence[str],
+        settings: dict[str, object] | None = None,
+        program: Sequence[str] = ("-m", "tcserver"),
+    ) -> None:
+        need_files(OTHER_FILES)  # the server has the same limit, and a connection for each client
+        self.account_key = SigningKey(os.urandom(32))
+        self._folder = tempfile.TemporaryDirectory(prefix="tcbench-")
+        data = Path(self._folder.name) / "data"
+        data.mkdir(mode=0o700)
+        # No password: nobody derives a key with Argon2 for each of a thousand clients.
+        challenge = Challenge(bytes(16), 64 << 20, 3)
+        with Database(data / DATABASE_FILE) as database:
+            database.add_account(Account(ACCOUNT, "Bench", challenge, self.account_key.public, max_sessions=MAX_SEATS))
+            for name in rooms:
+                database.add_room(RoomRecord(name, name, e2ee=False, max_participants=MAX_SEATS))
+        flags = [f"--set={key}={value}" for key, value in (_SETTINGS | (settings or {})).items()]
+        command = [sys.executable, *program, "run", "--data", str(data), *flags]
+        self._log = (Path(self._folder.name) / "log").open("wb+")
+        follow = end_with_parent(signal.SIGTERM)
+        with undisturbed():
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=self._log, text=True, preexec_fn=follow
+            )
+        try:
+            self.link = self._read_link()
+        except BaseException:
+            self.__exit__()
+            raise
+        self.address = (self.link.host, self.link.port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end(self.process)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._log.close()
+        self._folder.cleanup()
+
+    def _read_link(self) -> Link:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("join link"):
+                return parse_link(line.split()[-1])
+        self._log.seek(0)
+        last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+        raise BenchmarkError(f"the server does not start: {' '.join(last)}")
