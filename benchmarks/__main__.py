@@ -21,6 +21,7 @@ BENCHMARKS = {
     "join": "How many log in per second, and how soon do they hear and see?",
     "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",
     "capacity": "How many people, speakers and cameras does a room bear, and where does delivery break?",
+    "meeting": "What becomes of a meeting as you want it: talkers, cameras, layers, listeners, turns, joining?",
     "ablation": "What does each part of the fan-out save: one seal, system calls, trains, uvloop, loudest-N?",
     "client": "What does one client cost that hears voices and sees pictures?",
     "quality": "What do a call and its recording cost in sound, picture, lip-sync, delay and bytes?",

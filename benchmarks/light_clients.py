@@ -97,9 +97,15 @@ class Clients:
         """Have people log in, take a seat, leave it, and hang up."""
         self._runner.run(self._at_once([partial(self._visit, room)] * people))
 
-    def arrive(self, room: str, people: int, within: float) -> list[Entry]:
-        """Seat people who dial evenly spread over some seconds, and prove each path as soon as there is a seat."""
-        entries = self._runner.run(self._arrive(room, people, within))
+    def arrive(
+        self, room: str, people: int, within: float, publications: Sequence[Source] = (), layers: int = 1
+    ) -> list[Entry]:
+        """Seat people who dial evenly spread over some seconds, and prove each path as soon as there is a seat.
+
+        Each has these publications, pictures with so many spatial layers. Raises ``BenchmarkError``.
+        """
+        sit_down = partial(self._sit_down, room, publications, layers=layers)
+        entries = self._runner.run(self._arrive(sit_down, people, within))
         self.seats.setdefault(room, []).extend(entry.seat for entry in entries)
         return entries
 
@@ -120,12 +126,12 @@ class Clients:
         """Let time pass, and take what the server tells over the control connections."""
         self._runner.run(asyncio.sleep(seconds))
 
-    async def _arrive(self, room: str, people: int, within: float) -> list[Entry]:
+    async def _arrive(self, sit_down: Callable[[], Awaitable[Seat]], people: int, within: float) -> list[Entry]:
         async def arrive(after: float) -> Entry:
             await asyncio.sleep(after)
             dialled = time.time_ns()
             async with asyncio.timeout(REPLY_LIMIT):
-                seat = await self._sit_down(room)
+                seat = await sit_down()
             seated = time.time_ns()
             note_times(seat.socket)
             await seat.prove_beside(self._server.address)
@@ -137,14 +143,18 @@ class Clients:
             raise BenchmarkError("a login took too long") from None
 
     async def _sit_down(
-        self, room: str, publications: Sequence[Source] = (), keyframe_wanted: Callable[[], None] | None = None
+        self,
+        room: str,
+        publications: Sequence[Source] = (),
+        keyframe_wanted: Callable[[], None] | None = None,
+        layers: int = 1,
     ) -> Seat:
         session = await self._log_in()
         session.line.deaf_after = None if publications else Joined
         seat = await self._take_seat(session, room)
         for number, source in enumerate(publications, 1):
-            kind = StreamKind.AUDIO if source is Source.MICROPHONE else StreamKind.VIDEO
-            published: Published = await session.line.request(Publish(number, kind, source, "bench"))
+            kind, parts = (StreamKind.AUDIO, 1) if source is Source.MICROPHONE else (StreamKind.VIDEO, layers)
+            published: Published = await session.line.request(Publish(number, kind, source, "bench", layers=parts))
             seat.streams.append(published.stream)
         session.line.keyframe_wanted = keyframe_wanted
         session.line.tell(Subscribe(1, (Source.MICROPHONE, Source.SCREEN)))

@@ -98,3 +98,11 @@ class Server:
         self._log.seek(0)
         last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
         raise BenchmarkError(f"the server does not start: {' '.join(last)}")
+
+
+def setting(text: str) -> tuple[str, str]:
+    """Return name and value of ``KEY=VALUE``, as on the command line; raises ``BenchmarkError``."""
+    name, found, value = text.partition("=")
+    if not found:
+        raise BenchmarkError(f"--set {text}: not of the form KEY=VALUE")
+    return name, value

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from tcserver.media.binding import bind
 from tcserver.media.steering import share_port, steer
 
-INTERVAL = 0.01
-"""Seconds that a datagram waits at most: half a packet of speech."""
+INTERVAL = 0.02
+"""Seconds that a datagram waits at most: a packet of speech."""
 ALONG = INTERVAL / 2
 """Seconds after which a look costs less, as the process is at work anyway, than the wake-up for the next one."""
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from benchmarks.capacity import Row, _losses, _setting, _Told
+from benchmarks.capacity import Row, _losses, _Told
 from benchmarks.report import BenchmarkError
+from benchmarks.server import setting
 from benchmarks.trial import Outcome
 
 
@@ -11,7 +12,7 @@ def test_a_meeting_knows_what_it_took():
     outcome = Outcome(
         sent=200, delivered=0.98, seconds=2.0, cpu=0.5, each=(0.5,), waited=0.0, late=0.0, latencies=[[], []]
     )
-    row = Row(0, 11, 3, 4, 1.0, outcome, {}, {}, 1 << 20)
+    row = Row(0, 11, 3, 4, 1.0, outcome, {}, 1 << 20, 0.002)
     assert row.arriving == 100
     assert row.leaving == 980
     assert not row.good
@@ -21,23 +22,27 @@ def test_a_meeting_knows_what_it_took():
 @pytest.mark.parametrize(
     ("after", "words"),
     [
-        (_Told(1990, 0, 200, 0, {}), "broke: receivers overflowed, not the server"),
-        (_Told(1800, 16, 184, 0, {}), "broke: the server did not read in time"),
-        (_Told(1800, 2, 182, 0, {}), "broke: the server still had to read them when the counting ended"),
-        (_Told(1800, 2, 198, 150, {}), "broke: the server's socket was full, and datagrams gave way"),
-        (_Told(1800, 2, 198, 50, {"old": 1, "cap": 2000}), "broke: the server dropped 2,000 (cap)"),
-        (_Told(1800, 2, 198, 50, {}), "broke: nobody knows why"),
+        (_Told(1990, 0, 200, 0, {}, {}), "broke: receivers overflowed, not the server"),
+        (_Told(1800, 16, 184, 0, {}, {}), "broke: the server did not read in time"),
+        (
+            _Told(1900, 12, 188, 0, {}, {}),
+            "broke: receivers overflowed, not the server, and the server did not read in time",
+        ),
+        (_Told(1800, 2, 182, 0, {}, {}), "broke: the server still had to read them when the counting ended"),
+        (_Told(1800, 2, 198, 150, {}, {}), "broke: the server's socket was full, and datagrams gave way"),
+        (_Told(1800, 2, 198, 49, {}, {"old": 1, "cap": 17}), "broke: the server dropped what came (cap)"),
+        (_Told(1800, 2, 198, 49, {}, {}), "broke: nobody knows why"),
     ],
 )
 def test_a_meeting_that_breaks_tells_who_broke(after, words):
     outcome = Outcome(sent=200, delivered=0.9, seconds=2.0, cpu=0.5, each=(0.5,), waited=0.5, late=0.0, latencies=[[]])
-    losses = _losses(outcome, 10, _Told(0, 0, 0, 0, {}), after)
-    row = Row(0, 11, 3, 4, 1.0, outcome, losses, after.drops, 1 << 20)
+    losses = _losses(outcome, 10, _Told(0, 0, 0, 0, {}, {}), after)
+    row = Row(0, 11, 3, 4, 1.0, outcome, losses, 1 << 20, 0.002)
     assert row.remark == words
     assert row._replace(outcome=outcome._replace(delivered=1.0)).remark == "the machine was busy otherwise"
 
 
 def test_a_setting_has_a_value():
-    assert _setting("a.b=c=d") == ("a.b", "c=d")
+    assert setting("a.b=c=d") == ("a.b", "c=d")
     with pytest.raises(BenchmarkError, match="KEY=VALUE"):
-        _setting("a.b")
+        setting("a.b")

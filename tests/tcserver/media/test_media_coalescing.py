@@ -6,11 +6,13 @@ import os
 import pytest
 import uvloop
 
-from tcproto.datagram import ItemType
+from tcproto.datagram import Item, ItemType
 from tcproto.messages import Kind as StreamKind
+from tcproto.path import PingItem
 from tcserver.media import MediaPlane, coalescing
 from tcserver.media.coalescing import ALONG, INTERVAL, Coalescer
 from tcserver.media.sockets import MediaSockets
+from tcserver.media.steering import SHORTEST_SOUND
 from tcserver.media.unheard import FEW
 from tcserver.plane import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
 from tests.tcserver.media.loopback import linux, received
@@ -80,18 +82,18 @@ def test_what_comes_often_is_read_in_intervals_and_the_first_at_once(monkeypatch
     coalescer = Coalescer(5, loop.pump, loop)
     loop.turn(1)
     assert loop.looks == []
-    for _ in range(50):
+    for _ in range(55):
         loop.arrive()
         loop.turn(INTERVAL / 10)
     assert loop.looks == pytest.approx([1 + INTERVAL * n for n in range(6)])
     loop.turn(1)
     # A look that finds nothing is the last one.
-    assert len(loop.looks) == 7
+    assert len(loop.looks) == 8
     loop.arrive()
     assert loop.looks[-1] == pytest.approx(loop.now - 100)
     coalescer.close()
     loop.turn(1)
-    assert len(loop.looks) == 8
+    assert len(loop.looks) == 9
     assert loop.reader is None
 
 
@@ -170,8 +172,13 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             assert (sockets.pump(second), sockets.pump(first)) == (False, True)
             quiet[0].say(NOISE)
             assert (sockets.pump(first), sockets.pump(second)) == (False, True)
-            # It is looked at without that, too.
             quiet[0].send(quiet[0].ping())
+            assert (sockets.pump(second), sockets.pump(first)) == (False, True)
+            assert quiet[0].open_down(await quiet[0].receive())[0].type == ItemType.PONG
+            # It is looked at without that, too.
+            padded = quiet[0].up(Item(ItemType.PING, PingItem(3, 4).pack()), Item(ItemType.PADDING, bytes(20)))
+            assert len(padded) >= SHORTEST_SOUND
+            quiet[0].send(padded)
             assert quiet[0].open_down(await quiet[0].receive())[0].type == ItemType.PONG
             # Whoever is forwarded comes by the first socket again, with the next packet.
             received(listener.socket)

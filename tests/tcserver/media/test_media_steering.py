@@ -8,11 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tcproto.datagram import Kind, pack_header
+from tcproto.datagram import Item, ItemType, Kind, pack_header
+from tcproto.path import PATH_TOKEN_SIZE
 from tcserver.media import steering
 from tcserver.media.binding import bind
-from tcserver.media.steering import share_port, steer
+from tcserver.media.steering import SHORTEST_SOUND, share_port, steer
 from tcserver.media.unheard import MAX_UNHEARD
+from tcserver.plane import Address
+from tests.tcserver.media.media_world import Peer, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
 HOSTS = ["127.0.0.1", "::1"]
@@ -92,11 +95,26 @@ def test_unheard_seats_have_a_second_socket_in_their_slot(count: int, slots: int
             assert waiting(sock) == [
                 datagram(media_id) for media_id in expected if media_id % 256 % slots == place % slots
             ]
+        # What is too short for sound does not wait.
+        for media_id in unheard:
+            sender.sendto(datagram(media_id, SHORTEST_SOUND - 1), group[0].getsockname())
+        assert sum(len(waiting(sock)) for sock in group[:slots]) == count
+        for media_id in unheard:
+            sender.sendto(datagram(media_id, SHORTEST_SOUND), group[0].getsockname())
+        assert sum(len(waiting(sock)) for sock in group[slots:]) == count
         # And back again.
         steer(group[:slots])
         for media_id in unheard:
             sender.sendto(datagram(media_id), group[0].getsockname())
         assert sum(len(waiting(sock)) for sock in group[:slots]) == count
+
+
+def test_only_what_may_wait_is_as_long_as_sound() -> None:
+    peer = Peer(1000, Address(0, "10.0.0.1", 5000))
+    response = peer.up(Item(ItemType.PATH_RESPONSE, bytes(PATH_TOKEN_SIZE)))
+    request = peer.up(Item(ItemType.KEYFRAME_REQUEST, bytes(3)))
+    assert max(map(len, (peer.ping(), response, request))) < SHORTEST_SOUND
+    assert len(peer.up(packet_item(audio(1, body=b"")))) == SHORTEST_SOUND
 
 
 def test_what_names_no_slot_still_goes_somewhere() -> None:
