@@ -77,17 +77,25 @@ class VectorReader:
     Raises ``OSError`` where the platform does not have the call.
 
     With ``trains`` the kernel hands over datagrams that came in a row as one message, which is cut apart here; raises
-    ``OSError`` where it does not do that.
+    ``OSError`` where it does not do that. An address is the same object each time; readers that share ``known`` share
+    these.
     """
 
-    def __init__(self, sock: socket.socket, local: int, trains: bool = False, size: int = BUFFER_SIZE) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        local: int,
+        trains: bool = False,
+        size: int = BUFFER_SIZE,
+        known: dict[bytes, Address] | None = None,
+    ) -> None:
         self.drained = True
         self._recvmmsg = load("recvmmsg")
         if trains:
             sock.setsockopt(SOL_UDP, UDP_GRO, 1)
         self._socket = sock
         self._local = local
-        self._known: dict[bytes, Address] = {}
+        self._known = {} if known is None else known
         self._most = size
         size = TRAIN_BUFFER_SIZE if trains else size
         control_size = GRO_CONTROL_SIZE if trains else 0

@@ -23,7 +23,7 @@ from tcserver.media.sender import Sender
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
 from tcserver.media.steering import steer
-from tcserver.plane import Command, Event
+from tcserver.plane import Address, Command, Event
 
 SenderName = Literal["auto", "gso", "sendmmsg", "sendto"]
 ReceiverName = Literal["auto", "gro", "recvmmsg", "recvfrom"]
@@ -104,8 +104,9 @@ class MediaSockets:
             self._sockets.append(relay)
         try:
             self.sender = self._make_sender()
+            known: list[dict[bytes, Address]] = [{} for _ in self._sockets]
             for group in (self._sockets, self._coalesced):
-                self._readers += [self._make_reader(sock, local) for local, sock in enumerate(group)]
+                self._readers += [self._make_reader(sock, local, known[local]) for local, sock in enumerate(group)]
         except OSError:
             self.close()
             raise
@@ -296,7 +297,7 @@ class MediaSockets:
                 raise
             return PlainSender(self._sockets)
 
-    def _make_reader(self, sock: socket.socket, local: int) -> Reader:
+    def _make_reader(self, sock: socket.socket, local: int, known: dict[bytes, Address]) -> Reader:
         name = self._receiver_name
         size = BUFFER_SIZE if local != self._relay else MAX_RELAYED
         if name == "recvfrom":
@@ -305,7 +306,7 @@ class MediaSockets:
         if name == "gro" and not trains:
             raise OSError("the kernel does not receive trains (UDP_GRO)")
         try:
-            return VectorReader(sock, local, trains, size)
+            return VectorReader(sock, local, trains, size, known)
         except OSError:
             if name != "auto":
                 raise

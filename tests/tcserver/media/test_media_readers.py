@@ -91,6 +91,20 @@ def test_mapped_addresses_stay_mapped(make, bind):
 
 
 @linux
+def test_an_address_is_one_object_whichever_reader_it_comes_by(bind):
+    known: dict[bytes, Address] = {}
+    servers, client = (bind(), bind()), bind()
+    readers = [VectorReader(server, 2, known=known) for server in servers]
+    found = []
+    for server, reader in zip(servers, readers, strict=True):
+        for _ in range(2):
+            client.sendto(b"x", server.getsockname())
+            found += [address for _, address in reader.read()]
+    assert found == [address_of(client, 2)] * 4
+    assert len(set(map(id, found))) == 1
+
+
+@linux
 def test_known_addresses_are_bounded(bind):
     server, client = bind(), bind()
     reader = VectorReader(server, 0)
