@@ -47,7 +47,7 @@ _Instructions = list[tuple[int, int, int, int]]
 def share_port(sock: socket.socket) -> None:
     """Let other sockets of ours bind the same address, each with this call before; raises ``OSError``."""
     if sys.platform != "linux":
-        raise OSError("media workers need Linux: only there a datagram can be steered to one of several sockets")
+        raise OSError("only Linux steers datagrams among the sockets of a port, which media workers need")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 

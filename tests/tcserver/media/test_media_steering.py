@@ -137,5 +137,5 @@ def test_a_port_is_shared_only_among_ourselves() -> None:
 
 def test_another_platform_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steering.sys, "platform", "darwin")
-    with pytest.raises(OSError, match="media workers need Linux"):
+    with pytest.raises(OSError, match="only Linux steers datagrams"):
         bind([("127.0.0.1", 0)], 1 << 20, share_port)
