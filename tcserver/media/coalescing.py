@@ -7,12 +7,8 @@ only when nothing came in one it is waited on again.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
-from collections.abc import Callable, Sequence
-
-from tcserver.media.binding import bind
-from tcserver.media.steering import share_port, steer
+from collections.abc import Callable
 
 INTERVAL = 0.02
 """Seconds that a datagram waits at most: a packet of speech."""
@@ -58,23 +54,3 @@ class Coalescer:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def bind_coalesced(
-    sockets: Sequence[socket.socket], addresses: Sequence[tuple[str, int]], buffer_bytes: int
-) -> list[socket.socket]:
-    """Return a second socket for each of these, on the same address, to which datagrams can be steered.
-
-    Raises ``OSError`` where that cannot be done.
-    """
-    for sock in sockets:  # not before they were bound: an address that somebody else uses was to be an error
-        share_port(sock)
-    coalesced = bind(addresses, buffer_bytes, share_port)
-    try:
-        for sock in sockets:
-            steer([sock])
-    except OSError:
-        for sock in coalesced:
-            sock.close()
-        raise
-    return coalesced

@@ -16,6 +16,7 @@ from tcserver.media.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.reading import MediaReading
 from tcserver.media.sealer import RING_SIZE
 from tcserver.media.share import SLOT_MASK
+from tcserver.media.socket_group import SocketGroup
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
 from tcserver.media.unheard import MAX_UNHEARD, UnheardSeats
@@ -72,11 +73,9 @@ class _Slot:
     """One worker after the other."""
 
     number: int
-    sockets: list[socket.socket] = field(default_factory=list)
-    coalesced: list[socket.socket] = field(default_factory=list)
-    """For seats that are unheard."""
+    group: SocketGroup = field(default_factory=SocketGroup)
     unheard: tuple[int, ...] = ()
-    """Their media ids."""
+    """Media ids of seats whose datagrams may wait."""
     relay: socket.socket | None = None
     """By which it reaches the other workers."""
     pipe: asyncio.StreamWriter | None = None
@@ -143,17 +142,14 @@ class WorkerPool:
         self._tasks.clear()
         for slot in self._slots:
             await self._end(slot)  # one that was just ending when its task was cancelled
-            for sock in (*slot.sockets, *slot.coalesced):
-                sock.close()
-            slot.sockets.clear()
-            slot.coalesced.clear()
+            slot.group.close()
             if slot.relay is not None:
                 slot.relay.close()
                 slot.relay = None
 
     def local_addresses(self) -> list[tuple[str, int]]:
         """Return the bound (host, port) of each address."""
-        return [sock.getsockname()[:2] for sock in self._slots[0].sockets]
+        return [sock.getsockname()[:2] for sock in self._slots[0].group.receiving]
 
     def readings(self) -> list[MediaReading]:
         """Return what each worker last told about itself, by slot."""
@@ -183,17 +179,19 @@ class WorkerPool:
     def _bind(self) -> None:
         addresses = self._addresses
         for slot in self._slots:
-            slot.sockets = bind(addresses, self._buffer_bytes, share_port)
+            receiving = slot.group.receiving = bind(addresses, self._buffer_bytes, share_port)
             (slot.relay,) = bind([(RELAY_HOST, 0)], self._buffer_bytes)
-            addresses = [(host, sock.getsockname()[1]) for (host, _), sock in zip(addresses, slot.sockets, strict=True)]
+            addresses = [(host, sock.getsockname()[1]) for (host, _), sock in zip(addresses, receiving, strict=True)]
         for slot in self._slots:
-            slot.coalesced = bind(addresses, self._buffer_bytes, share_port)
+            slot.group.coalesced = bind(addresses, self._buffer_bytes, share_port)
+        for slot in self._slots:
+            slot.group.sending = bind(addresses, self._buffer_bytes, share_port)
         self._steer()
 
     def _steer(self) -> None:
         """Have datagrams brought to their workers, and to the second socket there if their seat is unheard."""
         unheard = [media_id for slot in self._slots for media_id in slot.unheard][:MAX_UNHEARD]
-        for group in zip(*(slot.sockets for slot in self._slots), strict=True):
+        for group in zip(*(slot.group.receiving for slot in self._slots), strict=True):
             steer(group, unheard)
 
     def _take_unheard(self, slot: _Slot, media_ids: tuple[int, ...]) -> None:
@@ -261,8 +259,9 @@ class WorkerPool:
             options = Options(
                 slot=slot.number,
                 pipe=theirs.fileno(),
-                sockets=tuple(sock.fileno() for sock in slot.sockets),
-                coalesced=tuple(sock.fileno() for sock in slot.coalesced),
+                receiving=tuple(sock.fileno() for sock in slot.group.receiving),
+                coalesced=tuple(sock.fileno() for sock in slot.group.coalesced),
+                sending=tuple(sock.fileno() for sock in slot.group.sending),
                 relay=relays[slot.number].fileno(),
                 peers=tuple(relay.getsockname()[1] for relay in relays),
                 sender=self._sender,
@@ -272,7 +271,7 @@ class WorkerPool:
                 log_format=self._log_format,
             )
             command = (sys.executable, "-m", "tcserver.media.worker", options.argument())
-            inherited = (options.pipe, options.relay, *options.sockets, *options.coalesced)
+            inherited = (options.pipe, options.relay, *options.receiving, *options.coalesced, *options.sending)
             starting = asyncio.ensure_future(
                 asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, pass_fds=inherited)
             )

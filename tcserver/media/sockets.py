@@ -13,7 +13,7 @@ from typing import Literal
 
 from tcserver.histogram import Histogram
 from tcserver.media.binding import bind
-from tcserver.media.coalescing import Coalescer, bind_coalesced
+from tcserver.media.coalescing import Coalescer
 from tcserver.media.core import MediaPlane
 from tcserver.media.offload import can_receive_trains, can_send_trains
 from tcserver.media.reader import BUFFER_SIZE, PlainReader, Reader, VectorReader
@@ -22,6 +22,7 @@ from tcserver.media.relaying import MAX_RELAYED
 from tcserver.media.sender import Sender
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
+from tcserver.media.socket_group import SocketGroup
 from tcserver.media.steering import steer
 from tcserver.plane import Address, Command, Event
 
@@ -47,8 +48,8 @@ class MediaSockets:
     takes the fastest that pass a self-test, any other name those or an ``OSError``.
     ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
 
-    Where the platform can steer datagrams, those of seats that nobody hears anyway come by a second socket for each
-    address, which is read now and then.
+    Where the platform can steer datagrams, there are three for each address (see `SocketGroup`): those of seats that
+    nobody hears anyway come by the second, which is read now and then.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class MediaSockets:
         self._receiver_name: ReceiverName = receiver
         self._on_events = on_events
         self._buffer_bytes = buffer_bytes
+        self._group = SocketGroup()
         self._sockets: list[socket.socket] = []
-        self._coalesced: list[socket.socket] = []
-        """By address, for seats that are unheard; empty where datagrams are not steered."""
+        """Those that are waited on: receiving from clients, and the one to other media workers."""
+        self._senders: list[socket.socket] = []
+        """By the same index, those to send by."""
         self._readers: list[Reader] = []
-        """Of the sockets, and of those coalesced."""
+        """Of the sockets, and of the group's coalesced ones."""
         self._coalescers: list[Coalescer] = []
         self._follow: Callable[[Collection[int]], None] = self._steer
         self._relay = -1
@@ -80,39 +83,40 @@ class MediaSockets:
         self._writing: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._next_failure_log = 0.0
-        self.sender: Sender = PlainSender(self._sockets)
+        self.sender: Sender = PlainSender(self._senders)
         """What sends; its counters tell what the kernel took and refused."""
         self._latency = Histogram(LATENCY_BOUNDS)
 
     def open(
         self,
-        sockets: Sequence[socket.socket] = (),
-        coalesced: Sequence[socket.socket] = (),
+        group: SocketGroup | None = None,
         relay: socket.socket | None = None,
         follow: Callable[[Collection[int]], None] | None = None,
     ) -> None:
         """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
 
-        A worker's ``sockets`` are bound already, and taken instead of the addresses. Datagrams of the media ids of
-        which ``follow`` is told last come by those ``coalesced``. By ``relay`` other media workers are reached.
+        A worker's ``group`` is bound already, and taken instead of the addresses. Datagrams of the media ids of which
+        ``follow`` is told last come by its coalesced sockets. By ``relay`` other media workers are reached.
         """
-        self._sockets += sockets or bind(self._addresses, self._buffer_bytes)
-        self._coalesced += coalesced if sockets else self._bind_coalesced()
+        group = self._group = group or self._bind()
+        self._sockets += group.receiving
+        self._senders += group.sending or group.receiving
         self._follow = follow or self._steer
         if relay is not None:
             self._relay = len(self._sockets)
             self._sockets.append(relay)
+            self._senders.append(relay)
         try:
             self.sender = self._make_sender()
             known: list[dict[bytes, Address]] = [{} for _ in self._sockets]
-            for group in (self._sockets, self._coalesced):
-                self._readers += [self._make_reader(sock, local, known[local]) for local, sock in enumerate(group)]
+            for sockets in (self._sockets, group.coalesced):
+                self._readers += [self._make_reader(sock, local, known[local]) for local, sock in enumerate(sockets)]
         except OSError:
             self.close()
             raise
         for local, sock in enumerate(self._sockets):
             self._loop.add_reader(sock.fileno(), self.pump, local)
-        for place, sock in enumerate(self._coalesced, len(self._sockets)):
+        for place, sock in enumerate(group.coalesced, len(self._sockets)):
             self._coalescers.append(Coalescer(sock.fileno(), partial(self.pump, place), self._loop))
         self._arm()
 
@@ -123,16 +127,17 @@ class MediaSockets:
             self._timer = None
         for coalescer in self._coalescers:
             coalescer.close()
-        for local, sock in enumerate(self._sockets):
+        for sock in self._sockets:
             self._loop.remove_reader(sock.fileno())
-            if local in self._writing:
-                self._loop.remove_writer(sock.fileno())
-        for sock in (*self._sockets, *self._coalesced):
+        for local in self._writing:
+            self._loop.remove_writer(self._senders[local].fileno())
+        for sock in self._sockets:
             sock.close()
+        self._group.close()
         self._coalescers.clear()
-        self._coalesced.clear()
         self._writing.clear()
         self._sockets.clear()
+        self._senders.clear()
         self._readers.clear()
 
     def local_addresses(self) -> list[tuple[str, int]]:
@@ -143,10 +148,10 @@ class MediaSockets:
         """Return the bytes that the kernel granted each socket for receiving and sending."""
         return [
             (
-                sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
-                sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
+                receiving.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
+                sending.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
             )
-            for sock in self._sockets
+            for receiving, sending in zip(self._sockets, self._senders, strict=True)
         ]
 
     def reading(self) -> MediaReading:
@@ -221,7 +226,7 @@ class MediaSockets:
             for local in self.sender.blocked():
                 if local not in self._writing:
                     self._writing.add(local)
-                    self._loop.add_writer(self._sockets[local].fileno(), self._resume, local)
+                    self._loop.add_writer(self._senders[local].fileno(), self._resume, local)
         plane = self._plane
         if plane.failure is not None:
             self._log_failure(plane.failure)
@@ -230,7 +235,7 @@ class MediaSockets:
             self._on_events(events)
         if plane.unheard.changed:
             plane.unheard.changed = False
-            if self._coalesced:
+            if self._coalescers:
                 self._follow(plane.unheard.media_ids)
         if self._timer is None:
             self._arm()
@@ -239,7 +244,7 @@ class MediaSockets:
         self.sender.resume(local)
         if local not in self.sender.blocked():
             self._writing.discard(local)
-            self._loop.remove_writer(self._sockets[local].fileno())
+            self._loop.remove_writer(self._senders[local].fileno())
 
     def _arm(self) -> None:
         # But for commands a deadline only moves away, so a timer that is armed comes at the latest when it is due.
@@ -257,19 +262,18 @@ class MediaSockets:
             self._next_failure_log = now + FAILURE_LOG_INTERVAL
             _log.error("a datagram was dropped because handling it failed", exc_info=failure)
 
-    def _bind_coalesced(self) -> list[socket.socket]:
-        addresses = [
-            (host, sock.getsockname()[1]) for (host, _), sock in zip(self._addresses, self._sockets, strict=True)
-        ]
+    def _bind(self) -> SocketGroup:
+        group = SocketGroup(bind(self._addresses, self._buffer_bytes))
+        addresses = zip(self._addresses, group.receiving, strict=True)
         try:
-            return bind_coalesced(self._sockets, addresses, self._buffer_bytes)
+            group.bind_others([(host, sock.getsockname()[1]) for (host, _), sock in addresses], self._buffer_bytes)
         except OSError as error:
             _log.info("datagrams of open microphones are read one by one: %s", error)
-            return []
+        return group
 
     def _steer(self, unheard: Collection[int]) -> None:
         try:
-            for sock in self._sockets:
+            for sock in self._group.receiving:
                 steer([sock], unheard)
         except OSError as error:
             _log.error("datagrams of open microphones cannot be steered: %s", error)
@@ -277,8 +281,9 @@ class MediaSockets:
     def _socket_states(self) -> tuple[SocketState, ...]:
         try:
             states = [_state(sock) for sock in self._sockets]
-            for local, sock in enumerate(self._coalesced):
-                states[local] = SocketState(*map(sum, zip(states[local], _state(sock), strict=True)))
+            for sockets in (self._group.coalesced, self._group.sending):
+                for local, sock in enumerate(sockets):
+                    states[local] = SocketState(*map(sum, zip(states[local], _state(sock), strict=True)))
         except OSError:
             return ()
         return tuple(states)
@@ -286,16 +291,16 @@ class MediaSockets:
     def _make_sender(self) -> Sender:
         name = self._sender_name
         if name == "sendto":
-            return PlainSender(self._sockets)
+            return PlainSender(self._senders)
         trains = name != "sendmmsg" and can_send_trains()
         if name == "gso" and not trains:
             raise OSError("the kernel does not send trains (UDP_SEGMENT)")
         try:
-            return VectorSender(self._sockets, trains)
+            return VectorSender(self._senders, trains)
         except OSError:
             if name != "auto":
                 raise
-            return PlainSender(self._sockets)
+            return PlainSender(self._senders)
 
     def _make_reader(self, sock: socket.socket, local: int, known: dict[bytes, Address]) -> Reader:
         name = self._receiver_name

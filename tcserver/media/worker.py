@@ -20,6 +20,7 @@ from tcserver import garbage, logs
 from tcserver.media.core import MediaPlane
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.reading import MediaReading
+from tcserver.media.socket_group import SocketGroup
 from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.media.unheard import UnheardSeats
 from tcserver.plane import Address, Event
@@ -34,15 +35,15 @@ HEARTBEAT = 1.0
 class Options:
     """What a worker is told when it starts.
 
-    ``pipe``, ``sockets``, ``coalesced`` and ``relay`` are inherited file descriptors.
+    ``pipe``, ``receiving``, ``coalesced``, ``sending`` and ``relay`` are inherited file descriptors, see `SocketGroup`.
     """
 
     slot: int
     """Its own: the low byte of the media ids that it serves."""
     pipe: int
-    sockets: tuple[int, ...]
+    receiving: tuple[int, ...]
     coalesced: tuple[int, ...]
-    """For seats that are unheard."""
+    sending: tuple[int, ...]
     relay: int
     """By which it reaches the other workers."""
     peers: tuple[int, ...]
@@ -65,7 +66,7 @@ class Worker:
         self._pipe = socket.socket(fileno=options.pipe)
         self._options = options
         self._loop = loop
-        peers = [Address(len(options.sockets), RELAY_HOST, port) for port in options.peers]
+        peers = [Address(len(options.receiving), RELAY_HOST, port) for port in options.peers]
         self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
         self._sockets = MediaSockets(
             MediaPlane(os.urandom, options.ring_datagrams, options.slot, peers),
@@ -80,11 +81,13 @@ class Worker:
     async def run(self) -> None:
         """Serve until the pipe is closed; raises ``OSError`` where the sockets cannot be used as they should."""
         options = self._options
-        sockets, coalesced = (
-            [socket.socket(fileno=descriptor) for descriptor in descriptors]
-            for descriptors in (options.sockets, options.coalesced)
+        group = SocketGroup(
+            *(
+                [socket.socket(fileno=descriptor) for descriptor in descriptors]
+                for descriptors in (options.receiving, options.coalesced, options.sending)
+            )
         )
-        self._sockets.open(sockets, coalesced, socket.socket(fileno=options.relay), self._tell_unheard)
+        self._sockets.open(group, socket.socket(fileno=options.relay), self._tell_unheard)
         reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
         heart = asyncio.create_task(self._beat())
         try:

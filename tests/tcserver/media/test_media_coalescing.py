@@ -9,7 +9,7 @@ import uvloop
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Kind as StreamKind
 from tcproto.path import PingItem
-from tcserver.media import MediaPlane, coalescing
+from tcserver.media import MediaPlane, coalescing, socket_group
 from tcserver.media.coalescing import ALONG, INTERVAL, Coalescer
 from tcserver.media.sockets import MediaSockets
 from tcserver.media.steering import SHORTEST_SOUND
@@ -180,6 +180,13 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             assert len(padded) >= SHORTEST_SOUND
             quiet[0].send(padded)
             assert quiet[0].open_down(await quiet[0].receive())[0].type == ItemType.PONG
+            # What is sent comes from the server's address, whichever socket it leaves by.
+            talker.say(TALK)
+            assert sockets.pump(first)
+            assert listener.socket.recvfrom(2048)[1][:2] == server
+            for sock in sockets._group.sending:
+                with pytest.raises(BlockingIOError):
+                    sock.recv(1)
             # Whoever is forwarded comes by the first socket again, with the next packet.
             received(listener.socket)
             sockets.apply(SetSpeakers(1, 2, ()))
@@ -203,7 +210,7 @@ def test_where_datagrams_cannot_be_steered_one_socket_does(monkeypatch, bind, ca
     def refuse(*arguments):
         raise OSError("not here")
 
-    monkeypatch.setattr(coalescing, "steer", refuse)
+    monkeypatch.setattr(socket_group, "steer", refuse)
 
     async def converse() -> None:
         sockets = MediaSockets(MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop())
