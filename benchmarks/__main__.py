@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import baseline
 from benchmarks.machine import describe
-from benchmarks.report import BenchmarkError, Report, check_plot
+from benchmarks.report import BenchmarkError, Report, check_plot, check_writable
 
 BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
@@ -60,14 +60,19 @@ def _run(options: argparse.Namespace, measuring: dict[str, Any]) -> int:
     """Check what can be checked beforehand, and measure; raises ``BenchmarkError``, ``OSError``."""
     if options.plot:
         check_plot()
+    for path in (options.json, options.plot):
+        if path:
+            check_writable(path)
     before = options.baseline and baseline.load(options.baseline, options.name, measuring, describe())
     report: Report = importlib.import_module(f"benchmarks.{options.name}").run(options)
     machine = describe()
     print(report.text(machine))
     if options.json:
         report.write_json(options.json, options.name, baseline.plain(measuring), machine)
-    if options.plot:
+    if options.plot and report.plots:
         report.write_plot(options.plot)
+    elif options.plot:
+        print(f"benchmarks: {options.name} has nothing to draw; {options.plot} was not written", file=sys.stderr)
     if not before:
         return 0 if report.passed else 1
     comparison = before.compare(report.bars, machine, options.tolerance)

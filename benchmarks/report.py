@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,12 +122,10 @@ class Report:
         path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
     def write_plot(self, path: Path) -> None:
-        """Draw the plots one below the other; raises ``BenchmarkError``, ``OSError``."""
+        """Draw the plots, of which there is one at least, one below the other; raises ``OSError``."""
         subplots = _matplotlib()
         from matplotlib.ticker import LogLocator, NullFormatter
 
-        if not self.plots:
-            raise BenchmarkError("this benchmark has nothing to draw")
         figure, axes = subplots(len(self.plots), 1, figsize=(11, 4 * len(self.plots)), squeeze=False)
         for plot, (axis,) in zip(self.plots, axes, strict=True):
             for label, points in plot.lines.items():
@@ -155,6 +154,16 @@ class Report:
 def check_plot() -> None:
     """Raise ``BenchmarkError`` now, and not after minutes of measuring, where no picture can be drawn."""
     _matplotlib()
+
+
+def check_writable(path: Path) -> None:
+    """Raise ``BenchmarkError`` now, and not after minutes of measuring, where a file cannot be written."""
+    if path.is_dir():
+        raise BenchmarkError(f"{path}: is a folder")
+    if not path.parent.is_dir():
+        raise BenchmarkError(f"{path}: there is no folder {path.parent}")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise BenchmarkError(f"{path}: may not be written")
 
 
 def _matplotlib() -> Callable[..., Any]:

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
+from benchmarks import report as report_module
 from benchmarks.__main__ import BENCHMARKS, main
-from benchmarks.report import Bar, BenchmarkError, Report, Table
+from benchmarks.report import Bar, BenchmarkError, Report, Table, check_writable
 
 MACHINE = {"machine": "a loom", "command": "python -m benchmarks weave"}
 
@@ -48,9 +49,17 @@ def test_the_json_has_everything(tmp_path):
     assert found["figures"] == {"raw": [1, 2]}
 
 
-def test_nothing_to_draw_is_one_clear_line(tmp_path):
-    with pytest.raises(BenchmarkError, match=r"matplotlib|nothing to draw"):
-        Report().write_plot(tmp_path / "p.png")
+def test_where_nothing_can_be_written_nothing_is_measured(tmp_path, monkeypatch):
+    check_writable(tmp_path / "new.json")
+    (tmp_path / "old.json").touch()
+    check_writable(tmp_path / "old.json")
+    with pytest.raises(BenchmarkError, match="is a folder"):
+        check_writable(tmp_path)
+    with pytest.raises(BenchmarkError, match="there is no folder"):
+        check_writable(tmp_path / "none" / "new.json")
+    monkeypatch.setattr(report_module.os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(BenchmarkError, match="may not be written"):
+        check_writable(tmp_path / "new.json")
 
 
 def test_help_lists_all_benchmarks(capsys):
