@@ -116,7 +116,7 @@ class Attendance:
         leaving = asyncio.create_task(self._leave.wait())
         try:
             pending = {*tasks, leaving}
-            while not self._leave.is_set() and room.closed is None:
+            while not self._leave.is_set():  # `_follow` sets it when the room was closed, and has told so
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()

@@ -2,11 +2,16 @@
 
 import asyncio
 import contextlib
+import json
+import os
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 
+from tcclient.attendance import Attendance, Wishes
+from tcclient.audio.gate import GateMode
 from tcclient.media import SPEECH
 from tcclient.sources import audio_file, moving_bars
 from tcproto.errors import Action, ErrorCode
@@ -125,3 +130,27 @@ def test_a_client_that_vanishes_leaves_its_seat(run: Run, world: World) -> None:
             assert room.closed.code is ErrorCode.IDLE_TIMEOUT
 
     run(main)
+
+
+def test_a_script_is_told_the_end_that_came_before_it_listened(
+    run: Run, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed, nothing = os.pipe()
+    monkeypatch.setattr(sys, "stdin", os.fdopen(typed))
+
+    async def main() -> None:
+        async with contextlib.AsyncExitStack() as ends:
+            async with world.serving() as server:
+                link = server.room("Hall")
+                room = await ends.enter_async_context(world.client(link))
+            await until(lambda: room.closed is not None)
+            wishes = Wishes(
+                link=link, user="kantor-1", password="", name="Sri", data=None, trust=None, require_e2ee=True,
+                sources=(), gate=GateMode.OPEN, record=None, speaker=False, seconds=None, leave_at_end=False, json=True,
+            )  # fmt: skip
+            await Attendance(wishes, ())._in(room)
+        told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+        assert "closed" in told
+
+    run(main)
+    os.close(nothing)
