@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import sys
 import threading
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from tcclient.attendance import Attendance, Wishes
 from tcclient.audio.gate import GateMode
+from tcclient.keyboard import Keyboard
 from tcclient.media import SPEECH
 from tcclient.sources import audio_file, moving_bars
 from tcproto.errors import Action, ErrorCode
@@ -135,8 +134,7 @@ def test_a_client_that_vanishes_leaves_its_seat(run: Run, world: World) -> None:
 def test_a_script_is_told_the_end_that_came_before_it_listened(
     run: Run, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    typed, nothing = os.pipe()
-    monkeypatch.setattr(sys, "stdin", os.fdopen(typed))
+    monkeypatch.setattr(Keyboard, "obey", lambda keyboard: asyncio.sleep(0))  # pytest's standard input is none
 
     async def main() -> None:
         async with contextlib.AsyncExitStack() as ends:
@@ -153,4 +151,3 @@ def test_a_script_is_told_the_end_that_came_before_it_listened(
         assert "closed" in told
 
     run(main)
-    os.close(nothing)
