@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
@@ -115,11 +116,13 @@ def _number(text: str) -> int:
 
 async def _typed_lines(bulletin: Bulletin) -> AsyncGenerator[str]:
     """Iterate over lines of standard input that hold something."""
+    if not _is_typed():
+        return
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAX_LINE)
     try:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (ValueError, OSError, NotImplementedError):  # a file, nothing, or a platform without this: nothing is typed
+    except (ValueError, OSError, NotImplementedError):  # a platform without this
         return
     try:
         with _key_by_key(bulletin.has_bottom) as editing:
@@ -129,6 +132,16 @@ async def _typed_lines(bulletin: Bulletin) -> AsyncGenerator[str]:
                     yield text
     finally:
         transport.close()
+
+
+def _is_typed() -> bool:
+    """Whether standard input is a terminal or a pipe; of a file uvloop cannot even be asked, it ends the process."""
+    try:
+        descriptor = sys.stdin.fileno()
+        mode = os.fstat(descriptor).st_mode
+    except (AttributeError, ValueError, OSError):  # there is none
+        return False
+    return os.isatty(descriptor) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 async def _whole_lines(reader: asyncio.StreamReader, bulletin: Bulletin) -> AsyncIterator[str]:

@@ -320,6 +320,17 @@ def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: 
         assert (closed["code"], closed["action"]) == ("idle_timeout", "reconnect")
 
 
+def test_a_password_may_come_from_a_file(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text(PASSWORD + "\n")
+    options = ["--user", "kantor-2", "--password-stdin", "--seconds", "0.2", "--data", str(tmp_path / "data")]
+    with (tmp_path / "password").open() as stdin:
+        done = subprocess.run(
+            [*COMMAND, "join", str(server.room("Hall")), *options], stdin=stdin, capture_output=True, text=True,
+            timeout=PATIENCE, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_terminal_without_unicode_still_shows_who_is_there(server: Server, tmp_path: Path) -> None:
     options = ["--user", "ketua", "--name", "Sri \N{PARTY POPPER}", "--password-stdin", "--seconds", "0.5"]
     done = subprocess.run(
