@@ -15,7 +15,7 @@ import uvloop
 
 from tcproto.account import derive_account_key
 from tcserver.cli import main as tcserver
-from tests.integration.world import ACCOUNTS, LOOPS, PASSWORD, Run, World, guarded
+from tests.integration.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +43,13 @@ def data(template: Path, tmp_path: Path) -> Path:
 def world(data: Path, tmp_path: Path) -> World:
     """A server's data, and where clients keep theirs."""
     return World(data, tmp_path)
+
+
+@pytest.fixture
+def server(world: World) -> Iterator[Server]:
+    """A server in a process of its own."""
+    with world.process() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

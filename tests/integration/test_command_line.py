@@ -1,15 +1,10 @@
-"""The client as a person at a terminal and a script have it: what it says, how it ends, and what it leaves behind."""
+"""The client as a script has it: what it says and how it ends."""
 
 import contextlib
 import json
 import os
-import pty
-import select
-import signal
 import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,15 +14,8 @@ from tcclient.cli import main
 from tcclient.media import CLIP, SPEECH
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
-from tests.integration.world import PASSWORD, PATIENCE, Server, World
-
-COMMAND = [sys.executable, "-m", "tcclient"]
-
-
-@pytest.fixture
-def server(world: World) -> Iterator[Server]:
-    with world.process() as server:
-        yield server
+from tests.integration.client_process import COMMAND, environment, taking_part
+from tests.integration.world import PASSWORD, PATIENCE, Server
 
 
 @contextlib.contextmanager
@@ -79,23 +67,6 @@ def test_each_refusal_is_one_line_and_a_status(
     with taking_part(server.room("Nook"), tmp_path / "other"):
         assert join(server.room("Nook")) == (3, "the room is full")
     assert join(server.room("Hall", port=1)) == (1, "127.0.0.1:1: Connection refused")
-
-
-@contextlib.contextmanager
-def taking_part(link: Link, data: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Have a listener in a room, in a process of its own."""
-    command = [*COMMAND, "join", str(link), "--user", "kantor-2", "--password-stdin", "--data", str(data), "--json"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(PASSWORD + "\n")
-        process.stdin.flush()
-        try:
-            assert json.loads(process.stdout.readline())["event"] == "joined"
-            yield process
-        finally:
-            process.terminate()
-            process.communicate(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("what", ["--audio", "--video"])
@@ -180,128 +151,6 @@ def test_a_probe(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
     assert complaint(capfd, "probe", "tc://[::1]:1") == (1, "[::1]:1: Connection refused")
 
 
-def test_a_demonstration_is_complete(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*COMMAND, "demo", "--participants", "2", "--talkers", "1", "--cameras", "1", "--seconds", "1", "--json"],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    (line,) = done.stdout.splitlines()
-    account = json.loads(line)
-    assert account["complete"]
-    assert not account["faults"]
-    first, second = account["participants"]
-    assert [stream["kind"] for stream in first["sent"]] == ["audio", "video"]
-    assert [stream["packets"] for stream in second["received"]] == [stream["packets"] for stream in first["sent"]]
-    for stream in second["received"]:
-        assert stream["lost"] == 0
-        assert all((tmp_path / path).stat().st_size for path in stream["recordings"])
-    assert list((tmp_path / "temporary").iterdir()) == []
-
-
-def environment(place: Path) -> dict[str, str]:
-    """An environment whose temporary files can be seen."""
-    (place / "temporary").mkdir()
-    return os.environ | {"TMPDIR": str(place / "temporary"), "PYTHONPATH": os.getcwd(), "COLUMNS": "100"}
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["Making 2 accounts", "Starting the server", "All 2 are seated"])
-def test_a_demonstration_that_is_interrupted_leaves_nothing(
-    tmp_path: Path, number: signal.Signals, moment: str
-) -> None:
-    marked = environment(tmp_path)
-    command = [*COMMAND, "demo", "--participants", "2", "--seconds", "30"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=marked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if line.startswith(moment):
-                process.send_signal(number)
-        assert process.wait(PATIENCE) == 130
-    assert lines[-1] == "tcclient: interrupted\n"
-    assert not any("Traceback" in line for line in lines)
-    assert list((tmp_path / "temporary").iterdir()) == []
-    assert not left_of(tmp_path)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize("moment", ["Starting the server", "All 2 are seated"])
-def test_a_demonstration_that_is_killed_leaves_no_process(tmp_path: Path, moment: str) -> None:
-    command = [*COMMAND, "demo", "--participants", "2", "--seconds", "3600"]
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        assert any(line.startswith(moment) for line in process.stderr)
-        if moment == "All 2 are seated":
-            assert len(left_of(tmp_path)) == 4, "the demonstration, its server and two participants"
-        process.kill()
-    patient_until = time.monotonic() + PATIENCE
-    while left := left_of(tmp_path):
-        assert time.monotonic() < patient_until, left
-        time.sleep(0.05)
-    for log in (tmp_path / "demo-recordings").glob("*.log"):
-        assert "Traceback" not in log.read_text()
-
-
-def left_of(place: Path) -> list[str]:
-    """The processes that were started with temporary files in a place."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if str(place / "temporary").encode() in (process / "environ").read_bytes():
-                found.append((process / "cmdline").read_text())
-    return found
-
-
-class Terminal:
-    """A command at a terminal."""
-
-    def __init__(self, *command: str) -> None:
-        self.pid, self._fd = pty.fork()
-        if not self.pid:
-            os.environ["TERM"] = "xterm"
-            os.execv(command[0], command)
-        self.text = ""
-        self._seen = 0
-
-    def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self._fd, text.encode())
-
-    @property
-    def echoes(self) -> bool:
-        """Whether it shows by itself what is typed."""
-        return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
-
-    def until(self, text: str) -> None:
-        """Read until a text is shown, behind the one that was waited for before."""
-        until = time.monotonic() + PATIENCE
-        while (found := self.text.find(text, self._seen)) < 0:
-            assert time.monotonic() < until, f"{text!r} does not come: {self.text!r}"
-            if select.select([self._fd], [], [], 0.1)[0]:
-                self.text += os.read(self._fd, 65536).decode(errors="replace")
-        self._seen = found + len(text)
-
-    def end(self) -> int:
-        """Read the rest; return the exit status."""
-        with contextlib.suppress(OSError):
-            while data := os.read(self._fd, 65536):
-                self.text += data.decode(errors="replace")
-        assert self.echoes, "the terminal is as it was"
-        os.close(self._fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
 def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: Path) -> None:
     link = server.room("Hall")
     with taking_part(link, tmp_path / "quit") as process:
@@ -344,90 +193,3 @@ def test_a_terminal_without_unicode_still_shows_who_is_there(server: Server, tmp
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "in room Pagi \\U0001f389, end-to-end encrypted; 1 here" in done.stdout
-
-
-def test_a_person_may_leave_at_every_question(server: Server, tmp_path: Path) -> None:
-    link = str(server.room("Hall", fingerprint=None))
-    for answers, key, status in (("", "\x03", 130), (PASSWORD + "\n", "\x03", 130), (PASSWORD + "\n", "n\n", 4)):
-        terminal = Terminal(*COMMAND, "join", link, "--user", "ketua", "--data", str(tmp_path / "terminal"))
-        terminal.until("Password of ketua: ")
-        if answers:
-            terminal.type(answers)
-            terminal.until("Is it the same? [y/N] ")
-        terminal.type(key)
-        assert terminal.end() == status
-        assert "tcclient: " in terminal.text.splitlines()[-1]
-        assert "Traceback" not in terminal.text
-    assert not (tmp_path / "terminal" / "known_servers").exists()
-
-
-def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
-    link = server.room("Hall \N{PARTY POPPER}", fingerprint=None)
-    command = [*COMMAND, "join", str(link), "--user", "ketua", "--name", "Ibu Ketua", "--listen"]
-    terminal = Terminal(*command, "--data", str(tmp_path / "terminal"))
-    terminal.until("Password of ketua: ")
-    terminal.type(PASSWORD + "\n")
-    terminal.until("Is it the same? [y/N] ")
-    assert server.link.fingerprint is not None
-    assert format_fingerprint(server.link.fingerprint) in terminal.text
-    terminal.type("y\n")
-    terminal.until("in room Hall \N{PARTY POPPER}, end-to-end encrypted; 1 here")
-    terminal.until("1 here | speaking: nobody | UDP ok")
-    with taking_part(link, tmp_path / "terminal") as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        terminal.until("+ Kantor Dua / kantor-2")
-        other.stdin.write("x" * 100_000 + "\nselamat pagi\n/msg ketua rahasia\n")
-        other.stdin.flush()
-        terminal.until("Kantor Dua / kantor-2: selamat pagi")
-        terminal.until("Kantor Dua / kantor-2 (to you alone): rahasia")
-        for line, answer in (
-            ("/who", "[speaker] only listens"),
-            ("/code", ":"),
-            ("/quality", "loss up"),
-            ("/bogus", "tcclient: /bogus is no command"),
-            ("/msg zz x", "tcclient: 'zz' is nobody here"),
-            ("/limit many", "tcclient: /limit takes a number"),
-            ("selamat \x16\x1b[2Jpagi", "Ibu Ketua: selamat pagi"),
-            ("/limit 99999999999999999999", "tcclient: "),
-            ("/title " + "x" * 500, "tcclient: "),
-            ("x" * 3000, "tcclient: "),
-            ("/role kantor-2 listener", "kantor-2 is listener now"),
-            ("halo", "ketua / Ibu Ketua: halo"),
-            ("/kick kantor-2", "- Kantor Dua / kantor-2 (kicked)"),
-        ):
-            terminal.type(line + "\n")
-            terminal.until(answer)
-        assert other.wait(PATIENCE) == 3
-    assert not terminal.echoes
-    terminal.type("\x03")
-    assert terminal.end() == 0
-    assert "Traceback" not in terminal.text
-    assert PASSWORD not in terminal.text
-
-
-def test_what_is_typed_stays_together_whatever_is_shown_meanwhile(server: Server, tmp_path: Path) -> None:
-    link = server.room("Hall")
-    options = ["--user", "ketua", "--name", "Ibu Ketua", "--listen", "--data", str(tmp_path / "terminal")]
-    terminal = Terminal(*COMMAND, "join", str(link), *options)
-    terminal.until("Password of ketua: ")
-    terminal.type(PASSWORD + "\n")
-    terminal.until("1 here | speaking: nobody | UDP ok")
-    terminal.type("selXX\x7f\x7fa")
-    terminal.until("> sela")
-    with taking_part(link, tmp_path / "terminal") as other:
-        assert other.stdin is not None
-        terminal.until("+ Kantor Dua / kantor-2\r\n> sela")
-        other.stdin.write("halo\n")
-        other.stdin.flush()
-        terminal.until("Kantor Dua / kantor-2: halo\r\n> sela")
-        terminal.type("mat\n")
-        terminal.until("Ibu Ketua: selamat\r\n")
-        terminal.type("/msg kantor-2 rahasia\n")
-        terminal.until("> /msg kantor-2 rahasia\r\n")
-        other.terminate()
-        assert other.wait(PATIENCE) == 0
-    terminal.until("- Kantor Dua / kantor-2\r\n")
-    terminal.type("/quit\n")
-    terminal.until("> /quit\r\n")
-    assert terminal.end() == 0

@@ -1,0 +1,91 @@
+"""The demonstration: what it tells at the end, and what it leaves behind when it is stopped."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.integration.client_process import COMMAND, environment
+from tests.integration.world import PATIENCE
+
+
+def test_a_demonstration_is_complete(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*COMMAND, "demo", "--participants", "2", "--talkers", "1", "--cameras", "1", "--seconds", "1", "--json"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    account = json.loads(line)
+    assert account["complete"]
+    assert not account["faults"]
+    first, second = account["participants"]
+    assert [stream["kind"] for stream in first["sent"]] == ["audio", "video"]
+    assert [stream["packets"] for stream in second["received"]] == [stream["packets"] for stream in first["sent"]]
+    for stream in second["received"]:
+        assert stream["lost"] == 0
+        assert all((tmp_path / path).stat().st_size for path in stream["recordings"])
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["Making 2 accounts", "Starting the server", "All 2 are seated"])
+def test_a_demonstration_that_is_interrupted_leaves_nothing(
+    tmp_path: Path, number: signal.Signals, moment: str
+) -> None:
+    marked = environment(tmp_path)
+    command = [*COMMAND, "demo", "--participants", "2", "--seconds", "30"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=marked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith(moment):
+                process.send_signal(number)
+        assert process.wait(PATIENCE) == 130
+    assert lines[-1] == "tcclient: interrupted\n"
+    assert not any("Traceback" in line for line in lines)
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert not left_of(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("moment", ["Starting the server", "All 2 are seated"])
+def test_a_demonstration_that_is_killed_leaves_no_process(tmp_path: Path, moment: str) -> None:
+    command = [*COMMAND, "demo", "--participants", "2", "--seconds", "3600"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        assert any(line.startswith(moment) for line in process.stderr)
+        if moment == "All 2 are seated":
+            assert len(left_of(tmp_path)) == 4, "the demonstration, its server and two participants"
+        process.kill()
+    patient_until = time.monotonic() + PATIENCE
+    while left := left_of(tmp_path):
+        assert time.monotonic() < patient_until, left
+        time.sleep(0.05)
+    for log in (tmp_path / "demo-recordings").glob("*.log"):
+        assert "Traceback" not in log.read_text()
+
+
+def left_of(place: Path) -> list[str]:
+    """The processes that were started with temporary files in a place."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(place / "temporary").encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text())
+    return found
