@@ -33,21 +33,28 @@ MAX_WAITING = 400
 class KeyframeLog:
     """What was sealed of one spatial layer since its last keyframe, if that is little."""
 
-    __slots__ = ("_began", "_epoch", "_sealed", "_sealer")
+    __slots__ = ("_began", "_epoch", "_first", "_last", "_sealed", "_sealer")
 
     def __init__(self) -> None:
         self._sealer = self._epoch = 0
         self._began = 0.0
+        self._first = -1
+        """Sequence number with which the keyframe begins."""
+        self._last = -1
+        """Highest sequence number that came since."""
         self._sealed: list[tuple[int, int]] | None = None
         """Counter and temporal layer."""
 
     def note(self, header: VideoHeader, sealer: Sealer, counter: int, now: float) -> None:
         """Note a packet, and the counter of the datagram that it is sealed in."""
-        if header.keyframe and header.packet_index == 0:
+        sequence = header.sequence
+        if header.keyframe and (first := sequence - header.packet_index) > self._first:
             self._sealer, self._epoch, self._began = sealer.ident, sealer.epoch, now
+            self._first = self._last = first
             self._sealed = []
-        elif self._sealed is None:
+        if self._sealed is None or sequence < self._first:
             return
+        self._last = max(self._last, sequence)
         self._sealed.append((counter, header.temporal))
         if len(self._sealed) > MAX_REPLAY:
             self._sealed = None
@@ -60,6 +67,8 @@ class KeyframeLog:
         """Return the datagrams from the keyframe on that a seat wants and can open; None if it takes a new keyframe."""
         if self._sealed is None or (self._sealer, self._epoch) != (sealer.ident, sealer.epoch):
             return None
+        if len(self._sealed) <= self._last - self._first:
+            return None  # one was lost on its way here, and nothing after it could be decoded
         if receiver.redundant or self._began < seat.opened_at + KEY_DELIVERY:
             return None
         datagrams = []

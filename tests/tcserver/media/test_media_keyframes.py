@@ -100,6 +100,17 @@ def spoil(how: str, show: Show) -> Receiver:
             show.frames(5)
             world.plane.take_events()
             return Receiver(1004)
+        case "a packet of the keyframe was lost":
+            show.send(key=True, index=0)
+            show.sequences[0] += 1
+            show.send(key=True, index=2)
+        case "the beginning of the keyframe was lost":
+            show.sequences[0] += 1
+            show.send(key=True, index=1)
+        case "a packet since the keyframe was lost":
+            show.frames(4)
+            show.sequences[0] += 1
+            show.send()
         case "no keyframe":
             show.send()
         case "nobody got it":
@@ -123,11 +134,39 @@ def spoil(how: str, show: Show) -> Receiver:
     return Receiver(1003)
 
 
+def test_packets_may_come_out_of_order():
+    show = Show()
+    show.send()
+    late = show.sequences[0]
+    show.sequences[0] += 1
+    sealed = [show.send(key=True, index=index) for index in (1, 2)]
+    next_sequence, show.sequences[0] = show.sequences[0], late
+    sealed.append(show.send(key=True, index=0))
+    show.sequences[0] = next_sequence
+    sealed.append(show.send())
+    assert show.want(Receiver(1003)) == sealed
+    assert show.asked() == []
+
+
+def test_what_was_sent_before_the_keyframe_and_comes_late_is_not_replayed():
+    show = Show()
+    late = show.sequences[0]
+    show.sequences[0] += 1
+    sealed = show.frames(4)
+    next_sequence, show.sequences[0] = show.sequences[0], late
+    assert show.send() is not None
+    show.sequences[0] = next_sequence
+    assert show.want(Receiver(1003)) == sealed
+
+
 @pytest.mark.parametrize(
     "how",
     [
         "newcomer",
         "came shortly before",
+        "a packet of the keyframe was lost",
+        "the beginning of the keyframe was lost",
+        "a packet since the keyframe was lost",
         "no keyframe",
         "nobody got it",
         "new room key",
