@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tcserver.histogram import Histogram
 from tcserver.media.binding import bind
@@ -31,7 +31,9 @@ ReceiverName = Literal["auto", "gro", "recvmmsg", "recvfrom"]
 BUFFER_BYTES = 4 << 20
 """Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
 READ_BUDGET = 0.002
-"""Seconds in one turn of the loop after which no further batch is read, so that a flood leaves time for the rest."""
+"""Seconds in one turn of the loop after which nothing further is taken, so that a flood leaves time for the rest."""
+PORTION = 64
+"""Datagrams taken between two looks at the clock; a batch of trains may hold thousands."""
 FAILURE_LOG_INTERVAL = 10.0
 """Seconds between log entries about unexpected failures, which a peer may be able to cause."""
 SO_MEMINFO = 55
@@ -39,6 +41,14 @@ SO_MEMINFO = 55
 _MEMINFO = struct.Struct("@9I")
 _RMEM_ALLOC, _WMEM_ALLOC, _DROPS = 0, 2, 8
 _log = logging.getLogger(__name__)
+
+
+class _Unfinished(NamedTuple):
+    """What is left of a batch when its turn is over, and goes on with the next."""
+
+    datagrams: list[tuple[bytes, Address]]
+    read_at: float
+    handle: asyncio.Handle
 
 
 class MediaSockets:
@@ -80,6 +90,8 @@ class MediaSockets:
         self._follow: Callable[[Collection[int]], None] = self._steer
         self._relay = -1
         """Index of the socket to other media workers."""
+        self._unfinished: dict[int, _Unfinished] = {}
+        """By place of the socket."""
         self._writing: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._next_failure_log = 0.0
@@ -127,6 +139,8 @@ class MediaSockets:
             self._timer = None
         for coalescer in self._coalescers:
             coalescer.close()
+        for unfinished in self._unfinished.values():
+            unfinished.handle.cancel()
         for sock in self._sockets:
             self._loop.remove_reader(sock.fileno())
         for local in self._writing:
@@ -135,6 +149,7 @@ class MediaSockets:
             sock.close()
         self._group.close()
         self._coalescers.clear()
+        self._unfinished.clear()
         self._writing.clear()
         self._sockets.clear()
         self._senders.clear()
@@ -182,24 +197,33 @@ class MediaSockets:
     def pump(self, place: int) -> bool:
         """Read what a socket has, for a bounded time, and send what follows from it; return whether it had anything.
 
-        ``place`` is that of the socket among all, those coalesced being the last.
+        ``place`` is that of the socket among all, those coalesced being the last. What the time did not suffice for is
+        taken in the next turn of the loop.
         """
         reader, plane = self._readers[place], self._plane
         receive = plane.receive if place != self._relay else plane.receive_relayed
         any_ = False
-        now = time.monotonic()
+        now = read_at = time.monotonic()
         end = now + READ_BUDGET
+        batch: list[tuple[bytes, Address]] = []
+        if place in self._unfinished:
+            batch, read_at, handle = self._unfinished.pop(place)
+            handle.cancel()
         while now < end:
-            batch, began = reader.read(), now
-            if batch:
+            if not batch:
+                batch, read_at = reader.read(), now
+            portion, batch = (batch, []) if len(batch) <= PORTION else (batch[:PORTION], batch[PORTION:])
+            if portion:
                 any_ = True
-                receive(batch, now)
+                receive(portion, now)
                 self._send()
             now = time.monotonic()
-            if batch:
-                self._latency.observe(now - began)
-            if reader.drained:
+            if portion:
+                self._latency.observe(now - read_at)
+            if reader.drained and not batch:
                 break
+        if batch:
+            self._unfinished[place] = _Unfinished(batch, read_at, self._loop.call_soon(self.pump, place))
         self._settle()
         if place < len(self._sockets):
             for coalescer in self._coalescers:

@@ -3,16 +3,18 @@
 import asyncio
 import os
 import socket
+from itertools import pairwise
 
 import pytest
 
 from tcproto.datagram import MAX_DATAGRAM, MIN_DATAGRAM, Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
 from tcserver.media import Drop, MediaPlane
+from tcserver.media.native import SOL_UDP, UDP_SEGMENT
 from tcserver.media.reader import BATCH, PlainReader, VectorReader
 from tcserver.media.sendmmsg import VectorSender
 from tcserver.media.sendto import PlainSender
-from tcserver.media.sockets import MediaSockets
+from tcserver.media.sockets import PORTION, MediaSockets
 from tcserver.plane import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, PathProven, Receiver
 from tests.tcserver.media.loopback import (
     Congested,
@@ -180,6 +182,40 @@ def test_a_flood_leaves_time_for_others(bind, monkeypatch):
                 assert plane.counters.received == received
         finally:
             sockets.close()
+
+    asyncio.run(flood())
+
+
+@trains_out
+@trains_in
+def test_a_flood_of_trains_leaves_time_for_others(bind, monkeypatch):
+    """Nor is all that a batch of trains holds taken in one turn; what is left is, in the next turns, without more."""
+    monkeypatch.setattr("tcserver.media.sockets.READ_BUDGET", 1e-9)
+    trains, size, datagrams = 8, 40, 50
+
+    async def flood() -> None:
+        plane = MediaPlane(os.urandom)
+        sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop())
+        sockets.open()
+        try:
+            client = bind()
+            client.setsockopt(SOL_UDP, UDP_SEGMENT, size)
+            for _ in range(trains):
+                client.sendto(bytes(size * datagrams), sockets.local_addresses()[0])
+            taken = []
+            async with asyncio.timeout(5):
+                while plane.counters.received < trains * datagrams:
+                    await asyncio.sleep(0)
+                    taken.append(plane.counters.received)
+            assert max(after - before for before, after in pairwise([0, *taken])) == PORTION
+            assert plane.counters.drops[Drop.VERSION] == trains * datagrams
+            for _ in range(2):
+                client.sendto(bytes(size * datagrams), sockets.local_addresses()[0])
+            sockets.pump(0)
+        finally:
+            sockets.close()
+        await asyncio.sleep(0)
+        assert plane.counters.received == trains * datagrams + PORTION, "nothing is taken any more"
 
     asyncio.run(flood())
 
