@@ -56,7 +56,7 @@ class _Talker:
 class Loudest:
     """The contest of one room. Levels are claims, so no seat holds two slots."""
 
-    __slots__ = ("_always", "_holders", "_talkers", "changed", "dominant", "limit")
+    __slots__ = ("_holders", "_talkers", "always", "changed", "dominant", "limit")
 
     def __init__(self) -> None:
         self.limit = 0
@@ -65,7 +65,8 @@ class Loudest:
         """Stream of the dominant speaker: while it talks, it gets and keeps a slot whoever is louder."""
         self.changed = True
         """Whether the holders may have changed since whoever follows them has set it back."""
-        self._always: frozenset[int] = frozenset()
+        self.always: frozenset[int] = frozenset()
+        """Seats that are forwarded whatever their level."""
         self._talkers: dict[int, _Talker] = {}
         self._holders: dict[int, _Talker] = {}
 
@@ -78,9 +79,9 @@ class Loudest:
         """Set the number of slots, and the seats that are forwarded whatever their level, without a slot."""
         self.limit = limit
         self.changed = True
-        self._always = frozenset(always)
+        self.always = frozenset(always)
         for stream, talker in list(self._holders.items()):
-            if talker.seat in self._always:
+            if talker.seat in self.always:
                 del self._holders[stream]
         # Who spoke last stays.
         for stream, _ in sorted(self._holders.items(), key=lambda holder: holder[1].silent_from)[: -limit or None]:
@@ -107,7 +108,7 @@ class Loudest:
                 talker.loud_at = now
             silent_from = max(talker.loud_at + PAUSE, talker.held_since + HOLD)
             talker.silent_from = min(now + EXPIRY, silent_from)
-        return stream in self._holders or seat in self._always or (contending and self._contend(stream, talker, now))
+        return stream in self._holders or seat in self.always or (contending and self._contend(stream, talker, now))
 
     def _contend(self, stream: int, talker: _Talker, now: float) -> bool:
         """Whether a talker without a slot wins one."""

@@ -78,7 +78,7 @@ class Relay:
             share = room.share = Share(room.number, self._slot, home, self._make)
             if not share.is_home:
                 loudest = DistantLoudest(share.summary)
-                loudest.configure(room.loudest.limit, ())
+                loudest.configure(room.loudest.limit, room.loudest.always)
                 room.speakers, room.loudest = DistantSpeakers(share.summary), loudest
                 if not self._distant:
                     self._next_summary = now

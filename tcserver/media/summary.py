@@ -58,7 +58,7 @@ class DistantSpeakers:
 class DistantLoudest:
     """Stands for the `Loudest` that the home of the room has, and knows who holds a slot there."""
 
-    __slots__ = ("_always", "_holders", "_summary", "dominant", "limit")
+    __slots__ = ("_holders", "_summary", "always", "dominant", "limit")
 
     def __init__(self, summary: Summary) -> None:
         self.limit = 0
@@ -66,7 +66,8 @@ class DistantLoudest:
         self.dominant: int | None = None
         """Of use only at home."""
         self._summary = summary
-        self._always: frozenset[int] = frozenset()
+        self.always: frozenset[int] = frozenset()
+        """Seats that are forwarded whatever their level."""
         self._holders: frozenset[int] = frozenset()
 
     @property
@@ -81,7 +82,7 @@ class DistantLoudest:
     def configure(self, limit: int, always: Collection[int]) -> None:
         """Set the number of slots, and the seats that are forwarded whatever their level."""
         self.limit = limit
-        self._always = frozenset(always)
+        self.always = frozenset(always)
 
     def forget(self, stream: int) -> None:
         """A stream was closed or muted, of which `DistantSpeakers` tells the home."""
@@ -91,4 +92,4 @@ class DistantLoudest:
         """Add to the level that was just noted whose it is and whether it is voice; return whether it is forwarded."""
         levels = self._summary.levels
         levels[-1] = levels[-1]._replace(seat=seat, voice=voice)
-        return stream in self._holders or seat in self._always
+        return stream in self._holders or seat in self.always

@@ -19,6 +19,7 @@ from tcserver.plane import (
     CloseSeat,
     KeyframeAsked,
     MuteStream,
+    OpenSealer,
     Receiver,
     SealerTold,
     SetSpeakers,
@@ -289,6 +290,20 @@ class Hall:
 
     def holders(self) -> set[tuple[int, ...]]:
         return {tuple(sorted(plane.forwarded_talkers(ROOM))) for plane in self.workers.planes}
+
+
+def test_who_is_always_forwarded_still_is_when_other_workers_come():
+    workers = Workers(1)
+    workers.addresses = [*workers.addresses, Address(1, "127.0.0.1", 9001)]
+    workers.planes = [workers.plane(0), workers.plane(1)]
+    for slot in (0, 1):
+        workers.apply(OpenSealer(ROOM, sealer_of(slot), 0, key_of(slot), slot))
+    workers.apply(SetSpeakers(ROOM, 1, (0x101,)))
+    workers.share()
+    soft, other = crowd(workers, (1, 1))
+    assert soft.media_id == 0x101
+    workers.publish(soft, STREAM, [other])
+    assert set(packets(send(workers, soft, audio(STREAM, level=90, voice=False)))) == {other.address}
 
 
 def test_the_loudest_are_forwarded_wherever_they_are():
