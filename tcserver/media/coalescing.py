@@ -12,14 +12,16 @@ from collections.abc import Callable
 
 INTERVAL = 0.02
 """Seconds that a datagram waits at most: a packet of speech."""
+MANY = 128
+"""Datagrams in an interval beyond which the next is as much shorter: the kernel's default buffer holds 500 of them."""
 ALONG = INTERVAL / 2
 """Seconds after which a look costs less, as the process is at work anyway, than the wake-up for the next one."""
 
 
 class Coalescer:
-    """Calls ``pump`` for the socket with this descriptor; that reads all there is and tells whether there was any."""
+    """Calls ``pump`` for the socket with this descriptor; that reads, and tells how many datagrams there were."""
 
-    def __init__(self, descriptor: int, pump: Callable[[], bool], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, descriptor: int, pump: Callable[[], int], loop: asyncio.AbstractEventLoop) -> None:
         self._descriptor = descriptor
         self._pump = pump
         self._loop = loop
@@ -46,9 +48,15 @@ class Coalescer:
         self._cancel()
         self._looked = time.monotonic()
         self._timer = self._loop.call_later(INTERVAL, self._look)
-        if not self._pump() and self._timer is not None:  # it may have been closed by what came
+        taken = self._pump()
+        if self._timer is None:
+            return  # closed by what came
+        if not taken:
             self._cancel()
             self._loop.add_reader(self._descriptor, self._wake)
+        elif taken > MANY:
+            self._cancel()
+            self._timer = self._loop.call_later(INTERVAL * MANY / taken, self._look)
 
     def _cancel(self) -> None:
         if self._timer is not None:

@@ -85,6 +85,7 @@ class Path:
     def hear(self, address: Address, size: int, newest: bool, now: float) -> None:
         """Note an authentic datagram of ``size`` bytes; only the ``newest`` may point to another address."""
         if address == self.address:
+            self.address = address  # the same one is found sooner the next time, and readers may have made another
             self.heard_at = now
             return
         candidate = self._candidate

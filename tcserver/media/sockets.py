@@ -194,15 +194,15 @@ class MediaSockets:
             self._timer = None
         self._drain()
 
-    def pump(self, place: int) -> bool:
-        """Read what a socket has, for a bounded time, and send what follows from it; return whether it had anything.
+    def pump(self, place: int) -> int:
+        """Read what a socket has, for a bounded time, and send what follows from it; return how many datagrams came.
 
         ``place`` is that of the socket among all, those coalesced being the last. What the time did not suffice for is
         taken in the next turn of the loop.
         """
         reader, plane = self._readers[place], self._plane
         receive = plane.receive if place != self._relay else plane.receive_relayed
-        any_ = False
+        taken = 0
         now = read_at = time.monotonic()
         end = now + READ_BUDGET
         batch: list[tuple[bytes, Address]] = []
@@ -214,7 +214,7 @@ class MediaSockets:
                 batch, read_at = reader.read(), now
             portion, batch = (batch, []) if len(batch) <= PORTION else (batch[:PORTION], batch[PORTION:])
             if portion:
-                any_ = True
+                taken += len(portion)
                 receive(portion, now)
                 self._send()
             now = time.monotonic()
@@ -222,13 +222,13 @@ class MediaSockets:
                 self._latency.observe(now - read_at)
             if reader.drained and not batch:
                 break
-        if batch:
+        if batch or (not reader.drained and place >= len(self._sockets)):  # the loop waits on all others
             self._unfinished[place] = _Unfinished(batch, read_at, self._loop.call_soon(self.pump, place))
         self._settle()
         if place < len(self._sockets):
             for coalescer in self._coalescers:
                 coalescer.look_along(now)
-        return any_
+        return taken
 
     def _poll(self) -> None:
         self._timer = None

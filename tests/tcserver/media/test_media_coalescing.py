@@ -2,15 +2,17 @@
 
 import asyncio
 import os
+from itertools import pairwise
 
 import pytest
 import uvloop
 
-from tcproto.datagram import Item, ItemType
+from tcproto.datagram import Item, ItemType, Kind, pack_header
 from tcproto.messages import Kind as StreamKind
 from tcproto.path import PingItem
-from tcserver.media import MediaPlane, coalescing, socket_group
-from tcserver.media.coalescing import ALONG, INTERVAL, Coalescer
+from tcserver.media import Drop, MediaPlane, coalescing, socket_group
+from tcserver.media.coalescing import ALONG, INTERVAL, MANY, Coalescer
+from tcserver.media.reader import BATCH
 from tcserver.media.sockets import MediaSockets
 from tcserver.media.steering import SHORTEST_SOUND
 from tcserver.media.unheard import FEW
@@ -45,10 +47,10 @@ class Loop:
         self.timers.append(Timer(self.now + delay, callback))
         return self.timers[-1]
 
-    def pump(self) -> bool:
+    def pump(self) -> int:
         self.looks.append(round(self.now - 100, 6))
         waiting, self.waiting = self.waiting, 0
-        return waiting > 0
+        return waiting
 
     def arrive(self) -> None:
         self.waiting += 1
@@ -110,12 +112,27 @@ def test_a_look_that_is_due_soon_is_taken_along(monkeypatch):
     assert loop.looks == pytest.approx([ALONG * 1.5 * n for n in range(6)])
 
 
+def test_the_more_comes_the_sooner_the_next_look(monkeypatch):
+    loop = Loop(monkeypatch)
+    Coalescer(5, loop.pump, loop)
+    for many in (MANY, MANY * 2, MANY * 4, 1, MANY // 2):
+        loop.waiting = many - 1
+        if loop.reader is not None:
+            loop.arrive()
+        else:
+            loop.waiting += 1
+            loop.turn(loop.timers[-1].when - loop.now)
+    assert [after - before for before, after in pairwise(loop.looks)] == pytest.approx(
+        [INTERVAL, INTERVAL / 2, INTERVAL / 4, INTERVAL]
+    )
+
+
 def test_what_a_look_brings_may_end_it(monkeypatch):
     loop = Loop(monkeypatch)
 
-    def pump() -> bool:
+    def pump() -> int:
         coalescer.close()
-        return False
+        return 0
 
     coalescer = Coalescer(5, pump, loop)
     loop.arrive()
@@ -169,11 +186,11 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             while sockets.pump(second):
                 pass
             talker.say(TALK)
-            assert (sockets.pump(second), sockets.pump(first)) == (False, True)
+            assert (sockets.pump(second), sockets.pump(first)) == (0, 1)
             quiet[0].say(NOISE)
-            assert (sockets.pump(first), sockets.pump(second)) == (False, True)
+            assert (sockets.pump(first), sockets.pump(second)) == (0, 1)
             quiet[0].send(quiet[0].ping())
-            assert (sockets.pump(second), sockets.pump(first)) == (False, True)
+            assert (sockets.pump(second), sockets.pump(first)) == (0, 1)
             assert quiet[0].open_down(await quiet[0].receive())[0].type == ItemType.PONG
             # It is looked at without that, too.
             padded = quiet[0].up(Item(ItemType.PING, PingItem(3, 4).pack()), Item(ItemType.PADDING, bytes(20)))
@@ -196,13 +213,40 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
                     pass
             assert not plane.unheard.media_ids & {quiet[1].media_id}
             quiet[1].say(TALK)
-            assert (sockets.pump(second), sockets.pump(first)) == (False, True)
+            assert (sockets.pump(second), sockets.pump(first)) == (0, 1)
             assert [state.drops for state in sockets.reading().sockets] == [0] * len(addresses)
         finally:
             sockets.close()
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(converse())
+
+
+@linux
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_what_a_look_has_no_time_for_does_not_wait_for_the_next(new_loop, bind, monkeypatch):
+    monkeypatch.setattr("tcserver.media.sockets.READ_BUDGET", 1e-9)
+    monkeypatch.setattr(coalescing, "INTERVAL", 3600.0)
+    datagram = pack_header(Kind.UP, 0, 1001, 0).ljust(SHORTEST_SOUND, b"\0")
+
+    async def flood() -> None:
+        plane = MediaPlane(os.urandom)
+        sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop(), receiver="recvmmsg")
+        sockets.open()
+        try:
+            sockets._follow({1001})
+            client = bind()
+            for _ in range(3 * BATCH + 1):
+                client.sendto(datagram, sockets.local_addresses()[0])
+            assert sockets.pump(0) == 0, "it is in the other socket"
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert plane.counters.drops[Drop.UNKNOWN_ID] == 3 * BATCH + 1
+        finally:
+            sockets.close()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(flood())
 
 
 @linux

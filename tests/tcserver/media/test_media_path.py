@@ -140,6 +140,17 @@ def test_the_budget_refuses():
     assert world.drops() == {Drop.BUDGET: 1}
 
 
+def test_an_address_that_a_reader_has_made_anew_is_taken_over():
+    """Where a datagram comes from is compared by identity first; readers forget addresses when they know too many."""
+    world = World(1)
+    (a,) = world.peers
+    path = world.plane._seats[a.media_id].path
+    again = Address(*a.address)
+    world.receive_from(again, a.up())
+    assert path.address is again
+    assert paths(world) == {"proven": 1}
+
+
 def test_media_go_to_the_old_address_until_the_new_one_has_proved_itself():
     world = World(2)
     a, b = world.peers
