@@ -20,6 +20,8 @@ from tcserver.plane import Address
 
 ASK_INTERVAL = 0.01
 """Seconds between two questions to a worker who an audience is: each is about what is in use at that moment."""
+LOST_AFTER = 5.0
+"""Seconds without a level after which a talker elsewhere is forgotten: in silence one comes every 0.4 s."""
 MAX_SETS = 1024
 """Combinations of workers that are kept, to send to; when there are more, all are forgotten."""
 _SHORTEST = HEAD_SIZE + HEADER_SIZE
@@ -145,6 +147,7 @@ class Relay:
                 position = relaying.pack_position(number, Position(room.sealer.ident, room.sealer.counter))
                 self._send_all(position, room)
         for room in self.homes.values():
+            room.forget_lost(now - LOST_AFTER)
             self._tell_holders(room)
 
     def tell_holders(self) -> None:

@@ -90,6 +90,13 @@ class Room:
         self.loudest.forget(stream.ident)
         stream.preroll.clear()
 
+    def forget_lost(self, since: float) -> None:
+        """Forget streams of other workers of which nothing has come since then: their worker may have died."""
+        for stream in self.speakers.silent(since):
+            if stream not in self.streams:
+                self.speakers.forget(stream)
+                self.loudest.forget(stream)
+
     def decide(self, now: float) -> SpeakersChanged | None:
         """Decide who speaks and who is dominant; return what changed."""
         changed = self.speakers.decide(self.number, now)

@@ -26,7 +26,7 @@ _MAX_LOUD = 64
 class _Talk:
     """What is known of one audio stream."""
 
-    __slots__ = ("activity", "candidate_until", "heard", "loud", "packets", "participant")
+    __slots__ = ("activity", "arrived", "candidate_until", "heard", "loud", "packets", "participant")
 
     def __init__(self, participant: int, now: float) -> None:
         self.participant = participant
@@ -37,6 +37,8 @@ class _Talk:
         """(arrival, ms) of loud packets."""
         self.heard = now
         """Until when the activity is filled."""
+        self.arrived = now
+        """When the last packet of those came that were decided on."""
         self.candidate_until = now
         """From then on no level that is kept could make this the dominant speaker."""
 
@@ -57,6 +59,7 @@ class _Talk:
         """Whether somebody speaks."""
         for packet in self.packets:
             self._hear(*packet)
+            self.arrived = packet[2]
         self.packets.clear()
         self._fill(now)
         loud = self.loud
@@ -97,6 +100,10 @@ class Speakers:
     def forget(self, stream: int) -> None:
         """A stream was closed or muted: whoever spoke in it stops."""
         self._talks.pop(stream, None)
+
+    def silent(self, since: float) -> list[int]:
+        """Return the streams of which nothing has come since then."""
+        return [stream for stream, talk in self._talks.items() if talk.arrived < since]
 
     def decide(self, room: int, now: float) -> SpeakersChanged | None:
         """Return what changed since the last decision; None where nothing did."""

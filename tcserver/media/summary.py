@@ -50,6 +50,10 @@ class DistantSpeakers:
         """A stream was closed or muted: the home has to know."""
         self._summary.levels.append(Level(stream, 0, 0, 0, 0))
 
+    def silent(self, since: float) -> list[int]:
+        """Return none: the home looks after them."""
+        return []
+
     def decide(self, room: int, now: float) -> SpeakersChanged | None:
         """Return None: the home decides."""
         return None

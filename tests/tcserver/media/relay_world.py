@@ -22,7 +22,7 @@ from tcserver.plane import (
     Receiver,
     ShareRoom,
 )
-from tests.tcserver.media.media_world import CAPS, Peer, deliveries, open_room
+from tests.tcserver.media.media_world import CAPS, Peer, deliveries, open_room, packet_item
 
 ROOM = 1
 Sent = list[tuple[Address, bytes]]
@@ -154,3 +154,11 @@ def packets(sent: Sent) -> dict[Address, list[bytes]]:
             for item in open_room(data, key_of(header.id & 0xFF ^ 0xA0)):
                 found.setdefault(address, []).append(bytes([item.type]) + item.value)
     return found
+
+
+def crowd(workers: Workers, slots: tuple[int, ...]) -> list[Peer]:
+    return [workers.join(number, slot) for number, slot in enumerate(slots, 1)]
+
+
+def send(workers: Workers, peer: Peer, packet: bytes) -> Sent:
+    return workers.receive(peer, peer.up(packet_item(packet)))
