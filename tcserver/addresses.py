@@ -40,4 +40,6 @@ def named_in_errors(host: str, port: int) -> Iterator[None]:
         if error.errno is None:
             raise
         where = f"port {port}" if error.errno == errno.EADDRINUSE else f"address {host}, port {port}"
-        raise OSError(error.errno, os.strerror(error.errno).lower(), where) from error
+        # Errors of the resolver have numbers of their own, and texts.
+        reason = os.strerror(error.errno) if error.errno > 0 else error.strerror or "no such address"
+        raise OSError(error.errno, reason.lower(), where) from error

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from tcserver.conference import Conference, effects
 from tcserver.database import Database
@@ -50,14 +49,13 @@ class Bookkeeper:
             await asyncio.sleep(POLL_INTERVAL)
             self._log.report_suppressed()
             try:
-                changed = await self._store.run(_changes)
-            except Exception as error:
+                changed = await self._store.run(Database.changed_elsewhere)
+                if changed is not None:
+                    generations, rooms = changed
+                    self._carry_out(self._conference.accounts_changed(generations, self._now()))
+                    self._carry_out(self._conference.rooms_changed(rooms, self._now()))
+            except Exception as error:  # whatever it was, the next look is due
                 self._log.crash("database poll failed", error)
-                continue
-            if changed is not None:
-                generations, rooms = changed
-                self._carry_out(self._conference.accounts_changed(generations, self._now()))
-                self._carry_out(self._conference.rooms_changed(rooms, self._now()))
 
     def do(self, effect: effects.Effect) -> None:
         """Begin to carry out an effect; one that is not for the database is ignored."""
@@ -105,7 +103,3 @@ def _account(database: Database, name: str) -> tuple[Account, set[bytes]] | None
 def _changed(room: RoomRecord, stored: RoomRecord) -> RoomRecord:
     """Return a stored room with what participants can change; the rest may be an operator's newer word."""
     return replace(stored, title=room.title, max_participants=room.max_participants)
-
-
-def _changes(database: Database) -> Any:
-    return (database.generations(), database.rooms()) if database.changed_elsewhere() else None

@@ -52,8 +52,14 @@ def run(configuration: Configuration, reload: Callable[[], Configuration], *, un
     with site.lock():
         if sys.platform == "win32":
             return asyncio.run(_serve(configuration, reload, site, until_eof))
+        import resource
+
         import uvloop
 
+        # As many connections and sockets as the machine allows; by default a process begins with 1,024.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         return uvloop.run(_serve(configuration, reload, site, until_eof))
 
 
@@ -79,6 +85,8 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
 
 def _await_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
     """Set ``ended`` when whoever has the other end of standard input has closed it, or is no more."""
+    if sys.stdin is None:
+        raise ConfigurationError("--until-eof: standard input is closed")
     descriptor = sys.stdin.fileno()
 
     def look() -> None:
@@ -240,12 +248,20 @@ class Daemon:
                 while self._effects:
                     self._try(self._effects.popleft(), touched)
                 if self._events:
-                    self._effects.extend(self._conference.media_event(self._events.popleft(), _now()))
+                    self._effects.extend(self._take(self._events.popleft()))
         finally:
             self._busy = False
         for peer in touched:
             peer.flush()
         self._rearm()
+
+    def _take(self, event: Event) -> list[effects.Effect]:
+        """Tell the conference what the media plane reports; what fails ends nothing."""
+        try:
+            return self._conference.media_event(event, _now())
+        except Exception as error:
+            self._log.crash("media event failed", error, event=type(event).__name__)
+            return []
 
     def _try(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
         """Carry out an effect; one that fails ends the connection that it is for, and nothing else."""

@@ -170,11 +170,6 @@ class Database:
         query = "SELECT key FROM devices JOIN accounts ON accounts.id = account_id WHERE accounts.name = ?"
         return {row[0] for row in self._connection.execute(query, (name,))}
 
-    def device_allowed(self, account: Account, key: bytes) -> bool:
-        """Whether ``account`` may log in with the device ``key``."""
-        row = self._connection.execute("SELECT 1 FROM devices WHERE account_id = ? AND key = ?", (account.id, key))
-        return not account.devices_only or row.fetchone() is not None
-
     # Rooms
 
     def add_room(self, room: RoomRecord) -> RoomRecord:
@@ -257,15 +252,17 @@ class Database:
 
     # The whole
 
-    def changed_elsewhere(self) -> bool:
-        """Whether another connection (an operator's command) has changed anything since the last call, or the opening.
+    def changed_elsewhere(self) -> tuple[dict[int, int], list[RoomRecord]] | None:
+        """Return `generations` and `rooms` if another connection (an operator's command) has changed anything.
 
-        Takes microseconds; the server asks every second or so, then compares `generations`.
+        Since the last call that returned, or the opening; None where nothing was, which takes microseconds.
         """
         version = self._data_version()
-        changed = version != self._seen
+        if version == self._seen:
+            return None
+        found = self.generations(), self.rooms()
         self._seen = version
-        return changed
+        return found
 
     def backup(self, target: Path) -> None:
         """Copy the database to a new file of mode 0600, whole and consistent, while servers go on writing.

@@ -36,7 +36,6 @@ class Rooms:
         self._by_number: dict[int, Room] = {}
         self._numbers = count(1)
         self._tickets = count(1)
-        """Datagrams per second of each media worker that has told."""
         self._saving: dict[int, tuple[str, Call[UpdateRoom] | Call[DeleteRoom], RoomRecord | None]] = {}
         """By ticket: the room's name, the request, and what is being written (None: that it is gone)."""
 

@@ -210,6 +210,9 @@ class WorkerPool:
                 await self._serve(slot, up)
             except (OSError, asyncio.IncompleteReadError, ValueError) as error:
                 reason = "silent for too long" if isinstance(error, TimeoutError) else "ended"
+            except Exception as error:
+                self._log.crash("what a media worker told was not understood", error, worker=slot.number)
+                reason = "not understood"
             finally:
                 status = await self._end(slot)
             if not up.done():

@@ -159,16 +159,6 @@ class MediaSockets:
         """Return the bound (host, port) of each socket."""
         return [sock.getsockname()[:2] for sock in self._sockets]
 
-    def buffer_sizes(self) -> list[tuple[int, int]]:
-        """Return the bytes that the kernel granted each socket for receiving and sending."""
-        return [
-            (
-                receiving.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
-                sending.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF),
-            )
-            for receiving, sending in zip(self._sockets, self._senders, strict=True)
-        ]
-
     def reading(self) -> MediaReading:
         """Tell what was done since the start, and what there is."""
         return MediaReading(
@@ -253,7 +243,8 @@ class MediaSockets:
                     self._loop.add_writer(self._senders[local].fileno(), self._resume, local)
         plane = self._plane
         if plane.failure is not None:
-            self._log_failure(plane.failure)
+            self._log_failure("a datagram was dropped because handling it failed", plane.failure)
+            plane.failure = None
         events = plane.take_events()
         if events:
             self._on_events(events)
@@ -279,12 +270,11 @@ class MediaSockets:
             # Not call_at: the clock of uvloop counts whole milliseconds, relay times need microseconds.
             self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._poll)
 
-    def _log_failure(self, failure: Exception) -> None:
-        self._plane.failure = None
+    def _log_failure(self, what: str, failure: Exception) -> None:
         now = time.monotonic()
         if now >= self._next_failure_log:
             self._next_failure_log = now + FAILURE_LOG_INTERVAL
-            _log.error("a datagram was dropped because handling it failed", exc_info=failure)
+            _log.error(what, exc_info=failure)
 
     def _bind(self) -> SocketGroup:
         group = SocketGroup(bind(self._addresses, self._buffer_bytes))
@@ -300,7 +290,7 @@ class MediaSockets:
             for sock in self._group.receiving:
                 steer([sock], unheard)
         except OSError as error:
-            _log.error("datagrams of open microphones cannot be steered: %s", error)
+            self._log_failure("datagrams of open microphones cannot be steered", error)
 
     def _socket_states(self) -> tuple[SocketState, ...]:
         try:

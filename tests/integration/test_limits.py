@@ -16,6 +16,8 @@ from tcproto.control import FRAME_MESSAGE
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import Error, LoginBegin, LoginChallenge, Ping, Pong, Welcome
+from tcserver.conference import Conference, effects
+from tcserver.plane import Event, PathProven
 from tests.integration.raw import Raw, dialled
 from tests.integration.world import PASSWORD, Run, World, gathered, until, watching
 
@@ -111,6 +113,32 @@ def test_too_many_bytes_before_the_login(run: Run, world: World) -> None:
             assert (raw.closed.code, raw.closed.text) == (ErrorCode.BAD_FRAME, "too many bytes before the login")
 
     run(main)
+
+
+@one_loop
+def test_an_event_that_cannot_be_handled_ends_nothing(
+    run: Run, world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    take, failed = Conference.media_event, []
+
+    def fail_once(conference: Conference, event: Event, now: float) -> list[effects.Effect]:
+        if not failed and isinstance(event, PathProven):
+            failed.append(event)
+            raise KeyError("no such seat")
+        return take(conference, event, now)
+
+    monkeypatch.setattr(Conference, "media_event", fail_once)
+
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link, "kantor-1", "Sri"), world.client(link, "kantor-2", "Budi") as b:
+                await until(lambda: b.path_is_ok)
+                await until(lambda: len(b.participants) == 2)
+
+    run(main)
+    assert failed
+    assert "KeyError: 'no such seat'" in caplog.text
 
 
 @one_loop

@@ -169,17 +169,17 @@ def test_missing_accounts_and_rooms_are_named(database: Database) -> None:
 
 
 def test_an_account_may_be_limited_to_its_devices(database: Database) -> None:
-    account = database.add_account(make_account("kantor-1"))
-    assert database.device_allowed(account, KEY)
+    database.add_account(make_account("kantor-1"))
+    assert database.device_keys("kantor-1") == set()
     limited = database.change_account("kantor-1", lambda account: replace(account, devices_only=True))
-    assert not database.device_allowed(limited, KEY)
+    assert limited.devices_only
     database.enroll_device(DeviceRecord("Kantor-1", KEY, "front  desk", 2.0))
-    assert database.device_allowed(limited, KEY)
+    assert database.device_keys("kantor-1") == {KEY}
     assert database.devices("kantor-1") == [DeviceRecord("kantor-1", KEY, "front desk", 2.0)]
     database.enroll_device(DeviceRecord("kantor-1", KEY, "", 3.0))
     assert database.devices("kantor-1") == [DeviceRecord("kantor-1", KEY, "", 2.0)]
     database.remove_device("kantor-1", KEY)
-    assert not database.device_allowed(limited, KEY)
+    assert database.device_keys("kantor-1") == set()
     assert database.generations() == {limited.id: limited.generation + 1}
     with pytest.raises(StoreError, match="no such device"):
         database.remove_device("kantor-1", KEY)
@@ -280,15 +280,24 @@ def test_sessions_are_listed_and_cleared(database: Database) -> None:
         database.open_session(replace(one, account="nobody"))
 
 
-def test_a_change_by_another_process_is_noticed_once(database: Database, path: Path) -> None:
+def test_a_change_by_another_process_is_noticed_once(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     database.add_account(make_account("kantor-1"))
-    assert not database.changed_elsewhere()
+    assert database.changed_elsewhere() is None
     with Database(path) as other:
         changed = other.change_account("kantor-1", lambda account: replace(account, public_key=b"n" * 32))
-        assert not other.changed_elsewhere()
-    assert database.changed_elsewhere()
-    assert not database.changed_elsewhere()
-    assert database.generations() == {changed.id: changed.generation}
+        assert other.changed_elsewhere() is None
+
+    def fail(_: Database) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Database, "rooms", fail)
+        with pytest.raises(sqlite3.OperationalError):
+            database.changed_elsewhere()
+    assert database.changed_elsewhere() == ({changed.id: changed.generation}, []), "it was not noticed yet"
+    assert database.changed_elsewhere() is None
 
 
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:

@@ -124,6 +124,38 @@ def test_until_eof_needs_something_that_ends(data: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "tcserver: --until-eof: standard input is no pipe\n")
 
 
+def test_until_eof_of_an_input_that_is_closed(data: Path) -> None:
+    command = [sys.executable, "-m", "tcserver", "run", "--until-eof", "--data", str(data)]
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, "tcserver: --until-eof: standard input is closed\n")
+
+
+def test_an_address_that_the_resolver_does_not_know(data: Path) -> None:
+    command = [sys.executable, "-m", "tcserver", "run", "--data", str(data), "--set", "server.addresses=fe80::1%none0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tcserver: address fe80::1%none0, port ")
+    assert "unknown error" not in done.stderr.lower()
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at limits in /proc")
+def test_a_server_takes_as_many_descriptors_as_it_may(data: Path) -> None:
+    command = [sys.executable, "-m", "tcserver", "run", "--until-eof", "--data", str(data)]
+    options = ["--set", "server.addresses=127.0.0.1", "--set", "server.port=0"]
+    limited = ["sh", "-c", 'ulimit -Sn 100; exec "$@"', "sh", *command, *options]
+    with subprocess.Popen(limited, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        process.stdin.close()
+        assert process.wait(10) == 0
+    (line,) = [line for line in limits.splitlines() if line.startswith("Max open files")]
+    *_, soft, hard, _ = line.split()
+    assert soft == hard != "100"
+
+
 @pytest.mark.parametrize("arguments", [[], ["run"], ["account"], ["account", "import"], ["room", "add"], ["backup"]])
 def test_help_teaches_with_examples(run: Run, arguments: list[str]) -> None:
     result = run(*arguments, "--help")

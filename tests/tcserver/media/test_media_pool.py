@@ -243,6 +243,24 @@ def test_a_worker_that_is_stuck_is_replaced(run: Any, monkeypatch: pytest.Monkey
 
 
 @one_loop
+def test_a_worker_whose_events_cannot_be_taken_is_replaced(run: Any, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with running(1) as world:
+            take = world.pool._on_events
+
+            def fail(events: list[Event]) -> None:
+                world.pool._on_events = take
+                raise KeyError("no such seat")
+
+            world.pool._on_events = fail
+            assert await world.event(WorkerReplaced) == WorkerReplaced(0)
+            await world.answer(await world.seat(0, 5))
+        assert "KeyError: 'no such seat'" in caplog.text
+
+    run(main())
+
+
+@one_loop
 def test_commands_for_a_worker_that_is_not_there_are_dropped(run: Any) -> None:
     async def main() -> None:
         async with running(1) as world:
