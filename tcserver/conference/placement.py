@@ -21,8 +21,8 @@ def place(loads: Sequence[float], random_bytes: Callable[[int], bytes]) -> int:
 def place_seat(home: int, seats: Mapping[int, int], loads: Sequence[float], spread: int) -> int:
     """Return the slot of the worker for the next seat of a room.
 
-    ``seats`` are those that the room has, by slot; ``loads`` the datagrams per second of each worker. A room stays where
-    it began (``home``) while it has fewer than ``spread`` seats there: what is sealed in another worker has to be
+    ``seats`` are those that the room has, by slot; ``loads`` the datagrams per second of each worker. A room stays
+    where it began (``home``) while it has fewer than ``spread`` seats there: what is sealed in another worker has to be
     handed over. Then the seat goes where the room has fewest.
     """
     if len(loads) == 1 or seats.get(home, 0) < spread:
