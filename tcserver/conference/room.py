@@ -312,9 +312,9 @@ class Room:
         self._context.outbox.command(stream.opening(self._context.settings))
         seat.last_number = info.number
         self.journal.add(Change(ChangeKind.PUBLISHED, publication=info), now)
-        self.journal.after(self.journal.number, lambda _: stream.acknowledge(), now)
         self.forwarding.add(stream, self.seats.values())
         self.cameras.follow()
+        self.journal.after(self.journal.number, lambda _: stream.acknowledge(), now)
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
         """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
