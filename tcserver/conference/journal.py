@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from tcproto.messages import Change, RoomChanges
 from tcserver.conference.effects import Outbox
-from tcserver.conference.timers import Timers
+from tcserver.conference.timers import Action, Timers
 
 if TYPE_CHECKING:
     from tcserver.conference.seat import Seat
 
 BATCH_INTERVAL = 0.1
-"""Seconds between two batches: a storm of joins becomes ten messages a second for each member."""
+"""Seconds between two batches: a storm of joins becomes ten messages a second for each member, whatever they do."""
 MAX_CHANGES = 64
 """Changes of one message; a batch of more takes several messages."""
 
@@ -27,6 +27,7 @@ class Journal:
         self._key = ("changes", key)
         self._seats = seats
         self._unsent: list[Change] = []
+        self._behind: list[Action] = []
         self._sent_at = float("-inf")
         self.number = 0
         """Of the newest change."""
@@ -41,15 +42,17 @@ class Journal:
         elif len(self._unsent) == 1:
             self._timers.set(self._key, due, self._send)
 
-    def flush(self, now: float) -> None:
-        """Send what waits now: something follows by another way that makes no sense without it."""
-        if self._unsent:
-            self._timers.cancel(self._key)
-            self._send(now)
+    def after(self, number: int, action: Action, now: float) -> None:
+        """Do what makes no sense to who has not been sent change ``number``: now, or right behind its batch."""
+        if number <= self.number - len(self._unsent):
+            action(now)
+        else:
+            self._behind.append(action)
 
-    def close(self) -> None:
-        """Send nothing more."""
+    def close(self, now: float) -> None:
+        """Send what waits, and what waits for it; nothing comes after."""
         self._timers.cancel(self._key)
+        self._send(now)
 
     def _send(self, now: float) -> None:
         changes, self._unsent = self._unsent, []
@@ -64,3 +67,6 @@ class Journal:
                 self._outbox.send(seat.connection, part)
                 self._sent_at = now
             seat.seen = self.number
+        behind, self._behind = self._behind, []
+        for action in behind:
+            action(now)

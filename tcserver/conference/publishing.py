@@ -50,9 +50,8 @@ def publish(context: Context, call: Call[Publish]) -> None:
         width=message.width,
         height=message.height,
     )
-    seat.room.publish(seat, info, call.now)
-    seat.room.journal.flush(call.now)  # before the publisher may send, so that nobody gets packets of an unknown stream
-    call.reply(Published(number=info.number, stream=info.stream, caps=caps))
+    reply = partial(call.reply, Published(number=info.number, stream=info.stream, caps=caps))
+    seat.room.publish(seat, info, reply, call.now)
 
 
 def unpublish(_: Context, call: Call[Unpublish]) -> None:
@@ -119,6 +118,11 @@ def _ask_for_keyframe(context: Context, asker: Seat, stream_number: int, spatial
 
 def _send_request(context: Context, stream: Stream, spatial: int, now: float) -> None:
     stream.keyframes.asked(spatial, now)
+    room = stream.seat.room
+
+    def send(_: float) -> None:
+        if stream.number in room.forwarding.streams:
+            context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))
+
     # The publisher has to know newcomers first, so that the keyframe is under the key that they get.
-    stream.seat.room.journal.flush(now)
-    context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))
+    room.journal.after(room.journal.number, send, now)

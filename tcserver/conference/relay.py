@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import (
@@ -26,12 +27,10 @@ MAX_TEXTS = 256
 
 def pass_boxes(context: Context, call: Call[KeyBoxes]) -> None:
     """Pass key boxes to the members they are for, as coming from the sender."""
-    call.seat.room.journal.flush(call.now)  # a receiver has to know the sender first
     boxes = defaultdict(list)
     for item in call.message.boxes:
         boxes[item.participant].append(AddressedBox(call.seat.participant, item.box))
-    for seat in _members(context, call.seat, boxes):
-        context.outbox.send(seat.connection, KeyBoxes(boxes=tuple(boxes[seat.participant])))
+    _pass(context, call, {participant: KeyBoxes(boxes=tuple(items)) for participant, items in boxes.items()})
 
 
 def pass_receipts(context: Context, call: Call[KeyReceipts]) -> None:
@@ -39,18 +38,23 @@ def pass_receipts(context: Context, call: Call[KeyReceipts]) -> None:
     receipts = defaultdict(list)
     for item in call.message.receipts:
         receipts[item.participant].append(KeyReceipt(call.seat.participant, item.key))
-    for seat in _members(context, call.seat, receipts):
-        context.outbox.send(seat.connection, KeyReceipts(receipts=tuple(receipts[seat.participant])))
+    _pass(context, call, {participant: KeyReceipts(receipts=tuple(items)) for participant, items in receipts.items()})
 
 
-def _members(context: Context, sender: Seat, participants: Iterable[int]) -> Iterable[Seat]:
-    """The other members among ``participants``; those who have left meanwhile are passed over."""
-    for participant in participants:
-        seat = sender.room.seats.get(participant)
-        if seat is None or seat is sender:
-            context.counters["key_for_nobody"] += 1
-        else:
-            yield seat
+def _pass(context: Context, call: Call[Any], messages: Mapping[int, object]) -> None:
+    """Send other members a message each, once they know the sender; if either has left meanwhile, it is dropped."""
+    sender = call.seat
+    seats = sender.room.seats
+
+    def send(_: float) -> None:
+        for participant, message in messages.items():
+            seat = seats.get(participant)
+            if seat is None or seat is sender or sender.participant not in seats:
+                context.counters["key_for_nobody"] += 1
+            else:
+                context.outbox.send(seat.connection, message)
+
+    sender.room.journal.after(sender.entry, send, call.now)
 
 
 def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> None:
@@ -71,8 +75,12 @@ def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> Non
             text=message.text,
             sent_at=sent_at,
         )
-        for connection in receivers:
-            context.outbox.send(connection, text)
+
+        def send(_: float) -> None:
+            for connection in receivers:
+                context.outbox.send(connection, text)
+
+        seat.room.journal.after(seat.entry, send, call.now)
         if message.scope is ChatScope.SERVER:
             context.outbox.log("notice", session=session.number)
     call.reply(ChatAccepted(sent_at=sent_at))

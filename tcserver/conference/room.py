@@ -163,6 +163,7 @@ class Room:
             )
         )
         self.journal.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
+        seat.entry = self.journal.number
         self.seats[seat.participant] = seat
         self._speaker_limit.follow(len(self.seats))
         self.send_snapshot(seat)
@@ -213,12 +214,12 @@ class Room:
     def close(self, now: float, text: str) -> None:
         """End this life of the room, for everybody."""
         self.is_closed = True
+        self.journal.close(now)
         self._context.timers.cancel(("room", self.number))
         for stream in self.forwarding.streams.values():
             self._cancel_keyframes(stream)
         for seat in [*self.seats.values(), *self.joining.values()]:
             self.evict(seat, now, ErrorCode.ROOM_CLOSED, text)
-        self.journal.close()
         self.sealers.close(now)
         self._context.outbox.command(CloseRoom(self.number))
         self._context.outbox.log("room_closed", room=self.info.name)
@@ -301,14 +302,19 @@ class Room:
         self._last_stream += 1
         return self._last_stream
 
-    def publish(self, seat: Seat, info: PublicationInfo, now: float) -> None:
-        """Open the stream of a publication, tell the room, and forward it."""
-        stream = seat.publications[info.number] = Stream(info.stream, seat, info)
+    def publish(self, seat: Seat, info: PublicationInfo, reply: Callable[[], None], now: float) -> None:
+        """Open the stream of a publication, tell the room, and forward it.
+
+        ``reply`` lets the publisher send: once the room has been told, so that nobody gets packets of an unknown
+        stream, or when the publication ends before.
+        """
+        stream = seat.publications[info.number] = Stream(info.stream, seat, info, reply=reply)
         self._context.outbox.command(stream.opening(self._context.settings))
         seat.last_number = info.number
         self.journal.add(Change(ChangeKind.PUBLISHED, publication=info), now)
         self.forwarding.add(stream, self.seats.values())
         self.cameras.follow()
+        self.journal.after(self.journal.number, lambda _: stream.acknowledge(), now)
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
         """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
@@ -329,6 +335,7 @@ class Room:
     def _forget(self, stream: Stream) -> None:
         self.forwarding.remove(stream)
         self._cancel_keyframes(stream)
+        stream.acknowledge()
 
     def _cancel_keyframes(self, stream: Stream) -> None:
         for spatial in range(stream.info.layers if stream.info else 0):

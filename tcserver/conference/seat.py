@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +33,8 @@ class Stream:
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
     offstage: bool = False
     """A camera that only those get who have chosen it: others spoke later."""
+    reply: Callable[[], None] | None = None
+    """Answers the request to publish, until that is done."""
 
     def opening(self, settings: Settings) -> OpenStream:
         """Return the command that opens it in the media plane."""
@@ -40,6 +42,12 @@ class Stream:
         if info is None:
             return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
         return OpenStream(self.number, self.seat.media_id, info.kind, settings.caps[info.source], info.muted)
+
+    def acknowledge(self) -> None:
+        """Answer the request to publish, unless that is done."""
+        reply, self.reply = self.reply, None
+        if reply is not None:
+            reply()
 
 
 class Subscription(NamedTuple):
@@ -88,6 +96,8 @@ class Seat:
     subscription: Subscription = NO_SUBSCRIPTION
     seen: int = 0
     """Number of the newest change that was sent."""
+    entry: int = 0
+    """Number of the change that tells the others of the seat."""
 
     @property
     def connection(self) -> int:

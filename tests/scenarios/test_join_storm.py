@@ -1,7 +1,12 @@
 """Many come at once."""
 
+from collections import defaultdict
+from itertools import pairwise
+
 from tcclient.core import events
+from tcproto.messages import KeyBoxes, RoomChanges
 from tcserver.conference import Rate
+from tcserver.conference.journal import BATCH_INTERVAL
 from tests.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
@@ -36,6 +41,30 @@ def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(make_world):
         for speaker in talkers:
             if speaker is not listener:
                 assert listener.heard_from(speaker) == speaker.spoken, "joins cost those who talk nothing"
+
+
+def test_a_member_is_told_of_a_join_storm_ten_times_a_second(make_world):
+    """F1.12: newcomers publish at once and send everybody keys, and even that makes no more of it."""
+    world = make_world(loudest=0)
+    world.room("ada", "ben", "cleo", conditions=HOME)
+    world.run(1)
+    told = world.server.told = []
+    newcomers = []
+    for i in range(32):
+        world.clock.after(i / 32, lambda i=i: newcomers.append(world.client(f"guest {i}", HOME)))
+    world.run(2)
+    assert world.ready(*newcomers)
+    assert any(isinstance(message, KeyBoxes) for _, _, message in told)
+    times = defaultdict(list)
+    for at, connection, message in told:
+        if isinstance(message, RoomChanges):
+            times[connection].append(at)
+    assert len(times) == 35
+    most = max(sum(start <= at < start + 1 for at in ats) for ats in times.values() for start in ats)
+    print(f"at most {most} roster messages to a member in a second")
+    assert most <= 11
+    for ats in times.values():
+        assert all(b - a > BATCH_INTERVAL - 1e-6 for a, b in pairwise(ats))
 
 
 def test_one_address_may_hold_35_clients_on_distinct_ports(make_world):

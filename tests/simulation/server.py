@@ -43,6 +43,8 @@ class Server:
         self.bytes_out: Counter[Address] = Counter()
         self.tap: list[tuple[Address, bytes]] | None = None
         """Where to note what goes out by UDP, for who listens on the wire."""
+        self.told: list[tuple[float, int, object]] | None = None
+        """Where to note the control messages that go out: when, on which connection, what."""
         self.sessions: set[int] = set()
         self.events: list[Event] = []
         """What the media plane reported."""
@@ -141,6 +143,8 @@ class Server:
     def _do(self, effect: effects.Effect, touched: dict[Peer, None]) -> None:
         match effect:
             case effects.Send(connection, message, request_id):
+                if self.told is not None:
+                    self.told.append((self.clock.now, connection, message))
                 if peer := self._peers.get(connection):
                     peer.send(message, request_id)
                     touched[peer] = None

@@ -9,6 +9,7 @@ from tcproto.account import sign_account_login, sign_device_login
 from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.messages import State
+from tcserver.conference.journal import BATCH_INTERVAL
 from tests.tcserver.conference.conference_identities import SERVER, account_key
 from tests.tcserver.conference.conference_view import View
 
@@ -92,10 +93,18 @@ class Person:
             return opened
         return self.ask(self.join_message(room, opened.room.life))
 
-    def publish(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> object:
+    def announce(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> int:
+        """Ask to publish; the request."""
         self.numbers += 1
         kind = m.Kind.AUDIO if source is m.Source.MICROPHONE else m.Kind.VIDEO
-        return self.ask(m.Publish(self.numbers, kind, source, "codec", **values))
+        return self.send(m.Publish(self.numbers, kind, source, "codec", **values))
+
+    def publish(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> object:
+        """Publish, and wait for the reply, which may have to wait for the next batch of changes."""
+        request_id = self.announce(source, **values)
+        if request_id not in self.replies:
+            self.driver.advance(BATCH_INTERVAL)
+        return self.replies[request_id]
 
     def subscribe(self, *sources: m.Source, choices: tuple[m.StreamChoice, ...] = (), generation: int = 1) -> object:
         return self.ask(m.Subscribe(generation, sources, choices))

@@ -2,6 +2,7 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
+from tcserver.conference.journal import BATCH_INTERVAL
 from tcserver.plane import (
     Address,
     KeyframeAsked,
@@ -26,7 +27,7 @@ def receivers(driver, publisher, stream):
     return {r.media_id: r for r in driver.plane.forwarding.get((publisher.media_id, stream), {}).values()}
 
 
-def test_publication_is_opened_then_acknowledged_then_announced():
+def test_publication_is_opened_announced_and_acknowledged():
     driver = Driver()
     person, other = driver.member(), driver.member()
     driver.advance(1)
@@ -193,6 +194,38 @@ def test_losing_the_right_to_listen_ends_forwarding_at_once():
     driver.check()
 
 
+@pytest.mark.parametrize("meanwhile", [None, m.Unpublish(1), m.Leave(), m.DeleteRoom()])
+def test_publisher_may_send_once_all_know_the_stream_or_when_it_is_over(meanwhile):
+    driver = Driver()
+    person, other = driver.member(), driver.member()
+    request = person.announce()
+    assert request in person.open
+    assert other.view.publications == {}
+    if meanwhile is None:
+        driver.advance(BATCH_INTERVAL)
+    else:
+        assert isinstance(person.ask(meanwhile), m.Ok)
+    reply = person.replies[request]
+    assert isinstance(reply, m.Published)
+    if meanwhile is None:
+        assert [info.stream for info in other.view.publications.values()] == [reply.stream]
+    driver.advance(1)
+    driver.check()
+
+
+def test_publications_are_told_of_in_batches():
+    driver = Driver()
+    first, *others = (driver.member() for _ in range(20))
+    driver.advance(1)
+    first.got(m.RoomChanges)
+    for person in others:
+        person.announce()
+        driver.advance(0.02)
+    driver.advance(1)
+    assert len(first.view.publications) == 19
+    assert len(first.got(m.RoomChanges)) == 5
+
+
 # Keyframes
 
 
@@ -238,6 +271,35 @@ def test_keyframe_requests_for_what_one_does_not_receive_are_ignored():
     driver.advance(2)
     assert camera.got(m.KeyframeRequest) == []
     assert driver.conference.counters["keyframe_request_ignored"] == 8
+
+
+def test_publisher_knows_a_newcomer_before_it_is_asked_for_a_keyframe():
+    driver = Driver()
+    camera, other = driver.member(), driver.member()
+    stream = camera.publish(CAMERA).stream
+    newcomer = driver.member()
+    for watcher in (other, newcomer):
+        watcher.subscribe(CAMERA)
+        watcher.tell(m.KeyframeRequest(stream, 0))
+    camera.inbox.clear()
+    driver.advance(BATCH_INTERVAL)
+    assert [type(message) for message in camera.inbox] == [m.RoomChanges, m.KeyframeRequest]
+    driver.check()
+
+
+@pytest.mark.parametrize("end", [m.Unpublish(1), m.Leave()])
+def test_keyframe_request_that_waits_for_a_newcomer_to_be_known_ends_with_the_stream(end):
+    driver = Driver()
+    camera = driver.member()
+    driver.member()
+    stream = camera.publish(CAMERA).stream
+    newcomer = driver.member()
+    newcomer.subscribe(CAMERA)
+    newcomer.tell(m.KeyframeRequest(stream, 0))
+    camera.ask(end)
+    driver.advance(2)
+    assert camera.got(m.KeyframeRequest) == []
+    driver.check()
 
 
 @pytest.mark.parametrize("end", ["unpublish", "leave", "delete"])

@@ -89,7 +89,7 @@ class Meeting(RuleBasedStateMachine):
     @rule(person=people, source=st.sampled_from(SOURCES), muted=st.booleans())
     def publish(self, person, source, muted):
         if not person.is_gone:
-            person.publish(source, muted=muted)
+            person.announce(source, muted=muted)
 
     @rule(person=people, number=st.integers(1, 4), what=st.sampled_from(["unpublish", "mute", "unmute"]))
     def change_publication(self, person, number, what):

@@ -3,6 +3,7 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcserver.conference import MessageClass, Rate
+from tcserver.conference.journal import BATCH_INTERVAL
 from tcserver.conference.relay import MAX_TEXTS
 from tcserver.records import Role
 from tests.tcserver.conference.conference_driver import Driver, error_code
@@ -38,6 +39,68 @@ def test_boxes_and_receipts_go_to_the_members_they_name_and_no_one_else():
     for person in (bystander, outsider, sender):
         assert person.got(m.KeyBoxes) == person.got(m.KeyReceipts) == []
     assert driver.conference.counters["key_for_nobody"] == 4
+
+
+def test_what_a_newcomer_sends_comes_right_behind_the_change_that_brings_it():
+    driver = Driver()
+    first, _, newcomer = (driver.member() for _ in range(3))
+    first.inbox.clear()
+    for number in range(2):
+        newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, bytes([number])),)))
+    newcomer.tell(m.KeyReceipts((m.KeyReceipt(first.participant, 1),)))
+    assert isinstance(newcomer.ask(m.Chat(text_id(1), ROOM, "halo")), m.ChatAccepted)
+    driver.advance(BATCH_INTERVAL - 0.001)
+    assert first.inbox == []
+    # Who is known need not wait for what brings others.
+    first.tell(m.KeyBoxes((m.AddressedBox(newcomer.participant, b"for you"),)))
+    assert len(newcomer.got(m.KeyBoxes)) == 1
+    driver.advance(0.001)
+    kinds = [type(message) for message in first.inbox]
+    assert kinds == [m.RoomChanges, m.KeyBoxes, m.KeyBoxes, m.KeyReceipts, m.ChatMessage]
+    assert [message.boxes[0].box for message in first.got(m.KeyBoxes)] == [b"\0", b"\1"], "in order"
+    newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"2"),)))
+    assert len(first.got(m.KeyBoxes)) == 1
+    driver.check()
+
+
+def test_a_snapshot_meanwhile_puts_no_box_before_another():
+    """A box that comes after one with a higher key number is dropped."""
+    driver = Driver()
+    first, _, newcomer = (driver.member() for _ in range(3))
+    newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"1"),)))
+    assert isinstance(first.ask(m.GetSnapshot()), m.Ok)
+    newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"2"),)))
+    driver.advance(BATCH_INTERVAL)
+    assert [message.boxes[0].box for message in first.got(m.KeyBoxes)] == [b"1", b"2"]
+
+
+def test_what_waits_for_a_newcomer_to_be_known_is_dropped_for_who_leaves_and_lost_for_nobody_else():
+    driver = Driver()
+    first, second, newcomer, visitor = (driver.member() for _ in range(4))
+    for person in (newcomer, visitor):
+        person.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"1"), m.AddressedBox(second.participant, b"2"))))
+    assert isinstance(visitor.ask(m.Chat(text_id(1), ROOM, "wrong room, sorry")), m.ChatAccepted)
+    second.ask(m.Leave())
+    visitor.ask(m.Leave())
+    driver.advance(BATCH_INTERVAL)
+    assert first.got(m.KeyBoxes) == [m.KeyBoxes((m.AddressedBox(newcomer.participant, b"1"),))]
+    assert len(first.got(m.ChatMessage)) == 1
+    assert second.got(m.KeyBoxes) == []
+    assert driver.conference.counters["key_for_nobody"] == 3
+    driver.check()
+
+
+def test_a_room_that_closes_first_sends_what_waits():
+    driver = Driver()
+    chair, other, newcomer = (driver.member() for _ in range(3))
+    other.inbox.clear()
+    newcomer.tell(m.KeyBoxes((m.AddressedBox(other.participant, b"1"),)))
+    chair.ask(m.DeleteRoom())
+    assert [type(message) for message in other.inbox] == [m.RoomChanges, m.KeyBoxes, m.Evicted]
+    other.inbox.clear()
+    driver.advance(1)
+    assert other.inbox == []
+    driver.check()
 
 
 def test_chat_reaches_the_room():
