@@ -19,7 +19,7 @@ from tcserver.media.share import SLOT_MASK
 from tcserver.media.socket_group import SocketGroup
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
-from tcserver.media.unheard import MAX_UNHEARD, UnheardSeats
+from tcserver.media.unheard import UnheardSeats, fair_share
 from tcserver.media.worker import HEARTBEAT, RELAY_HOST, Options
 from tcserver.plane import (
     ChangeForwarding,
@@ -190,7 +190,7 @@ class WorkerPool:
 
     def _steer(self) -> None:
         """Have datagrams brought to their workers, and to the second socket there if their seat is unheard."""
-        unheard = [media_id for slot in self._slots for media_id in slot.unheard][:MAX_UNHEARD]
+        unheard = fair_share([slot.unheard for slot in self._slots])
         for group in zip(*(slot.group.receiving for slot in self._slots), strict=True):
             steer(group, unheard)
 
