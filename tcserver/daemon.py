@@ -219,6 +219,11 @@ class Daemon:
         """Log an error of ours."""
         self._log.crash("message handler failed", error, address=peer.address)
 
+    def fell_behind(self, peer: ControlPeer) -> None:
+        """Log that a client is too slow, and tell others why it is gone."""
+        self._log.warning("slow consumer", address=peer.address)
+        self._carry_out(self._conference.hang_up(peer.number, ErrorCode.SLOW_CONSUMER, _now()))
+
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
         self._peers.pop(peer.number, None)
@@ -236,15 +241,15 @@ class Daemon:
         self._busy = True
         touched: set[ControlPeer] = set()
         try:
-            while self._effects or self._events:
+            while self._effects or self._events or touched:
                 while self._effects:
                     self._try(self._effects.popleft(), touched)
                 if self._events:
                     self._effects.extend(self._conference.media_event(self._events.popleft(), _now()))
+                elif touched:
+                    touched.pop().flush()  # which may find it too slow: more effects, that others are told of
         finally:
             self._busy = False
-        for peer in touched:
-            peer.flush()
         self._rearm()
 
     def _try(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
