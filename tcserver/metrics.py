@@ -24,6 +24,11 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
     "received": ("datagrams_received", "Datagrams that arrived, bad ones included."),
     "received_bytes": ("received_bytes", "Bytes of UDP payload that arrived."),
     "accepted": ("datagrams_accepted", "Datagrams that opened."),
+    "uplink_sent": (
+        "uplink_datagrams_sent",
+        "Datagrams that those who are seated have sent, as far as their counters tell.",
+    ),
+    "uplink_received": ("uplink_datagrams_received", "How many of them arrived."),
     "forwarded": ("packets_forwarded", "Packets that went to at least one receiver, once for each variant."),
     "held": ("packets_held", "Audio packets kept back because others are louder."),
     "sealed": ("datagrams_sealed", "Room datagrams that were sealed."),
@@ -211,10 +216,6 @@ def _holdings(readings: Sequence[MediaReading]) -> Iterator[Metric]:
         "seats": ("Seats of the worker.", lambda reading: reading.census.seats),
         "seats_proven": ("Seats that UDP gets through to.", lambda reading: reading.census.proven),
         "streams": ("Streams, beacons included.", lambda reading: reading.census.streams),
-        "uplink_loss_ratio": (
-            "Share of the datagrams sent by those who are seated, under their present keys, that did not arrive.",
-            lambda reading: 1 - reading.census.received / max(1, reading.census.expected),
-        ),
     }
     for name, (text, value) in holdings.items():
         family = GaugeMetricFamily(f"tcserver_media_{name}", text, labels=["worker"])

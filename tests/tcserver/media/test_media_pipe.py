@@ -69,7 +69,7 @@ def test_a_reading_arrives_as_it_was():
     latency.observe(0.005)
     counters = Counters(received=7)
     counters.drops[Drop.BOX] = 3
-    census = Census(1, 2, 3, 4, 5, 6)
+    census = Census(1, 2, 3, 4)
     reading = MediaReading(
         counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, latency, (SocketState(1, 2, 3),), census
     )
