@@ -28,6 +28,7 @@ from tcserver.media.host import MediaHost
 from tcserver.media.reading import MediaReading
 from tcserver.monitoring import Monitoring
 from tcserver.plane import Event
+from tcserver.process_reading import ProcessReading
 from tcserver.settings import conference_settings
 from tcserver.site import Site
 from tcserver.store_thread import StoreThread
@@ -326,13 +327,21 @@ class Daemon:
         """Serve metrics, if the operator wants any."""
         http = self._configuration.http
         if http.port:
-            monitoring = Monitoring(self._conference, self._media_readings, partial(self._log.crash, "metrics failed"))
+            monitoring = Monitoring(
+                self._conference,
+                self._media_readings,
+                self._worker_readings,
+                partial(self._log.crash, "metrics failed"),
+            )
             with named_in_errors(http.address, http.port):
                 await monitoring.open(http.address, http.port)
             self._monitoring = monitoring
 
     def _media_readings(self) -> list[MediaReading]:
         return self._media.readings() if self._media is not None else []
+
+    def _worker_readings(self) -> list[ProcessReading]:
+        return self._media.process_readings() if self._media is not None else []
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer

@@ -35,6 +35,7 @@ from tcserver.plane import (
     WorkerLoad,
     WorkerReplaced,
 )
+from tcserver.process_reading import ProcessReading
 
 START_LIMIT = 10.0
 """Seconds until a worker has to say that it is there."""
@@ -83,7 +84,8 @@ class _Slot:
     """The pipe, once the worker has said that it is there."""
     process: asyncio.subprocess.Process | None = None
     reading: MediaReading | None = None
-    """The last one."""
+    process_reading: ProcessReading | None = None
+    """The last ones."""
 
 
 class WorkerPool:
@@ -154,6 +156,10 @@ class WorkerPool:
     def readings(self) -> list[MediaReading]:
         """Return what each worker last told about itself, by slot."""
         return [slot.reading for slot in self._slots if slot.reading is not None]
+
+    def process_readings(self) -> list[ProcessReading]:
+        """Return what each worker last told about its process, by slot."""
+        return [slot.process_reading for slot in self._slots if slot.process_reading is not None]
 
     def processes(self) -> list[int]:
         """Return the process ids of the workers that are there, by slot."""
@@ -246,6 +252,8 @@ class WorkerPool:
                     sent = value.counters.sent - slot.reading.counters.sent
                     events.append(WorkerLoad(slot.number, max(0, sent) / HEARTBEAT))  # a new one begins at 0
                 slot.reading = value
+            elif isinstance(value, ProcessReading):
+                slot.process_reading = value
             elif isinstance(value, UnheardSeats):
                 self._take_unheard(slot, value.media_ids)
             else:

@@ -18,7 +18,8 @@ from tcserver.media.core import RTT_BOUNDS
 from tcserver.media.drops import Counters, Drop, PacketKind
 from tcserver.media.path import PathChange
 from tcserver.media.reading import LATENCY_BOUNDS, Census, MediaReading, SocketState
-from tcserver.metrics import MEDIA_COUNTERS, Metrics, Runtime
+from tcserver.metrics import MEDIA_COUNTERS, Metrics
+from tcserver.process_reading import ProcessReading
 from tests.tcserver.conference.conference_driver import Driver
 from tests.tcserver.conference.conference_identities import account_key
 
@@ -61,6 +62,14 @@ def reading() -> MediaReading:
     )
 
 
+def process_reading(memory: int | None) -> ProcessReading:
+    pauses = tuple(Histogram(PAUSE_BOUNDS) for _ in range(GENERATIONS))
+    found = ProcessReading(Histogram([0.1, 1.0]), pauses, 12.5, memory)
+    found.loop_lag.observe(0.5)
+    found.pauses[1].observe(0.002)
+    return found
+
+
 @pytest.fixture(scope="module")
 def families() -> dict[str, Metric]:
     """Everything that a busy server tells, with two workers."""
@@ -76,10 +85,8 @@ def families() -> dict[str, Metric]:
     guess.ask(m.LoginBegin("a"))
     guess.ask(guess.login_message(key=account_key("b")))
     driver.advance(1.0)
-    runtime = Runtime(Histogram([0.1, 1.0]), [Histogram(PAUSE_BOUNDS) for _ in range(GENERATIONS)])
-    runtime.loop_lag.observe(0.5)
-    runtime.pauses[1].observe(0.002)
-    text = Metrics(driver.conference, lambda: [reading(), reading()], runtime).exposition().decode()
+    processes = [process_reading(memory) for memory in (1000, 2000, None)]
+    text = Metrics(driver.conference, lambda: [reading(), reading()], lambda: processes).exposition().decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -154,13 +161,23 @@ def test_histograms(samples: Samples) -> None:
     assert value(samples, f"{name}_sum", worker="0") == pytest.approx(5.00072)
     assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.02") == 0
     assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.05") == 1
-    assert value(samples, "tcserver_loop_lag_seconds_bucket", le="1.0") == 1
-    assert value(samples, "tcserver_gc_pause_seconds_count", generation="1") == 1
-    assert value(samples, "tcserver_gc_pause_seconds_count", generation="2") == 0
 
 
-def test_the_process_is_told_of(families: dict[str, Metric]) -> None:
-    assert {"process_cpu_seconds", "process_resident_memory_bytes", "tcserver_build_info"} <= families.keys()
+def test_every_process_tells_of_itself(samples: Samples) -> None:
+    for process in ("main", "worker 0", "worker 1"):
+        assert value(samples, "tcserver_loop_lag_seconds_bucket", process=process, le="0.1") == 0
+        assert value(samples, "tcserver_loop_lag_seconds_bucket", process=process, le="1.0") == 1
+        assert value(samples, "tcserver_gc_pause_seconds_count", process=process, generation="1") == 1
+        assert value(samples, "tcserver_gc_pause_seconds_count", process=process, generation="2") == 0
+        assert value(samples, "tcserver_process_cpu_seconds_total", process=process) == 12.5
+    memory = "tcserver_process_resident_memory_bytes"
+    assert value(samples, memory, process="main") == 1000
+    assert value(samples, memory, process="worker 0") == 2000
+    assert (memory, frozenset({("process", "worker 1")})) not in samples, "it does not know"
+
+
+def test_what_is_usual_of_a_process_is_told(families: dict[str, Metric]) -> None:
+    assert {"process_start_time_seconds", "process_open_fds", "tcserver_build_info"} <= families.keys()
     assert all(family.documentation for family in families.values())
 
 
