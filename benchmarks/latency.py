@@ -124,8 +124,8 @@ class _Bench(NamedTuple):
         lag = scrape.change(scrape.loop_lag(before), scrape.loop_lag(after))
         name = "tcserver_gc_pause_seconds"
         pauses = scrape.change(scrape.buckets(before, name), scrape.buckets(after, name))
-        name += "_sum"
-        return Point(wanted, rate, outcomes, lag, pauses, scrape.total(after, name) - scrape.total(before, name))
+        paused = scrape.total(after, f"{name}_sum") - scrape.total(before, f"{name}_sum")
+        return Point(wanted, rate, outcomes, lag, pauses, paused)
 
     def _try(self, rate: float, seconds: float) -> Outcome:
         self.clients.ping()
