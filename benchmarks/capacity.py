@@ -69,7 +69,7 @@ class Row(NamedTuple):
     memory: int
     """Resident bytes of the server."""
     lag: float | None
-    """Seconds that 99 % of the looks at the event loop of the first process found at most; None: beyond all bounds."""
+    """Seconds that 99 % of the looks at the loops that serve media found at most; None: beyond all bounds."""
 
     @property
     def good(self) -> bool:
@@ -197,7 +197,7 @@ class _Hall:
             scrape.total(text, "tcserver_media_socket_drops_total"),
             scrape.total(text, "tcserver_media_datagrams_received_total"),
             scrape.total(text, "tcserver_media_gave_way_total"),
-            scrape.buckets(text, "tcserver_loop_lag_seconds"),
+            scrape.loop_lag(text),
             scrape.by_label(text, "tcserver_media_drops_total", "reason"),
         )
 

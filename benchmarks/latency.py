@@ -121,12 +121,11 @@ class _Bench(NamedTuple):
         before = scrape.fetch(self.port)
         outcomes = [self._try(rate, seconds) for _ in range(repeats)]
         after = scrape.fetch(self.port)
-        lag, pauses = (
-            scrape.change(scrape.buckets(before, name), scrape.buckets(after, name))
-            for name in ("tcserver_loop_lag_seconds", "tcserver_gc_pause_seconds")
-        )
-        name = "tcserver_gc_pause_seconds_sum"
-        return Point(wanted, rate, outcomes, lag, pauses, scrape.total(after, name) - scrape.total(before, name))
+        lag = scrape.change(scrape.loop_lag(before), scrape.loop_lag(after))
+        name = "tcserver_gc_pause_seconds"
+        pauses = scrape.change(scrape.buckets(before, name), scrape.buckets(after, name))
+        paused = scrape.total(after, f"{name}_sum") - scrape.total(before, f"{name}_sum")
+        return Point(wanted, rate, outcomes, lag, pauses, paused)
 
     def _try(self, rate: float, seconds: float) -> Outcome:
         self.clients.ping()

@@ -28,7 +28,6 @@ LAYERS = ((1, 500), (2, 750), (5, 1000))
 """Packets of a picture and bytes of each one's body, by spatial layer: 100, 300 and 1,000 kbit/s."""
 TAKING_TURNS = 3
 """With ``--rotate``, so many times as many people have a microphone as talk at a time."""
-LAG = "tcserver_loop_lag_seconds"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -78,9 +77,9 @@ def run(options: argparse.Namespace) -> Report:
             for picture in _pictures(seat, options.layers, seconds, n / options.cameras)
         ]
         _say(f"{seconds:g} s of {options.talkers} voices and {options.cameras} cameras")
-        before = scrape.buckets(scrape.fetch(port), LAG)
+        before = scrape.loop_lag(scrape.fetch(port))
         outcome = carry_out(server, [*voices, *pictures], everybody, [ordered[0], ordered[-1]])
-        lag = scrape.at_most(scrape.change(before, scrape.buckets(scrape.fetch(port), LAG)), 0.99)
+        lag = scrape.at_most(scrape.change(before, scrape.loop_lag(scrape.fetch(port))), 0.99)
         size = memory(server.process.pid)
     seated = [(entry.seated - entry.dialled) / 1e6 for entry in entries]
     return _report(outcome, seated, lag, size)
@@ -156,7 +155,7 @@ def _report(outcome: Outcome, seated: Sequence[float], lag: float | None, size: 
         ),
         ("server, % of a core", 100 * outcome.cpu),
         ("server, MiB resident", size / 2**20),
-        ("loop lag of the server's first process, p99 at most, ms", None if lag is None else 1000 * lag),
+        ("lag of the loops that serve media, p99 at most, ms", None if lag is None else 1000 * lag),
         ("remark", remark(outcome)),
     ]
     bars = [Bar("delivered", 100 * outcome.delivered, "%", 100.0, True, remark(outcome))]

@@ -12,6 +12,7 @@ from benchmarks.report import BenchmarkError
 
 LIMIT = 10.0
 """Seconds for an answer."""
+LOOP_LAG = "tcserver_loop_lag_seconds"
 _LINE = re.compile(r"(?P<name>\w+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)")
 _BOUND = re.compile(r'\ble="([^"]+)"')
 Buckets = Mapping[float, float]
@@ -60,6 +61,13 @@ def buckets(text: str, name: str) -> Buckets:
             limit = float(bound[1])
             found[limit] = found.get(limit, 0.0) + float(line["value"])
     return dict(sorted(found.items()))
+
+
+def loop_lag(text: str) -> Buckets:
+    """Return how late the loops were that serve media: those of all workers, or that of a server without any."""
+    lines = [line for line in text.splitlines() if f"{LOOP_LAG}_bucket" in line]
+    workers = [line for line in lines if 'process="worker ' in line]
+    return buckets("\n".join(workers or lines), LOOP_LAG)
 
 
 def change(before: Buckets, after: Buckets) -> Buckets:

@@ -37,6 +37,9 @@ class ControlHandler(Protocol):
     def crashed(self, peer: ControlPeer, error: Exception) -> None:
         """Handling a message raised; the connection is closed after this."""
 
+    def fell_behind(self, peer: ControlPeer) -> None:
+        """The peer does not take what is sent to it, and is cut off."""
+
     def disconnected(self, peer: ControlPeer) -> None:
         """The connection is gone; told exactly once, and only of those that were not refused."""
 
@@ -120,8 +123,8 @@ class ControlPeer(asyncio.BufferedProtocol):
             return
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > MAX_WRITE_BUFFER:
-            self._closing = True
-            self._transport.abort()
+            self.abort()
+            self._handler.fell_behind(self)
 
     def close(self) -> None:
         """Close the connection when what was sent is out."""

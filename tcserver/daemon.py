@@ -28,6 +28,7 @@ from tcserver.media.host import MediaHost
 from tcserver.media.reading import MediaReading
 from tcserver.monitoring import Monitoring
 from tcserver.plane import Event
+from tcserver.process_reading import ProcessReading
 from tcserver.settings import conference_settings
 from tcserver.site import Site
 from tcserver.store_thread import StoreThread
@@ -227,6 +228,11 @@ class Daemon:
         """Log an error of ours."""
         self._log.crash("message handler failed", error, address=peer.address)
 
+    def fell_behind(self, peer: ControlPeer) -> None:
+        """Log that a client is too slow, and tell others why it is gone."""
+        self._log.warning("slow consumer", address=peer.address)
+        self._carry_out(self._conference.hang_up(peer.number, ErrorCode.SLOW_CONSUMER, _now()))
+
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
         self._peers.pop(peer.number, None)
@@ -244,15 +250,15 @@ class Daemon:
         self._busy = True
         touched: set[ControlPeer] = set()
         try:
-            while self._effects or self._events:
+            while self._effects or self._events or touched:
                 while self._effects:
                     self._try(self._effects.popleft(), touched)
                 if self._events:
                     self._effects.extend(self._take(self._events.popleft()))
+                elif touched:
+                    touched.pop().flush()  # which may find it too slow: more effects, that others are told of
         finally:
             self._busy = False
-        for peer in touched:
-            peer.flush()
         self._rearm()
 
     def _take(self, event: Event) -> list[effects.Effect]:
@@ -337,13 +343,21 @@ class Daemon:
         """Serve metrics, if the operator wants any."""
         http = self._configuration.http
         if http.port:
-            monitoring = Monitoring(self._conference, self._media_readings, partial(self._log.crash, "metrics failed"))
+            monitoring = Monitoring(
+                self._conference,
+                self._media_readings,
+                self._worker_readings,
+                partial(self._log.crash, "metrics failed"),
+            )
             with named_in_errors(http.address, http.port):
                 await monitoring.open(http.address, http.port)
             self._monitoring = monitoring
 
     def _media_readings(self) -> list[MediaReading]:
         return self._media.readings() if self._media is not None else []
+
+    def _worker_readings(self) -> list[ProcessReading]:
+        return self._media.process_readings() if self._media is not None else []
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import TypeVar
 
@@ -16,14 +15,22 @@ from tcserver.conference import Conference
 from tcserver.histogram import Histogram
 from tcserver.media.backlog import Weight
 from tcserver.media.reading import MediaReading
+from tcserver.process_reading import ProcessReading
 from tcserver.version import version
 
+MAIN_PROCESS = "main"
+"""Label of the process that was started, which serves all control connections and, without workers, all media."""
 S = TypeVar("S", bound=str)
 CONTENT_TYPE: str = CONTENT_TYPE_LATEST
 MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
     "received": ("datagrams_received", "Datagrams that arrived, bad ones included."),
     "received_bytes": ("received_bytes", "Bytes of UDP payload that arrived."),
     "accepted": ("datagrams_accepted", "Datagrams that opened."),
+    "uplink_sent": (
+        "uplink_datagrams_sent",
+        "Datagrams that those who are seated have sent, as far as their counters tell.",
+    ),
+    "uplink_received": ("uplink_datagrams_received", "How many of them arrived."),
     "forwarded": ("packets_forwarded", "Packets that went to at least one receiver, once for each variant."),
     "held": ("packets_held", "Audio packets kept back because others are louder."),
     "sealed": ("datagrams_sealed", "Room datagrams that were sealed."),
@@ -35,23 +42,21 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
 """By the attribute of `Counters`: name, after ``tcserver_media_``, and help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Runtime:
-    """What is measured of the process."""
-
-    loop_lag: Histogram
-    """Seconds by which the event loop was late."""
-    pauses: Sequence[Histogram]
-    """Seconds of garbage collections, by generation."""
-
-
 class Metrics(Collector):
-    """Reads a conference, its media planes and the process; ``media`` has a reading of each worker."""
+    """Reads a conference, its media planes and the processes.
 
-    def __init__(self, conference: Conference, media: Callable[[], Sequence[MediaReading]], runtime: Runtime) -> None:
+    ``media`` returns a reading of each media plane; ``processes`` one of this process and then of each worker's.
+    """
+
+    def __init__(
+        self,
+        conference: Conference,
+        media: Callable[[], Sequence[MediaReading]],
+        processes: Callable[[], Sequence[ProcessReading]],
+    ) -> None:
         self._conference = conference
         self._media = media
-        self._runtime = runtime
+        self._processes = processes
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -72,15 +77,7 @@ class Metrics(Collector):
         yield from _paths(readings)
         yield from _sending(readings)
         yield from _holdings(readings)
-        lag = HistogramMetricFamily("tcserver_loop_lag_seconds", "How late the event loop was, ten times a second.")
-        _add(lag, [], self._runtime.loop_lag)
-        yield lag
-        pauses = HistogramMetricFamily(
-            "tcserver_gc_pause_seconds", "Garbage collections, in which nothing else happens.", labels=["generation"]
-        )
-        for generation, pause in enumerate(self._runtime.pauses):
-            _add(pauses, [str(generation)], pause)
-        yield pauses
+        yield from _runtime(self._processes())
 
     def _control(self) -> Iterator[Metric]:
         conference = self._conference
@@ -211,16 +208,34 @@ def _holdings(readings: Sequence[MediaReading]) -> Iterator[Metric]:
         "seats": ("Seats of the worker.", lambda reading: reading.census.seats),
         "seats_proven": ("Seats that UDP gets through to.", lambda reading: reading.census.proven),
         "streams": ("Streams, beacons included.", lambda reading: reading.census.streams),
-        "uplink_loss_ratio": (
-            "Share of the datagrams sent by those who are seated, under their present keys, that did not arrive.",
-            lambda reading: 1 - reading.census.received / max(1, reading.census.expected),
-        ),
     }
     for name, (text, value) in holdings.items():
         family = GaugeMetricFamily(f"tcserver_media_{name}", text, labels=["worker"])
         for worker, reading in enumerate(readings):
             family.add_metric([str(worker)], value(reading))
         yield family
+
+
+def _runtime(readings: Sequence[ProcessReading]) -> Iterator[Metric]:
+    lag = HistogramMetricFamily(
+        "tcserver_loop_lag_seconds", "How late the event loop was, ten times a second.", labels=["process"]
+    )
+    pauses = HistogramMetricFamily(
+        "tcserver_gc_pause_seconds",
+        "Garbage collections, in which nothing else happens.",
+        labels=["process", "generation"],
+    )
+    cpu = CounterMetricFamily("tcserver_process_cpu_seconds", "Seconds of processor.", labels=["process"])
+    memory = GaugeMetricFamily("tcserver_process_resident_memory_bytes", "Resident memory.", labels=["process"])
+    for number, reading in enumerate(readings):
+        process = f"worker {number - 1}" if number else MAIN_PROCESS
+        _add(lag, [process], reading.loop_lag)
+        for generation, pause in enumerate(reading.pauses):
+            _add(pauses, [process, str(generation)], pause)
+        cpu.add_metric([process], reading.cpu)
+        if reading.memory is not None:
+            memory.add_metric([process], reading.memory)
+    yield from (lag, pauses, cpu, memory)
 
 
 def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:

@@ -48,7 +48,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/media/steering.py": {"ctypes", "socket"},
     "tcserver/media/pool.py": {"asyncio", "socket", "time"},
     "tcserver/media/worker.py": {"asyncio", "signal", "socket", "time", "uvloop"},
-    "tcserver/monitoring.py": {"asyncio", "time"},
+    "tcserver/process_meter.py": {"asyncio", "time"},
     "tcserver/store_thread.py": {"asyncio", "concurrent"},
     "tcclient/attendance.py": {"asyncio", "signal"},
     "tcclient/audio/libopus.py": {"ctypes"},

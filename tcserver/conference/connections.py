@@ -74,6 +74,7 @@ class Connections:
         self, connection: Connection, code: ErrorCode, now: float, text: str = "", retry_after_ms: int = 0
     ) -> None:
         """Close a connection and say why, if the handshake is done."""
+        self._context.counters[f"closed_{code}"] += 1
         action = CODES[code].action
         if action is Action.NONE:
             action = Action.RECONNECT

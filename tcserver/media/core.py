@@ -167,7 +167,7 @@ class MediaPlane:
         return self._rooms[room].loudest.holders
 
     def settled(self) -> Counters:
-        """Return the counters, with all that the streams have counted."""
+        """Return the counters, with all that seats and streams have counted."""
         for room in self._rooms.values():
             room.settle()
         return self.counters

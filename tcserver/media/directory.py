@@ -139,6 +139,7 @@ class Directory:
     def _rekey_seat(self, command: RekeySeat, now: float) -> None:
         seat = self.seats.get(command.media_id)
         if seat is not None:
+            seat.settle(self._counters)  # of the key before the current one nothing more comes, and it is forgotten
             seat.rekey(command.epoch, command.up_key, command.down_key, now)
 
     def _close_seat(self, command: CloseSeat, now: float) -> None:

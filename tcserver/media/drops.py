@@ -93,6 +93,10 @@ class Counters:
     received_bytes: int = 0
     accepted: int = 0
     """Datagrams that opened."""
+    uplink_sent: int = 0
+    """Datagrams that seats have sent, as far as the counters in those that arrived tell."""
+    uplink_received: int = 0
+    """How many of them arrived. Both as of the last `Seat.settle`."""
     forwarded: int = 0
     """Packets that went to at least one receiver, counted once for each variant."""
     held: int = 0

@@ -13,6 +13,7 @@ from tcserver.media.pool import WorkerPool
 from tcserver.media.reading import MediaReading
 from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.plane import Command, Event
+from tcserver.process_reading import ProcessReading
 
 
 class MediaHost:
@@ -76,3 +77,7 @@ class MediaHost:
     def readings(self) -> list[MediaReading]:
         """Return a reading of each media plane, of workers one that may be a second old."""
         return self._media.readings() if isinstance(self._media, WorkerPool) else [self._media.reading()]
+
+    def process_readings(self) -> list[ProcessReading]:
+        """Return a reading of each other process that carries commands out, which may be a second old."""
+        return self._media.process_readings() if isinstance(self._media, WorkerPool) else []

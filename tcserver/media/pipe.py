@@ -21,13 +21,21 @@ from tcserver.logs import LogSettings
 from tcserver.media.reading import MediaReading
 from tcserver.media.unheard import UnheardSeats
 from tcserver.plane import Command, Event
+from tcserver.process_reading import ProcessReading
 
 LENGTH_SIZE = 4
-_TYPES: tuple[type, ...] = (*typing.get_args(Command), *typing.get_args(Event), MediaReading, UnheardSeats, LogSettings)
+Report = MediaReading | ProcessReading | UnheardSeats
+"""What a worker tells of itself, besides events."""
+_TYPES: tuple[type, ...] = (
+    *typing.get_args(Command),
+    *typing.get_args(Event),
+    *typing.get_args(Report),
+    LogSettings,
+)
 _PLACES = {type_: place for place, type_ in enumerate(_TYPES)}
 
 
-def encode(values: Iterable[Command | Event | MediaReading | UnheardSeats | LogSettings]) -> bytes:
+def encode(values: Iterable[Command | Event | Report | LogSettings]) -> bytes:
     """Return a frame."""
     body: bytes = msgpack.packb([[_PLACES[type(value)], *_fields(value)] for value in values], default=_fields)
     return len(body).to_bytes(LENGTH_SIZE, "big") + body

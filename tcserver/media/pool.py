@@ -19,7 +19,7 @@ from tcserver.media.share import SLOT_MASK
 from tcserver.media.socket_group import SocketGroup
 from tcserver.media.sockets import BUFFER_BYTES
 from tcserver.media.steering import share_port, steer
-from tcserver.media.unheard import MAX_UNHEARD, UnheardSeats
+from tcserver.media.unheard import UnheardSeats, fair_share
 from tcserver.media.worker import HEARTBEAT, RELAY_HOST, Options
 from tcserver.plane import (
     ChangeForwarding,
@@ -35,6 +35,7 @@ from tcserver.plane import (
     WorkerLoad,
     WorkerReplaced,
 )
+from tcserver.process_reading import ProcessReading
 
 START_LIMIT = 10.0
 """Seconds until a worker has to say that it is there."""
@@ -83,7 +84,8 @@ class _Slot:
     """The pipe, once the worker has said that it is there."""
     process: asyncio.subprocess.Process | None = None
     reading: MediaReading | None = None
-    """The last one."""
+    process_reading: ProcessReading | None = None
+    """The last ones."""
 
 
 class WorkerPool:
@@ -155,6 +157,10 @@ class WorkerPool:
         """Return what each worker last told about itself, by slot."""
         return [slot.reading for slot in self._slots if slot.reading is not None]
 
+    def process_readings(self) -> list[ProcessReading]:
+        """Return what each worker last told about its process, by slot."""
+        return [slot.process_reading for slot in self._slots if slot.process_reading is not None]
+
     def processes(self) -> list[int]:
         """Return the process ids of the workers that are there, by slot."""
         return [slot.process.pid for slot in self._slots if slot.process is not None]
@@ -190,7 +196,7 @@ class WorkerPool:
 
     def _steer(self) -> None:
         """Have datagrams brought to their workers, and to the second socket there if their seat is unheard."""
-        unheard = [media_id for slot in self._slots for media_id in slot.unheard][:MAX_UNHEARD]
+        unheard = fair_share([slot.unheard for slot in self._slots])
         for group in zip(*(slot.group.receiving for slot in self._slots), strict=True):
             steer(group, unheard)
 
@@ -249,6 +255,8 @@ class WorkerPool:
                     sent = value.counters.sent - slot.reading.counters.sent
                     events.append(WorkerLoad(slot.number, max(0, sent) / HEARTBEAT))  # a new one begins at 0
                 slot.reading = value
+            elif isinstance(value, ProcessReading):
+                slot.process_reading = value
             elif isinstance(value, UnheardSeats):
                 self._take_unheard(slot, value.media_ids)
             else:

@@ -24,10 +24,6 @@ class Census(NamedTuple):
     """Seats with a proven path."""
     streams: int
     """Beacons included."""
-    expected: int
-    """Datagrams that the seats have sent under their present keys, as far as their counters tell."""
-    received: int
-    """How many of them arrived."""
 
 
 class SocketState(NamedTuple):
@@ -72,6 +68,4 @@ def census(rooms: Collection[Room]) -> Census:
         seats=len(seats),
         proven=sum(seat.path.address is not None for seat in seats),
         streams=sum(len(room.streams) for room in rooms),
-        expected=sum(seat.up.window.highest + 1 for seat in seats),
-        received=sum(seat.up.received for seat in seats),
     )

@@ -61,6 +61,7 @@ class Room:
 
     def close_seat(self, seat: Seat) -> None:
         """Forget a seat and its streams; nothing goes to it any more."""
+        seat.settle(self._counters)
         for stream in list(seat.streams.values()):
             self.close_stream(stream)
         del self.seats[seat.media_id]
@@ -80,7 +81,9 @@ class Room:
         self.silence(stream)
 
     def settle(self) -> None:
-        """Add the packets that the streams have counted to the totals."""
+        """Add what seats and streams have counted to the totals."""
+        for seat in self.seats.values():
+            seat.settle(self._counters)
         for stream in self.streams.values():
             stream.settle(self._counters)
 

@@ -21,7 +21,7 @@ from tcproto.path import PingItem, PongItem
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.secretbox import unbox
 from tcserver.media.cap import RateCap
-from tcserver.media.drops import Drop, Dropped
+from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.path import Path
 from tcserver.media.sealer import KEY_LIFETIME
 
@@ -42,7 +42,7 @@ _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdi
 class UpKey:
     """A key for what comes in, and what came under it."""
 
-    __slots__ = ("_key", "epoch", "received", "window")
+    __slots__ = ("_key", "_settled", "epoch", "received", "window")
 
     def __init__(self, epoch: int, key: bytes, window: int = SESSION_WINDOW) -> None:
         self.epoch = epoch & 0xFF
@@ -50,6 +50,7 @@ class UpKey:
         self.window = ReplayWindow(window)
         self.received = 0
         """Datagrams that opened."""
+        self._settled = (0, 0)
 
     def open(self, data: bytes, counter: int) -> bytes:
         """Return the plaintext of a datagram; raises ``Dropped``.
@@ -68,6 +69,16 @@ class UpKey:
         window.commit(counter)
         self.received += 1
         return plaintext
+
+    def settle(self, counters: Counters) -> None:
+        """Add what was sent and what arrived since the last call to the totals.
+
+        Nobody honest comes past ``REKEY_COUNTER`` by much; who skips counters must not drive the totals anywhere.
+        """
+        sent, received = min(self.window.highest + 1, REKEY_COUNTER), min(self.received, REKEY_COUNTER)
+        counters.uplink_sent += sent - self._settled[0]
+        counters.uplink_received += received - self._settled[1]
+        self._settled = sent, received
 
     def pong(self, ping: PingItem, now: float) -> PongItem:
         """Return the answer to a ping that came under this key."""
@@ -160,6 +171,12 @@ class Seat:
         if previous is None or epoch != previous.epoch or now >= self._previous_until:
             raise Dropped(Drop.EPOCH)
         return previous, previous.open(data, counter)
+
+    def settle(self, counters: Counters) -> None:
+        """Add what was sent and what arrived under its keys since the last call to the totals."""
+        self.up.settle(counters)
+        if self._previous is not None:
+            self._previous.settle(counters)
 
     def become_worn(self, now: float) -> bool:
         """Whether new keys are due, said once for each pair of keys."""

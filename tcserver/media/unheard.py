@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from tcserver.media.room import Room
 
@@ -20,6 +21,12 @@ class UnheardSeats:
     """What a media worker tells: seats whose datagrams may wait, by media id."""
 
     media_ids: tuple[int, ...]
+
+
+def fair_share(workers: Iterable[Sequence[int]]) -> list[int]:
+    """Return ``MAX_UNHEARD`` of the workers' unheard seats at most, of each worker as many, as far as it has them."""
+    turns = zip_longest(*workers)
+    return [media_id for turn in turns for media_id in turn if media_id is not None][:MAX_UNHEARD]
 
 
 class Unheard:

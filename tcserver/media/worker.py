@@ -18,12 +18,12 @@ from typing import cast
 
 from tcserver import garbage, logs
 from tcserver.media.core import MediaPlane
-from tcserver.media.pipe import LENGTH_SIZE, decode, encode
-from tcserver.media.reading import MediaReading
+from tcserver.media.pipe import LENGTH_SIZE, Report, decode, encode
 from tcserver.media.socket_group import SocketGroup
 from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.media.unheard import UnheardSeats
 from tcserver.plane import Address, Event
+from tcserver.process_meter import ProcessMeter
 
 RELAY_HOST = "127.0.0.1"
 """Where workers reach each other. A port that is bound there nobody else can send from."""
@@ -76,6 +76,7 @@ class Worker:
             receiver=cast(ReceiverName, options.receiver),
             on_events=self._send,
         )
+        self._meter = ProcessMeter()
         self._writer: asyncio.StreamWriter | None = None
 
     async def run(self) -> None:
@@ -89,6 +90,7 @@ class Worker:
         )
         self._sockets.open(group, socket.socket(fileno=options.relay), self._tell_unheard)
         reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
+        self._meter.start()
         heart = asyncio.create_task(self._beat())
         try:
             while True:
@@ -104,18 +106,19 @@ class Worker:
             pass
         finally:
             heart.cancel()
+            self._meter.stop()
             self._sockets.close()
             self._writer.close()
 
     async def _beat(self) -> None:
         while True:
-            self._send([self._sockets.reading()])
+            self._send([self._sockets.reading(), self._meter.reading()])
             await asyncio.sleep(HEARTBEAT)
 
     def _tell_unheard(self, media_ids: Collection[int]) -> None:
         self._send([UnheardSeats(tuple(media_ids))])
 
-    def _send(self, values: Sequence[Event | MediaReading | UnheardSeats]) -> None:
+    def _send(self, values: Sequence[Event | Report]) -> None:
         if self._writer is not None:
             self._writer.write(encode(values))
 

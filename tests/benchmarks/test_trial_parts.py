@@ -88,3 +88,14 @@ def test_histograms_have_changes_and_bounds():
     assert scrape.at_most(lag, 0.75) == 0.001
     assert scrape.at_most(lag, 0.99) is None
     assert scrape.at_most(scrape.change(lag, lag), 0.5) is None
+
+
+def test_the_lag_is_that_of_the_workers_where_there_are_any():
+    def told(process: str, early: int, late: int) -> str:
+        name = f'{scrape.LOOP_LAG}_bucket{{process="{process}",le='
+        return f'{name}"0.01"}} {early}.0\n{name}"+Inf"}} {late}.0\n'
+
+    alone = f"# HELP {scrape.LOOP_LAG} Late.\n" + told("main", 1, 5)
+    assert scrape.loop_lag(alone) == {0.01: 1, INFINITE: 5}
+    assert scrape.loop_lag(alone + told("worker 0", 7, 8) + told("worker 1", 10, 11)) == {0.01: 17, INFINITE: 19}
+    assert scrape.loop_lag("") == {}

@@ -285,6 +285,9 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
                     if len(a.participants) == 1:
                         break
                 await until(lambda: any(isinstance(event, events.ParticipantLeft) for event in told))
+                (code,) = (event.code for event in told if isinstance(event, events.ParticipantLeft))
+                assert code is ErrorCode.SLOW_CONSUMER
+                assert server.daemon._conference.counters["closed_slow_consumer"] == 1
                 assert a.closed is None
                 deaf.connection._transport.resume_reading()
                 await until(lambda: deaf.closed is not None)

@@ -34,13 +34,14 @@ async def get(port: int, path: str) -> tuple[str, str]:
     return head.splitlines()[0], body
 
 
-async def metrics(port: int) -> dict[str, float]:
-    """Values by name, summed over labels."""
+async def metrics(port: int, process: str = "") -> dict[str, float]:
+    """Values by name, summed over labels: all of them, or those of a process."""
     status, body = await get(port, "/metrics")
     assert status == "HTTP/1.1 200 OK"
     found: dict[str, float] = {}
-    for name, value in re.findall(r"^(\w+)(?:\{.*\})? (\S+)$", body, re.MULTILINE):
-        found[name] = found.get(name, 0) + float(value)
+    for name, labels, value in re.findall(r"^(\w+)(\{.*\})? (\S+)$", body, re.MULTILINE):
+        if not process or f'process="{process}"' in labels:
+            found[name] = found.get(name, 0) + float(value)
     return found
 
 
@@ -73,8 +74,9 @@ def test_the_numbers_move_with_a_call(run: Run, world: World) -> None:
             assert busy["tcserver_media_datagrams_taken_total"] == busy["tcserver_media_datagrams_sent_total"]
             assert busy["tcserver_media_packets_forwarded_total"] >= 5
             assert busy["tcserver_media_forward_latency_seconds_count"] > 0
-            assert busy["process_resident_memory_bytes"] > 1e6
-            assert busy["process_cpu_seconds_total"] >= idle["process_cpu_seconds_total"]
+            assert busy["tcserver_media_uplink_datagrams_sent_total"] >= 5
+            assert busy["tcserver_process_resident_memory_bytes"] > 1e6
+            assert busy["tcserver_process_cpu_seconds_total"] > idle["tcserver_process_cpu_seconds_total"]
             async with asyncio.timeout(PATIENCE):
                 while (after := await metrics(port))["tcserver_sessions"]:
                     pass
@@ -83,6 +85,23 @@ def test_the_numbers_move_with_a_call(run: Run, world: World) -> None:
             assert after["tcserver_media_streams"] == after["tcserver_seats"] == 0
         with pytest.raises(ConnectionRefusedError):
             await get(port, "/healthz")
+
+    run(main)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
+def test_workers_tell_how_late_they_are_and_what_they_use(run: Run, world: World) -> None:
+    port = free_port()
+
+    async def main() -> None:
+        async with world.serving(http__port=port, server__workers=2), asyncio.timeout(PATIENCE):
+            for process in ("main", "worker 0", "worker 1"):
+                while not (told := await metrics(port, process))["tcserver_loop_lag_seconds_count"]:
+                    pass
+                assert "tcserver_gc_pause_seconds_count" in told
+                assert told["tcserver_process_cpu_seconds_total"] > 0.01
+                assert told["tcserver_process_resident_memory_bytes"] > 1e6
+            assert not await metrics(port, "worker 2")
 
     run(main)
 

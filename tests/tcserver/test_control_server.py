@@ -39,6 +39,9 @@ class Handler:
     def crashed(self, peer: ControlPeer, error: Exception) -> None:
         self.told.append(("crashed", type(error)))
 
+    def fell_behind(self, peer: ControlPeer) -> None:
+        self.told.append("fell behind")
+
     def disconnected(self, peer: ControlPeer) -> None:
         self.told.append("disconnected")
         self.gone.set()
@@ -164,7 +167,7 @@ def test_a_receiver_that_does_not_read_is_cut_off() -> None:
         while not handler.gone.is_set():
             fill(handler.peers[0], 1000)
             await asyncio.sleep(0)
-        assert handler.told[-1] == "disconnected"
+        assert handler.told == [("handshake", 64), "fell behind", "disconnected"]
 
     conversation(main)
 

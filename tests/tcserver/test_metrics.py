@@ -18,7 +18,8 @@ from tcserver.media.core import RTT_BOUNDS
 from tcserver.media.drops import Counters, Drop, PacketKind
 from tcserver.media.path import PathChange
 from tcserver.media.reading import LATENCY_BOUNDS, Census, MediaReading, SocketState
-from tcserver.metrics import MEDIA_COUNTERS, Metrics, Runtime
+from tcserver.metrics import MEDIA_COUNTERS, Metrics
+from tcserver.process_reading import ProcessReading
 from tests.tcserver.conference.conference_driver import Driver
 from tests.tcserver.conference.conference_identities import account_key
 
@@ -30,7 +31,16 @@ def reading() -> MediaReading:
     for value in (0.00002, 0.0003, 0.0004, 5.0):
         latency.observe(value)
     counters = Counters(
-        received=10, received_bytes=1000, accepted=8, forwarded=7, held=11, sealed=6, sent=20, sent_bytes=2500
+        received=10,
+        received_bytes=1000,
+        accepted=8,
+        forwarded=7,
+        held=11,
+        sealed=6,
+        sent=20,
+        sent_bytes=2500,
+        uplink_sent=17,
+        uplink_received=9,
     )
     counters.drops[Drop.BOX] = 2
     counters.packets_received[PacketKind.VIDEO] = 14
@@ -48,8 +58,16 @@ def reading() -> MediaReading:
         latency=latency,
         rtt=rtt,
         sockets=(SocketState(100, 200, 4),),
-        census=Census(rooms=1, seats=2, proven=1, streams=5, expected=10, received=8),
+        census=Census(rooms=1, seats=2, proven=1, streams=5),
     )
+
+
+def process_reading(memory: int | None) -> ProcessReading:
+    pauses = tuple(Histogram(PAUSE_BOUNDS) for _ in range(GENERATIONS))
+    found = ProcessReading(Histogram([0.1, 1.0]), pauses, 12.5, memory)
+    found.loop_lag.observe(0.5)
+    found.pauses[1].observe(0.002)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +85,8 @@ def families() -> dict[str, Metric]:
     guess.ask(m.LoginBegin("a"))
     guess.ask(guess.login_message(key=account_key("b")))
     driver.advance(1.0)
-    runtime = Runtime(Histogram([0.1, 1.0]), [Histogram(PAUSE_BOUNDS) for _ in range(GENERATIONS)])
-    runtime.loop_lag.observe(0.5)
-    runtime.pauses[1].observe(0.002)
-    text = Metrics(driver.conference, lambda: [reading(), reading()], runtime).exposition().decode()
+    processes = [process_reading(memory) for memory in (1000, 2000, None)]
+    text = Metrics(driver.conference, lambda: [reading(), reading()], lambda: processes).exposition().decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -126,7 +142,8 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
         assert value(samples, "tcserver_media_socket_queue_bytes", direction="send", **labels) == 200
         assert value(samples, "tcserver_media_socket_drops_total", **labels) == 4
         assert value(samples, "tcserver_media_seats_proven", worker=worker) == 1
-        assert value(samples, "tcserver_media_uplink_loss_ratio", worker=worker) == pytest.approx(0.2)
+        assert value(samples, "tcserver_media_uplink_datagrams_sent_total", worker=worker) == 17
+        assert value(samples, "tcserver_media_uplink_datagrams_received_total", worker=worker) == 9
 
 
 def test_every_counter_of_the_media_plane_is_told() -> None:
@@ -144,13 +161,23 @@ def test_histograms(samples: Samples) -> None:
     assert value(samples, f"{name}_sum", worker="0") == pytest.approx(5.00072)
     assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.02") == 0
     assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.05") == 1
-    assert value(samples, "tcserver_loop_lag_seconds_bucket", le="1.0") == 1
-    assert value(samples, "tcserver_gc_pause_seconds_count", generation="1") == 1
-    assert value(samples, "tcserver_gc_pause_seconds_count", generation="2") == 0
 
 
-def test_the_process_is_told_of(families: dict[str, Metric]) -> None:
-    assert {"process_cpu_seconds", "process_resident_memory_bytes", "tcserver_build_info"} <= families.keys()
+def test_every_process_tells_of_itself(samples: Samples) -> None:
+    for process in ("main", "worker 0", "worker 1"):
+        assert value(samples, "tcserver_loop_lag_seconds_bucket", process=process, le="0.1") == 0
+        assert value(samples, "tcserver_loop_lag_seconds_bucket", process=process, le="1.0") == 1
+        assert value(samples, "tcserver_gc_pause_seconds_count", process=process, generation="1") == 1
+        assert value(samples, "tcserver_gc_pause_seconds_count", process=process, generation="2") == 0
+        assert value(samples, "tcserver_process_cpu_seconds_total", process=process) == 12.5
+    memory = "tcserver_process_resident_memory_bytes"
+    assert value(samples, memory, process="main") == 1000
+    assert value(samples, memory, process="worker 0") == 2000
+    assert (memory, frozenset({("process", "worker 1")})) not in samples, "it does not know"
+
+
+def test_what_is_usual_of_a_process_is_told(families: dict[str, Metric]) -> None:
+    assert {"process_start_time_seconds", "process_open_fds", "tcserver_build_info"} <= families.keys()
     assert all(family.documentation for family in families.values())
 
 
@@ -165,11 +192,13 @@ def test_a_query_of_the_dashboard_asks_for_what_there_is(title: str, query: str,
     labels: dict[str, set[str]] = {}
     for name, found in samples:
         labels.setdefault(name, set()).update(label for label, _ in found)
-    (name,) = re.findall(r"\b(?:tcserver|process)_\w+", query)
-    assert name in labels, title
-    assert f'{name}{{instance=~"$instance"}}' in query
-    assert {label for by in re.findall(r"by \(([^)]+)\)", query) for label in by.split(", ")} <= labels[name]
-    assert ("rate(" in query) == name.endswith(("_total", "_bucket", "_sum"))
+    names = re.findall(r"\b(?:tcserver|process)_\w+", query)
+    assert names
+    for name in names:
+        assert name in labels, title
+        assert f'{name}{{instance=~"$instance"}}' in query
+        assert {label for by in re.findall(r"by \(([^)]+)\)", query) for label in by.split(", ")} <= labels[name]
+        assert (f"rate({name}" in query) == name.endswith(("_total", "_bucket", "_sum"))
     assert query.count("(") == query.count(")")
 
 

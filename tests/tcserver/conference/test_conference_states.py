@@ -119,6 +119,7 @@ def test_shell_can_close_a_connection_with_a_reason():
     person = driver.member()
     driver.apply(driver.conference.hang_up(person.connection, ErrorCode.SLOW_CONSUMER, driver.now, "1 MiB waits"))
     assert (person.closed.code, person.closed.text) == (ErrorCode.SLOW_CONSUMER, "1 MiB waits")
+    assert driver.conference.counters["closed_slow_consumer"] == 1
     driver.check()
 
 

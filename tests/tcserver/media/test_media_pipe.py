@@ -14,6 +14,7 @@ from tcserver.media import Counters, Drop
 from tcserver.media.backlog import Weight
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.reading import Census, MediaReading, SocketState
+from tcserver.process_reading import ProcessReading
 
 KEY = bytes(range(32))
 ADDRESS = plane.Address(1, "fe80::1%eth0", 65535)
@@ -69,7 +70,7 @@ def test_a_reading_arrives_as_it_was():
     latency.observe(0.005)
     counters = Counters(received=7)
     counters.drops[Drop.BOX] = 3
-    census = Census(1, 2, 3, 4, 5, 6)
+    census = Census(1, 2, 3, 4)
     reading = MediaReading(
         counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, latency, (SocketState(1, 2, 3),), census
     )
@@ -78,6 +79,17 @@ def test_a_reading_arrives_as_it_was():
     assert (decoded.latency.bounds, decoded.latency.sum) == (latency.bounds, latency.sum)
     decoded.latency.observe(1.0)
     assert decoded.latency.counts == [0, 1, 1]
+
+
+@pytest.mark.parametrize("memory", [None, 1 << 40])
+def test_a_reading_of_a_process_arrives_as_it_was(memory):
+    lag, pauses = Histogram((0.001,)), (Histogram((0.1,)), Histogram((0.1,)))
+    lag.observe(0.5)
+    pauses[1].observe(0.05)
+    reading = ProcessReading(lag, pauses, 1.5, memory)
+    (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
+    assert repr(replace(decoded, loop_lag=lag, pauses=pauses)) == repr(reading)
+    assert [histogram.counts for histogram in (decoded.loop_lag, *decoded.pauses)] == [[0, 1], [0, 0], [1, 0]]
 
 
 def test_a_frame_holds_any_number_in_order():

@@ -7,13 +7,14 @@ import sys
 
 import pytest
 
+from tcproto.datagram import MAX_COUNTER, REKEY_COUNTER
 from tcproto.messages import Kind
 from tcproto.packet import PlainHeader
 from tcserver.media import MediaPlane
 from tcserver.media.drops import PacketKind
 from tcserver.media.reading import census
 from tcserver.media.sockets import MediaSockets
-from tcserver.plane import CloseRoom, CloseSeat, CloseStream, Receiver
+from tcserver.plane import CloseRoom, CloseSeat, CloseStream, Receiver, RekeySeat
 from tests.tcserver.media.media_world import World, audio, packet_item, video
 
 
@@ -24,12 +25,51 @@ def test_a_census() -> None:
     world.publish(a, 7, to=[b])
     counted = census(world.plane.rooms)
     assert (counted.rooms, counted.seats, counted.proven, counted.streams) == (1, 3, 2, 1)
-    assert counted.expected == counted.received == 4, "two datagrams each prove a path"
-    a.counter += 5
+    assert census([]) == (0, 0, 0, 0)
+
+
+def uplink(world: World) -> tuple[int, int]:
+    """Datagrams sent, as far as is known, and arrived."""
+    counters = world.plane.settled()
+    return counters.uplink_sent, counters.uplink_received
+
+
+def test_what_was_sent_and_what_arrived_is_counted_for_good() -> None:
+    assert uplink(World(members=0)) == (0, 0)
+    world = World(members=2)
+    a, b = world.peers
+    assert uplink(world) == (4, 4), "two datagrams each prove a path"
+    late = [a.up() for _ in range(5)]
     world.receive(a, a.up())
-    counted = census(world.plane.rooms)
-    assert (counted.expected, counted.received) == (10, 5)
-    assert census([]) == (0, 0, 0, 0, 0, 0)
+    assert uplink(world) == uplink(world) == (10, 5)
+    world.receive(a, *late[:2])
+    assert uplink(world) == (10, 7)
+    world.apply(CloseSeat(a.media_id, 1))
+    assert uplink(world) == (10, 7)
+    b.counter += 1
+    world.receive(b, b.up())
+    world.apply(CloseRoom(1))
+    assert uplink(world) == (12, 8)
+
+
+def test_what_was_sent_under_keys_that_have_changed_still_counts() -> None:
+    world = World(members=1)
+    (a,) = world.peers
+    for epoch in (1, 2):
+        late = [a.up() for _ in range(3)]
+        key = bytes([epoch]) * 32
+        world.apply(RekeySeat(a.media_id, epoch, key, key))
+        a.epoch, a.up_key, a.counter = epoch, key, 0
+        world.receive(a, a.up())
+        world.receive(a, *late[1:])
+    assert uplink(world) == (2 + 3 + 1 + 3 + 1, 2 + 2 + 1 + 2 + 1)
+
+
+def test_who_skips_counters_is_believed_as_far_as_keys_are_good() -> None:
+    world = World(members=1)
+    (a,) = world.peers
+    world.receive(a, a.up(counter=MAX_COUNTER))
+    assert uplink(world) == (REKEY_COUNTER, 3)
 
 
 def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() -> None:

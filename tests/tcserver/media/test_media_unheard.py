@@ -3,7 +3,7 @@
 import pytest
 
 from tcproto.messages import Kind as StreamKind
-from tcserver.media.unheard import FEW, LOOK_BACK, MAX_UNHEARD
+from tcserver.media.unheard import FEW, LOOK_BACK, MAX_UNHEARD, fair_share
 from tcserver.plane import CloseSeat, CloseStream, MuteStream, OpenStream, SetSpeakers
 from tests.tcserver.media.media_world import CAPS, Peer, World, audio, packet_item, video
 
@@ -113,3 +113,12 @@ def test_a_picture_of_an_unheard_seat_makes_it_heard():
     meeting.apply(MuteStream(99, other.media_id, False))
     meeting.receive(other, other.up(packet_item(video(99))))
     assert other.media_id not in meeting.run(0.3, talker)
+
+
+def test_workers_share_what_may_be_told():
+    many, others, few = range(1000, 1000 + MAX_UNHEARD), range(2000, 2000 + MAX_UNHEARD), (7, 8)
+    shared = fair_share([many, others, few])
+    assert len(set(shared)) == MAX_UNHEARD
+    assert [len(set(shared) & set(seats)) for seats in (many, others, few)] == [127, 127, 2]
+    assert fair_share([(), (1, 2, 3), (4,)]) == [1, 4, 2, 3]
+    assert fair_share([]) == []
