@@ -21,6 +21,7 @@ from benchmarks.load import (
     BUSY_PEOPLE,
     BUSY_ROOMS,
     BUSY_TALKERS,
+    IN_FLIGHT,
     SETTLE,
     Figure,
     Hall,
@@ -191,12 +192,19 @@ def _measure_mumble(server: MumbleServer, guests: Guests, load: Load[Guest], sec
     talker, listener = load.talkers[0], load.rooms[0].seats[-1]
     guests.agree([talker, listener])
     Sink().drain(listener.socket.fileno())
+    confirm(server, talker, listener)
+    return seen
+
+
+def confirm(server: MumbleServer, talker: Guest, listener: Guest) -> None:
+    """See that a voice arrives as it was said; raises ``BenchmarkError``."""
     spoken = os.urandom(OPUS)
     talker.socket.sendto(talker.say(spoken), server.address)
-    heard = listener.hear()
-    if (heard.session, heard.opus) != (talker.session, spoken):
-        raise BenchmarkError("Mumble's server forwards another voice")
-    return seen
+    for _ in range(1 + IN_FLIGHT):  # a server that is slow still has some of the load to forward
+        heard = listener.hear()
+        if (heard.session, heard.opus) == (talker.session, spoken):
+            return
+    raise BenchmarkError("Mumble's server forwards another voice")
 
 
 def _report(seen: dict[Key, Comparison], told: str) -> Report:

@@ -77,6 +77,15 @@ def test_a_talker_who_has_sealed_more_than_it_sent_is_heard_after_they_agree(run
 
 
 @mumble
+def test_what_is_left_of_a_load_is_not_taken_for_another_voice(running, guests):
+    talker, listener = guests.join(guests.open_channels(["late"])[0], 2)
+    guests.prove()
+    for _ in range(3):
+        talker.socket.sendto(talker.say(b"of the load"), running.address)
+    peers.confirm(running, talker, listener)
+
+
+@mumble
 def test_a_wrong_password_is_one_clear_error(running, guests, monkeypatch):
     monkeypatch.setattr(running, "administrator_password", "wrong")
     with pytest.raises(BenchmarkError, match="refuses: REJECT"):
