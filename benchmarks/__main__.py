@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace, measuring: dict[str, Any]) -> int:
         print(f"benchmarks: {options.name} has nothing to draw; {options.plot} was not written", file=sys.stderr)
     if not before:
         return 0 if report.passed else 1
-    comparison = before.compare(report.bars, machine, options.tolerance)
+    comparison = before.compare(report.bars, report.costs, machine, options.tolerance)
     print(f"\n{comparison.text}")
     return 1 if comparison.regressions else 0
 
@@ -104,11 +104,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--quick", action="store_true", help="shorter, less exact")
         command.add_argument(
             "--baseline", metavar="FILE", type=Path,
-            help="compare the bars with those of an earlier run of this command on this machine, written by --json",
+            help="compare with an earlier run of this command on this machine, written by --json",
         )  # fmt: skip
         command.add_argument(
             "--tolerance", metavar="SHARE", type=_share, default=baseline.TOLERANCE,
-            help="by how much a bar may be worse than in the baseline (default: %(default)s)",
+            help="by how much a figure may be worse than in the baseline (default: %(default)s)",
         )  # fmt: skip
         module.add_options(command)
     return parser

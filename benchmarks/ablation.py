@@ -35,7 +35,7 @@ from benchmarks.load import (
     volleys,
 )
 from benchmarks.processes import need_linux
-from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
+from benchmarks.report import Bar, BarChart, BenchmarkError, Cell, Cost, Report, Table
 from benchmarks.seat import Seat
 from benchmarks.server import Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, remark
@@ -114,8 +114,9 @@ def run(options: argparse.Namespace) -> Report:
     costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in boxes.SEALED}
     measuring = instruments.measure(seconds)
     share = measuring.share(found["busy rooms"][WHOLE].median(), workers.RECEIVERS)
+    sealed = boxes.sealed(costs)
     tables = [
-        parts(found), boxes.sealed_for_each(costs), boxes.bindings(), workers.table(shares), _loudest(meshes),
+        parts(found), boxes.table(sealed), boxes.bindings(), workers.table(shares), _loudest(meshes),
         instruments.table(measuring, share),
     ]  # fmt: skip
     loudest = _middle(meshes[MESHES[0].name])
@@ -129,7 +130,9 @@ def run(options: argparse.Namespace) -> Report:
         load: {variant: [run._asdict() for run in figure.runs] for variant, figure in by_variant.items()}
         for load, by_variant in found.items()
     }
-    return Report(tables, bars, figures={"runs": runs, "workers": workers.figures(shares)})
+    plots = [*charts(found), workers.chart(shares), _mesh_chart(meshes)]
+    raw = {"runs": runs, "workers": workers.figures(shares)}
+    return Report(tables, bars, plots, raw, [*medians(found), *(one.cost for one in sealed), *workers.costs(shares)])
 
 
 class _House(NamedTuple):
@@ -207,16 +210,32 @@ def parts(found: Found) -> Table:
     return Table(title, columns, rows)
 
 
+def medians(found: Found) -> list[Cost]:
+    """Return what each variant costs under each load, for an earlier run to judge."""
+    return [
+        Cost(f"{load}, {variant}", figure.median().cpu, "us")
+        for load, by_variant in found.items()
+        for variant, figure in by_variant.items()
+    ]
+
+
+def charts(found: Found) -> list[BarChart]:
+    """Return a picture of each load."""
+    return [
+        BarChart(load, workers.CHART_AXIS, {variant: figure.costs for variant, figure in by_variant.items()})
+        for load, by_variant in found.items()
+    ]
+
+
 def verdict(figure: Figure, whole: Figure) -> str:
     """Return whether all runs of one are above or below all of the other."""
     if figure is whole:
         return ""
     if len(figure.runs) < 2:
         return "one run"
-    costs, others = [run.cpu for run in figure.runs], [run.cpu for run in whole.runs]
-    if min(costs) > max(others):
+    if min(figure.costs) > max(whole.costs):
         return "dearer"
-    return "cheaper" if max(costs) < min(others) else "within the spread"
+    return "cheaper" if max(figure.costs) < min(whole.costs) else "within the spread"
 
 
 def _loudest(meshes: Mapping[str, Sequence[Outcome]]) -> Table:
@@ -233,6 +252,11 @@ def _loudest(meshes: Mapping[str, Sequence[Outcome]]) -> Table:
     title = f"{OPEN_MICROPHONES} open microphones, {AUDIO_RATE} datagrams/s each, at times of their own"
     columns = ("forwarded", "core %", "spread %", "us for each that arrives", "of a full mesh %", "remark")
     return Table(title, columns, rows)
+
+
+def _mesh_chart(meshes: Mapping[str, Sequence[Outcome]]) -> BarChart:
+    runs = {name: [100 * outcome.cpu for outcome in outcomes] for name, outcomes in meshes.items()}
+    return BarChart(f"{OPEN_MICROPHONES} open microphones, forwarded", "% of a core", runs)
 
 
 def _open_microphones(variant: Variant, seconds: float, repeats: int) -> list[Outcome]:
