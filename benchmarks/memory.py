@@ -55,7 +55,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     rooms = 3 if options.quick else 15
-    cycles = options.cycles or (500 if options.quick else 10_000)
+    cycles = options.cycles or (200 if options.quick else 10_000)
     people = rooms * ROOM
     grown = [
         {

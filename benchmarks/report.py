@@ -19,6 +19,10 @@ class BenchmarkError(Exception):
     """The benchmark cannot be run here; the text is for the user."""
 
 
+class Missing(BenchmarkError):
+    """This machine lacks something that the benchmark needs."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows under named columns; a unit belongs into the name of its column."""
@@ -205,7 +209,7 @@ def _matplotlib() -> Callable[..., Any]:
     try:
         import matplotlib
     except ImportError:
-        raise BenchmarkError("--plot needs matplotlib, which is not installed: pip install matplotlib") from None
+        raise Missing("--plot needs matplotlib, which is not installed: pip install matplotlib") from None
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

@@ -113,6 +113,8 @@ def weave(monkeypatch):
         def run(options: argparse.Namespace) -> Report:
             if figures[0] < 0:
                 raise KeyboardInterrupt
+            if figures[0] > 1000:
+                raise ZeroDivisionError
             return Report(bars=[Bar("cloth", figures[0], "m", 5.0)])
 
     monkeypatch.setattr(command, "BENCHMARKS", {"weave": "How fast?"})
@@ -156,6 +158,12 @@ def test_a_missed_bar_and_an_interrupt_have_their_status(weave, capsys):
     weave[0] = -1.0
     assert command.main(["weave"]) == command.INTERRUPTED
     assert capsys.readouterr().err.endswith("benchmarks: interrupted\n")
+
+
+def test_a_defect_is_not_taken_for_a_missed_bar(weave, capsys):
+    weave[0] = 1001.0
+    assert command.main(["weave"]) == command.DEFECT
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("share", ["-0.1", "nan", "inf", "much"])

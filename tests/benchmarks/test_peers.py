@@ -121,7 +121,7 @@ def test_the_bar_is_the_busy_rooms_against_the_best_of_any_load():
 @linux
 def test_without_the_server_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(server, "PROGRAMS", ("no-such-program",))
-    assert main(["peers", "--quick"]) == 2
+    assert main(["peers", "--quick"]) == 3
     assert "apt install mumble-server" in capsys.readouterr().err
 
 
