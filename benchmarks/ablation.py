@@ -44,7 +44,7 @@ from tcproto.messages import Source
 RECEIVERS = 100
 QUICK_ROOMS = 2
 OPEN_MICROPHONES, LOUDEST = 35, 3
-LEAST_OF_MESH = 3.0
+LEAST_OF_MESH, QUICK_LEAST_OF_MESH = 3.0, 1.0
 """Seconds of open microphones at least: in the first half second nobody knows yet who is unheard."""
 MESH_LIMIT = 8.0
 """Percent of a core for a room of open microphones."""
@@ -81,6 +81,7 @@ VARIANTS = (
     Variant("without all of them", {"media.sender": "sendto", "media.receiver": "recvfrom"}),
     Variant("asyncio's loop", {}, ON_ASYNCIO),
 )
+QUICK_VARIANTS = (VARIANTS[0], *VARIANTS[-2:])
 WHOLE = VARIANTS[0].name
 MESHES = (
     Variant(f"loudest {LOUDEST}", {"rooms.loudest": LOUDEST}),
@@ -107,9 +108,10 @@ def run(options: argparse.Namespace) -> Report:
     rooms = options.rooms or (QUICK_ROOMS if options.quick else BUSY_ROOMS)
     if rooms < 2 or rooms % 2:
         raise BenchmarkError("an even number of busy rooms, at least two")
-    found = _measure(rooms, seconds, repeats)
+    found = _measure(QUICK_VARIANTS if options.quick else VARIANTS, rooms, seconds, repeats)
     shares = workers.measure(rooms, seconds, repeats, _say)
-    meshes = {variant.name: _open_microphones(variant, seconds, repeats) for variant in MESHES}
+    length = max(seconds, QUICK_LEAST_OF_MESH if options.quick else LEAST_OF_MESH)
+    meshes = {variant.name: _open_microphones(variant, length, repeats) for variant in MESHES}
     receivers = {"busy rooms": workers.RECEIVERS}
     costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in boxes.SEALED}
     measuring = instruments.measure(seconds)
@@ -155,11 +157,11 @@ class _House(NamedTuple):
         }
 
 
-def _measure(rooms: int, seconds: float, repeats: int) -> Found:
+def _measure(variants: Sequence[Variant], rooms: int, seconds: float, repeats: int) -> Found:
     """Put all loads on all variants in turns: what else the machine does meets all of them alike."""
     found: dict[str, dict[str, Figure]] = {}
     with ExitStack() as stack:
-        houses = {variant.name: _open(variant, rooms, stack) for variant in VARIANTS}
+        houses = {variant.name: _open(variant, rooms, stack) for variant in variants}
         for house in houses.values():  # not before, for a path lasts 15 s without a datagram
             house.clients.prove()
         for turn in range(repeats):
@@ -261,7 +263,6 @@ def _mesh_chart(meshes: Mapping[str, Sequence[Outcome]]) -> BarChart:
 
 def _open_microphones(variant: Variant, seconds: float, repeats: int) -> list[Outcome]:
     _say(f"{OPEN_MICROPHONES} open microphones, {variant.name}")
-    seconds = max(seconds, LEAST_OF_MESH)
     outcomes = []
     with Server(["hall"], dict(variant.settings), variant.program) as server, Clients(server) as clients:
         seats = clients.join("hall", OPEN_MICROPHONES, [Source.MICROPHONE])

@@ -1,5 +1,6 @@
 """When everybody hears and sees."""
 
+import json
 import socket
 import sys
 from contextlib import closing
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.__main__ import main
 from benchmarks.join import KEYFRAME_PACKETS, PICTURE_PACKETS, Arrival, Rush, all_hear, first, picture
 from benchmarks.light_clients import Clients
 from benchmarks.server import MAX_SEATS, SETTINGS, Server
@@ -45,6 +47,20 @@ def test_everybody_of_the_largest_room_may_come_in_at_once():
     assert limits.login_rate.burst >= MAX_SEATS
     assert limits.join_rate.burst >= MAX_SEATS
     assert min(limits.max_sessions, limits.max_half_open, limits.max_half_open_per_address) >= MAX_SEATS
+
+
+@linux
+def test_the_whole_benchmark_comes_to_its_end(all_processors, tmp_path, capsys):
+    path = tmp_path / "join.json"
+    assert main(["join", "--quick", "--rooms", "1", "--json", str(path)]) in (0, 1)  # others may use the machine
+    found = json.loads(path.read_text())
+    assert [bar["measured"] for bar in found["bars"][:2]] == [0, 0]
+    assert found["bars"][2]["measured"] > 34 / 35
+    (rush,), (meeting,) = found["figures"]["rushes"], found["figures"]["meetings"]
+    assert rush["people"] == 34
+    assert 0 < rush["server"] < rush["seconds"]
+    assert all(0 < one["seated"] < one["heard"] for one in meeting)
+    assert "logins, 16 at a time" in capsys.readouterr().out
 
 
 @linux

@@ -42,14 +42,11 @@ def guests(running: MumbleServer) -> Iterator[Guests]:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Few and small busy rooms; and afterwards this process may use all processors again."""
+def small(monkeypatch: pytest.MonkeyPatch, all_processors: None) -> None:
+    """Few and small busy rooms."""
     monkeypatch.setattr(peers, "BUSY_ROOMS", 2)
     for module in (load, peers):
         monkeypatch.setattr(module, "BUSY_PEOPLE", 5)
-    processors = os.sched_getaffinity(0)
-    yield
-    os.sched_setaffinity(0, processors)
 
 
 @mumble
