@@ -7,12 +7,13 @@ import importlib
 import math
 import signal
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from benchmarks import baseline
 from benchmarks.machine import describe
-from benchmarks.report import BenchmarkError, Report, check_plot, check_writable
+from benchmarks.report import BenchmarkError, Missing, Report, check_plot, check_writable
 
 BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
@@ -36,9 +37,11 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 
 FRAMEWORK_OPTIONS = ("name", "json", "plot", "baseline", "tolerance")
 EPILOG = """\
-exit status: 0 if all bars are reached, 1 if one is missed, 2 if nothing could be measured, 130 if interrupted;
+exit status: 0 if all bars are reached, 1 if one is missed, 2 if nothing could be measured, 3 if something that it needs
+is missing here, 4 for a defect of the benchmark, which is told as a traceback, 130 if interrupted;
 with --baseline 0 if nothing became worse by more than the tolerance, 1 if something did, 2 if it cannot be compared
 """
+FAILED, MISSING, DEFECT = 2, 3, 4
 INTERRUPTED = 130
 """What shells make of SIGINT."""
 
@@ -50,10 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(options, _measuring(options))
     except (BenchmarkError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
-        return 2
+        return MISSING if isinstance(error, Missing) else FAILED
     except KeyboardInterrupt:
         print("benchmarks: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except Exception:  # Python's own status would be that of a missed bar
+        traceback.print_exc()
+        return DEFECT
 
 
 def _run(options: argparse.Namespace, measuring: dict[str, Any]) -> int:
@@ -75,7 +81,7 @@ def _run(options: argparse.Namespace, measuring: dict[str, Any]) -> int:
         print(f"benchmarks: {options.name} has nothing to draw; {options.plot} was not written", file=sys.stderr)
     if not before:
         return 0 if report.passed else 1
-    comparison = before.compare(report.bars, machine, options.tolerance)
+    comparison = before.compare(report.bars, report.costs, machine, options.tolerance)
     print(f"\n{comparison.text}")
     return 1 if comparison.regressions else 0
 
@@ -104,11 +110,11 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--quick", action="store_true", help="shorter, less exact")
         command.add_argument(
             "--baseline", metavar="FILE", type=Path,
-            help="compare the bars with those of an earlier run of this command on this machine, written by --json",
+            help="compare with an earlier run of this command on this machine, written by --json",
         )  # fmt: skip
         command.add_argument(
             "--tolerance", metavar="SHARE", type=_share, default=baseline.TOLERANCE,
-            help="by how much a bar may be worse than in the baseline (default: %(default)s)",
+            help="by how much a figure may be worse than in the baseline (default: %(default)s)",
         )  # fmt: skip
         module.add_options(command)
     return parser

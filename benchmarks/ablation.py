@@ -35,16 +35,16 @@ from benchmarks.load import (
     volleys,
 )
 from benchmarks.processes import need_linux
-from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
+from benchmarks.report import Bar, BarChart, BenchmarkError, Cell, Cost, Report, Table
 from benchmarks.seat import Seat
 from benchmarks.server import Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, remark
 from tcproto.messages import Source
 
 RECEIVERS = 100
-QUICK_ROOMS = 6
+QUICK_ROOMS = 2
 OPEN_MICROPHONES, LOUDEST = 35, 3
-LEAST_OF_MESH = 3.0
+LEAST_OF_MESH, QUICK_LEAST_OF_MESH = 3.0, 1.0
 """Seconds of open microphones at least: in the first half second nobody knows yet who is unheard."""
 MESH_LIMIT = 8.0
 """Percent of a core for a room of open microphones."""
@@ -81,6 +81,7 @@ VARIANTS = (
     Variant("without all of them", {"media.sender": "sendto", "media.receiver": "recvfrom"}),
     Variant("asyncio's loop", {}, ON_ASYNCIO),
 )
+QUICK_VARIANTS = (VARIANTS[0], *VARIANTS[-2:])
 WHOLE = VARIANTS[0].name
 MESHES = (
     Variant(f"loudest {LOUDEST}", {"rooms.loudest": LOUDEST}),
@@ -102,20 +103,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     need_linux()
-    seconds = options.seconds or (0.5 if options.quick else 2.0)
+    seconds = options.seconds or (0.2 if options.quick else 2.0)
     repeats = options.repeats or (1 if options.quick else 5)
     rooms = options.rooms or (QUICK_ROOMS if options.quick else BUSY_ROOMS)
     if rooms < 2 or rooms % 2:
         raise BenchmarkError("an even number of busy rooms, at least two")
-    found = _measure(rooms, seconds, repeats)
+    found = _measure(QUICK_VARIANTS if options.quick else VARIANTS, rooms, seconds, repeats)
     shares = workers.measure(rooms, seconds, repeats, _say)
-    meshes = {variant.name: _open_microphones(variant, seconds, repeats) for variant in MESHES}
+    length = max(seconds, QUICK_LEAST_OF_MESH if options.quick else LEAST_OF_MESH)
+    meshes = {variant.name: _open_microphones(variant, length, repeats) for variant in MESHES}
     receivers = {"busy rooms": workers.RECEIVERS}
     costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in boxes.SEALED}
     measuring = instruments.measure(seconds)
     share = measuring.share(found["busy rooms"][WHOLE].median(), workers.RECEIVERS)
+    sealed = boxes.sealed(costs)
     tables = [
-        parts(found), boxes.sealed_for_each(costs), boxes.bindings(), workers.table(shares), _loudest(meshes),
+        parts(found), boxes.table(sealed), boxes.bindings(), workers.table(shares), _loudest(meshes),
         instruments.table(measuring, share),
     ]  # fmt: skip
     loudest = _middle(meshes[MESHES[0].name])
@@ -129,7 +132,9 @@ def run(options: argparse.Namespace) -> Report:
         load: {variant: [run._asdict() for run in figure.runs] for variant, figure in by_variant.items()}
         for load, by_variant in found.items()
     }
-    return Report(tables, bars, figures={"runs": runs, "workers": workers.figures(shares)})
+    plots = [*charts(found), workers.chart(shares), _mesh_chart(meshes)]
+    raw = {"runs": runs, "workers": workers.figures(shares)}
+    return Report(tables, bars, plots, raw, [*medians(found), *(one.cost for one in sealed), *workers.costs(shares)])
 
 
 class _House(NamedTuple):
@@ -152,11 +157,11 @@ class _House(NamedTuple):
         }
 
 
-def _measure(rooms: int, seconds: float, repeats: int) -> Found:
+def _measure(variants: Sequence[Variant], rooms: int, seconds: float, repeats: int) -> Found:
     """Put all loads on all variants in turns: what else the machine does meets all of them alike."""
     found: dict[str, dict[str, Figure]] = {}
     with ExitStack() as stack:
-        houses = {variant.name: _open(variant, rooms, stack) for variant in VARIANTS}
+        houses = {variant.name: _open(variant, rooms, stack) for variant in variants}
         for house in houses.values():  # not before, for a path lasts 15 s without a datagram
             house.clients.prove()
         for turn in range(repeats):
@@ -207,16 +212,32 @@ def parts(found: Found) -> Table:
     return Table(title, columns, rows)
 
 
+def medians(found: Found) -> list[Cost]:
+    """Return what each variant costs under each load, for an earlier run to judge."""
+    return [
+        Cost(f"{load}, {variant}", figure.median().cpu, "us")
+        for load, by_variant in found.items()
+        for variant, figure in by_variant.items()
+    ]
+
+
+def charts(found: Found) -> list[BarChart]:
+    """Return a picture of each load."""
+    return [
+        BarChart(load, workers.CHART_AXIS, {variant: figure.costs for variant, figure in by_variant.items()})
+        for load, by_variant in found.items()
+    ]
+
+
 def verdict(figure: Figure, whole: Figure) -> str:
     """Return whether all runs of one are above or below all of the other."""
     if figure is whole:
         return ""
     if len(figure.runs) < 2:
         return "one run"
-    costs, others = [run.cpu for run in figure.runs], [run.cpu for run in whole.runs]
-    if min(costs) > max(others):
+    if min(figure.costs) > max(whole.costs):
         return "dearer"
-    return "cheaper" if max(costs) < min(others) else "within the spread"
+    return "cheaper" if max(figure.costs) < min(whole.costs) else "within the spread"
 
 
 def _loudest(meshes: Mapping[str, Sequence[Outcome]]) -> Table:
@@ -235,9 +256,13 @@ def _loudest(meshes: Mapping[str, Sequence[Outcome]]) -> Table:
     return Table(title, columns, rows)
 
 
+def _mesh_chart(meshes: Mapping[str, Sequence[Outcome]]) -> BarChart:
+    runs = {name: [100 * outcome.cpu for outcome in outcomes] for name, outcomes in meshes.items()}
+    return BarChart(f"{OPEN_MICROPHONES} open microphones, forwarded", "% of a core", runs)
+
+
 def _open_microphones(variant: Variant, seconds: float, repeats: int) -> list[Outcome]:
     _say(f"{OPEN_MICROPHONES} open microphones, {variant.name}")
-    seconds = max(seconds, LEAST_OF_MESH)
     outcomes = []
     with Server(["hall"], dict(variant.settings), variant.program) as server, Clients(server) as clients:
         seats = clients.join("hall", OPEN_MICROPHONES, [Source.MICROPHONE])

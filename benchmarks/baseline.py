@@ -1,14 +1,15 @@
-"""Bars now against those of an earlier run, which ``--json`` wrote: a figure that became worse is a regression."""
+"""Bars and costs now against those of an earlier run, which ``--json`` wrote: what became worse is a regression."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report import Bar, BenchmarkError, Cell, Table
+from benchmarks.report import Bar, BenchmarkError, Cell, Cost, Table
 
 TOLERANCE = 0.2
 """Share by which a figure may be worse, unless the user says otherwise: what two runs on one machine differ by."""
@@ -20,31 +21,34 @@ TOLD = ("system", "python", "libraries", "load", "commit")
 class Baseline:
     """An earlier run, of the same benchmark with the same options on the same machine."""
 
-    bars: Mapping[str, float]
-    """Figures that were measured, by what they are."""
+    figures: Mapping[str, float]
+    """Bars and costs that were measured, by what they are."""
     description: Mapping[str, str]
 
-    def compare(self, bars: Sequence[Bar], machine: Mapping[str, str], tolerance: float) -> Comparison:
+    def compare(
+        self, bars: Sequence[Bar], costs: Sequence[Cost], machine: Mapping[str, str], tolerance: float
+    ) -> Comparison:
         """Return what became of each figure; raises ``BenchmarkError`` if no figure is in both runs.
 
         ``tolerance`` is a share of the earlier figure, or of the limit where that figure was 0.
         """
         rows: list[tuple[Cell, ...]] = []
         worse = 0
+        bars = [*bars, *(Bar(cost.what, cost.measured, cost.unit, math.inf) for cost in costs)]
         measured = {bar.what: bar for bar in bars}
-        both = [bar for bar in bars if bar.measured is not None and bar.what in self.bars]
+        both = [bar for bar in bars if bar.measured is not None and bar.what in self.figures]
         if not both:
-            raise BenchmarkError("no bar of the baseline was measured now")
+            raise BenchmarkError("no figure of the baseline was measured now")
         for bar in both:
-            now, before = bar.measured or 0.0, self.bars[bar.what]
+            now, before = bar.measured or 0.0, self.figures[bar.what]
             change = before - now if bar.least else now - before
             verdict = "REGRESSION" if change > tolerance * abs(before or bar.limit) else "worse" if change > 0 else "ok"
             worse += verdict == "REGRESSION"
             rows.append((bar.what, before, now, bar.unit, 100 * (now - before) / before if before else None, verdict))
-        for what, before in self.bars.items():
+        for what, before in self.figures.items():
             if what not in measured or measured[what].measured is None:
                 rows.append((what, before, None, "", None, "not measured now"))
-        columns = ("bar", "baseline", "now", "unit", "change %", "verdict")
+        columns = ("what", "baseline", "now", "unit", "change %", "verdict")
         table = Table(f"Against the baseline, tolerance {tolerance:.0%}", columns, rows)
         told = [
             f"{name}: {self.description.get(name, 'unknown')} in the baseline, {machine[name]} now"
@@ -66,7 +70,8 @@ def load(path: Path, name: str, options: Mapping[str, Any], machine: Mapping[str
     """Return an earlier run; raises ``OSError``, and ``BenchmarkError`` where it cannot be compared with one now."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        bars = {bar["what"]: float(bar["measured"]) for bar in found["bars"] if bar["measured"] is not None}
+        told = [*found["bars"], *found.get("costs", ())]
+        figures = {figure["what"]: float(figure["measured"]) for figure in told if figure["measured"] is not None}
         facts = {"benchmark": name, "machine": machine["machine"], "options": plain(options)}
         differing = next(((key, found[key], now) for key, now in facts.items() if found[key] != now), None)
         description = {key: str(found[key]) for key in TOLD}
@@ -75,7 +80,7 @@ def load(path: Path, name: str, options: Mapping[str, Any], machine: Mapping[str
     if differing is not None:
         key, before, now = differing
         raise BenchmarkError(f"{path}: another {key}, so it cannot be compared: {_differences(before, now)}")
-    return Baseline(bars, description)
+    return Baseline(figures, description)
 
 
 def plain(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from benchmarks.load import AUDIO_BODY, VIDEO_BODY
-from benchmarks.report import Cell, Table
+from benchmarks.report import Cell, Cost, Table
 from tcproto.datagram import Kind, pack_header, seal
 from tcproto.secretbox import KEY_SIZE, NONCE_SIZE, Function, box, safe_box, safe_unbox, unbox
 
@@ -18,16 +19,35 @@ SEALED = {"audio, flood": AUDIO_BODY, "busy rooms": AUDIO_BODY, "video, 30/s": V
 """Loads for which sealing for each receiver is computed, and the bytes of a body."""
 
 
-def sealed_for_each(costs: Mapping[str, tuple[int, float]]) -> Table:
-    """Return what a seal for each receiver would make of a load's cost.
+class Sealed(NamedTuple):
+    """What a load costs for each datagram that arrived, in µs of processor."""
 
-    ``costs`` has the receivers and the measured µs for each datagram that arrived, with the one seal of all in it.
-    """
-    rows = []
-    for load, (receivers, measured) in costs.items():
-        one = seal_cost(SEALED[load])
-        for_each = measured + one - one / receivers
-        rows.append((load, receivers, one, measured, for_each, for_each / measured))
+    load: str
+    receivers: int
+    one: float
+    """A seal, measured alone."""
+    for_room: float
+    """As measured, with the one seal of all in it."""
+
+    @property
+    def for_each(self) -> float:
+        """With a seal for each receiver."""
+        return self.for_room + self.one - self.one / self.receivers
+
+    @property
+    def cost(self) -> Cost:
+        """The same for an earlier run to judge."""
+        return Cost(f"{self.load}, a seal for each receiver", self.for_each, "us")
+
+
+def sealed(costs: Mapping[str, tuple[int, float]]) -> list[Sealed]:
+    """Measure the seal of each load, of which ``costs`` has the receivers, and the µs for each datagram."""
+    return [Sealed(load, receivers, seal_cost(SEALED[load]), measured) for load, (receivers, measured) in costs.items()]
+
+
+def table(found: Sequence[Sealed]) -> Table:
+    """Return what a seal for each receiver would make of a load's cost."""
+    rows = [(*one, one.for_each, one.for_each / one.for_room) for one in found]
     columns = ("load", "receivers", "one seal us", "sealed for the room us", "for each receiver us", "ratio")
     return Table(
         "CPU for each datagram that arrived, the seal measured alone, the last two columns computed", columns, rows

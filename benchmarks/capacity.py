@@ -8,6 +8,7 @@ the latency is then worse than on a machine that only serves, and the remark say
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,20 +18,20 @@ from benchmarks import scrape
 from benchmarks.light_clients import Clients
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
 from benchmarks.processes import memory, need_linux
-from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.report import Bar, BenchmarkError, Cell, Plot, Report, Table
 from benchmarks.seat import Seat
 from benchmarks.server import MAX_SEATS, Server, setting
 from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
 PEOPLE = (35, 100, 250, 500)
-QUICK_PEOPLE = (35, 100)
+QUICK_PEOPLE = (35,)
 SPEAKERS, CAMERAS = (1, 3, 6), (0, 4)
 PICTURE_RATE, PICTURE_PACKETS, PICTURE_BODY = 25, 3, 930
 """Pictures per second, datagrams of one, bytes of a packet's body: 600 kbit/s of packets."""
 MORE = 2.0
 """Factor from load to load on the way to where delivery breaks."""
-MOST = 64.0
+MOST, QUICK_MOST = 64.0, 4.0
 """Times the load of a meeting, at which the search ends."""
 GOOD = 0.99
 """Share that has to arrive."""
@@ -50,13 +51,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", metavar="N", type=int, nargs="*", help=f"sizes of the room (default: {default})")
     parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement (default: 5)")
     parser.add_argument(
+        "--repeats", metavar="R", type=int,
+        help="measurements of each meeting, of which the median counts (default: 3); faster and faster it goes once",
+    )  # fmt: skip
+    parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[],
         help=f"a setting of the server, such as {WORKERS}=2; with this one, a room of {BIG} is measured only once",
     )  # fmt: skip
 
 
 class Row(NamedTuple):
-    """One meeting; ``times`` is by how much it is faster than life."""
+    """One run of a meeting; ``times`` is by how much it is faster than life."""
 
     workers: int
     people: int
@@ -95,6 +100,62 @@ class Row(NamedTuple):
         causes = [cause for cause, share in self.losses.items() if share > lost / 4]
         return f"broke: {', and '.join(causes) or 'nobody knows why'}"
 
+    def p99(self, receiver: int) -> float | None:
+        """Return a latency of the first (0) or last (1) receiver, in ms; None if nothing arrived there."""
+        latencies = self.outcome.latencies[receiver]
+        return 1000 * quantile(latencies, 0.99) if latencies else None
+
+
+class Meeting(NamedTuple):
+    """One meeting, a few times."""
+
+    runs: Sequence[Row]
+
+    @property
+    def kind(self) -> tuple[int, int, int, int]:
+        """Workers, people, speakers, cameras."""
+        return self.runs[0][:4]
+
+    @property
+    def delivered(self) -> float:
+        """The least share of all runs."""
+        return min(row.outcome.delivered for row in self.runs)
+
+    @property
+    def cpu(self) -> float:
+        """Share of a core that the server took."""
+        return statistics.median(row.outcome.cpu for row in self.runs)
+
+    @property
+    def remark(self) -> str:
+        """Return the first remark of a run."""
+        return next((row.remark for row in self.runs if row.remark), "")
+
+    def p99(self, receiver: int) -> float | None:
+        """Return the median of the runs, in ms; None if in one of them nothing arrived there."""
+        runs = self._runs(receiver)
+        return statistics.median(runs) if runs else None
+
+    def spread(self, receiver: int) -> str:
+        """Return the least and the greatest of the runs, in ms."""
+        runs = self._runs(receiver)
+        return f"{min(runs):.2f} to {max(runs):.2f}" if runs else ""
+
+    def _runs(self, receiver: int) -> list[float]:
+        runs = [p99 for row in self.runs if (p99 := row.p99(receiver)) is not None]
+        return runs if len(runs) == len(self.runs) else []
+
+    def cells(self) -> tuple[Cell, ...]:
+        """Return the cells of its row in a table."""
+        middle = sorted(self.runs, key=lambda row: row.outcome.cpu)[len(self.runs) // 2]
+        lags = [row.lag for row in self.runs if row.lag is not None]
+        return (
+            *self.kind, middle.arriving, middle.leaving, 100 * self.cpu,
+            " + ".join(f"{100 * cpu:.0f}" for cpu in middle.outcome.each), 100 * (1 - self.delivered),
+            self.p99(0), self.p99(1), self.spread(1), 1000 * max(lags) if len(lags) == len(self.runs) else None,
+            max(row.memory for row in self.runs) / 2**20, self.remark,
+        )  # fmt: skip
+
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
@@ -104,35 +165,49 @@ def run(options: argparse.Namespace) -> Report:
         raise BenchmarkError(f"between {SPEAKERS[-1] + 2} and {MAX_SEATS} people")
     settings: dict[str, object] = dict(setting(text) for text in options.set)
     seconds = options.seconds or (1.0 if options.quick else 5.0)
-    meetings: list[Row] = []
+    repeats = options.repeats or (1 if options.quick else 3)
+    plan = _Plan(seconds, repeats, QUICK_MOST if options.quick else MOST)
+    meetings: list[Meeting] = []
     ramp: list[Row] = []
     for people in sizes:
-        found, faster = _hold(people, settings, seconds, SPEAKERS, CAMERAS)
+        found, faster = _hold(people, settings, plan)
         meetings += found
         ramp += faster
         if people == BIG and WORKERS not in settings:
-            found, faster = _hold(people, settings | {WORKERS: BIG_WORKERS}, seconds, TYPICAL[:1], TYPICAL[1:])
+            found, faster = _hold(people, settings | {WORKERS: BIG_WORKERS}, plan, TYPICAL[:1], TYPICAL[1:])
             meetings += found
             ramp += faster
     return _report(meetings, ramp)
 
 
+class _Plan(NamedTuple):
+    seconds: float
+    repeats: int
+    most: float
+    """Times the load of a meeting, at which the search ends."""
+
+
 def _hold(
-    people: int, settings: dict[str, object], seconds: float, speakers: Sequence[int], cameras: Sequence[int]
-) -> tuple[list[Row], list[Row]]:
-    """Hold all meetings of one room, and one that becomes faster until it breaks."""
+    people: int,
+    settings: dict[str, object],
+    plan: _Plan,
+    speakers: Sequence[int] = SPEAKERS,
+    cameras: Sequence[int] = CAMERAS,
+) -> tuple[list[Meeting], list[Row]]:
+    """Hold all meetings of one room, in turns, and one that becomes faster until it breaks."""
     workers = int(str(settings.get(WORKERS, 0)))
     _say(f"{people} people log in, {workers or 'no'} workers")
     port = scrape.free_port()
     with Server(["hall"], {"rooms.loudest": 0, "http.port": port} | settings) as server, Clients(server) as clients:
-        hall = _Hall(server, clients, people, port, seconds, workers)
-        meetings = [hall.meet(some, others) for some in speakers for others in cameras]
+        hall = _Hall(server, clients, people, port, plan.seconds, workers)
+        kinds = [(some, others) for some in speakers for others in cameras]
+        turns = [[hall.meet(*kind) for kind in kinds] for _ in range(plan.repeats)]
         ramp: list[Row] = []
         times = 1.0
-        while times < MOST and (not ramp or ramp[-1].good):
+        while times < plan.most and (not ramp or ramp[-1].good):
             times *= MORE
             ramp.append(hall.meet(*TYPICAL, times))
-        return meetings, ramp
+        return [Meeting(runs) for runs in zip(*turns, strict=True)], ramp
 
 
 class _Told(NamedTuple):
@@ -218,27 +293,28 @@ def _losses(outcome: Outcome, receivers: int, before: _Told, after: _Told) -> di
     }
 
 
-def _report(meetings: list[Row], ramp: list[Row]) -> Report:
+def _report(meetings: list[Meeting], ramp: list[Row]) -> Report:
     columns = (
         "workers", "people", "speakers", "cameras", "arriving /s", "leaving /s", "core %", "of each process", "lost %",
-        "first p99 ms", "last p99 ms", "lag p99 ms", "memory MiB", "remark",
+        "first p99 ms", "last p99 ms", "of the runs", "lag p99 ms", "memory MiB", "remark",
     )  # fmt: skip
     title = "A room of many: what arrives and leaves, and what it takes"
-    tables = [Table(title, columns, [_cells(row) for row in meetings])]
+    tables = [Table(title, columns, [meeting.cells() for meeting in meetings])]
     title = f"{TYPICAL[0]} speakers and {TYPICAL[1]} cameras, faster and faster until less than {GOOD:.0%} arrives"
-    tables.append(Table(title, ("times", *columns), [(row.times, *_cells(row)) for row in ramp]))
-    rooms = sorted({(row.people, row.workers) for row in meetings})
+    tables.append(Table(title, ("times", *columns), [(row.times, *Meeting([row]).cells()) for row in ramp]))
+    rooms = sorted({meeting.kind[:2] for meeting in meetings})
     lines = {
         f"{people} people" + (f", {workers} workers" if workers else ""): [
-            (row.times, 100 * row.outcome.delivered) for row in ramp if (row.people, row.workers) == (people, workers)
+            (row.times, 100 * row.outcome.delivered) for row in ramp if (row.workers, row.people) == (workers, people)
         ]
-        for people, workers in rooms
+        for workers, people in rooms
     }
     costs = {
         f"{speakers} speakers, {cameras} cameras": [
-            (row.people, 100 * row.outcome.cpu)
-            for row in meetings
-            if (row.workers, row.speakers, row.cameras) == (meetings[0].workers, speakers, cameras)
+            (people, 100 * meeting.cpu)
+            for meeting in meetings
+            for workers, people, *kind in [meeting.kind]
+            if (workers, kind) == (meetings[0].kind[0], [speakers, cameras])
         ]
         for speakers in SPEAKERS
         for cameras in CAMERAS
@@ -247,38 +323,25 @@ def _report(meetings: list[Row], ramp: list[Row]) -> Report:
         Plot("What a room takes", "people", "% of a core", costs),
         Plot("Where delivery breaks", "times the load of a meeting", "% delivered", lines, log_x=True),
     ]
-    figures = [row._replace(outcome=row.outcome._replace(latencies=[]))._asdict() for row in (*meetings, *ramp)]
-    for figure, row in zip(figures, (*meetings, *ramp), strict=True):
-        figure["outcome"] = figure["outcome"]._asdict() | {"p99_s": [_p99(row, 0), _p99(row, 1)]}
-    return Report(tables, _bars(meetings), plots, {"meetings": figures})
+    rows = [*(row for meeting in meetings for row in meeting.runs), *ramp]
+    figures = [row._replace(outcome=row.outcome._replace(latencies=[]))._asdict() for row in rows]
+    for figure, row in zip(figures, rows, strict=True):
+        figure["outcome"] = figure["outcome"]._asdict() | {"p99_ms": [row.p99(0), row.p99(1)]}
+    return Report(tables, bars(meetings), plots, {"meetings": figures})
 
 
-def _bars(meetings: list[Row]) -> list[Bar]:
-    bars = [
-        Bar("least delivered of all meetings", 100 * min(row.outcome.delivered for row in meetings), "%", 100.0, True)
-    ]
-    for row in meetings:
-        if (row.workers, row.people, row.speakers, row.cameras) == (BIG_WORKERS, BIG, *TYPICAL):
+def bars(meetings: Sequence[Meeting]) -> list[Bar]:
+    """Return what has to be reached."""
+    found = [Bar("least delivered of all meetings", 100 * min(each.delivered for each in meetings), "%", 100.0, True)]
+    for meeting in meetings:
+        if meeting.kind == (BIG_WORKERS, BIG, *TYPICAL):
             room = f"{BIG} people, {TYPICAL[0]} speakers, {TYPICAL[1]} cameras, {BIG_WORKERS} workers"
-            bars += [
-                Bar(f"{room}: delivered", 100 * row.outcome.delivered, "%", 100.0, True, row.remark),
-                Bar(f"{room}: last receiver, p99", _p99(row, 1), "ms", LAST_P99_MS, note=row.remark),
+            note = "; ".join(filter(None, (f"runs: {meeting.spread(1)}", meeting.remark)))
+            found += [
+                Bar(f"{room}: delivered", 100 * meeting.delivered, "%", 100.0, True, meeting.remark),
+                Bar(f"{room}: last receiver, p99", meeting.p99(1), "ms", LAST_P99_MS, note=note),
             ]
-    return bars
-
-
-def _cells(row: Row) -> tuple[str | int | float | None, ...]:
-    outcome = row.outcome
-    return (
-        row.workers, row.people, row.speakers, row.cameras, row.arriving, row.leaving, 100 * outcome.cpu,
-        " + ".join(f"{100 * cpu:.0f}" for cpu in outcome.each), 100 * (1 - outcome.delivered),
-        _p99(row, 0), _p99(row, 1), None if row.lag is None else 1000 * row.lag, row.memory / 2**20, row.remark,
-    )  # fmt: skip
-
-
-def _p99(row: Row, receiver: int) -> float | None:
-    latencies = row.outcome.latencies[receiver]
-    return 1000 * quantile(latencies, 0.99) if latencies else None
+    return found
 
 
 def _say(text: str) -> None:

@@ -42,7 +42,7 @@ from benchmarks.seat import Seat
 from benchmarks.server import MAX_SEATS, Server
 
 RECEIVERS = (1, 10, 34, 100, 200, 500, MAX_SEATS - 1)
-QUICK_RECEIVERS = (34, 100)
+QUICK_RECEIVERS = (cliff.RECEIVERS,)
 TARGETS = ("server", "sendmmsg", "gso")
 PACES = (
     ("audio", "paced", AUDIO_RATE, 1),
@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> Report:
     need_linux()
     default = QUICK_RECEIVERS if options.quick else RECEIVERS
     receivers = default if options.receivers is None else options.receivers
-    seconds = options.seconds or (1.0 if options.quick else 4.0)
+    seconds = options.seconds or (0.3 if options.quick else 4.0)
     repeats = options.repeats or (1 if options.quick else 3)
     if not all(1 <= count <= MAX_SEATS for count in receivers):
         raise BenchmarkError(f"between 1 and {MAX_SEATS} receivers")

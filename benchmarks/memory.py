@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import statistics
 import sys
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks import scrape
 from benchmarks.light_clients import Clients
 from benchmarks.procfs import resident
-from benchmarks.report import Bar, Plot, Report, Table
+from benchmarks.report import Bar, Cell, Plot, Report, Table
 from benchmarks.server import Server
 from tcproto.messages import Source
 
@@ -43,23 +45,29 @@ class Sizes(NamedTuple):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--cycles", metavar="N", type=int, help="how many come and go")
+    parser.add_argument("--cycles", metavar="N", type=int, help="how many come and go (default: 10000)")
+    parser.add_argument(
+        "--repeats", metavar="R", type=int,
+        help="measurements of each size, of which the median counts (default: 3); they come and go once",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     rooms = 3 if options.quick else 15
-    cycles = options.cycles or (500 if options.quick else 10_000)
+    cycles = options.cycles or (200 if options.quick else 10_000)
     people = rooms * ROOM
-    grown = {
-        "sessions": _growth("sessions", [], people),
-        "seats": _growth("seats", [ROOM] * rooms),
-        "streams": _growth("streams", [ROOM] * rooms, publications=PUBLICATIONS),
-        "rooms": _growth("rooms", [1] * people),
-    }
-    sizes = solve(grown, people)
+    grown = [
+        {
+            "sessions": _growth("sessions", [], people),
+            "seats": _growth("seats", [ROOM] * rooms),
+            "streams": _growth("streams", [ROOM] * rooms, publications=PUBLICATIONS),
+            "rooms": _growth("rooms", [1] * people),
+        }
+        for _ in range(options.repeats or (1 if options.quick else 3))
+    ]
     course, left = _come_and_go(cycles)
-    return _report(people, sizes, grown, course, left)
+    return _report(people, grown, course, left)
 
 
 def solve(grown: dict[str, int], people: int) -> Sizes:
@@ -109,29 +117,37 @@ def slope(course: list[tuple[int, int]]) -> float:
     return (after - before) / (stop - start)
 
 
-def _report(
-    people: int, sizes: Sizes, grown: dict[str, int], course: list[tuple[int, int]], left: dict[str, float]
-) -> Report:
-    rows: list[tuple[str, float, str]] = [
-        ("session, without a seat", sizes.session / 1024, "KiB"),
-        (f"session with a seat, in a room of {ROOM}", sizes.seat / 1024, "KiB"),
-        ("published stream", sizes.stream / 1024, "KiB"),
-        ("room with one seat, without the session", sizes.room / 1024, "KiB"),
-        ("participant with three streams", sizes.participant / 1024, "KiB"),
-        ("server after the first twentieth of the cycles", course[0][1] / 2**20, "MiB"),
-        (f"after {course[-1][0]:,} who came and went", course[-1][1] / 2**20, "MiB"),
-        ("each of the second half grew it by", slope(course), "bytes"),
-        *((f"{name} left of 2", number, "") for name, number in left.items()),
+def size_row(what: str, sizes: Sequence[float]) -> tuple[str, float, str, str]:
+    """Return the median of what was measured a few times, in KiB, and the range."""
+    found = [size / 1024 for size in sizes]
+    return what, statistics.median(found), "KiB", f"{min(found):.1f} to {max(found):.1f}"
+
+
+def _report(people: int, grown: list[dict[str, int]], course: list[tuple[int, int]], left: dict[str, float]) -> Report:
+    sizes = [solve(each, people) for each in grown]
+    participant = size_row("participant with three streams", [each.participant for each in sizes])
+    rows: list[tuple[Cell, ...]] = [
+        size_row("session, without a seat", [each.session for each in sizes]),
+        size_row(f"session with a seat, in a room of {ROOM}", [each.seat for each in sizes]),
+        size_row("published stream", [each.stream for each in sizes]),
+        size_row("room with one seat, without the session", [each.room for each in sizes]),
+        participant,
+        ("server after the first twentieth of the cycles", course[0][1] / 2**20, "MiB", ""),
+        (f"after {course[-1][0]:,} who came and went", course[-1][1] / 2**20, "MiB", ""),
+        ("each of the second half grew it by", slope(course), "bytes", ""),
+        *((f"{name} left of 2", number, "", "") for name, number in left.items()),
     ]
     grown_by = [(n, (resident_bytes - course[0][1]) / 2**20) for n, resident_bytes in course]
+    title = f"Resident memory of the server; differences over {people} people"
+    note = f"runs: {participant[-1]}"
     return Report(
-        [Table(f"Resident memory of the server; differences over {people} people", ("what", "measured", "unit"), rows)],
+        [Table(title, ("what", "measured", "unit", "of the runs"), rows)],
         [
-            Bar("participant with three streams, without rings", sizes.participant / 1024, "KiB", LIMIT_KIB),
+            Bar("participant with three streams, without rings", participant[1], "KiB", LIMIT_KIB, note=note),
             Bar("sessions left by those who came and went", left["sessions"] - 2, "", 0),
         ],
         [Plot("Come and go", "joins and leaves", "MiB more than after the first", {"server": grown_by})],
-        {"growth_bytes": grown, "sizes_bytes": sizes._asdict(), "course": course, "left": left},
+        {"growth_bytes": grown, "sizes_bytes": [each._asdict() for each in sizes], "course": course, "left": left},
     )
 
 

@@ -7,7 +7,7 @@ import socket
 import struct
 from collections.abc import Mapping, Sequence
 
-from benchmarks.report import BenchmarkError
+from benchmarks.report import BenchmarkError, Missing
 
 SOL_UDP, UDP_SEGMENT, UDP_GRO = 17, 103, 104
 MESSAGE_SIZE = 64
@@ -24,12 +24,12 @@ class _Iovec(ctypes.Structure):
 
 def _load() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer]:
     if _MESSAGE.size != MESSAGE_SIZE:
-        raise BenchmarkError("needs Linux on a machine of 64 bits")
+        raise Missing("needs Linux on a machine of 64 bits")
     try:
         library = ctypes.CDLL(None, use_errno=True)
         send, receive = library.sendmmsg, library.recvmmsg
     except (AttributeError, OSError, TypeError):
-        raise BenchmarkError("needs sendmmsg and recvmmsg, which only Linux has") from None
+        raise Missing("needs sendmmsg and recvmmsg, which only Linux has") from None
     send.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
     receive.argtypes = [*send.argtypes, ctypes.c_void_p]
     return send, receive

@@ -21,6 +21,7 @@ from benchmarks.load import (
     BUSY_PEOPLE,
     BUSY_ROOMS,
     BUSY_TALKERS,
+    IN_FLIGHT,
     SETTLE,
     Figure,
     Hall,
@@ -48,6 +49,8 @@ from tcproto.datagram import Item, ItemType
 from tcproto.secretbox import TAG_SIZE
 
 RECEIVERS = (34, 100)
+QUICK_RECEIVERS = RECEIVERS[:1]
+QUICK_ROOMS = 6
 OPUS = AUDIO_BODY - TAG_SIZE - 1
 """Bytes of sound in a packet: those of ours, less its box and its count of padding."""
 SERVER, MUMBLE, FLOOR = "server", "mumble", "sendmmsg"
@@ -81,15 +84,15 @@ def run(options: argparse.Namespace) -> Report:
     need_linux()
     told = version()
     Ocb2(bytes(KEY_SIZE))  # where there is no AES, it says so now and not after a thousand logins
-    receivers = options.receivers or RECEIVERS
-    seconds = options.seconds or (1.0 if options.quick else 4.0)
+    receivers = options.receivers or (QUICK_RECEIVERS if options.quick else RECEIVERS)
+    seconds = options.seconds or (0.5 if options.quick else 4.0)
     repeats = options.repeats or (1 if options.quick else 3)
     if not all(1 <= count < MAX_SEATS for count in receivers):
         raise BenchmarkError(f"between 1 and {MAX_SEATS - 1} receivers")
     seen: dict[Key, Comparison] = {}
     for count in receivers:
         seen |= compare_one_talker(count, seconds, repeats)
-    seen |= compare_busy(BUSY_ROOMS, seconds, repeats)
+    seen |= compare_busy(min(BUSY_ROOMS, QUICK_ROOMS) if options.quick else BUSY_ROOMS, seconds, repeats)
     return _report(seen, told)
 
 
@@ -191,12 +194,19 @@ def _measure_mumble(server: MumbleServer, guests: Guests, load: Load[Guest], sec
     talker, listener = load.talkers[0], load.rooms[0].seats[-1]
     guests.agree([talker, listener])
     Sink().drain(listener.socket.fileno())
+    confirm(server, talker, listener)
+    return seen
+
+
+def confirm(server: MumbleServer, talker: Guest, listener: Guest) -> None:
+    """See that a voice arrives as it was said; raises ``BenchmarkError``."""
     spoken = os.urandom(OPUS)
     talker.socket.sendto(talker.say(spoken), server.address)
-    heard = listener.hear()
-    if (heard.session, heard.opus) != (talker.session, spoken):
-        raise BenchmarkError("Mumble's server forwards another voice")
-    return seen
+    for _ in range(1 + IN_FLIGHT):  # a server that is slow still has some of the load to forward
+        heard = listener.hear()
+        if (heard.session, heard.opus) == (talker.session, spoken):
+            return
+    raise BenchmarkError("Mumble's server forwards another voice")
 
 
 def _report(seen: dict[Key, Comparison], told: str) -> Report:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.procfs import descendants, resident
-from benchmarks.report import BenchmarkError
+from benchmarks.report import BenchmarkError, Missing
 
 _CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 PROCESSORS = max(1, len(_CPUS))
@@ -84,7 +84,7 @@ def end(process: subprocess.Popen[Any]) -> None:
 def need_linux() -> None:
     """Make sure that there is what ``child`` and ``cpu_of`` need; raises ``BenchmarkError``."""
     if not Path("/proc/self/schedstat").exists() or not hasattr(os, "fork"):
-        raise BenchmarkError("needs /proc with schedstat, which only Linux has")
+        raise Missing("needs /proc with schedstat, which only Linux has")
 
 
 def need_files(number: int) -> None:
@@ -95,7 +95,7 @@ def need_files(number: int) -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < number:
-        raise BenchmarkError(f"needs {number:,} open files, and the limit is {hard:,}: ulimit -Hn, or fewer people")
+        raise Missing(f"needs {number:,} open files, and the limit is {hard:,}: ulimit -Hn, or fewer people")
 
 
 def pin(pid: int, cpu: int) -> None:

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.report import BenchmarkError
+from benchmarks.report import Missing
 
 _TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -26,7 +26,7 @@ class Process(NamedTuple):
 def descendants(pid: int) -> list[Process]:
     """Return all processes below one; raises ``BenchmarkError`` where there is no ``/proc``."""
     if not Path("/proc/self/stat").exists():
-        raise BenchmarkError("needs /proc, which only Linux has")
+        raise Missing("needs /proc, which only Linux has")
     found = [process for entry in Path("/proc").iterdir() if entry.name.isdigit() and (process := _read(entry))]
     family, below = {pid}, []
     for process in sorted(found):  # a parent may have the higher number only after the numbers have wrapped
@@ -41,7 +41,7 @@ def resident(pid: int) -> int:
     try:
         words = Path(f"/proc/{pid}/smaps_rollup").read_text().partition("Rss:")[2].split()
     except OSError:
-        raise BenchmarkError("needs /proc with smaps_rollup, which only Linux has") from None
+        raise Missing("needs /proc with smaps_rollup, which only Linux has") from None
     return int(words[0]) * 1024
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 MARGIN = 1.05
 """Length of an axis, of the greatest value."""
@@ -16,6 +17,10 @@ Cell = str | int | float | None
 
 class BenchmarkError(Exception):
     """The benchmark cannot be run here; the text is for the user."""
+
+
+class Missing(BenchmarkError):
+    """This machine lacks something that the benchmark needs."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,14 @@ class Bar:
         return self.what, self.measured, limit, self.unit, verdict, self.note
 
 
+class Cost(NamedTuple):
+    """A figure without a limit, of which less is better: only an earlier run judges it."""
+
+    what: str
+    measured: float
+    unit: str
+
+
 @dataclass(frozen=True)
 class Plot:
     """Lines over one axis; each axis begins at 0, unless it is logarithmic."""
@@ -78,6 +91,48 @@ class Plot:
     log_x: bool = False
     log_y: bool = False
 
+    def draw(self, axis: Any) -> None:
+        """Draw on axes of matplotlib."""
+        from matplotlib.ticker import LogLocator, NullFormatter
+
+        for label, points in self.lines.items():
+            if points:  # a short run has not measured all
+                axis.plot(*zip(*points, strict=True), label=label, marker=".")
+        axis.set(title=self.title, xlabel=self.x, ylabel=self.y)
+        axis.grid(alpha=0.3)
+        for name, logarithmic, values in (("x", self.log_x, 0), ("y", self.log_y, 1)):
+            if logarithmic:
+                axis.set(**{f"{name}scale": "log"})
+                ticks = getattr(axis, f"{name}axis")
+                ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                ticks.set_major_formatter("{x:g}")
+                ticks.set_minor_formatter(NullFormatter())
+            else:
+                most = max((point[values] for points in self.lines.values() for point in points), default=0)
+                axis.set(**{f"{name}lim": (0, MARGIN * most or 1)})
+        axis.legend(bbox_to_anchor=(1.01, 1), loc="upper left")
+
+
+@dataclass(frozen=True)
+class BarChart:
+    """A horizontal bar for each name, as long as the median of its runs, with their range; the first is on top."""
+
+    title: str
+    x: str
+    runs: Mapping[str, Sequence[float]]
+
+    def draw(self, axis: Any) -> None:
+        """Draw on axes of matplotlib."""
+        medians = [statistics.median(runs) for runs in self.runs.values()]
+        below = [median - min(runs) for median, runs in zip(medians, self.runs.values(), strict=True)]
+        above = [max(runs) - median for median, runs in zip(medians, self.runs.values(), strict=True)]
+        bars = axis.barh(list(self.runs), medians, xerr=(below, above), capsize=3)
+        axis.bar_label(bars, fmt="%.2f", padding=6)
+        axis.set(title=self.title, xlabel=self.x)
+        axis.invert_yaxis()
+        axis.margins(x=0.1)
+        axis.grid(alpha=0.3, axis="x")
+
 
 @dataclass(frozen=True)
 class Report:
@@ -85,8 +140,9 @@ class Report:
 
     tables: Sequence[Table] = ()
     bars: Sequence[Bar] = ()
-    plots: Sequence[Plot] = ()
+    plots: Sequence[Plot | BarChart] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
+    costs: Sequence[Cost] = ()
 
     @property
     def passed(self) -> bool:
@@ -116,6 +172,7 @@ class Report:
             "options": options,
             **machine,
             "bars": bars,
+            "costs": [cost._asdict() for cost in self.costs],
             "tables": tables,
             "figures": self.figures,
         }
@@ -123,27 +180,9 @@ class Report:
 
     def write_plot(self, path: Path) -> None:
         """Draw the plots, of which there is one at least, one below the other; raises ``OSError``."""
-        subplots = _matplotlib()
-        from matplotlib.ticker import LogLocator, NullFormatter
-
-        figure, axes = subplots(len(self.plots), 1, figsize=(11, 4 * len(self.plots)), squeeze=False)
+        figure, axes = _matplotlib()(len(self.plots), 1, figsize=(11, 4 * len(self.plots)), squeeze=False)
         for plot, (axis,) in zip(self.plots, axes, strict=True):
-            for label, points in plot.lines.items():
-                if points:  # a short run has not measured all
-                    axis.plot(*zip(*points, strict=True), label=label, marker=".")
-            axis.set(title=plot.title, xlabel=plot.x, ylabel=plot.y)
-            axis.grid(alpha=0.3)
-            for name, logarithmic, values in (("x", plot.log_x, 0), ("y", plot.log_y, 1)):
-                if logarithmic:
-                    axis.set(**{f"{name}scale": "log"})
-                    ticks = getattr(axis, f"{name}axis")
-                    ticks.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                    ticks.set_major_formatter("{x:g}")
-                    ticks.set_minor_formatter(NullFormatter())
-                else:
-                    most = max((point[values] for points in plot.lines.values() for point in points), default=0)
-                    axis.set(**{f"{name}lim": (0, MARGIN * most or 1)})
-            axis.legend(bbox_to_anchor=(1.01, 1), loc="upper left")
+            plot.draw(axis)
         figure.tight_layout()
         try:
             figure.savefig(path)
@@ -170,7 +209,7 @@ def _matplotlib() -> Callable[..., Any]:
     try:
         import matplotlib
     except ImportError:
-        raise BenchmarkError("--plot needs matplotlib, which is not installed: pip install matplotlib") from None
+        raise Missing("--plot needs matplotlib, which is not installed: pip install matplotlib") from None
     matplotlib.use("Agg")
     from matplotlib import pyplot
 

@@ -18,7 +18,7 @@ from benchmarks.report import Bar, BenchmarkError, Report, Table
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--participants", metavar="N", type=int, default=35, help="processes that take part (default: 35)"
+        "--participants", metavar="N", type=int, help="processes that take part (default: 35, with --quick 12)"
     )
     parser.add_argument("--talkers", metavar="K", type=int, default=3, help="of them talk (default: 3)")
     parser.add_argument("--cameras", metavar="C", type=int, default=4, help="of them show a picture (default: 4)")
@@ -26,8 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         metavar="S",
         type=int,
-        default=60,
-        help="length of the meeting; with --quick at most 10 (default: 60)",
+        help="length of the meeting (default: 60, with --quick 8)",
     )
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep recordings and logs there")
 
@@ -80,11 +79,12 @@ class Watch:
 
 def run(options: argparse.Namespace) -> Report:
     """Run the meeting; raises ``BenchmarkError``."""
-    watch = Watch(options.participants)
-    seconds = min(options.seconds, 10) if options.quick else options.seconds
+    participants = options.participants or (12 if options.quick else 35)
+    seconds = options.seconds or (8 if options.quick else 60)
+    watch = Watch(participants)
     with tempfile.TemporaryDirectory(prefix="tcbench-") as folder:
         account = run_demo(
-            options.keep or Path(folder), "--participants", str(options.participants),
+            options.keep or Path(folder), "--participants", str(participants),
             "--talkers", str(options.talkers), "--cameras", str(options.cameras), "--seconds", str(seconds),
             look=watch.look,
         )  # fmt: skip

@@ -25,7 +25,7 @@ MAX_SEATS = 1000
 """What one room and one account can hold."""
 OTHER_FILES = 64
 """Open files of a process, besides those for its clients."""
-_SETTINGS = {
+SETTINGS = {
     "server.addresses": "127.0.0.1",
     "server.port": 0,
     "login.max_sessions": 5000,
@@ -35,6 +35,8 @@ _SETTINGS = {
     "login.max_half_open_per_address": 5000,
     "rooms.max_rooms": MAX_SEATS,
     "rooms.max_participants": MAX_SEATS,
+    "rooms.joins_per_s": 10_000,
+    "rooms.join_burst": 10_000,
     "limits.idle_s": 600,
     "limits.max_publications": 32,
     "media.audio_packets_s": 1000,
@@ -65,7 +67,7 @@ class Server:
             database.add_account(Account(ACCOUNT, "Bench", challenge, self.account_key.public, max_sessions=MAX_SEATS))
             for name in rooms:
                 database.add_room(RoomRecord(name, name, e2ee=False, max_participants=MAX_SEATS))
-        flags = [f"--set={key}={value}" for key, value in (_SETTINGS | (settings or {})).items()]
+        flags = [f"--set={key}={value}" for key, value in (SETTINGS | (settings or {})).items()]
         command = [sys.executable, *program, "run", "--data", str(data), *flags]
         self._log = (Path(self._folder.name) / "log").open("wb+")
         follow = end_with_parent(signal.SIGTERM)

@@ -21,7 +21,7 @@ from benchmarks.load import (
     put_under,
     volleys,
 )
-from benchmarks.report import Bar, Cell, Table
+from benchmarks.report import Bar, BarChart, Cell, Cost, Table
 from benchmarks.seat import Seat
 from benchmarks.server import Server
 
@@ -29,6 +29,7 @@ RECEIVERS = BUSY_PEOPLE - 1
 MOST = 2
 EFFICIENCY = 0.9
 """Of one worker's capacity, that each of two has to have."""
+CHART_AXIS = "CPU us for each datagram that arrived"
 
 
 class Share(NamedTuple):
@@ -36,6 +37,9 @@ class Share(NamedTuple):
 
     workers: int
     rooms: int
+
+    def __str__(self) -> str:
+        return f"{self.rooms} busy rooms, {self.workers or 'no'} worker{'s' * (self.workers != 1)}"
 
 
 class _House(NamedTuple):
@@ -60,7 +64,7 @@ def measure(rooms: int, seconds: float, repeats: int, say: Callable[[str], None]
             house.clients.prove()
         for _ in range(repeats):
             for share, figure in found.items():
-                say(f"{share.workers} workers, {share.rooms} busy rooms")
+                say(str(share))
                 for house in houses:  # all paths are to stay
                     house.clients.ping()
                 server, clients, halls = houses[share.workers]
@@ -100,6 +104,16 @@ def bar(found: Mapping[Share, Figure]) -> Bar:
     note = f"the load shares a processor with a worker, which waited {two.waited:.0%}" if two.waited > LATE else ""
     what = f"CPU of {MOST} workers against one, same load for each"
     return Bar(what, two.cpu / one.cpu, "x", round(1 / EFFICIENCY, 2), note=note)
+
+
+def costs(found: Mapping[Share, Figure]) -> list[Cost]:
+    """Return the medians, for an earlier run to judge."""
+    return [Cost(str(share), figure.median().cpu, "us") for share, figure in found.items()]
+
+
+def chart(found: Mapping[Share, Figure]) -> BarChart:
+    """Return the picture."""
+    return BarChart("Workers", CHART_AXIS, {str(share): figure.costs for share, figure in found.items()})
 
 
 def figures(found: Mapping[Share, Figure]) -> list[dict[str, Any]]:

@@ -114,6 +114,8 @@ class RoomsSection:
     unused_close_s: float = _setting(
         300.0, "seconds a temporary room waits for its first join", low=1, high=86_400, live=True
     )
+    joins_per_s: float = _setting(50.0, "joins per second of all, in the long run", low=1, high=10_000)
+    join_burst: int = _setting(100, "joins at once before that holds", low=1, high=10_000)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ def conference_settings(configuration: Configuration) -> Settings:
         temporary_rooms=rooms.temporary,
         max_rooms=rooms.max_rooms,
         max_participants=rooms.max_participants,
+        join_rate=Rate(rooms.joins_per_s, rooms.join_burst),
         media_slots=max(1, configuration.server.workers),
         room_spread=configuration.server.room_spread,
         loudest=rooms.loudest,

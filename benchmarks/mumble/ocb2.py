@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from benchmarks.report import BenchmarkError
+from benchmarks.report import Missing
 
 KEY_SIZE = NONCE_SIZE = TAG_SIZE = BLOCK = 16
 _MASK = (1 << 128) - 1
@@ -18,7 +18,7 @@ _POLYNOMIAL = 0x87
 
 
 class Ocb2:
-    """A key of 16 bytes; raises ``BenchmarkError`` where there is no AES."""
+    """A key of 16 bytes; raises ``Missing`` where there is no AES."""
 
     def __init__(self, key: bytes) -> None:
         self._encrypt, self._decrypt = _aes(key)
@@ -59,7 +59,7 @@ def _aes(key: bytes) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]
     try:
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
     except ImportError:
-        raise BenchmarkError("needs AES, which is not installed: pip install cryptography") from None
+        raise Missing("needs AES, which is not installed: pip install cryptography") from None
     cipher = Cipher(algorithms.AES(key), modes.ECB())
     return cipher.encryptor().update, cipher.decryptor().update
 

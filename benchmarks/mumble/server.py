@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.processes import end
-from benchmarks.report import BenchmarkError
+from benchmarks.report import BenchmarkError, Missing
 
 PROGRAMS = ("mumble-server", "murmurd")
 """Its names, from 1.5 on and before."""
@@ -45,7 +45,7 @@ def program() -> str:
     for name in PROGRAMS:
         if (found := shutil.which(name, path=path)) is not None:
             return found
-    raise BenchmarkError(MISSING)
+    raise Missing(MISSING)
 
 
 class MumbleServer:

@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from benchmarks import workers
-from benchmarks.ablation import ALL_HEARD, MESHES, ON_ASYNCIO, VARIANTS, WHOLE, parts, verdict
-from benchmarks.boxes import bindings, sealed_for_each
+from benchmarks.ablation import ALL_HEARD, MESHES, ON_ASYNCIO, VARIANTS, WHOLE, charts, medians, parts, verdict
+from benchmarks.boxes import bindings, sealed, table
 from benchmarks.instruments import Measuring
 from benchmarks.light_clients import Clients
 from benchmarks.load import Figure, Measurement
@@ -20,10 +20,13 @@ def figure(*costs):
 
 def test_a_seal_for_each_receiver_comes_on_top_but_for_the_one_there_is():
     costs = {"audio, flood": (100, 2.0), "video, 30/s": (1, 3.0)}
-    audio, video = sealed_for_each(costs).rows
-    assert audio[4] == pytest.approx(2.0 + 0.99 * audio[2])
-    assert video[4] == pytest.approx(3.0)
-    assert audio[5] > 1
+    audio, video = sealed(costs)
+    assert audio.for_each == pytest.approx(2.0 + 0.99 * audio.one)
+    assert audio.cost == ("audio, flood, a seal for each receiver", audio.for_each, "us")
+    assert video.for_each == pytest.approx(3.0)
+    (row, _) = table([audio, video]).rows
+    assert row == ("audio, flood", 100, audio.one, 2.0, audio.for_each, audio.for_each / 2.0)
+    assert audio.for_each > 2.0
 
 
 def test_both_ways_to_a_box_are_measured():
@@ -51,6 +54,21 @@ def test_only_what_exceeds_the_spread_is_a_difference(costs, words):
     assert words in row
 
 
+def test_the_cost_of_each_variant_under_each_load_is_compared_and_drawn():
+    found = {
+        load: {WHOLE: figure(2.0, 1.0, 9.0), "without GSO": figure(4.0)} for load in ("audio, flood", "busy rooms")
+    }
+    assert medians(found) == [
+        ("audio, flood, as it comes", 2.0, "us"),
+        ("audio, flood, without GSO", 4.0, "us"),
+        ("busy rooms, as it comes", 2.0, "us"),
+        ("busy rooms, without GSO", 4.0, "us"),
+    ]
+    assert [(chart.title, chart.runs) for chart in charts(found)] == [
+        (load, {WHOLE: [2.0, 1.0, 9.0], "without GSO": [4.0]}) for load in found
+    ]
+
+
 def test_two_workers_are_held_against_one_with_half_the_load():
     found = {
         Share(0, 20): figure(1.9),
@@ -62,6 +80,11 @@ def test_two_workers_are_held_against_one_with_half_the_load():
     assert bar.measured == pytest.approx(2.4 / 2.2)
     assert bar.passed
     assert "waited 20%" in bar.note
+    assert workers.costs(found)[1:3] == [
+        ("20 busy rooms, 1 worker", 2.0, "us"),
+        ("20 busy rooms, 2 workers", 2.4, "us"),
+    ]
+    assert workers.chart(found).runs["20 busy rooms, no workers"] == [1.9]
     rows = {row[:2]: row[4:6] for row in workers.table(found).rows}
     assert rows[2, 20] == (pytest.approx(1.2), pytest.approx(2.4 / 2.2))
     assert rows[1, 10] == (1, 1)

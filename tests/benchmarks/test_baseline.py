@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks import __main__ as command
 from benchmarks.baseline import Baseline, load, plain
-from benchmarks.report import Bar, BenchmarkError, Report
+from benchmarks.report import Bar, BenchmarkError, Cost, Report
 
 MACHINE = {
     "machine": "a loom, 2 shuttles", "system": "S 1", "python": "P 3", "libraries": "none", "load": "0.0",
@@ -33,41 +33,48 @@ OPTIONS = {"quick": True, "seconds": None, "receivers": [1, 2]}
 )
 def test_a_figure_may_be_worse_by_the_tolerance(before, now, least, verdict):
     bar = Bar("speed", now, "m/s", 5.0, least)
-    comparison = Baseline({"speed": before}, MACHINE).compare([bar], MACHINE, 0.2)
+    comparison = Baseline({"speed": before}, MACHINE).compare([bar], [], MACHINE, 0.2)
     assert comparison.text.splitlines()[-1].endswith(verdict)
     assert comparison.regressions == (verdict == "REGRESSION")
 
 
 def test_nothing_may_come_where_nothing_was_and_nothing_is_allowed():
-    assert Baseline({"lost": 0.0}, MACHINE).compare([Bar("lost", 1, "", 0)], MACHINE, 0.2).regressions == 1
+    assert Baseline({"lost": 0.0}, MACHINE).compare([Bar("lost", 1, "", 0)], [], MACHINE, 0.2).regressions == 1
+
+
+@pytest.mark.parametrize(("before", "now", "regressions"), [(2.0, 2.3, 0), (2.0, 2.5, 1), (2.0, 0.1, 0), (0.0, 1.0, 0)])
+def test_a_cost_has_no_limit_but_may_not_become_worse(before, now, regressions):
+    comparison = Baseline({"loom": before}, MACHINE).compare([], [Cost("loom", now, "us")], MACHINE, 0.2)
+    assert comparison.regressions == regressions
+    assert "us" in comparison.text
 
 
 def test_figures_that_are_in_one_run_only_are_no_regressions():
     baseline = Baseline({"a": 1.0, "b": 2.0, "c": 3.0}, MACHINE)
     bars = [Bar("a", 1, "", 5), Bar("b", None, "", 5), Bar("d", 9, "", 5)]
-    comparison = baseline.compare(bars, MACHINE, 0.2)
+    comparison = baseline.compare(bars, [], MACHINE, 0.2)
     assert comparison.text.count("not measured now") == 2
     assert comparison.regressions == 0
-    with pytest.raises(BenchmarkError, match="no bar"):
-        baseline.compare(bars[1:], MACHINE, 0.2)
+    with pytest.raises(BenchmarkError, match="no figure"):
+        baseline.compare(bars[1:], [], MACHINE, 0.2)
 
 
 def test_what_else_differs_is_told():
     now = MACHINE | {"commit": "def"}
-    text = Baseline({"a": 1.0}, MACHINE).compare([Bar("a", 1, "", 5)], now, 0.2).text
+    text = Baseline({"a": 1.0}, MACHINE).compare([Bar("a", 1, "", 5)], [], now, 0.2).text
     assert text.splitlines()[-1] == "commit: abc in the baseline, def now"
 
 
 @pytest.fixture
 def stored(tmp_path):
     path = tmp_path / "stored.json"
-    report = Report(bars=[Bar("a", 3.0, "s", 2), Bar("b", None, "s", 2)])
+    report = Report(bars=[Bar("a", 3.0, "s", 2), Bar("b", None, "s", 2)], costs=[Cost("c", 4.0, "us")])
     report.write_json(path, "weave", plain(OPTIONS), MACHINE)
     return path
 
 
 def test_a_run_comes_back_from_its_file(stored):
-    assert load(stored, "weave", OPTIONS, MACHINE).bars == {"a": 3.0}
+    assert load(stored, "weave", OPTIONS, MACHINE).figures == {"a": 3.0, "c": 4.0}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +90,7 @@ def test_what_was_measured_otherwise_is_refused(stored, name, options, machine, 
         load(stored, name, options, machine)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"bars": 1}', '{"bars": [{"what": 1}]}', "\0"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"bars": 1}', '{"bars": [{"what": 1}]}', '{"bars": []}', "\0"])
 def test_another_file_is_refused(tmp_path, text):
     (tmp_path / "file").write_text(text)
     with pytest.raises(BenchmarkError, match="not written by --json"):
@@ -106,6 +113,8 @@ def weave(monkeypatch):
         def run(options: argparse.Namespace) -> Report:
             if figures[0] < 0:
                 raise KeyboardInterrupt
+            if figures[0] > 1000:
+                raise ZeroDivisionError
             return Report(bars=[Bar("cloth", figures[0], "m", 5.0)])
 
     monkeypatch.setattr(command, "BENCHMARKS", {"weave": "How fast?"})
@@ -149,6 +158,12 @@ def test_a_missed_bar_and_an_interrupt_have_their_status(weave, capsys):
     weave[0] = -1.0
     assert command.main(["weave"]) == command.INTERRUPTED
     assert capsys.readouterr().err.endswith("benchmarks: interrupted\n")
+
+
+def test_a_defect_is_not_taken_for_a_missed_bar(weave, capsys):
+    weave[0] = 1001.0
+    assert command.main(["weave"]) == command.DEFECT
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("share", ["-0.1", "nan", "inf", "much"])

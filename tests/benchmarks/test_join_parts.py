@@ -1,5 +1,6 @@
 """When everybody hears and sees."""
 
+import json
 import socket
 import sys
 from contextlib import closing
@@ -7,13 +8,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks.join import KEYFRAME_PACKETS, PICTURE_PACKETS, Arrival, all_hear, first, picture
+from benchmarks.__main__ import main
+from benchmarks.join import KEYFRAME_PACKETS, PICTURE_PACKETS, Arrival, Rush, all_hear, first, picture
 from benchmarks.light_clients import Clients
-from benchmarks.server import Server
+from benchmarks.server import MAX_SEATS, SETTINGS, Server
 from benchmarks.stamps import note_times
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader
+from tcserver.configuration import Sources
+from tcserver.settings import conference_settings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="times of arrival, and the benchmarks' servers, need Linux")
 
@@ -22,6 +26,41 @@ def test_the_last_who_hears_counts_from_the_first_who_dialled():
     meeting = [Arrival(0.0, 0.1, 0.9, 1.0), Arrival(0.5, 0.1, 0.3, None), Arrival(0.9, 0.1, None, 0.4)]
     assert all_hear(meeting) == 0.9
     assert all_hear(meeting[2:]) == 0
+
+
+@pytest.mark.parametrize(
+    ("server", "clients", "waited", "remark"),
+    [
+        (1.9, 1.9, 0.05, ""),
+        (1.5, 1.0, 0.4, "the machine was busy otherwise"),
+        (1.4, 1.9, 0.1, "the load generator was the bottleneck"),
+        (0.4, 0.6, 0.0, "neither the server nor the load generator was busy all the time"),
+    ],
+)
+def test_a_rush_tells_what_held_it_up(server, clients, waited, remark):
+    assert Rush(100, 2.0, server, clients, waited).remark == remark
+
+
+def test_everybody_of_the_largest_room_may_come_in_at_once():
+    configuration = Sources(flags={key: str(value) for key, value in SETTINGS.items()}).load()
+    limits = conference_settings(configuration)
+    assert limits.login_rate.burst >= MAX_SEATS
+    assert limits.join_rate.burst >= MAX_SEATS
+    assert min(limits.max_sessions, limits.max_half_open, limits.max_half_open_per_address) >= MAX_SEATS
+
+
+@linux
+def test_the_whole_benchmark_comes_to_its_end(all_processors, tmp_path, capsys):
+    path = tmp_path / "join.json"
+    assert main(["join", "--quick", "--rooms", "1", "--json", str(path)]) in (0, 1)  # others may use the machine
+    found = json.loads(path.read_text())
+    assert [bar["measured"] for bar in found["bars"][:2]] == [0, 0]
+    assert found["bars"][2]["measured"] > 34 / 35
+    (rush,), (meeting,) = found["figures"]["rushes"], found["figures"]["meetings"]
+    assert rush["people"] == 34
+    assert 0 < rush["server"] < rush["seconds"]
+    assert all(0 < one["seated"] < one["heard"] for one in meeting)
+    assert "logins, 16 at a time" in capsys.readouterr().out
 
 
 @linux

@@ -53,7 +53,7 @@ def test_what_cannot_be_held_is_told(arguments, reason):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks' servers run on Linux")
-def test_a_meeting_with_turns_and_layers_is_delivered():
+def test_a_meeting_with_turns_and_layers_is_delivered(all_processors):
     people = ("--talkers", "1", "--cameras", "1", "--layers", "2", "--listeners", "3")
     report = meeting.run(options(*people, "--rotate", "0.5", "--seconds", "1.5"))
     rows = dict(report.tables[0].rows)

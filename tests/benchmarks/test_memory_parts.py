@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks.memory import Sizes, slope, solve
+from benchmarks.memory import Sizes, size_row, slope, solve
 from benchmarks.procfs import resident
 
 
@@ -14,6 +14,10 @@ def test_sizes_are_differences_for_each():
     sizes = solve(grown, 100)
     assert sizes == Sizes(session=10, seat=30, stream=2, room=40)
     assert sizes.participant == 36
+
+
+def test_the_median_of_the_runs_counts_and_their_range_is_told():
+    assert size_row("loom", [4096, 1024, 2048]) == ("loom", 2.0, "KiB", "1.0 to 4.0")
 
 
 def test_only_the_second_half_counts_as_growth():

@@ -42,14 +42,11 @@ def guests(running: MumbleServer) -> Iterator[Guests]:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Few and small busy rooms; and afterwards this process may use all processors again."""
+def small(monkeypatch: pytest.MonkeyPatch, all_processors: None) -> None:
+    """Few and small busy rooms."""
     monkeypatch.setattr(peers, "BUSY_ROOMS", 2)
     for module in (load, peers):
         monkeypatch.setattr(module, "BUSY_PEOPLE", 5)
-    processors = os.sched_getaffinity(0)
-    yield
-    os.sched_setaffinity(0, processors)
 
 
 @mumble
@@ -74,6 +71,15 @@ def test_a_talker_who_has_sealed_more_than_it_sent_is_heard_after_they_agree(run
     guests.agree([talker, listener])
     talker.socket.sendto(talker.say(b"sent"), running.address)
     assert listener.hear().opus == b"sent"
+
+
+@mumble
+def test_what_is_left_of_a_load_is_not_taken_for_another_voice(running, guests):
+    talker, listener = guests.join(guests.open_channels(["late"])[0], 2)
+    guests.prove()
+    for _ in range(3):
+        talker.socket.sendto(talker.say(b"of the load"), running.address)
+    peers.confirm(running, talker, listener)
 
 
 @mumble
@@ -112,7 +118,7 @@ def test_the_bar_is_the_busy_rooms_against_the_best_of_any_load():
 @linux
 def test_without_the_server_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(server, "PROGRAMS", ("no-such-program",))
-    assert main(["peers", "--quick"]) == 2
+    assert main(["peers", "--quick"]) == 3
     assert "apt install mumble-server" in capsys.readouterr().err
 
 

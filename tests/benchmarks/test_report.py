@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import report as report_module
 from benchmarks.__main__ import BENCHMARKS, main
-from benchmarks.report import Bar, BenchmarkError, Report, Table, check_writable
+from benchmarks.report import Bar, BarChart, BenchmarkError, Plot, Report, Table, check_writable
 
 MACHINE = {"machine": "a loom", "command": "python -m benchmarks weave"}
 
@@ -47,6 +47,21 @@ def test_the_json_has_everything(tmp_path):
     assert found["bars"][0]["passed"] is False
     assert found["tables"] == [{"title": "t", "columns": ["x"], "rows": [[1]]}]
     assert found["figures"] == {"raw": [1, 2]}
+
+
+def test_lines_and_bars_are_drawn(tmp_path):
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib, which the extra bench brings")
+    lines = {"warp": [(1.0, 2.0), (10.0, 20.0)], "weft": []}
+    plots = [
+        Plot("Speed", "threads", "m/s", lines),
+        Plot("Speed", "threads", "m/s", lines, log_x=True, log_y=True),
+        BarChart("Looms", "m/s", {"old": [1.0, 3.0, 2.0], "new": [5.0]}),
+    ]
+    path = tmp_path / "looms.svg"
+    Report(plots=plots).write_plot(path)
+    assert path.read_text().startswith("<?xml")
+    with pytest.raises(BenchmarkError, match="not supported"):
+        Report(plots=plots).write_plot(tmp_path / "looms.cloth")
 
 
 def test_where_nothing_can_be_written_nothing_is_measured(tmp_path, monkeypatch):

@@ -35,10 +35,13 @@ def test_units_and_places() -> None:
         "media.audio_packets_s": "9.9",
         "media.screen_kbit_s": "50",
         "rooms.empty_close_s": "0",
+        "rooms.joins_per_s": "9",
+        "rooms.join_burst": "10",
     }
     made = conference_settings(Sources(flags=flags).load())
     assert made.login_timeout == 2.5
     assert made.login_rate == Rate(3, 4)
+    assert made.join_rate == Rate(9, 10)
     assert made.rates[MessageClass.CHAT] == Rate(5, 6)
     assert made.total_rate == Rate(7, 8)
     assert made.caps[Source.MICROPHONE] == Caps(6500, 9)
