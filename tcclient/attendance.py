@@ -94,8 +94,8 @@ class Attendance:
         finally:
             self._bulletin.finish()
         if closed is not None and closed.action is not Action.NONE:
-            self._bulletin.problem(f"{closed.text} ({closed.code})")
-            return FAILED if closed.code is ErrorCode.IDLE_TIMEOUT else REFUSED
+            self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text)
+            return FAILED if closed.code in (None, ErrorCode.IDLE_TIMEOUT) else REFUSED
         return 0
 
     async def _in(self, room: Room) -> None:

@@ -94,7 +94,9 @@ def _join(arguments: argparse.Namespace) -> int:
     from tcclient.attendance import Attendance, Wishes
     from tcclient.audio.gate import GateMode
     from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
+    from tcclient.errors import JoinRefused
     from tcclient.loop import run
+    from tcproto.errors import ErrorCode
     from tcproto.link import parse_link
 
     if arguments.listen and (arguments.audio or arguments.video):
@@ -104,6 +106,10 @@ def _join(arguments: argparse.Namespace) -> int:
     if arguments.seconds is not None and arguments.seconds <= 0:
         raise ValueError("--seconds is more than 0")
     link = parse_link(arguments.link)
+    if not link.e2ee and not arguments.no_e2ee:
+        raise JoinRefused(
+            "end-to-end encryption is required, and off in this room; --no-e2ee allows that", ErrorCode.MODE_MISMATCH
+        )
     sources = _sources(arguments)
     wishes = Wishes(
         link=link,

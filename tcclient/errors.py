@@ -23,7 +23,11 @@ class ClientError(Exception):
     """The text is one line for a person; ``code`` is stable, for programs."""
 
     def __init__(
-        self, text: str, code: ErrorCode = ErrorCode.INTERNAL, action: Action = Action.STOP, retry_after_ms: int = 0
+        self,
+        text: str,
+        code: ErrorCode | None = ErrorCode.INTERNAL,
+        action: Action = Action.STOP,
+        retry_after_ms: int = 0,
     ) -> None:
         super().__init__(text)
         self.code = code
@@ -80,4 +84,4 @@ class RequestRefused(ClientError):
 
 
 class RoomClosed(ClientError):
-    """The seat or the connection is gone."""
+    """The seat or the connection is gone; ``code`` is None where the connection was lost without a word."""

@@ -102,7 +102,8 @@ class RoomUpdated:
 class Closed:
     """The seat or the connection is gone: the last event."""
 
-    code: ErrorCode
+    code: ErrorCode | None
+    """None where the connection was lost without a word."""
     text: str
     action: Action
     retry_after_ms: int

@@ -47,7 +47,7 @@ class Keyboard:
             "/msg": self._message,
             "/kick": lambda rest: room.request(Kick(self._find(rest).id)),
             "/role": self._role,
-            "/title": lambda rest: room.request(UpdateRoom(title=rest)),
+            "/title": lambda rest: room.request(UpdateRoom(title=_text("/title", rest))),
             "/limit": lambda rest: room.request(UpdateRoom(max_participants=_number(rest))),
             "/close": lambda _: room.request(DeleteRoom()),
         }
@@ -77,17 +77,23 @@ class Keyboard:
             await done
 
     def _mute(self, muted: bool) -> None:
-        for publication in self._publications():
+        for publication in self._sent():
             publication.mute(muted)
 
     def _talk(self, pressed: bool) -> None:
-        for publication in self._publications():
-            if publication.kind is Kind.AUDIO:
-                publication.talk(pressed)
+        for publication in self._sent(Kind.AUDIO):
+            publication.talk(pressed)
+
+    def _sent(self, *kinds: Kind) -> list[Publication]:
+        """Return what is being sent, of some kinds only if there are any; raises ``ValueError`` if that is nothing."""
+        found = [publication for publication in self._publications() if not kinds or publication.kind in kinds]
+        if not found:
+            raise ValueError("no sound is being sent" if kinds else "nothing is being sent")
+        return found
 
     async def _message(self, rest: str) -> None:
         who, _, text = rest.partition(" ")
-        await self._room.chat(text, to=self._find(who))
+        await self._room.chat(_text("/msg WHO", text), to=self._find(who))
 
     async def _role(self, rest: str) -> None:
         who, _, role = rest.rpartition(" ")
@@ -106,6 +112,12 @@ class Keyboard:
             names = ", ".join(p.label for p in found)
             raise ValueError(f"{who!r} is nobody here" if not found else f"{who!r} may be {names}: say more")
         return found[0]
+
+
+def _text(command: str, text: str) -> str:
+    if not text:
+        raise ValueError(f"{command} takes a text")
+    return text
 
 
 def _number(text: str) -> int:

@@ -306,7 +306,7 @@ class Room:
             case core.Evicted(code, text):
                 self._end(told.Closed(code, text or CODES[code].text, CODES[code].action, 0))
             case core.Closed(code, text, action, retry):
-                self._end(told.Closed(code, text or CODES[code].text, action, retry))
+                self._end(told.Closed(code, text or (CODES[code].text if code else ""), action, retry))
 
     def _own_id(self) -> int:
         return self._connection.session.room.own

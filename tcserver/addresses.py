@@ -32,14 +32,15 @@ def outward_address() -> str:
 
 
 @contextlib.contextmanager
-def named_in_errors(host: str, port: int) -> Iterator[None]:
-    """Name the address in each ``OSError`` about it."""
+def named_in_errors(setting: str, transport: str, host: str, port: int) -> Iterator[None]:
+    """Name the address in each ``OSError`` about it; of a port in use, the setting that names it and the transport."""
     try:
         yield
     except OSError as error:
         if error.errno is None:
             raise
-        where = f"port {port}" if error.errno == errno.EADDRINUSE else f"address {host}, port {port}"
+        taken = error.errno == errno.EADDRINUSE
+        where = f"{setting}: {transport} port {port}" if taken else f"address {host}, port {port}"
         # Errors of the resolver have numbers of their own, and texts.
         reason = os.strerror(error.errno) if error.errno > 0 else error.strerror or "no such address"
         raise OSError(error.errno, reason.lower(), where) from error

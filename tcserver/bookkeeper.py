@@ -10,7 +10,7 @@ from functools import partial
 from tcserver.conference import Conference, effects
 from tcserver.database import Database
 from tcserver.logs import EventLog
-from tcserver.records import Account, RoomRecord, SessionRecord, StoreError
+from tcserver.records import Account, RoomRecord, SessionRecord, StoreError, session_id
 from tcserver.store_thread import StoreThread
 
 POLL_INTERVAL = 1.0
@@ -69,10 +69,10 @@ class Bookkeeper:
             case effects.RemoveRoom(ticket, name):
                 self._store.start(lambda db: db.remove_room(name), partial(self._saved, ticket))
             case effects.SessionStarted(session, account, name, device_key, address, unix_ms):
-                record = SessionRecord(f"{session:08x}", account, device_key, name, address, unix_ms / 1000)
+                record = SessionRecord(session_id(session), account, device_key, name, address, unix_ms / 1000)
                 self._store.start(lambda db: db.open_session(record), self._noted)
             case effects.SessionEnded(session):
-                self._store.start(lambda db: db.close_session(f"{session:08x}"), self._noted)
+                self._store.start(lambda db: db.close_session(session_id(session)), self._noted)
 
     def _account_found(
         self, connection: int, found: tuple[Account, set[bytes]] | None, error: BaseException | None

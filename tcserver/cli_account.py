@@ -16,7 +16,7 @@ from typing import Any
 from tcproto.account import PASSWORD_ENTROPY_SIZE, SALT_SIZE, generate_password
 from tcproto.identity import format_fingerprint
 from tcserver.accounts import MAX_LIST_BYTES, check_account, check_password, derive_credentials, read_agencies
-from tcserver.cli_parser import Commands, Parser, add_command, add_group, print_table, site
+from tcserver.cli_parser import Commands, Parser, add_command, add_group, counted, print_table, site
 from tcserver.configuration import Sources
 from tcserver.identity import ServerIdentity
 from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, StoreError
@@ -104,8 +104,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     devices.add_argument("--any-device", action="store_false", dest="devices_only", help="any device may log in")
 
 
-def _with_settings(account: Account, arguments: argparse.Namespace) -> Account:
-    """The account with the settings that were given."""
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given, by their names in an account."""
     given: dict[str, Any] = {}
     for name in ("display", "max_sessions", "devices_only"):
         if getattr(arguments, name) is not None:
@@ -114,7 +114,7 @@ def _with_settings(account: Account, arguments: argparse.Namespace) -> Account:
         given["role"] = None if arguments.role == "none" else Role(arguments.role)
     if arguments.duplicates is not None:
         given["duplicates"] = DuplicatePolicy(arguments.duplicates)
-    return replace(account, **given)
+    return given
 
 
 def _add(arguments: argparse.Namespace, sources: Sources) -> int:
@@ -142,7 +142,7 @@ def _add(arguments: argparse.Namespace, sources: Sources) -> int:
         max_sessions=configuration.login.max_sessions_per_account,
     )
     with here.database() as database:
-        database.add_account(_with_settings(account, arguments))
+        database.add_account(replace(account, **_settings(arguments)))
     _print_generated(arguments, checked.name, password)
     return 0
 
@@ -161,7 +161,7 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
     except StoreError as error:
         raise StoreError(f"{arguments.file}: {error}; no account was made") from None
     identity = _identity(here)
-    print(f"tcserver: making {len(agencies)} accounts", file=sys.stderr)
+    print(f"tcserver: making {counted(len(agencies), 'account')}", file=sys.stderr)
     accounts, passwords = [], []
     for agency in agencies:
         password = generate_password(os.urandom(PASSWORD_ENTROPY_SIZE))
@@ -220,8 +220,11 @@ def _reset(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _set(arguments: argparse.Namespace, sources: Sources) -> int:
+    given = _settings(arguments)
+    if not given:
+        raise StoreError("nothing to change is given (see: tcserver account set --help)")
     with site(sources).existing_database() as database:
-        database.change_account(arguments.name, lambda account: _with_settings(account, arguments))
+        database.change_account(arguments.name, lambda account: replace(account, **given))
     return 0
 
 

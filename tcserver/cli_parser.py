@@ -78,12 +78,17 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 room", "2 rooms"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _sentence(help: str) -> str:  # noqa: A002 - the argparse word for it
     return f"{help[0].upper()}{help[1:]}."
 
 
 def _assignment(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
-    if not equals:
+    if not equals or "." not in key:
         raise argparse.ArgumentTypeError(f"{text!r} should be SECTION.KEY=VALUE")
     return key, value

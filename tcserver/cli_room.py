@@ -87,8 +87,8 @@ def _loudest(text: str) -> int | None:
         raise argparse.ArgumentTypeError(f"{text!r} should be a number or 'default'") from None
 
 
-def _with_settings(room: RoomRecord, arguments: argparse.Namespace) -> RoomRecord:
-    """The room with the settings that were given."""
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given, by their names in a room."""
     given: dict[str, Any] = {}
     for name in ("title", "e2ee", "max_participants"):
         if getattr(arguments, name) is not None:
@@ -97,7 +97,7 @@ def _with_settings(room: RoomRecord, arguments: argparse.Namespace) -> RoomRecor
         given["default_role"] = Role(arguments.default_role)
     if "loudest" in arguments:
         given["loudest"] = arguments.loudest
-    return replace(room, **given)
+    return given
 
 
 def _add(arguments: argparse.Namespace, sources: Sources) -> int:
@@ -105,7 +105,7 @@ def _add(arguments: argparse.Namespace, sources: Sources) -> int:
     room = RoomRecord(arguments.name, "", max_participants=sources.load().rooms.max_participants)
     here.make()
     with here.database() as database:
-        database.add_room(_with_settings(room, arguments))
+        database.add_room(replace(room, **_settings(arguments)))
     return 0
 
 
@@ -131,13 +131,13 @@ def _list(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _set(arguments: argparse.Namespace, sources: Sources) -> int:
-    def change(room: RoomRecord) -> RoomRecord:
-        if arguments.new_name is not None:
-            room = replace(room, name=arguments.new_name, title="")
-        return _with_settings(room, arguments)
-
+    given = _settings(arguments)
+    if arguments.new_name is not None:
+        given = {"name": arguments.new_name, "title": "", **given}
+    if not given:
+        raise StoreError("nothing to change is given (see: tcserver room set --help)")
     with site(sources).existing_database() as database:
-        database.change_room(arguments.name, change)
+        database.change_room(arguments.name, lambda room: replace(room, **given))
     return 0
 
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tcserver.cli_parser import Commands, add_command, site
+from tcserver.cli_parser import Commands, add_command, counted, site
 from tcserver.configuration import Sources
 from tcserver.paths import write_private
 from tcserver.records import StoreError
@@ -72,8 +72,19 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
         with Path(arguments.file).open("rb") as file:
             content = file.read(MAX_DOCUMENT_BYTES + 1)
     here.make()
-    identity = here.open_identity()[0] if arguments.other_server else here.identity()
+    if not arguments.other_server and not here.has_identity():
+        raise StoreError(
+            f"there is no server key in {here.data}: copy identity.key of the server that made the export there first; "
+            "with a new key (--other-server) every password would have to be set anew"
+        )
+    identity = here.open_identity()[0]
     with here.database() as database:
-        accounts, rooms = import_document(database, content, identity.fingerprint, other_server=arguments.other_server)
-    print(f"{accounts} accounts and {rooms} rooms added")
+        try:
+            accounts, rooms = import_document(
+                database, content, identity.fingerprint, other_server=arguments.other_server
+            )
+        except StoreError as error:
+            name = "standard input" if arguments.file == "-" else arguments.file
+            raise StoreError(f"{name}: {error}") from None
+    print(f"{counted(accounts, 'account')} and {counted(rooms, 'room')} added")
     return 0

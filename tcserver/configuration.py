@@ -9,9 +9,11 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import json
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +34,8 @@ MAX_WORKERS = 64
 MAX_TEXT_CHARACTERS = 4096
 """Characters of a text; a path may have as many."""
 
+_HOST_NAME = re.compile(r"[\w.-]+")
+
 Value = str | int | float | bool | tuple[str, ...]
 
 
@@ -50,6 +54,8 @@ class Setting:
     choices: tuple[str, ...] = ()
     address: bool = False
     """Whether it is an IP address, or several."""
+    host: bool = False
+    """Whether it is a host name or an IP address, or empty."""
     live: bool = False
     """Whether a reload applies it to the running server."""
 
@@ -77,7 +83,7 @@ class ServerSection:
         live=True,
     )
     data: str = _setting("", "data directory; empty: $XDG_DATA_HOME/tcserver")
-    public_host: str = _setting("", "host name or address in the join link; empty: found out")
+    public_host: str = _setting("", "host name or address in the join link; empty: found out", host=True)
 
 
 @dataclass(frozen=True)
@@ -282,7 +288,7 @@ def _file_values(file: Path, *, required: bool) -> Iterator[tuple[str, object]]:
             content = opened.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ConfigurationError(f"{file}: more than {MAX_FILE_BYTES} bytes")
-        document = tomllib.loads(content.decode())
+        document = tomllib.loads(content.decode("utf-8-sig"))  # editors of Windows put a byte order mark before it
     except FileNotFoundError:
         if required:
             raise ConfigurationError(f"{file}: there is no such file") from None
@@ -294,6 +300,8 @@ def _file_values(file: Path, *, required: bool) -> Iterator[tuple[str, object]]:
     for section, values in document.items():
         if not isinstance(values, dict):
             raise ConfigurationError(f"{file}: {section} stands outside a section")
+        if not values and not hasattr(_DEFAULTS, section):
+            raise ConfigurationError(f"{file}: [{section}] is no section; see: tcserver config")
         for name, value in values.items():
             yield f"{section}.{name}", value
 
@@ -308,8 +316,8 @@ def _with(configuration: Configuration, source: str, key: str, value: object) ->
         read = _from_text(value.text, default) if isinstance(value, _Text) else _from_toml(value, default)
         _check(read, setting)
     except ValueError:
-        given = value.text if isinstance(value, _Text) else value
-        raise ConfigurationError(f"{source}: {key} should be {_allowed(setting, default)}, not {given!r}") from None
+        given = repr(value.text) if isinstance(value, _Text) else _toml(value)
+        raise ConfigurationError(f"{source}: {key} should be {_allowed(setting, default)}, not {given}") from None
     section, _, name = key.partition(".")
     return replace(configuration, **{section: replace(getattr(configuration, section), **{name: read})})
 
@@ -348,14 +356,34 @@ def _check(value: Value, setting: Setting) -> None:
         addresses = value if isinstance(value, tuple) else (str(value),)
         if len(addresses) > MAX_ADDRESSES:
             raise ValueError
-        for address in addresses:
-            ipaddress.ip_address(address)
+        if len({ipaddress.ip_address(address) for address in addresses}) < len(addresses):
+            raise ValueError
+    if setting.host and value and not _is_host(str(value)):
+        raise ValueError
+
+
+def _is_host(text: str) -> bool:
+    """Whether a link may have this host: a name, which need not be ASCII, or an IP address."""
+    try:
+        if _HOST_NAME.fullmatch(text):
+            text.encode("idna")
+        else:
+            ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _allowed(setting: Setting, default: Value) -> str:
     """What a key should be, in words."""
     if setting.address:
-        return f"a list of at most {MAX_ADDRESSES} IP addresses" if isinstance(default, tuple) else "an IP address"
+        return (
+            f"a list of at most {MAX_ADDRESSES} different IP addresses"
+            if isinstance(default, tuple)
+            else "an IP address"
+        )
+    if setting.host:
+        return "a host name or an IP address, in quotes and without a port"
     if setting.choices:
         return f"one of {', '.join(setting.choices)}"
     if isinstance(default, bool):
@@ -370,8 +398,16 @@ def _number(value: float) -> str:
     return str(int(value)) if value == int(value) else str(value)
 
 
-def _toml(value: Value) -> str:
-    """``value`` as TOML; the strings of JSON are basic strings of TOML for all printable text."""
-    if isinstance(value, tuple):
+def _toml(value: object) -> str:
+    """``value``, which may be anything of a TOML file, as TOML, in one line."""
+    if isinstance(value, tuple | list):
         return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_toml(str(key))} = {_toml(item)}' for key, item in value.items())}}}"
+    if isinstance(value, date | datetime | time):
+        return value.isoformat()
+    if isinstance(value, float):
+        return str(value)
+    # The strings of JSON are basic strings of TOML for all printable text.
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)

@@ -330,12 +330,12 @@ class Daemon:
         loop = asyncio.get_running_loop()
         hosts = self._configuration.server.addresses or all_addresses()
         for host in hosts:
-            with named_in_errors(host, self._port):
+            with named_in_errors("server.port", "TCP", host, self._port):
                 server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
             self._servers.append(server)
             self._port = self._port or server.sockets[0].getsockname()[1]
         media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
-        with named_in_errors(",".join(hosts), self._port):
+        with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
             await media.open()
         self._media = media
 
@@ -349,7 +349,7 @@ class Daemon:
                 self._worker_readings,
                 partial(self._log.crash, "metrics failed"),
             )
-            with named_in_errors(http.address, http.port):
+            with named_in_errors("http.port", "TCP", http.address, http.port):
                 await monitoring.open(http.address, http.port)
             self._monitoring = monitoring
 

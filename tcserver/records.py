@@ -153,6 +153,11 @@ class SessionRecord:
     """Seconds since 1970 (UTC)."""
 
 
+def session_id(number: int) -> str:
+    """A session's number as operators read it everywhere: in the list of sessions and in the log."""
+    return f"{number:08x}"
+
+
 def _check_size(value: bytes, size: int, what: str) -> None:
     if len(value) != size:
         raise ValueError(f"the {what} has {len(value)} bytes instead of {size}")

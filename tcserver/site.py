@@ -44,6 +44,10 @@ class Site:
             raise StoreError(f"there is no database in {self.data}; name the data directory with --data")
         return self.database()
 
+    def has_identity(self) -> bool:
+        """Whether there is a key."""
+        return (self.data / paths.IDENTITY_FILE).exists()
+
     def open_identity(self) -> tuple[ServerIdentity, bool]:
         """The identity, made if there is none; and whether it was made now."""
         return open_identity(self.data / paths.IDENTITY_FILE, os.urandom)

@@ -286,7 +286,8 @@ class MembershipMismatch:
 class Closed:
     """The session is over: the last event."""
 
-    code: ErrorCode
+    code: ErrorCode | None
+    """None where the connection was lost without a word."""
     text: str
     action: Action
     retry_after_ms: int = 0

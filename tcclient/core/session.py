@@ -129,7 +129,7 @@ class Session(SeatVerbs):
 
     def receive_eof(self) -> None:
         """The control connection was lost."""
-        self._end(ErrorCode.IDLE_TIMEOUT, "the connection was lost", Action.RECONNECT)
+        self._end(None, "the connection was lost", Action.RECONNECT)
 
     def receive_datagram(self, data: bytes, now: float) -> None:
         """Take a datagram; then ask ``media_received`` and ``datagrams_to_send``."""
@@ -362,7 +362,7 @@ class Session(SeatVerbs):
     def _stand_up(self) -> None:
         self._seat, self.phase = None, Phase.LOBBY
 
-    def _end(self, code: ErrorCode, text: str, action: Action, retry_after_ms: int = 0) -> None:
+    def _end(self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0) -> None:
         if not self.closed:
             self.phase, self._seat = Phase.CLOSED, None
             self._events.append(events.Closed(code, text, action, retry_after_ms))

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 
 from tcproto.messages import Close
 from tcserver.plane import Command
-from tcserver.records import RoomRecord
+from tcserver.records import RoomRecord, session_id
+
+_SESSIONS = ("session", "by")
+"""Fields of the log that hold a session's number."""
 
 
 class Send(NamedTuple):
@@ -122,8 +125,9 @@ class Outbox:
         self._effects.append(MediaCommand(command))
 
     def log(self, name: str, **fields: str | int) -> None:
-        """Write an event to the log."""
-        self._effects.append(LogEvent(name, fields))
+        """Write an event to the log; ``session`` and ``by`` are numbers of sessions."""
+        named = {key: session_id(int(value)) if key in _SESSIONS else value for key, value in fields.items()}
+        self._effects.append(LogEvent(name, named))
 
     def add(self, effect: Effect) -> None:
         """Add any other effect."""

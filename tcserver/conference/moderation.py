@@ -40,6 +40,7 @@ def set_role(context: Context, call: Call[SetRole]) -> None:
             "role_given",
             room=actor.room.info.name,
             participant=target.participant,
+            session=target.session.number,
             role=role,
             by=call.session.number,
         )

@@ -171,7 +171,7 @@ class Room:
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
         self.cameras.follow()
-        outbox.log("joined", room=self.info.name, participant=seat.participant, session=seat.session.number)
+        outbox.log("joined", **self._who(seat))
 
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
         """Take a seat away; ``code`` says why, if it was not given up."""
@@ -201,7 +201,17 @@ class Room:
         self.sealers.rotate_soon(now)
         if not self.seats:
             self.roles.deserted()
-        self._context.outbox.log("left", room=self.info.name, participant=seat.participant, code=code or "")
+        self._context.outbox.log("left", **self._who(seat), code=code or "")
+
+    def _who(self, seat: Seat) -> dict[str, str | int]:
+        """Tell in the log who has a seat: the account, but not the person."""
+        session = seat.session
+        return {
+            "room": self.info.name,
+            "participant": seat.participant,
+            "session": session.number,
+            "account": session.account.name,
+        }
 
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
         """Take a seat away and tell its client, whose session goes on."""

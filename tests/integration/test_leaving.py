@@ -126,7 +126,8 @@ def test_a_client_that_vanishes_leaves_its_seat(run: Run, world: World) -> None:
             await until(lambda: len(witness.participants) == 2)
             room.connection._transport.abort()
             await until(lambda: len(witness.participants) == 1 and room.closed is not None)
-            assert room.closed.code is ErrorCode.IDLE_TIMEOUT
+            assert (room.closed.code, room.closed.text) == (None, "the connection was lost")
+            assert room.closed.action is Action.RECONNECT
 
     run(main)
 

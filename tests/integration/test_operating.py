@@ -46,8 +46,8 @@ def start(world: World, *flags: str) -> subprocess.CompletedProcess[str]:
     return world.command("run", *(f"--set={flag}" for flag in flags))
 
 
-@pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
-def test_a_port_in_use(world: World, kind: socket.SocketKind) -> None:
+@pytest.mark.parametrize(("kind", "name"), [(socket.SOCK_STREAM, "TCP"), (socket.SOCK_DGRAM, "UDP")])
+def test_a_port_in_use(world: World, kind: socket.SocketKind, name: str) -> None:
     with socket.socket(socket.AF_INET, kind) as taken:
         taken.bind(("127.0.0.1", 0))
         if kind is socket.SOCK_STREAM:
@@ -55,7 +55,15 @@ def test_a_port_in_use(world: World, kind: socket.SocketKind) -> None:
         port = taken.getsockname()[1]
         result = start(world, "server.addresses=127.0.0.1", f"server.port={port}")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"tcserver: port {port}: address already in use\n"
+    assert result.stderr == f"tcserver: server.port: {name} port {port}: address already in use\n"
+
+
+def test_a_port_of_the_figures_in_use(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = start(world, "server.addresses=127.0.0.1", "server.port=0", f"http.port={port}")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"tcserver: http.port: TCP port {port}: address already in use\n"
 
 
 def test_an_address_of_another_machine(world: World) -> None:
@@ -135,6 +143,8 @@ def test_who_is_logged_in(run: Run, world: World) -> None:
             only = (await world.acommand("account", "sessions", "kantor-2")).stdout.splitlines()
             assert len(only) == 2
             assert only[1].startswith("kantor-2")
+            *_, session, _ = only[1].split()
+            await logged(server, f"session={session} account=kantor-2")
 
     async def nobody(server: Server) -> None:
         async with asyncio.timeout(PATIENCE):

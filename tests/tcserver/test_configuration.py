@@ -70,6 +70,10 @@ def test_later_sources_win(file: Path) -> None:
         ("rooms.temporary", "false", False),
         ("rooms.temporary", "true", True),
         ("rooms.empty_close_s", "1.5", 1.5),
+        ("server.public_host", "conference.example", "conference.example"),
+        ("server.public_host", "rapat.b\u00fcro.example", "rapat.b\u00fcro.example"),
+        ("server.public_host", "2001:db8::1", "2001:db8::1"),
+        ("server.public_host", "", ""),
         ("login.max_sessions", "7", 7),
         ("media.sender", "sendto", "sendto"),
         ("media.receiver", "gro", "gro"),
@@ -92,8 +96,14 @@ def test_text_is_read_by_the_type_of_the_key(key: str, text: str, value: object)
         ("limits.chat_per_s", "0", "a number from 0.01 to 100, not '0'"),
         ("rooms.temporary", "maybe", "true or false"),
         ("media.sender", "pigeon", "one of auto, gso, sendmmsg, sendto, not 'pigeon'"),
-        ("server.addresses", "localhost", "a list of at most 16 IP addresses"),
+        ("server.addresses", "localhost", "a list of at most 16 different IP addresses"),
         ("server.addresses", ",".join(["::1"] * 17), "at most 16"),
+        ("server.addresses", "127.0.0.1,::1,0::1", "different IP addresses, not '127.0.0.1,::1,0::1'"),
+        ("server.public_host", "a b/c", "a host name or an IP address, in quotes and without a port, not 'a b/c'"),
+        ("server.public_host", "conference.example:7433", "without a port"),
+        ("server.public_host", "[::1]", "a host name or an IP address"),
+        ("server.public_host", "a..example", "a host name or an IP address"),
+        ("server.public_host", "x" * 64, "a host name or an IP address"),
         ("web.address", "", "web.address is no setting"),
         ("server.data", "a\x00b", "text in quotes"),
         ("server.data", "x" * 5000, "text in quotes"),
@@ -116,6 +126,14 @@ def test_bad_flags_are_refused_with_key_and_range(key: str, text: str, reason: s
         ("[server]\naddresses = '::1'", "a list of"),
         ("[server]\naddresses = [1]", "a list of"),
         ("[server]\ndata = 2020-01-01", "text in quotes"),
+        ("[server]\nport = true", "not true$"),
+        ("[server]\nport = 2020-01-01", "not 2020-01-01$"),
+        ("[server]\nport = 2020-01-01T10:00:00Z", r"not 2020-01-01T10:00:00\+00:00$"),
+        ("[server]\nport = nan", "not nan$"),
+        ("[server]\nport = [1.5, 'x\u202e']", r'not \[1\.5, "x\\U0000202e"\]$'),
+        ("[server.port]\nx = 1", r'not \{"x" = 1\}$'),
+        ("[server.x]", r"server\.x is no setting"),
+        ("[speed]", r"\[speed\] is no section"),
         ("[rooms]\ntemporary = 1", "true or false"),
         ("[speed]\nlimit = 1", r"speed\.limit is no setting"),
         ("[server", "no TOML"),
@@ -129,6 +147,11 @@ def test_a_bad_file_is_refused_with_its_name_and_key(file: Path, content: str, r
         Sources(file).load()
     assert str(caught.value).startswith(f"{file}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_an_editor_that_marks_the_byte_order(file: Path) -> None:
+    file.write_text("[server]\nport = 5", encoding="utf-8-sig")
+    assert Sources(file).load().server.port == 5
 
 
 def test_a_whole_number_stands_for_a_number(file: Path) -> None:

@@ -45,6 +45,10 @@ def test_the_file_in_the_data_directory_or_of_the_user_is_read(run: Run, tmp_pat
     [
         (["config", "--set", "server.port=x"], "flag: server.port should be a whole number from 0 to 65535, not 'x'"),
         (["config", "--set", "server.port"], "should be SECTION.KEY=VALUE"),
+        (["config", "--set", "="], "'=' should be SECTION.KEY=VALUE"),
+        (["config", "--set", "port=1"], "'port=1' should be SECTION.KEY=VALUE"),
+        (["account", "set", "kantor-1"], "nothing to change is given (see: tcserver account set --help)"),
+        (["room", "set", "Hall"], "nothing to change is given (see: tcserver room set --help)"),
         (["config", "--config", "/none.toml"], "/none.toml: there is no such file"),
         (["bogus"], "invalid choice: 'bogus'"),
         (["account"], "the following arguments are required: COMMAND"),

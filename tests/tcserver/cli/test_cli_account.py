@@ -155,6 +155,7 @@ def test_agencies_are_imported_with_passwords_that_work(run: Run, data: Path, tm
     header, *rows = csv.reader(io.StringIO(result.out))
     assert header == ["name", "password"]
     assert [name for name, _ in rows] == ["kantor-2", "kantor-3"]
+    assert result.err == "tcserver: making 2 accounts\n"
     assert login_works(data, *rows[0])
     with open_database(data) as database:
         assert [account.role for account in database.accounts()] == [None, Role.CHAIR, None]
@@ -163,6 +164,13 @@ def test_agencies_are_imported_with_passwords_that_work(run: Run, data: Path, tm
     assert again.err == (
         f"tcserver: {file}: line 2: the name 'kantor-2' exists or looks like 'kantor-2'; no account was made\n"
     )
+
+
+def test_one_agency_is_one_account(run: Run, tmp_path: Path) -> None:
+    add(run)
+    file = tmp_path / "agencies.csv"
+    file.write_text("name,display\nkantor-2,Kantor Dua\n")
+    assert run("account", "import", str(file)).err == "tcserver: making 1 account\n"
 
 
 def test_a_bad_agency_list_makes_nothing(run: Run, data: Path, tmp_path: Path) -> None:

@@ -42,6 +42,25 @@ def test_first_joins_and_sees_itself_as_chair():
     driver.check()
 
 
+def test_the_log_has_sessions_as_the_list_of_sessions_has_them_and_the_accounts_of_who_comes_and_goes():
+    driver = Driver()
+    chair, other = driver.member(), driver.member(account="dinsos")
+    participant = other.participant
+    chair.ask(m.SetRole(participant, m.Role.LISTENER))
+    chair.ask(m.Kick(participant))
+    by, session = (f"{number:08x}" for number in driver.session_numbers)
+    where = {"room": "room", "participant": participant, "session": session}
+    opened, _, *events = ((event.name, event.fields) for event in driver.logged)
+    assert opened == ("room_opened", {"room": "room", "by": by})
+    assert events == [
+        ("joined", {**where, "account": "dinsos"}),
+        ("role_given", {**where, "role": m.Role.LISTENER, "by": by}),
+        ("kicked", {**where, "by": by}),
+        ("left", {**where, "account": "dinsos", "code": ErrorCode.KICKED}),
+    ]
+    driver.check()
+
+
 def test_the_reply_waits_for_the_media_plane():
     driver = Driver()
     driver.hold_seats = True
