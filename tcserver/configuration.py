@@ -13,7 +13,6 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -404,10 +403,8 @@ def _toml(value: object) -> str:
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_toml(str(key))} = {_toml(item)}' for key, item in value.items())}}}"
-    if isinstance(value, date | datetime | time):
-        return value.isoformat()
-    if isinstance(value, float):
-        return str(value)
+    if not isinstance(value, str | bool):
+        return str(value)  # numbers and times
     # The strings of JSON are basic strings of TOML for all printable text.
     text = json.dumps(value, ensure_ascii=False)
     return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)

@@ -115,7 +115,7 @@ def test_a_port_in_use(world: World) -> None:
             "run", "--set=server.addresses=127.0.0.1", "--set=server.port=0", f"--set=http.port={port}"
         )
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"tcserver: port {port}: address already in use\n"
+    assert result.stderr == f"tcserver: http.port: TCP port {port}: address already in use\n"
 
 
 def serve_without_the_package(world: World, port: int) -> "subprocess.Popen[str]":
