@@ -151,7 +151,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """End the program."""
-        self.exit(FAILED, f"{self.prog}: {re.sub(r'^argument ([^:]+): ', r'\1 ', message)}\n")
+        told = re.sub("^argument ([^:]+): ", r"\1 ", message)
+        self.exit(FAILED, f"{self.prog}: {told}\n")
 
 
 def _told(error: OSError) -> str:
