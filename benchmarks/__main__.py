@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import math
+import re
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import FrameType, ModuleType
+from typing import Any, NoReturn
 
 from benchmarks import baseline
 from benchmarks.machine import describe
+from benchmarks.options import share
 from benchmarks.report import BenchmarkError, Missing, Report, check_plot, check_writable
 
 BENCHMARKS = {
@@ -35,6 +38,10 @@ A module has ``add_options(parser)`` and ``run(options) -> Report``.
 """
 
 
+NOTHING_TO_DRAW = ("meeting", "quality", "speakers", "room")
+"""Benchmarks whose reports have no plots."""
+OURS = ("benchmarks", "tcclient", "tcproto", "tcserver")
+INSTALL = "pip install -e '.[bench]'"
 FRAMEWORK_OPTIONS = ("name", "json", "plot", "baseline", "tolerance")
 EPILOG = """\
 exit status: 0 if all bars are reached, 1 if one is missed, 2 if nothing could be measured, 3 if something that it needs
@@ -48,12 +55,15 @@ INTERRUPTED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Return the exit status, as in ``EPILOG``."""
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
         return _run(options, _measuring(options))
-    except (BenchmarkError, OSError) as error:
+    except BenchmarkError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return MISSING if isinstance(error, Missing) else FAILED
+    except OSError as error:
+        print(f"benchmarks: {_told(error)}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("benchmarks: interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -65,12 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(options: argparse.Namespace, measuring: dict[str, Any]) -> int:
     """Check what can be checked beforehand, and measure; raises ``BenchmarkError``, ``OSError``."""
     if options.plot:
-        check_plot()
+        if options.name in NOTHING_TO_DRAW:
+            raise BenchmarkError(f"--plot {options.plot}: {options.name} has nothing to draw")
+        check_plot(options.plot)
     for path in (options.json, options.plot):
         if path:
             check_writable(path)
     before = options.baseline and baseline.load(options.baseline, options.name, measuring, describe())
-    report: Report = importlib.import_module(f"benchmarks.{options.name}").run(options)
+    report: Report = _module(options.name).run(options)
     machine = describe()
     print(report.text(machine))
     if options.json:
@@ -91,8 +103,19 @@ def _measuring(options: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(options).items() if name not in FRAMEWORK_OPTIONS}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _module(name: str) -> ModuleType:
+    """Return a benchmark; raises ``Missing`` where a package is not installed that it needs."""
+    try:
+        return importlib.import_module(f"benchmarks.{name}")
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] in OURS:
+            raise
+        raise Missing(f"{name} needs {error.name}, which is not installed: {INSTALL}") from None
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser; only the benchmark that the arguments name is imported, with what it needs."""
+    parser = _Parser(
         prog="python -m benchmarks",
         description=__doc__,
         epilog=f"{EPILOG}\nbenchmarks/README.md tells what each measures, how, and what is not in it.",
@@ -100,7 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="name", metavar="NAME", required=True)
     for name, question in BENCHMARKS.items():
-        module = importlib.import_module(f"benchmarks.{name}")
+        if name not in arguments:
+            commands.add_parser(name, help=question)
+            continue
+        module = _module(name)
         command = commands.add_parser(
             name, help=question, description=f"{question}\n\n{module.__doc__}", epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -113,20 +139,34 @@ def _parser() -> argparse.ArgumentParser:
             help="compare with an earlier run of this command on this machine, written by --json",
         )  # fmt: skip
         command.add_argument(
-            "--tolerance", metavar="SHARE", type=_share, default=baseline.TOLERANCE,
+            "--tolerance", metavar="SHARE", type=share, default=baseline.TOLERANCE,
             help="by how much a figure may be worse than in the baseline (default: %(default)s)",
         )  # fmt: skip
         module.add_options(command)
     return parser
 
 
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: not a share such as 0.2")
-    return share
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        told = re.sub("^argument ([^:]+): ", r"\1 ", message)
+        self.exit(FAILED, f"{self.prog}: {told}\n")
+
+
+def _told(error: OSError) -> str:
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    return f"{error.filename}: {error.strerror}"
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Do what Ctrl-C does at this moment: asyncio cancels what it runs."""
+    handler = signal.getsignal(signal.SIGINT)
+    (handler if callable(handler) else signal.default_int_handler)(number, frame)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started is ended then, too
+    signal.signal(signal.SIGTERM, _interrupt)  # what was started is ended then, too
     sys.exit(main())

@@ -79,7 +79,8 @@ def load(path: Path, name: str, options: Mapping[str, Any], machine: Mapping[str
         raise BenchmarkError(f"{path}: not written by --json of a benchmark") from None
     if differing is not None:
         key, before, now = differing
-        raise BenchmarkError(f"{path}: another {key}, so it cannot be compared: {_differences(before, now)}")
+        another = "other" if key == "options" else "another"
+        raise BenchmarkError(f"{path}: {another} {key}, so it cannot be compared: {_differences(before, now)}")
     return Baseline(figures, description)
 
 
@@ -93,4 +94,10 @@ def _differences(before: Any, now: Any) -> str:
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return f"{before} then, {now} now"
     names = [name for name in sorted(before.keys() | now) if before.get(name) != now.get(name)]
-    return "; ".join(f"--{name} {before.get(name)} then, {now.get(name)} now" for name in names)
+    return "; ".join(f"--{name}: {_value(before.get(name))} then, {_value(now.get(name))} now" for name in names)
+
+
+def _value(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "given" if value else "not given"
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)

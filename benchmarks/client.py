@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.member import HEIGHT, RATE, WIDTH, Task
+from benchmarks.options import positive, positive_whole
 from benchmarks.report import Bar, BenchmarkError, Plot, Report, Table
 from tcclient.demo.processes import DemoError, make_accounts, run_server
 
@@ -47,8 +48,10 @@ class Meeting(NamedTuple):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--seconds", metavar="S", type=float, help="length of each measurement")
-    parser.add_argument("--repeats", metavar="R", type=int, help="measurements of each, of which the median counts")
+    parser.add_argument("--seconds", metavar="S", type=positive, help="length of each measurement")
+    parser.add_argument(
+        "--repeats", metavar="R", type=positive_whole, help="measurements of each, of which the median counts"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from benchmarks.light_clients import AT_ONCE, Clients, Entry
 from benchmarks.load import AUDIO_RATE, FLOODED, LATE, SETTLE, packet
 from benchmarks.native import Volley
+from benchmarks.options import positive_whole
 from benchmarks.processes import child, cpu_of, need_linux, pin
 from benchmarks.report import Bar, Cell, Plot, Report, Table
 from benchmarks.seat import Seat
@@ -77,7 +78,9 @@ class Arrival(NamedTuple):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--rooms", metavar="N", type=int, help=f"rooms of {ROOM} that fill up one after the other")
+    parser.add_argument(
+        "--rooms", metavar="N", type=positive_whole, help=f"rooms of {ROOM} that fill up one after the other"
+    )
 
 
 def run(options: argparse.Namespace) -> Report:

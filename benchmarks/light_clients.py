@@ -68,11 +68,13 @@ class Clients:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._runner.run(self._close())
-        self._runner.close()
-        for seats in self.seats.values():
-            for seat in seats:
-                seat.socket.close()
+        try:
+            self._runner.run(self._close())
+        finally:
+            self._runner.close()
+            for seats in self.seats.values():
+                for seat in seats:
+                    seat.socket.close()
 
     def join(
         self,
@@ -206,6 +208,11 @@ class Clients:
             raise BenchmarkError("a login took too long") from None
 
     async def _close(self) -> None:
+        # Of those who are interrupted, nobody is to see that the connections end, and to call it an error.
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
         for line in self._lines:
             line.transport.abort()
         await asyncio.sleep(0)

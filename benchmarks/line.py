@@ -57,7 +57,8 @@ class Line(asyncio.Protocol):
         self._connection.receive_data(data)
         while not self._deaf and (event := self._connection.next_event()) is not None:
             if isinstance(event, HandshakeCompleted):
-                self.hello.set_result(event)
+                if not self.hello.done():  # nobody waits for it who was interrupted
+                    self.hello.set_result(event)
             elif isinstance(event, Replied) and self._reply is not None and not self._reply.done():
                 self._deaf = self.deaf_after is type(event.reply)
                 self._reply.set_result(event.reply)

@@ -55,11 +55,25 @@ STALL, STALL_EACH = 0.05, 1e-5
 """Seconds without progress after which what is on its way counts as lost, and for each datagram that leaves for it."""
 POLL = 0.00005
 """Seconds between looks whether something has come out."""
+COMPLETE = 0.99
+"""Share that has to arrive at least: of a server that loses more, nobody knows what the whole load would cost it."""
 FLOODED = 0.9
 """Share of the time that a flooded process runs or wants to; below, the load was what limited it."""
 Counts = memoryview
 """Datagrams by socket."""
 UdpSocket = socket.socket
+
+
+class Seen(Protocol):
+    """What was seen under a load."""
+
+    @property
+    def delivered(self) -> float:
+        """Share of those datagrams that should arrive."""
+
+    @property
+    def late(self) -> float:
+        """Share of the load that was sent too late."""
 
 
 class Listener(Protocol):
@@ -109,9 +123,12 @@ class Load(NamedTuple, Generic[S]):
         return picture * self.bursts * len(self.talkers) / self.rate + burst * PACED_INTERVAL
 
     def datagrams(self, seconds: float) -> int:
-        """Return how many each talker sends, or is ready to."""
+        """Return how many each talker sends, or is ready to; raises ``BenchmarkError`` if that is none."""
         rate = self.rate or FLOOD_RATES[self.kind] / self.train
-        return int(seconds * rate / len(self.talkers)) * self.train
+        count = int(seconds * rate / len(self.talkers)) * self.train
+        if not count:
+            raise BenchmarkError(f"--seconds {seconds:g}: too short for a single message of each talker")
+        return count
 
     @property
     def talkers(self) -> list[S]:
@@ -203,6 +220,16 @@ def put_under(load: Load[S], volleys: Sequence[Volley], pid: int, counts: Counts
     share = arrived / (sent * load.receivers)
     cpu = sum(used.cpu)
     return Measurement(cpu * 1e6 / arrived, arrived / wall, share, cpu / wall, max(used.waited) / wall, late)
+
+
+def doubt(*loaded: tuple[str, Seen]) -> str:
+    """Return why no bar can be judged by what was seen, each of something with a name: late, or lost; or nothing."""
+    for name, seen in loaded:
+        if seen.late > LATE:
+            return f"{name}: the load came late"
+        if seen.delivered < COMPLETE:
+            return f"{name}: only {seen.delivered:.1%} arrived"
+    return ""
 
 
 def remark(flooded: bool, seen: Measurement) -> str:

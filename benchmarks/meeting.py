@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from benchmarks import scrape
 from benchmarks.light_clients import Clients
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
+from benchmarks.options import positive, positive_whole, whole
 from benchmarks.processes import memory, need_linux
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
 from benchmarks.seat import Seat
@@ -32,16 +33,20 @@ TAKING_TURNS = 3
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--talkers", metavar="N", type=int, default=3, help="who talk at a time (default: 3)")
-    parser.add_argument("--cameras", metavar="N", type=int, default=0, help="talkers who show pictures (default: 0)")
+    parser.add_argument(
+        "--talkers", metavar="N", type=positive_whole, default=3, help="who talk at a time (default: 3)"
+    )
+    parser.add_argument("--cameras", metavar="N", type=whole, default=0, help="talkers who show pictures (default: 0)")
     parser.add_argument(
         "--layers", metavar="N", type=int, default=1, choices=range(1, len(LAYERS) + 1),
         help="spatial layers of each camera: 100 kbit/s, with 2 also 300, with 3 also 1,000 (default: 1)",
     )  # fmt: skip
-    parser.add_argument("--listeners", metavar="N", type=int, default=32, help="who only listen (default: 32)")
-    parser.add_argument("--rotate", metavar="S", type=float, help="let others talk after so many seconds")
-    parser.add_argument("--join-rate", metavar="R", type=float, help="people who dial per second (default: 35)")
-    parser.add_argument("--seconds", metavar="S", type=float, help="length (default: 10, with --quick 2)")
+    parser.add_argument(
+        "--listeners", metavar="N", type=positive_whole, default=32, help="who only listen (default: 32)"
+    )
+    parser.add_argument("--rotate", metavar="S", type=positive, help="let others talk after so many seconds")
+    parser.add_argument("--join-rate", metavar="R", type=positive, help="people who dial per second (default: 35)")
+    parser.add_argument("--seconds", metavar="S", type=positive, help="length (default: 10, with --quick 2)")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[],
         help="a setting of the server, such as server.workers=2; all voices are heard unless rooms.loudest says else",
@@ -87,17 +92,11 @@ def run(options: argparse.Namespace) -> Report:
 
 def _check(options: argparse.Namespace) -> int:
     """Return how many have a microphone; raises ``BenchmarkError``."""
-    if options.talkers < 1 or options.listeners < 1:
-        raise BenchmarkError("at least one talker and one listener")
-    if not 0 <= options.cameras <= options.talkers:
-        raise BenchmarkError("cameras are those of talkers: between 0 and their number")
+    if options.cameras > options.talkers:
+        raise BenchmarkError(f"--cameras {options.cameras}: cameras are those of talkers, at most {options.talkers}")
     speakers: int = options.talkers * (TAKING_TURNS if options.rotate else 1)
     if speakers + options.listeners > MAX_SEATS:
         raise BenchmarkError(f"{speakers} with a microphone and {options.listeners} listeners: at most {MAX_SEATS}")
-    for name in ("rotate", "join_rate", "seconds"):
-        value = getattr(options, name)
-        if value is not None and value <= 0:
-            raise BenchmarkError(f"--{name.replace('_', '-')} {value:g}: more than 0")
     return speakers
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from benchmarks import scrape
 from benchmarks.light_clients import Clients
+from benchmarks.options import positive_whole
 from benchmarks.procfs import resident
 from benchmarks.report import Bar, Cell, Plot, Report, Table
 from benchmarks.server import Server
@@ -18,6 +19,8 @@ from tcproto.messages import Source
 ROOM = 35
 """People of a full room."""
 PUBLICATIONS = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN)
+STAY = 2
+"""People who are there from the beginning, while others come and go."""
 STEPS = 20
 """Looks at the memory while people come and go."""
 REST = 1.0
@@ -45,9 +48,9 @@ class Sizes(NamedTuple):
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--cycles", metavar="N", type=int, help="how many come and go (default: 10000)")
+    parser.add_argument("--cycles", metavar="N", type=positive_whole, help="how many come and go (default: 10000)")
     parser.add_argument(
-        "--repeats", metavar="R", type=int,
+        "--repeats", metavar="R", type=positive_whole,
         help="measurements of each size, of which the median counts (default: 3); they come and go once",
     )  # fmt: skip
 
@@ -99,7 +102,7 @@ def _come_and_go(cycles: int) -> tuple[list[tuple[int, int]], dict[str, float]]:
     port = scrape.free_port()
     course = []
     with Server(["hall"], {"http.port": port}) as server, Clients(server) as clients:
-        clients.join("hall", 2, PUBLICATIONS)
+        clients.join("hall", STAY, PUBLICATIONS)
         done = 0
         for step in range(1, STEPS + 1):
             clients.visit("hall", cycles * step // STEPS - done)
@@ -135,7 +138,7 @@ def _report(people: int, grown: list[dict[str, int]], course: list[tuple[int, in
         ("server after the first twentieth of the cycles", course[0][1] / 2**20, "MiB", ""),
         (f"after {course[-1][0]:,} who came and went", course[-1][1] / 2**20, "MiB", ""),
         ("each of the second half grew it by", slope(course), "bytes", ""),
-        *((f"{name} left of 2", number, "", "") for name, number in left.items()),
+        *((f"{name} in the end, of the {STAY} who stayed", number, "", "") for name, number in left.items()),
     ]
     grown_by = [(n, (resident_bytes - course[0][1]) / 2**20) for n, resident_bytes in course]
     title = f"Resident memory of the server; differences over {people} people"
@@ -144,7 +147,7 @@ def _report(people: int, grown: list[dict[str, int]], course: list[tuple[int, in
         [Table(title, ("what", "measured", "unit", "of the runs"), rows)],
         [
             Bar("participant with three streams, without rings", participant[1], "KiB", LIMIT_KIB, note=note),
-            Bar("sessions left by those who came and went", left["sessions"] - 2, "", 0),
+            Bar("sessions left by those who came and went", left["sessions"] - STAY, "", 0),
         ],
         [Plot("Come and go", "joins and leaves", "MiB more than after the first", {"server": grown_by})],
         {"growth_bytes": grown, "sizes_bytes": [each._asdict() for each in sizes], "course": course, "left": left},

@@ -6,7 +6,7 @@ import json
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,6 +64,10 @@ class Bar:
         if self.measured is None:
             return None
         return self.measured >= self.limit if self.least else self.measured <= self.limit
+
+    def unless(self, doubt: str) -> Bar:
+        """Return the bar as one that was not measured, if there is a doubt, which then is its note."""
+        return replace(self, measured=None, note=doubt) if doubt else self
 
     def row(self) -> tuple[Cell, ...]:
         """Return the row of the table of bars."""
@@ -190,9 +194,14 @@ class Report:
             raise BenchmarkError(f"{path}: {error}") from None
 
 
-def check_plot() -> None:
+def check_plot(path: Path) -> None:
     """Raise ``BenchmarkError`` now, and not after minutes of measuring, where no picture can be drawn."""
     _matplotlib()
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.suffix[1:].lower() not in formats:
+        raise BenchmarkError(f"--plot {path}: the name has to end in one of .{' .'.join(formats)}")
 
 
 def check_writable(path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.demo import participants_of, run_demo, server_of
+from benchmarks.options import positive_whole, whole
 from benchmarks.procfs import Process
 from benchmarks.report import Bar, BenchmarkError, Report, Table
 
@@ -18,14 +19,17 @@ from benchmarks.report import Bar, BenchmarkError, Report, Table
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--participants", metavar="N", type=int, help="processes that take part (default: 35, with --quick 12)"
+        "--participants",
+        metavar="N",
+        type=positive_whole,
+        help="processes that take part (default: 35, with --quick 12)",
     )
-    parser.add_argument("--talkers", metavar="K", type=int, default=3, help="of them talk (default: 3)")
-    parser.add_argument("--cameras", metavar="C", type=int, default=4, help="of them show a picture (default: 4)")
+    parser.add_argument("--talkers", metavar="K", type=whole, default=3, help="of them talk (default: 3)")
+    parser.add_argument("--cameras", metavar="C", type=whole, default=4, help="of them show a picture (default: 4)")
     parser.add_argument(
         "--seconds",
         metavar="S",
-        type=int,
+        type=positive_whole,
         help="length of the meeting (default: 60, with --quick 8)",
     )
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep recordings and logs there")

@@ -23,8 +23,9 @@ from benchmarks.conversation import (
     words,
 )
 from benchmarks.open_microphones import OpenMicrophones
-from benchmarks.report import Bar, Report, Table
+from benchmarks.report import Bar, BenchmarkError, Report, Table
 from tcclient.media import SPEECH
+from tcclient.media.errors import MediaError
 
 PEOPLE = 35
 LIMIT = 3
@@ -83,8 +84,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> Report:
-    """Hold the meetings."""
-    phrases = _phrases([options.speech] if options.speech else [])
+    """Hold the meetings; raises ``BenchmarkError``."""
+    try:
+        phrases = _phrases([options.speech] if options.speech else [])
+    except MediaError as error:
+        raise BenchmarkError(f"--speech {error}") from None
+    if not phrases:
+        raise BenchmarkError(f"--speech {options.speech}: no speech in it")
     seconds = 12.0 if options.quick else 60.0
     rng = random.Random(options.seed)
     outcomes = {name: hold(phrases, *at_a_time, seconds, rng) for name, at_a_time in MEETINGS.items()}

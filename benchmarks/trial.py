@@ -86,6 +86,8 @@ def order(sender: Seat, packet: bytes, receivers: Sequence[Seat], target: tuple[
 def carry_out(server: Server, parts: Sequence[Part], everybody: Sequence[Seat], watched: Sequence[Seat]) -> Outcome:
     """Send all parts, each to everybody but its sender; raises ``BenchmarkError``."""
     volleys, plan = _volleys(server, parts)
+    if not plan:
+        raise BenchmarkError("too short for a single datagram")
     others = [seat for seat in everybody if seat not in watched]
     for seat in watched:
         stamps.note_times(seat.socket)

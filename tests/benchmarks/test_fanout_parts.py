@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.load import Figure, Measurement
+from benchmarks import cliff, fanout
+from benchmarks.load import Figure, Hall, Load, Measurement, doubt
 from benchmarks.native import Relay, Sink, Volley
 from benchmarks.processes import child, cpu_of
 from benchmarks.report import BenchmarkError
@@ -58,6 +59,30 @@ def test_the_relay_passes_on_what_comes_to_whoever_is_in_the_room(whole, sockets
         used, waited = cpu_of(pid)
         assert used > 0
         assert waited >= 0
+
+
+def test_a_ratio_to_a_floor_that_lost_much_is_not_measured():
+    whole = Measurement(4.0, 10.0, 1.0, 0.5, 0.0, 0.0)
+    figures = {
+        ("audio", "paced", 34): {"server": Figure([whole]), "sendmmsg": Figure([whole._replace(delivered=0.98)])},
+        ("audio", "paced", 100): {"server": Figure([whole]), "sendmmsg": Figure([whole])},
+    }
+    lossy, good = fanout._bars(figures)
+    assert (lossy.passed, lossy.note) == (None, "sendmmsg: only 98.0% arrived")
+    assert (good.measured, good.passed) == (1.0, True)
+
+
+def test_no_bar_is_judged_by_a_load_that_came_late():
+    whole = Measurement(4.0, 10.0, 1.0, 0.5, 0.0, 0.0)
+    late = whole._replace(late=0.2)
+    assert cliff.bar([cliff.Step(0.8, [whole]), cliff.Step(1.0, [late])]).passed
+    assert cliff.bar([cliff.Step(0.8, [whole, late])]).note == "80%: the load came late"
+    assert doubt(("a", whole), ("b", late)) == "b: the load came late"
+
+
+def test_a_load_too_short_for_a_message_is_one_clear_error():
+    with pytest.raises(BenchmarkError, match=r"--seconds 0\.01: too short"):
+        Load("audio", [Hall([object(), object()], 1)], 50).datagrams(0.01)
 
 
 def test_medians_and_spread():

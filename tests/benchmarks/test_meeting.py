@@ -37,13 +37,9 @@ def test_without_rotation_everybody_with_a_microphone_talks():
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--talkers", "0"], "at least one talker"),
-        (["--listeners", "0"], "at least one talker and one listener"),
         (["--cameras", "4"], "cameras are those of talkers"),
         (["--listeners", "998"], "at most 1000"),
         (["--talkers", "200", "--rotate", "3", "--listeners", "500"], "600 with a microphone and 500 listeners"),
-        (["--rotate", "-1"], "--rotate -1: more than 0"),
-        (["--join-rate", "0"], "--join-rate 0: more than 0"),
         (["--set", "rooms.loudest"], "not of the form KEY=VALUE"),
     ],
 )

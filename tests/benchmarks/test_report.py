@@ -1,11 +1,16 @@
+import importlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from benchmarks import report as report_module
-from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.__main__ import BENCHMARKS, MISSING, NOTHING_TO_DRAW, main
 from benchmarks.report import Bar, BarChart, BenchmarkError, Plot, Report, Table, check_writable
 
+ROOT = Path(__file__).resolve().parents[2]
 MACHINE = {"machine": "a loom", "command": "python -m benchmarks weave"}
 
 
@@ -83,6 +88,73 @@ def test_help_lists_all_benchmarks(capsys):
     assert ended.value.code == 0
     out = capsys.readouterr().out
     assert all(name in out for name in BENCHMARKS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("fanout --seconds -3", "--seconds -3: more than 0"),
+        ("fanout --repeats 0", "--repeats 0: more than 0"),
+        ("peers --receivers 0", "--receivers 0: more than 0"),
+        ("latency --seconds nan", "--seconds nan: more than 0"),
+        ("join --rooms -1", "--rooms -1: more than 0"),
+        ("memory --cycles -5", "--cycles -5: more than 0"),
+        ("capacity --seconds x", "--seconds x: not a number"),
+        ("ablation --rooms 1.5", "--rooms 1.5: not a whole number"),
+        ("client --seconds 0", "--seconds 0: more than 0"),
+        ("room --cameras -1", "--cameras -1: less than 0"),
+        ("meeting --rotate -1", "--rotate -1: more than 0"),
+        ("meeting --listeners 0", "--listeners 0: more than 0"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_option(arguments, told, capsys):
+    name, *_ = arguments.split()
+    with pytest.raises(SystemExit) as ended:
+        main(arguments.split())
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"python -m benchmarks {name}: {told}\n"
+
+
+def test_a_recording_that_is_not_there_is_told_first(capsys):
+    assert main(["speakers", "--speech", "/nofile"]) == 2
+    assert capsys.readouterr().err == "benchmarks: --speech /nofile: No such file or directory\n"
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_first(capsys, tmp_path):
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib, which the extra bench brings")
+    assert main(["fanout", "--plot", str(tmp_path / "x.cloth")]) == 2
+    assert "x.cloth: the name has to end in one of " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_who_has_nothing_to_draw_says_so_first(name, capsys):
+    module = importlib.import_module(f"benchmarks.{name}")
+    assert (name in NOTHING_TO_DRAW) == (not hasattr(module, "Plot") and not hasattr(module, "BarChart"))
+    if name in NOTHING_TO_DRAW:
+        assert main([name, "--plot", "x.svg"]) == 2
+        assert capsys.readouterr().err == f"benchmarks: --plot x.svg: {name} has nothing to draw\n"
+
+
+@pytest.mark.parametrize("name", ["client", "quality", "speakers"])
+def test_without_a_package_it_says_what_to_install(name):
+    program = (
+        "import sys; sys.modules.update(av=None, numpy=None); from benchmarks.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program, name], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == MISSING
+    assert done.stderr.count("\n") == 1
+    assert "pip install -e '.[bench]'" in done.stderr
+
+
+def test_the_others_do_without_it():
+    program = (
+        "import sys; sys.modules.update(av=None, numpy=None, matplotlib=None); from benchmarks.__main__ import main;"
+        "sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "fanout", "--help"], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_file_that_is_not_there_is_one_clear_line(capsys, tmp_path):
