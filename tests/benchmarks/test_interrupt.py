@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_a_signal_ends_all_processes(benchmark, number):
 
 def test_who_is_interrupted_while_logging_in_sees_no_connection_end(monkeypatch, caplog):
     """The interrupt hits a step of a login, as that of a signal can that asyncio does not see."""
-    calls = iter(range(40))
+    calls = count()
     data_received = Line.data_received
 
     def interrupted(line, data):
