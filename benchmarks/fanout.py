@@ -225,9 +225,9 @@ def _bars(figures: Figures) -> list[Bar]:
         server = flood["server"].median()
         note = "arrivals per second of processor"
         what = "saturation of a core, audio, 100 receivers"
-        bars.append(
-            Bar(what, server.rate / server.busy, "/s", 600_000, least=True, note=note).unless(doubt(("server", server)))
-        )
+        bar = Bar(what, server.rate / server.busy, "/s", 600_000, least=True, note=note)
+        # What arrived is the figure itself, whatever else a flood loses.
+        bars.append(bar.unless(doubt(("server", server._replace(delivered=1.0)))))
     return bars
 
 

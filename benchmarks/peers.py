@@ -260,6 +260,8 @@ def bar(seen: Mapping[Key, Comparison]) -> Bar:
     busy = next(one.figures[SERVER].median() for key, one in seen.items() if key[0] == "busy")
     note = f"which is {best.cpu:.2f} us, {pace}, {receivers} receivers"
     bar = Bar("audio, busy, against the best of Mumble's server", busy.cpu / best.cpu, "x", LIMIT, note=note)
+    if pace == "flood":
+        best = best._replace(delivered=1.0)  # some of a flood is always lost; its cost is that of what arrived
     return bar.unless(doubt((SERVER, busy), (f"{MUMBLE}, {pace}, {receivers} receivers", best)))
 
 

@@ -72,6 +72,12 @@ def test_a_ratio_to_a_floor_that_lost_much_is_not_measured():
     assert (good.measured, good.passed) == (1.0, True)
 
 
+def test_what_a_flood_loses_does_not_matter_to_saturation():
+    flood = Measurement(1.0, 900_000.0, 0.7, 1.0, 0.0, 0.0)
+    (bar,) = fanout._bars({("audio", "flood", 100): {"server": Figure([flood]), "sendmmsg": Figure([flood])}})
+    assert (bar.measured, bar.passed) == (900_000.0, True)
+
+
 def test_no_bar_is_judged_by_a_load_that_came_late():
     whole = Measurement(4.0, 10.0, 1.0, 0.5, 0.0, 0.0)
     late = whole._replace(late=0.2)
