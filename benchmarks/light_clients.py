@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -60,6 +61,8 @@ class Clients:
         self._server = server
         self._runner = asyncio.Runner()
         self._lines: list[Line] = []
+        self._sockets: list[socket.socket] = []
+        """Of all seats, those too whose joining is interrupted."""
         self._guests = 0
         self.seats: dict[str, list[Seat]] = {}
         """By room, in order of joining."""
@@ -72,9 +75,8 @@ class Clients:
             self._runner.run(self._close())
         finally:
             self._runner.close()
-            for seats in self.seats.values():
-                for seat in seats:
-                    seat.socket.close()
+            for sock in self._sockets:
+                sock.close()
 
     def join(
         self,
@@ -183,11 +185,14 @@ class Clients:
         box_key, signed_at = os.urandom(32), int(time.time() * 1000)
         life = opened.room.life
         text = MemberStatement(server, life, ACCOUNT, name, box_key, signed_at).text()
-        return Seat(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
+        seat = Seat(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
+        self._sockets.append(seat.socket)
+        return seat
 
     async def _visit(self, room: str) -> None:
         session = await self._log_in()
         seat = await self._take_seat(session, room)
+        self._sockets.remove(seat.socket)
         seat.socket.close()
         await session.line.request(Leave())
         session.line.transport.abort()
