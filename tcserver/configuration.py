@@ -7,9 +7,6 @@ unknown or out of range stops the start, with the source and the key named.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
-import json
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,42 +18,17 @@ from tcserver.records import (
     MAX_PARTICIPANTS_CEILING,
     MAX_SESSIONS_CEILING,
 )
+from tcserver.setting import Setting, Value, toml
 
 ENVIRONMENT_PREFIX = "TCSERVER_"
 MAX_FILE_BYTES = 1024 * 1024
 """Bytes of a configuration file; a larger file is some other file."""
-MAX_ADDRESSES = 16
-"""Addresses to listen on: one socket each."""
-
 MAX_WORKERS = 64
 """Media processes: more than one for each core cost and bring nothing."""
-MAX_TEXT_CHARACTERS = 4096
-"""Characters of a text; a path may have as many."""
-
-_HOST_NAME = re.compile(r"[\w.-]+")
-
-Value = str | int | float | bool | tuple[str, ...]
 
 
 class ConfigurationError(Exception):
     """A setting that is unknown or out of range; the text is one line with source, key and what it should be."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What is known about one key besides its default."""
-
-    help: str
-    low: float = 0
-    high: float = 0
-    """Range of a number, both ends included; every number has one."""
-    choices: tuple[str, ...] = ()
-    address: bool = False
-    """Whether it is an IP address, or several."""
-    host: bool = False
-    """Whether it is a host name or an IP address, or empty."""
-    live: bool = False
-    """Whether a reload applies it to the running server."""
 
 
 def _setting(default: Value, help: str, **known: Any) -> Any:  # noqa: A002 - the argparse word for it
@@ -258,8 +230,8 @@ def dump(configuration: Configuration) -> str:
             lines += [""] * bool(lines) + [f"[{section}]"]
             open_section = section
         value = get(configuration, key)
-        lines.append(f"# {known.help} ({_allowed(known, default)})")
-        lines.append(f"{name} = {_toml(value)}")
+        lines.append(f"# {known.help} ({known.allowed(default)})")
+        lines.append(f"{name} = {toml(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -312,99 +284,9 @@ def _with(configuration: Configuration, source: str, key: str, value: object) ->
         raise ConfigurationError(f"{source}: {key} is no setting; see: tcserver config")
     setting, default = known[key]
     try:
-        read = _from_text(value.text, default) if isinstance(value, _Text) else _from_toml(value, default)
-        _check(read, setting)
+        read = setting.read_text(value.text, default) if isinstance(value, _Text) else setting.read_toml(value, default)
     except ValueError:
-        given = repr(value.text) if isinstance(value, _Text) else _toml(value)
-        raise ConfigurationError(f"{source}: {key} should be {_allowed(setting, default)}, not {given}") from None
+        given = repr(value.text) if isinstance(value, _Text) else toml(value)
+        raise ConfigurationError(f"{source}: {key} should be {setting.allowed(default)}, not {given}") from None
     section, _, name = key.partition(".")
     return replace(configuration, **{section: replace(getattr(configuration, section), **{name: read})})
-
-
-def _from_text(text: str, default: Value) -> Value:
-    """The value that ``text`` of the environment or a flag means for a key of the type of ``default``."""
-    if isinstance(default, bool):
-        if text not in ("true", "false"):
-            raise ValueError
-        return text == "true"
-    if isinstance(default, tuple):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    return type(default)(text)
-
-
-def _from_toml(value: object, default: Value) -> Value:
-    """``value`` of the file for a key of the type of ``default``."""
-    if isinstance(default, tuple) and isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return tuple(value)
-    if isinstance(default, float) and type(value) is int:
-        return float(value)
-    if not isinstance(value, bool | int | float | str) or type(value) is not type(default):
-        raise ValueError
-    return value
-
-
-def _check(value: Value, setting: Setting) -> None:
-    """Raise ``ValueError`` for a value out of range."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and not setting.low <= value <= setting.high:
-        raise ValueError
-    if setting.choices and value not in setting.choices:
-        raise ValueError
-    if isinstance(value, str) and (len(value) > MAX_TEXT_CHARACTERS or not value.isprintable()):
-        raise ValueError
-    if setting.address:
-        addresses = value if isinstance(value, tuple) else (str(value),)
-        if len(addresses) > MAX_ADDRESSES:
-            raise ValueError
-        if len({ipaddress.ip_address(address) for address in addresses}) < len(addresses):
-            raise ValueError
-    if setting.host and value and not _is_host(str(value)):
-        raise ValueError
-
-
-def _is_host(text: str) -> bool:
-    """Whether a link may have this host: a name, which need not be ASCII, or an IP address."""
-    try:
-        if _HOST_NAME.fullmatch(text):
-            text.encode("idna")
-        else:
-            ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _allowed(setting: Setting, default: Value) -> str:
-    """What a key should be, in words."""
-    if setting.address:
-        return (
-            f"a list of at most {MAX_ADDRESSES} different IP addresses"
-            if isinstance(default, tuple)
-            else "an IP address"
-        )
-    if setting.host:
-        return "a host name or an IP address, in quotes and without a port"
-    if setting.choices:
-        return f"one of {', '.join(setting.choices)}"
-    if isinstance(default, bool):
-        return "true or false"
-    if isinstance(default, str):
-        return "text in quotes"
-    kind = "a whole number" if isinstance(default, int) else "a number"
-    return f"{kind} from {_number(setting.low)} to {_number(setting.high)}"
-
-
-def _number(value: float) -> str:
-    return str(int(value)) if value == int(value) else str(value)
-
-
-def _toml(value: object) -> str:
-    """``value``, which may be anything of a TOML file, as TOML, in one line."""
-    if isinstance(value, tuple | list):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{_toml(str(key))} = {_toml(item)}' for key, item in value.items())}}}"
-    if not isinstance(value, str | bool):
-        return str(value)  # numbers and times
-    # The strings of JSON are basic strings of TOML for all printable text.
-    text = json.dumps(value, ensure_ascii=False)
-    return "".join(c if c.isprintable() else f"\\U{ord(c):08x}" for c in text)

@@ -22,6 +22,7 @@ from tcserver import garbage, logs, paths
 from tcserver.addresses import all_addresses, named_in_errors, outward_address
 from tcserver.bookkeeper import Bookkeeper
 from tcserver.conference import Conference, effects
+from tcserver.conference_settings import conference_settings
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
 from tcserver.media.host import MediaHost
@@ -29,7 +30,6 @@ from tcserver.media.reading import MediaReading
 from tcserver.monitoring import Monitoring
 from tcserver.plane import Event
 from tcserver.process_reading import ProcessReading
-from tcserver.settings import conference_settings
 from tcserver.site import Site
 from tcserver.store_thread import StoreThread
 

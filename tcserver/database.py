@@ -7,7 +7,6 @@ gives it a thread of its own, so that no query runs on the media path.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -15,14 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from tcproto.account import Challenge
 from tcproto.names import fold_account, fold_room, skeleton
-from tcserver import paths
+from tcserver import paths, rows
 from tcserver.records import (
     MAX_DEVICES,
     Account,
     DeviceRecord,
-    DuplicatePolicy,
     Role,
     RoomRecord,
     SessionRecord,
@@ -34,11 +31,6 @@ BUSY_TIMEOUT_MS = 5000
 """How long a change waits for another process's change; each takes milliseconds."""
 
 _Record = TypeVar("_Record", Account, DeviceRecord, RoomRecord)
-_ACCOUNT_COLUMNS = (
-    "name, display, salt, memory, passes, public_key, created, role, disabled, max_sessions, duplicates, devices_only,"
-    " id, generation"
-)
-_ROOM_COLUMNS = "name, title, e2ee, max_participants, default_role, permissions, loudest, id"
 
 
 class Database:
@@ -92,14 +84,14 @@ class Database:
             folded = fold_account(name)
         except ValueError:
             return None
-        query = f"SELECT {_ACCOUNT_COLUMNS} FROM accounts WHERE name = ?"  # noqa: S608
+        query = f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts WHERE name = ?"  # noqa: S608
         row = self._connection.execute(query, (folded,)).fetchone()
-        return _account(row) if row else None
+        return rows.read_account(row) if row else None
 
     def accounts(self) -> list[Account]:
         """All accounts by name."""
-        rows = self._connection.execute(f"SELECT {_ACCOUNT_COLUMNS} FROM accounts ORDER BY name")  # noqa: S608
-        return [_account(row) for row in rows]
+        found = self._connection.execute(f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts ORDER BY name")  # noqa: S608
+        return [rows.read_account(row) for row in found]
 
     def change_account(self, name: str, change: Callable[[Account], Account]) -> Account:
         """Store what ``change`` makes of the account, read and written in one transaction; returns it.
@@ -116,7 +108,7 @@ class Database:
                 "UPDATE accounts SET display = ?, salt = ?, memory = ?, passes = ?, public_key = ?, created = ?,"
                 " role = ?, disabled = ?, max_sessions = ?, duplicates = ?, devices_only = ?, generation = ?"
                 " WHERE id = ?",
-                (*_account_values(new)[1:], new.generation, new.id),
+                (*rows.account_values(new)[1:], new.generation, new.id),
             )
         return new
 
@@ -180,7 +172,7 @@ class Database:
                 f"a room named {checked.name!r} exists",
                 "INSERT INTO rooms (name, title, e2ee, max_participants, default_role, permissions, loudest)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                _room_values(checked),
+                rows.room_values(checked),
             )
             stored = replace(checked, id=_row_id(cursor))
             return replace(stored, roles=self._write_roles(stored))
@@ -191,13 +183,13 @@ class Database:
             folded = fold_room(name)
         except ValueError:
             return None
-        row = self._connection.execute(f"SELECT {_ROOM_COLUMNS} FROM rooms WHERE name = ?", (folded,)).fetchone()  # noqa: S608
+        row = self._connection.execute(f"SELECT {rows.ROOM_COLUMNS} FROM rooms WHERE name = ?", (folded,)).fetchone()  # noqa: S608
         return self._room(row) if row else None
 
     def rooms(self) -> list[RoomRecord]:
         """All permanent rooms by name."""
-        rows = self._connection.execute(f"SELECT {_ROOM_COLUMNS} FROM rooms ORDER BY name").fetchall()  # noqa: S608
-        return [self._room(row) for row in rows]
+        found = self._connection.execute(f"SELECT {rows.ROOM_COLUMNS} FROM rooms ORDER BY name").fetchall()  # noqa: S608
+        return [self._room(row) for row in found]
 
     def change_room(self, name: str, change: Callable[[RoomRecord], RoomRecord]) -> RoomRecord:
         """Store what ``change`` makes of the room (its name, too), in one transaction; returns it.
@@ -211,7 +203,7 @@ class Database:
                 f"a room named {new.name!r} exists",
                 "UPDATE rooms SET name = ?, title = ?, e2ee = ?, max_participants = ?, default_role = ?,"
                 " permissions = ?, loudest = ? WHERE id = ?",
-                (*_room_values(new), new.id),
+                (*rows.room_values(new), new.id),
             )
             return replace(new, roles=self._write_roles(new))
 
@@ -321,28 +313,17 @@ class Database:
             "INSERT INTO accounts (name, display, salt, memory, passes, public_key, created, role, disabled,"
             " max_sessions, duplicates, devices_only, skeleton, generation)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-            (*_account_values(checked), shape),
+            (*rows.account_values(checked), shape),
         )
         return replace(checked, id=_row_id(cursor), generation=1)
 
     def _room(self, row: tuple[Any, ...]) -> RoomRecord:
-        name, title, e2ee, max_participants, default_role, permissions, loudest, room_id = row
         roles = self._connection.execute(
             "SELECT name, room_roles.role FROM room_roles JOIN accounts ON accounts.id = account_id WHERE room_id = ?"
             " ORDER BY name",
-            (room_id,),
+            (row[-1],),
         )
-        return RoomRecord(
-            name=name,
-            title=title,
-            e2ee=bool(e2ee),
-            max_participants=max_participants,
-            default_role=Role(default_role),
-            roles={account: Role(role) for account, role in roles},
-            permissions={Role(role): bits for role, bits in json.loads(permissions).items()},
-            loudest=loudest,
-            id=room_id,
-        )
+        return rows.read_room(row, roles)
 
     def _write_roles(self, room: RoomRecord) -> dict[str, Role]:
         roles = {self._existing_account(name): role for name, role in room.roles.items()}
@@ -375,44 +356,3 @@ def _row_id(cursor: sqlite3.Cursor) -> int:
 def _authority(account: Account) -> tuple[object, ...]:
     """What a session of the account rests on."""
     return account.challenge, account.public_key, account.role, account.disabled, account.devices_only
-
-
-def _account(row: tuple[Any, ...]) -> Account:
-    name, display, salt, memory, passes, public_key, created, role, disabled, *rest = row
-    max_sessions, duplicates, devices_only, account_id, generation = rest
-    return Account(
-        name=name,
-        display=display,
-        challenge=Challenge(salt, memory, passes),
-        public_key=public_key,
-        created=created,
-        role=Role(role) if role else None,
-        disabled=bool(disabled),
-        max_sessions=max_sessions,
-        duplicates=DuplicatePolicy(duplicates),
-        devices_only=bool(devices_only),
-        id=account_id,
-        generation=generation,
-    )
-
-
-def _account_values(account: Account) -> tuple[Any, ...]:
-    """The values of the columns from ``name`` to ``devices_only``."""
-    return (
-        account.name,
-        account.display,
-        *account.challenge,
-        account.public_key,
-        account.created,
-        account.role,
-        account.disabled,
-        account.max_sessions,
-        account.duplicates,
-        account.devices_only,
-    )
-
-
-def _room_values(room: RoomRecord) -> tuple[Any, ...]:
-    """The values of the columns from ``name`` to ``loudest``."""
-    permissions = json.dumps(dict(room.permissions))
-    return room.name, room.title, room.e2ee, room.max_participants, room.default_role, permissions, room.loudest
