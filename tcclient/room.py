@@ -21,10 +21,12 @@ from tcclient.errors import RequestRefused, RoomClosed
 from tcclient.loop import shut_down
 from tcclient.pacing import Timeline
 from tcclient.participant import Participant
-from tcclient.recording import ClockMapping, RoomRecording, SpeakerRecording
+from tcclient.recording import ClockMapping, RoomRecording
+from tcclient.replies import Replies
 from tcclient.sources import AnySource, codec_of
 from tcclient.stream_queue import StreamQueue
 from tcclient.track import Track
+from tcclient.track_recorder import TrackRecorder
 from tcproto.errors import CODES, ErrorCode, Refusal
 from tcproto.membership import safety_code
 from tcproto.messages import ChatScope, Kind, PublicationInfo, RoomInfo, Source, StreamChoice
@@ -39,8 +41,6 @@ LEAD = 0.05
 """Seconds between the start of several sources together and their first frame: the encoders get going."""
 TEND_INTERVAL = 0.1
 """Seconds between looks for pictures that wait too long."""
-FLUSH_INTERVAL = 0.5
-"""Seconds between writes of a recording."""
 Result = TypeVar("Result")
 WORKERS = 2
 """Threads for codecs and files: one may be in a long encoder call while sound goes on in the other."""
@@ -61,13 +61,12 @@ class Room:
         """What has happened before anybody read."""
         self._readers: list[StreamQueue[told.Event]] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self._recording: RoomRecording | None = None
-        self._takes: dict[Track, SpeakerRecording] = {}
+        self._recorder: TrackRecorder | None = None
         self._listener: Listener | None = None
         self._info: RoomInfo | None = None
         self._me = 0
         self._closed: told.Closed | None = None
-        self._requests: dict[int | bytes, asyncio.Future[None]] = {}
+        self._replies = Replies()
 
     # Who and what
 
@@ -205,13 +204,12 @@ class Room:
 
     def record(self, directory: Path | str) -> RoomRecording:
         """Record everybody into a directory, until the room is left; raises ``OSError``."""
-        if self._recording is None:
-            Path(directory).mkdir(parents=True, exist_ok=True)
-            self._recording = RoomRecording(Path(directory))
+        if self._recorder is None:
+            self._recorder = TrackRecorder(Path(directory), self._pool, self._mapping)
             for track in self.tracks:
-                self._record_track(track)
-            self._spawn(self._write_recording(self._recording))
-        return self._recording
+                self._recorder.add(track)
+            self._spawn(self._recorder.run())
+        return self._recorder.recording
 
     # Life
 
@@ -229,11 +227,12 @@ class Room:
         """Leave the room and the server; nothing stays behind: no task, socket or thread."""
         async with AsyncExitStack() as ends:
             ends.push_async_callback(shut_down, self._pool)
-            if self._recording is not None:
-                ends.push_async_callback(self._close_recording, self._recording)
+            if self._recorder is not None:
+                ends.push_async_callback(self._recorder.close)
             ends.callback(self._end_iterations)
             ends.push_async_callback(self._connection.close)
-            ends.callback(self._map_clocks)
+            if self._recorder is not None:
+                ends.callback(self._recorder.map_clocks)
             ends.push_async_callback(self._end_tasks)
             for publication in list(self.publications.values()):
                 ends.push_async_callback(publication.stop)
@@ -248,9 +247,6 @@ class Room:
             track.end()
         for reader in self._readers:
             reader.end()
-
-    async def _close_recording(self, recording: RoomRecording) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._pool, recording.close)
 
     # Inside: events of the session
 
@@ -297,9 +293,9 @@ class Room:
                 if publication := self.publications.get(number):
                     publication.want_keyframe()
             case core.RequestDone(key) | core.ChatSent(key):
-                self._settle(key, None)
+                self._replies.settle(key)
             case core.RequestFailed(key) | core.ChatFailed(key):
-                self._settle(key, RequestRefused(event.text, event.code))
+                self._replies.settle(key, RequestRefused(event.text, event.code))
             case core.Published(number) | core.PublishFailed(number):
                 if publication := self.publications.get(number):
                     publication.answer = event
@@ -321,10 +317,7 @@ class Room:
         self._closed = closed
         self._tell(closed)
         self._end_iterations()
-        for future in self._requests.values():
-            if not future.done():
-                future.set_exception(self._farewell(closed))
-        self._requests.clear()
+        self._replies.give_up(self._farewell(closed))
 
     def _track_published(self, info: PublicationInfo) -> None:
         participant = self.participants[info.participant]
@@ -332,16 +325,17 @@ class Room:
         self._tracks[info.participant, info.number] = participant.tracks[info.number] = track
         if self._listener is not None:
             self._listener.add(track)
-        if self._recording is not None:
-            self._record_track(track)
+        if self._recorder is not None:
+            self._recorder.add(track)
         self._tell(told.TrackPublished(track))
 
     def _track_unpublished(self, info: PublicationInfo) -> None:
         track = self._tracks.pop((info.participant, info.number))
-        self._takes.pop(track, None)
         track.participant.tracks.pop(info.number, None)
         if self._listener is not None:
             self._listener.remove(track)
+        if self._recorder is not None:
+            self._recorder.remove(track)
         track.end()
         self._tell(told.TrackUnpublished(track))
 
@@ -392,23 +386,8 @@ class Room:
     async def _request(self, verb: Callable[[], int | bytes]) -> None:
         """Make a request and wait for its reply."""
         key = self._do(verb)
-        if not key:
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._requests[key] = future
-        try:
-            await future
-        finally:
-            self._requests.pop(key, None)
-
-    def _settle(self, key: int | bytes, refusal: RequestRefused | None) -> None:
-        future = self._requests.get(key)
-        if future is None or future.done():
-            return
-        if refusal is None:
-            future.set_result(None)
-        else:
-            future.set_exception(refusal)
+        if key:
+            await self._replies.wait(key)
 
     def _forget(self, publication: Publication) -> None:
         self.publications.pop(publication.number, None)
@@ -432,31 +411,6 @@ class Room:
             now = time.monotonic()
             for track in list(self._tracks.values()):
                 track.tend(now)
-
-    def _record_track(self, track: Track) -> None:
-        assert self._recording is not None
-        if track.participant.me:
-            return
-        video = track.kind is Kind.VIDEO
-        speaker = self._recording.take(track.participant.id, track.participant.account, video=video)
-        self._takes[track] = speaker
-        if track.kind is Kind.AUDIO:
-            track.on_audio.append(lambda f: speaker.add_audio(f.sequence, f.timestamp, f.payload, f.received_at))
-        elif track.kind is Kind.VIDEO:
-            speaker.expect_video("h264" if track.codec == "h264" else "vp8", *track.size)
-            track.on_video.append(lambda f: speaker.add_video(f.timestamp, f.data, f.keyframe, time.monotonic()))
-
-    async def _write_recording(self, recording: RoomRecording) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            await asyncio.sleep(FLUSH_INTERVAL)
-            self._map_clocks()
-            await loop.run_in_executor(self._pool, recording.flush, time.monotonic())
-
-    def _map_clocks(self) -> None:
-        for track, speaker in self._takes.items():
-            if (mapping := self._mapping(track)) is not None:
-                speaker.map_clock(video=track.kind is Kind.VIDEO, mapping=mapping)
 
     def _mapping(self, track: Track) -> ClockMapping | None:
         peer = self._connection.session.peer(track.participant.id)

@@ -67,9 +67,11 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/publication.py": {"asyncio", "concurrent", "time"},
     "tcclient/publisher.py": {"asyncio", "concurrent", "time"},
     "tcclient/recording.py": {"threading"},
+    "tcclient/replies.py": {"asyncio"},
     "tcclient/room.py": {"asyncio", "concurrent", "time"},
     "tcclient/stream_queue.py": {"asyncio"},
     "tcclient/track.py": {"asyncio", "concurrent"},
+    "tcclient/track_recorder.py": {"asyncio", "concurrent", "time"},
     "tcclient/udp.py": {"asyncio", "socket"},
 }
 
