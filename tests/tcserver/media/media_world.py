@@ -178,6 +178,11 @@ def forwarded(sent: Iterable[tuple[Address, bytes]], key: bytes = ROOM_KEY) -> d
     return packets
 
 
+def send(world: World, peer: Peer, packet: bytes, *behind: Item) -> list[tuple[Address, bytes]]:
+    """Return what everybody is sent when a packet comes, with more items behind it."""
+    return world.receive(peer, peer.up(packet_item(packet), *behind))
+
+
 def flip(data: bytes, bit: int) -> bytes:
     """Return the bytes with one bit changed."""
     changed = bytearray(data)

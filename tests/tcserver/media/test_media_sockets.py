@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
@@ -48,6 +50,18 @@ class Client(Peer):
         assert item.type == ItemType.PATH_CHALLENGE
         self.send(self.up(Item(ItemType.PATH_RESPONSE, item.value)), self.ping())
         assert self.open_down(await self.receive())[0].type == ItemType.PONG
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[tuple[MediaPlane, MediaSockets]]:
+    """A media plane on one address."""
+    plane = MediaPlane(os.urandom)
+    sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop())
+    sockets.open()
+    try:
+        yield plane, sockets
+    finally:
+        sockets.close()
 
 
 @pytest.mark.parametrize(
@@ -145,10 +159,7 @@ def test_every_size_above_the_limit_is_one_drop(bind):
     """V12 on a real socket: 1,201 to 65,507."""
 
     async def flood() -> None:
-        plane = MediaPlane(os.urandom)
-        sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop())
-        sockets.open()
-        try:
+        async with opened() as (plane, sockets):
             client = bind()
             client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             sizes = [*range(1201, 1300), *range(1300, 65507, 997), 65507]
@@ -157,8 +168,6 @@ def test_every_size_above_the_limit_is_one_drop(bind):
                 sockets.pump(0)
             assert plane.counters.drops[Drop.LENGTH] == plane.counters.received == len(sizes)
             assert plane.counters.sent == 0
-        finally:
-            sockets.close()
 
     asyncio.run(flood())
 
@@ -169,18 +178,13 @@ def test_a_flood_leaves_time_for_others(bind, monkeypatch):
     monkeypatch.setattr("tcserver.media.sockets.READ_BUDGET", 1e-9)
 
     async def flood() -> None:
-        plane = MediaPlane(os.urandom)
-        sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop())
-        sockets.open()
-        try:
+        async with opened() as (plane, sockets):
             client = bind()
             for _ in range(2 * BATCH + 5):
                 client.sendto(bytes(40), sockets.local_addresses()[0])
             for received in (BATCH, 2 * BATCH, 2 * BATCH + 5, 2 * BATCH + 5):
                 sockets.pump(0)
                 assert plane.counters.received == received
-        finally:
-            sockets.close()
 
     asyncio.run(flood())
 
@@ -193,10 +197,7 @@ def test_a_flood_of_trains_leaves_time_for_others(bind, monkeypatch):
     trains, size, datagrams = 8, 40, 50
 
     async def flood() -> None:
-        plane = MediaPlane(os.urandom)
-        sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop())
-        sockets.open()
-        try:
+        async with opened() as (plane, sockets):
             client = bind()
             client.setsockopt(SOL_UDP, UDP_SEGMENT, size)
             for _ in range(trains):
@@ -211,8 +212,6 @@ def test_a_flood_of_trains_leaves_time_for_others(bind, monkeypatch):
             for _ in range(2):
                 client.sendto(bytes(size * datagrams), sockets.local_addresses()[0])
             sockets.pump(0)
-        finally:
-            sockets.close()
         await asyncio.sleep(0)
         assert plane.counters.received == trains * datagrams + PORTION, "nothing is taken any more"
 
