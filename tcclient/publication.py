@@ -136,9 +136,11 @@ class Publication:
         self._connection.pump()
 
     def talk(self, pressed: bool) -> None:
-        """Open or shut the gate of a microphone in push-to-talk mode."""
+        """Open or shut the gate of a microphone in push-to-talk mode; raises ``RequestRefused`` in any other."""
         if not isinstance(self._publisher, AudioPublisher):
             raise RequestRefused("push-to-talk is for sound")
+        if self._publisher.gate.mode is not GateMode.PUSH_TO_TALK:
+            raise RequestRefused("push-to-talk is off, so this changes nothing: mute what nobody shall hear")
         self._publisher.gate.talk_pressed = pressed
 
     def want_keyframe(self) -> None:

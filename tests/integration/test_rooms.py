@@ -311,6 +311,9 @@ def test_push_to_talk(run: Run, world: World) -> None:
             (picture,) = await a.publish(moving_bars(160, 96))
             with pytest.raises(RequestRefused, match="sound"):
                 picture.talk(True)
+            (always,) = await a.publish(tone())
+            with pytest.raises(RequestRefused, match="push-to-talk is off"):
+                always.talk(False)
 
     run(main)
 
