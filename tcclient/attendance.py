@@ -15,14 +15,14 @@ from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
 from tcclient.core.events import PathState
 from tcclient.entry import Trust, connect
-from tcclient.exits import FAILED, INTERRUPTED, REFUSED
+from tcclient.exits import INTERRUPTED, status_of_end
 from tcclient.keyboard import Keyboard
 from tcclient.listener import Listener
 from tcclient.media.devices import Loudspeaker
 from tcclient.publication import Publication
 from tcclient.room import Room
 from tcclient.sources import AnySource
-from tcproto.errors import Action, ErrorCode
+from tcproto.errors import Action
 from tcproto.link import Link
 from tcproto.messages import Source
 
@@ -95,7 +95,7 @@ class Attendance:
             self._bulletin.finish()
         if closed is not None and closed.action is not Action.NONE:
             self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text)
-            return FAILED if closed.code in (None, ErrorCode.IDLE_TIMEOUT) else REFUSED
+            return status_of_end(closed.code)
         return 0
 
     async def _in(self, room: Room) -> None:

@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from tcclient import cli_demo, cli_join, cli_probe
-from tcclient.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT
+from tcclient.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
 
 _EXAMPLES = """\
 examples:
@@ -75,11 +75,13 @@ def _status_of(error: Exception) -> int:
     """Return the exit status for what a person can mend, 0 for an error of ours."""
     from tcclient.audio.libopus import OpusUnavailable
     from tcclient.demo.processes import DemoError
-    from tcclient.errors import ClientError, ConnectError, ServerKeyError
+    from tcclient.errors import ClientError, ConnectError, RoomClosed, ServerKeyError
     from tcclient.media.errors import MediaError
     from tcclient.trust import TrustFileError
     from tcproto.errors import ProtocolError
 
+    if isinstance(error, RoomClosed):
+        return status_of_end(error.code)
     kinds: tuple[tuple[type[Exception], int], ...] = (
         (ServerKeyError, UNTRUSTED),
         (ConnectError, FAILED),

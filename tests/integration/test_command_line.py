@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,6 +171,18 @@ def test_how_the_end_of_a_meeting_is_told_to_a_script(server: Server, tmp_path: 
         (closed,) = [event for event in map(json.loads, process.stdout) if event["event"] == "closed"]
         assert (closed["code"], closed["action"]) == (None, "reconnect")
         assert closed["text"] == "the connection was lost"
+
+
+def test_a_connection_that_is_lost_before_the_seat_is_no_refusal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        ending = threading.Thread(target=lambda: listening.accept()[0].close())
+        ending.start()
+        options = ["--user", "kantor-1", "--password-stdin", "--data", str(tmp_path / "client")]
+        link = Link("127.0.0.1", listening.getsockname()[1], "Hall", bytes(20))
+        assert complaint(capfd, "join", str(link), *options) == (1, "the connection was lost")
+        ending.join()
 
 
 def test_a_password_may_come_from_a_file(server: Server, tmp_path: Path) -> None:
