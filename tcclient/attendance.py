@@ -68,7 +68,7 @@ class Attendance:
         task = asyncio.current_task()
         assert task is not None
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):
+        with contextlib.suppress(NotImplementedError):  # the loops of Windows have no signal handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, lambda: self._leave.set() if self._seated else task.cancel())
         wishes = self._wishes

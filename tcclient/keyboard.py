@@ -134,7 +134,7 @@ async def _typed_lines(bulletin: Bulletin) -> AsyncGenerator[str]:
     reader = asyncio.StreamReader(limit=MAX_LINE)
     try:
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (ValueError, OSError, NotImplementedError):  # a platform without this
+    except (ValueError, OSError, NotImplementedError):  # the loops of Windows read no pipes
         return
     try:
         with _key_by_key(bulletin.has_bottom) as editing:

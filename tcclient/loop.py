@@ -33,7 +33,7 @@ async def _interruptible(main: Coroutine[Any, Any, Result]) -> Result:
     task = asyncio.current_task()
     assert task is not None
     for name in INTERRUPTING:
-        with contextlib.suppress(AttributeError, NotImplementedError):
+        with contextlib.suppress(AttributeError, NotImplementedError):  # Windows lacks some signals, and handlers
             asyncio.get_running_loop().add_signal_handler(getattr(signal, name), task.cancel)
     return await main
 
