@@ -54,6 +54,7 @@ def test_identifiers_are_free_again_after_ten_minutes():
     assert pool.take(10.0 + QUARANTINE) == 1
     pool.free(1, 700.0)
     assert pool.take(700.0 + QUARANTINE - 1) == 3
+    assert QUARANTINE >= 10 * 60
 
 
 def test_mask_and_quarantine_are_bounded():

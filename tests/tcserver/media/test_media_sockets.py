@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
@@ -185,6 +186,32 @@ def test_a_flood_leaves_time_for_others(bind, monkeypatch):
             for received in (BATCH, 2 * BATCH, 2 * BATCH + 5, 2 * BATCH + 5):
                 sockets.pump(0)
                 assert plane.counters.received == received
+
+    asyncio.run(flood())
+
+
+@linux
+@pytest.mark.parametrize(("cost", "taken"), [(0.0004, 5), (0.0009, 3), (0.0021, 1)])
+def test_a_turn_of_the_loop_takes_datagrams_for_two_milliseconds(bind, monkeypatch, cost, taken):
+    """The clock stands still but for what each batch costs, so the number of batches tells the time allowed."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr("tcserver.media.sockets.time", SimpleNamespace(monotonic=lambda: clock.now))
+
+    async def flood() -> None:
+        async with opened() as (plane, sockets):
+            receive = plane.receive
+
+            def costly(datagrams, now):
+                receive(datagrams, now)
+                clock.now += cost
+
+            monkeypatch.setattr(plane, "receive", costly)
+            client = bind()
+            for _ in range(7 * PORTION):
+                client.sendto(bytes(40), sockets.local_addresses()[0])
+            batch = min(BATCH, PORTION)
+            sockets.pump(0)
+            assert plane.counters.received == taken * batch
 
     asyncio.run(flood())
 
