@@ -15,7 +15,7 @@ from tcclient.line_editor import LineEditor
 from tcclient.participant import Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
-from tcproto.messages import DeleteRoom, Kick, Kind, Role, SetRole, UpdateRoom
+from tcproto.messages import CloseRoom, Kick, Kind, Role, SetRole, UpdateRoom
 
 MAX_LINE = 1 << 16
 """Bytes of a line typed."""
@@ -49,7 +49,7 @@ class Keyboard:
             "/role": self._role,
             "/title": lambda rest: room.request(UpdateRoom(title=_text("/title", rest))),
             "/limit": lambda rest: room.request(UpdateRoom(max_participants=_number(rest))),
-            "/close": lambda _: room.request(DeleteRoom()),
+            "/close": lambda _: room.request(CloseRoom()),
         }
 
     async def obey(self) -> None:

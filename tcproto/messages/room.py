@@ -164,6 +164,6 @@ class UpdateRoom:
     max_participants: U16 | None = None
 
 
-@message("delete_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
-class DeleteRoom:
-    """Closes the room for everybody and forgets it."""
+@message("close_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class CloseRoom:
+    """Ends the meeting for everybody. A permanent room stays, and can be entered again as another life."""

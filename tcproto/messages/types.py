@@ -83,7 +83,7 @@ class Permission(IntFlag):
     KICK = 1 << 7
     SET_ROLE = 1 << 8
     UPDATE_ROOM = 1 << 9
-    DELETE_ROOM = 1 << 10
+    CLOSE_ROOM = 1 << 10
     MUTE_OTHERS = 1 << 11
     """Reserved."""
 

@@ -116,8 +116,8 @@ COMMANDS: Mapping[type, Command] = MappingProxyType(
         m.UpdateRoom: Command(
             lambda house, call: house.rooms.update(call), MessageClass.OTHER, _need(Permission.UPDATE_ROOM)
         ),
-        m.DeleteRoom: Command(
-            lambda house, call: house.rooms.delete(call), MessageClass.OTHER, _need(Permission.DELETE_ROOM)
+        m.CloseRoom: Command(
+            lambda house, call: house.rooms.end(call), MessageClass.OTHER, _need(Permission.CLOSE_ROOM)
         ),
     }
 )

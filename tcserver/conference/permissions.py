@@ -16,7 +16,7 @@ _CHAIR = (
     | Permission.KICK
     | Permission.SET_ROLE
     | Permission.UPDATE_ROOM
-    | Permission.DELETE_ROOM
+    | Permission.CLOSE_ROOM
     | Permission.MUTE_OTHERS
 )
 

@@ -189,7 +189,7 @@ def test_losing_the_right_to_listen_ends_forwarding_at_once():
     driver.check()
 
 
-@pytest.mark.parametrize("meanwhile", [None, m.Unpublish(1), m.Leave(), m.DeleteRoom()])
+@pytest.mark.parametrize("meanwhile", [None, m.Unpublish(1), m.Leave(), m.CloseRoom()])
 def test_publisher_may_send_once_all_know_the_stream_or_when_it_is_over(meanwhile):
     driver = Driver()
     person, other = driver.member(), driver.member()
@@ -306,7 +306,7 @@ def test_waiting_keyframe_request_ends_with_the_stream(end):
     watcher.tell(m.KeyframeRequest(stream, 0))
     watcher.tell(m.KeyframeRequest(stream, 0))
     camera.got(m.KeyframeRequest)
-    camera.ask({"unpublish": m.Unpublish(1), "leave": m.Leave(), "delete": m.DeleteRoom()}[end])
+    camera.ask({"unpublish": m.Unpublish(1), "leave": m.Leave(), "delete": m.CloseRoom()}[end])
     driver.advance(5)
     assert camera.got(m.KeyframeRequest) == []
     driver.check()

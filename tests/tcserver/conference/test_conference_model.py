@@ -122,8 +122,8 @@ class Meeting(RuleBasedStateMachine):
             person.tell(m.KeyBoxes((m.AddressedBox(other.participant if other.view else 5, b"box"),)))
 
     @rule(person=people)
-    def delete_room(self, person):
-        self.ask(person, m.DeleteRoom())
+    def close_room(self, person):
+        self.ask(person, m.CloseRoom())
 
     @rule(person=consumes(people), polite=st.booleans())
     def go(self, person, polite):

@@ -38,7 +38,7 @@ COMMAND_TABLE = {
     "update_room title": (lambda _: m.UpdateRoom(title="New"), LEADERS),
     "update_room max_participants": (lambda _: m.UpdateRoom(max_participants=50), LEADERS),
     "update_room": (lambda _: m.UpdateRoom(), LEADERS),
-    "delete_room": (lambda _: m.DeleteRoom(), LEADERS),
+    "close_room": (lambda _: m.CloseRoom(), LEADERS),
 }
 
 
@@ -100,7 +100,7 @@ def test_in_a_room_just_deleted(role, command):
     make, _ = COMMAND_TABLE[command]
     driver, person, other = meeting(role)
     message = make(other)
-    driver.member("hall", "admin").ask(m.DeleteRoom())
+    driver.member("hall", "admin").ask(m.CloseRoom())
     assert error_code(person.ask(message)) is ErrorCode.NOT_IN_ROOM
     driver.check()
 

@@ -95,7 +95,7 @@ def test_a_room_that_closes_first_sends_what_waits():
     chair, other, newcomer = (driver.member() for _ in range(3))
     other.inbox.clear()
     newcomer.tell(m.KeyBoxes((m.AddressedBox(other.participant, b"1"),)))
-    chair.ask(m.DeleteRoom())
+    chair.ask(m.CloseRoom())
     assert [type(message) for message in other.inbox] == [m.RoomChanges, m.KeyBoxes, m.Evicted]
     other.inbox.clear()
     driver.advance(1)

@@ -33,7 +33,7 @@ SAMPLES = {
     "set_role": m.SetRole(1, m.Role.CHAIR),
     "kick": m.Kick(1),
     "update_room": m.UpdateRoom(),
-    "delete_room": m.DeleteRoom(),
+    "close_room": m.CloseRoom(),
 }
 
 
@@ -137,7 +137,7 @@ def test_disconnect_between_a_message_and_its_effects(name):
     person.is_gone = True
     driver.apply(after)
     driver.advance(1)
-    if name != "delete_room":
+    if name != "close_room":
         assert other.view.members.keys() == {other.participant}
     driver.check()
 
