@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
-from tcserver import cli_account, cli_room, cli_store, paths
+from tcserver import cli_account, cli_room, cli_running, cli_store, paths
 from tcserver.cli_parser import WRONG_INPUT, Command, Parser, add_command, site
 from tcserver.configuration import ConfigurationError, Sources, dump
 from tcserver.records import StoreError
@@ -29,6 +29,9 @@ examples:
   tcserver account add kantor-1 --display "Kantor Satu"
   tcserver account import agencies.csv > passwords.csv
   tcserver room add "Rapat Pagi" --max-participants 50
+  tcserver room show                            who is in which room
+  tcserver kick "Rapat Pagi" kantor-1           take somebody out of a meeting
+  tcserver notice "The server restarts at 17:00"
   tcserver fingerprint                          what people compare at their first connection
   tcserver config > tcserver.toml               a configuration file to start from
   tcserver backup /backup/conference.db         while the server is running
@@ -97,6 +100,7 @@ def _parser() -> Parser:
     )
     cli_account.add_commands(commands)
     cli_room.add_commands(commands)
+    cli_running.add_commands(commands)
     add_command(
         commands, "config", _config, "print the effective configuration, every setting explained", "tcserver config"
     )

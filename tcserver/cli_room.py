@@ -1,4 +1,4 @@
-"""``tcserver room``: permanent rooms. All of it works while the server is running."""
+"""``tcserver room``: permanent rooms, and the open ones. All of it works while the server is running."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tcproto.names import fold_account
+from tcserver import cli_running
 from tcserver.cli_parser import Commands, add_command, add_group, print_table, site
 from tcserver.configuration import Sources
 from tcserver.records import Role, RoomRecord, StoreError
@@ -14,7 +15,7 @@ from tcserver.records import Role, RoomRecord, StoreError
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this group."""
-    group = add_group(commands, "room", "permanent rooms and roles in them")
+    group = add_group(commands, "room", "permanent rooms, roles in them, and who is in which room")
     add = add_command(
         group, "add", _add, "make a permanent room", 'tcserver room add "Rapat Pagi" --max-participants 50'
     )
@@ -52,6 +53,31 @@ def add_commands(commands: Commands) -> None:
         choices=[*map(str, Role), "none"],
         help="one of those below; none: the account's own role, else the room's default",
     )
+    show = add_command(
+        group,
+        "show",
+        cli_running.show,
+        "show who is in which room of the running server",
+        'tcserver room show "Rapat Pagi"',
+        "tcserver room show --json",
+        "",
+        "udp    whether sound and pictures reach the participant; without it only text does",
+        "loss   of the datagrams that the participant sent, under its key of at most a day",
+    )
+    show.add_argument("name", metavar="NAME", nargs="?", help="of this room only")
+    cli_running.add_json(show)
+    close = add_command(
+        group,
+        "close",
+        cli_running.close,
+        "end the meeting in a room of the running server, for everybody",
+        'tcserver room close "Rapat Pagi" --reason "the building closes"',
+        "",
+        "A permanent room stays: whoever comes next opens it again. To remove it: tcserver room remove.",
+    )
+    close.add_argument("name", metavar="NAME", help="the room")
+    cli_running.add_reason(close)
+    cli_running.add_json(close)
     remove = add_command(group, "remove", _remove, "remove a permanent room", 'tcserver room remove "Rapat Pagi"')
     remove.add_argument("name", metavar="NAME", help="the room")
 

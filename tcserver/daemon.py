@@ -20,11 +20,13 @@ from tcproto.link import Link
 from tcproto.messages import Envelope
 from tcserver import garbage, logs, paths
 from tcserver.addresses import all_addresses, named_in_errors, outward_address
+from tcserver.administration import Administration
 from tcserver.bookkeeper import Bookkeeper
 from tcserver.conference import Conference, effects
 from tcserver.conference_settings import conference_settings
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
+from tcserver.local_socket import LocalServer
 from tcserver.media.host import MediaHost
 from tcserver.media.reading import MediaReading
 from tcserver.monitoring import Monitoring
@@ -116,6 +118,8 @@ class Daemon:
         self._bookkeeper = Bookkeeper(self._store, self._conference, self._carry_out, _now, self._log)
         self._media: MediaHost | None = None
         self._monitoring: Monitoring | None = None
+        administration = Administration(self._conference.operator, self._media_readings, self._carry_out, _now)
+        self._local = LocalServer(site.data, administration.answer)
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
         self._empty = asyncio.Event()
@@ -134,6 +138,7 @@ class Daemon:
             await self._bookkeeper.open()
             await self._listen()
             await self._monitor()
+            await self._open_local()
         except BaseException:
             await self.stop()
             raise
@@ -145,6 +150,7 @@ class Daemon:
         if self._monitoring is not None:
             self._monitoring.close()
             self._monitoring = None
+        self._local.close()
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.wait((self._poller,))
@@ -352,6 +358,13 @@ class Daemon:
             with named_in_errors("http.port", "TCP", http.address, http.port):
                 await monitoring.open(http.address, http.port)
             self._monitoring = monitoring
+
+    async def _open_local(self) -> None:
+        """Listen to the operator's commands; a file system without sockets keeps nobody from conferring."""
+        try:
+            await self._local.open()
+        except OSError as error:
+            self._log.warning("no socket for commands", directory=str(self._site.data), reason=str(error))
 
     def _media_readings(self) -> list[MediaReading]:
         return self._media.readings() if self._media is not None else []

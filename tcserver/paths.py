@@ -1,7 +1,7 @@
 """Where the server keeps its files, and how it makes them so that nobody else can read them.
 
 Under the data directory: ``tcserver.db`` (accounts and rooms), ``identity.key`` (the static key), ``lock`` (held by the
-running server), and, if there, ``tcserver.toml``.
+running server), ``socket`` (by which commands reach it), and, if there, ``tcserver.toml``.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tcserver.records import StoreError
 DATABASE_FILE = "tcserver.db"
 IDENTITY_FILE = "identity.key"
 LOCK_FILE = "lock"
+SOCKET_FILE = "socket"
 CONFIGURATION_FILE = "tcserver.toml"
 
 _PRIVATE = 0o600

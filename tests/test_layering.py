@@ -34,6 +34,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/cli*.py": {"datetime", "time"},
     "tcserver/control_server.py": {"asyncio"},
     "tcserver/daemon.py": {"asyncio", "signal", "time", "uvloop"},
+    "tcserver/local_socket.py": {"asyncio", "socket"},
     "tcserver/media/binding.py": {"socket"},
     "tcserver/media/coalescing.py": {"asyncio", "time"},
     "tcserver/media/socket_group.py": {"socket"},

@@ -15,6 +15,7 @@ from tcserver.conference.connections import Connections
 from tcserver.conference.context import Context
 from tcserver.conference.effects import Effect
 from tcserver.conference.login import LoginDesk
+from tcserver.conference.operator import Operator
 from tcserver.conference.rooms import Rooms
 from tcserver.conference.sessions import Sessions
 from tcserver.conference.settings import MessageClass, Settings
@@ -59,6 +60,8 @@ class Conference:
         self._desk = LoginDesk(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, now)
         self._house = House(context, connections, sessions, self._desk, self._rooms)
+        self.operator = Operator(context, sessions, self._rooms)
+        """What the operator asks of it, besides the changes that are on disk."""
         self._is_shut_down = False
 
     @property

@@ -117,8 +117,11 @@ class Outbox:
         self._effects.append(MediaCommand(command))
 
     def log(self, name: str, **fields: str | int) -> None:
-        """Write an event to the log; ``session`` and ``by`` are numbers of sessions."""
-        named = {key: session_id(int(value)) if key in _SESSIONS else value for key, value in fields.items()}
+        """Write an event to the log; ``session`` and ``by`` are numbers of sessions, or another word for who did it."""
+        named = {
+            key: session_id(value) if key in _SESSIONS and isinstance(value, int) else value
+            for key, value in fields.items()
+        }
         self._effects.append(LogEvent(name, named))
 
     def add(self, effect: Effect) -> None:

@@ -76,6 +76,7 @@ class Room:
         self.opener = opener
         """Account that opened it."""
         self.record = record
+        self.opened_at = now
         self.was_used = False
         self.is_closed = False
         self.roles = Roles(record)
@@ -147,7 +148,7 @@ class Room:
         del self.joining[seat.participant]
         self._context.timers.cancel(("seat", seat.participant))
         self.was_used = seat.is_open = True
-        seat.rekeyed_at = now
+        seat.seated_at = seat.rekeyed_at = now
         self.roles.enter(seat)
         seat.join.reply(
             Joined(

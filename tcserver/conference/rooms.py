@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
@@ -93,6 +93,14 @@ class Rooms:
         seat = self._context.seats.get(event.media_id)
         if seat is not None and not seat.is_open:
             seat.room.take_keys(seat, event.sealer, now)
+
+    def __iter__(self) -> Iterator[Room]:
+        """Go through the open rooms."""
+        return iter(self._by_name.values())
+
+    def by_name(self, name: str) -> Room | None:
+        """Return the open room of a folded name."""
+        return self._by_name.get(name)
 
     def by_number(self, number: int) -> Room | None:
         """Return the open room that has a number in the media plane."""

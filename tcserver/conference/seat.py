@@ -80,6 +80,8 @@ class Seat:
     """One of the permissions, worked out beforehand: `wish` is asked for every stream."""
     epoch: int = 0
     """Of the keys of the media path."""
+    seated_at: float = 0.0
+    """When the participant was let in."""
     rekeyed_at: float = 0.0
     is_open: bool = False
     is_speaking: bool = False

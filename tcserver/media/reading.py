@@ -26,6 +26,18 @@ class Census(NamedTuple):
     """Beacons included."""
 
 
+class SeatReading(NamedTuple):
+    """What the media plane knows of the way of one seat."""
+
+    media_id: int
+    host: str
+    """Of the proven path; empty where there is none, so that nothing is sent to the seat."""
+    sent: int
+    """Datagrams that the client sent under its current key, as far as those that arrived tell."""
+    received: int
+    """Those of them that arrived."""
+
+
 class SocketState(NamedTuple):
     """What the kernel keeps of a socket."""
 
@@ -58,6 +70,21 @@ class MediaReading:
     sockets: tuple[SocketState, ...]
     """Empty where the kernel does not tell."""
     census: Census
+    seats: tuple[SeatReading, ...]
+
+
+def seat_readings(rooms: Collection[Room]) -> tuple[SeatReading, ...]:
+    """Read the ways of all seats of rooms."""
+    return tuple(
+        SeatReading(
+            seat.media_id,
+            "" if seat.path.address is None else seat.path.address.host,
+            seat.up.window.highest + 1,
+            seat.up.received,
+        )
+        for room in rooms
+        for seat in room.seats.values()
+    )
 
 
 def census(rooms: Collection[Room]) -> Census:

@@ -17,7 +17,7 @@ from tcserver.media.coalescing import Coalescer
 from tcserver.media.core import MediaPlane
 from tcserver.media.offload import can_receive_trains, can_send_trains
 from tcserver.media.reader import BUFFER_SIZE, PlainReader, Reader, VectorReader
-from tcserver.media.reading import LATENCY_BOUNDS, MediaReading, SocketState, census
+from tcserver.media.reading import LATENCY_BOUNDS, MediaReading, SocketState, census, seat_readings
 from tcserver.media.relaying import MAX_RELAYED
 from tcserver.media.sender import Sender
 from tcserver.media.sendmmsg import VectorSender
@@ -172,6 +172,7 @@ class MediaSockets:
             rtt=self._plane.rtt,
             sockets=self._socket_states(),
             census=census(self._plane.rooms),
+            seats=seat_readings(self._plane.rooms),
         )
 
     def apply(self, *commands: Command) -> None:

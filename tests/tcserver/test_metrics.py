@@ -59,6 +59,7 @@ def reading() -> MediaReading:
         rtt=rtt,
         sockets=(SocketState(100, 200, 4),),
         census=Census(rooms=1, seats=2, proven=1, streams=5),
+        seats=(),
     )
 
 

@@ -13,7 +13,7 @@ from tcserver.logs import LogSettings
 from tcserver.media import Counters, Drop
 from tcserver.media.backlog import Weight
 from tcserver.media.pipe import LENGTH_SIZE, decode, encode
-from tcserver.media.reading import Census, MediaReading, SocketState
+from tcserver.media.reading import Census, MediaReading, SeatReading, SocketState
 from tcserver.process_reading import ProcessReading
 
 KEY = bytes(range(32))
@@ -70,9 +70,9 @@ def test_a_reading_arrives_as_it_was():
     latency.observe(0.005)
     counters = Counters(received=7)
     counters.drops[Drop.BOX] = 3
-    census = Census(1, 2, 3, 4)
+    census, seats = Census(1, 2, 3, 4), (SeatReading(7, "192.0.2.1", 10, 9), SeatReading(8, "", 0, 0))
     reading = MediaReading(
-        counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, latency, (SocketState(1, 2, 3),), census
+        counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, latency, (SocketState(1, 2, 3),), census, seats
     )
     (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
     assert repr(replace(decoded, latency=latency, rtt=latency)) == repr(reading)
