@@ -367,8 +367,8 @@ class Room:
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
 
-    def send_snapshot(self, seat: Seat) -> None:
-        """Send a member all pages of the state as of the newest change it was sent.
+    def send_snapshot(self, seat: Seat) -> int:
+        """Send a member all pages of the state as of the newest change it was sent; return how many there are.
 
         What is newer stays out of no page: the pages are as of now, so the changes up to now are not sent again.
         """
@@ -399,3 +399,4 @@ class Room:
         if speaking or self.dominant in self.seats:
             dominant = self.dominant if self.dominant in self.seats else 0
             self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
+        return pages
