@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from enum import Enum, auto
 
+from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.settings import Rate
 from tcserver.records import Account
 
@@ -18,6 +19,10 @@ PAGE_COST = 1500.0
 """Microseconds for a page of a snapshot, with its dozens of members."""
 STREAM_COST = 3.0
 """Microseconds for each stream of the room that a subscription is compared with."""
+PUBLICATIONS = Rate(0.5, 16)
+"""Publications that an account may begin, for each session that it may have: nobody needs more to change devices, and
+all of an agency can come back at once. So a room of 500 in which everybody does nothing else than publish and end uses
+up some 10,000 stream ids in the 10 s after which they come back, of 65,535."""
 DEBT = 0.1
 """Share of the burst by which a budget may be overdrawn before nothing more is read; until then requests are refused,
 and what cannot be refused, such as keys, is passed on."""
@@ -40,9 +45,11 @@ class Standing(Enum):
 class Budget:
     """Microseconds of processor time of one account; goes below 0, since what a message costs shows when it is done."""
 
-    def __init__(self, rate: Rate, now: float) -> None:
+    def __init__(self, rate: Rate, sessions: int, now: float) -> None:
         self.rate = rate
         """Microseconds; may be changed at any time."""
+        self.publications = TokenBucket(Rate(PUBLICATIONS.per_second * sessions, PUBLICATIONS.burst * sessions), now)
+        """What the account may begin to publish."""
         self._left = float(rate.burst)
         self._filled_at = now
 
@@ -82,7 +89,7 @@ class Budgets:
         """Return the budget of an account, a full one if it has none."""
         budget = self._by_account.get(account.id)
         if budget is None:
-            budget = self._by_account[account.id] = Budget(rate, now)
+            budget = self._by_account[account.id] = Budget(rate, account.max_sessions, now)
             if len(self._by_account) > MAX_BUDGETS:
                 self._by_account.popitem(last=False)
         else:

@@ -38,11 +38,14 @@ def publish(context: Context, call: Call[Publish]) -> None:
         raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
     if len(seat.publications) >= context.settings.max_publications:
         raise Refusal(ErrorCode.TOO_MANY_STREAMS)
+    wait = context.budget(call.session.account, call.now).publications.take(call.now)
+    if wait:
+        raise Refusal(ErrorCode.RATE_LIMITED, "the account publishes and ends too much", int(wait * 1000) + 1)
     caps = context.settings.caps[message.source]
     info = PublicationInfo(
         participant=seat.participant,
         number=message.number,
-        stream=seat.room.next_stream(),
+        stream=seat.room.stream_ids.take(call.now),
         kind=message.kind,
         source=message.source,
         codec=message.codec,
@@ -80,9 +83,10 @@ def subscribe(_: Context, call: Call[Subscribe]) -> None:
     """Follow what a member wants from now on; an older wish that came late changes nothing."""
     message, seat = call.message, call.seat
     if message.generation >= seat.subscription.generation:
-        choices = {choice.stream: choice for choice in message.choices}
+        streams = seat.room.forwarding.streams
+        choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
         seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices)
-        call.cost(STREAM_COST * len(seat.room.forwarding.streams))
+        call.cost(STREAM_COST * len(streams))
         seat.room.forwarding.update(seat)
     call.reply(Ok())
 
