@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from tcproto import codec
 from tcproto.errors import CODES, ErrorCode, ProtocolError
-from tcproto.framing import LIMIT_BEFORE_LOGIN, MAX_FRAME, FrameDecoder, encode_frame
+from tcproto.framing import LENGTH_BYTES, LIMIT_BEFORE_LOGIN, MAX_FRAME, FrameDecoder, encode_frame
 from tcproto.messages import (
     ClientHello,
     Close,
@@ -140,6 +140,11 @@ class ControlConnection:
     def buffered(self) -> int:
         """Bytes received that did not make an event yet."""
         return self._frames.buffered
+
+    @property
+    def next_size(self) -> int:
+        """Bytes of the frame that `next_event` would read, not decrypted yet; 0 where it would return None."""
+        return LENGTH_BYTES if self._failure is not None else self._frames.next_size
 
     def receive_data(self, data: bytes) -> None:
         """Buffer what came from the stream; nothing any more once the peer broke the protocol."""

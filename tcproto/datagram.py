@@ -35,6 +35,8 @@ RELAY_TIME_SIZE = 4
 MAX_COUNTER = 2**48 - 1
 REKEY_COUNTER = 2**40
 """A new key is due after so many datagrams, long before the counter ends."""
+MAX_UP_ITEMS = 32
+"""Items of an up datagram: a packet with copies is two, and a server looks at each; empty ones take three bytes."""
 LAST_ITEM = 0x80
 """Bit of the type byte: the item runs to the end of the datagram and has no length."""
 NONCE_PADDING = bytes(12)
@@ -166,11 +168,16 @@ def pack_items(items: list[Item], before: bytes = b"", *, open_end: bool = True)
     return b"".join(parts)
 
 
-def parse_items(plaintext: bytes, start: int = 0) -> list[Item]:
-    """Return the items from ``start`` on, unknown types included; raises ``ValueError`` where one is cut off."""
-    items = []
+def parse_items(plaintext: bytes, start: int = 0, most: int = MAX_DATAGRAM) -> list[Item]:
+    """Return the items from ``start`` on, unknown types included.
+
+    Raises ``ValueError`` where one is cut off, or where there are more than ``most``.
+    """
+    items: list[Item] = []
     end = len(plaintext)
     while start < end:
+        if len(items) >= most:
+            raise ValueError("too many items")
         type_ = plaintext[start]
         if type_ & LAST_ITEM:
             items.append(Item(type_ & ~LAST_ITEM, plaintext[start + 1 :]))

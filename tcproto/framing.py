@@ -35,6 +35,18 @@ class FrameDecoder:
         """Bytes received but not yet returned."""
         return len(self._buffer)
 
+    @property
+    def next_size(self) -> int:
+        """Bytes that the next frame takes with its length, once it is complete, or known to be wrong; 0 before."""
+        if self._broken:
+            return LENGTH_BYTES
+        if len(self._buffer) < LENGTH_BYTES:
+            return 0
+        size = int.from_bytes(self._buffer[:LENGTH_BYTES], "big")
+        if not 1 <= size <= self.limit:
+            return LENGTH_BYTES
+        return LENGTH_BYTES + size if len(self._buffer) >= LENGTH_BYTES + size else 0
+
     def receive_data(self, data: bytes) -> None:
         """Buffer what came from the stream; nothing any more once it is broken."""
         if not self._broken:

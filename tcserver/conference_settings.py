@@ -31,6 +31,7 @@ def conference_settings(configuration: Configuration) -> Settings:
         idle_timeout=limits.idle_s,
         rates={**DEFAULT_RATES, MessageClass.CHAT: Rate(limits.chat_per_s, limits.chat_burst)},
         total_rate=Rate(limits.messages_per_s, limits.message_burst),
+        account_cost=Rate(limits.account_ms_per_s * 1000, round(limits.account_burst_ms * 1000)),
         caps={
             Source.MICROPHONE: Caps(int(media.audio_kbit_s * 1000), int(media.audio_packets_s)),
             Source.CAMERA: Caps(int(media.video_kbit_s * 1000), int(media.video_packets_s)),

@@ -104,6 +104,13 @@ class LimitsSection:
         200.0, "control messages per second of all kinds, in the long run", low=1, high=10_000, live=True
     )
     message_burst: int = _setting(1000, "control messages at once before that holds", low=1, high=100_000, live=True)
+    account_ms_per_s: float = _setting(
+        50.0, "milliseconds of processor time that an account's control messages may take per second, in the long run",
+        low=1, high=1000, live=True,
+    )  # fmt: skip
+    account_burst_ms: float = _setting(
+        1000.0, "milliseconds of it at once before that holds", low=50, high=1_000_000, live=True
+    )
     chat_per_s: float = _setting(2.0, "chat messages per second, in the long run", low=0.01, high=100, live=True)
     chat_burst: int = _setting(20, "chat messages at once before that holds", low=1, high=1000, live=True)
     idle_s: float = _setting(15.0, "seconds of silence after which a connection is over", low=10, high=600, live=True)

@@ -7,7 +7,9 @@ from typing import Any, Protocol, cast
 
 from tcproto.control import ControlConnection, Datagram, HandshakeCompleted, Received, Replied
 from tcproto.errors import ErrorCode, ProtocolError
+from tcproto.framing import MAX_FRAME
 from tcproto.messages import Envelope, row_of
+from tcserver.control_turns import ControlTurns
 
 MAX_BYTES_BEFORE_LOGIN = 16_384
 """Bytes that a stranger may send in all: a handshake and three tries to log in take a fifth of it."""
@@ -15,6 +17,8 @@ MAX_WRITE_BUFFER = 1 << 20
 """Bytes that may wait for a slow receiver: several snapshots of the largest room; beyond it the connection ends."""
 CLOSE_LIMIT = 2.0
 """Seconds for the last bytes to leave; a receiver that reads nothing must not keep its connection."""
+MAX_HELD = MAX_FRAME
+"""Bytes of a connection that wait for their turn before nothing more is read of it."""
 READ_SIZE = 16_384
 """Bytes taken from the kernel at once, so that what a peer makes us hold stays small."""
 
@@ -27,6 +31,12 @@ class ControlHandler(Protocol):
 
     def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
         """The channel stands."""
+
+    def charge(self, peer: ControlPeer, size: int) -> float:
+        """Tell how many seconds the next frame, of ``size`` bytes, has to wait; 0: it is read, and counts.
+
+        It has not been decrypted yet. The connection may be closed instead.
+        """
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         """A message came."""
@@ -47,17 +57,24 @@ class ControlHandler(Protocol):
 class ControlPeer(asyncio.BufferedProtocol):
     """One client's control connection."""
 
-    def __init__(self, number: int, connection: ControlConnection, handler: ControlHandler) -> None:
+    def __init__(
+        self, number: int, connection: ControlConnection, handler: ControlHandler, turns: ControlTurns
+    ) -> None:
         self.number = number
         self.address = ""
         self._connection = connection
         self._handler = handler
+        self._turns = turns
         self._buffer = bytearray(READ_SIZE)
         self._transport: asyncio.Transport | None = None
         self._welcome = False
         self._received = 0
         self._closing = False
         self._last_moment: asyncio.TimerHandle | None = None
+        self._rest: asyncio.TimerHandle | None = None
+        """While the account of the client has used up its budget: nothing is read."""
+        self._reads = True
+        self._eof = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport, and ask the handler whether this address may connect."""
@@ -73,8 +90,10 @@ class ControlPeer(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the handler."""
         self._closing = True
-        if self._last_moment is not None:
-            self._last_moment.cancel()
+        for timer in (self._last_moment, self._rest):
+            if timer is not None:
+                timer.cancel()
+        self._turns.forget(self)
         if self._welcome:
             self._handler.disconnected(self)
 
@@ -83,15 +102,35 @@ class ControlPeer(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes, and everything that they complete."""
+        """Take the bytes; what they complete has its turn."""
         if self._closing:
             return
         self._received += nbytes
+        self._connection.receive_data(bytes(memoryview(self._buffer)[:nbytes]))
+        if self._connection.next_size or self._is_too_long:
+            self._turns.want(self)
+            if self._connection.buffered >= MAX_HELD:
+                self._set_reading(False)
+
+    def eof_received(self) -> bool:
+        """Close when the client does, and what it sent before is handled."""
+        self._eof = True
+        return bool(self._connection.next_size) and not self._closing
+
+    def take_turn(self) -> bool:
+        """Handle the next frame, if it need not wait; tell whether another one follows."""
+        if self._closing or self._rest is not None:
+            return False
         try:
-            if self._received > MAX_BYTES_BEFORE_LOGIN and not self._connection.authenticated:
+            if self._is_too_long:
                 raise ProtocolError(ErrorCode.BAD_FRAME, "too many bytes before the login")
-            self._connection.receive_data(bytes(memoryview(self._buffer)[:nbytes]))
-            self._drain()
+            size = self._connection.next_size
+            wait = self._handler.charge(self, size) if size else 0.0
+            if wait:
+                self._set_reading(False)
+                self._rest = asyncio.get_running_loop().call_later(wait, self._end_rest)
+            elif size and not self._closing:
+                self._handle_event()
         except ProtocolError as error:
             self._handler.failed(self, error)
             self._connection.close(error.code, error.detail)
@@ -100,9 +139,14 @@ class ControlPeer(asyncio.BufferedProtocol):
             self._handler.crashed(self, error)
             self._connection.close(ErrorCode.INTERNAL)
             self.close()
-
-    def eof_received(self) -> bool:
-        """Close when the client does."""
+        if self._closing or self._rest is not None:
+            return False
+        if self._connection.next_size:
+            return True
+        if self._eof:
+            self.close()
+        else:
+            self._set_reading(True)
         return False
 
     def send(self, message: Any, request_id: int) -> None:
@@ -140,16 +184,32 @@ class ControlPeer(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _drain(self) -> None:
-        while not self._closing and (event := self._connection.next_event()) is not None:
-            match event:
-                case HandshakeCompleted(handshake_hash):
-                    self.flush()
-                    self._handler.handshake_done(self, handshake_hash)
-                case Received(message, request_id):
-                    self._handler.received(self, Envelope(message, request_id))
-                case Replied(_, reply, request_id):
-                    self._handler.received(self, Envelope(reply, request_id))
-                case Datagram():
-                    pass  # nothing is sent through the tunnel yet
+    @property
+    def _is_too_long(self) -> bool:
+        return self._received > MAX_BYTES_BEFORE_LOGIN and not self._connection.authenticated
+
+    def _end_rest(self) -> None:
+        self._rest = None
+        self._turns.want(self)
+
+    def _set_reading(self, reads: bool) -> None:
+        if reads is self._reads or self._transport is None or self._transport.is_closing():
+            return
+        self._reads = reads
+        if reads:
+            self._transport.resume_reading()
+        else:
+            self._transport.pause_reading()
+
+    def _handle_event(self) -> None:
+        match self._connection.next_event():
+            case HandshakeCompleted(handshake_hash):
+                self.flush()
+                self._handler.handshake_done(self, handshake_hash)
+            case Received(message, request_id):
+                self._handler.received(self, Envelope(message, request_id))
+            case Replied(_, reply, request_id):
+                self._handler.received(self, Envelope(reply, request_id))
+            case Datagram() | None:
+                pass  # the tunnel is reserved: what comes by it is charged, and dropped
         self.flush()

@@ -26,6 +26,7 @@ from tcserver.conference import Conference, effects
 from tcserver.conference_settings import conference_settings
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
+from tcserver.control_turns import ControlTurns
 from tcserver.local_socket import LocalServer
 from tcserver.media.host import MediaHost
 from tcserver.media.reading import MediaReading
@@ -122,6 +123,7 @@ class Daemon:
         self._local = LocalServer(site.data, administration.answer)
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
+        self._turns = ControlTurns(lambda run: asyncio.get_running_loop().call_soon(run), _now)
         self._empty = asyncio.Event()
         """Set when the last peer is gone after the shutdown began."""
         self._next_peer = 1
@@ -221,6 +223,13 @@ class Daemon:
     def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
         """Pass it on."""
         self._carry_out(self._conference.handshake_done(peer.number, handshake_hash, _now()))
+
+    def charge(self, peer: ControlPeer, size: int) -> float:
+        """Pass it on."""
+        wait, wanted = self._conference.charge(peer.number, size, _now())
+        if wanted:
+            self._carry_out(wanted)
+        return wait
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         """Pass it on."""
@@ -375,7 +384,9 @@ class Daemon:
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
         self._next_peer += 1
-        return ControlPeer(number, ControlConnection.server(self._identity.secret, software=SOFTWARE), self)
+        return ControlPeer(
+            number, ControlConnection.server(self._identity.secret, software=SOFTWARE), self, self._turns
+        )
 
     def _media_events(self, events: list[Event]) -> None:
         """Deliver what the media plane reports to the conference."""

@@ -78,6 +78,7 @@ class MediaReceiver:
         self._peers = peers
         self._drops = drops
         self._queue: list[MediaPacket] = []
+        self._streams = room.streams
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
         self._strays: deque[_Forwarded] = deque()
 
@@ -91,9 +92,14 @@ class MediaReceiver:
         return {(sealer, series(stream, code)): counts for (sealer, stream, code), counts in self._series.items()}
 
     def streams_changed(self, now: float) -> None:
-        """Drop the counts of streams that are no more; deliver what waited for those that are new."""
-        streams = self._room.streams
-        self._series = {slot: counts for slot, counts in self._series.items() if slot[1] in streams}
+        """Drop the counts of streams that are no more, or another one now; deliver what waited for those that are new.
+
+        Ids come back, and forward numbers begin anew with the stream.
+        """
+        before, self._streams = self._streams, self._room.streams
+        self._series = {
+            slot: counts for slot, counts in self._series.items() if before.get(slot[1]) == self._streams.get(slot[1])
+        }
         strays, self._strays = self._strays, deque()
         for stray in strays:
             self._packet(stray, now)

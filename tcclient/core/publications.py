@@ -12,7 +12,7 @@ from tcclient.core.path import MediaPath
 from tcclient.core.roster import BEACON_ID, publication_id
 from tcproto.beacon import ClockMapping
 from tcproto.datagram import LAST_ITEM, ItemType
-from tcproto.keyring import PublicationId
+from tcproto.keyring import OVERLAP, PublicationId
 from tcproto.messages import Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
     AUDIO_CLOCK,
@@ -85,7 +85,8 @@ class Publications:
         self._clock_changed = clock_changed
         self._drops = drops
         self._last_number = 0
-        self._streams: set[int] = set()
+        self._over: dict[int, float] = {}
+        """By the stream of those that have ended: when."""
         self._beacons = 0
 
     def announce(
@@ -99,12 +100,21 @@ class Publications:
         self._last_number = announced.number
         self.live[announced.number] = Publication(announced)
 
-    def accepted(self, number: int, stream: int) -> bool:
-        """Note the stream of a publication; False for one that was used before, which no honest server assigns."""
-        publication = self.live.get(number)
-        if stream in self._streams:
+    def forget(self, number: int, now: float) -> None:
+        """A publication has ended."""
+        publication = self.live.pop(number, None)
+        if publication is not None and publication.stream is not None:
+            self._over[publication.stream] = now
+
+    def accepted(self, number: int, stream: int, now: float) -> bool:
+        """Note the stream of a publication.
+
+        False for one that is in use, or ended less than ``OVERLAP`` ago: no honest server gives it out again so soon.
+        """
+        self._over = {over: at for over, at in self._over.items() if now < at + OVERLAP}
+        if stream in self._over or self.by_stream(stream) is not None:
             return False
-        self._streams.add(stream)
+        publication = self.live.get(number)
         if publication is not None:
             publication.stream = stream
         return True

@@ -87,6 +87,8 @@ class Seat:
         self._emit = emit
         self._drops = drops
         self._path_state = self.path.state
+        self._now = 0.0
+        """When something happened last: near enough for what needs no more."""
         self._complete = False
         self._snapshot_at = NEVER
         self._receipts: list[KeyReceipt] = []
@@ -135,6 +137,7 @@ class Seat:
 
     def settle(self, now: float) -> None:
         """Say what has collected: requests, boxes, receipts to the server; the rest to the application."""
+        self._now = now
         if now >= self._snapshot_at:
             self._snapshot_at = now + SNAPSHOT_RETRY
             self._control.request(messages.GetSnapshot())
@@ -209,14 +212,14 @@ class Seat:
 
     # Replies
 
-    def published(self, number: int, reply: messages.Published | messages.Error) -> None:
+    def published(self, number: int, reply: messages.Published | messages.Error, now: float) -> None:
         """Take the reply to ``publish``."""
         if isinstance(reply, messages.Error):
             self._forget(number)
             self._emit(events.PublishFailed(number, reply.code, reply.text))
-        elif not self.publications.accepted(number, reply.stream):
+        elif not self.publications.accepted(number, reply.stream, now):
             self.unpublish(number)
-            self._emit(events.PublishFailed(number, ErrorCode.INTERNAL, "the server gave a stream id twice"))
+            self._emit(events.PublishFailed(number, ErrorCode.INTERNAL, "the server gave a stream id again too soon"))
         else:
             self._emit(events.Published(number, reply.stream, reply.caps))
 
@@ -225,7 +228,7 @@ class Seat:
         self._snapshot_at = now + max(retry_after, SNAPSHOT_RETRY)
 
     def _forget(self, number: int) -> None:
-        self.publications.live.pop(number, None)
+        self.publications.forget(number, self._now)
         if not self.publications.live:
             self._keys.stop()
             self._beacons.stop()

@@ -296,7 +296,7 @@ class Session(SeatVerbs):
                 self._joined(reply, now)
             case messages.Published():
                 if self._seat is not None:
-                    self._seat.published(request.number, reply)
+                    self._seat.published(request.number, reply, now)
             case messages.ChatAccepted():
                 self._events.append(events.ChatSent(request.message_id, reply.sent_at))
             case _:
@@ -311,7 +311,7 @@ class Session(SeatVerbs):
                 self._join_failed(error.code, error.text, error.retry_after_ms)
             case messages.Publish():
                 if self._seat is not None:
-                    self._seat.published(request.number, error)
+                    self._seat.published(request.number, error, now)
             case messages.GetSnapshot():
                 if self._seat is not None:
                     self._seat.snapshot_refused(error.retry_after_ms / 1000, now)

@@ -10,6 +10,7 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Permission
 from tcserver.conference import moderation, publishing, relay
+from tcserver.conference.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.connection import Call
 from tcserver.conference.connections import Connections
 from tcserver.conference.context import Context
@@ -62,12 +63,13 @@ def _resume(_: House, __: Call[m.Resume]) -> None:
 
 def _leave(_: House, call: Call[m.Leave]) -> None:
     call.reply(m.Ok())
+    call.cost(DELIVERY_COST * len(call.seat.room.seats))
     call.seat.room.remove(call.seat, call.now)
 
 
 def _get_snapshot(_: House, call: Call[m.GetSnapshot]) -> None:
     call.reply(m.Ok())
-    call.seat.room.send_snapshot(call.seat)
+    call.cost(PAGE_COST * call.seat.room.send_snapshot(call.seat))
 
 
 COMMANDS: Mapping[type, Command] = MappingProxyType(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
 from tcproto.messages import Envelope, Sender, Source, Speakers, State, Unknown, row_of
 from tcserver.conference import publishing
+from tcserver.conference.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Standing
 from tcserver.conference.commands import COMMANDS, House
 from tcserver.conference.connection import Call, Connection, Session
 from tcserver.conference.connections import Connections
@@ -76,7 +77,11 @@ class Conference:
 
     @property
     def limited(self) -> Mapping[str, int]:
-        """Messages beyond a rate, by their class; ``all``: those that ended their connection."""
+        """Messages beyond a rate, by their class; ``all``: those that ended their connection.
+
+        Of those beyond their account's budget ``account`` were refused, ``rest`` had to wait to be read, and ``closed``
+        ended their connection.
+        """
         return self._context.limited
 
     @property
@@ -130,6 +135,33 @@ class Conference:
         if found is not None:
             self._connections.handshake_done(found, handshake_hash, now)
         return self._context.outbox.take()
+
+    def charge(self, connection: int, size: int, now: float) -> tuple[float, list[Effect]]:
+        """Charge a frame of ``size`` bytes to its account, before it is decrypted.
+
+        Return the seconds for which it has to wait, to be charged then; 0: it is charged, and may be read. A client
+        that goes on as if nothing was is closed.
+        """
+        found = self._connections.get(connection)
+        if found is None or found.session is None:
+            return 0.0, []
+        budget = found.budget = self._context.budget(found.session.account, now)
+        standing = budget.standing(now)
+        found.is_overdrawn = standing is not Standing.GOOD
+        match standing:
+            case Standing.GOOD:
+                found.rests = 0
+            case Standing.SPENT if found.rests == MAX_RESTS:
+                self._context.limited["closed"] += 1
+                wait_ms = int(budget.wait(now) * 1000) + 1
+                self._connections.hang_up(found, ErrorCode.RATE_LIMITED, now, retry_after_ms=wait_ms)
+                return 0.0, self._context.outbox.take()
+            case Standing.SPENT:
+                found.rests += 1
+                self._context.limited["rest"] += 1
+                return budget.rest(now), []
+        budget.spend(FRAME_COST + BYTE_COST * size)
+        return 0.0, []
 
     def received(self, connection: int, envelope: Envelope, now: float) -> list[Effect]:
         """A message arrived. What comes on a connection that is closed already is ignored."""
@@ -275,7 +307,12 @@ class Conference:
         raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)
 
     def _limit(self, call: Call[object], message_class: MessageClass) -> None:
-        wait = call.connection.limiter.wait(message_class, call.now)
+        connection = call.connection
+        if connection.is_overdrawn and connection.budget is not None:
+            self._context.limited["account"] += 1
+            wait = connection.budget.wait(call.now)
+            raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
+        wait = connection.limiter.wait(message_class, call.now)
         if wait:
             self._context.limited[message_class] += 1
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tcproto.errors import CODES, ErrorCode, Refusal
 from tcproto.messages import Error, LoginBegin, State
+from tcserver.conference.budget import Budget
 from tcserver.conference.effects import Outbox
 from tcserver.conference.limiter import Limiter
 from tcserver.records import Account
@@ -71,6 +72,12 @@ class Connection:
     handshake_hash: bytes = b""
     attempt: LoginAttempt = field(default_factory=LoginAttempt)
     session: Session | None = None
+    budget: Budget | None = None
+    """Of the account; None before the login, when bytes are counted instead."""
+    is_overdrawn: bool = False
+    """Whether the budget was, when the message that is handled came."""
+    rests: int = 0
+    """How often nothing was read of it for a while, one time after the other, since its account's budget was spent."""
     pings: int = 0
     """Pings sent, which number them."""
 
@@ -121,6 +128,11 @@ class Call(Generic[M]):
                     retry_after_ms=refusal.retry_after_ms,
                 )
             )
+
+    def cost(self, microseconds: float) -> None:
+        """Take what the message has made the server do beside reading it from the account's budget."""
+        if self.connection.budget is not None:
+            self.connection.budget.spend(microseconds)
 
     def refuse_code(self, code: ErrorCode) -> None:
         """Refuse with a code and its usual text."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode
+from tcserver.conference.budget import Budget, Budgets
 from tcserver.conference.effects import Outbox
 from tcserver.conference.identifiers import IdPool
 from tcserver.conference.settings import Settings
@@ -16,6 +17,7 @@ from tcserver.conference.timers import Timers
 if TYPE_CHECKING:
     from tcserver.conference.seat import Seat
     from tcserver.identity import ServerIdentity
+    from tcserver.records import Account
 
 WORKER_SLOT_MASK = 0xFFFF_FF00
 """The low byte of a media id is the slot of the media worker that serves it, 0 where there is one media plane."""
@@ -42,6 +44,7 @@ class Context:
         self.counters: Counter[str] = Counter()
         self.refusals: Counter[ErrorCode] = Counter()
         self.limited: Counter[str] = Counter()
+        self._budgets = Budgets()
         self.session_ids = IdPool(random_bytes)
         self.participant_ids = IdPool(random_bytes)
         self.sealer_ids = IdPool(random_bytes)
@@ -50,6 +53,10 @@ class Context:
         self.seats: dict[int, Seat] = {}
         self.sent: defaultdict[int, float] = defaultdict(float)
         """Datagrams per second that each media worker said that it sends, by slot."""
+
+    def budget(self, account: Account, now: float) -> Budget:
+        """Return what an account may still cost."""
+        return self._budgets.of(account, self.settings.account_cost, now)
 
     def loads(self) -> list[float]:
         """Return how busy each media worker is, by slot: what it sends, and what its seats may come to get.

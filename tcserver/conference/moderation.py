@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Kick, Ok, Role, SetRole
+from tcserver.conference.budget import DELIVERY_COST
 from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.permissions import may_act_on, may_give
@@ -15,6 +16,7 @@ def kick(context: Context, call: Call[Kick]) -> None:
     target = actor.room.find(call.message.participant)
     if not may_act_on(actor.role, target.role):
         raise Refusal(ErrorCode.NOT_PERMITTED)
+    call.cost(DELIVERY_COST * len(actor.room.seats))
     context.outbox.log(
         "kicked",
         room=actor.room.info.name,
@@ -35,6 +37,7 @@ def set_role(context: Context, call: Call[SetRole]) -> None:
     if not may_act_on(actor.role, target.role) or not may_give(actor.role, role):
         raise Refusal(ErrorCode.NOT_PERMITTED)
     if role is not target.role:
+        call.cost(DELIVERY_COST * len(actor.room.seats))
         actor.room.give_role(target, role, call.now)
         context.outbox.log(
             "role_given",

@@ -19,6 +19,7 @@ from tcproto.messages import (
     Subscribe,
     Unpublish,
 )
+from tcserver.conference.budget import DELIVERY_COST, STREAM_COST
 from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.permissions import SOURCE_KIND
@@ -37,11 +38,14 @@ def publish(context: Context, call: Call[Publish]) -> None:
         raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
     if len(seat.publications) >= context.settings.max_publications:
         raise Refusal(ErrorCode.TOO_MANY_STREAMS)
+    wait = context.budget(call.session.account, call.now).publications.take(call.now)
+    if wait:
+        raise Refusal(ErrorCode.RATE_LIMITED, "the account publishes and ends too much", int(wait * 1000) + 1)
     caps = context.settings.caps[message.source]
     info = PublicationInfo(
         participant=seat.participant,
         number=message.number,
-        stream=seat.room.next_stream(),
+        stream=seat.room.stream_ids.take(call.now),
         kind=message.kind,
         source=message.source,
         codec=message.codec,
@@ -50,12 +54,14 @@ def publish(context: Context, call: Call[Publish]) -> None:
         width=message.width,
         height=message.height,
     )
+    call.cost((DELIVERY_COST + STREAM_COST) * len(seat.room.seats))
     reply = partial(call.reply, Published(number=info.number, stream=info.stream, caps=caps))
     seat.room.publish(seat, info, reply, call.now)
 
 
 def unpublish(_: Context, call: Call[Unpublish]) -> None:
     """End a publication."""
+    call.cost(DELIVERY_COST * len(call.seat.room.seats))
     call.seat.room.unpublish(call.seat, call.message.number, call.now)
     call.reply(Ok())
 
@@ -67,6 +73,7 @@ def mute(context: Context, call: Call[Mute]) -> None:
     assert stream.info is not None
     if stream.info.muted != message.muted:
         stream.info = replace(stream.info, muted=message.muted)
+        call.cost(DELIVERY_COST * len(seat.room.seats))
         context.outbox.command(MuteStream(stream.number, seat.media_id, message.muted))
         seat.room.journal.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), call.now)
     call.reply(Ok())
@@ -76,14 +83,17 @@ def subscribe(_: Context, call: Call[Subscribe]) -> None:
     """Follow what a member wants from now on; an older wish that came late changes nothing."""
     message, seat = call.message, call.seat
     if message.generation >= seat.subscription.generation:
-        choices = {choice.stream: choice for choice in message.choices}
+        streams = seat.room.forwarding.streams
+        choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
         seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices)
+        call.cost(STREAM_COST * len(streams))
         seat.room.forwarding.update(seat)
     call.reply(Ok())
 
 
 def request_keyframe(context: Context, call: Call[KeyframeRequest]) -> None:
     """Pass a receiver's request for a keyframe on."""
+    call.cost(DELIVERY_COST)
     _ask_for_keyframe(context, call.seat, call.message.stream, call.message.spatial, call.now)
 
 

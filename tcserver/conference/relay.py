@@ -17,6 +17,7 @@ from tcproto.messages import (
     KeyReceipt,
     KeyReceipts,
 )
+from tcserver.conference.budget import DELIVERY_COST
 from tcserver.conference.connection import Call, Session
 from tcserver.conference.context import Context
 from tcserver.conference.seat import Seat
@@ -54,6 +55,7 @@ def _pass(context: Context, call: Call[Any], messages: Mapping[int, object]) -> 
             else:
                 context.outbox.send(seat.connection, message)
 
+    call.cost(DELIVERY_COST * len(messages))
     sender.room.journal.after(sender.entry, send, call.now)
 
 
@@ -80,6 +82,7 @@ def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> Non
             for connection in receivers:
                 context.outbox.send(connection, text)
 
+        call.cost(DELIVERY_COST * len(receivers))
         seat.room.journal.after(seat.entry, send, call.now)
         if message.scope is ChatScope.SERVER:
             context.outbox.log("notice", session=session.number)

@@ -37,11 +37,10 @@ from tcserver.conference.sealer import KEY_SIZE
 from tcserver.conference.sealers import Sealers
 from tcserver.conference.seat import Seat, Stream
 from tcserver.conference.speaker_limit import SpeakerLimit
+from tcserver.conference.stream_ids import StreamIds
 from tcserver.plane import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState, TellSealer
 
 LIFE_ID_SIZE = 16
-MAX_STREAM = 0xFFFF
-"""Stream ids count up to here in a life of a room, and are not used again: a repeated one would repeat nonces."""
 MEMBERS_PER_PAGE = 48
 """With `PUBLICATIONS_PER_PAGE` of the longest names, a page still fits a message of 65,518 bytes."""
 PUBLICATIONS_PER_PAGE = 64
@@ -91,7 +90,7 @@ class Room:
         self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
         self.sealers = Sealers(context, number, home, self.seats.values(), self.joining.values(), now)
         self._speaker_limit = SpeakerLimit(context, number, None if record is None else record.loudest)
-        self._last_stream = 0
+        self.stream_ids = StreamIds()
         self._expire_in(context.settings.unused_room_lifetime, now)
 
     # Seats
@@ -99,11 +98,11 @@ class Room:
     def reserve(self, call: Call[Join], now: float) -> Seat:
         """Reserve a seat and have the media plane open it.
 
-        Raises ``Refusal`` (``room_full``; ``too_many_streams`` in a room that has used up its stream ids).
+        Raises ``Refusal`` (``room_full``, and those of `StreamIds.take`).
         """
         if len(self.seats) + len(self.joining) >= self.info.max_participants:
             raise Refusal(ErrorCode.ROOM_FULL)
-        beacon = self.next_stream()
+        beacon = self.stream_ids.take(now, for_beacon=True)
         context = self._context
         keys = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
         slot = self._choose_slot()
@@ -189,12 +188,14 @@ class Room:
             return
         if seat.is_open:
             self._take_leave(seat, now, code)
+        else:
+            self.stream_ids.free(seat.beacon.number, now)
         if not self.seats and not self.joining:
             self._expire_in(context.settings.empty_room_lifetime, now)
 
     def _take_leave(self, seat: Seat, now: float, code: ErrorCode | None) -> None:
         for stream in seat.streams:
-            self._forget(stream)
+            self._forget(stream, now)
         self.forwarding.leave(seat.media_id)
         self._speaker_limit.follow(len(self.seats))
         self.cameras.leave(seat.participant)
@@ -306,13 +307,6 @@ class Room:
 
     # Publications
 
-    def next_stream(self) -> int:
-        """Return a stream id. Raises ``Refusal`` (``too_many_streams``) when all are used up."""
-        if self._last_stream == MAX_STREAM:
-            raise Refusal(ErrorCode.TOO_MANY_STREAMS)
-        self._last_stream += 1
-        return self._last_stream
-
     def publish(self, seat: Seat, info: PublicationInfo, reply: Callable[[], None], now: float) -> None:
         """Open the stream of a publication, tell the room, and forward it.
 
@@ -331,7 +325,7 @@ class Room:
         """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
         stream = self.publication(seat, number)
         del seat.publications[number]
-        self._forget(stream)
+        self._forget(stream, now)
         self.cameras.follow()
         self._context.outbox.command(CloseStream(stream.number, seat.media_id))
         self.journal.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
@@ -343,8 +337,11 @@ class Room:
             raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
         return stream
 
-    def _forget(self, stream: Stream) -> None:
+    def _forget(self, stream: Stream, now: float) -> None:
         self.forwarding.remove(stream)
+        self.stream_ids.free(stream.number, now)
+        for seat in self.seats.values():
+            seat.subscription.choices.pop(stream.number, None)
         self._cancel_keyframes(stream)
         stream.acknowledge()
 
@@ -368,8 +365,8 @@ class Room:
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
 
-    def send_snapshot(self, seat: Seat) -> None:
-        """Send a member all pages of the state as of the newest change it was sent.
+    def send_snapshot(self, seat: Seat) -> int:
+        """Send a member all pages of the state as of the newest change it was sent; return how many there are.
 
         What is newer stays out of no page: the pages are as of now, so the changes up to now are not sent again.
         """
@@ -400,3 +397,4 @@ class Room:
         if speaking or self.dominant in self.seats:
             dominant = self.dominant if self.dominant in self.seats else 0
             self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
+        return pages

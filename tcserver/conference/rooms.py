@@ -11,12 +11,13 @@ from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room
+from tcserver.conference.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.connection import Call
 from tcserver.conference.context import SEAT_LOAD, Context
 from tcserver.conference.effects import SaveRoom
 from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
-from tcserver.conference.room import LIFE_ID_SIZE, Room
+from tcserver.conference.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room
 from tcserver.conference.stage import CALM
 from tcserver.plane import SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
@@ -86,6 +87,7 @@ class Rooms:
         wait = self._joins.take_or_book(call.now)
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
+        call.cost(DELIVERY_COST * len(room.seats) + PAGE_COST * (1 + len(room.seats) // MEMBERS_PER_PAGE))
         room.reserve(call, call.now)
 
     def sealer_told(self, event: SeatOpened | SealerTold, now: float) -> None:
@@ -158,6 +160,7 @@ class Rooms:
             most = message.max_participants
             if not 1 <= most <= self._context.settings.max_participants:
                 raise Refusal(ErrorCode.BAD_REQUEST, "the room cannot have as many participants")
+        call.cost(DELIVERY_COST * len(room.seats))
         if room.record is None:
             room.set_info(replace(room.info, title=title, max_participants=most), call.now)
             call.reply(Ok())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
 from tcserver.conference.connection import Call, Session
@@ -17,8 +16,6 @@ from tcserver.plane import OpenStream, Receiver
 
 if TYPE_CHECKING:
     from tcserver.conference.room import Room
-
-_NOTHING: Mapping[int, StreamChoice] = MappingProxyType({})
 
 
 @dataclass(slots=True, eq=False)
@@ -50,15 +47,13 @@ class Stream:
             reply()
 
 
-class Subscription(NamedTuple):
-    """What a seat wants to receive; a choice for a stream goes before the default for its source."""
+@dataclass(slots=True)
+class Subscription:
+    """What a seat wants to receive; a choice for a stream goes before the default for its source, and ends with it."""
 
     generation: int = 0
     defaults: frozenset[Source] = frozenset()
-    choices: Mapping[int, StreamChoice] = _NOTHING
-
-
-NO_SUBSCRIPTION = Subscription()
+    choices: dict[int, StreamChoice] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)
@@ -95,7 +90,7 @@ class Seat:
     """By the publisher's number."""
     last_number: int = -1
     """The highest publication number used so far."""
-    subscription: Subscription = NO_SUBSCRIPTION
+    subscription: Subscription = field(default_factory=Subscription)
     seen: int = 0
     """Number of the newest change that was sent."""
     entry: int = 0

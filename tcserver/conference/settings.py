@@ -104,6 +104,9 @@ class Settings:
     """Per connection."""
     total_rate: Rate = field(default_factory=lambda: Rate(200, 1000))
     """All messages of a connection, those without a class included; beyond it the connection is closed."""
+    account_cost: Rate = field(default_factory=lambda: Rate(50_000, 1_000_000))
+    """Microseconds of processor time that the control messages of an account may cost: 5 % of a core in the long run,
+    and a second at once, which a large agency needs when all of its people come or go."""
     login_rate: Rate = field(default_factory=lambda: Rate(50, 100))
     """Successful logins of the whole server: a storm after a restart must not delay those who are in a meeting."""
     join_rate: Rate = field(default_factory=lambda: Rate(50, 100))

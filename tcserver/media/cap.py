@@ -1,4 +1,4 @@
-"""The rate cap of a stream: two token buckets."""
+"""The rate cap of a stream, or of a seat: two token buckets."""
 
 from __future__ import annotations
 
@@ -20,6 +20,22 @@ class RateCap:
         self._packet_rate = caps.packets_per_second
         self._bits = self._bit_limit = max(caps.bitrate * BURST, MAX_DATAGRAM * 8.0)
         self._packets = self._packet_limit = max(caps.packets_per_second * BURST, 1.0)
+
+    def change(self, caps: Caps) -> None:
+        """Let another rate hold from now on; what could be sent at once still can, and as much more as it grew."""
+        bit_limit, packet_limit = (
+            max(caps.bitrate * BURST, MAX_DATAGRAM * 8.0),
+            max(caps.packets_per_second * BURST, 1.0),
+        )
+        self._bits = min(bit_limit, self._bits + max(0.0, bit_limit - self._bit_limit))
+        self._packets = min(packet_limit, self._packets + max(0.0, packet_limit - self._packet_limit))
+        self._bit_limit, self._packet_limit = bit_limit, packet_limit
+        self._bit_rate, self._packet_rate = caps.bitrate, caps.packets_per_second
+
+    def give_back(self, size: int) -> None:
+        """Take a packet for one that has not come."""
+        self._bits += size * 8
+        self._packets += 1.0
 
     def take(self, size: int, now: float) -> bool:
         """Whether a packet that adds ``size`` bytes of UDP payload is within the cap; only then it counts."""

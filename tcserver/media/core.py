@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from tcproto.datagram import (
     LAST_ITEM,
     MAX_DATAGRAM,
+    MAX_UP_ITEMS,
     MIN_DATAGRAM,
     VERSION,
     Item,
@@ -207,13 +208,23 @@ class MediaPlane:
         if seat is None:
             self._receive_probe(data, ident, epoch, counter, address, now)
             return
+        path, cap = seat.path, seat.cap
+        proven = address is path.address or address == path.address
+        if proven and not cap.take(size, now):
+            raise Dropped(Drop.SEAT_RATE)
         up = seat.up
-        if epoch == up.epoch:
-            plaintext = up.open(data, counter)
-        else:
-            up, plaintext = seat.open_other(epoch, data, counter, now)
+        try:
+            if epoch == up.epoch:
+                plaintext = up.open(data, counter)
+            else:
+                up, plaintext = seat.open_other(epoch, data, counter, now)
+        except Dropped:
+            if proven:
+                cap.give_back(size)  # whoever forges the address, or repeats what was sent, takes nothing from the seat
+            raise
+        if not proven and not cap.take(size, now):
+            raise Dropped(Drop.SEAT_RATE)
         self.counters.accepted += 1
-        path = seat.path
         if address is path.address and plaintext and plaintext[0] == _ONLY_PACKET:
             path.heard_at = now
             self._take_packet(seat, plaintext[1:], now)
@@ -225,7 +236,7 @@ class MediaPlane:
 
     def _take_items(self, seat: Seat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:
         try:
-            items = parse_items(plaintext)
+            items = parse_items(plaintext, most=MAX_UP_ITEMS)
         except ValueError:
             raise Dropped(Drop.ITEMS) from None
         packets: list[tuple[bytes, list[Item]]] = []
@@ -291,6 +302,9 @@ class MediaPlane:
         except ValueError:
             self._drop(Drop.ITEM)
             return
+        if not seat.may_ping(now):
+            self._drop(Drop.PING_RATE)
+            return
         positions = seat.room.positions()
         if address != seat.path.address:
             del positions[1:]  # not all that may be sent to an address that has proved nothing
@@ -324,7 +338,11 @@ class MediaPlane:
         plaintext = ticket.open(data, epoch, counter, now)
         self.counters.accepted += 1
         try:
-            ping = next(parse_ping(item.value) for item in parse_items(plaintext) if item.type == ItemType.PING)
+            ping = next(
+                parse_ping(item.value)
+                for item in parse_items(plaintext, most=MAX_UP_ITEMS)
+                if item.type == ItemType.PING
+            )
         except (ValueError, StopIteration):
             raise Dropped(Drop.ITEMS) from None
         answer = ticket.down.seal([Item(ItemType.PONG, ticket.up.pong(ping, now).pack())])

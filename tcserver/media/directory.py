@@ -160,6 +160,7 @@ class Directory:
             return
         stream = Stream(command.stream, seat, command.kind, command.caps, command.layers, command.muted, now)
         seat.streams[command.stream] = seat.room.streams[command.stream] = stream
+        seat.follow_streams()
 
     def _mute_stream(self, command: MuteStream, now: float) -> None:
         stream = self._find_stream(command.media_id, command.stream)

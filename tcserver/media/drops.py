@@ -32,8 +32,12 @@ class Drop(StrEnum):
     """datagram: counter below the replay window"""
     BOX = "box"
     """datagram: forged or damaged"""
+    SEAT_RATE = "seat_rate"
+    """datagram: more, or larger, than all that the seat publishes may bring"""
     ITEMS = "items"
-    """rest of a datagram: an item is cut off"""
+    """datagram: an item is cut off, or there are too many"""
+    PING_RATE = "ping_rate"
+    """ping: more often than pings are answered"""
     ITEM = "item"
     """item: malformed, or more of its type than one datagram may hold"""
     PATH_TOKEN = "path_token"  # noqa: S105 - a reason, not a secret

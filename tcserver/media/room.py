@@ -78,6 +78,7 @@ class Room:
         stream.settle(self._counters)
         del self.streams[stream.ident]
         del stream.seat.streams[stream.ident]
+        stream.seat.follow_streams()
         self.silence(stream)
 
     def settle(self) -> None:

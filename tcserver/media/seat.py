@@ -33,6 +33,12 @@ KEY_OVERLAP = 10.0
 """Seconds for which the up key before the current one is accepted: longer than any datagram travels."""
 KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
 """Requests for keyframes of streams that another worker has, with a second's worth at once: a page of pictures."""
+SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=100)
+"""What a seat may send beside all that it publishes: pings, path responses, requests; and packets of what is just
+ending."""
+ANSWERED_PINGS = Caps(bitrate=0, packets_per_second=10)
+"""Pings of a seat that are answered, with a second's worth at once: a client that proves its path sends five in two
+seconds, one that missed the position of a sealer five in one."""
 TICKET_WINDOW = 64
 """Counters of a ticket, which is good for few datagrams."""
 _NEW = Verdict.NEW
@@ -114,9 +120,11 @@ class Seat:
         "_asks",
         "_born",
         "_offered",
+        "_pings",
         "_previous",
         "_previous_until",
         "_reported",
+        "cap",
         "down",
         "media_id",
         "opened_at",
@@ -145,10 +153,22 @@ class Seat:
         self._born = now
         self._reported = False
         self._asks = RateCap(KEYFRAME_ASKS, now)
+        self._pings = RateCap(ANSWERED_PINGS, now)
+        self.cap = RateCap(SEAT_CAPS, now)
+        """Of all that comes from the proven address, before it is opened."""
 
     def may_ask(self, now: float) -> bool:
         """Whether a request for a keyframe of a stream that is not known here is passed on."""
         return self._asks.take(0, now)
+
+    def may_ping(self, now: float) -> bool:
+        """Whether a ping is answered."""
+        return self._pings.take(0, now)
+
+    def follow_streams(self) -> None:
+        """Let as much in as all streams together may bring."""
+        caps = [SEAT_CAPS, *(stream.caps for stream in self.streams.values())]
+        self.cap.change(Caps(sum(cap.bitrate for cap in caps), sum(cap.packets_per_second for cap in caps)))
 
     def rekey(self, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Take new keys, for when the client has them: they are announced by TCP, which may stall while UDP works."""

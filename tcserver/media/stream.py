@@ -87,6 +87,7 @@ class Stream:
         "_series",
         "_type",
         "_windows",
+        "caps",
         "forwarded",
         "ident",
         "keyframes",
@@ -120,6 +121,7 @@ class Stream:
         self._type = _TYPES[kind]
         self._class = None if kind is None else _CLASSES[kind]
         self._layers = layers
+        self.caps = caps
         self._cap = RateCap(caps, now)
         self._windows: dict[int, ReplayWindow] = {}
         self._comfort: int | None = None

@@ -1,14 +1,16 @@
 import asyncio
 import socket
+import time
 from typing import Any
 
 import pytest
 
 from tcproto.control import ControlConnection, HandshakeCompleted, Received
-from tcproto.errors import ErrorCode, ProtocolError
+from tcproto.errors import Action, ErrorCode, ProtocolError
 from tcproto.messages import Close, Envelope, Ping, Pong
 from tcserver import control_server
 from tcserver.control_server import ControlPeer
+from tcserver.control_turns import ControlTurns
 
 STATIC = bytes(range(32))
 
@@ -19,6 +21,9 @@ class Handler:
     def __init__(self) -> None:
         self.told: list[Any] = []
         self.peers: list[ControlPeer] = []
+        self.charged: list[int] = []
+        self.waits: list[float] = []
+        """What the next frames are told to wait, the first last."""
         self.welcome = True
         self.act = lambda peer, envelope: peer.send(Pong(envelope.message.time), envelope.request_id)
         self.gone = asyncio.Event()
@@ -29,6 +34,10 @@ class Handler:
 
     def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
         self.told.append(("handshake", len(handshake_hash)))
+
+    def charge(self, peer: ControlPeer, size: int) -> float:
+        self.charged.append(size)
+        return self.waits.pop() if self.waits else 0.0
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         self.act(peer, envelope)
@@ -71,10 +80,11 @@ def conversation(main: Any) -> None:
 
     async def run() -> None:
         handler = Handler()
+        turns = ControlTurns(asyncio.get_running_loop().call_soon, time.monotonic)
         numbers = iter(range(1, 100))
 
         def make() -> ControlPeer:
-            return ControlPeer(next(numbers), ControlConnection.server(STATIC), handler)
+            return ControlPeer(next(numbers), ControlConnection.server(STATIC), handler, turns)
 
         async with asyncio.timeout(20):
             server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
@@ -205,5 +215,62 @@ def test_pings_go_out_as_requests() -> None:
         client.writer.write_eof()
         await handler.gone.wait()
         assert answers == [Envelope(Pong(9), event.request_id)]
+
+    conversation(main)
+
+
+def test_a_frame_is_charged_before_it_is_read_and_waits_as_long_as_it_is_told() -> None:
+    async def main(handler: Handler, client: Client) -> None:
+        await ping(client)
+        handler.waits = [0.02, 0.1]
+        got: list[float] = []
+        handler.act = lambda peer, envelope: got.append(time.monotonic())
+        began = time.monotonic()
+        for number in range(3):
+            client.connection.request(Ping(number))
+        frames = client.connection.data_to_send()
+        before = len(handler.charged)
+        client.writer.write(frames)
+        async with asyncio.timeout(10):
+            while len(got) < 3:  # noqa: ASYNC110 - what happens on the server is told to nobody else
+                await asyncio.sleep(0.005)
+        assert got[0] - began >= 0.12
+        size = len(frames) // 3
+        assert handler.charged[before:] == [size] * 5, "the first one is charged again after each wait"
+
+    conversation(main)
+
+
+def test_what_is_sent_before_the_end_is_handled() -> None:
+    async def main(handler: Handler, client: Client) -> None:
+        await ping(client)
+        handler.waits = [0.05]
+        got: list[Any] = []
+        handler.act = lambda peer, envelope: got.append(envelope.message)
+        for number in range(20):
+            client.connection.request(Ping(number))
+        client.writer.write(client.connection.data_to_send())
+        client.writer.write_eof()
+        await handler.gone.wait()
+        assert got == [Ping(number) for number in range(20)]
+
+    conversation(main)
+
+
+def test_who_has_to_wait_makes_the_server_hold_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_server, "MAX_BYTES_BEFORE_LOGIN", 1 << 30)
+    monkeypatch.setattr(control_server, "MAX_HELD", 1000)
+
+    async def main(handler: Handler, client: Client) -> None:
+        await ping(client)
+        handler.act = lambda peer, envelope: None
+        handler.charge = lambda peer, size: 60.0  # type: ignore[method-assign]
+        peer = handler.peers[0]
+        for _ in range(20_000):
+            client.connection.send(Close(ErrorCode.SHUTDOWN, "", Action.NONE))
+        client.writer.write(client.connection.data_to_send())
+        await asyncio.sleep(0.2)
+        assert 0 < peer._connection.buffered <= control_server.MAX_HELD + control_server.READ_SIZE
+        peer.abort()
 
     conversation(main)

@@ -5,8 +5,10 @@ import pytest
 from tcclient.core import AUDIO_ONLY, DEFAULT_SOURCES, Phase, events
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode, Refusal
+from tcproto.feedback import Series
+from tcproto.keyring import OVERLAP
 from tcproto.membership import MemberStatement
-from tests.tcclient.core.scripted_server import CAPS, FINGERPRINT, KEEP, LIFE, Server
+from tests.tcclient.core.scripted_server import CAPS, FINGERPRINT, KEEP, LIFE, Server, payloads
 
 BUSY = m.Error(ErrorCode.RATE_LIMITED, "slower", Action.NONE, 3000)
 
@@ -286,15 +288,39 @@ def test_a_refused_publication(server):
     assert not client.speak(number)
 
 
-def test_a_stream_id_that_was_used_before_is_refused(server):
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_stream_id_that_is_in_use_or_has_just_ended_is_refused(server, ends):
     (client,) = server.seated(1)
     server.answers[m.Publish] = m.Published(1, 5, CAPS)
     first = client.publish()
-    client.session.unpublish(first)
+    server.advance(30)
+    if ends:
+        client.session.unpublish(first)
+    server.advance(OVERLAP - 2)
     second = client.publish()
     assert [e.number for e in client.told(events.PublishFailed)] == [second]
     assert not client.speak(second)
     assert m.Unpublish(second) in client.received
+
+
+def test_a_stream_id_comes_back_and_everything_of_it_begins_anew(server, pair):
+    a, b = pair
+    number = a.publish()
+    stream = a.told(events.Published)[0].stream
+    a.speak(number)
+    counts = b.session.stream_statistics()[77, Series(stream)]
+    assert counts.received == 1
+    a.session.unpublish(number)
+    server.pump()
+    server.advance(OVERLAP + 1)
+    server.answers[m.Publish] = m.Published(number + 1, stream, CAPS)
+    again = a.publish()
+    assert [e.stream for e in a.told(events.Published)] == [stream, stream]
+    payloads(b)
+    a.speak(again)
+    assert payloads(b) == [b"voice"]
+    fresh = b.session.stream_statistics()[77, Series(stream)]
+    assert (fresh.received, fresh.lost, counts.received) == (1, 0, 1)
 
 
 def test_a_publication_that_ended_before_it_was_accepted(server):

@@ -45,7 +45,14 @@ class Driver:
         self.accounts = {account.name: account for account in accounts}
         self.devices: dict[str, set[bytes]] = {}
         self.conference = Conference(
-            Settings(**{"login_rate": Rate(10_000, 10_000), "join_rate": Rate(10_000, 10_000), **settings}),
+            Settings(
+                **{
+                    "account_cost": Rate(1e9, 10**9),
+                    "login_rate": Rate(10_000, 10_000),
+                    "join_rate": Rate(10_000, 10_000),
+                    **settings,
+                }
+            ),
             SERVER,
             self.random.randbytes,
             lambda: self.unix_ms,
@@ -59,6 +66,8 @@ class Driver:
         self.sessions: dict[int, SessionStarted] = {}
         self.session_numbers: list[int] = []
         self.logged: list[LogEvent] = []
+        self.rested: list[float] = []
+        """How long a message had to wait each time, since the budget of its account was spent."""
         self.writes: list[SaveRoom] = []
         self.hold_lookups = self.hold_seats = self.hold_writes = False
         self.held: deque = deque()
@@ -95,7 +104,15 @@ class Driver:
 
     # Inputs
 
-    def receive(self, person: Person, message: object, request_id: int) -> None:
+    def receive(self, person: Person, message: object, request_id: int, size: int = 200) -> None:
+        """Bring a message, which waits while its account's budget is spent."""
+        while True:
+            wait, effects = self.conference.charge(person.connection, size, self.now)
+            self.apply(effects)
+            if not wait:
+                break
+            self.rested.append(wait)
+            self.advance(wait)
         self.apply(self.conference.received(person.connection, m.Envelope(message, request_id), self.now))
 
     def event(self, event: plane.Event) -> None:

@@ -7,7 +7,6 @@ from tcproto.errors import ErrorCode
 from tcproto.membership import MemberStatement, verify_member
 from tcserver import records
 from tcserver.conference.roles import MAX_REMEMBERED_ROLES
-from tcserver.conference.room import MAX_STREAM
 from tcserver.identity import ServerIdentity
 from tcserver.plane import CloseRoom, OpenSealer, OpenSeat
 from tcserver.records import RoomRecord
@@ -328,17 +327,3 @@ def test_remembered_roles_are_bounded():
     assert room.roles.remembered(seat) == m.Role.SPEAKER
     seat.session.device_key = device
     assert room.roles.remembered(seat) is None
-
-
-def test_stream_ids_are_not_used_again():
-    driver = Driver()
-    person = driver.member()
-    room = driver.conference._context.seats[person.media_id].room
-    first = person.publish().stream
-    person.ask(m.Unpublish(1))
-    assert person.publish().stream == first + 1
-    room._last_stream = MAX_STREAM - 1
-    assert person.publish().stream == MAX_STREAM
-    assert error_code(person.publish()) is ErrorCode.TOO_MANY_STREAMS
-    assert error_code(driver.user().enter()) is ErrorCode.TOO_MANY_STREAMS
-    driver.check()

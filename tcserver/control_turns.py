@@ -1,0 +1,60 @@
+"""Turns of control connections: a bounded time in each turn of the event loop, one frame of each connection after
+the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+TURN_BUDGET = 0.002
+"""Seconds for control messages in one turn of the loop, as for the media: whatever many clients ask at a time, sound
+waits no longer than for the message that is being handled."""
+
+
+class Taker(Protocol):
+    """A connection that has something to do."""
+
+    def take_turn(self) -> bool:
+        """Handle at most one frame; tell whether there is another one to handle now."""
+
+
+class ControlTurns:
+    """The connections with frames to handle.
+
+    ``clock`` is in seconds; ``call_soon`` calls a function in the next turn of the loop, after the sockets were looked
+    at.
+    """
+
+    def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
+        self._call_soon = call_soon
+        self._clock = clock
+        self._waiting: dict[Taker, None] = {}
+        """In the order of their turns."""
+        self._is_called = False
+
+    def want(self, taker: Taker) -> None:
+        """Let a connection have its turn, after those that wait."""
+        self._waiting.setdefault(taker)
+        self._call()
+
+    def forget(self, taker: Taker) -> None:
+        """The connection is gone."""
+        self._waiting.pop(taker, None)
+
+    def _call(self) -> None:
+        if self._waiting and not self._is_called:
+            self._is_called = True
+            self._call_soon(self._run)
+
+    def _run(self) -> None:
+        self._is_called = False
+        end = self._clock() + TURN_BUDGET
+        while self._waiting:
+            taker = next(iter(self._waiting))
+            del self._waiting[taker]
+            if taker.take_turn():
+                self._waiting[taker] = None
+            if self._clock() >= end:
+                break
+        self._call()

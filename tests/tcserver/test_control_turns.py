@@ -1,0 +1,68 @@
+"""The turns of control connections, with a clock that each frame moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcserver.control_turns import TURN_BUDGET, ControlTurns
+
+
+class Loop:
+    """Calls what was called soon, in the next turn."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.soon: list[Callable[[], None]] = []
+        self.order: list[str] = []
+        self.turns = ControlTurns(self.soon.append, lambda: self.now)
+
+    def turn(self) -> float:
+        """Run one turn; how long it took."""
+        began, called = self.now, list(self.soon)
+        self.soon.clear()
+        for function in called:
+            function()
+        return self.now - began
+
+
+class Taker:
+    def __init__(self, loop: Loop, name: str, frames: int, cost: float) -> None:
+        self.loop, self.name, self.frames, self.cost = loop, name, frames, cost
+
+    def take_turn(self) -> bool:
+        self.loop.now += self.cost
+        self.loop.order.append(self.name)
+        self.frames -= 1
+        return self.frames > 0
+
+
+def test_nothing_waits_longer_than_the_budget_and_one_frame() -> None:
+    loop = Loop()
+    for number in range(50):
+        loop.turns.want(Taker(loop, str(number), 1000, 0.0003))
+    for _ in range(100):
+        assert 0 < loop.turn() < TURN_BUDGET + 0.0003
+    assert len(loop.soon) == 1
+
+
+def test_who_sends_much_has_no_more_turns_than_who_sends_little() -> None:
+    loop = Loop()
+    loop.turns.want(Taker(loop, "flood", 10_000, 0.001))
+    loop.turn()
+    for name in ("a", "b"):
+        loop.turns.want(Taker(loop, name, 3, 0.001))
+    while "b" not in loop.order or loop.order.count("b") < 3:
+        loop.turn()
+    first = loop.order.index("a") - 1
+    assert loop.order[first : first + 8].count("flood") <= 4
+
+
+def test_who_is_gone_has_no_turn() -> None:
+    loop = Loop()
+    taker = Taker(loop, "a", 5, 0.0)
+    loop.turns.want(taker)
+    loop.turns.forget(taker)
+    loop.turn()
+    assert not loop.order
+    loop.turn()
+    assert not loop.soon
