@@ -39,7 +39,7 @@ class SentStatistics:
     bytes: int = 0
     """Of payload, without any header."""
     unsent: int = 0
-    """Frames that could not be sent: muted, or no path."""
+    """Frames that could not be sent: muted, or without a key that all have."""
     checksum: int = 0
     """CRC-32 over all frames in the order in which they were sent: equal to that of a recording without a fault."""
     began: float = 0.0

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tcclient.audio.gate import Decision, GateMode, TransmitGate
+from tcclient.audio.gate import ComfortThinner, Decision, GateMode, TransmitGate
 from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
 from tcclient.audio.speech import VoiceDetector, audio_level
 from tcclient.pacing import Schedule
@@ -30,6 +30,8 @@ QUEUED_FRAMES = 2
 AUDIO_CLOCK = 48
 """Ticks of an audio timestamp in a millisecond."""
 VIDEO_CLOCK = 90_000
+NOT_CODED = 2
+"""Bytes of an Opus packet at most whose frame was not coded: a decoder makes up the sound (RFC 6716, section 2.1.9)."""
 SILENT_FRAMES = {
     10: b"\xf0\xff\xfe",
     20: b"\xf8\xff\xfe",
@@ -97,8 +99,9 @@ class AudioEncoding:
 
     def _frame(self, pcm: Pcm) -> EncodedAudio:
         payload = self._encoder.encode(pcm)
-        comfort = len(payload) <= 2
-        return EncodedAudio(payload, self._frame_ms, audio_level(pcm), self._detector.detect(pcm), comfort=comfort)
+        comfort = len(payload) <= NOT_CODED or self._encoder.in_dtx
+        voice = self._detector.detect(pcm) and not comfort
+        return EncodedAudio(payload, self._frame_ms, audio_level(pcm), voice, comfort=comfort)
 
 
 class AudioPublisher:
@@ -112,6 +115,7 @@ class AudioPublisher:
         mode: GateMode = GateMode.OPEN,
     ) -> None:
         self.gate = TransmitGate(mode)
+        self._thinner = ComfortThinner()
         self._source = source
         self._send = send
         self._pool = pool
@@ -140,14 +144,18 @@ class AudioPublisher:
         return (self._timestamp + frame.duration_ms * AUDIO_CLOCK) / (AUDIO_CLOCK * 1000)
 
     def _pass(self, frame: EncodedAudio) -> None:
-        timestamp = self._timestamp
-        self._timestamp += frame.duration_ms * AUDIO_CLOCK
-        decision = self.gate.decide(frame.voice, frame.duration_ms * AUDIO_CLOCK)
+        timestamp, samples = self._timestamp, frame.duration_ms * AUDIO_CLOCK
+        self._timestamp += samples
+        decision = self.gate.decide(frame.voice, samples)
         if decision is Decision.SEND:
-            self._talking = True
-            self._send(frame, timestamp)
-        elif decision is not Decision.NOTHING:
-            self._send_silence(frame.duration_ms, end_of_talk=decision is Decision.END, timestamp=timestamp)
+            decision = self._thinner.decide(frame.comfort, len(frame.payload) > NOT_CODED, samples)
+        match decision:
+            case Decision.SEND | Decision.LAST | Decision.COMFORT:
+                self._talking = decision is Decision.SEND
+                last = decision is Decision.LAST or frame.end_of_talk
+                self._send(frame._replace(end_of_talk=last), timestamp)
+            case Decision.END | Decision.SILENCE:
+                self._send_silence(frame.duration_ms, end_of_talk=decision is Decision.END, timestamp=timestamp)
 
     def _send_silence(self, duration_ms: int, *, end_of_talk: bool, timestamp: int | None = None) -> None:
         self._talking = False

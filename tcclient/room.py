@@ -147,7 +147,7 @@ class Room:
         """Publish sources that begin together, in step; raises ``RequestRefused`` and ``RoomClosed``.
 
         Returns when the first frames are about to be sent: streams are granted, and everybody who is here has the
-        keys; or when UDP is found not to work, in which case they count as unsent until it does.
+        keys. They are sent whatever the state of the path: see ``path``.
         """
         from tcclient.publication import Publication
 
@@ -162,8 +162,7 @@ class Room:
                 if isinstance(publication.answer, core.PublishFailed):
                     raise RequestRefused(publication.answer.text, publication.answer.code)
             session = self._connection.session
-            lost = core.PathState.LOST
-            await self._until(lambda: self.path is lost or all(session.can_send(p.number) for p in publications))
+            await self._until(lambda: all(session.can_send(p.number) for p in publications))
         except BaseException:
             for publication in publications:
                 await publication.stop()

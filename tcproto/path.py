@@ -14,8 +14,12 @@ PING_INTERVAL_IDLE = 5.0
 """Seconds between pings on a path without a subscription or publication; keeps NAT bindings alive."""
 PING_INTERVAL_CALL = 1.0
 """Seconds between pings on a path in a call."""
-MISSED_PINGS = 3
-"""After so many pings without a pong the path counts as lost."""
+PATH_SILENCE = 3.0
+"""Seconds in which nothing at all came, though pinged, after which a path counts as lost."""
+PING_PATIENCE = 1.0
+"""Seconds after a ping in which nothing came: then pings follow each other faster, as some may be lost."""
+PING_INTERVAL_SILENT = 0.1
+"""Seconds between these: 20 more within ``PATH_SILENCE``, all of which get lost on no path that is of any use."""
 CONTROL_TIMEOUT = 15.0
 """Seconds without anything from the peer after which a control connection is dead."""
 _PING = Struct(">HI")

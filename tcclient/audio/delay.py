@@ -29,7 +29,11 @@ _LATE_COST: Final = 2.0
 _BASE_INTERVAL: Final = 0.5
 """Seconds that share one least transit."""
 _BASE_INTERVALS: Final = 20
-"""10 s of least transits: at 100 ppm of clock drift they are 1 ms wrong."""
+"""10 s of least transits: at 100 ppm of clock drift they are 1 ms wrong.
+
+An interval in which every packet was later than ``MAX_TARGET`` ends them sooner: no play-out delay covers that, so the
+way has become longer, whatever it was before.
+"""
 _SPIKE: Final = 0.100
 """Seconds above the target that make a stall of the network, and not jitter (Moon, Kurose and Towsley 1998)."""
 _SPIKE_HALF_LIFE: Final = 5.0
@@ -47,7 +51,7 @@ class DelayEstimator:
         self.target = START_TARGET
         """Seconds between the earliest possible play-out of a sample and the wanted one."""
         self.base: float | None = None
-        """The least transit of the last 10 s, in seconds; None before the first packet."""
+        """The least transit of the last 10 s, or since the way became longer, in seconds; None before any packet."""
         self._minima: deque[tuple[float, float]] = deque(maxlen=_BASE_INTERVALS)
         self._histogram = np.zeros(_BUCKETS + 1)
         self._histogram[round(START_TARGET / _BUCKET) - 1] = 1.0
@@ -62,18 +66,38 @@ class DelayEstimator:
 
     def update(self, transit: float, now: float) -> None:
         """Take the transit of one packet, in seconds, that arrived at ``now``."""
-        if not self._minima or now - self._minima[-1][0] >= _BASE_INTERVAL:
-            self._minima.append((now, transit))
-        elif transit < self._minima[-1][1]:
-            self._minima[-1] = (self._minima[-1][0], transit)
-        self.base = min(least for _, least in self._minima)
-        relative = transit - self.base
+        relative = transit - self._follow(transit, now)
         self._updates += 1
         # All packets weigh the same until there are enough to forget any, so that the first guess is soon outvoted.
         forget = min(_FORGET, self._updates / (self._updates + 1))
         self._histogram *= forget
         self._histogram[min(int(relative / _BUCKET), _BUCKETS)] += 1 - forget
         self._retarget(relative, now)
+
+    def _follow(self, transit: float, now: float) -> float:
+        """Return the base, with this packet in it."""
+        minima, before = self._minima, self.base
+        if not minima or now - minima[-1][0] >= _BASE_INTERVAL:
+            if before is not None and minima and minima[-1][1] - before > MAX_TARGET:
+                while len(minima) > 1:
+                    minima.popleft()
+            minima.append((now, transit))
+        elif transit < minima[-1][1]:
+            minima[-1] = (minima[-1][0], transit)
+        base = self.base = min(least for _, least in minima)
+        if before is not None and base > before:
+            self._raised(base - before)
+        return base
+
+    def _raised(self, by: float) -> None:
+        """Count what was seen from the new base on: or a way that became longer would be taken for jitter."""
+        self._spike = max(0.0, self._spike - by)
+        if by > MAX_TARGET:  # nothing but the packets since then was so late, and the others tell about jitter still
+            self._histogram[-1] = 0.0
+        elif (buckets := round(by / _BUCKET)) > 0:
+            usual = self._histogram[:-1]
+            usual[0] = usual[: buckets + 1].sum()
+            usual[1:] = np.concatenate((usual[buckets + 1 :], np.zeros(min(buckets, _BUCKETS - 1))))
 
     def _retarget(self, relative: float, now: float) -> None:
         late = self._histogram.sum() - np.cumsum(self._histogram[:-1])

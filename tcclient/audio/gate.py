@@ -1,4 +1,7 @@
-"""What to do with a frame of the microphone: send it, say that it is silent, or nothing."""
+"""What to do with a frame of the microphone: send it, say that it is silent, or nothing.
+
+A frame that is not sent takes no sequence number; its time passes all the same.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,11 @@ from tcproto.packet import AUDIO_CLOCK
 
 KEEPALIVE: Final = 0.400
 """Seconds between packets in silence: shows that the stream lives, at a twentieth of the packets."""
+
+
+UPDATE_WAIT: Final = 0.080
+"""Seconds for which the next of these waits for a frame that tells what the background sounds like: libopus makes one
+every 400 to 420 ms, and a frame lasts up to 60 ms."""
 
 
 class GateMode(Enum):
@@ -31,6 +39,10 @@ class Decision(Enum):
     """A frame of digital silence, marked as end of talk: the listener must not conceal what follows."""
     SILENCE = "silence"
     """A frame of digital silence, marked as silent."""
+    LAST = "last"
+    """The frame, marked as end of talk and as silent."""
+    COMFORT = "comfort"
+    """The frame, marked as silent."""
     NOTHING = "nothing"
     """No packet."""
 
@@ -62,3 +74,28 @@ class TransmitGate:
             return Decision.NOTHING
         self._silent_samples = 0
         return Decision.SILENCE
+
+
+class ComfortThinner:
+    """Decides about frames that the gate lets out, of which the encoder calls some comfort noise.
+
+    The first of these ends the talk; then one in ``KEEPALIVE`` is sent, and any other frame at once.
+    """
+
+    def __init__(self) -> None:
+        self._since: int | None = None
+        """Samples since the beginning of the comfort noise that was sent last; None while there is talk."""
+
+    def decide(self, comfort: bool, update: bool, samples: int) -> Decision:
+        """Decide about a frame of ``samples``; ``update``: it tells what the background sounds like."""
+        if not comfort:
+            self._since = None
+            return Decision.SEND
+        if self._since is None:
+            self._since = 0
+            return Decision.LAST
+        self._since += samples
+        if self._since < (KEEPALIVE if update else KEEPALIVE + UPDATE_WAIT) * AUDIO_CLOCK:
+            return Decision.NOTHING
+        self._since = 0
+        return Decision.COMFORT

@@ -16,11 +16,15 @@ from tcclient.audio.delay import DelayEstimator
 from tcclient.audio.opus import MAX_PACKET_SAMPLES, SAMPLE_RATE
 
 MAX_BUFFERED_MS: Final = 1_000
-"""Media in the buffer: more than any delay that we would play, so it only fills when nobody plays."""
+"""Media in the buffer: more than ``MAX_DELAY``, so it only fills when nobody plays."""
 MAX_PACKETS: Final = 128
 """Packets in the buffer: bounds the memory whatever durations packets claim."""
 MAX_DELAY: Final = 0.600
-"""Seconds of added delay above which packets are skipped: a conversation is impossible by then."""
+"""Seconds of media that wait, above which the oldest are skipped: a conversation is impossible by then.
+
+What waits is what skipping can win. A packet that is later than that, with nothing newer behind it, is played: its way
+has become longer, and the next will not be earlier.
+"""
 MAX_CONCEAL_MS: Final = 100
 """Invented sound in one gap: beyond, it is a buzz that says nothing."""
 MAX_REORDER: Final = 1_024
@@ -161,6 +165,11 @@ class JitterBuffer:
             return 0
         oldest, newest = self._packets[min(self._packets)], self._packets[max(self._packets)]
         return newest.timestamp + newest.duration - oldest.timestamp
+
+    @property
+    def _waiting(self) -> float:
+        """Seconds of media in the buffer, without gaps between them."""
+        return sum(packet.duration for packet in self._packets.values()) / SAMPLE_RATE
 
     @property
     def statistics(self) -> JitterStatistics:
@@ -312,10 +321,13 @@ class JitterBuffer:
         return frame
 
     def _adjustment(self, head: _Packet, now: float) -> int:
-        """How much to change the length of this frame, so that the delay nears its target at 5 % at most."""
+        """How much to change the length of this frame, so that the delay nears its target at 5 % at most.
+
+        It is shortened only where more is waiting: otherwise the time won would be spent on waiting for the next.
+        """
         if head.timestamp < self._adjust_from:
             return 0
-        excess = self._lag(now) - self._delay.target
+        excess = min(self._lag(now) - self._delay.target, self._waiting)
         if 0 <= excess <= _BAND:
             return 0
         samples = min(int(abs(excess) * SAMPLE_RATE), _MAX_ADJUST, head.duration // 2)
@@ -332,7 +344,7 @@ class JitterBuffer:
                 continue
             excess = self._lag(now, head.timestamp) - self._delay.target
             surplus = head.silence and len(self._packets) > 1 and excess * SAMPLE_RATE >= head.duration
-            if not surplus and excess <= MAX_DELAY - self._delay.target:
+            if not surplus and self._waiting <= MAX_DELAY:
                 return head
             self._skip()
         return None

@@ -46,6 +46,8 @@ MAX_PACKET_BYTES: Final = 1_275
 FRAME_MS: Final = (20, 40, 60)
 """Frame lengths that the encoder offers: shorter ones cost too much in headers."""
 
+_GET_IN_DTX: Final = 4_049
+"""OPUS_GET_IN_DTX of opus_defines.h, since libopus 1.3; opuslib does not name it."""
 _QUANTUM: Final = 120
 """2.5 ms: the shortest frame; the library conceals in multiples of it."""
 
@@ -121,6 +123,16 @@ class OpusEncoder:
             self._state, _pointer(samples), self.frame_samples, self._buffer, MAX_PACKET_BYTES
         )
         return self._buffer.raw[: _checked(self._opus, size)]
+
+    @property
+    def in_dtx(self) -> bool:
+        """Whether the last frame was one of silence: not coded, or coded to tell what the background sounds like.
+
+        Always False with a library older than 1.3, which cannot tell.
+        """
+        state = ctypes.c_int()
+        known = self._opus.encoder.libopus_ctl(self._state, _GET_IN_DTX, ctypes.byref(state)) >= 0
+        return known and bool(state.value)
 
     def set_bitrate(self, bitrate: int) -> None:
         """Set the bitrate in bit/s from the next frame on."""

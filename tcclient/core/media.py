@@ -104,8 +104,8 @@ class MediaReceiver:
         for stray in strays:
             self._packet(stray, now)
 
-    def receive(self, data: bytes, now: float) -> None:
-        """Take a datagram."""
+    def receive(self, data: bytes, now: float, *, udp: bool = True) -> None:
+        """Take a datagram; one that did not come by UDP tells nothing about that path."""
         if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
             self._drops[Drop.SIZE] += 1
             return
@@ -115,16 +115,17 @@ class MediaReceiver:
         elif header.kind == Kind.ROOM:
             opened = self._sealers.open(header, data, now)
             if opened is not None:
-                self._path.received(opened.reordered)
+                if udp:
+                    self._path.hear(opened.reordered)
                 self._room_datagram(opened, header.id, now)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1
         elif header.id != self._path.media_id:
             self._drops[Drop.UNKNOWN_ID] += 1
         else:
-            plaintext = self._path.open(header, data, now)
+            plaintext = self._path.open(header, data, now, udp=udp)
             if plaintext is not None:
-                self._down_datagram(plaintext, now)
+                self._down_datagram(plaintext, now, udp)
 
     def release(self, peer: Peer, now: float) -> None:
         """Deliver what waited for a key of the sender that has come."""
@@ -134,13 +135,13 @@ class MediaReceiver:
         for held in ready:
             self._open(peer, held, now)
 
-    def _down_datagram(self, plaintext: bytes, now: float) -> None:
+    def _down_datagram(self, plaintext: bytes, now: float, udp: bool) -> None:
         try:
             for type_, value in parse_items(plaintext):
                 if type_ == ItemType.POSITIONS:
                     for sealer, counter in parse_positions(value):
                         self._sealers.confirm(sealer, counter)
-                else:
+                elif udp:
                     self._path.handle_item(type_, value, now)
         except ValueError:
             self._drops[Drop.MALFORMED] += 1

@@ -11,10 +11,12 @@ from tcproto.datagram import MAX_COUNTER, Header, Item, ItemType, Kind, open_dat
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import OVERLAP
 from tcproto.path import (
-    MISSED_PINGS,
+    PATH_SILENCE,
     PATH_TOKEN_SIZE,
     PING_INTERVAL_CALL,
     PING_INTERVAL_IDLE,
+    PING_INTERVAL_SILENT,
+    PING_PATIENCE,
     PingItem,
     PongItem,
     parse_ping,
@@ -28,6 +30,8 @@ PROOF_TIMEOUT = 5.0
 """Seconds without an answer to the first pings after which UDP counts as blocked, and pings come as in a call."""
 POSITION_INTERVAL = 0.1
 """Seconds between pings out of turn: whoever can make us send them gets ten a second."""
+MAX_UNANSWERED = 32
+"""Pings whose pongs are waited for: those of a path that falls silent; the oldest are forgotten first."""
 MAX_QUEUED = 512
 """Datagrams that wait to be sent: a keyframe of half a megabyte; the oldest go first."""
 
@@ -42,7 +46,8 @@ class _DownKey:
 class MediaPath:
     """Seals up datagrams, opens down datagrams, and knows whether UDP works.
 
-    ``on_call`` says whether anything is published or subscribed, which decides how often to ping.
+    ``on_call`` says whether anything is published or subscribed, which decides how often to ping. The state stops
+    nothing: what is sent while the path is not proved, or lost, may arrive all the same, and there is no other way.
     """
 
     def __init__(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, drops: Counter[Drop]) -> None:
@@ -62,7 +67,10 @@ class MediaPath:
         self._pings: dict[int, float] = {}
         """Pings without a pong: when each was sent, by number."""
         self._number = 0
-        self._asked_at = float("-inf")
+        self._pinged_at = 0.0
+        self._silent_since: float | None = None
+        """When the first ping was sent since anything came."""
+        self._position_asked_at = float("-inf")
         self._started_at: float | None = None
         self._covered = (epoch, 0, 0)
         """Epoch, highest counter and count of the pong before, which give the loss since."""
@@ -84,6 +92,7 @@ class MediaPath:
         self.next_deadline = now
         self._started_at = None
         self._number = 0
+        self._silent_since = None
         self._pings.clear()
 
     def send(self, plaintext: bytes) -> None:
@@ -103,8 +112,8 @@ class MediaPath:
         queue, self._queue = self._queue, []
         return queue
 
-    def open(self, header: Header, data: bytes, now: float) -> bytes | None:
-        """Return the plaintext of a down datagram, or None where it was dropped."""
+    def open(self, header: Header, data: bytes, now: float, *, udp: bool = True) -> bytes | None:
+        """Return the plaintext of a down datagram, or None where it was dropped; ``udp``: it came that way."""
         held = self._down.get(header.epoch)
         if held is None or now >= held.until:
             self._drops[Drop.UNKNOWN_EPOCH] += 1
@@ -118,17 +127,22 @@ class MediaPath:
             self._drops[Drop.NOT_OPENED] += 1
             return None
         self._down_count += 1
-        self.received(header.counter < held.window.highest)
+        if udp:
+            self.hear(header.counter < held.window.highest)
         held.window.commit(header.counter)
         return plaintext
 
-    def received(self, reordered: bool) -> None:
-        """Count a datagram of either kind that opened."""
+    def hear(self, reordered: bool) -> None:
+        """Take note of a datagram of either kind that came by UDP and opened: the way down works."""
         self.statistics.down_received += 1
         self.statistics.down_reordered += reordered
+        if self._silent_since is not None and self.state is not PathState.UNKNOWN:
+            self.state = PathState.OK
+            self._silent_since = None
+            self.next_deadline = self._pinged_at + self._interval()
 
     def handle_item(self, type_: int, value: bytes, now: float) -> None:
-        """Act on an item of a down datagram; raises ``ValueError`` where it is malformed."""
+        """Act on an item of a down datagram that came by UDP; raises ``ValueError`` where it is malformed."""
         if type_ == ItemType.PONG:
             self._pong(parse_pong(value), now)
         elif type_ == ItemType.PING:
@@ -149,15 +163,18 @@ class MediaPath:
             return
         if self._started_at is None:
             self._started_at = now
-        missed = self.state is PathState.OK and len(self._pings) >= MISSED_PINGS
+        silent = self.state is PathState.OK and self._silent_for(now) >= PATH_SILENCE
         blocked = self.state is PathState.UNKNOWN and now >= self._started_at + PROOF_TIMEOUT
-        if missed or blocked:
+        if silent or blocked:
             self.state = PathState.LOST
         self._number = self._number + 1 & 0xFFFF
         self._pings[self._number] = now
-        if len(self._pings) > 4 * MISSED_PINGS:
+        if len(self._pings) > MAX_UNANSWERED:
             del self._pings[next(iter(self._pings))]
         self._ping(now)
+        self._pinged_at = now
+        if self._silent_since is None:
+            self._silent_since = now
         self.next_deadline = now + self._interval()
 
     def ask_position(self, now: float) -> None:
@@ -165,17 +182,26 @@ class MediaPath:
 
         So a window that was left behind in an outage follows within a round trip.
         """
-        if now >= self._asked_at + POSITION_INTERVAL:
-            self._asked_at = now
+        if now >= self._position_asked_at + POSITION_INTERVAL:
+            self._position_asked_at = now
             self._ping(now)
 
     def _ping(self, now: float) -> None:
         self.send(pack_items([Item(ItemType.PING, PingItem(self._number, _clock(now)).pack())]))
 
+    def _silent_for(self, now: float) -> float:
+        """Return the seconds in which pings were sent and nothing came."""
+        return 0.0 if self._silent_since is None else now - self._silent_since
+
     def _interval(self) -> float:
+        """Return the seconds from the latest ping to the next one."""
         if self.state is PathState.UNKNOWN:
             return PROOF_INTERVALS[min(self._number, len(PROOF_INTERVALS)) - 1]
-        return PING_INTERVAL_CALL if self.on_call or self.state is PathState.LOST else PING_INTERVAL_IDLE
+        if self.state is PathState.LOST:
+            return PING_INTERVAL_CALL
+        if self._silent_since is None:
+            return PING_INTERVAL_CALL if self.on_call else PING_INTERVAL_IDLE
+        return PING_PATIENCE if self._pinged_at < self._silent_since + PING_PATIENCE else PING_INTERVAL_SILENT
 
     def _pong(self, pong: PongItem, now: float) -> None:
         sent_at = self._pings.get(pong.number)
@@ -196,6 +222,7 @@ class MediaPath:
     def _proven(self, now: float) -> None:
         if self.state is not PathState.OK:
             self.state = PathState.OK
+            self._silent_since = None
             self.next_deadline = min(self.next_deadline, now + PING_INTERVAL_CALL)
 
 

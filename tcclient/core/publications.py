@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from tcclient.core.drops import Drop
-from tcclient.core.events import PathState
 from tcclient.core.keys import SealingKey
 from tcclient.core.path import MediaPath
 from tcclient.core.roster import BEACON_ID, publication_id
@@ -263,8 +262,8 @@ class Publications:
         return publication, *way
 
     def _way(self, publication: Publication) -> tuple[int, SealingKey] | None:
-        """Return stream and key; None where it is not accepted, or there is no path or no key."""
-        if publication.stream is None or self._path.state is not PathState.OK:
+        """Return stream and key; None where it is not accepted, or there is no key."""
+        if publication.stream is None:
             return None
         key = self._sealing_key(publication.id)
         return None if key is None else (publication.stream, key)

@@ -129,9 +129,9 @@ class Seat:
             self._send_beacon(now)
         self.settle(now)
 
-    def receive_datagram(self, data: bytes, now: float) -> None:
-        """Take a datagram, whichever way it came."""
-        self.media.receive(data, now)
+    def receive_datagram(self, data: bytes, now: float, *, udp: bool = True) -> None:
+        """Take a datagram; ``udp`` says whether it came that way."""
+        self.media.receive(data, now, udp=udp)
         if self.media.beacons or self.path.state is not self._path_state:
             self.settle(now)
 

@@ -132,7 +132,7 @@ class Session(SeatVerbs):
         self._end(None, "the connection was lost", Action.RECONNECT)
 
     def receive_datagram(self, data: bytes, now: float) -> None:
-        """Take a datagram; then ask ``media_received`` and ``datagrams_to_send``."""
+        """Take a datagram that came by UDP; then ask ``media_received`` and ``datagrams_to_send``."""
         if self._seat is not None:
             self._seat.receive_datagram(data, now)
 
@@ -262,8 +262,8 @@ class Session(SeatVerbs):
             self.phase = Phase.UNTRUSTED
             if self._login.handshake_completed(event):
                 self._trusted(now)
-        else:
-            self.receive_datagram(event.data, now)
+        elif self._seat is not None:
+            self._seat.receive_datagram(event.data, now, udp=False)
 
     def _received(self, message: Any, request_id: int, now: float) -> None:
         if isinstance(message, messages.Ping):

@@ -84,8 +84,8 @@ class SeatVerbs:
     def can_send(self, number: int) -> bool:
         """Tell whether a frame of a publication would be sent now, were it not muted.
 
-        That is: it is accepted, the path is proved, and all present members have acknowledged the sender key, or had
-        three seconds to.
+        That is: it is accepted, and all present members have acknowledged the sender key, or had three seconds to.
+        The state of the path does not count: a path that is lost is still tried, as long as there is no other.
         """
         return self._seat is not None and self._seat.publications.can_send(number)
 
@@ -103,7 +103,7 @@ class SeatVerbs:
         comfort: bool = False,
         captured_at: float | None = None,
     ) -> bool:
-        """Send an audio frame; False where it was not sent: not published yet, ended, muted, or no path.
+        """Send an audio frame; False where it was not sent: not published yet, ended, muted, or no key.
 
         ``timestamp`` is in samples at 48 kHz (taken modulo 2**32), ``level`` in -dBov (0..127), ``captured_at`` the
         moment of the first sample (default: ``now``), for lip-sync. Raises ``ValueError`` for a value out of range.

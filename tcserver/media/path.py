@@ -6,15 +6,18 @@ from collections.abc import Callable
 from enum import Enum, StrEnum, auto
 from typing import NamedTuple
 
-from tcproto.path import CHALLENGE_LIFETIME, MISSED_PINGS, PATH_TOKEN_SIZE, PING_INTERVAL_IDLE
+from tcproto.path import CHALLENGE_LIFETIME, PATH_TOKEN_SIZE, PING_INTERVAL_IDLE
 from tcserver.plane import Address
 
 AMPLIFICATION = 3
 """An unproven address gets at most so many times the bytes that came from it (RFC 9000, section 8.1)."""
 CHALLENGE_INTERVAL = 0.2
 """Seconds between two challenges to a seat: one round trip of most networks."""
-PATH_TIMEOUT = MISSED_PINGS * PING_INTERVAL_IDLE
-"""Seconds without a datagram after which a path is lost: clients ping at least every ``PING_INTERVAL_IDLE``."""
+PATH_TIMEOUT = 3 * PING_INTERVAL_IDLE
+"""Seconds without a datagram after which a path is lost: clients ping at least every ``PING_INTERVAL_IDLE``.
+
+After that nothing is sent there, though it might still arrive: the address may have become somebody else's.
+"""
 
 
 class PathState(Enum):

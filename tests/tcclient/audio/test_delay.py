@@ -23,7 +23,33 @@ def test_target_falls_to_the_floor_without_jitter_and_within_seconds():
 
 
 def test_target_has_a_ceiling():
-    assert follow([0.0] + [0.9] * 400).target == MAX_TARGET
+    assert follow(([0.0] + [0.9] * 20) * 20).target == MAX_TARGET
+
+
+@pytest.mark.parametrize("step", [MAX_TARGET + 0.05, 0.7, 0.99])
+def test_a_way_that_is_longer_than_any_delay_is_the_new_way_within_a_second(step):
+    jitter = np.random.default_rng(2).exponential(0.02, 1_000)
+    before = follow(jitter)
+    usual = before.target
+    follow(step + jitter[:51], before, start=20.0)
+    assert before.base == pytest.approx(7.0 + step, abs=0.005)
+    assert before.target == pytest.approx(usual, abs=0.011), "what is known about the jitter stays"
+
+
+@pytest.mark.parametrize("step", [0.1, 0.2, MAX_TARGET - 0.01])
+def test_a_way_that_became_longer_is_no_jitter_once_the_shorter_one_is_forgotten(step):
+    estimator = follow([0.0] * 500)
+    follow([step] * 100, estimator, start=10.0)
+    assert (estimator.base, estimator.target) == (7.0, pytest.approx(step + 0.005, abs=0.006))
+    follow([step] * 430, estimator, start=12.0)
+    assert (estimator.base, estimator.target) == (7.0 + step, MIN_TARGET)
+
+
+def test_one_late_interval_among_prompt_ones_is_a_stall_and_no_new_way():
+    """A packet that was sent later and is not late shows that the way is what it was."""
+    delays = np.zeros(300)
+    delays[100:145] = np.linspace(0.9, 0.02, 45)
+    assert follow(delays).base == 7.0
 
 
 def test_target_is_the_cost_minimum_of_exponential_jitter():

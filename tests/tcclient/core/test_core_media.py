@@ -104,7 +104,7 @@ def test_pictures_out_of_range(server, pair):
     assert a.session.datagrams_to_send(server.now) == []
 
 
-def test_nothing_is_sent_before_it_is_accepted_while_muted_or_without_a_path(server):
+def test_nothing_is_sent_before_it_is_accepted_or_while_muted(server):
     (a,) = server.seated(1)
     number = a.session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
     assert not a.session.can_send(number)
@@ -116,13 +116,21 @@ def test_nothing_is_sent_before_it_is_accepted_while_muted_or_without_a_path(ser
     assert not a.speak(number)
     a.session.set_muted(number, False)
     assert a.speak(number)
-    a.udp = False
-    server.advance(5)
-    assert a.session.path_state is PathState.LOST
-    assert not a.session.can_send(number)
-    assert not a.speak(number)
     assert not a.speak(4711)
     assert not a.session.can_send(4711)
+
+
+def test_the_state_of_the_path_stops_nothing(server):
+    a = server.connect()
+    a.udp = False
+    a.login()
+    number = a.publish()
+    assert a.session.path_state is PathState.UNKNOWN
+    assert a.speak(number)
+    server.advance(6)
+    assert a.session.path_state is PathState.LOST
+    assert a.session.can_send(number)
+    assert a.speak(number)
 
 
 def test_without_a_sender_key_nothing_is_sent():

@@ -1,10 +1,11 @@
 import pytest
 
 from tcclient.core import PathState, Settings, events
+from tcclient.core.path import MAX_UNANSWERED
 from tcproto import messages as m
-from tcproto.datagram import Item, ItemType, parse_header
+from tcproto.datagram import Item, ItemType, pack_items, parse_header
 from tcproto.path import PingItem, PongItem
-from tests.tcclient.core.scripted_server import FINGERPRINT
+from tests.tcclient.core.scripted_server import FINGERPRINT, payloads
 
 
 def test_a_ping_goes_out_with_the_seat_and_proves_the_path(server):
@@ -37,15 +38,75 @@ def test_pings_before_and_after_proof(server):
     assert a.session.path_state is PathState.OK
 
 
-def test_three_missed_pings_are_a_lost_path(server):
+def test_a_path_is_lost_when_nothing_came_for_three_seconds_and_pinged_faster_before(server):
     (a,) = server.seated(1)
     server.advance(1)
     a.udp = False
-    server.advance(2.9)
+    first, *others = sent_at(server, a, 3.1)
+    assert first <= 1
+    assert others[:15] == pytest.approx([first + 1 + n / 10 for n in range(15)], abs=0.06)
     assert a.session.path_state is PathState.OK
-    server.advance(1.2)
+    server.advance(first)
     assert a.session.path_state is PathState.LOST
+    assert len(sent_at(server, a, 5)) == 5
     assert a.told(events.PathChanged)[-1] == events.PathChanged(PathState.LOST)
+
+
+def test_one_answer_of_many_keeps_a_path(server):
+    """Also on a path without a call, where pings come every five seconds."""
+    a = server.connect(Settings(fingerprint=FINGERPRINT, sources=())).login()
+    server.advance(4)
+    for _ in range(5):
+        a.udp, sent = False, len(a.sent)
+        while len(a.sent) == sent:
+            server.advance(0.1)
+        server.advance(2.8)
+        a.udp = True
+        server.advance(0.2)
+    assert a.told(events.PathChanged) == [events.PathChanged(PathState.OK)]
+
+
+def test_room_datagrams_show_that_the_way_down_works(server):
+    """No pong comes for a minute, and no ping is sent more than usual."""
+    a, b = server.seated(2)
+    number = b.publish()
+    server.advance(4)
+    a.udp, sent = False, len(a.sent)
+    for _ in range(120):
+        b.speak(number)
+        server.advance(0.5)
+    assert a.told(events.PathChanged) == [events.PathChanged(PathState.OK)]
+    assert len(a.sent) - sent == pytest.approx(60, abs=1)
+    server.advance(4.5)
+    assert a.session.path_state is PathState.LOST
+    b.speak(number)
+    assert a.session.path_state is PathState.OK
+
+
+def test_what_comes_through_the_tunnel_proves_nothing(server):
+    a = server.connect()
+    a.udp = False
+    a.login()
+    b = server.connect().login()
+    number = b.publish()
+    token = Item(ItemType.PATH_CHALLENGE, b"12345678")
+    (sent,) = a.seat.path._pings.items()
+    pong = Item(ItemType.PONG, PongItem(sent[0], int(sent[1] * 1e6) & 0xFFFFFFFF, 0, 0, 1).pack())
+    before = len(a.sent)
+    a.connection.send_datagram(server.seal_down(a, pack_items([token, pong])))
+    server.pump()
+    assert a.session.path_state is PathState.UNKNOWN
+    assert len(a.sent) == before, "no response to a challenge that did not come by UDP"
+    server.advance(6)
+    assert a.session.path_state is PathState.LOST
+    server.deliver = False
+    b.speak(number)
+    a.take_media()
+    a.connection.send_datagram(server.forwarded[-1])
+    server.pump()
+    assert payloads(a) == [b"voice"]
+    assert a.session.path_state is PathState.LOST
+    assert a.session.path_statistics.down_received == 0
 
 
 def test_an_idle_path_is_pinged_less(server):
@@ -113,4 +174,4 @@ def test_many_missed_pings_are_bounded(server):
     (a,) = server.seated(1)
     a.udp = False
     server.advance(60)
-    assert len(a.seat.path._pings) <= 12
+    assert len(a.seat.path._pings) == MAX_UNANSWERED

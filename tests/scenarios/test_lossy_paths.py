@@ -1,0 +1,98 @@
+"""Paths that lose a part of what is sent, or all of it in one direction: they stay in use."""
+
+from __future__ import annotations
+
+import pytest
+
+from tcclient.core import PathState, events
+from tcserver.media.path import PathChange
+from tests.simulation.network import Conditions
+from tests.simulation.world import World
+
+LOSSY = Conditions(delay=0.04, loss=0.2)
+
+
+def states(client):
+    return [changed.state for changed in client.told(events.PathChanged)]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("burst", [1.0, 2.0])
+def test_a_path_that_loses_a_fifth_each_way_is_never_lost(seed, burst):
+    """Somebody who is alone gets nothing but pongs, and these only where ping and pong both arrive."""
+    world = World(seed)
+    alone = world.client("alone", Conditions(delay=0.04, loss=0.2, burst=burst))
+    idle = world.client("idle", Conditions(delay=0.04, loss=0.2, burst=burst), microphone=False, sources=(), room="b")
+    world.run(600)
+    for person in (alone, idle):
+        assert states(person) == [PathState.OK]
+    assert world.server.plane.counters.paths[PathChange.LOST] == 0
+
+
+def test_ten_minutes_of_speech_over_it_leave_no_frame_unsent(world):
+    ada, ben = world.room("ada", "ben", conditions=LOSSY)
+    world.run(0.5)
+    ada.talk(0.06)
+    world.run(600)
+    ada.hush()
+    world.run(1)
+    assert (ada.unsent, states(ada), states(ben)) == (0, [PathState.OK], [PathState.OK])
+    assert len(ben.heard_from(ada)) == pytest.approx(0.64 * len(ada.spoken), rel=0.05)
+    assert ada.session.path_statistics.up_lost > 0
+
+
+def test_who_hears_but_is_not_heard_keeps_both_directions_in_use(world):
+    """The way up is gone for ten seconds: what comes shows that the way down is not."""
+    ada, ben = world.room("ada", "ben")
+    world.run(0.2)
+    ada.talk()
+    ben.talk()
+    world.run(1)
+    ben.up.change(blocked=True)
+    since = world.now
+    world.run(10)
+    assert states(ben) == [PathState.OK]
+    assert len(ben.heard_from(ada, since=since)) == 500
+    assert not ada.heard_from(ben, since=since + 0.01)
+    ben.up.change(blocked=False)
+    since = world.now
+    world.run(1)
+    assert len(ada.heard_from(ben, since=since + 0.01)) >= 49, "at once: nothing had stopped"
+    assert ben.unsent == 0
+
+
+def test_who_is_not_heard_for_longer_gets_nothing_more_from_the_server(world):
+    ada, ben = world.room("ada", "ben")
+    world.run(0.2)
+    ada.talk()
+    world.run(1)
+    ben.up.change(blocked=True)
+    world.run(20)
+    assert states(ben) == [PathState.OK, PathState.LOST]
+    world.server.tap = []
+    world.run(5)
+    assert not any(address[1:] == ben.address for address, _ in world.server.tap)
+    ben.up.change(blocked=False)
+    world.run(1.5)
+    assert states(ben) == [PathState.OK, PathState.LOST, PathState.OK]
+    since = world.now
+    world.run(1)
+    assert len(ben.heard_from(ada, since=since)) == 50
+
+
+@pytest.mark.parametrize("blocked", ["up", "both"])
+def test_a_lost_path_is_tried_until_it_works_again(world, blocked):
+    """Frames are sent whatever is known of the path: the first that can arrive does."""
+    ada, ben = world.room("ada", "ben")
+    world.run(0.2)
+    ada.talk()
+    world.run(1)
+    ada.up.change(blocked=True)
+    ada.down.change(blocked=blocked == "both")
+    world.run(6)
+    assert ada.udp is PathState.LOST
+    ada.change(blocked=False)
+    since = world.now
+    world.run(0.1)
+    assert len(ben.heard_from(ada, since=since)) >= 4
+    assert ada.unsent == 0

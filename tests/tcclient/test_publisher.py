@@ -1,0 +1,114 @@
+"""What a microphone sends: of speech every frame, of silence next to none."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tcclient.audio.opus import BitrateMode, OpusEncoder
+from tcclient.audio.speech import audio_level
+from tcclient.audio.tone import speech_like
+from tcclient.pacing import Schedule, Timeline
+from tcclient.playout import Arrival, Playout
+from tcclient.publisher import AudioPublisher
+from tcclient.sources import AudioSource, EncodedAudio, EncodedAudioSource
+
+TALK = speech_like(96_000, seed=3)
+AGAIN = speech_like(96_000, seed=4)
+
+
+def pause(amplitude, seconds=6):
+    """The noise of a quiet room."""
+    return np.random.default_rng(1).normal(0, amplitude, 48_000 * seconds).astype(np.int16)
+
+
+def sent(source):
+    """Publish all frames of a source at once; return (timestamp, frame) of each that was sent."""
+    frames = []
+
+    async def main():
+        with ThreadPoolExecutor(1) as pool:
+            publisher = AudioPublisher(source, lambda frame, timestamp: frames.append((timestamp, frame)), pool)
+            publisher.live = True  # not paced
+            await publisher.run(Schedule(Timeline(0.0), 0.02))
+
+    asyncio.run(main())
+    return frames
+
+
+def heard(frames):
+    """What a listener hears of frames that all arrive 50 ms after they were spoken, and when, by samples."""
+    playout, blocks, waiting = Playout(), [], list(enumerate(frames))
+    for tick in range(600):
+        now, came = 0.02 * tick, []
+        while waiting and waiting[0][1][0] / 48_000 + 0.05 <= now:
+            number, (timestamp, frame) = waiting.pop(0)
+            at = timestamp / 48_000 + 0.05
+            came.append(Arrival("a", number, timestamp, frame.payload, at, 0.0, frame.end_of_talk, frame.comfort))
+        blocks.append(playout.tick(now, came).pcm)
+    return np.concatenate(blocks)
+
+
+@pytest.mark.parametrize("frame_ms", [20, 40, 60])
+@pytest.mark.parametrize("amplitude", [0, 20, 100])
+def test_silence_is_told_once_in_400_ms_by_the_sender_itself(frame_ms, amplitude):
+    pcm = np.concatenate((TALK, pause(amplitude), AGAIN))
+    frames = sent(AudioSource([pcm], frame_ms=frame_ms, dtx=True))
+    assert frames[-1][1].end_of_talk, "the source has ended"
+    silent = [(timestamp, frame) for timestamp, frame in frames[:-1] if frame.comfort]
+    times = [timestamp for timestamp, _ in silent]
+    assert 10 <= len(silent) <= 6 / 0.4
+    assert min(np.diff(times)) >= 0.4 * 48_000
+    assert [frame.end_of_talk for _, frame in silent] == [True] + [False] * (len(silent) - 1)
+    assert all(len(frame.payload) > 2 for _, frame in silent), "each tells what the background sounds like"
+    assert not any(frame.voice for _, frame in silent)
+    # What is not comfort noise is there to the last frame, at its time.
+    loud = [timestamp for timestamp, frame in frames if not frame.comfort]
+    assert set(range(0, 96_000 - frame_ms * 48, frame_ms * 48)) <= set(loud)
+    resumed = min(timestamp for timestamp in loud if timestamp > 48_000 * 7)
+    assert resumed + frame_ms * 48 > 48_000 * 8 >= resumed - 960, "the first frame with speech in it"
+
+
+@pytest.mark.parametrize("amplitude", [0, 20, 100])
+def test_the_first_syllable_sounds_as_it_would_if_all_had_been_sent(amplitude):
+    pcm = np.concatenate((TALK, pause(amplitude), AGAIN))
+    frames = sent(AudioSource([pcm], dtx=True))
+    encoder = OpusEncoder(mode=BitrateMode.CONSTRAINED_VBR, dtx=True)
+    everything = [
+        (start, EncodedAudio(encoder.encode(pcm[start : start + 960]))) for start in range(0, len(pcm) - 959, 960)
+    ]
+    thin, whole = heard(frames), heard(everything)
+    begin, syllable = 48_000 * 8, 14_400
+    # Each is played at its own delay: find the beginning.
+    onsets = [begin + int(np.flatnonzero(np.abs(sound[begin:]) > 1_000)[0]) for sound in (thin, whole)]
+    levels = [audio_level(sound[onset : onset + syllable]) for sound, onset in zip((thin, whole), onsets, strict=True)]
+    assert levels[0] == pytest.approx(levels[1], abs=1)
+    assert abs(onsets[0] - onsets[1]) <= 2 * 960
+
+
+def test_comfort_that_the_caller_encoded_is_thinned_too():
+    talk, empty = EncodedAudio(b"\x78" * 40), EncodedAudio(b"\x78", comfort=True)
+    frames = sent(EncodedAudioSource([talk] * 5 + [empty] * 100 + [talk] * 5))
+    assert [timestamp // 960 for timestamp, frame in frames if not frame.comfort] == [
+        0,
+        1,
+        2,
+        3,
+        4,
+        105,
+        106,
+        107,
+        108,
+        109,
+    ]
+    assert [timestamp // 960 for timestamp, frame in frames if frame.comfort and frame.payload == b"\x78"] == [
+        5, 29, 53, 77, 101,
+    ]  # fmt: skip
+
+
+def test_without_dtx_every_frame_is_sent():
+    """Equal packets at equal times tell nothing of who speaks."""
+    frames = sent(AudioSource([np.concatenate((TALK, pause(0)))]))
+    assert len({len(frame.payload) for _, frame in frames[:-1]}) == 1
+    assert [timestamp for timestamp, _ in frames[:-1]] == list(range(0, 960 * 400, 960))
