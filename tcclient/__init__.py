@@ -29,6 +29,9 @@ if TYPE_CHECKING:
         JoinRefused as JoinRefused,
     )
     from tcclient.errors import (
+        LinkContradictsPin as LinkContradictsPin,
+    )
+    from tcclient.errors import (
         LoginRefused as LoginRefused,
     )
     from tcclient.errors import (
@@ -100,6 +103,9 @@ if TYPE_CHECKING:
     from tcclient.track import (
         Track as Track,
     )
+    from tcclient.trust_file import (
+        TrustFileError as TrustFileError,
+    )
 
 _PUBLIC = {
     "entry": ("connect",),
@@ -107,6 +113,7 @@ _PUBLIC = {
         "ClientError",
         "ConnectError",
         "JoinRefused",
+        "LinkContradictsPin",
         "LoginRefused",
         "RequestRefused",
         "RoomClosed",
@@ -133,6 +140,7 @@ _PUBLIC = {
         "video_file",
     ),
     "track": ("AudioFrame", "Track"),
+    "trust_file": ("TrustFileError",),
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 

@@ -91,6 +91,16 @@ class Bulletin:
                 self._line("path", f"UDP {state}", state=str(state))
             case events.MembershipMismatch(who):
                 self._line("mismatch", f"WARNING: {who.label} sees other members than you do", who=who.label)
+            case events.NewDevice(who):
+                self._line(
+                    "new_device",
+                    f"WARNING: {who.label} is on a device that {who.account} was not seen with before: compare /code",
+                    who=who.label,
+                    account=who.account,
+                    device_key=who.device_key.hex(),
+                )
+            case events.TrustFault(text):
+                self._line("trust_fault", f"WARNING: {text}", text=text)
             case events.Closed(code, text, action, retry):
                 self._line("closed", f"closed: {text}", code=code, text=text, action=action, retry_after_ms=retry)
             case _:

@@ -12,7 +12,7 @@ import sys
 from importlib import metadata
 from typing import NoReturn
 
-from tcclient import cli_demo, cli_join, cli_probe
+from tcclient import cli_demo, cli_forget, cli_join, cli_probe
 from tcclient.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
 
 _EXAMPLES = """\
@@ -84,10 +84,10 @@ def _status_of(error: Exception) -> int:
         return status_of_end(error.code)
     kinds: tuple[tuple[type[Exception], int], ...] = (
         (ServerKeyError, UNTRUSTED),
+        (TrustFileError, WRONG_INPUT),
         (ConnectError, FAILED),
         (ClientError, REFUSED),
         (MediaError, WRONG_INPUT),
-        (TrustFileError, WRONG_INPUT),
         (OpusUnavailable, FAILED),
         (ProtocolError, FAILED),
         (DemoError, FAILED),
@@ -114,6 +114,7 @@ def _parser() -> Parser:
     cli_demo.add_command(commands)
     cli_join.add_command(commands)
     cli_probe.add_command(commands)
+    cli_forget.add_command(commands)
     return parser
 
 

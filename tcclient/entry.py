@@ -11,7 +11,8 @@ from pathlib import Path
 from tcclient.connection import Connection
 from tcclient.core import events as core
 from tcclient.core.session import DEFAULT_SOURCES, Session, Settings
-from tcclient.errors import JoinRefused, LoginRefused, UntrustedServer, WrongServer
+from tcclient.errors import JoinRefused, LinkContradictsPin, LoginRefused, UntrustedServer, WrongServer
+from tcclient.known_devices import KnownDevices
 from tcclient.room import Room
 from tcclient.trust import KnownServers, data_directory, load_device_identity
 from tcproto.errors import ErrorCode, Refusal
@@ -29,7 +30,7 @@ async def connect(
     user: str,
     password: str,
     name: str,
-    data: Path | None = None,
+    data: Path | str | None = None,
     trust: Trust | None = None,
     require_e2ee: bool = True,
     sources: tuple[Source, ...] = DEFAULT_SOURCES,
@@ -37,8 +38,9 @@ async def connect(
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
 
-    ``data`` is the directory of device identity and known servers (default: the user's). A server whose key is neither
-    in the link nor known is trusted only if ``trust`` says so. A room without end-to-end encryption is entered only
+    ``data`` is the directory of device identity, known servers and known devices (default: the user's). A server whose
+    key is neither in the link nor known is trusted only if ``trust`` says so; one that is known by another key than the
+    link's is never asked. A room without end-to-end encryption is entered only
     with ``require_e2ee=False``, and only if the link says so too. ``sources`` are subscribed of everybody. With
     ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry.
 
@@ -48,10 +50,13 @@ async def connect(
     target = parse_link(link) if isinstance(link, str) else link
     if not target.room:
         raise ValueError("the link names no room: tc://HOST/ROOM")
-    directory = data_directory() if data is None else data
+    directory = data_directory() if data is None else Path(data)
     entry = _Entry(target, directory, user, password, name, trust, require_e2ee)
     settings = Settings(entry.expected, sources)
-    room = Room(Session(settings, load_device_identity(directory), os.urandom, time.monotonic()), receive_interval)
+    session = Session(settings, load_device_identity(directory), os.urandom, time.monotonic())
+    room = Room(session, KnownDevices(directory), receive_interval)
+    for text in entry.faults:
+        room.tell_fault(text)
     try:
         await room.open(entry.enter)
         yield room
@@ -73,8 +78,15 @@ class _Entry:
         self._trust = trust
         self._require_e2ee = require_e2ee
         pinned = self._known.pinned(link.host, link.port)
+        if link.fingerprint is not None and pinned not in (None, link.fingerprint):
+            raise LinkContradictsPin(link.address, pinned, link.fingerprint)
         self._source = "the link" if link.fingerprint is not None else f"the file {self._known.path}"
         self.expected = link.fingerprint if link.fingerprint is not None else pinned
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with the file of known servers, for people to read."""
+        return self._known.faults
 
     async def enter(self, connection: Connection) -> core.Joined:
         """Go all the way; raises the errors that ``connect`` names."""
@@ -87,14 +99,21 @@ class _Entry:
         event = await connection.wait_for(core.ServerKey, core.WrongServerKey)
         host, port = self._link.host, self._link.port
         if isinstance(event, core.WrongServerKey):
-            raise WrongServer(host, event.expected, event.found, self._source)
+            raise WrongServer(host, event.expected, event.found, self._source, self._hint())
         if not event.trusted:
             if self._trust is None or not await self._trust(event.fingerprint):
                 raise UntrustedServer(host, event.fingerprint)
             connection.session.trust_server(time.monotonic())
             connection.pump()
-        if self._known.pinned(host, port) != event.fingerprint:
-            self._known.pin(host, port, event.fingerprint)
+        pinned = self._known.pin(host, port, event.fingerprint)
+        if pinned != event.fingerprint:  # by another client, since we began
+            raise LinkContradictsPin(self._link.address, pinned, event.fingerprint)
+
+    def _hint(self) -> str:
+        """How to go on with a server that has another key than expected."""
+        if self._link.fingerprint is not None:
+            return "If its operator confirms the new key, ask for a new link"
+        return f"If its operator confirms the new key: tcclient forget {self._link.address}, and join again"
 
     async def _log_in(self, connection: Connection) -> None:
         connection.session.begin_login(self._user, self._name)

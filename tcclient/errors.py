@@ -6,6 +6,7 @@ Exception tree::
         ConnectError            no server there, or the network failed
         ServerKeyError
             WrongServer         the server's key is not the one in the link, or the one that was pinned
+            LinkContradictsPin  the link names another key than the one that was pinned
             UntrustedServer     the server's key is in no link and not pinned, and nobody was asked
         LoginRefused
         JoinRefused
@@ -45,19 +46,35 @@ class ServerKeyError(ClientError):
     def __init__(self, text: str, fingerprint: bytes) -> None:
         super().__init__(text)
         self.fingerprint = fingerprint
-        """The fingerprint that the server proved, 20 bytes."""
+        """The fingerprint that the server proved, 20 bytes; of ``LinkContradictsPin`` the one in the link."""
 
 
 class WrongServer(ServerKeyError):
-    """The server proved another key than the one expected."""
+    """The server proved another key than the one expected; ``hint`` says how to go on once the operator confirms it."""
 
-    def __init__(self, host: str, expected: bytes, found: bytes, source: str) -> None:
+    def __init__(self, host: str, expected: bytes, found: bytes, source: str, hint: str) -> None:
         super().__init__(
             f"{host} has another key than {source} says: {format_fingerprint(found)} instead of "
             f"{format_fingerprint(expected)}; either the server was set up anew, which its operator can confirm, or "
-            "somebody is in between. Nothing was sent to it.",
+            f"somebody is in between. Nothing was sent to it. {hint}",
             found,
         )
+
+
+class LinkContradictsPin(ServerKeyError):
+    """The link names another key (``fingerprint``) than the one that was pinned (``pinned``, 20 bytes).
+
+    No server was asked. The pin stays until a person removes it: ``tcclient forget``, or ``KnownServers.forget``.
+    """
+
+    def __init__(self, address: str, pinned: bytes, in_link: bytes) -> None:
+        super().__init__(
+            f"the link says that the key of {address} is {format_fingerprint(in_link)}, but it is known here as "
+            f"{format_fingerprint(pinned)}; either the server was set up anew, or the link is a trap. Nothing was "
+            f"sent. If its operator confirms the key of the link: tcclient forget {address}, and join again",
+            in_link,
+        )
+        self.pinned = pinned
 
 
 class UntrustedServer(ServerKeyError):

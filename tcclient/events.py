@@ -94,6 +94,26 @@ class MembershipMismatch:
 
 
 @dataclass(frozen=True, slots=True)
+class NewDevice:
+    """This verified participant is here with a device that its account has not been seen with on this server before.
+
+    Told once for each device, then the device is known. The first device of an account is no news.
+    """
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class TrustFault:
+    """What is known of servers or devices cannot be read in part, or be written; ``text`` is for a person.
+
+    The meeting goes on, and what is not known is told again next time.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RoomUpdated:
     """Title or limits of the room changed."""
 
@@ -120,6 +140,8 @@ Event = (
     | ChatReceived
     | PathChanged
     | MembershipMismatch
+    | NewDevice
+    | TrustFault
     | RoomUpdated
     | Closed
 )

@@ -17,7 +17,9 @@ from tcclient.core import events as core
 from tcclient.core.peers import MediaPacket
 from tcclient.core.session import Session
 from tcclient.core.statistics import PathStatistics
+from tcclient.device_watch import DeviceWatch
 from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.known_devices import KnownDevices
 from tcclient.loop import shut_down
 from tcclient.pacing import Timeline
 from tcclient.participant import Participant
@@ -49,7 +51,7 @@ WORKERS = 2
 class Room:
     """A seat in a room; made by ``connect``. Everything here is to be called on the event loop."""
 
-    def __init__(self, session: Session, receive_interval: float = 0.0) -> None:
+    def __init__(self, session: Session, known_devices: KnownDevices, receive_interval: float = 0.0) -> None:
         self.participants: dict[int, Participant] = {}
         self.publications: dict[int, Publication] = {}
         self.path = core.PathState.UNKNOWN
@@ -60,6 +62,9 @@ class Room:
         self._early: StreamQueue[told.Event] | None = None
         """What has happened before anybody read."""
         self._readers: list[StreamQueue[told.Event]] = []
+        self._devices = DeviceWatch(known_devices, self._pool, self._tell_also_early)
+        self._untold: list[told.Event] = []
+        """What was to be told before the seat was taken."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._recorder: TrackRecorder | None = None
         self._listener: Listener | None = None
@@ -220,12 +225,17 @@ class Room:
         self.permissions = joined.permissions
         self._early = StreamQueue(QUEUED_EVENTS)
         self._readers.append(self._early)
+        for event in self._untold:
+            self._early.put(event)
+        self._untold.clear()
         self._spawn(self._tend())
+        self._spawn(self._devices.run())
 
     async def close(self) -> None:
         """Leave the room and the server; nothing stays behind: no task, socket or thread."""
         async with AsyncExitStack() as ends:
             ends.push_async_callback(shut_down, self._pool)
+            ends.push_async_callback(self._devices.save)
             if self._recorder is not None:
                 ends.push_async_callback(self._recorder.close)
             ends.callback(self._end_iterations)
@@ -254,11 +264,13 @@ class Room:
             case core.ParticipantJoined(member):
                 self.participants[member.id] = participant = Participant(member, me=member.id == self._own_id())
                 self._tell(told.ParticipantJoined(participant))
+                self._devices.look(participant, self._connection.session.server_fingerprint)
             case core.ParticipantUpdated(member):
                 self.participants[member.id].update(member)
                 if member.id == self._me:
                     self.permissions = member.member.permissions
                 self._tell(told.ParticipantUpdated(self.participants[member.id]))
+                self._devices.look(self.participants[member.id], self._connection.session.server_fingerprint)
             case core.ParticipantLeft(member, code):
                 participant = self.participants.pop(member.id)
                 self._tell(told.ParticipantLeft(participant, code))
@@ -309,6 +321,17 @@ class Room:
     def _tell(self, event: told.Event) -> None:
         for reader in self._readers:
             reader.put(event)
+
+    def tell_fault(self, text: str) -> None:
+        """Tell of a file that cannot be trusted in part."""
+        self._tell_also_early(told.TrustFault(text))
+
+    def _tell_also_early(self, event: told.Event) -> None:
+        """Tell also what is found out on the way in, before there is a reader."""
+        if self._info is None:
+            self._untold.append(event)
+        else:
+            self._tell(event)
 
     def _end(self, closed: told.Closed) -> None:
         if self._closed is not None:

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import unicodedata
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from tcproto.identity import format_fingerprint, parse_fingerprint
+from tcproto.names import shows
 
 DEFAULT_PORT = 7433
 """TCP and UDP."""
+MAX_HOST_CHARACTERS = 253
+"""A longer host name cannot be in DNS (RFC 1035, 2.3.4, without the last dot)."""
+
+_ZONE = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
     """Where to go, whom to trust there, and how the room is encrypted.
 
-    ``fingerprint`` is the server's (20 bytes), or None where the link does not tell it.
+    ``fingerprint`` is the server's (20 bytes), or None where the link does not tell it. Raises ``ValueError`` for a
+    ``host`` that is neither a host name nor an IP address.
     """
 
     host: str
@@ -23,6 +32,9 @@ class Link:
     room: str = ""
     fingerprint: bytes | None = None
     e2ee: bool = True
+
+    def __post_init__(self) -> None:
+        _check_host(self.host)
 
     @property
     def address(self) -> str:
@@ -72,4 +84,53 @@ def parse_link(text: str) -> Link:
         room = unquote(parts.path.removeprefix("/"), errors="strict")
     except UnicodeDecodeError:
         raise ValueError("the link's room is not UTF-8") from None
-    return Link(parts.hostname, port or DEFAULT_PORT, room, fingerprint, mode == "on")
+    return Link(_bare(parts.hostname), port or DEFAULT_PORT, room, fingerprint, mode == "on")
+
+
+def parse_server(text: str) -> Link:
+    """Parse what names a server: a join link, or ``HOST[:PORT]`` without its scheme.
+
+    Raises ``ValueError`` with what is wrong with it.
+    """
+    text = text.strip()
+    if "://" in text:
+        return parse_link(text)
+    try:
+        return Link(str(ipaddress.IPv6Address(text)))
+    except ipaddress.AddressValueError:
+        return parse_link(f"tc://{text}")
+
+
+def _bare(host: str) -> str:
+    """The host without the escape that RFC 6874 wants before the zone of an IPv6 address."""
+    return host.replace("%25", "%", 1) if ":" in host else host
+
+
+def _check_host(host: str) -> None:
+    """Raise ``ValueError`` unless ``host`` can be looked up, and written in a line beside other words."""
+    if ":" in host:
+        _check_address(host)
+        return
+    labels = host.removesuffix(".").split(".")
+    if len(host) > MAX_HOST_CHARACTERS or not all(_is_label(label) for label in labels):
+        raise ValueError(f"{host[:MAX_HOST_CHARACTERS]!r} is no host name: it has letters, digits, dots and hyphens")
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueError(f"{host!r} is no host name that can be looked up") from None
+
+
+def _is_label(text: str) -> bool:
+    return (
+        bool(text) and shows(text) and all(c.isalnum() or c in "-_" or unicodedata.category(c)[0] == "M" for c in text)
+    )
+
+
+def _check_address(host: str) -> None:
+    address, percent, zone = host.partition("%")
+    try:
+        ipaddress.IPv6Address(address)
+    except ipaddress.AddressValueError:
+        raise ValueError(f"{host!r} is no IPv6 address") from None
+    if percent and not _ZONE.fullmatch(zone):
+        raise ValueError(f"{host!r} names no zone of an IPv6 address")

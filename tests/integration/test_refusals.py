@@ -117,9 +117,12 @@ def test_keys_of_servers(run: Run, world: World) -> None:
             async with world.client(unnamed):
                 pass
             directory = world.place / "kantor-1 Sri"
-            KnownServers(directory).pin(link.host, link.port, OTHER)
+            known = KnownServers(directory)
+            known.forget(link.host, link.port)
+            known.pin(link.host, link.port, OTHER)
             error = await refused(WrongServer, world.client(unnamed))
             assert "known_servers" in str(error)
+            assert f"tcclient forget {link.address}" in str(error)
 
     run(main)
 

@@ -5,13 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcproto.identity import format_fingerprint
-from tcproto.link import DEFAULT_PORT, Link, parse_link
+from tcproto.link import DEFAULT_PORT, MAX_HOST_CHARACTERS, Link, parse_link, parse_server
 
 FINGERPRINT = bytes(range(20))
 WORDS = format_fingerprint(FINGERPRINT)
 CASES = [
     ("tc://example.org/", Link("example.org")),
     ("tc://example.org/standup", Link("example.org", room="standup")),
+    ("tc://bücher.example/r", Link("bücher.example", room="r")),
+    ("tc://क्षेत्र.example/r", Link("क्षेत्र.example", room="r")),
+    ("tc://conference_1.example./r", Link("conference_1.example.", room="r")),
+    ("tc://[fe80::1%eth0]:1/r", Link("fe80::1%eth0", 1, "r")),
     ("tc://example.org:1/standup", Link("example.org", 1, "standup")),
     ("tc://192.0.2.1:65535/a%2Fb%20c%3F%23%26", Link("192.0.2.1", 65535, "a/b c?#&")),
     ("tc://[2001:db8::1]/r", Link("2001:db8::1", room="r")),
@@ -24,6 +28,7 @@ ALSO = [
     ("tc://example.org", Link("example.org")),
     (f"  TC://Example.ORG:{DEFAULT_PORT}/a/b\n", Link("example.org", room="a/b")),
     ("tc://h:/r?e2ee=on", Link("h", room="r")),
+    ("tc://[fe80::1%25eth0]/r", Link("fe80::1%eth0", room="r")),
     (
         f"tc://h/r?e2ee=off&fp={WORDS.replace('-', '').upper()}",
         Link("h", room="r", fingerprint=FINGERPRINT, e2ee=False),
@@ -55,6 +60,20 @@ BAD = [
     ("tc://h/r?e2ee=OFF", "on or off"),
     ("tc://h/r?mode=off", "unknown word in the link: 'mode'"),
     ("tc://h/r?a%0Ab=c", "unknown word"),
+    ("tc://a b/r", "no host name"),
+    ("tc://a%20b/r", "no host name"),
+    ("tc://a\u00a0b/r", "no host name"),
+    ("tc://a\u3164b/r", "no host name"),
+    ("tc://a\u200db.example/r", "no host name"),
+    ("tc://a\u202eb/r", "no host name"),
+    ("tc://a\\b/r", "no host name"),
+    ("tc://a..b/r", "no host name"),
+    ("tc://.a/r", "no host name"),
+    (f"tc://{'x' * 64}/r", "looked up"),
+    (f"tc://{'x.' * 127}/r", "no host name"),
+    ("tc://[v1.a b]/r", "no host name"),
+    ("tc://[fe80::1%a/b]/r", "not a link"),
+    ("tc://[fe80::1%25a*b]/r", "zone"),
     ("tc://h/%ff", "UTF-8"),
 ]
 
@@ -79,7 +98,7 @@ def test_what_is_no_link_is_refused_in_one_line(text: str, reason: str) -> None:
 
 links = st.builds(
     Link,
-    st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,20}[a-z0-9])?", fullmatch=True)
+    st.from_regex(r"[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z0-9]{1,9}){0,3}", fullmatch=True)
     | st.ip_addresses(v=4).map(str)
     | st.ip_addresses(v=6).map(str),
     st.integers(1, 65535),
@@ -111,3 +130,40 @@ def test_any_text_is_a_link_or_a_value_error(text: str, start: str) -> None:
 def test_an_address_reads_as_people_write_it() -> None:
     assert Link("a.example").address == "a.example:7433"
     assert Link("::1", 9).address == "[::1]:9"
+
+
+@pytest.mark.parametrize(
+    "host", ["", "a b", "a\nb", "#a", "a#b", "a\u2028b", "a\x00b", "[::1]", "::1 x", "a/b", "a:1", "\ud800"]
+)
+def test_no_link_has_a_host_that_breaks_a_line(host: str) -> None:
+    with pytest.raises(ValueError, match=r"no host name|no IPv6 address") as caught:
+        Link(host)
+    assert str(caught.value).isprintable()
+
+
+def test_the_longest_host() -> None:
+    longest = ".".join(["x" * 63] * 3 + ["x" * 61])
+    assert len(longest) == MAX_HOST_CHARACTERS
+    assert parse_link(f"tc://{longest}/").host == longest
+    with pytest.raises(ValueError, match="no host name"):
+        Link(longest + "x")
+
+
+@pytest.mark.parametrize(
+    ("text", "link"),
+    [
+        ("a.example", Link("a.example")),
+        (" A.example:5 ", Link("a.example", 5)),
+        ("::1", Link("::1")),
+        ("[::1]:5", Link("::1", 5)),
+        (f"tc://a.example/r?fp={WORDS}", Link("a.example", room="r", fingerprint=FINGERPRINT)),
+    ],
+)
+def test_servers_as_people_name_them(text: str, link: Link) -> None:
+    assert parse_server(text) == link
+
+
+@pytest.mark.parametrize("text", ["", "a b", "http://a", "a:port"])
+def test_what_names_no_server(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        parse_server(text)

@@ -33,6 +33,8 @@ Cleaner = Callable[[str], str]
         ("ﬁnance", "finance"),
         ("Дума", "дума"),
         ("कार्यालय", "कार्यालय"),
+        ("\u200ekantor-1\ufeff", "kantor-1"),
+        ("\u2066kantor-1\u2069 ", "kantor-1"),
         ("x" * 32, "x" * 32),
     ],
 )
@@ -54,6 +56,7 @@ def test_account_names_fold_to_one_spelling(name: str, folded: str) -> None:
         ("a\u200bb", "only letters"),
         ("😀", "only letters"),
         ("a\u3164b", "invisible"),
+        ("\u3164", "1 to 32"),
         ("-a", "begins and ends"),
         ("a.", "begins and ends"),
         ("...", "begins and ends"),
@@ -93,20 +96,28 @@ def test_display_names_are_cleaned(name: str, clean: str) -> None:
         ("😀" * 65, "1 to 64"),
         ("\U0001f600" * 64 + "x", "1 to 64"),
         ("a\x07b", "control"),
-        ("a\u202eb", "control"),
+        ("a\u202eb", "U\\+202E.* behind 'a'"),
         ("a\u2066b", "control"),
         ("a\u200bb", "control"),
-        ("\ufeffa", "control"),
         ("a\ud800", "control"),
         ("a\uffff", "control"),
-        ("a\u200db", "joiner"),
-        ("👩\u200d", "joiner"),
-        ("\u200d👩", "joiner"),
-        ("a\ufe0f", "invisible"),
-        ("\ufe0f", "invisible"),
-        ("a\u2800", "invisible"),
-        ("a\U000e0067", "control"),
-        ("a\U000e01ef", "invisible"),
+        ("a\u200db", "invisible"),
+        ("a\ufe0fb", "invisible"),
+        ("a\ufe0eb", "invisible"),
+        ("a\u2800b", "invisible"),
+        ("a\ufffcb", "invisible"),
+        ("a\U000e0067b", "invisible"),
+        ("a\U000e01efb", "invisible"),
+        ("a\u180bb", "invisible"),
+        ("a\u200cb", "invisible"),
+        ("ab\u200c\u0628", "invisible"),
+        ("\u0628\u200cb", "invisible"),
+        ("\u0628\u200c\u200c\u0628", "invisible"),
+        ("\u0915\u200c\u0937", "invisible"),
+        ("\u0915\u094d\u200d\u200d\u0937", "invisible"),
+        ("\u0915" + "\u200d\u0945" * 5, "marks"),
+        ("🏴\U000e0067b", "invisible"),
+        ("a\u0600", "control"),
         ("a" + "\u0488" * 5, "marks"),
     ],
 )
@@ -161,6 +172,95 @@ TRANSFORMED = [
     for character in map(chr, range(sys.maxunicode + 1))
     if unicodedata.normalize("NFKC", character) != character or character.casefold() != character
 ]
+
+
+NEEDED = [
+    "علی\u200cرضا محمدی",
+    "می\u200cخواهم",
+    "مُ\u200cحم",
+    "۲۰\u200cساله",
+    "ශ්\u200dරී ලංකා",
+    "പ്രവീണ്\u200d",
+    "പ്രവീണ്\u200d നായർ",
+    "क्\u200cष",
+    "क्\u200dष",
+    "अ\u200dॅड. प्रकाश",
+    "র\u200d্য",
+    "ত্\u200d",
+    "ರ\u200d್ಯ",
+    "ស៊\u200cី",
+    "សុខ\u200bសាន្ត",
+    "ᠮᠣᠩᠭᠣᠯ\u180b",
+    "葛\U000e0100城",
+    "辻\U000e0101",
+    "☎\ufe0e",
+    "↔\ufe0f x",
+    "〰\ufe0f",
+    "🙂\u200d↔\ufe0f",
+    "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+]
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_a_script_or_an_emoji_needs_is_kept(name: str) -> None:
+    assert clean_display(name) == name
+    assert fold_room(name) == name
+    assert clean_display(f"\u200e{name}\u200f ") == name
+
+
+@pytest.mark.parametrize(
+    ("name", "clean"),
+    [
+        ("Ann ™\ufe0f", "Ann TM"),
+        ("ℹ\ufe0f Front desk", "i Front desk"),
+        ("Ⓜ\ufe0fetro", "Metro"),
+        ("㊗\ufe0f", "祝"),
+        ("Hey‼\ufe0f", "Hey!!"),
+        ("🈂\ufe0f", "サ"),
+    ],
+)
+def test_a_style_goes_with_the_character_that_had_it(name: str, clean: str) -> None:
+    assert clean_display(name) == clean
+
+
+MARKS = "\u00ad\u200b\u200c\u200d\u200e\u200f\u061c\u202a\u2060\u2068\ufeff\ufe0f\u3164\u2800\u115f\ufffc\U000e0067"
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_an_invisible_mark_at_the_ends_is_outer_space(mark: str) -> None:
+    for name in (f"{mark}Siti", f"Siti{mark}", f"{mark} {mark}Siti {mark}{mark}"):
+        assert clean_display(name) == "Siti"
+        assert fold_room(name) == fold_account(name) == "siti"
+
+
+NOTHING = [
+    *("\u3164", "\u2800", "\u115f\u1160", "\uffa0", "\u200b", "\ufe0f", "\u180e", "\u00ad", "\ufffc", "\U0001d159"),
+    *("\u0301", "\u0301 \u0308", "\u0488", "\u200d \u0301", "\u17b4", "\U00016fe4", "\u093e", "\u00a8"),
+]
+
+
+@pytest.mark.parametrize("clean", CLEANERS)
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_name_that_shows_nothing_is_refused(clean: Cleaner, name: str) -> None:
+    with pytest.raises(ValueError, match=r"1 to|shows nothing|begins and ends|only letters") as caught:
+        clean(name)
+    assert str(caught.value).isprintable()
+
+
+HIDDEN = st.sampled_from(
+    "\u200b\u200c\u200d\ufe0e\ufe0f\u180b\U000e0100\U000e0067\U000e007f\u200e\u3164\u0301™↔क्षअॅبر۵ក។ᠮ葛🏴☎ a"
+)
+
+
+@pytest.mark.parametrize("clean", CLEANERS)
+@given(name=st.text(HIDDEN, max_size=12))
+def test_hidden_characters_are_refused_or_stable(clean: Cleaner, name: str) -> None:
+    try:
+        result = clean(name)
+    except ValueError:
+        return
+    assert clean(result) == result
+    assert any(unicodedata.category(character)[0] in "LNPS" for character in result)
 
 
 @pytest.mark.parametrize("clean", CLEANERS)

@@ -1,0 +1,64 @@
+"""Which devices an account has been seen with on one server (PROTOCOL 5): what is known comes in, news goes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import NamedTuple
+
+MAX_ACCOUNTS = 4096
+"""Accounts remembered of one server. No account is forgotten for another: a server could make up accounts until the
+one that it wants to speak for is a first acquaintance again."""
+MAX_DEVICES = 32
+"""Devices remembered of one account: five at once, and some years; the one that was seen first goes first."""
+
+
+class Acquaintance(Enum):
+    """How a device stands to what is known of its account."""
+
+    KNOWN = "known"
+    FIRST = "first"
+    """Nothing is known of the account: trust on first use."""
+    NEW = "new"
+    """The account is known, and not with this device."""
+
+
+class DevicePin(NamedTuple):
+    """An account (folded) and the public key of a device of its (32 bytes)."""
+
+    account: str
+    device_key: bytes
+
+
+class DevicePins:
+    """The devices of accounts on one server, in the order in which they were first seen."""
+
+    def __init__(self, known: Mapping[str, Iterable[bytes]]) -> None:
+        self.full = False
+        """Whether an account could not be remembered."""
+        self._devices: dict[str, list[bytes]] = {account: list(keys) for account, keys in known.items()}
+        self._unsaved: list[DevicePin] = []
+
+    def meet(self, account: str, device_key: bytes) -> Acquaintance:
+        """Compare a verified member with what is known, and remember it; each device is news once.
+
+        A device that was forgotten for its account's newer ones is news again."""
+        pin = DevicePin(account, device_key)
+        devices = self._devices.get(account)
+        if devices is None:
+            if len(self._devices) >= MAX_ACCOUNTS:
+                self.full = True
+                return Acquaintance.FIRST
+            self._devices[account] = [device_key]
+            self._unsaved.append(pin)
+            return Acquaintance.FIRST
+        if device_key in devices:
+            return Acquaintance.KNOWN
+        self._devices[account] = [*devices, device_key][-MAX_DEVICES:]
+        self._unsaved.append(pin)
+        return Acquaintance.NEW
+
+    def unsaved(self) -> list[DevicePin]:
+        """Return what has been remembered since the last call, to be written down."""
+        pins, self._unsaved = self._unsaved, []
+        return pins

@@ -1,0 +1,159 @@
+"""Small files of lines that a client trusts: private, written whole, and changed by one client at a time."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tcclient.errors import ClientError
+
+LOCK_FILE = "lock"
+LOCK_LIMIT = 2.0
+"""Seconds to wait for another client that writes: each write takes milliseconds, a stopped client holds it for ever."""
+LOCK_RETRY = 0.02
+"""Seconds between attempts."""
+MAX_FILE_BYTES = 16 * 1024 * 1024
+"""A larger file is some other file; the fullest that a client writes has 11 MB."""
+NAMED_LINES = 5
+"""Damaged lines that are named by number; of more only the count is told."""
+_OTHERS = 0o077
+
+
+class TrustFileError(ClientError):
+    """A file of the client's cannot be read, written or trusted; the text names the path and the reason."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, None)
+
+
+class TrustFile:
+    """Lines in a file of mode 0600. What cannot be read of it is kept as it is, whoever writes.
+
+    Lines are bytes without their end: a damaged one need not be text.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def lines(self) -> list[bytes]:
+        """Return the lines; none where there is no file.
+
+        Raises ``TrustFileError`` for a file that cannot be read, is too large, or that others can read or write.
+        """
+        try:
+            return read_private(self.path).splitlines()
+        except FileNotFoundError:
+            return []
+
+    def change(self, change: Callable[[list[bytes]], Sequence[bytes]]) -> None:
+        """Replace the lines by what ``change`` makes of those that are there now, whole or not at all.
+
+        Raises ``TrustFileError``; then the file is as it was.
+        """
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with _locked(self.path.parent):
+                old = self.lines()
+                new = list(change(list(old)))
+                if new != old:
+                    publish(self.path, b"".join(line + b"\n" for line in new), replace=True)
+        except OSError as error:
+            raise TrustFileError(f"{error.filename or self.path}: {error.strerror}") from error
+
+    def damage(self, numbers: Sequence[int]) -> str:
+        """Return the words for damaged lines, of which there is one at least."""
+        named = ", ".join(map(str, numbers[:NAMED_LINES]))
+        if len(numbers) > NAMED_LINES:
+            named += f" and {len(numbers) - NAMED_LINES} more"
+        return f"{self.path}: damaged, passed over and kept: line {named}; mend or remove what is wrong"
+
+
+def read_private(path: Path) -> bytes:
+    """Return the content of a file that only its owner can read and write, as ssh demands it of its keys.
+
+    Raises ``FileNotFoundError``, and ``TrustFileError`` for everything else.
+    """
+    try:
+        with path.open("rb") as file:
+            if sys.platform != "win32" and os.fstat(file.fileno()).st_mode & _OTHERS:
+                raise TrustFileError(
+                    f"{path} can be read or written by others, so it is not used; if nobody has, make it private with: "
+                    f"chmod 600 {path}"
+                )
+            content = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise TrustFileError(f"{path}: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise TrustFileError(f"{path}: more than {MAX_FILE_BYTES} bytes")
+    return content
+
+
+def publish(path: Path, data: bytes, *, replace: bool) -> None:
+    """Write a file whole or not at all, for its owner alone; unless ``replace`` the first of two wins."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            Path(name).replace(path)
+        else:
+            _link(Path(name), path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _link(made: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(made)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        made.replace(path)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Keep other clients from writing in ``directory``; raises ``OSError``, and ``TrustFileError`` after a while."""
+    path = directory / LOCK_FILE
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        deadline = time.monotonic() + LOCK_LIMIT
+        while not _try_lock(descriptor):
+            if time.monotonic() >= deadline:
+                raise TrustFileError(f"{path}: another client has held it for {LOCK_LIMIT:.0f} s")
+            time.sleep(LOCK_RETRY)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+if sys.platform == "win32":
+
+    def _try_lock(descriptor: int) -> bool:
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+
+    def _try_lock(descriptor: int) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
