@@ -65,6 +65,7 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/demo/participant.py": {"asyncio", "time", "uvloop"},
     "tcclient/demo/processes.py": {"asyncio"},
     "tcclient/keyboard.py": {"asyncio"},
+    "tcclient/media/pipe.py": {"select"},
     "tcclient/listener.py": {"asyncio", "concurrent", "time"},
     "tcclient/loop.py": {"asyncio", "concurrent", "signal", "threading", "uvloop"},
     "tcclient/probe.py": {"asyncio", "time"},

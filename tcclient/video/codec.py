@@ -11,6 +11,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from tcclient.video.bitstream import Codec, holds_keyframe
+from tcclient.video.framing import frame_picture
 
 CLOCK_RATE = 90_000
 """Ticks of a video timestamp per second (RFC 3551, section 4)."""
@@ -114,7 +115,7 @@ class VideoEncoder:
         self._key_pts = 0
 
     def encode(self, frame: av.VideoFrame, *, timestamp: int, keyframe: bool = False) -> EncodedFrame:
-        """Encode a picture, scaled to the size of the encoder if it has another.
+        """Encode a picture, scaled to the size of the encoder if it has another, with bars if its aspect is another.
 
         `timestamp` in 90 kHz may wrap at 32 bits; one that does not advance counts as one tick later. `keyframe` asks
         for a keyframe; the first picture, and one each `MAX_KEYFRAME_INTERVAL`, are keyframes anyway. The frame is
@@ -127,7 +128,7 @@ class VideoEncoder:
         self._timestamp = timestamp
         keyframe = keyframe or first or self._pts - self._key_pts >= MAX_KEYFRAME_INTERVAL
         try:
-            picture = frame.reformat(self.width, self.height, "yuv420p")
+            picture = frame_picture(frame, self.width, self.height)
             before = picture.pts, picture.time_base, picture.pict_type
             picture.pts, picture.time_base = self._pts, Fraction(1, CLOCK_RATE)
             picture.pict_type = PictureType.I if keyframe else PictureType.NONE

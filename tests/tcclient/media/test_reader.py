@@ -10,7 +10,7 @@ import pytest
 
 from tcclient.media.errors import MediaFileError
 from tcclient.media.picture import TestPicture, read_counter
-from tcclient.media.reader import fit, open_audio, open_video
+from tcclient.media.reader import open_audio, open_video
 
 FORMATS = [
     ("x.wav", "pcm_s16le"),
@@ -116,14 +116,6 @@ def test_pictures_are_scaled_down_and_never_up(tmp_path: Path) -> None:
         video = open_video(path, max_width=limits[0], max_height=limits[1])
         picture = next(iter(video))
         assert (video.width, video.height) == (picture.width, picture.height) == size
-
-
-@pytest.mark.parametrize(
-    ("size", "limits", "expected"),
-    [((1920, 1080), (1280, 720), (1280, 720)), ((5, 3), (100, 100), (4, 2)), ((1, 4000), (100, 100), (2, 100))],
-)
-def test_fit(size: tuple[int, int], limits: tuple[int, int], expected: tuple[int, int]) -> None:
-    assert fit(*size, *limits) == expected
 
 
 @pytest.mark.parametrize("opener", [open_audio, open_video])
