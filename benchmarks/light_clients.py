@@ -184,7 +184,7 @@ class Clients:
         opened: Room = await line.request(OpenRoom(room, e2ee=False))
         box_key, signed_at = os.urandom(32), int(time.time() * 1000)
         life = opened.room.life
-        text = MemberStatement(server, life, ACCOUNT, name, box_key, signed_at).text()
+        text = MemberStatement(server, life, opened.room.name, ACCOUNT, name, box_key, signed_at).text()
         seat = Seat(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
         self._sockets.append(seat.socket)
         return seat

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tcclient.connection import Connection
 from tcclient.core import events as core
+from tcclient.core.lives import Lives
 from tcclient.core.session import DEFAULT_SOURCES, Session, Settings
 from tcclient.errors import JoinRefused, LinkContradictsPin, LoginRefused, UntrustedServer, WrongServer
 from tcclient.known_devices import KnownDevices
@@ -19,6 +20,8 @@ from tcproto.errors import ErrorCode, Refusal
 from tcproto.link import Link, parse_link
 from tcproto.messages import Source
 
+_LIVES = Lives()
+"""Of all sessions of this process: what one has seen to be over must not be shown to the next."""
 Trust = Callable[[bytes], Awaitable[bool]]
 """Asks a person whether a fingerprint (20 bytes) is the server's."""
 
@@ -53,7 +56,7 @@ async def connect(
     directory = data_directory() if data is None else Path(data)
     entry = _Entry(target, directory, user, password, name, trust, require_e2ee)
     settings = Settings(entry.expected, sources)
-    session = Session(settings, load_device_identity(directory), os.urandom, time.monotonic())
+    session = Session(settings, load_device_identity(directory), os.urandom, time.monotonic(), _LIVES)
     room = Room(session, KnownDevices(directory), receive_interval)
     for text in entry.faults:
         room.tell_fault(text)

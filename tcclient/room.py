@@ -112,7 +112,7 @@ class Room:
         """30 digits that are equal for all who see the same room, mode, server and devices: to be read aloud."""
         session = self._connection.session
         members = [(p.account, p.device_key) for p in self.participants.values()]
-        return safety_code(self.info.life, self.info.e2ee, session.server_fingerprint, members)
+        return safety_code(self.info.life, self.info.name, self.info.e2ee, session.server_fingerprint, members)
 
     @property
     def path_statistics(self) -> PathStatistics:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from tcproto.identity import verify_signature
 
-_MEMBER_LABEL = b"tc member v1\0"
-_SET_LABEL = b"tc member set v1\0"
-_SAFETY_LABEL = b"tc safety v1\0"
+_MEMBER_LABEL = b"tc member v2\0"
+_SET_LABEL = b"tc member set v2\0"
+_SAFETY_LABEL = b"tc safety v2\0"
 _GROUPS = 6
 
 
@@ -20,6 +20,8 @@ class MemberStatement(NamedTuple):
     fingerprint: bytes
     """20 bytes: the server's."""
     life: bytes
+    room: str
+    """Name of the room, folded: a life that a server shows in two rooms is not one meeting."""
     account: str
     name: str
     box_key: bytes
@@ -28,12 +30,8 @@ class MemberStatement(NamedTuple):
 
     def text(self) -> bytes:
         """Return the signed bytes: label, then the fields; strings in UTF-8 behind a length of 2 bytes."""
-        parts = [_MEMBER_LABEL, self.fingerprint, self.life]
-        for word in (self.account, self.name):
-            data = word.encode()
-            parts += [len(data).to_bytes(2, "big"), data]
-        parts += [self.box_key, self.signed_at.to_bytes(8, "big")]
-        return b"".join(parts)
+        words = _str16(self.room) + _str16(self.account) + _str16(self.name)
+        return _MEMBER_LABEL + self.fingerprint + self.life + words + self.box_key + self.signed_at.to_bytes(8, "big")
 
 
 def verify_member(statement: MemberStatement, signature: bytes, device_key: bytes) -> bool:
@@ -41,24 +39,27 @@ def verify_member(statement: MemberStatement, signature: bytes, device_key: byte
     return verify_signature(device_key, statement.text(), signature)
 
 
-def member_set_hash(life: bytes, members: Iterable[tuple[str, bytes, bytes]]) -> bytes:
-    """Return 16 bytes over the sorted (account, device key, box key) of all seats."""
-    digest = blake2b(_SET_LABEL + life, digest_size=16)
+def member_set_hash(life: bytes, room: str, members: Iterable[tuple[str, bytes, bytes]]) -> bytes:
+    """Return 16 bytes over life, folded room name and the sorted (account, device key, box key) of all seats."""
+    digest = blake2b(_SET_LABEL + life + _str16(room), digest_size=16)
     for account, device_key, box_key in sorted(members):
-        data = account.encode()
-        digest.update(len(data).to_bytes(2, "big") + data + device_key + box_key)
+        digest.update(_str16(account) + device_key + box_key)
     return digest.digest()
 
 
-def safety_code(life: bytes, e2ee: bool, fingerprint: bytes, members: Iterable[tuple[str, bytes]]) -> str:
+def safety_code(life: bytes, room: str, e2ee: bool, fingerprint: bytes, members: Iterable[tuple[str, bytes]]) -> str:
     """Return 30 digits in 6 groups that are equal for all who see the same room, mode, server and devices.
 
-    ``members`` are (account, device key) pairs; a device that sits twice counts once. Each group is 5 bytes of a
-    BLAKE2b digest, big-endian, modulo 100,000.
+    ``room`` is the folded name; ``members`` are (account, device key) pairs; a device that sits twice counts once. Each
+    group is 5 bytes of a BLAKE2b digest, big-endian, modulo 100,000.
     """
-    digest = blake2b(_SAFETY_LABEL + life + bytes((e2ee,)) + fingerprint, digest_size=5 * _GROUPS)
+    digest = blake2b(_SAFETY_LABEL + life + bytes((e2ee,)) + fingerprint + _str16(room), digest_size=5 * _GROUPS)
     for account, device_key in sorted(set(members)):
-        data = account.encode()
-        digest.update(len(data).to_bytes(2, "big") + data + device_key)
+        digest.update(_str16(account) + device_key)
     code = digest.digest()
     return " ".join(f"{int.from_bytes(code[i : i + 5], 'big') % 100_000:05}" for i in range(0, 5 * _GROUPS, 5))
+
+
+def _str16(word: str) -> bytes:
+    data = word.encode()
+    return len(data).to_bytes(2, "big") + data

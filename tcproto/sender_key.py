@@ -31,9 +31,9 @@ BEACON_PUBLICATION = 0
 """Publication number of the beacon; its kind and source codes are 0."""
 _RATCHET_LABEL = b"tc ratchet v1"
 _STREAM_LABEL = b"tc stream v1"
-_BOX_LABEL = b"tc key box v1\0\0\0"
+_BOX_LABEL = b"tc key box v2\0\0\0"
 _SCHEME_SENDER_KEYS = 1
-_BOX = Struct(">16s16s32s32s32s32sBBIB32sB")
+_BOX = Struct(">16s16s16s32s32s32s32sBBIB32sB")
 _FIRST = Struct(">IBI")
 _PUBLICATION = Struct(">16sIBB")
 
@@ -87,6 +87,8 @@ class BoxContext(NamedTuple):
     """What the recipient of a key box already knows, and compares with it."""
 
     life: bytes
+    room: str
+    """Name of the room, folded; in the box its BLAKE2b digest of 16 bytes, so that boxes are equally long."""
     e2ee: bool
     sender: Party
     recipient: Party
@@ -121,6 +123,7 @@ def seal_key_box(context: BoxContext, opened: OpenedBox, shared: bytes, nonce: b
     text = _BOX.pack(
         _BOX_LABEL,
         context.life,
+        _room_digest(context.room),
         context.sender.device_key,
         context.sender.box_key,
         context.recipient.device_key,
@@ -145,16 +148,21 @@ def open_key_box(context: BoxContext, box: bytes, shared: bytes) -> OpenedBox:
         raise CryptoFailure("the key box is too short")
     try:
         text = crypto_box_open_afternm(box[BOX_NONCE_SIZE:], box[:BOX_NONCE_SIZE], shared)
-        label, life, device, box_key, to_device, to_box, scheme, mode, number, generation, key, count = (
+        label, life, room, device, box_key, to_device, to_box, scheme, mode, number, generation, key, count = (
             _BOX.unpack_from(text)
         )
     except (CryptoError, StructError) as error:
         raise CryptoFailure("the key box does not open") from error
-    found = (label, life, Party(device, box_key), Party(to_device, to_box), scheme, mode)
-    expected = (_BOX_LABEL, context.life, context.sender, context.recipient, _SCHEME_SENDER_KEYS, int(context.e2ee))
+    found = (label, life, room, Party(device, box_key), Party(to_device, to_box), scheme, mode)
+    here = (context.life, _room_digest(context.room), context.sender, context.recipient)
+    expected = (_BOX_LABEL, *here, _SCHEME_SENDER_KEYS, int(context.e2ee))
     if found != expected:
         raise CryptoFailure("the key box was made for something else")
     if generation > MAX_GENERATION or len(text) != _BOX.size + count * _FIRST.size:
         raise CryptoFailure("the key box is malformed")
     firsts = tuple(FirstSequence(*_FIRST.unpack_from(text, _BOX.size + i * _FIRST.size)) for i in range(count))
     return OpenedBox(SenderKey(number, generation, key), firsts)
+
+
+def _room_digest(room: str) -> bytes:
+    return blake2b(room.encode(), digest_size=16).digest()

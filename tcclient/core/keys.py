@@ -67,12 +67,14 @@ class SenderKeys:
     def __init__(
         self,
         life: bytes,
+        room: str,
         own: Party,
         peers: Mapping[int, Peer],
         first_sequences: Callable[[], tuple[FirstSequence, ...]],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._life = life
+        self._room = room
         self._own = own
         self._peers = peers
         self._first_sequences = first_sequences
@@ -216,7 +218,7 @@ class SenderKeys:
     def _box(self, participant: int, key: SenderKey) -> bool:
         """Queue a box; tell whether the member's box key can be used."""
         peer = self._peers[participant]
-        context = BoxContext(self._life, True, self._own, peer.party)
+        context = BoxContext(self._life, self._room, True, self._own, peer.party)
         opened = OpenedBox(key, self._first_sequences())
         try:
             box = seal_key_box(context, opened, peer.shared(), self._random_bytes(BOX_NONCE_SIZE))

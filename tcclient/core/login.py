@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tcclient.core import events
+from tcclient.core.distrust import Distrust
 from tcclient.core.events import Event
 from tcproto import messages
 from tcproto.account import check_costs, effective_salt, sign_account_login, sign_device_login
 from tcproto.control import ControlConnection, HandshakeCompleted
-from tcproto.errors import CryptoFailure
+from tcproto.errors import CryptoFailure, ErrorCode
 from tcproto.identity import SigningKey, fingerprint
 
 KIB = 1024
-
-
-class Distrust(Exception):
-    """The server is not to be dealt with any further."""
 
 
 class Login:
@@ -50,7 +47,7 @@ class Login:
         self.fingerprint = fingerprint(event.remote_static)
         if self._expected not in (None, self.fingerprint):
             self._emit(events.WrongServerKey(self._expected, self.fingerprint))
-            raise Distrust("the server's key is not the one expected")
+            raise Distrust("the server's key is not the one expected", ErrorCode.BAD_HANDSHAKE)
         trusted = self._expected is not None
         self._emit(events.ServerKey(self.fingerprint, self._static, trusted))
         return trusted
@@ -85,6 +82,8 @@ class Login:
         )
 
     def welcomed(self, welcome: messages.Welcome) -> None:
-        """Note what the server calls us."""
+        """Note the welcome. Raises ``Distrust`` unless it is for whom we asked: we would sign another one's name."""
+        if (welcome.account, welcome.name) != (self._account, self._name):
+            raise Distrust("the server logs us in as somebody else than we asked for")
         self.welcome = welcome
         self._emit(events.LoggedIn(welcome.account, welcome.agency, welcome.name, welcome.limits))

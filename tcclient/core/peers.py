@@ -72,14 +72,16 @@ class BareRing:
 class Peer:
     """A verified member other than ourselves; ``own`` and ``box_private`` are of our seat."""
 
-    def __init__(self, participant: int, party: Party, life: bytes, own: Party, box_private: bytes, e2ee: bool) -> None:
+    def __init__(
+        self, participant: int, party: Party, life: bytes, room: str, own: Party, box_private: bytes, e2ee: bool
+    ) -> None:
         self.id = participant
         self.party = party
         self.ring: KeyRing | BareRing = KeyRing(life) if e2ee else BareRing()
         self.clocks: dict[int, ClockMapping] = {}
         """The newest clock mapping of each stream."""
         self._box_private = box_private
-        self._context = BoxContext(life, e2ee, party, own)
+        self._context = BoxContext(life, room, e2ee, party, own)
         self._shared: bytes | None = None
         self._numbers: deque[int] = deque(maxlen=MAX_KEYS)
         """Low bits of the key numbers that came."""

@@ -51,6 +51,7 @@ class Publication:
     def __init__(self, info: Publish) -> None:
         self.number = info.number
         self.kind = info.kind
+        self.codec = info.codec
         self.layers = info.layers
         self.muted = info.muted
         self.stream: int | None = None
@@ -98,6 +99,13 @@ class Publications:
         """Note that a publication was announced; its number is spent."""
         self._last_number = announced.number
         self.live[announced.number] = Publication(announced)
+
+    def is_ours(self, info: PublicationInfo) -> bool:
+        """Tell whether we announced what the roster says of us; one that ended may stand there a moment longer."""
+        publication = self.live.get(info.number)
+        if publication is None:
+            return 0 < info.number <= self._last_number
+        return publication.id == publication_id(info) and publication.codec == info.codec
 
     def forget(self, number: int, now: float) -> None:
         """A publication has ended."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 from typing import NamedTuple
 
+from tcclient.core.distrust import Distrust
 from tcclient.core.events import (
     Event,
     Participant,
@@ -16,6 +17,7 @@ from tcclient.core.events import (
     TrackUnpublished,
     TrackUpdated,
 )
+from tcclient.core.lives import BoxKeys
 from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.keyring import PublicationId
 from tcproto.membership import MemberStatement, member_set_hash, safety_code, verify_member
@@ -29,6 +31,18 @@ MAX_PUBLICATIONS = 4096
 """Publications of a room that a client holds, several for each member."""
 PACKET_TYPES = {Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO, Kind.DATA: PacketType.DATA}
 BEACON_ID = PublicationId(BEACON_PUBLICATION, 0, 0)
+
+
+class OwnSeat(NamedTuple):
+    """Our seat as we signed it: no state of the room is believed in which it stands otherwise."""
+
+    participant: int
+    account: str
+    name: str
+    device_key: bytes
+    box_key: bytes
+    signed_at: int
+    signature: bytes
 
 
 class Stream(NamedTuple):
@@ -47,13 +61,23 @@ def publication_id(info: PublicationInfo) -> PublicationId:
 class RoomState:
     """Members, publications and streams of the room.
 
-    ``own`` is our participant id; ``fingerprint`` is the server's, which member signatures cover. Give every
-    ``Snapshot`` and ``RoomChanges`` to it; while ``needs_snapshot``, changes are ignored and a snapshot must be asked.
+    ``own`` is our seat as we signed it, ``fingerprint`` the server's, which member signatures cover, ``box_keys`` what
+    was seen of this life before. ``announced`` tells of a publication number whether we have given it out, and for
+    what. Give every ``Snapshot`` and ``RoomChanges`` to it; while ``needs_snapshot``, changes are ignored and a
+    snapshot must be asked. Both raise ``Distrust`` for a state that no honest server tells of: another room, or one
+    in which we are not exactly who we are.
     """
 
-    def __init__(self, room: RoomInfo, fingerprint: bytes, own: int) -> None:
+    def __init__(
+        self,
+        room: RoomInfo,
+        fingerprint: bytes,
+        own: OwnSeat,
+        box_keys: BoxKeys,
+        announced: Callable[[PublicationInfo], bool],
+    ) -> None:
         self.room = room
-        self.own = own
+        self.own = own.participant
         self.members: dict[int, Participant] = {}
         self.publications: dict[tuple[int, int], PublicationInfo] = {}
         """By participant and publication number."""
@@ -62,16 +86,18 @@ class RoomState:
         self.number = 0
         """Number of the newest change that is in."""
         self.needs_snapshot = True
+        self._own_seat = own
+        self._box_keys = box_keys
+        self._announced = announced
         self._fingerprint = fingerprint
         self._pages: list[Snapshot] = []
 
     def receive_snapshot(self, page: Snapshot) -> list[Event] | None:
         """Take a page; return what changed once the last page is in, None before.
 
-        Raises ``ProtocolError`` for a room that is larger than the bounds, or another room.
+        Raises ``ProtocolError`` for a room that is larger than the bounds, ``Distrust`` as the class says.
         """
-        if page.room.life != self.room.life or page.room.e2ee != self.room.e2ee:
-            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, "a snapshot of another room")
+        self._check_room(page.room)
         if self._pages and self._pages[0].number != page.number:
             self._pages.clear()
         self._pages.append(page)
@@ -89,7 +115,7 @@ class RoomState:
     def receive_changes(self, changes: RoomChanges) -> list[Event]:
         """Take changes; return what changed. A gap sets ``needs_snapshot``.
 
-        Raises ``ProtocolError`` for a room that is larger than the bounds.
+        Raises ``ProtocolError`` for a room that is larger than the bounds, ``Distrust`` as the class says.
         """
         if self.needs_snapshot:
             return []
@@ -103,9 +129,13 @@ class RoomState:
         for change in changes.changes[self.number + 1 - changes.first :]:
             self.number += 1
             if change.room is not None and change.what is ChangeKind.ROOM_UPDATED:
-                room = replace(change.room, life=room.life, e2ee=room.e2ee)
+                self._check_room(change.room)
+                room = change.room
             else:
                 _apply(change, members, publications, codes)
+            if change.what is ChangeKind.MEMBER_LEFT and change.participant in self.members:
+                # Spent even if the same seat comes back within one message.
+                self._box_keys.spend(self.members[change.participant].member.box_key, change.participant)
         if len(members) > MAX_MEMBERS or len(publications) > MAX_PUBLICATIONS:
             raise ProtocolError(ErrorCode.BAD_MESSAGE, "the room is larger than a client holds")
         return self._replace(room, members, publications, codes)
@@ -113,13 +143,13 @@ class RoomState:
     def member_set_hash(self) -> bytes:
         """Return the hash of all seats, for beacons."""
         seats = (p.member for p in self.members.values())
-        return member_set_hash(self.room.life, ((m.account, m.device_key, m.box_key) for m in seats))
+        return member_set_hash(self.room.life, self.room.name, ((m.account, m.device_key, m.box_key) for m in seats))
 
     def safety_code(self) -> str:
         """Return the 30 digits that members read to each other."""
         seats = (p.member for p in self.members.values())
         devices = [(m.account, m.device_key) for m in seats]
-        return safety_code(self.room.life, self.room.e2ee, self._fingerprint, devices)
+        return safety_code(self.room.life, self.room.name, self.room.e2ee, self._fingerprint, devices)
 
     def _replace(
         self,
@@ -129,7 +159,11 @@ class RoomState:
         codes: dict[int, ErrorCode],
     ) -> list[Event]:
         """Put the new state in place of the old; return the differences as events."""
+        self._check_own(members, publications)
         old_members, old_publications = self.members, self.publications
+        for i, old in old_members.items():
+            if i not in members or members[i].box_key != old.member.box_key:
+                self._box_keys.spend(old.member.box_key, i)
         self.members = self._verified(members)
         self.publications = {key: info for key, info in publications.items() if key[0] in members}
         self.streams = self._streams()
@@ -155,25 +189,46 @@ class RoomState:
     def _verified(self, members: dict[int, Member]) -> dict[int, Participant]:
         """Check the signature of each member that is new or changed.
 
-        A box key belongs to one seat: a second seat with it is a statement that was played back, so it is not verified.
-        Our own seat comes first, then those seen before.
+        A box key belongs to one seat and ends with it: another seat with it, or the same one after it has left, is a
+        statement that was played back, so it is not verified. Our own seat comes first, then those seen before.
         """
         result: dict[int, Participant] = {}
-        box_keys: set[bytes] = set()
         for i in sorted(members, key=lambda i: (i != self.own, i not in self.members, i)):
             member = members[i]
             old = self.members.get(i)
             same = old is not None and _statement(old.member) == _statement(member)
             good = old.verified if old is not None and same else self._signed(member)
-            result[i] = Participant(member, good and member.box_key not in box_keys)
-            box_keys.add(member.box_key)
+            belongs = self._box_keys.belongs(member.box_key, i)
+            result[i] = Participant(member, good and belongs)
         return {i: result[i] for i in members}
 
     def _signed(self, member: Member) -> bool:
         statement = MemberStatement(
-            self._fingerprint, self.room.life, member.account, member.name, member.box_key, member.signed_at
+            self._fingerprint,
+            self.room.life,
+            self.room.name,
+            member.account,
+            member.name,
+            member.box_key,
+            member.signed_at,
         )
         return verify_member(statement, member.signature, member.device_key)
+
+    def _check_room(self, room: RoomInfo) -> None:
+        if (room.name, room.life, room.e2ee) != (self.room.name, self.room.life, self.room.e2ee):
+            raise Distrust("the server calls the room by another name, life or mode than when we entered")
+
+    def _check_own(self, members: dict[int, Member], publications: dict[tuple[int, int], PublicationInfo]) -> None:
+        """Raise ``Distrust`` unless we are in the room once, as we signed it, with what we publish."""
+        own = members.get(self.own)
+        if own is None:
+            raise Distrust("the server shows the room without us")
+        if (own.participant, *_statement(own)) != self._own_seat:
+            raise Distrust("the server shows our seat in the room otherwise than we signed it")
+        if any(_party(member) == _party(own) for i, member in members.items() if i != self.own):
+            raise Distrust("the server shows our seat in the room twice")
+        if not all(self._announced(info) for (i, _), info in publications.items() if i == self.own):
+            raise Distrust("the server shows a publication of ours that we did not announce")
 
     def _streams(self) -> dict[int, Stream]:
         streams = {

@@ -11,16 +11,18 @@ from tcclient.core.beacons import BeaconSchedule
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event, PathState
 from tcclient.core.keys import BARE, SealingKey, SenderKeys
+from tcclient.core.lives import BoxKeys
 from tcclient.core.media import MediaReceiver
 from tcclient.core.path import MediaPath
 from tcclient.core.peers import Peer
 from tcclient.core.publications import Publications
-from tcclient.core.roster import RoomState
+from tcclient.core.roster import OwnSeat, RoomState
 from tcclient.core.sealers import Sealers
 from tcproto import messages
 from tcproto.beacon import NO_COMMITMENT, Beacon
 from tcproto.control import ControlConnection
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
+from tcproto.identity import SigningKey
 from tcproto.keyring import PublicationId
 from tcproto.messages import AddressedBox, KeyReceipt, Kind, Source, StreamChoice
 from tcproto.sender_key import Party
@@ -46,11 +48,23 @@ class BoxPair(NamedTuple):
 
 
 class SeatIdentity(NamedTuple):
-    """Who sits here, and where: the server's fingerprint, our device's public key, the box key of the seat."""
+    """Who sits here, and where."""
 
     fingerprint: bytes
-    device_key: bytes
+    """The server's."""
+    account: str
+    name: str
+    device: SigningKey
     box: BoxPair
+    """The box key of the seat."""
+    signed_at: int
+    signature: bytes
+
+    def seat(self, participant: int) -> OwnSeat:
+        """Return the seat as the roster has to show it."""
+        return OwnSeat(
+            participant, self.account, self.name, self.device.public, self.box.public, self.signed_at, self.signature
+        )
 
 
 class Seat:
@@ -65,27 +79,31 @@ class Seat:
         joined: messages.Joined,
         room: messages.RoomInfo,
         identity: SeatIdentity,
+        box_keys: BoxKeys,
         control: ControlConnection,
         emit: Callable[[Event], None],
         random_bytes: Callable[[int], bytes],
         drops: Counter[Drop],
     ) -> None:
         self.joined = joined
-        self.room = RoomState(room, identity.fingerprint, joined.participant)
         self.peers: dict[int, Peer] = {}
+        self._drops = drops
         self.path = MediaPath(joined.media_id, joined.epoch, joined.up_key, joined.down_key, drops)
         self.sealers = Sealers(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.sealers.add_key(room_key)
-        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
         self.publications = Publications(self._sealing_key, self.path, self._clock_changed, drops)
-        self._own = Party(identity.device_key, identity.box.public)
+        own = identity.seat(joined.participant)
+        self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
+        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
+        self._own = Party(identity.device.public, identity.box.public)
         self._box_private = identity.box.private
-        self._keys = SenderKeys(room.life, self._own, self.peers, self.publications.first_sequences, random_bytes)
+        self._keys = SenderKeys(
+            room.life, room.name, self._own, self.peers, self.publications.first_sequences, random_bytes
+        )
         self._beacons = BeaconSchedule()
         self._control = control
         self._emit = emit
-        self._drops = drops
         self._path_state = self.path.state
         self._now = 0.0
         """When something happened last: near enough for what needs no more."""
@@ -281,7 +299,9 @@ class Seat:
             self._keys.left(i, i in kicked, now)
         for i, party in verified.items():
             if i not in self.peers:
-                self.peers[i] = Peer(i, party, self.room.room.life, self._own, self._box_private, e2ee)
+                self.peers[i] = Peer(
+                    i, party, self.room.room.life, self.room.room.name, self._own, self._box_private, e2ee
+                )
                 self._keys.joined(i, now)
         self.media.streams_changed(now)
         early, self._early_boxes = self._early_boxes, deque()

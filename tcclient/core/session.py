@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 from nacl.bindings import crypto_scalarmult_base
 
 from tcclient.core import events
+from tcclient.core.distrust import Distrust
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
-from tcclient.core.login import Distrust, Login
+from tcclient.core.lives import BoxKeys, Lives
+from tcclient.core.login import Login
 from tcclient.core.peers import MediaPacket
 from tcclient.core.seat import BoxPair, Seat, SeatIdentity
 from tcclient.core.verbs import SeatVerbs
@@ -28,7 +30,7 @@ from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.messages import ChatScope, Source
-from tcproto.names import clean_display, fold_account
+from tcproto.names import clean_display, fold_account, fold_room
 from tcproto.path import CONTROL_TIMEOUT
 
 CONTROL_PING = 5.0
@@ -73,13 +75,24 @@ class _Joining(NamedTuple):
     box: BoxPair
     signed_at: int
     room: messages.RoomInfo | None = None
+    signature: bytes = b""
+    box_keys: BoxKeys | None = None
 
 
 class Session(SeatVerbs):
-    """See the module's text. ``device`` is the device identity; ``random_bytes`` is like ``os.urandom``."""
+    """See the module's text.
+
+    ``device`` is the device identity; ``random_bytes`` is like ``os.urandom``; ``lives`` are those that this client has
+    been in, shared by all sessions of a process.
+    """
 
     def __init__(
-        self, settings: Settings, device: SigningKey, random_bytes: Callable[[int], bytes], now: float
+        self,
+        settings: Settings,
+        device: SigningKey,
+        random_bytes: Callable[[int], bytes],
+        now: float,
+        lives: Lives | None = None,
     ) -> None:
         self.phase = Phase.CONNECTING
         self.drops: Counter[Drop] = Counter()
@@ -89,6 +102,7 @@ class Session(SeatVerbs):
         self._settings = settings
         self._device = device
         self._random_bytes = random_bytes
+        self._lives = Lives() if lives is None else lives
         self._control = control.ControlConnection.client(
             software=settings.software, ephemeral_private=random_bytes(BOX_KEY_SIZE)
         )
@@ -123,7 +137,7 @@ class Session(SeatVerbs):
             self._control.close(error.code, error.detail)
             self._end(error.code, error.detail, CODES[error.code].action)
         except Distrust as distrust:
-            self._end(ErrorCode.BAD_HANDSHAKE, str(distrust), Action.STOP)
+            self._end(distrust.code, str(distrust), Action.STOP)
         if self._seat is not None:
             self._seat.settle(now)
 
@@ -209,14 +223,15 @@ class Session(SeatVerbs):
         """Enter a room whose mode, known from the link, is ``e2ee``; ``Joined`` or ``JoinFailed`` follows.
 
         ``unix_ms`` is the wall clock, which the member signature covers. Raises ``Refusal`` for a room without
-        end-to-end encryption where that is required.
+        end-to-end encryption where that is required, ``ValueError`` for a name that cannot be a room's.
         """
         self._require(Phase.LOBBY)
         if require_e2ee and not e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
+        name = fold_room(room)
         private = self._random_bytes(BOX_KEY_SIZE)
-        self._control.request(messages.OpenRoom(room, e2ee))
-        self._joining = _Joining(room, e2ee, BoxPair(crypto_scalarmult_base(private), private), unix_ms)
+        self._control.request(messages.OpenRoom(name, e2ee))
+        self._joining = _Joining(name, e2ee, BoxPair(crypto_scalarmult_base(private), private), unix_ms)
         self.phase = Phase.JOINING
 
     def leave(self) -> None:
@@ -328,25 +343,47 @@ class Session(SeatVerbs):
         if room.e2ee != joining.e2ee:
             self._join_failed(ErrorCode.MODE_MISMATCH, CODES[ErrorCode.MODE_MISMATCH].text)
             return
-        self._joining = joining._replace(room=room)
+        if room.name != joining.name:
+            raise Distrust("the server opens another room than the one asked for")
+        box_keys = self._lives.enter(self._login.fingerprint, room.name, room.life)
         statement = MemberStatement(
             self._login.fingerprint,
             room.life,
+            room.name,
             welcome.account,
             welcome.name,
             joining.box.public,
             joining.signed_at,
         )
         signature = self._device.sign(statement.text())
+        self._joining = joining._replace(room=room, signature=signature, box_keys=box_keys)
         self._control.request(messages.Join(joining.name, room.life, joining.box.public, joining.signed_at, signature))
 
     def _joined(self, joined: messages.Joined, now: float) -> None:
         joining, self._joining = self._joining, None
+        welcome = self._login.welcome
         assert joining is not None
         assert joining.room is not None
-        identity = SeatIdentity(self._login.fingerprint, self._device.public, joining.box)
+        assert joining.box_keys is not None
+        assert welcome is not None
+        identity = SeatIdentity(
+            self._login.fingerprint,
+            welcome.account,
+            welcome.name,
+            self._device,
+            joining.box,
+            joining.signed_at,
+            joining.signature,
+        )
         self._seat = Seat(
-            joined, joining.room, identity, self._control, self._events.append, self._random_bytes, self.drops
+            joined,
+            joining.room,
+            identity,
+            joining.box_keys,
+            self._control,
+            self._events.append,
+            self._random_bytes,
+            self.drops,
         )
         self.phase = Phase.ROOM
         self._seat.subscribe(self._settings.sources, ())

@@ -77,6 +77,7 @@ class Rooms:
         statement = MemberStatement(
             self._context.server.fingerprint,
             message.life,
+            name,
             session.account.name,
             session.name,
             message.box_key,

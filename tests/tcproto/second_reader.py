@@ -239,12 +239,13 @@ def verifies(public: bytes, text: bytes, signature: bytes) -> bool:
 
 
 def member_text(
-    server_fingerprint: bytes, life: bytes, account: str, name: str, box_public: bytes, signed_at: int
+    server_fingerprint: bytes, life: bytes, room: str, account: str, name: str, box_public: bytes, signed_at: int
 ) -> bytes:
     return (
-        b"tc member v1\x00"
+        b"tc member v2\x00"
         + server_fingerprint
         + life
+        + string(room)
         + string(account)
         + string(name)
         + box_public
@@ -457,13 +458,14 @@ def commitment(sender_key: bytes) -> bytes:
 
 def open_key_box(box: bytes, private: bytes, public: bytes) -> dict[str, Any]:
     text = Box(PrivateKey(private), PublicKey(public)).decrypt(box[24:], box[:24])
-    label, life, device, box_key, to_device, to_box, scheme, mode, number, generation, key, count = struct.unpack_from(
-        ">16s16s32s32s32s32sBBIB32sB", text
+    label, life, room, device, box_key, to_device, to_box, scheme, mode, number, generation, key, count = (
+        struct.unpack_from(">16s16s16s32s32s32s32sBBIB32sB", text)
     )
-    need(label == b"tc key box v1\x00\x00\x00" and scheme == 1 and len(text) == 200 + 9 * count, "key box")
-    firsts = [list(struct.unpack_from(">IBI", text, 200 + 9 * i)) for i in range(count)]
+    need(label == b"tc key box v2\x00\x00\x00" and scheme == 1 and len(text) == 216 + 9 * count, "key box")
+    firsts = [list(struct.unpack_from(">IBI", text, 216 + 9 * i)) for i in range(count)]
     return {
         "life": life,
+        "room": room,
         "device": device,
         "box_key": box_key,
         "to_device": to_device,
@@ -476,16 +478,16 @@ def open_key_box(box: bytes, private: bytes, public: bytes) -> dict[str, Any]:
     }
 
 
-def member_set_hash(life: bytes, seats: list[tuple[str, bytes, bytes]]) -> bytes:
+def member_set_hash(life: bytes, room: str, seats: list[tuple[str, bytes, bytes]]) -> bytes:
     ordered = sorted((account.encode(), device, box_key) for account, device, box_key in seats)
     text = b"".join(struct.pack(">H", len(account)) + account + device + box for account, device, box in ordered)
-    return blake(16, b"tc member set v1\x00" + life + text)
+    return blake(16, b"tc member set v2\x00" + life + string(room) + text)
 
 
-def safety_code(life: bytes, e2ee: bool, server_fingerprint: bytes, devices: list[tuple[str, bytes]]) -> str:
+def safety_code(life: bytes, room: str, e2ee: bool, server_fingerprint: bytes, devices: list[tuple[str, bytes]]) -> str:
     ordered = sorted({(account.encode(), device) for account, device in devices})
     text = b"".join(struct.pack(">H", len(account)) + account + device for account, device in ordered)
-    digest = blake(30, b"tc safety v1\x00" + life + bytes([e2ee]) + server_fingerprint + text)
+    digest = blake(30, b"tc safety v2\x00" + life + bytes([e2ee]) + server_fingerprint + string(room) + text)
     return " ".join(f"{int.from_bytes(digest[i : i + 5], 'big') % 100000:05}" for i in range(0, 30, 5))
 
 

@@ -37,7 +37,7 @@ ALICE_SECRET, BOB_SECRET, EVE_SECRET = b"a" * 32, b"b" * 32, b"e" * 32
 ALICE = Party(b"A" * 32, crypto_scalarmult_base(ALICE_SECRET))
 BOB = Party(b"B" * 32, crypto_scalarmult_base(BOB_SECRET))
 SHARED = shared_key(ALICE_SECRET, BOB.box_key)
-CONTEXT = BoxContext(LIFE, True, ALICE, BOB)
+CONTEXT = BoxContext(LIFE, "ruang", True, ALICE, BOB)
 FIRSTS = (FirstSequence(1, 0, 100), FirstSequence(2**32 - 1, 3, 2**32 - 1))
 OPENED = OpenedBox(KEY, FIRSTS)
 
@@ -54,8 +54,9 @@ LOW_ORDER = [0, 1, *ORDER_8, PRIME - 1, PRIME, PRIME + 1]
 def box_text(**change: Any) -> bytes:
     """The plaintext of a key box, written out by hand."""
     fields: dict[str, bytes] = {
-        "label": b"tc key box v1\0\0\0",
+        "label": b"tc key box v2\0\0\0",
         "life": LIFE,
+        "room": hashlib.blake2b(b"ruang", digest_size=16).digest(),
         "sender_device": ALICE.device_key,
         "sender_box": ALICE.box_key,
         "recipient_device": BOB.device_key,
@@ -93,6 +94,7 @@ def test_a_reflected_box_is_refused() -> None:
     "change",
     [
         {"life": bytes(16)},
+        {"room": "Ruang"},
         {"e2ee": False},
         {"sender": ALICE._replace(device_key=b"E" * 32)},
         {"sender": ALICE._replace(box_key=b"E" * 32)},
@@ -111,7 +113,8 @@ def test_a_box_made_for_something_else_is_refused(change: dict[str, Any]) -> Non
 @pytest.mark.parametrize(
     "change",
     [
-        {"label": b"tc key box v2\0\0\0"},
+        {"label": b"tc key box v1\0\0\0"},
+        {"room": hashlib.blake2b(b"Ruang", digest_size=16).digest()},
         {"scheme": b"\x00"},
         {"scheme": b"\x02"},
         {"mode": b"\x00"},

@@ -98,8 +98,8 @@ class TestTcprotoReads:
 
     def test_member(self) -> None:
         statement = membership.MemberStatement(
-            unhex(KEYS["fingerprint"]), unhex(KEYS["life"]), KEYS["account"], KEYS["name"], unhex(KEYS["box_public"]),
-            KEYS["signed_at"],
+            unhex(KEYS["fingerprint"]), unhex(KEYS["life"]), KEYS["room"], KEYS["account"], KEYS["name"],
+            unhex(KEYS["box_public"]), KEYS["signed_at"],
         )  # fmt: skip
         signature, device = unhex(KEYS["member_signature"]), unhex(KEYS["device_public"])
         assert membership.verify_member(statement, signature, device)
@@ -108,7 +108,7 @@ class TestTcprotoReads:
     def test_key_box(self) -> None:
         sender = Party(unhex(KEYS["device_public"]), unhex(KEYS["box_public"]))
         recipient = Party(unhex(KEYS["other_device_public"]), unhex(KEYS["other_box_public"]))
-        context = BoxContext(unhex(KEYS["life"]), True, sender, recipient)
+        context = BoxContext(unhex(KEYS["life"]), KEYS["room"], True, sender, recipient)
         shared = shared_key(unhex(KEYS["other_box_private"]), sender.box_key)
         opened = open_key_box(context, unhex(KEYS["key_box"]), shared)
         assert opened == OpenedBox(
@@ -117,6 +117,7 @@ class TestTcprotoReads:
         assert make.plain([list(first) for first in opened.first_sequences]) == KEYS["first_sequences"]
         wrong = [
             context._replace(life=bytes(16)),
+            context._replace(room="another room"),
             context._replace(e2ee=False),
             context._replace(sender=recipient, recipient=sender),
             context._replace(sender=sender._replace(device_key=bytes(32))),
@@ -231,8 +232,8 @@ class TestSecondReader:
 
     def test_member(self) -> None:
         text = second_reader.member_text(
-            unhex(KEYS["fingerprint"]), unhex(KEYS["life"]), KEYS["account"], KEYS["name"], unhex(KEYS["box_public"]),
-            KEYS["signed_at"],
+            unhex(KEYS["fingerprint"]), unhex(KEYS["life"]), KEYS["room"], KEYS["account"], KEYS["name"],
+            unhex(KEYS["box_public"]), KEYS["signed_at"],
         )  # fmt: skip
         assert text.hex() == KEYS["member_statement"]
         assert second_reader.verifies(unhex(KEYS["device_public"]), text, unhex(KEYS["member_signature"]))
@@ -252,6 +253,7 @@ class TestSecondReader:
         )
         assert make.plain(opened) == {
             "life": KEYS["life"],
+            "room": KEYS["room_digest"],
             "device": KEYS["device_public"],
             "box_key": KEYS["box_public"],
             "to_device": KEYS["other_device_public"],
@@ -269,8 +271,10 @@ class TestSecondReader:
             (KEYS["other_account"], unhex(KEYS["other_device_public"]), unhex(KEYS["other_box_public"])),
         ]
         life = unhex(KEYS["life"])
-        assert second_reader.member_set_hash(life, seats).hex() == KEYS["member_set_hash"]
-        code = second_reader.safety_code(life, True, unhex(KEYS["fingerprint"]), [seat[:2] for seat in seats])
+        assert second_reader.member_set_hash(life, KEYS["room"], seats).hex() == KEYS["member_set_hash"]
+        code = second_reader.safety_code(
+            life, KEYS["room"], True, unhex(KEYS["fingerprint"]), [seat[:2] for seat in seats]
+        )
         assert code == KEYS["safety_code"]
 
     @named(FILES["packets"]["packets"])

@@ -30,6 +30,7 @@ LIFE = bytes(range(0xA0, 0xB0))
 SALT = bytes(range(16))
 PASSWORD = "k7m2-9q4x-tz8h-w3vc"
 ACCOUNT = "dinas.kesehatan"
+ROOM = "rapat"
 NAME = "Siti Aminah"
 SIGNED_AT = 1_767_225_600_000
 UP_KEY, DOWN_KEY, ROOM_KEY, TICKET_KEY = key(8), key(9), key(10), key(11)
@@ -109,7 +110,7 @@ def control_messages() -> list[tuple[object, int]]:
 
 def statement() -> membership.MemberStatement:
     """What the member of the vectors signs."""
-    return membership.MemberStatement(FINGERPRINT, LIFE, ACCOUNT, NAME, BOX_PUBLIC, SIGNED_AT)
+    return membership.MemberStatement(FINGERPRINT, LIFE, ROOM, ACCOUNT, NAME, BOX_PUBLIC, SIGNED_AT)
 
 
 def member() -> messages.Member:

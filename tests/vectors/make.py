@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ from tests.vectors.inputs import (
     OTHER_DEVICE,
     PASSWORD,
     REFUSED_LINKS,
+    ROOM,
     ROOM_KEY,
     SALT,
     SEALER,
@@ -202,7 +204,7 @@ def _keys() -> Vectors:
     sender, recipient = Party(DEVICE.public, BOX_PUBLIC), Party(OTHER_DEVICE.public, OTHER_BOX_PUBLIC)
     firsts = (FirstSequence(0, 0, 4), FirstSequence(1, 0, 70_000), FirstSequence(2, 1, 9))
     box = seal_key_box(
-        BoxContext(LIFE, True, sender, recipient),
+        BoxContext(LIFE, ROOM, True, sender, recipient),
         OpenedBox(SENDER_KEY, firsts),
         shared_key(BOX_PRIVATE, OTHER_BOX_PUBLIC),
         bytes(range(24)),
@@ -216,6 +218,8 @@ def _keys() -> Vectors:
     return plain(
         {
             "life": LIFE,
+            "room": ROOM,
+            "room_digest": blake2b(ROOM.encode(), digest_size=16).digest(),
             "fingerprint": FINGERPRINT,
             "account": ACCOUNT,
             "name": NAME,
@@ -244,8 +248,8 @@ def _keys() -> Vectors:
             "other_box_public": OTHER_BOX_PUBLIC,
             "first_sequences": [list(first) for first in firsts],
             "key_box": box,
-            "member_set_hash": membership.member_set_hash(LIFE, seats),
-            "safety_code": membership.safety_code(LIFE, True, FINGERPRINT, [seat[:2] for seat in seats]),
+            "member_set_hash": membership.member_set_hash(LIFE, ROOM, seats),
+            "safety_code": membership.safety_code(LIFE, ROOM, True, FINGERPRINT, [seat[:2] for seat in seats]),
         }
     )
 

@@ -42,11 +42,11 @@ KEEP = object()
 class Client:
     """A session, the server's end of its connection, and all that either has told."""
 
-    def __init__(self, server, number, settings):
+    def __init__(self, server, number, settings, lives=None):
         self.server = server
         self.random = random.Random(number)
         self.device = SigningKey(self.random.randbytes(32))
-        self.session = Session(settings, self.device, self.random.randbytes, server.now)
+        self.session = Session(settings, self.device, self.random.randbytes, server.now, lives)
         self.connection = ControlConnection.server(STATIC)
         self.name = f"Person {number}"
         self.events = []
@@ -134,8 +134,8 @@ class Server:
 
     # Moving
 
-    def connect(self, settings=None):
-        client = Client(self, len(self.clients) + 1, settings or self.settings)
+    def connect(self, settings=None, lives=None):
+        client = Client(self, len(self.clients) + 1, settings or self.settings, lives)
         self.clients.append(client)
         return client
 

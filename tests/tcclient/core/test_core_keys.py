@@ -276,7 +276,8 @@ def test_an_unverified_member_gets_no_key_and_is_not_played(server):
         **{name: getattr(server.members[b.participant], name) for name in m.Member.__slots__ if name != "name"},
         name="Somebody Else",
     )
-    server.change(m.Change(m.ChangeKind.MEMBER_UPDATED, member=impostor))
+    server.change(m.Change(m.ChangeKind.MEMBER_UPDATED, member=impostor), but=b)
+    server.number -= 1  # which b does not know of
     server.pump()
     a.publish()
     assert server.box_log == []

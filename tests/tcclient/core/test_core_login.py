@@ -4,7 +4,7 @@ from tcclient.core import Phase, Settings, events
 from tcproto import messages as m
 from tcproto.account import effective_salt
 from tcproto.errors import Action, ErrorCode, Refusal
-from tests.tcclient.core.scripted_server import FINGERPRINT, KEEP, PUBLIC, Server
+from tests.tcclient.core.scripted_server import FINGERPRINT, KEEP, LIMITS, PUBLIC, Server
 
 
 @pytest.fixture
@@ -69,6 +69,20 @@ def test_login_derives_with_the_effective_salt_and_signs(server):
     (logged_in,) = client.told(events.LoggedIn)
     assert (logged_in.account, logged_in.name) == ("agency", "Anna Lee")
     assert client.session.phase is Phase.LOBBY
+
+
+@pytest.mark.parametrize(
+    "other", [("other", "Anna Lee"), ("agency", "Mallory"), ("AGENCY", "Anna Lee"), ("agency", "Anna  Lee")]
+)
+def test_who_is_welcomed_as_somebody_else_signs_nothing(server, other):
+    server.answers[m.Login] = m.Welcome(1, other[0], "The Agency", other[1], b"t" * 32, LIMITS)
+    client = connected(server)
+    client.session.begin_login("Agency", "Anna  Lee")
+    server.pump()
+    assert not client.told(events.LoggedIn)
+    (closed,) = client.told(events.Closed)
+    assert (closed.action, "somebody else" in closed.text) == (Action.STOP, True)
+    assert client.session.closed
 
 
 @pytest.mark.parametrize(("memory", "passes"), [(65535, 3), (262145, 3), (65536, 1), (65536, 7), (2**32 - 1, 255)])

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import AUDIO_ONLY, DEFAULT_SOURCES, Phase, events
+from tcclient.core.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode, Refusal
 from tcproto.feedback import Series
@@ -44,7 +45,7 @@ def test_joining_shows_everybody_and_is_shown_to_everybody(server):
 def test_the_member_signature_covers_the_name_as_the_server_cleaned_it(server):
     (client,) = server.seated(1)
     member = server.members[client.participant]
-    statement = MemberStatement(FINGERPRINT, LIFE, "agency", "Person 1", member.box_key, 1_700_000_000_000)
+    statement = MemberStatement(FINGERPRINT, LIFE, "room", "agency", "Person 1", member.box_key, 1_700_000_000_000)
     assert member.signature == client.device.sign(statement.text())
 
 
@@ -68,6 +69,59 @@ def test_a_room_in_another_mode_is_not_entered(asked, found):
     assert [e.code for e in client.told(events.JoinFailed)] == [ErrorCode.MODE_MISMATCH]
     assert not client.of(m.Join)
     assert client.session.phase is Phase.LOBBY
+
+
+def test_another_room_than_the_one_asked_for_is_not_entered(server):
+    server.info = replace(server.info, name="another room")
+    client = server.connect().login()
+    (closed,) = client.told(events.Closed)
+    assert (closed.action, "another room" in closed.text) == (Action.STOP, True)
+    assert not client.of(m.Join)
+
+
+def test_a_room_is_asked_for_by_its_folded_name(server):
+    client = server.connect()
+    server.pump()
+    client.session.begin_login("agency", client.name)
+    server.pump()
+    with pytest.raises(ValueError, match="room name"):
+        client.session.join("a/b", 0)
+    client.session.join("  ROOM ", 0)
+    server.pump()
+    assert client.of(m.OpenRoom) == [m.OpenRoom("room", True)]
+    assert client.session.room.members[client.participant].verified
+
+
+def test_a_life_that_is_over_is_not_entered_again(server):
+    lives = Lives()
+    first = server.connect(lives=lives).login()
+    for _ in range(2):
+        first.session.leave()
+        server.pump()
+        first.session.join("room", 1)
+        server.pump()
+        assert first.session.phase is Phase.ROOM, "the same meeting goes on"
+    old, server.info = server.info, replace(server.info, life=b"another life 123")
+    second = server.connect(lives=lives).login()
+    assert second.session.phase is Phase.ROOM
+    server.info = old
+    third = server.connect(lives=lives).login()
+    (closed,) = third.told(events.Closed)
+    assert (closed.action, "over" in closed.text) == (Action.STOP, True)
+    assert not third.of(m.Join)
+
+
+def test_who_is_shown_otherwise_than_signed_leaves_for_good(server):
+    client, other = server.seated(2)
+    member = server.members[client.participant]
+    gone = m.Change(m.ChangeKind.MEMBER_LEFT, participant=member.participant)
+    client.notify(m.RoomChanges(server.number + 1, (gone,)))
+    server.pump()
+    (closed,) = client.told(events.Closed)
+    assert (closed.action, "without us" in closed.text) == (Action.STOP, True)
+    other.notify(m.Snapshot(server.number + 1, server.info, (member,), (), True))
+    server.pump()
+    assert other.told(events.Closed)[0].action is Action.STOP
 
 
 def test_encryption_off_has_to_be_allowed(server):
@@ -139,7 +193,7 @@ def test_roles_and_rooms_change(server):
     first, second = server.seated(2)
     chair = replace(server.members[second.participant], role=m.Role.CHAIR)
     server.change(m.Change(m.ChangeKind.MEMBER_UPDATED, member=chair))
-    other = replace(server.info, title="Board", life=b"x" * 16, e2ee=False)
+    other = replace(server.info, title="Board")
     server.change(m.Change(m.ChangeKind.ROOM_UPDATED, room=other))
     server.pump()
     assert first.told(events.ParticipantUpdated)[0].participant.member.role is m.Role.CHAIR

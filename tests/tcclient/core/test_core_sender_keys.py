@@ -25,15 +25,15 @@ class Sender:
         self.peers = {}
         self.firsts = (FirstSequence(1, 0, 5),)
         randomness = random.Random(7)
-        self.keys = SenderKeys(LIFE, OWN.party, self.peers, lambda: self.firsts, randomness.randbytes)
+        self.keys = SenderKeys(LIFE, "room", OWN.party, self.peers, lambda: self.firsts, randomness.randbytes)
         self.rings = {}
         for number in range(1, listeners + 1):
             self.join(number, 0.0)
 
     def join(self, number, now):
         listener = Listener(number)
-        self.peers[number] = Peer(number, listener.party, LIFE, OWN.party, OWN.private, True)
-        self.rings[number] = Peer(0, OWN.party, LIFE, listener.party, listener.private, True)
+        self.peers[number] = Peer(number, listener.party, LIFE, "room", OWN.party, OWN.private, True)
+        self.rings[number] = Peer(0, OWN.party, LIFE, "room", listener.party, listener.private, True)
         self.keys.joined(number, now)
 
     def leave(self, number, now, kicked=False):
@@ -147,7 +147,7 @@ def test_alone_there_is_nobody_to_wait_for():
 
 def test_a_member_with_an_unusable_box_key_is_left_out():
     sender = Sender(1)
-    sender.peers[7] = Peer(7, Party(b"d" * 32, bytes(32)), LIFE, OWN.party, OWN.private, True)
+    sender.peers[7] = Peer(7, Party(b"d" * 32, bytes(32)), LIFE, "room", OWN.party, OWN.private, True)
     sender.start(0.0)
     assert sender.boxes() == {1: [1]}
     sender.keys.sealing_key(AUDIO)

@@ -9,6 +9,7 @@ from tcproto.account import sign_account_login, sign_device_login
 from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.messages import State
+from tcproto.names import fold_room
 from tcserver.conference.journal import BATCH_INTERVAL
 from tests.tcserver.conference.conference_identities import SERVER, account_key
 from tests.tcserver.conference.conference_view import View
@@ -91,7 +92,7 @@ class Person:
     def join_message(self, room: str, life: bytes, *, name: str | None = None) -> m.Join:
         box_key = self.connection.to_bytes(32, "big")
         shown = self.name if name is None else name
-        statement = MemberStatement(SERVER.fingerprint, life, self.account, shown, box_key, 7)
+        statement = MemberStatement(SERVER.fingerprint, life, fold_room(room), self.account, shown, box_key, 7)
         return m.Join(room, life, box_key, 7, self.device.sign(statement.text()))
 
     def enter(self, room: str = "room", *, e2ee: bool = True) -> object:

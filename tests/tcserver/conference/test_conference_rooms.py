@@ -32,7 +32,13 @@ def test_first_joins_and_sees_itself_as_chair():
     (member,) = view.members.values()
     assert member.name == "Siti"
     statement = MemberStatement(
-        ServerIdentity(bytes(range(32))).fingerprint, view.info.life, "dinkes", "Siti", member.box_key, member.signed_at
+        ServerIdentity(bytes(range(32))).fingerprint,
+        view.info.life,
+        "rapat desa",
+        "dinkes",
+        "Siti",
+        member.box_key,
+        member.signed_at,
     )
     assert verify_member(statement, member.signature, member.device_key)
     assert view.joined.room_keys[0].key == next(c.key for c in driver.plane.log if isinstance(c, OpenSealer))

@@ -1,0 +1,75 @@
+"""The lives of rooms that this client has been in: none of them comes back once another one has followed it.
+
+Whatever members signed is good for one life of a room. A server that begins an old life again could show everybody of
+that time as present.
+"""
+
+from __future__ import annotations
+
+from tcclient.core.distrust import Distrust
+
+MAX_LIVES = 65_536
+"""Lives remembered, 16 bytes each: ten an hour for nine months. At the bound no new life is entered, since to forget
+one would let it come back."""
+MAX_ROOMS = 1024
+"""Rooms whose present life may be entered again; of more, that of the room entered longest ago counts as over."""
+MAX_BOX_KEYS = 65_536
+"""Box keys remembered of one life, some 12 MB: a join every half minute for three weeks. At the bound whoever comes is
+shown as not verified, since to forget a key would let its statement be played back."""
+
+
+class BoxKeys:
+    """The box keys that were seen in one life: each belongs to the seat that had it first, until that seat ends."""
+
+    def __init__(self) -> None:
+        self._seats: dict[bytes, int] = {}
+        """The participant that each was seen with first; ``_SPENT`` once that one is gone."""
+
+    def belongs(self, box_key: bytes, participant: int) -> bool:
+        """Note a box key; tell whether it is this participant's: not spent, and not first seen with another one."""
+        if box_key not in self._seats:
+            if len(self._seats) >= MAX_BOX_KEYS:
+                return False
+            self._seats[box_key] = participant
+        return self._seats[box_key] == participant
+
+    def spend(self, box_key: bytes, participant: int) -> None:
+        """The participant does not have it any more: nobody ever has it again in this life."""
+        if self._seats.get(box_key) == participant:
+            self._seats[box_key] = _SPENT
+
+
+_SPENT = -1
+
+
+class Lives:
+    """What one running client remembers; shared by all its sessions."""
+
+    def __init__(self) -> None:
+        self._present: dict[tuple[bytes, str], tuple[bytes, BoxKeys]] = {}
+        """By server and room, the one entered longest ago first: its newest life."""
+        self._rooms: dict[bytes, tuple[bytes, str] | None] = {}
+        """Of each life its server and room, None where it is over."""
+
+    def enter(self, fingerprint: bytes, room: str, life: bytes) -> BoxKeys:
+        """Return what is known of a life that the server offers as that of a room (by its folded name).
+
+        The present life of a room may be entered again and again: one comes back to a meeting that goes on. Raises
+        ``Distrust`` for a life that is over, one of another room or server, and a new one beyond ``MAX_LIVES``.
+        """
+        here = (fingerprint, room)
+        if life in self._rooms:
+            if self._rooms[life] != here:
+                raise Distrust("the server offers a life of a room that is over, or that belongs to another room")
+        elif len(self._rooms) >= MAX_LIVES:
+            raise Distrust("this program has been in too many meetings to tell new ones from old ones: start it again")
+        known, box_keys = self._present.pop(here, (life, BoxKeys()))
+        if known != life:
+            self._rooms[known] = None
+            box_keys = BoxKeys()
+        self._present[here] = (life, box_keys)
+        self._rooms[life] = here
+        if len(self._present) > MAX_ROOMS:
+            over, _ = self._present.pop(next(iter(self._present)))
+            self._rooms[over] = None
+        return box_keys
