@@ -187,6 +187,7 @@ class TestSecondReader:
             "salt": unhex(LOGIN["salt"]),
             "memory_kib": 65536,
             "passes": 2,
+            "account": LOGIN["account"],
         }
         assert (close["t"], close["code"], close["action"]) == ("close", "login_timeout", "reconnect")
 
@@ -305,7 +306,7 @@ def test_second_reader_logs_in_to_a_server_of_tcproto() -> None:
     begin = server.next_event()
     assert isinstance(begin, Received)
     assert begin.message == messages.LoginBegin(inputs.ACCOUNT)
-    server.reply(begin.request_id, messages.LoginChallenge(inputs.SALT, 65536, 2))
+    server.reply(begin.request_id, messages.LoginChallenge(inputs.SALT, 65536, 2, inputs.ACCOUNT))
     server.receive_data(client.receive(server.data_to_send()))
     asked = server.next_event()
     assert isinstance(asked, Received)

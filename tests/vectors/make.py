@@ -115,7 +115,7 @@ def _handshake() -> Vectors:
     client_frame = client.data_to_send()
     server.receive_data(client_frame)
     server.next_event()
-    server.reply(1, messages.LoginChallenge(SALT, 65536, 2))
+    server.reply(1, messages.LoginChallenge(SALT, 65536, 2, ACCOUNT))
     server_frame = server.data_to_send()
     server.close(ErrorCode.LOGIN_TIMEOUT)
     return plain(
@@ -131,7 +131,7 @@ def _handshake() -> Vectors:
             "handshake_hash": completed.handshake_hash,
             "login_begin": messages.encode(messages.LoginBegin(ACCOUNT), 1),
             "client_frame": client_frame,
-            "login_challenge": messages.encode(messages.LoginChallenge(SALT, 65536, 2), 1),
+            "login_challenge": messages.encode(messages.LoginChallenge(SALT, 65536, 2, ACCOUNT), 1),
             "server_frame": server_frame,
             "close_frame": server.data_to_send(),
             "fingerprint": FINGERPRINT,

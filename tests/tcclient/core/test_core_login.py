@@ -73,7 +73,7 @@ def test_login_derives_with_the_effective_salt_and_signs(server):
 
 @pytest.mark.parametrize(("memory", "passes"), [(65535, 3), (262145, 3), (65536, 1), (65536, 7), (2**32 - 1, 255)])
 def test_a_server_that_asks_for_wrong_costs_gets_no_signature(server, memory, passes):
-    server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, memory, passes)
+    server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, memory, passes, "agency")
     client = connected(server)
     client.session.begin_login("agency", "Anna")
     server.pump()
