@@ -287,10 +287,9 @@ class Room:
             case core.PathChanged(state):
                 self.path = state
                 self._tell(told.PathChanged(state))
-            case core.MembershipMismatch(participant):
-                self._tell(told.MembershipMismatch(self.participants[participant]))
-            case core.TextMissing(participant):
-                self._tell(told.TextMissing(self.participants[participant]))
+            case core.MembershipMismatch(participant) | core.TextMissing(participant):
+                warning = told.TextMissing if isinstance(event, core.TextMissing) else told.MembershipMismatch
+                self._tell(warning(self.participants[participant]))
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(told.RoomUpdated())

@@ -31,6 +31,7 @@ from tcproto.membership import MemberStatement
 from tcproto.messages import ChatScope, Source
 from tcproto.names import clean_display, fold_account
 from tcproto.path import CONTROL_TIMEOUT
+from tcproto.text import check_text
 
 CONTROL_PING = 5.0
 """Seconds between pings on the control connection: two may be lost in a stall before it counts as dead."""
@@ -247,6 +248,7 @@ class Session(SeatVerbs):
         self._require(Phase.ROOM)
         assert self._login.welcome is not None
         limits = self._login.welcome.limits
+        check_text(text)
         if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
             raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
         return self.seat.send_text(text, scope, participant, unix_ms, now)

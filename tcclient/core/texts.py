@@ -22,7 +22,6 @@ from tcproto.text import (
     Note,
     TextContext,
     TextHeader,
-    check_text,
     open_private_text,
     parse_text_header,
     room_hash,
@@ -135,10 +134,9 @@ class Texts:
     def compose(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> Chat:
         """Return the request for a text; the key boxes that collect meanwhile must be sent before it.
 
-        ``unix_ms`` is the wall clock. Raises ``ValueError`` as `check_text`, ``Refusal`` for a private text to somebody
+        ``unix_ms`` is the wall clock; ``text`` has passed `check_text`. Raises ``Refusal`` for a private text to somebody
         who is not there or not verified.
         """
-        check_text(text)
         message_id = self._random_bytes(MESSAGE_ID_SIZE)
         if scope is ChatScope.SERVER or not self._room.room.e2ee:
             return Chat(message_id, scope, text, participant)

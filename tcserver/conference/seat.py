@@ -91,7 +91,7 @@ class Seat:
     """Room keys that were announced while the seat was being opened."""
     publications: dict[int, Stream] = field(default_factory=dict)
     """By the publisher's number."""
-    last_number: int = -1
+    last_number: int = 0
     """The highest publication number used so far."""
     subscription: Subscription = NO_SUBSCRIPTION
     seen: int = 0

@@ -291,7 +291,7 @@ class Server:
 
     def pass_text(self, client, message, passed):
         for other in self.clients:
-            if other is not client and other.participant in (message.participant or other.participant,):
+            if other is not client and message.participant in (0, other.participant):
                 other.notify(passed)
 
     def remove(self, client, code=None):

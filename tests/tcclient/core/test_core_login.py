@@ -103,6 +103,19 @@ def test_names_that_cannot_be_such_are_not_sent(server, account, name):
     assert client.session.phase is Phase.TRUSTED
 
 
+@pytest.mark.parametrize("account", ["agency2", "AGENCY", "agencу"])
+def test_a_challenge_for_another_account_is_not_answered(server, account):
+    """A server that has two accounts of one person, or an imitation of one, cannot choose which is signed for."""
+    client = connected(server)
+    server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, 65536, 3, account)
+    client.session.begin_login("Agency", "Siti")
+    server.pump()
+    (closed,) = client.told(events.Closed)
+    assert closed.action is Action.STOP
+    assert not client.told(events.DeriveKey)
+    assert not client.of(m.Login)
+
+
 def test_verbs_out_of_their_phase_are_refused(server):
     client = connected(server)
     session = client.session
@@ -111,7 +124,7 @@ def test_verbs_out_of_their_phase_are_refused(server):
         lambda: session.join("room", 0),
         session.leave,
         lambda: session.request(m.Kick(1)),
-        lambda: session.send_chat("hello"),
+        lambda: session.send_chat("hello", 0, 0.0),
         lambda: session.subscribe(()),
         lambda: session.request_keyframe(1, 0, 0.0),
         lambda: session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", 0.0),
