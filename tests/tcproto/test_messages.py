@@ -58,7 +58,15 @@ CASES: list[tuple[object, int, dict[str, object]]] = [
     (
         Chat(bytes(16), ChatScope.ROOM, "a\nb"),
         2,
-        {"t": "chat", "id": 2, "message_id": bytes(16), "scope": "room", "text": "a\nb", "participant": 0, "sealed": b""},
+        {
+            "t": "chat",
+            "id": 2,
+            "message_id": bytes(16),
+            "scope": "room",
+            "text": "a\nb",
+            "participant": 0,
+            "sealed": b"",
+        },
     ),
     (
         Subscribe(5, (Source.MICROPHONE, Source.CAMERA)),

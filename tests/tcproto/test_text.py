@@ -161,9 +161,7 @@ def test_what_a_hostile_member_seals_is_checked_as_what_a_server_sends():
         st.integers(0, 2**64 - 1),
         st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=300),
     ),
-    st.builds(
-        TextHeader, st.integers(0, 2**32 - 1), st.integers(0, 255), st.integers(0, MAX_TEXT_SEQUENCE)
-    ),
+    st.builds(TextHeader, st.integers(0, 2**32 - 1), st.integers(0, 255), st.integers(0, MAX_TEXT_SEQUENCE)),
 )
 def test_any_text_comes_back_as_it_was(note, header):
     sealed = seal_room_text(header, note, TEXT_KEY)
