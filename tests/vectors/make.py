@@ -27,6 +27,7 @@ from tcproto.sender_key import (
     seal_key_box,
     shared_key,
 )
+from tests.vectors import names, texts
 from tests.vectors.inputs import (
     ACCOUNT,
     AUDIO_HEADER,
@@ -85,6 +86,8 @@ def make() -> dict[str, Vectors]:
         "packets": {"packets": _packets()},
         "items": {"items": _items()},
         "datagrams": {"datagrams": _datagrams()},
+        "texts": texts.make(),
+        "names": names.make(),
     }
 
 
@@ -410,6 +413,9 @@ def inline(vectors: Mapping[str, Vectors]) -> str:
         f"publication_key{(entry['generation'], *entry['publication'])} = {entry['key']}"
         for entry in keys["publication_keys"]
     ]
+    lines += [f"text_key({entry['generation']}) = {entry['text_key']}" for entry in vectors["texts"]["to_room"][:2]]
+    lines += [f"text to the room, {entry['text']!a} = {entry['sealed']}" for entry in vectors["texts"]["to_room"][:2]]
+    lines += [f"private text, {entry['text']!a} = {entry['sealed']}" for entry in vectors["texts"]["to_one"][1:]]
     lines += [f"message {entry['t']} = {entry['bytes']}" for entry in vectors["messages"]["messages"][:4]]
     lines += [f"packet, {entry['name']} = {entry['packet']}" for entry in vectors["packets"]["packets"][:3]]
     lines += [f"item {entry['name']} = {entry['value']}" for entry in vectors["items"]["items"]]
