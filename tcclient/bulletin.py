@@ -36,7 +36,7 @@ class Bulletin:
     def seated(self, room: Room) -> None:
         """Tell that the seat is taken, and how the room is encrypted."""
         info = room.info
-        mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear it"
+        mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear and read it"
         self._line(
             "joined",
             f"in room {info.title or info.name}, {mode}; {len(room.participants)} here",

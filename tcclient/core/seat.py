@@ -215,7 +215,9 @@ class Seat:
         return self._control.request(messages.Mute(number, muted))
 
     def send_text(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> bytes:
-        """See ``SeatVerbs.send_chat``."""
+        """See ``Session.send_chat``."""
+        if not self._complete:
+            raise Refusal(ErrorCode.NOT_IN_ROOM, "the roster is not here yet, so nobody could read it")
         chat = self.texts.compose(text, scope, participant, unix_ms, now)
         self.settle(now)  # The boxes of the key go before the text.
         self._control.request(chat)

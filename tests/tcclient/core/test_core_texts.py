@@ -164,6 +164,18 @@ def test_a_private_text_needs_a_verified_recipient(sealed):
     assert not sealed.chat_log
 
 
+def test_nothing_is_written_before_it_is_known_who_could_read_it(sealed):
+    sealed.seated(1)
+    send, sealed.snapshot = sealed.snapshot, lambda client: None
+    (newcomer,) = sealed.seated(1)
+    with pytest.raises(Refusal, match="roster"):
+        write(sealed, newcomer, "hello?")
+    send(newcomer)
+    sealed.pump()
+    write(sealed, newcomer, "hello")
+    assert texts(sealed.clients[0]) == ["hello"]
+
+
 # Keys
 
 
