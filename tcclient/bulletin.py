@@ -15,7 +15,7 @@ from tcclient.room import Room
 from tcproto.errors import Refusal
 from tcproto.messages import ChatScope
 
-_SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (to everybody on the server)"}
+_SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (notice of the server)"}
 """What is said of a text that is not for the room."""
 _PROMPT = "> "
 """Stands before what is typed."""
@@ -36,7 +36,7 @@ class Bulletin:
     def seated(self, room: Room) -> None:
         """Tell that the seat is taken, and how the room is encrypted."""
         info = room.info
-        mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear it"
+        mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear and read it"
         self._line(
             "joined",
             f"in room {info.title or info.name}, {mode}; {len(room.participants)} here",
@@ -68,7 +68,14 @@ class Bulletin:
                 )
             case events.ChatReceived():
                 name = event.name + _SCOPES.get(event.scope, "")
-                self._line("chat", f"{name}: {event.text}", who=event.name, text=event.text, scope=event.scope)
+                self._line(
+                    "chat",
+                    f"{name}: {event.text}",
+                    who=event.name,
+                    text=event.text,
+                    scope=event.scope,
+                    sealed=event.sealed,
+                )
             case _:
                 self._other(event)
 
@@ -101,6 +108,8 @@ class Bulletin:
                 )
             case events.TrustFault(text):
                 self._line("trust_fault", f"WARNING: {text}", text=text)
+            case events.TextMissing(who):
+                self._line("text_missing", f"WARNING: a text of {who.label} did not come", who=who.label)
             case events.Closed(code, text, action, retry):
                 self._line("closed", f"closed: {text}", code=code, text=text, action=action, retry_after_ms=retry)
             case _:

@@ -74,9 +74,18 @@ class ChatReceived:
     text: str
     scope: ChatScope
     sent_at: int
-    """Unix time in ms by the server's clock."""
+    """Unix time in ms by the sender's clock if sealed, else by the server's."""
     participant: Participant | None
-    """The sender, while in the room."""
+    """The sender, while in the room; None for an operator's notice."""
+    sealed: bool = False
+    """Only members could read or write it; otherwise all of it is the server's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextMissing:
+    """An earlier text of this participant did not come: the server withheld it, or let a later one overtake it."""
+
+    participant: Participant
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,7 @@ Event = (
     | TrackUnpublished
     | SpeakersChanged
     | ChatReceived
+    | TextMissing
     | PathChanged
     | MembershipMismatch
     | NewDevice

@@ -182,12 +182,14 @@ class Room:
         await self._request(lambda: self._connection.session.subscribe(tuple(sources), tuple(choices)))
 
     async def chat(self, text: str, to: Participant | None = None) -> None:
-        """Send plain text to the room, or to one participant. The server can read it.
+        """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
 
-        Raises ``ValueError`` for a text that is too long, ``RequestRefused`` where the server does not take it.
+        Raises ``ValueError`` for a text that is too long, ``RequestRefused`` where the server does not take it, and for
+        a private text to somebody who is not verified where it has to be sealed.
         """
-        scope = ChatScope.ROOM if to is None else ChatScope.PARTICIPANT
-        await self._request(lambda: self._connection.session.send_chat(text, scope, to.id if to else 0))
+        scope, participant = (ChatScope.ROOM, 0) if to is None else (ChatScope.PARTICIPANT, to.id)
+        unix_ms, now = round(time.time() * 1000), time.monotonic()
+        await self._request(lambda: self._connection.session.send_chat(text, unix_ms, now, scope, participant))
 
     async def request(self, message: object) -> None:
         """Send a moderation request, such as ``Kick`` or ``SetRole``; raises ``RequestRefused``."""
@@ -286,7 +288,8 @@ class Room:
                 self._speakers(event, dominant)
             case core.ChatReceived():
                 sender = self.participants.get(event.participant)
-                self._tell(told.ChatReceived(event.name, event.text, event.scope, event.sent_at, sender))
+                chat = told.ChatReceived(event.name, event.text, event.scope, event.sent_at, sender, event.sealed)
+                self._tell(chat)
             case _:
                 self._other_event(event)
 
@@ -295,8 +298,9 @@ class Room:
             case core.PathChanged(state):
                 self.path = state
                 self._tell(told.PathChanged(state))
-            case core.MembershipMismatch(participant):
-                self._tell(told.MembershipMismatch(self.participants[participant]))
+            case core.MembershipMismatch(participant) | core.TextMissing(participant):
+                warning = told.TextMissing if isinstance(event, core.TextMissing) else told.MembershipMismatch
+                self._tell(warning(self.participants[participant]))
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(told.RoomUpdated())

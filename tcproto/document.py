@@ -30,7 +30,7 @@ from tcproto.messages.registry import Row
 DOCUMENT = Path(__file__).with_name("PROTOCOL.md")
 _MODULES_WITH_LIMITS = (
     "link", "noise", "framing", "control", "fields", "codec", "account", "names", "identity",
-    "datagram", "replay", "path", "feedback", "packet", "sender_key", "keyring", "beacon",
+    "datagram", "replay", "path", "feedback", "packet", "sender_key", "keyring", "beacon", "text",
 )  # fmt: skip
 _SENDERS = {Sender.CLIENT: "client", Sender.SERVER: "server", Sender.BOTH: "both"}
 

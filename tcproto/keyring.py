@@ -8,7 +8,8 @@ from typing import NamedTuple
 from tcproto.errors import CryptoFailure
 from tcproto.packet import Header, VideoHeader, open_packet
 from tcproto.replay import ReplayWindow, Verdict
-from tcproto.sender_key import OpenedBox, SenderKey
+from tcproto.sender_key import OpenedBox, Party, SenderKey
+from tcproto.text import Note, TextHeader, open_room_text, text_key
 
 MAX_SKIPPED_GENERATIONS = 64
 """Generations tried ahead of the newest known one: joins since the last word that was heard; 64 take 50 µs."""
@@ -57,12 +58,30 @@ class _Held:
         window.commit(header.sequence)
         self._windows[layer] = window
         self._derived[header.generation, publication] = key
-        if header.generation > self._newest.generation:
+        self.opened(header.generation, now)
+        return payload
+
+    def opened(self, generation: int, now: float) -> None:
+        """Note that something opened under a generation: if it is a later one, it is the newest now."""
+        if generation > self._newest.generation:
             # In a row of joins the oldest stays until a pause: those after it can be made of it.
             self._previous = self._previous or self._newest
             self._previous_until = now + OVERLAP
-            self._newest = self._newest.ratcheted(header.generation)
-        return payload
+            self._newest = self._newest.ratcheted(generation)
+
+    def at(self, generation: int, now: float) -> SenderKey:
+        """The key at a generation; raises ``CryptoFailure`` where it is out of reach."""
+        if self._previous is not None and now >= self._previous_until:
+            self._previous = None
+            self._derived = {slot: key for slot, key in self._derived.items() if slot[0] == self._newest.generation}
+        ahead = generation - self._newest.generation
+        start = self._newest if ahead >= 0 else self._previous
+        if start is None or ahead > MAX_SKIPPED_GENERATIONS:
+            raise CryptoFailure("the generation is out of reach")
+        try:
+            return start.ratcheted(generation)
+        except ValueError as error:
+            raise CryptoFailure("no such generation") from error
 
     def _window(self, layer: tuple[int, int]) -> ReplayWindow:
         window = self._windows.get(layer)
@@ -73,20 +92,11 @@ class _Held:
         return window
 
     def _publication_key(self, generation: int, publication: PublicationId, now: float) -> bytes:
-        if self._previous is not None and now >= self._previous_until:
-            self._previous = None
-            self._derived = {slot: key for slot, key in self._derived.items() if slot[0] == self._newest.generation}
-        key = self._derived.get((generation, publication))
-        if key is not None:
-            return key
-        ahead = generation - self._newest.generation
-        start = self._newest if ahead >= 0 else self._previous
-        if start is None or ahead > MAX_SKIPPED_GENERATIONS:
-            raise CryptoFailure("the generation is out of reach")
-        try:
-            return start.ratcheted(generation).publication_key(self._life, *publication)
-        except ValueError as error:
-            raise CryptoFailure("no such generation") from error
+        if now < self._previous_until or self._previous is None:
+            key = self._derived.get((generation, publication))
+            if key is not None:
+                return key
+        return self.at(generation, now).publication_key(self._life, *publication)
 
 
 class KeyRing:
@@ -122,6 +132,25 @@ class KeyRing:
         does not open; ``ValueError`` for bad padding.
         """
         return self._held(header.key_number, now).open(header, packet, publication, now)
+
+    @property
+    def newest_number(self) -> int:
+        """The number of the newest key that arrived; -1 before the first."""
+        return max(self._keys, default=-1)
+
+    def open_text(self, header: TextHeader, sealed: bytes, sender: Party, now: float) -> Note:
+        """Open a text to the room, of which only the newest key is good; ``header`` is that in front of it.
+
+        Texts and key boxes come in order, so that a text under an older key was made by somebody who has left. Whether
+        the text is new is for the caller to say, who counts across keys. Raises ``CryptoFailure`` for another key, a
+        generation out of reach, or a box that does not open.
+        """
+        if header.number != self.newest_number:
+            raise CryptoFailure("the text is not under the newest key")
+        held = self._keys[header.number]
+        note = open_room_text(sealed, text_key(held.at(header.generation, now), self._life, sender))
+        held.opened(header.generation, now)
+        return note
 
     def knows(self, number: int) -> bool:
         """Tell whether the sender key of this number has arrived."""

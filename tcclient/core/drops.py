@@ -1,4 +1,4 @@
-"""Why a datagram, or a packet in one, was dropped."""
+"""Why a datagram, a packet in one, or a text was dropped."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Drop(StrEnum):
-    """Named reasons; a bad datagram is counted under one of them and never answered."""
+    """Named reasons; a bad datagram or text is counted under one of them and never answered."""
 
     SIZE = "size"
     """Shorter than a header and a tag, or longer than a datagram may be."""
@@ -35,12 +35,16 @@ class Drop(StrEnum):
     UNVERIFIED = "unverified"
     """The publisher's member signature does not hold."""
     NO_KEY = "no_key"
-    """The sender key did not come in time."""
+    """The sender key of a packet or a text, or a text's sender, did not come in time."""
     PACKET_REFUSED = "packet_refused"
     """Replayed end to end, under an expired key, or its box did not open."""
     QUEUE_FULL = "queue_full"
     """The application does not take its media."""
     KEY_BOX = "key_box"
     """A key box that did not open, was made for something else, whose number came before, or from nobody here."""
+    PLAIN_TEXT = "plain_text"
+    """A text of a participant that is not sealed, in an end-to-end encrypted room."""
+    TEXT = "text"
+    """A sealed text that did not open, was not new, was made for something else, or has no place in this room."""
     COUNTER_SPENT = "counter_spent"
     """Not sent: the counter of the up key is at its end."""

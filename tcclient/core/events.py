@@ -194,10 +194,20 @@ class ChatReceived:
     message_id: bytes
     scope: ChatScope
     participant: int
+    """0 for an operator's notice."""
     name: str
     text: str
     sent_at: int
-    """Unix time in ms by the server's clock."""
+    """Unix time in ms by the sender's clock if sealed, else by the server's."""
+    sealed: bool = False
+    """Only members could read or write it; otherwise all of it is the server's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextMissing:
+    """An earlier text of this participant did not come: the server withheld it, or let a later one overtake it."""
+
+    participant: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +323,7 @@ Event = (
     | RoomUpdated
     | Speakers
     | ChatReceived
+    | TextMissing
     | ChatSent
     | ChatFailed
     | Published

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tcclient.core.peers import Peer
 from tcproto.errors import CryptoFailure
-from tcproto.keyring import MAX_LAYERS, PublicationId
+from tcproto.keyring import MAX_KEYS, MAX_LAYERS, PublicationId
 from tcproto.messages import AddressedBox
 from tcproto.sender_key import (
     BOX_NONCE_SIZE,
@@ -53,6 +53,8 @@ class _Pending:
         self.key = key
         self.waiting = waiting
         self.deadline = deadline
+        self.used = False
+        """Whether a text was sealed under its generation."""
 
 
 class SenderKeys:
@@ -60,8 +62,10 @@ class SenderKeys:
 
     ``peers`` are the verified members, kept up to date by the owner, who calls ``joined`` and ``left`` after changing
     it. ``first_sequences`` tells the lowest valid sequence numbers of our live publications. Boxes collect for
-    ``take_boxes``. No key exists before ``start``: who only listens makes no boxes. Until everybody has acknowledged
-    the first key, or ``ACTIVATION`` has passed, there is nothing to seal under.
+    ``take_boxes``. No key exists before ``start`` or the first text: who only listens makes no boxes. Until everybody
+    has acknowledged the first key, or ``ACTIVATION`` has passed, there is nothing to seal packets under.
+
+    Who only writes texts makes boxes when a text is sent, not when somebody comes or goes.
     """
 
     def __init__(
@@ -85,6 +89,11 @@ class SenderKeys:
         self._pending: _Pending | None = None
         self._used = False
         """Whether anything was sealed under the current generation."""
+        self._publishing = False
+        self._is_stale = False
+        """Whether a new key is planned."""
+        self._owed: set[int] = set()
+        """Who came while nothing was published, and gets a box with the next text."""
         self._ratchet_at = NEVER
         self._replace_at = NEVER
         self._made_at = -NEVER
@@ -103,38 +112,53 @@ class SenderKeys:
         return min(self._ratchet_at, self._replace_at, pending)
 
     def start(self, now: float) -> None:
-        """Become a sender, with a new key; nothing happens where we are one."""
-        if self._current is None and self._pending is None:
+        """Become a sender of packets, with a new key; nothing happens where we are one."""
+        if not self._publishing:
+            self.stop()
+            self._publishing = True
             self._make(now)
 
     def stop(self) -> None:
         """Nothing will be sent for now: forget the keys."""
+        self._publishing = self._is_stale = False
         self._current = self._pending = None
         self._ratchet_at = self._replace_at = NEVER
         self._derived.clear()
         self._boxes.clear()
+        self._owed.clear()
 
     def joined(self, participant: int, now: float) -> None:
-        """Ratchet, so that the newcomer cannot read the past, and box the new generation.
-
-        A generation under which nothing was sealed needs no ratchet; otherwise many joins in a moment of silence would
-        carry the generation out of the receivers' reach.
-        """
-        if self._current is not None:
-            if self._used:
-                self._ratchet(now)
-            if not self._used:
-                self._box(participant, self._current)
-        if self._pending is not None and self._box(participant, self._pending.key):
-            self._pending.waiting.add(participant)
+        """Let a newcomer have our key, but not the past; who only writes does so with the next text."""
+        if self._publishing:
+            self._admit(participant, now)
+        elif self._current is not None or self._pending is not None:
+            self._owed.add(participant)
 
     def left(self, participant: int, kicked: bool, now: float) -> None:
         """Plan a new key, which the one who left will not have."""
+        self._owed.discard(participant)
         if self._current is None and self._pending is None:
             return
         if self._pending is not None:
             self._no_longer_waits(participant, now)
         self._replace(KICK_SPACING if kicked else LEAVE_SPACING, now)
+
+    def for_text(self, now: float) -> SenderKey:
+        """Return the key for a text: the newest, which all who are here have once they got our boxes, and nobody else.
+
+        A new key that is planned is made now. The boxes must be sent before the text.
+        """
+        if self._is_stale or (self._current is None and self._pending is None):
+            self._make(now)
+        owed, self._owed = self._owed, set()
+        for participant in sorted(owed):
+            self._admit(participant, now)
+        if self._pending is not None:
+            self._pending.used = True
+            return self._pending.key
+        assert self._current is not None
+        self._used = True
+        return self._current
 
     def announced(self, layers: int, now: float) -> None:
         """Count the layers of a new publication: receivers track only so many under one key."""
@@ -154,7 +178,10 @@ class SenderKeys:
         if now >= self._replace_at:
             self._make(now)
         if now >= self._ratchet_at:
-            self._ratchet(now)
+            if self._publishing:
+                self._ratchet(now)
+            else:  # No text for long: the next one is under a new key, and what was written cannot be opened here.
+                self.stop()
 
     def sealing_key(self, publication: PublicationId) -> SealingKey | None:
         """Return what to seal the publication's next packet under; None while there is no key in use."""
@@ -177,15 +204,34 @@ class SenderKeys:
         """Make a new key and box it for all. It inherits the deadline of one that it overtakes."""
         self._number += 1
         self._layers = 0
-        self._made_at, self._replace_at = now, NEVER
+        self._made_at, self._replace_at, self._is_stale = now, NEVER, False
+        self._owed.clear()
         deadline = now + ACTIVATION
         if self._pending is not None:
             deadline = min(deadline, self._pending.deadline)
         key = SenderKey(self._number, 0, self._random_bytes(KEY_SIZE))
         waiting = {participant for participant in self._peers if self._box(participant, key)}
         self._pending = _Pending(key, waiting, deadline)
-        if not waiting:
-            self._activate(now)
+        if not waiting or (self._current is not None and key.number - self._current.number >= MAX_KEYS):
+            self._activate(now)  # The receivers have no more keys than that.
+
+    def _admit(self, participant: int, now: float) -> None:
+        """Ratchet, so that a newcomer cannot read the past, and box the new generation.
+
+        A generation under which nothing was sealed needs no ratchet; otherwise many joins in a moment of silence would
+        carry the generation out of the receivers' reach.
+        """
+        if self._current is not None:
+            if self._used:
+                self._ratchet(now)
+            if not self._used:
+                self._box(participant, self._current)
+        pending = self._pending
+        if pending is not None:
+            if pending.used and pending.key.generation < MAX_GENERATION:
+                pending.key, pending.used = pending.key.ratcheted(), False
+            if not pending.used and self._box(participant, pending.key):
+                pending.waiting.add(participant)
 
     def _no_longer_waits(self, participant: int, now: float) -> None:
         assert self._pending is not None
@@ -195,8 +241,10 @@ class SenderKeys:
 
     def _activate(self, now: float) -> None:
         if self._pending is not None:
+            used = self._pending.used
             self._current, self._pending = self._pending.key, None
             self._begin_generation(now)
+            self._used = used
 
     def _ratchet(self, now: float) -> None:
         assert self._current is not None
@@ -213,7 +261,9 @@ class SenderKeys:
         self._derived.clear()
 
     def _replace(self, spacing: float, now: float) -> None:
-        self._replace_at = min(self._replace_at, max(now, self._made_at + spacing))
+        self._is_stale = True
+        if self._publishing:
+            self._replace_at = min(self._replace_at, max(now, self._made_at + spacing))
 
     def _box(self, participant: int, key: SenderKey) -> bool:
         """Queue a box; tell whether the member's box key can be used."""

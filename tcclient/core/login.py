@@ -58,7 +58,9 @@ class Login:
         self._control.request(messages.LoginBegin(account))
 
     def challenged(self, challenge: messages.LoginChallenge) -> None:
-        """Have the account key derived. Raises ``Distrust`` for costs outside floor and ceiling."""
+        """Have the account key derived. Raises ``Distrust`` for costs outside floor and ceiling, or another account."""
+        if challenge.account != self._account:
+            raise Distrust("the server answered for another account than was asked for")
         memory, passes = challenge.memory_kib * KIB, challenge.passes
         try:
             check_costs(memory, passes)

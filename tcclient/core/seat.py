@@ -18,13 +18,14 @@ from tcclient.core.peers import Peer
 from tcclient.core.publications import Publications
 from tcclient.core.roster import OwnSeat, RoomState
 from tcclient.core.sealers import Sealers
+from tcclient.core.texts import ShownTexts, Texts
 from tcproto import messages
 from tcproto.beacon import NO_COMMITMENT, Beacon
 from tcproto.control import ControlConnection
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.identity import SigningKey
 from tcproto.keyring import PublicationId
-from tcproto.messages import AddressedBox, KeyReceipt, Kind, Source, StreamChoice
+from tcproto.messages import AddressedBox, ChatScope, KeyReceipt, Kind, Source, StreamChoice
 from tcproto.sender_key import Party
 
 BATCH = 64
@@ -84,6 +85,7 @@ class Seat:
         emit: Callable[[Event], None],
         random_bytes: Callable[[int], bytes],
         drops: Counter[Drop],
+        shown: ShownTexts,
     ) -> None:
         self.joined = joined
         self.peers: dict[int, Peer] = {}
@@ -101,6 +103,7 @@ class Seat:
         self._keys = SenderKeys(
             room.life, room.name, self._own, self.peers, self.publications.first_sequences, random_bytes
         )
+        self.texts = Texts(self.room, self._own, self.peers, self._keys, shown, random_bytes, emit, drops)
         self._beacons = BeaconSchedule()
         self._control = control
         self._emit = emit
@@ -125,12 +128,14 @@ class Seat:
             messages.SealerClosed: lambda message, now: self.sealers.close(message.sealer),
             messages.Speakers: self._speakers,
             messages.KeyframeRequest: self._keyframe_request,
+            messages.ChatMessage: self.texts.receive,
         }
 
     @property
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due."""
-        return min(self.path.next_deadline, self._keys.next_deadline, self._beacons.next_deadline, self._snapshot_at)
+        control = min(self._keys.next_deadline, self.texts.next_deadline, self._snapshot_at)
+        return min(self.path.next_deadline, self._beacons.next_deadline, control)
 
     def handle_message(self, message: object, now: float) -> None:
         """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
@@ -141,6 +146,8 @@ class Seat:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self._keys.handle_timeout(now)
+        if now >= self.texts.next_deadline:
+            self.texts.retry(now)
         self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
         if now >= self._beacons.next_deadline:
@@ -228,6 +235,15 @@ class Seat:
         publication.muted = muted
         return self._control.request(messages.Mute(number, muted))
 
+    def send_text(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> bytes:
+        """See ``Session.send_chat``."""
+        if not self._complete:
+            raise Refusal(ErrorCode.NOT_IN_ROOM, "the roster is not here yet, so nobody could read it")
+        chat = self.texts.compose(text, scope, participant, unix_ms, now)
+        self.settle(now)  # The boxes of the key go before the text.
+        self._control.request(chat)
+        return chat.message_id
+
     # Replies
 
     def published(self, number: int, reply: messages.Published | messages.Error, now: float) -> None:
@@ -307,10 +323,12 @@ class Seat:
         early, self._early_boxes = self._early_boxes, deque()
         for came_at, addressed in early:
             self._key_box(addressed, came_at, now)
+        self.texts.retry(now)
 
     def _key_boxes(self, message: messages.KeyBoxes, now: float) -> None:
         for addressed in message.boxes:
             self._key_box(addressed, now, now)
+        self.texts.retry(now)
 
     def _key_box(self, addressed: AddressedBox, came_at: float, now: float) -> None:
         """Open a key box, or let it wait for its sender, who may have been told of us before we are of him."""

@@ -24,6 +24,7 @@ from tcclient.core.lives import BoxKeys, Lives
 from tcclient.core.login import Login
 from tcclient.core.peers import MediaPacket
 from tcclient.core.seat import BoxPair, Seat, SeatIdentity
+from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.verbs import SeatVerbs
 from tcproto import control, messages
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
@@ -32,10 +33,10 @@ from tcproto.membership import MemberStatement
 from tcproto.messages import ChatScope, Source
 from tcproto.names import clean_display, fold_account, fold_room
 from tcproto.path import CONTROL_TIMEOUT
+from tcproto.text import check_text
 
 CONTROL_PING = 5.0
 """Seconds between pings on the control connection: two may be lost in a stall before it counts as dead."""
-MESSAGE_ID_SIZE = 16
 BOX_KEY_SIZE = 32
 DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
 AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
@@ -109,6 +110,7 @@ class Session(SeatVerbs):
         self._events: deque[Event] = deque()
         self._login = Login(settings.fingerprint, device, self._control, self._events.append)
         self._joining: _Joining | None = None
+        self._shown = ShownTexts()
         self._heard_at = now
         self._ping_at = now + CONTROL_PING
 
@@ -249,19 +251,22 @@ class Session(SeatVerbs):
         self._require(Phase.ROOM)
         return self._control.request(message)
 
-    def send_chat(self, text: str, scope: ChatScope = ChatScope.ROOM, participant: int = 0) -> bytes:
-        """Send plain text; return its message id, which ``ChatSent`` repeats.
+    def send_chat(
+        self, text: str, unix_ms: int, now: float, scope: ChatScope = ChatScope.ROOM, participant: int = 0
+    ) -> bytes:
+        """Send a text, sealed in an end-to-end encrypted room; return its message id, which ``ChatSent`` repeats.
 
-        Raises ``ValueError`` for a text beyond the server's limits or with control characters.
+        ``unix_ms`` is the wall clock, which is sealed with it. A notice (``ChatScope.SERVER``) is never sealed. Raises
+        ``ValueError`` for a text beyond the server's limits or with control characters, ``Refusal`` for a private text
+        to somebody who is not in the room, or not verified where it has to be sealed.
         """
         self._require(Phase.ROOM)
         assert self._login.welcome is not None
         limits = self._login.welcome.limits
+        check_text(text)
         if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
             raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
-        message_id = self._random_bytes(MESSAGE_ID_SIZE)
-        self._control.request(messages.Chat(message_id, scope, text, participant))
-        return message_id
+        return self.seat.send_text(text, scope, participant, unix_ms, now)
 
     # What the server says
 
@@ -286,9 +291,9 @@ class Session(SeatVerbs):
                 self._control.reply(request_id, messages.Pong(message.time))
         elif isinstance(message, messages.Close):
             self._end(message.code, message.text, message.action, message.retry_after_ms)
-        elif isinstance(message, messages.ChatMessage):
-            m = message
-            self._events.append(events.ChatReceived(m.message_id, m.scope, m.participant, m.name, m.text, m.sent_at))
+        elif isinstance(message, messages.ChatMessage) and self._seat is None:
+            if message.scope is ChatScope.SERVER:
+                self._events.append(notice(message))
         elif isinstance(message, messages.Evicted):
             if self._seat is not None:
                 self._stand_up()
@@ -313,6 +318,7 @@ class Session(SeatVerbs):
                 if self._seat is not None:
                     self._seat.published(request.number, reply, now)
             case messages.ChatAccepted():
+                self._chat_answered(request.message_id, accepted=True)
                 self._events.append(events.ChatSent(request.message_id, reply.sent_at))
             case _:
                 self._events.append(events.RequestDone(request_id))
@@ -331,9 +337,14 @@ class Session(SeatVerbs):
                 if self._seat is not None:
                     self._seat.snapshot_refused(error.retry_after_ms / 1000, now)
             case messages.Chat():
+                self._chat_answered(request.message_id, accepted=False)
                 self._events.append(events.ChatFailed(request.message_id, error.code, error.text))
             case _:
                 self._events.append(events.RequestFailed(request_id, error.code, error.text, error.retry_after_ms))
+
+    def _chat_answered(self, message_id: bytes, *, accepted: bool) -> None:
+        if self._seat is not None:
+            self._seat.texts.answered(message_id, accepted=accepted)
 
     def _opened(self, room: messages.RoomInfo) -> None:
         """Check the room's mode, and take a seat under a signature that says who sits there."""
@@ -384,6 +395,7 @@ class Session(SeatVerbs):
             self._events.append,
             self._random_bytes,
             self.drops,
+            self._shown,
         )
         self.phase = Phase.ROOM
         self._seat.subscribe(self._settings.sources, ())

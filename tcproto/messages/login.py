@@ -110,11 +110,13 @@ class LoginChallenge:
     salt: Annotated[bytes, Exactly(16)]
     memory_kib: U32
     passes: U8
+    account: AccountName
+    """The folded name, which is what gets derived from and signed."""
 
 
 @message("login_begin", Sender.CLIENT, states=State.LOGIN, answer=LoginChallenge)
 class LoginBegin:
-    """Names the account."""
+    """Names the account, as it was typed or folded."""
 
     account: AccountName
 

@@ -17,6 +17,7 @@ from tcproto.messages.types import (
     KeyReceipt,
     Kind,
     LayerInterest,
+    PublicationNumber,
     RoomKey,
     Source,
     StreamChoice,
@@ -28,7 +29,7 @@ from tcproto.messages.types import (
 class Published:
     """The stream id of a publication, and what is accepted of it. No packet is accepted before."""
 
-    number: U32
+    number: PublicationNumber
     stream: U16
     caps: Caps
 
@@ -37,7 +38,7 @@ class Published:
 class Publish:
     """Announces a publication under the publisher's own next number."""
 
-    number: U32
+    number: PublicationNumber
     kind: Kind
     source: Source
     codec: Word
@@ -51,14 +52,14 @@ class Publish:
 class Unpublish:
     """Ends a publication; its number is spent."""
 
-    number: U32
+    number: PublicationNumber
 
 
 @message("mute", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class Mute:
     """Sets the mute flag of a live publication; the server drops packets of a muted one."""
 
-    number: U32
+    number: PublicationNumber
     muted: bool
 
 

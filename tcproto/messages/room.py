@@ -25,6 +25,7 @@ from tcproto.messages.types import (
     RoomInfo,
     RoomKeys,
     RoomName,
+    SealedText,
     Signature,
 )
 
@@ -118,13 +119,16 @@ class ChatAccepted:
 
 @message("chat", Sender.CLIENT, states=State.ROOM, answer=ChatAccepted)
 class Chat:
-    """Plain text, shown as it is. The same ``message_id`` again changes nothing. The server can read it."""
+    """A text, sealed in an end-to-end encrypted room. The same ``message_id`` again changes nothing."""
 
     message_id: MessageId
     scope: ChatScope
-    text: ChatText
+    text: ChatText = ""
+    """What the server can read: a notice, or a text of a room without end-to-end encryption."""
     participant: U32 = 0
     """Receiver, where the scope is ``participant``."""
+    sealed: SealedText = b""
+    """A text of an end-to-end encrypted room."""
 
 
 @message("chat_message", Sender.SERVER, states=State.LOBBY | State.ROOM)
@@ -137,7 +141,11 @@ class ChatMessage:
     name: FullName
     """The sender's, as "agency / name" reads it, for texts that outlive the sender's seat."""
     text: ChatText
+    """Empty where it is sealed."""
     sent_at: U64
+    """Unix time in ms by the server's clock."""
+    sealed: SealedText = b""
+    """As it came from the sender."""
 
 
 @message("set_role", Sender.CLIENT, states=State.ROOM, answer=Ok)

@@ -13,6 +13,8 @@ MAX_TEXT_CHARS = 2000
 """Characters of a chat text: a page."""
 MAX_TEXT_BYTES = 8000
 """The same in UTF-8, at four bytes each."""
+MAX_SEALED_TEXT = 8297
+"""Bytes of the longest text when it is sealed for one member; see PROTOCOL.md, "Sealed text"."""
 
 U8 = Annotated[int, UInt(8)]
 U16 = Annotated[int, UInt(16)]
@@ -33,6 +35,9 @@ Word = Annotated[str, Text(max_chars=32, max_bytes=64)]
 Explanation = Annotated[str, Text(max_chars=256, max_bytes=1024)]
 ChatText = Annotated[str, Text(max_chars=MAX_TEXT_CHARS, max_bytes=MAX_TEXT_BYTES, multiline=True)]
 SealedBox = Annotated[bytes, UpTo(512)]
+SealedText = Annotated[bytes, UpTo(MAX_SEALED_TEXT)]
+PublicationNumber = Annotated[int, Range(1, 2**32 - 1)]
+"""0 is the beacon, which nobody publishes."""
 
 
 class Kind(StrEnum):
@@ -152,7 +157,7 @@ class PublicationInfo:
     """A publication of a member; ``number`` is counted by its publisher and never reused under a sender key."""
 
     participant: U32
-    number: U32
+    number: PublicationNumber
     stream: U16
     kind: Kind
     source: Source
@@ -247,7 +252,7 @@ class Change:
     """member_joined, member_updated."""
     publication: PublicationInfo | None = None
     """published, publication_updated."""
-    number: U32 | None = None
+    number: PublicationNumber | None = None
     """unpublished: the publication."""
     room: RoomInfo | None = None
     """room_updated."""

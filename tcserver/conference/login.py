@@ -74,7 +74,8 @@ class LoginDesk:
         attempt.lookup = None
         attempt.challenged, attempt.account, attempt.devices = attempt.lookup_name, account, frozenset(devices)
         challenge = account.challenge if account else self._context.server.made_up_challenge(attempt.lookup_name)
-        call.reply(LoginChallenge(challenge.salt, challenge.memory_bytes // 1024, challenge.passes))
+        costs = challenge.memory_bytes // 1024, challenge.passes
+        call.reply(LoginChallenge(challenge.salt, *costs, attempt.lookup_name))
 
     def login(self, call: Call[Login]) -> None:
         """Verify the login, and begin the session or let the attempt fail."""

@@ -62,6 +62,7 @@ def _pass(context: Context, call: Call[Any], messages: Mapping[int, object]) -> 
 def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> None:
     """Pass a text on, once; ``everyone`` are all sessions of the server."""
     message, session, seat = call.message, call.session, call.seat
+    _check_form(message, e2ee=seat.room.info.e2ee)
     sent_at = session.texts.get(message.message_id)
     if sent_at is None:
         receivers = _receivers(seat, message, everyone)
@@ -76,6 +77,7 @@ def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> Non
             name=f"{session.account.display} / {session.name}",
             text=message.text,
             sent_at=sent_at,
+            sealed=message.sealed,
         )
 
         def send(_: float) -> None:
@@ -87,6 +89,15 @@ def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> Non
         if message.scope is ChatScope.SERVER:
             context.outbox.log("notice", session=session.number)
     call.reply(ChatAccepted(sent_at=sent_at))
+
+
+def _check_form(message: Chat, *, e2ee: bool) -> None:
+    """Refuse a text that is plain where it has to be sealed, or the other way round."""
+    sealed = e2ee and message.scope is not ChatScope.SERVER
+    if sealed and (message.text or not message.sealed):
+        raise Refusal(ErrorCode.BAD_REQUEST, "text is sealed in an end-to-end encrypted room")
+    if not sealed and message.sealed:
+        raise Refusal(ErrorCode.BAD_REQUEST, "a sealed text is for members of an end-to-end encrypted room")
 
 
 def _receivers(sender: Seat, message: Chat, everyone: Iterable[Session]) -> list[int]:

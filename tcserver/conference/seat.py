@@ -88,7 +88,7 @@ class Seat:
     """Room keys that were announced while the seat was being opened."""
     publications: dict[int, Stream] = field(default_factory=dict)
     """By the publisher's number."""
-    last_number: int = -1
+    last_number: int = 0
     """The highest publication number used so far."""
     subscription: Subscription = field(default_factory=Subscription)
     seen: int = 0

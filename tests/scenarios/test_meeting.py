@@ -159,8 +159,8 @@ def opus_packets(count):
 
 def test_texts_arrive_beside_the_media(world):
     ada, ben, cleo = world.room("ada", "ben", "cleo")
-    ada.session.send_chat("to all")
-    ada.session.send_chat("to one", ChatScope.PARTICIPANT, ben.participant)
+    ada.session.send_chat("to all", ada.clock.unix_ms(), ada.clock.now)
+    ada.session.send_chat("to one", ada.clock.unix_ms(), ada.clock.now, ChatScope.PARTICIPANT, ben.participant)
     ada.pump()
     world.run(0.1)
     assert [text.text for text in ben.told(events.ChatReceived)] == ["to all", "to one"]

@@ -20,8 +20,10 @@ from tcproto.datagram import (
     seal,
 )
 from tcproto.errors import CryptoFailure
+from tcproto.messages import Envelope, encode, row_of
 from tcproto.packet import open_packet
 from tcproto.packet import parse_header as parse_packet
+from tests.simulation.peer import Peer
 from tests.simulation.world import World
 
 _FORWARD = {ItemType.PACKET: 2, ItemType.HELD_PACKET: 4}
@@ -99,3 +101,32 @@ def forge_room(seat: Seat, counter: int, packet: bytes = b"", forward: int = 0, 
     items = [Item(ItemType.PACKET, forward.to_bytes(2, "big") + packet)] if packet else []
     plaintext = pack_relay_time(relay_time) + pack_items(items)
     return seal(pack_header(Kind.ROOM, epoch, ident, counter), plaintext, sealer.epochs[epoch].key)
+
+
+class ControlTap:
+    """Keeps every control message that the server reads or writes, as bytes: what its memory could tell."""
+
+    def __init__(self, world: World) -> None:
+        self.read: list[Envelope] = []
+        self._told: list[tuple[float, int, object]] = []
+        self._received = world.server.received
+        world.server.received = self._tap  # type: ignore[method-assign]
+        world.server.told = self._told
+
+    def written(self, kind: type) -> list[tuple[float, int, object]]:
+        """What the server wrote of one kind: when, on which connection, what."""
+        return [entry for entry in self._told if isinstance(entry[2], kind)]
+
+    def holds(self, secret: bytes) -> bool:
+        """Whether these bytes were in any message."""
+        messages = [(envelope.message, envelope.request_id) for envelope in self.read]
+        messages += [(message, 0) for _, _, message in self._told]
+        return any(secret in encode(message, request or _request_id(message)) for message, request in messages)
+
+    def _tap(self, peer: Peer, envelope: Envelope) -> None:
+        self.read.append(envelope)
+        self._received(peer, envelope)
+
+
+def _request_id(message: object) -> int:
+    return int(row_of(type(message)).numbered)

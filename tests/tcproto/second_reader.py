@@ -140,7 +140,8 @@ class Login:
     """A client that logs in; feed it the server's bytes, send what it returns."""
 
     def __init__(self, account: str, password: str, name: str, device_seed: bytes, ephemeral: bytes | None = None):
-        self.account = unicodedata.normalize("NFKC", account).casefold()
+        self.typed = account
+        self.account = ""
         self.password = password
         self.name = name
         self.device = SigningKey(device_seed)
@@ -166,12 +167,13 @@ class Login:
         if not self.is_open:
             need(self.channel.finish(body)["version"] == 1, "version")
             self.is_open = True
-            return self._say({"t": "login_begin", "id": 1, "account": self.account})
+            return self._say({"t": "login_begin", "id": 1, "account": self.typed})
         plaintext = self.channel.open(body)
         need(plaintext[0] == 0, "frame type")
         message = read_message(plaintext[1:])
         if message["t"] == "login_challenge":
             need(message["id"] == 1, "id")
+            self.account = message["account"]
             return self._say(self._login(message))
         need(message["t"] == "welcome" and message["id"] == 2, "welcome")
         self.welcome = message
@@ -200,6 +202,22 @@ class Login:
 
 
 # 4 Login
+
+
+def fold(text: str) -> str:
+    """For accounts; only a client that wants to check the server needs it."""
+    folded = text.strip()
+    for _ in range(3):
+        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", folded).casefold())
+    return folded
+
+
+def fold_room(text: str) -> str:
+    return " ".join(fold(text).split())
+
+
+def clean_display(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
 def effective_salt(server_static: bytes, account: str, salt: bytes) -> bytes:
@@ -475,6 +493,52 @@ def open_key_box(box: bytes, private: bytes, public: bytes) -> dict[str, Any]:
         "generation": generation,
         "key": key,
         "first_sequences": firsts,
+    }
+
+
+def room_hash(folded: str) -> bytes:
+    return blake(16, b"tc room v1\x00" + folded.encode())
+
+
+def text_key(sender_key: bytes, life: bytes, device: bytes, box_key: bytes) -> bytes:
+    return blake(32, b"tc text v1\x00" + life + device + box_key, key=sender_key)
+
+
+def open_room_text(sealed: bytes, key: bytes) -> dict[str, Any]:
+    form, number, generation, sequence = struct.unpack_from(">BIBI", sealed)
+    need(form == 0x11, "form")
+    plaintext = SecretBox(key).decrypt(sealed[10:], sealed[:10].ljust(24, b"\x00"))
+    return {"number": number, "generation": generation, "sequence": sequence, **read_note(plaintext, 0)}
+
+
+def open_private_text(sealed: bytes, private: bytes, public: bytes) -> dict[str, Any]:
+    need(sealed[0] == 0x12, "form")
+    plaintext = Box(PrivateKey(private), PublicKey(public)).decrypt(sealed[25:], sealed[1:25])
+    label, life, room, device, box_key, to_device, to_box, sequence = struct.unpack_from(
+        ">16s16s16s32s32s32s32sI", plaintext
+    )
+    need(label == b"tc text box v1\x00\x00", "label")
+    return {
+        "life": life,
+        "room": room,
+        "device": device,
+        "box_key": box_key,
+        "to_device": to_device,
+        "to_box_key": to_box,
+        "sequence": sequence,
+        **read_note(plaintext, 180),
+    }
+
+
+def read_note(plaintext: bytes, start: int) -> dict[str, Any]:
+    message_id, previous, written_at, size = struct.unpack_from(">16sIQH", plaintext, start)
+    end = start + 30 + size
+    need(len(plaintext) == -(-end // 64) * 64 and not any(plaintext[end:]), "padding")
+    return {
+        "message_id": message_id.hex(),
+        "previous": previous,
+        "written_at": written_at,
+        "text": plaintext[start + 30 : end].decode(),
     }
 
 

@@ -58,7 +58,15 @@ CASES: list[tuple[object, int, dict[str, object]]] = [
     (
         Chat(bytes(16), ChatScope.ROOM, "a\nb"),
         2,
-        {"t": "chat", "id": 2, "message_id": bytes(16), "scope": "room", "text": "a\nb", "participant": 0},
+        {
+            "t": "chat",
+            "id": 2,
+            "message_id": bytes(16),
+            "scope": "room",
+            "text": "a\nb",
+            "participant": 0,
+            "sealed": b"",
+        },
     ),
     (
         Subscribe(5, (Source.MICROPHONE, Source.CAMERA)),
@@ -196,6 +204,41 @@ def test_a_later_version_s_messages_fields_and_words() -> None:
     assert decode(pack({"t": "ok", "id": 1, "more": [1]})) == (Ok(), 1)
     publish = {"t": "publish", "id": 1, "number": 1, "kind": "smell", "source": "nose", "codec": "x"}
     assert decode(pack(publish)).message == Publish(1, Kind.UNKNOWN, Source.UNKNOWN, "x")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"t": "publish", "id": 1, "kind": "audio", "source": "microphone", "codec": "opus"},
+        {"t": "published", "id": 1, "stream": 1, "caps": {"bitrate": 1, "packets_per_second": 1}},
+        {"t": "unpublish", "id": 1},
+        {"t": "mute", "id": 1, "muted": True},
+    ],
+    ids=lambda body: body["t"],
+)
+def test_publication_number_zero_is_the_beacon_s(body: dict[str, object]) -> None:
+    refused(msgpack.packb({**body, "number": 0}))
+    assert taken(msgpack.packb({**body, "number": 1})) is not None
+
+
+def test_publication_number_zero_is_in_no_roster() -> None:
+    entry = {"participant": 7, "stream": 1, "kind": "audio", "source": "microphone", "codec": "opus"}
+    for number in (0, 1):
+        for change in (
+            {"what": "unpublished", "participant": 7, "number": number},
+            {"what": "published", "publication": {**entry, "number": number}},
+        ):
+            data = msgpack.packb({"t": "changes", "first": 1, "changes": [change]})
+            if number:
+                assert taken(data) is not None
+            else:
+                refused(data)
+
+
+def refused(data: bytes) -> None:
+    with pytest.raises(ProtocolError, match="number") as caught:
+        decode(data)
+    assert caught.value.code is ErrorCode.BAD_MESSAGE
 
 
 @pytest.mark.parametrize("row", ROW_LIST, ids=lambda row: row.name)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nacl.signing import SigningKey
 
-from tcproto import account, datagram, feedback, identity, membership, messages, packet, path
+from tcproto import account, datagram, feedback, identity, membership, messages, packet, path, text
 from tcproto.beacon import parse_beacon
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.document import DOCUMENT, replaced
@@ -19,7 +19,7 @@ from tests.tcproto import second_reader
 from tests.vectors import inputs, make
 
 FILES = {name: json.loads((make.DIRECTORY / f"{name}.json").read_text(encoding="utf-8")) for name in make.make()}
-HANDSHAKE, LOGIN, KEYS = FILES["handshake"], FILES["login"], FILES["keys"]
+HANDSHAKE, LOGIN, KEYS, TEXTS = FILES["handshake"], FILES["login"], FILES["keys"], FILES["texts"]
 unhex = bytes.fromhex
 
 
@@ -126,6 +126,23 @@ class TestTcprotoReads:
             with pytest.raises(CryptoFailure):
                 open_key_box(other, unhex(KEYS["key_box"]), shared)
 
+    def test_texts(self) -> None:
+        life, shared = unhex(KEYS["life"]), shared_key(unhex(KEYS["other_box_private"]), unhex(KEYS["box_public"]))
+        sender = Party(unhex(KEYS["device_public"]), unhex(KEYS["box_public"]))
+        recipient = Party(unhex(KEYS["other_device_public"]), unhex(KEYS["other_box_public"]))
+        assert text.room_hash(TEXTS["room"]).hex() == TEXTS["room_hash"]
+        for vector in TEXTS["to_room"]:
+            sealed = unhex(vector["sealed"])
+            header = text.parse_text_header(sealed)
+            key = text.text_key(inputs.SENDER_KEY.ratcheted(header.generation), life, sender)
+            note = text.open_room_text(sealed, key)
+            found = make.plain(header) | make.plain(note) | {"text_key": key.hex(), "sealed": sealed.hex()}
+            assert found == vector
+        context = text.TextContext(life, unhex(TEXTS["room_hash"]), sender, recipient)
+        for vector in TEXTS["to_one"]:
+            sequence, note = text.open_private_text(context, unhex(vector["sealed"]), shared)
+            assert {"sequence": sequence, **make.plain(note), "sealed": vector["sealed"]} == vector
+
     @named(FILES["packets"]["packets"])
     def test_packet(self, vector: dict[str, Any]) -> None:
         data = unhex(vector["packet"])
@@ -188,6 +205,7 @@ class TestSecondReader:
             "salt": unhex(LOGIN["salt"]),
             "memory_kib": 65536,
             "passes": 2,
+            "account": LOGIN["account"],
         }
         assert (close["t"], close["code"], close["action"]) == ("close", "login_timeout", "reconnect")
 
@@ -277,6 +295,37 @@ class TestSecondReader:
         )
         assert code == KEYS["safety_code"]
 
+    def test_texts(self) -> None:
+        device, box_key = unhex(KEYS["device_public"]), unhex(KEYS["box_public"])
+        assert second_reader.room_hash(TEXTS["room"]).hex() == TEXTS["room_hash"]
+        for vector in TEXTS["to_room"]:
+            sender_key = unhex(KEYS["sender_keys"][vector["generation"]])
+            key = second_reader.text_key(sender_key, unhex(KEYS["life"]), device, box_key)
+            opened = second_reader.open_room_text(unhex(vector["sealed"]), key)
+            assert opened | {"text_key": key.hex(), "sealed": vector["sealed"]} == vector
+        names = {
+            "life": KEYS["life"],
+            "room": TEXTS["room_hash"],
+            "device": KEYS["device_public"],
+            "box_key": KEYS["box_public"],
+            "to_device": KEYS["other_device_public"],
+            "to_box_key": KEYS["other_box_public"],
+        }
+        for vector in TEXTS["to_one"]:
+            opened = second_reader.open_private_text(unhex(vector["sealed"]), unhex(KEYS["other_box_private"]), box_key)
+            assert make.plain(opened) | {"sealed": vector["sealed"]} == vector | names
+
+    def test_names(self) -> None:
+        folds = {
+            "accounts": second_reader.fold,
+            "rooms": second_reader.fold_room,
+            "display_names": second_reader.clean_display,
+        }
+        for kind, fold in folds.items():
+            vectors = [vector for vector in FILES["names"][kind] if vector["folded"] is not None]
+            assert [fold(vector["typed"]) for vector in vectors] == [vector["folded"] for vector in vectors]
+            assert len(vectors) < len(FILES["names"][kind])
+
     @named(FILES["packets"]["packets"])
     def test_packet(self, vector: dict[str, Any]) -> None:
         key = None if vector["key"] is None else unhex(vector["key"])
@@ -308,8 +357,8 @@ def test_second_reader_logs_in_to_a_server_of_tcproto() -> None:
     server.receive_data(client.receive(server.data_to_send()))
     begin = server.next_event()
     assert isinstance(begin, Received)
-    assert begin.message == messages.LoginBegin(inputs.ACCOUNT)
-    server.reply(begin.request_id, messages.LoginChallenge(inputs.SALT, 65536, 2))
+    assert begin.message == messages.LoginBegin("Dinas.KESEHATAN"), "it has no tables of letters"
+    server.reply(begin.request_id, messages.LoginChallenge(inputs.SALT, 65536, 2, inputs.ACCOUNT))
     server.receive_data(client.receive(server.data_to_send()))
     asked = server.next_event()
     assert isinstance(asked, Received)

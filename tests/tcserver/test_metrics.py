@@ -81,7 +81,7 @@ def families() -> dict[str, Metric]:
     a.publish(m.Source.CAMERA)
     a.tell(m.KeyframeRequest(99, 0))
     for number in range(25):
-        b.ask(m.Chat(number.to_bytes(16, "big"), m.ChatScope.ROOM, "text"))
+        b.ask(m.Chat(number.to_bytes(16, "big"), m.ChatScope.ROOM, sealed=b"text"))
     guess = driver.person("a")
     guess.ask(m.LoginBegin("a"))
     guess.ask(guess.login_message(key=account_key("b")))

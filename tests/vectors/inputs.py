@@ -100,6 +100,8 @@ def control_messages() -> list[tuple[object, int]]:
             0,
         ),
         (messages.Chat(bytes(16), messages.ChatScope.ROOM, "Selamat pagi\nsemua"), 6),
+        (messages.Chat(bytes(16), messages.ChatScope.PARTICIPANT, "", 7, b"\x12" + bytes(range(40))), 6),
+        (messages.ChatMessage(bytes(16), messages.ChatScope.ROOM, 9, "A / B", "", SIGNED_AT, b"\x11" + bytes(9)), 0),
         (messages.Publish(1, messages.Kind.AUDIO, messages.Source.MICROPHONE, "opus"), 7),
         (messages.Published(1, 0x0101, messages.Caps(160_000, 130)), 7),
         (messages.Subscribe(1, (messages.Source.MICROPHONE,), (messages.StreamChoice(0x0102, max_spatial=1),)), 8),

@@ -28,6 +28,7 @@ from tcproto.sender_key import (
     seal_key_box,
     shared_key,
 )
+from tests.vectors import names, texts
 from tests.vectors.inputs import (
     ACCOUNT,
     AUDIO_HEADER,
@@ -87,6 +88,8 @@ def make() -> dict[str, Vectors]:
         "packets": {"packets": _packets()},
         "items": {"items": _items()},
         "datagrams": {"datagrams": _datagrams()},
+        "texts": texts.make(),
+        "names": names.make(),
     }
 
 
@@ -117,7 +120,7 @@ def _handshake() -> Vectors:
     client_frame = client.data_to_send()
     server.receive_data(client_frame)
     server.next_event()
-    server.reply(1, messages.LoginChallenge(SALT, 65536, 2))
+    server.reply(1, messages.LoginChallenge(SALT, 65536, 2, ACCOUNT))
     server_frame = server.data_to_send()
     server.close(ErrorCode.LOGIN_TIMEOUT)
     return plain(
@@ -133,7 +136,7 @@ def _handshake() -> Vectors:
             "handshake_hash": completed.handshake_hash,
             "login_begin": messages.encode(messages.LoginBegin(ACCOUNT), 1),
             "client_frame": client_frame,
-            "login_challenge": messages.encode(messages.LoginChallenge(SALT, 65536, 2), 1),
+            "login_challenge": messages.encode(messages.LoginChallenge(SALT, 65536, 2, ACCOUNT), 1),
             "server_frame": server_frame,
             "close_frame": server.data_to_send(),
             "fingerprint": FINGERPRINT,
@@ -414,6 +417,9 @@ def inline(vectors: Mapping[str, Vectors]) -> str:
         f"publication_key{(entry['generation'], *entry['publication'])} = {entry['key']}"
         for entry in keys["publication_keys"]
     ]
+    lines += [f"text_key({entry['generation']}) = {entry['text_key']}" for entry in vectors["texts"]["to_room"][:2]]
+    lines += [f"text to the room, {entry['text']!a} = {entry['sealed']}" for entry in vectors["texts"]["to_room"][:2]]
+    lines += [f"private text, {entry['text']!a} = {entry['sealed']}" for entry in vectors["texts"]["to_one"][1:]]
     lines += [f"message {entry['t']} = {entry['bytes']}" for entry in vectors["messages"]["messages"][:4]]
     lines += [f"packet, {entry['name']} = {entry['packet']}" for entry in vectors["packets"]["packets"][:3]]
     lines += [f"item {entry['name']} = {entry['value']}" for entry in vectors["items"]["items"]]

@@ -130,6 +130,8 @@ class Server:
         """Replies in place of the usual ones, by request class; ``KEEP`` for none at all."""
         self.hold_boxes = None
         self.box_log = []
+        self.hold_texts = None
+        self.chat_log = []
         self.deliver = True
 
     # Moving
@@ -200,7 +202,7 @@ class Server:
             case m.Ping():
                 return m.Pong(message.time)
             case m.LoginBegin():
-                return m.LoginChallenge(b"s" * 16, 65536, 3)
+                return m.LoginChallenge(b"s" * 16, 65536, 3, message.account)
             case m.Login():
                 device, account = message.device_key, message.account
                 proofs = (client.handshake_hash, device, account)
@@ -277,6 +279,20 @@ class Server:
                 self.change(m.Change(what, participant=client.participant, number=message.number))
             case m.Leave():
                 self.remove(client)
+            case m.Chat() if isinstance(answer, m.ChatAccepted):
+                passed = m.ChatMessage(
+                    message.message_id, message.scope, client.participant, "A / B", message.text, 5, message.sealed
+                )
+                self.chat_log.append((message, passed))
+                if self.hold_texts is None:
+                    self.pass_text(client, message, passed)
+                else:
+                    self.hold_texts.append(passed)
+
+    def pass_text(self, client, message, passed):
+        for other in self.clients:
+            if other is not client and message.participant in (0, other.participant):
+                other.notify(passed)
 
     def remove(self, client, code=None):
         participant, client.participant = client.participant, None

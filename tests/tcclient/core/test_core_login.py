@@ -87,7 +87,7 @@ def test_who_is_welcomed_as_somebody_else_signs_nothing(server, other):
 
 @pytest.mark.parametrize(("memory", "passes"), [(65535, 3), (262145, 3), (65536, 1), (65536, 7), (2**32 - 1, 255)])
 def test_a_server_that_asks_for_wrong_costs_gets_no_signature(server, memory, passes):
-    server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, memory, passes)
+    server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, memory, passes, "agency")
     client = connected(server)
     client.session.begin_login("agency", "Anna")
     server.pump()
@@ -117,6 +117,19 @@ def test_names_that_cannot_be_such_are_not_sent(server, account, name):
     assert client.session.phase is Phase.TRUSTED
 
 
+@pytest.mark.parametrize("account", ["agency2", "AGENCY", "agenc\u0443"])
+def test_a_challenge_for_another_account_is_not_answered(server, account):
+    """A server that has two accounts of one person, or an imitation of one, cannot choose which is signed for."""
+    client = connected(server)
+    server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, 65536, 3, account)
+    client.session.begin_login("Agency", "Siti")
+    server.pump()
+    (closed,) = client.told(events.Closed)
+    assert closed.action is Action.STOP
+    assert not client.told(events.DeriveKey)
+    assert not client.of(m.Login)
+
+
 def test_verbs_out_of_their_phase_are_refused(server):
     client = connected(server)
     session = client.session
@@ -125,7 +138,7 @@ def test_verbs_out_of_their_phase_are_refused(server):
         lambda: session.join("room", 0),
         session.leave,
         lambda: session.request(m.Kick(1)),
-        lambda: session.send_chat("hello"),
+        lambda: session.send_chat("hello", 0, 0.0),
         lambda: session.subscribe(()),
         lambda: session.request_keyframe(1, 0, 0.0),
         lambda: session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", 0.0),

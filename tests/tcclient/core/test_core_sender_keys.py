@@ -221,3 +221,85 @@ def test_until_the_first_key_is_in_use_newcomers_are_waited_for_too():
     assert sender.boxes() == {1: [2], 2: [2]}
     sender.keys.handle_timeout(2.0 + ACTIVATION)
     assert sender.number() == 2
+
+
+# Keys of texts
+
+
+def test_a_newcomer_gets_no_generation_of_a_waiting_key_that_sealed_a_text():
+    sender = Sender()
+    sender.start(0.0)
+    sender.leave(1, 10.0)
+    sender.boxes()
+    assert sender.keys.for_text(10.1)[:2] == (2, 0)
+    sender.join(4, 10.2)
+    sender.join(5, 10.3)
+    sender.boxes()
+    opened = {number: sender.rings[number].ring._keys[2]._newest.generation for number in (2, 3, 4, 5)}
+    assert opened == {2: 0, 3: 0, 4: 1, 5: 1}
+    sender.keys.handle_timeout(10.0 + ACTIVATION)
+    assert sender.keys.current[:2] == (2, 1)
+    sender.join(6, 14.0)
+    assert sender.keys.current[:2] == (2, 1), "nothing was sealed under it"
+
+
+def test_a_text_under_the_waiting_key_counts_when_it_comes_into_use():
+    sender = Sender()
+    sender.start(0.0)
+    sender.leave(1, 10.0)
+    sender.keys.for_text(10.1)
+    sender.keys.handle_timeout(10.0 + ACTIVATION)
+    sender.join(4, 14.0)
+    assert sender.keys.current[:2] == (2, 1)
+
+
+def test_texts_after_each_of_many_leaves_never_take_the_key_of_packets_from_receivers():
+    sender = Sender(20)
+    sender.start(0.0)
+    sender.boxes()
+    for number in range(1, 13):
+        sender.leave(number, 10 + number / 10, kicked=True)
+        sender.keys.for_text(10 + number / 10)
+        sender.boxes()
+        key = sender.keys.sealing_key(AUDIO)
+        assert sender.rings[20].ring.knows(key.number)
+        assert sender.rings[20].ring.newest_number == number + 1
+
+
+def test_who_wrote_and_now_speaks_begins_with_a_new_key_that_all_have():
+    sender = Sender()
+    assert sender.keys.for_text(0.0)[:2] == (1, 0)
+    sender.keys.handle_timeout(5.0)
+    sender.join(4, 6.0)
+    assert sorted(sender.boxes()) == [1, 2, 3]
+    sender.keys.start(10.0)
+    assert sender.keys.sealing_key(AUDIO) is None
+    assert sender.boxes() == {1: [2], 2: [2], 3: [2], 4: [2]}
+    sender.keys.handle_timeout(10.0 + ACTIVATION)
+    assert sender.keys.sealing_key(AUDIO).number == 2
+
+
+def test_who_only_writes_is_due_for_nothing_but_receipts_and_the_end_of_its_key():
+    sender = Sender()
+    sender.keys.for_text(0.0)
+    sender.keys.handle_timeout(ACTIVATION)
+    sender.leave(1, 4.0)
+    sender.join(4, 5.0)
+    sender.leave(4, 6.0)
+    assert sorted(sender.boxes()) == [1, 2, 3]
+    assert sender.keys.next_deadline == ACTIVATION + RATCHET_PERIOD
+    sender.keys.handle_timeout(sender.keys.next_deadline)
+    assert sender.keys.current is None
+    assert sender.keys.next_deadline == float("inf")
+    assert sender.keys.for_text(1000.0)[:2] == (2, 0)
+
+
+def test_a_worn_key_of_texts_is_replaced():
+    sender = Sender(1)
+    sender.keys.for_text(0.0)
+    sender.keys.handle_timeout(ACTIVATION)
+    for turn in range(2, WORN_GENERATION + 5):
+        sender.join(turn, 4.0)
+        sender.keys.for_text(4.0)
+    sender.keys.handle_timeout(4.0 + ACTIVATION)
+    assert sender.keys.for_text(5.0).number == 2

@@ -109,10 +109,16 @@ class Meeting(RuleBasedStateMachine):
         participant = other.participant if other.view else 5
         self.ask(person, m.Kick(participant) if kick else m.SetRole(participant, role))
 
-    @rule(person=people, other=people, scope=st.sampled_from(list(m.ChatScope)), number=st.integers(0, 3))
-    def chat(self, person, other, scope, number):
+    @rule(
+        person=people,
+        other=people,
+        scope=st.sampled_from(list(m.ChatScope)),
+        number=st.integers(0, 3),
+        form=st.sampled_from([("halo", b""), ("", b"halo"), ("halo", b"halo")]),
+    )
+    def chat(self, person, other, scope, number, form):
         participant = other.participant if other.view else 5
-        self.ask(person, m.Chat(number.to_bytes(16, "big"), scope, "halo", participant))
+        self.ask(person, m.Chat(number.to_bytes(16, "big"), scope, form[0], participant, form[1]))
 
     @rule(person=people, other=people, stream=st.integers(1, 9))
     def notify(self, person, other, stream):

@@ -15,6 +15,14 @@ def text_id(number):
     return number.to_bytes(16, "big")
 
 
+def bare_members(driver):
+    """Two in a room without end-to-end encryption."""
+    people = driver.user(name="Siti"), driver.user()
+    for person in people:
+        assert isinstance(person.enter("open", e2ee=False), m.Joined)
+    return people
+
+
 def test_boxes_and_receipts_go_to_the_members_they_name_and_no_one_else():
     driver = Driver()
     sender, first, second, bystander = (driver.member() for _ in range(4))
@@ -48,7 +56,7 @@ def test_what_a_newcomer_sends_comes_right_behind_the_change_that_brings_it():
     for number in range(2):
         newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, bytes([number])),)))
     newcomer.tell(m.KeyReceipts((m.KeyReceipt(first.participant, 1),)))
-    assert isinstance(newcomer.ask(m.Chat(text_id(1), ROOM, "halo")), m.ChatAccepted)
+    assert isinstance(newcomer.ask(m.Chat(text_id(1), ROOM, sealed=b"halo")), m.ChatAccepted)
     driver.advance(BATCH_INTERVAL - 0.001)
     assert first.inbox == []
     # Who is known need not wait for what brings others.
@@ -79,7 +87,7 @@ def test_what_waits_for_a_newcomer_to_be_known_is_dropped_for_who_leaves_and_los
     first, second, newcomer, visitor = (driver.member() for _ in range(4))
     for person in (newcomer, visitor):
         person.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"1"), m.AddressedBox(second.participant, b"2"))))
-    assert isinstance(visitor.ask(m.Chat(text_id(1), ROOM, "wrong room, sorry")), m.ChatAccepted)
+    assert isinstance(visitor.ask(m.Chat(text_id(1), ROOM, sealed=b"wrong room, sorry")), m.ChatAccepted)
     second.ask(m.Leave())
     visitor.ask(m.Leave())
     driver.advance(BATCH_INTERVAL)
@@ -103,21 +111,47 @@ def test_a_room_that_closes_first_sends_what_waits():
     driver.check()
 
 
-def test_chat_reaches_the_room():
+def test_sealed_text_reaches_the_room_as_it_came():
     driver = Driver()
     sender, other, outsider = driver.member(name="Siti"), driver.member(), driver.member("other")
-    reply = sender.ask(m.Chat(text_id(1), ROOM, "<b>halo</b>\n😀"))
-    assert reply == m.ChatAccepted(driver.unix_ms)
+    sealed = bytes(range(256))
+    assert sender.ask(m.Chat(text_id(1), ROOM, sealed=sealed)) == m.ChatAccepted(driver.unix_ms)
     assert other.got(m.ChatMessage) == [
-        m.ChatMessage(text_id(1), ROOM, sender.participant, "Dinkes / Siti", "<b>halo</b>\n😀", driver.unix_ms)
+        m.ChatMessage(text_id(1), ROOM, sender.participant, "Dinkes / Siti", "", driver.unix_ms, sealed)
     ]
     assert outsider.got(m.ChatMessage) == sender.got(m.ChatMessage) == []
+
+
+def test_text_reaches_a_room_without_encryption():
+    driver = Driver()
+    sender, other = bare_members(driver)
+    text = "<b>halo</b>\n😀"
+    assert sender.ask(m.Chat(text_id(1), ROOM, text)) == m.ChatAccepted(driver.unix_ms)
+    assert other.got(m.ChatMessage) == [
+        m.ChatMessage(text_id(1), ROOM, sender.participant, "Dinkes / Siti", text, driver.unix_ms)
+    ]
+
+
+@pytest.mark.parametrize("scope", [ROOM, PARTICIPANT])
+@pytest.mark.parametrize(
+    ("e2ee", "text", "sealed"),
+    [(True, "plain", b""), (True, "", b""), (True, "plain", b"sealed"), (False, "", b"s"), (False, "plain", b"s")],
+)
+def test_text_of_the_wrong_form_is_refused_and_passed_to_nobody(scope, e2ee, text, sealed):
+    driver = Driver()
+    sender, other = (driver.member(), driver.member()) if e2ee else bare_members(driver)
+    participant = other.participant if scope is PARTICIPANT else 0
+    assert error_code(sender.ask(m.Chat(text_id(1), scope, text, participant, sealed))) is ErrorCode.BAD_REQUEST
+    right = m.Chat(text_id(1), scope, *(("", participant, b"s") if e2ee else ("plain", participant)))
+    assert other.got(m.ChatMessage) == []
+    assert isinstance(sender.ask(right), m.ChatAccepted), "the message id is not spent"
+    assert len(other.got(m.ChatMessage)) == 1
 
 
 def test_private_text_reaches_one_and_not_oneself():
     driver = Driver()
     sender, other, third, outsider = (driver.member(), driver.member(), driver.member(), driver.member("other"))
-    sender.ask(m.Chat(text_id(1), PARTICIPANT, "psst", other.participant))
+    sender.ask(m.Chat(text_id(1), PARTICIPANT, "", other.participant, b"psst"))
     assert len(other.got(m.ChatMessage)) == 1
     assert third.got(m.ChatMessage) == []
     for number, participant, code in (
@@ -125,7 +159,7 @@ def test_private_text_reaches_one_and_not_oneself():
         (3, outsider.participant, ErrorCode.NO_SUCH_PARTICIPANT),
         (4, 0, ErrorCode.NO_SUCH_PARTICIPANT),
     ):
-        assert error_code(sender.ask(m.Chat(text_id(number), PARTICIPANT, "psst", participant))) is code
+        assert error_code(sender.ask(m.Chat(text_id(number), PARTICIPANT, "", participant, b"psst"))) is code
     assert outsider.got(m.ChatMessage) == []
 
 
@@ -142,14 +176,16 @@ def test_notice_reaches_everyone_who_is_logged_in():
     assert len(member.got(m.ChatMessage)) == len(lobby.got(m.ChatMessage)) == 1
     assert guest.inbox == admin.got(m.ChatMessage) == []
     assert error_code(member.ask(m.Chat(text_id(2), EVERYONE, "hello"))) is ErrorCode.NOT_PERMITTED
+    sealed = m.Chat(text_id(3), EVERYONE, sealed=b"x")
+    assert error_code(admin.ask(sealed)) is ErrorCode.BAD_REQUEST, "nobody could open a notice to all rooms"
 
 
 def test_text_sent_again_is_accepted_and_not_shown_again():
     driver = Driver()
     sender, other = driver.member(), driver.member()
-    first = sender.ask(m.Chat(text_id(1), ROOM, "halo"))
+    first = sender.ask(m.Chat(text_id(1), ROOM, sealed=b"halo"))
     driver.unix_ms += 5000
-    assert sender.ask(m.Chat(text_id(1), ROOM, "halo")) == first
+    assert sender.ask(m.Chat(text_id(1), ROOM, sealed=b"halo")) == first
     assert len(other.got(m.ChatMessage)) == 1
 
 
@@ -157,11 +193,11 @@ def test_memory_of_texts_is_bounded():
     driver = Driver(rates={name: Rate(50_000, 10_000) for name in MessageClass}, total_rate=Rate(50_000, 10_000))
     sender, other = driver.member(), driver.member()
     for number in range(MAX_TEXTS + 1):
-        sender.ask(m.Chat(text_id(number), ROOM, "x"))
+        sender.ask(m.Chat(text_id(number), ROOM, sealed=b"x"))
     assert len(driver.conference._connections.get(sender.connection).session.texts) == MAX_TEXTS
     other.got(m.ChatMessage)
-    sender.ask(m.Chat(text_id(0), ROOM, "x"))
-    sender.ask(m.Chat(text_id(MAX_TEXTS), ROOM, "x"))
+    sender.ask(m.Chat(text_id(0), ROOM, sealed=b"x"))
+    sender.ask(m.Chat(text_id(MAX_TEXTS), ROOM, sealed=b"x"))
     assert len(other.got(m.ChatMessage)) == 1
 
 
@@ -171,7 +207,7 @@ def test_no_address_is_ever_told():
     person = driver.member(address="203.0.113.77")
     admin = driver.member(account="kominfo", address="198.51.100.3")
     person.publish()
-    person.ask(m.Chat(text_id(1), ROOM, "halo"))
+    person.ask(m.Chat(text_id(1), ROOM, sealed=b"halo"))
     admin.ask(m.SetRole(person.participant, m.Role.LISTENER))
     admin.ask(m.GetSnapshot())
     driver.advance(1)
@@ -189,7 +225,7 @@ def test_no_address_is_ever_told():
     [
         (m.GetSnapshot(), MessageClass.ROOM),
         (m.Subscribe(1, ()), MessageClass.MEDIA),
-        (m.Chat(text_id(1), ROOM, "x"), MessageClass.CHAT),
+        (m.Chat(text_id(1), ROOM, sealed=b"x"), MessageClass.CHAT),
         (m.UpdateRoom(), MessageClass.OTHER),
     ],
 )
@@ -241,7 +277,7 @@ def test_mute_leave_and_the_like_are_never_limited():
 
 
 @pytest.mark.parametrize(
-    "message", [m.Ping(1), m.Leave(), m.Chat(text_id(1), ROOM, "x"), m.GetSnapshot(), m.LoginBegin("x")]
+    "message", [m.Ping(1), m.Leave(), m.Chat(text_id(1), ROOM, sealed=b"x"), m.GetSnapshot(), m.LoginBegin("x")]
 )
 def test_flood_of_anything_ends_the_connection_that_sends_it_and_no_other(message):
     driver = Driver(total_rate=Rate(200, 300))

@@ -258,7 +258,7 @@ def test_leave_ends_everything_that_came_from_the_room():
     driver.advance(1)
     assert isinstance(first.ask(m.Leave()), m.Ok)
     second.publish()
-    second.ask(m.Chat(bytes(16), m.ChatScope.ROOM, "hello"))
+    second.ask(m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"hello"))
     driver.advance(1)
     first.got(m.RoomChanges)
     assert first.inbox == [*first.got(m.Snapshot)]
@@ -317,7 +317,7 @@ def test_room_can_override_what_a_role_may_do():
     assert person.view.joined.permissions == m.Permission.CHAT_ROOM
     assert error_code(person.publish()) is ErrorCode.NOT_PERMITTED
     assert error_code(person.subscribe()) is ErrorCode.NOT_PERMITTED
-    assert isinstance(person.ask(m.Chat(bytes(16), m.ChatScope.ROOM, "hello")), m.ChatAccepted)
+    assert isinstance(person.ask(m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"hello")), m.ChatAccepted)
 
 
 def test_remembered_roles_are_bounded():
