@@ -28,7 +28,7 @@ def boxes(person: object, number: int = 64) -> m.KeyBoxes:
 
 
 def chat(number: int) -> m.Chat:
-    return m.Chat(number.to_bytes(16, "big"), m.ChatScope.ROOM, "text")
+    return m.Chat(number.to_bytes(16, "big"), m.ChatScope.ROOM, sealed=b"halo")
 
 
 FLOODS = {
