@@ -294,9 +294,9 @@ class Room:
             raise Refusal(ErrorCode.NO_SUCH_PARTICIPANT)
         return seat
 
-    def give_role(self, seat: Seat, role: Role, now: float) -> None:
-        """Give a member a role, also for its next seats in this life of the room; what it may no longer do ends."""
-        self.roles.give(seat, role)
+    def give_role(self, seat: Seat, role: Role, rank: int, now: float) -> None:
+        """Give a member a role and a rank, also for its next seats in this life; what it may no longer do ends."""
+        self.roles.give(seat, role, rank)
         self.journal.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
             assert stream.info is not None
