@@ -80,6 +80,8 @@ class OpenSeat:
     epoch: int
     up_key: bytes
     down_key: bytes
+    account: int | None = None
+    """Number of the account (from 0), whose seats have one place among the loudest together; None: of nobody else's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,9 @@ class Directory:
         room = self.rooms.get(command.room)
         if room is None or command.media_id in self.seats:
             return
-        seat = Seat(command.media_id, command.participant, room, command.epoch, command.up_key, command.down_key, now)
+        account = -command.media_id if command.account is None else command.account
+        keys = command.epoch, command.up_key, command.down_key
+        seat = Seat(command.media_id, command.participant, account, room, *keys, now)
         self.seats[command.media_id] = room.seats[command.media_id] = seat
         self._events.append(SeatOpened(command.media_id, room.sealer.states(now)))
 

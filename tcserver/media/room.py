@@ -148,14 +148,14 @@ class Room:
 
     def hear_levels(self, levels: Iterable[Level], now: float) -> None:
         """Hear what another worker has heard of its seats."""
-        for stream, seat, participant, level, duration_ms, voice in levels:
+        for stream, seat, account, participant, level, duration_ms, voice in levels:
             if not duration_ms:
                 self.speakers.forget(stream)
                 self.loudest.forget(stream)
                 continue
             self.speakers.hear(stream, participant, level, duration_ms, now)
             if self.loudest.limit and seat:
-                self.loudest.hear(stream, seat, level, voice, now)
+                self.loudest.hear(stream, seat, account, level, voice, now)
 
     def admit(
         self, seat: Seat, packet: bytes, copies: list[Item], cost: int, now: float
@@ -182,7 +182,7 @@ class Room:
             level = header.level
             self.speakers.hear(ident, seat.participant, level, header.duration_ms, now)
             loudest = self.loudest
-            if loudest.limit and not loudest.hear(ident, seat.media_id, level, header.voice, now):
+            if loudest.limit and not loudest.hear(ident, seat.media_id, seat.account, level, header.voice, now):
                 stream.preroll.held.append(_tuple(Held, (header, packet, copies, now)))
                 self._counters.held += 1
                 return None

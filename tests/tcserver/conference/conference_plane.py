@@ -19,6 +19,8 @@ class Plane:
         """The workers of each room that has several."""
         self.seats: dict[int, plane.OpenSeat] = {}
         self.streams: dict[tuple[int, int], plane.OpenStream] = {}
+        self.always: dict[int, tuple[int, ...]] = {}
+        """By room: who is forwarded whatever the level."""
         self.forwarding: dict[tuple[int, int], dict[int, plane.Receiver]] = {}
         self.rotations: list[plane.RotateSealer] = []
         self.tickets: list[plane.OpenTicket] = []
@@ -86,8 +88,9 @@ class Plane:
                 limits = self.limits[command.room]
                 if (limits or [0])[-1] != command.limit:
                     limits.append(command.limit)
-                else:
+                elif self.always.get(command.room) == command.always:
                     assert command.room in self.shared, "only changes are told, except to a worker that is new"
+                self.always[command.room] = command.always
         return []
 
     def lose(self, slot: int) -> None:
