@@ -142,6 +142,18 @@ class CloseStream:
     media_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class SendKeyframe:
+    """A receiver of a stream asks for a keyframe: it is sent the last one again, or ``KeyframeAsked`` is the answer."""
+
+    stream: int
+    media_id: int
+    """Of the publisher."""
+    receiver: int
+    """Media id of who asks."""
+    spatial: int
+
+
 class Receiver(NamedTuple):
     """One receiver of a stream, and what of it is wanted."""
 
@@ -189,6 +201,7 @@ Command = (
     | OpenStream
     | MuteStream
     | CloseStream
+    | SendKeyframe
     | ChangeForwarding
     | SetSpeakers
 )
@@ -262,7 +275,7 @@ class SpeakersChanged:
 
 @dataclass(frozen=True, slots=True)
 class KeyframeAsked:
-    """A receiver asked for a keyframe by datagram."""
+    """A receiver needs a keyframe that is not kept here to be sent again."""
 
     media_id: int
     stream: int

@@ -19,6 +19,8 @@ class Plane:
         """The workers of each room that has several."""
         self.seats: dict[int, plane.OpenSeat] = {}
         self.streams: dict[tuple[int, int], plane.OpenStream] = {}
+        self.replays: set[int] = set()
+        """Media ids of receivers whom a keyframe can be sent again."""
         self.always: dict[int, tuple[int, ...]] = {}
         """By room: who is forwarded whatever the level."""
         self.forwarding: dict[tuple[int, int], dict[int, plane.Receiver]] = {}
@@ -84,6 +86,10 @@ class Plane:
                 self.forwarding.pop((command.media_id, command.stream), None)
             case plane.ChangeForwarding():
                 self._forward(command)
+            case plane.SendKeyframe():
+                assert (command.media_id, command.stream) in self.streams
+                if command.receiver not in self.replays:
+                    return [plane.KeyframeAsked(command.receiver, command.stream, command.spatial)]
             case plane.SetSpeakers():
                 limits = self.limits[command.room]
                 if (limits or [0])[-1] != command.limit:
