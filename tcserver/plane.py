@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from tcproto.messages import Caps, Kind
 
+MAX_LAG = 0.05
+"""Seconds that deadlines may be missed by, one after the other: more is heard as jitter by everybody."""
+
 
 class Address(NamedTuple):
     """Where a datagram came from: the local socket (by its index) and the remote address."""

@@ -20,8 +20,7 @@ from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room
 from tcserver.conference.seat import Seat
-from tcserver.conference.stage import CALM
-from tcserver.plane import SealerTold, SeatOpened, WorkerLoad
+from tcserver.plane import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
 SAVE_RETRY_MS = 200
@@ -130,21 +129,24 @@ class Rooms:
         self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
         return rooms
 
-    def overloaded(self, now: float) -> None:
+    def overloaded(self, event: Overloaded, now: float) -> None:
         """The media plane has too much to do: let the rooms that show most show fewer cameras until it is calm."""
         cap = self._context.camera_cap
-        self._context.timers.set("cameras", now + CALM, self._calm)
-        if cap.overloaded(max((room.cameras.shown for room in self._by_name.values()), default=0), now):
-            self._cap_changed()
+        cause = "lag" if event.lag > MAX_LAG else "datagrams"
+        self._context.counters[f"overload_{cause}"] += 1
+        changed = cap.overloaded(max((room.cameras.shown for room in self._by_name.values()), default=0), now)
+        self._context.timers.set("cameras", now + cap.calm, self._calm)
+        if changed:
+            self._cap_changed(cause=cause, lag_ms=round(event.lag * 1000), datagrams_per_s=round(event.datagrams))
 
     def _calm(self, now: float) -> None:
         again = self._context.camera_cap.restore()
         if again is not None:
             self._context.timers.set("cameras", now + again, self._calm)
-        self._cap_changed()
+        self._cap_changed(cause="calm")
 
-    def _cap_changed(self) -> None:
-        self._context.outbox.log("camera_limit", limit=self._context.camera_cap.limit or 0)
+    def _cap_changed(self, **why: str | int) -> None:
+        self._context.outbox.log("camera_limit", limit=self._context.camera_cap.limit or 0, **why)
         for room in self._by_name.values():
             room.cameras.follow()
 

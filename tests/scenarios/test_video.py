@@ -18,7 +18,7 @@ TEND = 0.05
 
 
 class Camera:
-    """Films: a keyframe where one is asked for, or the last is ``every`` seconds old, else what refers to the frame before.
+    """Films: a keyframe where one is asked for, or the last is ``every`` s old, else what refers to the one before.
 
     Each frame names itself.
     """
