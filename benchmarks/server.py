@@ -38,6 +38,8 @@ SETTINGS = {
     "rooms.joins_per_s": 10_000,
     "rooms.join_burst": 10_000,
     "limits.idle_s": 600,
+    "limits.account_ms_per_s": 1000,
+    "limits.account_burst_ms": 1_000_000,
     "limits.max_publications": 32,
     "media.audio_packets_s": 1000,
     "media.audio_kbit_s": 2000,

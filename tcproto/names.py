@@ -264,9 +264,14 @@ def skeleton(name: str) -> str:
     return looks
 
 
-_RESERVED_SKELETONS = frozenset(skeleton(name) for name in RESERVED)
+def looks(name: str) -> str:
+    """What ``name`` looks like at a glance: its skeleton with the separators left out (``ad.min``), for comparison."""
+    return skeleton(name).replace("-", "")
+
+
+_RESERVED_LOOKS = frozenset(looks(name) for name in RESERVED)
 
 
 def is_reserved(name: str) -> bool:
-    """Whether ``name`` is a reserved name or looks like one, separators left out (``ad.min``)."""
-    return skeleton(name).replace("-", "") in _RESERVED_SKELETONS
+    """Whether ``name`` is a reserved name or looks like one."""
+    return looks(name) in _RESERVED_LOOKS

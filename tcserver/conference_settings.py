@@ -20,6 +20,8 @@ def conference_settings(configuration: Configuration) -> Settings:
         login_rate=Rate(login.logins_per_s, login.login_burst),
         temporary_rooms=rooms.temporary,
         max_rooms=rooms.max_rooms,
+        max_rooms_per_account=rooms.max_rooms_per_account,
+        kick=rooms.kick_s,
         max_participants=rooms.max_participants,
         join_rate=Rate(rooms.joins_per_s, rooms.join_burst),
         media_slots=max(1, configuration.server.workers),

@@ -80,7 +80,10 @@ class RoomsSection:
     """Rooms, permanent and temporary."""
 
     temporary: bool = _setting(True, "whether joining an unknown room makes it", live=True)
-    max_rooms: int = _setting(256, "rooms open at once", low=1, high=100_000, live=True)
+    max_rooms: int = _setting(256, "temporary rooms open at once", low=1, high=100_000, live=True)
+    max_rooms_per_account: int = _setting(
+        16, "temporary rooms open at once that one account has opened", low=1, high=100_000, live=True
+    )
     max_participants: int = _setting(
         500, "participants of any room, whatever its own limit", low=1, high=MAX_PARTICIPANTS_CEILING, live=True
     )
@@ -90,6 +93,9 @@ class RoomsSection:
     empty_close_s: float = _setting(20.0, "seconds a temporary room stays after the last leave", high=86_400, live=True)
     unused_close_s: float = _setting(
         300.0, "seconds a temporary room waits for its first join", low=1, high=86_400, live=True
+    )
+    kick_s: float = _setting(
+        300.0, "seconds for which somebody who was kicked does not get in again", high=86_400, live=True
     )
     joins_per_s: float = _setting(50.0, "joins per second of all, in the long run", low=1, high=10_000)
     join_burst: int = _setting(100, "joins at once before that holds", low=1, high=10_000)

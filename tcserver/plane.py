@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from tcproto.messages import Caps, Kind
 
+MAX_LAG = 0.05
+"""Seconds that deadlines may be missed by, one after the other: more is heard as jitter by everybody."""
+
 
 class Address(NamedTuple):
     """Where a datagram came from: the local socket (by its index) and the remote address."""
@@ -80,6 +83,8 @@ class OpenSeat:
     epoch: int
     up_key: bytes
     down_key: bytes
+    account: int | None = None
+    """Number of the account (from 0), whose seats have one place among the loudest together; None: of nobody else's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,18 @@ class CloseStream:
     media_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class SendKeyframe:
+    """A receiver of a stream asks for a keyframe: it is sent the last one again, or ``KeyframeAsked`` is the answer."""
+
+    stream: int
+    media_id: int
+    """Of the publisher."""
+    receiver: int
+    """Media id of who asks."""
+    spatial: int
+
+
 class Receiver(NamedTuple):
     """One receiver of a stream, and what of it is wanted."""
 
@@ -187,6 +204,7 @@ Command = (
     | OpenStream
     | MuteStream
     | CloseStream
+    | SendKeyframe
     | ChangeForwarding
     | SetSpeakers
 )
@@ -260,7 +278,7 @@ class SpeakersChanged:
 
 @dataclass(frozen=True, slots=True)
 class KeyframeAsked:
-    """A receiver asked for a keyframe by datagram."""
+    """A receiver needs a keyframe that is not kept here to be sent again."""
 
     media_id: int
     stream: int

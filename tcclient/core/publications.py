@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from tcclient.core.drops import Drop
+from tcclient.core.keyframes import KeyframeRequests
 from tcclient.core.keys import SealingKey
 from tcclient.core.path import MediaPath
 from tcclient.core.roster import BEACON_ID, publication_id
@@ -88,6 +89,8 @@ class Publications:
         self._over: dict[int, float] = {}
         """By the stream of those that have ended: when."""
         self._beacons = 0
+        self.keyframes = KeyframeRequests()
+        """What others need."""
 
     def announce(
         self, kind: Kind, source: Source, codec: str, muted: bool, layers: int, width: int, height: int
@@ -109,6 +112,7 @@ class Publications:
 
     def forget(self, number: int, now: float) -> None:
         """A publication has ended."""
+        self.keyframes.forget(number)
         publication = self.live.pop(number, None)
         if publication is not None and publication.stream is not None:
             self._over[publication.stream] = now

@@ -135,7 +135,8 @@ class Seat:
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due."""
         control = min(self._keys.next_deadline, self.texts.next_deadline, self._snapshot_at)
-        return min(self.path.next_deadline, self._beacons.next_deadline, control)
+        media = min(self.path.next_deadline, self.publications.keyframes.next_deadline)
+        return min(control, media, self._beacons.next_deadline)
 
     def handle_message(self, message: object, now: float) -> None:
         """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
@@ -178,6 +179,8 @@ class Seat:
         received, self.media.beacons = self.media.beacons, []
         for peer, beacon in received:
             self._receive_beacon(peer, beacon, now)
+        for number, spatial in self.publications.keyframes.take(now):
+            self._emit(events.KeyframeRequested(number, spatial))
         if self.path.state is not self._path_state:
             self._path_state = self.path.state
             self._emit(events.PathChanged(self._path_state))
@@ -365,8 +368,8 @@ class Seat:
 
     def _keyframe_request(self, message: messages.KeyframeRequest, now: float) -> None:
         publication = self.publications.by_stream(message.stream)
-        if publication is not None:
-            self._emit(events.KeyframeRequested(publication.number, message.spatial))
+        if publication is not None and message.spatial < publication.layers:
+            self.publications.keyframes.ask(publication.number, message.spatial, now)
 
     # Beacons
 

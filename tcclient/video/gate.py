@@ -6,6 +6,13 @@ KEYFRAME_REQUEST_INTERVAL = 0.5
 """Least seconds between requests: one has to get to the sender and its picture back, and each costs everybody a
 keyframe."""
 
+LONGEST_INTERVAL = 16.0
+"""Most seconds between requests: where keyframes do not help, each request waits twice as long as the one before. By
+itself an encoder makes one every ten seconds, and that much is all a path is good for on which none arrives whole."""
+
+ENOUGH = 5
+"""Pictures that have to follow from a keyframe for it to have helped: more than chance brings through on a bad path."""
+
 MAX_REFERENCE_DISTANCE = 255
 """Furthest back, in frames, that a picture can refer: the field on the wire has one byte."""
 
@@ -24,6 +31,9 @@ class PictureGate:
         self._decodable: set[int] = set()
         self._waiting = True
         self._asked: float | None = None
+        self._interval = KEYFRAME_REQUEST_INTERVAL
+        self._admitted = 0
+        """Pictures since the last request."""
 
     def admit(self, frame_id: int, *, keyframe: bool, reference_distance: int, temporal_id: int = 0) -> bool:
         """Return whether the next picture of the stream, in order, may be decoded.
@@ -32,6 +42,7 @@ class PictureGate:
         """
         if keyframe:
             self._decodable = {frame_id}
+            self._admitted += 1
             self._waiting = False
             return True
         reference = (frame_id - reference_distance) % _FRAME_IDS
@@ -43,6 +54,7 @@ class PictureGate:
                 known for known in self._decodable if (frame_id - known) % _FRAME_IDS <= MAX_REFERENCE_DISTANCE
             }
         self._decodable.add(frame_id)
+        self._admitted += 1
         return True
 
     def broken(self) -> None:
@@ -52,7 +64,12 @@ class PictureGate:
 
     def keyframe_due(self, now: float) -> bool:
         """Return whether to ask the sender for a keyframe now; True counts as asked."""
-        if not self._waiting or (self._asked is not None and now - self._asked < KEYFRAME_REQUEST_INTERVAL):
+        if not self._waiting or (self._asked is not None and now - self._asked < self._interval):
             return False
+        if self._asked is None or self._admitted >= ENOUGH:
+            self._interval = KEYFRAME_REQUEST_INTERVAL
+        else:
+            self._interval = min(2 * self._interval, LONGEST_INTERVAL)
         self._asked = now
+        self._admitted = 0
         return True

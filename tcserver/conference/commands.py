@@ -113,7 +113,9 @@ COMMANDS: Mapping[type, Command] = MappingProxyType(
             _need(Permission.SET_ROLE),
         ),
         m.Kick: Command(
-            lambda house, call: moderation.kick(house.context, call), MessageClass.OTHER, _need(Permission.KICK)
+            lambda house, call: moderation.kick(house.context, call, house.rooms),
+            MessageClass.OTHER,
+            _need(Permission.KICK),
         ),
         m.UpdateRoom: Command(
             lambda house, call: house.rooms.update(call), MessageClass.OTHER, _need(Permission.UPDATE_ROOM)

@@ -257,7 +257,7 @@ class Conference:
             case WorkerReplaced():
                 self._worker_replaced(event, now)
             case Overloaded():
-                self._rooms.overloaded(now)
+                self._rooms.overloaded(event, now)
             case KeyframeAsked():
                 publishing.keyframe_asked(self._context, event, now)
             case _:

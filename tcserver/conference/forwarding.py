@@ -89,3 +89,4 @@ class Forwarding:
         """Forget a receiver that is gone; the media plane does so when it closes the seat."""
         for stream in self.streams.values():
             stream.receivers.pop(media_id, None)
+            stream.keyframes.forget(media_id)

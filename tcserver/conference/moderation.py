@@ -7,14 +7,15 @@ from tcproto.messages import Kick, Ok, Role, SetRole
 from tcserver.conference.budget import DELIVERY_COST
 from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
-from tcserver.conference.permissions import may_act_on, may_give
+from tcserver.conference.permissions import RANK, may_give
+from tcserver.conference.rooms import Rooms
 
 
-def kick(context: Context, call: Call[Kick]) -> None:
-    """Take a member's seat away; one's own, too."""
+def kick(context: Context, call: Call[Kick], rooms: Rooms) -> None:
+    """Take a member's seat away for a while; one's own, too, which is no more than to leave."""
     actor = call.seat
     target = actor.room.find(call.message.participant)
-    if not may_act_on(actor.role, target.role):
+    if actor.rank < target.rank:
         raise Refusal(ErrorCode.NOT_PERMITTED)
     call.cost(DELIVERY_COST * len(actor.room.seats))
     context.outbox.log(
@@ -25,7 +26,10 @@ def kick(context: Context, call: Call[Kick]) -> None:
         by=call.session.number,
     )
     call.reply(Ok())
-    actor.room.evict(target, call.now, ErrorCode.KICKED, call.message.reason)
+    if target is actor:
+        actor.room.evict(target, call.now, ErrorCode.KICKED, call.message.reason)
+    else:
+        rooms.kick(target, call.now, call.message.reason)
 
 
 def set_role(context: Context, call: Call[SetRole]) -> None:
@@ -34,11 +38,11 @@ def set_role(context: Context, call: Call[SetRole]) -> None:
     target = actor.room.find(call.message.participant)
     if role is Role.UNKNOWN:
         raise Refusal(ErrorCode.BAD_REQUEST, "no such role")
-    if not may_act_on(actor.role, target.role) or not may_give(actor.role, role):
+    if actor.rank < target.rank or not may_give(actor.role, role):
         raise Refusal(ErrorCode.NOT_PERMITTED)
     if role is not target.role:
         call.cost(DELIVERY_COST * len(actor.room.seats))
-        actor.room.give_role(target, role, call.now)
+        actor.room.give_role(target, role, min(RANK[role], actor.rank), call.now)
         context.outbox.log(
             "role_given",
             room=actor.room.info.name,

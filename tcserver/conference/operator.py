@@ -66,7 +66,7 @@ class Operator:
         return [_room_status(room, now) for room in sorted(self._rooms, key=lambda room: room.info.name)]
 
     def kick(self, name: str, who: str, reason: str, now: float) -> tuple[int, list[Effect]]:
-        """Take the seats of an account away, or that of one participant; return how many they were.
+        """Take the seats of an account away for a while, or that of one participant; return how many they were.
 
         ``who`` is an account, or a participant's number. Raises ``Refusal`` (``no_such_room``,
         ``no_such_participant``, ``bad_request`` for a reason that no message can carry).
@@ -80,7 +80,7 @@ class Operator:
             self._context.outbox.log(
                 "kicked", room=room.info.name, participant=seat.participant, session=seat.session.number, by="operator"
             )
-            room.evict(seat, now, ErrorCode.KICKED, reason)
+            self._rooms.kick(seat, now, reason)
         return len(seats), self._context.outbox.take()
 
     def notice(self, text: str, name: str | None) -> tuple[int, list[Effect]]:

@@ -56,14 +56,12 @@ SCOPE_PERMISSION: Mapping[ChatScope, Permission] = MappingProxyType(
 """What a text to a scope needs."""
 
 RANK: Mapping[Role, int] = MappingProxyType(
-    {Role.ADMIN: 3, Role.CHAIR: 2, Role.SPEAKER: 1, Role.LISTENER: 0, Role.OBSERVER: 0, Role.RECORDER: 0}
+    {Role.ADMIN: 4, Role.CHAIR: 3, Role.SPEAKER: 1, Role.LISTENER: 0, Role.OBSERVER: 0, Role.RECORDER: 0}
 )
-"""Nobody acts on a higher rank, and nobody gives a rank above the own one."""
-
-
-def may_act_on(actor: Role, target: Role) -> bool:
-    """Tell whether ``actor`` may take ``target`` its seat or its role."""
-    return RANK[actor] >= RANK[target]
+"""Nobody acts on a higher rank, and nobody gives a role above the own one."""
+OPENER_RANK = 2
+"""Of who is chair only because nobody else was there when a temporary room began, and of whom such a chair makes one:
+below the chairs whom the operator or the room has named."""
 
 
 def may_give(actor: Role, role: Role) -> bool:

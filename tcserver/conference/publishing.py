@@ -24,7 +24,7 @@ from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
 from tcserver.conference.permissions import SOURCE_KIND
 from tcserver.conference.seat import Seat, Stream, Subscription
-from tcserver.plane import KeyframeAsked, MuteStream
+from tcserver.plane import KeyframeAsked, MuteStream, SendKeyframe
 
 
 def publish(context: Context, call: Call[Publish]) -> None:
@@ -92,19 +92,33 @@ def subscribe(_: Context, call: Call[Subscribe]) -> None:
 
 
 def request_keyframe(context: Context, call: Call[KeyframeRequest]) -> None:
-    """Pass a receiver's request for a keyframe on."""
+    """Have a receiver get the last keyframe again, or the publisher asked for one."""
     call.cost(DELIVERY_COST)
-    _ask_for_keyframe(context, call.seat, call.message.stream, call.message.spatial, call.now)
+    number, spatial = call.message.stream, call.message.spatial
+    stream = _layer(context, call.seat, number, spatial)
+    if stream is not None:
+        context.outbox.command(SendKeyframe(number, stream.seat.media_id, call.seat.media_id, spatial))
 
 
 def keyframe_asked(context: Context, event: KeyframeAsked, now: float) -> None:
-    """Pass on a request that came by datagram."""
+    """Ask the publisher for a keyframe that a receiver needs."""
     seat = context.seats.get(event.media_id)
-    if seat is not None and seat.is_open:
-        _ask_for_keyframe(context, seat, event.stream, event.spatial, now)
+    stream = None if seat is None else _layer(context, seat, event.stream, event.spatial)
+    if stream is None:
+        return
+    due = stream.keyframes.ask(event.media_id, event.spatial, now)
+    if due is None:
+        context.counters["keyframe_request_limited"] += 1
+        return
+    if due <= now:
+        _send_request(context, stream, event.spatial, now)
+    else:
+        key = ("keyframe", stream.seat.room.number, stream.number, event.spatial)
+        context.timers.set(key, due, partial(_send_request, context, stream, event.spatial))
 
 
-def _ask_for_keyframe(context: Context, asker: Seat, stream_number: int, spatial: int, now: float) -> None:
+def _layer(context: Context, asker: Seat, stream_number: int, spatial: int) -> Stream | None:
+    """Return a stream of whose layer somebody may ask for a keyframe; None for any other, which is counted."""
     stream = asker.room.forwarding.streams.get(stream_number)
     receiver = stream.receivers.get(asker.media_id) if stream else None
     if (
@@ -117,13 +131,8 @@ def _ask_for_keyframe(context: Context, asker: Seat, stream_number: int, spatial
     ):
         # Only a layer that the asker receives: nobody else may make a publisher send bigger frames.
         context.counters["keyframe_request_ignored"] += 1
-        return
-    due = stream.keyframes.ask(spatial, now)
-    if due <= now:
-        _send_request(context, stream, spatial, now)
-    else:
-        key = ("keyframe", asker.room.number, stream.number, spatial)
-        context.timers.set(key, due, partial(_send_request, context, stream, spatial))
+        return None
+    return stream
 
 
 def _send_request(context: Context, stream: Stream, spatial: int, now: float) -> None:

@@ -107,7 +107,7 @@ class Room:
         keys = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
         slot = self._choose_slot()
         if self.sealers.enter(slot, now):
-            self._speaker_limit.restart(len(self.seats))
+            self._speaker_limit.restart(self.seats.values())
         media_id = context.media_ids.take(now, slot)
         seat = Seat(context.participant_ids.take(now), media_id, self, call.session, call, *keys)
         seat.beacon = Stream(beacon, seat)
@@ -126,7 +126,8 @@ class Room:
     def _open(self, seat: Seat) -> None:
         outbox = self._context.outbox
         self._context.seats[seat.media_id] = seat
-        outbox.command(OpenSeat(seat.media_id, self.number, seat.participant, seat.epoch, seat.up_key, seat.down_key))
+        keys = seat.epoch, seat.up_key, seat.down_key
+        outbox.command(OpenSeat(seat.media_id, self.number, seat.participant, *keys, seat.session.account.id))
         if not seat.is_open:
             seat.keys.clear()
             seat.waits_for = self.sealers.ids
@@ -165,7 +166,7 @@ class Room:
         self.journal.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
         seat.entry = self.journal.number
         self.seats[seat.participant] = seat
-        self._speaker_limit.follow(len(self.seats))
+        self._speaker_limit.follow(self.seats.values())
         self.send_snapshot(seat)
         outbox.command(seat.beacon.opening(self._context.settings))
         self.forwarding.update(seat)
@@ -197,7 +198,7 @@ class Room:
         for stream in seat.streams:
             self._forget(stream, now)
         self.forwarding.leave(seat.media_id)
-        self._speaker_limit.follow(len(self.seats))
+        self._speaker_limit.follow(self.seats.values())
         self.cameras.leave(seat.participant)
         self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
         self.sealers.rotate_soon(now)
@@ -257,10 +258,10 @@ class Room:
         Only what the media worker in the slot had is touched. Return the number of its seats.
         """
         self.sealers.replace(slot, now)
-        self._speaker_limit.restart(len(self.seats))
         moved = {seat.media_id: seat for seat in (*self.seats.values(), *self.joining.values()) if seat.slot == slot}
         for seat in moved.values():
             self._move(seat, now)
+        self._speaker_limit.restart(self.seats.values())
         self.forwarding.restart(moved, self.seats.values(), self._context.settings)
         for seat in [seat for seat in self.joining.values() if not seat.waits_for]:
             self._seat(seat, now)
@@ -295,15 +296,16 @@ class Room:
             raise Refusal(ErrorCode.NO_SUCH_PARTICIPANT)
         return seat
 
-    def give_role(self, seat: Seat, role: Role, now: float) -> None:
-        """Give a member a role, also for its next seats in this life of the room; what it may no longer do ends."""
-        self.roles.give(seat, role)
+    def give_role(self, seat: Seat, role: Role, rank: int, now: float) -> None:
+        """Give a member a role and a rank, also for its next seats in this life; what it may no longer do ends."""
+        self.roles.give(seat, role, rank)
         self.journal.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
             assert stream.info is not None
             if not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
                 self.unpublish(seat, number, now)
         self.forwarding.update(seat)
+        self._speaker_limit.follow(self.seats.values())
 
     # Publications
 
@@ -361,7 +363,7 @@ class Room:
         """Follow a change of the stored room; its mode changes with the next life only."""
         self.record = self.roles.record = record
         self._speaker_limit.setting = record.loudest
-        self._speaker_limit.follow(len(self.seats))
+        self._speaker_limit.follow(self.seats.values())
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
 

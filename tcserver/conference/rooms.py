@@ -10,16 +10,17 @@ from tcproto.errors import ErrorCode, Refusal
 from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
-from tcproto.names import clean_display, fold_room
+from tcproto.names import clean_display, fold_room, looks
 from tcserver.conference.budget import DELIVERY_COST, PAGE_COST
-from tcserver.conference.connection import Call
+from tcserver.conference.connection import Call, Session
 from tcserver.conference.context import SEAT_LOAD, Context
 from tcserver.conference.effects import SaveRoom
+from tcserver.conference.kicks import Kicks
 from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room
-from tcserver.conference.stage import CALM
-from tcserver.plane import SealerTold, SeatOpened, WorkerLoad
+from tcserver.conference.seat import Seat
+from tcserver.plane import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
 SAVE_RETRY_MS = 200
@@ -33,6 +34,9 @@ class Rooms:
         self._context = context
         self._joins = TokenBucket(context.settings.join_rate, now)
         self._records = {record.name: record for record in records}
+        self._looks = {looks(record.name) for record in self._records.values()}
+        """What the names of the permanent rooms look like."""
+        self._kicks = Kicks()
         self._by_name: dict[str, Room] = {}
         self._by_number: dict[int, Room] = {}
         self._numbers = count(1)
@@ -47,6 +51,7 @@ class Rooms:
     def open(self, call: Call[OpenRoom]) -> None:
         """Find or make a room and reply with it."""
         name, title = _clean(call.message.name)
+        self._check_kick(name, call.session, call.now)
         room = self._by_name.get(name)
         record = self._records.get(name)
         if room is not None:
@@ -69,6 +74,7 @@ class Rooms:
         if session.seat is not None:
             raise Refusal(ErrorCode.ALREADY_IN_ROOM)
         name, _ = _clean(message.name)
+        self._check_kick(name, session, call.now)
         room = self._by_name.get(name)
         if room is None:
             raise Refusal(ErrorCode.ROOM_CHANGED if name in self._records else ErrorCode.NO_SUCH_ROOM)
@@ -90,6 +96,18 @@ class Rooms:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
         call.cost(DELIVERY_COST * len(room.seats) + PAGE_COST * (1 + len(room.seats) // MEMBERS_PER_PAGE))
         room.reserve(call, call.now)
+
+    def kick(self, seat: Seat, now: float, text: str) -> None:
+        """Take a member's seat away, and let that device of the account not come back for a while."""
+        room, session, lasts = seat.room, seat.session, self._context.settings.kick
+        if lasts:
+            self._kicks.add(room.info.name, session.account.name, session.device_key, now + lasts)
+        room.evict(seat, now, ErrorCode.KICKED, text)
+
+    def _check_kick(self, name: str, session: Session, now: float) -> None:
+        wait = self._kicks.wait(name, session.account.name, session.device_key, now)
+        if wait:
+            raise Refusal(ErrorCode.KICKED, retry_after_ms=int(wait * 1000) + 1)
 
     def sealer_told(self, event: SeatOpened | SealerTold, now: float) -> None:
         """Let somebody in, if nothing else is waited for; a seat that was given up meanwhile is ignored."""
@@ -120,21 +138,24 @@ class Rooms:
         self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
         return rooms
 
-    def overloaded(self, now: float) -> None:
+    def overloaded(self, event: Overloaded, now: float) -> None:
         """The media plane has too much to do: let the rooms that show most show fewer cameras until it is calm."""
         cap = self._context.camera_cap
-        self._context.timers.set("cameras", now + CALM, self._calm)
-        if cap.overloaded(max((room.cameras.shown for room in self._by_name.values()), default=0), now):
-            self._cap_changed()
+        cause = "lag" if event.lag > MAX_LAG else "datagrams"
+        self._context.counters[f"overload_{cause}"] += 1
+        changed = cap.overloaded(max((room.cameras.shown for room in self._by_name.values()), default=0), now)
+        self._context.timers.set("cameras", now + cap.calm, self._calm)
+        if changed:
+            self._cap_changed(cause=cause, lag_ms=round(event.lag * 1000), datagrams_per_s=round(event.datagrams))
 
     def _calm(self, now: float) -> None:
         again = self._context.camera_cap.restore()
         if again is not None:
             self._context.timers.set("cameras", now + again, self._calm)
-        self._cap_changed()
+        self._cap_changed(cause="calm")
 
-    def _cap_changed(self) -> None:
-        self._context.outbox.log("camera_limit", limit=self._context.camera_cap.limit or 0)
+    def _cap_changed(self, **why: str | int) -> None:
+        self._context.outbox.log("camera_limit", limit=self._context.camera_cap.limit or 0, **why)
         for room in self._by_name.values():
             room.cameras.follow()
 
@@ -192,6 +213,7 @@ class Rooms:
     def records_changed(self, records: Iterable[RoomRecord], now: float) -> None:
         """Follow what an operator did to the permanent rooms; ``records`` are all of them."""
         current = {record.name: record for record in records}
+        self._looks = {looks(name) for name in current}
         for name in self._records.keys() - current.keys():
             self._removed(name, now)
         for record in current.values():
@@ -218,11 +240,8 @@ class Rooms:
 
     def _make(self, call: Call[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:
         settings, opener = self._context.settings, call.session.account.name
-        if len(self._by_name) >= settings.max_rooms:
-            raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open")
-        unused = sum(room.opener == opener and not room.was_used for room in self._by_name.values())
-        if unused >= settings.max_unused_rooms:
-            raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered")
+        if record is None:
+            self._check_temporary(name, opener)
         most = settings.max_participants
         info = RoomInfo(
             name=name,
@@ -245,6 +264,20 @@ class Rooms:
         self._by_name[name] = self._by_number[room.number] = room
         self._context.outbox.log("room_opened", room=name, by=call.session.number)
         return room
+
+    def _check_temporary(self, name: str, opener: str) -> None:
+        """Refuse a temporary room that would take the place, or the looks, of others."""
+        settings = self._context.settings
+        if looks(name) in self._looks:
+            raise Refusal(ErrorCode.BAD_NAME, "the name looks like that of a permanent room")
+        temporary = [room for room in self._by_name.values() if room.record is None]
+        if len(temporary) >= settings.max_rooms:
+            raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open")
+        own = [room for room in temporary if room.opener == opener]
+        if len(own) >= settings.max_rooms_per_account:
+            raise Refusal(ErrorCode.RATE_LIMITED, "the account has opened too many rooms")
+        if sum(not room.was_used for room in own) >= settings.max_unused_rooms:
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered")
 
     def _slot(self) -> int:
         """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""

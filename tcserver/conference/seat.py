@@ -70,6 +70,8 @@ class Seat:
     down_key: bytes
     beacon: Stream = field(init=False)
     role: Role = Role.OBSERVER
+    rank: int = 0
+    """Whom the seat may act on: seats of the same rank, and of lower ones."""
     permissions: Permission = NO_PERMISSION
     may_subscribe: bool = False
     """One of the permissions, worked out beforehand: `wish` is asked for every stream."""

@@ -78,9 +78,13 @@ class Settings:
     temporary_rooms: bool = True
     """Whether ``open_room`` makes a room of a name that is not known."""
     max_rooms: int = 256
-    """Rooms open at a time: each costs the media plane a sealer."""
+    """Temporary rooms open at a time: each costs the media plane a sealer. Permanent ones can always be opened."""
+    max_rooms_per_account: int = 16
+    """Temporary rooms that one account has opened, so that no account uses up ``max_rooms``."""
     max_unused_rooms: int = 8
-    """Rooms that one account has opened and nobody entered: one client must not use up ``max_rooms``."""
+    """Rooms that one account has opened and nobody entered: it joins what it opens."""
+    kick: float = 300.0
+    """For which somebody who was kicked does not come back; 0: a kick takes the seat only."""
     max_participants: int = 500
     """Seats of a room that sets no lower limit."""
     loudest: int = 3

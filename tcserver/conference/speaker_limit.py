@@ -1,12 +1,21 @@
-"""How many talkers of a room the media plane forwards."""
+"""How many talkers of a room the media plane forwards, and who always is."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from tcproto.messages import Role
 from tcserver.conference.context import Context
 from tcserver.plane import SetSpeakers
 
+if TYPE_CHECKING:
+    from tcserver.conference.seat import Seat
+
 SMALL_ROOM = 8
 """Participants up to which all talkers are forwarded: eight open microphones are fewer streams than some have tiles."""
+MAX_ALWAYS = 8
+"""Leaders who are forwarded whatever their level, one of each account: as many as make a small room."""
 
 
 class SpeakerLimit:
@@ -17,17 +26,27 @@ class SpeakerLimit:
         self._room = room
         self.setting = setting
         """Of this room; None: the server's."""
-        self._told = 0
+        self._told = SetSpeakers(room, 0)
 
-    def restart(self, participants: int) -> None:
+    def restart(self, seats: Collection[Seat]) -> None:
         """Tell a media plane that knows nothing of the room."""
-        self._told = 0
-        self.follow(participants)
+        self._told = SetSpeakers(self._room, 0)
+        self.follow(seats)
 
-    def follow(self, participants: int) -> None:
-        """Follow the number of participants, and the setting."""
+    def follow(self, seats: Collection[Seat]) -> None:
+        """Follow who is here, in the order in which they came, and the setting."""
         setting = self._context.settings.loudest if self.setting is None else self.setting
-        limit = setting if participants > SMALL_ROOM else 0
-        if limit != self._told:
-            self._told = limit
-            self._context.outbox.command(SetSpeakers(self._room, limit))
+        limit = setting if len(seats) > SMALL_ROOM else 0
+        command = SetSpeakers(self._room, limit, _leaders(seats) if limit else ())
+        if command != self._told:
+            self._told = command
+            self._context.outbox.command(command)
+
+
+def _leaders(seats: Collection[Seat]) -> tuple[int, ...]:
+    """Return the media ids of those who lead, the highest rank first."""
+    leaders = [seat for seat in seats if seat.role in (Role.ADMIN, Role.CHAIR)]
+    by_account: dict[int, int] = {}
+    for seat in sorted(leaders, key=lambda seat: -seat.rank):
+        by_account.setdefault(seat.session.account.id, seat.media_id)
+    return tuple(by_account.values())[:MAX_ALWAYS]

@@ -21,6 +21,10 @@ def last_n(participants: int) -> int | None:
     return next((cameras for size, cameras in LAST_N if participants >= size), None)
 
 
+SPIKE_CALM = 10.0
+"""The same after an overload that did not come again: a hiccup must not cost everybody a minute of pictures."""
+
+
 class CameraCap:
     """The cameras that any room may show while the server has too much to do; ``limit`` None: as many as it wants."""
 
@@ -28,6 +32,12 @@ class CameraCap:
         self.limit: int | None = None
         self._reduced_at = float("-inf")
         self._most = 0
+        self._reductions = 0
+
+    @property
+    def calm(self) -> float:
+        """Seconds without overload before cameras come back."""
+        return SPIKE_CALM if self._reductions == 1 else CALM
 
     def overloaded(self, shown: int, now: float) -> bool:
         """Lower the limit, given the most cameras that a room shows; return whether it changed."""
@@ -37,6 +47,8 @@ class CameraCap:
         self._reduced_at = now
         if before is None:
             self._most = shown
+            self._reductions = 0
+        self._reductions += 1
         self.limit = max(1, int(shown * REDUCTION))
         return self.limit != before
 

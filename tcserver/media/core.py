@@ -327,9 +327,13 @@ class MediaPlane:
         stream = seat.room.streams.get(ident)
         if len(value) != _KEYFRAME_REQUEST_SIZE or (stream is None and seat.room.share is None):
             self._drop(Drop.ITEM)
-        # The control plane knows the streams of other workers, and joins requests.
-        elif seat.may_ask(now) if stream is None else stream.ask_keyframe(seat.media_id, now):
-            self._events.append(KeyframeAsked(seat.media_id, ident, value[2]))
+        elif stream is None:
+            if seat.may_ask(now):  # the control plane knows the streams of other workers
+                self._events.append(KeyframeAsked(seat.media_id, ident, value[2]))
+        elif stream.ask_keyframe(seat.media_id, now):
+            receiver = stream.receivers[seat.media_id]
+            self._events += seat.room.send_keyframe(stream, receiver, value[2], self._replays, now)
+            self._replay(now)
 
     def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:
         ticket = self._tickets.get(ident)

@@ -31,6 +31,7 @@ from tcserver.plane import (
     SealerTold,
     SealerWorn,
     SeatOpened,
+    SendKeyframe,
     SetSpeakers,
     ShareRoom,
     TellSealer,
@@ -67,6 +68,7 @@ class Directory:
             OpenStream: self._open_stream,
             MuteStream: self._mute_stream,
             CloseStream: self._close_stream,
+            SendKeyframe: self._send_keyframe,
             ChangeForwarding: self._change_forwarding,
             SetSpeakers: self._set_speakers,
         }
@@ -132,7 +134,9 @@ class Directory:
         room = self.rooms.get(command.room)
         if room is None or command.media_id in self.seats:
             return
-        seat = Seat(command.media_id, command.participant, room, command.epoch, command.up_key, command.down_key, now)
+        account = -command.media_id if command.account is None else command.account
+        keys = command.epoch, command.up_key, command.down_key
+        seat = Seat(command.media_id, command.participant, account, room, *keys, now)
         self.seats[command.media_id] = room.seats[command.media_id] = seat
         self._events.append(SeatOpened(command.media_id, room.sealer.states(now)))
 
@@ -173,6 +177,12 @@ class Directory:
         stream = self._find_stream(command.media_id, command.stream)
         if stream is not None:
             stream.seat.room.close_stream(stream)
+
+    def _send_keyframe(self, command: SendKeyframe, now: float) -> None:
+        stream = self._find_stream(command.media_id, command.stream)
+        receiver = None if stream is None else stream.receivers.get(command.receiver)
+        if stream is not None and receiver is not None:
+            self._events += stream.seat.room.send_keyframe(stream, receiver, command.spatial, self._replays, now)
 
     def _change_forwarding(self, command: ChangeForwarding, now: float) -> None:
         room = self.rooms.get(command.room)

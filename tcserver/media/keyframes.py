@@ -33,7 +33,7 @@ MAX_WAITING = 400
 class KeyframeLog:
     """What was sealed of one spatial layer since its last keyframe, if that is little."""
 
-    __slots__ = ("_began", "_epoch", "_first", "_last", "_sealed", "_sealer")
+    __slots__ = ("_began", "_epoch", "_first", "_last", "_sealed", "_sealer", "replayed")
 
     def __init__(self) -> None:
         self._sealer = self._epoch = 0
@@ -44,6 +44,8 @@ class KeyframeLog:
         """Highest sequence number that came since."""
         self._sealed: list[tuple[int, int]] | None = None
         """Counter and temporal layer."""
+        self.replayed: set[int] = set()
+        """Media ids of seats that were sent the keyframe again."""
 
     def note(self, header: VideoHeader, sealer: Sealer, counter: int, now: float) -> None:
         """Note a packet, and the counter of the datagram that it is sealed in."""
@@ -52,6 +54,7 @@ class KeyframeLog:
             self._sealer, self._epoch, self._began = sealer.ident, sealer.epoch, now
             self._first = self._last = first
             self._sealed = []
+            self.replayed.clear()
         if self._sealed is None or sequence < self._first:
             return
         self._last = max(self._last, sequence)
@@ -78,6 +81,7 @@ class KeyframeLog:
                 return None
             if temporal <= receiver.max_temporal:
                 datagrams.append(datagram)
+        self.replayed.add(seat.media_id)
         return datagrams
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from tcserver.plane import Overloaded
+from tcserver.plane import MAX_LAG, Overloaded
 
-MAX_LAG = 0.05
-"""Seconds that deadlines may be missed by, one after the other: more is heard as jitter by everybody."""
 MAX_RATE = 400_000
 """Datagrams sent per second, all receivers counted: two fifths of what a core sends at best, which is in trains
 (benchmarks/README.md, fanout). Without trains a core sends fewer than this, and its lag tells that it is too much."""

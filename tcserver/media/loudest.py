@@ -1,5 +1,10 @@
 """Which talkers of a room are forwarded: the loudest few, before fan-out.
 
+Levels are claims: end-to-end encrypted audio cannot be measured here. So a talker has a *grade*, and the slot of one of
+a lower grade is won at once, whoever is louder. Who says nothing (its level does not vary, be it a hum or a lie) is
+graded below who talks; and what an account holds beside its first slot below what others want: three clients of one
+account have three slots only while nobody else needs any.
+
 Each audio stream contends for one of a few *slots*, with packets that have voice. A slot that is free, or whose holder
 has fallen silent, is won at once; one whose holder talks only by being clearly louder for a while. A holder keeps its
 slot through silence until somebody needs it, so that pauses cost nothing.
@@ -27,6 +32,14 @@ HOLD = 0.5
 """Seconds for which a slot, once won, is safe from louder talkers, and from a pause."""
 MARGIN = 6.0
 """dB that make a talker clearly louder: twice the amplitude."""
+VARIATION = 6
+"""dB between two levels that tell something: syllables and the gaps between them differ by more than twice as much."""
+VARIED = 1.0
+"""Seconds for which one variation counts: speech varies several times in a second."""
+ENOUGH_VARIED = 2.0
+"""Seconds for which more than this must count for a talker to be taken for one: three variations, a word or two."""
+MOST_VARIED = 10.0
+"""Seconds for which variations count at most: through the pauses of somebody who talks."""
 CHALLENGE = 0.1
 """Seconds for which a talker has to be clearly louder, so that a cough takes no slot; pre-roll makes up for it."""
 
@@ -39,10 +52,27 @@ def contends(level: int, voice: bool) -> bool:
 class _Talker:
     """One stream in the contest."""
 
-    __slots__ = ("ahead_since", "heard_at", "held_since", "loud_at", "loudness", "seat", "silent_from", "smoothed")
+    __slots__ = (
+        "account",
+        "ahead_since",
+        "heard_at",
+        "held_since",
+        "loud_at",
+        "loudness",
+        "reference",
+        "seat",
+        "silent_from",
+        "smoothed",
+        "varied_until",
+    )
 
-    def __init__(self, seat: int, now: float) -> None:
+    def __init__(self, seat: int, account: int, level: int, now: float) -> None:
         self.seat = seat
+        self.account = account
+        self.reference = level
+        """The level (in -dBov) that the next one has to differ from."""
+        self.varied_until = now
+        """Each variation puts it off by ``VARIED``; it is talk as long as ``ENOUGH_VARIED`` are left."""
         self.smoothed = 0.0
         self.loudness = 0.0
         """dB above silence: follows the smoothed level up, and fades slowly."""
@@ -54,7 +84,7 @@ class _Talker:
 
 
 class Loudest:
-    """The contest of one room. Levels are claims, so no seat holds two slots."""
+    """The contest of one room. No seat holds two slots."""
 
     __slots__ = ("_holders", "_talkers", "always", "changed", "dominant", "limit")
 
@@ -93,11 +123,14 @@ class Loudest:
         if self._holders.pop(stream, None) is not None:
             self.changed = True
 
-    def hear(self, stream: int, seat: int, level: int, voice: bool, now: float) -> bool:
+    def hear(self, stream: int, seat: int, account: int, level: int, voice: bool, now: float) -> bool:
         """Note the level (in -dBov) of a packet; return whether it is forwarded."""
         talker = self._talkers.get(stream)
         if talker is None:
-            talker = self._talkers[stream] = _Talker(seat, now)
+            talker = self._talkers[stream] = _Talker(seat, account, level, now)
+        elif not -VARIATION < level - talker.reference < VARIATION:
+            talker.reference = level
+            talker.varied_until = min(max(talker.varied_until, now) + VARIED, now + MOST_VARIED)
         smoothed = talker.smoothed = talker.smoothed + SMOOTHING * (MAX_LEVEL - level - talker.smoothed)
         loudness = talker.loudness - RELEASE * (now - talker.heard_at)
         talker.heard_at = now
@@ -113,11 +146,11 @@ class Loudest:
     def _contend(self, stream: int, talker: _Talker, now: float) -> bool:
         """Whether a talker without a slot wins one."""
         holders = self._holders
-        rival = self._rival(talker, now)
+        rival, below = self._rival(talker, now)
         if rival is None:
             if len(holders) >= self.limit:
                 return False
-        elif self._beats(stream, talker, rival, now):
+        elif below or self._beats(stream, talker, holders[rival], now):
             del holders[rival]
         else:
             return False
@@ -127,25 +160,31 @@ class Loudest:
         talker.ahead_since = None
         return True
 
-    def _rival(self, talker: _Talker, now: float) -> int | None:
-        """Return the holder whose slot a talker has to win; None where one is free, or none can be won.
+    def _rival(self, talker: _Talker, now: float) -> tuple[int | None, bool]:
+        """Return the holder whose slot a talker has to win, and whether it is of a lower grade.
 
-        That of the same seat first; then who is silent, longest of them; then the quietest.
+        None where a slot is free, or none can be won. That of the same seat first; then who is silent, longest of them,
+        since whoever talks again gets a slot back from a lower grade; then the lowest grade; then the quietest.
         """
-        free = len(self._holders) < self.limit
-        rival = None
-        silent, lowest = now, float("inf")
+        seen: set[int] = set()
+        own = _grade(talker, all(holder.account != talker.account for holder in self._holders.values()), now)
+        rival, best = None, (2, 0, 0.0)
         for stream, holder in self._holders.items():
             if holder.seat == talker.seat:
-                return stream
-            if holder.silent_from <= silent:
-                rival, silent, lowest = stream, holder.silent_from, -1.0
-            elif holder.loudness < lowest and stream != self.dominant:
-                rival, lowest = stream, holder.loudness
-        return None if free else rival
+                return stream, False
+            grade = _grade(holder, holder.account not in seen, now)
+            seen.add(holder.account)
+            if holder.silent_from <= now:
+                standing = (0, 0, holder.silent_from)
+            elif grade < own or (grade == own and stream != self.dominant):
+                standing = (1, grade, holder.loudness)
+            else:
+                continue
+            if standing < best:
+                rival, best = stream, standing
+        return (None, False) if len(self._holders) < self.limit else (rival, best[0] == 1 and best[1] < own)
 
-    def _beats(self, stream: int, talker: _Talker, rival: int, now: float) -> bool:
-        holder = self._holders[rival]
+    def _beats(self, stream: int, talker: _Talker, holder: _Talker, now: float) -> bool:
         if holder.silent_from <= now or stream == self.dominant:
             return True
         if talker.loudness < holder.loudness + MARGIN:
@@ -154,3 +193,8 @@ class Loudest:
         if talker.ahead_since is None:
             talker.ahead_since = now
         return now - talker.ahead_since >= CHALLENGE and now - holder.held_since >= HOLD
+
+
+def _grade(talker: _Talker, is_first: bool, now: float) -> int:
+    """Return 0 to 3: talk stands above what does not vary, the first slot of an account above further ones."""
+    return 2 * (talker.varied_until > now + ENOUGH_VARIED) + is_first

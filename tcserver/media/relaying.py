@@ -16,14 +16,14 @@ from tcproto.datagram import COUNTER_SIZE, VERSION, Kind
 from tcproto.path import Position
 
 MAX_RELAYED = 8192
-"""Bytes of a message: an audience of twice as many as any room seats, or 680 levels."""
+"""Bytes of a message: an audience of twice as many as any room seats, or 409 levels."""
 HEAD_SIZE = 6
 """Bytes before the room datagram that is handed on."""
 _FIRST = VERSION << 4 | Kind.RELAY
 _HEAD = Struct(">BBI")
 _IDENT = Struct(">I")
 _STREAM = Struct(">H")
-_LEVEL = Struct(">HIIBB")
+_LEVEL = Struct(">HIqIBB")
 _VOICE = 0x80
 _LONGEST = 0x7F
 LEVELS_IN_MESSAGE = (MAX_RELAYED - HEAD_SIZE) // _LEVEL.size
@@ -41,8 +41,8 @@ class Message(IntEnum):
     POSITION = 3
     """Of the sender's sealer of a room: sealer (4), next counter (6)."""
     LEVELS = 4
-    """To the home of a room, for each audio packet: stream (2), media id (4), participant (4), level (1), voice (1 bit)
-    and ms (7 bits), of which 0 says that the stream is muted or over."""
+    """To the home of a room, for each audio packet: stream (2), media id (4), account (8), participant (4), level (1),
+    voice (1 bit) and ms (7 bits), of which 0 says that the stream is muted or over."""
     HOLDERS = 5
     """From the home of a room: the streams that are forwarded (2 each)."""
 
@@ -53,6 +53,7 @@ class Level(NamedTuple):
     stream: int
     seat: int
     """Media id, 0 where no contest is on."""
+    account: int
     participant: int
     level: int
     """-dBov."""
@@ -106,8 +107,8 @@ def parse_position(data: bytes) -> Position:
 def pack_levels(room: int, levels: list[Level]) -> bytes:
     """Return a message of at most ``LEVELS_IN_MESSAGE`` levels."""
     return pack_head(Message.LEVELS, room) + b"".join(
-        _LEVEL.pack(stream, seat, participant, level, min(ms, _LONGEST) | (_VOICE if voice else 0))
-        for stream, seat, participant, level, ms, voice in levels
+        _LEVEL.pack(stream, seat, account, participant, level, min(ms, _LONGEST) | (_VOICE if voice else 0))
+        for stream, seat, account, participant, level, ms, voice in levels
     )
 
 
@@ -118,8 +119,8 @@ def parse_levels(data: bytes) -> list[Level]:
     except error as wrong:
         raise ValueError(f"no levels: {wrong}") from None
     return [
-        Level(stream, seat, participant, level, last & _LONGEST, last >= _VOICE)
-        for stream, seat, participant, level, last in fields
+        Level(stream, seat, account, participant, level, last & _LONGEST, last >= _VOICE)
+        for stream, seat, account, participant, level, last in fields
     ]
 
 

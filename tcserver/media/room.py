@@ -116,16 +116,33 @@ class Room:
         """
         for receiver in receivers:
             media_id = receiver.media_id
-            seat, had = self.seats.get(media_id), stream.receivers.get(media_id)
-            if seat is None and self.share is None:
+            had = stream.receivers.get(media_id)
+            if media_id not in self.seats and self.share is None:
                 continue
-            for spatial, log in stream.keyframes.items():
+            for spatial in stream.keyframes:
                 if spatial > receiver.max_spatial or (had is not None and spatial <= had.max_spatial):
                     continue
-                # For a seat that another worker serves, a new keyframe costs less than the trouble.
-                datagrams = None if seat is None else log.replay(self.sealer, seat, receiver)
-                if datagrams is None or not replays.add(media_id, datagrams, now):
+                if not self._replay(stream, receiver, spatial, replays, now):
                     yield KeyframeAsked(media_id, stream.ident, spatial)
+
+    def send_keyframe(
+        self, stream: Stream, receiver: Receiver, spatial: int, replays: Replays, now: float
+    ) -> Iterator[KeyframeAsked]:
+        """Replay the last keyframe of a layer to a receiver that asks for one, or ask for another one here.
+
+        Whom it did not help once it does not help again.
+        """
+        log = stream.keyframes.get(spatial)
+        replayed = log is not None and receiver.media_id in log.replayed
+        if replayed or not self._replay(stream, receiver, spatial, replays, now):
+            yield KeyframeAsked(receiver.media_id, stream.ident, spatial)
+
+    def _replay(self, stream: Stream, receiver: Receiver, spatial: int, replays: Replays, now: float) -> bool:
+        seat, log = self.seats.get(receiver.media_id), stream.keyframes.get(spatial)
+        if seat is None or log is None:
+            return False  # for a seat that another worker serves, a new keyframe costs less than the trouble
+        datagrams = log.replay(self.sealer, seat, receiver)
+        return datagrams is not None and replays.add(receiver.media_id, datagrams, now)
 
     def path_changed(self, media_id: int) -> None:
         """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
@@ -148,14 +165,14 @@ class Room:
 
     def hear_levels(self, levels: Iterable[Level], now: float) -> None:
         """Hear what another worker has heard of its seats."""
-        for stream, seat, participant, level, duration_ms, voice in levels:
+        for stream, seat, account, participant, level, duration_ms, voice in levels:
             if not duration_ms:
                 self.speakers.forget(stream)
                 self.loudest.forget(stream)
                 continue
             self.speakers.hear(stream, participant, level, duration_ms, now)
             if self.loudest.limit and seat:
-                self.loudest.hear(stream, seat, level, voice, now)
+                self.loudest.hear(stream, seat, account, level, voice, now)
 
     def admit(
         self, seat: Seat, packet: bytes, copies: list[Item], cost: int, now: float
@@ -182,7 +199,7 @@ class Room:
             level = header.level
             self.speakers.hear(ident, seat.participant, level, header.duration_ms, now)
             loudest = self.loudest
-            if loudest.limit and not loudest.hear(ident, seat.media_id, level, header.voice, now):
+            if loudest.limit and not loudest.hear(ident, seat.media_id, seat.account, level, header.voice, now):
                 stream.preroll.held.append(_tuple(Held, (header, packet, copies, now)))
                 self._counters.held += 1
                 return None

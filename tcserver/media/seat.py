@@ -124,6 +124,7 @@ class Seat:
         "_previous",
         "_previous_until",
         "_reported",
+        "account",
         "cap",
         "down",
         "media_id",
@@ -136,9 +137,18 @@ class Seat:
     )
 
     def __init__(
-        self, media_id: int, participant: int, room: Room, epoch: int, up_key: bytes, down_key: bytes, now: float
+        self,
+        media_id: int,
+        participant: int,
+        account: int,
+        room: Room,
+        epoch: int,
+        up_key: bytes,
+        down_key: bytes,
+        now: float,
     ) -> None:
         self.media_id = media_id
+        self.account = account
         self.participant = participant
         self.opened_at = now
         self.room = room

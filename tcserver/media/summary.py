@@ -44,11 +44,11 @@ class DistantSpeakers:
 
     def hear(self, stream: int, participant: int, level: int, duration_ms: int, now: float) -> None:
         """Note the level (in -dBov) of an audio packet for the home."""
-        self._summary.levels.append(Level(stream, 0, participant, level, duration_ms))
+        self._summary.levels.append(Level(stream, 0, 0, participant, level, duration_ms))
 
     def forget(self, stream: int) -> None:
         """A stream was closed or muted: the home has to know."""
-        self._summary.levels.append(Level(stream, 0, 0, 0, 0))
+        self._summary.levels.append(Level(stream, 0, 0, 0, 0, 0))
 
     def silent(self, since: float) -> list[int]:
         """Return none: the home looks after them."""
@@ -92,8 +92,8 @@ class DistantLoudest:
         """A stream was closed or muted, of which `DistantSpeakers` tells the home."""
         self._holders -= {stream}
 
-    def hear(self, stream: int, seat: int, level: int, voice: bool, now: float) -> bool:
+    def hear(self, stream: int, seat: int, account: int, level: int, voice: bool, now: float) -> bool:
         """Add to the level that was just noted whose it is and whether it is voice; return whether it is forwarded."""
         levels = self._summary.levels
-        levels[-1] = levels[-1]._replace(seat=seat, voice=voice)
+        levels[-1] = levels[-1]._replace(seat=seat, account=account, voice=voice)
         return stream in self._holders or seat in self.always

@@ -5,9 +5,10 @@ from itertools import pairwise
 import pytest
 
 from tcclient.core import events
+from tcclient.core.keyframes import SPACING
 from tcclient.participant import Participant as Person
 from tcclient.track import Track
-from tcproto.messages import Kind, Source
+from tcproto.messages import KeyframeRequest, Kind, Source
 from tcproto.packet import VideoHeader
 from tests.simulation.network import Conditions
 
@@ -17,15 +18,19 @@ TEND = 0.05
 
 
 class Camera:
-    """Films: a keyframe where one is asked for, else a frame that refers to the one before. Each frame names itself."""
+    """Films: a keyframe where one is asked for, or the last is ``every`` s old, else what refers to the one before.
 
-    def __init__(self, world, client, size=3000):
+    Each frame names itself.
+    """
+
+    def __init__(self, world, client, size=3000, every=1e9):
         self.client = client
         self.number = client.publish(Kind.VIDEO, Source.CAMERA, "vp8", width=640, height=360)
         self.frames = {}
         self.keyframes = []
         self._world = world
         self._size = size
+        self._every = every
         self._count = 0
         self._answered = 0
         world.until(lambda: client.session.can_send(self.number))
@@ -33,7 +38,8 @@ class Camera:
 
     def _film(self, start):
         asked = len(self.client.told(events.KeyframeRequested))
-        keyframe = self._count == 0 or asked > self._answered
+        late = self.keyframes and self._world.now - self.keyframes[-1] >= self._every
+        keyframe = self._count == 0 or asked > self._answered or late
         self._answered = asked
         data = f"frame {self._count} ".encode() * (self._size // 8)
         if self.client.show(self.number, data, self._count * 3600, keyframe=keyframe):
@@ -97,6 +103,7 @@ def test_a_late_joiner_gets_a_picture_within_two_round_trips(world, delay):
     world.run(3)
     cleo = world.client("cleo", Conditions(delay=delay))
     world.until(lambda: world.ready(cleo))
+    world.run(SPACING)  # the keyframe of the join has gone by, and the publisher may be asked again
     since = world.now
     viewer = Viewer(world, cleo, camera)
     world.until(lambda: bool(viewer.shown), 3)
@@ -202,3 +209,36 @@ def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):
     numbers = [number for _, number in viewer.shown]
     assert numbers == list(range(keyframe, keyframe + len(numbers)))
     assert len(camera.keyframes) == made + 1
+
+
+def filmed(world, loss, seconds):
+    """Film for two viewers, one of whom loses so much; return the camera, and what the other one saw."""
+    ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
+    world.run(0.5)
+    camera = Camera(world, ada, size=12_000, every=10.0)
+    good = Viewer(world, ben, camera)
+    cleo.change(loss=loss)
+    Viewer(world, cleo, camera)
+    world.run(seconds)
+    return camera, good
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_receiver_that_loses_a_fifth_hardly_costs_the_others_keyframes(make_world, seed):
+    counts = [len(filmed(make_world(seed=seed), loss, 40)[0].keyframes) for loss in (0.0, 0.2)]
+    assert counts[1] <= 2 * counts[0], counts
+
+
+def test_who_asks_for_a_keyframe_with_each_picture_gets_few(world):
+    """A member that does nothing else; the publisher makes one a second at the very most, and far fewer in the end."""
+    ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
+    world.run(0.5)
+    camera = Camera(world, ada)
+    Viewer(world, ben, camera)
+    (info,) = [info for info in cleo.session.room.publications.values() if info.kind is Kind.VIDEO]
+    for _ in range(60 * 25):
+        cleo.session.seat._control.send(KeyframeRequest(info.stream, 0))
+        cleo.pump()
+        world.run(FRAME)
+    assert all(later - earlier >= SPACING - FRAME for earlier, later in pairwise(camera.keyframes[1:]))
+    assert len(camera.keyframes) <= 12

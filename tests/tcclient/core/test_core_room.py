@@ -1,8 +1,10 @@
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from tcclient.core import AUDIO_ONLY, DEFAULT_SOURCES, Phase, events
+from tcclient.core.keyframes import SPACING
 from tcclient.core.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode, Refusal
@@ -300,6 +302,32 @@ def test_keyframe_requests_of_others_name_the_publication(server):
     client.notify(m.KeyframeRequest(9999, 0))
     server.pump()
     assert client.told(events.KeyframeRequested) == [events.KeyframeRequested(number, 0)]
+
+
+def test_a_server_that_asks_for_keyframes_all_the_time_gets_one_a_second(server):
+    (client,) = server.seated(1)
+    for layers in (1, 3):
+        number = client.publish(kind=m.Kind.VIDEO, source=m.Source.CAMERA, codec="vp8", layers=layers)
+    first, second = (event.stream for event in client.told(events.Published))
+    for _ in range(10 * 25):
+        for stream, spatial in ((first, 0), (first, 1), (second, 0), (second, 2), (second, 3)):
+            client.notify(m.KeyframeRequest(stream, spatial))
+        server.advance(0.04)
+    told = Counter((event.number, event.spatial) for event in client.told(events.KeyframeRequested))
+    assert set(told) == {(number - 1, 0), (number, 0), (number, 2)}, "of layers that there are"
+    assert all(10 <= count <= 11 for count in told.values())
+    # One that came too early is not forgotten.
+    server.advance(SPACING)
+    before = len(client.told(events.KeyframeRequested))
+    client.notify(m.KeyframeRequest(first, 0))
+    client.notify(m.KeyframeRequest(first, 0))
+    server.advance(SPACING + 0.1)
+    assert len(client.told(events.KeyframeRequested)) == before + 1
+    client.notify(m.KeyframeRequest(first, 0))
+    client.session.unpublish(number - 1)
+    server.advance(SPACING)
+    assert len(client.told(events.KeyframeRequested)) <= before + 2
+    assert not client.seat.publications.keyframes._made.keys() & {(number - 1, 0)}
 
 
 def test_publishing_mute_and_the_end(server):

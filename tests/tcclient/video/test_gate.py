@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.video.gate import KEYFRAME_REQUEST_INTERVAL, PictureGate
+from tcclient.video.gate import ENOUGH, KEYFRAME_REQUEST_INTERVAL, LONGEST_INTERVAL, PictureGate
 
 
 def test_nothing_is_decodable_before_a_keyframe_and_one_is_asked_for() -> None:
@@ -13,6 +13,27 @@ def test_nothing_is_decodable_before_a_keyframe_and_one_is_asked_for() -> None:
     assert gate.admit(5, keyframe=True, reference_distance=0)
     assert not gate.keyframe_due(20.0)
     assert gate.admit(6, keyframe=False, reference_distance=1)
+
+
+def asked(gate: PictureGate, start: float, seconds: float) -> list[float]:
+    """When a keyframe is asked for, looked at every 10 ms."""
+    times = (start + n / 100 for n in range(round(seconds * 100)))
+    return [round(now - start, 2) for now in times if gate.keyframe_due(now)]
+
+
+def test_where_keyframes_do_not_help_they_are_asked_for_ever_more_seldom() -> None:
+    gate = PictureGate()
+    assert asked(gate, 0.0, 60) == [0.0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5, 47.5]
+    # One that brings a few pictures only has not helped.
+    for number in range(ENOUGH - 1):
+        gate.admit(number, keyframe=not number, reference_distance=1)
+    gate.broken()
+    assert asked(gate, 60.0, 30) == [3.5, 19.5]
+    for number in range(ENOUGH):
+        gate.admit(number, keyframe=not number, reference_distance=1)
+    gate.broken()
+    assert asked(gate, 100.0, 3) == [0.0, 0.5, 1.5]
+    assert LONGEST_INTERVAL == 16
 
 
 def test_after_a_loss_nothing_is_decodable_until_the_next_keyframe() -> None:

@@ -19,6 +19,10 @@ class Plane:
         """The workers of each room that has several."""
         self.seats: dict[int, plane.OpenSeat] = {}
         self.streams: dict[tuple[int, int], plane.OpenStream] = {}
+        self.replays: set[int] = set()
+        """Media ids of receivers whom a keyframe can be sent again."""
+        self.always: dict[int, tuple[int, ...]] = {}
+        """By room: who is forwarded whatever the level."""
         self.forwarding: dict[tuple[int, int], dict[int, plane.Receiver]] = {}
         self.rotations: list[plane.RotateSealer] = []
         self.tickets: list[plane.OpenTicket] = []
@@ -82,12 +86,17 @@ class Plane:
                 self.forwarding.pop((command.media_id, command.stream), None)
             case plane.ChangeForwarding():
                 self._forward(command)
+            case plane.SendKeyframe():
+                assert (command.media_id, command.stream) in self.streams
+                if command.receiver not in self.replays:
+                    return [plane.KeyframeAsked(command.receiver, command.stream, command.spatial)]
             case plane.SetSpeakers():
                 limits = self.limits[command.room]
                 if (limits or [0])[-1] != command.limit:
                     limits.append(command.limit)
-                else:
+                elif self.always.get(command.room) == command.always:
                     assert command.room in self.shared, "only changes are told, except to a worker that is new"
+                self.always[command.room] = command.always
         return []
 
     def lose(self, slot: int) -> None:

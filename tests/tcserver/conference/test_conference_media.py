@@ -10,6 +10,7 @@ from tcserver.plane import (
     OpenStream,
     PathProven,
     Receiver,
+    SendKeyframe,
     SpeakersChanged,
 )
 from tcserver.records import Role, RoomRecord
@@ -239,6 +240,54 @@ def test_keyframe_requests_are_joined_and_throttled(spatial, interval):
     assert camera.got(m.KeyframeRequest) == []
     driver.event(KeyframeAsked(watchers[0].media_id, stream, spatial))
     assert len(camera.got(m.KeyframeRequest)) == 1
+
+
+def asked_for(driver, camera, watcher, stream, seconds, every):
+    """Ask again and again; return how often the publisher was asked."""
+    count = 0
+    for _ in range(round(seconds / every)):
+        watcher.tell(m.KeyframeRequest(stream, 0))
+        driver.advance(every)
+        count += len(camera.got(m.KeyframeRequest))
+    return count
+
+
+@pytest.mark.parametrize(("every", "most"), [(0.04, 8), (0.5, 8), (0.76, 60 * 0.5 + 9), (2.0, 60 * 0.5 + 1)])
+def test_one_receiver_cannot_make_a_publisher_send_keyframe_after_keyframe(every, most):
+    """Whoever asks without a pause has nothing of keyframes; who asks at a slow rate gets no more than that."""
+    driver = Driver()
+    camera, watcher, other = driver.member(), driver.member(account="b"), driver.member(account="c")
+    stream = camera.publish(CAMERA).stream
+    for person in (watcher, other):
+        person.subscribe(CAMERA)
+    driver.advance(1)
+    assert 5 <= asked_for(driver, camera, watcher, stream, 60, every) <= most
+    other.tell(m.KeyframeRequest(stream, 0))
+    driver.advance(0.5)
+    assert len(camera.got(m.KeyframeRequest)) == 1, "others have their own requests"
+    # Who has been quiet for long counts as anybody.
+    driver.advance(60)
+    camera.got(m.KeyframeRequest)
+    watcher.tell(m.KeyframeRequest(stream, 0))
+    assert len(camera.got(m.KeyframeRequest)) == 1
+    room = driver.conference._context.seats[camera.media_id].room
+    askers = room.forwarding.streams[stream].keyframes._askers
+    assert len(askers) == 2
+    watcher.ask(m.Leave())
+    other.drop()
+    assert not askers
+
+
+def test_a_keyframe_that_can_be_sent_again_is_not_asked_for():
+    driver = Driver()
+    camera, watcher = driver.member(), driver.member()
+    stream = camera.publish(CAMERA).stream
+    watcher.subscribe(CAMERA)
+    driver.plane.replays.add(watcher.media_id)
+    watcher.tell(m.KeyframeRequest(stream, 0))
+    driver.advance(2)
+    assert camera.got(m.KeyframeRequest) == []
+    assert driver.plane.log[-1] == SendKeyframe(stream, camera.media_id, watcher.media_id, 0)
 
 
 def test_keyframe_requests_for_what_one_does_not_receive_are_ignored():

@@ -6,6 +6,7 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcproto.membership import MemberStatement, verify_member
 from tcserver import records
+from tcserver.conference.permissions import OPENER_RANK
 from tcserver.conference.roles import MAX_REMEMBERED_ROLES
 from tcserver.identity import ServerIdentity
 from tcserver.plane import CloseRoom, OpenSealer, OpenSeat
@@ -252,6 +253,44 @@ def test_rooms_are_bounded_for_all_and_for_an_account():
     assert error_code(other.ask(m.OpenRoom("d"))) is ErrorCode.SERVER_FULL
 
 
+def test_no_account_uses_up_the_rooms_and_permanent_ones_can_always_be_opened():
+    driver = Driver(max_rooms=10, max_rooms_per_account=4, max_unused_rooms=3, rooms=(HALL, replace(HALL, name="aula")))
+    persons = [driver.user("greedy") for _ in range(4)]
+    for number, person in enumerate(persons):
+        assert isinstance(person.enter(f"room-{number}"), m.Joined)
+    fifth = driver.user("greedy")
+    assert error_code(fifth.ask(m.OpenRoom("room-5"))) is ErrorCode.RATE_LIMITED
+    assert error_code(fifth.ask(m.OpenRoom("room-0"))) is None, "what is open is found"
+    assert isinstance(fifth.enter("hall"), m.Joined)
+    # A room counts for whoever opened it, as long as it is open.
+    other = driver.user("other")
+    assert isinstance(other.enter("room-0"), m.Joined)
+    persons[0].ask(m.Leave())
+    assert error_code(persons[0].ask(m.OpenRoom("room-5"))) is ErrorCode.RATE_LIMITED
+    other.ask(m.Leave())
+    driver.advance(20)
+    assert error_code(persons[0].ask(m.OpenRoom("room-5"))) is None
+    # When all temporary ones are taken, permanent ones are not.
+    for number in range(6):
+        assert error_code(driver.user(f"a{number}").ask(m.OpenRoom(f"a{number}"))) is None
+    assert error_code(driver.user("late").ask(m.OpenRoom("late"))) is ErrorCode.SERVER_FULL
+    assert isinstance(driver.user("late").enter("aula"), m.Joined)
+    driver.check()
+
+
+@pytest.mark.parametrize(
+    "name", ["h\u0430ll", "HaIl".replace("I", "1"), "hal1", "h-all", "h\u00e1ll", "ha ll", "\u04bball"]
+)
+def test_a_temporary_room_does_not_look_like_a_permanent_one(name):
+    driver = Driver(rooms=(HALL,))
+    person = driver.user()
+    assert error_code(person.ask(m.OpenRoom(name))) is ErrorCode.BAD_NAME
+    assert error_code(person.ask(m.OpenRoom("hill"))) is None
+    driver.apply(driver.conference.rooms_changed([replace(HALL, name="hill 2")], driver.now))
+    assert error_code(person.ask(m.OpenRoom(name))) is None
+    assert error_code(person.ask(m.OpenRoom("hi11-2"))) is ErrorCode.BAD_NAME
+
+
 def test_leave_ends_everything_that_came_from_the_room():
     driver = Driver()
     first, second = driver.member(), driver.member()
@@ -326,10 +365,10 @@ def test_remembered_roles_are_bounded():
     room = driver.conference._context.seats[chair.media_id].room
     seat = room.seats[chair.participant]
     device = seat.session.device_key
-    assert room.roles.remembered(seat) == m.Role.CHAIR
+    assert room.roles.remembered(seat) == (m.Role.CHAIR, OPENER_RANK)
     for number in range(MAX_REMEMBERED_ROLES):
         seat.session.device_key = number.to_bytes(32, "big")
-        room.roles.remember(seat, m.Role.SPEAKER)
-    assert room.roles.remembered(seat) == m.Role.SPEAKER
+        room.roles.remember(seat, m.Role.SPEAKER, 1)
+    assert room.roles.remembered(seat) == (m.Role.SPEAKER, 1)
     seat.session.device_key = device
     assert room.roles.remembered(seat) is None

@@ -3,7 +3,7 @@
 import pytest
 
 from tcproto import messages as m
-from tcserver.conference.stage import CALM, REDUCTION_INTERVAL, CameraCap, Stage, last_n
+from tcserver.conference.stage import CALM, REDUCTION_INTERVAL, SPIKE_CALM, CameraCap, Stage, last_n
 from tcserver.plane import ChangeForwarding, Overloaded, SpeakersChanged
 from tests.tcserver.conference.conference_driver import Driver
 from tests.tcserver.conference.conference_person import Person
@@ -128,3 +128,32 @@ def test_overload_takes_cameras_from_all_rooms_and_calm_brings_them_back():
     driver.advance(CALM)
     assert len(shown_to(driver, viewer)) == 8
     driver.check()
+
+
+def limits(driver: Driver) -> list[dict]:
+    return [dict(event.fields) for event in driver.logged if event.name == "camera_limit"]
+
+
+def test_one_hiccup_takes_cameras_away_for_some_seconds_only():
+    driver, members = full_room(9, 8)
+    driver.event(Overloaded(0.2, 1000.0))
+    assert len(shown_to(driver, members[-1])) == 6
+    driver.advance(SPIKE_CALM + 0.1)
+    assert len(shown_to(driver, members[-1])) >= 7
+    driver.advance(CALM)
+    assert len(shown_to(driver, members[-1])) == 8
+
+
+def test_no_camera_is_taken_away_without_a_reason_that_is_told():
+    driver, _ = full_room(9, 8)
+    driver.event(Overloaded(0.2, 1000.4))
+    driver.advance(REDUCTION_INTERVAL)
+    driver.event(Overloaded(0.001, 500_000.0))
+    assert limits(driver) == [
+        {"limit": 6, "cause": "lag", "lag_ms": 200, "datagrams_per_s": 1000},
+        {"limit": 4, "cause": "datagrams", "lag_ms": 1, "datagrams_per_s": 500_000},
+    ]
+    assert driver.conference.counters["overload_lag"] == driver.conference.counters["overload_datagrams"] == 1
+    driver.advance(10 * CALM)
+    assert {entry["cause"] for entry in limits(driver)[2:]} == {"calm"}
+    assert limits(driver)[-1]["limit"] == 0

@@ -2,10 +2,11 @@
 
 import pytest
 
+from tcproto.datagram import Item, ItemType
 from tcproto.messages import Kind
 from tcserver.media.keyframes import BURST, BURST_INTERVAL, KEY_DELIVERY, MAX_REPLAY, MAX_WAITING, Replays
 from tcserver.media.sealer import RING_SIZE
-from tcserver.plane import CloseSeat, KeyframeAsked, Receiver, RotateSealer
+from tcserver.plane import CloseSeat, KeyframeAsked, Receiver, RotateSealer, SendKeyframe
 from tests.tcserver.media.media_world import World, audio, deliveries, packet_item, video
 
 STREAM = 7
@@ -59,6 +60,34 @@ def test_who_begins_gets_what_was_sealed_since_the_keyframe_and_nothing_is_asked
     assert show.want(Receiver(1002), Receiver(1003)) == [], "who has it does not begin"
     assert show.want(Receiver(1002)) == []
     assert show.want(Receiver(1002), Receiver(1003)) == sealed, "who comes back begins again"
+
+
+@pytest.mark.parametrize("by_datagram", [False, True])
+def test_who_asks_is_sent_the_last_keyframe_again_once_and_then_another_is_asked_for(by_datagram):
+    show = Show()
+
+    def ask(peer, spatial=0):
+        show.world.now += 1
+        if by_datagram:
+            value = STREAM.to_bytes(2, "big") + bytes([spatial])
+            sent = show.world.receive(peer, peer.up(Item(ItemType.KEYFRAME_REQUEST, value)))
+            return [datagram for _, datagram in sent]
+        show.world.apply(SendKeyframe(STREAM, show.publisher.media_id, peer.media_id, spatial))
+        return show.sent()
+
+    show.want(Receiver(1002), Receiver(1003))
+    sealed = show.frames(8)
+    assert ask(show.third) == sealed
+    assert show.asked() == []
+    assert ask(show.third) == []
+    assert show.asked() == [KeyframeAsked(1003, STREAM, 0)]
+    again = show.frames(5)
+    assert ask(show.third) == again, "another keyframe"
+    assert ask(show.third, spatial=2) == []
+    assert show.asked() == [KeyframeAsked(1003, STREAM, 2)]
+    show.world.forward(show.publisher, STREAM, [Receiver(1002)])
+    assert ask(show.third) == []
+    assert show.asked() == [], "nobody asks for what it does not receive"
 
 
 def test_a_replay_is_paced():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tcserver.media.load import MAX_LAG, MAX_RATE, LoadMeter
+from tcserver.media.load import MAX_RATE, LoadMeter
 from tcserver.media.speakers import DECISION_INTERVAL
-from tcserver.plane import CloseRoom, OpenSealer, Overloaded
+from tcserver.plane import MAX_LAG, CloseRoom, OpenSealer, Overloaded
 from tests.tcserver.media.media_world import World
 
 

@@ -1,5 +1,9 @@
 """The contest for the slots of the loudest, and what is kept of those who have none."""
 
+import random
+from collections import Counter
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +37,7 @@ class Contest:
             passed = set()
             for name, level in levels.items():
                 stream = int(name[1:])
-                if self.loudest.hear(stream, 1000 + stream, level, level < 60, self.frame * FRAME):
+                if self.loudest.hear(stream, 1000 + stream, stream, level, level < 60, self.frame * FRAME):
                     passed.add(stream)
         return passed
 
@@ -56,7 +60,7 @@ def test_free_slots_are_won_with_the_first_packet_of_voice_and_kept_in_silence()
 def test_what_is_loud_contends_without_the_voice_flag(level, wins):
     loudest = Loudest()
     loudest.configure(1, ())
-    assert loudest.hear(1, 1001, level, False, 1.0) == wins
+    assert loudest.hear(1, 1001, 1001, level, False, 1.0) == wins
 
 
 def test_the_slot_of_whoever_is_silent_longest_is_won_at_once():
@@ -106,11 +110,124 @@ def test_a_cough_takes_no_slot_from_a_talker():
 def test_levels_are_claims_so_a_seat_holds_one_slot():
     loudest = Loudest()
     loudest.configure(2, ())
-    assert loudest.hear(1, 1001, TALK, True, 1.0)
-    assert not loudest.hear(2, 1001, TALK, True, 1.0)
-    assert loudest.hear(3, 1003, TALK, True, 1.0)
-    assert loudest.hear(2, 1001, TALK, True, 1.01 + EXPIRY), "its own, which has fallen silent"
+    assert loudest.hear(1, 1001, 1001, TALK, True, 1.0)
+    assert not loudest.hear(2, 1001, 1001, TALK, True, 1.0)
+    assert loudest.hear(3, 1003, 1003, TALK, True, 1.0)
+    assert loudest.hear(2, 1001, 1001, TALK, True, 1.01 + EXPIRY), "its own, which has fallen silent"
     assert loudest.holders == (3, 2)
+
+
+class Talk:
+    """Levels of somebody who talks: syllables, gaps between words, and a pause now and then."""
+
+    def __init__(self, seed: int, loud: int = 30) -> None:
+        self.random = random.Random(seed)
+        self.loud = loud
+        self.frames: list[int] = []
+
+    def level(self) -> int:
+        if not self.frames:
+            for _ in range(self.random.randint(3, 8)):
+                self.frames += [self.loud + self.random.randint(-4, 4)] * self.random.randint(4, 9)
+                self.frames += [self.loud + self.random.randint(15, 35)] * self.random.randint(2, 5)
+            self.frames += [70] * self.random.randint(10, 60)
+        return self.frames.pop()
+
+
+class Crowd:
+    """Talkers, and attackers whose levels say what they like, 20 ms after 20 ms; what was lost of the talkers."""
+
+    def __init__(self, limit: int = 3) -> None:
+        self.loudest = Loudest()
+        self.loudest.configure(limit, ())
+        self.talkers: dict[int, Talk] = {}
+        self.attackers: dict[int, tuple[int, Callable[[float], int]]] = {}
+        """By stream: account, and level by time."""
+        self.now = 0.0
+        self.passed: Counter[int] = Counter()
+        self.spoken: Counter[int] = Counter()
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / FRAME)):
+            self.now += FRAME
+            for stream, (account, level) in self.attackers.items():
+                self.loudest.hear(stream, 5000 + stream, account, level(self.now), True, self.now)
+            for stream, talk in self.talkers.items():
+                level = talk.level()
+                passed = self.loudest.hear(stream, 1000 + stream, stream, level, level < 60, self.now)
+                if level < 45:
+                    self.spoken[stream] += 1
+                    self.passed[stream] += passed
+
+    def lost(self) -> float:
+        """Share of the loud frames that were not forwarded at once (of which pre-roll still brings the newest)."""
+        return 1 - self.passed.total() / self.spoken.total()
+
+
+LIES = {
+    "the loudest always": lambda now: 0,
+    "a hum": lambda now: 25,
+    "nearly constant": lambda now: round(now / FRAME) % 2 * 4,
+    "slowly louder and softer": lambda now: round(abs(now % 60 - 30)),
+}
+
+
+@pytest.mark.parametrize("level", LIES.values(), ids=LIES)
+@pytest.mark.parametrize("accounts", [1, 4])
+def test_a_level_that_says_nothing_takes_nothing_from_those_who_talk(level: Callable[[float], int], accounts: int):
+    crowd = Crowd()
+    crowd.attackers = {900 + n: (-1 - n % accounts, level) for n in range(4)}
+    crowd.run(5)
+    crowd.talkers = {1: Talk(1), 2: Talk(2, 40)}
+    crowd.run(2)
+    crowd.passed.clear()
+    crowd.spoken.clear()
+    crowd.run(300)
+    assert crowd.lost() <= 0.005
+    # Silence gives them the slots back: a hum that nobody needs the slot for is forwarded, as before.
+    crowd.talkers.clear()
+    crowd.run(20)
+    assert all(stream >= 900 for stream in crowd.loudest.holders)
+
+
+def test_many_clients_of_one_account_take_one_slot_from_others():
+    """Even if their levels look like speech, and louder."""
+    alone = Crowd()
+    alone.talkers = {n: Talk(n) for n in (1, 2, 3)}
+    alone.run(300)
+    assert alone.lost() < 0.001
+    losses = {}
+    for accounts in (1, 3):
+        crowd = Crowd()
+        lies = {900 + n: Talk(50 + n, 5) for n in range(3)}
+        crowd.attackers = {n: (-1 - n % accounts, lambda now, talk=talk: talk.level()) for n, talk in lies.items()}
+        crowd.talkers = {n: Talk(n) for n in (1, 2)}
+        crowd.run(300)
+        losses[accounts] = crowd.lost()
+    assert losses[1] <= 0.01, "two talkers have the two other slots"
+    assert losses[3] > 0.2, "three who talk louder are three"
+
+
+def test_colleagues_of_one_account_are_all_heard_while_nobody_else_needs_a_slot():
+    crowd = Crowd()
+    crowd.attackers = {
+        900 + n: (-1, lambda now, talk=talk: talk.level()) for n, talk in enumerate([Talk(1), Talk(2), Talk(3)])
+    }
+    crowd.run(10)
+    assert set(crowd.loudest.holders) == {900, 901, 902}
+
+
+def test_a_stream_that_begins_anew_is_no_talker_yet():
+    crowd = Crowd(limit=1)
+    crowd.talkers = {1: Talk(1)}
+    crowd.run(10)
+    crowd.passed.clear()
+    crowd.spoken.clear()
+    for n in range(60):
+        crowd.attackers = {900 + n: (-1, lambda now: 0)}
+        crowd.run(1)
+        crowd.loudest.forget(900 + n)
+    assert crowd.lost() <= 0.01
 
 
 def test_the_dominant_speaker_loses_to_nobody_and_comes_back_at_once():
@@ -157,7 +274,7 @@ def test_never_more_than_the_limit_and_never_two_of_a_seat(limit, packets):
     for stream, level, voice, wait_ms in packets:
         now += wait_ms / 1000
         seat = 1001 + (stream + 1) // 2
-        passed = loudest.hear(stream, seat, level, voice, now)
+        passed = loudest.hear(stream, seat, seat, level, voice, now)
         assert passed == (seat == 1003 or stream in loudest.holders)
         assert len(loudest.holders) <= limit
         assert len({(holder + 1) // 2 for holder in loudest.holders}) == len(loudest.holders)

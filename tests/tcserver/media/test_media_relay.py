@@ -248,7 +248,7 @@ def test_a_request_for_a_keyframe_from_elsewhere_is_for_the_control_plane():
 def test_messages_from_anybody_else_are_dropped():
     workers = Workers(2)
     plane = workers.planes[0]
-    message = pack_levels(ROOM, [Level(STREAM, 1, 1, 20, 20, True)])
+    message = pack_levels(ROOM, [Level(STREAM, 1, 1, 1, 20, 20, True)])
     for address in (Address(1, "127.0.0.1", 8999), Address(1, "10.0.0.1", 9001), Address(0, "127.0.0.1", 9001)):
         plane.receive_relayed([(message, address)], workers.now)
     assert workers.drops(0) == {Drop.RELAY_SOURCE: 3}
@@ -278,7 +278,7 @@ def test_messages_that_make_no_sense_are_dropped(message):
 
 def test_levels_for_a_room_whose_home_is_elsewhere_are_dropped():
     workers = Workers(2)
-    message = pack_levels(ROOM, [Level(STREAM, 1, 1, 20, 20, True)])
+    message = pack_levels(ROOM, [Level(STREAM, 1, 1, 1, 20, 20, True)])
     workers.planes[1].receive_relayed([(message, workers.addresses[0])], workers.now)
     assert workers.drops(1) == {Drop.RELAY_MESSAGE: 1}
 
@@ -303,6 +303,6 @@ def test_the_largest_messages_fit():
     send(workers, talker, audio(STREAM))
     workers.relayed.clear()
     workers.poll(1)
-    assert sum(parse_head(data)[0] == Message.LEVELS for _, _, data in workers.relayed) == 2
+    assert sum(parse_head(data)[0] == Message.LEVELS for _, _, data in workers.relayed) == 3
     assert max(len(data) for _, _, data in workers.relayed) <= MAX_RELAYED
     assert Position(sealer_of(1), 0) in workers.planes[0]._rooms[ROOM].positions()

@@ -39,12 +39,12 @@ def test_levels(room, levels):
 
 
 def test_a_packet_longer_than_can_be_told_counts_as_the_longest():
-    (level,) = relaying.parse_levels(relaying.pack_levels(1, [Level(1, 2, 3, 4, 200)]))
-    assert level == Level(1, 2, 3, 4, 127)
+    (level,) = relaying.parse_levels(relaying.pack_levels(1, [Level(1, 2, -(2**32), 3, 4, 200)]))
+    assert level == Level(1, 2, -(2**32), 3, 4, 127)
 
 
 def test_as_many_levels_as_fit():
-    assert len(relaying.pack_levels(1, [Level(1, 2, 3, 4, 20)] * LEVELS_IN_MESSAGE)) <= MAX_RELAYED
+    assert len(relaying.pack_levels(1, [Level(1, 2, 9, 3, 4, 20)] * LEVELS_IN_MESSAGE)) <= MAX_RELAYED
 
 
 @given(U32, st.frozensets(U16))

@@ -10,11 +10,15 @@ def both():
 def test_what_was_heard_goes_into_the_next_summary_once():
     summary, speakers, loudest = both()
     speakers.hear(7, 3, 25, 20, 0.0)
-    assert not loudest.hear(7, 0x101, 25, True, 0.0)
+    assert not loudest.hear(7, 0x101, 5, 25, True, 0.0)
     speakers.hear(8, 4, 90, 10, 0.0)
     speakers.forget(7)
     (message,) = summary.take(1)
-    assert parse_levels(message) == [Level(7, 0x101, 3, 25, 20, True), Level(8, 0, 4, 90, 10), Level(7, 0, 0, 0, 0)]
+    assert parse_levels(message) == [
+        Level(7, 0x101, 5, 3, 25, 20, True),
+        Level(8, 0, 0, 4, 90, 10),
+        Level(7, 0, 0, 0, 0, 0),
+    ]
     assert summary.take(1) == []
 
 
@@ -34,7 +38,7 @@ def test_only_holders_and_those_who_are_always_forwarded_are():
 
     def forwarded(stream, seat):
         speakers.hear(stream, 3, 25, 20, 0.0)
-        return loudest.hear(stream, seat, 25, True, 0.0)
+        return loudest.hear(stream, seat, seat, 25, True, 0.0)
 
     assert forwarded(7, 4)
     assert forwarded(8, 5)

@@ -1,0 +1,41 @@
+"""Keyframes that others need of our publications: how often one is made, whoever asks."""
+
+from __future__ import annotations
+
+SPACING = 1.0
+"""Seconds between two keyframes of a layer that were asked for: each costs all receivers many times what any other
+picture does, and a server that asks more often is wrong, or hostile."""
+NEVER = float("inf")
+
+
+class KeyframeRequests:
+    """The requests for our layers, each by publication number and spatial layer."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[int, int], float] = {}
+        """When the application was last told."""
+        self._due: dict[tuple[int, int], float] = {}
+
+    @property
+    def next_deadline(self) -> float:
+        """When `take` has something."""
+        return min(self._due.values(), default=NEVER)
+
+    def ask(self, number: int, spatial: int, now: float) -> None:
+        """Somebody needs a keyframe; it is due at once, or when the last one is old enough."""
+        layer = number, spatial
+        self._due.setdefault(layer, max(now, self._made.get(layer, -NEVER) + SPACING))
+
+    def take(self, now: float) -> list[tuple[int, int]]:
+        """Return the layers that are due, of which the application is told now."""
+        due = [layer for layer, at in self._due.items() if at <= now]
+        for layer in due:
+            del self._due[layer]
+            self._made[layer] = now
+        return due
+
+    def forget(self, number: int) -> None:
+        """A publication has ended."""
+        for table in (self._made, self._due):
+            for layer in [layer for layer in table if layer[0] == number]:
+                del table[layer]
