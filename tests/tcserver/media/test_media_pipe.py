@@ -72,10 +72,10 @@ def test_a_reading_arrives_as_it_was():
     counters.drops[Drop.BOX] = 3
     census = Census(1, 2, 3, 4)
     reading = MediaReading(
-        counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, latency, (SocketState(1, 2, 3),), census
+        counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, latency, latency, (SocketState(1, 2, 3),), census
     )
     (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
-    assert repr(replace(decoded, latency=latency, rtt=latency)) == repr(reading)
+    assert repr(replace(decoded, latency=latency, rtt=latency, uplink_delay=latency)) == repr(reading)
     assert (decoded.latency.bounds, decoded.latency.sum) == (latency.bounds, latency.sum)
     decoded.latency.observe(1.0)
     assert decoded.latency.counts == [0, 1, 1]
