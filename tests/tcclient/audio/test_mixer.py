@@ -47,7 +47,9 @@ def test_others_are_lowered_by_12_db_while_a_priority_speaker_talks():
 def test_ducking_does_not_click():
     mixer, other = Mixer(), Voice(np.full(960, 10_000, np.int16))
     blocks = [mixer.mix([other], 960), mixer.mix([other, Voice(np.full(960, 200, np.int16), priority=True)], 960)]
-    assert np.abs(np.diff(blocks[1].astype(int))).max() < 20
+    steps = np.abs(np.diff(np.concatenate(blocks).astype(int)))
+    assert np.delete(steps, 959).max() < 20
+    assert steps[959] < 200 + 20, "where the priority speaker begins, and nothing else"
 
 
 def test_silent_priority_speaker_lowers_nobody():
@@ -56,8 +58,8 @@ def test_silent_priority_speaker_lowers_nobody():
 
 
 def test_the_loudest_and_those_with_priority_are_kept():
-    loud, faint = np.full(960, 100, np.int16), np.full(960, 1, np.int16)
-    voices = [Voice(faint)] * 5 + [Voice(loud)] * (MAX_VOICES - 1) + [Voice(faint, priority=True)]
+    loud, soft, faint = (np.full(960, amplitude, np.int16) for amplitude in (100, 3, 1))
+    voices = [Voice(soft)] * 5 + [Voice(loud)] * (MAX_VOICES - 1) + [Voice(faint, priority=True)]
     assert set(Mixer().mix(voices, 960)) == {100 * (MAX_VOICES - 1) + 1}
 
 
