@@ -11,8 +11,8 @@ from typing import Any
 from tcclient import events
 from tcclient.line_editor import head, tail
 from tcclient.listener import Listener
+from tcclient.quality import brief, figures, full
 from tcclient.room import Room
-from tcproto.errors import Refusal
 from tcproto.messages import ChatScope
 
 _SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (notice of the server)"}
@@ -133,9 +133,9 @@ class Bulletin:
 
     def network(self, room: Room) -> None:
         """Tell how the network does, in a line that stays."""
-        figures = self._figures(room, None)
-        if figures is not None:
-            self._line("quality", self._words(figures), **figures)
+        found = self._figures(room, None)
+        if found is not None:
+            self._line("quality", full(found), **found)
 
     def problem(self, text: str) -> None:
         """Tell of a mistake, on standard error."""
@@ -148,14 +148,14 @@ class Bulletin:
 
     def quality(self, room: Room, listener: Listener | None) -> None:
         """Update the status line, or print a line of JSON."""
-        figures = self._figures(room, listener)
-        if figures is None:
+        found = self._figures(room, listener)
+        if found is None:
             return
         if self._json:
-            self._line("quality", "", **figures)
+            self._line("quality", "", **found)
         elif self.has_bottom:
             speaking = ", ".join(p.label for p in room.participants.values() if p.speaking) or "nobody"
-            status = f"{len(room.participants)} here | speaking: {speaking} | {self._words(figures)}"
+            status = f"{len(room.participants)} here | speaking: {speaking} | {brief(found)}"
             if status != self._status:
                 self._clear()
                 self._status = status
@@ -180,33 +180,10 @@ class Bulletin:
         sys.stdout.flush()
 
     def _figures(self, room: Room, listener: Listener | None) -> dict[str, Any] | None:
-        try:
-            path = room.path_statistics
-        except Refusal:
+        if room.closed is not None:
             return None
-        tracks = [track.statistics for track in room.tracks]
-        packets, lost = sum(t.packets for t in tracks), sum(t.lost for t in tracks)
-        figures: dict[str, Any] = {
-            "udp": str(room.path),
-            "rtt_ms": None if path.rtt is None else round(path.rtt * 1000, 1),
-            "loss_up_percent": round(100 * path.up_lost / path.up_sent, 2) if path.up_sent else 0.0,
-            "loss_down_percent": round(100 * lost / (packets + lost), 2) if packets else 0.0,
-            "packets": packets,
-            "participants": len(room.participants),
-        }
-        if listener is not None:
-            counts = listener.statistics()
-            figures["concealed_ms"] = round(sum(c.concealed_ms for c in counts.values()))
-            figures["delay_ms"] = round(max((c.delay_ms for c in counts.values()), default=0.0))
-        return figures
-
-    @staticmethod
-    def _words(figures: dict[str, Any]) -> str:
-        rtt = "-" if figures["rtt_ms"] is None else f"{figures['rtt_ms']:.0f} ms"
-        return (
-            f"UDP {figures['udp']} | RTT {rtt} | loss up {figures['loss_up_percent']:.1f} %, "
-            f"down {figures['loss_down_percent']:.1f} %"
-        )
+        found = figures(room.network, None if listener is None else listener.statistics().values())
+        return {**found, "participants": len(room.participants)}
 
     def _line(self, name: str, text: str, /, **fields: Any) -> None:
         if self._json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Hashable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 
 from tcclient.audio.jitter import JitterStatistics
@@ -26,6 +26,8 @@ QUEUED_BLOCKS = 5
 class Listener:
     """Plays out what the tracks bring; ``on_mix`` is called with each block, and the time at which it plays.
 
+    How loud somebody is played, and for whom the others are lowered, says the participant of each track.
+
     Raises ``OpusUnavailable`` when made without a library.
     """
 
@@ -35,7 +37,7 @@ class Listener:
         self.on_mix: list[Callable[[Mix, float], None]] = []
         self._pool = pool
         self._arrivals: list[Arrival] = []
-        self._leaving: dict[Hashable, float] = {}
+        self._leaving: dict[Track, float] = {}
         """Tracks that ended, and when to forget them."""
         self._tracks: dict[Track, Callable[[AudioFrame], None]] = {}
 
@@ -82,10 +84,17 @@ class Listener:
             gone = [track for track, at in self._leaving.items() if at <= due]
             for track in gone:
                 del self._leaving[track]
+            self._weigh()
             mix = await loop.run_in_executor(self._pool, self.playout.tick, due, arrivals, gone)
             played = time.monotonic()
             for callback in self.on_mix:
                 callback(mix, played)
+
+    def _weigh(self) -> None:
+        """Tell the play-out who is how loud, while it does nothing."""
+        playing = (*self._tracks, *self._leaving)
+        self.playout.volumes = {track: track.participant.volume for track in playing}
+        self.playout.priority = {track for track in playing if track.participant.priority}
 
     async def blocks(self) -> AsyncIterator[Pcm]:
         """Iterate over the mix: int16 blocks of ``TICK_SAMPLES`` samples; a slow reader misses the oldest."""

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tcclient.track import Track
 
 
+MAX_VOLUME = 2.0
+"""6 dB up: enough for a quiet microphone; the limiter of the mix takes care of the rest."""
+
+
 class Participant:
     """A member of a room, with its tracks; an object for as long as the seat lasts."""
 
@@ -20,11 +24,28 @@ class Participant:
         self.tracks: dict[int, Track] = {}
         """By publication number."""
         self.speaking = False
+        self.priority = False
+        """Whether ``Room.listen`` lowers all others, by 12 dB, while this one talks."""
         self._member = member
+        self._volume = 1.0
 
     def update(self, member: Member) -> None:
         """Take what the roster says now."""
         self._member = member
+
+    @property
+    def volume(self) -> float:
+        """How loud ``Room.listen`` plays this one, from the next 20 ms on: 0 (silent) to 2 (6 dB more), 1 as it came.
+
+        Setting another value raises ``ValueError``. Recordings are not touched.
+        """
+        return self._volume
+
+    @volume.setter
+    def volume(self, volume: float) -> None:
+        if not 0 <= volume <= MAX_VOLUME:
+            raise ValueError(f"a volume is from 0 to {MAX_VOLUME:g}, not {volume!r}")
+        self._volume = volume
 
     @property
     def id(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from tcclient.audio.decoder import Sound, SpeakerDecoder
@@ -40,10 +40,10 @@ class Playout:
     """Jitter buffers, decoders and mixer of a listener. A speaker appears with the first packet."""
 
     def __init__(self) -> None:
-        self.volumes: dict[Hashable, float] = {}
-        """0 to 2 by speaker, 1 where none is set."""
-        self.priority: set[Hashable] = set()
-        """Speakers for whom the others are lowered."""
+        self.volumes: Mapping[Hashable, float] = {}
+        """Factor of the amplitude by speaker, 1 where none is set; to be replaced between ticks."""
+        self.priority: Collection[Hashable] = ()
+        """Speakers for whom the others are lowered; to be replaced between ticks."""
         self._speakers: dict[Hashable, SpeakerDecoder] = {}
         self._mixer = Mixer()
 

@@ -16,7 +16,7 @@ from tcclient.connection import Connection
 from tcclient.core import events as core
 from tcclient.core.peers import MediaPacket
 from tcclient.core.session import Session
-from tcclient.core.statistics import PathStatistics
+from tcclient.core.statistics import NetworkStatistics, PathStatistics
 from tcclient.device_watch import DeviceWatch
 from tcclient.errors import RequestRefused, RoomClosed
 from tcclient.known_devices import KnownDevices
@@ -118,6 +118,13 @@ class Room:
     def path_statistics(self) -> PathStatistics:
         """What was measured on the path to the server."""
         return self._connection.session.path_statistics
+
+    @property
+    def network(self) -> NetworkStatistics:
+        """How the network does, in both directions; raises ``RoomClosed`` when the seat is gone."""
+        if self._closed is not None:
+            raise self._farewell(self._closed)
+        return self._connection.session.network_statistics()
 
     def capture_time(self, track: Track, timestamp: int) -> float | None:
         """Return when the sample of a timestamp was captured, in seconds of the sender's monotonic clock, if known."""

@@ -55,7 +55,7 @@ class AudioFrame(NamedTuple):
 
 @dataclass(slots=True)
 class TrackStatistics:
-    """What came of a track. Loss is counted in the stream's own sequence numbers, from the first that came."""
+    """What came of a track."""
 
     packets: int = 0
     frames: int = 0
@@ -65,16 +65,15 @@ class TrackStatistics:
     checksum: int = 0
     """CRC-32 over all frames as they came: equal to the sender's where none was lost or came out of order."""
     first: int = -1
+    """Lowest sequence number of the publisher."""
     highest: int = -1
+    lost: int = 0
+    """Packets lost on the way from the server. What never came there, or was not forwarded (silence that comes too
+    often, who is not among the loudest), is missing in the sequence numbers and not lost here."""
     keyframe_requests: int = 0
     began: float = 0.0
     """Monotonic seconds of the first packet."""
     latest: float = 0.0
-
-    @property
-    def lost(self) -> int:
-        """Packets missing between the first and the highest."""
-        return self.highest - self.first + 1 - self.packets if self.packets else 0
 
     @property
     def bitrate(self) -> float:
@@ -199,6 +198,7 @@ class Track:
         """Take a packet."""
         header = packet.header
         self.statistics.count(header.sequence, len(packet.payload), packet.received_at)
+        self.statistics.lost = packet.lost
         if isinstance(header, AudioHeader):
             self.statistics.add_frame(packet.payload)
             if self.on_audio:

@@ -31,6 +31,12 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
         "Datagrams that those who are seated have sent, as far as their counters tell.",
     ),
     "uplink_received": ("uplink_datagrams_received", "How many of them arrived."),
+    "uplink_reordered": ("uplink_datagrams_reordered", "Of those, how many a later one overtook."),
+    "uplink_pings": ("uplink_pings", "Pings by UDP that arrived."),
+    "uplink_late": (
+        "uplink_pings_late",
+        "Pings that took 0.2 s more or longer still than the quickest of their seat.",
+    ),
     "forwarded": ("packets_forwarded", "Packets that went to at least one receiver, once for each variant."),
     "held": ("packets_held", "Audio packets kept back because others are louder."),
     "sealed": ("datagrams_sealed", "Room datagrams that were sealed."),
@@ -148,11 +154,17 @@ def _paths(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     rtt = HistogramMetricFamily(
         "tcserver_media_rtt_seconds", "Round trips by UDP, one each time that a path is proven.", labels=["worker"]
     )
+    delay = HistogramMetricFamily(
+        "tcserver_media_uplink_delay_seconds",
+        "How much longer pings by UDP took to come than the quickest of their seat.",
+        labels=["worker"],
+    )
     for worker, reading in enumerate(readings):
         for change, number in reading.counters.paths.items():
             changes.add_metric([str(worker), change], number)
         _add(rtt, [str(worker)], reading.rtt)
-    yield from (changes, rtt)
+        _add(delay, [str(worker)], reading.uplink_delay)
+    yield from (changes, rtt, delay)
 
 
 def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:

@@ -13,8 +13,6 @@ from tcclient.audio.speech import audio_level
 
 MAX_VOICES: Final = 16
 """Voices mixed at once: more nobody tells apart. The loudest are kept."""
-MAX_VOLUME: Final = 2.0
-"""6 dB up: enough for a quiet microphone; the limiter takes care of the rest."""
 DUCK_DB: Final = 12.0
 """dB by which others are lowered while a priority speaker talks: still there, and clearly behind."""
 LIMIT: Final = 24_576
@@ -32,7 +30,7 @@ class Voice(NamedTuple):
 
     pcm: Pcm
     volume: float = 1.0
-    """0 to 2; values outside are taken as the nearest."""
+    """Factor of the amplitude, 0 or more."""
     priority: bool = False
     """Others are lowered while this one talks."""
 
@@ -54,22 +52,26 @@ class Mixer:
             if voice.pcm.shape != (samples,):
                 raise ValueError(f"a block of {voice.pcm.shape} in a mix of {samples} samples")
         if len(voices) > MAX_VOICES:
-            voices = sorted(voices, key=lambda voice: (not voice.priority, audio_level(voice.pcm)))[:MAX_VOICES]
+            voices = sorted(voices, key=lambda voice: (not voice.priority, -_loudness(voice)))[:MAX_VOICES]
         ramp = self._duck(voices, samples)
         total = np.zeros(samples, np.float32)
         for voice in voices:
-            gain = np.float32(min(max(voice.volume, 0.0), MAX_VOLUME))
+            gain = np.float32(voice.volume)
             total += voice.pcm * gain if voice.priority else voice.pcm * gain * ramp
         return limit(total)
 
     def _duck(self, voices: Sequence[Voice], samples: int) -> npt.NDArray[np.float32]:
         """The gain of those without priority, moving within one block so that it does not click."""
-        if any(voice.priority and audio_level(voice.pcm) <= _TALKING_LEVEL for voice in voices):
+        if any(voice.priority and voice.volume and audio_level(voice.pcm) <= _TALKING_LEVEL for voice in voices):
             self._hold = _DUCK_HOLD
         else:
             self._hold = max(0.0, self._hold - samples / SAMPLE_RATE)
         before, self._gain = self._gain, self._ducked_gain if self._hold else 1.0
         return np.linspace(before, self._gain, samples, dtype=np.float32)
+
+
+def _loudness(voice: Voice) -> float:
+    return voice.volume * float(np.linalg.norm(voice.pcm.astype(np.float32)))
 
 
 def limit(mix: npt.NDArray[np.floating[Any]]) -> Pcm:

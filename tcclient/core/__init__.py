@@ -7,14 +7,16 @@ from tcclient.core.peers import MediaPacket
 from tcclient.core.roster import RoomState
 from tcclient.core.seat import Seat
 from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES, Phase, Session, Settings
-from tcclient.core.statistics import PathStatistics, StreamStatistics
+from tcclient.core.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
 
 __all__ = [
     "AUDIO_ONLY",
     "DEFAULT_SOURCES",
+    "DirectionStatistics",
     "Drop",
     "Event",
     "MediaPacket",
+    "NetworkStatistics",
     "Participant",
     "PathState",
     "PathStatistics",

@@ -11,7 +11,7 @@ from tcclient.core.path import MediaPath
 from tcclient.core.peers import HeldPacket, MediaPacket, Peer
 from tcclient.core.roster import BEACON_ID, RoomState
 from tcclient.core.sealers import Opened, Sealers
-from tcclient.core.statistics import StreamStatistics
+from tcclient.core.statistics import DirectionStatistics, LossMeter, StreamStatistics
 from tcproto.beacon import Beacon, parse_beacon
 from tcproto.datagram import (
     MAX_DATAGRAM,
@@ -80,6 +80,11 @@ class MediaReceiver:
         self._queue: list[MediaPacket] = []
         self._streams = room.streams
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
+        self._lost: dict[int, int] = {}
+        """Packets lost on the way down, by stream."""
+        self._expected = self._received = self._reordered = self._late = 0
+        """Packets of all series there were."""
+        self._loss = LossMeter()
         self._strays: deque[_Forwarded] = deque()
 
     def take(self) -> list[MediaPacket]:
@@ -91,11 +96,24 @@ class MediaReceiver:
         """Return the counts of each sealer's series."""
         return {(sealer, series(stream, code)): counts for (sealer, stream, code), counts in self._series.items()}
 
+    def direction(self) -> DirectionStatistics:
+        """Return the counts of the way down."""
+        lost = max(0, self._expected - self._received)
+        jitter = max((counts.jitter_ms for counts in self._series.values()), default=0.0)
+        recent = self._loss.recent(self._expected, lost)
+        return DirectionStatistics(self._expected, lost, recent, jitter, self._reordered, self._late)
+
+    def wants_changed(self) -> None:
+        """Something else is wanted from now on: what was forwarded of a series meanwhile was not for us."""
+        for counts in self._series.values():
+            counts.restart()
+
     def streams_changed(self, now: float) -> None:
         """Drop the counts of streams that are no more, or another one now; deliver what waited for those that are new.
 
         Ids come back, and forward numbers begin anew with the stream.
         """
+        self._lost = {stream: lost for stream, lost in self._lost.items() if stream in self._room.streams}
         before, self._streams = self._streams, self._room.streams
         self._series = {
             slot: counts for slot, counts in self._series.items() if before.get(slot[1]) == self._streams.get(slot[1])
@@ -214,7 +232,15 @@ class MediaReceiver:
             if len(self._series) >= MAX_SERIES:
                 return
             counts = self._series[slot] = StreamStatistics()
-        counts.count(forwarded.forward, forwarded.transit, forwarded.delay)
+        reordered, late = counts.reordered, counts.late
+        more = counts.count(forwarded.forward, forwarded.transit, forwarded.delay)
+        self._loss.mark(forwarded.received_at, self._expected, max(0, self._expected - self._received))
+        self._expected += more
+        self._received += 1
+        self._reordered += counts.reordered - reordered
+        self._late += counts.late - late
+        if more != 1:
+            self._lost[header.stream] = self._lost.get(header.stream, 0) + more - 1
 
     def _open(self, peer: Peer, held: HeldPacket, now: float) -> None:
         header, packet, publication, received_at, relay_time, held_ms = held
@@ -232,7 +258,8 @@ class MediaReceiver:
         if publication is BEACON_ID:
             self._beacon(peer, payload)
             return
-        media = MediaPacket(peer.id, publication.number, header, payload, received_at, relay_time, held_ms)
+        lost = self._lost.get(header.stream, 0)
+        media = MediaPacket(peer.id, publication.number, header, payload, received_at, relay_time, held_ms, lost)
         self._queue.append(media)
         if len(self._queue) > MAX_QUEUED:
             del self._queue[0]

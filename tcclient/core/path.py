@@ -64,8 +64,8 @@ class MediaPath:
         self._down = {epoch: _DownKey(down_key)}
         self._down_count = 0
         self._queue: list[bytes] = []
-        self._pings: dict[int, float] = {}
-        """Pings without a pong: when each was sent, by number."""
+        self._pings: dict[int, tuple[float, int, int]] = {}
+        """Pings without a pong, by number: when each was sent, under which epoch and counter."""
         self._number = 0
         self._pinged_at = 0.0
         self._silent_since: float | None = None
@@ -168,7 +168,7 @@ class MediaPath:
         if silent or blocked:
             self.state = PathState.LOST
         self._number = self._number + 1 & 0xFFFF
-        self._pings[self._number] = now
+        self._pings[self._number] = (now, self._epoch, self._counter)
         if len(self._pings) > MAX_UNANSWERED:
             del self._pings[next(iter(self._pings))]
         self._ping(now)
@@ -204,18 +204,18 @@ class MediaPath:
         return PING_PATIENCE if self._pinged_at < self._silent_since + PING_PATIENCE else PING_INTERVAL_SILENT
 
     def _pong(self, pong: PongItem, now: float) -> None:
-        sent_at = self._pings.get(pong.number)
+        sent_at, epoch_sent, counter = self._pings.get(pong.number, (None, 0, 0))
         if sent_at is None or pong.time != _clock(sent_at):
             return
-        self._pings = {number: at for number, at in self._pings.items() if at > sent_at}
+        self._pings = {number: ping for number, ping in self._pings.items() if ping[0] > sent_at}
         rtt = now - sent_at
         self.statistics.measured(rtt, pong.received_at - _clock(now - rtt / 2))
         epoch, highest, received = self._covered
         sent = pong.highest - highest
         arrived = pong.received - received & 0xFFFFFFFF
         if epoch == self._epoch and 0 <= arrived <= sent:
-            self.statistics.up_sent += sent
-            self.statistics.up_lost += sent - arrived
+            self.statistics.up_counted(sent, sent - arrived, now)
+        self.statistics.ping_arrived(pong.time, pong.received_at, epoch_sent == self._epoch and pong.highest > counter)
         self._covered = (self._epoch, pong.highest, pong.received)
         self._proven(now)
 

@@ -35,6 +35,8 @@ class MediaPacket(NamedTuple):
     """µs by the relay's clock, modulo 2**32."""
     held_ms: int
     """How long the relay held the packet back; not jitter."""
+    lost: int = 0
+    """Packets of the stream that were lost on the way from the relay, as far as known; may fall when one comes late."""
 
 
 class HeldPacket(NamedTuple):

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcclient.core.statistics import RelayClock
 from tcproto.datagram import Header, open_datagram
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import OVERLAP
 from tcproto.messages import RoomKey
 from tcproto.replay import SEALER_WINDOW, ReplayWindow, Verdict
+from tcproto.transit import TransitClock
 
 MAX_SEALERS = 64
 """Sealers of a room: one for each worker or relay, and those of a restart; the oldest is forgotten first."""
@@ -31,7 +31,7 @@ class Sealer:
     """One sealer: its keys by epoch, and its clock."""
 
     def __init__(self) -> None:
-        self.clock = RelayClock()
+        self.clock = TransitClock()
         self.epochs: dict[int, _RoomKey] = {}
         self.newest_used = -1
         self.highest = -1

@@ -188,6 +188,7 @@ class Seat:
     def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...]) -> int:
         """See ``SeatVerbs.subscribe``."""
         self._generation += 1
+        self.media.wants_changed()
         self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
         return self._control.request(messages.Subscribe(self._generation, sources, choices))
 

@@ -98,8 +98,6 @@ class Session(SeatVerbs):
         self.phase = Phase.CONNECTING
         self.drops: Counter[Drop] = Counter()
         """Datagrams and packets that were dropped, by reason."""
-        self.control_rtt: float | None = None
-        """Seconds of the last round trip on the control connection."""
         self._settings = settings
         self._device = device
         self._random_bytes = random_bytes

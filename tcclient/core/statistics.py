@@ -1,13 +1,18 @@
-"""What is measured on the media path: streams coming down, the round trip, both directions' loss."""
+"""What is measured on the media path: streams coming down, round trips, loss and delay of both directions."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
-LATE = 0.2
-"""Seconds behind the quickest packet from which on a packet counts as late: beyond a usual play-out delay."""
-TRANSIT_MEMORY = 30.0
-"""Seconds after which the quickest transit is measured anew: clocks drift, routes change."""
+from tcclient.core.events import PathState
+from tcproto.transit import LATE, TransitClock, Unwrapper
+
+RECENT = 10.0
+"""Seconds that count as of late: some hundred packets of one talker, and soon forgotten."""
+RECENT_STEP = 0.5
+"""Seconds between the counts that are kept for that, at least."""
 _HALF = 1 << 15
 _WRAP = 1 << 16
 _CLOCK_WRAP = 1 << 32
@@ -24,66 +29,111 @@ class StreamStatistics:
     """Came in order, ``LATE`` or more behind the quickest transit of its sealer."""
     jitter_ms: float = 0.0
     """Interarrival jitter by relay times, RFC 3550 section 6.4.1."""
-    first: int = -1
-    highest: int = -1
-    """Highest forward number, unwrapped."""
+    expected: int = 0
+    """Forwarded to this receiver, as far as known."""
+    _first: int = -1
+    """Lowest forward number since the series began for us, unwrapped."""
+    _highest: int = -1
     _transit: float | None = None
 
     @property
     def lost(self) -> int:
-        """Forwarded to this receiver and not arrived, as far as known."""
-        return max(0, self.highest - self.first + 1 - self.received) if self.received else 0
+        """Of the expected ones, how many have not arrived."""
+        return max(0, self.expected - self.received)
 
-    def count(self, forward: int, transit: float | None, delay: float) -> None:
-        """Count a packet: its forward number (u16), transit and delay as ``RelayClock`` told.
+    def restart(self) -> None:
+        """Take the next packet for the first: what was forwarded until it comes was not for us."""
+        self._first = self._highest = -1
+
+    def count(self, forward: int, transit: float | None, delay: float) -> int:
+        """Count a packet: its forward number (u16), transit and delay as ``TransitClock`` told.
 
         Transit is None where the relay time tells nothing about the way: for a packet that the server held, or sent
-        again, and for one that came behind a later one.
+        again, and for one that came behind a later one. Returns by how much ``expected`` grew.
         """
         self.received += 1
-        if self.highest < 0:
-            self.first = self.highest = forward + _WRAP
-        else:
-            step = (forward - self.highest + _HALF) % _WRAP - _HALF
-            if step > 0:
-                self.highest += step
-            else:
-                self.reordered += 1
-                self.first = min(self.first, self.highest + step)
-        if transit is None:
-            return
-        if self._transit is not None:
-            self.jitter_ms += (abs(transit - self._transit) * 1000 - self.jitter_ms) / 16
-        self._transit = transit
-        if delay >= LATE:
-            self.late += 1
+        more = self._advance(forward)
+        self.expected += more
+        if transit is not None:
+            if self._transit is not None:
+                self.jitter_ms += (abs(transit - self._transit) * 1000 - self.jitter_ms) / 16
+            self._transit = transit
+            if delay >= LATE:
+                self.late += 1
+        return more
+
+    def _advance(self, forward: int) -> int:
+        if self._highest < 0:
+            self._first = self._highest = forward + _WRAP
+            return 1
+        step = (forward - self._highest + _HALF) % _WRAP - _HALF
+        if step > 0:
+            self._highest += step
+            return step
+        self.reordered += 1
+        more = max(0, self._first - (self._highest + step))
+        self._first -= more
+        return more
 
 
-class RelayClock:
-    """The clock of one sealer against ours: transit times up to a constant, and delay above the quickest.
-
-    Relay times are µs modulo 2**32 and are unwrapped here.
-    """
+class LossMeter:
+    """Loss of late, from counts since the beginning: what was sent one way, and what was lost of it."""
 
     def __init__(self) -> None:
-        self._last = -1
-        self._quickest = self._candidate = float("inf")
-        self._since = 0.0
+        self._marks: deque[tuple[float, int, int]] = deque([(float("-inf"), 0, 0)])
+        """Counts at times, ``RECENT / RECENT_STEP`` and two at most; the first is the newest that is old enough."""
 
-    def transit(self, relay_time: int, now: float) -> tuple[float, float]:
-        """Return the transit in seconds, shifted by an unknown constant, and how much more it is than the quickest."""
-        last = self._last
-        if last < 0:
-            last = relay_time
-            self._since = now
-        unwrapped = last + (relay_time - last + _CLOCK_WRAP // 2) % _CLOCK_WRAP - _CLOCK_WRAP // 2
-        self._last = max(unwrapped, last)
-        transit = now - unwrapped * 1e-6
-        if now - self._since >= TRANSIT_MEMORY:
-            self._quickest, self._candidate, self._since = self._candidate, float("inf"), now
-        self._candidate = min(self._candidate, transit)
-        self._quickest = min(self._quickest, self._candidate)
-        return transit, transit - self._quickest
+    def mark(self, now: float, sent: int, lost: int) -> None:
+        """Remember the counts as of now."""
+        marks = self._marks
+        if now - marks[-1][0] >= RECENT_STEP:
+            marks.append((now, sent, lost))
+        while len(marks) > 1 and marks[1][0] <= now - RECENT:
+            marks.popleft()
+
+    def recent(self, sent: int, lost: int) -> float:
+        """Return the share, 0 to 1, that was lost of what was sent since ``RECENT`` before the last mark."""
+        _, sent_before, lost_before = self._marks[0]
+        return min(max(lost - lost_before, 0) / (sent - sent_before), 1.0) if sent > sent_before else 0.0
+
+
+class DirectionStatistics(NamedTuple):
+    """One direction of the path to the server, since the seat was taken."""
+
+    packets: int
+    """Up: datagrams sent, as far as the server has told of them. Down: packets that the server forwarded to us."""
+    lost: int
+    """Of these, how many did not arrive."""
+    recent_loss: float
+    """Share, 0 to 1, that was lost in the last ``RECENT`` seconds."""
+    jitter_ms: float
+    """Interarrival jitter, RFC 3550 section 6.4.1. Up: of our pings. Down: the highest of all series."""
+    reordered: int
+    """Overtaken by what was sent later. Up: pings. Down: packets."""
+    late: int
+    """``LATE`` or more behind the quickest. Up: pings. Down: packets."""
+
+    @property
+    def loss(self) -> float:
+        """Share, 0 to 1, that was lost since the seat was taken."""
+        return self.lost / self.packets if self.packets else 0.0
+
+
+class NetworkStatistics(NamedTuple):
+    """How the network does; times in seconds, None until measured.
+
+    What the server does not forward (silence that comes too often, whoever is not among the loudest) is no loss.
+    """
+
+    udp: PathState
+    rtt: float | None
+    """Round trip by UDP, smoothed as in RFC 6298."""
+    rtt_jitter: float
+    """Mean deviation of it."""
+    control_rtt: float | None
+    """Last round trip of the control connection."""
+    up: DirectionStatistics
+    down: DirectionStatistics
 
 
 @dataclass(slots=True)
@@ -103,8 +153,44 @@ class PathStatistics:
     """Datagrams that opened, of either kind."""
     down_reordered: int = 0
     """Of these, how many had a counter below one before them."""
+    up_jitter_ms: float = 0.0
+    """Interarrival jitter of our pings at the server, RFC 3550 section 6.4.1."""
+    up_late: int = 0
+    """Pings that took ``LATE`` or more longer on the way up than the quickest."""
+    up_reordered: int = 0
+    """Pings that a datagram of ours overtook on the way up."""
     clock_offset: int | None = None
     """µs to add to our monotonic clock to get the server's, modulo 2**32, by the quickest pong."""
+    _up_loss: LossMeter = field(default_factory=LossMeter, repr=False, compare=False)
+    _up_clock: TransitClock = field(default_factory=TransitClock, repr=False, compare=False)
+    _server_clock: Unwrapper = field(default_factory=Unwrapper, repr=False, compare=False)
+    _up_transit: float | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def up(self) -> DirectionStatistics:
+        """The way to the server."""
+        recent = self._up_loss.recent(self.up_sent, self.up_lost)
+        return DirectionStatistics(
+            self.up_sent, self.up_lost, recent, self.up_jitter_ms, self.up_reordered, self.up_late
+        )
+
+    def ping_arrived(self, sent_at: int, received_at: int, overtaken: bool) -> None:
+        """Take a ping of ours that was answered: when it left by our clock, and when it came by the server's.
+
+        Both are in µs, modulo 2**32. ``overtaken``: something that was sent later came before it.
+        """
+        transit, delay = self._up_clock.transit(sent_at, self._server_clock(received_at) * 1e-6)
+        if self._up_transit is not None:
+            self.up_jitter_ms += (abs(transit - self._up_transit) * 1000 - self.up_jitter_ms) / 16
+        self._up_transit = transit
+        self.up_late += delay >= LATE
+        self.up_reordered += overtaken
+
+    def up_counted(self, sent: int, lost: int, now: float) -> None:
+        """Count datagrams that a pong tells of: ``sent`` more, of which the server had not got ``lost``."""
+        self._up_loss.mark(now, self.up_sent, self.up_lost)
+        self.up_sent += sent
+        self.up_lost += lost
 
     def measured(self, rtt: float, offset: int) -> None:
         """Take a round trip and the clock offset that it gives."""

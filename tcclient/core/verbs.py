@@ -6,7 +6,7 @@ from tcclient.core.events import PathState
 from tcclient.core.peers import Peer
 from tcclient.core.roster import RoomState
 from tcclient.core.seat import Seat
-from tcclient.core.statistics import PathStatistics, StreamStatistics
+from tcclient.core.statistics import NetworkStatistics, PathStatistics, StreamStatistics
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.feedback import Series
 from tcproto.messages import Kind, Source, StreamChoice
@@ -15,6 +15,8 @@ from tcproto.messages import Kind, Source, StreamChoice
 class SeatVerbs:
     """Verbs of a seat. Without one those that send media send nothing, the others raise ``Refusal``."""
 
+    control_rtt: float | None = None
+    """Seconds of the last round trip on the control connection."""
     _seat: Seat | None = None
 
     @property
@@ -38,6 +40,12 @@ class SeatVerbs:
     def path_statistics(self) -> PathStatistics:
         """What was measured on the path; raises ``Refusal`` outside of a room."""
         return self.seat.path.statistics
+
+    def network_statistics(self) -> NetworkStatistics:
+        """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
+        path, down = self.seat.path, self.seat.media.direction()
+        measured = path.statistics
+        return NetworkStatistics(path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down)
 
     def stream_statistics(self) -> dict[tuple[int, Series], StreamStatistics]:
         """Return the counts of what was received, by sealer and series."""

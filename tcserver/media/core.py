@@ -17,6 +17,7 @@ from tcproto.datagram import (
     unpack_header,
 )
 from tcproto.path import pack_positions, parse_ping
+from tcproto.transit import LATE
 from tcserver.histogram import Histogram
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.directory import Directory
@@ -38,6 +39,10 @@ from tcserver.plane import (
     PathProven,
 )
 
+DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Seconds: from a quiet line to a play-out delay that nobody talks with."""
+LONGEST_DELAY = 2.0
+"""Seconds that a longer delay counts as: the clock in a ping is the client's word, and the sum must not follow it."""
 RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Seconds: from the same building to a satellite link; a challenge is good for a few."""
 SWEEP_INTERVAL = 1.0
@@ -74,6 +79,8 @@ class MediaPlane:
         """The last unexpected exception, for the log."""
         self.rtt = Histogram(RTT_BOUNDS)
         """Seconds from the challenge of a path to its answer."""
+        self.uplink_delay = Histogram(DELAY_BOUNDS)
+        """Seconds that pings took longer to come than the quickest of their seat."""
         self.unheard = Unheard()
         """Seats whose datagrams may wait."""
         self._random_bytes = random_bytes
@@ -305,6 +312,10 @@ class MediaPlane:
         if not seat.may_ping(now):
             self._drop(Drop.PING_RATE)
             return
+        _, delay = seat.clock.transit(ping.time, now)
+        self.uplink_delay.observe(min(delay, LONGEST_DELAY))
+        self.counters.uplink_pings += 1
+        self.counters.uplink_late += delay >= LATE
         positions = seat.room.positions()
         if address != seat.path.address:
             del positions[1:]  # not all that may be sent to an address that has proved nothing

@@ -100,7 +100,13 @@ class Counters:
     uplink_sent: int = 0
     """Datagrams that seats have sent, as far as the counters in those that arrived tell."""
     uplink_received: int = 0
-    """How many of them arrived. Both as of the last `Seat.settle`."""
+    """How many of them arrived."""
+    uplink_reordered: int = 0
+    """Of these, those that a later one overtook. All three as of the last `Seat.settle`."""
+    uplink_pings: int = 0
+    """Pings of seats."""
+    uplink_late: int = 0
+    """Of these, those that took ``LATE`` or more longer to come than the quickest of their seat."""
     forwarded: int = 0
     """Packets that went to at least one receiver, counted once for each variant."""
     held: int = 0

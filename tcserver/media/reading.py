@@ -67,6 +67,8 @@ class MediaReading:
     """Seconds from the arrival of a batch in the process to the end of its sending."""
     rtt: Histogram
     """Seconds from the challenge of a path to its answer."""
+    uplink_delay: Histogram
+    """Seconds that pings took longer to come than the quickest of their seat: the jitter of the ways here."""
     sockets: tuple[SocketState, ...]
     """Empty where the kernel does not tell."""
     census: Census

@@ -20,6 +20,7 @@ from tcproto.messages import Caps
 from tcproto.path import PingItem, PongItem
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.secretbox import unbox
+from tcproto.transit import TransitClock
 from tcserver.media.cap import RateCap
 from tcserver.media.drops import Counters, Drop, Dropped
 from tcserver.media.path import Path
@@ -48,7 +49,7 @@ _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdi
 class UpKey:
     """A key for what comes in, and what came under it."""
 
-    __slots__ = ("_key", "_settled", "epoch", "received", "window")
+    __slots__ = ("_key", "_settled", "epoch", "received", "reordered", "window")
 
     def __init__(self, epoch: int, key: bytes, window: int = SESSION_WINDOW) -> None:
         self.epoch = epoch & 0xFF
@@ -56,7 +57,9 @@ class UpKey:
         self.window = ReplayWindow(window)
         self.received = 0
         """Datagrams that opened."""
-        self._settled = (0, 0)
+        self.reordered = 0
+        """Of these, those that a later one overtook."""
+        self._settled = (0, 0, 0)
 
     def open(self, data: bytes, counter: int) -> bytes:
         """Return the plaintext of a datagram; raises ``Dropped``.
@@ -72,6 +75,8 @@ class UpKey:
             plaintext = unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + NONCE_PADDING, self._key)
         except CryptoFailure:
             raise Dropped(Drop.BOX) from None
+        if counter < window.highest:
+            self.reordered += 1
         window.commit(counter)
         self.received += 1
         return plaintext
@@ -84,7 +89,8 @@ class UpKey:
         sent, received = min(self.window.highest + 1, REKEY_COUNTER), min(self.received, REKEY_COUNTER)
         counters.uplink_sent += sent - self._settled[0]
         counters.uplink_received += received - self._settled[1]
-        self._settled = sent, received
+        counters.uplink_reordered += self.reordered - self._settled[2]
+        self._settled = sent, received, self.reordered
 
     def pong(self, ping: PingItem, now: float) -> PongItem:
         """Return the answer to a ping that came under this key."""
@@ -126,6 +132,7 @@ class Seat:
         "_reported",
         "account",
         "cap",
+        "clock",
         "down",
         "media_id",
         "opened_at",
@@ -153,6 +160,8 @@ class Seat:
         self.opened_at = now
         self.room = room
         self.path = Path()
+        self.clock = TransitClock()
+        """The client's, as its pings tell."""
         self.streams: dict[int, Stream] = {}
         """What this seat publishes, by stream id."""
         self.up = UpKey(epoch, up_key)

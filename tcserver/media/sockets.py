@@ -170,6 +170,7 @@ class MediaSockets:
             waiting=self.sender.waiting,
             latency=self._latency,
             rtt=self._plane.rtt,
+            uplink_delay=self._plane.uplink_delay,
             sockets=self._socket_states(),
             census=census(self._plane.rooms),
             seats=seat_readings(self._plane.rooms),

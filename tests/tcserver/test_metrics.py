@@ -14,7 +14,7 @@ from tcproto import messages as m
 from tcserver.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.histogram import Histogram
 from tcserver.media.backlog import Weight
-from tcserver.media.core import RTT_BOUNDS
+from tcserver.media.core import DELAY_BOUNDS, RTT_BOUNDS
 from tcserver.media.drops import Counters, Drop, PacketKind
 from tcserver.media.path import PathChange
 from tcserver.media.reading import LATENCY_BOUNDS, Census, MediaReading, SocketState
@@ -41,6 +41,9 @@ def reading() -> MediaReading:
         sent_bytes=2500,
         uplink_sent=17,
         uplink_received=9,
+        uplink_reordered=21,
+        uplink_pings=23,
+        uplink_late=22,
     )
     counters.drops[Drop.BOX] = 2
     counters.packets_received[PacketKind.VIDEO] = 14
@@ -48,6 +51,8 @@ def reading() -> MediaReading:
     counters.paths[PathChange.MOVED] = 16
     rtt = Histogram(RTT_BOUNDS)
     rtt.observe(0.03)
+    delay = Histogram(DELAY_BOUNDS)
+    delay.observe(0.007)
     return MediaReading(
         counters=counters,
         kernel_sent=19,
@@ -57,6 +62,7 @@ def reading() -> MediaReading:
         waiting=3,
         latency=latency,
         rtt=rtt,
+        uplink_delay=delay,
         sockets=(SocketState(100, 200, 4),),
         census=Census(rooms=1, seats=2, proven=1, streams=5),
         seats=(),
@@ -145,6 +151,9 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
         assert value(samples, "tcserver_media_seats_proven", worker=worker) == 1
         assert value(samples, "tcserver_media_uplink_datagrams_sent_total", worker=worker) == 17
         assert value(samples, "tcserver_media_uplink_datagrams_received_total", worker=worker) == 9
+        assert value(samples, "tcserver_media_uplink_datagrams_reordered_total", worker=worker) == 21
+        assert value(samples, "tcserver_media_uplink_pings_total", worker=worker) == 23
+        assert value(samples, "tcserver_media_uplink_pings_late_total", worker=worker) == 22
 
 
 def test_every_counter_of_the_media_plane_is_told() -> None:
@@ -162,6 +171,8 @@ def test_histograms(samples: Samples) -> None:
     assert value(samples, f"{name}_sum", worker="0") == pytest.approx(5.00072)
     assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.02") == 0
     assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.05") == 1
+    assert value(samples, "tcserver_media_uplink_delay_seconds_bucket", worker="0", le="0.005") == 0
+    assert value(samples, "tcserver_media_uplink_delay_seconds_bucket", worker="0", le="0.01") == 1
 
 
 def test_every_process_tells_of_itself(samples: Samples) -> None:

@@ -3,8 +3,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcclient.core.beacons import GENERATIONS, BeaconSchedule
-from tcclient.core.statistics import LATE, TRANSIT_MEMORY, PathStatistics, RelayClock, StreamStatistics
+from tcclient.core.statistics import RECENT, RECENT_STEP, LossMeter, PathStatistics, StreamStatistics
 from tcproto.sender_key import SenderKey
+from tcproto.transit import LATE
 
 NOW = 1000.0
 
@@ -35,24 +36,48 @@ def test_jitter_is_that_of_rfc_3550_and_late_is_late():
     assert counts.late == 1
 
 
-def test_the_relay_clock_unwraps():
-    clock = RelayClock()
-    for step in range(40):
-        relay = int((4290 + step) * 1e6) % 2**32
-        _, delay = clock.transit(relay, NOW + step)
-        assert delay == pytest.approx(0, abs=1e-6)
-    _, delay = clock.transit(relay, NOW + 39.25)
-    assert delay == pytest.approx(0.25, abs=1e-6)
-    _, delay = clock.transit(int((4290 + 38.5) * 1e6) % 2**32, NOW + 39.25)
-    assert delay == pytest.approx(0.75, abs=1e-6)
+def test_a_series_that_begins_again_lost_nothing_meanwhile():
+    counts = StreamStatistics()
+    assert [counts.count(number, None, 0.0) for number in (5, 6, 9, 7)] == [1, 1, 3, 0]
+    assert (counts.expected, counts.received, counts.lost) == (5, 4, 1)
+    counts.restart()
+    assert [counts.count(number, None, 0.0) for number in (40_000, 40_002, 39_999)] == [1, 2, 1]
+    assert (counts.expected, counts.received, counts.lost) == (9, 7, 2)
 
 
-def test_the_relay_clock_forgets_a_route_that_was_quicker():
-    clock = RelayClock()
-    assert clock.transit(0, NOW)[1] == 0
-    delays = [clock.transit(int(step * 1e6), NOW + step + 0.5)[1] for step in range(1, int(3 * TRANSIT_MEMORY))]
-    assert delays[0] == pytest.approx(0.5)
-    assert delays[-1] == pytest.approx(0.0)
+def test_loss_of_late_forgets_what_was_before():
+    meter, sent, lost = LossMeter(), 0, 0
+    assert meter.recent(sent, lost) == 0.0
+    for second in range(60):
+        meter.mark(NOW + second, sent, lost)
+        sent += 50
+        lost += 10 if 20 <= second < 30 else 0
+        expected = sum(20 <= at < 30 for at in range(max(0, second - 10), second + 1)) * 10
+        assert meter.recent(sent, lost) == pytest.approx(expected / (50 * min(second + 1, 11)))
+    assert meter.recent(sent, lost) == 0.0
+    assert lost == 100
+
+
+def test_counts_of_late_are_bounded_and_no_share_is_beyond_one():
+    meter = LossMeter()
+    for step in range(10_000):
+        meter.mark(NOW + step / 100, step, 0)
+    assert len(meter._marks) <= RECENT / RECENT_STEP + 2
+    assert meter.recent(10_000, 20_000) == 1.0
+    assert meter.recent(10_000, -5) == 0.0
+
+
+def test_pings_tell_how_the_way_up_does():
+    """The server's clock differs, wraps, and the third ping takes 300 ms longer."""
+    statistics, begin = PathStatistics(), 2**32 - 2_500_000
+    for second, (transit, overtaken) in enumerate([(0.05, False), (0.05, False), (0.35, True), (0.05, False)]):
+        sent_at = int((NOW + second) * 1e6) % 2**32
+        statistics.ping_arrived(sent_at, (begin + int((second + transit) * 1e6)) % 2**32, overtaken)
+    assert (statistics.up_late, statistics.up_reordered) == (1, 1)
+    assert statistics.up_jitter_ms == pytest.approx(300 / 16 + (300 - 300 / 16) / 16)
+    statistics.up_counted(100, 20, NOW)
+    assert statistics.up[:3] == (100, 20, 0.2)
+    assert statistics.up.loss == 0.2
 
 
 def test_downlink_delay_over_the_wrap():

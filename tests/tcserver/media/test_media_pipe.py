@@ -74,10 +74,21 @@ def test_a_reading_arrives_as_it_was():
     counters.drops[Drop.BOX] = 3
     census, seats = Census(1, 2, 3, 4), (SeatReading(7, "192.0.2.1", 10, 9), SeatReading(8, "", 0, 0))
     reading = MediaReading(
-        counters, 5, {"EPERM": 1}, {Weight.LARGE: 4}, 2, 3, latency, latency, (SocketState(1, 2, 3),), census, seats
+        counters,
+        5,
+        {"EPERM": 1},
+        {Weight.LARGE: 4},
+        2,
+        3,
+        latency,
+        latency,
+        latency,
+        (SocketState(1, 2, 3),),
+        census,
+        seats,
     )
     (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
-    assert repr(replace(decoded, latency=latency, rtt=latency)) == repr(reading)
+    assert repr(replace(decoded, latency=latency, rtt=latency, uplink_delay=latency)) == repr(reading)
     assert (decoded.latency.bounds, decoded.latency.sum) == (latency.bounds, latency.sum)
     decoded.latency.observe(1.0)
     assert decoded.latency.counts == [0, 1, 1]

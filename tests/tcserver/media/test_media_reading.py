@@ -7,10 +7,13 @@ import sys
 
 import pytest
 
-from tcproto.datagram import MAX_COUNTER, REKEY_COUNTER
+from tcproto.datagram import MAX_COUNTER, REKEY_COUNTER, Item, ItemType
 from tcproto.messages import Kind
 from tcproto.packet import PlainHeader
+from tcproto.path import PingItem
+from tcproto.transit import TransitClock
 from tcserver.media import MediaPlane
+from tcserver.media.core import LONGEST_DELAY
 from tcserver.media.drops import PacketKind
 from tcserver.media.reading import census
 from tcserver.media.sockets import MediaSockets
@@ -139,3 +142,35 @@ def test_what_a_full_queue_costs_is_told() -> None:
                 sockets.close()
 
     asyncio.run(main())
+
+
+def test_what_was_overtaken_on_the_way_here_is_counted() -> None:
+    world = World(members=1)
+    (a,) = world.peers
+    first, second, third = (a.up() for _ in range(3))
+    world.receive(a, first, third, second, second)
+    assert world.plane.settled().uplink_reordered == 1
+    assert world.plane.settled().uplink_reordered == 1, "once"
+
+
+def test_pings_tell_how_long_the_way_here_takes_above_the_least() -> None:
+    """The client's clock has nothing to do with ours, wraps, and may be a lie, which counts as a long delay."""
+    world = World(members=1)
+    (a,) = world.peers
+    before = world.plane.uplink_delay.total
+
+    def ping(late: float) -> None:
+        clock = int((4294.9 + world.now) * 1e6) % 2**32
+        world.now += late
+        world.receive(a, a.up(Item(ItemType.PING, PingItem(1, clock).pack())))
+        world.now += 1 - late
+
+    world.plane._seats[a.media_id].clock = TransitClock()
+    for late in (0.03, 0.0, 0.0, 0.06, 0.4):
+        ping(late)
+    histogram = world.plane.uplink_delay
+    assert histogram.total == before + 5
+    assert world.plane.counters.uplink_late == 1
+    assert histogram.sum == pytest.approx(0.06 + 0.4, abs=1e-3)
+    world.receive(a, a.up(Item(ItemType.PING, PingItem(1, int((4294.9 + world.now - 2000) * 1e6) % 2**32).pack())))
+    assert histogram.sum == pytest.approx(0.06 + 0.4 + LONGEST_DELAY, abs=1e-3)

@@ -1,0 +1,133 @@
+"""What a listener plays, and how loud each of those who speak."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from tcclient.audio.opus import OpusEncoder
+from tcclient.audio.tone import sine
+from tcclient.core.events import Participant as Member
+from tcclient.listener import Listener
+from tcclient.participant import MAX_VOLUME, Participant
+from tcclient.playout import Arrival, Playout
+from tcclient.track import AudioFrame, Track
+from tcproto import messages as m
+from tcproto.messages import Kind, PublicationInfo, Source
+
+FRAMES = 60
+
+
+def tone(frequency, level=-26):
+    """Encoded frames of a tone."""
+    encoder = OpusEncoder(bitrate=64_000)
+    pcm = sine(frequency, 960 * FRAMES, level=level)
+    return [encoder.encode(pcm[start : start + 960]) for start in range(0, len(pcm), 960)]
+
+
+TONES = {"ada": tone(400), "ben": tone(1_000)}
+
+
+def level_at(pcm, frequency):
+    """The level of one frequency, in dB."""
+    turns = np.exp(-2j * np.pi * frequency * np.arange(len(pcm)) / 48_000)
+    return 20 * np.log10(max(abs(np.mean(pcm * turns)), 0.01))
+
+
+def settled(playout, speakers=("ada", "ben")):
+    """Let somebody speak for a second; return the last half."""
+    blocks = []
+    for tick in range(FRAMES):
+        now = 0.02 * tick
+        came = [Arrival(name, tick, 960 * tick, TONES[name][tick], now) for name in speakers]
+        blocks.append(playout.tick(now + 0.001, came).pcm)
+    return np.concatenate(blocks[FRAMES // 2 :])
+
+
+def test_the_play_out_takes_volumes_by_speaker():
+    usual = settled(Playout())
+    playout = Playout()
+    playout.volumes = {"ada": 0.5, "ben": 2.0}
+    changed = settled(playout)
+    assert level_at(changed, 400) == pytest.approx(level_at(usual, 400) - 6.0, abs=0.3)
+    assert level_at(changed, 1_000) == pytest.approx(level_at(usual, 1_000) + 6.0, abs=0.3)
+    playout = Playout()
+    playout.volumes = {"ada": 0.0}
+    assert level_at(settled(playout), 400) < level_at(usual, 400) - 60
+
+
+def test_the_play_out_lowers_the_others_for_a_priority_speaker():
+    usual = settled(Playout())
+    playout = Playout()
+    playout.priority = {"ben"}
+    changed = settled(playout)
+    assert level_at(changed, 400) == pytest.approx(level_at(usual, 400) - 12.0, abs=0.3)
+    assert level_at(changed, 1_000) == pytest.approx(level_at(usual, 1_000), abs=0.3)
+
+
+def track(number, name):
+    member = Member(m.Member(number, name, name.title(), name, m.Role.SPEAKER, b"", b"", 0, b"", 0), True)
+    info = PublicationInfo(number, 1, number, Kind.AUDIO, Source.MICROPHONE, "opus")
+    return Track(info, Participant(member, me=False), None, lambda _: False)
+
+
+async def speak(tracks, frame):
+    for each in tracks:
+        received = AudioFrame(
+            frame, 960 * frame, 20, TONES[each.participant.account][frame], 30, True, False, False, time.monotonic(), 0
+        )
+        for callback in each.on_audio:
+            callback(received)
+
+
+def test_a_participant_is_as_loud_as_one_says_while_it_speaks():
+    """And others are lowered for who has priority."""
+
+    async def main():
+        ada, ben = track(1, "ada"), track(2, "ben")
+        blocks = []
+        with ThreadPoolExecutor(1) as pool:
+            listener = Listener(pool)
+            listener.add(ada)
+            listener.add(ben)
+            listener.on_mix.append(lambda mix, at: blocks.append(mix.pcm))
+            running = asyncio.create_task(listener.run())
+            for frame in range(FRAMES):
+                if frame == 20:
+                    ada.participant.volume = 0.25
+                if frame == 40:
+                    ada.participant.volume, ben.participant.priority = 1.0, True
+                await speak((ada, ben), frame)
+                await asyncio.sleep(0.02)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        return blocks
+
+    blocks = asyncio.run(main())
+    usual, quieter, lowered = (np.concatenate(blocks[begin : begin + 8]) for begin in (10, 29, 50))
+    assert level_at(quieter, 400) == pytest.approx(level_at(usual, 400) - 12.0, abs=1.5)
+    assert level_at(quieter, 1_000) == pytest.approx(level_at(usual, 1_000), abs=1.5)
+    assert level_at(lowered, 400) == pytest.approx(level_at(usual, 400) - 12.0, abs=1.5)
+    assert level_at(lowered, 1_000) == pytest.approx(level_at(usual, 1_000), abs=1.5)
+
+
+def test_a_track_that_ended_is_played_to_its_end_as_loud_as_before():
+    with ThreadPoolExecutor(1) as pool:
+        listener, ada = Listener(pool), track(1, "ada")
+        ada.participant.volume, ada.participant.priority = 0.5, True
+        listener.add(ada)
+        for _ in range(2):
+            listener._weigh()
+            assert (listener.playout.volumes, listener.playout.priority) == ({ada: 0.5}, {ada})
+            listener.remove(ada)
+
+
+@pytest.mark.parametrize("volume", [-0.01, MAX_VOLUME + 0.01, float("nan"), float("inf")])
+def test_a_volume_that_cannot_be_is_refused_and_changes_nothing(volume):
+    participant = track(1, "ada").participant
+    participant.volume = 1.5
+    with pytest.raises(ValueError, match="a volume is from 0 to 2"):
+        participant.volume = volume
+    assert participant.volume == 1.5
