@@ -12,7 +12,7 @@ import sys
 from importlib import metadata
 from typing import NoReturn
 
-from tcclient import cli_demo, cli_forget, cli_join, cli_probe
+from tcclient import cli_demo, cli_forget, cli_join, cli_probe, standard_files
 from tcclient.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
 
 _EXAMPLES = """\
@@ -36,6 +36,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status and never raises for what a user, a file or a network can do."""
+    standard_files.occupy()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show what somebody wrote must not end the meeting.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -12,6 +12,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tcproto.account import MAX_PASSWORD_BYTES, read_password
+
 if TYPE_CHECKING:
     from tcclient.sources import AnySource
 
@@ -33,6 +35,8 @@ While in the room, a line typed is a text to all; lines that begin with a slash 
 
 MAX_ANSWER = 1024
 """Bytes of the line that answers a question."""
+MAX_PASSWORD_LINE = MAX_PASSWORD_BYTES + 8
+"""Bytes of the line with the password: a byte order mark and the end of the line besides."""
 
 
 def add_command(commands: Any) -> None:
@@ -161,7 +165,8 @@ def _password(arguments: argparse.Namespace) -> str:
     if arguments.password_stdin:
         password = _first_line()
     elif sys.stdin.isatty():
-        password = getpass.getpass(f"Password of {arguments.user}: ")
+        typed = getpass.getpass(f"Password of {arguments.user}: ")
+        password = read_password(typed.encode(errors="surrogateescape"))  # a locale may not know what was typed
     else:
         raise ValueError("no terminal to ask for the password: use --password-stdin")
     if not password:
@@ -174,7 +179,9 @@ def _first_line() -> str:
     line = bytearray()
     while (byte := os.read(0, 1)) not in (b"", b"\n"):
         line += byte
-    return line.decode(errors="replace").rstrip("\r")
+        if len(line) > MAX_PASSWORD_LINE:
+            raise ValueError(f"the password has more than {MAX_PASSWORD_BYTES} bytes")
+    return read_password(bytes(line))
 
 
 async def _ask(fingerprint: bytes) -> bool:

@@ -61,6 +61,20 @@ class Challenge(NamedTuple):
     passes: int
 
 
+def read_password(line: bytes) -> str:
+    """The password in a line of a file or a pipe: UTF-8, without its end and without a byte order mark before it.
+
+    The same bytes mean the same password for server and client, whatever the locale. Raises ``ValueError``.
+    """
+    try:
+        text = line.decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError("the password is not in UTF-8; save its file as UTF-8") from None
+    if "\0" in text:
+        raise ValueError("the password is not in UTF-8 but, as it seems, in UTF-16; save its file as UTF-8")
+    return text
+
+
 def check_costs(memory_bytes: int, passes: int) -> None:
     """Raise `CryptoFailure` for Argon2id costs outside floor and ceiling."""
     if not MEMORY_FLOOR <= memory_bytes <= MEMORY_CEILING or not PASSES_FLOOR <= passes <= PASSES_CEILING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from tcproto.account import (
     DEFAULT_MEMORY,
@@ -28,6 +29,9 @@ MAX_LIST_BYTES = 4 * 1024 * 1024
 MAX_LIST_ROWS = 10_000
 """Agencies in one list: deriving their keys takes twenty minutes."""
 
+MAX_QUOTED = 60
+"""Characters of a table that a line about it repeats."""
+
 _COLUMNS = ("name", "display")
 _OPTIONAL_COLUMNS = ("role",)
 
@@ -40,6 +44,8 @@ class Agency:
     """Folded account name."""
     display: str
     role: Role | None
+    written: str = field(default="", compare=False)
+    """The name as the table has it."""
 
 
 def check_password(password: str) -> None:
@@ -74,9 +80,10 @@ def check_account(name: str, display: str, role: Role | None) -> Agency:
 def read_agencies(content: bytes, existing: Iterable[Account]) -> list[Agency]:
     """The agencies of a CSV file in UTF-8, checked against ``existing`` accounts and each other.
 
-    The first line names the columns: ``name``, ``display`` and, if wanted, ``role``; commas or
-    semicolons stand between. Raises `StoreError` with the line
-    and the reason for the first thing that is wrong.
+    The first line that is not empty names the columns: ``name``, ``display`` and, if wanted, ``role``; commas,
+    semicolons or tabs stand between, or what a line ``sep=`` before it says. Columns without a name and with nothing
+    in them are passed over: spreadsheets save them. Raises `StoreError` with the line and the reason for the first
+    thing that is wrong.
     """
     if len(content) > MAX_LIST_BYTES:
         raise StoreError(f"the file has more than {MAX_LIST_BYTES} bytes")
@@ -96,7 +103,7 @@ def read_agencies(content: bytes, existing: Iterable[Account]) -> list[Agency]:
         if shape in taken:
             raise StoreError(f"line {line}: the name {agency.name!r} exists or looks like {taken[shape]!r}")
         taken[shape] = agency.name
-        agencies.append(agency)
+        agencies.append(replace(agency, written=row["name"].strip()))
     if not agencies:
         raise StoreError("line 2: the file names no agency")
     if len(agencies) > MAX_LIST_ROWS:
@@ -106,20 +113,54 @@ def read_agencies(content: bytes, existing: Iterable[Account]) -> list[Agency]:
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Number of the line and fields by column, of each row that is not empty."""
-    delimiter = ";" if ";" in text.partition("\n")[0] else ","
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = io.StringIO(text, newline="").readlines()
+    first = next((number for number, line in enumerate(lines) if line.strip(_BLANK)), 0)
+    delimiter = ""
+    if named := _SEPARATOR.fullmatch("".join(lines[first : first + 1]).strip("\r\n")):
+        delimiter = named[1]
+        first += 1
+        first += next((number for number, line in enumerate(lines[first:]) if line.strip(_BLANK + delimiter)), 0)
+    rest = "".join(lines[first:])
+    delimiter = delimiter or _delimiter(rest.partition("\n")[0])
+    reader = csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter, strict=True)
     try:
         header = [column.strip().casefold() for column in next(reader, [])]
-        if len(set(header)) != len(header) or not set(_COLUMNS) <= set(header) <= {*_COLUMNS, *_OPTIONAL_COLUMNS}:
-            raise StoreError("line 1: the columns should be name,display or name,display,role")
+        _check_header(header, f"line {first + 1}")
         for fields in reader:
+            line = first + reader.line_num
             if not any(field.strip() for field in fields):
                 continue
-            if len(fields) != len(header):
-                raise StoreError(f"line {reader.line_num}: {len(fields)} fields instead of {len(header)}")
-            yield reader.line_num, dict(zip(header, fields, strict=True))
+            yield line, _by_column(header, fields, f"line {line}")
     except csv.Error as error:
-        raise StoreError(f"line {reader.line_num}: {error}") from None
+        raise StoreError(f"line {first + reader.line_num}: {error}") from None
+
+
+_BLANK = ' \t\r\n,;"'
+"""What a line of empty cells has."""
+_SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+"""How Excel names what stands between cells."""
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
+
+
+def _check_header(header: list[str], place: str) -> None:
+    named = [column for column in header if column]
+    if len(set(named)) != len(named) or not set(_COLUMNS) <= set(named) <= {*_COLUMNS, *_OPTIONAL_COLUMNS}:
+        found = ",".join(named)[:MAX_QUOTED] or "nothing"
+        raise StoreError(f"{place}: the columns should be name,display or name,display,role, not {found!r}")
+
+
+def _by_column(header: list[str], fields: list[str], place: str) -> dict[str, str]:
+    """The fields of a row by the names of their columns; cells without a column are there only if they are empty."""
+    if any(field.strip() for field in fields[len(header) :]) or any(header[len(fields) :]):
+        raise StoreError(f"{place}: {len(fields)} fields instead of {len(header)}")
+    cells = list(zip(header, fields, strict=False))
+    for column, text in cells:
+        if not column and text.strip():
+            raise StoreError(f"{place}: {text.strip()[:MAX_QUOTED]!r} stands in a column without a name")
+    return {column: text for column, text in cells if column}
 
 
 def _role(text: str) -> Role | None:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import ipaddress
 import os
 import socket
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
-_ELSEWHERE = ("192.0.2.1", 9)
-"""An address of another network (RFC 5737); connecting a UDP socket to it sends nothing."""
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_ELSEWHERE = {socket.AF_INET: ("192.0.2.1", 9), socket.AF_INET6: ("2001:db8::1", 9)}
+"""Addresses of other networks (RFC 5737, RFC 3849); connecting a UDP socket to one sends nothing."""
+_GET_INTERFACE_ADDRESS = 0x8915
+"""SIOCGIFADDR of Linux."""
+_INTERFACE_REQUEST = struct.Struct("16s 4x 4s 232x")
+"""``struct ifreq``: the name, family and port, the IPv4 address."""
 
 
 def all_addresses() -> tuple[str, ...]:
@@ -22,13 +32,62 @@ def all_addresses() -> tuple[str, ...]:
     return ("0.0.0.0", "::")  # noqa: S104
 
 
-def outward_address() -> str:
-    """Return the address that other networks are reached from; that of this machine alone where none is."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
-        probe.connect(_ELSEWHERE)
-        host: str = probe.getsockname()[0]
-        return host
-    return "127.0.0.1"
+def reachable_address(addresses: Sequence[str], outward: Callable[[int], str | None]) -> str | None:
+    """Return the address that people should be told of a server that listens on ``addresses``; none: on all.
+
+    The first that other machines can reach; for an address that means all of a family the one that ``outward`` finds
+    for it (``AF_INET`` or ``AF_INET6``); one of this machine alone only where nothing else is listened on; None where
+    no address is found.
+    """
+    listed = [ipaddress.ip_address(address) for address in addresses]
+    named = [address for address in listed if not _unmapped(address).is_unspecified]
+    for address in named:
+        if _is_of_a_network(address):
+            return str(address)
+    every = [address.version for address in listed if address not in named] if listed else [4, 6]
+    for version in sorted(every):
+        if found := outward(socket.AF_INET if version == 4 else socket.AF_INET6):
+            return found
+    return str(named[0]) if named else None
+
+
+def outward_address(family: int) -> str | None:
+    """Return the address of a family that other networks are reached from, else one of any interface, or None."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
+        probe.connect(_ELSEWHERE[socket.AddressFamily(family)])
+        address = str(probe.getsockname()[0])
+        if _is_of_a_network(ipaddress.ip_address(address)):
+            return address
+    with contextlib.suppress(OSError):
+        found = _interface_addresses() if family == socket.AF_INET else _interface_addresses_6()
+        return next((str(address) for address in found if _is_of_a_network(address)), None)
+    return None
+
+
+def _interface_addresses() -> Iterator[Address]:
+    """IPv4 addresses of the interfaces of a Linux machine, where there may be no way to other networks."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):
+                request = _INTERFACE_REQUEST.pack(name.encode(), bytes(4))
+                answer = fcntl.ioctl(sock, _GET_INTERFACE_ADDRESS, request)
+                yield ipaddress.IPv4Address(_INTERFACE_REQUEST.unpack(answer)[1])
+
+
+def _interface_addresses_6() -> Iterator[Address]:
+    with open("/proc/net/if_inet6", encoding="ascii") as table:
+        for line in table:
+            yield ipaddress.IPv6Address(bytes.fromhex(line.split()[0]))
+
+
+def _is_of_a_network(address: Address) -> bool:
+    address = _unmapped(address)
+    return not (address.is_loopback or address.is_link_local or address.is_unspecified)
+
+
+def _unmapped(address: Address) -> Address:
+    """The IPv4 address in an IPv6 one of the form ``::ffff:192.0.2.1``."""
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
-from tcserver import cli_account, cli_room, cli_running, cli_store, paths
+from tcserver import cli_account, cli_room, cli_running, cli_store, paths, standard_files
 from tcserver.cli_parser import WRONG_INPUT, Command, Parser, add_command, site
 from tcserver.configuration import ConfigurationError, Sources, dump
 from tcserver.records import StoreError
@@ -27,14 +27,15 @@ examples:
   tcserver run                                  serve with the data in ~/.local/share/tcserver
   tcserver run --data /srv/conference           ... with the data elsewhere
   tcserver account add kantor-1 --display "Kantor Satu"
-  tcserver account import agencies.csv > passwords.csv
+  tcserver account import agencies.csv --output passwords.csv --set server.public_host=conference.example
   tcserver room add "Rapat Pagi" --max-participants 50
   tcserver room show                            who is in which room
   tcserver kick "Rapat Pagi" kantor-1           take somebody out of a meeting
   tcserver notice "The server restarts at 17:00"
   tcserver fingerprint                          what people compare at their first connection
   tcserver config > tcserver.toml               a configuration file to start from
-  tcserver backup /backup/conference.db         while the server is running
+  tcserver backup /backup/conference.backup     while the server is running
+  tcserver restore /backup/conference.backup --data /srv/conference
 
 Every setting of the configuration file can be given as a flag (--set media.sender=sendto) or in the environment
 (TCSERVER_MEDIA_SENDER=sendto).
@@ -43,6 +44,7 @@ Every setting of the configuration file can be given as a flag (--set media.send
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status and never raises for what an operator or a disk can do."""
+    standard_files.occupy()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show a name must not keep its password from being printed.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -107,6 +109,16 @@ def _parser() -> Parser:
     add_command(
         commands, "fingerprint", _fingerprint, "print the fingerprint of the server's key", "tcserver fingerprint"
     )
+    add_command(
+        commands,
+        "new-identity",
+        _new_identity,
+        "make a new key for a server whose key is lost for good",
+        "tcserver new-identity",
+        "",
+        "Not while there is a backup with identity.key. Afterwards every account needs a new password (`tcserver",
+        "account reset`), and everybody the new link: clients refuse the server until they have forgotten the old key.",
+    )
     cli_store.add_commands(commands)
     return parser
 
@@ -117,7 +129,7 @@ def _sources(arguments: argparse.Namespace) -> Sources:
     if arguments.data is not None:
         flags["server.data"] = arguments.data
     if arguments.config is not None:
-        file = Path(arguments.config)
+        file: Path | None = Path(arguments.config)
     elif arguments.data is not None:
         file = Path(arguments.data) / paths.CONFIGURATION_FILE
     else:
@@ -133,12 +145,17 @@ def _run(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _config(arguments: argparse.Namespace, sources: Sources) -> int:
-    print(dump(sources.load()), end="")
+    standard_files.print_data(dump(sources.load()))
     return 0
 
 
 def _fingerprint(arguments: argparse.Namespace, sources: Sources) -> int:
     print(format_fingerprint(site(sources).identity().fingerprint))
+    return 0
+
+
+def _new_identity(arguments: argparse.Namespace, sources: Sources) -> int:
+    print(format_fingerprint(site(sources).replace_lost_identity().fingerprint))
     return 0
 
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import getpass
 import os
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tcproto.account import PASSWORD_ENTROPY_SIZE, SALT_SIZE, generate_password
+from tcproto.account import SALT_SIZE
 from tcproto.identity import format_fingerprint
-from tcserver.accounts import MAX_LIST_BYTES, check_account, check_password, derive_credentials, read_agencies
+from tcproto.link import Link
+from tcproto.names import fold_account
+from tcserver.accounts import MAX_LIST_BYTES, check_account, derive_credentials, read_agencies
 from tcserver.cli_parser import Commands, Parser, add_command, add_group, counted, print_table, site
-from tcserver.configuration import Sources
+from tcserver.cli_password import add_password_options, handed_out, made_up_password, new_password
+from tcserver.configuration import Configuration, Sources
+from tcserver.database import Database
 from tcserver.identity import ServerIdentity
 from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, StoreError
 from tcserver.site import Site
 
+_COLUMNS = ("name", "display name", "user name", "password", "link")
 _EXAMPLE_KEY = "6162636465666768696a6b6c6d6e6f707172737475767778797a303132333435"
 
 
@@ -33,27 +37,36 @@ def add_commands(commands: Commands) -> None:
         group, "add", _add, "make an account", 'tcserver account add kantor-1 --display "Kantor Satu" --generate'
     )
     add.add_argument("name", metavar="NAME", help="what is typed at login: letters, digits and ._-")
-    _add_password_options(add)
+    add_password_options(add)
     _add_settings(add)
 
     importing = add_command(
         group,
         "import",
         _import,
-        "make accounts from a CSV file and print their passwords, once",
-        "tcserver account import agencies.csv > passwords.csv",
+        "make accounts from a CSV file, and write their passwords down, once",
+        "tcserver account import agencies.csv --output passwords.csv --set server.public_host=conference.example",
+        "tcserver account import agencies.csv",
         "",
         "The file is in UTF-8, and its first line names the columns:",
         "  name,display,role",
         "  kantor-1,Kantor Satu,",
         "  kantor-2,Kantor Dua,chair",
         "The column role may be left out. If any line is wrong, no account is made.",
+        "The passwords are printed as a table of name and password; with --output they go to a new file that only its",
+        "owner can read, as a table of name, display name, user name, password and join link.",
     )
     importing.add_argument("file", metavar="FILE.csv", help="the table of agencies")
+    importing.add_argument(
+        "--output", metavar="FILE", help="a new file for passwords and links, which need server.public_host"
+    )
+    importing.add_argument(
+        "--room", metavar="NAME", default="", help="with --output: the room in the links (default: none)"
+    )
 
     add_command(group, "list", _list, "list the accounts", "tcserver account list")
     reset = _for_one(group, "reset", _reset, "set a new password, and end the account's sessions")
-    _add_password_options(reset)
+    add_password_options(reset)
     change = _for_one(group, "set", _set, "change settings of an account")
     _add_settings(change)
     _for_one(group, "disable", _disable, "keep an account from logging in, and end its sessions")
@@ -78,12 +91,6 @@ def _for_one(group: Commands, name: str, command: Any, help: str) -> Parser:  # 
     parser = add_command(group, name, command, help, f"tcserver account {name} kantor-1{key}")
     parser.add_argument("name", metavar="NAME", help="the account")
     return parser
-
-
-def _add_password_options(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
-    source.add_argument("--generate", action="store_true", help="make up a password and print it, once")
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
@@ -130,7 +137,7 @@ def _add(arguments: argparse.Namespace, sources: Sources) -> int:
             if database.account(checked.name):
                 raise StoreError(f"an account named {checked.name!r} exists")
     # Asked before anything is made, so that an interrupted question leaves nothing behind.
-    password = _password(arguments)
+    password = new_password(arguments)
     identity = _identity(here)
     challenge, public_key = derive_credentials(identity, checked.name, password, os.urandom(SALT_SIZE))
     account = Account(
@@ -141,9 +148,8 @@ def _add(arguments: argparse.Namespace, sources: Sources) -> int:
         created=time.time(),
         max_sessions=configuration.login.max_sessions_per_account,
     )
-    with here.database() as database:
+    with here.database() as database, _handed_out(arguments, checked.name, password):
         database.add_account(replace(account, **_settings(arguments)))
-    _print_generated(arguments, checked.name, password)
     return 0
 
 
@@ -156,6 +162,11 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
     if here.exists():
         with here.database() as database:
             existing = database.accounts()
+    output = Path(arguments.output) if arguments.output is not None else None
+    if output is not None:
+        _check_output(output, configuration)
+    elif arguments.room:
+        raise StoreError("--room is for the links of --output")
     try:
         agencies = read_agencies(content, existing)
     except StoreError as error:
@@ -164,7 +175,7 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
     print(f"tcserver: making {counted(len(agencies), 'account')}", file=sys.stderr)
     accounts, passwords = [], []
     for agency in agencies:
-        password = generate_password(os.urandom(PASSWORD_ENTROPY_SIZE))
+        password = made_up_password()
         challenge, public_key = derive_credentials(identity, agency.name, password, os.urandom(SALT_SIZE))
         accounts.append(
             Account(
@@ -177,11 +188,38 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
                 max_sessions=configuration.login.max_sessions_per_account,
             )
         )
-        passwords.append((agency.name, password))
+        passwords.append(password)
+    rows = list(zip(agencies, accounts, passwords, strict=True))
     with here.database() as database:
-        database.add_accounts(accounts)
-    csv.writer(sys.stdout, lineterminator="\n").writerows([("name", "password"), *passwords])
+        if output is None:
+            table: list[tuple[str, ...]] = [
+                ("name", "password"),
+                *((account.name, password) for _, account, password in rows),
+            ]
+        else:
+            link = str(_join_link(configuration, identity, database, arguments.room))
+            table = [_COLUMNS, *((a.written, a.display, account.name, password, link) for a, account, password in rows)]
+        with handed_out(table, output):
+            database.add_accounts(accounts)
     return 0
+
+
+def _check_output(output: Path, configuration: Configuration) -> None:
+    """Refuse before work is done what would be refused after it."""
+    if output.exists():
+        raise StoreError(f"{output} exists")
+    if not configuration.server.public_host or not configuration.server.port:
+        raise StoreError(
+            "the links need the name or address, and the port, that people reach the server by: set server.public_host "
+            "(and server.port) in the configuration, or with --set server.public_host=NAME"
+        )
+
+
+def _join_link(configuration: Configuration, identity: ServerIdentity, database: Database, room: str) -> Link:
+    """The link that people get; of a permanent room without end-to-end encryption it says so."""
+    record = database.room(room) if room else None
+    server = configuration.server
+    return Link(server.public_host, server.port, room, identity.fingerprint, record is None or record.e2ee)
 
 
 def _list(arguments: argparse.Namespace, sources: Sources) -> int:
@@ -210,13 +248,18 @@ def _reset(arguments: argparse.Namespace, sources: Sources) -> int:
     here = site(sources)
     with here.existing_database() as database:
         database.sessions(arguments.name)
-        password = _password(arguments)
+        password = new_password(arguments)
         challenge, public_key = derive_credentials(here.identity(), arguments.name, password, os.urandom(SALT_SIZE))
-        account = database.change_account(
-            arguments.name, lambda account: replace(account, challenge=challenge, public_key=public_key)
-        )
-    _print_generated(arguments, account.name, password)
+        with _handed_out(arguments, fold_account(arguments.name), password):
+            database.change_account(
+                arguments.name, lambda account: replace(account, challenge=challenge, public_key=public_key)
+            )
     return 0
+
+
+def _handed_out(arguments: argparse.Namespace, name: str, password: str) -> AbstractContextManager[None]:
+    """See `handed_out`; a password that somebody chose is known already."""
+    return handed_out([("name", "password"), (name, password)]) if arguments.generate else nullcontext()
 
 
 def _set(arguments: argparse.Namespace, sources: Sources) -> int:
@@ -286,27 +329,6 @@ def _devices(arguments: argparse.Namespace, sources: Sources) -> int:
         [(device.key.hex(), device.label or "-", _moment(device.enrolled)) for device in devices],
     )
     return 0
-
-
-def _password(arguments: argparse.Namespace) -> str:
-    """The new password, checked: made up, from standard input, or asked for twice."""
-    if arguments.generate:
-        return generate_password(os.urandom(PASSWORD_ENTROPY_SIZE))
-    if arguments.password_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
-    elif sys.stdin.isatty():
-        password = getpass.getpass("Password: ")
-        if getpass.getpass("Once more: ") != password:
-            raise StoreError("the two passwords differ")
-    else:
-        raise StoreError("there is no terminal to ask for the password: use --password-stdin or --generate")
-    check_password(password)
-    return password
-
-
-def _print_generated(arguments: argparse.Namespace, name: str, password: str) -> None:
-    if arguments.generate:
-        csv.writer(sys.stdout, lineterminator="\n").writerows([("name", "password"), (name, password)])
 
 
 def _identity(here: Site) -> ServerIdentity:

@@ -130,6 +130,7 @@ def _add(arguments: argparse.Namespace, sources: Sources) -> int:
     here = site(sources)
     room = RoomRecord(arguments.name, "", max_participants=sources.load().rooms.max_participants)
     here.make()
+    here.open_identity()
     with here.database() as database:
         database.add_room(replace(room, **_settings(arguments)))
     return 0

@@ -1,15 +1,19 @@
-"""``tcserver backup``, ``export`` and ``import``: the database as a whole, while the server is running or not."""
+"""``tcserver backup``, ``restore``, ``export`` and ``import``: the database as a whole."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
+from tcproto.identity import format_fingerprint
+from tcserver.archive import back_up, restore
 from tcserver.cli_parser import Commands, add_command, counted, site
 from tcserver.configuration import Sources
 from tcserver.paths import write_private
 from tcserver.records import StoreError
+from tcserver.standard_files import print_data
 from tcserver.transfer import MAX_DOCUMENT_BYTES, export_document, import_document
 
 
@@ -19,14 +23,24 @@ def add_commands(commands: Commands) -> None:
         commands,
         "backup",
         _backup,
-        "copy the database to a new file",
-        "tcserver backup /backup/conference.db",
+        "write database, key and settings to a new file",
+        "tcserver backup /backup/conference.backup",
         "",
-        "Keep a copy of identity.key, too: without it every password has to be set anew.",
-        "To restore: stop the server, put both files back as tcserver.db and identity.key, and remove",
-        "tcserver.db-wal and tcserver.db-shm if they are there.",
+        "The file has the key of the server, and only its owner can read it: keep it as you keep a key. Settings are",
+        "in it if they are in a configuration file; those of the environment and of flags are not.",
     )
     backup.add_argument("file", metavar="FILE", help="a new file; what is there is never overwritten")
+    restoring = add_command(
+        commands,
+        "restore",
+        _restore,
+        "put a backup into an empty folder",
+        "tcserver restore /backup/conference.backup --data /srv/conference",
+        "",
+        "Nothing is overwritten: move an old folder away first. The settings go to tcserver.toml in --data, without it",
+        "to the configuration file of the user.",
+    )
+    restoring.add_argument("file", metavar="FILE", help="a file that `tcserver backup` has written")
     export = add_command(commands, "export", _export, "write accounts and rooms as JSON", "tcserver export rooms.json")
     export.add_argument("file", metavar="FILE", help="a new file, or - for standard output")
     importing = add_command(
@@ -45,8 +59,15 @@ def add_commands(commands: Commands) -> None:
 
 
 def _backup(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
-        database.backup(Path(arguments.file))
+    back_up(site(sources), sources.file, Path(arguments.file), int(time.time()))
+    return 0
+
+
+def _restore(arguments: argparse.Namespace, sources: Sources) -> int:
+    here = site(sources)
+    accounts, rooms = restore(here, sources.file, Path(arguments.file))
+    print(f"{counted(accounts, 'account')} and {counted(rooms, 'room')} restored to {here.data}")
+    print(f"fingerprint  {format_fingerprint(here.identity().fingerprint)}")
     return 0
 
 
@@ -55,7 +76,7 @@ def _export(arguments: argparse.Namespace, sources: Sources) -> int:
     with here.existing_database() as database:
         document = export_document(database, here.identity().fingerprint)
     if arguments.file == "-":
-        print(document, end="")
+        print_data(document)
         return 0
     try:
         write_private(Path(arguments.file), document.encode())
@@ -74,8 +95,8 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
     here.make()
     if not arguments.other_server and not here.has_identity():
         raise StoreError(
-            f"there is no server key in {here.data}: copy identity.key of the server that made the export there first; "
-            "with a new key (--other-server) every password would have to be set anew"
+            f"there is no server key in {here.data}: copy identity.key of the server that made the export there first, "
+            "with mode 600; with a new key (--other-server) every password would have to be set anew"
         )
     identity = here.open_identity()[0]
     with here.database() as database:

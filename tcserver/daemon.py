@@ -19,7 +19,7 @@ from tcproto.identity import format_fingerprint
 from tcproto.link import Link
 from tcproto.messages import Envelope
 from tcserver import garbage, logs, paths
-from tcserver.addresses import all_addresses, named_in_errors, outward_address
+from tcserver.addresses import all_addresses, named_in_errors, outward_address, reachable_address
 from tcserver.administration import Administration
 from tcserver.bookkeeper import Bookkeeper
 from tcserver.conference import Conference, effects
@@ -89,8 +89,6 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
 
 def _await_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
     """Set ``ended`` when whoever has the other end of standard input has closed it, or is no more."""
-    if sys.stdin is None:
-        raise ConfigurationError("--until-eof: standard input is closed")
     descriptor = sys.stdin.fileno()
 
     def look() -> None:
@@ -182,14 +180,16 @@ class Daemon:
         """Return what the operator needs to know, the join link in a line of its own."""
         identity = format_fingerprint(self._identity.fingerprint)
         server = self._configuration.server
-        host = server.public_host or (server.addresses[0] if server.addresses else outward_address())
+        host = server.public_host or reachable_address(server.addresses, outward_address)
         lines = ["a new identity was made: keep a copy of identity.key"] if self._first_start else []
         lines += [
             f"fingerprint  {identity}",
             f"ports        {self._port}/tcp and {self._port}/udp",
-            f"join link    {Link(host, self._port, '', self._identity.fingerprint)}",
+            f"join link    {Link(host or 'HOST', self._port, '', self._identity.fingerprint)}",
             "people join with the room's name in the link: tc://HOST/ROOM?fp=...",
         ]
+        if not host:
+            lines.append("put the name or address of this machine in place of HOST, or set server.public_host")
         return lines
 
     def reload(self, load: Callable[[], Configuration]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -26,19 +27,39 @@ _OTHERS = 0o077
 
 
 def default_data_directory(environment: Mapping[str, str]) -> Path:
-    """``$XDG_DATA_HOME/tcserver``, else ``~/.local/share/tcserver``."""
-    return _xdg(environment, "XDG_DATA_HOME", ".local/share")
+    """``$XDG_DATA_HOME/tcserver``, else ``~/.local/share/tcserver``.
+
+    Raises `StoreError` for a user without a home.
+    """
+    base = _xdg(environment, "XDG_DATA_HOME", ".local/share")
+    if base is None:
+        raise StoreError("this user has no home folder: name a data folder with --data, or set HOME")
+    return base / "tcserver"
 
 
-def default_configuration_file(environment: Mapping[str, str]) -> Path:
-    """``$XDG_CONFIG_HOME/tcserver/tcserver.toml``, else ``~/.config/tcserver/tcserver.toml``."""
-    return _xdg(environment, "XDG_CONFIG_HOME", ".config") / CONFIGURATION_FILE
+def default_configuration_file(environment: Mapping[str, str]) -> Path | None:
+    """``$XDG_CONFIG_HOME/tcserver/tcserver.toml``, else ``~/.config/tcserver/tcserver.toml``; None without a home."""
+    base = _xdg(environment, "XDG_CONFIG_HOME", ".config")
+    return None if base is None else base / "tcserver" / CONFIGURATION_FILE
 
 
-def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path:
-    """The base directory specification has relative values ignored. A service may run without ``$HOME``."""
+def expanded(named: str) -> Path:
+    """A path that may begin with ``~``. Raises `StoreError` where nobody knows that home."""
+    try:
+        return Path(named).expanduser()
+    except RuntimeError:
+        raise StoreError(f"{named}: that user has no home folder; write the whole path, or set HOME") from None
+
+
+def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path | None:
+    """The base directory specification has relative values ignored. A service may run without ``$HOME``, or a home."""
     base = Path(environment.get(variable, ""))
-    return (base if base.is_absolute() else Path(environment.get("HOME") or Path.home()) / fallback) / "tcserver"
+    if base.is_absolute():
+        return base
+    try:
+        return Path(environment.get("HOME") or Path.home()) / fallback
+    except RuntimeError:
+        return None
 
 
 def make_private_directory(path: Path) -> None:
@@ -72,17 +93,32 @@ def write_private(path: Path, content: bytes) -> None:
 
     Raises ``FileExistsError``.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".partial")
+    partial = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.link(partial, path)
+        name_new(partial, path)
     finally:
-        partial.unlink()
+        partial.unlink(missing_ok=True)
     _sync_directory(path.parent)
+
+
+def name_new(made: Path, path: Path) -> None:
+    """Give a finished file its name, on file systems without hard links, too. Raises ``FileExistsError``."""
+    try:
+        os.link(made, path)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT, and some that come over a network
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, _PRIVATE))  # the name is ours; the next step is one, too
+        try:
+            made.replace(path)
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _sync_directory(path: Path) -> None:

@@ -24,7 +24,7 @@ class Site:
     def of(cls, configuration: Configuration, environment: Mapping[str, str]) -> Site:
         """The site of ``configuration``; the environment says where the default directory is."""
         named = configuration.server.data
-        return cls(Path(named).expanduser() if named else paths.default_data_directory(environment))
+        return cls(paths.expanded(named) if named else paths.default_data_directory(environment))
 
     def exists(self) -> bool:
         """Whether there is a database."""
@@ -49,12 +49,38 @@ class Site:
         return (self.data / paths.IDENTITY_FILE).exists()
 
     def open_identity(self) -> tuple[ServerIdentity, bool]:
-        """The identity, made if there is none; and whether it was made now."""
+        """The identity, made if there is none; and whether it was made now.
+
+        Raises `StoreError` where a database is there already: its passwords, and the trust of clients, are those of the
+        identity that is lost.
+        """
+        self._check_not_lost()
         return open_identity(self.data / paths.IDENTITY_FILE, os.urandom)
 
     def identity(self) -> ServerIdentity:
         """The identity. Raises `StoreError` if there is none."""
+        self._check_not_lost()
         return read_identity(self.data / paths.IDENTITY_FILE)
+
+    def replace_lost_identity(self) -> ServerIdentity:
+        """Make an identity for a database that has lost its own, at the operator's word.
+
+        Raises `StoreError` where there is one, no database, or a running server.
+        """
+        self.existing_database().close()
+        with self.lock():
+            identity, made = open_identity(self.data / paths.IDENTITY_FILE, os.urandom)
+        if not made:
+            raise StoreError(f"{self.data / paths.IDENTITY_FILE} is there: nothing is lost")
+        return identity
+
+    def _check_not_lost(self) -> None:
+        if self.exists() and not self.has_identity():
+            raise StoreError(
+                f"{self.data} has a database but no {paths.IDENTITY_FILE}: put back the one of this server, from a "
+                "backup, with mode 600; if it is lost for good: tcserver new-identity, after which every account needs "
+                "a new password, and everybody the new link"
+            )
 
     def lock(self) -> paths.DataLock:
         """The lock that the running server holds."""

@@ -54,12 +54,7 @@ def test_the_operators_commands_work_one_after_the_other(
     for command in commands(OPERATING):
         if command.program != "tcserver":
             continue
-        data = tmp_path / "restored"
-        moved = [str(data) if word == "/srv/conference" else word for word in command.arguments]
-        if moved != command.arguments:
-            data.mkdir()
-            (data / "identity.key").write_bytes((tmp_path / "XDG_DATA_HOME/tcserver/identity.key").read_bytes())
-            (data / "identity.key").chmod(0o600)
+        moved = [word.replace("/srv/", f"{tmp_path}/") for word in command.arguments]
         capsys.readouterr()
         status = server_cli.main(moved)
         if tuple(moved[:1]) in RUNNING or tuple(moved[:2]) in RUNNING:
@@ -68,9 +63,11 @@ def test_the_operators_commands_work_one_after_the_other(
         assert status == 0, (command, capsys.readouterr().err)
         if command.output is not None:
             Path(command.output).write_text(capsys.readouterr().out, encoding="utf-8")
-    assert Path("passwords.csv").read_text(encoding="utf-8").startswith("name,password\nkantor-1,")
+    header, first, *_ = Path("passwords.csv").read_text(encoding="utf-8").splitlines()
+    assert header == "name,display name,user name,password,link"
+    assert first.startswith("kantor-1,Kantor Satu,kantor-1,")
     assert tomllib.loads(Path("tcserver.toml").read_text(encoding="utf-8"))["server"]["port"] == 7433
-    assert Path("conference.db").stat().st_size > 0
+    assert Path("conference.backup").stat().st_mode & 0o777 == 0o600
 
 
 def test_every_option_in_the_documents_is_one_of_ours_or_known() -> None:

@@ -37,6 +37,22 @@ def test_the_table_of_settings_is_current() -> None:
     assert replaced(text, {settings_table.NAME: settings_table.table()}) == text, "run python -m tests.settings_table"
 
 
+def test_events_of_the_log_are_told_to_operators() -> None:
+    """Those of rooms and people, and the news of the daemon; errors of the program tell themselves."""
+    calls = re.compile(r"(?:outbox\.log|_log\.info|_log\.warning)\(\s*\"([^\"%]+)\"")
+    names = {name for file in (ROOT / "tcserver").rglob("*.py") for name in calls.findall(text_of(file))}
+    assert {"joined", "camera_limit", "slow consumer"} <= names
+    assert {name for name in names if f"`{name}`" not in text_of(OPERATING)} == set()
+
+
+def test_the_licence_is_in_the_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (file,) = project["license-files"]
+    text = text_of(ROOT / file)
+    assert "Apache License\n                           Version 2.0" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+
+
 def test_the_extras_in_the_readme_are_those_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (table,) = re.findall(r"\| extra \| for \|\n\|.*?\n((?:\|.*\n)+)", text_of(README))

@@ -22,6 +22,7 @@ from tcproto.account import (
     effective_salt,
     generate_password,
     made_up_challenge,
+    read_password,
     sign_account_change,
     sign_account_login,
     sign_device_login,
@@ -55,6 +56,40 @@ ACCOUNT_CHANGE = (
     "88a11554ba8faf84cb98bf15e2e75e69da4551ff7d75f9fadc14cbc83a936305"
 )
 PREFIXED_NAME = b"\0\x09kantor-\xc3\xa4"
+
+
+@pytest.mark.parametrize(
+    ("line", "password"),
+    [
+        (b"correct horse\n", "correct horse"),
+        (b"correct horse\r\n", "correct horse"),
+        (b"correct horse", "correct horse"),
+        ("p\u00e4ssw\u00f6rd\n".encode(), "p\u00e4ssw\u00f6rd"),
+        (b"\xef\xbb\xbf" + "p\u00e4ssw\u00f6rd\r\n".encode(), "p\u00e4ssw\u00f6rd"),
+        (b" two  spaces \n", " two  spaces "),
+        (b"\xef\xbb\xbf", ""),
+        (b"", ""),
+    ],
+)
+def test_a_password_is_read_from_a_line(line: bytes, password: str) -> None:
+    assert read_password(line) == password
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "p\u00e4ssword".encode("cp1252"),
+        "p\u00e4ssword\n".encode("utf-16"),
+        "password\n".encode("utf-16-le"),
+        "password\n".encode("utf-16-be"),
+        "password\n".encode("utf-32"),
+        "\u0430\u0431\u0432\u0433".encode("koi8-r"),
+        b"\xed\xa0\x80",
+    ],
+)
+def test_a_password_in_another_encoding_is_refused(line: bytes) -> None:
+    with pytest.raises(ValueError, match="not in UTF-8"):
+        read_password(line)
 
 
 def test_the_vector_of_an_effective_salt() -> None:

@@ -64,6 +64,47 @@ def test_agency_lists_in_the_forms_that_spreadsheets_write(content: str) -> None
     ]
 
 
+SEPARATORS = [
+    "name;display;role;;;\r\nkantor-1;Kantor Satu;;;;\r\nkantor-2;Kantor Dua;chair;;;\r\n;;;;;\r\n",
+    "sep=;\r\nname;display;role\r\nkantor-1;Kantor Satu;\r\nkantor-2;Kantor Dua;chair\r\n",
+    "\ufeffSEP=,\nname,display,role\nkantor-1,Kantor Satu,\nkantor-2,Kantor Dua,chair\n",
+    '"sep=|"\nname|display|role\nkantor-1|Kantor Satu|\nkantor-2|Kantor Dua|chair\n',
+    "sep=\t\n\nname\tdisplay\trole\nkantor-1\tKantor Satu\t\nkantor-2\tKantor Dua\tchair\n",
+    "name\tdisplay\trole\nkantor-1\tKantor Satu\t\nkantor-2\tKantor Dua\tchair\n",
+    "\r\n\r\nname,display,role\r\nkantor-1,Kantor Satu,\r\nkantor-2,Kantor Dua,chair\r\n",
+    ";;;\n;;;\nname;display;role;\nkantor-1;Kantor Satu;;\nkantor-2;Kantor Dua;chair;\n",
+    ",name,,display,role\n,kantor-1,,Kantor Satu,\n,kantor-2,,Kantor Dua,chair\n",
+    "name,display,role,,\nkantor-1,Kantor Satu,\nkantor-2,Kantor Dua,chair,,,,\n",
+    '"","",""\n"name","display","role",""\n"kantor-1","Kantor Satu","",""\n"kantor-2","Kantor Dua","chair"\n',
+]
+
+
+@pytest.mark.parametrize("content", SEPARATORS)
+def test_what_spreadsheets_put_around_a_table_is_passed_over(content: str) -> None:
+    assert read_agencies(content.encode(), []) == [
+        Agency("kantor-1", "Kantor Satu", None),
+        Agency("kantor-2", "Kantor Dua", Role.CHAIR),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("sep=;\nname,display\na,A\n", "line 2: the columns .* not 'name,display'"),
+        ("\n\nname;colour\n", "line 3: the columns .* not 'name,colour'"),
+        ("name;display;;\na;A;;\nb;B;;x\n", "line 3: 'x' stands in a column without a name"),
+        ("sep=;\nname;display\na;A\nb;B;;x\n", "line 4: 4 fields instead of 2"),
+        ("name,display,role\na,A\n", "line 2: 2 fields instead of 3"),
+        ("sep=;\n", "line 2: the columns"),
+        (";;;\n", "line 1: the columns .* 'nothing'"),
+        ("sep=;\n\n\nname;display\na;A\n\na b;B", "line 7: an account name"),
+    ],
+)
+def test_lines_are_counted_as_the_file_has_them(content: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        read_agencies(content.encode(), [])
+
+
 def test_the_role_may_be_left_out() -> None:
     assert read_agencies(b"name,display\na,A\n", []) == [Agency("a", "A", None)]
 

@@ -32,6 +32,23 @@ def test_the_default_places_follow_the_base_directory_specification() -> None:
     assert paths.default_data_directory({}) == Path.home() / ".local/share/tcserver"
 
 
+def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    monkeypatch.setattr("pwd.getpwnam", nobody)
+    with pytest.raises(StoreError, match="no home folder: name a data folder with --data, or set HOME"):
+        paths.default_data_directory({})
+    assert paths.default_configuration_file({}) is None
+    assert paths.default_data_directory({"XDG_DATA_HOME": "/data"}) == Path("/data/tcserver")
+    for named in ("~/x", "~nobody-here/x"):
+        with pytest.raises(StoreError, match=f"{named}: that user has no home"):
+            paths.expanded(named)
+    assert paths.expanded("/srv/x") == Path("/srv/x")
+
+
 def test_a_data_directory_is_for_its_owner_only(tmp_path: Path) -> None:
     data = tmp_path / "parent" / "data"
     paths.make_private_directory(data)
@@ -62,6 +79,30 @@ def test_a_private_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         paths.write_private(file, b"other")
     assert file.read_bytes() == b"content"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_file_system_without_hard_links_has_private_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    file = tmp_path / "file"
+    paths.write_private(file, b"content")
+    assert file.read_bytes() == b"content"
+    assert mode(file) == 0o600
+    with pytest.raises(FileExistsError):
+        paths.write_private(file, b"other")
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PermissionError):
+        paths.write_private(tmp_path / "second", b"content")
+    assert file.read_bytes() == b"content"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_what_a_crash_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / f"file.{os.getpid()}.partial").touch()
+    paths.write_private(tmp_path / "file", b"content")
+    assert (tmp_path / "file").read_bytes() == b"content"
 
 
 def test_one_server_holds_a_data_directory(tmp_path: Path) -> None:

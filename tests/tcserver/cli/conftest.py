@@ -19,8 +19,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def run_command(*arguments: str, stdin: str = "", stdin_class: type[io.TextIOWrapper] = io.TextIOWrapper) -> Result:
-        monkeypatch.setattr(sys, "stdin", stdin_class(io.BytesIO(stdin.encode())))
+    def run_command(
+        *arguments: str, stdin: str | bytes = "", stdin_class: type[io.TextIOWrapper] = io.TextIOWrapper
+    ) -> Result:
+        monkeypatch.setattr(sys, "stdin", stdin_class(io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin)))
         status = main(list(arguments))
         captured = capsys.readouterr()
         assert "Traceback" not in captured.err

@@ -131,7 +131,7 @@ def test_until_eof_needs_something_that_ends(data: Path) -> None:
 def test_until_eof_of_an_input_that_is_closed(data: Path) -> None:
     command = [sys.executable, "-m", "tcserver", "run", "--until-eof", "--data", str(data)]
     done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (2, "tcserver: --until-eof: standard input is closed\n")
+    assert (done.returncode, done.stderr) == (2, "tcserver: --until-eof: standard input is no pipe\n")
 
 
 def test_an_address_that_the_resolver_does_not_know(data: Path) -> None:

@@ -1,0 +1,104 @@
+"""Standard files that are closed, and users without a home: both programs do their work, or say what they need."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.client_process import COMMAND
+from tests.integration.world import PASSWORD, Server, World
+
+SERVER = [sys.executable, "-m", "tcserver"]
+CLOSINGS = ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"]
+
+
+def closed(command: list[str], closing: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", f'exec "$@" {closing}', "sh", *command],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("closing", CLOSINGS)
+def test_a_probe_with_closed_files(server: Server, closing: str) -> None:
+    done = closed([*COMMAND, "probe", str(server.link)], closing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_meeting_with_closed_files(server: Server, tmp_path: Path, closing: str) -> None:
+    options = ["--user", "kantor-1", "--password-stdin", "--data", str(tmp_path / "client"), "--seconds", "0.2"]
+    record = ["--record", str(tmp_path / "recording")]
+    done = closed([*COMMAND, "join", str(server.room("Hall")), *options, *record], closing, PASSWORD + "\n")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_password_cannot_be_asked_for_where_input_is_closed(server: Server, tmp_path: Path) -> None:
+    command = [*COMMAND, "join", str(server.room("Hall")), "--user", "kantor-1", "--data", str(tmp_path / "client")]
+    done = closed(command, "<&-")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "tcclient: no terminal to ask for the password: use --password-stdin\n",
+    )
+    done = closed([*command, "--password-stdin"], "<&-")
+    assert (done.returncode, done.stderr) == (2, "tcclient: the password is empty\n")
+
+
+@pytest.mark.parametrize("closing", CLOSINGS)
+@pytest.mark.parametrize("command", ["account list", "config", "fingerprint", "export -", "account add new --generate"])
+def test_operators_commands_with_closed_files(world: World, command: str, closing: str) -> None:
+    done = closed([*SERVER, *command.split(), "--data", str(world.data)], closing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("closing", ["<&- 2>&-", "<&-"])
+def test_a_server_with_closed_files_serves(world: World, closing: str) -> None:
+    settings = ["--set=server.addresses=127.0.0.1", "--set=server.port=0", "--set=server.workers=1"]
+    command = ["sh", "-c", f'exec "$@" {closing}', "sh", *SERVER, "run", "--data", str(world.data), *settings]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        link = next(line.split()[-1] for line in process.stdout if line.startswith("join link"))
+        assert closed([*COMMAND, "probe", link], "").returncode == 0
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be a user that nobody knows")
+@pytest.mark.parametrize(
+    ("command", "status", "text"),
+    [
+        ([*SERVER, "config"], 0, ""),
+        ([*SERVER, "config", "--set", "server.data=~/x"], 0, ""),
+        ([*SERVER, "account", "list"], 2, "this user has no home folder: name a data folder with --data, or set HOME"),
+        ([*SERVER, "run"], 2, "this user has no home folder"),
+        ([*SERVER, "fingerprint", "--set", "server.data=~/x"], 2, "~/x: that user has no home folder"),
+        (
+            [*COMMAND, "join", "tc://127.0.0.1:1/r", "--user", "a", "--password-stdin"],
+            2,
+            "this user has no home folder",
+        ),
+        ([*COMMAND, "forget", "a.example"], 2, "this user has no home folder"),
+    ],
+)
+def test_a_user_without_a_home(command: list[str], status: int, text: str) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "HOME" and not key.startswith("XDG")}
+    done = subprocess.run(
+        ["setpriv", "--reuid", "12345", "--clear-groups", *command],
+        input="password\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == status
+    assert text in done.stderr
+    assert len(done.stderr.splitlines()) == bool(text)
