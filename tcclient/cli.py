@@ -76,7 +76,7 @@ def _status_of(error: Exception) -> int:
     from tcclient.audio.libopus import OpusUnavailable
     from tcclient.demo.processes import DemoError
     from tcclient.errors import ClientError, ConnectError, RoomClosed, ServerKeyError
-    from tcclient.media.errors import MediaError
+    from tcclient.media.errors import MediaError, RecordingError
     from tcclient.trust import TrustFileError
     from tcproto.errors import ProtocolError
 
@@ -85,8 +85,9 @@ def _status_of(error: Exception) -> int:
     kinds: tuple[tuple[type[Exception], int], ...] = (
         (ServerKeyError, UNTRUSTED),
         (ConnectError, FAILED),
-        (ClientError, REFUSED),
+        (RecordingError, FAILED),
         (MediaError, WRONG_INPUT),
+        (ClientError, REFUSED),
         (TrustFileError, WRONG_INPUT),
         (OpusUnavailable, FAILED),
         (ProtocolError, FAILED),
