@@ -6,6 +6,7 @@ packets as they came from the network, so they expect late, repeated and broken 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 from collections.abc import Iterator, Mapping
@@ -338,6 +339,9 @@ class _File:
                 view = view[self._raw.write(view) :]
         except OSError as error:
             self._raw.close()  # what followed a torn end could not be read
+            if not self.size:
+                with contextlib.suppress(OSError):
+                    self._path.unlink()  # nothing is in it
             raise RecordingError(one_line(self._path, error)) from error
 
 

@@ -123,8 +123,28 @@ def test_a_disk_that_is_full_is_told_at_once_and_stops_nobody_else(tmp_path: Pat
     with pytest.raises(RecordingError, match="File too large"):
         recording.close()
     assert stored(tmp_path / "b.ogg") == opus[:1]
-    assert stored(tmp_path / "a-2.ogg") == opus[2:3]
-    assert "File too large" in str(listed(tmp_path)["a.ogg"]["problem"])
+    assert stored(tmp_path / "a.ogg") == opus[2:3]
+
+
+def test_a_file_that_ends_for_a_fault_is_marked_in_the_index(tmp_path: Path, opus: list[bytes]) -> None:
+    recording = RoomRecording(tmp_path)
+    take = recording.take(1, "a", video=False)
+    for number in range(30):
+        take.add_audio(number, 50_000 * number, opus[number], float(number))
+    recording.flush(2.5)
+    with room_for((tmp_path / "a.ogg").stat().st_size):
+        recording.flush(40.0)
+    recording.retry()
+    take.add_audio(30, 50_000 * 30, opus[0], 41.0)
+    recording.flush(50.0)
+    entries = listed(tmp_path)
+    assert list(entries) == ["a.ogg", "a-2.ogg"]
+    assert "File too large" in str(entries["a.ogg"]["problem"])
+    assert (entries["a.ogg"]["complete"], entries["a-2.ogg"]["complete"]) == (False, False)
+    assert stored(tmp_path / "a.ogg")[:1] == opus[:1]
+    with pytest.raises(RecordingError, match="File too large"):
+        recording.close()
+    assert listed(tmp_path)["a-2.ogg"]["complete"]
 
 
 def test_a_folder_that_is_deleted_is_told(tmp_path: Path, opus: list[bytes]) -> None:
@@ -174,6 +194,8 @@ def test_files_are_bounded(
     assert [failure.account for failure in failures] == ["a3", "a4"]
     assert all(text in str(failure.error) for failure in failures)
     assert len(list(tmp_path.glob("*.ogg"))) == 3
+    with pytest.raises(RecordingError, match=text):
+        recording.close()
 
 
 def test_a_folder_that_cannot_be_used_is_refused_at_once(tmp_path: Path) -> None:
