@@ -13,14 +13,14 @@ from pathlib import Path
 from tcclient import events
 from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
-from tcclient.core.events import PathState
 from tcclient.entry import Trust, connect
-from tcclient.exits import INTERRUPTED, status_of_end
+from tcclient.exits import FAILED, INTERRUPTED, status_of_end
 from tcclient.keyboard import Keyboard
 from tcclient.listener import Listener
 from tcclient.media.devices import Loudspeaker
-from tcclient.publication import Publication
+from tcclient.media.errors import DeviceError, RecordingError
 from tcclient.room import Room
+from tcclient.sending import Makers, Sending
 from tcclient.sources import AnySource
 from tcproto.errors import Action
 from tcproto.link import Link
@@ -54,12 +54,16 @@ class Wishes:
 class Attendance:
     """From joining to leaving."""
 
-    def __init__(self, wishes: Wishes, sources: Sequence[AnySource]) -> None:
+    def __init__(self, wishes: Wishes, sources: Sequence[AnySource], makers: Makers) -> None:
         self._wishes = wishes
         self._sources = sources
+        self._makers = makers
         self._bulletin = Bulletin(as_json=wishes.json)
-        self._publications: list[Publication] = []
+        self._sending: Sending | None = None
+        self._failed = False
+        """Whether a recording could not be written, or the loudspeaker not be used."""
         self._listener: Listener | None = None
+        self._restarting: dict[Source, asyncio.Task[None]] = {}
         self._leave = asyncio.Event()
         self._seated = False
 
@@ -86,6 +90,10 @@ class Attendance:
                 self._seated = True
                 await self._in(room)
                 closed = room.closed
+        except RecordingError as error:
+            if not self._failed:  # else it was told when it happened
+                self._bulletin.problem(str(error))
+            return FAILED
         except asyncio.CancelledError:
             if self._seated:
                 raise
@@ -96,22 +104,23 @@ class Attendance:
         if closed is not None and closed.action is not Action.NONE:
             self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text)
             return status_of_end(closed.code)
-        return 0
+        return FAILED if self._failed else self._sending.status if self._sending is not None else 0
 
     async def _in(self, room: Room) -> None:
         """Be in the room until something ends it."""
         self._bulletin.seated(room)
         self._listener = room.listen()
+        self._sending = sending = Sending(room, self._bulletin, self._wishes.gate, self._makers)
         if self._wishes.record is not None:
             room.record(self._wishes.record)
-        jobs = [self._follow(room), self._report_quality(room), self._send(room)]
+        jobs = [self._follow(room), self._report_quality(room), self._send(sending)]
         if self._wishes.speaker:
             jobs.append(self._play(room))
         if self._wishes.seconds is not None:
             jobs.append(self._leave_after(self._wishes.seconds))
         tasks = [asyncio.create_task(job) for job in jobs]
         keyboard = asyncio.create_task(
-            Keyboard(room, lambda: self._publications, self._bulletin, self._leave.set).obey()
+            Keyboard(room, lambda: sending.publications, self._bulletin, self._leave.set, self._restart).obey()
         )
         leaving = asyncio.create_task(self._leave.wait())
         try:
@@ -121,33 +130,52 @@ class Attendance:
                 for task in done:
                     task.result()
         finally:
-            for task in (*tasks, keyboard, leaving):
+            ending = (*tasks, *self._restarting.values(), keyboard, leaving)
+            for task in ending:
                 task.cancel()
-            await asyncio.gather(*tasks, keyboard, leaving, return_exceptions=True)
+            await asyncio.gather(*ending, return_exceptions=True)
 
     async def _follow(self, room: Room) -> None:
         async for event in room.events():
             self._bulletin.tell(event)
+            self._failed |= isinstance(event, events.RecordingFailed)
             if isinstance(event, events.Closed):
                 self._leave.set()
 
-    async def _send(self, room: Room) -> None:
-        """Publish, once UDP works, and see it through."""
+    async def _send(self, sending: Sending) -> None:
+        """Send what was asked for; leave then, if wanted."""
         if not self._sources:
             return
-        await room.connection.wait_until(lambda: room.path is PathState.OK)
-        self._publications = await room.publish(*self._sources, gate=self._wishes.gate)
-        self._bulletin.say("sending", "sending " + " and ".join(str(p.kind) for p in self._publications))
-        await asyncio.gather(*(publication.wait() for publication in self._publications))
-        self._bulletin.say("sent", "what was to be sent has ended")
+        await sending.send(self._sources)
         if self._wishes.leave_at_end:
             self._leave.set()
 
+    def restart_microphone(self, device: str | None = None) -> None:
+        """Send the sound of a microphone, by default the one of the beginning, from now on."""
+        self._restart(Source.MICROPHONE, device)
+
+    def restart_camera(self, device: str | None = None) -> None:
+        """Send the pictures of a camera, by default the one of the beginning, from now on."""
+        self._restart(Source.CAMERA, device)
+
+    def _restart(self, source: Source, device: str | None) -> None:
+        """Begin a device anew, beside all else; raises ``ValueError`` while that is being done."""
+        if source in self._restarting:
+            raise ValueError(f"the {source} is being opened")
+        if self._sending is not None:
+            task = self._restarting[source] = asyncio.create_task(self._sending.restart(source, device))
+            task.add_done_callback(lambda _: self._restarting.pop(source, None))
+
     async def _play(self, room: Room) -> None:
+        """Play what is heard; a loudspeaker that fails is told, and the meeting goes on without."""
         loop = asyncio.get_running_loop()
-        with Loudspeaker() as speaker:
-            async for block in room.listen().blocks():
-                await loop.run_in_executor(None, speaker.write, block)
+        try:
+            with Loudspeaker() as speaker:
+                async for block in room.listen().blocks():
+                    await loop.run_in_executor(None, speaker.write, block)
+        except DeviceError as error:
+            self._failed = True
+            self._bulletin.problem(str(error))
 
     async def _leave_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -47,6 +47,9 @@ class Bulletin:
 
     def tell(self, event: events.Event) -> None:
         """Tell what happened."""
+        if isinstance(event, events.PublicationFailed | events.RecordingFailed):
+            self._failed(event)
+            return
         match event:
             case events.ParticipantJoined(who):
                 note = "" if who.verified else " (NOT VERIFIED)"
@@ -78,6 +81,19 @@ class Bulletin:
                 )
             case _:
                 self._other(event)
+
+    def _failed(self, event: events.PublicationFailed | events.RecordingFailed) -> None:
+        """Tell what does not work, on standard error, and to a script besides."""
+        if isinstance(event, events.RecordingFailed):
+            name, text = "recording_failed", f"not recorded any more: {event.text}"
+            fields = {"who": event.participant, "text": event.text}
+        else:
+            source = str(event.publication.source.source)
+            name, text = "publication_failed", f"{source} is no longer sent: {event.text}"
+            fields = {"source": source, "text": event.text}
+        if self._json:
+            self._line(name, text, **fields)
+        self.problem(text)
 
     def _track(self, event: events.Event, track: Any) -> None:
         name = {"TrackPublished": "published", "TrackUnpublished": "unpublished"}.get(type(event).__name__, "muted")

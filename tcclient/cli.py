@@ -77,7 +77,7 @@ def _status_of(error: Exception) -> int:
     from tcclient.audio.libopus import OpusUnavailable
     from tcclient.demo.processes import DemoError
     from tcclient.errors import ClientError, ConnectError, RoomClosed, ServerKeyError
-    from tcclient.media.errors import MediaError
+    from tcclient.media.errors import MediaError, RecordingError
     from tcclient.trust import TrustFileError
     from tcproto.errors import ProtocolError
 
@@ -87,8 +87,9 @@ def _status_of(error: Exception) -> int:
         (ServerKeyError, UNTRUSTED),
         (TrustFileError, WRONG_INPUT),
         (ConnectError, FAILED),
-        (ClientError, REFUSED),
+        (RecordingError, FAILED),
         (MediaError, WRONG_INPUT),
+        (ClientError, REFUSED),
         (OpusUnavailable, FAILED),
         (ProtocolError, FAILED),
         (DemoError, FAILED),

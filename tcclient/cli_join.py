@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tcproto.account import MAX_PASSWORD_BYTES, read_password
 
 if TYPE_CHECKING:
+    from tcclient.sending import Makers
     from tcclient.sources import AnySource
 
 _EPILOG = """\
@@ -26,6 +27,7 @@ examples:
 
 While in the room, a line typed is a text to all; lines that begin with a slash do something else:
   /mute /unmute /talk /hush       microphone on and off; push-to-talk pressed and released
+  /mic [DEVICE], /camera [DEVICE] send a microphone, a camera from now on; begin it anew after a fault
   /who /code /quality             who is here; the safety code, to be compared aloud; how the network does
   /msg WHO TEXT                   a text to one person; WHO is an account, or part of a name
   /kick WHO, /role WHO ROLE       the chair's: take a seat away; make somebody chair, speaker, listener
@@ -33,6 +35,8 @@ While in the room, a line typed is a text to all; lines that begin with a slash 
   /quit                           leave (so does Ctrl-C)
 """
 
+MIN_BITRATE, MAX_BITRATE = 1_000, 100_000_000
+"""Least and most bit/s of pictures: what the encoders take."""
 MAX_ANSWER = 1024
 """Bytes of the line that answers a question."""
 MAX_PASSWORD_LINE = MAX_PASSWORD_BYTES + 8
@@ -76,7 +80,7 @@ def add_command(commands: Any) -> None:
     )
     send.add_argument("--codec", choices=("vp8", "h264"), default="vp8", help="of the video (default: vp8)")
     send.add_argument(
-        "--video-bitrate", metavar="BIT/S", type=int, default=0, help="of a video file (default: by its size)"
+        "--video-bitrate", metavar="BIT/S", type=int, default=0, help="of the video (default: by its size)"
     )
     get = parser.add_argument_group("what to do with what comes")
     get.add_argument("--listen", action="store_true", help="send nothing; show who speaks, chat and quality, live")
@@ -100,6 +104,7 @@ def _join(arguments: argparse.Namespace) -> int:
     from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
     from tcclient.errors import JoinRefused
     from tcclient.loop import run
+    from tcclient.recording_folder import prepare_folder
     from tcproto.errors import ErrorCode
     from tcproto.link import parse_link
 
@@ -114,7 +119,10 @@ def _join(arguments: argparse.Namespace) -> int:
         raise JoinRefused(
             "end-to-end encryption is required, and off in this room; --no-e2ee allows that", ErrorCode.MODE_MISMATCH
         )
-    sources = _sources(arguments)
+    makers = _makers(arguments)
+    sources = _sources(arguments, makers)
+    if arguments.record:
+        prepare_folder(Path(arguments.record))
     wishes = Wishes(
         link=link,
         user=arguments.user,
@@ -131,34 +139,65 @@ def _join(arguments: argparse.Namespace) -> int:
         leave_at_end=arguments.leave_at_end,
         json=arguments.json,
     )
-    return run(Attendance(wishes, sources).attend())
+    return run(Attendance(wishes, sources, makers).attend())
 
 
-def _sources(arguments: argparse.Namespace) -> list[AnySource]:
+def _makers(arguments: argparse.Namespace) -> Makers:
+    """Return what opens a microphone and a camera: the ones of the command line, if no other is named."""
     from tcclient import sources
+    from tcproto.messages import Source
 
+    _, _, microphone = _device(arguments.audio, "mic")
+    _, _, camera = _device(arguments.video, "camera")
+    bitrate, codec = arguments.video_bitrate, arguments.codec
+    return {
+        Source.MICROPHONE: lambda device: sources.microphone(device or microphone or None),
+        Source.CAMERA: lambda device: sources.camera(device or camera or None, codec=codec, bitrate=bitrate),
+    }
+
+
+def _device(what: str | None, kind: str) -> tuple[str, str, str]:
+    kind_asked, colon, device = (what or "").partition(":")
+    return (kind_asked, colon, device) if kind_asked == kind else ("", "", "")
+
+
+def _sources(arguments: argparse.Namespace, makers: Makers) -> list[AnySource]:
+    """Open what is to be sent; what can never be is refused now, and not in the room."""
+    from tcclient import sources
+    from tcclient.intake import check_source
+    from tcproto.messages import Source
+
+    bitrate, codec = arguments.video_bitrate, arguments.codec
+    if bitrate and not MIN_BITRATE <= bitrate <= MAX_BITRATE:
+        raise ValueError(f"--video-bitrate is {MIN_BITRATE} to {MAX_BITRATE} bit/s, not {bitrate}")
+    _check_pipe(arguments.audio, arguments.video)
     found: list[AnySource] = []
     if arguments.audio:
-        what, _, device = arguments.audio.partition(":")
-        if what == "mic":
-            found.append(sources.microphone(device or None))
+        if _device(arguments.audio, "mic")[0]:
+            found.append(makers[Source.MICROPHONE](None))
         elif arguments.audio == "tone":
             found.append(sources.tone())
         else:
             found.append(sources.audio_file(arguments.audio, loop=arguments.loop))
     if arguments.video:
-        what, _, device = arguments.video.partition(":")
-        if what == "camera":
-            found.append(sources.camera(device or None, codec=arguments.codec))
+        if _device(arguments.video, "camera")[0]:
+            found.append(makers[Source.CAMERA](None))
         elif arguments.video == "test":
-            found.append(sources.moving_bars(codec=arguments.codec))
+            found.append(sources.moving_bars(codec=codec, bitrate=bitrate))
         else:
-            found.append(
-                sources.video_file(
-                    arguments.video, loop=arguments.loop, bitrate=arguments.video_bitrate, codec=arguments.codec
-                )
-            )
+            found.append(sources.video_file(arguments.video, loop=arguments.loop, bitrate=bitrate, codec=codec))
+    for source in found:
+        check_source(source)
     return found
+
+
+def _check_pipe(audio: str | None, video: str | None) -> None:
+    """Refuse one pipe for sound and pictures: each would get half of it."""
+    same = False
+    with contextlib.suppress(OSError, ValueError):  # what is wrong with a path is told by who opens it
+        same = bool(audio and video and Path(audio).is_fifo() and os.path.samefile(audio, video))
+    if same:
+        raise ValueError(f"{audio} is a pipe, which cannot be read for --audio and --video: save it to a file")
 
 
 def _password(arguments: argparse.Namespace) -> str:

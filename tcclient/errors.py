@@ -12,6 +12,12 @@ Exception tree::
         JoinRefused
         RequestRefused          a single request; the room goes on
         RoomClosed              the seat or the connection is gone
+        MediaError              in tcclient.media.errors: a file, a device or a source cannot be used
+            MediaFileError      a file cannot be played
+            DeviceError         a microphone, a loudspeaker or a camera cannot be used
+            RecordingError      a recording cannot be written
+            SourceError         what was to be published cannot be sent
+            VideoError          a picture cannot be encoded or decoded (tcclient.video.codec)
 """
 
 from __future__ import annotations

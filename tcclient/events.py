@@ -11,6 +11,7 @@ from tcproto.messages import ChatScope
 
 if TYPE_CHECKING:
     from tcclient.participant import Participant
+    from tcclient.publication import Publication
     from tcclient.track import Track
 
 
@@ -89,6 +90,25 @@ class TextMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicationFailed:
+    """What we publish has ended: the source raised an error, or the server takes it no longer."""
+
+    publication: Publication
+    text: str
+    """The reason, one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed:
+    """A recording could not be written, or not further; the others go on."""
+
+    participant: str
+    """Account of whom it was about; empty where it is about all."""
+    text: str
+    """Path and reason, one line."""
+
+
+@dataclass(frozen=True, slots=True)
 class PathChanged:
     """The state of the UDP path changed."""
 
@@ -148,6 +168,8 @@ Event = (
     | SpeakersChanged
     | ChatReceived
     | TextMissing
+    | PublicationFailed
+    | RecordingFailed
     | PathChanged
     | MembershipMismatch
     | NewDevice

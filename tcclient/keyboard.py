@@ -15,14 +15,14 @@ from tcclient.line_editor import LineEditor
 from tcclient.participant import Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
-from tcproto.messages import CloseRoom, Kick, Kind, Role, SetRole, UpdateRoom
+from tcproto.messages import CloseRoom, Kick, Kind, Role, SetRole, Source, UpdateRoom
 
 MAX_LINE = 1 << 16
 """Bytes of a line typed."""
 
 
 class Keyboard:
-    """Obeys the lines of standard input; ``leave`` is called for /quit."""
+    """Obeys the lines of standard input; ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class Keyboard:
         publications: Callable[[], Sequence[Publication]],
         bulletin: Bulletin,
         leave: Callable[[], None],
+        restart: Callable[[Source, str | None], None],
     ) -> None:
         self._room = room
         self._publications = publications
@@ -41,6 +42,8 @@ class Keyboard:
             "/unmute": lambda _: self._mute(False),
             "/talk": lambda _: self._talk(True),
             "/hush": lambda _: self._talk(False),
+            "/mic": lambda rest: restart(Source.MICROPHONE, rest or None),
+            "/camera": lambda rest: restart(Source.CAMERA, rest or None),
             "/who": lambda _: bulletin.roster(room),
             "/code": lambda _: bulletin.say("safety_code", room.safety_code),
             "/quality": lambda _: bulletin.network(room),

@@ -15,6 +15,7 @@ from tcclient.audio.gate import GateMode
 from tcclient.core.events import Published, PublishFailed
 from tcclient.errors import RequestRefused
 from tcclient.loop import shut_down
+from tcclient.media.errors import MediaError, SourceError
 from tcclient.pacing import Schedule, Timeline
 from tcclient.publisher import AudioPublisher, VideoPublisher
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
@@ -73,14 +74,20 @@ class Publication:
         connection: Connection,
         gate: GateMode,
         ended: Callable[[Publication], None],
+        failed: Callable[[Publication, Exception], None],
     ) -> None:
         self.source = source
         self.number = 0
         self.answer: Published | PublishFailed | None = None
         """What the server said of it."""
+        self.muted = False
+        """The mute flag, as ``mute`` set it."""
+        self.failure: Exception | None = None
+        """What the source raised; nothing more is sent then."""
         self.statistics = SentStatistics()
         self._connection = connection
         self._ended = ended
+        self._failed = failed
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="publication")
         self._task: asyncio.Task[None] | None = None
         self._schedule: Schedule | None = None
@@ -113,6 +120,17 @@ class Publication:
         rate = getattr(self.source, "frame_rate", None)
         return float(1 / rate) if rate else 0.02
 
+    async def look(self) -> None:
+        """Make the first frame, where the source does not set the time itself; raises ``SourceError`` if it cannot."""
+        if self._publisher.live:
+            return
+        try:
+            await self._publisher.puller.look()
+        except MediaError:
+            raise
+        except Exception as error:  # the source is not ours, and may raise what it likes
+            raise SourceError(described(error)) from error
+
     def start(self, timeline: Timeline) -> None:
         """Send the frames at their times on a timeline, which other publications may share."""
         self._schedule = Schedule(timeline, self.period, follows=self.kind is Kind.VIDEO)
@@ -122,6 +140,8 @@ class Publication:
         """Return when the source has ended; raises what the source raised."""
         if self._task is not None:
             await asyncio.shield(self._task)
+        if self.failure is not None:
+            raise self.failure
 
     def mute(self, muted: bool = True) -> None:
         """Set the mute flag: no sound or picture leaves from this moment on. Raises ``RequestRefused`` once ended."""
@@ -133,6 +153,7 @@ class Publication:
             self._connection.session.set_muted(self.number, muted)
         except Refusal as refusal:
             raise RequestRefused(refusal.text, refusal.code) from None
+        self.muted = muted
         self._connection.pump()
 
     def talk(self, pressed: bool) -> None:
@@ -150,7 +171,9 @@ class Publication:
 
     async def pause(self) -> None:
         """Send no more frames; the publication stays."""
-        if self._task is not None and not self._task.done():
+        if self._task is None:
+            await self._publisher.puller.close()
+        elif not self._task.done():
             self._task.cancel()
             await asyncio.wait((self._task,))
         if isinstance(self._publisher, AudioPublisher):
@@ -168,7 +191,11 @@ class Publication:
             await shut_down(self._pool)
 
     async def _run(self, schedule: Schedule) -> None:
-        await self._publisher.run(schedule)
+        try:
+            await self._publisher.run(schedule)
+        except Exception as error:  # the source is not ours, and may raise what it likes
+            self.failure = error
+            self._failed(self, error)
 
     def _send_audio(self, frame: EncodedAudio, timestamp: int) -> None:
         now = time.monotonic()
@@ -208,3 +235,11 @@ class Publication:
         if self._schedule is None or self._publisher.live:
             return otherwise
         return self._schedule.timeline.start + media_time
+
+
+def described(error: Exception) -> str:
+    """Return one line about an error of a source."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MediaError) and text:
+        return text
+    return f"the source failed: {text or type(error).__name__}"

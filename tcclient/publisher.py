@@ -14,6 +14,7 @@ import numpy as np
 from tcclient.audio.gate import ComfortThinner, Decision, GateMode, TransmitGate
 from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
 from tcclient.audio.speech import VoiceDetector, audio_level
+from tcclient.intake import PictureIntake, take_audio, take_pcm, take_video
 from tcclient.pacing import Schedule
 from tcclient.sources import (
     AudioSource,
@@ -48,14 +49,23 @@ class _Puller:
     def __init__(
         self, frames: Iterable[Any] | AsyncIterable[Any], encode: Callable[[Any], list[Any]], pool: Executor
     ) -> None:
+        self._first: list[Any] | None = []
+        """What was pulled ahead of time."""
         self._frames: Iterator[Any] | AsyncIterator[Any] = (
             aiter(frames) if isinstance(frames, AsyncIterable) else iter(frames)
         )
         self._encode = encode
         self._pool = pool
 
+    async def look(self) -> None:
+        """Pull the first frames ahead of time, so that what is wrong with them shows before anything is sent."""
+        self._first = await self.pull()
+
     async def pull(self) -> list[Any] | None:
         """Return the next encoded frames, perhaps none yet, or None at the end."""
+        if self._first != []:
+            first, self._first = self._first, []
+            return first
         loop = asyncio.get_running_loop()
         if isinstance(self._frames, AsyncIterator):
             try:
@@ -92,6 +102,7 @@ class AudioEncoding:
     def encode(self, pcm: Pcm) -> list[EncodedAudio]:
         """Return the packets that this piece completes."""
         size = self._encoder.frame_samples
+        pcm = take_pcm(pcm)
         samples = np.concatenate((self._rest, pcm)) if len(self._rest) else pcm
         whole = len(samples) - len(samples) % size
         self._rest = samples[whole:]
@@ -116,23 +127,20 @@ class AudioPublisher:
     ) -> None:
         self.gate = TransmitGate(mode)
         self._thinner = ComfortThinner()
-        self._source = source
         self._send = send
-        self._pool = pool
         self._timestamp = 0
         self._talking = False
         self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
         """Whether frames come at their own times."""
+        encode = AudioEncoding(source).encode if isinstance(source, AudioSource) else lambda frame: [take_audio(frame)]
+        self.puller = _Puller(source.frames, encode, pool)
 
     async def run(self, schedule: Schedule) -> None:
         """Send all frames; those of a source that is not live at their times in ``schedule``.
 
         A frame is due when its last sample would have been captured.
         """
-        encode = AudioEncoding(self._source).encode if isinstance(self._source, AudioSource) else _as_is
-        await _run(
-            _Puller(self._source.frames, encode, self._pool), self._due, self._pass, None if self.live else schedule
-        )
+        await _run(self.puller, self._due, self._pass, None if self.live else schedule)
         self.end_talk()
 
     def end_talk(self) -> None:
@@ -180,7 +188,6 @@ class VideoPublisher:
         """Pictures that were not encoded because it was too late for them."""
         self._source = source
         self._send = send
-        self._pool = pool
         self._first: int | None = None
         self._keyframe_wanted = False
         self._schedule: Schedule | None = None
@@ -189,6 +196,11 @@ class VideoPublisher:
             self._encoder = VideoEncoder(
                 source.codec, source.width, source.height, source.frame_rate, source.target_bitrate
             )
+            self._intake = PictureIntake(source.frame_rate, live=self.live)
+            if source.begin is not None:
+                self._first = round(source.begin * VIDEO_CLOCK)
+        encode = self._encode if self._encoder is not None else lambda frame: [take_video(frame)]
+        self.puller = _Puller(source.frames, encode, pool)
 
     def want_keyframe(self) -> None:
         """Make the next picture a keyframe, or ask the caller for one."""
@@ -199,12 +211,10 @@ class VideoPublisher:
     async def run(self, schedule: Schedule) -> None:
         """Send all frames; those of a source that is not live at their times in ``schedule``, unless it is too late."""
         self._schedule = None if self.live else schedule
-        encode = self._encode if self._encoder is not None else _as_is
-        puller = _Puller(self._source.frames, encode, self._pool)
-        await _run(puller, lambda frame: self.media_time(frame.timestamp), self._send, self._schedule)
+        await _run(self.puller, lambda frame: self.media_time(frame.timestamp), self._send, self._schedule)
 
     def media_time(self, timestamp: int) -> float:
-        """Return the time of a timestamp in seconds from that of the first frame."""
+        """Return the time of a timestamp in seconds from where the source begins."""
         if self._first is None:
             self._first = timestamp
         return (timestamp - self._first) / VIDEO_CLOCK
@@ -212,6 +222,7 @@ class VideoPublisher:
     def _encode(self, picture: Any) -> list[EncodedVideo]:
         """Return the encoded picture, or nothing for one that would come too late; runs in the executor."""
         assert self._encoder is not None
+        picture = self._intake.take(picture, time.monotonic())
         timestamp = round((picture.pts or 0) * (picture.time_base or Fraction(1, VIDEO_CLOCK)) * VIDEO_CLOCK)
         if self._schedule is not None and self._schedule.too_late(self.media_time(timestamp), time.monotonic()):
             self.left_out += 1
@@ -247,7 +258,3 @@ async def _run(
         raise errors.exceptions[0] from None
     finally:
         await puller.close()
-
-
-def _as_is(frame: Any) -> list[Any]:
-    return [frame]

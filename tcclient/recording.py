@@ -5,207 +5,164 @@ Packets are handed over as they come; ``flush`` and ``close`` write, and are cal
 
 from __future__ import annotations
 
-import heapq
-import re
 import threading
-from collections import deque
-from itertools import chain, count
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from tcclient.media.recorder import MatroskaWriter, OggOpusWriter
-from tcclient.video.bitstream import Codec
+from tcclient.media.clock import ClockMapping as ClockMapping
+from tcclient.media.errors import RecordingError, one_line
+from tcclient.recording_folder import Index, prepare_folder, safe_name
+from tcclient.speaker_recording import SpeakerRecording
 
-PATIENCE = 0.3
-"""Seconds for which entries wait for earlier ones, so that they are written in order."""
-CLOCK_PATIENCE = 3.0
-"""Seconds for which a stream waits for its clock mapping; then the time of arrival has to do."""
-MAX_ENTRIES = 20_000
-"""Entries of a speaker that wait: minutes of sound and pictures; beyond it they are written out of order."""
-AUDIO_RATE = 48_000
-VIDEO_RATE = 90_000
-_WRAP = 1 << 32
-_HALF = 1 << 31
-
-
-class ClockMapping(NamedTuple):
-    """A media timestamp and the sender's monotonic time, in µs, at which its sample was captured."""
-
-    timestamp: int
-    microseconds: int
-
-    def time_of(self, timestamp: int, rate: int) -> int:
-        """Return the time, in µs, of a timestamp near this one, in ticks of ``rate`` per second."""
-        return self.microseconds + ((timestamp - self.timestamp + _HALF) % _WRAP - _HALF) * 1_000_000 // rate
+FORMAT = 1
+"""Version of the index."""
+MAX_TAKES = 100
+"""Takes of one account in a recording: who begins a microphone anew more often than that fills the folder, and is not
+recorded any more."""
+MAX_FILES = 10_000
+"""Files of a recording: a day of five hundred members with twenty takes each."""
+MAX_OPEN = 400
+"""Files that are written at the same time: many systems let a process have 1,024 descriptors."""
 
 
-class _Entry(NamedTuple):
-    order: int
-    """Unwrapped sequence of the stream, or µs: what to sort by."""
-    tie: int
-    at: float
-    timestamp: int
-    data: bytes
-    video: bool
-    keyframe: bool
+class Failure(NamedTuple):
+    """A recording that could not be written, or not further."""
 
-
-class SpeakerRecording:
-    """The files of one participant: ``NAME.ogg``, and ``NAME.mkv`` if it shows pictures."""
-
-    def __init__(self, directory: Path, name: str) -> None:
-        self.frames_written = 0
-        self.packets_written = 0
-        self._stem = directory / name
-        self._ogg: OggOpusWriter | None = None
-        self._mkv: MatroskaWriter | None = None
-        self._video: tuple[Codec, int, int] | None = None
-        self._clocks: dict[bool, ClockMapping] = {}
-        self._sound: list[_Entry] = []
-        self._movie: list[_Entry] = []
-        self._unplaced: deque[_Entry] = deque()
-        """Filled on the event loop while a worker writes, as the heaps are: their operations are atomic."""
-        self._ties = count()
-
-    @property
-    def paths(self) -> list[Path]:
-        """The files that exist."""
-        files = ((self._ogg, ".ogg"), (self._mkv, ".mkv"))
-        return [self._stem.with_name(self._stem.name + suffix) for writer, suffix in files if writer is not None]
-
-    def expect_video(self, codec: Codec, width: int, height: int) -> None:
-        """Say that pictures will come, so that sound is recorded beside them."""
-        self._video = (codec, width or 16, height or 16)
-
-    def map_clock(self, *, video: bool, mapping: ClockMapping) -> None:
-        """Take what the sender says of its clock; the first mapping holds, so that time never jumps in a file."""
-        self._clocks.setdefault(video, mapping)
-
-    def add_audio(self, sequence: int, timestamp: int, payload: bytes, at: float) -> None:
-        """Take an Opus packet; ``sequence`` does not wrap within a recording."""
-        entry = _Entry(sequence, next(self._ties), at, timestamp, payload, False, False)
-        heapq.heappush(self._sound, entry)
-        if self._video is not None:
-            self._unplaced.append(entry)
-
-    def add_video(self, timestamp: int, data: bytes, keyframe: bool, at: float) -> None:
-        """Take a complete picture."""
-        self._unplaced.append(_Entry(0, next(self._ties), at, timestamp, data, True, keyframe))
-
-    def flush(self, now: float) -> None:
-        """Write what has waited long enough; raises ``RecordingError``."""
-        self._place(now)
-        self._write(now - PATIENCE)
-
-    def close(self) -> None:
-        """Write everything and close the files; raises ``RecordingError``."""
-        try:
-            self._place(float("inf"))
-            self._write(float("inf"))
-        finally:
-            for writer in (self._ogg, self._mkv):
-                if writer is not None:
-                    writer.close()
-
-    def _place(self, now: float) -> None:
-        """Give entries of the film their time on the sender's clock, as soon as that is known."""
-        for _ in range(len(self._unplaced)):
-            entry = self._unplaced.popleft()
-            mapping = self._clocks.get(entry.video)
-            if mapping is None and now - entry.at > CLOCK_PATIENCE:
-                mapping = self._clocks[entry.video] = ClockMapping(entry.timestamp, int(entry.at * 1e6))
-            if mapping is None:
-                self._unplaced.append(entry)
-            else:
-                time = mapping.time_of(entry.timestamp, VIDEO_RATE if entry.video else AUDIO_RATE)
-                heapq.heappush(self._movie, entry._replace(order=time))
-
-    def _write(self, until: float) -> None:
-        for entry in _taken(self._sound, until):
-            if self._ogg is None:
-                self._ogg = OggOpusWriter(self._stem.with_name(self._stem.name + ".ogg"), overwrite=True)
-            self.packets_written += self._ogg.write(entry.data, entry.timestamp, entry.at)
-        if self._unplaced and not self._movie:
-            return
-        for entry in _taken(self._movie, until):
-            if self._mkv is None:
-                assert self._video is not None
-                codec, width, height = self._video
-                path = self._stem.with_name(self._stem.name + ".mkv")
-                self._mkv = MatroskaWriter(path, video_codec=codec, width=width, height=height, overwrite=True)
-            if entry.video:
-                self.frames_written += self._mkv.write_video(entry.data, entry.order, entry.keyframe)
-            else:
-                self._mkv.write_audio(entry.data, entry.order)
-
-
-def _taken(entries: list[_Entry], until: float) -> list[_Entry]:
-    """Remove and return, in order, the entries before the first one that came after ``until``."""
-    taken = []
-    while entries and (entries[0].at <= until or len(entries) > MAX_ENTRIES):
-        taken.append(heapq.heappop(entries))
-    return taken
+    account: str
+    """Whom it was about; empty where it is about all."""
+    error: Exception
 
 
 class RoomRecording:
-    """The recordings of everybody in a room, in one directory."""
+    """The recordings of everybody in a room, in one directory, which is made; no file that was there is touched.
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
+    ``began`` is the monotonic time, in seconds, at which the common time line begins (by default when the first packet
+    came), ``date`` what the clock on the wall said then. Raises ``RecordingError`` where nothing can be written. A
+    speaker who cannot be recorded does not end the others: ``flush`` returns failures, ``close`` raises the first.
+    """
+
+    def __init__(self, directory: Path | str, *, room: str = "", began: float | None = None, date: str = "") -> None:
+        self.directory = Path(directory)
+        prepare_folder(self.directory)
+        self._index = Index(self.directory, {"format": FORMAT, "room": room, "began": date})
+        self._began = began
         self._speakers: dict[int, SpeakerRecording] = {}
-        self._takes: list[SpeakerRecording] = []
+        """The first take of each participant of whom anything came, or may still."""
+        self._latest: dict[int, SpeakerRecording] = {}
         self._heard: set[tuple[SpeakerRecording, bool]] = set()
-        self._names: set[str] = set()
-        self._failure: Exception | None = None
+        self._takes: list[SpeakerRecording] = []
+        """What is open, or may become so."""
+        self._counts: dict[str, int] = {}
+        """Takes that were written, by account."""
+        self._failures: list[Failure] = []
+        self._told = 0
         self._writing = threading.Lock()
 
     def speaker(self, participant: int, account: str) -> SpeakerRecording:
-        """Return the recording of a participant, made at the first call."""
+        """Return the first recording of a participant, made at the first call."""
         recording = self._speakers.get(participant)
         if recording is None:
-            recording = self._speakers[participant] = self._begin(safe_name(account))
+            recording = self._speakers[participant] = self._begin(participant, account)
         return recording
 
-    def take(self, participant: int, account: str, *, video: bool) -> SpeakerRecording:
-        """Return where to record one more track of a participant.
+    def take(self, participant: int, account: str, *, video: bool, label: str = "") -> SpeakerRecording:
+        """Return where to record one more track of a participant, who is called ``label`` in the roster.
 
         A file holds one track of each kind: a screen beside the camera, or a microphone that begins anew with clock
         and numbers of its own, goes to a further take, ``NAME-2``.
         """
-        recording = self.speaker(participant, account)
-        if (recording, video) in self._heard:
-            recording = self._begin(safe_name(account))
+        recording = self._latest.get(participant)
+        if recording is None and participant not in self._speakers:
+            recording = self.speaker(participant, account)
+        if recording is None or (recording, video) in self._heard:
+            recording = self._begin(participant, account)
+        recording.label = label or account
+        recording.expect(video=video)
+        self._latest[participant] = recording
         self._heard.add((recording, video))
         return recording
 
-    def flush(self, now: float) -> None:
-        """Write what has waited long enough; after a failure nothing more is written, and ``close`` raises it."""
+    def end(self, recording: SpeakerRecording, *, video: bool) -> None:
+        """Say that a track has ended: its file is closed with the next ``flush``."""
+        recording.end(video=video)
+
+    def retry(self) -> None:
+        """Let speakers whose recording failed begin a new one."""
+        for recording in self._takes:
+            recording.retry()
+
+    def flush(self, now: float) -> list[Failure]:
+        """Write what has waited long enough; return what has failed since."""
         with self._writing:
-            try:
-                for recording in list(self._takes) if self._failure is None else ():
-                    recording.flush(now)
-            except Exception as error:
-                self._failure = error
+            for recording in list(self._takes):
+                self._attempt(recording, lambda take=recording: take.flush(now))  # type: ignore[misc]
+                if recording.done:
+                    self._forget(recording)
+            self._write_index()
+            told, self._told = self._told, len(self._failures)
+            return self._failures[told:]
 
     def close(self) -> None:
-        """Write everything and close all files; the first error is raised when all have been tried."""
+        """Write everything and close all files; the first error of the whole recording is raised when all have been
+        tried."""
         with self._writing:
             for recording in self._takes:
-                try:
-                    recording.close()
-                except Exception as error:
-                    self._failure = self._failure or error
-        if self._failure is not None:
-            raise self._failure
+                self._attempt(recording, recording.close)
+            self._write_index()
+            if self._failures:
+                raise self._failures[0].error
 
-    def _begin(self, stem: str) -> SpeakerRecording:
-        name = next(n for n in chain([stem], (f"{stem}-{i}" for i in count(2))) if n not in self._names)
-        self._names.add(name)
-        recording = SpeakerRecording(self.directory, name)
+    def _attempt(self, recording: SpeakerRecording, write: Callable[[], None]) -> None:
+        try:
+            write()
+        except Exception as error:  # whatever it is, the others go on
+            recording.fail(error)
+            self._index.touch()
+            said = {(failure.account, str(failure.error)) for failure in self._failures}
+            if (recording.account, str(error)) not in said:
+                self._failures.append(Failure(recording.account, error))
+
+    def _write_index(self) -> None:
+        try:
+            self._index.write()
+        except RecordingError as error:
+            if not any(not failure.account for failure in self._failures):
+                self._failures.append(Failure("", error))
+
+    def _begin(self, participant: int, account: str) -> SpeakerRecording:
+        recording = SpeakerRecording(
+            self.directory,
+            safe_name(account),
+            account=account,
+            participant=participant,
+            admit=self._admit,
+            index=self._index,
+        )
         self._takes.append(recording)
         return recording
 
+    def _admit(self, recording: SpeakerRecording, at: float) -> float:
+        """Allow one more file, and return its place on the common time line; raises ``RecordingError``."""
+        self._began = at if self._began is None else self._began
+        first = not recording.paths
+        if first and self._counts.get(recording.account, 0) >= MAX_TAKES:
+            self._refuse(f"{recording.account} has begun anew {MAX_TAKES} times, and is recorded no further")
+        if len(self._index) >= MAX_FILES:
+            self._refuse(f"there are {MAX_FILES} files in this recording: no further one is begun")
+        if sum(take.open_files for take in self._takes) >= MAX_OPEN:
+            self._refuse(f"{MAX_OPEN} files are being written: no further one is begun")
+        self._counts[recording.account] = self._counts.get(recording.account, 0) + first
+        return max(0.0, at - self._began)
 
-def safe_name(account: str) -> str:
-    """Return a file name for an account that a server named: nothing that leads out of the directory, or hides."""
-    return re.sub(r"[^a-z0-9_-]+", "_", account.lower()).strip("_")[:64] or "participant"
+    def _refuse(self, text: str) -> None:
+        raise RecordingError(one_line(self.directory, text))
+
+    def _forget(self, recording: SpeakerRecording) -> None:
+        """Let go of a take that is closed; what was never written leaves no trace."""
+        self._takes.remove(recording)
+        self._heard -= {(recording, False), (recording, True)}
+        if self._latest.get(recording.participant) is recording:
+            del self._latest[recording.participant]
+        if not recording.paths and self._speakers.get(recording.participant) is recording:
+            del self._speakers[recording.participant]

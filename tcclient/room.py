@@ -21,9 +21,10 @@ from tcclient.device_watch import DeviceWatch
 from tcclient.errors import RequestRefused, RoomClosed
 from tcclient.known_devices import KnownDevices
 from tcclient.loop import shut_down
+from tcclient.media.errors import SourceError
 from tcclient.pacing import Timeline
 from tcclient.participant import Participant
-from tcclient.recording import ClockMapping, RoomRecording
+from tcclient.recording import ClockMapping, Failure, RoomRecording
 from tcclient.replies import Replies
 from tcclient.sources import AnySource, codec_of
 from tcclient.stream_queue import StreamQueue
@@ -155,18 +156,27 @@ class Room:
 
     # What we do
 
-    async def publish(self, *sources: AnySource, gate: GateMode = GateMode.OPEN) -> list[Publication]:
-        """Publish sources that begin together, in step; raises ``RequestRefused`` and ``RoomClosed``.
+    async def publish(
+        self, *sources: AnySource, gate: GateMode = GateMode.OPEN, muted: bool = False
+    ) -> list[Publication]:
+        """Publish sources that begin together, in step; ``muted`` from the first frame on, if wanted.
+
+        Raises ``SourceError`` for what cannot be sent, ``RequestRefused`` and ``RoomClosed``. A source that fails later
+        is told by the event ``PublicationFailed``.
 
         Returns when the first frames are about to be sent: streams are granted, and everybody who is here has the
         keys. They are sent whatever the state of the path: see ``path``.
         """
+        from tcclient.intake import check_source
         from tcclient.publication import Publication
 
+        for source in sources:
+            check_source(source)
         publications = [
-            Publication(source, self._connection, gate, lambda ended: self._forget(ended)) for source in sources
+            Publication(source, self._connection, gate, self._forget, self._publication_failed) for source in sources
         ]
         try:
+            await asyncio.gather(*(publication.look() for publication in publications))
             for publication in publications:
                 self._announce(publication)
             await self._until(lambda: all(p.answer is not None for p in publications))
@@ -181,6 +191,8 @@ class Room:
             raise
         timeline = Timeline(time.monotonic() + LEAD)
         for publication in publications:
+            if muted:
+                publication.mute()
             publication.start(timeline)
         return publications
 
@@ -216,9 +228,16 @@ class Room:
         return self._listener
 
     def record(self, directory: Path | str) -> RoomRecording:
-        """Record everybody into a directory, until the room is left; raises ``OSError``."""
-        if self._recorder is None:
-            self._recorder = TrackRecorder(Path(directory), self._pool, self._mapping)
+        """Record everybody into a directory, until the room is left; raises ``RecordingError``.
+
+        What fails later is told by the event ``RecordingFailed``; a further call lets what failed begin anew.
+        """
+        if self._recorder is not None:
+            self._recorder.recording.retry()
+        else:
+            self._recorder = TrackRecorder(
+                Path(directory), self.info.name, self._pool, self._mapping, self._recording_failed
+            )
             for track in self.tracks:
                 self._recorder.add(track)
             self._spawn(self._recorder.run())
@@ -364,6 +383,8 @@ class Room:
 
     def _track_unpublished(self, info: PublicationInfo) -> None:
         track = self._tracks.pop((info.participant, info.number))
+        if track.participant.me and (publication := self.publications.get(info.number)) is not None:
+            self._publication_failed(publication, SourceError("the server takes it no longer"))
         track.participant.tracks.pop(info.number, None)
         if self._listener is not None:
             self._listener.remove(track)
@@ -421,6 +442,15 @@ class Room:
         key = self._do(verb)
         if key:
             await self._replies.wait(key)
+
+    def _publication_failed(self, publication: Publication, error: Exception) -> None:
+        from tcclient.publication import described
+
+        self._tell(told.PublicationFailed(publication, described(error)))
+        self._spawn(publication.stop())
+
+    def _recording_failed(self, failure: Failure) -> None:
+        self._tell(told.RecordingFailed(failure.account, str(failure.error)))
 
     def _forget(self, publication: Publication) -> None:
         self.publications.pop(publication.number, None)

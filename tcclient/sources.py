@@ -17,9 +17,13 @@ from tcproto.messages import Kind, Source
 
 if TYPE_CHECKING:
     import av
+    import numpy as np
+    import numpy.typing as npt
 
     from tcclient.audio.opus import Pcm
     from tcclient.media.devices import Microphone
+
+    Picture = av.VideoFrame | npt.NDArray[np.uint8]
 
 VideoCodec = Literal["vp8", "h264"]
 AUDIO_BITRATE = 25_200
@@ -28,6 +32,8 @@ BITS_PER_PIXEL = 0.1
 """Of VP8 at conversational quality: 640x360 at 25 pictures/s make 576 kbit/s."""
 VIDEO_CLOCK = 90_000
 """Ticks of a picture's ``pts`` in a second, as files and test pictures give them."""
+WAKING = 10.0
+"""Seconds that a microphone may take until its first sound: headsets without a cord need two."""
 MIN_VIDEO_BITRATE = 100_000
 MAX_VIDEO_BITRATE = 1_500_000
 
@@ -82,9 +88,13 @@ class EncodedAudioSource:
 
 @dataclass(frozen=True)
 class VideoSource:
-    """Pictures of one size; ``frames`` carry ``pts`` and ``time_base``. Encoded at ``bitrate`` bit/s."""
+    """Pictures that are sent with one size, with bars where their aspect is another. Encoded at ``bitrate`` bit/s.
 
-    frames: Iterable[av.VideoFrame] | AsyncIterable[av.VideoFrame]
+    ``frames`` are ``av.VideoFrame`` with ``pts`` and ``time_base``, of any format; or numpy arrays of RGB, uint8, shape
+    (height, width, 3), which follow each other at ``frame_rate``, or are sent as they come where the source is live.
+    """
+
+    frames: Iterable[Picture] | AsyncIterable[Picture]
     width: int
     height: int
     frame_rate: Fraction = Fraction(25)
@@ -94,6 +104,8 @@ class VideoSource:
     source: Source = Source.CAMERA
     live: bool = False
     """Frames come at their own times, as from a device, though the iteration is synchronous."""
+    begin: Fraction | None = None
+    """Time of the pictures, in seconds, that stands at the beginning of what is published; None: that of the first."""
 
     @property
     def target_bitrate(self) -> int:
@@ -134,7 +146,11 @@ def audio_file(
     bitrate: int = AUDIO_BITRATE,
     frame_ms: int = 20,
 ) -> AudioSource:
-    """Return the sound of a WAV, Ogg, MP3, MP4 or MKV file, at most ``seconds`` of it; raises ``MediaFileError``."""
+    """Return the sound of a WAV, Ogg, FLAC, MP3, MP4 or MKV file, at most ``seconds`` of it.
+
+    Time counts from the beginning of the file, as in ``video_file``: published together, both are in step. Raises
+    ``MediaFileError``.
+    """
     from tcclient.media.reader import open_audio
 
     frames: Iterable[Pcm] = open_audio(Path(path), samples=frame_ms * 48, loop=loop)
@@ -163,7 +179,7 @@ def video_file(
     frames: Iterable[av.VideoFrame] = file
     if seconds is not None:
         frames = takewhile(lambda picture: (picture.pts or 0) < seconds * VIDEO_CLOCK, file)
-    return VideoSource(frames, file.width, file.height, Fraction(file.frame_rate), bitrate, codec)
+    return VideoSource(frames, file.width, file.height, Fraction(file.frame_rate), bitrate, codec, begin=Fraction(0))
 
 
 def tone(frequency: float = 440.0) -> AudioSource:
@@ -171,11 +187,13 @@ def tone(frequency: float = 440.0) -> AudioSource:
     return AudioSource(_tone(frequency))
 
 
-def moving_bars(width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8") -> VideoSource:
+def moving_bars(
+    width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8", bitrate: int = 0
+) -> VideoSource:
     """Return an endless moving test picture."""
     from tcclient.media.picture import TestPicture
 
-    return VideoSource(TestPicture(width, height, fps), width, height, Fraction(fps), codec=codec)
+    return VideoSource(TestPicture(width, height, fps), width, height, Fraction(fps), bitrate, codec)
 
 
 def microphone(device: str | None = None, *, bitrate: int = AUDIO_BITRATE, dtx: bool = True) -> AudioSource:
@@ -186,16 +204,22 @@ def microphone(device: str | None = None, *, bitrate: int = AUDIO_BITRATE, dtx: 
 
 
 def camera(
-    device: str | None = None, width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8"
+    device: str | None = None,
+    width: int = 640,
+    height: int = 360,
+    fps: int = 25,
+    codec: VideoCodec = "vp8",
+    bitrate: int = 0,
 ) -> VideoSource:
     """Return the pictures of a camera (None: the default one), scaled to a size; raises ``DeviceError``."""
     from tcclient.media.devices import Camera
 
-    return VideoSource(Camera(device, fps=fps), width, height, Fraction(fps), codec=codec, live=True)
+    return VideoSource(Camera(device, fps=fps), width, height, Fraction(fps), bitrate, codec, live=True)
 
 
 def _sound_of(device: Microphone) -> Iterator[Pcm]:
     with device:
+        yield device.read(WAKING)
         while True:
             yield device.read()
 

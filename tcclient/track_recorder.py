@@ -8,43 +8,67 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
-from tcclient.recording import ClockMapping, RoomRecording, SpeakerRecording
-from tcclient.track import Track
+from tcclient.recording import ClockMapping, Failure, RoomRecording
+from tcclient.speaker_recording import SpeakerRecording
+from tcclient.track import AudioFrame, Track
+from tcclient.video.assembly import AssembledFrame
 from tcproto.messages import Kind
 
 FLUSH_INTERVAL = 0.5
-"""Seconds between writes of a recording."""
+"""Seconds between writes of a recording, and so the longest until a failure is told."""
 
 
 class TrackRecorder:
-    """Records tracks into a directory, which is made. Raises ``OSError`` when made where that is not possible.
+    """Records the tracks of the room ``name`` into a directory, which is made.
 
-    ``mapping`` tells how the timestamps of a track are those of its sender's clock, once that is known.
+    Raises ``RecordingError`` when made where that is not possible.
+
+    ``mapping`` tells how the timestamps of a track are those of its sender's clock, once that is known; ``failed`` is
+    called on the event loop for what cannot be recorded.
     """
 
-    def __init__(self, directory: Path, pool: Executor, mapping: Callable[[Track], ClockMapping | None]) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self.recording = RoomRecording(directory)
+    def __init__(
+        self,
+        directory: Path,
+        name: str,
+        pool: Executor,
+        mapping: Callable[[Track], ClockMapping | None],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        date = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.recording = RoomRecording(directory, room=name, began=time.monotonic(), date=date)
         self._pool = pool
         self._mapping = mapping
+        self._failed = failed
         self._takes: dict[Track, SpeakerRecording] = {}
 
     def add(self, track: Track) -> None:
         """Record a track, unless it is our own."""
         if track.participant.me:
             return
-        video = track.kind is Kind.VIDEO
-        speaker = self.recording.take(track.participant.id, track.participant.account, video=video)
-        self._takes[track] = speaker
+        video, who = track.kind is Kind.VIDEO, track.participant
+        speaker = self._takes[track] = self.recording.take(who.id, who.account, video=video, label=who.label)
         if track.kind is Kind.AUDIO:
-            track.on_audio.append(lambda f: speaker.add_audio(f.sequence, f.timestamp, f.payload, f.received_at))
+
+            def heard(frame: AudioFrame) -> None:
+                speaker.add_audio(
+                    frame.sequence, frame.timestamp, frame.payload, frame.received_at - frame.held_ms / 1000
+                )
+
+            track.on_audio.append(heard)
         elif video:
+
+            def seen(frame: AssembledFrame) -> None:
+                speaker.add_video(frame.timestamp, frame.data, frame.keyframe, time.monotonic())
+
             speaker.expect_video("h264" if track.codec == "h264" else "vp8", *track.size)
-            track.on_video.append(lambda f: speaker.add_video(f.timestamp, f.data, f.keyframe, time.monotonic()))
+            track.on_video.append(seen)
 
     def remove(self, track: Track) -> None:
-        """Forget a track that ended."""
-        self._takes.pop(track, None)
+        """Close the file of a track that ended."""
+        speaker = self._takes.pop(track, None)
+        if speaker is not None:
+            self.recording.end(speaker, video=track.kind is Kind.VIDEO)
 
     def map_clocks(self) -> None:
         """Tell the recording what is known of the senders' clocks."""
@@ -58,8 +82,9 @@ class TrackRecorder:
         while True:
             await asyncio.sleep(FLUSH_INTERVAL)
             self.map_clocks()
-            await loop.run_in_executor(self._pool, self.recording.flush, time.monotonic())
+            for failure in await loop.run_in_executor(self._pool, self.recording.flush, time.monotonic()):
+                self._failed(failure)
 
     async def close(self) -> None:
-        """Write what is left, and close the files."""
+        """Write what is left, and close the files; raises the first ``RecordingError`` of the whole recording."""
         await asyncio.get_running_loop().run_in_executor(self._pool, self.recording.close)

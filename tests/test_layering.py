@@ -74,6 +74,7 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/recording.py": {"threading"},
     "tcclient/replies.py": {"asyncio"},
     "tcclient/room.py": {"asyncio", "concurrent", "time"},
+    "tcclient/sending.py": {"asyncio"},
     "tcclient/stream_queue.py": {"asyncio"},
     "tcclient/track.py": {"asyncio", "concurrent"},
     "tcclient/track_recorder.py": {"asyncio", "concurrent", "time"},

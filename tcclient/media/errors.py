@@ -5,9 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tcclient.errors import ClientError
+from tcproto.errors import Action
 
-class MediaError(Exception):
-    """A file or a device cannot be used; the text is a single line."""
+
+class MediaError(ClientError):
+    """A file, a device or a source cannot be used; the text is a single line, and ``code`` is None."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, None, Action.NONE)
+
+
+class SourceError(MediaError):
+    """What was to be published cannot be sent: a wrong shape, type, size or rate, or a source that failed."""
 
 
 class MediaFileError(MediaError):

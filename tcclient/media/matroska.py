@@ -55,11 +55,18 @@ def file_header() -> bytes:
     ) + (_identifier(0x18538067) + _UNKNOWN_SIZE)
 
 
-def info(application: str, duration: float | None = None) -> bytes:
+def info(application: str, duration: float | None = None, title: str = "") -> bytes:
     """Return the segment information: `duration` in units of time. Without one, its place is kept by a void of the
     same size."""
-    length = element(0xEC, bytes(9)) if duration is None else real(0x4489, duration)
-    return element(0x1549A966, unsigned(0x2AD7B1, TICK), text(0x4D80, application), text(0x5741, application), length)
+    length = void(len(real(0x4489, 0.0))) if duration is None else real(0x4489, duration)
+    name = text(0x7BA9, title) if title else b""
+    writer = text(0x4D80, application) + text(0x5741, application)
+    return element(0x1549A966, unsigned(0x2AD7B1, TICK), name, writer, length)
+
+
+def void(size: int) -> bytes:
+    """Return an element without meaning, of `size` bytes with all: a place for what is written later."""
+    return element(0xEC, bytes(size - len(element(0xEC))))
 
 
 def video_track(codec: str, width: int, height: int, private: bytes = b"") -> bytes:
@@ -128,7 +135,7 @@ def seek_head(cues_offset: int | None = None) -> bytes:
     position = (cues_offset or 0).to_bytes(8, "big")
     entry = element(0x4DBB, element(0x53AB, _identifier(0x1C53BB6B)), element(0x53AC, position))
     head = element(0x114D9B74, entry)
-    return head if cues_offset is not None else element(0xEC, bytes(len(head) - len(element(0xEC))))
+    return head if cues_offset is not None else void(len(head))
 
 
 def decoder_configuration(access_unit: bytes) -> bytes | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Mapping
 
 MAX_SEGMENTS = 255
 """Most lacing values of a page (RFC 3533, section 6)."""
@@ -68,7 +69,7 @@ def opus_head(channels: int, pre_skip: int, input_rate: int = 48_000) -> bytes:
     return struct.pack("<8sBBHIhB", b"OpusHead", 1, channels, pre_skip, input_rate, 0, 0)
 
 
-def opus_tags(vendor: str, comments: dict[str, str]) -> bytes:
+def opus_tags(vendor: str, comments: Mapping[str, str]) -> bytes:
     """Return the comment header (RFC 7845, section 5.2)."""
     texts = [vendor.encode(), *(f"{name}={value}".encode() for name, value in comments.items())]
     parts = [struct.pack("<I", len(text)) + text for text in texts]

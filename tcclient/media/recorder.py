@@ -6,10 +6,16 @@ packets as they came from the network, so they expect late, repeated and broken 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import av
 
 from tcclient.media import matroska, ogg
 from tcclient.media.errors import RecordingError, one_line
@@ -40,8 +46,8 @@ class OggOpusWriter:
     sound.
 
     `start` is the 48 kHz timestamp, and the time of the clock, at which the recording begins; by default those of the
-    first packet. `title` is written as a tag. An existing file is refused unless `overwrite`. Raises
-    `RecordingError`, also from `write` and `close`.
+    first packet. `tags` are written as comments (RFC 7845, section 5.2.2). An existing file is refused. Raises
+    `RecordingError`, also from the methods.
     """
 
     def __init__(
@@ -51,12 +57,11 @@ class OggOpusWriter:
         channels: int = 1,
         pre_skip: int = PRE_SKIP,
         start: tuple[int, float] | None = None,
-        title: str | None = None,
-        overwrite: bool = False,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         if channels not in {1, 2} or not 0 <= pre_skip <= 0xFFFF:
             raise ValueError("one or two channels, and a pre-skip of 16 bits")
-        self._file = _File(Path(path), overwrite)
+        self._file = _File(Path(path))
         self._stream = ogg.OggStream(int.from_bytes(os.urandom(4), "big"))
         self._stereo = channels == 2
         self._start = start
@@ -64,9 +69,8 @@ class OggOpusWriter:
         self._page: list[bytes] = []
         self._segments = 0
         self._page_start = 0
-        tags = ogg.opus_tags(APPLICATION, {"TITLE": title} if title else {})
         self._file.append(self._stream.page([ogg.opus_head(channels, pre_skip)], 0, ogg.FIRST))
-        self._file.append(self._stream.page([tags], 0))
+        self._file.append(self._stream.page([ogg.opus_tags(APPLICATION, tags or {})], 0))
 
     @property
     def duration(self) -> float:
@@ -95,6 +99,18 @@ class OggOpusWriter:
                 self._put(filler)
         self._put(packet)
         return True
+
+    def check(self) -> None:
+        """Raise `RecordingError` if the file is no longer there: writing alone would not tell."""
+        self._file.check()
+
+    def sync(self) -> None:
+        """Write what is complete, all but the newest packet: the last page of a stream has to end with one."""
+        if len(self._page) > 1:
+            newest = self._page.pop()
+            self._granule -= ogg.packet_duration(newest) or 0
+            self._flush()
+            self._put(newest)
 
     def close(self) -> None:
         """Write what is left and end the stream. A second call does nothing."""
@@ -130,12 +146,13 @@ class OggOpusWriter:
 
 
 class MatroskaWriter:
-    """Records one video and one audio stream, in step, beginning with the first keyframe.
+    """Records one video and one audio stream, in step; pictures begin with a keyframe.
 
-    Times are microseconds of one clock for both, rounded to 0.1 ms. The bytes of VP8 are kept as they are; of H.264
-    the NAL units are, but lengths take the place of start codes. Pictures may change their size in the middle;
-    `width` and `height` are those of the first. Without `video_codec` it records sound alone. An existing file is
-    refused unless `overwrite`. Raises `RecordingError`, also from the methods.
+    Times are microseconds of one clock for both, rounded to 0.1 ms; that of the file begins at `start`, by default with
+    the first block. A track of sound is made with the first packet of it, if ever. The bytes of VP8 are kept as they
+    are; of H.264 the NAL units are, but lengths take the place of start codes. Pictures may change their size in the
+    middle; `width` and `height` are those of the first. Without `video_codec` it records sound alone. An existing file
+    is refused. Raises `RecordingError`, also from the methods.
     """
 
     def __init__(
@@ -148,7 +165,8 @@ class MatroskaWriter:
         audio: bool = True,
         channels: int = 1,
         pre_skip: int = PRE_SKIP,
-        overwrite: bool = False,
+        start: int | None = None,
+        title: str = "",
     ) -> None:
         if video_codec not in {None, "vp8", "h264"} or not (audio or video_codec):
             raise ValueError("a recording has VP8 or H.264 video, or audio, or both")
@@ -156,8 +174,11 @@ class MatroskaWriter:
             raise ValueError(f"pictures of {width}x{height}")
         self._codec, self._width, self._height = video_codec, width, height
         self._audio, self._channels, self._pre_skip = audio, channels, pre_skip
-        self._file = _File(Path(path), overwrite)
-        self._base: int | None = None  # microseconds of the first block
+        self._title = title
+        self._file = _File(Path(path))
+        self._base: int | None = None  # microseconds of time 0
+        self._start = start
+        self._sound_entry = 0  # offset of the place of a track of sound
         self._last: dict[int, int] = {}  # newest time of each track, in ticks
         self._cluster: int | None = None
         self._cues: list[tuple[int, int]] = []
@@ -176,7 +197,22 @@ class MatroskaWriter:
             if self._codec:
                 return False
             self._begin(b"", microseconds)
+        if self._sound_entry:
+            place, self._sound_entry = self._sound_entry, 0
+            self._file.replace(place, self._sound())
         return self._block(matroska.AUDIO_TRACK, microseconds, True, packet)
+
+    def begin(self, data: bytes, microseconds: int) -> bool:
+        """Write the header for pictures that begin with this keyframe; sound may be written after it, and before the
+        keyframe. Returns False for H.264 without SPS and PPS."""
+        private = b""
+        if self._codec == "h264":
+            configuration = matroska.decoder_configuration(data)
+            if configuration is None:
+                return False
+            private = configuration
+        self._begin(private, microseconds)
+        return True
 
     def write_video(self, data: bytes, microseconds: int, keyframe: bool) -> bool:
         """Record an encoded picture captured at that time, H.264 in Annex B form.
@@ -184,21 +220,22 @@ class MatroskaWriter:
         Returns False, and records nothing, before the first keyframe (H.264: with SPS and PPS), and for what comes
         late.
         """
-        private = b""
         if self._codec is None or not data:
             return False
-        if self._base is None:
-            if not keyframe:
-                return False
-            if self._codec == "h264":
-                configuration = matroska.decoder_configuration(data)
-                if configuration is None:
-                    return False
-                private = configuration
-            self._begin(private, microseconds)
+        if self._base is None and not (keyframe and self.begin(data, microseconds)):
+            return False
         if self._codec == "h264":
             data = matroska.length_prefixed(data)
         return self._block(matroska.VIDEO_TRACK, microseconds, keyframe, data)
+
+    def check(self) -> None:
+        """Raise `RecordingError` if the file is no longer there: writing alone would not tell."""
+        self._file.check()
+
+    @property
+    def duration(self) -> float:
+        """Seconds recorded so far."""
+        return max(self._last.values(), default=0) * matroska.TICK / 1e9
 
     def close(self) -> None:
         """Write the index and the duration. A second call does nothing."""
@@ -211,22 +248,27 @@ class MatroskaWriter:
                     self._file.append(matroska.cues(self._cues))
                     self._file.replace(self._content, matroska.seek_head(offset))
                 duration = float(max(self._last.values()))
-                self._file.replace(self._info, matroska.info(APPLICATION, duration))
+                self._file.replace(self._info, matroska.info(APPLICATION, duration, self._title))
         finally:
             self._file.close()
 
     def _begin(self, private: bytes, microseconds: int) -> None:
-        self._base = microseconds
+        self._base = microseconds if self._start is None else self._start
         entries = []
         if self._codec:
             entries.append(matroska.video_track(self._codec, self._width, self._height, private))
         if self._audio:
-            head = ogg.opus_head(self._channels, self._pre_skip)
-            entries.append(matroska.audio_track(head, self._channels, self._pre_skip))
+            entries.append(matroska.void(len(self._sound())))
         header = matroska.file_header()
         self._content = len(header)
         self._info = self._content + len(matroska.seek_head())
-        self._file.append(header + matroska.seek_head() + matroska.info(APPLICATION) + matroska.tracks(*entries))
+        before = header + matroska.seek_head() + matroska.info(APPLICATION, title=self._title)
+        self._file.append(before + matroska.tracks(*entries))
+        if self._audio:
+            self._sound_entry = self._file.size - len(self._sound())
+
+    def _sound(self) -> bytes:
+        return matroska.audio_track(ogg.opus_head(self._channels, self._pre_skip), self._channels, self._pre_skip)
 
     def _block(self, track: int, microseconds: int, keyframe: bool, data: bytes) -> bool:
         assert self._base is not None
@@ -254,13 +296,13 @@ class MatroskaWriter:
 
 
 class _File:
-    """A file that grows, without a buffer; errors of the system become `RecordingError`."""
+    """A new file that grows, for its owner alone, without a buffer; errors of the system become `RecordingError`."""
 
-    def __init__(self, path: Path, overwrite: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
         self.size = 0
         try:
-            self._raw = path.open("wb" if overwrite else "xb", buffering=0)
+            self._raw = io.FileIO(path, "xb", opener=_private)
         except (OSError, ValueError) as error:
             raise RecordingError(one_line(path, error)) from error
 
@@ -278,7 +320,15 @@ class _File:
         self._raw.seek(self.size)
 
     def close(self) -> None:
-        self._raw.close()
+        try:
+            self._raw.close()
+        except OSError as error:  # some file systems tell only now that there was no room
+            raise RecordingError(one_line(self._path, error)) from error
+
+    def check(self) -> None:
+        if not self.closed and os.fstat(self._raw.fileno()).st_nlink == 0:
+            self._raw.close()
+            raise RecordingError(one_line(self._path, "the file was deleted while it was written"))
 
     def _write(self, data: bytes) -> None:
         if self._raw.closed:
@@ -289,4 +339,26 @@ class _File:
                 view = view[self._raw.write(view) :]
         except OSError as error:
             self._raw.close()  # what followed a torn end could not be read
+            if not self.size:
+                with contextlib.suppress(OSError):
+                    self._path.unlink()  # nothing is in it
             raise RecordingError(one_line(self._path, error)) from error
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def recorded_sound(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Iterate over the packets of an Ogg Opus file that is being written: microseconds from the first, and packet."""
+    try:
+        with closing(av.open(f"file:{path}", format="ogg", metadata_errors="replace")) as container:
+            first: int | None = None
+            for packet in container.demux(audio=0):
+                if packet.size and packet.pts is not None:
+                    first = packet.pts if first is None else first
+                    if packet.size == 1:
+                        continue  # stands for what was lost
+                    yield round((packet.pts - first) * packet.time_base * 1_000_000), bytes(packet)
+    except (av.FFmpegError, OSError, ValueError):
+        return  # what was not written yet, or can be read no more, is not there

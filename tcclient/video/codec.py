@@ -10,6 +10,7 @@ import av.logging
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from tcclient.media.errors import MediaError
 from tcclient.video.bitstream import Codec, holds_keyframe
 from tcclient.video.framing import frame_picture
 
@@ -61,7 +62,7 @@ from the time that it measures, and gives 2 dB less where it begins."""
 av.logging.set_level(None)  # libraries print about each broken packet; here every failure is an exception
 
 
-class VideoError(Exception):
+class VideoError(MediaError):
     """A picture could not be encoded or decoded."""
 
 

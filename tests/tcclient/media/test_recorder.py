@@ -1,6 +1,8 @@
+import contextlib
 import os
+import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 
 from tcclient.media.errors import RecordingError
 from tcclient.media.picture import TestPicture, read_counter
-from tcclient.media.recorder import MAX_LATE, MAX_LEAD, MatroskaWriter, OggOpusWriter
+from tcclient.media.recorder import MAX_LATE, MAX_LEAD, MatroskaWriter, OggOpusWriter, recorded_sound
 from tcclient.video.bitstream import Codec, nal_units
 from tcclient.video.codec import EncodedFrame, VideoEncoder
 
@@ -41,7 +43,7 @@ def levels(sound: npt.NDArray[np.float32], step: int = 4800) -> list[float]:
 
 def test_ogg_plays_what_was_recorded(tmp_path: Path, packets: list[bytes]) -> None:
     path = tmp_path / "one.ogg"
-    with OggOpusWriter(path, title="Zoë") as writer:
+    with OggOpusWriter(path, tags={"TITLE": "Zoë"}) as writer:
         for number, packet in enumerate(packets):
             assert writer.write(packet, number * FRAME, number * 0.02)
         assert writer.duration == 3.0
@@ -260,18 +262,87 @@ def test_no_permission_is_an_error(tmp_path: Path, create: Callable[[Path], OggO
         create(tmp_path / "x")
 
 
-def test_a_full_disk_is_an_error(packets: list[bytes]) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("no /dev/full here")
-    with pytest.raises(RecordingError, match="/dev/full: No space left on device"):
-        OggOpusWriter(full, overwrite=True)
-    writer = MatroskaWriter(full, video_codec=None, overwrite=True)
-    with pytest.raises(RecordingError, match="/dev/full: No space left on device"):
+@contextlib.contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file grow beyond so many bytes, as a full disk or a quota does."""
+    resource = pytest.importorskip("resource", reason="this system has no limit of file sizes")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_an_error(tmp_path: Path, packets: list[bytes]) -> None:
+    with room_for(0), pytest.raises(RecordingError, match=r"a\.ogg: File too large"):
+        OggOpusWriter(tmp_path / "a.ogg")
+    writer = MatroskaWriter(tmp_path / "b.mkv", video_codec=None)
+    with room_for(0), pytest.raises(RecordingError, match=r"b\.mkv: File too large"):
         writer.write_audio(packets[0], 0)
     with pytest.raises(RecordingError, match="has ended"):
         writer.write_audio(packets[1], 20_000)
     writer.close()
+
+
+@pytest.mark.parametrize("create", OPENERS)
+def test_a_file_is_for_its_owner_alone_and_missed_when_it_is_deleted(
+    tmp_path: Path, create: Callable[[Path], OggOpusWriter | MatroskaWriter]
+) -> None:
+    path = tmp_path / "x"
+    writer = create(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    writer.check()
+    path.unlink()
+    with pytest.raises(RecordingError, match="deleted"):
+        writer.check()
+    writer.close()
+
+
+def test_sound_begins_before_the_pictures_where_it_did(tmp_path: Path, packets: list[bytes]) -> None:
+    path = tmp_path / "x.mkv"
+    frames = encode_pictures("vp8", [(320, 180)])
+    with MatroskaWriter(path, width=320, height=180, start=5_000_000, title="kantor-1") as writer:
+        assert writer.begin(frames[0].data, 6_000_000)
+        for number in range(100):
+            assert writer.write_audio(packets[number], 5_000_000 + 20_000 * number)
+        assert writer.write_video(frames[0].data, 6_000_000, keyframe=True)
+    with av.open(str(path)) as container:
+        assert container.metadata["title"] == "kantor-1"
+        first = {
+            packet.stream.type: packet.pts * packet.time_base
+            for packet in reversed(list(container.demux()))
+            if packet.size
+        }
+    assert first["audio"] == pytest.approx(0, abs=0.01)
+    assert first["video"] == pytest.approx(1, abs=0.01)
+
+
+def test_pictures_alone_have_no_track_of_sound_until_it_comes(tmp_path: Path, packets: list[bytes]) -> None:
+    path = tmp_path / "x.mkv"
+    frames = encode_pictures("vp8", [(320, 180)])
+    writer = MatroskaWriter(path, width=320, height=180)
+    writer.write_video(frames[0].data, 0, keyframe=True)
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+    writer.write_audio(packets[0], 40_000)
+    writer.close()
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video", "audio"]
+        assert len([packet for packet in container.demux(audio=0) if packet.size]) == 1
+
+
+def test_what_is_being_recorded_can_be_read_but_for_the_newest(tmp_path: Path, packets: list[bytes]) -> None:
+    path = tmp_path / "x.ogg"
+    assert list(recorded_sound(path)) == []
+    writer = OggOpusWriter(path)
+    for number in range(75):
+        writer.write(packets[number], number * FRAME, 0.0)
+    writer.sync()
+    assert list(recorded_sound(path)) == [(20_000 * number, packets[number]) for number in range(74)]
+    writer.sync()
+    writer.close()
+    assert len(decode_audio(path)) == 75 * FRAME - 312
 
 
 def test_after_the_end_nothing_is_recorded(tmp_path: Path, packets: list[bytes]) -> None:

@@ -1,0 +1,91 @@
+"""The clock of a recorded stream: timestamps of 32 bits without their wrap, and the times they stand for. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+MAX_SLEW = 0.01
+"""How much faster or slower than its timestamps a recording may run while it follows the sender's clock: a sound card
+that is off by 0.01 % is followed with ease, and what is reported with an error of some ms is no jump."""
+
+MAX_LAG = 100_000
+"""Microseconds by which the sender's clock may run ahead until the time jumps there at once: it paused, and what came
+after it belongs after the pause. Back it never jumps, as players, and the order in a file, would not bear it."""
+
+_WRAP = 1 << 32
+_HALF = 1 << 31
+
+
+class ClockMapping(NamedTuple):
+    """A media timestamp and the sender's monotonic time, in µs, at which its sample was captured."""
+
+    timestamp: int
+    microseconds: int
+
+    def time_of(self, timestamp: int, rate: int) -> int:
+        """Return the time, in µs, of a timestamp near this one, in ticks of ``rate`` per second."""
+        return self.microseconds + _near(timestamp, self.timestamp) * 1_000_000 // rate
+
+
+class Unwrapper:
+    """Counts on where a timestamp of 32 bits wraps, however long the stream lasts or pauses."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._ticks: int | None = None
+        self._at = 0.0
+
+    def ticks(self, timestamp: int, at: float) -> int:
+        """Return a timestamp without its wrap; ``at`` is when it came, in seconds. They come nearly in order."""
+        if self._ticks is None:
+            self._ticks, self._at = timestamp, at
+        expected = self._ticks + int(max(0.0, at - self._at) * self._rate)
+        ticks = expected + _near(timestamp, expected)
+        if ticks > self._ticks:
+            self._ticks, self._at = ticks, at
+        return ticks
+
+
+class MediaClock:
+    """Tells when, in µs of the sender's clock, a tick without its wrap was captured; follows what the sender says."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._offset: int | None = None
+        """µs of tick 0."""
+        self._newest = 0
+        self._mapping: ClockMapping | None = None
+        self._target: int | None = None
+
+    @property
+    def known(self) -> bool:
+        """Whether the sender has said anything of it."""
+        return self._mapping is not None
+
+    def map(self, mapping: ClockMapping) -> None:
+        """Take what the sender says now."""
+        if mapping != self._mapping:
+            self._mapping, self._target = mapping, None
+
+    def time_of(self, ticks: int) -> int:
+        """Return the time of a tick; only once the clock is ``known``."""
+        assert self._mapping is not None
+        if self._target is None:
+            mapped = ticks + _near(self._mapping.timestamp, ticks)
+            self._target = self._mapping.microseconds - self._span(mapped)
+        if self._offset is None:
+            self._offset, self._newest = self._target, ticks
+        elif ticks > self._newest:
+            most = int(self._span(ticks - self._newest) * MAX_SLEW)
+            off = self._target - self._offset
+            self._offset += off if off > MAX_LAG else max(-most, min(most, off))
+            self._newest = ticks
+        return self._offset + self._span(ticks)
+
+    def _span(self, ticks: int) -> int:
+        return ticks * 1_000_000 // self._rate
+
+
+def _near(timestamp: int, reference: int) -> int:
+    """Return how far a timestamp of 32 bits is from a reference, by the shorter way round."""
+    return (timestamp - reference + _HALF) % _WRAP - _HALF
