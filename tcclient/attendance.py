@@ -13,9 +13,10 @@ from pathlib import Path
 from tcclient import events
 from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
+from tcclient.console import console_of
 from tcclient.core.events import PathState
 from tcclient.entry import Trust, connect
-from tcclient.exits import INTERRUPTED, status_of_end
+from tcclient.exits import FAILED, INTERRUPTED, status_of_end
 from tcclient.keyboard import Keyboard
 from tcclient.listener import Listener
 from tcclient.media.devices import Loudspeaker
@@ -49,6 +50,8 @@ class Wishes:
     seconds: float | None
     leave_at_end: bool
     json: bool
+    listen: bool = False
+    """Who speaks is wanted in lines, where there is no line that stays."""
 
 
 class Attendance:
@@ -57,17 +60,20 @@ class Attendance:
     def __init__(self, wishes: Wishes, sources: Sequence[AnySource]) -> None:
         self._wishes = wishes
         self._sources = sources
-        self._bulletin = Bulletin(as_json=wishes.json)
+        console = console_of(as_json=wishes.json, gone=self._reader_gone)
+        self._bulletin = Bulletin(console, as_json=wishes.json, listening=wishes.listen)
         self._publications: list[Publication] = []
         self._listener: Listener | None = None
         self._leave = asyncio.Event()
         self._seated = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unread = False
 
     async def attend(self) -> int:
         """Join, do what was asked, leave; return the exit status. Raises what ``connect`` and files raise."""
         task = asyncio.current_task()
         assert task is not None
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):  # the loops of Windows have no signal handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, lambda: self._leave.set() if self._seated else task.cancel())
@@ -85,7 +91,7 @@ class Attendance:
             ) as room:
                 self._seated = True
                 await self._in(room)
-                closed = room.closed
+                return self._told_end(room.closed)
         except asyncio.CancelledError:
             if self._seated:
                 raise
@@ -93,10 +99,27 @@ class Attendance:
             return INTERRUPTED
         finally:
             self._bulletin.finish()
+
+    def _told_end(self, closed: events.Closed | None) -> int:
+        """Say why the meeting ended, if not by our own will; return the exit status."""
         if closed is not None and closed.action is not Action.NONE:
-            self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text)
+            self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text, closed.code)
             return status_of_end(closed.code)
+        if self._unread:
+            self._bulletin.problem("nobody reads the output any more")
+            return FAILED
         return 0
+
+    def _reader_gone(self) -> None:
+        """Leave, as a program in a pipeline does whose reader has ended; called from a thread."""
+
+        def leave() -> None:
+            self._unread = True
+            self._leave.set()
+
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(leave)
 
     async def _in(self, room: Room) -> None:
         """Be in the room until something ends it."""

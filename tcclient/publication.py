@@ -78,6 +78,8 @@ class Publication:
         self.number = 0
         self.answer: Published | PublishFailed | None = None
         """What the server said of it."""
+        self.muted = False
+        """The mute flag, as ``mute`` set it."""
         self.statistics = SentStatistics()
         self._connection = connection
         self._ended = ended
@@ -99,6 +101,18 @@ class Publication:
     def kind(self) -> Kind:
         """Audio or video."""
         return Kind.AUDIO if isinstance(self._publisher, AudioPublisher) else Kind.VIDEO
+
+    @property
+    def open(self) -> bool:
+        """Whether frames leave, or would if somebody spoke: neither muted nor waiting for push-to-talk."""
+        gate = self._publisher.gate if isinstance(self._publisher, AudioPublisher) else None
+        waits = gate is not None and gate.mode is GateMode.PUSH_TO_TALK and not gate.talk_pressed
+        return not self.muted and not waits
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has ended."""
+        return self._task is not None and self._task.done()
 
     @property
     def left_out(self) -> int:
@@ -133,6 +147,7 @@ class Publication:
             self._connection.session.set_muted(self.number, muted)
         except Refusal as refusal:
             raise RequestRefused(refusal.text, refusal.code) from None
+        self.muted = muted
         self._connection.pump()
 
     def talk(self, pressed: bool) -> None:
