@@ -66,8 +66,6 @@ class Bookkeeper:
                 self._store.start(
                     lambda db: db.change_room(room.name, partial(_changed, room)), partial(self._saved, ticket)
                 )
-            case effects.RemoveRoom(ticket, name):
-                self._store.start(lambda db: db.remove_room(name), partial(self._saved, ticket))
             case effects.SessionStarted(session, account, name, device_key, address, unix_ms):
                 record = SessionRecord(session_id(session), account, device_key, name, address, unix_ms / 1000)
                 self._store.start(lambda db: db.open_session(record), self._noted)

@@ -166,4 +166,4 @@ class UpdateRoom:
 
 @message("delete_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class DeleteRoom:
-    """Closes the room for everybody and forgets it."""
+    """Ends the meeting for everybody. A permanent room stays, and can be opened again: only the operator removes it."""

@@ -172,7 +172,7 @@ class Conference:
         return self._context.outbox.take()
 
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
-        """Answer to `SaveRoom` and `RemoveRoom`: whether it is on disk."""
+        """Answer to `SaveRoom`: whether it is on disk."""
         self._rooms.saved(ticket, ok, now)
         return self._context.outbox.take()
 

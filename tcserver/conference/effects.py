@@ -42,13 +42,6 @@ class SaveRoom(NamedTuple):
     room: RoomRecord
 
 
-class RemoveRoom(NamedTuple):
-    """Remove a permanent room from disk, and answer with ``saved``."""
-
-    ticket: int
-    name: str
-
-
 class SessionStarted(NamedTuple):
     """An account logged in."""
 
@@ -85,7 +78,6 @@ Effect = (
     | Disconnect
     | FindAccount
     | SaveRoom
-    | RemoveRoom
     | SessionStarted
     | SessionEnded
     | MediaCommand

@@ -13,7 +13,7 @@ from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room
 from tcserver.conference.connection import Call
 from tcserver.conference.context import SEAT_LOAD, Context
-from tcserver.conference.effects import RemoveRoom, SaveRoom
+from tcserver.conference.effects import SaveRoom
 from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, Room
@@ -36,7 +36,7 @@ class Rooms:
         self._by_number: dict[int, Room] = {}
         self._numbers = count(1)
         self._tickets = count(1)
-        self._saving: dict[int, tuple[str, Call[UpdateRoom] | Call[DeleteRoom], RoomRecord | None]] = {}
+        self._saving: dict[int, tuple[Call[UpdateRoom], RoomRecord]] = {}
         """By ticket: the room's name, the request, and what is being written (None: that it is gone)."""
 
     def __len__(self) -> int:
@@ -162,27 +162,20 @@ class Rooms:
         self._context.outbox.add(SaveRoom(ticket, record))
 
     def delete(self, call: Call[DeleteRoom]) -> None:
-        """Close the room for everybody and forget it; a permanent one on disk first."""
+        """End the meeting for everybody; only the operator removes a permanent room."""
         room = call.seat.room
-        self._context.outbox.log("room_deleted", room=room.info.name, by=call.session.number)
-        if room.record is None:
-            call.reply(Ok())
-            self.close(room, call.now)
-            return
-        ticket = self._ticket(call, None)
-        self._context.outbox.add(RemoveRoom(ticket, room.info.name))
+        self._context.outbox.log("meeting_ended", room=room.info.name, by=call.session.number)
+        call.reply(Ok())
+        self.close(room, call.now)
 
     def saved(self, ticket: int, ok: bool, now: float) -> None:
         """Carry out a change that is on disk now, or refuse it if it could not be written."""
-        name, call, record = self._saving.pop(ticket)
+        call, record = self._saving.pop(ticket)
         if not ok:
             call.refuse_code(ErrorCode.INTERNAL)
             return
         call.reply(Ok())
-        if record is None:
-            self._removed(name, now)
-        else:
-            self._stored(record, now)
+        self._stored(record, now)
 
     def records_changed(self, records: Iterable[RoomRecord], now: float) -> None:
         """Follow what an operator did to the permanent rooms; ``records`` are all of them."""
@@ -204,12 +197,11 @@ class Rooms:
         if room is not None and room.record is not None:
             room.follow(record, self._context.settings.max_participants, now)
 
-    def _ticket(self, call: Call[UpdateRoom] | Call[DeleteRoom], record: RoomRecord | None) -> int:
-        name = call.seat.room.info.name
-        if any(saving == name for saving, _, _ in self._saving.values()):
+    def _ticket(self, call: Call[UpdateRoom], record: RoomRecord) -> int:
+        if any(saving.name == record.name for _, saving in self._saving.values()):
             raise Refusal(ErrorCode.RATE_LIMITED, "the room is being changed", SAVE_RETRY_MS)
         ticket = next(self._tickets)
-        self._saving[ticket] = (name, call, record)
+        self._saving[ticket] = (call, record)
         return ticket
 
     def _make(self, call: Call[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:

@@ -161,7 +161,7 @@ class Server:
                         self.conference.account_found(connection, self.accounts.get(name), self.clock.now)
                     ),
                 )
-            case effects.SaveRoom(ticket, _) | effects.RemoveRoom(ticket, _):
+            case effects.SaveRoom(ticket, _):
                 self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.saved, ticket, True))
             case effects.SessionStarted(session=session):
                 assert session not in self.sessions

@@ -18,7 +18,6 @@ from tcserver.conference import (
     LogEvent,
     MediaCommand,
     Rate,
-    RemoveRoom,
     SaveRoom,
     Send,
     SessionEnded,
@@ -60,7 +59,7 @@ class Driver:
         self.sessions: dict[int, SessionStarted] = {}
         self.session_numbers: list[int] = []
         self.logged: list[LogEvent] = []
-        self.writes: list[SaveRoom | RemoveRoom] = []
+        self.writes: list[SaveRoom] = []
         self.hold_lookups = self.hold_seats = self.hold_writes = False
         self.held: deque = deque()
         self._events: deque = deque()
@@ -157,7 +156,7 @@ class Driver:
                         effect.connection, self.accounts.get(effect.name), self.now, self.devices.get(effect.name, ())
                     ),
                 )
-            case SaveRoom() | RemoveRoom():
+            case SaveRoom():
                 self.writes.append(effect)
                 self._answer(self.hold_writes, lambda: conference.saved(effect.ticket, True, self.now))
             case MediaCommand():

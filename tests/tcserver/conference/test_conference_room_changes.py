@@ -5,7 +5,7 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver import records
-from tcserver.conference import Rate, RemoveRoom, SaveRoom
+from tcserver.conference import Rate, SaveRoom
 from tcserver.conference.speaker_limit import SMALL_ROOM
 from tcserver.plane import SeatOpened
 from tcserver.records import RoomRecord
@@ -55,12 +55,11 @@ def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
     driver.check()
 
 
-@pytest.mark.parametrize("message", [m.UpdateRoom("New"), m.DeleteRoom()])
-def test_change_that_cannot_be_written_is_refused(message):
+def test_change_that_cannot_be_written_is_refused():
     driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),))
     chair = driver.member("hall")
     driver.hold_writes = True
-    assert chair.ask(message) is None
+    assert chair.ask(m.UpdateRoom("New")) is None
     driver.apply(driver.conference.saved(driver.writes[0].ticket, False, driver.now))
     assert error_code(chair.replies[chair.requests]) is ErrorCode.INTERNAL
     driver.advance(1)
@@ -69,47 +68,27 @@ def test_change_that_cannot_be_written_is_refused(message):
 
 
 @pytest.mark.parametrize("permanent", [False, True])
-def test_delete_evicts_all_and_the_room_is_gone(permanent):
+def test_the_end_of_a_meeting_evicts_all_and_a_permanent_room_stays(permanent):
     rooms = (replace(HALL, roles={"a1": records.Role.CHAIR}),) if permanent else ()
     driver = Driver(rooms=rooms, temporary_rooms=not permanent)
     chair, other = driver.member("hall", "a1"), driver.member("hall", "a2")
+    life = chair.view.info.life
     driver.hold_seats = True
     joining = driver.user("a3")
     joining.enter("hall")
     assert isinstance(chair.ask(m.DeleteRoom()), m.Ok)
-    assert [type(write) for write in driver.writes] == [RemoveRoom] * permanent
+    assert not driver.writes
     for person in (chair, other):
         assert [e.code for e in person.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
         assert error_code(person.ask(m.Leave())) is ErrorCode.NOT_IN_ROOM
     assert error_code(joining.replies[joining.requests]) is ErrorCode.ROOM_CLOSED
     driver.answer_held()
     assert driver.conference.rooms == 0
-    reopened = other.enter("hall")
-    assert error_code(reopened) is (ErrorCode.NO_SUCH_ROOM if permanent else None)
-    driver.advance(10)
+    driver.hold_seats = False
+    again = driver.member("hall", "a1")
+    assert again.view.info.life != life
+    assert again.view.info.permanent is permanent
     driver.check()
-
-
-def test_room_is_deleted_though_who_asked_is_gone():
-    driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),))
-    chair, other = driver.member("hall"), driver.member("hall")
-    driver.hold_writes = True
-    chair.send(m.DeleteRoom())
-    chair.drop()
-    driver.answer_held()
-    assert [e.code for e in other.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
-    driver.check()
-
-
-def test_delete_that_is_written_when_the_life_is_over():
-    driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),), temporary_rooms=False)
-    chair = driver.member("hall")
-    driver.hold_writes = True
-    chair.send(m.DeleteRoom())
-    chair.drop()
-    driver.advance(60)
-    driver.answer_held()
-    assert error_code(driver.user().enter("hall")) is ErrorCode.NO_SUCH_ROOM
 
 
 def test_operator_changes_permanent_rooms():
