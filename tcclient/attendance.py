@@ -13,6 +13,7 @@ from pathlib import Path
 from tcclient import events
 from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
+from tcclient.console import console_of
 from tcclient.entry import Trust, connect
 from tcclient.exits import FAILED, INTERRUPTED, status_of_end
 from tcclient.keyboard import Keyboard
@@ -49,6 +50,8 @@ class Wishes:
     seconds: float | None
     leave_at_end: bool
     json: bool
+    listen: bool = False
+    """Who speaks is wanted in lines, where there is no line that stays."""
 
 
 class Attendance:
@@ -58,7 +61,8 @@ class Attendance:
         self._wishes = wishes
         self._sources = sources
         self._makers = makers
-        self._bulletin = Bulletin(as_json=wishes.json)
+        console = console_of(as_json=wishes.json, gone=self._reader_gone)
+        self._bulletin = Bulletin(console, as_json=wishes.json, listening=wishes.listen)
         self._sending: Sending | None = None
         self._failed = False
         """Whether a recording could not be written, or the loudspeaker not be used."""
@@ -66,12 +70,14 @@ class Attendance:
         self._restarting: dict[Source, asyncio.Task[None]] = {}
         self._leave = asyncio.Event()
         self._seated = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unread = False
 
     async def attend(self) -> int:
         """Join, do what was asked, leave; return the exit status. Raises what ``connect`` and files raise."""
         task = asyncio.current_task()
         assert task is not None
-        loop = asyncio.get_running_loop()
+        self._loop = loop = asyncio.get_running_loop()
         with contextlib.suppress(NotImplementedError):  # the loops of Windows have no signal handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, lambda: self._leave.set() if self._seated else task.cancel())
@@ -89,7 +95,7 @@ class Attendance:
             ) as room:
                 self._seated = True
                 await self._in(room)
-                closed = room.closed
+                return self._told_end(room.closed)
         except RecordingError as error:
             if not self._failed:  # else it was told when it happened
                 self._bulletin.problem(str(error))
@@ -101,10 +107,27 @@ class Attendance:
             return INTERRUPTED
         finally:
             self._bulletin.finish()
+
+    def _told_end(self, closed: events.Closed | None) -> int:
+        """Say why the meeting ended, if not by our own will; return the exit status."""
         if closed is not None and closed.action is not Action.NONE:
-            self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text)
+            self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text, closed.code)
             return status_of_end(closed.code)
+        if self._unread:
+            self._bulletin.problem("nobody reads the output any more")
+            return FAILED
         return FAILED if self._failed else self._sending.status if self._sending is not None else 0
+
+    def _reader_gone(self) -> None:
+        """Leave, as a program in a pipeline does whose reader has ended; called from a thread."""
+
+        def leave() -> None:
+            self._unread = True
+            self._leave.set()
+
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(leave)
 
     async def _in(self, room: Room) -> None:
         """Be in the room until something ends it."""

@@ -1,49 +1,65 @@
-"""What a person reads while attending a room, or a script: lines as things happen, and one that stays."""
+"""What a person reads while attending a room, or a script: a line for each thing that happens, and one that stays."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 import time
 from typing import Any
 
 from tcclient import events
-from tcclient.line_editor import head, tail
+from tcclient.columns import fold
+from tcclient.console import Console
 from tcclient.listener import Listener
-from tcclient.quality import brief, figures, full
+from tcclient.marks import described, in_words, mark_words, marks_of
+from tcclient.publication import Publication
+from tcclient.quality import Figures, figures, full
 from tcclient.room import Room
-from tcproto.messages import ChatScope
+from tcclient.status_line import Status
+from tcclient.track import Track
+from tcproto.errors import ErrorCode
+from tcproto.foreign import visible_lines
+from tcproto.messages import ChatScope, Kind
 
+MAX_ROSTER = 20
+"""Participants that are listed at joining: what a screen shows. Doubtful ones are always listed."""
 _SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (notice of the server)"}
 """What is said of a text that is not for the room."""
-_PROMPT = "> "
-"""Stands before what is typed."""
 
 
 class Bulletin:
-    """Writes to standard output; where that is a terminal, with a line at the bottom: what is typed, or the status."""
+    """Writes to a console, as text or as JSON; ``listening``: who speaks is told in lines where no line stays."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, console: Console, *, as_json: bool, listening: bool = False) -> None:
+        self.console = console
         self._json = as_json
-        self.has_bottom = sys.stdout.isatty() and not as_json
-        """Whether there is a line that stays."""
-        self._status = ""
-        self._typed = ""
+        self._listening = listening
+        self._room: Room | None = None
+        self._found: Figures = {}
 
     # Lines
 
     def seated(self, room: Room) -> None:
-        """Tell that the seat is taken, and how the room is encrypted."""
+        """Tell that the seat is taken, how the room is encrypted, and who is here."""
+        self._room = room
+        self.console.open()
         info = room.info
         mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear and read it"
+        everybody = list(room.participants.values())
         self._line(
             "joined",
-            f"in room {info.title or info.name}, {mode}; {len(room.participants)} here",
+            f"in room {info.title or info.name}, {mode}; {len(everybody)} here",
             room=info.name,
             e2ee=info.e2ee,
-            participants=[p.label for p in room.participants.values()],
+            participants=[p.label for p in everybody],
+            roster=[described(p) for p in everybody],
         )
+        if not self._json:
+            others = [p for p in everybody if not p.me]
+            listed = [p for place, p in enumerate(others) if place < MAX_ROSTER or marks_of(p)]
+            for participant in listed:
+                self._line("participant", f"  {in_words(participant)}")
+            if len(listed) < len(others):
+                self._line("participant", f"  and {len(others) - len(listed)} more: /who lists all")
 
     def tell(self, event: events.Event) -> None:
         """Tell what happened."""
@@ -52,8 +68,7 @@ class Bulletin:
             return
         match event:
             case events.ParticipantJoined(who):
-                note = "" if who.verified else " (NOT VERIFIED)"
-                self._line("participant_joined", f"+ {who.label}{note}", who=who.label, verified=who.verified)
+                self._line("participant_joined", f"+ {who.label}{mark_words(who)}", **described(who))
             case events.ParticipantLeft(who, code):
                 reason = f" ({code})" if code else ""
                 self._line("participant_left", f"- {who.label}{reason}", who=who.label, code=code)
@@ -61,14 +76,8 @@ class Bulletin:
                 self._line("participant_updated", f"{who.label} is {who.role} now", who=who.label, role=str(who.role))
             case events.TrackPublished(track) | events.TrackUnpublished(track) | events.TrackUpdated(track):
                 self._track(event, track)
-            case events.SpeakersChanged(speaking, dominant):
-                names = ", ".join(p.label for p in speaking)
-                self._line(
-                    "speakers",
-                    f"speaking: {names}" if names else "nobody is speaking",
-                    speaking=[p.label for p in speaking],
-                    dominant=dominant.label if dominant else None,
-                )
+            case events.SpeakersChanged():
+                self._speakers(event)
             case events.ChatReceived():
                 name = event.name + _SCOPES.get(event.scope, "")
                 self._line(
@@ -81,6 +90,7 @@ class Bulletin:
                 )
             case _:
                 self._other(event)
+        self.refresh()
 
     def _failed(self, event: events.PublicationFailed | events.RecordingFailed) -> None:
         """Tell what does not work, on standard error, and to a script besides."""
@@ -95,7 +105,7 @@ class Bulletin:
             self._line(name, text, **fields)
         self.problem(text)
 
-    def _track(self, event: events.Event, track: Any) -> None:
+    def _track(self, event: events.Event, track: Track) -> None:
         name = {"TrackPublished": "published", "TrackUnpublished": "unpublished"}.get(type(event).__name__, "muted")
         words = {"published": "sends", "unpublished": "no longer sends"}
         what = words.get(name) or ("muted" if track.muted else "unmuted")
@@ -106,6 +116,18 @@ class Bulletin:
             source=str(track.source),
             codec=track.codec,
             muted=track.muted,
+        )
+
+    def _speakers(self, event: events.SpeakersChanged) -> None:
+        """Tell who speaks; of people that is no line of its own where the line that stays shows it."""
+        if not self._json and (self.console.columns is not None or not self._listening):
+            return
+        names = ", ".join(p.label for p in event.speaking)
+        self._line(
+            "speakers",
+            f"speaking: {names}" if names else "nobody is speaking",
+            speaking=[p.label for p in event.speaking],
+            dominant=event.dominant.label if event.dominant else None,
         )
 
     def _other(self, event: events.Event) -> None:
@@ -131,21 +153,26 @@ class Bulletin:
             case _:
                 self._line("room_updated", "the room was changed")
 
-    def said(self, room: Room, text: str) -> None:
-        """Show a text of our own."""
-        self._line("chat", f"{room.me.label}: {text}", who=room.me.label, text=text, scope="room")
+    def said(self, name: str, text: str, to: str | None = None) -> None:
+        """Show a text of our own; ``to`` is the label of whom it is for, None for all."""
+        scope = ChatScope.ROOM if to is None else ChatScope.PARTICIPANT
+        address = "" if to is None else f" (to {to} alone)"
+        self._line("chat", f"{name}{address}: {text}", who=name, text=text, scope=str(scope), to=to)
 
-    def say(self, name: str, text: str) -> None:
+    def say(self, name: str, text: str, **fields: Any) -> None:
         """Tell something about ourselves."""
-        self._line(name, text, text=text)
+        self._line(name, text, text=text, **fields)
+
+    def typed(self, line: str) -> None:
+        """Leave a command that was typed where it can be read."""
+        if self.console.columns is not None:
+            self._show(f"> {line}")
 
     def roster(self, room: Room) -> None:
         """List who is here."""
         for who in room.participants.values():
-            sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in who.tracks.values()) or "only listens"
             mark = "*" if who.speaking else " "
-            note = "" if who.verified else " NOT VERIFIED"
-            self._line("participant", f"{mark} {who.label} [{who.role}] {sends}{note}", who=who.label, sends=sends)
+            self._line("participant", f"{mark} {in_words(who)}", **described(who))
 
     def network(self, room: Room) -> None:
         """Tell how the network does, in a line that stays."""
@@ -153,47 +180,47 @@ class Bulletin:
         if found is not None:
             self._line("quality", full(found), **found)
 
-    def problem(self, text: str) -> None:
-        """Tell of a mistake, on standard error."""
-        self._clear()
-        sys.stderr.write(f"tcclient: {text}\n")
-        sys.stderr.flush()
-        self._redraw()
+    def problem(self, text: str, code: ErrorCode | None = None, line: str | None = None) -> None:
+        """Tell of a mistake, on standard error, and a script on standard output too; ``line`` is what was refused."""
+        if self._json:
+            typed = {} if line is None else {"input": line}
+            self._line("error", "", code=code, text=text, **typed)
+        for shown in fold(visible_lines(f"tcclient: {text}"), self.console.columns):
+            self.console.complain(shown)
+
+    def finish(self) -> None:
+        """Write what waits, and leave the terminal as it was."""
+        self.console.finish()
 
     # The line that stays
 
     def quality(self, room: Room, listener: Listener | None) -> None:
-        """Update the status line, or print a line of JSON."""
+        """Update the line that stays, or print a line of JSON; to be called every second."""
         found = self._figures(room, listener)
         if found is None:
             return
         if self._json:
             self._line("quality", "", **found)
-        elif self.has_bottom:
-            speaking = ", ".join(p.label for p in room.participants.values() if p.speaking) or "nobody"
-            status = f"{len(room.participants)} here | speaking: {speaking} | {brief(found)}"
-            if status != self._status:
-                self._clear()
-                self._status = status
-                self._redraw()
+        self._found = found
+        self.refresh()
 
-    def typing(self, text: str) -> None:
-        """Show what is being typed, instead of the status while there is anything."""
-        self._clear()
-        self._typed = text
-        self._redraw()
-
-    def typed(self, line: str) -> None:
-        """Leave a line that was typed where it can be read."""
-        self._clear()
-        print(_PROMPT + line, flush=True)
-        self._redraw()
-
-    def finish(self) -> None:
-        """Take the status line away."""
-        self._clear()
-        self._status = self._typed = ""
-        sys.stdout.flush()
+    def refresh(self) -> None:
+        """Show the present state in the line that stays."""
+        room = self._room
+        if room is None or room.closed is not None:
+            return
+        sent = list(room.publications.values())
+        status = Status(
+            microphone=_state(sent, Kind.AUDIO),
+            camera=_state(sent, Kind.VIDEO),
+            path=str(room.path),
+            loss_up=self._found.get("loss_up_recent_percent", 0.0),
+            loss_down=self._found.get("loss_down_recent_percent", 0.0),
+            rtt_ms=self._found.get("rtt_ms"),
+            here=len(room.participants),
+            speaking=tuple(p.label for p in room.participants.values() if p.speaking),
+        )
+        self.console.status(status)
 
     def _figures(self, room: Room, listener: Listener | None) -> dict[str, Any] | None:
         if room.closed is not None:
@@ -203,21 +230,20 @@ class Bulletin:
 
     def _line(self, name: str, text: str, /, **fields: Any) -> None:
         if self._json:
-            print(json.dumps({"event": name, **fields}), flush=True)
-            return
-        self._clear()
-        # What others wrote is shown as it is, but for what a terminal would obey.
-        shown = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-        print(f"{time.strftime('%H:%M:%S')} {shown}", flush=True)
-        self._redraw()
+            self.console.show(json.dumps({"event": name, **fields}))
+        else:
+            self._show(f"{time.strftime('%H:%M:%S')} {text}")
 
-    def _clear(self) -> None:
-        if self.has_bottom and (self._status or self._typed):
-            sys.stdout.write("\r\x1b[K")
+    def _show(self, text: str) -> None:
+        for line in fold(visible_lines(text), self.console.columns):
+            self.console.show(line)
 
-    def _redraw(self) -> None:
-        if self.has_bottom and (self._status or self._typed):
-            room = shutil.get_terminal_size().columns - 1
-            bottom = _PROMPT + tail(self._typed, room - len(_PROMPT)) if self._typed else head(self._status, room)
-            sys.stdout.write(bottom)
-            sys.stdout.flush()
+
+def _state(sent: list[Publication], kind: Kind) -> str:
+    """Return what is told of a microphone or a camera."""
+    publications = [publication for publication in sent if publication.kind is kind and not publication.ended]
+    if not publications:
+        return "off"
+    if all(publication.muted for publication in publications):
+        return "muted"
+    return "on" if any(publication.open for publication in publications) else "hushed"

@@ -1,12 +1,13 @@
 """The command line of the client.
 
 Exit status: 0 done, 1 it failed, 2 the input was wrong, 3 the server refused, 4 the server's key is not trusted,
-130 interrupted.
+5 the password is wrong, 6 the seat was taken away, 7 the meeting was closed, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import sys
 from importlib import metadata
@@ -14,6 +15,7 @@ from typing import NoReturn
 
 from tcclient import cli_demo, cli_forget, cli_join, cli_probe, standard_files
 from tcclient.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
+from tcproto.foreign import visible
 
 _EXAMPLES = """\
 examples:
@@ -76,12 +78,12 @@ def _status_of(error: Exception) -> int:
     """Return the exit status for what a person can mend, 0 for an error of ours."""
     from tcclient.audio.libopus import OpusUnavailable
     from tcclient.demo.processes import DemoError
-    from tcclient.errors import ClientError, ConnectError, RoomClosed, ServerKeyError
+    from tcclient.errors import ClientError, ConnectError, JoinRefused, LoginRefused, RoomClosed, ServerKeyError
     from tcclient.media.errors import MediaError, RecordingError
     from tcclient.trust import TrustFileError
     from tcproto.errors import ProtocolError
 
-    if isinstance(error, RoomClosed):
+    if isinstance(error, RoomClosed | LoginRefused | JoinRefused):
         return status_of_end(error.code)
     kinds: tuple[tuple[type[Exception], int], ...] = (
         (ServerKeyError, UNTRUSTED),
@@ -100,7 +102,8 @@ def _status_of(error: Exception) -> int:
 
 
 def _complain(text: str, status: int) -> int:
-    print(f"tcclient: {text}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the terminal was closed: nobody is left to be told
+        print(f"tcclient: {visible(text)}", file=sys.stderr)
     return status
 
 

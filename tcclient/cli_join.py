@@ -6,12 +6,14 @@ import argparse
 import asyncio
 import contextlib
 import getpass
+import json
 import os
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tcclient.commands import help_lines
 from tcproto.account import MAX_PASSWORD_BYTES, read_password
 
 if TYPE_CHECKING:
@@ -26,13 +28,17 @@ examples:
   tcclient join tc://HOST/rapat --user dinkes --audio tone --seconds 60 --json --password-stdin < password.txt
 
 While in the room, a line typed is a text to all; lines that begin with a slash do something else:
-  /mute /unmute /talk /hush       microphone on and off; push-to-talk pressed and released
-  /mic [DEVICE], /camera [DEVICE] send a microphone, a camera from now on; begin it anew after a fault
-  /who /code /quality             who is here; the safety code, to be compared aloud; how the network does
-  /msg WHO TEXT                   a text to one person; WHO is an account, or part of a name
-  /kick WHO, /role WHO ROLE       the chair's: take a seat away; make somebody chair, speaker, listener
-  /title TEXT, /limit N, /close   the chair's: change or close the room
-  /quit                           leave (so does Ctrl-C)
+{commands}
+
+exit status:
+  0 left by your own will, or at the end of what was sent; 1 the network, the disk or the connection failed;
+  2 an argument, a link or a file is wrong; 3 the server refused, or ended the seat; 4 its key is not trusted;
+  5 the account or the password is wrong; 6 your seat was taken away (kicked); 7 the meeting was closed for all;
+  130 interrupted before the seat was taken
+
+With --json each line of standard output is an object with "event". "joined" has the roster with its marks; an "error"
+has "text", the server's "code" if there is one, and "input" where a typed line was refused; "lines_lost" tells how many
+lines a slow reader missed.
 """
 
 MIN_BITRATE, MAX_BITRATE = 1_000, 100_000_000
@@ -49,7 +55,7 @@ def add_command(commands: Any) -> None:
         "join",
         help="join a room: speak, show video, hear, record, chat",
         description="Joins the room of a link until Ctrl-C, /quit, --seconds, or the end of the meeting.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(commands="\n".join(f"  {line}" for line in help_lines())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -83,9 +89,13 @@ def add_command(commands: Any) -> None:
         "--video-bitrate", metavar="BIT/S", type=int, default=0, help="of the video (default: by its size)"
     )
     get = parser.add_argument_group("what to do with what comes")
-    get.add_argument("--listen", action="store_true", help="send nothing; show who speaks, chat and quality, live")
+    get.add_argument(
+        "--listen", action="store_true", help="send nothing; without a terminal, tell who speaks in lines, too"
+    )
     get.add_argument("--record", metavar="DIR", help="write an Ogg file for each speaker, and MKV where there is video")
-    get.add_argument("--no-video", action="store_true", help="ask for sound alone: pictures are not sent here")
+    get.add_argument(
+        "--no-video", action="store_true", help="record sound alone (without --record no pictures are sent here anyway)"
+    )
     get.add_argument("--speaker", action="store_true", help="play on the loudspeaker")
     parser.add_argument("--seconds", metavar="S", type=float, help="leave after that time")
     parser.add_argument("--leave-at-end", action="store_true", help="leave when what is sent has ended")
@@ -99,6 +109,29 @@ def add_command(commands: Any) -> None:
 
 
 def _join(arguments: argparse.Namespace) -> int:
+    try:
+        return _attend(arguments)
+    except Exception as error:
+        if arguments.json:
+            print(json.dumps(_described(error)))
+        raise
+
+
+def _described(error: Exception) -> dict[str, Any]:
+    """Return an error as a script is told of it; ``code`` is the server's."""
+    from tcclient.errors import JoinRefused, LoginRefused, RoomClosed
+
+    said = error if isinstance(error, LoginRefused | JoinRefused | RoomClosed) else None
+    return {
+        "event": "error",
+        "error": type(error).__name__,
+        "code": None if said is None else said.code,
+        "text": str(error),
+        "retry_after_ms": 0 if said is None else said.retry_after_ms,
+    }
+
+
+def _attend(arguments: argparse.Namespace) -> int:
     from tcclient.attendance import Attendance, Wishes
     from tcclient.audio.gate import GateMode
     from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
@@ -131,13 +164,14 @@ def _join(arguments: argparse.Namespace) -> int:
         data=Path(arguments.data) if arguments.data else None,
         trust=_ask if sys.stdin.isatty() and not arguments.password_stdin else None,
         require_e2ee=not arguments.no_e2ee,
-        sources=AUDIO_ONLY if arguments.no_video else DEFAULT_SOURCES,
+        sources=DEFAULT_SOURCES if arguments.record and not arguments.no_video else AUDIO_ONLY,
         gate=GateMode(arguments.gate),
         record=Path(arguments.record) if arguments.record else None,
         speaker=arguments.speaker,
         seconds=arguments.seconds,
         leave_at_end=arguments.leave_at_end,
         json=arguments.json,
+        listen=arguments.listen,
     )
     return run(Attendance(wishes, sources, makers).attend())
 

@@ -29,6 +29,7 @@ def add_command(commands: Any) -> None:
 def _probe(arguments: argparse.Namespace) -> int:
     from tcclient.loop import run
     from tcclient.probe import probe
+    from tcproto.foreign import visible
     from tcproto.identity import format_fingerprint
     from tcproto.link import parse_link
 
@@ -58,7 +59,7 @@ def _probe(arguments: argparse.Namespace) -> int:
         print(json.dumps(figures))
     else:
         udp = f"works, {result.udp_received} of {result.udp_sent} answered, {result.udp_rtt_ms or 0:.1f} ms"
-        print(f"server       {link.address} ({result.address}), {result.software or 'unnamed'}")
+        print(f"server       {link.address} ({result.address}), {visible(result.software) or 'unnamed'}")
         print(f"versions     {', '.join(map(str, result.versions))}")
         print(f"fingerprint  {figures['fingerprint']}{'' if expected else '  NOT the one in the link'}")
         print(f"TCP          {result.tcp_rtt_ms:.1f} ms")

@@ -7,12 +7,26 @@ FAILED = 1
 WRONG_INPUT = 2
 """An argument, a link or a file is wrong."""
 REFUSED = 3
-"""The server refused the login, the room, or ended the seat."""
+"""The server refused the login or the room, or ended the seat, for another reason than those below."""
 UNTRUSTED = 4
 """The server's key is not the expected one, or nobody has confirmed it."""
+WRONG_PASSWORD = 5
+"""The account or the password is wrong."""
+KICKED = 6
+"""Somebody took the seat away."""
+MEETING_CLOSED = 7
+"""The meeting was ended for all."""
 INTERRUPTED = 130
+
+_OF_CODES = {
+    None: FAILED,
+    ErrorCode.IDLE_TIMEOUT: FAILED,
+    ErrorCode.BAD_CREDENTIALS: WRONG_PASSWORD,
+    ErrorCode.KICKED: KICKED,
+    ErrorCode.ROOM_CLOSED: MEETING_CLOSED,
+}
 
 
 def status_of_end(code: ErrorCode | None) -> int:
-    """Return the exit status where a connection or a seat ended for this reason: it was lost, or the server said no."""
-    return FAILED if code in (None, ErrorCode.IDLE_TIMEOUT) else REFUSED
+    """Return the exit status where a login, a room or a seat was refused or ended for this reason (None: lost)."""
+    return _OF_CODES.get(code, REFUSED)

@@ -1,28 +1,31 @@
-"""What is typed while attending a room: texts, and lines that begin with a slash."""
+"""What is typed while attending a room: texts to all, and commands."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import stat
-import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+import unicodedata
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import cast
 
 from tcclient.bulletin import Bulletin
-from tcclient.errors import RequestRefused, RoomClosed
-from tcclient.line_editor import LineEditor
+from tcclient.commands import COMMANDS, find, help_lines, parse, text_of
+from tcclient.errors import ClientError, RoomClosed
 from tcclient.participant import Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
+from tcproto.errors import Refusal
 from tcproto.messages import CloseRoom, Kick, Kind, Role, SetRole, Source, UpdateRoom
 
-MAX_LINE = 1 << 16
-"""Bytes of a line typed."""
+REPLY_PATIENCE = 15.0
+"""Seconds that a line waits for the server: by then a connection that is dead has been given up."""
+PLEASE_MUTE = "Please mute your microphone."
+PLEASE_UNMUTE = "Please unmute your microphone."
+_OWN = {Source.MICROPHONE: "microphone", Source.CAMERA: "camera"}
 
 
 class Keyboard:
-    """Obeys the lines of standard input; ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
+    """Obeys the lines of the bulletin's console; ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
 
     def __init__(
         self,
@@ -35,11 +38,10 @@ class Keyboard:
         self._room = room
         self._publications = publications
         self._bulletin = bulletin
-        self._leave = leave
         self._commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
-            "/quit": lambda _: leave(),
-            "/mute": lambda _: self._mute(True),
-            "/unmute": lambda _: self._mute(False),
+            "/mute": lambda who: self._ask(who, PLEASE_MUTE) if who else self._mute(Source.MICROPHONE, True),
+            "/unmute": lambda who: self._ask(who, PLEASE_UNMUTE) if who else self._mute(Source.MICROPHONE, False),
+            "/video": self._video,
             "/talk": lambda _: self._talk(True),
             "/hush": lambda _: self._talk(False),
             "/mic": lambda rest: restart(Source.MICROPHONE, rest or None),
@@ -53,68 +55,124 @@ class Keyboard:
             "/title": lambda rest: room.request(UpdateRoom(title=_text("/title", rest))),
             "/limit": lambda rest: room.request(UpdateRoom(max_participants=_number(rest))),
             "/close": lambda _: room.request(CloseRoom()),
+            "/help": self._help,
+            "/quit": lambda _: leave(),
         }
+        assert self._commands.keys() == {command.name for command in COMMANDS}
 
     async def obey(self) -> None:
-        """Do what is typed until nothing more can be."""
-        async with contextlib.aclosing(_typed_lines(self._bulletin)) as lines:
+        """Do what is typed until nothing more can be; a line that fails is told of and given back."""
+        lines = cast("AsyncGenerator[str]", self._bulletin.console.lines())
+        async with contextlib.aclosing(lines):
             async for line in lines:
-                try:
-                    await self._do(line)
-                except (RequestRefused, ValueError) as error:
-                    self._bulletin.problem(str(error))
-                except RoomClosed:
-                    return
+                if line.strip():
+                    await self._obey(line)
+
+    async def _obey(self, line: str) -> None:
+        try:
+            async with asyncio.timeout(REPLY_PATIENCE):
+                await self._do(line)
+        except RoomClosed:
+            return  # told as the end of the meeting
+        except TimeoutError:
+            self._refused("the server does not answer", line)
+        except (ClientError, Refusal, ValueError) as error:
+            self._refused(error, line)
+        self._bulletin.refresh()
+
+    def _refused(self, error: Exception | str, line: str) -> None:
+        code = error.code if isinstance(error, ClientError | Refusal) else None
+        text = error.text if isinstance(error, Refusal) else str(error)
+        self._bulletin.problem(text, code, line)
+        self._bulletin.console.give_back(line)
 
     async def _do(self, line: str) -> None:
-        if not line.startswith("/"):
-            await self._room.chat(line)
-            self._bulletin.said(self._room, line)
-            return
-        word, _, rest = line.partition(" ")
-        command = self._commands.get(word)
+        command = parse(line)
         if command is None:
-            raise ValueError(f"{word} is no command: {' '.join(self._commands)}")
-        done = command(rest.strip())
+            await self._say(text_of(line))
+            return
+        name, rest = command
+        self._bulletin.typed(line)
+        if name != "/msg":  # a text is sent as it was typed, spaces at its end, too
+            rest = rest.strip()
+        if rest and not find(name).takes:
+            raise ValueError(f"{name} takes nothing behind it; nothing was done")
+        done = self._commands[name](rest)
         if done is not None:
             await done
 
-    def _mute(self, muted: bool) -> None:
-        for publication in self._sent():
+    async def _say(self, text: str, to: Participant | None = None) -> None:
+        _check(text)
+        await self._room.chat(text, to=to)
+        self._bulletin.said(self._room.me.label, text, None if to is None else to.label)
+
+    def _mute(self, source: Source, muted: bool) -> None:
+        for publication in self._sent(source):
             publication.mute(muted)
+        what = _OWN[source]
+        self._bulletin.say(what, f"your {what} is {'muted' if muted else 'on'}", muted=muted)
+
+    def _video(self, rest: str) -> None:
+        if rest not in ("", "on", "off"):
+            raise ValueError("/video takes on or off, for your own camera")
+        off = rest == "off" if rest else not all(publication.muted for publication in self._sent(Source.CAMERA))
+        self._mute(Source.CAMERA, off)
 
     def _talk(self, pressed: bool) -> None:
-        for publication in self._sent(Kind.AUDIO):
+        for publication in self._sent(Source.MICROPHONE):
             publication.talk(pressed)
 
-    def _sent(self, *kinds: Kind) -> list[Publication]:
-        """Return what is being sent, of some kinds only if there are any; raises ``ValueError`` if that is nothing."""
-        found = [publication for publication in self._publications() if not kinds or publication.kind in kinds]
+    def _sent(self, source: Source) -> list[Publication]:
+        """Return what we send from a source; raises ``ValueError`` if that is nothing."""
+        kind = Kind.AUDIO if source is Source.MICROPHONE else Kind.VIDEO
+        found = [p for p in self._publications() if p.kind is kind and p.source.source is source]
         if not found:
-            raise ValueError("no sound is being sent" if kinds else "nothing is being sent")
+            raise ValueError(f"your {_OWN[source]} is off: nothing of it is sent")
         return found
 
+    async def _ask(self, who: str, request: str) -> None:
+        await self._say(request, self._other(who))
+
     async def _message(self, rest: str) -> None:
-        who, _, text = rest.partition(" ")
-        await self._room.chat(_text("/msg WHO", text), to=self._find(who))
+        words = rest.split(maxsplit=1)
+        text = words[1] if len(words) > 1 else ""
+        await self._say(_text("/msg WHO", text), self._other(words[0] if words else ""))
 
     async def _role(self, rest: str) -> None:
         who, _, role = rest.rpartition(" ")
         allowed = [str(known) for known in Role if known is not Role.UNKNOWN]
         if role not in allowed:
-            raise ValueError(f"a role is one of {', '.join(allowed)}")
-        await self._room.request(SetRole(self._find(who).id, Role(role)))
+            raise ValueError(f"/role takes WHO and a role; a role is one of {', '.join(allowed)}")
+        await self._room.request(SetRole(self._find(who.strip()).id, Role(role)))
+
+    def _help(self, rest: str) -> None:
+        for line in help_lines(rest):
+            self._bulletin.say("help", line)
+
+    def _other(self, who: str) -> Participant:
+        """Return the participant of that name, who is not ourselves."""
+        found = self._find(who)
+        if found.me:
+            raise ValueError(f"{who} is you")
+        return found
 
     def _find(self, who: str) -> Participant:
-        """Return the one participant of that account, or with that text in the name."""
-        everybody = self._room.participants.values()
-        found = [p for p in everybody if p.account == who] or [
+        """Return the one participant of that account or label, or with that text in the label."""
+        everybody = list(self._room.participants.values())
+        found = [p for p in everybody if who in (p.account, p.label)] or [
             p for p in everybody if who and who.casefold() in p.label.casefold()
         ]
         if len(found) != 1:
             names = ", ".join(p.label for p in found)
             raise ValueError(f"{who!r} is nobody here" if not found else f"{who!r} may be {names}: say more")
         return found[0]
+
+
+def _check(text: str) -> None:
+    """Raise ``ValueError`` for what no text may have: better said here than refused without a word where."""
+    for character in text:
+        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise ValueError(f"a text has no control characters (U+{ord(character):04X}); nothing was sent")
 
 
 def _text(command: str, text: str) -> str:
@@ -127,90 +185,3 @@ def _number(text: str) -> int:
     if not text.isdecimal():
         raise ValueError("/limit takes a number of participants")
     return int(text)
-
-
-async def _typed_lines(bulletin: Bulletin) -> AsyncGenerator[str]:
-    """Iterate over lines of standard input that hold something."""
-    if not _is_typed():
-        return
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=MAX_LINE)
-    try:
-        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except (ValueError, OSError, NotImplementedError):  # the loops of Windows read no pipes
-        return
-    try:
-        with _key_by_key(bulletin.has_bottom) as editing:
-            lines = _edited_lines(reader, bulletin) if editing else _whole_lines(reader, bulletin)
-            async for line in lines:
-                if text := line.strip():
-                    yield text
-    finally:
-        transport.close()
-
-
-def _is_typed() -> bool:
-    """Whether standard input is a terminal or a pipe; of a file uvloop cannot even be asked, it ends the process."""
-    try:
-        descriptor = sys.stdin.fileno()
-        mode = os.fstat(descriptor).st_mode
-    except (AttributeError, ValueError, OSError):  # there is none
-        return False
-    return os.isatty(descriptor) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
-
-
-async def _whole_lines(reader: asyncio.StreamReader, bulletin: Bulletin) -> AsyncIterator[str]:
-    """Iterate over lines; complain of those that are too long."""
-    while True:
-        try:
-            line = await reader.readline()
-        except ValueError:
-            bulletin.problem(f"a line has at most {MAX_LINE} bytes")
-            continue
-        if not line:
-            return
-        # What a terminal sends for its keys is no text, and the wire refuses control characters.
-        yield "".join(filter(str.isprintable, line.decode(errors="replace")))
-
-
-async def _edited_lines(reader: asyncio.StreamReader, bulletin: Bulletin) -> AsyncIterator[str]:
-    """Iterate over lines that are typed at the bottom of a terminal."""
-    editor = LineEditor()
-    while keys := await reader.read(MAX_LINE):
-        lines = editor.feed(keys)
-        bulletin.typing(editor.text)
-        for line in lines:
-            # A text to all is shown as it was said.
-            if line.startswith("/"):
-                bulletin.typed(line)
-            yield line
-
-
-@contextlib.contextmanager
-def _key_by_key(wanted: bool) -> Iterator[bool]:
-    """Have the terminal hand over keys as they are pressed, without showing them; gives whether it does.
-
-    It does not where standard input is none, or belongs to another job.
-    """
-    try:
-        import termios
-
-        before = termios.tcgetattr(sys.stdin)
-        is_ours = os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except (ImportError, OSError, ValueError):
-        yield False
-        return
-    except termios.error:
-        yield False
-        return
-    if not wanted or not is_ours:
-        yield False
-        return
-    changed = [*before]
-    changed[3] &= ~(termios.ICANON | termios.ECHO)
-    termios.tcsetattr(sys.stdin, termios.TCSANOW, changed)
-    try:
-        yield True
-    finally:
-        with contextlib.suppress(termios.error):  # the terminal is gone
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -108,6 +108,18 @@ class Publication:
         return Kind.AUDIO if isinstance(self._publisher, AudioPublisher) else Kind.VIDEO
 
     @property
+    def open(self) -> bool:
+        """Whether frames leave, or would if somebody spoke: neither muted nor waiting for push-to-talk."""
+        gate = self._publisher.gate if isinstance(self._publisher, AudioPublisher) else None
+        waits = gate is not None and gate.mode is GateMode.PUSH_TO_TALK and not gate.talk_pressed
+        return not self.muted and not waits
+
+    @property
+    def ended(self) -> bool:
+        """Whether the source has ended."""
+        return self._task is not None and self._task.done()
+
+    @property
     def left_out(self) -> int:
         """Pictures that were left out because the machine was too slow for them."""
         return self._publisher.left_out if isinstance(self._publisher, VideoPublisher) else 0

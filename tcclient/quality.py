@@ -29,14 +29,6 @@ def figures(network: NetworkStatistics, playout: Collection[JitterStatistics] | 
     return found
 
 
-def brief(found: Figures) -> str:
-    """Return what fits a status line: loss is that of the last ten seconds."""
-    return (
-        f"UDP {found['udp']} | RTT {_told(found['rtt_ms'])} | loss up {found['loss_up_recent_percent']:.1f} %, "
-        f"down {found['loss_down_recent_percent']:.1f} %"
-    )
-
-
 def full(found: Figures) -> str:
     """Return all of it in a line."""
     ways = [

@@ -69,6 +69,7 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/listener.py": {"asyncio", "concurrent", "time"},
     "tcclient/loop.py": {"asyncio", "concurrent", "signal", "threading", "uvloop"},
     "tcclient/probe.py": {"asyncio", "time"},
+    "tcclient/outlet.py": {"threading"},
     "tcclient/publication.py": {"asyncio", "concurrent", "time"},
     "tcclient/publisher.py": {"asyncio", "concurrent", "time"},
     "tcclient/recording.py": {"threading"},
@@ -76,8 +77,10 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/room.py": {"asyncio", "concurrent", "time"},
     "tcclient/sending.py": {"asyncio"},
     "tcclient/stream_queue.py": {"asyncio"},
+    "tcclient/terminal.py": {"asyncio", "threading"},
     "tcclient/track.py": {"asyncio", "concurrent"},
     "tcclient/track_recorder.py": {"asyncio", "concurrent", "time"},
+    "tcclient/typed_lines.py": {"asyncio"},
     "tcclient/udp.py": {"asyncio", "socket"},
 }
 

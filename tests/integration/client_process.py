@@ -15,9 +15,10 @@ COMMAND = [sys.executable, "-m", "tcclient"]
 
 
 @contextlib.contextmanager
-def taking_part(link: Link, data: Path) -> Iterator["subprocess.Popen[str]"]:
-    """Have a listener in a room, in a process of its own."""
+def taking_part(link: Link, data: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """Have somebody in a room, in a process of its own."""
     command = [*COMMAND, "join", str(link), "--user", "kantor-2", "--password-stdin", "--data", str(data), "--json"]
+    command += options
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -53,7 +53,7 @@ def test_each_refusal_is_one_line_and_a_status(
         options = ["--user", user, "--password-stdin", "--seconds", "5", "--data", str(tmp_path / "client")]
         return complaint(capfd, "join", str(link), *options, password=password)
 
-    wrong = (3, "the username or the password is wrong")
+    wrong = (5, "the username or the password is wrong")
     assert join(server.room("Hall"), password="wrong password") == wrong
     assert join(server.room("Hall"), user="nobody") == wrong
     assert join(server.room("Hall"), user="off") == wrong

@@ -1,52 +1,91 @@
 """The client as a person at a terminal has it."""
 
 import contextlib
+import fcntl
+import json
 import os
 import pty
 import select
+import struct
+import subprocess
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pyte
+
+from tcclient.columns import CONTINUATION
+from tcclient.media import SPEECH
 from tcproto.identity import format_fingerprint
 from tests.integration.client_process import COMMAND, taking_part
 from tests.integration.world import PASSWORD, PATIENCE, Server
 
+UP, LEFT, HOME = "\x1b[A", "\x1b[D", "\x01"
+KILL_LINE = "\x05\x15"
+
 
 class Terminal:
-    """A command at a terminal."""
+    """A command at a terminal of 80 columns; ``screen`` is what a person sees."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, columns: int = 80) -> None:
         self.pid, self._fd = pty.fork()
         if not self.pid:
             os.environ["TERM"] = "xterm"
+            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
             os.execv(command[0], command)
         self.text = ""
         self._seen = 0
+        self.screen = pyte.Screen(columns, 24)
+        self._stream = pyte.ByteStream(self.screen)
 
     def type(self, text: str) -> None:
         """Press keys."""
         os.write(self._fd, text.encode())
+
+    def resize(self, columns: int) -> None:
+        """Make the window wider or narrower."""
+        self.screen.resize(24, columns)
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
 
     @property
     def echoes(self) -> bool:
         """Whether it shows by itself what is typed."""
         return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
 
+    @property
+    def shown(self) -> list[str]:
+        """The lines that are not empty."""
+        return [line.rstrip() for line in self.screen.display if line.strip()]
+
+    def read(self, seconds: float = 0.1) -> None:
+        """Take what comes."""
+        if select.select([self._fd], [], [], seconds)[0]:
+            data = os.read(self._fd, 65536)
+            self.text += data.decode(errors="replace")
+            self._stream.feed(data)
+
     def until(self, text: str) -> None:
-        """Read until a text is shown, behind the one that was waited for before."""
+        """Read until a text is written, behind the one that was waited for before."""
+        self.wait(lambda: text in self.text[self._seen :], text)
+        self._seen = self.text.index(text, self._seen) + len(text)
+
+    def wait(self, condition: Callable[[], object], what: str) -> None:
+        """Read until a condition holds."""
         until = time.monotonic() + PATIENCE
-        while (found := self.text.find(text, self._seen)) < 0:
-            assert time.monotonic() < until, f"{text!r} does not come: {self.text!r}"
-            if select.select([self._fd], [], [], 0.1)[0]:
-                self.text += os.read(self._fd, 65536).decode(errors="replace")
-        self._seen = found + len(text)
+        while not condition():
+            assert time.monotonic() < until, f"{what!r} does not come: {self.shown} {self.text!r}"
+            self.read()
+
+    def bottom(self, *lines: str) -> None:
+        """Read until the last lines on the screen begin so."""
+        self.wait(lambda: all(map(str.startswith, self.shown[-len(lines) :], lines)) and self.shown, repr(lines))
 
     def end(self) -> int:
         """Read the rest; return the exit status."""
         with contextlib.suppress(OSError):
-            while data := os.read(self._fd, 65536):
-                self.text += data.decode(errors="replace")
+            while True:
+                self.read(PATIENCE)
         assert self.echoes, "the terminal is as it was"
         os.close(self._fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
@@ -67,6 +106,23 @@ def test_a_person_may_leave_at_every_question(server: Server, tmp_path: Path) ->
     assert not (tmp_path / "terminal" / "known_servers").exists()
 
 
+def seated(server: Server, place: Path, *options: str, room: str = "Hall", columns: int = 80) -> Terminal:
+    """Ibu Ketua in a room, at a terminal."""
+    who = ["--user", "ketua", "--name", "Ibu Ketua", "--data", str(place / "terminal")]
+    terminal = Terminal(*COMMAND, "join", str(server.room(room)), *who, *options, columns=columns)
+    terminal.until("Password of ketua: ")
+    terminal.type(PASSWORD + "\n")
+    terminal.until("end-to-end encrypted; ")
+    return terminal
+
+
+def say(other: "subprocess.Popen[str]", line: str) -> None:
+    """Have somebody else type."""
+    assert other.stdin is not None
+    other.stdin.write(line + "\n")
+    other.stdin.flush()
+
+
 def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
     link = server.room("Hall \N{PARTY POPPER}", fingerprint=None)
     command = [*COMMAND, "join", str(link), "--user", "ketua", "--name", "Ibu Ketua", "--listen"]
@@ -78,37 +134,43 @@ def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
     assert format_fingerprint(server.link.fingerprint) in terminal.text
     terminal.type("y\n")
     terminal.until("in room Hall \N{PARTY POPPER}, end-to-end encrypted; 1 here")
-    terminal.until("1 here | speaking: nobody | UDP ok")
+    terminal.bottom(">", "mic off, cam off | UDP ok | loss up 0.0% down 0.0% | speaking: nobody")
     with taking_part(link, tmp_path / "terminal") as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
         terminal.until("+ Kantor Dua / kantor-2")
-        other.stdin.write("x" * 100_000 + "\nselamat pagi\n/msg ketua rahasia\n")
-        other.stdin.flush()
+        say(other, "x" * 100_000 + "\nselamat pagi\n/msg ketua rahasia")
         terminal.until("Kantor Dua / kantor-2: selamat pagi")
         terminal.until("Kantor Dua / kantor-2 (to you alone): rahasia")
         for line, answer in (
-            ("/who", "[speaker] only listens"),
+            ("/who", "Kantor Dua / kantor-2 [speaker] only listens"),
             ("/code", ":"),
             ("/quality", "loss up"),
-            ("/bogus", "tcclient: /bogus is no command"),
+            ("/help", "/mute [WHO]"),
+            ("/help video", "Without a word the camera changes its state."),
+            ("/bogus", "tcclient: /bogus is no command; nothing was sent."),
             ("/msg zz x", "tcclient: 'zz' is nobody here"),
+            ("/msg ketua x", "tcclient: ketua is you"),
             ("/limit many", "tcclient: /limit takes a number"),
-            ("selamat \x16\x1b[2Jpagi", "Ibu Ketua: selamat pagi"),
             ("/limit 99999999999999999999", "tcclient: "),
             ("/title " + "x" * 500, "tcclient: "),
             ("/title", "tcclient: /title takes a text"),
             ("/msg kantor-2", "tcclient: /msg WHO takes a text"),
-            ("/mute", "tcclient: nothing is being sent"),
-            ("/talk", "tcclient: no sound is being sent"),
-            ("x" * 3000, "tcclient: "),
+            ("/msg kantor-2 \thalo  ", "ketua / Ibu Ketua (to Kantor Dua / kantor-2 alone): "),
+            ("/mute", "tcclient: your microphone is off"),
+            ("/mute kantor-2", "(to Kantor Dua / kantor-2 alone): Please mute"),
+            ("/mute ketua", "tcclient: ketua is you"),
+            ("/talk", "tcclient: your microphone is off"),
+            ("/video", "tcclient: your camera is off"),
+            ("/video up", "tcclient: /video takes on or off"),
+            ("/quit now", "tcclient: /quit takes nothing behind it"),
+            ("x" * 3000, "tcclient: a text has at most 2000 characters"),
             ("/role kantor-2 listener", "kantor-2 is listener now"),
             ("halo", "ketua / Ibu Ketua: halo"),
+            ("//halo", "ketua / Ibu Ketua: /halo"),
             ("/kick kantor-2", "- Kantor Dua / kantor-2 (kicked)"),
         ):
-            terminal.type(line + "\n")
+            terminal.type(KILL_LINE + line + "\r")
             terminal.until(answer)
-        assert other.wait(PATIENCE) == 3
+        assert other.wait(PATIENCE) == 6
     assert not terminal.echoes
     terminal.type("\x03")
     assert terminal.end() == 0
@@ -117,27 +179,157 @@ def test_a_listener_at_a_terminal(server: Server, tmp_path: Path) -> None:
 
 
 def test_what_is_typed_stays_together_whatever_is_shown_meanwhile(server: Server, tmp_path: Path) -> None:
-    link = server.room("Hall")
-    options = ["--user", "ketua", "--name", "Ibu Ketua", "--listen", "--data", str(tmp_path / "terminal")]
-    terminal = Terminal(*COMMAND, "join", str(link), *options)
-    terminal.until("Password of ketua: ")
-    terminal.type(PASSWORD + "\n")
-    terminal.until("1 here | speaking: nobody | UDP ok")
+    terminal = seated(server, tmp_path, "--listen")
     terminal.type("selXX\x7f\x7fa")
-    terminal.until("> sela")
-    with taking_part(link, tmp_path / "terminal") as other:
-        assert other.stdin is not None
-        terminal.until("+ Kantor Dua / kantor-2\r\n> sela")
-        other.stdin.write("halo\n")
-        other.stdin.flush()
-        terminal.until("Kantor Dua / kantor-2: halo\r\n> sela")
-        terminal.type("mat\n")
-        terminal.until("Ibu Ketua: selamat\r\n")
-        terminal.type("/msg kantor-2 rahasia\n")
+    terminal.bottom("> sela", "mic off")
+    with taking_part(server.room("Hall"), tmp_path / "terminal") as other:
+        terminal.until("+ Kantor Dua / kantor-2\r\n")
+        terminal.bottom("> sela", "mic off")
+        say(other, "halo")
+        terminal.until("Kantor Dua / kantor-2: halo\r\n")
+        terminal.bottom("> sela", "mic off")
+        terminal.type("mat\r")
+        terminal.until("ketua / Ibu Ketua: selamat\r\n")
+        terminal.type("/msg kantor-2 rahasia\r")
         terminal.until("> /msg kantor-2 rahasia\r\n")
         other.terminate()
         assert other.wait(PATIENCE) == 0
     terminal.until("- Kantor Dua / kantor-2\r\n")
-    terminal.type("/quit\n")
+    terminal.type("/quit\r")
     terminal.until("> /quit\r\n")
     assert terminal.end() == 0
+    lines = [line[9:] for line in terminal.shown]
+    for text in ("+ Kantor Dua / kantor-2", "Kantor Dua / kantor-2: halo", "ketua / Ibu Ketua: selamat"):
+        assert lines.count(text) == 1
+    assert not any("mic off" in line or line.startswith("sela") for line in lines), "what stayed is gone"
+
+
+def test_a_line_can_be_edited_and_called_back(server: Server, tmp_path: Path) -> None:
+    terminal = seated(server, tmp_path)
+    terminal.type("satu\r")
+    terminal.until("Ibu Ketua: satu\r\n")
+    terminal.type("duo" + LEFT + "\x1b[3~a\r")
+    terminal.until("Ibu Ketua: dua\r\n")
+    terminal.type(UP + UP)
+    terminal.bottom("> satu", "mic off")
+    terminal.type(HOME + "ke\r")
+    terminal.until("Ibu Ketua: kesatu\r\n")
+    terminal.resize(60)
+    terminal.type("x" * 100)
+    terminal.wait(lambda: terminal.shown[-1].startswith("mic off") and len(terminal.shown[-1]) < 60, "a narrower line")
+    terminal.type("\x03")
+    assert terminal.end() == 0
+
+
+def test_what_was_refused_is_typed_again(server: Server, tmp_path: Path) -> None:
+    terminal = seated(server, tmp_path)
+    for line, reason in (
+        ("/msg nobody selamat", "tcclient: 'nobody' is nobody here"),
+        ("/mutee", "tcclient: /mutee is no command"),
+        ("x" * 2001, "tcclient: a text has at most 2000 characters"),
+        ("a\x11\x07b", "tcclient: a text has no control characters (U+0007)"),
+    ):
+        terminal.type(KILL_LINE + line + "\r")
+        terminal.until(reason)
+        last = line[-3:].replace("\x11\x07", "^G")
+        terminal.wait(lambda last=last: terminal.shown[-2].endswith(last), f"{line} in the line")
+    terminal.type("\x7f\x7fc\r")
+    terminal.until("Ibu Ketua: ac\r\n")
+    terminal.type("/quit\r")
+    assert terminal.end() == 0
+
+
+def test_texts_arrive_as_they_were_typed_and_pasted(server: Server, tmp_path: Path) -> None:
+    with taking_part(server.room("Hall"), tmp_path / "other") as other:
+        terminal = seated(server, tmp_path)
+        terminal.until("Kantor Dua / kantor-2 [speaker] only listens")
+        texts = [
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}",
+            "  di\u00adam a\u200ebc\u200fd ",
+            "satu\tdua",
+        ]
+        for text in texts:
+            terminal.type(text + "\r")
+        pasted = "baris\t1\nbaris 2"
+        terminal.type(f"\x1b[200~{pasted}\x1b[201~")
+        terminal.type("\r")
+        assert other.stdout is not None
+        got: list[str] = []
+        while len(got) < len(texts) + 1:
+            line = other.stdout.readline()
+            assert line
+            if '"chat"' in line:
+                got.append(json.loads(line)["text"])
+        assert got == [*texts, pasted]
+        for text in (*texts, pasted):
+            say(other, text.replace("\n", " "))
+        for text in texts:
+            terminal.until(f"Kantor Dua / kantor-2: {text.expandtabs(8)}\r\n" if "\t" not in text else "kantor-2: satu")
+        terminal.type("\x03")
+        assert terminal.end() == 0
+
+
+def test_nobody_can_write_a_line_of_the_terminal(server: Server, tmp_path: Path) -> None:
+    with taking_part(server.room("Hall"), tmp_path / "other") as other:
+        terminal = seated(server, tmp_path)
+        say(other, "halo" + " " * 62 + "12:00:00 ketua / Ibu Ketua: saya setuju \u202eabc")
+        terminal.until("\ufffdabc")
+        say(other, "selesai")
+        terminal.until("selesai")
+        forged = [line for line in terminal.shown if "setuju" in line]
+        assert forged
+        assert all(line.startswith(CONTINUATION) for line in forged)
+        assert "\u202e" not in terminal.text
+        terminal.type("\x03")
+        assert terminal.end() == 0
+
+
+def test_who_speaks_and_what_is_sent_stay_at_the_bottom(server: Server, tmp_path: Path) -> None:
+    with taking_part(server.room("Hall"), tmp_path / "other", "--audio", str(SPEECH), "--loop") as other:
+        terminal = seated(server, tmp_path, "--audio", "tone", "--video", "test")
+        terminal.until("sending audio and video")
+        terminal.wait(
+            lambda: terminal.shown[-1].startswith("mic on, cam on | UDP ok | loss up 0.0% down 0.0% | speaking: "),
+            "what is sent",
+        )
+        terminal.wait(lambda: "speaking: Kantor Dua" in terminal.shown[-1], "who speaks")
+        for line, state in (
+            ("/mute", "mic muted, cam on"),
+            ("/video", "mic muted, cam muted"),
+            ("/unmute", "mic on, cam muted"),
+            ("/video on", "mic on, cam on"),
+            ("/video off", "mic on, cam muted"),
+            ("/mute kantor-2", "mic on, cam muted"),
+        ):
+            terminal.type(line + "\r")
+            terminal.until(f"> {line}\r\n")
+            terminal.wait(lambda state=state: terminal.shown[-1].startswith(state), state)
+        assert other.poll() is None
+        terminal.type("/quit\r")
+        assert terminal.end() == 0
+    assert not any("speaking" in line for line in terminal.text.split("\r\n") if line[2:3] == ":")
+
+
+def test_a_terminal_that_takes_nothing_keeps_nobody_in(server: Server, tmp_path: Path) -> None:
+    with taking_part(server.room("Hall"), tmp_path / "other") as other:
+        terminal = seated(server, tmp_path)
+        terminal.bottom(">", "mic off")
+        for number in range(120):  # more than a terminal that is not read holds
+            say(other, f"{number} " + "x" * 1900)
+            time.sleep(0.02)
+        time.sleep(1)
+        terminal.type("\x03")
+        until = time.monotonic() + PATIENCE
+        while not (ended := os.waitid(os.P_PID, terminal.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)):
+            assert time.monotonic() < until, "Ctrl-C does not end it"
+            time.sleep(0.05)
+        assert ended.si_status == 0
+        assert terminal.end() == 0
+
+
+def test_a_terminal_that_is_closed_ends_the_client(server: Server, tmp_path: Path) -> None:
+    terminal = seated(server, tmp_path)
+    terminal.bottom(">", "mic off")
+    os.close(terminal._fd)
+    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 130

@@ -26,7 +26,7 @@ def test_what_a_terminal_obeys_or_does_not_show(character: str) -> None:
     "text",
     [
         "Kepala Dinas",
-        "mi\u200cxaham می\u200cخواهم",
+        "mi\u200cxaham می\u200cرود",
         "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL} \u2764\ufe0f 1\ufe0f\u20e3",
         "क\u094d\u200dष",
         "co\u00adoperation",

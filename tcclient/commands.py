@@ -1,0 +1,156 @@
+"""The commands that are typed in a room: what each is called, takes and does, for help and for looking them up."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A line that begins with a slash."""
+
+    name: str
+    takes: str
+    """What follows the name, as in usage lines; brackets: may be left out."""
+    short: str
+    """A few words."""
+    full: str
+
+    @property
+    def usage(self) -> str:
+        """The line to type."""
+        return f"{self.name} {self.takes}".rstrip()
+
+
+COMMANDS = (
+    Command(
+        "/mute",
+        "[WHO]",
+        "your microphone off; with WHO: ask somebody to mute",
+        "Without a name your own microphone is off at once, and everybody sees it; the camera goes on (see /video). "
+        "With a name your own microphone stays as it is, and WHO gets a private text with the request: only the "
+        "sender can mute itself. A chair can take the microphone away: /role WHO listener.",
+    ),
+    Command(
+        "/unmute",
+        "[WHO]",
+        "your microphone on; with WHO: ask somebody to unmute",
+        "Without a name your own microphone is on again. With a name WHO gets a private text with the request: nobody "
+        "can open the microphone of somebody else.",
+    ),
+    Command(
+        "/video",
+        "[on|off]",
+        "your camera on or off",
+        "Without a word the camera changes its state. The microphone stays as it is.",
+    ),
+    Command(
+        "/mic",
+        "[DEVICE]",
+        "send a microphone from now on, or begin it anew",
+        "Begins the microphone anew after a fault, or begins to send one. DEVICE is a name or number that `tcclient "
+        "devices` lists; without it the one that was used before, else the system's own.",
+    ),
+    Command(
+        "/camera",
+        "[DEVICE]",
+        "send a camera from now on, or begin it anew",
+        "As /mic, with pictures. DEVICE is a file such as /dev/video2.",
+    ),
+    Command(
+        "/talk",
+        "",
+        "push-to-talk: begin",
+        "Your microphone is heard until /hush. Only with --gate push-to-talk.",
+    ),
+    Command("/hush", "", "push-to-talk: end", "Your microphone is silent until /talk. Only with --gate push-to-talk."),
+    Command(
+        "/who",
+        "",
+        "who is here",
+        "Lists all who are here: role, what they send, whether it is muted, and what is doubtful about them. A star "
+        "stands before those who speak.",
+    ),
+    Command(
+        "/code",
+        "",
+        "the safety code, to be compared aloud",
+        "Shows 30 digits. They are equal for all who see the same members, devices and server: read them aloud. They "
+        "change whenever somebody comes or goes.",
+    ),
+    Command(
+        "/quality",
+        "",
+        "how the network does",
+        "Shows path, round trip time and loss since you came in. The line at the bottom shows the last ten seconds.",
+    ),
+    Command(
+        "/msg",
+        "WHO TEXT",
+        "a text to one person",
+        "WHO is an account, or a part of a name without spaces that only one person here has.",
+    ),
+    Command("/kick", "WHO", "chair: take a seat away", "WHO has to leave the room. For a chair or the operator."),
+    Command(
+        "/role",
+        "WHO ROLE",
+        "chair: make somebody chair, speaker or listener",
+        "Changes what WHO may do, as long as WHO is here. A listener sends neither sound nor pictures.",
+    ),
+    Command("/title", "TEXT", "chair: change the title of the room", "Everybody sees the title. For a chair."),
+    Command("/limit", "N", "chair: how many may be here", "Nobody who is here has to leave. For a chair."),
+    Command(
+        "/close",
+        "",
+        "chair: end the meeting for all",
+        "Everybody has to leave, you too. A permanent room stays, and can be joined again.",
+    ),
+    Command(
+        "/help",
+        "[COMMAND]",
+        "this list, or what one command does",
+        "A line without a slash is a text to all; begin it with two slashes for a text that begins with one. WHO is an "
+        "account, or a part of a name that only one person here has. A text that was refused comes back into the line. "
+        "Arrow up and down: what was typed before.",
+    ),
+    Command("/quit", "", "leave (so does Ctrl-C)", "The meeting goes on for the others."),
+)
+
+_BY_NAME = {command.name: command for command in COMMANDS}
+
+
+class Unknown(ValueError):
+    """There is no such command; the text says what there is."""
+
+
+def parse(line: str) -> tuple[str, str] | None:
+    """Return name and argument of a command, or None for a text; raises ``Unknown``.
+
+    A line with a slash behind spaces is a command, too: by a slip nothing private goes to all.
+    """
+    bare = line.lstrip()
+    if not bare.startswith("/") or bare.startswith("//"):
+        return None
+    name = bare.split(maxsplit=1)[0]
+    return find(name).name, bare[len(name) :].lstrip()
+
+
+def text_of(line: str) -> str:
+    """Return the text that a line which is no command says."""
+    return line.replace("//", "/", 1) if line.lstrip().startswith("//") else line
+
+
+def find(name: str) -> Command:
+    """Return the command of that name, with or without slash; raises ``Unknown``."""
+    command = _BY_NAME.get("/" + name.removeprefix("/"))
+    if command is None:
+        raise Unknown(f"{name} is no command; nothing was sent. There are: {' '.join(_BY_NAME)}")
+    return command
+
+
+def help_lines(name: str = "") -> list[str]:
+    """Return what /help says: a line for each command, or all about one; raises ``Unknown``."""
+    if name:
+        command = find(name)
+        return [f"{command.usage}: {command.short}", command.full]
+    width = max(len(command.usage) for command in COMMANDS)
+    return [f"{command.usage:<{width}}  {command.short}" for command in COMMANDS]

@@ -1,0 +1,50 @@
+"""What is doubtful about a participant, in words for a person and for a script."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from tcclient.participant import Participant
+
+
+class Mark(StrEnum):
+    """A doubt; the values are for scripts."""
+
+    UNVERIFIED = "unverified"
+    """The device did not sign name and key: nothing goes there, and nothing of it is played."""
+
+
+WORDS = {Mark.UNVERIFIED: "NOT VERIFIED"}
+
+
+def marks_of(participant: Participant) -> list[Mark]:
+    """Return what is doubtful about a participant."""
+    return [] if participant.verified else [Mark.UNVERIFIED]
+
+
+def mark_words(participant: Participant) -> str:
+    """Return the marks as they stand behind a name, with a space in front, or nothing."""
+    words = ", ".join(WORDS[mark] for mark in marks_of(participant))
+    return f" ({words})" if words else ""
+
+
+def described(participant: Participant) -> dict[str, object]:
+    """Return a participant as a script is told of it."""
+    return {
+        "id": participant.id,
+        "account": participant.account,
+        "who": participant.label,
+        "role": str(participant.role),
+        "me": participant.me,
+        "verified": participant.verified,
+        "marks": [str(mark) for mark in marks_of(participant)],
+        "speaking": participant.speaking,
+        "sends": [{"source": str(t.source), "muted": t.muted} for t in participant.tracks.values()],
+    }
+
+
+def in_words(participant: Participant) -> str:
+    """Return a participant as the list of who is here shows it."""
+    sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in participant.tracks.values()) or "only listens"
+    me = " (you)" if participant.me else ""
+    return f"{participant.label}{me} [{participant.role}] {sends}{mark_words(participant)}"
