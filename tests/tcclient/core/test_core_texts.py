@@ -20,7 +20,7 @@ from tcproto.text import (
     seal_room_text,
     text_key,
 )
-from tests.tcclient.core.scripted_server import LIFE, Server
+from tests.tcclient.core.scripted_server import KEEP, LIFE, Server
 
 ROOM, PARTICIPANT, SERVER, UNKNOWN = m.ChatScope.ROOM, m.ChatScope.PARTICIPANT, m.ChatScope.SERVER, m.ChatScope.UNKNOWN
 UNIX_MS = 1_767_225_600_000
@@ -194,6 +194,15 @@ def test_who_only_writes_makes_a_key_with_the_first_text_and_boxes_with_the_next
     assert (texts(b), texts(c)) == (["one", "two"], ["two"])
     give(sealed, c, sealed.chat_log[0][1])
     assert texts(c) == ["two"]
+
+
+def test_boxes_go_before_the_text_that_needs_them(sealed):
+    a, *_ = sealed.seated(3)
+    write(sealed, a, "one")
+    sealed.seated(1)
+    write(sealed, a, "two")
+    kinds = [type(message) for message in a.received if isinstance(message, (m.KeyBoxes, m.Chat))]
+    assert kinds == [m.KeyBoxes, m.Chat] * 2
 
 
 def test_who_left_has_no_key_of_the_next_text(sealed):
@@ -461,6 +470,19 @@ def test_neither_a_refused_text_nor_what_was_before_a_newcomer_is_a_gap(sealed, 
     assert texts(b)[:2] == ["one", "four"]
     assert not b.told(events.TextMissing)
     assert not c.told(events.TextMissing)
+
+
+def test_a_refusal_that_comes_late_hides_no_gap(sealed):
+    a, b = sealed.seated(2)
+    write(sealed, a, "one")
+    sealed.answers[m.Chat] = KEEP
+    first, second = write(sealed, a, "two"), write(sealed, a, "three")
+    a.seat.texts.answered(first, accepted=False)
+    a.seat.texts.answered(second, accepted=True)
+    sealed.answers.clear()
+    write(sealed, a, "four")
+    assert texts(b) == ["one", "four"]
+    assert len(b.told(events.TextMissing)) == 1, "nobody got the third"
 
 
 def test_a_seat_that_has_used_up_its_numbers_sends_no_more(sealed):
