@@ -19,7 +19,8 @@ from tcproto.keyring import (
     PublicationId,
 )
 from tcproto.packet import AudioHeader, Header, VideoHeader, parse_header, seal_packet
-from tcproto.sender_key import MAX_GENERATION, FirstSequence, OpenedBox, SenderKey
+from tcproto.sender_key import MAX_GENERATION, FirstSequence, OpenedBox, Party, SenderKey
+from tcproto.text import Note, TextHeader, seal_room_text, text_key
 from tests.mutations import bit_flips, truncations
 
 LIFE = b"l" * 16
@@ -53,6 +54,49 @@ def ring_with(*keys: SenderKey, firsts: tuple[FirstSequence, ...] = ()) -> KeyRi
 def refused(ring: KeyRing, packet: bytes, now: float = NOW, publication: PublicationId = MICROPHONE) -> None:
     with pytest.raises(CryptoFailure):
         opened(ring, packet, now, publication)
+
+
+# Texts
+
+SENDER = Party(b"d" * 32, b"b" * 32)
+
+
+def text_opened(ring: KeyRing, key: SenderKey, now: float = NOW) -> str:
+    header = TextHeader(key.number, key.generation, 1)
+    sealed_text = seal_room_text(header, Note(bytes(16), 0, 0, "halo"), text_key(key, LIFE, SENDER))
+    return ring.open_text(header, sealed_text, SENDER, now).text
+
+
+def text_refused(ring: KeyRing, key: SenderKey, now: float = NOW) -> None:
+    with pytest.raises(CryptoFailure):
+        text_opened(ring, key, now)
+
+
+def test_a_ring_follows_a_sender_that_only_writes() -> None:
+    ring = ring_with(sender_key())
+    text_refused(ring, sender_key(generation=MAX_SKIPPED_GENERATIONS + 1))
+    for generation in range(MAX_SKIPPED_GENERATIONS, MAX_GENERATION, MAX_SKIPPED_GENERATIONS):
+        assert text_opened(ring, sender_key(generation=generation)) == "halo"
+    assert text_opened(ring, sender_key(generation=3), NOW + OVERLAP - 0.1) == "halo", "packets may have been faster"
+    text_refused(ring, sender_key(generation=3), NOW + OVERLAP)
+
+
+def test_texts_are_good_under_the_newest_key_only() -> None:
+    ring = ring_with(sender_key(1), sender_key(2))
+    assert ring.newest_number == 2
+    assert text_opened(ring, sender_key(2)) == "halo"
+    text_refused(ring, sender_key(1))
+    text_refused(ring, sender_key(3))
+    text_refused(KeyRing(LIFE), sender_key(1))
+    assert opened(ring, sealed(sender_key(1))) == b"payload", "packets are on their way under the old one"
+
+
+def test_a_forged_text_moves_nothing() -> None:
+    ring = ring_with(sender_key())
+    with pytest.raises(CryptoFailure):
+        ring.open_text(TextHeader(1, 60, 1), b"\x11" + bytes(60), SENDER, NOW)
+    text_refused(ring, sender_key(generation=MAX_SKIPPED_GENERATIONS + 1))
+    assert text_opened(ring, sender_key()) == "halo"
 
 
 # Replay
