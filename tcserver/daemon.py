@@ -20,11 +20,13 @@ from tcproto.link import Link
 from tcproto.messages import Envelope
 from tcserver import garbage, logs, paths
 from tcserver.addresses import all_addresses, named_in_errors, outward_address
+from tcserver.background_writer import BackgroundWriter
 from tcserver.bookkeeper import Bookkeeper
 from tcserver.conference import Conference, effects
 from tcserver.conference_settings import conference_settings
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
+from tcserver.listener import Listener
 from tcserver.media.host import MediaHost
 from tcserver.media.reading import MediaReading
 from tcserver.monitoring import Monitoring
@@ -32,6 +34,7 @@ from tcserver.plane import Event
 from tcserver.process_reading import ProcessReading
 from tcserver.site import Site
 from tcserver.store_thread import StoreThread
+from tcserver.turns import Turns
 
 SOFTWARE = "tcserver"
 SHUTDOWN_RETRY_MS = 5000
@@ -40,6 +43,12 @@ ANY_PORT_ATTEMPTS = 20
 """Free TCP ports that are tried for a free UDP port of the same number."""
 DRAIN_LIMIT = 2.0
 """Seconds for the last messages to leave."""
+LAST_LINES_LIMIT = 0.5
+"""Seconds for the last lines of announcement and log to leave, if anybody reads them."""
+SESSION_BURST = 2000
+"""Lines at once of what happens to sessions: as many come and go at a start and an end; strangers cannot make any."""
+SESSIONS_PER_S = 100.0
+"""Such lines per second in the long run: twice as many as log in."""
 
 
 def run(configuration: Configuration, reload: Callable[[], Configuration], *, until_eof: bool = False) -> int:
@@ -47,7 +56,14 @@ def run(configuration: Configuration, reload: Callable[[], Configuration], *, un
 
     Raises ``StoreError``, ``OSError`` or ``ConfigurationError`` at the start.
     """
-    logs.configure(configuration.log.level, configuration.log.format, sys.stderr)
+    logs.configure(configuration.log.level, configuration.log.format)
+    try:
+        return _run(configuration, reload, until_eof)
+    finally:
+        logs.output.drain(LAST_LINES_LIMIT)
+
+
+def _run(configuration: Configuration, reload: Callable[[], Configuration], until_eof: bool) -> int:
     site = Site.of(configuration, os.environ)
     site.make()
     with site.lock():
@@ -68,8 +84,17 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
     daemon = Daemon(configuration, site)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    announcement = BackgroundWriter(1 if sys.__stdout__ is not None else -1)
+
+    def end() -> None:
+        """Begin the end; whoever asks twice does not want to wait for it."""
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload, reload)
     if until_eof:
         _await_eof(loop, stop)
@@ -77,10 +102,11 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
     garbage.settle()
     try:
         for line in daemon.announcement():
-            print(line, flush=True)  # noqa: T201 - the operator reads it, and scripts take the link from it
+            announcement.write(f"{line}\n")
         await stop.wait()
     finally:
         await daemon.stop()
+        announcement.drain(LAST_LINES_LIMIT)
     return 0
 
 
@@ -116,7 +142,9 @@ class Daemon:
         self._bookkeeper = Bookkeeper(self._store, self._conference, self._carry_out, _now, self._log)
         self._media: MediaHost | None = None
         self._monitoring: Monitoring | None = None
-        self._servers: list[asyncio.Server] = []
+        self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
+        self._listeners: list[Listener] = []
+        self._turns = Turns()
         self._peers: dict[int, ControlPeer] = {}
         self._empty = asyncio.Event()
         """Set when the last peer is gone after the shutdown began."""
@@ -148,8 +176,8 @@ class Daemon:
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.wait((self._poller,))
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            await listener.close()
         self._carry_out(self._conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_LIMIT):
@@ -195,7 +223,7 @@ class Daemon:
         self._configuration = merge_live(self._configuration, new)
         self._conference.settings_changed(conference_settings(self._configuration))
         log = self._configuration.log
-        logs.configure(log.level, log.format, sys.stderr)
+        logs.configure(log.level, log.format)
         if self._media is not None:
             self._media.configure_logs(log.level, log.format)
         applied, waiting = (",".join(c.key for c in found if c.live is live) for live in (True, False))
@@ -204,9 +232,8 @@ class Daemon:
     # Told by the control connections.
 
     def connected(self, peer: ControlPeer) -> bool:
-        """Take a new connection, unless its address has too many."""
-        if not self._conference.may_connect(peer.address):
-            self._log.warning("connection refused", address=peer.address)
+        """Take a new connection, unless the server is about to end."""
+        if not self._conference.may_connect():
             return False
         self._peers[peer.number] = peer
         self._carry_out(self._conference.connected(peer.number, peer.address, _now()))
@@ -221,17 +248,17 @@ class Daemon:
         self._carry_out(self._conference.received(peer.number, envelope, _now()))
 
     def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
-        """Log that a client broke the protocol."""
-        self._log.warning("protocol error", address=peer.address, code=error.code, detail=error.detail)
+        """Pass on that a client broke the protocol."""
+        self._carry_out(self._conference.failed(peer.number, error.code, _now(), error.detail))
 
     def crashed(self, peer: ControlPeer, error: Exception) -> None:
-        """Log an error of ours."""
+        """Log an error of ours, and pass on what comes of it."""
         self._log.crash("message handler failed", error, address=peer.address)
+        self._carry_out(self._conference.failed(peer.number, ErrorCode.INTERNAL, _now()))
 
     def fell_behind(self, peer: ControlPeer) -> None:
-        """Log that a client is too slow, and tell others why it is gone."""
-        self._log.warning("slow consumer", address=peer.address)
-        self._carry_out(self._conference.hang_up(peer.number, ErrorCode.SLOW_CONSUMER, _now()))
+        """Pass on that a client is too slow."""
+        self._carry_out(self._conference.failed(peer.number, ErrorCode.SLOW_CONSUMER, _now()))
 
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
@@ -291,7 +318,7 @@ class Daemon:
                 if self._media is not None:
                     self._media.apply(command)
             case effects.LogEvent(name, fields):
-                self._log.info(name, **fields)
+                (self._people if "session" in fields else self._log).info(name, **fields)
             case _:
                 self._bookkeeper.do(effect)
 
@@ -319,21 +346,21 @@ class Daemon:
             except OSError as error:
                 if not attempts_left or error.errno != errno.EADDRINUSE:
                     raise
-                for server in self._servers:
-                    server.close()
-                self._servers.clear()
+                for listener in self._listeners:
+                    await listener.close()
+                self._listeners.clear()
                 self._port = 0
             else:
                 return
 
     async def _bind(self) -> None:
-        loop = asyncio.get_running_loop()
         hosts = self._configuration.server.addresses or all_addresses()
         for host in hosts:
+            listener = Listener(self._make_peer, partial(self._log.fault, "connections cannot be taken"))
             with named_in_errors("server.port", "TCP", host, self._port):
-                server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
-            self._servers.append(server)
-            self._port = self._port or server.sockets[0].getsockname()[1]
+                listener.open(host, self._port)
+            self._listeners.append(listener)
+            self._port = self._port or listener.port
         media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
             await media.open()
@@ -362,7 +389,8 @@ class Daemon:
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
         self._next_peer += 1
-        return ControlPeer(number, ControlConnection.server(self._identity.secret, software=SOFTWARE), self)
+        connection = ControlConnection.server(self._identity.secret, software=SOFTWARE)
+        return ControlPeer(number, connection, self, self._turns)
 
     def _media_events(self, events: list[Event]) -> None:
         """Deliver what the media plane reports to the conference."""

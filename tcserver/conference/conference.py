@@ -109,12 +109,9 @@ class Conference:
 
     # Connections
 
-    def may_connect(self, address: str) -> bool:
-        """Tell whether one more connection of an address may be accepted, before anything is spent on it."""
-        if not self._is_shut_down and self._connections.may_connect(address):
-            return True
-        self._context.counters["connection_refused"] += 1
-        return False
+    def may_connect(self) -> bool:
+        """Tell whether connections may be accepted, which is so until the end begins."""
+        return not self._is_shut_down
 
     def connected(self, connection: int, address: str, now: float) -> list[Effect]:
         """A connection was accepted; ``connection`` is a number that is never used again."""
@@ -158,6 +155,13 @@ class Conference:
         found = self._connections.get(connection)
         if found is not None:
             self._connections.hang_up(found, code, now, text)
+        return self._context.outbox.take()
+
+    def failed(self, connection: int, code: ErrorCode, now: float, detail: str = "") -> list[Effect]:
+        """Forget a connection that the shell closes, which has told its client why."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._connections.failed(found, code, now, detail)
         return self._context.outbox.take()
 
     # Answers to effects

@@ -66,6 +66,8 @@ class Connection:
 
     number: int
     address: str
+    network: str
+    """What the address is counted by."""
     limiter: Limiter
     last_heard: float
     handshake_hash: bytes = b""

@@ -59,6 +59,7 @@ class LoginDesk:
         attempt.lookup_name = _folded(call.message.account)
         attempt.lookup = call
         attempt.is_stale = False
+        self._connections.named(call.connection, attempt.lookup_name, call.now)
         self._context.outbox.add(FindAccount(call.connection.number, attempt.lookup_name))
 
     def account_found(self, connection: Connection, account: Account | None, devices: Iterable[bytes]) -> None:

@@ -1,14 +1,16 @@
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tcproto.control import ControlConnection, HandshakeCompleted, Received
-from tcproto.errors import ErrorCode, ProtocolError
-from tcproto.messages import Close, Envelope, Ping, Pong
+from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
+from tcproto.errors import Action, ErrorCode, ProtocolError
+from tcproto.messages import Close, Envelope, Error, Ping, Pong
 from tcserver import control_server
 from tcserver.control_server import ControlPeer
+from tcserver.turns import STRANGERS_PER_TURN, Turns
 
 STATIC = bytes(range(32))
 
@@ -52,6 +54,10 @@ class Client:
         self.reader, self.writer = reader, writer
         self.connection = ControlConnection.client()
 
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while (event := await self.event()) is not None:
+            yield event
+
     async def event(self) -> Any:
         """The next event, or None at the end."""
         while (event := self.connection.next_event()) is None:
@@ -71,10 +77,11 @@ def conversation(main: Any) -> None:
 
     async def run() -> None:
         handler = Handler()
+        turns = Turns()
         numbers = iter(range(1, 100))
 
         def make() -> ControlPeer:
-            return ControlPeer(next(numbers), ControlConnection.server(STATIC), handler)
+            return ControlPeer(next(numbers), ControlConnection.server(STATIC), handler, turns)
 
         async with asyncio.timeout(20):
             server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
@@ -160,7 +167,9 @@ def fill(peer: ControlPeer, messages: int) -> None:
     peer.flush()
 
 
-def test_a_receiver_that_does_not_read_is_cut_off() -> None:
+def test_a_receiver_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 0.05)
+
     async def main(handler: Handler, client: Client) -> None:
         await ping(client)
         client.writer.transport.pause_reading()
@@ -170,6 +179,53 @@ def test_a_receiver_that_does_not_read_is_cut_off() -> None:
         assert handler.told == [("handshake", 64), "fell behind", "disconnected"]
 
     conversation(main)
+
+
+def test_a_receiver_that_was_too_slow_and_reads_after_all_learns_why_it_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 15)
+    answer = Error(ErrorCode.BAD_REQUEST, "x" * 256, Action.NONE)
+
+    async def main(handler: Handler, client: Client) -> None:
+        await ping(client)
+        client.writer.transport.pause_reading()
+        number = 0
+        while "fell behind" not in handler.told:
+            for _ in range(100):
+                number += 1
+                handler.peers[0].send(answer, number)
+            handler.peers[0].flush()
+            await asyncio.sleep(0)
+        handler.peers[0].send(answer, number)
+        client.connection._requests = dict.fromkeys(range(1, number + 1), Ping(1))
+        client.writer.transport.resume_reading()
+        events = [event async for event in client]
+        assert {type(event) for event in events[:-1]} == {Replied}
+        assert events[-1].message.code is ErrorCode.SLOW_CONSUMER
+        assert handler.told[-1] == "disconnected"
+
+    conversation(main)
+
+
+def test_strangers_are_served_a_few_in_each_turn() -> None:
+    served: list[tuple[int, int]] = []
+
+    async def main() -> None:
+        turns, now = Turns(), 0
+        for number in range(10):
+            turns.enter(lambda number=number: served.append((number, now)))
+        assert len(turns) == 10 - STRANGERS_PER_TURN
+        for now in range(1, 6):  # noqa: B007 - the turn that the jobs see
+            await asyncio.sleep(0)
+        turns.enter(lambda: served.append((10, now)))
+
+    asyncio.run(main())
+    assert [number for number, _ in served] == list(range(11))
+    in_turn = [[turn for _, turn in served].count(turn) for turn in range(6)]
+    assert in_turn[0] == STRANGERS_PER_TURN
+    assert max(in_turn[1:]) == STRANGERS_PER_TURN
+    assert served[-1][1] == 5, "at once, where nobody waits"
 
 
 def test_a_receiver_that_does_not_read_cannot_put_off_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,7 +192,7 @@ class Driver:
         assert conference.rooms == len(self.plane.rooms)
         assert sum(map(len, self.plane.sealers.values())) == len(conference._context.sealer_ids)
         half_open = [person for person in self.people.values() if not person.is_gone and person.welcome is None]
-        assert conference._connections._half_open.total() == len(half_open)
+        assert conference.half_open == len(half_open)
         rooms: dict[bytes, list[Person]] = {}
         for person in self.people.values():
             if not person.is_gone and person.view is not None:

@@ -3,11 +3,12 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
-from tcserver.conference import Rate
+from tcserver.conference import Disconnect, Rate
 from tcserver.plane import OpenTicket
 from tcserver.records import DuplicatePolicy, Role
 from tests.tcserver.conference.conference_driver import Driver, error_code
 from tests.tcserver.conference.conference_identities import make_account
+from tests.tcserver.conference.conference_person import Person
 
 
 def test_login_welcomes_with_the_clean_name_and_the_limits():
@@ -117,7 +118,7 @@ def test_who_is_gone_before_the_answer_gets_none():
     person = failing(driver, "wrong password")
     person.drop()
     driver.advance(1)
-    assert [event.name for event in driver.logged] == []
+    assert [event.name for event in driver.logged] == ["connection_ended"]
     driver.check()
 
 
@@ -180,7 +181,8 @@ def test_login_has_ten_seconds(handshaken):
         conference = driver.conference
         conference.connected(999_999, "10.0.0.9", driver.now)
         effects = conference.timeout(driver.now + 10)
-        assert [effect.connection for effect in effects] == [999_999], "no message without a handshake"
+        assert effects[0] == Disconnect(999_999), "no message without a handshake"
+        assert [effect.name for effect in effects[1:]] == ["connection_ended"]
     driver.check()
 
 
@@ -205,15 +207,97 @@ def test_answer_that_nobody_asked_for_is_ignored():
 def test_half_open_connections_are_bounded_for_an_address_and_in_all():
     driver = Driver(max_half_open_per_address=3, max_half_open=5)
     people = [driver.person(address="10.0.0.1") for _ in range(3)]
-    assert not driver.conference.may_connect("10.0.0.1")
-    assert driver.conference.may_connect("10.0.0.2")
-    people[0].log_in()
-    assert driver.conference.may_connect("10.0.0.1")
-    people[1].drop()
-    for _ in range(4):
-        driver.person(address="10.0.0.3")
-    assert not driver.conference.may_connect("10.0.0.4")
+    people.append(driver.person(address="10.0.0.1"))
+    assert [person.is_gone for person in people] == [True, False, False, False]
+    assert (people[0].closed.code, people[0].closed.retry_after_ms) == (ErrorCode.SERVER_FULL, 1000)
+    people[1].log_in()
+    people.append(driver.person(address="10.0.0.1"))
+    assert not people[2].is_gone, "who has logged in counts no longer"
+    elsewhere = [driver.person(address=f"10.0.0.{i}") for i in range(2, 5)]
+    assert driver.conference.half_open == 5
+    assert elsewhere[0].is_gone, "the address that somebody has logged in from has a reserve"
+    assert not any(person.is_gone for person in [*people[2:], *elsewhere[1:]])
     driver.check()
+
+
+def test_an_end_is_logged_with_its_reason_and_the_account():
+    driver = Driver(login_attempts=1)
+    silent = driver.person(address="10.0.0.7")
+    driver.advance(10)
+    assert silent.is_gone
+    failing(driver, "wrong password")
+    driver.advance(1)
+    sri = driver.member()
+    other = driver.member()
+    sri.drop()
+    other.tell(m.Close(ErrorCode.INTERNAL, "bye", Action.STOP))
+    told = [(event.name, event.fields.get("account"), event.fields.get("reason")) for event in driver.logged]
+    assert [line for line in told if line[0].endswith("_ended")] == [
+        ("connection_ended", "", "login_timeout"),
+        ("connection_ended", "dinkes", "too_many_attempts"),
+        ("session_ended", "dinkes", "connection_lost"),
+        ("session_ended", "dinkes", "goodbye"),
+    ]
+    assert [name for name, *_ in told].count("left") == 2
+    assert driver.logged[0].fields["address"] == "10.0.0.7"
+
+
+def test_what_the_shell_closes_is_logged_with_its_detail_and_told_to_others():
+    driver = Driver()
+    person, witness = driver.member(), driver.member()
+    failed = driver.conference.failed
+    assert failed(person.connection + 100, ErrorCode.BAD_FRAME, driver.now) == []
+    person.is_gone = True
+    driver.apply(failed(person.connection, ErrorCode.BAD_FRAME, driver.now, "too long"))
+    driver.advance(1)
+    assert driver.logged[-1].fields["reason"] is ErrorCode.BAD_FRAME
+    assert driver.logged[-1].fields["detail"] == "too long"
+    changes = [change for message in witness.got(m.RoomChanges) for change in message.changes]
+    assert changes[-1].code is ErrorCode.BAD_FRAME
+    driver.check()
+
+
+@pytest.mark.parametrize("step", ["silent", "greeted", "named"])
+@pytest.mark.parametrize("addresses", [1, 18], ids=["one address", "18 addresses"])
+def test_nobody_who_stops_on_the_way_keeps_a_colleague_out(step, addresses):
+    driver = Driver()
+    numbers = iter(range(10**6, 10**7))
+
+    def attack(address):
+        if step == "silent":
+            number = next(numbers)
+            driver.people[number] = person = Person(driver, "x", "", 1, address)
+            person.connection = number
+            driver.apply(driver.conference.connected(number, address, driver.now))
+            return
+        attacker = driver.person(address=address)
+        if step == "named":
+            attacker.ask(m.LoginBegin(f"guess-{attacker.connection % 7}"))
+
+    for i in range(1024):
+        attack(f"10.0.0.{i % addresses}")
+    for _ in range(10):
+        colleague = driver.person("dinkes", address="10.0.0.0")
+        for i in range(12):  # and the attack goes on
+            attack(f"10.0.0.{i % addresses}")
+        colleague.ask(m.LoginBegin("dinkes"))
+        driver.advance(0.3)
+        for i in range(48):
+            attack(f"10.0.0.{i % addresses}")
+        assert isinstance(colleague.ask(colleague.login_message()), m.Welcome)
+    assert driver.conference.half_open <= 1024
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+def test_the_first_frame_is_due_earlier_where_places_are_few(crowded):
+    driver = Driver(max_half_open_per_address=4)
+    for number in range(3 if crowded else 1):
+        driver.conference.connected(10**6 + number, "10.0.0.1", driver.now)
+    ended = [effect for effect in driver.conference.timeout(driver.now + 2) if isinstance(effect, Disconnect)]
+    assert len(ended) == (2 if crowded else 0), "until no half of the places is taken"
+    assert driver.conference.half_open == 1
+    driver.conference.timeout(driver.now + 10)
+    assert driver.conference.half_open == 0
 
 
 def test_colleagues_behind_one_address_log_in_beside_an_attacker():

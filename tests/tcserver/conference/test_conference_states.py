@@ -99,7 +99,9 @@ def test_message_before_the_handshake_is_over():
     driver = Driver()
     conference = driver.conference
     conference.connected(77, "10.0.0.1", driver.now)
-    assert conference.received(77, m.Envelope(m.Ping(1), 1), driver.now) == [Disconnect(77)]
+    ended, logged = conference.received(77, m.Envelope(m.Ping(1), 1), driver.now)
+    assert ended == Disconnect(77)
+    assert (logged.name, logged.fields["reason"]) == ("connection_ended", ErrorCode.UNEXPECTED_MESSAGE)
     assert conference.handshake_done(77, bytes(64), driver.now) == []
 
 
@@ -189,7 +191,7 @@ def test_shutdown_tells_everybody_and_closes_everything():
     for person in people:
         assert (person.closed.code, person.closed.text) == (ErrorCode.SHUTDOWN, "new version")
         assert (person.closed.action, person.closed.retry_after_ms) == (Action.RECONNECT, 5000)
-    assert not driver.conference.may_connect("10.0.0.1")
+    assert not driver.conference.may_connect()
     assert driver.plane.rooms == driver.plane.seats == driver.plane.streams == {}
     closes = [type(c) for c in driver.plane.log if isinstance(c, CloseRoom | CloseSeat)]
     assert closes == [CloseSeat, CloseSeat, CloseRoom, CloseRoom]
