@@ -134,12 +134,15 @@ class Daemon:
         self._configuration = configuration
         self._site = site
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
-        self._store = StoreThread(site.data / paths.DATABASE_FILE, partial(self._log.crash, "database callback failed"))
         self._identity, self._first_start = site.open_identity()
         self._conference = Conference(
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
-        self._bookkeeper = Bookkeeper(self._store, self._conference, self._carry_out, _now, self._log)
+        changes, look_ups = (
+            StoreThread(site.data / paths.DATABASE_FILE, partial(self._log.crash, "database callback failed"))
+            for _ in range(2)
+        )
+        self._bookkeeper = Bookkeeper(changes, look_ups, self._conference, self._carry_out, _now, self._log)
         self._media: MediaHost | None = None
         self._monitoring: Monitoring | None = None
         self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
@@ -187,9 +190,10 @@ class Daemon:
         await self._all_gone()
         if self._timer is not None:
             self._timer.cancel()
+        closing = [self._bookkeeper.close()]
         if self._media is not None:
-            await self._media.close()
-        await self._store.close()
+            closing.append(self._media.close())
+        await asyncio.gather(*closing)
         if self._poller is not None:
             self._log.info("stopped")
 

@@ -30,7 +30,7 @@ from tcserver.plane import (
     WorkerLoad,
     WorkerReplaced,
 )
-from tcserver.records import Account, RoomRecord
+from tcserver.records import Account, RoomRecord, Standing
 
 if TYPE_CHECKING:
     from tcserver.identity import ServerIdentity
@@ -166,13 +166,25 @@ class Conference:
 
     # Answers to effects
 
-    def account_found(
-        self, connection: int, account: Account | None, now: float, devices: Collection[bytes] = ()
-    ) -> list[Effect]:
-        """Answer to `FindAccount`: the account and its enrolled devices, or None."""
+    def account_found(self, connection: int, account: Account | None, now: float) -> list[Effect]:
+        """Answer to `FindAccount`: the account, or None."""
         found = self._connections.get(connection)
         if found is not None:
-            self._desk.account_found(found, account, devices)
+            self._desk.account_found(found, account, now)
+        return self._context.outbox.take()
+
+    def devices_found(self, connection: int, devices: Collection[bytes], now: float) -> list[Effect]:
+        """Answer to `FindDevices`: the keys of the account's enrolled devices."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._desk.devices_found(found, devices, now)
+        return self._context.outbox.take()
+
+    def lookup_failed(self, connection: int, now: float) -> list[Effect]:
+        """Answer to `FindAccount` and `FindDevices` where the database cannot tell."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._desk.lookup_failed(found)
         return self._context.outbox.take()
 
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
@@ -182,11 +194,12 @@ class Conference:
 
     # The operator
 
-    def accounts_changed(self, generations: Mapping[int, int], now: float) -> list[Effect]:
-        """Accounts were changed; ``generations`` has those of all enabled accounts by id."""
+    def accounts_changed(self, standing: Standing, now: float) -> list[Effect]:
+        """Accounts were changed, or are told of for the first time."""
+        self._context.costs = standing.costs
         for connection in self._connections:
-            self._desk.accounts_changed(connection, generations)
-        self._sessions.accounts_changed(generations, now)
+            self._desk.accounts_changed(connection, standing.generations)
+        self._sessions.accounts_changed(standing, now)
         return self._context.outbox.take()
 
     def rooms_changed(self, rooms: Iterable[RoomRecord], now: float) -> list[Effect]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tcproto.errors import CODES, ErrorCode, Refusal
-from tcproto.messages import Error, LoginBegin, State
+from tcproto.messages import Error, Login, LoginBegin, State
 from tcserver.conference.effects import Outbox
 from tcserver.conference.limiter import Limiter
 from tcserver.records import Account
@@ -48,12 +48,16 @@ class LoginAttempt:
     lookup_name: str = ""
     is_stale: bool = False
     """The account changed during the lookup."""
+    is_found: bool = False
+    """The lookup is done; its reply waits for its time."""
+    is_late: bool = False
+    """The time of the reply has come before the lookup was done."""
     challenged: str | None = None
     """The name that the last challenge was for."""
     account: Account | None = None
-    """Its account, if there is one."""
-    devices: frozenset[bytes] = frozenset()
-    """The account's enrolled devices."""
+    """The account that was found last, if there is one."""
+    proof: Call[Login] | None = None
+    """The login that is proven, and waits for the account's enrolled devices."""
     failures: int = 0
     is_failing: bool = False
     """The reply to a failed login waits for its time."""

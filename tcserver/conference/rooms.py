@@ -11,16 +11,18 @@ from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import DeleteRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room
+from tcserver.conference.admission import Admission
 from tcserver.conference.connection import Call
 from tcserver.conference.context import SEAT_LOAD, Context
 from tcserver.conference.effects import RemoveRoom, SaveRoom
-from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, Room
 from tcserver.conference.stage import CALM
 from tcserver.plane import SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
+ACCOUNT_PART = 0.25
+"""Part of the joins of all that one account may make."""
 SAVE_RETRY_MS = 200
 """When to ask again while another change of the room is being written."""
 
@@ -30,7 +32,7 @@ class Rooms:
 
     def __init__(self, context: Context, records: Iterable[RoomRecord], now: float) -> None:
         self._context = context
-        self._joins = TokenBucket(context.settings.join_rate, now)
+        self._joins = Admission(context.settings.join_rate, {"account": ACCOUNT_PART}, now)
         self._records = {record.name: record for record in records}
         self._by_name: dict[str, Room] = {}
         self._by_number: dict[int, Room] = {}
@@ -83,7 +85,7 @@ class Rooms:
         )
         if not verify_member(statement, message.signature, session.device_key):
             raise Refusal(ErrorCode.BAD_REQUEST, "the member signature does not verify")
-        wait = self._joins.take_or_book(call.now)
+        wait = self._joins.wait(session.number, {"account": session.account.id}, call.now)
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
         room.reserve(call, call.now)

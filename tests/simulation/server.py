@@ -161,6 +161,8 @@ class Server:
                         self.conference.account_found(connection, self.accounts.get(name), self.clock.now)
                     ),
                 )
+            case effects.FindDevices(connection, _):
+                self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.devices_found, connection, ()))
             case effects.SaveRoom(ticket, _) | effects.RemoveRoom(ticket, _):
                 self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.saved, ticket, True))
             case effects.SessionStarted(session=session):

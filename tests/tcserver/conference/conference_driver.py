@@ -15,6 +15,7 @@ from tcserver.conference import (
     Conference,
     Disconnect,
     FindAccount,
+    FindDevices,
     LogEvent,
     MediaCommand,
     Rate,
@@ -25,7 +26,7 @@ from tcserver.conference import (
     SessionStarted,
     Settings,
 )
-from tcserver.records import Account, RoomRecord
+from tcserver.records import Account, RoomRecord, Standing
 from tests.tcserver.conference.conference_identities import SERVER, make_account
 from tests.tcserver.conference.conference_person import Person
 from tests.tcserver.conference.conference_plane import Plane
@@ -102,6 +103,13 @@ class Driver:
     def event(self, event: plane.Event) -> None:
         self.apply(self.conference.media_event(event, self.now))
 
+    def change_accounts(
+        self, generations: dict[int, int], bans: dict[int, str] | None = None, costs: dict | None = None
+    ) -> None:
+        """The operator has changed accounts."""
+        standing = Standing(generations, bans or {}, costs or {})
+        self.apply(self.conference.accounts_changed(standing, self.now))
+
     def replace_worker(self, slot: int = 0) -> None:
         """A media worker ends, and another comes in its place."""
         self.plane.lose(slot)
@@ -153,9 +161,12 @@ class Driver:
             case FindAccount():
                 self._answer(
                     self.hold_lookups,
-                    lambda: conference.account_found(
-                        effect.connection, self.accounts.get(effect.name), self.now, self.devices.get(effect.name, ())
-                    ),
+                    lambda: conference.account_found(effect.connection, self.accounts.get(effect.name), self.now),
+                )
+            case FindDevices():
+                self._answer(
+                    self.hold_lookups,
+                    lambda: conference.devices_found(effect.connection, self.devices.get(effect.name, ()), self.now),
                 )
             case SaveRoom() | RemoveRoom():
                 self.writes.append(effect)

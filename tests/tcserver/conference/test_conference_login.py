@@ -3,12 +3,13 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
-from tcserver.conference import Disconnect, Rate
+from tcserver.conference import Disconnect, Rate, Settings
+from tcserver.conference.login import ANSWER_GRID, on_grid
 from tcserver.plane import OpenTicket
 from tcserver.records import DuplicatePolicy, Role
 from tests.tcserver.conference.conference_driver import Driver, error_code
 from tests.tcserver.conference.conference_identities import make_account
-from tests.tcserver.conference.conference_person import Person
+from tests.tcserver.conference.conference_person import CHALLENGE_WAIT, Person
 
 
 def test_login_welcomes_with_the_clean_name_and_the_limits():
@@ -88,7 +89,7 @@ def test_every_failure_has_the_same_answer_at_the_same_time(kind):
     person = failing(driver, kind)
     driver.advance(0.2499)
     assert not isinstance(person.replies.get(person.requests), m.Error)
-    driver.advance(0.0001)
+    driver.advance(0.0001 + ANSWER_GRID)
     assert person.replies[person.requests] == m.Error(
         ErrorCode.BAD_CREDENTIALS, "the username or the password is wrong", Action.STOP
     )
@@ -102,11 +103,11 @@ def test_a_failed_login_can_be_tried_again_but_not_meanwhile_and_not_for_ever():
     person = failing(driver, "wrong password")
     assert error_code(person.ask(person.login_message())) is ErrorCode.RATE_LIMITED
     assert error_code(person.ask(m.LoginBegin("dinkes"))) is ErrorCode.RATE_LIMITED
-    driver.advance(0.25)
+    driver.advance(0.26)
     person.send(person.login_message(key=SigningKey(bytes(32))))
-    driver.advance(0.25)
+    driver.advance(0.26)
     person.send(person.login_message(key=SigningKey(bytes(32))))
-    driver.advance(0.25)
+    driver.advance(0.26)
     assert error_code(person.replies[person.requests]) is ErrorCode.BAD_CREDENTIALS
     assert person.closed.code is ErrorCode.TOO_MANY_ATTEMPTS
     assert person.is_gone
@@ -125,7 +126,7 @@ def test_who_is_gone_before_the_answer_gets_none():
 def test_after_a_failure_the_right_password_is_taken():
     driver = Driver()
     person = failing(driver, "wrong password")
-    driver.advance(0.25)
+    driver.advance(0.26)
     assert isinstance(person.ask(person.login_message()), m.Welcome)
 
 
@@ -143,6 +144,109 @@ def test_login_needs_its_challenge():
     assert error_code(person.ask(person.login_message())) is ErrorCode.BAD_REQUEST
     person.ask(m.LoginBegin("other"))
     assert error_code(person.ask(person.login_message())) is ErrorCode.BAD_REQUEST
+
+
+def test_a_ban_is_told_to_who_has_proved_the_account_only():
+    driver = Driver()
+    person = driver.member()
+    driver.accounts["dinkes"] = make_account("dinkes", 1, banned="moved to another house", generation=2)
+    driver.change_accounts({}, {1: "moved to another house"})
+    assert (person.closed.code, person.closed.text) == (ErrorCode.BANNED, "moved to another house")
+    again = driver.person("dinkes")
+    refused = again.log_in()
+    assert (refused.code, refused.text, refused.action) == (ErrorCode.BANNED, "moved to another house", Action.STOP)
+    again.send(again.login_message(key=SigningKey(bytes(32))))
+    driver.advance(0.3)
+    assert error_code(again.replies[again.requests]) is ErrorCode.BAD_CREDENTIALS
+    driver.check()
+
+
+def test_during_maintenance_only_administrators_come_in_and_who_is_in_stays():
+    driver = Driver()
+    driver.add_account("kominfo", role=Role.ADMIN)
+    member = driver.member()
+    driver.conference.settings_changed(Settings(maintenance=True))
+    refused = driver.person().log_in()
+    assert (refused.code, refused.retry_after_ms) == (ErrorCode.MAINTENANCE, 30_000)
+    assert isinstance(driver.person("kominfo").log_in(), m.Welcome)
+    assert not member.is_gone
+
+
+def test_a_lookup_that_fails_is_no_wrong_password():
+    driver = Driver()
+    driver.add_account("limited", devices_only=True)
+    for account, begin in (("dinkes", True), ("limited", False)):
+        person = driver.person(account)
+        if not begin:
+            person.ask(m.LoginBegin(account))
+        driver.hold_lookups = True
+        number = person.send(m.LoginBegin(account) if begin else person.login_message())
+        assert error_code(person.ask(m.LoginBegin(account))) is ErrorCode.RATE_LIMITED
+        driver.held.clear()
+        driver.apply(driver.conference.lookup_failed(person.connection, driver.now))
+        assert (person.replies[number].code, person.replies[number].retry_after_ms) == (ErrorCode.INTERNAL, 2000)
+        driver.hold_lookups = False
+        driver.devices[account] = {person.device.public}
+        assert isinstance(person.log_in(), m.Welcome)
+        assert driver.conference.lookup_failed(person.connection, driver.now) == []
+    driver.check()
+
+
+def test_the_challenge_comes_at_the_same_time_however_long_the_lookup_takes():
+    driver = Driver()
+    took = set()
+    for lookup in (0.0, 0.001, 0.0199):
+        driver.hold_lookups = True
+        person = driver.person()
+        number = person.send(m.LoginBegin("dinkes"))
+        start = driver.now = on_grid(driver.now)
+        driver.advance(lookup)
+        driver.answer_held()
+        while number not in person.replies:
+            driver.advance(0.0005)
+        took.add(round(driver.now - start, 3))
+    assert len(took) == 1
+    driver.hold_lookups = True
+    person = driver.person()
+    number = person.send(m.LoginBegin("dinkes"))
+    driver.advance(0.0351)
+    driver.answer_held()
+    assert number not in person.replies, "late, but on the grid"
+    driver.advance(ANSWER_GRID)
+    assert number in person.replies
+
+
+def test_made_up_costs_are_those_in_use():
+    driver = Driver()
+    driver.change_accounts({}, costs={(128 << 20, 4): 3, (64 << 20, 3): 1})
+    costs = set()
+    for number in range(40):
+        challenge = driver.person().ask(m.LoginBegin(f"nobody-{number}"))
+        costs.add((challenge.memory_kib, challenge.passes))
+    assert costs == {(131072, 4), (65536, 3)}
+
+
+def test_devices_are_looked_up_after_the_proof_only():
+    driver = Driver()
+    driver.add_account("limited", devices_only=True)
+    person = driver.person("limited")
+    person.ask(m.LoginBegin("limited"))
+    driver.hold_lookups = True
+    person.send(person.login_message(key=SigningKey(bytes(32))))
+    assert not driver.held
+    driver.advance(0.3)
+    person.send(person.login_message())
+    assert len(driver.held) == 1
+    driver.devices["limited"] = {person.device.public}
+    driver.change_accounts({})
+    driver.answer_held()
+    driver.advance(0.3)
+    assert error_code(person.replies[person.requests]) is ErrorCode.BAD_CREDENTIALS, "it has changed meanwhile"
+    driver.accounts["limited"] = make_account("limited", 1, devices_only=True)
+    person.ask(m.LoginBegin("limited"))
+    assert error_code(person.ask(person.login_message(name="Administrator"))) is ErrorCode.BAD_NAME
+    assert isinstance(person.ask(person.login_message()), m.Welcome)
+    assert driver.conference.devices_found(person.connection, (), driver.now) == []
 
 
 @pytest.mark.parametrize("name", ["", "a\u202eb", "\u200b", "x" * 65])
@@ -366,10 +470,28 @@ def test_full_server_lets_a_device_come_back_but_nobody_new_in():
 
 
 def test_storm_of_logins_is_spread():
-    driver = Driver(login_rate=Rate(10, 5))
-    replies = [driver.person().log_in() for _ in range(6)]
-    assert [error_code(reply) for reply in replies] == [None] * 5 + [ErrorCode.RATE_LIMITED]
+    driver = Driver(login_rate=Rate(10, 20))
+    people = [driver.person(f"a{i}", address=f"10.0.1.{i}") for i in range(21)]
+    for person in people:
+        person.send(m.LoginBegin(person.account))
+    driver.advance(0.1)
+    replies = [person.ask(person.login_message()) for person in people]
+    assert [error_code(reply) for reply in replies] == [None] * 20 + [ErrorCode.RATE_LIMITED]
     assert 100 <= replies[-1].retry_after_ms <= 101
+    driver.advance(0.101)
+    assert isinstance(people[-1].ask(people[-1].login_message()), m.Welcome)
+
+
+def test_an_account_that_floods_waits_for_itself():
+    driver = Driver(login_rate=Rate(10, 20), join_rate=Rate(10, 20))
+    replies = [driver.person("flood").log_in() for _ in range(40)]
+    assert {error_code(reply) for reply in replies} == {None, ErrorCode.RATE_LIMITED}
+    told = [reply.retry_after_ms for reply in replies if error_code(reply)]
+    assert 0 < min(told) <= max(told) <= 10_001
+    for number in range(8):
+        assert isinstance(driver.person(f"office-{number}", address=f"10.0.2.{number}").log_in(), m.Welcome)
+    members = [driver.user("other", address="10.0.3.1") for _ in range(3)]
+    assert all(isinstance(person.enter(), m.Joined) for person in members)
 
 
 def test_changed_and_disabled_accounts_are_logged_out():
@@ -378,12 +500,12 @@ def test_changed_and_disabled_accounts_are_logged_out():
     half = driver.person("a1")
     half.ask(m.LoginBegin("a1"))
     idle = driver.person("a1")
-    driver.apply(driver.conference.accounts_changed({1: 2, 3: 1}, driver.now))
+    driver.change_accounts({1: 2, 3: 1})
     assert changed.closed.code is disabled.closed.code is ErrorCode.CREDENTIALS_CHANGED
     assert not same.is_gone
     assert not idle.is_gone
     half.send(half.login_message())
-    driver.advance(0.25)
+    driver.advance(0.26)
     assert error_code(half.replies[half.requests]) is ErrorCode.BAD_CREDENTIALS
     driver.check()
 
@@ -395,13 +517,14 @@ def test_account_that_changes_during_its_lookup_is_looked_up_again():
     person.send(m.LoginBegin("a1"))
     stale = driver.accounts["a1"]
     driver.accounts["a1"] = make_account("a1", 1, generation=2)
-    driver.apply(driver.conference.accounts_changed({1: 2}, driver.now))
+    driver.change_accounts({1: 2})
     driver.held.clear()
     driver.apply(driver.conference.account_found(person.connection, stale, driver.now))
     assert not isinstance(person.replies.get(person.requests), m.LoginChallenge)
     driver.answer_held()
+    driver.advance(CHALLENGE_WAIT)
     assert isinstance(person.replies[person.requests], m.LoginChallenge)
-    driver.apply(driver.conference.accounts_changed({1: 2}, driver.now))
+    driver.change_accounts({1: 2})
     assert isinstance(person.ask(person.login_message()), m.Welcome)
 
 

@@ -72,7 +72,7 @@ def test_every_message_in_every_state(name, state):
             assert driver.conference.counters["notification_not_in_room"] == 1
     else:
         person.send(message)
-        driver.advance(0.25)
+        driver.advance(0.26)
         reply = person.replies[person.requests]
         if not row.states & state:
             wrong = ErrorCode.NOT_IN_ROOM if state is LOBBY else ErrorCode.ALREADY_IN_ROOM
