@@ -17,7 +17,7 @@ from tcserver.store_thread import StoreThread
 POLL_INTERVAL = 1.0
 """Seconds between looks at the database for changes by the account command: a disabled account is out in two.
 
-As often the list of sessions is written, which is for the operator to read.
+As often is the list of sessions tried again, which is for the operator to read, where it could not be written.
 """
 
 
@@ -93,8 +93,10 @@ class Bookkeeper:
                 self._sessions.begun(
                     SessionRecord(session_id(session), account, device_key, name, address, unix_ms / 1000)
                 )
+                self._write_sessions()
             case effects.SessionEnded(session):
                 self._sessions.ended(session_id(session))
+                self._write_sessions()
 
     async def _look(self) -> None:
         """Tell the conference what others have changed, unless a room was changed from here meanwhile."""
@@ -109,7 +111,7 @@ class Bookkeeper:
             self._carry_out(self._conference.rooms_changed(rooms, self._now()))
 
     def _write_sessions(self) -> None:
-        """Write the list of sessions, unless that is under way; what cannot be written now is tried again."""
+        """Write the list of sessions; what changes while that is under way is written together, behind it."""
         if self._is_writing or not self._sessions.is_due:
             return
         self._is_writing = True
@@ -121,6 +123,8 @@ class Bookkeeper:
         self._sessions.written(error is None)
         if error is not None:
             self._complain("sessions not written", error, waiting=len(self._sessions))
+        else:
+            self._write_sessions()
 
     def _account_found(self, connection: int, account: Account | None, error: BaseException | None) -> None:
         if error is not None:

@@ -35,6 +35,11 @@ from tcserver.records import Account, RoomRecord, Standing
 if TYPE_CHECKING:
     from tcserver.identity import ServerIdentity
 
+STANDSTILL = 2.0
+"""Seconds that a deadline is late by where the process, or its machine, was stopped: no load makes it so late."""
+RECOVERY = 1.0
+"""Seconds after that in which what came meanwhile is read, before anything is due."""
+
 
 class Conference:
     """Each input returns the effects that it has, to be carried out in order.
@@ -253,8 +258,15 @@ class Conference:
         return self._context.timers.next()
 
     def timeout(self, now: float) -> list[Effect]:
-        """Do what is due."""
-        self._context.timers.run(now)
+        """Do what is due; where the process stood still, that time counts for nobody."""
+        timers = self._context.timers
+        late = now - (timers.next() or now)
+        if late >= STANDSTILL:
+            timers.postpone(late + RECOVERY)
+            self._connections.stood_still(late, now)
+            self._context.counters["stood_still"] += 1
+            self._context.outbox.log("stood_still", ms=round(late * 1000))
+        timers.run(now)
         return self._context.outbox.take()
 
     def _dispatch(self, call: Call[object]) -> None:

@@ -28,6 +28,8 @@ class Session:
     """Display name, clean."""
     device_key: bytes
     connection: Connection
+    parting: str = ""
+    """Why the client's connection has ended, where it did so by itself."""
     seat: Seat | None = None
     """The seat, or the one that the media plane is about to open."""
     texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
@@ -79,6 +81,8 @@ class Connection:
     session: Session | None = None
     pings: int = 0
     """Pings sent, which number them."""
+    unanswered: int = 0
+    """Pings without a pong so far."""
 
     @property
     def state(self) -> State:

@@ -21,6 +21,8 @@ CROWDED = "too many connections that have not logged in"
 CROWDED_RETRY_MS = 1000
 """When that one may come again, in ms; at once it would only drive out the next."""
 
+MAX_UNANSWERED_PINGS = 4
+"""Pings that a client may owe: who answers none is given up for its silence, and who speaks needs none."""
 LOST = "connection_lost"
 FAREWELL = "goodbye"
 """Reasons of the log for the end of a connection that the client, or the network, has ended."""
@@ -43,6 +45,11 @@ class Connections:
     def half_open(self) -> int:
         """Connections that have not logged in."""
         return len(self._half_open)
+
+    def stood_still(self, seconds: float, now: float) -> None:
+        """Take no client's silence for its own where the server could not listen."""
+        for connection in self._connections.values():
+            connection.last_heard = min(now, connection.last_heard + seconds)
 
     def __iter__(self) -> Iterator[Connection]:
         """Go through the connections, as they are now."""
@@ -127,6 +134,7 @@ class Connections:
             account = connection.attempt.lookup_name
             self._context.outbox.log("connection_ended", **reason, step=step, account=account)
         else:
+            session.parting = detail if code is None else ""
             self._end_session(session, now, code)
             self._context.outbox.log("session_ended", session=session.number, account=session.account.name, **reason)
 
@@ -149,8 +157,9 @@ class Connections:
         if silence >= settings.idle_timeout:
             self.hang_up(connection, ErrorCode.IDLE_TIMEOUT, now)
             return
-        if silence >= settings.ping_interval:
+        if silence >= settings.ping_interval and connection.unanswered < MAX_UNANSWERED_PINGS:
             connection.pings += 1
+            connection.unanswered += 1
             self._context.outbox.send(connection.number, Ping(time=self._context.unix_ms()), connection.pings)
         watch = partial(self._watch, connection)
         due = ceil((now + settings.ping_interval) / WATCH_STEP) * WATCH_STEP

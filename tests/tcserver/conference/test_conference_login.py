@@ -284,6 +284,7 @@ def test_login_has_ten_seconds(handshaken):
     else:
         conference = driver.conference
         conference.connected(999_999, "10.0.0.9", driver.now)
+        assert conference.timeout(driver.now + 2) == []
         effects = conference.timeout(driver.now + 10)
         assert effects[0] == Disconnect(999_999), "no message without a handshake"
         assert [effect.name for effect in effects[1:]] == ["connection_ended"]
