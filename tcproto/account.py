@@ -11,8 +11,9 @@ variable size behind its length in two bytes, big-endian.
 from __future__ import annotations
 
 import hashlib
+import math
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import nacl.bindings
@@ -45,6 +46,7 @@ PASSWORD_ENTROPY_SIZE = 10
 
 _SALT_LABEL = b"tc salt v1"
 _MADE_UP_SALT_LABEL = b"tc made-up salt"
+_MADE_UP_COST_LABEL = b"tc made-up cost"
 _DECOY_LABEL = b"tc decoy key v1"
 _ACCOUNT_LOGIN = b"tc account login v1\0"
 _DEVICE_LOGIN = b"tc device login v1\0"
@@ -150,15 +152,26 @@ def verify_account_change(
     return _verifies(public, signature, _account_change, handshake_hash, folded_name, new_public, new)
 
 
-def made_up_challenge(secret: bytes, folded_name: str) -> Challenge:
+def made_up_challenge(secret: bytes, folded_name: str, costs: Mapping[tuple[int, int], int]) -> Challenge:
     """The challenge for a name that has no account: always the same for a name and a server's ``secret`` (32 bytes).
 
-    Nobody without the secret can tell it from a real one: real salts are random, and real accounts all have the
-    default costs, drawn when the account is made, as have these.
+    ``costs`` tell how many accounts have each pair of memory (bytes) and passes; without any it is the default. Nobody
+    without the secret can tell the challenge from a real one: real salts are random, and the made-up costs are as
+    frequent as the real ones. Where accounts with other costs come, few names change theirs (rendezvous hashing with
+    weights: each pair of costs has a random number of the name's own, and the least for its weight wins).
     """
     _check_size(secret, KEY_SIZE, "secret")
-    digest = hashlib.blake2b(folded_name.encode(), digest_size=SALT_SIZE, key=secret, person=_MADE_UP_SALT_LABEL)
-    return Challenge(digest.digest(), DEFAULT_MEMORY, DEFAULT_PASSES)
+
+    def drawn(size: int, person: bytes, costs: bytes = b"") -> bytes:
+        text = folded_name.encode() + costs
+        return hashlib.blake2b(text, digest_size=size, key=secret, person=person).digest()
+
+    def rank(cost: tuple[int, int]) -> float:
+        number = int.from_bytes(drawn(8, _MADE_UP_COST_LABEL, b"\0%d %d" % cost), "big")
+        return -math.log((number + 1) / (1 << 64)) / costs[cost]
+
+    memory_bytes, passes = min(costs, key=rank, default=(DEFAULT_MEMORY, DEFAULT_PASSES))
+    return Challenge(drawn(SALT_SIZE, _MADE_UP_SALT_LABEL), memory_bytes, passes)
 
 
 def decoy_public_key(secret: bytes) -> bytes:

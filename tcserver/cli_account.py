@@ -71,6 +71,9 @@ def add_commands(commands: Commands) -> None:
     _add_settings(change)
     _for_one(group, "disable", _disable, "keep an account from logging in, and end its sessions")
     _for_one(group, "enable", _enable, "let a disabled account log in again")
+    ban = _for_one(group, "ban", _ban, "refuse an account, tell it so, and end its sessions")
+    ban.add_argument("--reason", metavar="TEXT", default="", help="what people are told")
+    _for_one(group, "unban", _unban, "let a banned account log in again")
     _for_one(group, "remove", _remove, "remove an account, and end its sessions")
 
     sessions = add_command(group, "sessions", _sessions, "list who is logged in", "tcserver account sessions kantor-1")
@@ -236,7 +239,7 @@ def _list(arguments: argparse.Namespace, sources: Sources) -> int:
                 f"{sessions.count(account.name)}/{account.max_sessions}",
                 account.duplicates,
                 "enrolled" if account.devices_only else "any",
-                "disabled" if account.disabled else "enabled",
+                "disabled" if account.disabled else "enabled" if account.banned is None else "banned",
             )
             for account in accounts
         ],
@@ -280,6 +283,18 @@ def _disable(arguments: argparse.Namespace, sources: Sources) -> int:
 def _enable(arguments: argparse.Namespace, sources: Sources) -> int:
     with site(sources).existing_database() as database:
         database.change_account(arguments.name, lambda account: replace(account, disabled=False))
+    return 0
+
+
+def _ban(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.change_account(arguments.name, lambda account: replace(account, banned=arguments.reason))
+    return 0
+
+
+def _unban(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.change_account(arguments.name, lambda account: replace(account, banned=None))
     return 0
 
 

@@ -12,6 +12,7 @@ def conference_settings(configuration: Configuration) -> Settings:
     """Return the settings of the conference."""
     login, rooms, limits, media = configuration.login, configuration.rooms, configuration.limits, configuration.media
     return Settings(
+        maintenance=configuration.server.maintenance,
         max_sessions=login.max_sessions,
         max_half_open=login.max_half_open,
         max_half_open_per_address=login.max_half_open_per_address,

@@ -54,6 +54,9 @@ class ServerSection:
         live=True,
     )
     data: str = _setting("", "data directory; empty: $XDG_DATA_HOME/tcserver")
+    maintenance: bool = _setting(
+        False, "whether only accounts with the role admin may log in; who is in stays", live=True
+    )
     public_host: str = _setting("", "host name or address in the join link; empty: found out", host=True)
 
 

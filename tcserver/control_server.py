@@ -16,7 +16,10 @@ MAX_BYTES_BEFORE_LOGIN = 16_384
 MAX_WRITE_BUFFER = 1 << 20
 """Bytes that may wait for a slow receiver: several snapshots of the largest room; beyond it the connection ends."""
 CLOSE_LIMIT = 2.0
-"""Seconds for the last bytes to leave; a receiver that reads nothing must not keep its connection."""
+"""Seconds for the last bytes to leave; a receiver that reads nothing must not keep its connection.
+
+As long has a receiver that is too slow to read all that waits, and behind it why the connection ends.
+"""
 MAX_HELD = MAX_FRAME
 """Bytes of a connection that wait for their turn before nothing more is read of it."""
 READ_SIZE = 16_384
@@ -48,7 +51,7 @@ class ControlHandler(Protocol):
         """Handling a message raised; the connection is closed after this."""
 
     def fell_behind(self, peer: ControlPeer) -> None:
-        """The peer does not take what is sent to it, and is cut off."""
+        """The peer does not take what is sent to it; it is told so, and the connection closed after this."""
 
     def disconnected(self, peer: ControlPeer) -> None:
         """The connection is gone; told exactly once, and only of those that were not refused."""
@@ -117,6 +120,11 @@ class ControlPeer(asyncio.BufferedProtocol):
         self._eof = True
         return bool(self._connection.next_size) and not self._closing
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether the client has not logged in."""
+        return not self._connection.authenticated
+
     def take_turn(self) -> bool:
         """Handle the next frame, if it need not wait; tell whether another one follows."""
         if self._closing or self._rest is not None:
@@ -161,28 +169,41 @@ class ControlPeer(asyncio.BufferedProtocol):
             self._connection.send(message)
 
     def flush(self) -> None:
-        """Give what was sent to the kernel; a receiver that is too slow is cut off."""
-        data = self._connection.data_to_send()
-        if self._transport is None or self._transport.is_closing() or not data:
+        """Give what was sent to the kernel; a receiver that is too slow is told so behind it, and cut off."""
+        transport = self._transport
+        if not self._write() or transport is None:
             return
-        self._transport.write(data)
-        if self._transport.get_write_buffer_size() > MAX_WRITE_BUFFER:
-            self.abort()
+        if transport.get_write_buffer_size() > MAX_WRITE_BUFFER and not self._closing:
+            self._connection.close(ErrorCode.SLOW_CONSUMER)
+            self._end()
             self._handler.fell_behind(self)
 
     def close(self) -> None:
         """Close the connection when what was sent is out."""
         self.flush()
-        self._closing = True
-        if self._transport is not None and self._last_moment is None:
-            self._transport.close()
-            self._last_moment = asyncio.get_running_loop().call_later(CLOSE_LIMIT, self._transport.abort)
+        self._end()
 
     def abort(self) -> None:
         """Close the connection at once."""
         self._closing = True
         if self._transport is not None:
             self._transport.abort()
+
+    def _write(self) -> bool:
+        """Give what was sent to the kernel; tell whether there was anything."""
+        data = self._connection.data_to_send()
+        if self._transport is None or self._transport.is_closing() or not data:
+            return False
+        self._transport.write(data)
+        return True
+
+    def _end(self) -> None:
+        """Send the last bytes, and nothing after them."""
+        self._write()
+        self._closing = True
+        if self._transport is not None and self._last_moment is None:
+            self._transport.close()
+            self._last_moment = asyncio.get_running_loop().call_later(CLOSE_LIMIT, self._transport.abort)
 
     @property
     def _is_too_long(self) -> bool:

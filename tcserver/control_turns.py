@@ -15,12 +15,17 @@ waits no longer than for the message that is being handled."""
 class Taker(Protocol):
     """A connection that has something to do."""
 
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it has not logged in."""
+
     def take_turn(self) -> bool:
         """Handle at most one frame; tell whether there is another one to handle now."""
 
 
 class ControlTurns:
-    """The connections with frames to handle.
+    """The connections with frames to handle. Those that have logged in come first; strangers get what time is left,
+    and one frame in each turn at least, so that a flood of them delays itself and no meeting.
 
     ``clock`` is in seconds; ``call_soon`` calls a function in the next turn of the loop, after the sockets were looked
     at.
@@ -29,32 +34,38 @@ class ControlTurns:
     def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
         self._call_soon = call_soon
         self._clock = clock
-        self._waiting: dict[Taker, None] = {}
+        self._members: dict[Taker, None] = {}
         """In the order of their turns."""
+        self._strangers: dict[Taker, None] = {}
         self._is_called = False
 
     def want(self, taker: Taker) -> None:
         """Let a connection have its turn, after those that wait."""
-        self._waiting.setdefault(taker)
+        self._queue(taker).setdefault(taker)
         self._call()
 
     def forget(self, taker: Taker) -> None:
         """The connection is gone."""
-        self._waiting.pop(taker, None)
+        self._members.pop(taker, None)
+        self._strangers.pop(taker, None)
+
+    def _queue(self, taker: Taker) -> dict[Taker, None]:
+        return self._strangers if taker.is_stranger else self._members
 
     def _call(self) -> None:
-        if self._waiting and not self._is_called:
+        if (self._members or self._strangers) and not self._is_called:
             self._is_called = True
             self._call_soon(self._run)
 
     def _run(self) -> None:
         self._is_called = False
         end = self._clock() + TURN_BUDGET
-        while self._waiting:
-            taker = next(iter(self._waiting))
-            del self._waiting[taker]
-            if taker.take_turn():
-                self._waiting[taker] = None
-            if self._clock() >= end:
-                break
+        for waiting in (self._members, self._strangers):
+            while waiting:
+                taker = next(iter(waiting))
+                del waiting[taker]
+                if taker.take_turn():
+                    self._queue(taker)[taker] = None
+                if self._clock() >= end:
+                    break
         self._call()

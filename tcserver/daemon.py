@@ -21,12 +21,14 @@ from tcproto.messages import Envelope
 from tcserver import garbage, logs, paths
 from tcserver.addresses import all_addresses, named_in_errors, outward_address, reachable_address
 from tcserver.administration import Administration
+from tcserver.background_writer import BackgroundWriter
 from tcserver.bookkeeper import Bookkeeper
 from tcserver.conference import Conference, effects
 from tcserver.conference_settings import conference_settings
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
 from tcserver.control_turns import ControlTurns
+from tcserver.listener import Listener
 from tcserver.local_socket import LocalServer
 from tcserver.media.host import MediaHost
 from tcserver.media.reading import MediaReading
@@ -43,6 +45,12 @@ ANY_PORT_ATTEMPTS = 20
 """Free TCP ports that are tried for a free UDP port of the same number."""
 DRAIN_LIMIT = 2.0
 """Seconds for the last messages to leave."""
+LAST_LINES_LIMIT = 0.5
+"""Seconds for the last lines of announcement and log to leave, if anybody reads them."""
+SESSION_BURST = 2000
+"""Lines at once of what happens to sessions: as many come and go at a start and an end; strangers cannot make any."""
+SESSIONS_PER_S = 100.0
+"""Such lines per second in the long run: twice as many as log in."""
 
 
 def run(configuration: Configuration, reload: Callable[[], Configuration], *, until_eof: bool = False) -> int:
@@ -50,7 +58,14 @@ def run(configuration: Configuration, reload: Callable[[], Configuration], *, un
 
     Raises ``StoreError``, ``OSError`` or ``ConfigurationError`` at the start.
     """
-    logs.configure(configuration.log.level, configuration.log.format, sys.stderr)
+    logs.configure(configuration.log.level, configuration.log.format)
+    try:
+        return _run(configuration, reload, until_eof)
+    finally:
+        logs.output.drain(LAST_LINES_LIMIT)
+
+
+def _run(configuration: Configuration, reload: Callable[[], Configuration], until_eof: bool) -> int:
     site = Site.of(configuration, os.environ)
     site.make()
     with site.lock():
@@ -71,8 +86,17 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
     daemon = Daemon(configuration, site)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    announcement = BackgroundWriter(1 if sys.__stdout__ is not None else -1)
+
+    def end() -> None:
+        """Begin the end; whoever asks twice does not want to wait for it."""
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload, reload)
     if until_eof:
         _await_eof(loop, stop)
@@ -80,10 +104,11 @@ async def _serve(configuration: Configuration, reload: Callable[[], Configuratio
     garbage.settle()
     try:
         for line in daemon.announcement():
-            print(line, flush=True)  # noqa: T201 - the operator reads it, and scripts take the link from it
+            announcement.write(f"{line}\n")
         await stop.wait()
     finally:
         await daemon.stop()
+        announcement.drain(LAST_LINES_LIMIT)
     return 0
 
 
@@ -109,17 +134,21 @@ class Daemon:
         self._configuration = configuration
         self._site = site
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
-        self._store = StoreThread(site.data / paths.DATABASE_FILE, partial(self._log.crash, "database callback failed"))
         self._identity, self._first_start = site.open_identity()
         self._conference = Conference(
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
-        self._bookkeeper = Bookkeeper(self._store, self._conference, self._carry_out, _now, self._log)
+        changes, look_ups = (
+            StoreThread(site.data / paths.DATABASE_FILE, partial(self._log.crash, "database callback failed"))
+            for _ in range(2)
+        )
+        self._bookkeeper = Bookkeeper(changes, look_ups, self._conference, self._carry_out, _now, self._log)
         self._media: MediaHost | None = None
         self._monitoring: Monitoring | None = None
         administration = Administration(self._conference.operator, self._media_readings, self._carry_out, _now)
         self._local = LocalServer(site.data, administration.answer)
-        self._servers: list[asyncio.Server] = []
+        self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
+        self._listeners: list[Listener] = []
         self._peers: dict[int, ControlPeer] = {}
         self._turns = ControlTurns(lambda run: asyncio.get_running_loop().call_soon(run), _now)
         self._empty = asyncio.Event()
@@ -154,8 +183,8 @@ class Daemon:
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.wait((self._poller,))
-        for server in self._servers:
-            server.close()
+        for listener in self._listeners:
+            await listener.close()
         self._carry_out(self._conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_LIMIT):
@@ -165,9 +194,10 @@ class Daemon:
         await self._all_gone()
         if self._timer is not None:
             self._timer.cancel()
+        closing = [self._bookkeeper.close()]
         if self._media is not None:
-            await self._media.close()
-        await self._store.close()
+            closing.append(self._media.close())
+        await asyncio.gather(*closing)
         if self._poller is not None:
             self._log.info("stopped")
 
@@ -203,7 +233,7 @@ class Daemon:
         self._configuration = merge_live(self._configuration, new)
         self._conference.settings_changed(conference_settings(self._configuration))
         log = self._configuration.log
-        logs.configure(log.level, log.format, sys.stderr)
+        logs.configure(log.level, log.format)
         if self._media is not None:
             self._media.configure_logs(log.level, log.format)
         applied, waiting = (",".join(c.key for c in found if c.live is live) for live in (True, False))
@@ -212,9 +242,8 @@ class Daemon:
     # Told by the control connections.
 
     def connected(self, peer: ControlPeer) -> bool:
-        """Take a new connection, unless its address has too many."""
-        if not self._conference.may_connect(peer.address):
-            self._log.warning("connection refused", address=peer.address)
+        """Take a new connection, unless the server is about to end."""
+        if not self._conference.may_connect():
             return False
         self._peers[peer.number] = peer
         self._carry_out(self._conference.connected(peer.number, peer.address, _now()))
@@ -236,17 +265,17 @@ class Daemon:
         self._carry_out(self._conference.received(peer.number, envelope, _now()))
 
     def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
-        """Log that a client broke the protocol."""
-        self._log.warning("protocol error", address=peer.address, code=error.code, detail=error.detail)
+        """Pass on that a client broke the protocol."""
+        self._carry_out(self._conference.failed(peer.number, error.code, _now(), error.detail))
 
     def crashed(self, peer: ControlPeer, error: Exception) -> None:
-        """Log an error of ours."""
+        """Log an error of ours, and pass on what comes of it."""
         self._log.crash("message handler failed", error, address=peer.address)
+        self._carry_out(self._conference.failed(peer.number, ErrorCode.INTERNAL, _now()))
 
     def fell_behind(self, peer: ControlPeer) -> None:
-        """Log that a client is too slow, and tell others why it is gone."""
-        self._log.warning("slow consumer", address=peer.address)
-        self._carry_out(self._conference.hang_up(peer.number, ErrorCode.SLOW_CONSUMER, _now()))
+        """Pass on that a client is too slow."""
+        self._carry_out(self._conference.failed(peer.number, ErrorCode.SLOW_CONSUMER, _now()))
 
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
@@ -306,7 +335,7 @@ class Daemon:
                 if self._media is not None:
                     self._media.apply(command)
             case effects.LogEvent(name, fields):
-                self._log.info(name, **fields)
+                (self._people if "session" in fields else self._log).info(name, **fields)
             case _:
                 self._bookkeeper.do(effect)
 
@@ -334,21 +363,21 @@ class Daemon:
             except OSError as error:
                 if not attempts_left or error.errno != errno.EADDRINUSE:
                     raise
-                for server in self._servers:
-                    server.close()
-                self._servers.clear()
+                for listener in self._listeners:
+                    await listener.close()
+                self._listeners.clear()
                 self._port = 0
             else:
                 return
 
     async def _bind(self) -> None:
-        loop = asyncio.get_running_loop()
         hosts = self._configuration.server.addresses or all_addresses()
         for host in hosts:
+            listener = Listener(self._make_peer, partial(self._log.fault, "connections cannot be taken"))
             with named_in_errors("server.port", "TCP", host, self._port):
-                server = await loop.create_server(self._make_peer, host, self._port, reuse_address=True)
-            self._servers.append(server)
-            self._port = self._port or server.sockets[0].getsockname()[1]
+                listener.open(host, self._port)
+            self._listeners.append(listener)
+            self._port = self._port or listener.port
         media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
             await media.open()
@@ -384,9 +413,8 @@ class Daemon:
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer
         self._next_peer += 1
-        return ControlPeer(
-            number, ControlConnection.server(self._identity.secret, software=SOFTWARE), self, self._turns
-        )
+        connection = ControlConnection.server(self._identity.secret, software=SOFTWARE)
+        return ControlPeer(number, connection, self, self._turns)
 
     def _media_events(self, events: list[Event]) -> None:
         """Deliver what the media plane reports to the conference."""

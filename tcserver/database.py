@@ -8,7 +8,7 @@ gives it a thread of its own, so that no query runs on the media path.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from tcserver.records import (
     Role,
     RoomRecord,
     SessionRecord,
+    Standing,
     StoreError,
 )
 from tcserver.schema import migrate
@@ -38,12 +39,12 @@ class Database:
 
     The file is made with mode 0600 and brought to the newest version. Raises `StoreError` for a file that others can
     read, that is newer than this program, or that is no database. Every method raises ``sqlite3.Error`` when the disk
-    or another process's lock fails it; then nothing has changed.
+    or another process's lock, waited for ``busy_ms``, fails it; then nothing has changed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, busy_ms: int = BUSY_TIMEOUT_MS) -> None:
         paths.create_private(path)
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=busy_ms / 1000)
         try:
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -97,7 +98,7 @@ class Database:
         """Store what ``change`` makes of the account, read and written in one transaction; returns it.
 
         The name and the id stay. The generation rises, which ends the account's sessions, when the password, the role
-        or whether it is disabled or limited to its devices has changed. Raises `StoreError`.
+        or whether it is disabled, banned or limited to its devices has changed. Raises `StoreError`.
         """
         with self.transaction():
             old = self._existing_account(name)
@@ -106,8 +107,8 @@ class Database:
                 new = replace(new, generation=old.generation + 1)
             self._connection.execute(
                 "UPDATE accounts SET display = ?, salt = ?, memory = ?, passes = ?, public_key = ?, created = ?,"
-                " role = ?, disabled = ?, max_sessions = ?, duplicates = ?, devices_only = ?, generation = ?"
-                " WHERE id = ?",
+                " role = ?, disabled = ?, max_sessions = ?, duplicates = ?, devices_only = ?, banned = ?,"
+                " generation = ? WHERE id = ?",
                 (*rows.account_values(new)[1:], new.generation, new.id),
             )
         return new
@@ -118,9 +119,15 @@ class Database:
             account = self._existing_account(name)
             self._connection.execute("DELETE FROM accounts WHERE id = ?", (account.id,))
 
-    def generations(self) -> dict[int, int]:
-        """The generation of each enabled account by id: a session of another generation, or of none here, is over."""
-        return dict(self._connection.execute("SELECT id, generation FROM accounts WHERE NOT disabled"))
+    def standing(self) -> Standing:
+        """What the running server has to know of all accounts at any time."""
+        execute = self._connection.execute
+        costs = execute("SELECT memory, passes, count(*) FROM accounts GROUP BY memory, passes")
+        return Standing(
+            dict(execute("SELECT id, generation FROM accounts WHERE NOT disabled AND banned IS NULL")),
+            dict(execute("SELECT id, banned FROM accounts WHERE banned IS NOT NULL")),
+            {(memory, passes): number for memory, passes, number in costs},
+        )
 
     # Devices
 
@@ -214,23 +221,23 @@ class Database:
 
     # Sessions
 
-    def clear_sessions(self) -> None:
-        """Forget all sessions: a server has started, and nobody is in."""
-        self._connection.execute("DELETE FROM sessions")
+    def note_sessions(self, changes: Mapping[str, SessionRecord | None], *, afresh: bool = False) -> None:
+        """Note sessions by their ids, in one transaction: None for one that is over, if it was noted.
 
-    def open_session(self, session: SessionRecord) -> None:
-        """Note that somebody logged in. Raises `StoreError` if the account is gone."""
+        With ``afresh`` all others are forgotten: a server has started. Those of accounts that are gone are not noted.
+        """
         with self.transaction():
-            account = self._existing_account(session.account)
-            self._connection.execute(
-                "INSERT OR REPLACE INTO sessions (session_id, account_id, device_key, display, address, since)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                (session.session_id, account.id, session.device_key, session.display, session.address, session.since),
-            )
-
-    def close_session(self, session_id: str) -> None:
-        """Note that a session is over; one that is not noted is none."""
-        self._connection.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,))
+            if afresh:
+                self._connection.execute("DELETE FROM sessions")
+            for session_id, session in changes.items():
+                if session is None:
+                    self._connection.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,))
+                    continue
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO sessions (session_id, account_id, device_key, display, address, since)"
+                    " SELECT ?, id, ?, ?, ?, ? FROM accounts WHERE name = ?",
+                    (*session.values(), session.account),
+                )
 
     def sessions(self, name: str | None = None) -> list[SessionRecord]:
         """Who is in, by time of login; with ``name`` that account only. Raises `StoreError` if there is none such."""
@@ -244,15 +251,16 @@ class Database:
 
     # The whole
 
-    def changed_elsewhere(self) -> tuple[dict[int, int], list[RoomRecord]] | None:
-        """Return `generations` and `rooms` if another connection (an operator's command) has changed anything.
+    def changed_elsewhere(self, *, surely: bool = False) -> tuple[Standing, list[RoomRecord]] | None:
+        """Return `standing` and `rooms` if another connection (an operator's command) has changed anything.
 
-        Since the last call that returned, or the opening; None where nothing was, which takes microseconds.
+        Since the last call that returned, or the opening, or ``surely``; None where nothing was, which takes
+        microseconds.
         """
         version = self._data_version()
-        if version == self._seen:
+        if version == self._seen and not surely:
             return None
-        found = self.generations(), self.rooms()
+        found = self.standing(), self.rooms()
         self._seen = version
         return found
 
@@ -311,8 +319,8 @@ class Database:
             )
         cursor = self._connection.execute(
             "INSERT INTO accounts (name, display, salt, memory, passes, public_key, created, role, disabled,"
-            " max_sessions, duplicates, devices_only, skeleton, generation)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            " max_sessions, duplicates, devices_only, banned, skeleton, generation)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
             (*rows.account_values(checked), shape),
         )
         return replace(checked, id=_row_id(cursor), generation=1)
@@ -355,4 +363,11 @@ def _row_id(cursor: sqlite3.Cursor) -> int:
 
 def _authority(account: Account) -> tuple[object, ...]:
     """What a session of the account rests on."""
-    return account.challenge, account.public_key, account.role, account.disabled, account.devices_only
+    return (
+        account.challenge,
+        account.public_key,
+        account.role,
+        account.disabled,
+        account.devices_only,
+        account.banned,
+    )

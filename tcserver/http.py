@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 MAX_HEAD = 8192
 """Bytes of a request: those of monitoring systems and browsers have less."""
 MAX_CONNECTIONS = 16
-"""At a time; one more is closed at once."""
+"""At a time; where one more comes, the one that has been open longest is closed."""
 TIME_LIMIT = 5.0
 """Seconds of a connection, from the first byte of the request to the last of the answer."""
 _END = b"\r\n\r\n"
@@ -34,7 +34,8 @@ class HttpServer:
         self._routes = routes
         self._on_error = on_error
         self._server: asyncio.Server | None = None
-        self._transports: set[asyncio.Transport] = set()
+        self._transports: dict[asyncio.Transport, None] = {}
+        """The oldest first."""
 
     async def open(self, host: str, port: int) -> None:
         """Listen; raises ``OSError``."""
@@ -48,16 +49,17 @@ class HttpServer:
         for transport in list(self._transports):
             transport.abort()
 
-    def begun(self, transport: asyncio.Transport) -> bool:
-        """Take a connection, unless there are too many."""
+    def begun(self, transport: asyncio.Transport) -> None:
+        """Take a connection; whoever keeps others open for nothing keeps nobody out."""
         if len(self._transports) >= MAX_CONNECTIONS:
-            return False
-        self._transports.add(transport)
-        return True
+            oldest = next(iter(self._transports))
+            oldest.abort()
+            self.ended(oldest)
+        self._transports[transport] = None
 
     def ended(self, transport: asyncio.Transport) -> None:
         """Forget a connection."""
-        self._transports.discard(transport)
+        self._transports.pop(transport, None)
 
     def answer(self, request: bytes) -> bytes:
         """Return the answer to a request."""
@@ -80,10 +82,8 @@ class _Exchange(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the request."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
-        if self._server.begun(self._transport):
-            self._timer = asyncio.get_running_loop().call_later(TIME_LIMIT, self._transport.abort)
-        else:
-            self._transport.abort()
+        self._server.begun(self._transport)
+        self._timer = asyncio.get_running_loop().call_later(TIME_LIMIT, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Answer when the request is complete, or will never be."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,9 +39,12 @@ class ServerIdentity:
         object.__setattr__(self, "fingerprint", fingerprint(self.public))
         object.__setattr__(self, "decoy_key", decoy_public_key(self._made_up_secret()))
 
-    def made_up_challenge(self, folded_name: str) -> Challenge:
-        """The challenge for a name that has no account, the same for as long as the server has this key."""
-        return made_up_challenge(self._made_up_secret(), folded_name)
+    def made_up_challenge(self, folded_name: str, costs: Mapping[tuple[int, int], int]) -> Challenge:
+        """The challenge for a name that has no account, the same for as long as the server has this key.
+
+        ``costs`` are those in use; see `tcproto.account.made_up_challenge`.
+        """
+        return made_up_challenge(self._made_up_secret(), folded_name, costs)
 
     def _made_up_secret(self) -> bytes:
         return hashlib.blake2b(digest_size=KEY_SIZE, key=self.secret, person=_MADE_UP_LABEL).digest()

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TextIO
+from typing import Protocol
 
 from tcproto.errors import ProtocolError
+from tcserver.background_writer import BackgroundWriter
 
 EVENT_BURST = 20
 """Lines of one event at once; enough to see a pattern."""
@@ -27,21 +29,40 @@ MAX_VALUE_CHARACTERS = 256
 ROOT = "tcserver"
 """The logger that `configure` sets up, and the parent of all others here."""
 
+FOREIGN = ("asyncio", "py.warnings")
+"""Loggers of the standard library that would write to standard error themselves."""
+
 _FIELDS = "tcserver_fields"
 _BARE = re.compile(r"[A-Za-z0-9._:/@+\[\]%,-]+")
 
 
-def configure(level: str, style: str, stream: TextIO) -> None:
+class TextStream(Protocol):
+    """What lines are written to."""
+
+    def write(self, text: str, /) -> int:
+        """Take a text."""
+
+    def flush(self) -> None:
+        """Give on what was taken."""
+
+
+output = BackgroundWriter(2 if sys.__stderr__ is not None else -1)
+"""Standard error of a server's process, whose event loop never waits for who reads it."""
+
+
+def configure(level: str, style: str, stream: TextStream = output) -> None:
     """Write the logs of the server to ``stream`` from severity ``level`` up, in ``style`` ``text`` or ``json``.
 
-    May be called again, to change any of them.
+    What the standard library logs and warns of goes there as well. May be called again, to change any of them.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
-    root = logging.getLogger(ROOT)
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    root.propagate = False
+    for name in (ROOT, *FOREIGN):
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler]
+        logger.propagate = False
+    logging.getLogger(ROOT).setLevel(level.upper())
+    logging.captureWarnings(True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,9 +185,14 @@ class EventLog:
         self._log(logging.ERROR, event, fields, error)
 
     def report_suppressed(self) -> None:
-        """Log what the limiter left out of events that have not come again since; to be called now and then."""
+        """Log what was left out of events that have not come again since, and what a reader was too slow for.
+
+        To be called now and then.
+        """
         for event, (count, level) in self._limiter.take_suppressed().items():
             self._write(level, "events suppressed", {"name": event, "suppressed": count}, None)
+        if dropped := output.take_dropped():
+            self._write(logging.WARNING, "log lines dropped", {"lines": dropped}, None)
 
     def _log(self, level: int, event: str, fields: Mapping[str, object], error: BaseException | None = None) -> None:
         if not self._logger.isEnabledFor(level):

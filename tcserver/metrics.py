@@ -239,15 +239,19 @@ def _runtime(readings: Sequence[ProcessReading]) -> Iterator[Metric]:
     )
     cpu = CounterMetricFamily("tcserver_process_cpu_seconds", "Seconds of processor.", labels=["process"])
     memory = GaugeMetricFamily("tcserver_process_resident_memory_bytes", "Resident memory.", labels=["process"])
+    log = CounterMetricFamily(
+        "tcserver_log_dropped", "Lines of the log that were dropped since nobody read them.", labels=["process"]
+    )
     for number, reading in enumerate(readings):
         process = f"worker {number - 1}" if number else MAIN_PROCESS
         _add(lag, [process], reading.loop_lag)
         for generation, pause in enumerate(reading.pauses):
             _add(pauses, [process, str(generation)], pause)
         cpu.add_metric([process], reading.cpu)
+        log.add_metric([process], reading.log_dropped)
         if reading.memory is not None:
             memory.add_metric([process], reading.memory)
-    yield from (lag, pauses, cpu, memory)
+    yield from (lag, pauses, cpu, memory, log)
 
 
 def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 
+from tcserver import logs
 from tcserver.garbage import PauseMeter
 from tcserver.histogram import Histogram
 from tcserver.process_reading import ProcessReading
@@ -37,7 +38,8 @@ class ProcessMeter:
 
     def reading(self) -> ProcessReading:
         """Tell what was measured since the start, and what the process uses."""
-        return ProcessReading(self._lag.lags, tuple(self._pauses.pauses), time.process_time(), _resident())
+        pauses = tuple(self._pauses.pauses)
+        return ProcessReading(self._lag.lags, pauses, time.process_time(), _resident(), logs.output.dropped)
 
 
 class LagMeter:

@@ -19,3 +19,5 @@ class ProcessReading:
     """Seconds of processor of all its threads, since its start."""
     memory: int | None
     """Resident bytes; None where the platform does not tell."""
+    log_dropped: int = 0
+    """Lines of the log that were dropped since nobody read them."""

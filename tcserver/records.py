@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import NamedTuple
 
 from tcproto.account import SALT_SIZE, Challenge, check_costs
 from tcproto.errors import CryptoFailure
@@ -70,6 +71,8 @@ class Account:
     duplicates: DuplicatePolicy = DuplicatePolicy.ALLOW
     devices_only: bool = False
     """Only its enrolled devices may log in."""
+    banned: str | None = None
+    """What somebody who proves to be this account is told instead of being let in; ``None``: it is not banned."""
     id: int = 0
     """Never used twice; 0 until stored."""
     generation: int = 0
@@ -87,7 +90,19 @@ class Account:
         except CryptoFailure as error:
             raise ValueError(str(error)) from None
         _check_range(self.max_sessions, MAX_SESSIONS_CEILING, "the sessions of an account")
-        return replace(self, name=name, display=clean_display(self.display))
+        banned = clean_display(self.banned) if self.banned else self.banned
+        return replace(self, name=name, display=clean_display(self.display), banned=banned)
+
+
+class Standing(NamedTuple):
+    """What the running server has to know of all accounts at any time."""
+
+    generations: Mapping[int, int]
+    """By id, of those that may log in: a session of another generation, or of none here, is over."""
+    bans: Mapping[int, str]
+    """What those that are banned are told, by id."""
+    costs: Mapping[tuple[int, int], int]
+    """How many have each Argon2id cost (bytes, passes)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +166,10 @@ class SessionRecord:
     address: str
     since: float
     """Seconds since 1970 (UTC)."""
+
+    def values(self) -> tuple[str, bytes, str, str, float]:
+        """All but the account, in the order of the table."""
+        return self.session_id, self.device_key, self.display, self.address, self.since
 
 
 def session_id(number: int) -> str:

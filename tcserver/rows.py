@@ -11,7 +11,7 @@ from tcserver.records import Account, DuplicatePolicy, Role, RoomRecord
 
 ACCOUNT_COLUMNS = (
     "name, display, salt, memory, passes, public_key, created, role, disabled, max_sessions, duplicates, devices_only,"
-    " id, generation"
+    " banned, id, generation"
 )
 ROOM_COLUMNS = "name, title, e2ee, max_participants, default_role, permissions, loudest, id"
 Row = tuple[Any, ...]
@@ -20,7 +20,7 @@ Row = tuple[Any, ...]
 def read_account(row: Row) -> Account:
     """Return the account of a row of ``ACCOUNT_COLUMNS``."""
     name, display, salt, memory, passes, public_key, created, role, disabled, *rest = row
-    max_sessions, duplicates, devices_only, account_id, generation = rest
+    max_sessions, duplicates, devices_only, banned, account_id, generation = rest
     return Account(
         name=name,
         display=display,
@@ -32,13 +32,14 @@ def read_account(row: Row) -> Account:
         max_sessions=max_sessions,
         duplicates=DuplicatePolicy(duplicates),
         devices_only=bool(devices_only),
+        banned=banned,
         id=account_id,
         generation=generation,
     )
 
 
 def account_values(account: Account) -> Row:
-    """Return the values of the columns from ``name`` to ``devices_only``."""
+    """Return the values of the columns from ``name`` to ``banned``."""
     return (
         account.name,
         account.display,
@@ -50,6 +51,7 @@ def account_values(account: Account) -> Row:
         account.max_sessions,
         account.duplicates,
         account.devices_only,
+        account.banned,
     )
 
 

@@ -70,6 +70,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX sessions_by_account ON sessions (account_id)",
     ),
     ("ALTER TABLE rooms ADD COLUMN loudest INTEGER CHECK (loudest >= 0)",),
+    ("ALTER TABLE accounts ADD COLUMN banned TEXT",),
 )
 """Statements that lead from version ``i`` to version ``i + 1``. A published step never changes; append a new one."""
 

@@ -30,6 +30,7 @@ STRANGERS = {
 # its own, with no more than it needs; a line that no longer allows anything real makes a test fail. tcproto has none.
 SHELLS: dict[str, set[str]] = {
     "tcserver/addresses.py": {"socket"},
+    "tcserver/background_writer.py": {"select", "threading"},
     "tcserver/bookkeeper.py": {"asyncio"},
     "tcserver/cli*.py": {"datetime", "time"},
     "tcserver/control_server.py": {"asyncio"},
@@ -50,7 +51,9 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/media/pool.py": {"asyncio", "socket", "time"},
     "tcserver/media/worker.py": {"asyncio", "signal", "socket", "time", "uvloop"},
     "tcserver/process_meter.py": {"asyncio", "time"},
+    "tcserver/listener.py": {"asyncio", "socket"},
     "tcserver/store_thread.py": {"asyncio", "concurrent"},
+    "tcserver/turns.py": {"asyncio"},
     "tcclient/attendance.py": {"asyncio", "signal"},
     "tcclient/audio/libopus.py": {"ctypes"},
     "tcclient/audio/opus.py": {"ctypes"},

@@ -32,7 +32,7 @@ MAX_BUDGETS = 4096
 """Accounts whose budgets are kept; the one that was not used for longest is forgotten, and begins afresh."""
 
 
-class Standing(Enum):
+class Solvency(Enum):
     """How an account's budget stands."""
 
     GOOD = auto()
@@ -53,12 +53,12 @@ class Budget:
         self._left = float(rate.burst)
         self._filled_at = now
 
-    def standing(self, now: float) -> Standing:
+    def solvency(self, now: float) -> Solvency:
         """Tell how it stands."""
         self._fill(now)
         if self._left >= 0:
-            return Standing.GOOD
-        return Standing.OVERDRAWN if self._left > -DEBT * self.rate.burst else Standing.SPENT
+            return Solvency.GOOD
+        return Solvency.OVERDRAWN if self._left > -DEBT * self.rate.burst else Solvency.SPENT
 
     def spend(self, cost: float) -> None:
         """Take what something has cost."""

@@ -49,8 +49,8 @@ def _pong(_: House, call: Call[m.Ping]) -> None:
     call.reply(m.Pong(time=call.message.time))
 
 
-def _nothing(_: House, __: Call[m.Pong]) -> None:
-    """A pong has done all it should by having arrived."""
+def _pong_came(_: House, call: Call[m.Pong]) -> None:
+    call.connection.unanswered = max(0, call.connection.unanswered - 1)
 
 
 def _close(house: House, call: Call[m.Close]) -> None:
@@ -75,7 +75,7 @@ def _get_snapshot(_: House, call: Call[m.GetSnapshot]) -> None:
 COMMANDS: Mapping[type, Command] = MappingProxyType(
     {
         m.Ping: Command(_pong, None),
-        m.Pong: Command(_nothing, None),
+        m.Pong: Command(_pong_came, None),
         m.Close: Command(_close, None),
         m.Probe: Command(lambda house, call: house.desk.probe(call), MessageClass.LOGIN),
         m.LoginBegin: Command(lambda house, call: house.desk.begin(call), MessageClass.LOGIN),

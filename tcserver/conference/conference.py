@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
 from tcproto.messages import Envelope, Sender, Source, Speakers, State, Unknown, row_of
 from tcserver.conference import publishing
-from tcserver.conference.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Standing
+from tcserver.conference.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
 from tcserver.conference.commands import COMMANDS, House
 from tcserver.conference.connection import Call, Connection, Session
 from tcserver.conference.connections import Connections
@@ -32,10 +32,15 @@ from tcserver.plane import (
     WorkerLoad,
     WorkerReplaced,
 )
-from tcserver.records import Account, RoomRecord
+from tcserver.records import Account, RoomRecord, Standing
 
 if TYPE_CHECKING:
     from tcserver.identity import ServerIdentity
+
+STANDSTILL = 2.0
+"""Seconds that a deadline is late by where the process, or its machine, was stopped: no load makes it so late."""
+RECOVERY = 1.0
+"""Seconds after that in which what came meanwhile is read, before anything is due."""
 
 
 class Conference:
@@ -117,12 +122,9 @@ class Conference:
 
     # Connections
 
-    def may_connect(self, address: str) -> bool:
-        """Tell whether one more connection of an address may be accepted, before anything is spent on it."""
-        if not self._is_shut_down and self._connections.may_connect(address):
-            return True
-        self._context.counters["connection_refused"] += 1
-        return False
+    def may_connect(self) -> bool:
+        """Tell whether connections may be accepted, which is so until the end begins."""
+        return not self._is_shut_down
 
     def connected(self, connection: int, address: str, now: float) -> list[Effect]:
         """A connection was accepted; ``connection`` is a number that is never used again."""
@@ -146,17 +148,17 @@ class Conference:
         if found is None or found.session is None:
             return 0.0, []
         budget = found.budget = self._context.budget(found.session.account, now)
-        standing = budget.standing(now)
-        found.is_overdrawn = standing is not Standing.GOOD
-        match standing:
-            case Standing.GOOD:
+        solvency = budget.solvency(now)
+        found.is_overdrawn = solvency is not Solvency.GOOD
+        match solvency:
+            case Solvency.GOOD:
                 found.rests = 0
-            case Standing.SPENT if found.rests == MAX_RESTS:
+            case Solvency.SPENT if found.rests == MAX_RESTS:
                 self._context.limited["closed"] += 1
                 wait_ms = int(budget.wait(now) * 1000) + 1
                 self._connections.hang_up(found, ErrorCode.RATE_LIMITED, now, retry_after_ms=wait_ms)
                 return 0.0, self._context.outbox.take()
-            case Standing.SPENT:
+            case Solvency.SPENT:
                 found.rests += 1
                 self._context.limited["rest"] += 1
                 return budget.rest(now), []
@@ -195,15 +197,34 @@ class Conference:
             self._connections.hang_up(found, code, now, text)
         return self._context.outbox.take()
 
-    # Answers to effects
-
-    def account_found(
-        self, connection: int, account: Account | None, now: float, devices: Collection[bytes] = ()
-    ) -> list[Effect]:
-        """Answer to `FindAccount`: the account and its enrolled devices, or None."""
+    def failed(self, connection: int, code: ErrorCode, now: float, detail: str = "") -> list[Effect]:
+        """Forget a connection that the shell closes, which has told its client why."""
         found = self._connections.get(connection)
         if found is not None:
-            self._desk.account_found(found, account, devices)
+            self._connections.failed(found, code, now, detail)
+        return self._context.outbox.take()
+
+    # Answers to effects
+
+    def account_found(self, connection: int, account: Account | None, now: float) -> list[Effect]:
+        """Answer to `FindAccount`: the account, or None."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._desk.account_found(found, account, now)
+        return self._context.outbox.take()
+
+    def devices_found(self, connection: int, devices: Collection[bytes], now: float) -> list[Effect]:
+        """Answer to `FindDevices`: the keys of the account's enrolled devices."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._desk.devices_found(found, devices, now)
+        return self._context.outbox.take()
+
+    def lookup_failed(self, connection: int, now: float) -> list[Effect]:
+        """Answer to `FindAccount` and `FindDevices` where the database cannot tell."""
+        found = self._connections.get(connection)
+        if found is not None:
+            self._desk.lookup_failed(found)
         return self._context.outbox.take()
 
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
@@ -213,11 +234,12 @@ class Conference:
 
     # The operator
 
-    def accounts_changed(self, generations: Mapping[int, int], now: float) -> list[Effect]:
-        """Accounts were changed; ``generations`` has those of all enabled accounts by id."""
+    def accounts_changed(self, standing: Standing, now: float) -> list[Effect]:
+        """Accounts were changed, or are told of for the first time."""
+        self._context.costs = standing.costs
         for connection in self._connections:
-            self._desk.accounts_changed(connection, generations)
-        self._sessions.accounts_changed(generations, now)
+            self._desk.accounts_changed(connection, standing.generations)
+        self._sessions.accounts_changed(standing, now)
         return self._context.outbox.take()
 
     def rooms_changed(self, rooms: Iterable[RoomRecord], now: float) -> list[Effect]:
@@ -271,8 +293,15 @@ class Conference:
         return self._context.timers.next()
 
     def timeout(self, now: float) -> list[Effect]:
-        """Do what is due."""
-        self._context.timers.run(now)
+        """Do what is due; where the process stood still, that time counts for nobody."""
+        timers = self._context.timers
+        late = now - (timers.next() or now)
+        if late >= STANDSTILL:
+            timers.postpone(late + RECOVERY)
+            self._connections.stood_still(late, now)
+            self._context.counters["stood_still"] += 1
+            self._context.outbox.log("stood_still", ms=round(late * 1000))
+        timers.run(now)
         return self._context.outbox.take()
 
     def _dispatch(self, call: Call[object]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tcproto.errors import CODES, ErrorCode, Refusal
-from tcproto.messages import Error, LoginBegin, State
+from tcproto.messages import Error, Login, LoginBegin, State
 from tcserver.conference.budget import Budget
 from tcserver.conference.effects import Outbox
 from tcserver.conference.limiter import Limiter
@@ -29,6 +29,8 @@ class Session:
     """Display name, clean."""
     device_key: bytes
     connection: Connection
+    parting: str = ""
+    """Why the client's connection has ended, where it did so by itself."""
     seat: Seat | None = None
     """The seat, or the one that the media plane is about to open."""
     texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
@@ -49,12 +51,16 @@ class LoginAttempt:
     lookup_name: str = ""
     is_stale: bool = False
     """The account changed during the lookup."""
+    is_found: bool = False
+    """The lookup is done; its reply waits for its time."""
+    is_late: bool = False
+    """The time of the reply has come before the lookup was done."""
     challenged: str | None = None
     """The name that the last challenge was for."""
     account: Account | None = None
-    """Its account, if there is one."""
-    devices: frozenset[bytes] = frozenset()
-    """The account's enrolled devices."""
+    """The account that was found last, if there is one."""
+    proof: Call[Login] | None = None
+    """The login that is proven, and waits for the account's enrolled devices."""
     failures: int = 0
     is_failing: bool = False
     """The reply to a failed login waits for its time."""
@@ -67,6 +73,8 @@ class Connection:
 
     number: int
     address: str
+    network: str
+    """What the address is counted by."""
     limiter: Limiter
     last_heard: float
     handshake_hash: bytes = b""
@@ -80,6 +88,8 @@ class Connection:
     """How often nothing was read of it for a while, one time after the other, since its account's budget was spent."""
     pings: int = 0
     """Pings sent, which number them."""
+    unanswered: int = 0
+    """Pings without a pong so far."""
 
     @property
     def state(self) -> State:

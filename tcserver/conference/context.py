@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode
@@ -50,6 +50,8 @@ class Context:
         self.sealer_ids = IdPool(random_bytes)
         self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
         self.camera_cap = CameraCap()
+        self.costs: Mapping[tuple[int, int], int] = {}
+        """How many accounts have each Argon2id cost (bytes, passes)."""
         self.seats: dict[int, Seat] = {}
         self.sent: defaultdict[int, float] = defaultdict(float)
         """Datagrams per second that each media worker said that it sends, by slot."""

@@ -35,6 +35,14 @@ class FindAccount(NamedTuple):
     """Folded."""
 
 
+class FindDevices(NamedTuple):
+    """Look up the devices that an account is limited to, and answer with ``devices_found``."""
+
+    connection: int
+    name: str
+    """Folded."""
+
+
 class SaveRoom(NamedTuple):
     """Write a permanent room to disk, and answer with ``saved``."""
 
@@ -77,6 +85,7 @@ Effect = (
     Send
     | Disconnect
     | FindAccount
+    | FindDevices
     | SaveRoom
     | SessionStarted
     | SessionEnded

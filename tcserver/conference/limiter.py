@@ -14,7 +14,6 @@ class TokenBucket:
         self._rate = rate
         self._tokens = float(rate.burst)
         self._filled_at = now
-        self._booked_until = now
 
     def take(self, now: float) -> float:
         """Take a token and return 0, or return the seconds until there is one."""
@@ -25,17 +24,6 @@ class TokenBucket:
             self._tokens -= 1.0
             return 0.0
         return (1.0 - self._tokens) / self._rate.per_second
-
-    def take_or_book(self, now: float) -> float:
-        """Take a token and return 0, or return the seconds until one is expected that nobody else was told of.
-
-        So those who are refused come back one after the other, and not all at once again.
-        """
-        wait = self.take(now)
-        if not wait:
-            return 0.0
-        self._booked_until = max(now + wait, self._booked_until + 1.0 / self._rate.per_second)
-        return self._booked_until - now
 
 
 class Limiter:

@@ -185,6 +185,8 @@ class Room:
         context.media_ids.free(seat.media_id, now)
         context.timers.cancel(("seat", seat.participant))
         context.outbox.command(CloseSeat(seat.media_id, self.number))
+        if seat.is_open:
+            context.outbox.log("left", **self._who(seat), reason=code or seat.session.parting or "left")
         if self.is_closed:
             return
         if seat.is_open:
@@ -204,7 +206,6 @@ class Room:
         self.sealers.rotate_soon(now)
         if not self.seats:
             self.roles.deserted()
-        self._context.outbox.log("left", **self._who(seat), code=code or "")
 
     def _who(self, seat: Seat) -> dict[str, str | int]:
         """Tell in the log who has a seat: the account, but not the person."""

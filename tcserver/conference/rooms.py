@@ -11,18 +11,20 @@ from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room, looks
+from tcserver.conference.admission import Admission
 from tcserver.conference.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.connection import Call, Session
 from tcserver.conference.context import SEAT_LOAD, Context
 from tcserver.conference.effects import SaveRoom
 from tcserver.conference.kicks import Kicks
-from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.placement import place
 from tcserver.conference.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room
 from tcserver.conference.seat import Seat
 from tcserver.plane import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
+ACCOUNT_PART = 0.25
+"""Part of the joins of all that one account may make."""
 SAVE_RETRY_MS = 200
 """When to ask again while another change of the room is being written."""
 
@@ -32,7 +34,7 @@ class Rooms:
 
     def __init__(self, context: Context, records: Iterable[RoomRecord], now: float) -> None:
         self._context = context
-        self._joins = TokenBucket(context.settings.join_rate, now)
+        self._joins = Admission(context.settings.join_rate, {"account": ACCOUNT_PART}, now)
         self._records = {record.name: record for record in records}
         self._looks = {looks(record.name) for record in self._records.values()}
         """What the names of the permanent rooms look like."""
@@ -91,7 +93,7 @@ class Rooms:
         )
         if not verify_member(statement, message.signature, session.device_key):
             raise Refusal(ErrorCode.BAD_REQUEST, "the member signature does not verify")
-        wait = self._joins.take_or_book(call.now)
+        wait = self._joins.wait(session.number, {"account": session.account.id}, call.now)
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
         call.cost(DELIVERY_COST * len(room.seats) + PAGE_COST * (1 + len(room.seats) // MEMBERS_PER_PAGE))

@@ -7,15 +7,19 @@ from collections.abc import Iterator, Mapping
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Limits, Login, Welcome
 from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS
+from tcserver.conference.admission import Admission
 from tcserver.conference.connection import Call, Session
 from tcserver.conference.connections import Connections
 from tcserver.conference.context import Context
 from tcserver.conference.effects import SessionEnded, SessionStarted
-from tcserver.conference.limiter import TokenBucket
 from tcserver.conference.settings import MessageClass
-from tcserver.records import Account, DuplicatePolicy
+from tcserver.records import Account, DuplicatePolicy, Standing
 
 TOKEN_SIZE = 32
+ACCOUNT_PART = 0.25
+"""Part of the logins of all that one account may make; the burst that is left lets an office in at once."""
+NETWORK_PART = 0.5
+"""Part of the logins of all that may come from one network: agencies behind one address."""
 
 
 class Sessions:
@@ -27,7 +31,9 @@ class Sessions:
         self._sessions: dict[int, Session] = {}
         self._by_account: dict[int, list[Session]] = {}
         """By the account's id, the oldest first."""
-        self._bucket = TokenBucket(context.settings.login_rate, now)
+        self._admission = Admission(
+            context.settings.login_rate, {"account": ACCOUNT_PART, "network": NETWORK_PART}, now
+        )
 
     def __len__(self) -> int:
         """Sessions that are on."""
@@ -47,7 +53,8 @@ class Sessions:
         replaced = self._replaced(account, device_key)
         if replaced is None and len(self._sessions) >= context.settings.max_sessions:
             raise Refusal(ErrorCode.SERVER_FULL)
-        wait = self._bucket.take_or_book(now)
+        scopes = {"account": account.id, "network": connection.network}
+        wait = self._admission.wait((account.id, device_key), scopes, now)
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people log in at a time", round(wait * 1000) + 1)
         if replaced is not None:
@@ -80,10 +87,13 @@ class Sessions:
         self._context.session_ids.free(session.number, now)
         self._context.outbox.add(SessionEnded(session.number, self._context.unix_ms()))
 
-    def accounts_changed(self, generations: Mapping[int, int], now: float) -> None:
-        """End the sessions of accounts that are gone, disabled or of another generation."""
+    def accounts_changed(self, standing: Standing, now: float) -> None:
+        """End the sessions of accounts that are gone, disabled, banned or of another generation."""
         for session in self:
-            if not is_current(session.account, generations):
+            ban = standing.bans.get(session.account.id)
+            if ban is not None:
+                self._connections.hang_up(session.connection, ErrorCode.BANNED, now, ban)
+            elif not is_current(session.account, standing.generations):
                 self._connections.hang_up(session.connection, ErrorCode.CREDENTIALS_CHANGED, now)
 
     def _replaced(self, account: Account, device_key: bytes) -> Session | None:

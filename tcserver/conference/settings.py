@@ -63,8 +63,12 @@ class Settings:
     """Connections of one address that have not logged in; an office of 35 behind one address fits twice."""
     login_timeout: float = 10.0
     """For the handshake, and again for the login."""
+    challenge_delay: float = 0.02
+    """From the name of an account to the challenge, far more than a look-up takes: it must not show in the time."""
     failed_login_delay: float = 0.25
     """From a failed login to its reply, whatever the reason: the reason must not show in the time."""
+    maintenance: bool = False
+    """Whether only administrators may log in; who is in stays."""
     login_attempts: int = 3
     """Failed logins of one connection: each further guess costs a new handshake."""
     ping_interval: float = 5.0

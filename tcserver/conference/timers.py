@@ -37,6 +37,12 @@ class Timers:
         """Forget the deadline, if there is one."""
         self._actions.pop(key, None)
 
+    def postpone(self, seconds: float) -> None:
+        """Put all deadlines off: in that time nothing could be done, and nobody be heard."""
+        self._actions = {key: (nth, at + seconds, action) for key, (nth, at, action) in self._actions.items()}
+        self._heap = [(at, nth, key) for key, (nth, at, _) in self._actions.items()]
+        heapq.heapify(self._heap)
+
     def next(self) -> float | None:
         """Return the earliest deadline."""
         while self._heap and not self._is_live(self._heap[0]):

@@ -41,6 +41,8 @@ START_LIMIT = 10.0
 """Seconds until a worker has to say that it is there."""
 SILENCE = 5.0
 """Seconds without a sign of life after which a worker counts as stuck: five of its heartbeats."""
+STANDSTILL = 1.0
+"""Seconds that the end of this silence is noticed too late by where this process was stopped, and read nothing."""
 END_LIMIT = 1.0
 """Seconds that a worker has to end by itself, once its pipe is closed."""
 RESTART_INTERVAL = 1.0
@@ -242,8 +244,22 @@ class WorkerPool:
         while True:
             if events:
                 self._on_events(events)
-            async with asyncio.timeout(SILENCE):
-                events = await self._read(reader, slot)
+            events = await self._hear(reader, slot)
+
+    async def _hear(self, reader: asyncio.StreamReader, slot: _Slot) -> list[Event]:
+        """Return the next events; raises ``TimeoutError`` after ``SILENCE``, unless this process itself was stopped."""
+        reading = asyncio.ensure_future(self._read(reader, slot))
+        clock = asyncio.get_running_loop().time
+        try:
+            while True:
+                due = clock() + SILENCE
+                done, _ = await asyncio.wait((reading,), timeout=SILENCE)
+                if done:
+                    return await reading
+                if clock() - due < STANDSTILL:
+                    raise TimeoutError
+        finally:
+            reading.cancel()
 
     async def _read(self, reader: asyncio.StreamReader, slot: _Slot) -> list[Event]:
         """Return the events of a frame, and keep what else a worker tells of itself."""

@@ -27,6 +27,8 @@ from tcserver.process_meter import ProcessMeter
 
 RELAY_HOST = "127.0.0.1"
 """Where workers reach each other. A port that is bound there nobody else can send from."""
+LAST_LINES_LIMIT = 0.3
+"""Seconds for the last lines of the log to leave; the pool gives a worker a second to end in."""
 HEARTBEAT = 1.0
 """Seconds between readings, which are signs of life."""
 
@@ -98,7 +100,7 @@ class Worker:
                 values = decode(await reader.readexactly(length))
                 match values:
                     case [logs.LogSettings(level, style)]:
-                        logs.configure(level, style, sys.stderr)
+                        logs.configure(level, style)
                         self._log.debug("logs changed", level=level)
                     case _:
                         self._sockets.apply(*values)
@@ -113,6 +115,7 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             self._send([self._sockets.reading(), self._meter.reading()])
+            self._log.report_suppressed()
             await asyncio.sleep(HEARTBEAT)
 
     def _tell_unheard(self, media_ids: Collection[int]) -> None:
@@ -129,14 +132,16 @@ def main(argument: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     options = Options(**json.loads(argument))
-    logs.configure(options.log_level, options.log_format, sys.stderr)
+    logs.configure(options.log_level, options.log_format)
     import uvloop
 
     try:
         uvloop.run(_serve(options))
     except OSError as error:
-        sys.stderr.write(f"tcserver: media worker: {error}\n")
+        logs.output.write(f"tcserver: media worker: {error}\n")
         return 1
+    finally:
+        logs.output.drain(LAST_LINES_LIMIT)
     return 0
 
 

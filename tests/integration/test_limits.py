@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import errno
 import random
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
@@ -68,35 +69,95 @@ async def undisturbed(room: Room) -> AsyncIterator[None]:
     assert slowest < PROMPT
 
 
+async def stay_silent(raw: Raw) -> None:
+    """Send nothing."""
+
+
+async def shake_hands(raw: Raw) -> None:
+    """Complete the handshake, and send nothing more."""
+    await raw.handshake()
+
+
+async def trickle(raw: Raw) -> None:
+    """Begin a frame."""
+    raw.writer.write(b"\x0f\xff" + bytes(20))
+
+
+async def name_an_account(raw: Raw) -> None:
+    """Begin a login, and send nothing more."""
+    await raw.handshake()
+    await raw.request(LoginBegin("kantor-1"))
+
+
 @one_loop
-def test_connections_of_one_address_that_do_not_log_in(run: Run, world: World) -> None:
+@pytest.mark.parametrize("addresses", [1, 18], ids=["one address", "18 addresses"])
+@pytest.mark.parametrize("stop", [stay_silent, trickle, shake_hands, name_an_account], ids=lambda stop: stop.__name__)
+def test_connections_that_do_not_log_in_keep_nobody_out(
+    run: Run, world: World, stop: Callable[[Raw], Awaitable[None]], addresses: int
+) -> None:
     async def main() -> None:
-        async with (
-            world.serving() as server,
-            world.client(server.room("Hall")) as room,
-            undisturbed(room),
-            contextlib.AsyncExitStack() as stack,
-        ):
-            held = [await stack.enter_async_context(dialled(server.link)) for _ in range(64)]
-            await held[-1].handshake()
-            async with dialled(server.link) as refused:
-                await is_cut_off(refused)
-            await is_served(server.link, "127.0.0.2")
-            held[0].writer.close()
-            await until(lambda: len(server.daemon._peers) == 64)
-            await is_served(server.link)
+        async with contextlib.AsyncExitStack() as stack:
+            server = await stack.enter_async_context(world.serving())
+            room = await stack.enter_async_context(world.client(server.room("Hall"), "kantor-2"))
+            await stack.enter_async_context(undisturbed(room))
+
+            async def hold(number: int) -> None:
+                raw = await stack.enter_async_context(dialled(server.link, f"127.0.0.{1 + number % addresses}"))
+                with contextlib.suppress(ConnectionError, AssertionError):  # it may be put out at any time
+                    await stop(raw)
+
+            await gathered(*map(hold, range(1024)), at_once=64)
+            for number in range(10):
+                start = time.monotonic()
+                async with dialled(server.link) as raw:
+                    await raw.handshake()
+                    assert isinstance(await raw.log_in("kantor-1", PASSWORD, f"Sri {number}"), Welcome)
+                assert time.monotonic() - start < 3
+            assert server.daemon._conference.half_open <= 1024
 
     run(main)
 
 
 @one_loop
-def test_connections_of_all_addresses_that_do_not_log_in(run: Run, world: World) -> None:
+def test_who_makes_room_is_told(run: Run, world: World) -> None:
     async def main() -> None:
-        async with world.serving(login__max_half_open=8) as server, contextlib.AsyncExitStack() as stack:
-            for i in range(8):
-                await stack.enter_async_context(dialled(server.link, f"127.0.0.{i + 1}"))
-            async with dialled(server.link, "127.0.0.99") as refused:
-                await is_cut_off(refused)
+        async with world.serving(login__max_half_open_per_address=1) as server, dialled(server.link) as raw:
+            await raw.handshake()
+            await is_served(server.link)
+            await raw.ended()
+            assert raw.closed is not None
+            assert (raw.closed.code, raw.closed.retry_after_ms) == (ErrorCode.SERVER_FULL, 1000)
+
+    run(main)
+
+
+@one_loop
+def test_the_machine_that_can_give_no_more_connections_gives_them_later(
+    run: Run, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exhausted:
+        """A listening socket whose first connections cannot be taken."""
+
+        def __init__(self, inner: socket.socket) -> None:
+            self.inner, self.refusals = inner, 2
+
+        def accept(self) -> tuple[socket.socket, object]:
+            if self.refusals:
+                self.refusals -= 1
+                raise OSError(errno.EMFILE, "too many open files")
+            return self.inner.accept()
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.inner, name)
+
+    monkeypatch.setattr("tcserver.listener.PAUSE", 0.05)
+
+    async def main() -> None:
+        async with world.serving() as server:
+            (listener,) = server.daemon._listeners
+            exhausted = listener._socket = Exhausted(listener._socket)
+            await is_served(server.link)
+            assert exhausted.refusals == 0
 
     run(main)
 
@@ -204,11 +265,11 @@ def test_who_does_not_log_in_in_time(run: Run, world: World) -> None:
                     await asyncio.sleep(0.02)
             await is_cut_off(raw)
 
-    async def stay_silent(link: Link) -> None:
+    async def say_nothing(link: Link) -> None:
         async with dialled(link) as raw:
             await is_cut_off(raw)
 
-    async def shake_hands(link: Link) -> None:
+    async def greet(link: Link) -> None:
         async with dialled(link) as raw:
             await raw.handshake()
             await raw.ended()
@@ -219,7 +280,7 @@ def test_who_does_not_log_in_in_time(run: Run, world: World) -> None:
         async with world.serving(login__time_limit_s=1) as server, world.client(server.room("Hall")) as room:
             link = server.link
             async with undisturbed(room):
-                jobs = [job(link) for job in [dawdle, stay_silent, shake_hands] * 5]
+                jobs = [job(link) for job in [dawdle, say_nothing, greet] * 5]
                 await gathered(*jobs, at_once=15)
             await until(lambda: len(server.daemon._peers) == 1)
 
@@ -272,9 +333,8 @@ def test_a_flood_of_messages_ends_in_its_own_connection(run: Run, world: World) 
 def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) -> None:
     async def main() -> None:
         async with world.serving(limits__chat_per_s=100, limits__chat_burst=1000) as server:
-            for listening in server.daemon._servers:
-                for sock in listening.sockets:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # passed on to what it accepts
+            for listener in server.daemon._listeners:
+                listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # passed on to what it accepts
             link = server.room("Hall")
             async with world.client(link) as a, world.client(link, "kantor-2") as deaf, watching(a) as told:
                 await until(lambda: len(a.participants) == 2)
@@ -291,6 +351,7 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
                 assert a.closed is None
                 deaf.connection._transport.resume_reading()
                 await until(lambda: deaf.closed is not None)
+                assert deaf.closed.code is ErrorCode.SLOW_CONSUMER
 
     run(main)
 

@@ -1,10 +1,16 @@
 """The server as its operator runs it: a process with signals, a log, and commands beside it."""
 
 import asyncio
+import contextlib
+import fcntl
+import os
 import signal
 import socket
+import sqlite3
 import subprocess
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +21,8 @@ from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import UpdateRoom
 from tcserver.database import Database
-from tests.integration.world import PATIENCE, Run, Server, World, until
+from tests.integration.raw import dialled
+from tests.integration.world import PATIENCE, Run, Server, World, link_of, until
 
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
 """For what has no client's loop as its subject."""
@@ -222,3 +229,98 @@ def test_a_probe_where_udp_is_lost(run: Run, world: World, monkeypatch: pytest.M
 
     with world.process() as server:
         run(main, server)
+
+
+def slow_pipe(size: int = 4096) -> tuple[int, int]:
+    """A pipe that takes little before somebody reads; its ends."""
+    reader, writer = os.pipe()
+    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, size)
+    return reader, writer
+
+
+@one_loop
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_reader_of_the_log_that_stops_stops_nothing_else(run: Run, world: World, workers: int) -> None:
+    flags = ["server.addresses=127.0.0.1", "server.port=0", "log.level=debug", f"server.workers={workers}"]
+    reader, writer = slow_pipe()
+    os.write(writer, bytes(4096))
+    command = [sys.executable, "-m", "tcserver", "run", "--data", str(world.data), *(f"--set={flag}" for flag in flags)]
+
+    async def main(link: Link) -> None:
+        async with world.client(replace(link, room="Hall"), "kantor-2") as witness:
+            for _ in range(30):
+                async with world.client(replace(link, room="Hall")) as room:
+                    await until(lambda room=room: room.path_is_ok)
+            assert witness.closed is None
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writer, text=True) as process:
+        os.close(writer)
+        try:
+            lines: list[str] = []
+            while not any("join link" in line for line in lines):
+                assert process.stdout is not None
+                lines.append(process.stdout.readline())
+            run(main, link_of(lines))
+            start = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == 0
+            assert time.monotonic() - start < 5
+        finally:
+            process.kill()
+            os.close(reader)
+
+
+@one_loop
+def test_a_lock_on_the_database_holds_up_neither_logins_nor_the_end(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        with contextlib.closing(sqlite3.connect(world.data / "tcserver.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            async with world.client(server.room("Hall")) as room:
+                for _ in range(3):
+                    start = time.monotonic()
+                    async with world.client(server.room("Hall"), "kantor-2"):
+                        pass
+                    assert time.monotonic() - start < 5
+                await logged(server, "sessions not written")
+                start = time.monotonic()
+                server.process.send_signal(signal.SIGTERM)
+                await until(lambda: room.closed is not None)
+            assert await asyncio.to_thread(server.process.wait, PATIENCE) == 0
+            assert time.monotonic() - start < 5
+
+    with world.process() as server:
+        run(main, server)
+    assert server.logged("database is locked")
+    assert not server.logged("Traceback")
+
+
+def test_who_asks_twice_does_not_wait_for_the_end(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        async with dialled(server.link) as deaf:
+            await deaf.handshake()
+            server.process.send_signal(signal.SIGSTOP)
+            server.process.send_signal(signal.SIGTERM)
+            server.process.send_signal(signal.SIGCONT)
+            await deaf.ended()
+            server.process.send_signal(signal.SIGTERM)
+
+    with world.process("server.workers=1") as server:
+        run(main, server)
+        assert server.process.wait(2) in (0, -signal.SIGTERM)
+
+
+@one_loop
+def test_a_server_that_was_stopped_gives_nobody_up(run: Run, world: World) -> None:
+    async def main(server: Server) -> None:
+        async with world.client(server.room("Hall")) as room, world.client(server.room("Hall"), "kantor-2") as other:
+            await until(lambda: len(room.participants) == 2)
+            server.process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(13)
+            server.process.send_signal(signal.SIGCONT)
+            await logged(server, "stood_still")
+            await room.chat("still here")
+            assert room.closed is other.closed is None
+
+    with world.process("limits.idle_s=10") as server:
+        run(main, server)
+        assert not server.logged("idle_timeout")

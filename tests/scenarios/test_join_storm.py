@@ -91,7 +91,8 @@ def test_35_logins_in_a_second_are_seated_within_five_even_where_the_server_lets
     world = make_world(login_rate=Rate(12, 8), join_rate=Rate(10, 8))
     people = []
     for i in range(35):
-        world.clock.after(i / 35, lambda i=i: people.append(world.client(f"guest {i}", HOME)))
+        options = {"account": f"office-{i}"}
+        world.clock.after(i / 35, lambda i=i, more=options: people.append(world.client(f"guest {i}", HOME, **more)))
     world.run(1)
     took = world.until(lambda: world.ready(*people), limit=4)
     refused = [event for person in people for event in person.told(events.LoginFailed) + person.told(events.JoinFailed)]

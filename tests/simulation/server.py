@@ -81,7 +81,7 @@ class Server:
 
     def accept(self, down: Stream, host: str) -> Peer:
         """Take a TCP connection."""
-        assert self.conference.may_connect(host)
+        assert self.conference.may_connect()
         self._numbers += 1
         control = ControlConnection.server(
             self.identity.secret, software="simulated", ephemeral_private=self._rng.randbytes(32)
@@ -161,6 +161,8 @@ class Server:
                         self.conference.account_found(connection, self.accounts.get(name), self.clock.now)
                     ),
                 )
+            case effects.FindDevices(connection, _):
+                self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.devices_found, connection, ()))
             case effects.SaveRoom(ticket, _):
                 self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.saved, ticket, True))
             case effects.SessionStarted(session=session):

@@ -215,12 +215,26 @@ def test_arbitrary_signatures_and_keys_never_raise(signature: bytes, public: byt
 
 
 def test_made_up_challenges_are_stable_and_shaped_as_real_ones() -> None:
-    challenge = made_up_challenge(b"s" * 32, "nobody")
+    challenge = made_up_challenge(b"s" * 32, "nobody", {})
     assert challenge == Challenge(bytes.fromhex("3b564c0961481be210a73bcb96186fca"), DEFAULT_MEMORY, DEFAULT_PASSES)
-    assert challenge == made_up_challenge(b"s" * 32, "nobody")
-    assert challenge.salt != made_up_challenge(b"s" * 32, "nobody-2").salt
-    assert challenge.salt != made_up_challenge(b"t" * 32, "nobody").salt
+    assert challenge == made_up_challenge(b"s" * 32, "nobody", {})
+    assert challenge.salt != made_up_challenge(b"s" * 32, "nobody-2", {}).salt
+    assert challenge.salt != made_up_challenge(b"t" * 32, "nobody", {}).salt
     check_costs(challenge.memory_bytes, challenge.passes)
+
+
+def test_made_up_costs_are_as_frequent_as_those_in_use_and_few_change_with_them() -> None:
+    names = [f"nobody-{number}" for number in range(1000)]
+    few, many = (MEMORY_FLOOR, 3), (MEMORY_CEILING, 4)
+
+    def costs(of: dict[tuple[int, int], int]) -> list[tuple[int, int]]:
+        return [made_up_challenge(b"s" * 32, name, of)[1:] for name in names]
+
+    before = costs({few: 10, many: 90})
+    assert before == costs({few: 10, many: 90})
+    assert 60 < before.count(few) < 140
+    after = costs({few: 11, many: 90, (MEMORY_FLOOR, 2): 1})
+    assert sum(one != other for one, other in zip(before, after, strict=True)) < 50
 
 
 def test_a_decoy_key_is_a_key_of_the_curve() -> None:
@@ -255,7 +269,7 @@ def test_every_random_bit_counts_in_a_password(entropies: set[bytes]) -> None:
         lambda: effective_salt(STATIC, NAME, b"short"),
         lambda: derive_account_key("password", b"short", DEFAULT_MEMORY, DEFAULT_PASSES),
         lambda: sign_account_login(KEY, b"short", DEVICE, NAME),
-        lambda: made_up_challenge(b"short", NAME),
+        lambda: made_up_challenge(b"short", NAME, {}),
         lambda: decoy_public_key(b"short"),
         lambda: generate_password(b"short"),
     ],

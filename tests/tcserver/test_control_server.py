@@ -1,13 +1,14 @@
 import asyncio
 import socket
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tcproto.control import ControlConnection, HandshakeCompleted, Received
+from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.errors import Action, ErrorCode, ProtocolError
-from tcproto.messages import Close, Envelope, Ping, Pong
+from tcproto.messages import Close, Envelope, Error, Ping, Pong
 from tcserver import control_server
 from tcserver.control_server import ControlPeer
 from tcserver.control_turns import ControlTurns
@@ -60,6 +61,10 @@ class Client:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
         self.connection = ControlConnection.client()
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        while (event := await self.event()) is not None:
+            yield event
 
     async def event(self) -> Any:
         """The next event, or None at the end."""
@@ -170,7 +175,9 @@ def fill(peer: ControlPeer, messages: int) -> None:
     peer.flush()
 
 
-def test_a_receiver_that_does_not_read_is_cut_off() -> None:
+def test_a_receiver_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 0.05)
+
     async def main(handler: Handler, client: Client) -> None:
         await ping(client)
         client.writer.transport.pause_reading()
@@ -178,6 +185,33 @@ def test_a_receiver_that_does_not_read_is_cut_off() -> None:
             fill(handler.peers[0], 1000)
             await asyncio.sleep(0)
         assert handler.told == [("handshake", 64), "fell behind", "disconnected"]
+
+    conversation(main)
+
+
+def test_a_receiver_that_was_too_slow_and_reads_after_all_learns_why_it_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 15)
+    answer = Error(ErrorCode.BAD_REQUEST, "x" * 256, Action.NONE)
+
+    async def main(handler: Handler, client: Client) -> None:
+        await ping(client)
+        client.writer.transport.pause_reading()
+        number = 0
+        while "fell behind" not in handler.told:
+            for _ in range(100):
+                number += 1
+                handler.peers[0].send(answer, number)
+            handler.peers[0].flush()
+            await asyncio.sleep(0)
+        handler.peers[0].send(answer, number)
+        client.connection._requests = dict.fromkeys(range(1, number + 1), Ping(1))
+        client.writer.transport.resume_reading()
+        events = [event async for event in client]
+        assert {type(event) for event in events[:-1]} == {Replied}
+        assert events[-1].message.code is ErrorCode.SLOW_CONSUMER
+        assert handler.told[-1] == "disconnected"
 
     conversation(main)
 

@@ -26,8 +26,9 @@ class Loop:
 
 
 class Taker:
-    def __init__(self, loop: Loop, name: str, frames: int, cost: float) -> None:
+    def __init__(self, loop: Loop, name: str, frames: int, cost: float, *, stranger: bool = False) -> None:
         self.loop, self.name, self.frames, self.cost = loop, name, frames, cost
+        self.is_stranger = stranger
 
     def take_turn(self) -> bool:
         self.loop.now += self.cost
@@ -55,6 +56,39 @@ def test_who_sends_much_has_no_more_turns_than_who_sends_little() -> None:
         loop.turn()
     first = loop.order.index("a") - 1
     assert loop.order[first : first + 8].count("flood") <= 4
+
+
+def test_strangers_have_what_the_members_leave_and_one_frame_at_least() -> None:
+    loop = Loop()
+    for number in range(1024):
+        loop.turns.want(Taker(loop, f"stranger {number}", 1, 0.0003, stranger=True))
+    member = Taker(loop, "member", 3, 0.0003)
+    loop.turns.want(member)
+    loop.turn()
+    assert loop.order[:3] == ["member"] * 3
+    assert set(loop.order[3:]) <= {f"stranger {number}" for number in range(4)}
+    for number in range(20):
+        loop.turns.want(Taker(loop, f"busy {number}", 1000, 0.0003))
+    loop.order.clear()
+    assert loop.turn() < TURN_BUDGET + 2 * 0.0003
+    assert [name.split()[0] for name in loop.order].count("stranger") == 1
+
+
+def test_who_logs_in_is_no_stranger_any_more() -> None:
+    loop = Loop()
+    taker = Taker(loop, "a", 2, 0.0, stranger=True)
+    loop.turns.want(taker)
+    taker.is_stranger = False
+    loop.turn()
+    loop.turn()
+    assert loop.order == ["a", "a"]
+    taker.is_stranger, taker.frames = True, 1
+    loop.turns.want(taker)
+    taker.is_stranger = False
+    loop.turns.forget(taker)
+    loop.turn()
+    assert loop.order == ["a", "a"]
+    assert not loop.soon
 
 
 def test_who_is_gone_has_no_turn() -> None:

@@ -142,7 +142,7 @@ def test_a_change_of_authority_raises_the_generation(
     assert new == replace(old, generation=old.generation + ends_sessions, **fields)
     assert database.account("kantor-1") == new
     expected = {} if new.disabled else {new.id: new.generation}
-    assert database.generations() == expected
+    assert database.standing().generations == expected
 
 
 def test_name_and_id_of_an_account_never_change(database: Database) -> None:
@@ -153,7 +153,7 @@ def test_name_and_id_of_an_account_never_change(database: Database) -> None:
 def test_an_id_is_not_used_twice(database: Database) -> None:
     first = database.add_account(make_account("kantor-1"))
     database.remove_account("kantor-1")
-    assert database.generations() == {}
+    assert database.standing().generations == {}
     assert database.add_account(make_account("kantor-1")).id > first.id
 
 
@@ -180,7 +180,7 @@ def test_an_account_may_be_limited_to_its_devices(database: Database) -> None:
     assert database.devices("kantor-1") == [DeviceRecord("kantor-1", KEY, "", 2.0)]
     database.remove_device("kantor-1", KEY)
     assert database.device_keys("kantor-1") == set()
-    assert database.generations() == {limited.id: limited.generation + 1}
+    assert database.standing().generations == {limited.id: limited.generation + 1}
     with pytest.raises(StoreError, match="no such device"):
         database.remove_device("kantor-1", KEY)
     with pytest.raises(StoreError, match="device key"):
@@ -238,7 +238,7 @@ def test_a_removed_account_has_no_role_device_or_session(database: Database) -> 
     database.add_account(make_account("kantor-1"))
     database.add_room(RoomRecord("a", "", roles={"kantor-1": Role.CHAIR}))
     database.enroll_device(DeviceRecord("kantor-1", KEY, "", 0))
-    database.open_session(SessionRecord("s1", "kantor-1", KEY, "Siti", "127.0.0.1", 1.0))
+    database.note_sessions({"s1": SessionRecord("s1", "kantor-1", KEY, "Siti", "127.0.0.1", 1.0)})
     database.remove_account("kantor-1")
     assert database.rooms()[0].roles == {}
     assert database.sessions() == []
@@ -268,16 +268,29 @@ def test_sessions_are_listed_and_cleared(database: Database) -> None:
     one = SessionRecord("s1", "kantor-1", KEY, "Siti", "127.0.0.1", 1.0)
     two = SessionRecord("s2", "kantor-2", KEY, "Budi", "::1", 2.0)
     for session in (two, one):
-        database.open_session(session)
+        database.note_sessions({session.session_id: session})
     assert database.sessions() == [one, two]
     assert database.sessions("Kantor-2") == [two]
-    database.close_session("s1")
-    database.close_session("s1")
+    database.note_sessions({"s1": None})
+    database.note_sessions({"s1": None})
     assert database.sessions() == [two]
-    database.clear_sessions()
-    assert database.sessions() == []
-    with pytest.raises(StoreError, match="no account"):
-        database.open_session(replace(one, account="nobody"))
+    database.note_sessions({"s3": replace(one, session_id="s3"), "s4": replace(one, account="nobody")}, afresh=True)
+    assert [session.session_id for session in database.sessions()] == ["s3"]
+
+
+def test_what_the_server_has_to_know_of_accounts(database: Database) -> None:
+    first = database.add_account(make_account("kantor-1"))
+    second = database.add_account(make_account("kantor-2"))
+    database.add_account(make_account("kantor-3", disabled=True))
+    second = database.change_account("kantor-2", lambda account: replace(account, banned="  has   moved "))
+    assert second.banned == "has moved"
+    costs = {(first.challenge.memory_bytes, first.challenge.passes): 3}
+    assert database.standing() == ({first.id: 1}, {second.id: "has moved"}, costs)
+    again = database.change_account("kantor-2", lambda account: replace(account, banned=None))
+    assert database.standing().generations == {first.id: 1, second.id: 3}
+    assert again.banned is None
+    with pytest.raises(StoreError, match="1 to 64"):
+        database.change_account("kantor-2", lambda account: replace(account, banned="x" * 65))
 
 
 def test_a_change_by_another_process_is_noticed_once(
@@ -296,8 +309,11 @@ def test_a_change_by_another_process_is_noticed_once(
         failing.setattr(Database, "rooms", fail)
         with pytest.raises(sqlite3.OperationalError):
             database.changed_elsewhere()
-    assert database.changed_elsewhere() == ({changed.id: changed.generation}, []), "it was not noticed yet"
+    noticed = (database.standing(), [])
+    assert noticed[0].generations == {changed.id: changed.generation}
+    assert database.changed_elsewhere() == noticed, "it was not noticed yet"
     assert database.changed_elsewhere() is None
+    assert database.changed_elsewhere(surely=True) == noticed
 
 
 def test_a_failed_transaction_leaves_nothing(database: Database) -> None:

@@ -147,20 +147,19 @@ def test_who_says_nothing_is_left(monkeypatch: pytest.MonkeyPatch, factory: Fact
 
 
 @on_each_loop
-def test_so_many_connections_and_no_more(factory: Factory) -> None:
+def test_so_many_connections_and_the_oldest_makes_room(factory: Factory) -> None:
     async def main() -> None:
         async with serving() as served, contextlib.AsyncExitStack() as stack:
             waiting = [await stack.enter_async_context(served.connected()) for _ in range(MAX_CONNECTIONS)]
             for _, writer in waiting:
                 writer.write(b"GET")
-            async with served.connected() as (reader, _):
-                assert await closed(reader)
-            reader, writer = waiting[0]
-            writer.write(b" /page HTTP/1.1\r\n\r\n")
-            assert (await reader.read()).endswith(b"content")
             async with served.connected() as (reader, writer):
                 writer.write(b"GET /page HTTP/1.1\r\n\r\n")
                 assert (await reader.read()).endswith(b"content")
+            assert await closed(waiting[0][0])
+            reader, writer = waiting[1]
+            writer.write(b" /page HTTP/1.1\r\n\r\n")
+            assert (await reader.read()).endswith(b"content")
 
     run(main, factory)
 

@@ -71,7 +71,7 @@ def reading() -> MediaReading:
 
 def process_reading(memory: int | None) -> ProcessReading:
     pauses = tuple(Histogram(PAUSE_BOUNDS) for _ in range(GENERATIONS))
-    found = ProcessReading(Histogram([0.1, 1.0]), pauses, 12.5, memory)
+    found = ProcessReading(Histogram([0.1, 1.0]), pauses, 12.5, memory, 21)
     found.loop_lag.observe(0.5)
     found.pauses[1].observe(0.002)
     return found
@@ -182,6 +182,7 @@ def test_every_process_tells_of_itself(samples: Samples) -> None:
         assert value(samples, "tcserver_gc_pause_seconds_count", process=process, generation="1") == 1
         assert value(samples, "tcserver_gc_pause_seconds_count", process=process, generation="2") == 0
         assert value(samples, "tcserver_process_cpu_seconds_total", process=process) == 12.5
+        assert value(samples, "tcserver_log_dropped_total", process=process) == 21
     memory = "tcserver_process_resident_memory_bytes"
     assert value(samples, memory, process="main") == 1000
     assert value(samples, memory, process="worker 0") == 2000

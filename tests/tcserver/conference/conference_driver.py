@@ -15,6 +15,7 @@ from tcserver.conference import (
     Conference,
     Disconnect,
     FindAccount,
+    FindDevices,
     LogEvent,
     MediaCommand,
     Rate,
@@ -24,7 +25,7 @@ from tcserver.conference import (
     SessionStarted,
     Settings,
 )
-from tcserver.records import Account, RoomRecord
+from tcserver.records import Account, RoomRecord, Standing
 from tests.tcserver.conference.conference_identities import SERVER, make_account
 from tests.tcserver.conference.conference_person import Person
 from tests.tcserver.conference.conference_plane import Plane
@@ -118,6 +119,13 @@ class Driver:
     def event(self, event: plane.Event) -> None:
         self.apply(self.conference.media_event(event, self.now))
 
+    def change_accounts(
+        self, generations: dict[int, int], bans: dict[int, str] | None = None, costs: dict | None = None
+    ) -> None:
+        """The operator has changed accounts."""
+        standing = Standing(generations, bans or {}, costs or {})
+        self.apply(self.conference.accounts_changed(standing, self.now))
+
     def replace_worker(self, slot: int = 0) -> None:
         """A media worker ends, and another comes in its place."""
         self.plane.lose(slot)
@@ -169,9 +177,12 @@ class Driver:
             case FindAccount():
                 self._answer(
                     self.hold_lookups,
-                    lambda: conference.account_found(
-                        effect.connection, self.accounts.get(effect.name), self.now, self.devices.get(effect.name, ())
-                    ),
+                    lambda: conference.account_found(effect.connection, self.accounts.get(effect.name), self.now),
+                )
+            case FindDevices():
+                self._answer(
+                    self.hold_lookups,
+                    lambda: conference.devices_found(effect.connection, self.devices.get(effect.name, ()), self.now),
                 )
             case SaveRoom():
                 self.writes.append(effect)
@@ -208,7 +219,7 @@ class Driver:
         assert conference.rooms == len(self.plane.rooms)
         assert sum(map(len, self.plane.sealers.values())) == len(conference._context.sealer_ids)
         half_open = [person for person in self.people.values() if not person.is_gone and person.welcome is None]
-        assert conference._connections._half_open.total() == len(half_open)
+        assert conference.half_open == len(half_open)
         rooms: dict[bytes, list[Person]] = {}
         for person in self.people.values():
             if not person.is_gone and person.view is not None:

@@ -10,12 +10,17 @@ from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.messages import State
 from tcproto.names import fold_room
+from tcserver.conference import Settings
 from tcserver.conference.journal import BATCH_INTERVAL
+from tcserver.conference.login import ANSWER_GRID
 from tests.tcserver.conference.conference_identities import SERVER, account_key
 from tests.tcserver.conference.conference_view import View
 
 if TYPE_CHECKING:
     from tests.tcserver.conference.conference_driver import Driver
+
+CHALLENGE_WAIT = Settings().challenge_delay + ANSWER_GRID
+"""Seconds in which a challenge has come."""
 
 
 class Person:
@@ -45,6 +50,8 @@ class Person:
     def ask(self, message: object) -> object:
         """Send a request; the reply if it came at once, else None."""
         request_id = self.send(message)
+        if isinstance(message, m.LoginBegin) and request_id not in self.replies:
+            self.driver.advance(CHALLENGE_WAIT)
         return self.replies.get(request_id)
 
     def send(self, message: object) -> int:

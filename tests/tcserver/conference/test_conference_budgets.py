@@ -7,7 +7,7 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver.conference import Rate, Settings, budget
-from tcserver.conference.budget import DEBT, MAX_BUDGETS, MAX_RESTS, Budget, Budgets, Standing
+from tcserver.conference.budget import DEBT, MAX_BUDGETS, MAX_RESTS, Budget, Budgets, Solvency
 from tcserver.conference.settings import MessageClass
 from tests.tcserver.conference.conference_driver import Driver, error_code
 from tests.tcserver.conference.conference_identities import make_account
@@ -128,7 +128,7 @@ def test_a_large_meeting_is_within_the_budget() -> None:
         for _ in range(5):
             batches = 500 / 64
             account.spend(batches * (budget.FRAME_COST + budget.BYTE_COST * 20_000) + 500 * budget.DELIVERY_COST)
-        assert account.standing(leave * 2.0) is Standing.GOOD, leave
+        assert account.solvency(leave * 2.0) is Solvency.GOOD, leave
 
 
 def test_budgets_are_bounded_and_a_changed_rate_holds_at_once() -> None:

@@ -3,11 +3,13 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
-from tcserver.conference import Rate
+from tcserver.conference import Disconnect, Rate, Settings
+from tcserver.conference.login import ANSWER_GRID, on_grid
 from tcserver.plane import OpenTicket
 from tcserver.records import DuplicatePolicy, Role
 from tests.tcserver.conference.conference_driver import Driver, error_code
 from tests.tcserver.conference.conference_identities import make_account
+from tests.tcserver.conference.conference_person import CHALLENGE_WAIT, Person
 
 
 def test_login_welcomes_with_the_clean_name_and_the_limits():
@@ -87,7 +89,7 @@ def test_every_failure_has_the_same_answer_at_the_same_time(kind):
     person = failing(driver, kind)
     driver.advance(0.2499)
     assert not isinstance(person.replies.get(person.requests), m.Error)
-    driver.advance(0.0001)
+    driver.advance(0.0001 + ANSWER_GRID)
     assert person.replies[person.requests] == m.Error(
         ErrorCode.BAD_CREDENTIALS, "the username or the password is wrong", Action.STOP
     )
@@ -101,11 +103,11 @@ def test_a_failed_login_can_be_tried_again_but_not_meanwhile_and_not_for_ever():
     person = failing(driver, "wrong password")
     assert error_code(person.ask(person.login_message())) is ErrorCode.RATE_LIMITED
     assert error_code(person.ask(m.LoginBegin("dinkes"))) is ErrorCode.RATE_LIMITED
-    driver.advance(0.25)
+    driver.advance(0.26)
     person.send(person.login_message(key=SigningKey(bytes(32))))
-    driver.advance(0.25)
+    driver.advance(0.26)
     person.send(person.login_message(key=SigningKey(bytes(32))))
-    driver.advance(0.25)
+    driver.advance(0.26)
     assert error_code(person.replies[person.requests]) is ErrorCode.BAD_CREDENTIALS
     assert person.closed.code is ErrorCode.TOO_MANY_ATTEMPTS
     assert person.is_gone
@@ -117,14 +119,14 @@ def test_who_is_gone_before_the_answer_gets_none():
     person = failing(driver, "wrong password")
     person.drop()
     driver.advance(1)
-    assert [event.name for event in driver.logged] == []
+    assert [event.name for event in driver.logged] == ["connection_ended"]
     driver.check()
 
 
 def test_after_a_failure_the_right_password_is_taken():
     driver = Driver()
     person = failing(driver, "wrong password")
-    driver.advance(0.25)
+    driver.advance(0.26)
     assert isinstance(person.ask(person.login_message()), m.Welcome)
 
 
@@ -142,6 +144,109 @@ def test_login_needs_its_challenge():
     assert error_code(person.ask(person.login_message())) is ErrorCode.BAD_REQUEST
     person.ask(m.LoginBegin("other"))
     assert error_code(person.ask(person.login_message())) is ErrorCode.BAD_REQUEST
+
+
+def test_a_ban_is_told_to_who_has_proved_the_account_only():
+    driver = Driver()
+    person = driver.member()
+    driver.accounts["dinkes"] = make_account("dinkes", 1, banned="moved to another house", generation=2)
+    driver.change_accounts({}, {1: "moved to another house"})
+    assert (person.closed.code, person.closed.text) == (ErrorCode.BANNED, "moved to another house")
+    again = driver.person("dinkes")
+    refused = again.log_in()
+    assert (refused.code, refused.text, refused.action) == (ErrorCode.BANNED, "moved to another house", Action.STOP)
+    again.send(again.login_message(key=SigningKey(bytes(32))))
+    driver.advance(0.3)
+    assert error_code(again.replies[again.requests]) is ErrorCode.BAD_CREDENTIALS
+    driver.check()
+
+
+def test_during_maintenance_only_administrators_come_in_and_who_is_in_stays():
+    driver = Driver()
+    driver.add_account("kominfo", role=Role.ADMIN)
+    member = driver.member()
+    driver.conference.settings_changed(Settings(maintenance=True))
+    refused = driver.person().log_in()
+    assert (refused.code, refused.retry_after_ms) == (ErrorCode.MAINTENANCE, 30_000)
+    assert isinstance(driver.person("kominfo").log_in(), m.Welcome)
+    assert not member.is_gone
+
+
+def test_a_lookup_that_fails_is_no_wrong_password():
+    driver = Driver()
+    driver.add_account("limited", devices_only=True)
+    for account, begin in (("dinkes", True), ("limited", False)):
+        person = driver.person(account)
+        if not begin:
+            person.ask(m.LoginBegin(account))
+        driver.hold_lookups = True
+        number = person.send(m.LoginBegin(account) if begin else person.login_message())
+        assert error_code(person.ask(m.LoginBegin(account))) is ErrorCode.RATE_LIMITED
+        driver.held.clear()
+        driver.apply(driver.conference.lookup_failed(person.connection, driver.now))
+        assert (person.replies[number].code, person.replies[number].retry_after_ms) == (ErrorCode.INTERNAL, 2000)
+        driver.hold_lookups = False
+        driver.devices[account] = {person.device.public}
+        assert isinstance(person.log_in(), m.Welcome)
+        assert driver.conference.lookup_failed(person.connection, driver.now) == []
+    driver.check()
+
+
+def test_the_challenge_comes_at_the_same_time_however_long_the_lookup_takes():
+    driver = Driver()
+    took = set()
+    for lookup in (0.0, 0.001, 0.0199):
+        driver.hold_lookups = True
+        person = driver.person()
+        number = person.send(m.LoginBegin("dinkes"))
+        start = driver.now = on_grid(driver.now)
+        driver.advance(lookup)
+        driver.answer_held()
+        while number not in person.replies:
+            driver.advance(0.0005)
+        took.add(round(driver.now - start, 3))
+    assert len(took) == 1
+    driver.hold_lookups = True
+    person = driver.person()
+    number = person.send(m.LoginBegin("dinkes"))
+    driver.advance(0.0351)
+    driver.answer_held()
+    assert number not in person.replies, "late, but on the grid"
+    driver.advance(ANSWER_GRID)
+    assert number in person.replies
+
+
+def test_made_up_costs_are_those_in_use():
+    driver = Driver()
+    driver.change_accounts({}, costs={(128 << 20, 4): 3, (64 << 20, 3): 1})
+    costs = set()
+    for number in range(40):
+        challenge = driver.person().ask(m.LoginBegin(f"nobody-{number}"))
+        costs.add((challenge.memory_kib, challenge.passes))
+    assert costs == {(131072, 4), (65536, 3)}
+
+
+def test_devices_are_looked_up_after_the_proof_only():
+    driver = Driver()
+    driver.add_account("limited", devices_only=True)
+    person = driver.person("limited")
+    person.ask(m.LoginBegin("limited"))
+    driver.hold_lookups = True
+    person.send(person.login_message(key=SigningKey(bytes(32))))
+    assert not driver.held
+    driver.advance(0.3)
+    person.send(person.login_message())
+    assert len(driver.held) == 1
+    driver.devices["limited"] = {person.device.public}
+    driver.change_accounts({})
+    driver.answer_held()
+    driver.advance(0.3)
+    assert error_code(person.replies[person.requests]) is ErrorCode.BAD_CREDENTIALS, "it has changed meanwhile"
+    driver.accounts["limited"] = make_account("limited", 1, devices_only=True)
+    person.ask(m.LoginBegin("limited"))
+    assert error_code(person.ask(person.login_message(name="Administrator"))) is ErrorCode.BAD_NAME
+    assert isinstance(person.ask(person.login_message()), m.Welcome)
+    assert driver.conference.devices_found(person.connection, (), driver.now) == []
 
 
 @pytest.mark.parametrize("name", ["", "a\u202eb", "\u200b", "x" * 65])
@@ -179,8 +284,10 @@ def test_login_has_ten_seconds(handshaken):
     else:
         conference = driver.conference
         conference.connected(999_999, "10.0.0.9", driver.now)
+        assert conference.timeout(driver.now + 2) == []
         effects = conference.timeout(driver.now + 10)
-        assert [effect.connection for effect in effects] == [999_999], "no message without a handshake"
+        assert effects[0] == Disconnect(999_999), "no message without a handshake"
+        assert [effect.name for effect in effects[1:]] == ["connection_ended"]
     driver.check()
 
 
@@ -205,15 +312,97 @@ def test_answer_that_nobody_asked_for_is_ignored():
 def test_half_open_connections_are_bounded_for_an_address_and_in_all():
     driver = Driver(max_half_open_per_address=3, max_half_open=5)
     people = [driver.person(address="10.0.0.1") for _ in range(3)]
-    assert not driver.conference.may_connect("10.0.0.1")
-    assert driver.conference.may_connect("10.0.0.2")
-    people[0].log_in()
-    assert driver.conference.may_connect("10.0.0.1")
-    people[1].drop()
-    for _ in range(4):
-        driver.person(address="10.0.0.3")
-    assert not driver.conference.may_connect("10.0.0.4")
+    people.append(driver.person(address="10.0.0.1"))
+    assert [person.is_gone for person in people] == [True, False, False, False]
+    assert (people[0].closed.code, people[0].closed.retry_after_ms) == (ErrorCode.SERVER_FULL, 1000)
+    people[1].log_in()
+    people.append(driver.person(address="10.0.0.1"))
+    assert not people[2].is_gone, "who has logged in counts no longer"
+    elsewhere = [driver.person(address=f"10.0.0.{i}") for i in range(2, 5)]
+    assert driver.conference.half_open == 5
+    assert elsewhere[0].is_gone, "the address that somebody has logged in from has a reserve"
+    assert not any(person.is_gone for person in [*people[2:], *elsewhere[1:]])
     driver.check()
+
+
+def test_an_end_is_logged_with_its_reason_and_the_account():
+    driver = Driver(login_attempts=1)
+    silent = driver.person(address="10.0.0.7")
+    driver.advance(10)
+    assert silent.is_gone
+    failing(driver, "wrong password")
+    driver.advance(1)
+    sri = driver.member()
+    other = driver.member()
+    sri.drop()
+    other.tell(m.Close(ErrorCode.INTERNAL, "bye", Action.STOP))
+    told = [(event.name, event.fields.get("account"), event.fields.get("reason")) for event in driver.logged]
+    assert [line for line in told if line[0].endswith("_ended")] == [
+        ("connection_ended", "", "login_timeout"),
+        ("connection_ended", "dinkes", "too_many_attempts"),
+        ("session_ended", "dinkes", "connection_lost"),
+        ("session_ended", "dinkes", "goodbye"),
+    ]
+    assert [name for name, *_ in told].count("left") == 2
+    assert driver.logged[0].fields["address"] == "10.0.0.7"
+
+
+def test_what_the_shell_closes_is_logged_with_its_detail_and_told_to_others():
+    driver = Driver()
+    person, witness = driver.member(), driver.member()
+    failed = driver.conference.failed
+    assert failed(person.connection + 100, ErrorCode.BAD_FRAME, driver.now) == []
+    person.is_gone = True
+    driver.apply(failed(person.connection, ErrorCode.BAD_FRAME, driver.now, "too long"))
+    driver.advance(1)
+    assert driver.logged[-1].fields["reason"] is ErrorCode.BAD_FRAME
+    assert driver.logged[-1].fields["detail"] == "too long"
+    changes = [change for message in witness.got(m.RoomChanges) for change in message.changes]
+    assert changes[-1].code is ErrorCode.BAD_FRAME
+    driver.check()
+
+
+@pytest.mark.parametrize("step", ["silent", "greeted", "named"])
+@pytest.mark.parametrize("addresses", [1, 18], ids=["one address", "18 addresses"])
+def test_nobody_who_stops_on_the_way_keeps_a_colleague_out(step, addresses):
+    driver = Driver()
+    numbers = iter(range(10**6, 10**7))
+
+    def attack(address):
+        if step == "silent":
+            number = next(numbers)
+            driver.people[number] = person = Person(driver, "x", "", 1, address)
+            person.connection = number
+            driver.apply(driver.conference.connected(number, address, driver.now))
+            return
+        attacker = driver.person(address=address)
+        if step == "named":
+            attacker.ask(m.LoginBegin(f"guess-{attacker.connection % 7}"))
+
+    for i in range(1024):
+        attack(f"10.0.0.{i % addresses}")
+    for _ in range(10):
+        colleague = driver.person("dinkes", address="10.0.0.0")
+        for i in range(12):  # and the attack goes on
+            attack(f"10.0.0.{i % addresses}")
+        colleague.ask(m.LoginBegin("dinkes"))
+        driver.advance(0.3)
+        for i in range(48):
+            attack(f"10.0.0.{i % addresses}")
+        assert isinstance(colleague.ask(colleague.login_message()), m.Welcome)
+    assert driver.conference.half_open <= 1024
+
+
+@pytest.mark.parametrize("crowded", [False, True])
+def test_the_first_frame_is_due_earlier_where_places_are_few(crowded):
+    driver = Driver(max_half_open_per_address=4)
+    for number in range(3 if crowded else 1):
+        driver.conference.connected(10**6 + number, "10.0.0.1", driver.now)
+    ended = [effect for effect in driver.conference.timeout(driver.now + 2) if isinstance(effect, Disconnect)]
+    assert len(ended) == (2 if crowded else 0), "until no half of the places is taken"
+    assert driver.conference.half_open == 1
+    driver.conference.timeout(driver.now + 10)
+    assert driver.conference.half_open == 0
 
 
 def test_colleagues_behind_one_address_log_in_beside_an_attacker():
@@ -282,10 +471,28 @@ def test_full_server_lets_a_device_come_back_but_nobody_new_in():
 
 
 def test_storm_of_logins_is_spread():
-    driver = Driver(login_rate=Rate(10, 5))
-    replies = [driver.person().log_in() for _ in range(6)]
-    assert [error_code(reply) for reply in replies] == [None] * 5 + [ErrorCode.RATE_LIMITED]
+    driver = Driver(login_rate=Rate(10, 20))
+    people = [driver.person(f"a{i}", address=f"10.0.1.{i}") for i in range(21)]
+    for person in people:
+        person.send(m.LoginBegin(person.account))
+    driver.advance(0.1)
+    replies = [person.ask(person.login_message()) for person in people]
+    assert [error_code(reply) for reply in replies] == [None] * 20 + [ErrorCode.RATE_LIMITED]
     assert 100 <= replies[-1].retry_after_ms <= 101
+    driver.advance(0.101)
+    assert isinstance(people[-1].ask(people[-1].login_message()), m.Welcome)
+
+
+def test_an_account_that_floods_waits_for_itself():
+    driver = Driver(login_rate=Rate(10, 20), join_rate=Rate(10, 20))
+    replies = [driver.person("flood").log_in() for _ in range(40)]
+    assert {error_code(reply) for reply in replies} == {None, ErrorCode.RATE_LIMITED}
+    told = [reply.retry_after_ms for reply in replies if error_code(reply)]
+    assert 0 < min(told) <= max(told) <= 10_001
+    for number in range(8):
+        assert isinstance(driver.person(f"office-{number}", address=f"10.0.2.{number}").log_in(), m.Welcome)
+    members = [driver.user("other", address="10.0.3.1") for _ in range(3)]
+    assert all(isinstance(person.enter(), m.Joined) for person in members)
 
 
 def test_changed_and_disabled_accounts_are_logged_out():
@@ -294,12 +501,12 @@ def test_changed_and_disabled_accounts_are_logged_out():
     half = driver.person("a1")
     half.ask(m.LoginBegin("a1"))
     idle = driver.person("a1")
-    driver.apply(driver.conference.accounts_changed({1: 2, 3: 1}, driver.now))
+    driver.change_accounts({1: 2, 3: 1})
     assert changed.closed.code is disabled.closed.code is ErrorCode.CREDENTIALS_CHANGED
     assert not same.is_gone
     assert not idle.is_gone
     half.send(half.login_message())
-    driver.advance(0.25)
+    driver.advance(0.26)
     assert error_code(half.replies[half.requests]) is ErrorCode.BAD_CREDENTIALS
     driver.check()
 
@@ -311,13 +518,14 @@ def test_account_that_changes_during_its_lookup_is_looked_up_again():
     person.send(m.LoginBegin("a1"))
     stale = driver.accounts["a1"]
     driver.accounts["a1"] = make_account("a1", 1, generation=2)
-    driver.apply(driver.conference.accounts_changed({1: 2}, driver.now))
+    driver.change_accounts({1: 2})
     driver.held.clear()
     driver.apply(driver.conference.account_found(person.connection, stale, driver.now))
     assert not isinstance(person.replies.get(person.requests), m.LoginChallenge)
     driver.answer_held()
+    driver.advance(CHALLENGE_WAIT)
     assert isinstance(person.replies[person.requests], m.LoginChallenge)
-    driver.apply(driver.conference.accounts_changed({1: 2}, driver.now))
+    driver.change_accounts({1: 2})
     assert isinstance(person.ask(person.login_message()), m.Welcome)
 
 

@@ -176,7 +176,7 @@ class Meeting(RuleBasedStateMachine):
             role=old.role,
         )
         generations = {a.id: a.generation for a in self.driver.accounts.values()}
-        self.driver.apply(self.driver.conference.accounts_changed(generations, self.driver.now))
+        self.driver.change_accounts(generations)
 
     @invariant()
     def books_agree(self):

@@ -18,15 +18,6 @@ def test_bucket_fills_with_time_up_to_its_size():
     assert bucket.take(1e9) > 0
 
 
-def test_those_who_are_refused_come_back_one_after_the_other():
-    bucket = TokenBucket(Rate(2, 1), 100.0)
-    assert [bucket.take_or_book(100.0) for _ in range(4)] == [0, 0.5, 1.0, 1.5]
-    assert [bucket.take_or_book(100.0 + wait) for wait in (0.5, 1.0, 1.5)] == [0, 0, 0]
-    assert bucket.take_or_book(101.5) == 0.5
-    assert bucket.take_or_book(200.0) == 0
-    assert bucket.take_or_book(200.0) == 0.5
-
-
 def test_bucket_survives_a_clock_that_stands_still_or_goes_back():
     bucket = TokenBucket(Rate(1, 1), 100.0)
     assert bucket.take(100.0) == 0

@@ -168,9 +168,9 @@ def test_a_permanent_room_has_its_own_number_of_talkers():
 
 
 def test_joins_of_the_whole_server_pass_a_bucket():
-    driver = Driver(join_rate=Rate(2, 2))
-    driver.member()
-    driver.member("other")
+    driver = Driver(join_rate=Rate(2, 4))
+    for number in range(4):
+        driver.member(account=f"a{number}")
     person = driver.user()
     refused = person.enter()
     assert error_code(refused) is ErrorCode.RATE_LIMITED

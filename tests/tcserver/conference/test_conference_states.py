@@ -6,6 +6,7 @@ from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcserver.conference import Disconnect, Send
 from tcserver.conference.commands import COMMANDS
+from tcserver.conference.connections import MAX_UNANSWERED_PINGS
 from tcserver.plane import CloseRoom, CloseSeat
 from tests.tcserver.conference.conference_driver import Driver, error_code
 
@@ -72,7 +73,7 @@ def test_every_message_in_every_state(name, state):
             assert driver.conference.counters["notification_not_in_room"] == 1
     else:
         person.send(message)
-        driver.advance(0.25)
+        driver.advance(0.26)
         reply = person.replies[person.requests]
         if not row.states & state:
             wrong = ErrorCode.NOT_IN_ROOM if state is LOBBY else ErrorCode.ALREADY_IN_ROOM
@@ -99,7 +100,9 @@ def test_message_before_the_handshake_is_over():
     driver = Driver()
     conference = driver.conference
     conference.connected(77, "10.0.0.1", driver.now)
-    assert conference.received(77, m.Envelope(m.Ping(1), 1), driver.now) == [Disconnect(77)]
+    ended, logged = conference.received(77, m.Envelope(m.Ping(1), 1), driver.now)
+    assert ended == Disconnect(77)
+    assert (logged.name, logged.fields["reason"]) == ("connection_ended", ErrorCode.UNEXPECTED_MESSAGE)
     assert conference.handshake_done(77, bytes(64), driver.now) == []
 
 
@@ -181,6 +184,60 @@ def test_silent_client_is_pinged_then_given_up():
     driver.check()
 
 
+def test_a_client_that_speaks_and_answers_no_ping_is_not_sent_ever_more():
+    driver = Driver()
+    person = driver.member()
+    conference, number = driver.conference, person.connection
+    pings = 0
+    for _ in range(2000):
+        driver.now = max(driver.now, conference.next_deadline())
+        for effect in conference.timeout(driver.now):
+            if isinstance(effect, Send) and isinstance(effect.message, m.Ping):
+                pings += 1
+                owed = effect.request_id
+            else:
+                driver.apply([effect])
+        conference.received(number, m.Envelope(m.KeyReceipts(()), 0), driver.now)
+    assert pings == MAX_UNANSWERED_PINGS
+    assert not person.is_gone
+    conference.received(number, m.Envelope(m.Pong(0), owed), driver.now)
+    assert conference._connections.get(number).unanswered == MAX_UNANSWERED_PINGS - 1
+
+
+def test_who_is_stopped_for_twenty_seconds_gives_nobody_up():
+    driver = Driver()
+    people = [driver.member(), driver.user(), driver.person()]
+    driver.advance(7)
+    driver.now += 20
+    driver.apply(driver.conference.timeout(driver.now))
+    assert driver.logged[-1].name == "stood_still"
+    assert driver.logged[-1].fields["ms"] > 17_000
+    assert not any(person.is_gone for person in people)
+    driver.advance(0.9)
+    assert not any(person.is_gone for person in people), "what they have sent meanwhile is read first"
+    driver.advance(10)
+    assert [person.is_gone for person in people] == [False, False, True], "the login goes on to be awaited"
+    driver.check()
+
+
+def test_the_end_of_each_seat_is_logged_with_its_reason():
+    driver = Driver()
+    people = [driver.member(account=f"a{i}") for i in range(5)]
+    people[0].ask(m.Leave())
+    people[1].drop()
+    people[2].tell(m.Close(ErrorCode.INTERNAL, "bye", Action.NONE))
+    chair = driver.member(account="a6")
+    room = driver.conference._rooms._by_number[1]
+    driver.conference._rooms.close(room, driver.now)
+    driver.apply(driver.conference._context.outbox.take())
+    told = [(line.fields["account"], line.fields["reason"]) for line in driver.logged if line.name == "left"]
+    assert told == [
+        ("a0", "left"), ("a1", "connection_lost"), ("a2", "goodbye"),
+        ("a3", "room_closed"), ("a4", "room_closed"), ("a6", "room_closed"),
+    ]  # fmt: skip
+    assert not chair.is_gone
+
+
 def test_shutdown_tells_everybody_and_closes_everything():
     driver = Driver()
     people = [driver.person(), driver.user(), driver.member(), driver.member()]
@@ -189,7 +246,7 @@ def test_shutdown_tells_everybody_and_closes_everything():
     for person in people:
         assert (person.closed.code, person.closed.text) == (ErrorCode.SHUTDOWN, "new version")
         assert (person.closed.action, person.closed.retry_after_ms) == (Action.RECONNECT, 5000)
-    assert not driver.conference.may_connect("10.0.0.1")
+    assert not driver.conference.may_connect()
     assert driver.plane.rooms == driver.plane.seats == driver.plane.streams == {}
     closes = [type(c) for c in driver.plane.log if isinstance(c, CloseRoom | CloseSeat)]
     assert closes == [CloseSeat, CloseSeat, CloseRoom, CloseRoom]
