@@ -73,9 +73,13 @@ class MediaPath:
             return
         for held in self._down.values():
             held.until = min(held.until, now + OVERLAP)
-        self._down = {known: held for known, held in self._down.items() if now < held.until}
+        self.forget(now)
         self._down[epoch] = _DownKey(down_key)
         self.media_id, self._epoch, self._up_key, self._counter = media_id, epoch, up_key, 0
+
+    def forget(self, now: float) -> None:
+        """Forget the down keys whose overlap is over."""
+        self._down = {epoch: held for epoch, held in self._down.items() if now < held.until}
 
     def move(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Use another media id with its keys, and prove the path anew, at once."""

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 
 from tcclient.core import Drop, PathState
@@ -324,12 +326,19 @@ def test_an_hour_of_silence_ratchets_and_everybody_follows(server):
     assert payloads(b) == [b"voice"]
 
 
+def peer_as(peer, participant):
+    """The same peer, by another number."""
+    other = copy.copy(peer)
+    other.id = participant
+    return other
+
+
 def test_more_members_than_one_message_holds(server):
     (a,) = server.seated(1)
     b = server.connect().login()
     peer = a.seat.peers[b.participant]
     for i in range(100):
-        a.seat.peers[1000 + i] = peer
+        a.seat._presence.came(peer_as(peer, 1000 + i), server.now)
     a.publish()
     assert [len(message.boxes) for message in a.of(m.KeyBoxes)] == [64, 37]
 
