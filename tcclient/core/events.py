@@ -180,7 +180,10 @@ class RoomUpdated:
 
 @dataclass(frozen=True, slots=True)
 class Speakers:
-    """Who began and who stopped speaking, and the dominant speaker (0: none yet)."""
+    """Who began and who stopped speaking, ourselves included, and the dominant speaker (0: none yet).
+
+    It comes from packets that were heard, never from the server's word.
+    """
 
     started: tuple[int, ...]
     stopped: tuple[int, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
@@ -65,10 +65,19 @@ class _Forwarded(NamedTuple):
 
 
 class MediaReceiver:
-    """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason."""
+    """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason.
+
+    ``heard`` is called with each packet that opened, and ``now``.
+    """
 
     def __init__(
-        self, path: MediaPath, sealers: Sealers, room: RoomState, peers: Mapping[int, Peer], drops: Counter[Drop]
+        self,
+        path: MediaPath,
+        sealers: Sealers,
+        room: RoomState,
+        peers: Mapping[int, Peer],
+        heard: Callable[[MediaPacket, float], None],
+        drops: Counter[Drop],
     ) -> None:
         self.beacons: list[tuple[Peer, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
@@ -76,6 +85,7 @@ class MediaReceiver:
         self._sealers = sealers
         self._room = room
         self._peers = peers
+        self._heard = heard
         self._drops = drops
         self._queue: list[MediaPacket] = []
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
@@ -228,6 +238,7 @@ class MediaReceiver:
             self._drops[Drop.PACKET_MALFORMED] += 1
             return
         media = MediaPacket(peer.id, publication.number, header, payload, received_at, relay_time, held_ms)
+        self._heard(media, now)
         self._queue.append(media)
         if len(self._queue) > MAX_QUEUED:
             del self._queue[0]

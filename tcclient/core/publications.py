@@ -68,7 +68,8 @@ class Publications:
     """Makes packets.
 
     ``sealing_key`` tells the key of a publication, None while there is none; ``path`` takes what is to be sent;
-    ``clock_changed`` is called with ``now``, when a publication sends its first frame (True), and when its clock moves.
+    ``clock_changed`` is called with ``now``, when a publication sends its first frame (True), and when its clock moves;
+    ``spoke`` with the header of each packet of sound that is sent.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Publications:
         sealing_key: Callable[[PublicationId], SealingKey | None],
         path: MediaPath,
         clock_changed: Callable[[float, bool], None],
+        spoke: Callable[[AudioHeader, float], None],
         drops: Counter[Drop],
     ) -> None:
         self.live: dict[int, Publication] = {}
@@ -83,6 +85,7 @@ class Publications:
         self._sealing_key = sealing_key
         self._path = path
         self._clock_changed = clock_changed
+        self._spoke = spoke
         self._drops = drops
         self._last_number = 0
         self._streams: set[int] = set()
@@ -169,6 +172,7 @@ class Publications:
         )
         packet = seal_packet(header, payload, key.key, AUDIO_PADDING_STEP)
         publication.sequences[0] += 1
+        self._spoke(header, now)
         self._tick(publication, timestamp, captured_at, now)
         self._path.send(PACKET_ITEM + packet)
         return True

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tcclient.core import events
+from tcclient.core.audible import Audible
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event, PathState
 from tcclient.core.keys import BARE, SealingKey, SenderKeys
@@ -24,6 +25,7 @@ from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.identity import SigningKey
 from tcproto.keyring import PublicationId
 from tcproto.messages import AddressedBox, KeyReceipt, Kind, Source, StreamChoice
+from tcproto.packet import AudioHeader
 from tcproto.sender_key import Party
 
 BATCH = 64
@@ -93,10 +95,11 @@ class Seat:
         self.sealers = Sealers(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.sealers.add_key(room_key)
-        self.publications = Publications(self._sealing_key, self.path, self._clock_changed, drops)
+        self.publications = Publications(self._sealing_key, self.path, self._clock_changed, self._spoke, drops)
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
-        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
+        self._audible = Audible(self.room, emit)
+        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, self._audible.received, drops)
         self._own = Party(identity.device.public, identity.box.public)
         self._box_private = identity.box.private
         recipients: dict[int, Peer] = {}
@@ -135,7 +138,6 @@ class Seat:
             messages.MediaMove: self._media_move,
             messages.NewRoomKey: lambda message, now: self.sealers.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.sealers.close(message.sealer),
-            messages.Speakers: self._speakers,
             messages.KeyframeRequest: self._keyframe_request,
         }
 
@@ -146,6 +148,7 @@ class Seat:
             self.path.next_deadline,
             self._keys.next_deadline,
             self._presence.next_deadline,
+            self._audible.next_deadline,
             self._snapshot_at,
             self._purge_at,
         )
@@ -162,6 +165,7 @@ class Seat:
         self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
         self._presence.handle_timeout(now)
+        self._audible.handle_timeout(now)
         if now >= self._purge_at:
             self._purge(now)
         self.settle(now)
@@ -275,6 +279,9 @@ class Seat:
         else:
             self._presence.schedule.clock_moved(now)
 
+    def _spoke(self, header: AudioHeader, now: float) -> None:
+        self._audible.heard(self.room.own, header, now)
+
     def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
         return self._keys.sealing_key(publication) if self.room.room.e2ee else BARE
 
@@ -304,6 +311,7 @@ class Seat:
             if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
                 self._forget(event.track.number)
             self._emit(event)
+        self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id
             for event in changed
@@ -364,9 +372,6 @@ class Seat:
     def _media_move(self, message: messages.MediaMove, now: float) -> None:
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
         self._emit(events.MediaMoved(message.host, message.port))
-
-    def _speakers(self, message: messages.Speakers, now: float) -> None:
-        self._emit(events.Speakers(message.started, message.stopped, message.dominant))
 
     def _keyframe_request(self, message: messages.KeyframeRequest, now: float) -> None:
         publication = self.publications.by_stream(message.stream)

@@ -395,9 +395,14 @@ def give(client, *datagrams, now=None):
     return payloads(client)
 
 
+def packet_in(server, datagram):
+    """The packet in a room datagram."""
+    return open_datagram(datagram, server.room_key)[4 + 3 :]
+
+
 def packet_types(server):
     """Types of the packets that the server has forwarded."""
-    return {open_datagram(data, server.room_key)[4 + 3] >> 4 for data in server.forwarded}
+    return {packet_in(server, data)[0] >> 4 for data in server.forwarded}
 
 
 def spend_beacons(server):

@@ -7,11 +7,10 @@ from tcclient.core.keys import ACTIVATION, LEAVE_SPACING
 from tcclient.core.peers import HOLD, MAX_HELD
 from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES
 from tcproto import messages as m
-from tcproto.datagram import open_datagram
 from tcproto.keyring import OVERLAP, PublicationId
 from tcproto.packet import parse_header
 from tcproto.sender_key import RATCHET_PERIOD
-from tests.tcclient.core.scripted_server import Server, payloads
+from tests.tcclient.core.scripted_server import Server, packet_in, payloads
 
 AUDIO = PublicationId(1, 1, 1)
 
@@ -61,13 +60,9 @@ def test_a_newcomer_can_read_from_now_on_but_not_the_past(server):
     assert payloads(c) == [b"voice"]
     assert payloads(b) == [b"voice", b"voice"]
     # The newcomer knows the room key; even without any replay window of the hop it cannot open the past.
-    server.forward(a, server_packet(server, past[-1]))
+    server.forward(a, packet_in(server, past[-1]))
     assert payloads(c) == []
     assert c.drops(Drop.PACKET_REFUSED) == 1
-
-
-def server_packet(server, datagram):
-    return open_datagram(datagram, server.room_key)[4 + 3 :]
 
 
 def test_joins_without_a_word_between_them_need_no_ratchet(server):
@@ -355,7 +350,7 @@ def test_a_replaced_key_dies_after_the_overlap(server):
     c.session.leave()
     server.pump()
     spoken(a)
-    assert parse_header(server_packet(server, early)).key_number == 1
+    assert parse_header(packet_in(server, early)).key_number == 1
     assert payloads(b) == [b"voice"]
     b.session.receive_datagram(early, server.now)
     assert len(b.session.media_received()) == 1
