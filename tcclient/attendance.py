@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tcclient import events
+from tcclient.account_secret import AccountSecret
 from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
 from tcclient.core.events import PathState
@@ -36,7 +37,7 @@ class Wishes:
 
     link: Link
     user: str
-    password: str
+    password: AccountSecret
     name: str
     data: Path | None
     trust: Trust | None
