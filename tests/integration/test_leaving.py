@@ -146,7 +146,8 @@ def test_a_script_is_told_the_end_that_came_before_it_listened(
             await until(lambda: room.closed is not None)
             wishes = Wishes(
                 link=link, user="kantor-1", password=AccountSecret("x"), name="Sri", data=None, trust=None,
-                require_e2ee=True, sources=(), gate=GateMode.OPEN, record=None, speaker=False, seconds=None, leave_at_end=False, json=True,
+                require_e2ee=True, sources=(), gate=GateMode.OPEN, record=None, speaker=False, seconds=None,
+                leave_at_end=False, json=True,
             )  # fmt: skip
             await Attendance(wishes, ())._in(room)
         told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
