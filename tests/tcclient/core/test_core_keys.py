@@ -5,7 +5,7 @@ import pytest
 from tcclient.core import Drop, PathState
 from tcclient.core.keys import ACTIVATION, LEAVE_SPACING
 from tcclient.core.peers import HOLD, MAX_HELD
-from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES
+from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES, PURGE_INTERVAL
 from tcproto import messages as m
 from tcproto.keyring import OVERLAP, PublicationId
 from tcproto.packet import parse_header
@@ -359,3 +359,42 @@ def test_a_replaced_key_dies_after_the_overlap(server):
     assert payloads(b) == []
     assert b.drops(Drop.PACKET_REFUSED) == 1
     assert b.session.path_state is PathState.OK
+
+
+def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(server):
+    """By the timer alone: sender keys, generations, session keys, room keys."""
+    a, b, c = server.seated(3)
+    a.publish()
+    spoken(a)
+    server.advance(5)
+    server.seated(1)
+    spoken(a)  # a generation
+    server.now += LEAVE_SPACING
+    c.session.leave()
+    b.notify(m.SessionKeys(b.media_id, 2, b"u" * 32, b"d" * 32))
+    b.notify(m.NewRoomKey(m.RoomKey(server.sealer, 2, b"n" * 32, server.counter)))
+    b.up_keys[2], b.down_key, b.epoch = b"u" * 32, b"d" * 32, 2
+    server.pump()
+    server.epoch, server.room_key = 2, b"n" * 32
+    spoken(a)  # under the new keys of all kinds
+    ring, seat = b.seat.peers[a.participant].ring, b.seat
+    (sealer,) = seat.sealers._sealers.values()
+    assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
+    server.deliver = False
+    server.advance(OVERLAP + PURGE_INTERVAL)
+    assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [1, 1, 1]
+    assert all(held._previous is None for held in ring._keys.values())
+
+
+def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
+    a, b = server.seated(2)
+    a.publish()
+    spoken(a)
+    server.seated(1)
+    spoken(a)
+    server.deliver = False
+    (held,) = b.seat.peers[a.participant].ring._keys.values()
+    assert held._previous is not None
+    server.advance(OVERLAP + PURGE_INTERVAL)
+    assert held._previous is None
+    assert {generation for generation, _ in held._derived} == {1}
