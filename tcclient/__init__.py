@@ -16,6 +16,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tcclient.account_secret import (
+        AccountSecret as AccountSecret,
+    )
     from tcclient.entry import (
         connect as connect,
     )
@@ -108,6 +111,7 @@ if TYPE_CHECKING:
     )
 
 _PUBLIC = {
+    "account_secret": ("AccountSecret",),
     "entry": ("connect",),
     "errors": (
         "ClientError",

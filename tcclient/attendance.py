@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tcclient import events
+from tcclient.account_secret import AccountSecret
 from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
 from tcclient.console import console_of
@@ -37,7 +38,7 @@ class Wishes:
 
     link: Link
     user: str
-    password: str
+    password: AccountSecret
     name: str
     data: Path | None
     trust: Trust | None

@@ -132,6 +132,7 @@ def _described(error: Exception) -> dict[str, Any]:
 
 
 def _attend(arguments: argparse.Namespace) -> int:
+    from tcclient.account_secret import AccountSecret
     from tcclient.attendance import Attendance, Wishes
     from tcclient.audio.gate import GateMode
     from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
@@ -159,7 +160,7 @@ def _attend(arguments: argparse.Namespace) -> int:
     wishes = Wishes(
         link=link,
         user=arguments.user,
-        password=_password(arguments),
+        password=AccountSecret(_password(arguments)),
         name=arguments.name or arguments.user,
         data=Path(arguments.data) if arguments.data else None,
         trust=_ask if sys.stdin.isatty() and not arguments.password_stdin else None,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tcclient.account_secret import AccountSecret
 from tcclient.connection import Connection
 from tcclient.core import events as core
 from tcclient.core.lives import Lives
@@ -31,7 +32,7 @@ async def connect(
     link: str | Link,
     *,
     user: str,
-    password: str,
+    password: str | AccountSecret,
     name: str,
     data: Path | str | None = None,
     trust: Trust | None = None,
@@ -40,6 +41,9 @@ async def connect(
     receive_interval: float = 0.0,
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
+
+    The password is forgotten once the account key is derived from it. Who will connect again makes an
+    ``AccountSecret`` of it, and gives that each time.
 
     ``data`` is the directory of device identity, known servers and known devices (default: the user's). A server whose
     key is neither in the link nor known is trusted only if ``trust`` says so; one that is known by another key than the
@@ -54,7 +58,9 @@ async def connect(
     if not target.room:
         raise ValueError("the link names no room: tc://HOST/ROOM")
     directory = data_directory() if data is None else Path(data)
-    entry = _Entry(target, directory, user, password, name, trust, require_e2ee)
+    secret = password if isinstance(password, AccountSecret) else AccountSecret(password)
+    del password  # what stays is the account key, once it is derived
+    entry = _Entry(target, directory, user, secret, name, trust, require_e2ee)
     settings = Settings(entry.expected, sources)
     session = Session(settings, load_device_identity(directory), os.urandom, time.monotonic(), _LIVES)
     room = Room(session, KnownDevices(directory), receive_interval)
@@ -71,12 +77,19 @@ class _Entry:
     """The way in: connect, trust, log in, sit down."""
 
     def __init__(
-        self, link: Link, directory: Path, user: str, password: str, name: str, trust: Trust | None, require_e2ee: bool
+        self,
+        link: Link,
+        directory: Path,
+        user: str,
+        secret: AccountSecret,
+        name: str,
+        trust: Trust | None,
+        require_e2ee: bool,
     ) -> None:
         self._link = link
         self._known = KnownServers(directory)
         self._user = user
-        self._password = password
+        self._secret = secret
         self._name = name
         self._trust = trust
         self._require_e2ee = require_e2ee
@@ -123,7 +136,7 @@ class _Entry:
         connection.pump()
         step = await connection.wait_for(core.DeriveKey, core.LoginFailed, core.RefusedCosts)
         if isinstance(step, core.DeriveKey):
-            key = await connection.derive_key(self._password, step.salt, step.memory_bytes, step.passes)
+            key = await self._secret.key(connection, step)
             connection.session.account_key_derived(key)
             connection.pump()
             step = await connection.wait_for(core.LoggedIn, core.LoginFailed)

@@ -46,7 +46,7 @@ class TrackPublished:
 
 @dataclass(frozen=True, slots=True)
 class TrackUpdated:
-    """A track was muted or unmuted: see ``track.muted``."""
+    """A track was muted or unmuted, or is heard although the server calls it muted: see ``track.muted``."""
 
     track: Track
 
@@ -60,7 +60,7 @@ class TrackUnpublished:
 
 @dataclass(frozen=True, slots=True)
 class SpeakersChanged:
-    """Who speaks now, and who is dominant (None: nobody yet)."""
+    """Who speaks now, ourselves included, and who is dominant (None: nobody yet), by what was heard."""
 
     speaking: tuple[Participant, ...]
     dominant: Participant | None
@@ -143,6 +143,37 @@ class TrustFault:
 
 
 @dataclass(frozen=True, slots=True)
+class MembershipAgreed:
+    """This participant sees the same members as we do again."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSilent:
+    """No beacon of this participant has come for three intervals (30 s in a room of up to 500).
+
+    It gets none of our new keys. It may have no UDP; or it is not there, or the server keeps from us what it sees.
+    """
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class MemberHeard:
+    """A beacon of a silent participant has come; it gets our keys again."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentMismatch:
+    """This participant told all members of another key than it gave us: it may say different things to others."""
+
+    participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
 class RoomUpdated:
     """Title or limits of the room changed."""
 
@@ -174,6 +205,10 @@ Event = (
     | MembershipMismatch
     | NewDevice
     | TrustFault
+    | MembershipAgreed
+    | MemberSilent
+    | MemberHeard
+    | CommitmentMismatch
     | RoomUpdated
     | Closed
 )

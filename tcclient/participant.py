@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tcclient import events as told
+from tcclient.core import events as core
 from tcclient.core.events import Participant as Member
 from tcproto.messages import Role
 
 if TYPE_CHECKING:
     from tcclient.track import Track
+
+Mark = core.MemberSilent | core.MemberHeard | core.MembershipMismatch | core.MembershipAgreed | core.CommitmentMismatch
+"""What beacons of a member show."""
 
 
 MAX_VOLUME = 2.0
@@ -26,12 +31,37 @@ class Participant:
         self.speaking = False
         self.priority = False
         """Whether ``Room.listen`` lowers all others, by 12 dB, while this one talks."""
+        self.silent = False
+        """Whether none of its beacons has come for three intervals: it gets none of our new keys."""
+        self.mismatch = False
+        """Whether it has seen another set of members than we do for longer than a change takes to arrive."""
+        self.key_mismatch = False
+        """Whether it has told all members of another key than it gave us, ever since it came."""
         self._member = member
         self._volume = 1.0
 
     def update(self, member: Member) -> None:
         """Take what the roster says now."""
         self._member = member
+
+    def mark(self, event: Mark) -> told.Event:
+        """Take what its beacons show; return the event for programs."""
+        match event:
+            case core.MemberSilent():
+                self.silent = True
+                return told.MemberSilent(self)
+            case core.MemberHeard():
+                self.silent = False
+                return told.MemberHeard(self)
+            case core.MembershipMismatch():
+                self.mismatch = True
+                return told.MembershipMismatch(self)
+            case core.MembershipAgreed():
+                self.mismatch = False
+                return told.MembershipAgreed(self)
+            case core.CommitmentMismatch():
+                self.key_mismatch = True
+                return told.CommitmentMismatch(self)
 
     @property
     def volume(self) -> float:

@@ -60,17 +60,18 @@ class Room:
         self._connection = Connection(session, self._event, self._media, receive_interval)
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
         self._tracks: dict[tuple[int, int], Track] = {}
-        self._early: StreamQueue[told.Event] | None = None
+        self._early: StreamQueue[told.Event] | None = StreamQueue(QUEUED_EVENTS)
         """What has happened before anybody read."""
-        self._readers: list[StreamQueue[told.Event]] = []
-        self._devices = DeviceWatch(known_devices, self._pool, self._tell_also_early)
-        self._untold: list[told.Event] = []
-        """What was to be told before the seat was taken."""
+        self._readers: list[StreamQueue[told.Event]] = [self._early]
+        self._devices = DeviceWatch(known_devices, self._pool, self._tell)
+        self._entered = False
+        """Whether who comes in is news; who was there before stands in ``participants``."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._recorder: TrackRecorder | None = None
         self._listener: Listener | None = None
         self._info: RoomInfo | None = None
-        self._me = 0
+        self._own_id = 0
+        self._me: Participant | None = None
         self._closed: told.Closed | None = None
         self._replies = Replies()
 
@@ -85,8 +86,10 @@ class Room:
 
     @property
     def me(self) -> Participant:
-        """Ourselves."""
-        return self.participants[self._me]
+        """Ourselves; the same object also after the end. Raises ``RoomClosed`` before the room is entered."""
+        if self._me is None:
+            raise RoomClosed("not in a room", ErrorCode.NOT_IN_ROOM)
+        return self._me
 
     @property
     def connection(self) -> Connection:
@@ -140,7 +143,8 @@ class Room:
         """Iterate over what happens, until ``Closed``; a slow reader misses the oldest.
 
         The first iteration begins with what has happened since the seat was taken, a further one with what happens
-        from then on.
+        from then on. Who and what was there when ``connect`` returned is in ``participants``, with its marks; that is
+        told as no event.
         """
         queue, self._early = self._early or StreamQueue(QUEUED_EVENTS), None
         if queue not in self._readers:
@@ -248,14 +252,9 @@ class Room:
     async def open(self, enter: Callable[[Connection], Awaitable[core.Joined]]) -> None:
         """Connect, log in and sit down, by ``enter``."""
         joined = await enter(self._connection)
-        self._me = joined.participant
         self._info = joined.room
         self.permissions = joined.permissions
-        self._early = StreamQueue(QUEUED_EVENTS)
-        self._readers.append(self._early)
-        for event in self._untold:
-            self._early.put(event)
-        self._untold.clear()
+        self._entered = True
         self._spawn(self._tend())
         self._spawn(self._devices.run())
 
@@ -289,27 +288,21 @@ class Room:
 
     def _event(self, event: core.Event) -> None:
         match event:
+            case core.Joined(own_id):
+                self._own_id = own_id
             case core.ParticipantJoined(member):
-                self.participants[member.id] = participant = Participant(member, me=member.id == self._own_id())
-                self._tell(told.ParticipantJoined(participant))
-                self._devices.look(participant, self._connection.session.server_fingerprint)
+                self._participant_joined(member)
             case core.ParticipantUpdated(member):
                 self.participants[member.id].update(member)
-                if member.id == self._me:
+                if member.id == self._own_id:
                     self.permissions = member.member.permissions
                 self._tell(told.ParticipantUpdated(self.participants[member.id]))
                 self._devices.look(self.participants[member.id], self._connection.session.server_fingerprint)
             case core.ParticipantLeft(member, code):
                 participant = self.participants.pop(member.id)
                 self._tell(told.ParticipantLeft(participant, code))
-            case core.TrackPublished(info):
-                self._track_published(info)
-            case core.TrackUpdated(info):
-                track = self._tracks[info.participant, info.number]
-                track.update(info)
-                self._tell(told.TrackUpdated(track))
-            case core.TrackUnpublished(info):
-                self._track_unpublished(info)
+            case core.TrackPublished() | core.TrackUpdated() | core.TrackUnpublished():
+                self._track_event(event)
             case core.Speakers(_, _, dominant):
                 self._speakers(event, dominant)
             case core.ChatReceived():
@@ -319,14 +312,41 @@ class Room:
             case _:
                 self._other_event(event)
 
+    def _track_event(self, event: core.TrackPublished | core.TrackUpdated | core.TrackUnpublished) -> None:
+        match event:
+            case core.TrackPublished(info):
+                self._track_published(info)
+            case core.TrackUpdated(info):
+                track = self._tracks[info.participant, info.number]
+                track.update(info)
+                self._tell(told.TrackUpdated(track))
+            case core.TrackUnpublished(info):
+                self._track_unpublished(info)
+
+    def _about(self, event: core.Event) -> bool:
+        """Tell what has become doubtful, or is no longer, about a participant; return whether that was it."""
+        match event:
+            case (
+                core.MembershipMismatch(who)
+                | core.MembershipAgreed(who)
+                | core.MemberSilent(who)
+                | core.MemberHeard(who)
+                | core.CommitmentMismatch(who)
+            ):
+                self._tell(self.participants[who].mark(event))
+            case core.TextMissing(who):
+                self._tell(told.TextMissing(self.participants[who]))
+            case _:
+                return False
+        return True
+
     def _other_event(self, event: core.Event) -> None:
         match event:
+            case _ if self._about(event):
+                pass
             case core.PathChanged(state):
                 self.path = state
                 self._tell(told.PathChanged(state))
-            case core.MembershipMismatch(participant) | core.TextMissing(participant):
-                warning = told.TextMissing if isinstance(event, core.TextMissing) else told.MembershipMismatch
-                self._tell(warning(self.participants[participant]))
             case core.RoomUpdated(info):
                 self._info = info
                 self._tell(told.RoomUpdated())
@@ -345,8 +365,13 @@ class Room:
             case core.Closed(code, text, action, retry):
                 self._end(told.Closed(code, text or (CODES[code].text if code else ""), action, retry))
 
-    def _own_id(self) -> int:
-        return self._connection.session.room.own
+    def _participant_joined(self, member: core.Participant) -> None:
+        self.participants[member.id] = participant = Participant(member, me=member.id == self._own_id)
+        if participant.me:
+            self._me = participant
+        if self._entered:
+            self._tell(told.ParticipantJoined(participant))
+        self._devices.look(participant, self._connection.session.server_fingerprint)
 
     def _tell(self, event: told.Event) -> None:
         for reader in self._readers:
@@ -354,14 +379,7 @@ class Room:
 
     def tell_fault(self, text: str) -> None:
         """Tell of a file that cannot be trusted in part."""
-        self._tell_also_early(told.TrustFault(text))
-
-    def _tell_also_early(self, event: told.Event) -> None:
-        """Tell also what is found out on the way in, before there is a reader."""
-        if self._info is None:
-            self._untold.append(event)
-        else:
-            self._tell(event)
+        self._tell(told.TrustFault(text))
 
     def _end(self, closed: told.Closed) -> None:
         if self._closed is not None:
@@ -379,7 +397,8 @@ class Room:
             self._listener.add(track)
         if self._recorder is not None:
             self._recorder.add(track)
-        self._tell(told.TrackPublished(track))
+        if self._entered:
+            self._tell(told.TrackPublished(track))
 
     def _track_unpublished(self, info: PublicationInfo) -> None:
         track = self._tracks.pop((info.participant, info.number))
@@ -456,7 +475,10 @@ class Room:
         self.publications.pop(publication.number, None)
 
     def _ask_keyframe(self, stream: int) -> bool:
-        asked = self._connection.session.request_keyframe(stream, 0, time.monotonic())
+        try:
+            asked = self._connection.session.request_keyframe(stream, 0, time.monotonic())
+        except Refusal:  # the seat is gone, and its last events are being delivered
+            return False
         self._connection.pump()
         return asked
 

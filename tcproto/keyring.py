@@ -58,11 +58,10 @@ class _Held:
         window.commit(header.sequence)
         self._windows[layer] = window
         self._derived[header.generation, publication] = key
-        self.opened(header.generation, now)
+        self.advance(header.generation, now)
         return payload
 
-    def opened(self, generation: int, now: float) -> None:
-        """Note that something opened under a generation: if it is a later one, it is the newest now."""
+    def advance(self, generation: int, now: float) -> None:
         if generation > self._newest.generation:
             # In a row of joins the oldest stays until a pause: those after it can be made of it.
             self._previous = self._previous or self._newest
@@ -71,9 +70,7 @@ class _Held:
 
     def at(self, generation: int, now: float) -> SenderKey:
         """The key at a generation; raises ``CryptoFailure`` where it is out of reach."""
-        if self._previous is not None and now >= self._previous_until:
-            self._previous = None
-            self._derived = {slot: key for slot, key in self._derived.items() if slot[0] == self._newest.generation}
+        self.forget(now)
         ahead = generation - self._newest.generation
         start = self._newest if ahead >= 0 else self._previous
         if start is None or ahead > MAX_SKIPPED_GENERATIONS:
@@ -82,6 +79,20 @@ class _Held:
             return start.ratcheted(generation)
         except ValueError as error:
             raise CryptoFailure("no such generation") from error
+
+    def commitment(self, generation: int, now: float) -> bytes | None:
+        """Return the commitment to the key at a generation, None for one that is gone."""
+        self.forget(now)
+        for start in (self._newest, self._previous):
+            if start is not None and generation >= start.generation:
+                return start.ratcheted(generation).commitment()
+        return None
+
+    def forget(self, now: float) -> None:
+        """Forget the generations whose overlap is over."""
+        if self._previous is not None and now >= self._previous_until:
+            self._previous = None
+            self._derived = {slot: key for slot, key in self._derived.items() if slot[0] == self._newest.generation}
 
     def _window(self, layer: tuple[int, int]) -> ReplayWindow:
         window = self._windows.get(layer)
@@ -92,10 +103,10 @@ class _Held:
         return window
 
     def _publication_key(self, generation: int, publication: PublicationId, now: float) -> bytes:
-        if now < self._previous_until or self._previous is None:
-            key = self._derived.get((generation, publication))
-            if key is not None:
-                return key
+        self.forget(now)
+        key = self._derived.get((generation, publication))
+        if key is not None:
+            return key
         return self.at(generation, now).publication_key(self._life, *publication)
 
 
@@ -149,12 +160,34 @@ class KeyRing:
             raise CryptoFailure("the text is not under the newest key")
         held = self._keys[header.number]
         note = open_room_text(sealed, text_key(held.at(header.generation, now), self._life, sender))
-        held.opened(header.generation, now)
+        held.advance(header.generation, now)
         return note
+
+    def follow(self, number: int, generation: int, commitment: bytes, now: float) -> bool | None:
+        """Compare a key with what its sender committed itself to; if it is the same, go to this generation.
+
+        Returns None where there is no such key, or it is past this generation.
+        """
+        self.forget(now)
+        held = self._keys.get(number)
+        own = held.commitment(generation, now) if held is not None else None
+        if held is None or own is None:
+            return None
+        if own == commitment:
+            held.advance(generation, now)
+        return own == commitment
 
     def knows(self, number: int) -> bool:
         """Tell whether the sender key of this number has arrived."""
         return number in self._keys
+
+    def forget(self, now: float) -> None:
+        """Forget the keys and generations whose overlap is over."""
+        for number, held in list(self._keys.items()):
+            if now >= held.expires:
+                del self._keys[number]
+            else:
+                held.forget(now)
 
     def _held(self, low_bits: int, now: float) -> _Held:
         """Return the key, the newest first where several share the low bits; expired ones are forgotten."""

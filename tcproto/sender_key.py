@@ -27,10 +27,9 @@ MAX_FIRST_SEQUENCES = 28
 """Streams that a key box can name: it has to fit ``SealedBox``, 512 bytes."""
 KIND_CODES = {Kind.AUDIO: 1, Kind.VIDEO: 2, Kind.DATA: 3}
 SOURCE_CODES = {Source.MICROPHONE: 1, Source.CAMERA: 2, Source.SCREEN: 3, Source.SCREEN_AUDIO: 4, Source.DATA: 5}
-BEACON_PUBLICATION = 0
-"""Publication number of the beacon; its kind and source codes are 0."""
 _RATCHET_LABEL = b"tc ratchet v1"
 _STREAM_LABEL = b"tc stream v1"
+_COMMITMENT_LABEL = b"tc commitment v2"
 _BOX_LABEL = b"tc key box v2\0\0\0"
 _SCHEME_SENDER_KEYS = 1
 _BOX = Struct(">16s16s16s32s32s32s32sBBIB32sB")
@@ -64,8 +63,8 @@ class SenderKey(NamedTuple):
         return blake2b(text, key=self.key, digest_size=KEY_SIZE).digest()
 
     def commitment(self) -> bytes:
-        """Return 8 bytes that name this key without telling it, for beacons."""
-        return blake2b(b"tc commitment v1", key=self.key, digest_size=8).digest()
+        """Return 32 bytes that name this key without telling it, for beacons; no second key has the same ones."""
+        return blake2b(_COMMITMENT_LABEL, key=self.key, digest_size=32).digest()
 
 
 class FirstSequence(NamedTuple):

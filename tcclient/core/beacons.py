@@ -1,58 +1,95 @@
-"""When to send our beacons."""
+"""Our beacons: when one is due, and its place among them."""
 
 from __future__ import annotations
 
-from tcproto.beacon import BEACON_INTERVAL, BEACON_STARTS
+from collections.abc import Callable
+
+from tcproto.beacon import BEACON_SPACING, BEACON_STARTS, beacon_interval, beacon_spacing
 from tcproto.keyring import MAX_SKIPPED_GENERATIONS
 from tcproto.sender_key import SenderKey
 
 GENERATIONS = MAX_SKIPPED_GENERATIONS // 4
 """Ratchets between beacons: a beacon reaches every member, also one that hears nothing else of us, and carries it
 along before the generation is out of its reach; three may be lost."""
-CLOCK_SPACING = 1.0
-"""Seconds between beacons that only tell of a clock."""
 NEVER = float("inf")
 
 
 class BeaconSchedule:
-    """A beacon every ten seconds while something is published, more when a stream starts or the key moves on."""
+    """A beacon in each interval while the path is proved, and more when there is something to tell.
 
-    def __init__(self) -> None:
+    Two are never nearer to each other than the room's size allows. ``members`` is that size, ourselves included;
+    ``random_bytes`` spreads the answers of many to one newcomer.
+    """
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
         self.next_deadline = NEVER
+        self.sequence = 0
+        """Sequence number of the next beacon."""
+        self._random_bytes = random_bytes
+        self._members = 1
+        self._running = False
         self._planned: list[float] = []
         self._told: SenderKey | None = None
         self._sent_at = -NEVER
+        self._since = 0.0
+        """When the present interval began."""
 
     def begin(self, now: float) -> None:
-        """Something is published: begin the regular beacons, if they do not run yet."""
-        self.next_deadline = min(self.next_deadline, now + BEACON_INTERVAL)
+        """The room is known and the path is proved: be heard soon. In a large room not all begin at one moment."""
+        self._running, self._since = True, now
+        spread = self._offset() if beacon_spacing(self._members) > BEACON_SPACING else 0.0
+        self._plan(*(now + start + spread for start in BEACON_STARTS))
+
+    def pause(self) -> None:
+        """There is no path."""
+        self._running, self._planned, self.next_deadline = False, [], NEVER
+
+    def resize(self, members: int) -> None:
+        """The room has so many members now."""
+        self._members = members
+        self._schedule()
+
+    def answer(self, now: float) -> None:
+        """Somebody came, or was heard for the first time: be heard there, each of us at another moment."""
+        self._plan(now + self._offset())
 
     def stream_started(self, now: float) -> None:
         """A stream sent its first frame."""
-        self._plan([now + start for start in BEACON_STARTS])
+        self._plan(*(now + start for start in BEACON_STARTS))
 
     def clock_moved(self, now: float) -> None:
         """A stream's clock and ours went apart; a live source may do so again and again."""
-        at = max(now, self._sent_at + CLOCK_SPACING)
-        if self.next_deadline > at:
-            self._plan([at])
+        self._plan(now)
 
     def key_changed(self, key: SenderKey, now: float) -> None:
         """Plan a beacon where the receivers need one to keep up with our key."""
         told = self._told
-        if told is not None and (key.number != told.number or key.generation >= told.generation + GENERATIONS):
-            self._plan([now])
-
-    def stop(self) -> None:
-        """Nothing is published any more."""
-        self.next_deadline, self._planned, self._told = NEVER, [], None
+        if told is None or key.number != told.number or key.generation >= told.generation + GENERATIONS:
+            self._plan(now)
 
     def sent(self, key: SenderKey | None, now: float) -> None:
-        """A beacon was due, and sent if the path was there."""
-        self._told, self._sent_at = key, now
+        """A beacon was sent."""
+        self.sequence += 1
+        self._told, self._sent_at, self._since = key, now, now
         self._planned = [at for at in self._planned if at > now]
-        self.next_deadline = min([now + BEACON_INTERVAL, *self._planned])
+        self._schedule()
 
-    def _plan(self, times: list[float]) -> None:
-        self._planned += times
-        self.next_deadline = min(self.next_deadline, *times)
+    def _offset(self) -> float:
+        return int.from_bytes(self._random_bytes(2), "big") / 65536 * beacon_spacing(self._members)
+
+    def _plan(self, *times: float) -> None:
+        """Plan beacons, unless one stands shortly before; what stands shortly after is spared."""
+        if not self._running:
+            return
+        spacing = beacon_spacing(self._members)
+        for time in times:
+            at = max(time, self._sent_at + spacing)
+            if not any(at - spacing < planned <= at for planned in self._planned):
+                self._planned = [planned for planned in self._planned if not at < planned < at + spacing]
+                self._planned.append(at)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._running:
+            due = min([self._since + beacon_interval(self._members), *self._planned])
+            self.next_deadline = max(due, self._sent_at + beacon_spacing(self._members))

@@ -180,7 +180,10 @@ class RoomUpdated:
 
 @dataclass(frozen=True, slots=True)
 class Speakers:
-    """Who began and who stopped speaking, and the dominant speaker (0: none yet)."""
+    """Who began and who stopped speaking, ourselves included, and the dominant speaker (0: none yet).
+
+    It comes from packets that were heard, never from the server's word.
+    """
 
     started: tuple[int, ...]
     stopped: tuple[int, ...]
@@ -293,6 +296,40 @@ class MembershipMismatch:
 
 
 @dataclass(frozen=True, slots=True)
+class MembershipAgreed:
+    """This participant sees the same members as we do again."""
+
+    participant: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSilent:
+    """No beacon of this participant has come for three intervals (30 s in a room of up to 500).
+
+    It gets no new keys. It may have no UDP; or it is not there, or the server keeps from us what it sees of the room.
+    """
+
+    participant: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberHeard:
+    """A beacon of a silent participant has come; it gets keys again."""
+
+    participant: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentMismatch:
+    """This participant told all members of another key than it gave us; once for each key.
+
+    It may say different things to different people.
+    """
+
+    participant: int
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """The session is over: the last event."""
 
@@ -334,5 +371,9 @@ Event = (
     | PathChanged
     | MediaMoved
     | MembershipMismatch
+    | MembershipAgreed
+    | MemberSilent
+    | MemberHeard
+    | CommitmentMismatch
     | Closed
 )

@@ -13,9 +13,13 @@ MAX_LIVES = 65_536
 one would let it come back."""
 MAX_ROOMS = 1024
 """Rooms whose present life may be entered again; of more, that of the room entered longest ago counts as over."""
-MAX_BOX_KEYS = 65_536
-"""Box keys remembered of one life, some 12 MB: a join every half minute for three weeks. At the bound whoever comes is
-shown as not verified, since to forget a key would let its statement be played back."""
+MAX_BOX_KEYS = 32_768
+"""Box keys remembered of one life, some 6 MB: a join every minute for three weeks. At the bound whoever comes is shown
+as not verified, since to forget a key would let its statement be played back."""
+MAX_KEPT = 16
+"""Lives of which box keys are remembered, those entered last, 100 MB at the worst. Who enters another one again begins
+anew with them: key boxes of the time before do not open, since they were made for an earlier box key of ours."""
+_SPENT = -1
 
 
 class BoxKeys:
@@ -39,17 +43,16 @@ class BoxKeys:
             self._seats[box_key] = _SPENT
 
 
-_SPENT = -1
-
-
 class Lives:
     """What one running client remembers; shared by all its sessions."""
 
     def __init__(self) -> None:
-        self._present: dict[tuple[bytes, str], tuple[bytes, BoxKeys]] = {}
+        self._present: dict[tuple[bytes, str], bytes] = {}
         """By server and room, the one entered longest ago first: its newest life."""
         self._rooms: dict[bytes, tuple[bytes, str] | None] = {}
         """Of each life its server and room, None where it is over."""
+        self._box_keys: dict[bytes, BoxKeys] = {}
+        """By life, the one entered longest ago first."""
 
     def enter(self, fingerprint: bytes, room: str, life: bytes) -> BoxKeys:
         """Return what is known of a life that the server offers as that of a room (by its folded name).
@@ -63,13 +66,18 @@ class Lives:
                 raise Distrust("the server offers a life of a room that is over, or that belongs to another room")
         elif len(self._rooms) >= MAX_LIVES:
             raise Distrust("this program has been in too many meetings to tell new ones from old ones: start it again")
-        known, box_keys = self._present.pop(here, (life, BoxKeys()))
+        known = self._present.pop(here, life)
         if known != life:
-            self._rooms[known] = None
-            box_keys = BoxKeys()
-        self._present[here] = (life, box_keys)
+            self._over(known)
+        self._present[here] = life
         self._rooms[life] = here
+        box_keys = self._box_keys[life] = self._box_keys.pop(life) if life in self._box_keys else BoxKeys()
         if len(self._present) > MAX_ROOMS:
-            over, _ = self._present.pop(next(iter(self._present)))
-            self._rooms[over] = None
+            self._over(self._present.pop(next(iter(self._present))))
+        if len(self._box_keys) > MAX_KEPT:
+            del self._box_keys[next(iter(self._box_keys))]
         return box_keys
+
+    def _over(self, life: bytes) -> None:
+        self._rooms[life] = None
+        self._box_keys.pop(life, None)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
 from tcclient.core.path import MediaPath
 from tcclient.core.peers import HeldPacket, MediaPacket, Peer
-from tcclient.core.roster import BEACON_ID, RoomState
+from tcclient.core.roster import RoomState
 from tcclient.core.sealers import Opened, Sealers
 from tcclient.core.statistics import DirectionStatistics, LossMeter, StreamStatistics
-from tcproto.beacon import Beacon, parse_beacon
+from tcproto.beacon import Beacon, BeaconContext, open_beacon
 from tcproto.datagram import (
     MAX_DATAGRAM,
     MIN_DATAGRAM,
@@ -26,7 +26,7 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcproto.feedback import Series, series
-from tcproto.packet import Header, VideoHeader
+from tcproto.packet import Header, PacketType, VideoHeader
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
 
@@ -65,17 +65,27 @@ class _Forwarded(NamedTuple):
 
 
 class MediaReceiver:
-    """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason."""
+    """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason.
+
+    ``heard`` is called with each packet that opened, and ``now``.
+    """
 
     def __init__(
-        self, path: MediaPath, sealers: Sealers, room: RoomState, peers: Mapping[int, Peer], drops: Counter[Drop]
+        self,
+        path: MediaPath,
+        sealers: Sealers,
+        room: RoomState,
+        peers: Mapping[int, Peer],
+        heard: Callable[[MediaPacket, float], None],
+        drops: Counter[Drop],
     ) -> None:
-        self.beacons: list[tuple[Peer, Beacon]] = []
-        """Beacons that came; the owner takes them after each datagram."""
+        self.beacons: list[tuple[Peer, Beacon, bool]] = []
+        """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
         self._path = path
         self._sealers = sealers
         self._room = room
         self._peers = peers
+        self._heard = heard
         self._drops = drops
         self._queue: list[MediaPacket] = []
         self._streams = room.streams
@@ -122,8 +132,8 @@ class MediaReceiver:
         for stray in strays:
             self._packet(stray, now)
 
-    def receive(self, data: bytes, now: float, *, udp: bool = True) -> None:
-        """Take a datagram; one that did not come by UDP tells nothing about that path."""
+    def receive(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
+        """Take a datagram. One through the ``tunnel`` proves nothing of UDP, and no more than that does a down one."""
         if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
             self._drops[Drop.SIZE] += 1
             return
@@ -133,17 +143,19 @@ class MediaReceiver:
         elif header.kind == Kind.ROOM:
             opened = self._sealers.open(header, data, now)
             if opened is not None:
-                if udp:
+                if not tunnel:
                     self._path.hear(opened.reordered)
                 self._room_datagram(opened, header.id, now)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1
+        elif tunnel:
+            self._drops[Drop.TUNNEL] += 1
         elif header.id != self._path.media_id:
             self._drops[Drop.UNKNOWN_ID] += 1
         else:
-            plaintext = self._path.open(header, data, now, udp=udp)
+            plaintext = self._path.open(header, data, now)
             if plaintext is not None:
-                self._down_datagram(plaintext, now, udp)
+                self._down_datagram(plaintext, now)
 
     def release(self, peer: Peer, now: float) -> None:
         """Deliver what waited for a key of the sender that has come."""
@@ -153,13 +165,13 @@ class MediaReceiver:
         for held in ready:
             self._open(peer, held, now)
 
-    def _down_datagram(self, plaintext: bytes, now: float, udp: bool) -> None:
+    def _down_datagram(self, plaintext: bytes, now: float) -> None:
         try:
             for type_, value in parse_items(plaintext):
                 if type_ == ItemType.POSITIONS:
                     for sealer, counter in parse_positions(value):
                         self._sealers.confirm(sealer, counter)
-                elif udp:
+                else:
                     self._path.handle_item(type_, value, now)
         except ValueError:
             self._drops[Drop.MALFORMED] += 1
@@ -211,6 +223,8 @@ class MediaReceiver:
             self._drops[Drop.OWN if stream.participant == self._room.own else Drop.UNVERIFIED] += 1
         elif stream.packet_type != packet[0] >> 4:
             self._drops[Drop.PACKET_MALFORMED] += 1
+        elif stream.packet_type == PacketType.BEACON:
+            self._beacon(peer, header, packet)
         else:
             held = HeldPacket(
                 header, packet, stream.publication, forwarded.received_at, forwarded.relay_time, forwarded.held_ms
@@ -255,18 +269,26 @@ class MediaReceiver:
         except ValueError:
             self._drops[Drop.PACKET_MALFORMED] += 1
             return
-        if publication is BEACON_ID:
-            self._beacon(peer, payload)
-            return
         lost = self._lost.get(header.stream, 0)
         media = MediaPacket(peer.id, publication.number, header, payload, received_at, relay_time, held_ms, lost)
+        self._heard(media, now)
         self._queue.append(media)
         if len(self._queue) > MAX_QUEUED:
             del self._queue[0]
             self._drops[Drop.QUEUE_FULL] += 1
 
-    def _beacon(self, peer: Peer, payload: bytes) -> None:
+    def _beacon(self, peer: Peer, header: Header, packet: bytes) -> None:
+        if header.sequence <= peer.claims.sequence:
+            self._drops[Drop.PACKET_REFUSED] += 1
+            return
+        context = BeaconContext(self._room.fingerprint, self._room.room.life, peer.party.box_key)
         try:
-            self.beacons.append((peer, parse_beacon(payload)))
+            beacon = open_beacon(packet, context, peer.party.device_key)
+        except CryptoFailure:
+            self._drops[Drop.PACKET_REFUSED] += 1
         except ValueError:
             self._drops[Drop.PACKET_MALFORMED] += 1
+        else:
+            first = peer.claims.sequence < 0
+            peer.claims.sequence = header.sequence
+            self.beacons.append((peer, beacon, first))

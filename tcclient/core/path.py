@@ -81,9 +81,13 @@ class MediaPath:
             return
         for held in self._down.values():
             held.until = min(held.until, now + OVERLAP)
-        self._down = {known: held for known, held in self._down.items() if now < held.until}
+        self.forget(now)
         self._down[epoch] = _DownKey(down_key)
         self.media_id, self._epoch, self._up_key, self._counter = media_id, epoch, up_key, 0
+
+    def forget(self, now: float) -> None:
+        """Forget the down keys whose overlap is over."""
+        self._down = {epoch: held for epoch, held in self._down.items() if now < held.until}
 
     def move(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
         """Use another media id with its keys, and prove the path anew, at once."""
@@ -112,8 +116,8 @@ class MediaPath:
         queue, self._queue = self._queue, []
         return queue
 
-    def open(self, header: Header, data: bytes, now: float, *, udp: bool = True) -> bytes | None:
-        """Return the plaintext of a down datagram, or None where it was dropped; ``udp``: it came that way."""
+    def open(self, header: Header, data: bytes, now: float) -> bytes | None:
+        """Return the plaintext of a down datagram that came by UDP, or None where it was dropped."""
         held = self._down.get(header.epoch)
         if held is None or now >= held.until:
             self._drops[Drop.UNKNOWN_EPOCH] += 1
@@ -127,8 +131,7 @@ class MediaPath:
             self._drops[Drop.NOT_OPENED] += 1
             return None
         self._down_count += 1
-        if udp:
-            self.hear(header.counter < held.window.highest)
+        self.hear(header.counter < held.window.highest)
         held.window.commit(header.counter)
         return plaintext
 

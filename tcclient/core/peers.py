@@ -1,11 +1,12 @@
-"""The other members as senders: their keys, their packets that wait for a key, their beacons."""
+"""The other members as senders: their keys, their packets that wait for a key, what they say in beacons."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import NamedTuple
 
-from tcproto.beacon import Beacon, ClockMapping
+from tcclient.core.claims import Claims
+from tcproto.beacon import ClockMapping
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import MAX_KEYS, SEQUENCE_WINDOW, KeyRing, PublicationId
 from tcproto.packet import Header, VideoHeader, open_packet
@@ -16,8 +17,6 @@ HOLD = 0.2
 """Seconds for which a packet waits for its sender key: the box comes by TCP and may be a round trip behind."""
 MAX_HELD = 32
 """Packets of one sender that wait for a key; the oldest go first."""
-MISMATCH_AFTER = 10.0
-"""Seconds over which two beacons must differ from our member set: joins and leaves reach members at different times."""
 MAX_WINDOWS = 64
 """Layers of streams tracked for one sender; more are refused."""
 
@@ -80,16 +79,27 @@ class Peer:
         self.id = participant
         self.party = party
         self.ring: KeyRing | BareRing = KeyRing(life) if e2ee else BareRing()
-        self.clocks: dict[int, ClockMapping] = {}
-        """The newest clock mapping of each stream."""
+        self.claims = Claims()
         self._box_private = box_private
         self._context = BoxContext(life, room, e2ee, party, own)
         self._shared: bytes | None = None
         self._numbers: deque[int] = deque(maxlen=MAX_KEYS)
         """Low bits of the key numbers that came."""
         self._held: deque[HeldPacket] = deque(maxlen=MAX_HELD)
-        self._differs_since: float | None = None
-        self._reported = False
+
+    @property
+    def clocks(self) -> dict[int, ClockMapping]:
+        """The newest clock mapping of each stream."""
+        return self.claims.clocks
+
+    def key_differs(self, now: float) -> bool:
+        """Tell whether the sender's beacon is now found to commit to another key than it gave us; once for each key."""
+        return isinstance(self.ring, KeyRing) and self.claims.differs(self.ring, now)
+
+    def forget(self, now: float) -> None:
+        """Forget the keys that have expired."""
+        if isinstance(self.ring, KeyRing):
+            self.ring.forget(now)
 
     def shared(self) -> bytes:
         """Return the pair's shared key, made on first use; raises ``CryptoFailure`` for an unusable box key."""
@@ -131,19 +141,3 @@ class Peer:
             else:
                 ready.append(packet)
         return ready, expired
-
-    def receive_beacon(self, beacon: Beacon, streams: set[int], member_set: bytes, now: float) -> bool:
-        """Take a beacon; tell whether the sender is now known to see another member set than ours.
-
-        ``streams`` are the sender's, ``member_set`` is our own hash. Told once for each time it begins.
-        """
-        self.clocks = {clock.stream: clock for clock in beacon.clocks if clock.stream in streams}
-        if beacon.member_set == member_set:
-            self._differs_since, self._reported = None, False
-            return False
-        if self._differs_since is None:
-            self._differs_since = now
-        if self._reported or now < self._differs_since + MISMATCH_AFTER:
-            return False
-        self._reported = True
-        return True

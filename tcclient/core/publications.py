@@ -9,7 +9,7 @@ from tcclient.core.drops import Drop
 from tcclient.core.keyframes import KeyframeRequests
 from tcclient.core.keys import SealingKey
 from tcclient.core.path import MediaPath
-from tcclient.core.roster import BEACON_ID, publication_id
+from tcclient.core.roster import publication_id
 from tcproto.beacon import ClockMapping
 from tcproto.datagram import LAST_ITEM, ItemType
 from tcproto.keyring import OVERLAP, PublicationId
@@ -22,7 +22,6 @@ from tcproto.packet import (
     MAX_VIDEO_PAYLOAD,
     VIDEO_CLOCK,
     AudioHeader,
-    PlainHeader,
     VideoHeader,
     seal_packet,
 )
@@ -43,7 +42,7 @@ MAX_AUDIO_PAYLOAD = (MAX_PACKET - AUDIO_HEADER_SIZE - TAG_SIZE) // AUDIO_PADDING
 MAX_REFERENCE = 255
 """Frames back to the one referred to: one byte."""
 MAX_TEMPORAL = 7
-_PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
+PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
 
 
 class Publication:
@@ -69,7 +68,8 @@ class Publications:
     """Makes packets.
 
     ``sealing_key`` tells the key of a publication, None while there is none; ``path`` takes what is to be sent;
-    ``clock_changed`` is called with ``now``, when a publication sends its first frame (True), and when its clock moves.
+    ``clock_changed`` is called with ``now``, when a publication sends its first frame (True), and when its clock moves;
+    ``spoke`` with the header of each packet of sound that is sent.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Publications:
         sealing_key: Callable[[PublicationId], SealingKey | None],
         path: MediaPath,
         clock_changed: Callable[[float, bool], None],
+        spoke: Callable[[AudioHeader, float], None],
         drops: Counter[Drop],
     ) -> None:
         self.live: dict[int, Publication] = {}
@@ -84,11 +85,11 @@ class Publications:
         self._sealing_key = sealing_key
         self._path = path
         self._clock_changed = clock_changed
+        self._spoke = spoke
         self._drops = drops
         self._last_number = 0
         self._over: dict[int, float] = {}
         """By the stream of those that have ended: when."""
-        self._beacons = 0
         self.keyframes = KeyframeRequests()
         """What others need."""
 
@@ -136,7 +137,7 @@ class Publications:
 
     def first_sequences(self) -> tuple[FirstSequence, ...]:
         """Return the lowest sequence numbers that a receiver of a key box has to accept; 0 where none was used."""
-        firsts = [FirstSequence(BEACON_ID.number, 0, self._beacons)]
+        firsts: list[FirstSequence] = []
         for publication in self.live.values():
             firsts += [FirstSequence(publication.number, i, n) for i, n in enumerate(publication.sequences) if n]
         return tuple(firsts[:MAX_FIRST_SEQUENCES])
@@ -184,8 +185,9 @@ class Publications:
         )
         packet = seal_packet(header, payload, key.key, AUDIO_PADDING_STEP)
         publication.sequences[0] += 1
+        self._spoke(header, now)
         self._tick(publication, timestamp, captured_at, now)
-        self._path.send(_PACKET_ITEM + packet)
+        self._path.send(PACKET_ITEM + packet)
         return True
 
     def send_video(
@@ -233,19 +235,11 @@ class Publications:
             packet = seal_packet(
                 header._replace(sequence=header.sequence + i, packet_index=i), part, key.key, step=size + 1
             )
-            self._path.send(_PACKET_ITEM + packet)
+            self._path.send(PACKET_ITEM + packet)
         publication.sequences[spatial] += count
         publication.frames[spatial] = publication.frames[spatial] + 1 & 0xFFFF
         self._tick(publication, timestamp, captured_at, now)
         return count
-
-    def send_beacon(self, stream: int, payload: bytes, now: float) -> None:
-        """Send a beacon on the seat's beacon stream."""
-        key = self._sealing_key(BEACON_ID)
-        if key is not None and self._beacons <= MAX_SEQUENCE:
-            header = PlainHeader(stream, key.number, key.generation, self._beacons, int(now * 1e6) & 0xFFFFFFFF)
-            self._beacons += 1
-            self._path.send(_PACKET_ITEM + seal_packet(header, payload, key.key, AUDIO_PADDING_STEP))
 
     def _tick(self, publication: Publication, timestamp: int, captured_at: float, now: float) -> None:
         before, captured = publication.clock, max(0, int(captured_at * 1e6))

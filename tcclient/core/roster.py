@@ -23,14 +23,15 @@ from tcproto.keyring import PublicationId
 from tcproto.membership import MemberStatement, member_set_hash, safety_code, verify_member
 from tcproto.messages import Change, ChangeKind, Kind, Member, PublicationInfo, RoomChanges, RoomInfo, Snapshot
 from tcproto.packet import PacketType
-from tcproto.sender_key import BEACON_PUBLICATION, KIND_CODES, SOURCE_CODES
+from tcproto.sender_key import KIND_CODES, SOURCE_CODES
 
 MAX_MEMBERS = 1024
 """Members of a room that a client holds; the server's own limits are lower."""
 MAX_PUBLICATIONS = 4096
 """Publications of a room that a client holds, several for each member."""
 PACKET_TYPES = {Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO, Kind.DATA: PacketType.DATA}
-BEACON_ID = PublicationId(BEACON_PUBLICATION, 0, 0)
+NO_PUBLICATION = PublicationId(0, 0, 0)
+"""Of a stream of beacons, which are signed and not sealed."""
 
 
 class OwnSeat(NamedTuple):
@@ -89,7 +90,7 @@ class RoomState:
         self._own_seat = own
         self._box_keys = box_keys
         self._announced = announced
-        self._fingerprint = fingerprint
+        self.fingerprint = fingerprint
         self._pages: list[Snapshot] = []
 
     def receive_snapshot(self, page: Snapshot) -> list[Event] | None:
@@ -149,7 +150,7 @@ class RoomState:
         """Return the 30 digits that members read to each other."""
         seats = (p.member for p in self.members.values())
         devices = [(m.account, m.device_key) for m in seats]
-        return safety_code(self.room.life, self.room.name, self.room.e2ee, self._fingerprint, devices)
+        return safety_code(self.room.life, self.room.name, self.room.e2ee, self.fingerprint, devices)
 
     def _replace(
         self,
@@ -204,7 +205,7 @@ class RoomState:
 
     def _signed(self, member: Member) -> bool:
         statement = MemberStatement(
-            self._fingerprint,
+            self.fingerprint,
             self.room.life,
             self.room.name,
             member.account,
@@ -232,7 +233,7 @@ class RoomState:
 
     def _streams(self) -> dict[int, Stream]:
         streams = {
-            participant.member.beacon_stream: Stream(i, BEACON_ID, PacketType.BEACON)
+            participant.member.beacon_stream: Stream(i, NO_PUBLICATION, PacketType.BEACON)
             for i, participant in self.members.items()
         }
         for (i, _), info in self.publications.items():

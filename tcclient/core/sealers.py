@@ -39,6 +39,11 @@ class Sealer:
         self.position = 0
         """The highest counter that the sealer is known to have reached; it runs on from key to key."""
 
+    def forget(self, now: float) -> None:
+        """Forget the keys whose overlap is over."""
+        if any(now >= held.until for held in self.epochs.values()):
+            self.epochs = {epoch: held for epoch, held in self.epochs.items() if now < held.until}
+
 
 class Opened(NamedTuple):
     """A room datagram that opened."""
@@ -75,6 +80,11 @@ class Sealers:
     def close(self, sealer: int) -> None:
         """Forget a sealer."""
         self._sealers.pop(sealer, None)
+
+    def forget(self, now: float) -> None:
+        """Forget the room keys whose overlap is over."""
+        for sealer in self._sealers.values():
+            sealer.forget(now)
 
     def confirm(self, sealer: int, counter: int) -> None:
         """Take a sealer's position, which came under our own down key."""
@@ -118,7 +128,7 @@ class Sealers:
     def _replaced(self, sealer: Sealer, epoch: int, now: float) -> None:
         """Start the overlap of all keys that came before the one now used first."""
         sealer.newest_used = epoch
-        sealer.epochs = {known: held for known, held in sealer.epochs.items() if now < held.until}
+        sealer.forget(now)
         for known, held in sealer.epochs.items():
             if known == epoch:
                 break

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tcclient.core import events
-from tcclient.core.beacons import BeaconSchedule
+from tcclient.core.audible import Audible
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event, PathState
 from tcclient.core.keys import BARE, SealingKey, SenderKeys
@@ -15,17 +15,18 @@ from tcclient.core.lives import BoxKeys
 from tcclient.core.media import MediaReceiver
 from tcclient.core.path import MediaPath
 from tcclient.core.peers import Peer
+from tcclient.core.presence import Presence
 from tcclient.core.publications import Publications
 from tcclient.core.roster import OwnSeat, RoomState
 from tcclient.core.sealers import Sealers
 from tcclient.core.texts import ShownTexts, Texts
 from tcproto import messages
-from tcproto.beacon import NO_COMMITMENT, Beacon
 from tcproto.control import ControlConnection
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.identity import SigningKey
 from tcproto.keyring import PublicationId
 from tcproto.messages import AddressedBox, ChatScope, KeyReceipt, Kind, Source, StreamChoice
+from tcproto.packet import AudioHeader
 from tcproto.sender_key import Party
 
 BATCH = 64
@@ -36,6 +37,8 @@ EARLY_BOX_HOLD = 5.0
 """Seconds for which they wait: the server tells changes in batches, and a snapshot may have to be asked for."""
 SNAPSHOT_RETRY = 2.0
 """Seconds after which a snapshot is asked for again."""
+PURGE_INTERVAL = 1.0
+"""Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
 KEYFRAME_SPACING = 0.5
 """Seconds between keyframe requests for one layer: the first needs a round trip to show."""
 NEVER = float("inf")
@@ -94,17 +97,30 @@ class Seat:
         self.sealers = Sealers(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.sealers.add_key(room_key)
-        self.publications = Publications(self._sealing_key, self.path, self._clock_changed, drops)
+        self.publications = Publications(self._sealing_key, self.path, self._clock_changed, self._spoke, drops)
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
-        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, drops)
+        self._audible = Audible(self.room, emit)
+        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, self._audible.received, drops)
         self._own = Party(identity.device.public, identity.box.public)
         self._box_private = identity.box.private
+        recipients: dict[int, Peer] = {}
         self._keys = SenderKeys(
-            room.life, room.name, self._own, self.peers, self.publications.first_sequences, random_bytes
+            room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
+        )
+        self._presence = Presence(
+            joined.beacon_stream,
+            identity.box.public,
+            identity.device,
+            self.room,
+            recipients,
+            self._keys,
+            self.publications,
+            self.path,
+            emit,
+            random_bytes,
         )
         self.texts = Texts(self.room, self._own, self.peers, self._keys, shown, random_bytes, emit, drops)
-        self._beacons = BeaconSchedule()
         self._control = control
         self._emit = emit
         self._path_state = self.path.state
@@ -112,6 +128,7 @@ class Seat:
         """When something happened last: near enough for what needs no more."""
         self._complete = False
         self._snapshot_at = NEVER
+        self._purge_at = NEVER
         self._receipts: list[KeyReceipt] = []
         self._early_boxes: deque[tuple[float, AddressedBox]] = deque()
         self._generation = 0
@@ -126,7 +143,6 @@ class Seat:
             messages.MediaMove: self._media_move,
             messages.NewRoomKey: lambda message, now: self.sealers.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.sealers.close(message.sealer),
-            messages.Speakers: self._speakers,
             messages.KeyframeRequest: self._keyframe_request,
             messages.ChatMessage: self.texts.receive,
         }
@@ -134,9 +150,9 @@ class Seat:
     @property
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due."""
-        control = min(self._keys.next_deadline, self.texts.next_deadline, self._snapshot_at)
-        media = min(self.path.next_deadline, self.publications.keyframes.next_deadline)
-        return min(control, media, self._beacons.next_deadline)
+        control = min(self._keys.next_deadline, self.texts.next_deadline, self._snapshot_at, self._purge_at)
+        media = min(self.path.next_deadline, self.publications.keyframes.next_deadline, self._audible.next_deadline)
+        return min(control, media, self._presence.next_deadline)
 
     def handle_message(self, message: object, now: float) -> None:
         """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
@@ -151,13 +167,15 @@ class Seat:
             self.texts.retry(now)
         self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
-        if now >= self._beacons.next_deadline:
-            self._send_beacon(now)
+        self._presence.handle_timeout(now)
+        self._audible.handle_timeout(now)
+        if now >= self._purge_at:
+            self._purge(now)
         self.settle(now)
 
-    def receive_datagram(self, data: bytes, now: float, *, udp: bool = True) -> None:
-        """Take a datagram; ``udp`` says whether it came that way."""
-        self.media.receive(data, now, udp=udp)
+    def receive_datagram(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
+        """Take a datagram, by UDP or through the tunnel."""
+        self.media.receive(data, now, tunnel=tunnel)
         if self.media.beacons or self.path.state is not self._path_state:
             self.settle(now)
 
@@ -175,14 +193,16 @@ class Seat:
         for start in range(0, len(receipts), BATCH):
             self._control.send(messages.KeyReceipts(tuple(receipts[start : start + BATCH])))
         if self._keys.current is not None:
-            self._beacons.key_changed(self._keys.current, now)
+            self._presence.schedule.key_changed(self._keys.current, now)
         received, self.media.beacons = self.media.beacons, []
-        for peer, beacon in received:
-            self._receive_beacon(peer, beacon, now)
+        for peer, beacon, first in received:
+            if self.peers.get(peer.id) is peer:
+                self._presence.receive(peer, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
         if self.path.state is not self._path_state:
             self._path_state = self.path.state
+            self._presence.path_changed(self._complete and self.path.state is PathState.OK, now)
             self._emit(events.PathChanged(self._path_state))
 
     def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...]) -> int:
@@ -220,7 +240,6 @@ class Seat:
         if self.room.room.e2ee:
             self._keys.start(now)
             self._keys.announced(layers, now)
-        self._beacons.begin(now)
         self.settle(now)
         return announced.number
 
@@ -269,13 +288,15 @@ class Seat:
         self.publications.forget(number, self._now)
         if not self.publications.live:
             self._keys.stop()
-            self._beacons.stop()
 
     def _clock_changed(self, now: float, started: bool) -> None:
         if started:
-            self._beacons.stream_started(now)
+            self._presence.schedule.stream_started(now)
         else:
-            self._beacons.clock_moved(now)
+            self._presence.schedule.clock_moved(now)
+
+    def _spoke(self, header: AudioHeader, now: float) -> None:
+        self._audible.heard(self.room.own, header, now)
 
     def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
         return self._keys.sealing_key(publication) if self.room.room.e2ee else BARE
@@ -287,11 +308,14 @@ class Seat:
         if changed is None:
             return
         self._snapshot_at = NEVER
-        if not self._complete:
-            self._complete = True
+        first, self._complete = not self._complete, True
+        if first:
             joined = self.joined
             self._emit(events.Joined(joined.participant, self.room.room, joined.role, joined.permissions))
         self._roster_changed(changed, now)
+        if first:
+            self._presence.path_changed(self.path.state is PathState.OK, now)
+            self._purge_at = now + PURGE_INTERVAL
 
     def _changes(self, message: messages.RoomChanges, now: float) -> None:
         self._roster_changed(self.room.receive_changes(message), now)
@@ -303,6 +327,7 @@ class Seat:
             if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
                 self._forget(event.track.number)
             self._emit(event)
+        self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id
             for event in changed
@@ -316,13 +341,14 @@ class Seat:
         e2ee = self.room.room.e2ee
         for i in [i for i, peer in self.peers.items() if verified.get(i) != peer.party]:
             del self.peers[i]
-            self._keys.left(i, i in kicked, now)
+            self._presence.left(i, i in kicked, now)
+        self._presence.schedule.resize(len(self.room.members))
         for i, party in verified.items():
             if i not in self.peers:
                 self.peers[i] = Peer(
                     i, party, self.room.room.life, self.room.room.name, self._own, self._box_private, e2ee
                 )
-                self._keys.joined(i, now)
+                self._presence.came(self.peers[i], now)
         self.media.streams_changed(now)
         early, self._early_boxes = self._early_boxes, deque()
         for came_at, addressed in early:
@@ -351,6 +377,7 @@ class Seat:
             self._drops[Drop.KEY_BOX] += 1
             return
         self._receipts.append(KeyReceipt(peer.id, number))
+        self._presence.compare(peer, now)
         self.media.release(peer, now)
 
     def _key_receipts(self, message: messages.KeyReceipts, now: float) -> None:
@@ -364,25 +391,15 @@ class Seat:
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
         self._emit(events.MediaMoved(message.host, message.port))
 
-    def _speakers(self, message: messages.Speakers, now: float) -> None:
-        self._emit(events.Speakers(message.started, message.stopped, message.dominant))
-
     def _keyframe_request(self, message: messages.KeyframeRequest, now: float) -> None:
         publication = self.publications.by_stream(message.stream)
         if publication is not None and message.spatial < publication.layers:
             self.publications.keyframes.ask(publication.number, message.spatial, now)
 
-    # Beacons
-
-    def _send_beacon(self, now: float) -> None:
-        key = self._keys.current
-        if self.path.state is PathState.OK:
-            commitment = key.commitment() if key is not None else NO_COMMITMENT
-            beacon = Beacon(self.room.member_set_hash(), commitment, self.publications.clocks())
-            self.publications.send_beacon(self.joined.beacon_stream, beacon.pack(), now)
-        self._beacons.sent(key, now)
-
-    def _receive_beacon(self, peer: Peer, beacon: Beacon, now: float) -> None:
-        streams = {stream for stream, entry in self.room.streams.items() if entry.participant == peer.id}
-        if peer.receive_beacon(beacon, streams, self.room.member_set_hash(), now):
-            self._emit(events.MembershipMismatch(peer.id))
+    def _purge(self, now: float) -> None:
+        """Forget keys that have expired, whether or not anything comes under them."""
+        self._purge_at = now + PURGE_INTERVAL
+        self.path.forget(now)
+        self.sealers.forget(now)
+        for peer in self.peers.values():
+            peer.forget(now)

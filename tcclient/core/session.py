@@ -76,8 +76,8 @@ class _Joining(NamedTuple):
     box: BoxPair
     signed_at: int
     room: messages.RoomInfo | None = None
-    signature: bytes = b""
     box_keys: BoxKeys | None = None
+    identity: SeatIdentity | None = None
 
 
 class Session(SeatVerbs):
@@ -281,7 +281,7 @@ class Session(SeatVerbs):
             if self._login.handshake_completed(event):
                 self._trusted(now)
         elif self._seat is not None:
-            self._seat.receive_datagram(event.data, now, udp=False)
+            self._seat.receive_datagram(event.data, now, tunnel=True)
 
     def _received(self, message: Any, request_id: int, now: float) -> None:
         if isinstance(message, messages.Ping):
@@ -365,16 +365,6 @@ class Session(SeatVerbs):
             joining.signed_at,
         )
         signature = self._device.sign(statement.text())
-        self._joining = joining._replace(room=room, signature=signature, box_keys=box_keys)
-        self._control.request(messages.Join(joining.name, room.life, joining.box.public, joining.signed_at, signature))
-
-    def _joined(self, joined: messages.Joined, now: float) -> None:
-        joining, self._joining = self._joining, None
-        welcome = self._login.welcome
-        assert joining is not None
-        assert joining.room is not None
-        assert joining.box_keys is not None
-        assert welcome is not None
         identity = SeatIdentity(
             self._login.fingerprint,
             welcome.account,
@@ -382,18 +372,21 @@ class Session(SeatVerbs):
             self._device,
             joining.box,
             joining.signed_at,
-            joining.signature,
+            signature,
         )
+        self._joining = joining._replace(room=room, box_keys=box_keys, identity=identity)
+        self._control.request(messages.Join(joining.name, room.life, joining.box.public, joining.signed_at, signature))
+
+    def _joined(self, joined: messages.Joined, now: float) -> None:
+        joining, self._joining = self._joining, None
+        assert joining is not None
+        room, box_keys, identity = joining.room, joining.box_keys, joining.identity
+        assert room is not None
+        assert box_keys is not None
+        assert identity is not None
+        emit = self._events.append
         self._seat = Seat(
-            joined,
-            joining.room,
-            identity,
-            joining.box_keys,
-            self._control,
-            self._events.append,
-            self._random_bytes,
-            self.drops,
-            self._shown,
+            joined, room, identity, box_keys, self._control, emit, self._random_bytes, self.drops, self._shown
         )
         self.phase = Phase.ROOM
         self._seat.subscribe(self._settings.sources, ())

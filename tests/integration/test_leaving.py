@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tcclient.account_secret import AccountSecret
 from tcclient.attendance import Attendance, Wishes
 from tcclient.audio.gate import GateMode
 from tcclient.keyboard import Keyboard
@@ -144,8 +145,9 @@ def test_a_script_is_told_the_end_that_came_before_it_listened(
                 room = await ends.enter_async_context(world.client(link))
             await until(lambda: room.closed is not None)
             wishes = Wishes(
-                link=link, user="kantor-1", password="", name="Sri", data=None, trust=None, require_e2ee=True,
-                sources=(), gate=GateMode.OPEN, record=None, speaker=False, seconds=None, leave_at_end=False, json=True,
+                link=link, user="kantor-1", password=AccountSecret("x"), name="Sri", data=None, trust=None,
+                require_e2ee=True, sources=(), gate=GateMode.OPEN, record=None, speaker=False, seconds=None,
+                leave_at_end=False, json=True,
             )  # fmt: skip
             await Attendance(wishes, ())._in(room)
         told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Iterator
 from fractions import Fraction
 from itertools import islice
@@ -12,11 +13,11 @@ import av
 import numpy as np
 import pytest
 
-from tcclient import events
+from tcclient import AccountSecret, events
 from tcclient.audio.gate import GateMode
 from tcclient.audio.opus import OpusEncoder, Pcm
 from tcclient.audio.tone import sine
-from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.errors import LoginRefused, RequestRefused, RoomClosed
 from tcclient.media import CLIP, SPEECH
 from tcclient.media.picture import TestPicture as MovingBars
 from tcclient.media.reader import open_audio, open_video
@@ -217,6 +218,25 @@ def test_chat_mute_names_and_codes(run: Run, world: World) -> None:
             ]
             assert [e.track.muted for e in told if isinstance(e, events.TrackPublished)] == [False]
             assert sum(isinstance(e, events.TrackUpdated) for e in told) == 2
+
+    run(main)
+
+
+def test_the_password_does_not_stay_and_the_account_key_does(run: Run, world: World) -> None:
+    async def main() -> None:
+        password = "".join(["correct ", "horse ", "battery"])
+        async with world.serving() as server:
+            before = sys.getrefcount(password)
+            async with world.client(server.room("Hall"), password=password) as room:
+                assert room.me.me
+                assert sys.getrefcount(password) == before, "nothing of the client has it any more"
+            secret = AccountSecret("".join(["correct ", "horse ", "battery"]))
+            for _ in range(2):
+                async with world.client(server.room("Hall"), password=secret) as room:
+                    assert room.me.me
+            with pytest.raises(LoginRefused, match="password again"):
+                async with world.client(server.room("Hall"), user="kantor-2", name="Budi", password=secret):
+                    pass
 
     run(main)
 

@@ -110,7 +110,7 @@ def test_sound_is_played_steadily_over_each_network(world, name):
         pytest.skip(f"no libopus: {error}")
     ada, ben = world.room("ada", "ben", conditions=PRESETS[name])
     payloads = opus_packets(250)
-    world.run(ROSTER_BATCH)
+    world.run(2)  # the server may have the proof of a lossy path a ping later than the client has
     begin = world.now
 
     def speak(index):

@@ -471,7 +471,7 @@ def publication_key(sender_key: bytes, life: bytes, number: int, kind: int, sour
 
 
 def commitment(sender_key: bytes) -> bytes:
-    return blake(8, b"tc commitment v1", key=sender_key)
+    return blake(32, b"tc commitment v2", key=sender_key)
 
 
 def open_key_box(box: bytes, private: bytes, public: bytes) -> dict[str, Any]:
@@ -555,12 +555,19 @@ def safety_code(life: bytes, room: str, e2ee: bool, server_fingerprint: bytes, d
     return " ".join(f"{int.from_bytes(digest[i : i + 5], 'big') % 100000:05}" for i in range(0, 30, 5))
 
 
-def read_beacon(payload: bytes) -> dict[str, Any]:
-    version, member_set, sender_commitment, count = struct.unpack_from(">B16s8sB", payload)
-    need(version == 1, "beacon")
-    clocks = [struct.unpack_from(">HIQ", payload, 26 + 14 * i) for i in range(count)]
-    return {
+def read_beacon(packet: bytes, seat: bytes, device_public: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and content; ``seat`` is fingerprint, life and box key."""
+    header, payload, signature = packet[:13], packet[13:-64], packet[-64:]
+    need(verifies(device_public, b"tc beacon v2\x00" + seat + header + payload, signature), "signature")
+    first, stream, low_number, low_generation, sequence, timestamp = struct.unpack(">BHBBII", header)
+    version, member_set, number, generation, sender_commitment, count = struct.unpack_from(">B16sIB32sB", payload)
+    need(version == 2 and first == 0x30 and count <= 32 and generation <= 250, "beacon")
+    need((low_number, low_generation) == (number & 255, generation), "key of the header")
+    clocks = [struct.unpack_from(">HIQ", payload, 55 + 14 * i) for i in range(count)]
+    return {"stream": stream, "sequence": sequence, "timestamp": timestamp}, {
         "member_set": member_set,
+        "key_number": number,
+        "generation": generation,
         "commitment": sender_commitment,
         "clocks": [{"stream": stream, "timestamp": timestamp, "time": time} for stream, timestamp, time in clocks],
     }

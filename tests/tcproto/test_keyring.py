@@ -99,6 +99,42 @@ def test_a_forged_text_moves_nothing() -> None:
     assert text_opened(ring, sender_key()) == "halo"
 
 
+# What a sender commits itself to
+
+
+def test_a_commitment_that_is_kept_takes_the_ring_along_however_far() -> None:
+    key = sender_key()
+    ring = ring_with(key)
+    far = key.ratcheted(MAX_GENERATION)
+    refused(ring, sealed(far))
+    assert ring.follow(1, MAX_GENERATION, far.commitment(), NOW) is True
+    assert opened(ring, sealed(far)) == b"payload"
+    middle = key.ratcheted(100)
+    assert opened(ring, sealed(middle, 1)) == b"payload", "what was on the way"
+    assert ring.follow(1, 100, middle.commitment(), NOW) is True
+    assert ring.follow(1, 100, bytes(32), NOW) is False
+    refused(ring, sealed(middle, 2), NOW + OVERLAP)
+    assert ring.follow(1, 100, middle.commitment(), NOW + OVERLAP) is None, "it cannot be told any more"
+
+
+def test_a_commitment_that_is_not_kept_changes_nothing() -> None:
+    ring = ring_with(sender_key())
+    assert ring.follow(1, 200, bytes(32), NOW) is False
+    assert opened(ring, sealed(sender_key())) == b"payload"
+    refused(ring, sealed(sender_key(1, 200)))
+    assert ring.follow(2, 0, sender_key(2).commitment(), NOW) is None, "no such key"
+
+
+def test_what_is_replaced_is_forgotten_without_a_packet() -> None:
+    ring = ring_with(sender_key(1), sender_key(2))
+    ring.follow(2, 5, sender_key(2, 5).commitment(), NOW)
+    ring.forget(NOW + OVERLAP - 0.1)
+    assert ring.knows(1)
+    ring.forget(NOW + OVERLAP)
+    assert not ring.knows(1)
+    assert ring.follow(2, 4, sender_key(2, 4).commitment(), NOW + OVERLAP) is None
+
+
 # Replay
 
 

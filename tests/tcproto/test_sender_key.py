@@ -14,7 +14,6 @@ from tcproto.messages import AddressedBox, encode
 from tcproto.messages.media import KeyBoxes
 from tcproto.messages.types import Kind, Source
 from tcproto.sender_key import (
-    BEACON_PUBLICATION,
     KIND_CODES,
     MAX_FIRST_SEQUENCES,
     MAX_GENERATION,
@@ -217,7 +216,6 @@ def test_no_two_uses_share_a_key() -> None:
         KEY.publication_key(LIFE, 1, 2, 1),
         KEY.publication_key(LIFE, 1, 1, 2),
         KEY.publication_key(bytes(16), 1, 1, 1),
-        KEY.publication_key(LIFE, BEACON_PUBLICATION, 0, 0),
         KEY.ratcheted().key,
         KEY.ratcheted().publication_key(LIFE, 1, 1, 1),
         KEY._replace(key=bytes(32)).publication_key(LIFE, 1, 1, 1),
@@ -227,7 +225,7 @@ def test_no_two_uses_share_a_key() -> None:
 
 
 def test_a_commitment_names_the_key_alone() -> None:
-    digest = hashlib.blake2b(b"tc commitment v1", key=KEY.key, digest_size=8).digest()
+    digest = hashlib.blake2b(b"tc commitment v2", key=KEY.key, digest_size=32).digest()
     assert KEY.commitment() == KEY._replace(number=8, generation=9).commitment() == digest
     assert KEY.ratcheted().commitment() != digest
 

@@ -9,7 +9,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from tcproto import account, datagram, feedback, identity, membership, messages, packet, path, text
-from tcproto.beacon import parse_beacon
+from tcproto.beacon import Beacon, BeaconContext, ClockMapping, open_beacon
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.document import DOCUMENT, replaced
 from tcproto.errors import CryptoFailure
@@ -19,7 +19,9 @@ from tests.tcproto import second_reader
 from tests.vectors import inputs, make
 
 FILES = {name: json.loads((make.DIRECTORY / f"{name}.json").read_text(encoding="utf-8")) for name in make.make()}
-HANDSHAKE, LOGIN, KEYS, TEXTS = FILES["handshake"], FILES["login"], FILES["keys"], FILES["texts"]
+HANDSHAKE, LOGIN, KEYS, TEXTS, BEACONS = (
+    FILES[name] for name in ("handshake", "login", "keys", "texts", "beacons")
+)
 unhex = bytes.fromhex
 
 
@@ -150,8 +152,20 @@ class TestTcprotoReads:
         assert make.plain(header) == vector["header"]
         key = None if vector["key"] is None else unhex(vector["key"])
         assert packet.open_packet(data, key).hex() == vector["payload"]
-        if vector["name"] == "beacon":
-            assert parse_beacon(unhex(vector["payload"])) == inputs.BEACON
+
+    @named(BEACONS["beacons"])
+    def test_beacon(self, vector: dict[str, Any]) -> None:
+        context = BeaconContext(*(unhex(BEACONS[name]) for name in ("fingerprint", "life", "box_public")))
+        told = vector["beacon"]
+        assert open_beacon(unhex(vector["packet"]), context, unhex(BEACONS["device_public"])) == Beacon(
+            unhex(told["member_set"]),
+            told["key_number"],
+            told["generation"],
+            unhex(told["commitment"]),
+            tuple(ClockMapping(**clock) for clock in told["clocks"]),
+        )
+        with pytest.raises(CryptoFailure):
+            open_beacon(unhex(vector["packet"]), context._replace(life=bytes(16)), unhex(BEACONS["device_public"]))
 
     @named(FILES["items"]["items"])
     def test_item(self, vector: dict[str, Any]) -> None:
@@ -331,10 +345,16 @@ class TestSecondReader:
         key = None if vector["key"] is None else unhex(vector["key"])
         type_, header, payload = second_reader.open_packet(unhex(vector["packet"]), key)
         assert (type_, payload.hex()) == (vector["type"], vector["payload"])
-        if type_ == packet.PacketType.BEACON:
-            header["type"] = type_
-            assert second_reader.read_beacon(payload)["clocks"] == make.plain(inputs.BEACON.clocks)
         assert header == vector["header"]
+
+    @named(BEACONS["beacons"])
+    def test_beacon(self, vector: dict[str, Any]) -> None:
+        seat = unhex(BEACONS["fingerprint"]) + unhex(BEACONS["life"]) + unhex(BEACONS["box_public"])
+        header, told = second_reader.read_beacon(unhex(vector["packet"]), seat, unhex(BEACONS["device_public"]))
+        assert make.plain(told) == vector["beacon"]
+        assert header == {name: vector[name] for name in ("stream", "sequence", "timestamp")}
+        with pytest.raises(second_reader.Refused):
+            second_reader.read_beacon(unhex(vector["packet"]), bytes(len(seat)), unhex(BEACONS["device_public"]))
 
     @named(FILES["items"]["items"])
     def test_item(self, vector: dict[str, Any]) -> None:

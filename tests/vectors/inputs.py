@@ -40,12 +40,16 @@ MEDIA_ID, SEALER = 0x5EA70100, 0x5EA1E201
 
 AUDIO_KEY = SENDER_KEY.publication_key(LIFE, 1, 1, 1)
 VIDEO_KEY = SENDER_KEY.publication_key(LIFE, 2, 2, 2)
-BEACON_KEY = SENDER_KEY.publication_key(LIFE, 0, 0, 0)
 AUDIO_HEADER = AudioHeader(0x0101, 3, 0, 70_000, 0x12345678, 20, 31, voice=True)
 SILENT_HEADER = AudioHeader(0x0101, 3, 0, 70_001, 0x12345A38, 60, end_of_talk=True, comfort=True)
 BEACON = beacon.Beacon(
-    bytes(range(16)), SENDER_KEY.commitment(), (beacon.ClockMapping(0x0101, 0x12345678, 5_000_000_000),)
+    bytes(range(16)),
+    SENDER_KEY.number,
+    SENDER_KEY.generation,
+    SENDER_KEY.commitment(),
+    (beacon.ClockMapping(0x0101, 0x12345678, 5_000_000_000),),
 )
+BEACON_SEAT = beacon.BeaconContext(FINGERPRINT, LIFE, BOX_PUBLIC)
 
 
 AUDIO_PACKET = packet.seal_packet(AUDIO_HEADER, bytes(range(0x40, 0x40 + 50)), AUDIO_KEY, 16)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tcproto import account, codec, datagram, feedback, identity, membership, messages, packet, path
+from tcproto.beacon import Beacon, sign_beacon
 from tcproto.control import ControlConnection, HandshakeCompleted
 from tcproto.datagram import Item, ItemType, Kind
 from tcproto.document import DOCUMENT, replaced
@@ -35,7 +36,7 @@ from tests.vectors.inputs import (
     AUDIO_KEY,
     AUDIO_PACKET,
     BEACON,
-    BEACON_KEY,
+    BEACON_SEAT,
     BOX_PRIVATE,
     BOX_PUBLIC,
     CLIENT_EPHEMERAL,
@@ -86,6 +87,7 @@ def make() -> dict[str, Vectors]:
         "links": {"links": _links(), "refused": REFUSED_LINKS},
         "keys": _keys(),
         "packets": {"packets": _packets()},
+        "beacons": _beacons(),
         "items": {"items": _items()},
         "datagrams": {"datagrams": _datagrams()},
         "texts": texts.make(),
@@ -215,7 +217,6 @@ def _keys() -> Vectors:
     publications = [
         (1, KIND_CODES[messages.Kind.AUDIO], SOURCE_CODES[messages.Source.MICROPHONE]),
         (2, KIND_CODES[messages.Kind.VIDEO], SOURCE_CODES[messages.Source.CAMERA]),
-        (0, 0, 0),
     ]
     seats = [(ACCOUNT, DEVICE.public, BOX_PUBLIC), ("bappeda", OTHER_DEVICE.public, OTHER_BOX_PUBLIC)]
     return plain(
@@ -283,7 +284,6 @@ def _packets() -> list[Vectors]:
             VIDEO_KEY,
             1,
         ),
-        ("beacon", PlainHeader(0x0203, 3, 0, 4, 0x2A05F200), BEACON.pack(), BEACON_KEY, 16),
         ("unknown type 9", PlainHeader(0x0104, 0, 0, 1, 0, 9), b"future", None, 1),
     ]  # fmt: skip
     return [
@@ -298,6 +298,33 @@ def _packets() -> list[Vectors]:
         }
         for name, header, payload, sealing, step in cases
     ]
+
+
+def _beacons() -> Vectors:
+    silent = Beacon(bytes(range(16, 32)))
+    large = BEACON._replace(key_number=0x01020304, generation=250)
+    return plain(
+        {
+            "fingerprint": FINGERPRINT,
+            "life": LIFE,
+            "box_public": BOX_PUBLIC,
+            "device_seed": DEVICE.seed,
+            "device_public": DEVICE.public,
+            "beacons": [
+                {
+                    "name": name,
+                    "stream": 0x0203,
+                    "sequence": sequence,
+                    "timestamp": 0x2A05F200,
+                    "beacon": beacon,
+                    "packet": sign_beacon(beacon, 0x0203, sequence, 0x2A05F200, BEACON_SEAT, DEVICE),
+                }
+                for sequence, (name, beacon) in enumerate(
+                    [("of a publisher", BEACON), ("without a key", silent), ("late generation", large)]
+                )
+            ],
+        }
+    )
 
 
 def packet_type(header: packet.Header) -> int:
@@ -422,6 +449,7 @@ def inline(vectors: Mapping[str, Vectors]) -> str:
     lines += [f"private text, {entry['text']!a} = {entry['sealed']}" for entry in vectors["texts"]["to_one"][1:]]
     lines += [f"message {entry['t']} = {entry['bytes']}" for entry in vectors["messages"]["messages"][:4]]
     lines += [f"packet, {entry['name']} = {entry['packet']}" for entry in vectors["packets"]["packets"][:3]]
+    lines += [f"beacon, {entry['name']} = {entry['packet']}" for entry in vectors["beacons"]["beacons"]]
     lines += [f"item {entry['name']} = {entry['value']}" for entry in vectors["items"]["items"]]
     lines += [f"datagram, {entry['name']} = {entry['datagram']}" for entry in vectors["datagrams"]["datagrams"]]
     return "```\n" + "\n".join(lines) + "\n```"

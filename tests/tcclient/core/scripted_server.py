@@ -9,7 +9,6 @@ from nacl.bindings import crypto_scalarmult_base
 from tcclient.core import Session, Settings, events
 from tcproto import messages as m
 from tcproto.account import verify_account_login, verify_device_login
-from tcproto.beacon import parse_beacon
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.datagram import (
     Item,
@@ -23,7 +22,7 @@ from tcproto.datagram import (
     parse_items,
     seal,
 )
-from tcproto.errors import Action, ErrorCode
+from tcproto.errors import ErrorCode
 from tcproto.identity import SigningKey, fingerprint
 from tcproto.packet import VideoHeader
 from tcproto.packet import parse_header as parse_packet
@@ -412,11 +411,18 @@ def give(client, *datagrams, now=None):
     return payloads(client)
 
 
+def packet_in(server, datagram):
+    """The packet in a room datagram."""
+    return open_datagram(datagram, server.room_key)[4 + 3 :]
+
+
+def packet_types(server):
+    """Types of the packets that the server has forwarded."""
+    return {packet_in(server, data)[0] >> 4 for data in server.forwarded}
+
+
 def spend_beacons(server):
     """Let the first seconds pass, in which beacons come."""
     server.advance(4)
     for client in server.clients:
         client.take_media()
-
-
-__all__ = ["Action", "Client", "Server", "give", "parse_beacon", "payloads", "spend_beacons", "undelivered"]

@@ -134,3 +134,25 @@ def test_datagrams_through_the_tunnel(server, pair):
     b.connection.send_datagram(data)
     server.pump()
     assert payloads(b) == [b"voice"]
+
+
+def test_what_came_through_the_tunnel_proves_nothing_of_udp(server):
+    """A pong, a challenge and media in the channel: UDP is still not proved, and then still lost."""
+    a = server.connect()
+    send_down = server.down
+
+    def through_the_tunnel(client, items):
+        client.connection.send_datagram(server.seal_down(client, pack_items(items)))
+
+    server.down = through_the_tunnel
+    a.login()
+    b = server.connect().login()
+    server.advance(2)
+    assert a.session.path_state is b.session.path_state is PathState.UNKNOWN
+    assert not a.proven, "no response to a challenge that took another way"
+    assert a.drops(Drop.TUNNEL) > 3
+    server.advance(10)
+    assert a.session.path_state is PathState.LOST
+    server.down = send_down
+    server.advance(5)
+    assert a.session.path_state is PathState.OK

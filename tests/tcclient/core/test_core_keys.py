@@ -1,15 +1,16 @@
+import copy
+
 import pytest
 
 from tcclient.core import Drop, PathState
 from tcclient.core.keys import ACTIVATION, LEAVE_SPACING
 from tcclient.core.peers import HOLD, MAX_HELD
-from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES
+from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES, PURGE_INTERVAL
 from tcproto import messages as m
-from tcproto.datagram import open_datagram
 from tcproto.keyring import OVERLAP, PublicationId
 from tcproto.packet import parse_header
 from tcproto.sender_key import RATCHET_PERIOD
-from tests.tcclient.core.scripted_server import Server, payloads
+from tests.tcclient.core.scripted_server import Server, packet_in, payloads
 
 AUDIO = PublicationId(1, 1, 1)
 
@@ -59,13 +60,9 @@ def test_a_newcomer_can_read_from_now_on_but_not_the_past(server):
     assert payloads(c) == [b"voice"]
     assert payloads(b) == [b"voice", b"voice"]
     # The newcomer knows the room key; even without any replay window of the hop it cannot open the past.
-    server.forward(a, server_packet(server, past[-1]))
+    server.forward(a, packet_in(server, past[-1]))
     assert payloads(c) == []
     assert c.drops(Drop.PACKET_REFUSED) == 1
-
-
-def server_packet(server, datagram):
-    return open_datagram(datagram, server.room_key)[4 + 3 :]
 
 
 def test_joins_without_a_word_between_them_need_no_ratchet(server):
@@ -324,12 +321,19 @@ def test_an_hour_of_silence_ratchets_and_everybody_follows(server):
     assert payloads(b) == [b"voice"]
 
 
+def peer_as(peer, participant):
+    """The same peer, by another number."""
+    other = copy.copy(peer)
+    other.id = participant
+    return other
+
+
 def test_more_members_than_one_message_holds(server):
     (a,) = server.seated(1)
     b = server.connect().login()
     peer = a.seat.peers[b.participant]
     for i in range(100):
-        a.seat.peers[1000 + i] = peer
+        a.seat._presence.came(peer_as(peer, 1000 + i), server.now)
     a.publish()
     assert [len(message.boxes) for message in a.of(m.KeyBoxes)] == [64, 37]
 
@@ -346,7 +350,7 @@ def test_a_replaced_key_dies_after_the_overlap(server):
     c.session.leave()
     server.pump()
     spoken(a)
-    assert parse_header(server_packet(server, early)).key_number == 1
+    assert parse_header(packet_in(server, early)).key_number == 1
     assert payloads(b) == [b"voice"]
     b.session.receive_datagram(early, server.now)
     assert len(b.session.media_received()) == 1
@@ -355,3 +359,42 @@ def test_a_replaced_key_dies_after_the_overlap(server):
     assert payloads(b) == []
     assert b.drops(Drop.PACKET_REFUSED) == 1
     assert b.session.path_state is PathState.OK
+
+
+def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(server):
+    """By the timer alone: sender keys, generations, session keys, room keys."""
+    a, b, c = server.seated(3)
+    a.publish()
+    spoken(a)
+    server.advance(5)
+    server.seated(1)
+    spoken(a)  # a generation
+    server.now += LEAVE_SPACING
+    c.session.leave()
+    b.notify(m.SessionKeys(b.media_id, 2, b"u" * 32, b"d" * 32))
+    b.notify(m.NewRoomKey(m.RoomKey(server.sealer, 2, b"n" * 32, server.counter)))
+    b.up_keys[2], b.down_key, b.epoch = b"u" * 32, b"d" * 32, 2
+    server.pump()
+    server.epoch, server.room_key = 2, b"n" * 32
+    spoken(a)  # under the new keys of all kinds
+    ring, seat = b.seat.peers[a.participant].ring, b.seat
+    (sealer,) = seat.sealers._sealers.values()
+    assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
+    server.deliver = False
+    server.advance(OVERLAP + PURGE_INTERVAL)
+    assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [1, 1, 1]
+    assert all(held._previous is None for held in ring._keys.values())
+
+
+def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
+    a, b = server.seated(2)
+    a.publish()
+    spoken(a)
+    server.seated(1)
+    spoken(a)
+    server.deliver = False
+    (held,) = b.seat.peers[a.participant].ring._keys.values()
+    assert held._previous is not None
+    server.advance(OVERLAP + PURGE_INTERVAL)
+    assert held._previous is None
+    assert {generation for generation, _ in held._derived} == {1}

@@ -3,7 +3,7 @@
 import pytest
 
 from tcclient.core.distrust import Distrust
-from tcclient.core.lives import MAX_LIVES, MAX_ROOMS, Lives
+from tcclient.core.lives import MAX_KEPT, MAX_LIVES, MAX_ROOMS, Lives
 
 SERVER, OTHER = b"s" * 20, b"o" * 20
 
@@ -50,6 +50,15 @@ def test_of_more_rooms_than_are_kept_the_oldest_is_over():
     lives.enter(SERVER, "room 0", life(0))
     with pytest.raises(Distrust, match="over"):
         lives.enter(SERVER, "room 1", life(1))
+
+
+def test_box_keys_are_kept_of_the_lives_entered_last():
+    lives = Lives()
+    kept = [lives.enter(SERVER, f"room {number}", life(number)) for number in range(MAX_KEPT)]
+    assert lives.enter(SERVER, "room 0", life(0)) is kept[0]
+    lives.enter(SERVER, "one more", life(MAX_KEPT))
+    assert lives.enter(SERVER, "room 0", life(0)) is kept[0]
+    assert lives.enter(SERVER, "room 1", life(1)) is not kept[1]
 
 
 def test_no_life_is_forgotten_at_the_bound():

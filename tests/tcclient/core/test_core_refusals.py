@@ -3,11 +3,12 @@ import pytest
 from tcclient.core import Drop, events
 from tcclient.core.media import MAX_STRAYS, STRAY_HOLD
 from tcproto import messages as m
+from tcproto.beacon import Beacon, BeaconContext, sign_beacon
 from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, Item, ItemType, pack_items, pack_relay_time
 from tcproto.packet import AudioHeader, PlainHeader, VideoHeader, seal_packet
 from tcproto.path import PingItem, Position, pack_positions
 from tcproto.replay import SEALER_WINDOW
-from tests.tcclient.core.scripted_server import Server, give, payloads, spend_beacons, undelivered
+from tests.tcclient.core.scripted_server import FINGERPRINT, LIFE, Server, give, payloads, spend_beacons, undelivered
 
 
 def test_replays_on_the_hop(server, pair):
@@ -149,12 +150,37 @@ def test_bad_padding_is_dropped_and_stops_nothing():
     assert b.drops(Drop.PACKET_MALFORMED) == 1
 
 
-def test_a_malformed_beacon_is_dropped():
-    server = Server(e2ee=False)
-    a, b = server.seated(2)
+def test_beacons_are_dropped_that_are_malformed_not_new_or_not_of_this_seat(server, pair):
+    a, b = pair
     stream = server.members[a.participant].beacon_stream
-    server.forward(a, seal_packet(PlainHeader(stream, 0, 0, 0, 0), b"not a beacon", None))
-    assert b.drops(Drop.PACKET_MALFORMED) == 1
+    seat = BeaconContext(FINGERPRINT, LIFE, server.members[a.participant].box_key)
+    spend_beacons(server)
+    before = b.seat.peers[a.participant].claims.sequence
+
+    def given(context=seat, device=a.device, sequence=before + 10, change=lambda packet: packet):
+        server.forward(a, change(sign_beacon(Beacon(bytes(16)), stream, sequence, 0, context, device)))
+        refused, malformed = b.drops(Drop.PACKET_REFUSED), b.drops(Drop.PACKET_MALFORMED)
+        b.session.drops.clear()
+        return refused, malformed
+
+    b.session.drops.clear()
+    assert given(sequence=before) == (1, 0)
+    assert given(device=b.device) == (1, 0)
+    for field, value in (("fingerprint", bytes(20)), ("life", bytes(16)), ("box_key", bytes(32))):
+        assert given(seat._replace(**{field: value})) == (1, 0)
+    assert given(change=lambda packet: packet[:-1]) == (1, 0)
+    assert given(change=lambda packet: packet[:20]) == (1, 0)
+    for position in range(3, 13 + 55):
+        assert given(change=lambda packet, at=position: packet[:at] + bytes((packet[at] ^ 1,)) + packet[at + 1 :]) == (
+            1,
+            0,
+        )
+    later = PlainHeader(stream, 0, 0, before + 10, 0).pack() + b"\x03" + bytes(54)
+    signed = b"tc beacon v2\0" + b"".join(seat) + later
+    assert given(change=lambda _: later + a.device.sign(signed)) == (0, 1), "of a later version"
+    assert given() == (0, 0)
+    assert given() == (1, 0), "played back"
+    assert given(sequence=before + 9) == (1, 0), "an earlier one"
 
 
 def test_layers_of_bare_streams_are_bounded():

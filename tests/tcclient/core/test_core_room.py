@@ -268,13 +268,6 @@ def test_texts_beyond_the_limits_are_not_sent(server, text):
     assert not client.of(m.Chat)
 
 
-def test_speakers(server):
-    (client,) = server.seated(1)
-    client.notify(m.Speakers((1,), (2,), 1))
-    server.pump()
-    assert client.told(events.Speakers) == [events.Speakers((1,), (2,), 1)]
-
-
 def test_subscriptions_have_growing_generations(server):
     (client,) = server.seated(1)
     choice = m.StreamChoice(5, wanted=False)

@@ -90,9 +90,15 @@ def test_downlink_delay_over_the_wrap():
 
 
 def test_beacons_follow_the_key():
-    schedule = BeaconSchedule()
+    schedule = BeaconSchedule(bytes)
     key = SenderKey(1, 0, bytes(32))
-    schedule.begin(0.0)
+    schedule.begin(-10.0)
+    for at in (-10.0, -9.0, -7.0):
+        assert schedule.next_deadline == at
+        schedule.sent(None, at)
+    schedule.key_changed(key, 0.0)
+    assert schedule.next_deadline == 0.0
+    schedule.sent(key, 0.0)
     schedule.key_changed(key, 0.0)
     assert schedule.next_deadline == 10.0
     schedule.sent(key, 10.0)
@@ -103,5 +109,6 @@ def test_beacons_follow_the_key():
     schedule.sent(key, 12.0)
     schedule.key_changed(key._replace(number=2), 13.0)
     assert schedule.next_deadline == 13.0
-    schedule.stop()
+    schedule.pause()
+    schedule.key_changed(key._replace(number=3), 14.0)
     assert schedule.next_deadline == float("inf")

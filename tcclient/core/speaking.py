@@ -1,0 +1,114 @@
+"""Who speaks, by what was heard: the voice flag and the level in the headers of sound that opened.
+
+Nothing that is shown of speech is the server's word: it could point at another speaker, or hide that somebody is heard.
+"""
+
+from __future__ import annotations
+
+from tcproto.packet import AudioHeader
+
+LOUD = 35
+"""-dBov up to which sound without the voice flag counts as speech; the server chooses the loudest by the same rule."""
+HOLD = 0.4
+"""Seconds for which somebody goes on speaking after the last packet of speech: the pauses between words."""
+MUTE_GRACE = 1.0
+"""Seconds for which packets may still come in after their track was said to be muted, since they were on the way; and
+for which they have to go on coming after that, for the track to be shown as not muted."""
+NEVER = float("inf")
+
+
+def is_speech(header: AudioHeader) -> bool:
+    """Tell whether a packet of sound is one of speech."""
+    return not header.comfort and (header.voice or header.level <= LOUD)
+
+
+class Speaking:
+    """Who speaks now, and who is dominant: who has spoken longest of them, and stays so until somebody else is."""
+
+    def __init__(self) -> None:
+        self.dominant = 0
+        """Participant; 0 before anybody spoke."""
+        self.next_deadline = NEVER
+        """When ``handle_timeout`` is due, or earlier."""
+        self._until: dict[int, float] = {}
+        """Of those who speak, in the order in which they began."""
+
+    @property
+    def now(self) -> tuple[int, ...]:
+        """Participants that speak, in the order in which they began."""
+        return tuple(self._until)
+
+    def heard(self, participant: int, header: AudioHeader, now: float) -> bool:
+        """Take a packet; tell whether its speaker begins with it."""
+        if not is_speech(header):
+            return False
+        begins = participant not in self._until
+        self._until[participant] = now + HOLD
+        if begins:
+            self.next_deadline = min(self.next_deadline, now + HOLD)
+            if self.dominant not in self._until:
+                self.dominant = participant
+        return begins
+
+    def left(self, participant: int) -> bool:
+        """Somebody is gone; tell whether it spoke."""
+        spoke = self._until.pop(participant, None) is not None
+        self._choose()
+        if participant == self.dominant:
+            self.dominant = 0
+        return spoke
+
+    def handle_timeout(self, now: float) -> tuple[int, ...]:
+        """Return who has stopped speaking."""
+        if now < self.next_deadline:
+            return ()
+        stopped = tuple(i for i, until in self._until.items() if now >= until)
+        for participant in stopped:
+            del self._until[participant]
+        self.next_deadline = min(self._until.values(), default=NEVER)
+        self._choose()
+        return stopped
+
+    def _choose(self) -> None:
+        if self.dominant not in self._until and self._until:
+            self.dominant = next(iter(self._until))
+
+
+class Unmuted:
+    """Tracks that the server calls muted, and of which packets come all the same."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[int, int], float] = {}
+        """By participant and publication number: until when packets of a muted track prove nothing."""
+        self._coming: dict[tuple[int, int], tuple[float, float]] = {}
+        """The first and the newest packet since then of a row without a gap."""
+        self._found: set[tuple[int, int]] = set()
+
+    def said(self, track: tuple[int, int], muted: bool, now: float) -> None:
+        """The server says whether a track is muted."""
+        if not muted:
+            self.ended(track)
+        else:
+            self._ends.setdefault(track, now + MUTE_GRACE)
+
+    def ended(self, track: tuple[int, int]) -> None:
+        """A track has ended, or is not called muted any more."""
+        self._ends.pop(track, None)
+        self._coming.pop(track, None)
+        self._found.discard(track)
+
+    def came(self, track: tuple[int, int], now: float) -> bool:
+        """A packet of a track opened; tell whether it is now found not to be muted, once.
+
+        A burst is no proof: a server may send pictures again that are older than the mute.
+        """
+        if track not in self._ends or track in self._found or now < self._ends[track]:
+            return False
+        first, newest = self._coming.get(track, (now, now))
+        if now > newest + MUTE_GRACE:
+            first = now
+        self._coming[track] = (first, now)
+        if now < first + MUTE_GRACE:
+            return False
+        self._found.add(track)
+        return True

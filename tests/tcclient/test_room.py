@@ -1,0 +1,180 @@
+"""A room as programs see it, over a server that says what it likes."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+
+import pytest
+
+from tcclient import events
+from tcclient.core import events as core
+from tcclient.errors import RoomClosed
+from tcclient.room import QUEUED_EVENTS, Room
+from tcproto import messages as m
+from tcproto.errors import Action, ErrorCode
+from tests.tcclient.core.scripted_server import Server
+
+
+@asynccontextmanager
+async def seated(server, before_joining=lambda room: None) -> AsyncIterator[Room]:
+    """A room whose session the scripted server moves, in place of sockets and timers."""
+    client = server.connect()
+    server.pump()
+    client.session.begin_login("agency", client.name)
+    server.pump()
+    room = Room(client.session)
+    room.client = client
+    connection = room.connection
+    connection._send = connection._rearm = lambda: None
+    client.collect = connection.pump
+    before_joining(room)
+
+    async def enter(connection):
+        client.session.join("room", 0)
+        server.pump()
+        return await connection.wait_for(core.Joined)
+
+    try:
+        await room.open(enter)
+        yield room
+    finally:
+        await room.close()
+
+
+async def waiting(room):
+    """The events that wait for a reader."""
+    seen, stream = [], room.events()
+    with suppress(TimeoutError, StopAsyncIteration):
+        while True:
+            seen.append(await asyncio.wait_for(anext(stream), 0.05))
+    return seen
+
+
+def run(test):
+    asyncio.run(test())
+
+
+def test_who_is_there_stands_in_the_roster_and_is_no_event():
+    async def test():
+        server = Server()
+        (other,) = server.seated(1)
+        other.publish()
+        async with seated(server) as room:
+            assert {p.label for p in room.participants.values()} == {"The Agency / Person 1", "The Agency / Person 2"}
+            assert all(
+                p.verified and not (p.silent or p.mismatch or p.key_mismatch) for p in room.participants.values()
+            )
+            assert len(room.tracks) == 1
+            (path,) = await waiting(room)
+            assert isinstance(path, events.PathChanged)
+
+    run(test)
+
+
+def test_nothing_is_lost_before_the_first_look_at_events():
+    async def test():
+        server = Server()
+        async with seated(server) as room:
+            came = server.connect().login()
+            came.publish()
+            impostor = replace(server.members[came.participant], participant=99, name="Somebody")
+            room.client.notify(
+                m.RoomChanges(server.number + 1, (m.Change(m.ChangeKind.MEMBER_JOINED, member=impostor),))
+            )
+            server.pump()
+            kinds = [type(event) for event in await waiting(room)]
+            assert kinds.count(events.ParticipantJoined) == 2
+            assert kinds.count(events.TrackPublished) == 1
+            assert not room.participants[99].verified
+
+    run(test)
+
+
+def test_events_that_nobody_reads_are_bounded():
+    async def test():
+        server = Server()
+        async with seated(server) as room:
+            for number in range(QUEUED_EVENTS + 10):
+                room.client.notify(m.ChatMessage(bytes(16), m.ChatScope.ROOM, 1, "A / B", str(number), 0))
+            server.pump()
+            told = await waiting(room)
+            assert len(told) == QUEUED_EVENTS
+            assert told[-1].text == str(QUEUED_EVENTS + 9), "the oldest go"
+
+    run(test)
+
+
+def test_a_room_without_us_ends_and_we_are_still_ourselves():
+    async def test():
+        server = Server()
+        async with seated(server) as room:
+            me = room.me
+            gone = m.Change(m.ChangeKind.MEMBER_LEFT, participant=room.client.participant)
+            room.client.notify(m.RoomChanges(server.number + 1, (gone,)))
+            server.pump()
+            closed = (await waiting(room))[-1]
+            assert isinstance(closed, events.Closed)
+            assert closed.action is Action.STOP
+            assert "without us" in closed.text
+            assert room.me is me
+            with pytest.raises(RoomClosed):
+                await room.chat("hello")
+
+    run(test)
+
+
+def test_before_the_room_is_entered_there_is_nobody():
+    async def test():
+        def look(room):
+            with pytest.raises(RoomClosed):
+                _ = room.me
+
+        async with seated(Server(), look) as room:
+            assert room.me.me
+
+    run(test)
+
+
+@pytest.mark.parametrize("end", [m.Close(ErrorCode.SHUTDOWN, "", Action.STOP, 0), m.Evicted(ErrorCode.KICKED, "out")])
+def test_a_seat_that_ends_with_its_first_breath_ends_cleanly(end):
+    async def test():
+        server = Server()
+
+        def at_once(room):
+            snapshot = server.snapshot
+            server.snapshot = lambda client: (snapshot(client), client.notify(end))
+
+        async with seated(server, at_once) as room:
+            assert isinstance((await waiting(room))[-1], events.Closed)
+            assert room.me.me
+
+    run(test)
+
+
+def test_marks_are_told_and_stand_in_the_roster():
+    async def test():
+        server = Server()
+        (other,) = server.seated(1)
+        other.udp = False
+        async with seated(server) as room:
+            server.advance(40)
+            participant = room.participants[other.participant]
+            assert participant.silent
+            other.udp = True
+            server.advance(15)
+            assert not participant.silent
+            told = await waiting(room)
+            assert [e for e in told if isinstance(e, (events.MemberSilent, events.MemberHeard))] == [
+                events.MemberSilent(participant),
+                events.MemberHeard(participant),
+            ]
+            for kind, mark, value in (
+                ("MembershipMismatch", "mismatch", True),
+                ("MembershipAgreed", "mismatch", False),
+                ("CommitmentMismatch", "key_mismatch", True),
+            ):
+                room._event(getattr(core, kind)(other.participant))
+                assert getattr(participant, mark) is value
+
+    run(test)
