@@ -51,13 +51,13 @@ class Outlet:
                 self._changed.notify()
 
     def finish(self, deadline: float = FLUSH_DEADLINE) -> int:
-        """Write what waits, as far as the reader takes it within so many seconds; return how many lines are lost."""
+        """Write what waits, as far as the reader takes it within so many seconds; return how many lines it lost."""
         with self._changed:
             self._ended = True
             self._changed.notify()
         self._thread.join(deadline)
         with self._changed:
-            return len(self._backlog) + self._backlog.lost + self._failed
+            return 0 if self._gone_already else len(self._backlog) + self._backlog.lost + self._failed
 
     def _run(self) -> None:
         while (line := self._next()) is not None:

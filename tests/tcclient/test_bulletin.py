@@ -1,0 +1,192 @@
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from tcclient import events
+from tcclient.bulletin import MAX_ROSTER, Bulletin
+from tcclient.columns import CONTINUATION
+from tcclient.core.events import Participant as Seated
+from tcclient.core.events import PathState
+from tcclient.core.statistics import PathStatistics
+from tcclient.participant import Participant
+from tcclient.status_line import Status
+from tcproto.errors import Action, ErrorCode
+from tcproto.messages import ChatScope, Kind, Member, Role
+
+
+class FakeConsole:
+    """Keeps what is written."""
+
+    def __init__(self, columns: int | None) -> None:
+        self.columns = columns
+        self.shown: list[str] = []
+        self.complaints: list[str] = []
+        self.statuses: list[Status] = []
+        self.opened = self.finished = 0
+
+    def open(self) -> None:
+        self.opened += 1
+
+    def show(self, line: str) -> None:
+        assert "\n" not in line
+        self.shown.append(line)
+
+    def complain(self, line: str) -> None:
+        assert "\n" not in line
+        self.complaints.append(line)
+
+    def status(self, status: Status) -> None:
+        self.statuses.append(status)
+
+    def finish(self) -> None:
+        self.finished += 1
+
+
+def person(number: int, name: str = "Sri", *, me: bool = False, verified: bool = True) -> Participant:
+    member = Member(number, f"kantor-{number}", "Kantor", name, Role.SPEAKER, bytes(32), bytes(32), 0, bytes(64), 0)
+    return Participant(Seated(member, verified), me=me)
+
+
+def room(*people: Participant) -> SimpleNamespace:
+    return SimpleNamespace(
+        info=SimpleNamespace(name="hall", title="", e2ee=True),
+        participants={p.id: p for p in people},
+        publications={},
+        tracks=[],
+        path=PathState.OK,
+        path_statistics=PathStatistics(),
+        closed=None,
+        me=people[0],
+    )
+
+
+def bulletin(
+    *people: Participant, as_json: bool = False, columns: int | None = None, listening: bool = False
+) -> tuple[Bulletin, FakeConsole]:
+    """A bulletin of a room that was just entered."""
+    console = FakeConsole(columns)
+    made = Bulletin(console, as_json=as_json, listening=listening)  # type: ignore[arg-type]
+    made.seated(room(*people))  # type: ignore[arg-type]
+    assert console.opened == 1
+    return made, console
+
+
+def texts(console: FakeConsole) -> list[str]:
+    """Lines without the time."""
+    return [line[9:] for line in console.shown]
+
+
+def told(console: FakeConsole) -> list[dict]:
+    return [json.loads(line) for line in console.shown]
+
+
+def test_the_roster_with_its_marks_is_told_at_joining() -> None:
+    people = [person(1, "Aku", me=True), person(2, "Budi"), person(3, "Hantu\u202e", verified=False)]
+    _, console = bulletin(*people)
+    assert texts(console) == [
+        "in room hall, end-to-end encrypted; 3 here",
+        "  Kantor / Budi [speaker] only listens",
+        "  Kantor / Hantu\ufffd [speaker] only listens (NOT VERIFIED)",
+    ]
+    _, console = bulletin(*people, as_json=True)
+    (joined,) = told(console)
+    assert [(p["account"], p["who"], p["role"], p["me"], p["marks"]) for p in joined["roster"]] == [
+        ("kantor-1", "Kantor / Aku", "speaker", True, []),
+        ("kantor-2", "Kantor / Budi", "speaker", False, []),
+        ("kantor-3", "Kantor / Hantu\u202e", "speaker", False, ["unverified"]),
+    ]
+    assert joined["participants"] == ["Kantor / Aku", "Kantor / Budi", "Kantor / Hantu\u202e"]
+
+
+def test_a_full_room_is_listed_in_part_but_for_those_who_are_doubtful() -> None:
+    others = [person(number, f"N{number}", verified=number != 400) for number in range(2, 502)]
+    _, console = bulletin(person(1, me=True), *others)
+    lines = texts(console)
+    assert len(lines) == 1 + MAX_ROSTER + 2
+    assert lines[-2] == "  Kantor / N400 [speaker] only listens (NOT VERIFIED)"
+    assert lines[-1] == f"  and {500 - MAX_ROSTER - 1} more: /who lists all"
+
+
+def test_who_is_here_has_roles_and_marks_for_a_script() -> None:
+    made, console = bulletin(person(1, me=True), person(2, verified=False), as_json=True)
+    made.roster(made._room)  # type: ignore[arg-type]
+    _, me, other = told(console)
+    assert (me["event"], me["role"], me["me"], me["marks"]) == ("participant", "speaker", True, [])
+    assert (other["verified"], other["marks"], other["sends"], other["speaking"]) == (False, ["unverified"], [], False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "listening", "as_json", "lines"),
+    [
+        (80, False, False, 0),
+        (80, True, False, 0),
+        (None, False, False, 0),
+        (None, True, False, 1),
+        (None, False, True, 1),
+    ],
+)
+def test_who_speaks_is_a_line_only_where_no_line_stays(
+    columns: int | None, listening: bool, as_json: bool, lines: int
+) -> None:
+    who = person(2, "Budi")
+    made, console = bulletin(person(1, me=True), who, columns=columns, listening=listening, as_json=as_json)
+    before = len(console.shown)
+    who.speaking = True
+    made.tell(events.SpeakersChanged((who,), who))
+    assert len(console.shown) - before == lines
+    assert all("Kantor / Budi" in line for line in console.shown[before:])
+    assert console.statuses[-1].speaking == ("Kantor / Budi",)
+
+
+def test_no_text_looks_like_another_line() -> None:
+    made, console = bulletin(person(1, me=True))
+    for scope in (ChatScope.ROOM, ChatScope.PARTICIPANT):
+        made.tell(events.ChatReceived("Kantor / Budi", "satu\n12:00:00 Ketua: \x1b[2Jya", scope, 0, None))
+    made.tell(events.Closed(ErrorCode.KICKED, "pergi\n12:00:00 x\u2028y", Action.STOP, 0))
+    assert texts(console)[1::2] == [
+        "Kantor / Budi: satu",
+        "Kantor / Budi (to you alone): satu",
+        "closed: pergi",
+    ]
+    assert console.shown[2] == f"{CONTINUATION}12:00:00 Ketua: \ufffd[2Jya"
+    assert all(line.startswith(CONTINUATION) for line in console.shown[2::2])
+    made.problem("tidak\nada\x9b")
+    assert console.complaints == ["tcclient: tidak", f"{CONTINUATION}ada\ufffd"]
+
+
+def test_a_text_is_not_changed_for_a_script() -> None:
+    made, console = bulletin(person(1, me=True), as_json=True)
+    text = "mi\u200cx\n\tab\u202e\N{MAN}\u200d\N{WOMAN}"
+    made.tell(events.ChatReceived("Kantor / Budi", text, ChatScope.ROOM, 0, None))
+    assert told(console)[-1] == {"event": "chat", "who": "Kantor / Budi", "text": text, "scope": "room"}
+
+
+def test_a_mistake_is_told_to_a_script_with_what_was_typed() -> None:
+    made, console = bulletin(person(1, me=True), as_json=True)
+    made.problem("not permitted", ErrorCode.NOT_PERMITTED, "/kick x")
+    made.problem("lost")
+    assert told(console)[1:] == [
+        {"event": "error", "code": "not_permitted", "text": "not permitted", "input": "/kick x"},
+        {"event": "error", "code": None, "text": "lost"},
+    ]
+    assert console.complaints == ["tcclient: not permitted", "tcclient: lost"]
+
+
+def test_what_is_sent_stays_in_the_line() -> None:
+    def sent(kind: Kind, *, muted: bool = False, is_open: bool = True, ended: bool = False) -> SimpleNamespace:
+        return SimpleNamespace(kind=kind, muted=muted, open=is_open and not muted, ended=ended)
+
+    made, console = bulletin(person(1, me=True), columns=80)
+    for publications, microphone, camera in (
+        ([], "off", "off"),
+        ([sent(Kind.AUDIO), sent(Kind.VIDEO, muted=True)], "on", "muted"),
+        ([sent(Kind.AUDIO, is_open=False), sent(Kind.VIDEO, ended=True)], "hushed", "off"),
+        ([sent(Kind.AUDIO, muted=True), sent(Kind.VIDEO)], "muted", "on"),
+    ):
+        made._room.publications = dict(enumerate(publications))  # type: ignore[union-attr]
+        made.refresh()
+        assert (console.statuses[-1].microphone, console.statuses[-1].camera) == (microphone, camera)
+    assert len(console.shown) == 1
+    made.finish()
+    assert console.finished == 1
