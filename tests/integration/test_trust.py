@@ -99,6 +99,25 @@ def test_a_damaged_line_is_told_and_nobody_leaves_for_it(run: Run, world: World)
     run(main)
 
 
+def test_people_log_in_to_a_server_that_was_restored_from_a_running_one(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link):
+                done = await world.acommand("backup", str(backup))
+                assert done.returncode == 0, done.stderr
+        restored = World(world.place / "restored", world.place)
+        done = await restored.acommand("restore", str(backup))
+        assert done.returncode == 0, done.stderr
+        # The same device, which knows the server: neither link nor password has to change.
+        async with restored.serving() as server, world.client(server.room("Hall")) as room:
+            assert server.link.fingerprint == link.fingerprint
+            assert room.info.name == "hall"
+
+    backup = world.place / "conference.backup"
+    run(main)
+
+
 def test_the_command_line_tells_a_new_device(server: Server, tmp_path: Path) -> None:
     link = server.room("Hall")
 

@@ -95,7 +95,7 @@ def test_a_reserved_name_is_for_an_administrator_and_its_look_alikes_for_nobody(
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"display": "a\u202eb"}, "formatting"),
+        ({"display": "a\u202eb"}, "invisible"),
         ({"challenge": Challenge(b"short", DEFAULT_MEMORY, DEFAULT_PASSES)}, "salt"),
         ({"challenge": Challenge(b"s" * 16, 1024, 1)}, "costs"),
         ({"public_key": b"short"}, "public key"),
