@@ -12,7 +12,7 @@ import sys
 from importlib import metadata
 from typing import NoReturn
 
-from tcclient import cli_demo, cli_join, cli_probe
+from tcclient import cli_demo, cli_devices, cli_join, cli_probe
 from tcclient.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
 
 _EXAMPLES = """\
@@ -113,6 +113,7 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"tcclient {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     cli_demo.add_command(commands)
+    cli_devices.add_command(commands)
     cli_join.add_command(commands)
     cli_probe.add_command(commands)
     return parser
