@@ -16,6 +16,7 @@ def add_command(commands: Any) -> None:
         "devices",
         help="list microphones, loudspeakers and cameras",
         description="Lists what --audio mic:DEVICE and --video camera:DEVICE of tcclient join can name.",
+        epilog="examples:\n  tcclient devices\n  tcclient join tc://HOST/rapat --user dinkes --audio mic:Headset",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print one object of JSON, for scripts")
