@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,20 +59,20 @@ async def pieces(*found: object) -> AsyncIterator[Any]:
 
 
 @pytest.mark.parametrize(
-    "source",
+    "make",
     [
-        AudioSource([np.zeros(960, np.float32)]),
-        AudioSource(failing(OSError("no"), 0)),
-        AudioSource([], frame_ms=5),
-        VideoSource([np.zeros((48, 64), np.uint8)], 64, 48),
-        VideoSource([], 7, 7),
+        lambda: AudioSource([np.zeros(960, np.float32)]),
+        lambda: AudioSource(failing(OSError("no"), 0)),
+        lambda: AudioSource([], frame_ms=5),
+        lambda: VideoSource([np.zeros((48, 64), np.uint8)], 64, 48),
+        lambda: VideoSource([], 7, 7),
     ],
 )
-def test_what_cannot_be_sent_is_refused_by_publish(run: Run, world: World, source: Any) -> None:
+def test_what_cannot_be_sent_is_refused_by_publish(run: Run, world: World, make: Callable[[], Any]) -> None:
     async def main() -> None:
         async with two(world) as (a, b):
             with pytest.raises(SourceError):
-                await a.publish(tone(), source)
+                await a.publish(tone(), make())
             assert a.publications == {}
             await a.publish(tone())
             await until(lambda: len(b.tracks) == 1)
@@ -143,14 +143,14 @@ def test_a_recording_that_fails_is_an_event_and_can_begin_anew(run: Run, world: 
             await until(lambda: list(folder.glob("*.ogg")))
             shutil.rmtree(folder)
             async for event in b.events():
-                if isinstance(event, events.RecordingFailed):
-                    break
+                if isinstance(event, events.RecordingFailed) and event.participant:
+                    break  # the index may have been missed before
             assert (event.participant, "deleted" in event.text) == ("kantor-1", True)
             folder.mkdir()
             b.record(folder)
             await until(lambda: list(folder.glob("*.ogg")))
 
-    with pytest.raises(RecordingError, match="deleted"):
+    with pytest.raises(RecordingError, match=str(folder)):
         run(main)
     assert (folder / "kantor-1.ogg").stat().st_size > 500
 
