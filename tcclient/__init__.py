@@ -55,6 +55,21 @@ if TYPE_CHECKING:
     from tcclient.listener import (
         Listener as Listener,
     )
+    from tcclient.media.errors import (
+        DeviceError as DeviceError,
+    )
+    from tcclient.media.errors import (
+        MediaError as MediaError,
+    )
+    from tcclient.media.errors import (
+        MediaFileError as MediaFileError,
+    )
+    from tcclient.media.errors import (
+        RecordingError as RecordingError,
+    )
+    from tcclient.media.errors import (
+        SourceError as SourceError,
+    )
     from tcclient.participant import (
         Participant as Participant,
     )
@@ -126,6 +141,7 @@ _PUBLIC = {
         "WrongServer",
     ),
     "listener": ("Listener",),
+    "media.errors": ("DeviceError", "MediaError", "MediaFileError", "RecordingError", "SourceError"),
     "participant": ("Participant",),
     "publication": ("Publication",),
     "room": ("Room",),

@@ -13,7 +13,7 @@ import sys
 from importlib import metadata
 from typing import NoReturn
 
-from tcclient import cli_demo, cli_forget, cli_join, cli_probe, standard_files
+from tcclient import cli_demo, cli_devices, cli_forget, cli_join, cli_probe, standard_files
 from tcclient.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
 from tcproto.foreign import visible
 
@@ -117,6 +117,7 @@ def _parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"tcclient {_version()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
     cli_demo.add_command(commands)
+    cli_devices.add_command(commands)
     cli_join.add_command(commands)
     cli_probe.add_command(commands)
     cli_forget.add_command(commands)

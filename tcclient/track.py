@@ -19,7 +19,9 @@ from tcproto.packet import AudioHeader, VideoHeader
 if TYPE_CHECKING:
     import av
 
+    from tcclient.audio.opus import Pcm
     from tcclient.participant import Participant
+    from tcclient.playout import Mix
 
 QUEUED_AUDIO = 100
 """Encoded audio frames that wait for a reader: two seconds."""
@@ -169,6 +171,36 @@ class Track:
                 yield frame
         finally:
             callbacks.remove(queue.put)
+            self._queues.remove(queue)
+
+    async def audio(self) -> AsyncIterator[Pcm]:
+        """Iterate over the decoded sound, for audio tracks: int16 blocks of 960 samples, 48 kHz, mono, one each 20 ms
+        from the first packet to the end of the track.
+
+        What was lost is concealed, what was not sent is silence. A reader that is more than 100 ms late misses the
+        oldest. Raises ``OpusUnavailable``, and ``ValueError`` for a track of pictures.
+        """
+        from tcclient.listener import QUEUED_BLOCKS, Listener
+
+        if self.kind is not Kind.AUDIO:
+            raise ValueError("a track of pictures has no sound")
+        listener = Listener(self._pool)
+        queue: StreamQueue[Pcm] = StreamQueue(QUEUED_BLOCKS)
+
+        def put(mix: Mix, _: float) -> None:
+            if (sound := mix.sounds.get(self)) is not None:
+                queue.put(sound.pcm)
+
+        listener.on_mix.append(put)
+        listener.add(self)
+        self._queues.append(queue)
+        task = asyncio.create_task(listener.run())
+        try:
+            async for block in queue:
+                yield block
+        finally:
+            task.cancel()
+            listener.remove(self)
             self._queues.remove(queue)
 
     async def pictures(self) -> AsyncIterator[av.VideoFrame]:
