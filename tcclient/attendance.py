@@ -49,6 +49,8 @@ class Wishes:
     seconds: float | None
     leave_at_end: bool
     json: bool
+    once: bool
+    """Try once to get in."""
 
 
 class Attendance:
@@ -82,6 +84,7 @@ class Attendance:
                 trust=wishes.trust,
                 require_e2ee=wishes.require_e2ee,
                 sources=wishes.sources,
+                retry=None if wishes.once else self._bulletin.trying_again,
             ) as room:
                 self._seated = True
                 await self._in(room)

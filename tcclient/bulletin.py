@@ -12,6 +12,7 @@ from tcclient import events
 from tcclient.line_editor import head, tail
 from tcclient.listener import Listener
 from tcclient.quality import brief, figures, full
+from tcclient.retry import Retry
 from tcclient.room import Room
 from tcproto.messages import ChatScope
 
@@ -43,6 +44,18 @@ class Bulletin:
             room=info.name,
             e2ee=info.e2ee,
             participants=[p.label for p in room.participants.values()],
+        )
+
+    def trying_again(self, retry: Retry) -> None:
+        """Tell why the room was not entered, and when it is tried again."""
+        error = retry.error
+        self._line(
+            "retry",
+            f"{error}; attempt {retry.attempt} in {retry.wait:.0f} s (Ctrl-C: give up)",
+            text=str(error),
+            code=error.code,
+            attempt=retry.attempt,
+            wait_s=round(retry.wait, 1),
         )
 
     def tell(self, event: events.Event) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,10 +12,12 @@ from pathlib import Path
 from tcclient.connection import Connection
 from tcclient.core import events as core
 from tcclient.core.session import DEFAULT_SOURCES, Session, Settings
-from tcclient.errors import JoinRefused, LoginRefused, UntrustedServer, WrongServer
+from tcclient.errors import ClientError, JoinRefused, LoginRefused, UntrustedServer, WrongServer
+from tcclient.retry import Backoff, RetryHook
 from tcclient.room import Room
 from tcclient.trust import KnownServers, data_directory, load_device_identity
 from tcproto.errors import ErrorCode, Refusal
+from tcproto.identity import SigningKey
 from tcproto.link import Link, parse_link
 from tcproto.messages import Source
 
@@ -34,13 +37,16 @@ async def connect(
     require_e2ee: bool = True,
     sources: tuple[Source, ...] = DEFAULT_SOURCES,
     receive_interval: float = 0.0,
+    retry: RetryHook | None = None,
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
 
     ``data`` is the directory of device identity and known servers (default: the user's). A server whose key is neither
     in the link nor known is trusted only if ``trust`` says so. A room without end-to-end encryption is entered only
     with ``require_e2ee=False``, and only if the link says so too. ``sources`` are subscribed of everybody. With
-    ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry.
+    ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry. With
+    ``retry``, what may succeed later (a server too busy, or going down) is tried again, with growing waits, until the
+    caller gives up or the server says stop; it is called before each wait.
 
     Raises ``ValueError`` for a link without a room or a name that cannot be, ``TrustFileError``, and the errors of
     ``tcclient.errors``.
@@ -50,13 +56,25 @@ async def connect(
         raise ValueError("the link names no room: tc://HOST/ROOM")
     directory = data_directory() if data is None else data
     entry = _Entry(target, directory, user, password, name, trust, require_e2ee)
-    settings = Settings(entry.expected, sources)
-    room = Room(Session(settings, load_device_identity(directory), os.urandom, time.monotonic()), receive_interval)
-    try:
-        await room.open(entry.enter)
-        yield room
-    finally:
-        await room.close()
+    device = load_device_identity(directory)
+    backoff = Backoff(os.urandom)
+    seated = False
+    while not seated:
+        session = Session(Settings(entry.expected, sources), device, os.urandom, time.monotonic())
+        room, further = Room(session, receive_interval), None
+        try:
+            await room.open(entry.enter)
+            seated = True
+            yield room
+        except ClientError as error:
+            further = None if seated or retry is None else backoff.failed(error)
+            if further is None:
+                raise
+        finally:
+            await room.close()
+        if further is not None and retry is not None:
+            retry(further)
+            await asyncio.sleep(further.wait)
 
 
 class _Entry:
@@ -72,9 +90,16 @@ class _Entry:
         self._name = name
         self._trust = trust
         self._require_e2ee = require_e2ee
-        pinned = self._known.pinned(link.host, link.port)
         self._source = "the link" if link.fingerprint is not None else f"the file {self._known.path}"
-        self.expected = link.fingerprint if link.fingerprint is not None else pinned
+        self._derived: tuple[core.DeriveKey, SigningKey] | None = None
+        """The account key, and from what: deriving it may take longer than a server waits; the next attempt has it."""
+
+    @property
+    def expected(self) -> bytes | None:
+        """The fingerprint in the link, else the one that is pinned."""
+        if self._link.fingerprint is not None:
+            return self._link.fingerprint
+        return self._known.pinned(self._link.host, self._link.port)
 
     async def enter(self, connection: Connection) -> core.Joined:
         """Go all the way; raises the errors that ``connect`` names."""
@@ -101,8 +126,11 @@ class _Entry:
         connection.pump()
         step = await connection.wait_for(core.DeriveKey, core.LoginFailed, core.RefusedCosts)
         if isinstance(step, core.DeriveKey):
-            key = await connection.derive_key(self._password, step.salt, step.memory_bytes, step.passes)
-            connection.session.account_key_derived(key)
+            if self._derived is None or self._derived[0] != step:
+                key = await connection.derive_key(self._password, step.salt, step.memory_bytes, step.passes)
+                self._derived = (step, key)
+            connection.check_open()
+            connection.session.account_key_derived(self._derived[1])
             connection.pump()
             step = await connection.wait_for(core.LoggedIn, core.LoginFailed)
         if isinstance(step, core.RefusedCosts):
