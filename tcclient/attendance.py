@@ -51,6 +51,8 @@ class Wishes:
     seconds: float | None
     leave_at_end: bool
     json: bool
+    once: bool
+    """Try once to get in."""
     listen: bool = False
     """Who speaks is wanted in lines, where there is no line that stays."""
 
@@ -93,6 +95,7 @@ class Attendance:
                 trust=wishes.trust,
                 require_e2ee=wishes.require_e2ee,
                 sources=wishes.sources,
+                retry=None if wishes.once else self._bulletin.trying_again,
             ) as room:
                 self._seated = True
                 await self._in(room)

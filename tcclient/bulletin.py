@@ -13,6 +13,7 @@ from tcclient.listener import Listener
 from tcclient.marks import described, in_words, mark_words, marks_of
 from tcclient.publication import Publication
 from tcclient.quality import Figures, figures, full
+from tcclient.retry import Retry
 from tcclient.room import Room
 from tcclient.status_line import Status
 from tcclient.track import Track
@@ -60,6 +61,18 @@ class Bulletin:
                 self._line("participant", f"  {in_words(participant)}")
             if len(listed) < len(others):
                 self._line("participant", f"  and {len(others) - len(listed)} more: /who lists all")
+
+    def trying_again(self, retry: Retry) -> None:
+        """Tell why the room was not entered, and when it is tried again."""
+        error = retry.error
+        self._line(
+            "retry",
+            f"{error}; attempt {retry.attempt} in {retry.wait:.0f} s (Ctrl-C: give up)",
+            text=str(error),
+            code=error.code,
+            attempt=retry.attempt,
+            wait_s=round(retry.wait, 1),
+        )
 
     def tell(self, event: events.Event) -> None:
         """Tell what happened."""

@@ -104,6 +104,9 @@ def add_command(commands: Any) -> None:
         action="store_true",
         help="allow a room without end-to-end encryption, if the link has e2ee=off, too",
     )
+    parser.add_argument(
+        "--once", action="store_true", help="do not try again where the server is busy or the connection is lost"
+    )
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each event, for scripts")
     parser.set_defaults(command=_join)
 
@@ -172,6 +175,7 @@ def _attend(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds,
         leave_at_end=arguments.leave_at_end,
         json=arguments.json,
+        once=arguments.once,
         listen=arguments.listen,
     )
     return run(Attendance(wishes, sources, makers).attend())

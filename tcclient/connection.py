@@ -16,6 +16,7 @@ from tcclient.errors import ConnectError, RoomClosed
 from tcclient.loop import shut_down
 from tcclient.udp import UdpSocket
 from tcproto.account import derive_account_key
+from tcproto.errors import Action
 from tcproto.identity import SigningKey
 from tcproto.link import Link
 
@@ -78,7 +79,7 @@ class Connection(asyncio.Protocol):
             sock = transport.get_extra_info("socket")
             self._udp.open(sock.family, transport.get_extra_info("peername"))
         except TimeoutError:
-            raise ConnectError(f"{where}: no answer within {CONNECT_LIMIT:.0f} s") from None
+            raise ConnectError(f"{where}: no answer within {CONNECT_LIMIT:.0f} s", action=Action.RECONNECT) from None
         except OSError as error:
             raise ConnectError(f"{where}: {error.strerror or error}") from error
 
@@ -91,14 +92,14 @@ class Connection(asyncio.Protocol):
             event = self._backlog.popleft()
             if isinstance(event, types):
                 return event
-        self._check_open()
+        self.check_open()
         future: asyncio.Future[Event] = self._loop.create_future()
         self._waiter = (types, future)
         return await future
 
     async def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return when a condition on the session holds; raises ``RoomClosed`` if the session ends first."""
-        self._check_open()
+        self.check_open()
         if condition():
             return
         future: asyncio.Future[None] = self._loop.create_future()
@@ -106,17 +107,12 @@ class Connection(asyncio.Protocol):
         await future
 
     async def derive_key(self, password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
-        """Derive the account key in a thread: it takes a tenth of a second and more.
-
-        Raises ``RoomClosed`` if the session ends meanwhile: a server does not wait for ever.
-        """
+        """Derive the account key in a thread: it takes a tenth of a second and more."""
         pool = ThreadPoolExecutor(1, thread_name_prefix="login")
         try:
-            key = await self._loop.run_in_executor(pool, derive_account_key, password, salt, memory_bytes, passes)
+            return await self._loop.run_in_executor(pool, derive_account_key, password, salt, memory_bytes, passes)
         finally:
             await shut_down(pool)
-        self._check_open()
-        return key
 
     def pump(self) -> None:
         """Act on everything that the session wants; called after each call of one of its verbs."""
@@ -247,7 +243,8 @@ class Connection(asyncio.Protocol):
                 future.set_result(None)
         self._conditions = [entry for entry in self._conditions if not entry[1].done()]
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raise ``RoomClosed`` if the session has ended."""
         if self.closed is not None:
             raise self._farewell(self.closed)
 

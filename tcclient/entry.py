@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,8 +14,9 @@ from tcclient.connection import Connection
 from tcclient.core import events as core
 from tcclient.core.lives import Lives
 from tcclient.core.session import DEFAULT_SOURCES, Session, Settings
-from tcclient.errors import JoinRefused, LinkContradictsPin, LoginRefused, UntrustedServer, WrongServer
+from tcclient.errors import ClientError, JoinRefused, LinkContradictsPin, LoginRefused, UntrustedServer, WrongServer
 from tcclient.known_devices import KnownDevices
+from tcclient.retry import Backoff, RetryHook
 from tcclient.room import Room
 from tcclient.trust import KnownServers, data_directory, load_device_identity
 from tcproto.errors import ErrorCode, Refusal
@@ -39,6 +41,7 @@ async def connect(
     require_e2ee: bool = True,
     sources: tuple[Source, ...] = DEFAULT_SOURCES,
     receive_interval: float = 0.0,
+    retry: RetryHook | None = None,
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
 
@@ -49,7 +52,9 @@ async def connect(
     key is neither in the link nor known is trusted only if ``trust`` says so; one that is known by another key than the
     link's is never asked. A room without end-to-end encryption is entered only
     with ``require_e2ee=False``, and only if the link says so too. ``sources`` are subscribed of everybody. With
-    ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry.
+    ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry. With
+    ``retry``, what may succeed later (a server too busy, or going down) is tried again, with growing waits, until the
+    caller gives up or the server says stop; it is called before each wait.
 
     Raises ``ValueError`` for a link without a room or a name that cannot be, ``TrustFileError``, and the errors of
     ``tcclient.errors``.
@@ -61,16 +66,27 @@ async def connect(
     secret = password if isinstance(password, AccountSecret) else AccountSecret(password)
     del password  # what stays is the account key, once it is derived
     entry = _Entry(target, directory, user, secret, name, trust, require_e2ee)
-    settings = Settings(entry.expected, sources)
-    session = Session(settings, load_device_identity(directory), os.urandom, time.monotonic(), _LIVES)
-    room = Room(session, KnownDevices(directory), receive_interval)
-    for text in entry.faults:
-        room.tell_fault(text)
-    try:
-        await room.open(entry.enter)
-        yield room
-    finally:
-        await room.close()
+    device = load_device_identity(directory)
+    backoff = Backoff(os.urandom)
+    seated = False
+    while not seated:
+        session = Session(Settings(entry.expected, sources), device, os.urandom, time.monotonic(), _LIVES)
+        room, further = Room(session, KnownDevices(directory), receive_interval), None
+        for text in entry.faults:
+            room.tell_fault(text)
+        try:
+            await room.open(entry.enter)
+            seated = True
+            yield room
+        except ClientError as error:
+            further = None if seated or retry is None else backoff.failed(error)
+            if further is None:
+                raise
+        finally:
+            await room.close()
+        if further is not None and retry is not None:
+            retry(further)
+            await asyncio.sleep(further.wait)
 
 
 class _Entry:
@@ -97,7 +113,13 @@ class _Entry:
         if link.fingerprint is not None and pinned not in (None, link.fingerprint):
             raise LinkContradictsPin(link.address, pinned, link.fingerprint)
         self._source = "the link" if link.fingerprint is not None else f"the file {self._known.path}"
-        self.expected = link.fingerprint if link.fingerprint is not None else pinned
+
+    @property
+    def expected(self) -> bytes | None:
+        """The fingerprint in the link, else the one that is pinned."""
+        if self._link.fingerprint is not None:
+            return self._link.fingerprint
+        return self._known.pinned(self._link.host, self._link.port)
 
     @property
     def faults(self) -> list[str]:
@@ -137,6 +159,7 @@ class _Entry:
         step = await connection.wait_for(core.DeriveKey, core.LoginFailed, core.RefusedCosts)
         if isinstance(step, core.DeriveKey):
             key = await self._secret.key(connection, step)
+            connection.check_open()
             connection.session.account_key_derived(key)
             connection.pump()
             step = await connection.wait_for(core.LoggedIn, core.LoginFailed)

@@ -59,7 +59,7 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/audio/opus.py": {"ctypes"},
     "tcclient/bulletin.py": {"time"},
     "tcclient/cli_join.py": {"asyncio", "threading"},
-    "tcclient/entry.py": {"time"},
+    "tcclient/entry.py": {"asyncio", "time"},
     "tcclient/connection.py": {"asyncio", "concurrent", "time"},
     "tcclient/device_watch.py": {"asyncio", "concurrent"},
     "tcclient/known_devices.py": {"datetime"},

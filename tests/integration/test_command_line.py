@@ -181,7 +181,7 @@ def test_a_connection_that_is_lost_before_the_seat_is_no_refusal(
         ending.start()
         options = ["--user", "kantor-1", "--password-stdin", "--data", str(tmp_path / "client")]
         link = Link("127.0.0.1", listening.getsockname()[1], "Hall", bytes(20))
-        assert complaint(capfd, "join", str(link), *options) == (1, "the connection was lost")
+        assert complaint(capfd, "join", str(link), "--once", *options) == (1, "the connection was lost")
         ending.join()
 
 

@@ -147,7 +147,7 @@ def test_a_script_is_told_the_end_that_came_before_it_listened(
             wishes = Wishes(
                 link=link, user="kantor-1", password=AccountSecret("x"), name="Sri", data=None, trust=None,
                 require_e2ee=True, sources=(), gate=GateMode.OPEN, record=None, speaker=False, seconds=None,
-                leave_at_end=False, json=True,
+                leave_at_end=False, json=True, once=True,
             )  # fmt: skip
             await Attendance(wishes, ())._in(room)
         told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]

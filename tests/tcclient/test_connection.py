@@ -19,6 +19,7 @@ def test_a_session_that_ends_while_the_key_is_derived_is_a_typed_error() -> None
         await asyncio.sleep(0)
         connection.connection_lost(None)
         await deriving
+        connection.check_open()
 
     with pytest.raises(RoomClosed):
         asyncio.run(derive())

@@ -19,9 +19,7 @@ from tests.tcproto import second_reader
 from tests.vectors import inputs, make
 
 FILES = {name: json.loads((make.DIRECTORY / f"{name}.json").read_text(encoding="utf-8")) for name in make.make()}
-HANDSHAKE, LOGIN, KEYS, TEXTS, BEACONS = (
-    FILES[name] for name in ("handshake", "login", "keys", "texts", "beacons")
-)
+HANDSHAKE, LOGIN, KEYS, TEXTS, BEACONS = (FILES[name] for name in ("handshake", "login", "keys", "texts", "beacons"))
 unhex = bytes.fromhex
 
 
