@@ -26,6 +26,19 @@ MAX_ROSTER = 20
 _SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (notice of the server)"}
 """What is said of a text that is not for the room."""
 
+_DOUBTS: dict[type[events.Event], tuple[str, str]] = {
+    events.MembershipMismatch: ("mismatch", "WARNING: {} sees other members than you do"),
+    events.MembershipAgreed: ("agreed", "{} sees the same members as you again"),
+    events.MemberSilent: (
+        "silent",
+        "WARNING: {} gives no sign: no UDP there, or the server hides it; it gets no new keys",
+    ),
+    events.MemberHeard: ("heard", "{} gives signs again"),
+    events.CommitmentMismatch: ("other_key", "WARNING: {} gave you another key than it tells everybody"),
+    events.TextMissing: ("text_missing", "WARNING: a text of {} did not come"),
+}
+"""What is told of a participant who has become doubtful, or is no longer: name of the line, and text."""
+
 
 class Bulletin:
     """Writes to a console, as text or as JSON; ``listening``: who speaks is told in lines where no line stays."""
@@ -147,8 +160,16 @@ class Bulletin:
         match event:
             case events.PathChanged(state):
                 self._line("path", f"UDP {state}", state=str(state))
-            case events.MembershipMismatch(who):
-                self._line("mismatch", f"WARNING: {who.label} sees other members than you do", who=who.label)
+            case (
+                events.MembershipMismatch(who)
+                | events.MembershipAgreed(who)
+                | events.MemberSilent(who)
+                | events.MemberHeard(who)
+                | events.CommitmentMismatch(who)
+                | events.TextMissing(who)
+            ):
+                name, text = _DOUBTS[type(event)]
+                self._line(name, text.format(who.label), **described(who))
             case events.NewDevice(who):
                 self._line(
                     "new_device",
@@ -159,8 +180,6 @@ class Bulletin:
                 )
             case events.TrustFault(text):
                 self._line("trust_fault", f"WARNING: {text}", text=text)
-            case events.TextMissing(who):
-                self._line("text_missing", f"WARNING: a text of {who.label} did not come", who=who.label)
             case events.Closed(code, text, action, retry):
                 self._line("closed", f"closed: {text}", code=code, text=text, action=action, retry_after_ms=retry)
             case _:

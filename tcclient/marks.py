@@ -12,14 +12,31 @@ class Mark(StrEnum):
 
     UNVERIFIED = "unverified"
     """The device did not sign name and key: nothing goes there, and nothing of it is played."""
+    SILENT = "silent"
+    """No beacon for three intervals: it gets none of our new keys."""
+    OTHER_MEMBERS = "other_members"
+    """It sees another set of members than we do."""
+    OTHER_KEY = "other_key"
+    """It told all of another key than it gave us."""
 
 
-WORDS = {Mark.UNVERIFIED: "NOT VERIFIED"}
+WORDS = {
+    Mark.UNVERIFIED: "NOT VERIFIED",
+    Mark.SILENT: "silent",
+    Mark.OTHER_MEMBERS: "SEES OTHER MEMBERS",
+    Mark.OTHER_KEY: "GAVE OTHERS ANOTHER KEY",
+}
 
 
 def marks_of(participant: Participant) -> list[Mark]:
     """Return what is doubtful about a participant."""
-    return [] if participant.verified else [Mark.UNVERIFIED]
+    marks = {
+        Mark.UNVERIFIED: not participant.verified,
+        Mark.SILENT: participant.silent,
+        Mark.OTHER_MEMBERS: participant.mismatch,
+        Mark.OTHER_KEY: participant.key_mismatch,
+    }
+    return [mark for mark, holds in marks.items() if holds]
 
 
 def mark_words(participant: Participant) -> str:

@@ -11,7 +11,9 @@ from tcclient import events as client_events
 from tcproto.datagram import RELAY_TIME_SIZE, Item, ItemType, Kind, pack_header, pack_items, seal
 from tcproto.document import replaced
 from tcproto.errors import ErrorCode
+from tcproto.messages import row_of
 from tcproto.packet import AUDIO_PADDING_STEP, AudioHeader, seal_packet
+from tcserver.conference.commands import COMMANDS
 from tests import settings_table
 from tests.documents import DOCUMENTS, GUIDE, OPERATING, PROTOCOL, README, ROOT, text_of
 
@@ -95,3 +97,14 @@ def test_the_sizes_that_operators_reckon_with() -> None:
     assert f"35 x 34 x {voice:.1f} kbit/s = {all_open:.1f} Mbit/s | {many:.1f} Mbit/s |" in table
     total = many + 4 * 34 * picture
     assert f"{many:.1f} + 4 x 34 x {picture} = {total:.1f} Mbit/s | {one + 4 * picture:.1f} Mbit/s |" in table
+
+
+def test_the_classes_of_messages_are_told() -> None:
+    text = text_of(PROTOCOL)
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text[text.index("### Rates") : text.index("## 11 ")], re.MULTILINE)
+    told = {name: set(re.findall(r"`(\w+)`", messages)) for name, messages in rows}
+    served: dict[str, set[str]] = {}
+    for message, command in COMMANDS.items():
+        if command.rate is not None:
+            served.setdefault(command.rate, set()).add(row_of(message).name)
+    assert told == served

@@ -179,6 +179,17 @@ class Caps:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassRate:
+    """How many messages of a class a connection may send; the table of classes is in section 10."""
+
+    name: Word
+    per_minute: U32
+    """In the long run."""
+    burst: U16
+    """At once, before that holds."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of the server that a client can respect."""
 
@@ -189,7 +200,9 @@ class Limits:
     participants: U16
     """Participants of one room, unless the room sets less."""
     requests_per_second: U16
-    """Of one class of requests, on average."""
+    """Of the class `other`, on average."""
+    rates: Annotated[tuple[ClassRate, ...], Items(16)] = ()
+    """Of all classes that are limited; `all` counts every message, and ends the connection."""
 
 
 @dataclass(frozen=True, slots=True)

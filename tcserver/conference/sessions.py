@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Limits, Login, Welcome
+from tcproto.messages import ClassRate, Limits, Login, Welcome
 from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS
 from tcserver.conference.admission import Admission
 from tcserver.conference.connection import Call, Session
 from tcserver.conference.connections import Connections
 from tcserver.conference.context import Context
 from tcserver.conference.effects import SessionEnded, SessionStarted
-from tcserver.conference.settings import MessageClass
+from tcserver.conference.settings import MessageClass, Rate
 from tcserver.records import Account, DuplicatePolicy, Standing
 
 TOKEN_SIZE = 32
+MAX_TOLD_BURST = 0xFFFF
+"""What the field holds; a larger burst is as good as none."""
 ACCOUNT_PART = 0.25
 """Part of the logins of all that one account may make; the burst that is left lets an office in at once."""
 NETWORK_PART = 0.5
@@ -111,13 +113,19 @@ class Sessions:
 
     def _limits(self) -> Limits:
         settings = self._context.settings
+        rates = {str(name): rate for name, rate in settings.rates.items()} | {"all": settings.total_rate}
         return Limits(
             text_chars=MAX_TEXT_CHARS,
             text_bytes=MAX_TEXT_BYTES,
             publications=settings.max_publications,
             participants=settings.max_participants,
             requests_per_second=int(settings.rates[MessageClass.OTHER].per_second),
+            rates=tuple(_class_rate(name, rate) for name, rate in rates.items()),
         )
+
+
+def _class_rate(name: str, rate: Rate) -> ClassRate:
+    return ClassRate(name, round(rate.per_second * 60), min(rate.burst, MAX_TOLD_BURST))
 
 
 def is_current(account: Account, generations: Mapping[int, int]) -> bool:

@@ -1,8 +1,11 @@
 """Nobody learns from a failed login, or from the time it took, whether an account exists."""
 
+import os
 import random
+import statistics
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import combinations
 
 import pytest
@@ -12,6 +15,8 @@ from tcproto.account import Challenge, derive_account_key, effective_salt
 from tcproto.identity import SigningKey
 from tcproto.link import Link
 from tcproto.messages import Error, LoginBegin, LoginChallenge
+from tcserver.database import Database
+from tcserver.records import MAX_DEVICES, DeviceRecord
 from tests.integration.raw import Raw, dialled
 from tests.integration.world import PASSWORD, Run, Server, World, gathered
 
@@ -24,6 +29,13 @@ SIGNIFICANT = 0.01
 ROUNDS = 3
 """Equal distributions miss three times in a row, in any of six comparisons, once in five thousand runs."""
 SORTS = {"unknown": "nobody", "wrong password": "kantor-1", "disabled": "off"}
+KINDS = {"unknown": "nobody", "existing": "kantor-1", "many devices": "kantor-2", "disabled": "off"}
+SAMPLES = int(os.environ.get("LOGIN_TIMING_SAMPLES", "250"))
+"""Challenges of each kind; 2,000 take some minutes."""
+PER_VISIT = 8
+"""Challenges of a connection: ten at once are allowed."""
+GUESSED = 0.55
+"""How often an observer may be right of two kinds; chance is 0.5."""
 
 
 async def disabled_key(link: Link) -> SigningKey:
@@ -87,3 +99,65 @@ def test_failed_logins_cannot_be_told_apart(run: Run, world: World) -> None:
     assert len(replies) == 1
     assert len(sizes) == 1
     assert min(times["login", "unknown"]) > 0.2, "the reply waits"
+
+
+def guesses(one: Sequence[float], other: Sequence[float]) -> float:
+    """How often an observer is right who has learnt the best limit between two kinds from the first half of the times.
+
+    Whether the slower ones are of the one or the other kind is learnt, too.
+    """
+    half = len(one) // 2
+    learnt = sorted((time, kind) for kind, times in enumerate((one, other)) for time in times[:half])
+    below, best, limit, sign = 0, 0, 0.0, 1
+    for seen, (taken, kind) in enumerate(learnt, 1):
+        below += 1 if kind == 0 else -1  # of the one kind beyond those of the other, among the quicker
+        if abs(below) > best:
+            best, sign = abs(below), 1 if below > 0 else -1
+            limit = (taken + learnt[min(seen, len(learnt) - 1)][0]) / 2
+    right = sum((taken < limit) == (sign > 0) for taken in one[half:])
+    right += sum((taken >= limit) == (sign > 0) for taken in other[half:])
+    return right / (len(one) + len(other) - 2 * half)
+
+
+def test_the_observer_sees_what_there_is_to_see() -> None:
+    chance = random.Random(3)
+    noise = [chance.gauss(0.0, 1.0) for _ in range(4000)]
+    assert guesses(noise[:2000], [value + 1 for value in noise[2000:]]) > 0.65
+    assert guesses([value + 1 for value in noise[2000:]], noise[:2000]) > 0.65
+    assert abs(guesses(noise[:2000], noise[2000:]) - 0.5) < 0.04
+
+
+@pytest.mark.parametrize("run", ["uvloop"], indirect=True)
+def test_challenges_of_all_kinds_of_accounts_come_alike(run: Run, world: World) -> None:
+    times: dict[str, list[float]] = defaultdict(list)
+    with Database(world.data / "tcserver.db") as database:
+        for number in range(MAX_DEVICES):
+            database.enroll_device(DeviceRecord("kantor-2", number.to_bytes(32, "big"), "", 0.0))
+
+    async def visit(link: Link, kinds: Sequence[str]) -> None:
+        async with dialled(link) as raw:
+            await raw.handshake()
+            for kind in kinds:
+                start = time.perf_counter()
+                assert isinstance(await raw.request(LoginBegin(KINDS[kind])), LoginChallenge)
+                times[kind].append(time.perf_counter() - start)
+
+    async def main(server: Server) -> None:
+        kinds = [*KINDS] * SAMPLES
+        random.Random().shuffle(kinds)
+        visits = [kinds[i : i + PER_VISIT] for i in range(0, len(kinds), PER_VISIT)]
+        await gathered(*(visit(server.link, each) for each in visits), at_once=8)
+
+    def told() -> dict[tuple[str, str], float]:
+        return {(one, other): guesses(times[one], times[other]) for one, other in combinations(KINDS, 2)}
+
+    with world.process("login.attempts=100") as server:
+        for _ in range(ROUNDS):
+            times.clear()
+            run(main, server)
+            print({kind: f"{statistics.median(taken) * 1000:.3f} ms" for kind, taken in times.items()}, told())
+            # Beside what may be seen, what chance makes of so few samples, three times out of a thousand.
+            if max(told().values()) <= GUESSED + 3 * 0.5 / (SAMPLES**0.5) * (SAMPLES < 2000):
+                break
+        else:
+            raise AssertionError(f"kinds of accounts can be told apart: {told()}")

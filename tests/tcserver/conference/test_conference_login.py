@@ -3,7 +3,7 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
-from tcserver.conference import Disconnect, Rate, Settings
+from tcserver.conference import Disconnect, MessageClass, Rate, Settings
 from tcserver.conference.login import ANSWER_GRID, on_grid
 from tcserver.plane import OpenTicket
 from tcserver.records import DuplicatePolicy, Role
@@ -19,6 +19,9 @@ def test_login_welcomes_with_the_clean_name_and_the_limits():
     assert isinstance(welcome, m.Welcome)
     assert (welcome.account, welcome.agency, welcome.name) == ("dinkes", "Dinkes", "Siti Aminah")
     assert welcome.limits.text_chars == 2000
+    rates = {rate.name: (rate.per_minute, rate.burst) for rate in welcome.limits.rates}
+    assert rates.keys() == {*MessageClass, "all"}
+    assert (rates["chat"], rates["other"], rates["all"]) == ((120, 20), (600, 50), (12_000, 1000))
     started = driver.sessions[welcome.session]
     assert (started.account, started.name, started.address) == ("dinkes", "Siti Aminah", "10.0.0.1")
     assert started.device_key == person.device.public
