@@ -264,7 +264,11 @@ class Seat:
         self._roster_changed(changed, now)
 
     def _changes(self, message: messages.RoomChanges, now: float) -> None:
-        self._roster_changed(self.room.receive_changes(message), now)
+        changed = self.room.receive_changes(message)
+        if changed:
+            self._roster_changed(changed, now)
+        else:
+            self._try_early_boxes(now)
         if self._complete and self.room.needs_snapshot and self._snapshot_at == NEVER:
             self._snapshot_at = now
 
@@ -292,6 +296,9 @@ class Seat:
                 self.peers[i] = Peer(i, party, self.room.room.life, self._own, self._box_private, e2ee)
                 self._keys.joined(i, now)
         self.media.streams_changed(now)
+        self._try_early_boxes(now)
+
+    def _try_early_boxes(self, now: float) -> None:
         early, self._early_boxes = self._early_boxes, deque()
         for came_at, addressed in early:
             self._key_box(addressed, came_at, now)
