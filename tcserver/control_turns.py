@@ -10,6 +10,9 @@ from typing import Protocol
 TURN_BUDGET = 0.002
 """Seconds for control messages in one turn of the loop, as for the media: whatever many clients ask at a time, sound
 waits no longer than for the message that is being handled."""
+LONG_TURN = 2 * TURN_BUDGET
+"""Seconds from which a turn, of one message that takes so long, is followed by a rest of the same length: half of the
+time stays for the media whatever is sent."""
 
 
 class Taker(Protocol):
@@ -22,12 +25,12 @@ class Taker(Protocol):
 class ControlTurns:
     """The connections with frames to handle.
 
-    ``clock`` is in seconds; ``call_soon`` calls a function in the next turn of the loop, after the sockets were looked
-    at.
+    ``clock`` is in seconds; ``call_later`` calls a function after so many seconds, with 0 in the next turn of the loop,
+    after the sockets were looked at.
     """
 
-    def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
-        self._call_soon = call_soon
+    def __init__(self, call_later: Callable[[float, Callable[[], None]], object], clock: Callable[[], float]) -> None:
+        self._call_later = call_later
         self._clock = clock
         self._waiting: dict[Taker, None] = {}
         """In the order of their turns."""
@@ -42,14 +45,15 @@ class ControlTurns:
         """The connection is gone."""
         self._waiting.pop(taker, None)
 
-    def _call(self) -> None:
-        if self._waiting and not self._is_called:
+    def _call(self, rest: float = 0.0) -> None:
+        if not self._is_called:
             self._is_called = True
-            self._call_soon(self._run)
+            self._call_later(rest, self._run)
 
     def _run(self) -> None:
         self._is_called = False
-        end = self._clock() + TURN_BUDGET
+        began = self._clock()
+        end = began + TURN_BUDGET
         while self._waiting:
             taker = next(iter(self._waiting))
             del self._waiting[taker]
@@ -57,4 +61,6 @@ class ControlTurns:
                 self._waiting[taker] = None
             if self._clock() >= end:
                 break
-        self._call()
+        took = self._clock() - began
+        if self._waiting or took >= LONG_TURN:
+            self._call(took if took >= LONG_TURN else 0.0)

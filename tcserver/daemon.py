@@ -119,7 +119,7 @@ class Daemon:
         self._monitoring: Monitoring | None = None
         self._servers: list[asyncio.Server] = []
         self._peers: dict[int, ControlPeer] = {}
-        self._turns = ControlTurns(lambda run: asyncio.get_running_loop().call_soon(run), _now)
+        self._turns = ControlTurns(lambda rest, run: asyncio.get_running_loop().call_later(rest, run), _now)
         self._empty = asyncio.Event()
         """Set when the last peer is gone after the shutdown began."""
         self._next_peer = 1
@@ -224,6 +224,10 @@ class Daemon:
         if wanted:
             self._carry_out(wanted)
         return wait
+
+    def spent(self, peer: ControlPeer, microseconds: float) -> None:
+        """Pass it on."""
+        self._conference.spent(peer.number, microseconds)
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         """Pass it on."""

@@ -32,7 +32,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/addresses.py": {"socket"},
     "tcserver/bookkeeper.py": {"asyncio"},
     "tcserver/cli*.py": {"datetime", "time"},
-    "tcserver/control_server.py": {"asyncio"},
+    "tcserver/control_server.py": {"asyncio", "time"},
     "tcserver/daemon.py": {"asyncio", "signal", "time", "uvloop"},
     "tcserver/media/binding.py": {"socket"},
     "tcserver/media/coalescing.py": {"asyncio", "time"},
