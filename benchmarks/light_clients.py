@@ -6,9 +6,9 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from benchmarks.line import Line
 from benchmarks.processes import need_files
@@ -57,8 +57,9 @@ class Clients:
     What the server tells them after they have sat down is read and thrown away, by ``rest``.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, account: str = ACCOUNT) -> None:
         self._server = server
+        self._account = account
         self._runner = asyncio.Runner()
         self._lines: list[Line] = []
         self._sockets: list[socket.socket] = []
@@ -92,6 +93,15 @@ class Clients:
         seats = self._runner.run(self._at_once([partial(self._sit_down, room, publications, keyframe_wanted)] * people))
         self.seats.setdefault(room, []).extend(seats)
         return seats
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run what needs the control connections."""
+        return self._runner.run(work)
+
+    async def guest(self, room: str) -> tuple[Line, Seat]:
+        """Seat one more person; return its control connection, too."""
+        session = await self._log_in()
+        return session.line, await self._take_seat(session, room)
 
     def log_in(self, people: int) -> None:
         """Log people in who take no seat."""
@@ -173,10 +183,10 @@ class Clients:
         name = f"Guest {self._guests}"
         hello = await line.hello
         device = SigningKey(os.urandom(32))
-        await line.request(LoginBegin(ACCOUNT))
-        account_proof = sign_account_login(server.account_key, hello.handshake_hash, device.public, ACCOUNT)
-        device_proof = sign_device_login(device, hello.handshake_hash, ACCOUNT)
-        welcome: Welcome = await line.request(Login(ACCOUNT, name, device.public, account_proof, device_proof))
+        await line.request(LoginBegin(self._account))
+        account_proof = sign_account_login(server.account_key, hello.handshake_hash, device.public, self._account)
+        device_proof = sign_device_login(device, hello.handshake_hash, self._account)
+        welcome: Welcome = await line.request(Login(self._account, name, device.public, account_proof, device_proof))
         return _Session(line, device, fingerprint(hello.remote_static), welcome.name)
 
     async def _take_seat(self, session: _Session, room: str) -> Seat:
@@ -184,7 +194,7 @@ class Clients:
         opened: Room = await line.request(OpenRoom(room, e2ee=False))
         box_key, signed_at = os.urandom(32), int(time.time() * 1000)
         life = opened.room.life
-        text = MemberStatement(server, life, opened.room.name, ACCOUNT, name, box_key, signed_at).text()
+        text = MemberStatement(server, life, opened.room.name, self._account, name, box_key, signed_at).text()
         seat = Seat(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
         self._sockets.append(seat.socket)
         return seat

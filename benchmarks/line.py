@@ -10,6 +10,9 @@ from benchmarks.report import BenchmarkError
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.messages import Error, KeyframeRequest
 
+MOST_WAITING = 1 << 18
+"""Bytes that wait to be taken by the server before no more are thrown at it."""
+
 
 class Line(asyncio.Protocol):
     """A control connection."""
@@ -44,6 +47,19 @@ class Line(asyncio.Protocol):
         self._connection.request(message)
         self._flush()
         self._deaf = self.keyframe_wanted is None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection has ended."""
+        return bool(self.transport.is_closing())
+
+    async def throw(self, frame_type: int, body: bytes) -> None:
+        """Send whatever this is in a frame, as fast as the server takes it, and listen no more."""
+        self._deaf = True
+        self._connection._encrypt(bytes((frame_type,)) + body)  # what no client would send has no other way
+        self._flush()
+        while self.transport.get_write_buffer_size() > MOST_WAITING and not self.is_closed:  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""

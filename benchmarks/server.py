@@ -21,6 +21,8 @@ from tcserver.paths import DATABASE_FILE
 from tcserver.records import Account, RoomRecord
 
 ACCOUNT = "bench"
+OTHERS = ("other-1", "other-2")
+"""More accounts, with the same key."""
 MAX_SEATS = 1000
 """What one room and one account can hold."""
 OTHER_FILES = 64
@@ -47,6 +49,8 @@ SETTINGS = {
     "media.screen_kbit_s": 100_000,
 }
 """Limits out of the way: it is not their cost that is measured."""
+WHERE = ("server.addresses", "server.port")
+"""What holds with the usual limits, too."""
 
 
 class Server:
@@ -57,6 +61,8 @@ class Server:
         rooms: Sequence[str],
         settings: dict[str, object] | None = None,
         program: Sequence[str] = ("-m", "tcserver"),
+        *,
+        usual_limits: bool = False,
     ) -> None:
         need_files(OTHER_FILES)  # the server has the same limit, and a connection for each client
         self.account_key = SigningKey(os.urandom(32))
@@ -66,10 +72,13 @@ class Server:
         # No password: nobody derives a key with Argon2 for each of a thousand clients.
         challenge = Challenge(bytes(16), 64 << 20, 3)
         with Database(data / DATABASE_FILE) as database:
-            database.add_account(Account(ACCOUNT, "Bench", challenge, self.account_key.public, max_sessions=MAX_SEATS))
+            for account in (ACCOUNT, *OTHERS):
+                key = self.account_key.public
+                database.add_account(Account(account, "Bench", challenge, key, max_sessions=MAX_SEATS))
             for name in rooms:
                 database.add_room(RoomRecord(name, name, e2ee=False, max_participants=MAX_SEATS))
-        flags = [f"--set={key}={value}" for key, value in (SETTINGS | (settings or {})).items()]
+        usual = {key: SETTINGS[key] for key in WHERE} if usual_limits else SETTINGS
+        flags = [f"--set={key}={value}" for key, value in (usual | (settings or {})).items()]
         command = [sys.executable, *program, "run", "--data", str(data), *flags]
         self._log = (Path(self._folder.name) / "log").open("wb+")
         follow = end_with_parent(signal.SIGTERM)

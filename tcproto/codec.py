@@ -89,6 +89,9 @@ MAX_DEPTH = 8
 """Arrays and maps inside each other; no message needs more than five, and recursion over a value stays shallow."""
 MAX_MAP_LEN = 64
 """Pairs of a map: maps are messages, and none has as many fields."""
+MAX_VALUES = 16_384
+"""Values of a message, keys and those inside others included: the largest message, with all choices of a subscription,
+has two thirds of it. Each takes time to read, however few bytes it has."""
 
 
 def pack(value: Value) -> bytes:
@@ -96,7 +99,7 @@ def pack(value: Value) -> bytes:
 
     Raises `ValueError` for whatever `unpack` would refuse.
     """
-    _check(value, 0)
+    _check(value)
     data: bytes = msgpack.packb(value)
     if len(data) > MAX_MESSAGE:
         raise ValueError(f"message of {len(data)} bytes")
@@ -120,7 +123,7 @@ def unpack(data: bytes) -> Value:
             max_map_len=MAX_MAP_LEN,
             max_ext_len=0,
         )
-        _check(value, 0)
+        _check(value)
     except ValueError as error:  # of msgpack: every one of its unpacking errors, and of UTF-8
         raise ProtocolError(ErrorCode.BAD_MESSAGE, str(error)) from None
     return value
@@ -134,8 +137,22 @@ def _distinct(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return result
 
 
-def _check(value: Any, depth: int) -> None:
+def _check(value: Any) -> None:
     """Refuse by `ValueError` what is outside the subset, such as an ext or a timestamp."""
+    left, level = MAX_VALUES, [value]
+    for depth in range(MAX_DEPTH + 1):
+        members: list[Any] = []
+        for member in level:
+            if _check_one(member, members) and depth == MAX_DEPTH:
+                raise ValueError("nested too deeply")
+        left -= len(members)
+        if left < 0:
+            raise ValueError("too many values")
+        level = members
+
+
+def _check_one(value: Any, members: list[Any]) -> bool:
+    """Check a value, and put those inside it to ``members``; return whether there could be some."""
     kind = type(value)
     if kind is int:
         if not INT_MIN <= value <= INT_MAX:
@@ -150,22 +167,19 @@ def _check(value: Any, depth: int) -> None:
         _bound("map", value, MAX_MAP_LEN)
         if not all(type(key) is str for key in value):
             raise ValueError("a key is not a str")
-        _check_all([*value, *value.values()], depth)
+        members += value
+        members += value.values()
+        return True
     elif kind is list:
         _bound("array", value, MAX_ARRAY_LEN)
-        _check_all(value, depth)
+        members += value
+        return True
     elif kind is float:
         if not math.isfinite(value):
             raise ValueError("a float is not finite")
     elif kind is not bool and value is not None:
         raise ValueError(f"{kind.__name__} is not allowed")
-
-
-def _check_all(members: Iterable[object], depth: int) -> None:
-    if depth == MAX_DEPTH:
-        raise ValueError("nested too deeply")
-    for member in members:
-        _check(member, depth + 1)
+    return False
 
 
 def _bound(name: str, sized: Sized, most: int) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tcproto.errors import CryptoFailure
 from tcproto.packet import Header, VideoHeader, open_packet
-from tcproto.replay import ReplayWindow, Verdict
+from tcproto.replay import CompactWindow, Verdict
 from tcproto.sender_key import OpenedBox, Party, SenderKey
 from tcproto.text import Note, TextHeader, open_room_text, text_key
 
@@ -21,7 +21,8 @@ SEQUENCE_WINDOW = 1024
 MAX_KEYS = 4
 """Sender keys kept for one member: leaves bring at most one in 2 s, and each lives ``OVERLAP``."""
 MAX_LAYERS = 64
-"""Layers of publications tracked under one sender key, 8 kB each; a sender makes a new key before it needs more."""
+"""Layers of publications tracked under one sender key, each a quarter of a kilobyte; a sender makes a new key before it
+needs more."""
 
 
 class PublicationId(NamedTuple):
@@ -45,7 +46,7 @@ class _Held:
         self._previous: SenderKey | None = None
         self._previous_until = 0.0
         self._firsts = {(first.publication, first.spatial): first.sequence for first in opened.first_sequences}
-        self._windows: dict[tuple[int, int], ReplayWindow] = {}
+        self._windows: dict[tuple[int, int], CompactWindow] = {}
         self._derived: dict[tuple[int, PublicationId], bytes] = {}
 
     def open(self, header: Header, packet: bytes, publication: PublicationId, now: float) -> bytes:
@@ -94,12 +95,12 @@ class _Held:
             self._previous = None
             self._derived = {slot: key for slot, key in self._derived.items() if slot[0] == self._newest.generation}
 
-    def _window(self, layer: tuple[int, int]) -> ReplayWindow:
+    def _window(self, layer: tuple[int, int]) -> CompactWindow:
         window = self._windows.get(layer)
         if window is None:
             if len(self._windows) >= MAX_LAYERS:
                 raise CryptoFailure("too many publications under one key")
-            window = ReplayWindow(SEQUENCE_WINDOW, lowest=self._firsts.get(layer, 0))
+            window = CompactWindow(SEQUENCE_WINDOW, lowest=self._firsts.get(layer, 0))
         return window
 
     def _publication_key(self, generation: int, publication: PublicationId, now: float) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from enum import StrEnum
+from typing import Any
 
 SESSION_WINDOW = 1024
 """Counters for a session key: a second of reordering at a thousand datagrams a second."""
@@ -44,6 +45,8 @@ class ReplayWindow:
     takes their place: only the end-to-end layer tells such datagrams apart.)
     """
 
+    __slots__ = ("_seen", "ceiling", "highest", "lowest", "size")
+
     def __init__(self, size: int, lowest: int = 0, confirmed: int | None = None) -> None:
         self.size = size
         self.lowest = lowest
@@ -55,7 +58,7 @@ class ReplayWindow:
             self.ceiling = self._ceiling(confirmed)
         # A ring in which each slot holds the last counter committed to it. A counter within the window is the newest of
         # its slot, so it was seen if the slot holds it, and moving the window, however far, has nothing to erase.
-        self._seen = array("q", [-1]) * size
+        self._seen: Any = array("q", [-1]) * size
 
     def check(self, counter: int) -> Verdict:
         """What would become of a datagram with this counter; changes nothing."""
@@ -84,3 +87,38 @@ class ReplayWindow:
 
     def _ceiling(self, confirmed: int) -> int:
         return min(confirmed + self.size - 1, MAX_COUNTER)
+
+
+class CompactWindow(ReplayWindow):
+    """The same in a bit for each counter: an eighth of a kilobyte for 1,024, and a fifth of a microsecond more.
+
+    For windows of which others can make us keep many.
+    """
+
+    __slots__ = ("_mask",)
+
+    def __init__(self, size: int, lowest: int = 0) -> None:
+        super().__init__(0, lowest)
+        self.size = size
+        self._seen = 0
+        """Bit n: whether ``highest - n`` was seen."""
+        self._mask = (1 << size) - 1
+
+    def check(self, counter: int) -> Verdict:
+        """As in the class above."""
+        if counter > self.highest:
+            return _NEW if counter <= self.ceiling else Verdict.AHEAD
+        if counter <= self.highest - self.size or counter < self.lowest:
+            return Verdict.OLD
+        return Verdict.DUPLICATE if self._seen >> (self.highest - counter) & 1 else _NEW
+
+    def commit(self, counter: int) -> None:
+        """As in the class above."""
+        if self.check(counter) is not _NEW:
+            raise ValueError(f"counter {counter} is not new")
+        ahead = counter - self.highest
+        if ahead > 0:
+            self._seen = (self._seen << ahead | 1) & self._mask if ahead < self.size else 1
+            self.highest = counter
+        else:
+            self._seen |= 1 << -ahead

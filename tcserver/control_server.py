@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, Protocol, cast
 
 from tcproto.control import ControlConnection, Datagram, HandshakeCompleted, Received, Replied
@@ -40,6 +41,9 @@ class ControlHandler(Protocol):
 
         It has not been decrypted yet. The connection may be closed instead.
         """
+
+    def spent(self, peer: ControlPeer, microseconds: float) -> None:
+        """Tell how much processor time the frame that was charged last has taken."""
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         """A message came."""
@@ -138,7 +142,9 @@ class ControlPeer(asyncio.BufferedProtocol):
                 self._set_reading(False)
                 self._rest = asyncio.get_running_loop().call_later(wait, self._end_rest)
             elif size and not self._closing:
+                began = time.thread_time()
                 self._handle_event()
+                self._handler.spent(self, (time.thread_time() - began) * 1e6)
         except ProtocolError as error:
             self._handler.failed(self, error)
             self._connection.close(error.code, error.detail)

@@ -10,6 +10,9 @@ from typing import Protocol
 TURN_BUDGET = 0.002
 """Seconds for control messages in one turn of the loop, as for the media: whatever many clients ask at a time, sound
 waits no longer than for the message that is being handled."""
+LONG_TURN = 2 * TURN_BUDGET
+"""Seconds from which a turn, of one message that takes so long, is followed by a rest of the same length: half of the
+time stays for the media whatever is sent."""
 
 
 class Taker(Protocol):
@@ -27,12 +30,12 @@ class ControlTurns:
     """The connections with frames to handle. Those that have logged in come first; strangers get what time is left,
     and one frame in each turn at least, so that a flood of them delays itself and no meeting.
 
-    ``clock`` is in seconds; ``call_soon`` calls a function in the next turn of the loop, after the sockets were looked
-    at.
+    ``clock`` is in seconds; ``call_later`` calls a function after so many seconds, with 0 in the next turn of the loop,
+    after the sockets were looked at.
     """
 
-    def __init__(self, call_soon: Callable[[Callable[[], None]], object], clock: Callable[[], float]) -> None:
-        self._call_soon = call_soon
+    def __init__(self, call_later: Callable[[float, Callable[[], None]], object], clock: Callable[[], float]) -> None:
+        self._call_later = call_later
         self._clock = clock
         self._members: dict[Taker, None] = {}
         """In the order of their turns."""
@@ -52,14 +55,15 @@ class ControlTurns:
     def _queue(self, taker: Taker) -> dict[Taker, None]:
         return self._strangers if taker.is_stranger else self._members
 
-    def _call(self) -> None:
-        if (self._members or self._strangers) and not self._is_called:
+    def _call(self, rest: float = 0.0) -> None:
+        if not self._is_called:
             self._is_called = True
-            self._call_soon(self._run)
+            self._call_later(rest, self._run)
 
     def _run(self) -> None:
         self._is_called = False
-        end = self._clock() + TURN_BUDGET
+        began = self._clock()
+        end = began + TURN_BUDGET
         for waiting in (self._members, self._strangers):
             while waiting:
                 taker = next(iter(waiting))
@@ -68,4 +72,6 @@ class ControlTurns:
                     self._queue(taker)[taker] = None
                 if self._clock() >= end:
                     break
-        self._call()
+        took = self._clock() - began
+        if self._members or self._strangers or took >= LONG_TURN:
+            self._call(took if took >= LONG_TURN else 0.0)

@@ -150,7 +150,7 @@ class Daemon:
         self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         self._listeners: list[Listener] = []
         self._peers: dict[int, ControlPeer] = {}
-        self._turns = ControlTurns(lambda run: asyncio.get_running_loop().call_soon(run), _now)
+        self._turns = ControlTurns(lambda rest, run: asyncio.get_running_loop().call_later(rest, run), _now)
         self._empty = asyncio.Event()
         """Set when the last peer is gone after the shutdown began."""
         self._next_peer = 1
@@ -259,6 +259,10 @@ class Daemon:
         if wanted:
             self._carry_out(wanted)
         return wait
+
+    def spent(self, peer: ControlPeer, microseconds: float) -> None:
+        """Pass it on."""
+        self._conference.spent(peer.number, microseconds)
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         """Pass it on."""

@@ -33,7 +33,7 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/background_writer.py": {"select", "threading"},
     "tcserver/bookkeeper.py": {"asyncio"},
     "tcserver/cli*.py": {"datetime", "time"},
-    "tcserver/control_server.py": {"asyncio"},
+    "tcserver/control_server.py": {"asyncio", "time"},
     "tcserver/daemon.py": {"asyncio", "signal", "time", "uvloop"},
     "tcserver/local_socket.py": {"asyncio", "socket"},
     "tcserver/media/binding.py": {"socket"},

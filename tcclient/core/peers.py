@@ -10,7 +10,7 @@ from tcproto.beacon import ClockMapping
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import MAX_KEYS, SEQUENCE_WINDOW, KeyRing, PublicationId
 from tcproto.packet import Header, VideoHeader, open_packet
-from tcproto.replay import ReplayWindow, Verdict
+from tcproto.replay import CompactWindow, Verdict
 from tcproto.sender_key import BoxContext, Party, open_key_box, shared_key
 
 HOLD = 0.2
@@ -53,7 +53,7 @@ class BareRing:
     """Stands for a ``KeyRing`` in a room without end-to-end encryption: only replays are refused."""
 
     def __init__(self) -> None:
-        self._windows: dict[tuple[int, int], ReplayWindow] = {}
+        self._windows: dict[tuple[int, int], CompactWindow] = {}
 
     def open(self, header: Header, packet: bytes, publication: PublicationId, now: float) -> bytes:
         """Return the payload of a packet that is new; raises as ``KeyRing.open``."""
@@ -62,7 +62,7 @@ class BareRing:
         if window is None:
             if len(self._windows) >= MAX_WINDOWS:
                 raise CryptoFailure("too many publications")
-            window = self._windows[slot] = ReplayWindow(SEQUENCE_WINDOW)
+            window = self._windows[slot] = CompactWindow(SEQUENCE_WINDOW)
         if window.check(header.sequence) is not Verdict.NEW:
             raise CryptoFailure("the sequence number is not new")
         payload = open_packet(packet, None)

@@ -318,7 +318,11 @@ class Seat:
             self._purge_at = now + PURGE_INTERVAL
 
     def _changes(self, message: messages.RoomChanges, now: float) -> None:
-        self._roster_changed(self.room.receive_changes(message), now)
+        changed = self.room.receive_changes(message)
+        if changed:
+            self._roster_changed(changed, now)
+        else:
+            self._try_early_boxes(now)
         if self._complete and self.room.needs_snapshot and self._snapshot_at == NEVER:
             self._snapshot_at = now
 
@@ -350,6 +354,9 @@ class Seat:
                 )
                 self._presence.came(self.peers[i], now)
         self.media.streams_changed(now)
+        self._try_early_boxes(now)
+
+    def _try_early_boxes(self, now: float) -> None:
         early, self._early_boxes = self._early_boxes, deque()
         for came_at, addressed in early:
             self._key_box(addressed, came_at, now)

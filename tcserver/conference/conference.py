@@ -162,8 +162,16 @@ class Conference:
                 found.rests += 1
                 self._context.limited["rest"] += 1
                 return budget.rest(now), []
-        budget.spend(FRAME_COST + BYTE_COST * size)
+        found.charged = FRAME_COST + BYTE_COST * size
+        budget.spend(found.charged)
         return 0.0, []
+
+    def spent(self, connection: int, microseconds: float) -> None:
+        """Charge what the frame has taken, in processor time, beyond what it was charged before it was read."""
+        found = self._connections.get(connection)
+        if found is not None and found.budget is not None:
+            found.budget.spend(max(0.0, microseconds - found.charged))
+            found.charged = max(found.charged, microseconds)
 
     def received(self, connection: int, envelope: Envelope, now: float) -> list[Effect]:
         """A message arrived. What comes on a connection that is closed already is ignored."""

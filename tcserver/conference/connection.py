@@ -82,6 +82,8 @@ class Connection:
     session: Session | None = None
     budget: Budget | None = None
     """Of the account; None before the login, when bytes are counted instead."""
+    charged: float = 0.0
+    """Microseconds that the message which is handled has cost so far."""
     is_overdrawn: bool = False
     """Whether the budget was, when the message that is handled came."""
     rests: int = 0
@@ -140,9 +142,13 @@ class Call(Generic[M]):
             )
 
     def cost(self, microseconds: float) -> None:
-        """Take what the message has made the server do beside reading it from the account's budget."""
+        """Take what the message makes the server do beside reading it from the account's budget.
+
+        What it does at once is measured, too, and is not taken twice.
+        """
         if self.connection.budget is not None:
             self.connection.budget.spend(microseconds)
+            self.connection.charged += microseconds
 
     def refuse_code(self, code: ErrorCode) -> None:
         """Refuse with a code and its usual text."""

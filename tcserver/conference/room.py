@@ -16,15 +16,16 @@ from tcproto.messages import (
     Join,
     Joined,
     MediaMove,
+    NewRoomKey,
     PublicationInfo,
     Role,
     RoomInfo,
     RoomKey,
     SessionKeys,
-    Snapshot,
     Speakers,
 )
 from tcserver import records
+from tcserver.conference import snapshot
 from tcserver.conference.cameras import Cameras
 from tcserver.conference.connection import Call
 from tcserver.conference.context import Context
@@ -44,6 +45,8 @@ LIFE_ID_SIZE = 16
 MEMBERS_PER_PAGE = 48
 """With `PUBLICATIONS_PER_PAGE` of the longest names, a page still fits a message of 65,518 bytes."""
 PUBLICATIONS_PER_PAGE = 64
+MAX_JOINED_KEYS = 32
+"""Room keys that the reply to a join has room for; there may be more workers, whose keys follow."""
 REKEY_INTERVAL = 10.0
 """Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
 _EPOCHS = 256
@@ -150,6 +153,7 @@ class Room:
         self.was_used = seat.is_open = True
         seat.seated_at = seat.rekeyed_at = now
         self.roles.enter(seat)
+        room_keys = seat.room_keys()
         seat.join.reply(
             Joined(
                 participant=seat.participant,
@@ -157,7 +161,7 @@ class Room:
                 epoch=seat.epoch,
                 up_key=seat.up_key,
                 down_key=seat.down_key,
-                room_keys=seat.room_keys(),
+                room_keys=room_keys[:MAX_JOINED_KEYS],
                 beacon_stream=seat.beacon.number,
                 role=seat.role,
                 permissions=int(seat.permissions),
@@ -168,6 +172,8 @@ class Room:
         self.seats[seat.participant] = seat
         self._speaker_limit.follow(self.seats.values())
         self.send_snapshot(seat)
+        for room_key in room_keys[MAX_JOINED_KEYS:]:
+            outbox.send(seat.connection, NewRoomKey(room_key))
         outbox.command(seat.beacon.opening(self._context.settings))
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
@@ -184,6 +190,7 @@ class Room:
         context.participant_ids.free(seat.participant, now)
         context.media_ids.free(seat.media_id, now)
         context.timers.cancel(("seat", seat.participant))
+        context.timers.cancel(("rekey", seat.participant))
         context.outbox.command(CloseSeat(seat.media_id, self.number))
         if seat.is_open:
             context.outbox.log("left", **self._who(seat), reason=code or seat.session.parting or "left")
@@ -245,8 +252,12 @@ class Room:
         self._context.timers.set(("room", self.number), now + delay, partial(self._expire, self))
 
     def rekey(self, seat: Seat, now: float) -> None:
-        """Give a seat new keys of the media path, unless that was just done."""
-        if not seat.is_open or now < seat.rekeyed_at + REKEY_INTERVAL:
+        """Give a seat new keys of the media path; if that was just done, when it may be done again."""
+        if not seat.is_open:
+            return
+        due = seat.rekeyed_at + REKEY_INTERVAL
+        if now < due:
+            self._context.timers.set(("rekey", seat.participant), due, partial(self.rekey, seat))
             return
         self._renew_keys(seat, now)
         outbox = self._context.outbox
@@ -380,24 +391,12 @@ class Room:
             if stream.info is not None
         ]
         seat.seen = self.journal.number
-        pages = max(
-            -(-len(members) // MEMBERS_PER_PAGE),
-            -(-len(publications) // PUBLICATIONS_PER_PAGE),
-        )
-        for page in range(pages):
-            first_member, first_publication = page * MEMBERS_PER_PAGE, page * PUBLICATIONS_PER_PAGE
-            self._context.outbox.send(
-                seat.connection,
-                Snapshot(
-                    number=self.journal.number,
-                    room=self.info,
-                    members=tuple(members[first_member : first_member + MEMBERS_PER_PAGE]),
-                    publications=tuple(publications[first_publication : first_publication + PUBLICATIONS_PER_PAGE]),
-                    last=page == pages - 1,
-                ),
-            )
+        most = MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
+        found = snapshot.pages(self.journal.number, self.info, members, publications, most)
+        for page in found:
+            self._context.outbox.send(seat.connection, page)
         speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
         if speaking or self.dominant in self.seats:
             dominant = self.dominant if self.dominant in self.seats else 0
             self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
-        return pages
+        return len(found)

@@ -81,7 +81,7 @@ def seat_readings(rooms: Collection[Room]) -> tuple[SeatReading, ...]:
         SeatReading(
             seat.media_id,
             "" if seat.path.address is None else seat.path.address.host,
-            seat.up.window.highest + 1,
+            seat.up.sent,
             seat.up.received,
         )
         for room in rooms

@@ -40,6 +40,9 @@ ending."""
 ANSWERED_PINGS = Caps(bitrate=0, packets_per_second=10)
 """Pings of a seat that are answered, with a second's worth at once: a client that proves its path sends five in two
 seconds, one that missed the position of a sealer five in one."""
+MAX_GAP = SESSION_WINDOW
+"""Counters from one datagram to the next up to which those between are taken for lost. Beyond, the client has skipped
+them, or nothing came for very long: one datagram must not change a metric by millions."""
 TICKET_WINDOW = 64
 """Counters of a ticket, which is good for few datagrams."""
 _NEW = Verdict.NEW
@@ -49,7 +52,7 @@ _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdi
 class UpKey:
     """A key for what comes in, and what came under it."""
 
-    __slots__ = ("_key", "_settled", "epoch", "received", "reordered", "window")
+    __slots__ = ("_key", "_settled", "_skipped", "epoch", "received", "reordered", "window")
 
     def __init__(self, epoch: int, key: bytes, window: int = SESSION_WINDOW) -> None:
         self.epoch = epoch & 0xFF
@@ -60,6 +63,13 @@ class UpKey:
         self.reordered = 0
         """Of these, those that a later one overtook."""
         self._settled = (0, 0, 0)
+        self._skipped = 0
+        """Counters that nothing was sent under, as far as can be told."""
+
+    @property
+    def sent(self) -> int:
+        """Datagrams that were sent under the key, as far as those that arrived tell."""
+        return self.window.highest + 1 - self._skipped
 
     def open(self, data: bytes, counter: int) -> bytes:
         """Return the plaintext of a datagram; raises ``Dropped``.
@@ -77,16 +87,15 @@ class UpKey:
             raise Dropped(Drop.BOX) from None
         if counter < window.highest:
             self.reordered += 1
+        elif counter > window.highest + MAX_GAP:
+            self._skipped += counter - window.highest - 1
         window.commit(counter)
         self.received += 1
         return plaintext
 
     def settle(self, counters: Counters) -> None:
-        """Add what was sent and what arrived since the last call to the totals.
-
-        Nobody honest comes past ``REKEY_COUNTER`` by much; who skips counters must not drive the totals anywhere.
-        """
-        sent, received = min(self.window.highest + 1, REKEY_COUNTER), min(self.received, REKEY_COUNTER)
+        """Add what was sent and what arrived since the last call to the totals."""
+        sent, received = self.sent, self.received
         counters.uplink_sent += sent - self._settled[0]
         counters.uplink_received += received - self._settled[1]
         counters.uplink_reordered += self.reordered - self._settled[2]

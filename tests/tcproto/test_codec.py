@@ -67,6 +67,9 @@ AT_THE_LIMIT: list[tuple[Value, Value]] = [
     (bytes(codec.MAX_BIN_LEN), bytes(codec.MAX_BIN_LEN + 1)),
     (nested(codec.MAX_DEPTH), nested(codec.MAX_DEPTH + 1)),
     ({"a": nested(codec.MAX_DEPTH - 1)}, {"a": nested(codec.MAX_DEPTH)}),
+    ([[0] * 4095] * 4, [[0] * 4095] * 4 + [0]),
+    ([[[]] * 4095] * 4, [[[]] * 4095] * 4 + [[]]),
+    ([{"a": 1}] * 4096, [[{"a": 1}] * 4096, [{"a": 1}] * 1366]),
     ([bytes(32000), bytes(32000), bytes(1508)], [bytes(32000), bytes(32000), bytes(1509)]),
 ]
 
@@ -74,7 +77,7 @@ AT_THE_LIMIT: list[tuple[Value, Value]] = [
 @pytest.mark.parametrize(("fits", "too_much"), AT_THE_LIMIT)
 def test_limits(fits: Value, too_much: Value) -> None:
     assert unpack(pack(fits)) == fits
-    with pytest.raises(ValueError, match=r"a .* of more than|nested too deeply|message of"):
+    with pytest.raises(ValueError, match=r"a .* of more than|nested too deeply|too many values|message of"):
         pack(too_much)
     refused(msgpack.packb(too_much))
 

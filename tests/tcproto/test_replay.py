@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tcproto.replay import MAX_COUNTER, SEALER_WINDOW, SESSION_WINDOW, ReplayWindow, Verdict
+from tcproto.replay import MAX_COUNTER, SEALER_WINDOW, SESSION_WINDOW, CompactWindow, ReplayWindow, Verdict
 
 SIZES = [1, 2, 64, SESSION_WINDOW, SEALER_WINDOW]
 
@@ -155,3 +157,32 @@ class Window(RuleBasedStateMachine):
 
 Window.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestWindow = Window.TestCase
+
+
+@given(
+    st.integers(1, 80),
+    st.integers(0, 50),
+    st.lists(st.one_of(st.integers(0, 300), st.integers(0, MAX_COUNTER)), max_size=200),
+)
+def test_the_compact_window_is_the_same_window(size: int, lowest: int, counters: list[int]) -> None:
+    window, compact = ReplayWindow(size, lowest), CompactWindow(size, lowest)
+    for counter in counters:
+        verdict = window.check(counter)
+        assert compact.check(counter) is verdict
+        if verdict is Verdict.NEW:
+            window.commit(counter)
+            compact.commit(counter)
+        else:
+            with pytest.raises(ValueError, match="not new"):
+                compact.commit(counter)
+        assert compact.highest == window.highest
+
+
+def test_the_compact_window_is_small() -> None:
+    tracemalloc.start()
+    windows = [CompactWindow(1024) for _ in range(100)]
+    for window in windows:
+        accept(window, 5000, 4500)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size / len(windows) < 400

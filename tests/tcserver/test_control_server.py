@@ -23,6 +23,8 @@ class Handler:
         self.told: list[Any] = []
         self.peers: list[ControlPeer] = []
         self.charged: list[int] = []
+        self.spends: list[float] = []
+        """Microseconds that frames have taken."""
         self.waits: list[float] = []
         """What the next frames are told to wait, the first last."""
         self.welcome = True
@@ -39,6 +41,9 @@ class Handler:
     def charge(self, peer: ControlPeer, size: int) -> float:
         self.charged.append(size)
         return self.waits.pop() if self.waits else 0.0
+
+    def spent(self, peer: ControlPeer, microseconds: float) -> None:
+        self.spends.append(microseconds)
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         self.act(peer, envelope)
@@ -85,7 +90,7 @@ def conversation(main: Any) -> None:
 
     async def run() -> None:
         handler = Handler()
-        turns = ControlTurns(asyncio.get_running_loop().call_soon, time.monotonic)
+        turns = ControlTurns(asyncio.get_running_loop().call_later, time.monotonic)
         numbers = iter(range(1, 100))
 
         def make() -> ControlPeer:
@@ -306,5 +311,21 @@ def test_who_has_to_wait_makes_the_server_hold_little(monkeypatch: pytest.Monkey
         await asyncio.sleep(0.2)
         assert 0 < peer._connection.buffered <= control_server.MAX_HELD + control_server.READ_SIZE
         peer.abort()
+
+    conversation(main)
+
+
+def test_what_a_frame_takes_is_measured() -> None:
+    async def main(handler: Handler, client: Client) -> None:
+        def busy(peer: ControlPeer, envelope: Envelope) -> None:
+            end = time.thread_time() + 0.02
+            while time.thread_time() < end:
+                pass
+            peer.send(Pong(0), envelope.request_id)
+
+        handler.act = busy
+        await ping(client)
+        assert 20_000 <= handler.spends[-1] < 200_000
+        assert max(handler.spends[:-1]) < 20_000
 
     conversation(main)

@@ -14,7 +14,12 @@ class Loop:
         self.now = 0.0
         self.soon: list[Callable[[], None]] = []
         self.order: list[str] = []
-        self.turns = ControlTurns(self.soon.append, lambda: self.now)
+        self.rests: list[float] = []
+        self.turns = ControlTurns(self.call_later, lambda: self.now)
+
+    def call_later(self, rest: float, function: Callable[[], None]) -> None:
+        self.rests.append(rest)
+        self.soon.append(function)
 
     def turn(self) -> float:
         """Run one turn; how long it took."""
@@ -100,3 +105,21 @@ def test_who_is_gone_has_no_turn() -> None:
     assert not loop.order
     loop.turn()
     assert not loop.soon
+
+
+def test_half_of_the_time_stays_for_others_however_long_one_frame_takes() -> None:
+    loop = Loop()
+    loop.turns.want(Taker(loop, "long", 100, 0.025))
+    took = sum(loop.turn() for _ in range(20))
+    assert sum(loop.rests) >= took - 0.025
+    # Whoever comes in such a rest waits for its end, too.
+    loop.turns.want(Taker(loop, "short", 1, 0.0001))
+    assert len(loop.soon) == 1
+
+
+def test_short_frames_take_no_rest() -> None:
+    loop = Loop()
+    loop.turns.want(Taker(loop, "a", 1000, 0.0005))
+    for _ in range(20):
+        loop.turn()
+    assert not any(loop.rests)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
 from tcproto import messages as m
@@ -123,7 +125,7 @@ def test_sessions_of_an_account_share_its_budget_and_a_new_login_brings_no_new_o
 
 def test_a_large_meeting_is_within_the_budget() -> None:
     """A hundred agencies of five, all of whom send: after a leave each makes a key for everybody."""
-    account = Budget(Settings().account_cost, 0.0)
+    account = Budget(Settings().account_cost, 5, 0.0)
     for leave in range(30):
         for _ in range(5):
             batches = 500 / 64
@@ -143,3 +145,28 @@ def test_budgets_are_bounded_and_a_changed_rate_holds_at_once() -> None:
     budgets.of(accounts[-1], RATE, 0.0)
     assert len(budgets._by_account) == MAX_BUDGETS
     assert budgets.of(accounts[0], RATE, 0.0) is first, "the one that was not used for longest has gone"
+
+
+def test_what_a_message_took_is_charged_once() -> None:
+    world = driver()
+    person = world.member(account="a")
+    for n in range(4):
+        world.member(account=f"b{n}")
+    account = world.conference._context.budget(world.accounts["a"], world.now)
+
+    numbers = count(1)
+
+    def left(took: float) -> float:
+        before = account._left
+        person.ask(chat(next(numbers)))
+        world.conference.spent(person.connection, took)
+        return before - account._left
+
+    estimate = left(0.0)
+    assert estimate == pytest.approx(budget.FRAME_COST + 200 * budget.BYTE_COST + 4 * budget.DELIVERY_COST)
+    assert left(estimate - 1) == pytest.approx(estimate)
+    assert left(5000.0) == pytest.approx(5000.0)
+    world.conference.spent(person.connection, 5000.0)
+    assert left(0.0) == pytest.approx(estimate)
+    person.drop()
+    world.conference.spent(person.connection, 5000.0)

@@ -1,6 +1,7 @@
 """Keys of the media path: of the room, and of each seat."""
 
 from tcproto import messages as m
+from tcserver.conference.room import MAX_JOINED_KEYS, REKEY_INTERVAL
 from tcserver.plane import (
     KeysWorn,
     OpenSeat,
@@ -97,3 +98,34 @@ def test_worn_keys_of_a_seat_are_replaced_not_too_often():
     assert keys.epoch == 1
     assert keys.up_key != person.view.joined.up_key
     assert driver.plane.log[-1] == RekeySeat(person.media_id, 1, keys.up_key, keys.down_key)
+
+
+def test_keys_that_are_worn_too_soon_are_replaced_when_it_is_time():
+    driver = Driver()
+    person, other = driver.member(), driver.member()
+    driver.advance(REKEY_INTERVAL - 5)
+    driver.event(KeysWorn(person.media_id))
+    driver.event(KeysWorn(other.media_id))
+    driver.advance(4)
+    assert person.got(m.SessionKeys) == []
+    other.ask(m.Leave())
+    driver.advance(1.1)
+    (keys,) = person.got(m.SessionKeys)
+    assert driver.plane.log[-1] == RekeySeat(person.media_id, 1, keys.up_key, keys.down_key)
+    driver.advance(5 * REKEY_INTERVAL)
+    assert person.got(m.SessionKeys) == [], "once"
+    driver.event(KeysWorn(person.media_id))
+    driver.event(KeysWorn(person.media_id))
+    driver.advance(REKEY_INTERVAL)
+    assert [keys.epoch for keys in person.got(m.SessionKeys)] == [2, 3]
+    driver.check()
+
+
+def test_a_room_of_more_workers_than_a_reply_holds_keys_can_be_joined():
+    workers = MAX_JOINED_KEYS + 5
+    driver = Driver(media_slots=workers, room_spread=1)
+    people = [driver.member() for _ in range(workers + 3)]
+    last = people[-1]
+    assert len(last.view.joined.room_keys) == MAX_JOINED_KEYS
+    assert len(last.view.sealers) == workers
+    driver.check()

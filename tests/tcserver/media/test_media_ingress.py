@@ -20,6 +20,7 @@ from tcproto.messages import Kind as StreamKind
 from tcproto.packet import MAX_PACKET, PlainHeader
 from tcserver import plane as p
 from tcserver.media import Drop
+from tcserver.media.seat import MAX_GAP
 from tcserver.plane import Address, KeysWorn, MuteStream, OpenSeat, OpenStream, RekeySeat
 from tests.tcserver.media.media_world import CAPS, HEADER_BITS, World, audio, flip, forwarded, packet_item, video
 
@@ -325,6 +326,22 @@ def test_new_keys_are_asked_for_once(world):
     world.apply(RekeySeat(a.media_id, 1, b"u" * 32, b"d" * 32))
     world.plane.poll(world.now + 1)
     assert world.plane.take_events() == []
+
+
+@pytest.mark.parametrize("jump", [1 << 20, REKEY_COUNTER, MAX_COUNTER])
+def test_counters_that_a_client_skips_are_no_datagrams_that_were_lost(world, jump):
+    a = world.peers[0]
+    before = world.plane.settled()
+    sent, received = before.uplink_sent, before.uplink_received
+    start = a.counter
+    for counter in (0, 3, 4, 4 + MAX_GAP):
+        world.receive(a, a.up(counter=start + counter))
+    after = world.plane.settled()
+    assert (after.uplink_sent - sent, after.uplink_received - received) == (5 + MAX_GAP, 4), "losses are"
+    for counter in (jump - 1, jump, 5):
+        world.receive(a, a.up(counter=counter))
+    after = world.plane.settled()
+    assert (after.uplink_sent - sent, after.uplink_received - received) == (7 + MAX_GAP, 6)
 
 
 def test_keys_wear_out_with_age(world):
