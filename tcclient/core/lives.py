@@ -71,7 +71,8 @@ class Lives:
             self._over(known)
         self._present[here] = life
         self._rooms[life] = here
-        box_keys = self._box_keys[life] = self._box_keys.pop(life) if life in self._box_keys else BoxKeys()
+        box_keys = self._box_keys.pop(life) if life in self._box_keys else BoxKeys()
+        self._box_keys[life] = box_keys
         if len(self._present) > MAX_ROOMS:
             self._over(self._present.pop(next(iter(self._present))))
         if len(self._box_keys) > MAX_KEPT:

@@ -230,7 +230,7 @@ class Session(SeatVerbs):
             raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
         name = fold_room(room)
         private = self._random_bytes(BOX_KEY_SIZE)
-        self._control.request(messages.OpenRoom(name, e2ee))
+        self._control.request(messages.OpenRoom(room, e2ee))  # as typed: a new room is shown so
         self._joining = _Joining(name, e2ee, BoxPair(crypto_scalarmult_base(private), private), unix_ms)
         self.phase = Phase.JOINING
 

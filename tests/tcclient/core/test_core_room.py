@@ -81,7 +81,7 @@ def test_another_room_than_the_one_asked_for_is_not_entered(server):
     assert not client.of(m.Join)
 
 
-def test_a_room_is_asked_for_by_its_folded_name(server):
+def test_a_room_is_asked_for_as_it_was_typed_and_signed_for_by_its_folded_name(server):
     client = server.connect()
     server.pump()
     client.session.begin_login("agency", client.name)
@@ -90,7 +90,8 @@ def test_a_room_is_asked_for_by_its_folded_name(server):
         client.session.join("a/b", 0)
     client.session.join("  ROOM ", 0)
     server.pump()
-    assert client.of(m.OpenRoom) == [m.OpenRoom("room", True)]
+    assert client.of(m.OpenRoom) == [m.OpenRoom("  ROOM ", True)]
+    assert client.of(m.Join)[0].name == "room"
     assert client.session.room.members[client.participant].verified
 
 

@@ -51,7 +51,9 @@ def test_boxes_and_receipts_go_to_the_members_they_name_and_no_one_else():
 
 def test_what_a_newcomer_sends_comes_right_behind_the_change_that_brings_it():
     driver = Driver()
-    first, _, newcomer = (driver.member() for _ in range(3))
+    first, _, newcomer = people = [driver.user() for _ in range(3)]
+    for person in people:
+        person.enter()
     first.inbox.clear()
     for number in range(2):
         newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, bytes([number])),)))

@@ -62,7 +62,7 @@ def test_the_log_has_sessions_as_the_list_of_sessions_has_them_and_the_accounts_
         ("joined", {**where, "account": "dinsos"}),
         ("role_given", {**where, "role": m.Role.LISTENER, "by": by}),
         ("kicked", {**where, "by": by}),
-        ("left", {**where, "account": "dinsos", "code": ErrorCode.KICKED}),
+        ("left", {**where, "account": "dinsos", "reason": ErrorCode.KICKED}),
     ]
     driver.check()
 
@@ -111,8 +111,9 @@ def test_who_disconnects_while_the_seat_is_opened_was_never_there():
 
 def test_joins_of_others_come_as_numbered_changes_in_batches():
     driver = Driver()
-    first = driver.member()
-    others = [driver.member() for _ in range(35)]
+    first, *others = [driver.user() for _ in range(36)]
+    for person in (first, *others):
+        person.enter()
     assert len(first.got(m.RoomChanges)) == 1
     driver.advance(0.1)
     assert len(first.got(m.RoomChanges)) == 1
@@ -125,10 +126,10 @@ def test_joins_of_others_come_as_numbered_changes_in_batches():
 
 def test_big_room_comes_in_pages_and_long_batches_in_several_messages():
     driver = Driver()
-    first = driver.member()
-    driver.member()
-    for _ in range(98):
-        last = driver.member()
+    people = [driver.user() for _ in range(100)]
+    for person in people:
+        person.enter()
+    first, last = people[0], people[-1]
     assert last.publish().stream
     driver.advance(0.1)
     assert len(first.view.members) == 100
