@@ -54,10 +54,10 @@ class Wishes:
 class Attendance:
     """From joining to leaving."""
 
-    def __init__(self, wishes: Wishes, sources: Sequence[AnySource], makers: Makers) -> None:
+    def __init__(self, wishes: Wishes, sources: Sequence[AnySource], makers: Makers | None = None) -> None:
         self._wishes = wishes
         self._sources = sources
-        self._makers = makers
+        self._makers = makers or {}
         self._bulletin = Bulletin(as_json=wishes.json)
         self._sending: Sending | None = None
         self._failed = False
