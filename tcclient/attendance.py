@@ -60,10 +60,10 @@ class Wishes:
 class Attendance:
     """From joining to leaving."""
 
-    def __init__(self, wishes: Wishes, sources: Sequence[AnySource], makers: Makers) -> None:
+    def __init__(self, wishes: Wishes, sources: Sequence[AnySource], makers: Makers | None = None) -> None:
         self._wishes = wishes
         self._sources = sources
-        self._makers = makers
+        self._makers = makers or {}
         console = console_of(as_json=wishes.json, gone=self._reader_gone)
         self._bulletin = Bulletin(console, as_json=wishes.json, listening=wishes.listen)
         self._sending: Sending | None = None

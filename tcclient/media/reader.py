@@ -293,7 +293,10 @@ class _VideoReading(_Reading):
         stream, picture = first[0]
         _check_size(self.file.path, picture)
         self.shown = shown_size(picture, _pixel(stream))
-        self.frame_rate = _rate(stream, [picture.pts * picture.time_base for _, picture in first if picture.pts])
+        times = [
+            picture.pts * picture.time_base for _, picture in first if picture.pts is not None and picture.time_base
+        ]
+        self.frame_rate = _rate(stream, times)
 
     def round(self) -> Iterator[tuple[int, av.VideoFrame, Fraction | None]]:
         """Read the file once: the time of each picture in 90 kHz, the picture, and the aspect of its pixels."""
@@ -323,7 +326,7 @@ def _opened(reading: _Reading, loop: bool) -> None:
 
 def _check_size(path: Path, picture: av.VideoFrame) -> None:
     if max(picture.width, picture.height) > MAX_SIDE:
-        raise MediaFileError(one_line(path, f"pictures of {picture.width}x{picture.height}"))
+        raise MediaFileError(one_line(path, f"pictures of {picture.width}x{picture.height}: more than {MAX_SIDE}"))
 
 
 def _pixel(stream: MediaStream) -> Fraction | None:

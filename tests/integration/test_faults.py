@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from tcclient import AudioSource, RecordingError, SourceError, VideoSource, audio_file, events, tone
+from tcclient.audio.gate import GateMode
 from tcclient.media import SPEECH
 from tcclient.media.errors import DeviceError
+from tcclient.sending import Sending
 from tcproto.messages import Source
 from tests.integration.client_process import COMMAND
 from tests.integration.test_rooms import track_of, two
@@ -215,3 +217,51 @@ def test_what_cannot_be_sent_is_refused_before_joining(
 ) -> None:
     status, out, err = attend(server, tmp_path, *options)
     assert (status, out, err) == (2, "", f"tcclient: {text}\n")
+
+
+class Told:
+    """What a person at a terminal would have read."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, name: str, text: str) -> None:
+        self.lines.append(text)
+
+    def problem(self, text: str) -> None:
+        self.lines.append(text)
+
+
+def test_a_microphone_begins_anew_as_muted_as_it_was_and_after_a_fault(run: Run, world: World) -> None:
+    def microphone(device: str | None) -> AudioSource:
+        if device == "gone":
+            raise DeviceError("cannot open the microphone")
+        return AudioSource(failing(DeviceError("the microphone is silent"))) if device == "bad" else tone()
+
+    async def main() -> None:
+        told: Any = Told()
+        async with two(world) as (a, b):
+            sending = Sending(a, told, GateMode.OPEN, {Source.MICROPHONE: microphone})
+            first = asyncio.create_task(sending.send([microphone(None)]))
+            track = await track_of(b, Source.MICROPHONE)
+            await until(lambda: track.statistics.packets > 5 and sending.publications)
+            sending.publications[0].mute()
+            await until(lambda: track.muted)
+            again = asyncio.create_task(sending.restart(Source.MICROPHONE))
+            await until(lambda: b.tracks and b.tracks[0] is not track and b.tracks[0].muted)
+            await asyncio.sleep(0.2)
+            assert b.tracks[0].statistics.packets == 0
+            await sending.restart(Source.MICROPHONE, "gone")
+            assert (told.lines[-1], sending.status) == ("not sent: cannot open the microphone", 1)
+            await sending.restart(Source.MICROPHONE, "bad")
+            assert (sending.publications, sending.status) == ([], 1)
+            last = asyncio.create_task(sending.restart(Source.MICROPHONE, "good"))
+            await until(lambda: b.tracks and b.tracks[0].statistics.packets > 5)
+            assert sending.status == 0
+            with pytest.raises(ValueError, match="cannot be begun anew"):
+                await sending.restart(Source.SCREEN)
+            for task in (first, again, last):
+                task.cancel()
+            await asyncio.gather(first, again, last, return_exceptions=True)
+
+    run(main)

@@ -222,6 +222,12 @@ def test_timestamps_count_and_not_what_the_header_says(tmp_path: Path) -> None:
     assert [read_counter(picture) for picture in video] == list(range(12))
 
 
+def test_slow_pictures_are_slow(tmp_path: Path) -> None:
+    video = open_video(write_fast(tmp_path / "x.webm", 4, 500))
+    assert video.frame_rate == pytest.approx(2, rel=0.02)
+    assert open_video(write_fast(tmp_path / "y.webm", 3, 5000)).frame_rate == 1
+
+
 def test_more_pictures_than_anybody_sees_are_thinned_out(tmp_path: Path) -> None:
     video = open_video(write_fast(tmp_path / "x.webm", 200, 1))
     assert video.frame_rate == MAX_RATE
@@ -323,3 +329,35 @@ def test_a_pipe_cannot_be_repeated(tmp_path: Path) -> None:
 def test_what_is_neither_file_nor_pipe_is_refused() -> None:
     with pytest.raises(MediaFileError, match="/dev/null: is neither a file nor a pipe"):
         open_audio("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("codec", "form", "size"),
+    [
+        ("libx264", "yuv420p10le", (64, 48)),
+        ("libx264", "yuv444p", (65, 49)),
+        ("ffv1", "bgr0", (65, 49)),
+        ("ffv1", "gray", (64, 48)),
+        ("ffv1", "yuva420p", (64, 48)),
+        ("mjpeg", "yuvj422p", (64, 48)),
+    ],
+)
+def test_pictures_of_any_sort_are_read(tmp_path: Path, codec: str, form: str, size: tuple[int, int]) -> None:
+    path = tmp_path / "x.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25, width=size[0], height=size[1], pix_fmt=form)
+        for number in range(5):
+            grey = av.VideoFrame.from_ndarray(np.full((size[1], size[0], 3), 64, np.uint8), format="rgb24")
+            picture = grey.reformat(format=form)
+            picture.pts = number
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    pictures = list(open_video(path))
+    assert {(picture.width, picture.height, picture.format.name) for picture in pictures} == {(64, 48, "yuv420p")}
+    assert len(pictures) == 5
+    assert abs(int(pictures[0].to_ndarray()[20, 20]) - 71) <= 2
+
+
+def test_pictures_that_are_larger_than_any_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MediaFileError, match="pictures of 8208x16: more than 8192"):
+        open_video(write_fast(tmp_path / "x.webm", 1, 40, (8208, 16)))
