@@ -97,7 +97,8 @@ class JitterStatistics:
     played: int = 0
     """Packets given for decoding."""
     lost: int = 0
-    """Packets that had not arrived when a newer one was played; FEC may have replaced one."""
+    """Packets that had not arrived when a newer one was played, by sequence numbers: lost anywhere, or left out by the
+    server. FEC may have replaced one."""
     late: int = 0
     """Packets that came after they were due, whether discarded or played late."""
     duplicate: int = 0
