@@ -1,0 +1,44 @@
+"""Attacks beside a call: one that is carried out, and what is told of it."""
+
+import sys
+from argparse import ArgumentParser
+
+import pytest
+
+from benchmarks import attack
+from benchmarks.attack import LOGINS, MEMBERS, QUICK, TALKERS, Trial
+from benchmarks.attackers import ATTACKS
+from benchmarks.trial import Outcome
+
+
+def options(*arguments: str) -> object:
+    parser = ArgumentParser()
+    parser.add_argument("--quick", action="store_true")
+    attack.add_options(parser)
+    return parser.parse_args(arguments)
+
+
+def test_a_call_that_loses_or_waits_or_keeps_others_out_fails_its_bars() -> None:
+    def bars(delivered: float, latency: float, logins: int, late: float = 0.0) -> list[bool | None]:
+        outcome = Outcome(100, delivered, 1.0, 0.1, (0.1,), 0.0, late, [[0.001], [latency] * 100])
+        report = attack._report([Trial("pings", outcome, [0.1] * logins)])
+        return [bar.passed for bar in report.bars]
+
+    assert bars(1.0, 0.04, LOGINS) == [True, True, True]
+    assert bars(0.99, 0.04, LOGINS) == [False, True, True]
+    assert bars(0.996, 0.06, LOGINS) == [True, False, True]
+    assert bars(1.0, 0.04, LOGINS - 1) == [True, True, False]
+
+
+def test_the_short_run_is_of_attacks_that_there_are() -> None:
+    assert set(QUICK) <= set(ATTACKS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks' servers run on Linux")
+def test_an_attack_is_carried_out_beside_a_call(all_processors: None) -> None:
+    found = attack.trial("empty items", 1.0)
+    assert found.outcome.sent == TALKERS * 50
+    assert found.lost <= 5
+    assert all(len(latencies) >= 90 for latencies in found.outcome.latencies), "a talker does not get its own"
+    assert len(found.logins) == LOGINS
+    assert TALKERS + MEMBERS == 15
