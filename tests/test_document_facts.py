@@ -43,7 +43,7 @@ def test_events_of_the_log_are_told_to_operators() -> None:
     """Those of rooms and people, and the news of the daemon; errors of the program tell themselves."""
     calls = re.compile(r"(?:outbox\.log|_log\.info|_log\.warning)\(\s*\"([^\"%]+)\"")
     names = {name for file in (ROOT / "tcserver").rglob("*.py") for name in calls.findall(text_of(file))}
-    assert {"joined", "camera_limit", "slow consumer"} <= names
+    assert {"joined", "camera_limit", "session_ended"} <= names
     assert {name for name in names if f"`{name}`" not in text_of(OPERATING)} == set()
 
 

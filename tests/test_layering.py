@@ -53,7 +53,6 @@ SHELLS: dict[str, set[str]] = {
     "tcserver/process_meter.py": {"asyncio", "time"},
     "tcserver/listener.py": {"asyncio", "socket"},
     "tcserver/store_thread.py": {"asyncio", "concurrent"},
-    "tcserver/turns.py": {"asyncio"},
     "tcclient/attendance.py": {"asyncio", "signal"},
     "tcclient/audio/libopus.py": {"ctypes"},
     "tcclient/audio/opus.py": {"ctypes"},

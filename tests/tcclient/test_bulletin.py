@@ -159,7 +159,13 @@ def test_a_text_is_not_changed_for_a_script() -> None:
     made, console = bulletin(person(1, me=True), as_json=True)
     text = "mi\u200cx\n\tab\u202e\N{MAN}\u200d\N{WOMAN}"
     made.tell(events.ChatReceived("Kantor / Budi", text, ChatScope.ROOM, 0, None))
-    assert told(console)[-1] == {"event": "chat", "who": "Kantor / Budi", "text": text, "scope": "room"}
+    assert told(console)[-1] == {
+        "event": "chat",
+        "who": "Kantor / Budi",
+        "text": text,
+        "scope": "room",
+        "sealed": False,
+    }
 
 
 def test_a_mistake_is_told_to_a_script_with_what_was_typed() -> None:

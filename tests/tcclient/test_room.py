@@ -1,15 +1,18 @@
 """A room as programs see it, over a server that says what it likes."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tcclient import events
 from tcclient.core import events as core
 from tcclient.errors import RoomClosed
+from tcclient.known_devices import KnownDevices
 from tcclient.room import QUEUED_EVENTS, Room
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
@@ -23,7 +26,8 @@ async def seated(server, before_joining=lambda room: None) -> AsyncIterator[Room
     server.pump()
     client.session.begin_login("agency", client.name)
     server.pump()
-    room = Room(client.session)
+    data = tempfile.TemporaryDirectory()
+    room = Room(client.session, KnownDevices(Path(data.name)))
     room.client = client
     connection = room.connection
     connection._send = connection._rearm = lambda: None
@@ -40,6 +44,7 @@ async def seated(server, before_joining=lambda room: None) -> AsyncIterator[Room
         yield room
     finally:
         await room.close()
+        data.cleanup()
 
 
 async def waiting(room):
@@ -66,7 +71,8 @@ def test_who_is_there_stands_in_the_roster_and_is_no_event():
                 p.verified and not (p.silent or p.mismatch or p.key_mismatch) for p in room.participants.values()
             )
             assert len(room.tracks) == 1
-            (path,) = await waiting(room)
+            device, path = await waiting(room)
+            assert isinstance(device, events.NewDevice), "both are of one account"
             assert isinstance(path, events.PathChanged)
 
     run(test)
@@ -96,7 +102,7 @@ def test_events_that_nobody_reads_are_bounded():
         server = Server()
         async with seated(server) as room:
             for number in range(QUEUED_EVENTS + 10):
-                room.client.notify(m.ChatMessage(bytes(16), m.ChatScope.ROOM, 1, "A / B", str(number), 0))
+                room.client.notify(m.ChatMessage(bytes(16), m.ChatScope.SERVER, 0, "A / B", str(number), 0))
             server.pump()
             told = await waiting(room)
             assert len(told) == QUEUED_EVENTS

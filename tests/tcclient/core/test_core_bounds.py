@@ -6,8 +6,9 @@ import tracemalloc
 
 import pytest
 
+from tcclient.core.lives import BoxKeys
 from tcclient.core.peers import BareRing
-from tcclient.core.roster import RoomState
+from tcclient.core.roster import OwnSeat, RoomState
 from tcproto import messages as m
 from tcproto.keyring import MAX_KEYS, MAX_LAYERS, KeyRing, PublicationId
 from tcproto.packet import AUDIO_PADDING_STEP, AudioHeader, seal_packet
@@ -21,7 +22,8 @@ GHOST_LIMIT = 300_000
 def crowded(people: int = 300) -> RoomState:
     """A room with many members."""
     info = m.RoomInfo("room", LIFE, True, 1000)
-    state = RoomState(info, bytes(20), 1)
+    own = OwnSeat(1, "a1", "Person 1", (1).to_bytes(32, "big"), (1).to_bytes(32, "big"), 1, bytes(64))
+    state = RoomState(info, bytes(20), own, BoxKeys(), lambda info: True)
     members = tuple(
         m.Member(n, f"a{n}", "Agency", f"Person {n}", m.Role.SPEAKER, n.to_bytes(32, "big"), n.to_bytes(32, "big"), 1,
                  bytes(64), n)

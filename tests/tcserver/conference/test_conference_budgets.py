@@ -84,14 +84,14 @@ def test_the_wait_that_is_told_is_true() -> None:
 def test_keys_are_charged_for_those_they_go_to_and_never_refused() -> None:
     world = driver()
     sender, receiver = world.member(account="a"), world.member(account="b")
-    before = world.conference._context.budget(sender_account(world, "a"), world.now)._left
+    before = left(world, "a")
     sender.tell(m.KeyBoxes((m.AddressedBox(receiver.participant, b"box"),)))
-    alone = before - world.conference._context.budget(sender_account(world, "a"), world.now)._left
+    alone = before - left(world, "a")
     assert alone > budget.DELIVERY_COST
     third = [world.member(account=f"c{n}") for n in range(8)]
-    before = world.conference._context.budget(sender_account(world, "a"), world.now)._left
+    before = left(world, "a")
     sender.tell(m.KeyBoxes(tuple(m.AddressedBox(person.participant, b"box") for person in third)))
-    spent = before - world.conference._context.budget(sender_account(world, "a"), world.now)._left
+    spent = before - left(world, "a")
     assert spent - alone > 6 * budget.DELIVERY_COST
     sent = 0
     while not world.rested:
@@ -101,8 +101,11 @@ def test_keys_are_charged_for_those_they_go_to_and_never_refused() -> None:
     assert len(receiver.got(m.KeyBoxes)) == sent + 1
 
 
-def sender_account(world: Driver, name: str) -> object:
-    return world.accounts[name]
+def left(world: Driver, name: str) -> float:
+    """What an account may spend now."""
+    account = world.conference._context.budget(world.accounts[name], world.now)
+    account.solvency(world.now)
+    return account._left
 
 
 def test_sessions_of_an_account_share_its_budget_and_a_new_login_brings_no_new_one() -> None:
@@ -156,17 +159,17 @@ def test_what_a_message_took_is_charged_once() -> None:
 
     numbers = count(1)
 
-    def left(took: float) -> float:
-        before = account._left
+    def cost(took: float) -> float:
+        before = left(world, "a")
         person.ask(chat(next(numbers)))
         world.conference.spent(person.connection, took)
         return before - account._left
 
-    estimate = left(0.0)
+    estimate = cost(0.0)
     assert estimate == pytest.approx(budget.FRAME_COST + 200 * budget.BYTE_COST + 4 * budget.DELIVERY_COST)
-    assert left(estimate - 1) == pytest.approx(estimate)
-    assert left(5000.0) == pytest.approx(5000.0)
+    assert cost(estimate - 1) == pytest.approx(estimate)
+    assert cost(5000.0) == pytest.approx(5000.0)
     world.conference.spent(person.connection, 5000.0)
-    assert left(0.0) == pytest.approx(estimate)
+    assert cost(0.0) == pytest.approx(estimate)
     person.drop()
     world.conference.spent(person.connection, 5000.0)
