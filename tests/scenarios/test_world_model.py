@@ -21,7 +21,7 @@ people = st.integers(0, MOST - 1)
 
 
 class Meeting(RuleBasedStateMachine):
-    settings: ClassVar[dict[str, int]] = {}
+    settings: ClassVar[dict[str, float]] = {"kick": 5.0}
 
     def __init__(self):
         super().__init__()
@@ -175,7 +175,7 @@ class Meeting(RuleBasedStateMachine):
 class Spread(Meeting):
     """The same over three media planes, of which any may end."""
 
-    settings: ClassVar[dict[str, int]] = {"media_slots": 3, "room_spread": 1}
+    settings: ClassVar[dict[str, float]] = {**Meeting.settings, "media_slots": 3, "room_spread": 1}
 
     @precondition(lambda self: self.world)
     @rule(slot=st.integers(0, 2))
