@@ -7,8 +7,12 @@ KEYFRAME_REQUEST_INTERVAL = 0.5
 keyframe."""
 
 LONGEST_INTERVAL = 16.0
-"""Most seconds between requests: where keyframes do not help, each request waits twice as long as the one before. By
-itself an encoder makes one every ten seconds, and that much is all a path is good for on which none arrives whole."""
+"""Most seconds between requests: where keyframes do not help, each request waits longer than the one before. By itself
+an encoder makes one every ten seconds, and that much is all a path is good for on which none arrives whole."""
+
+GROWTH = 4
+"""How many times longer, so that a receiver whom keyframes do not help asks three times in its first ten seconds: with
+those that an encoder makes by itself the publisher makes at most twice as many as without it."""
 
 ENOUGH = 5
 """Pictures that have to follow from a keyframe for it to have helped: more than chance brings through on a bad path."""
@@ -69,7 +73,7 @@ class PictureGate:
         if self._asked is None or self._admitted >= ENOUGH:
             self._interval = KEYFRAME_REQUEST_INTERVAL
         else:
-            self._interval = min(2 * self._interval, LONGEST_INTERVAL)
+            self._interval = min(GROWTH * self._interval, LONGEST_INTERVAL)
         self._asked = now
         self._admitted = 0
         return True
