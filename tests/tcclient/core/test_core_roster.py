@@ -255,6 +255,20 @@ def test_a_room_larger_than_the_bounds_is_an_error():
         state.receive_changes(m.RoomChanges(1, changes))
 
 
+def test_pages_of_a_snapshot_are_put_together_as_they_come():
+    """In any order, again and again: each is looked at once, and those of another snapshot begin anew."""
+    state = empty()
+    page = m.Snapshot(7, state.room, tuple(member(i) for i in range(1, 40)), (), False)
+    assert state.receive_snapshot(replace(page, number=6, members=(member(77),))) is None
+    for _ in range(3 * MAX_MEMBERS):
+        assert state.receive_snapshot(page) is None
+    assert len(state._pages.members) == 39
+    assert state.receive_snapshot(replace(page, members=(member(50),), last=True)) is not None
+    assert set(state.members) == {*range(1, 40), 50}
+    state.receive_snapshot(replace(page, number=8, members=(member(1),), last=True))
+    assert set(state.members) == {1}, "nothing of the one before is left"
+
+
 def test_changes_are_ignored_until_the_snapshot_is_complete():
     state = empty()
     assert state.receive_changes(m.RoomChanges(1, (m.Change(m.ChangeKind.MEMBER_JOINED, member=member(2)),))) == []
