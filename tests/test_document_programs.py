@@ -216,6 +216,7 @@ def test_the_guide_hears(server: Server, tmp_path: Path) -> None:
             async with me(server, tmp_path, "hear") as room:
                 await room.publish(chime(5.0))
                 await bot.prints("speaking: me / Me")
+                await asyncio.sleep(1.0)  # the first packet tells who speaks, and is played out later
             output = await bot.ends()
         assert 5000 < max(map(int, re.findall(r"peak (\d+)", output))) < 8000
 
