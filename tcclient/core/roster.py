@@ -206,10 +206,11 @@ class RoomState:
         """Check the signature of each member that is new or changed.
 
         A box key belongs to one seat and ends with it: another seat with it, or the same one after it has left, is a
-        statement that was played back, so it is not verified. Our own seat comes first, then those seen before.
+        statement that was played back, so it is not verified. Our own seat comes first, then those seen before, then
+        the others in the order in which the server tells of them: who sat down earlier stands first.
         """
         result: dict[int, Participant] = {}
-        for i in sorted(members, key=lambda i: (i != self.own, i not in self.members, i)):
+        for i in sorted(members, key=lambda i: (i != self.own, i not in self.members)):
             member = members[i]
             old = self.members.get(i)
             same = old is not None and _statement(old.member) == _statement(member)

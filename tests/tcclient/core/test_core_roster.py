@@ -235,6 +235,16 @@ def test_publications_without_a_member_are_not_shown():
     assert 500 not in state.streams
 
 
+@pytest.mark.parametrize("copy", [2, 900])
+def test_of_those_with_one_box_key_the_first_of_the_snapshot_has_it(copy):
+    """Participant numbers are random: they do not tell who sat down first, and had the key to be copied."""
+    owner, copied = member(50), replace(member(copy, box=member(50).box_key), account="agency")
+    state = roster(owner, copied, member(1))
+    assert verified(state) == {1, 50}
+    left(state, copy)
+    assert verified(state) == {1, 50}, "and it is not spent by who only copied it"
+
+
 def test_the_member_set_is_that_of_all_seats():
     state = roster(member(1), member(2))
     seats = [("agency", member(i).device_key, member(i).box_key) for i in (2, 1)]
