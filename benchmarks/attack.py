@@ -11,13 +11,13 @@ import sys
 import time
 from typing import NamedTuple
 
-from benchmarks.attackers import ATTACKS, HALL, Attacker
+from benchmarks.attackers import ATTACKER, ATTACKS, COLLEAGUE, CORRIDOR, HALL, Attacker
 from benchmarks.light_clients import Clients
 from benchmarks.load import AUDIO_RATE, SETTLE, packet
 from benchmarks.options import positive
 from benchmarks.processes import child, need_linux
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
-from benchmarks.server import OTHERS, Server
+from benchmarks.server import Server
 from benchmarks.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
@@ -31,7 +31,6 @@ MOST_LOST, SLOWEST = 0.5, 50.0
 QUICK = ("key boxes", "unknown messages", "empty items")
 """What a short run shows."""
 CALM = "nothing"
-ATTACKER, COLLEAGUE = OTHERS
 
 
 class Trial(NamedTuple):
@@ -72,7 +71,7 @@ def trial(name: str, seconds: float) -> Trial:
     """Hold one call, on a server of its own."""
     print(f"attack: {name}", file=sys.stderr, flush=True)
     settings: dict[str, object] = {"rooms.loudest": 0}
-    with Server([HALL], settings, usual_limits=True) as server, Clients(server) as clients:
+    with Server([HALL, CORRIDOR], settings, usual_limits=True) as server, Clients(server) as clients:
         seats = [entry.seat for entry in clients.arrive(HALL, TALKERS, 0.5, [Source.MICROPHONE])]
         seats += [entry.seat for entry in clients.arrive(HALL, MEMBERS, 1.0)]
         clients.ping()

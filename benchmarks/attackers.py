@@ -12,9 +12,10 @@ from itertools import count
 from benchmarks.light_clients import Clients
 from benchmarks.line import Line
 from benchmarks.native import Volley
+from benchmarks.processes import need_files
 from benchmarks.report import BenchmarkError
 from benchmarks.seat import Seat
-from benchmarks.server import Server
+from benchmarks.server import OTHER_FILES, OTHERS, Server
 from tcproto import codec
 from tcproto.control import FRAME_DATAGRAM, FRAME_MESSAGE
 from tcproto.datagram import Item, ItemType
@@ -26,6 +27,8 @@ from tcproto.messages import (
     KeyBoxes,
     KeyframeRequest,
     Kind,
+    Login,
+    LoginBegin,
     OpenRoom,
     Publish,
     Source,
@@ -37,12 +40,18 @@ from tcproto.messages import (
 from tcproto.path import PingItem
 
 HALL = "hall"
+CORRIDOR = "corridor"
+ATTACKER, COLLEAGUE = OTHERS
 SEATS = 3
 """Of the attacker."""
 PREPARED = 20_000
 """Datagrams that are sealed beforehand: sealing is slower than sending."""
 BATCH = 64
 """Datagrams sent at once."""
+SILENT = 1024
+"""Connections of which nothing is ever heard."""
+AT_ONCE = 16
+"""Who logs in, or comes and goes, at a time."""
 RETRY = 1.0
 """Seconds until an attacker who was thrown out comes back."""
 
@@ -74,6 +83,50 @@ class Attacker:
         """The same from all seats."""
         await asyncio.gather(*(self.flood(frame_type, bodies) for _ in range(SEATS)))
 
+    async def connect_silently(self) -> None:
+        """Hold connections, and open another one for each that the server closes."""
+        need_files(SILENT + OTHER_FILES)
+
+        async def hold() -> None:
+            while True:
+                with suppress(OSError):
+                    reader, writer = await asyncio.open_connection(*self._server.address)
+                    try:
+                        await reader.read()
+                    finally:
+                        writer.close()
+                await asyncio.sleep(RETRY)
+
+        await asyncio.gather(*(hold() for _ in range(SILENT)))
+
+    async def repeat(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do it again and again, several at a time, whatever the server says."""
+
+        async def repeat() -> None:
+            while True:
+                with suppress(BenchmarkError, OSError):
+                    async with asyncio.timeout(RETRY):
+                        await work()
+                await asyncio.sleep(0)
+
+        await asyncio.gather(*(repeat() for _ in range(AT_ONCE)))
+
+    async def log_in(self) -> None:
+        """Log in with signatures that the server checks in vain, and hang up."""
+        _, line = await asyncio.get_running_loop().create_connection(Line, *self._server.address)
+        try:
+            await line.hello
+            await line.request(LoginBegin(ATTACKER))
+            await line.request(Login(ATTACKER, "Nobody", os.urandom(32), os.urandom(64), os.urandom(64)))
+        finally:
+            line.transport.abort()
+
+    async def visit(self) -> None:
+        """Log in, take a seat in another room, since the light clients take no new room keys, and hang up."""
+        line, seat = await self._clients.guest(CORRIDOR)
+        seat.socket.close()
+        line.transport.abort()
+
     def requests(self, make: Callable[[int], object]) -> Iterator[bytes]:
         """Return requests without end, made of their numbers."""
         return (encode(make(number), number) for number in self.numbers)
@@ -90,6 +143,18 @@ class Attacker:
             for at in range(0, PREPARED, BATCH):
                 volley.fire(at, min(at + BATCH, PREPARED))
                 await asyncio.sleep(max(0.0, began + (at + BATCH) / rate - loop.time()))
+
+
+def _silence(attacker: Attacker) -> Awaitable[None]:
+    return attacker.connect_silently()
+
+
+def _logins(attacker: Attacker) -> Awaitable[None]:
+    return attacker.repeat(attacker.log_in)
+
+
+def _visits(attacker: Attacker) -> Awaitable[None]:
+    return attacker.repeat(attacker.visit)
 
 
 def _boxes(attacker: Attacker) -> Awaitable[None]:
@@ -148,6 +213,9 @@ def _pings(attacker: Attacker) -> Awaitable[None]:
 
 
 ATTACKS: Mapping[str, Callable[[Attacker], Awaitable[None]]] = {
+    "silent connections": _silence,
+    "wrong logins": _logins,
+    "visits": _visits,
     "key boxes": _boxes,
     "subscriptions": _subscriptions,
     "unknown messages": _unknown,

@@ -17,7 +17,8 @@ from tcproto.account import Challenge
 from tcproto.identity import SigningKey
 from tcproto.link import Link, parse_link
 from tcserver.database import Database
-from tcserver.paths import DATABASE_FILE
+from tcserver.identity import open_identity
+from tcserver.paths import DATABASE_FILE, IDENTITY_FILE
 from tcserver.records import Account, RoomRecord
 
 ACCOUNT = "bench"
@@ -71,6 +72,7 @@ class Server:
         data.mkdir(mode=0o700)
         # No password: nobody derives a key with Argon2 for each of a thousand clients.
         challenge = Challenge(bytes(16), 64 << 20, 3)
+        open_identity(data / IDENTITY_FILE, os.urandom)
         with Database(data / DATABASE_FILE) as database:
             for account in (ACCOUNT, *OTHERS):
                 key = self.account_key.public

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,13 +17,15 @@ from tcproto.identity import KEY_SIZE, format_fingerprint, parse_fingerprint
 KNOWN_DEVICES_FILE = "known_devices"
 MAX_PINS = 20_000
 """Lines of the file: the accounts of many servers; a list that is full is told, and nothing in it forgotten."""
+_NO_NAME = "%"
+"""Stands for an empty account; the sign itself is written as %25."""
 
 
 class _Line(NamedTuple):
-    """A line that is no comment; ``device_key`` is empty where it is damaged, ``account`` where that is not there."""
+    """A line that is no comment; ``device_key`` is empty where it is damaged, ``account`` None where there is none."""
 
     server: bytes
-    account: str
+    account: str | None
     device_key: bytes
 
 
@@ -49,7 +51,7 @@ class KnownDevices:
         """Return the device keys (32 bytes each) of each account on a server, in the order of the file."""
         found: dict[str, list[bytes]] = {}
         for _, line in self._lines:
-            if line is not None and line.account and line.server == fingerprint:
+            if line is not None and line.account is not None and line.server == fingerprint:
                 found.setdefault(line.account, []).extend([line.device_key] if line.device_key else [])
         return found
 
@@ -63,21 +65,26 @@ class KnownDevices:
 
         def added(lines: list[bytes]) -> list[bytes]:
             nonlocal full
-            read = [_read(line) for line in lines]
-            counts = Counter(line.account for line in read if line is not None and line.server == fingerprint)
-            known = {(line.server, line.account, line.device_key) for line in read if line is not None}
-            for account, key in pins:
-                if (fingerprint, account, key) in known:
+            places: defaultdict[str, deque[int]] = defaultdict(deque)
+            known: set[DevicePin] = set()
+            gone: set[int] = set()
+            for place, line in enumerate(map(_read, lines)):
+                if line is not None and line.account is not None and line.server == fingerprint:
+                    places[line.account].append(place)
+                    known.add(DevicePin(line.account, line.device_key))
+            for pin in pins:
+                if pin in known:
                     continue
-                if counts[account] >= MAX_DEVICES:
-                    del lines[_first_of(lines, fingerprint, account)]
-                elif len(lines) >= MAX_PINS:
+                if len(places[pin.account]) >= MAX_DEVICES:
+                    gone.add(places[pin.account].popleft())
+                elif len(lines) - len(gone) >= MAX_PINS:
                     full = True
                     continue
-                counts[account] += 1
-                words = (format_fingerprint(fingerprint), _escaped(account), key.hex(), seen.isoformat())
+                places[pin.account].append(len(lines))
+                known.add(pin)
+                words = (format_fingerprint(fingerprint), _escaped(pin.account), pin.device_key.hex(), seen.isoformat())
                 lines.append(" ".join(words).encode())
-            return lines
+            return [line for place, line in enumerate(lines) if place not in gone]
 
         self._file.change(added)
         if full:
@@ -108,8 +115,8 @@ def _read(line: bytes) -> _Line | None:
     try:
         server = parse_fingerprint(words[0])
     except ValueError:
-        return _Line(b"", "", b"")
-    account = unquote(words[1]) if len(words) > 1 else ""
+        return _Line(b"", None, b"")
+    account = None if len(words) < 2 else "" if words[1] == _NO_NAME else unquote(words[1])
     try:
         key = bytes.fromhex(words[2]) if len(words) == 4 else b""
     except ValueError:
@@ -117,14 +124,12 @@ def _read(line: bytes) -> _Line | None:
     return _Line(server, account, key if len(key) == KEY_SIZE else b"")
 
 
-def _first_of(lines: list[bytes], fingerprint: bytes, account: str) -> int:
-    """The index of an account's first line, which is there."""
-    reads = map(_read, lines)
-    return next(i for i, line in enumerate(reads) if line and (line.server, line.account) == (fingerprint, account))
-
-
 def _escaped(account: str) -> str:
     """The account as one word of one line, whatever a server names so; a folded name stays as it is."""
-    return "".join(
-        c if c.isalnum() or c in "._-" or unicodedata.category(c)[0] == "M" else quote(c, safe="") for c in account
+    return (
+        _NO_NAME
+        if not account
+        else "".join(
+            c if c.isalnum() or c in "._-" or unicodedata.category(c)[0] == "M" else quote(c, safe="") for c in account
+        )
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from tcproto import codec
-from tcproto.errors import CODES, ErrorCode, ProtocolError
+from tcproto.errors import CODES, ErrorCode, ProtocolError, Refusal
 from tcproto.framing import LENGTH_BYTES, LIMIT_BEFORE_LOGIN, MAX_FRAME, FrameDecoder, encode_frame
 from tcproto.messages import (
     ClientHello,
@@ -38,7 +38,10 @@ PROTOCOL_VERSION = 1
 FRAME_MESSAGE = 0
 FRAME_DATAGRAM = 1
 MAX_OPEN_REQUESTS = 256
-"""Requests that may wait for their reply; more would be a bug of the caller."""
+"""Requests that may wait for their reply; more are refused here, and a peer that answers gets no more than that."""
+MAX_ASKED = 8
+"""Requests of one type that timers make without a reply to any: pings of 40 s. A peer owes a reply to each; one that
+gives none, and talks otherwise, is not to use up what users may ask."""
 
 
 class HandshakeCompleted(NamedTuple):
@@ -172,15 +175,24 @@ class ControlConnection:
     def request(self, message: object) -> int:
         """Send a request; returns its id, which the reply will carry.
 
-        Raises ``ValueError`` for a field out of range, or when too many requests are open.
+        Raises ``ValueError`` for a field out of range, ``Refusal`` when too many requests are open.
         """
         if len(self._requests) >= MAX_OPEN_REQUESTS:
-            raise ValueError("too many requests without a reply")
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many requests without a reply")
         request_id = self._last_request + 1
         self._send(message, request_id)
         self._last_request = request_id
         self._requests[request_id] = message
         return request_id
+
+    def ask(self, message: object) -> None:
+        """Send a request that a timer makes again and again, unless too many are without a reply.
+
+        Raises ``ValueError`` for a field out of range.
+        """
+        same = sum(type(request) is type(message) for request in self._requests.values())
+        if same < MAX_ASKED and len(self._requests) < MAX_OPEN_REQUESTS:
+            self.request(message)
 
     def send(self, message: object) -> None:
         """Send a notification; raises ``ValueError`` for a field out of range."""

@@ -54,6 +54,15 @@ class Stream(NamedTuple):
     packet_type: int
 
 
+class _Pages:
+    """What the pages of one snapshot have told so far."""
+
+    def __init__(self, number: int | None = None) -> None:
+        self.number = number
+        self.members: dict[int, Member] = {}
+        self.publications: dict[tuple[int, int], PublicationInfo] = {}
+
+
 def publication_id(info: PublicationInfo) -> PublicationId:
     """Return what the publication's key is derived from; kinds and sources of later versions count as 0."""
     return PublicationId(info.number, KIND_CODES.get(info.kind, 0), SOURCE_CODES.get(info.source, 0))
@@ -91,7 +100,7 @@ class RoomState:
         self._box_keys = box_keys
         self._announced = announced
         self.fingerprint = fingerprint
-        self._pages: list[Snapshot] = []
+        self._pages = _Pages()
 
     def receive_snapshot(self, page: Snapshot) -> list[Event] | None:
         """Take a page; return what changed once the last page is in, None before.
@@ -99,19 +108,19 @@ class RoomState:
         Raises ``ProtocolError`` for a room that is larger than the bounds, ``Distrust`` as the class says.
         """
         self._check_room(page.room)
-        if self._pages and self._pages[0].number != page.number:
-            self._pages.clear()
-        self._pages.append(page)
-        members = {member.participant: member for page in self._pages for member in page.members}
-        publications = {(p.participant, p.number): p for page in self._pages for p in page.publications}
-        if len(members) > MAX_MEMBERS or len(publications) > MAX_PUBLICATIONS or len(self._pages) > MAX_MEMBERS:
+        if self._pages.number != page.number:
+            self._pages = _Pages(page.number)
+        pages = self._pages
+        pages.members |= {member.participant: member for member in page.members}
+        pages.publications |= {(p.participant, p.number): p for p in page.publications}
+        if len(pages.members) > MAX_MEMBERS or len(pages.publications) > MAX_PUBLICATIONS:
             raise ProtocolError(ErrorCode.BAD_MESSAGE, "the room is larger than a client holds")
         if not page.last:
             return None
-        self._pages.clear()
+        self._pages = _Pages()
         self.number = page.number
         self.needs_snapshot = False
-        return self._replace(page.room, members, publications, {})
+        return self._replace(page.room, pages.members, pages.publications, {})
 
     def receive_changes(self, changes: RoomChanges) -> list[Event]:
         """Take changes; return what changed. A gap sets ``needs_snapshot``.
@@ -197,10 +206,11 @@ class RoomState:
         """Check the signature of each member that is new or changed.
 
         A box key belongs to one seat and ends with it: another seat with it, or the same one after it has left, is a
-        statement that was played back, so it is not verified. Our own seat comes first, then those seen before.
+        statement that was played back, so it is not verified. Our own seat comes first, then those seen before, then
+        the others in the order in which the server tells of them: who sat down earlier stands first.
         """
         result: dict[int, Participant] = {}
-        for i in sorted(members, key=lambda i: (i != self.own, i not in self.members, i)):
+        for i in sorted(members, key=lambda i: (i != self.own, i not in self.members)):
             member = members[i]
             old = self.members.get(i)
             same = old is not None and _statement(old.member) == _statement(member)

@@ -184,7 +184,7 @@ class Seat:
         self._now = now
         if now >= self._snapshot_at:
             self._snapshot_at = now + SNAPSHOT_RETRY
-            self._control.request(messages.GetSnapshot())
+            self._control.ask(messages.GetSnapshot())
         self._keys.handle_timeout(now)
         boxes, receipts = self._keys.take_boxes(), self._receipts
         self._receipts = []
@@ -223,15 +223,7 @@ class Seat:
         return True
 
     def publish(
-        self,
-        kind: Kind,
-        source: Source,
-        codec: str,
-        muted: bool,
-        layers: int,
-        width: int,
-        height: int,
-        now: float,
+        self, kind: Kind, source: Source, codec: str, muted: bool, layers: int, width: int, height: int, now: float
     ) -> int:
         """See ``SeatVerbs.publish``."""
         announced = self.publications.announce(kind, source, codec, muted, layers, width, height)
@@ -264,7 +256,11 @@ class Seat:
             raise Refusal(ErrorCode.NOT_IN_ROOM, "the roster is not here yet, so nobody could read it")
         chat = self.texts.compose(text, scope, participant, unix_ms, now)
         self.settle(now)  # The boxes of the key go before the text.
-        self._control.request(chat)
+        try:
+            self._control.request(chat)
+        except Refusal:
+            self.texts.answered(chat.message_id, accepted=False)
+            raise
         return chat.message_id
 
     # Replies

@@ -188,7 +188,7 @@ class Session(SeatVerbs):
                 self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RECONNECT)
                 return
             if self.phase is not Phase.CONNECTING:
-                self._control.request(messages.Ping(int(now * 1e6)))
+                self._control.ask(messages.Ping(int(now * 1e6)))
         if self._seat is not None:
             self._seat.handle_timeout(now)
 
@@ -237,14 +237,14 @@ class Session(SeatVerbs):
     def leave(self) -> None:
         """Give the seat up; ``Left`` follows at once."""
         self._require(Phase.ROOM)
-        self._control.request(messages.Leave())
+        self._control.ask(messages.Leave())
         self._stand_up()
         self._events.append(events.Left())
 
     def request(self, message: object) -> int:
         """Send a request that a seated participant may make, such as ``Kick``; return its id.
 
-        ``RequestDone`` or ``RequestFailed`` follows. Raises ``ValueError`` for a field out of range.
+        ``RequestDone`` or ``RequestFailed`` follows. Raises ``ValueError``; ``Refusal`` while too many are unanswered.
         """
         self._require(Phase.ROOM)
         return self._control.request(message)
@@ -302,7 +302,7 @@ class Session(SeatVerbs):
     def _replied(self, request: Any, reply: Any, request_id: int, now: float) -> None:
         match reply:
             case messages.Pong():
-                self.control_rtt = now - reply.time / 1e6
+                self.control_rtt = now - request.time / 1e6
             case messages.LoginChallenge():
                 self._login.challenged(reply)
             case messages.Welcome():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.membership import MemberStatement, verify_member
@@ -93,6 +93,9 @@ class Rooms:
         )
         if not verify_member(statement, message.signature, session.device_key):
             raise Refusal(ErrorCode.BAD_REQUEST, "the member signature does not verify")
+        seats = chain(room.seats.values(), room.joining.values())
+        if any(seat.join.message.box_key == message.box_key for seat in seats):
+            raise Refusal(ErrorCode.BAD_REQUEST, "somebody else in the room has this box key")
         wait = self._joins.wait(session.number, {"account": session.account.id}, call.now)
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)

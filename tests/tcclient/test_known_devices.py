@@ -6,10 +6,14 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tcclient import events as told
+from tcclient import known_devices
 from tcclient.core.events import Participant as Member
 from tcclient.core.pins import MAX_DEVICES, DevicePin
 from tcclient.device_watch import DeviceWatch
@@ -47,8 +51,43 @@ def test_an_account_as_a_hostile_server_names_it_is_one_word(tmp_path: Path, acc
     book.add(SERVER, [DevicePin("before", key(1)), DevicePin(account, key(2)), DevicePin("after", key(3))], DAY)
     again = KnownDevices(tmp_path)
     assert len(again.path.read_text().splitlines()) == 3
-    assert {"before", "after"} <= set(again.devices(SERVER))
-    assert again.devices(SERVER).get(account, [key(2)]) == [key(2)]
+    assert again.devices(SERVER) == {"before": [key(1)], account: [key(2)], "after": [key(3)]}
+    assert again.faults == []
+
+
+ACCOUNTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=32)
+PINS = st.lists(st.builds(DevicePin, ACCOUNTS, st.integers(0, 3).map(key)), max_size=12, unique=True)
+
+
+@given(PINS, st.lists(st.binary(max_size=80), max_size=6))
+@settings(max_examples=60, deadline=None)
+def test_any_account_comes_back_as_it_was_and_any_other_line_stays(pins: list[DevicePin], lines: list[bytes]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / KNOWN_DEVICES_FILE
+        there = b"\n".join(lines).splitlines()
+        path.write_bytes(b"".join(line + b"\n" for line in there))
+        path.chmod(0o600)
+        KnownDevices(path.parent).add(ELSEWHERE, pins, DAY)
+        again = KnownDevices(path.parent)
+        expected: dict[str, list[bytes]] = {}
+        for account, device_key in pins:
+            expected.setdefault(account, []).append(device_key)
+        assert again.devices(ELSEWHERE) == expected
+        assert path.read_bytes().splitlines()[: len(there)] == there
+        assert len(again.faults) <= 1
+
+
+def test_a_thousand_devices_of_one_account_are_written_in_one_look_at_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = KnownDevices(tmp_path)
+    book.add(SERVER, [DevicePin(f"a{n}", key(n)) for n in range(500)], DAY)
+    looked: list[bytes] = []
+    read = known_devices._read
+    monkeypatch.setattr(known_devices, "_read", lambda line: (looked.append(line), read(line))[1])
+    book.add(SERVER, [DevicePin("z", key(n)) for n in range(1000)], DAY)
+    assert len(looked) == 500
+    assert KnownDevices(tmp_path).devices(SERVER)["z"] == [key(n) for n in range(1000 - MAX_DEVICES, 1000)]
 
 
 def test_clients_do_not_lose_each_others_devices(tmp_path: Path) -> None:

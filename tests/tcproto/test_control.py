@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tcproto.codec import encode_fields, pack
 from tcproto.control import (
+    MAX_ASKED,
     MAX_OPEN_REQUESTS,
     PROTOCOL_VERSION,
     ControlConnection,
@@ -17,9 +18,9 @@ from tcproto.control import (
     Received,
     Replied,
 )
-from tcproto.errors import CODES, Action, ErrorCode, ProtocolError
+from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.framing import MAX_FRAME, encode_frame
-from tcproto.messages import Close, Error, Login, LoginBegin, Ok, Ping, Pong, Resume, Resumed, Speakers, Welcome
+from tcproto.messages import Close, Error, Leave, Login, LoginBegin, Ok, Ping, Pong, Resume, Resumed, Speakers, Welcome
 from tcproto.messages.login import ClientHello, ServerHello
 from tcproto.noise import Initiator, Responder
 from tests.message_values import smallest
@@ -287,12 +288,27 @@ def test_what_is_not_ours_to_send() -> None:
 def test_as_many_requests_as_may_be_open() -> None:
     pair = logged_in()
     ids = [pair.client.request(Ping(n)) for n in range(MAX_OPEN_REQUESTS)]
-    with pytest.raises(ValueError, match="too many requests"):
+    with pytest.raises(Refusal, match="too many requests"):
         pair.client.request(Ping(0))
+    pair.client.ask(Leave())
     assert len(pair.to_server()) == MAX_OPEN_REQUESTS
     pair.server.reply(ids[0], Pong(0))
     assert len(pair.to_client()) == 1
     assert pair.client.request(Ping(0)) == ids[-1] + 1
+
+
+def test_what_is_asked_again_and_again_waits_for_its_reply() -> None:
+    pair = logged_in()
+    for n in range(MAX_ASKED + 3):
+        pair.client.ask(Ping(n))
+    pair.client.ask(Leave())
+    first, *others = pair.to_server()
+    assert [received.message for received in others] == [*map(Ping, range(1, MAX_ASKED)), Leave()]
+    pair.server.reply(first.request_id, Pong(0))
+    pair.to_client()
+    for n in range(100, 103):
+        pair.client.ask(Ping(n))
+    assert [received.message for received in pair.to_server()] == [Ping(100)]
 
 
 @given(st.sampled_from(ErrorCode), st.text(max_size=300), st.integers(0, 2**32 - 1))

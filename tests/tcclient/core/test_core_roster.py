@@ -235,6 +235,16 @@ def test_publications_without_a_member_are_not_shown():
     assert 500 not in state.streams
 
 
+@pytest.mark.parametrize("copy", [2, 900])
+def test_of_those_with_one_box_key_the_first_of_the_snapshot_has_it(copy):
+    """Participant numbers are random: they do not tell who sat down first, and had the key to be copied."""
+    owner, copied = member(50), replace(member(copy, box=member(50).box_key), account="agency")
+    state = roster(owner, copied, member(1))
+    assert verified(state) == {1, 50}
+    left(state, copy)
+    assert verified(state) == {1, 50}, "and it is not spent by who only copied it"
+
+
 def test_the_member_set_is_that_of_all_seats():
     state = roster(member(1), member(2))
     seats = [("agency", member(i).device_key, member(i).box_key) for i in (2, 1)]
@@ -253,6 +263,20 @@ def test_a_room_larger_than_the_bounds_is_an_error():
     changes = tuple(m.Change(m.ChangeKind.MEMBER_JOINED, member=somebody) for somebody in crowd)
     with pytest.raises(ProtocolError, match="larger"):
         state.receive_changes(m.RoomChanges(1, changes))
+
+
+def test_pages_of_a_snapshot_are_put_together_as_they_come():
+    """In any order, again and again: each is looked at once, and those of another snapshot begin anew."""
+    state = empty()
+    page = m.Snapshot(7, state.room, tuple(member(i) for i in range(1, 40)), (), False)
+    assert state.receive_snapshot(replace(page, number=6, members=(member(77),))) is None
+    for _ in range(3 * MAX_MEMBERS):
+        assert state.receive_snapshot(page) is None
+    assert len(state._pages.members) == 39
+    assert state.receive_snapshot(replace(page, members=(member(50),), last=True)) is not None
+    assert set(state.members) == {*range(1, 40), 50}
+    state.receive_snapshot(replace(page, number=8, members=(member(1),), last=True))
+    assert set(state.members) == {1}, "nothing of the one before is left"
 
 
 def test_changes_are_ignored_until_the_snapshot_is_complete():

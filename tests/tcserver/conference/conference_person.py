@@ -96,8 +96,8 @@ class Person:
         self.ask(m.LoginBegin(self.account))
         return self.ask(self.login_message())
 
-    def join_message(self, room: str, life: bytes, *, name: str | None = None) -> m.Join:
-        box_key = self.connection.to_bytes(32, "big")
+    def join_message(self, room: str, life: bytes, *, name: str | None = None, box_key: bytes = b"") -> m.Join:
+        box_key = box_key or self.connection.to_bytes(32, "big")
         shown = self.name if name is None else name
         statement = MemberStatement(SERVER.fingerprint, life, fold_room(room), self.account, shown, box_key, 7)
         return m.Join(room, life, box_key, 7, self.device.sign(statement.text()))

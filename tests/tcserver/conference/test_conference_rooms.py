@@ -48,6 +48,19 @@ def test_first_joins_and_sees_itself_as_chair():
     driver.check()
 
 
+def test_nobody_sits_down_with_the_box_key_of_somebody_who_is_here():
+    """Otherwise a member could copy it from the roster, and newcomers would not know whose it is."""
+    driver = Driver()
+    owner, _, copier = driver.member(), driver.member(), driver.user(account="dinsos")
+    opened = copier.ask(m.OpenRoom("room"))
+    box_key = owner.view.members[owner.participant].box_key
+    copied = copier.join_message("room", opened.room.life, box_key=box_key)
+    assert error_code(copier.ask(copied)) is ErrorCode.BAD_REQUEST
+    owner.ask(m.Leave())
+    assert isinstance(copier.ask(copied), m.Joined), "members who saw it leave know that the key is spent"
+    driver.check()
+
+
 def test_the_log_has_sessions_as_the_list_of_sessions_has_them_and_the_accounts_of_who_comes_and_goes():
     driver = Driver()
     chair, other = driver.member(), driver.member(account="dinsos")
