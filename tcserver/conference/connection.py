@@ -14,6 +14,7 @@ from tcserver.conference.limiter import Limiter
 from tcserver.records import Account
 
 if TYPE_CHECKING:
+    from tcserver.conference.room import Room
     from tcserver.conference.seat import Seat
 
 M = TypeVar("M")
@@ -99,6 +100,12 @@ class Connection:
         if self.session is None:
             return State.LOGIN
         return State.ROOM if self.session.is_seated else State.LOBBY
+
+    @property
+    def room(self) -> Room | None:
+        """The room of the seat, or of the one that is being opened."""
+        seat = None if self.session is None else self.session.seat
+        return None if seat is None else seat.room
 
 
 @dataclass(slots=True, eq=False)

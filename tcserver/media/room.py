@@ -101,11 +101,12 @@ class Room:
                 self.speakers.forget(stream)
                 self.loudest.forget(stream)
 
-    def decide(self, now: float) -> SpeakersChanged | None:
+    def decide(self, now: float) -> Iterator[SpeakersChanged]:
         """Decide who speaks and who is dominant; return what changed."""
         changed = self.speakers.decide(self.number, now)
         self.loudest.dominant = self.speakers.dominant
-        return changed
+        if changed is not None:
+            yield changed
 
     def begin(
         self, stream: Stream, receivers: Iterable[Receiver], replays: Replays, now: float

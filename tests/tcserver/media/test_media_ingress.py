@@ -374,7 +374,7 @@ def test_an_unexpected_failure_ends_one_datagram(world):
     assert sent is None
     assert len(world.plane.take_transmissions()) == 1
     assert world.drops() == {Drop.INTERNAL: 1}
-    assert isinstance(world.plane.failure, RuntimeError)
+    assert isinstance(world.plane.faults.take()[1], RuntimeError)
 
 
 def test_commands_about_what_is_gone_are_ignored(world):
