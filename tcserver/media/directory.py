@@ -108,6 +108,7 @@ class Directory:
             with self._faults.within(Fault.ROOM):
                 if room.sealer.become_worn(now):
                     self._events.append(SealerWorn(room.number, room.sealer.ident))
+                self._events += room.lacking()
         for media_id in [media_id for media_id, ticket in self.tickets.items() if now >= ticket.until]:
             del self.tickets[media_id]
 
@@ -209,8 +210,7 @@ class Directory:
         for ident in command.streams:
             stream = room.streams.get(ident)
             if stream is not None:
-                if stream.keyframes:
-                    self._events += room.begin(stream, command.receivers, self._replays, now)
+                self._events += room.begin(stream, command.receivers, self._replays, now)
                 stream.change_receivers(command.receivers, command.gone)
 
     def _set_speakers(self, command: SetSpeakers, now: float) -> None:
