@@ -273,9 +273,12 @@ class Conference:
 
     def _dispatch(self, call: Call[object]) -> None:
         connection, message = call.connection, call.message
-        if connection.limiter.is_flooded(call.now):
+        if wait := connection.limiter.flooded(call.now):
             self._context.limited["all"] += 1
-            raise ProtocolError(ErrorCode.RATE_LIMITED, "far too many messages")
+            self._context.refusals[ErrorCode.RATE_LIMITED] += 1
+            text, wait_ms = "far too many messages", int(wait * 1000) + 1
+            self._connections.hang_up(connection, ErrorCode.RATE_LIMITED, call.now, text, wait_ms)
+            return
         if not connection.handshake_hash:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
         if isinstance(message, Unknown):

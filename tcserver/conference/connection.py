@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tcproto.errors import CODES, ErrorCode, Refusal
+from tcproto.errors import CODES, Refusal
 from tcproto.messages import Error, Login, LoginBegin, State
 from tcserver.conference.budget import Budget
 from tcserver.conference.effects import Outbox
@@ -156,7 +156,3 @@ class Call(Generic[M]):
         if self.connection.budget is not None:
             self.connection.budget.spend(microseconds)
             self.connection.charged += microseconds
-
-    def refuse_code(self, code: ErrorCode) -> None:
-        """Refuse with a code and its usual text."""
-        self.refuse(Refusal(code))

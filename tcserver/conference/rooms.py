@@ -12,7 +12,7 @@ from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room, looks
-from tcserver.conference.admission import Admission
+from tcserver.conference.admission import MAX_WAIT, Admission
 from tcserver.conference.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.connection import Call, Session
 from tcserver.conference.context import SEAT_LOAD, Context
@@ -30,6 +30,8 @@ ACCOUNT_PART = 0.25
 T = TypeVar("T")
 SAVE_RETRY_MS = 200
 """When to ask again while another change of the room is being written."""
+FAILED_SAVE_RETRY_MS = 5000
+"""When to ask again where a change could not be written: what locks a database, such as a copy of it, takes seconds."""
 
 
 class Rooms:
@@ -238,7 +240,7 @@ class Rooms:
         """Carry out a change that is on disk now, or refuse it if it could not be written."""
         call, record = self._saving.pop(ticket)
         if not ok:
-            call.refuse_code(ErrorCode.INTERNAL)
+            call.refuse(Refusal(ErrorCode.INTERNAL, "the room could not be saved", FAILED_SAVE_RETRY_MS))
             return
         call.reply(Ok())
         self._stored(record, now)
@@ -275,7 +277,7 @@ class Rooms:
     def _make(self, call: Call[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:
         settings, opener = self._context.settings, call.session.account.name
         if record is None:
-            self._check_temporary(name, opener)
+            self._check_temporary(name, opener, call.now)
         most = settings.max_participants
         info = RoomInfo(
             name=name,
@@ -299,19 +301,27 @@ class Rooms:
         self._context.outbox.log("room_opened", room=name, by=call.session.number)
         return room
 
-    def _check_temporary(self, name: str, opener: str) -> None:
+    def _check_temporary(self, name: str, opener: str, now: float) -> None:
         """Refuse a temporary room that would take the place, or the looks, of others."""
         settings = self._context.settings
         if looks(name) in self._looks:
             raise Refusal(ErrorCode.BAD_NAME, "the name looks like that of a permanent room")
         temporary = [room for room in self._by_name.values() if room.record is None]
         if len(temporary) >= settings.max_rooms:
-            raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open")
+            raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open", self._until_one_ends(temporary, now))
         own = [room for room in temporary if room.opener == opener]
         if len(own) >= settings.max_rooms_per_account:
-            raise Refusal(ErrorCode.RATE_LIMITED, "the account has opened too many rooms")
-        if sum(not room.was_used for room in own) >= settings.max_unused_rooms:
-            raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered")
+            wait_ms = self._until_one_ends(own, now)
+            raise Refusal(ErrorCode.RATE_LIMITED, "the account has opened too many rooms", wait_ms)
+        unused = [room for room in own if not room.was_used]
+        if len(unused) >= settings.max_unused_rooms:
+            wait_ms = self._until_one_ends(unused, now)
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered", wait_ms)
+
+    def _until_one_ends(self, rooms: Iterable[Room], now: float) -> int:
+        """Return the ms until the first of the rooms ends in which nobody is; ``MAX_WAIT`` at most."""
+        ends = [end for room in rooms if (end := self._context.timers.when(("room", room.number))) is not None]
+        return int(min([MAX_WAIT, *(end - now + 0.001 for end in ends)]) * 1000)
 
     def _slot(self) -> int:
         """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""

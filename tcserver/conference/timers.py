@@ -48,6 +48,11 @@ class Timers:
         self._heap = [(at, nth, key) for key, (nth, at, _) in self._actions.items()]
         heapq.heapify(self._heap)
 
+    def when(self, key: Hashable) -> float | None:
+        """Return when a deadline is, if it is set."""
+        action = self._actions.get(key)
+        return None if action is None else action[1]
+
     def next(self) -> float | None:
         """Return the earliest deadline."""
         while self._heap and not self._is_live(self._heap[0]):
