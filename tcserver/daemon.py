@@ -23,7 +23,7 @@ from tcserver.addresses import all_addresses, named_in_errors, outward_address, 
 from tcserver.administration import Administration
 from tcserver.background_writer import BackgroundWriter
 from tcserver.bookkeeper import Bookkeeper
-from tcserver.conference import Conference, effects
+from tcserver.conference import Conference, Where, effects
 from tcserver.conference_settings import conference_settings
 from tcserver.configuration import Configuration, ConfigurationError, changes, merge_live
 from tcserver.control_server import ControlPeer
@@ -274,7 +274,7 @@ class Daemon:
 
     def crashed(self, peer: ControlPeer, error: Exception) -> None:
         """Log an error of ours, and pass on what comes of it."""
-        self._log.crash("message handler failed", error, address=peer.address)
+        self._carry_out(self._conference.crashed(Where.FRAME, error, address=peer.address))
         self._carry_out(self._conference.failed(peer.number, ErrorCode.INTERNAL, _now()))
 
     def fell_behind(self, peer: ControlPeer) -> None:
@@ -314,15 +314,14 @@ class Daemon:
         try:
             return self._conference.media_event(event, _now())
         except Exception as error:
-            self._log.crash("media event failed", error, event=type(event).__name__)
-            return []
+            return self._conference.crashed(Where.EVENT, error, event=type(event).__name__)
 
     def _try(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
         """Carry out an effect; one that fails ends the connection that it is for, and nothing else."""
         try:
             self._do(effect, touched)
         except Exception as error:
-            self._log.crash("effect failed", error, effect=type(effect).__name__)
+            self._effects.extend(self._conference.crashed(Where.EFFECT, error, effect=type(effect).__name__))
             if isinstance(effect, effects.Send):
                 self._effects.extend(self._conference.hang_up(effect.connection, ErrorCode.INTERNAL, _now()))
 
@@ -338,6 +337,8 @@ class Daemon:
             case effects.MediaCommand(command):
                 if self._media is not None:
                     self._media.apply(command)
+            case effects.Crash(where, error, fields):
+                self._log.crash(f"{where} failed", error, **fields)
             case effects.LogEvent(name, fields):
                 (self._people if "session" in fields else self._log).info(name, **fields)
             case _:
@@ -356,7 +357,7 @@ class Daemon:
         try:
             wanted = self._conference.timeout(now)
         except Exception as error:
-            self._log.crash("timer failed", error)
+            wanted = self._conference.crashed(Where.TIMER, error)
         self._carry_out(wanted)
 
     async def _listen(self) -> None:

@@ -105,6 +105,7 @@ class Metrics(Collector):
             "class",
             conference.limited,
         )
+        yield _counter("tcserver_crashes", "Errors of the server's own, by what failed.", "where", conference.crashes)
         yield _counter("tcserver_events", "What happened, or was ignored, besides.", "event", conference.counters)
 
 
@@ -121,6 +122,13 @@ def _traffic(readings: Sequence[MediaReading]) -> Iterator[Metric]:
         for reason, number in reading.counters.drops.items():
             drops.add_metric([str(worker), reason], number)
     yield drops
+    faults = CounterMetricFamily(
+        "tcserver_media_crashes", "Errors of the server's own, by what failed.", labels=["worker", "where"]
+    )
+    for worker, reading in enumerate(readings):
+        for fault, number in reading.counters.faults.items():
+            faults.add_metric([str(worker), fault], number)
+    yield faults
     latency = HistogramMetricFamily(
         "tcserver_media_forward_latency_seconds",
         "From the arrival of a batch of datagrams in the process to the end of its sending.",

@@ -311,6 +311,13 @@ class WorkerReplaced:
     slot: int
 
 
+@dataclass(frozen=True, slots=True)
+class RoomFailed:
+    """A command about a room failed unexpectedly, and was not carried out or in part: the room has to begin anew."""
+
+    room: int
+
+
 Event = (
     SeatOpened
     | SealerTold
@@ -323,4 +330,5 @@ Event = (
     | Overloaded
     | WorkerLoad
     | WorkerReplaced
+    | RoomFailed
 )

@@ -15,7 +15,7 @@ NEVER = float("inf")
 
 
 class BeaconSchedule:
-    """A beacon in each interval while the path is proved, and more when there is something to tell.
+    """A beacon in each interval, and more when there is something to tell.
 
     Two are never nearer to each other than the room's size allows. ``members`` is that size, ourselves included;
     ``random_bytes`` spreads the answers of many to one newcomer.
@@ -27,7 +27,8 @@ class BeaconSchedule:
         """Sequence number of the next beacon."""
         self._random_bytes = random_bytes
         self._members = 1
-        self._running = False
+        self.is_running = False
+        """Whether beacons have begun, which do not end before the seat."""
         self._planned: list[float] = []
         self._told: SenderKey | None = None
         self._sent_at = -NEVER
@@ -35,14 +36,10 @@ class BeaconSchedule:
         """When the present interval began."""
 
     def begin(self, now: float) -> None:
-        """The room is known and the path is proved: be heard soon. In a large room not all begin at one moment."""
-        self._running, self._since = True, now
+        """The room is known, and there is or may be a path: be heard soon. In a large room not all at one moment."""
+        self.is_running, self._since = True, now
         spread = self._offset() if beacon_spacing(self._members) > BEACON_SPACING else 0.0
         self._plan(*(now + start + spread for start in BEACON_STARTS))
-
-    def pause(self) -> None:
-        """There is no path."""
-        self._running, self._planned, self.next_deadline = False, [], NEVER
 
     def resize(self, members: int) -> None:
         """The room has so many members now."""
@@ -50,7 +47,7 @@ class BeaconSchedule:
         self._schedule()
 
     def answer(self, now: float) -> None:
-        """Somebody came, or was heard for the first time: be heard there, each of us at another moment."""
+        """Somebody came, or was heard for the first time, or the path bears: be heard, each of us at another moment."""
         self._plan(now + self._offset())
 
     def stream_started(self, now: float) -> None:
@@ -79,7 +76,7 @@ class BeaconSchedule:
 
     def _plan(self, *times: float) -> None:
         """Plan beacons, unless one stands shortly before; what stands shortly after is spared."""
-        if not self._running:
+        if not self.is_running:
             return
         spacing = beacon_spacing(self._members)
         for time in times:
@@ -90,6 +87,6 @@ class BeaconSchedule:
         self._schedule()
 
     def _schedule(self) -> None:
-        if self._running:
+        if self.is_running:
             due = min([self._since + beacon_interval(self._members), *self._planned])
             self.next_deadline = max(due, self._sent_at + beacon_spacing(self._members))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tcclient.core import events
 from tcclient.core.beacons import BeaconSchedule
-from tcclient.core.events import Event
+from tcclient.core.events import Event, PathState
 from tcclient.core.keys import SenderKeys
 from tcclient.core.path import MediaPath
 from tcclient.core.peers import Peer
@@ -54,13 +54,16 @@ class Presence:
         """When ``handle_timeout`` is due."""
         return min(self.schedule.next_deadline, self._silence.next_deadline)
 
-    def path_changed(self, proved: bool, now: float) -> None:
-        """Begin to send and to expect beacons where there are a roster and a path; stop where there are not."""
-        self._silence.path(proved, now)
-        if proved:
+    def path_changed(self, state: PathState, now: float) -> None:
+        """Expect beacons while the path is proved; send them from when it is, or does not seem to come about, on.
+
+        What is sent while it is lost may arrive all the same, and whoever sends none gets no keys.
+        """
+        self._silence.path(state is PathState.OK, now)
+        if state is not PathState.UNKNOWN and not self.schedule.is_running:
             self.schedule.begin(now)
-        else:
-            self.schedule.pause()
+        elif state is PathState.OK:
+            self.schedule.answer(now)
 
     def came(self, peer: Peer, now: float) -> None:
         """A verified member is here: it gets our keys, and a beacon soon."""

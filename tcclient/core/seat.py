@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tcclient.core import events
 from tcclient.core.audible import Audible
 from tcclient.core.drops import Drop
-from tcclient.core.events import Event, PathState
+from tcclient.core.events import Event
 from tcclient.core.keys import BARE, SealingKey, SenderKeys
 from tcclient.core.lives import BoxKeys
 from tcclient.core.media import MediaReceiver
@@ -202,7 +202,8 @@ class Seat:
             self._emit(events.KeyframeRequested(number, spatial))
         if self.path.state is not self._path_state:
             self._path_state = self.path.state
-            self._presence.path_changed(self._complete and self.path.state is PathState.OK, now)
+            if self._complete:
+                self._presence.path_changed(self.path.state, now)
             self._emit(events.PathChanged(self._path_state))
 
     def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...]) -> int:
@@ -310,7 +311,7 @@ class Seat:
             self._emit(events.Joined(joined.participant, self.room.room, joined.role, joined.permissions))
         self._roster_changed(changed, now)
         if first:
-            self._presence.path_changed(self.path.state is PathState.OK, now)
+            self._presence.path_changed(self.path.state, now)
             self._purge_at = now + PURGE_INTERVAL
 
     def _changes(self, message: messages.RoomChanges, now: float) -> None:

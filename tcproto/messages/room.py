@@ -103,7 +103,8 @@ class RoomChanges:
 
 @message("evicted", Sender.SERVER, states=State.ROOM)
 class Evicted:
-    """The seat is gone, the session is not: kicked, or the room closed."""
+    """The seat is gone, the session is not: kicked, the room closed, or (``internal``) begun anew after an error of the
+    server's: it may be entered again, into its next life."""
 
     code: ErrorCode
     text: Explanation

@@ -1,7 +1,9 @@
 """The conference: who may log in, who sits in which room, who gets what. Pure: no clock, no socket, no database."""
 
 from tcserver.conference.conference import Conference
+from tcserver.conference.crashes import Where
 from tcserver.conference.effects import (
+    Crash,
     Disconnect,
     Effect,
     FindAccount,
@@ -19,6 +21,7 @@ from tcserver.conference.settings import MessageClass, Rate, Settings
 __all__ = [
     "ROLE_PERMISSIONS",
     "Conference",
+    "Crash",
     "Disconnect",
     "Effect",
     "FindAccount",
@@ -32,4 +35,5 @@ __all__ = [
     "SessionEnded",
     "SessionStarted",
     "Settings",
+    "Where",
 ]

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
-from tcproto.messages import Envelope, Sender, Source, Speakers, State, Unknown, row_of
-from tcserver.conference import publishing
+from tcproto.messages import Envelope, Sender, Source, State, Unknown, row_of
 from tcserver.conference.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
 from tcserver.conference.commands import COMMANDS, House
 from tcserver.conference.connection import Call, Connection, Session
 from tcserver.conference.connections import Connections
 from tcserver.conference.context import Context
+from tcserver.conference.crashes import CONNECTION_TIMERS, Where
 from tcserver.conference.effects import Effect
 from tcserver.conference.login import LoginDesk
+from tcserver.conference.media_reports import MediaReports
 from tcserver.conference.operator import Operator
+from tcserver.conference.room import Room
 from tcserver.conference.rooms import Rooms
 from tcserver.conference.sessions import Sessions
 from tcserver.conference.settings import MessageClass, Settings
-from tcserver.plane import (
-    Event,
-    KeyframeAsked,
-    KeysWorn,
-    Overloaded,
-    SealerTold,
-    SealerWorn,
-    SeatOpened,
-    SpeakersChanged,
-    WorkerLoad,
-    WorkerReplaced,
-)
+from tcserver.plane import Event
 from tcserver.records import Account, RoomRecord, Standing
 
 if TYPE_CHECKING:
@@ -65,6 +56,7 @@ class Conference:
         self._sessions = sessions = Sessions(context, connections, now)
         self._desk = LoginDesk(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, now)
+        self._reports = MediaReports(context, self._rooms)
         self._house = House(context, connections, sessions, self._desk, self._rooms)
         self.operator = Operator(context, sessions, self._rooms)
         """What the operator asks of it, besides the changes that are on disk."""
@@ -88,6 +80,11 @@ class Conference:
         ended their connection.
         """
         return self._context.limited
+
+    @property
+    def crashes(self) -> Mapping[str, int]:
+        """Errors of our own, by what failed (see `Where`)."""
+        return self._context.crashes
 
     @property
     def connections(self) -> int:
@@ -133,10 +130,7 @@ class Conference:
 
     def handshake_done(self, connection: int, handshake_hash: bytes, now: float) -> list[Effect]:
         """The Noise handshake is done; its hash has 64 bytes."""
-        found = self._connections.get(connection)
-        if found is not None:
-            self._connections.handshake_done(found, handshake_hash, now)
-        return self._context.outbox.take()
+        return self._about(connection, lambda found: self._connections.handshake_done(found, handshake_hash, now), now)
 
     def charge(self, connection: int, size: int, now: float) -> tuple[float, list[Effect]]:
         """Charge a frame of ``size`` bytes to its account, before it is decrypted.
@@ -179,6 +173,7 @@ class Conference:
         if found is not None:
             found.last_heard = now
             call = Call(found, envelope.message, envelope.request_id, now, self._context.outbox)
+            room = found.room
             try:
                 self._dispatch(call)
             except Refusal as refusal:
@@ -189,51 +184,35 @@ class Conference:
             except ProtocolError as error:
                 self._context.refusals[error.code] += 1
                 self._connections.hang_up(found, error.code, now, error.detail)
+            except Exception as error:
+                self._connection_crashed(found, room, error, now, type(call.message).__name__)
         return self._context.outbox.take()
 
     def disconnected(self, connection: int, now: float) -> list[Effect]:
         """A connection broke, or its peer closed it."""
-        found = self._connections.get(connection)
-        if found is not None:
-            self._connections.gone(found, now)
-        return self._context.outbox.take()
+        return self._about(connection, lambda found: self._connections.gone(found, now), now)
 
     def hang_up(self, connection: int, code: ErrorCode, now: float, text: str = "") -> list[Effect]:
         """Close a connection for a reason of the shell's, such as a bad frame or a full queue."""
-        found = self._connections.get(connection)
-        if found is not None:
-            self._connections.hang_up(found, code, now, text)
-        return self._context.outbox.take()
+        return self._about(connection, lambda found: self._connections.hang_up(found, code, now, text), now)
 
     def failed(self, connection: int, code: ErrorCode, now: float, detail: str = "") -> list[Effect]:
         """Forget a connection that the shell closes, which has told its client why."""
-        found = self._connections.get(connection)
-        if found is not None:
-            self._connections.failed(found, code, now, detail)
-        return self._context.outbox.take()
+        return self._about(connection, lambda found: self._connections.failed(found, code, now, detail), now)
 
     # Answers to effects
 
     def account_found(self, connection: int, account: Account | None, now: float) -> list[Effect]:
         """Answer to `FindAccount`: the account, or None."""
-        found = self._connections.get(connection)
-        if found is not None:
-            self._desk.account_found(found, account, now)
-        return self._context.outbox.take()
+        return self._about(connection, lambda found: self._desk.account_found(found, account, now), now)
 
     def devices_found(self, connection: int, devices: Collection[bytes], now: float) -> list[Effect]:
         """Answer to `FindDevices`: the keys of the account's enrolled devices."""
-        found = self._connections.get(connection)
-        if found is not None:
-            self._desk.devices_found(found, devices, now)
-        return self._context.outbox.take()
+        return self._about(connection, lambda found: self._desk.devices_found(found, devices, now), now)
 
     def lookup_failed(self, connection: int, now: float) -> list[Effect]:
         """Answer to `FindAccount` and `FindDevices` where the database cannot tell."""
-        found = self._connections.get(connection)
-        if found is not None:
-            self._desk.lookup_failed(found)
-        return self._context.outbox.take()
+        return self._about(connection, lambda found: self._desk.lookup_failed(found), now)
 
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
         """Answer to `SaveRoom`: whether it is on disk."""
@@ -271,27 +250,7 @@ class Conference:
 
     def media_event(self, event: Event, now: float) -> list[Effect]:
         """The media plane reports something; what is about a seat or a room that is gone is ignored."""
-        match event:
-            case SeatOpened() | SealerTold():
-                self._rooms.sealer_told(event, now)
-            case KeysWorn():
-                if seat := self._context.seats.get(event.media_id):
-                    seat.room.rekey(seat, now)
-            case SealerWorn():
-                if room := self._rooms.by_number(event.room):
-                    room.sealers.worn(event.sealer, now)
-            case SpeakersChanged():
-                self._tell_speakers(event)
-            case WorkerLoad():
-                self._rooms.worker_load(event)
-            case WorkerReplaced():
-                self._worker_replaced(event, now)
-            case Overloaded():
-                self._rooms.overloaded(event, now)
-            case KeyframeAsked():
-                publishing.keyframe_asked(self._context, event, now)
-            case _:
-                self._context.counters[f"media_{type(event).__name__}"] += 1
+        self._reports.take(event, now)
         return self._context.outbox.take()
 
     # Time
@@ -309,14 +268,17 @@ class Conference:
             self._connections.stood_still(late, now)
             self._context.counters["stood_still"] += 1
             self._context.outbox.log("stood_still", ms=round(late * 1000))
-        timers.run(now)
+        timers.run(now, self._timer_crashed)
         return self._context.outbox.take()
 
     def _dispatch(self, call: Call[object]) -> None:
         connection, message = call.connection, call.message
-        if connection.limiter.is_flooded(call.now):
+        if wait := connection.limiter.flooded(call.now):
             self._context.limited["all"] += 1
-            raise ProtocolError(ErrorCode.RATE_LIMITED, "far too many messages")
+            self._context.refusals[ErrorCode.RATE_LIMITED] += 1
+            text, wait_ms = "far too many messages", int(wait * 1000) + 1
+            self._connections.hang_up(connection, ErrorCode.RATE_LIMITED, call.now, text, wait_ms)
+            return
         if not connection.handshake_hash:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
         if isinstance(message, Unknown):
@@ -356,28 +318,52 @@ class Conference:
 
     def _end_session(self, session: Session, now: float, code: ErrorCode | None) -> None:
         if session.seat is not None:
-            session.seat.room.remove(session.seat, now, code)
+            room = session.seat.room
+            try:
+                room.remove(session.seat, now, code)
+            except Exception as error:
+                self._rooms.crashed(room, error, now)
         self._sessions.end(session, now)
 
-    def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:
-        for room in self._rooms.worker_replaced(event.slot, now):
-            # Who still speaks is told of again: the new worker has heard nobody so far.
-            speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-            if speaking and room.sealers.home == event.slot:
-                self._tell_speakers(SpeakersChanged(room.number, (), speaking, room.dominant))
+    # Errors of our own
 
-    def _tell_speakers(self, event: SpeakersChanged) -> None:
-        room = self._rooms.by_number(event.room)
-        if room is None:
-            return
-        started = tuple(participant for participant in event.started if participant in room.seats)
-        dominant = event.dominant if event.dominant in room.seats else 0
-        for participants, speaking in ((event.started, True), (event.stopped, False)):
-            for participant in participants:
-                if seat := room.seats.get(participant):
-                    seat.is_speaking = speaking
-        room.dominant = dominant
-        room.cameras.spoke((*started, dominant) if dominant else started)
-        speakers = Speakers(started, event.stopped, dominant)
-        for seat in room.seats.values():
-            self._context.outbox.send(seat.connection, speakers)
+    def crashed(self, where: Where, error: Exception, **fields: str | int) -> list[Effect]:
+        """Count an error of the shell's; it is one of the effects that it is logged."""
+        self._context.crashed(where, error, **fields)
+        return self._context.outbox.take()
+
+    def _about(self, connection: int, do: Callable[[Connection], None], now: float) -> list[Effect]:
+        """Do something about a connection, if it is still there."""
+        found = self._connections.get(connection)
+        if found is not None:
+            room = found.room
+            try:
+                do(found)
+            except Exception as error:
+                self._connection_crashed(found, room, error, now)
+        return self._context.outbox.take()
+
+    def _connection_crashed(
+        self, connection: Connection, room: Room | None, error: Exception, now: float, message: str = ""
+    ) -> None:
+        """End the session for which something failed, and the life of a room that it left half changed.
+
+        ``room`` is where it had a seat before.
+        """
+        self._context.crashed(Where.FRAME, error, address=connection.address, message=message)
+        concerned = dict.fromkeys((room, connection.room))
+        if self._connections.get(connection.number) is connection:
+            self._connections.hang_up(connection, ErrorCode.INTERNAL, now)
+        for each in concerned:
+            if each is not None:
+                self._rooms.mend(each, now)
+
+    def _timer_crashed(self, key: Hashable, error: Exception, now: float) -> None:
+        """End the connection, or the life of the room, whose deadline failed."""
+        name, number = key[:2] if isinstance(key, tuple) else (key, None)
+        self._context.crashed(Where.TIMER, error, timer=str(name))
+        if name in CONNECTION_TIMERS:
+            if (connection := self._connections.get(number)) is not None:
+                self._connections.hang_up(connection, ErrorCode.INTERNAL, now)
+        elif (room := self._rooms.by_number(number)) is not None:
+            self._rooms.restart(room, now)

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from tcproto.errors import CODES, ErrorCode, Refusal
+from tcproto.errors import CODES, Refusal
 from tcproto.messages import Error, Login, LoginBegin, State
 from tcserver.conference.budget import Budget
 from tcserver.conference.effects import Outbox
@@ -14,6 +14,7 @@ from tcserver.conference.limiter import Limiter
 from tcserver.records import Account
 
 if TYPE_CHECKING:
+    from tcserver.conference.room import Room
     from tcserver.conference.seat import Seat
 
 M = TypeVar("M")
@@ -100,6 +101,12 @@ class Connection:
             return State.LOGIN
         return State.ROOM if self.session.is_seated else State.LOBBY
 
+    @property
+    def room(self) -> Room | None:
+        """The room of the seat, or of the one that is being opened."""
+        seat = None if self.session is None else self.session.seat
+        return None if seat is None else seat.room
+
 
 @dataclass(slots=True, eq=False)
 class Call(Generic[M]):
@@ -149,7 +156,3 @@ class Call(Generic[M]):
         if self.connection.budget is not None:
             self.connection.budget.spend(microseconds)
             self.connection.charged += microseconds
-
-    def refuse_code(self, code: ErrorCode) -> None:
-        """Refuse with a code and its usual text."""
-        self.refuse(Refusal(code))

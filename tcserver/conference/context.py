@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode
 from tcserver.conference.budget import Budget, Budgets
-from tcserver.conference.effects import Outbox
+from tcserver.conference.crashes import Where
+from tcserver.conference.effects import Crash, Outbox
 from tcserver.conference.identifiers import IdPool
 from tcserver.conference.settings import Settings
 from tcserver.conference.stage import CameraCap
@@ -44,6 +45,7 @@ class Context:
         self.counters: Counter[str] = Counter()
         self.refusals: Counter[ErrorCode] = Counter()
         self.limited: Counter[str] = Counter()
+        self.crashes: Counter[str] = Counter(dict.fromkeys(Where, 0))
         self._budgets = Budgets()
         self.session_ids = IdPool(random_bytes)
         self.participant_ids = IdPool(random_bytes)
@@ -59,6 +61,11 @@ class Context:
     def budget(self, account: Account, now: float) -> Budget:
         """Return what an account may still cost."""
         return self._budgets.of(account, self.settings.account_cost, now)
+
+    def crashed(self, where: Where, error: Exception, **fields: str | int) -> None:
+        """Count an error of ours, and have it logged."""
+        self.crashes[where] += 1
+        self.outbox.add(Crash(where, error, fields))
 
     def loads(self) -> list[float]:
         """Return how busy each media worker is, by slot: what it sends, and what its seats may come to get.

@@ -81,6 +81,14 @@ class LogEvent(NamedTuple):
     fields: Mapping[str, str | int]
 
 
+class Crash(NamedTuple):
+    """Log an error of ours, which has been dealt with."""
+
+    where: str
+    error: Exception
+    fields: Mapping[str, str | int]
+
+
 Effect = (
     Send
     | Disconnect
@@ -91,6 +99,7 @@ Effect = (
     | SessionEnded
     | MediaCommand
     | LogEvent
+    | Crash
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 from typing import TYPE_CHECKING
 
-from tcproto.messages import Change, RoomChanges
+from tcproto.messages import Change, ChangeKind, RoomChanges
 from tcserver.conference.effects import Outbox
 from tcserver.conference.timers import Action, Timers
 
@@ -31,10 +31,16 @@ class Journal:
         self._sent_at = float("-inf")
         self.number = 0
         """Of the newest change."""
+        self.told: set[int] = set()
+        """Participants whom the changes tell of as members."""
 
     def add(self, change: Change, now: float) -> None:
         """Number a change, and send it with this batch or the next."""
         self.number += 1
+        if change.what is ChangeKind.MEMBER_JOINED and change.member is not None:
+            self.told.add(change.member.participant)
+        elif change.what is ChangeKind.MEMBER_LEFT and change.participant is not None:
+            self.told.discard(change.participant)
         self._unsent.append(change)
         due = self._sent_at + BATCH_INTERVAL
         if due <= now:

@@ -34,9 +34,9 @@ class Limiter:
         self._total = TokenBucket(total, now)
         self._buckets: dict[MessageClass, TokenBucket] = {}
 
-    def is_flooded(self, now: float) -> bool:
-        """Count a message of any class; tell whether the connection sends more than any client would."""
-        return self._total.take(now) > 0
+    def flooded(self, now: float) -> float:
+        """Count a message of any class and return 0, or the seconds until one is allowed, of who sends too many."""
+        return self._total.take(now)
 
     def wait(self, message_class: MessageClass, now: float) -> float:
         """Count a message of a class and return 0, or return the seconds until one is allowed."""

@@ -117,7 +117,7 @@ class Room:
         call.session.seat = seat
         context.timers.cancel(("room", self.number))
         timeout = now + context.settings.seat_timeout
-        context.timers.set(("seat", seat.participant), timeout, partial(self._give_up, seat))
+        context.timers.set(("seat", self.number, seat.participant), timeout, partial(self._give_up, seat))
         self.joining[seat.participant] = seat
         self._open(seat)
         return seat
@@ -149,24 +149,23 @@ class Room:
     def _seat(self, seat: Seat, now: float) -> None:
         outbox = self._context.outbox
         del self.joining[seat.participant]
-        self._context.timers.cancel(("seat", seat.participant))
-        self.was_used = seat.is_open = True
+        self._context.timers.cancel(("seat", self.number, seat.participant))
         seat.seated_at = seat.rekeyed_at = now
         self.roles.enter(seat)
         room_keys = seat.room_keys()
-        seat.join.reply(
-            Joined(
-                participant=seat.participant,
-                media_id=seat.media_id,
-                epoch=seat.epoch,
-                up_key=seat.up_key,
-                down_key=seat.down_key,
-                room_keys=room_keys[:MAX_JOINED_KEYS],
-                beacon_stream=seat.beacon.number,
-                role=seat.role,
-                permissions=int(seat.permissions),
-            )
+        joined = Joined(
+            participant=seat.participant,
+            media_id=seat.media_id,
+            epoch=seat.epoch,
+            up_key=seat.up_key,
+            down_key=seat.down_key,
+            room_keys=room_keys[:MAX_JOINED_KEYS],
+            beacon_stream=seat.beacon.number,
+            role=seat.role,
+            permissions=int(seat.permissions),
         )
+        self.was_used = seat.is_open = True
+        seat.join.reply(joined)
         self.journal.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
         seat.entry = self.journal.number
         self.seats[seat.participant] = seat
@@ -178,7 +177,7 @@ class Room:
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
         self.cameras.follow()
-        outbox.log("joined", **self._who(seat))
+        outbox.log("joined", **self.who(seat))
 
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
         """Take a seat away; ``code`` says why, if it was not given up."""
@@ -189,11 +188,11 @@ class Room:
         del context.seats[seat.media_id]
         context.participant_ids.free(seat.participant, now)
         context.media_ids.free(seat.media_id, now)
-        context.timers.cancel(("seat", seat.participant))
-        context.timers.cancel(("rekey", seat.participant))
+        context.timers.cancel(("seat", self.number, seat.participant))
+        context.timers.cancel(("rekey", self.number, seat.participant))
         context.outbox.command(CloseSeat(seat.media_id, self.number))
         if seat.is_open:
-            context.outbox.log("left", **self._who(seat), reason=code or seat.session.parting or "left")
+            context.outbox.log("left", **self.who(seat), reason=code or seat.session.parting or "left")
         if self.is_closed:
             return
         if seat.is_open:
@@ -214,7 +213,7 @@ class Room:
         if not self.seats:
             self.roles.deserted()
 
-    def _who(self, seat: Seat) -> dict[str, str | int]:
+    def who(self, seat: Seat) -> dict[str, str | int]:
         """Tell in the log who has a seat: the account, but not the person."""
         session = seat.session
         return {
@@ -257,7 +256,7 @@ class Room:
             return
         due = seat.rekeyed_at + REKEY_INTERVAL
         if now < due:
-            self._context.timers.set(("rekey", seat.participant), due, partial(self.rekey, seat))
+            self._context.timers.set(("rekey", self.number, seat.participant), due, partial(self.rekey, seat))
             return
         self._renew_keys(seat, now)
         outbox = self._context.outbox

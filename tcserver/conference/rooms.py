@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, count
+from typing import TypeVar
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room, looks
-from tcserver.conference.admission import Admission
+from tcserver.conference.admission import MAX_WAIT, Admission
 from tcserver.conference.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.connection import Call, Session
 from tcserver.conference.context import SEAT_LOAD, Context
+from tcserver.conference.crashes import Where, abandon, is_whole
 from tcserver.conference.effects import SaveRoom
 from tcserver.conference.kicks import Kicks
 from tcserver.conference.placement import place
@@ -25,8 +27,11 @@ from tcserver.records import RoomRecord
 
 ACCOUNT_PART = 0.25
 """Part of the joins of all that one account may make."""
+T = TypeVar("T")
 SAVE_RETRY_MS = 200
 """When to ask again while another change of the room is being written."""
+FAILED_SAVE_RETRY_MS = 5000
+"""When to ask again where a change could not be written: what locks a database, such as a copy of it, takes seconds."""
 
 
 class Rooms:
@@ -139,9 +144,9 @@ class Rooms:
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
         """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
         rooms = [room for room in self._by_number.values() if slot in room.sealers.slots]
-        seats = sum(room.restart(slot, now) for room in rooms)
+        seats = sum(self._each(rooms, lambda room: room.restart(slot, now), now))
         self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
-        return rooms
+        return [room for room in rooms if not room.is_closed]
 
     def overloaded(self, event: Overloaded, now: float) -> None:
         """The media plane has too much to do: let the rooms that show most show fewer cameras until it is calm."""
@@ -151,29 +156,57 @@ class Rooms:
         changed = cap.overloaded(max((room.cameras.shown for room in self._by_name.values()), default=0), now)
         self._context.timers.set("cameras", now + cap.calm, self._calm)
         if changed:
-            self._cap_changed(cause=cause, lag_ms=round(event.lag * 1000), datagrams_per_s=round(event.datagrams))
+            self._cap_changed(now, cause=cause, lag_ms=round(event.lag * 1000), datagrams_per_s=round(event.datagrams))
 
     def _calm(self, now: float) -> None:
         again = self._context.camera_cap.restore()
         if again is not None:
             self._context.timers.set("cameras", now + again, self._calm)
-        self._cap_changed(cause="calm")
+        self._cap_changed(now, cause="calm")
 
-    def _cap_changed(self, **why: str | int) -> None:
+    def _cap_changed(self, now: float, **why: str | int) -> None:
         self._context.outbox.log("camera_limit", limit=self._context.camera_cap.limit or 0, **why)
-        for room in self._by_name.values():
-            room.cameras.follow()
+        self._each(self._by_name.values(), lambda room: room.cameras.follow(), now)
 
     def close(self, room: Room, now: float, text: str = "") -> None:
         """Close a room for everybody in it."""
-        del self._by_name[room.info.name]
-        del self._by_number[room.number]
         room.close(now, text)
+        self._forget(room)
 
     def close_all(self, now: float) -> None:
         """Close all rooms."""
-        for room in list(self._by_name.values()):
-            self.close(room, now)
+        self._each(self._by_name.values(), lambda room: self.close(room, now), now)
+
+    def _forget(self, room: Room) -> None:
+        if self._by_number.pop(room.number, None) is not None:
+            del self._by_name[room.info.name]
+
+    # Errors of our own
+
+    def crashed(self, room: Room, error: Exception, now: float) -> None:
+        """A change of a room failed: end this life of it."""
+        self._context.crashed(Where.ROOM, error, room=room.info.name)
+        self.restart(room, now)
+
+    def restart(self, room: Room, now: float) -> None:
+        """End this life of a room that failed; the next begins when somebody enters."""
+        self._forget(room)
+        abandon(room, self._context, now)
+
+    def mend(self, room: Room, now: float) -> None:
+        """Restart a room if a change was left half done."""
+        if not is_whole(room, self._context):
+            self.restart(room, now)
+
+    def _each(self, rooms: Iterable[Room], do: Callable[[Room], T], now: float) -> list[T]:
+        """Do the same to several rooms, and return what came of it; one that fails is restarted, and no other."""
+        results = []
+        for room in list(rooms):
+            try:
+                results.append(do(room))
+            except Exception as error:
+                self.crashed(room, error, now)
+        return results
 
     # Changes
 
@@ -210,7 +243,7 @@ class Rooms:
         """Carry out a change that is on disk now, or refuse it if it could not be written."""
         call, record = self._saving.pop(ticket)
         if not ok:
-            call.refuse_code(ErrorCode.INTERNAL)
+            call.refuse(Refusal(ErrorCode.INTERNAL, "the room could not be saved", FAILED_SAVE_RETRY_MS))
             return
         call.reply(Ok())
         self._stored(record, now)
@@ -228,13 +261,14 @@ class Rooms:
         self._records.pop(name, None)
         room = self._by_name.get(name)
         if room is not None and room.record is not None:
-            self.close(room, now)
+            self._each([room], lambda room: self.close(room, now), now)
 
     def _stored(self, record: RoomRecord, now: float) -> None:
         self._records[record.name] = record
         room = self._by_name.get(record.name)
         if room is not None and room.record is not None:
-            room.follow(record, self._context.settings.max_participants, now)
+            most = self._context.settings.max_participants
+            self._each([room], lambda room: room.follow(record, most, now), now)
 
     def _ticket(self, call: Call[UpdateRoom], record: RoomRecord) -> int:
         if any(saving.name == record.name for _, saving in self._saving.values()):
@@ -246,7 +280,7 @@ class Rooms:
     def _make(self, call: Call[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:
         settings, opener = self._context.settings, call.session.account.name
         if record is None:
-            self._check_temporary(name, opener)
+            self._check_temporary(name, opener, call.now)
         most = settings.max_participants
         info = RoomInfo(
             name=name,
@@ -270,19 +304,27 @@ class Rooms:
         self._context.outbox.log("room_opened", room=name, by=call.session.number)
         return room
 
-    def _check_temporary(self, name: str, opener: str) -> None:
+    def _check_temporary(self, name: str, opener: str, now: float) -> None:
         """Refuse a temporary room that would take the place, or the looks, of others."""
         settings = self._context.settings
         if looks(name) in self._looks:
             raise Refusal(ErrorCode.BAD_NAME, "the name looks like that of a permanent room")
         temporary = [room for room in self._by_name.values() if room.record is None]
         if len(temporary) >= settings.max_rooms:
-            raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open")
+            raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open", self._until_one_ends(temporary, now))
         own = [room for room in temporary if room.opener == opener]
         if len(own) >= settings.max_rooms_per_account:
-            raise Refusal(ErrorCode.RATE_LIMITED, "the account has opened too many rooms")
-        if sum(not room.was_used for room in own) >= settings.max_unused_rooms:
-            raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered")
+            wait_ms = self._until_one_ends(own, now)
+            raise Refusal(ErrorCode.RATE_LIMITED, "the account has opened too many rooms", wait_ms)
+        unused = [room for room in own if not room.was_used]
+        if len(unused) >= settings.max_unused_rooms:
+            wait_ms = self._until_one_ends(unused, now)
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered", wait_ms)
+
+    def _until_one_ends(self, rooms: Iterable[Room], now: float) -> int:
+        """Return the ms until the first of the rooms ends in which nobody is; ``MAX_WAIT`` at most."""
+        ends = [end for room in rooms if (end := self._context.timers.when(("room", room.number))) is not None]
+        return int(min([MAX_WAIT, *(end - now + 0.001 for end in ends)]) * 1000)
 
     def _slot(self) -> int:
         """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""

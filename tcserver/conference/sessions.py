@@ -18,6 +18,8 @@ from tcserver.records import Account, DuplicatePolicy, Standing
 TOKEN_SIZE = 32
 MAX_TOLD_BURST = 0xFFFF
 """What the field holds; a larger burst is as good as none."""
+FULL_RETRY_MS = 5000
+"""When to try again where the server is full, in ms: nobody knows when somebody leaves, and each try costs a login."""
 ACCOUNT_PART = 0.25
 """Part of the logins of all that one account may make; the burst that is left lets an office in at once."""
 NETWORK_PART = 0.5
@@ -54,7 +56,7 @@ class Sessions:
         context, connection, now = self._context, call.connection, call.now
         replaced = self._replaced(account, device_key)
         if replaced is None and len(self._sessions) >= context.settings.max_sessions:
-            raise Refusal(ErrorCode.SERVER_FULL)
+            raise Refusal(ErrorCode.SERVER_FULL, retry_after_ms=FULL_RETRY_MS)
         scopes = {"account": account.id, "network": connection.network}
         wait = self._admission.wait((account.id, device_key), scopes, now)
         if wait:

@@ -37,11 +37,21 @@ class Timers:
         """Forget the deadline, if there is one."""
         self._actions.pop(key, None)
 
+    def cancel_all(self, belongs: Callable[[Hashable], bool]) -> None:
+        """Forget the deadlines under keys that ``belongs`` names."""
+        for key in [key for key in self._actions if belongs(key)]:
+            del self._actions[key]
+
     def postpone(self, seconds: float) -> None:
         """Put all deadlines off: in that time nothing could be done, and nobody be heard."""
         self._actions = {key: (nth, at + seconds, action) for key, (nth, at, action) in self._actions.items()}
         self._heap = [(at, nth, key) for key, (nth, at, _) in self._actions.items()]
         heapq.heapify(self._heap)
+
+    def when(self, key: Hashable) -> float | None:
+        """Return when a deadline is, if it is set."""
+        action = self._actions.get(key)
+        return None if action is None else action[1]
 
     def next(self) -> float | None:
         """Return the earliest deadline."""
@@ -49,11 +59,15 @@ class Timers:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def run(self, now: float) -> None:
-        """Call the actions that are due, in order."""
+    def run(self, now: float, failed: Callable[[Hashable, Exception, float], None]) -> None:
+        """Call the actions that are due, in order; of one that raises, ``failed`` is told, and the others follow."""
         while (when := self.next()) is not None and when <= now:
             _, _, key = heapq.heappop(self._heap)
-            self._actions.pop(key)[2](now)
+            action = self._actions.pop(key)[2]
+            try:
+                action(now)
+            except Exception as error:
+                failed(key, error, now)
 
     def _is_live(self, entry: tuple[float, int, Hashable]) -> bool:
         action = self._actions.get(entry[2])

@@ -21,7 +21,8 @@ from tcproto.transit import LATE
 from tcserver.histogram import Histogram
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.directory import Directory
-from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.drops import Counters, Drop, Dropped, Fault
+from tcserver.media.faults import Faults
 from tcserver.media.keyframes import Replays
 from tcserver.media.load import LoadMeter
 from tcserver.media.receivers import ReceiverSet, Transmission
@@ -31,13 +32,7 @@ from tcserver.media.sealer import RING_SIZE, Sealer
 from tcserver.media.seat import Seat, UpKey
 from tcserver.media.speakers import DECISION_INTERVAL
 from tcserver.media.unheard import Unheard
-from tcserver.plane import (
-    Address,
-    Command,
-    Event,
-    KeyframeAsked,
-    PathProven,
-)
+from tcserver.plane import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 
 DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds: from a quiet line to a play-out delay that nobody talks with."""
@@ -75,8 +70,7 @@ class MediaPlane:
         peers: Sequence[Address] = (),
     ) -> None:
         self.counters = Counters()
-        self.failure: Exception | None = None
-        """The last unexpected exception, for the log."""
+        self.faults = Faults(self.counters)
         self.rtt = Histogram(RTT_BOUNDS)
         """Seconds from the challenge of a path to its answer."""
         self.uplink_delay = Histogram(DELAY_BOUNDS)
@@ -88,8 +82,8 @@ class MediaPlane:
         self._events: list[Event] = []
         self._replays = Replays()
         self._rooms: dict[int, Room] = {}
-        self._relay = Relay(slot, peers, self._rooms, self.counters, self._transmit, random_bytes)
-        self._directory = Directory(self._rooms, self._relay, self._replays, self.counters, ring_size)
+        self._relay = Relay(slot, peers, self._rooms, self.counters, self.faults, self._transmit, random_bytes)
+        self._directory = Directory(self._rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
         self._seats = self._directory.seats
         self._tickets = self._directory.tickets
         self._load = LoadMeter()
@@ -106,7 +100,14 @@ class MediaPlane:
         if self.next_deadline() is None:
             # Nothing was due while there was nothing to do, so nothing is late.
             self._next_sweep = self._next_decision = now
-        self._events += self._directory.apply(command, now)
+        try:
+            self._directory.apply(command, now)
+        except Exception as error:
+            self.faults.note(Fault.COMMAND, error)
+            room = self._directory.room_of(command)
+            if room is not None:
+                self._events.append(RoomFailed(room.number))
+        self._events += self._directory.take_events()
         self.unheard.discard(getattr(command, "media_id", -1))  # one that unmutes, or opens a camera
         self._replay(now)
 
@@ -122,7 +123,7 @@ class MediaPlane:
                 counters.drops[drop.reason] += 1
             except Exception as error:  # Whatever one datagram does, the others go on.
                 counters.drops[Drop.INTERNAL] += 1
-                self.failure = error
+                self.faults.note(Fault.DATAGRAM, error)
         if self._relay.homes:
             self._relay.tell_holders()
 
@@ -135,7 +136,7 @@ class MediaPlane:
                 self._drop(drop.reason)
             except Exception as error:  # as above
                 self._drop(Drop.INTERNAL)
-                self.failure = error
+                self.faults.note(Fault.DATAGRAM, error)
         self._relay.tell_holders()
 
     def next_deadline(self) -> float | None:
@@ -156,10 +157,10 @@ class MediaPlane:
         if now >= self._next_decision:
             self._next_decision = now + DECISION_INTERVAL
             for room in self._rooms.values():
-                changed = room.decide(now)
-                if changed is not None:
-                    self._events.append(changed)
-            self.unheard.look(self._rooms.values(), now)
+                with self.faults.within(Fault.ROOM):
+                    self._events += room.decide(now)
+            with self.faults.within(Fault.ROOM):
+                self.unheard.look(self._rooms.values(), now)
         self._replay(now)
         self._relay.poll(now)
         if now >= self._next_sweep:
@@ -167,7 +168,8 @@ class MediaPlane:
             overloaded = self._load.measure(self.counters.sent, now)
             if overloaded is not None:
                 self._events.append(overloaded)
-            self._events += self._directory.sweep(now)
+            self._directory.sweep(now)
+            self._events += self._directory.take_events()
             self._relay.sweep(now)
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
@@ -352,17 +354,7 @@ class MediaPlane:
             raise Dropped(Drop.UNKNOWN_ID)
         plaintext = ticket.open(data, epoch, counter, now)
         self.counters.accepted += 1
-        try:
-            ping = next(
-                parse_ping(item.value)
-                for item in parse_items(plaintext, most=MAX_UP_ITEMS)
-                if item.type == ItemType.PING
-            )
-        except (ValueError, StopIteration):
-            raise Dropped(Drop.ITEMS) from None
-        answer = ticket.down.seal([Item(ItemType.PONG, ticket.up.pong(ping, now).pack())])
-        if len(answer) > len(data):
-            raise Dropped(Drop.PROBE_SHORT)
+        answer = ticket.answer(plaintext, len(data), now)
         self._transmissions.append(Transmission(answer, ReceiverSet([(ident, address)])))
 
     # Outbound.

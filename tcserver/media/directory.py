@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tcserver.media.drops import Counters
+from tcserver.media.drops import Counters, Fault
+from tcserver.media.faults import Faults
 from tcserver.media.keyframes import Replays
 from tcserver.media.path import PathChange
 from tcserver.media.relay import Relay
@@ -45,7 +46,13 @@ class Directory:
     """Rooms by number, seats and tickets by media id. Of each room the last ``ring_size`` sealed datagrams are kept."""
 
     def __init__(
-        self, rooms: dict[int, Room], relay: Relay, replays: Replays, counters: Counters, ring_size: int
+        self,
+        rooms: dict[int, Room],
+        relay: Relay,
+        replays: Replays,
+        counters: Counters,
+        faults: Faults,
+        ring_size: int,
     ) -> None:
         self.rooms = rooms
         self.seats: dict[int, Seat] = {}
@@ -53,6 +60,7 @@ class Directory:
         self._relay = relay
         self._replays = replays
         self._counters = counters
+        self._faults = faults
         self._ring_size = ring_size
         self._events: list[Event] = []
         self._commands: dict[type, Callable[..., None]] = {
@@ -73,28 +81,39 @@ class Directory:
             SetSpeakers: self._set_speakers,
         }
 
-    def apply(self, command: Command, now: float) -> list[Event]:
-        """Carry out a command; return what the control plane has to know. One about what is gone is ignored."""
+    def apply(self, command: Command, now: float) -> None:
+        """Carry out a command. One about what is gone is ignored."""
         self._commands[type(command)](command, now)
-        return self._take_events()
 
-    def sweep(self, now: float) -> list[Event]:
-        """Look for lost paths, worn keys and tickets that are over; return what the control plane has to know."""
+    def room_of(self, command: Command) -> Room | None:
+        """Return the room that a command is about, if it is open."""
+        if isinstance(command, OpenTicket):
+            return None
+        if isinstance(command, (RekeySeat, OpenStream, MuteStream, CloseStream, SendKeyframe)):
+            seat = self.seats.get(command.media_id)
+            return None if seat is None else seat.room
+        return self.rooms.get(command.room)
+
+    def sweep(self, now: float) -> None:
+        """Look for lost paths, worn keys and tickets that are over."""
         for seat in self.seats.values():
-            if seat.path.lose(now):
-                self._counters.paths[PathChange.LOST] += 1
-                seat.room.path_changed(seat.media_id)
-                self._events.append(PathLost(seat.media_id))
-            if seat.become_worn(now):
-                self._events.append(KeysWorn(seat.media_id))
+            with self._faults.within(Fault.SEAT):
+                if seat.path.lose(now):
+                    self._counters.paths[PathChange.LOST] += 1
+                    seat.room.path_changed(seat.media_id)
+                    self._events.append(PathLost(seat.media_id))
+                if seat.become_worn(now):
+                    self._events.append(KeysWorn(seat.media_id))
         for room in self.rooms.values():
-            if room.sealer.become_worn(now):
-                self._events.append(SealerWorn(room.number, room.sealer.ident))
+            with self._faults.within(Fault.ROOM):
+                if room.sealer.become_worn(now):
+                    self._events.append(SealerWorn(room.number, room.sealer.ident))
+                self._events += room.lacking()
         for media_id in [media_id for media_id, ticket in self.tickets.items() if now >= ticket.until]:
             del self.tickets[media_id]
-        return self._take_events()
 
-    def _take_events(self) -> list[Event]:
+    def take_events(self) -> list[Event]:
+        """Return what the control plane has to know, and forget it."""
         events, self._events = self._events, []
         return events
 
@@ -125,10 +144,10 @@ class Directory:
     def _close_room(self, command: CloseRoom, now: float) -> None:
         room = self.rooms.pop(command.room, None)
         if room is not None:
-            self._relay.forget_room(room)
-            room.settle()
             for media_id in room.seats:
                 del self.seats[media_id]
+            self._relay.forget_room(room)
+            room.settle()
 
     def _open_seat(self, command: OpenSeat, now: float) -> None:
         room = self.rooms.get(command.room)
@@ -191,8 +210,7 @@ class Directory:
         for ident in command.streams:
             stream = room.streams.get(ident)
             if stream is not None:
-                if stream.keyframes:
-                    self._events += room.begin(stream, command.receivers, self._replays, now)
+                self._events += room.begin(stream, command.receivers, self._replays, now)
                 stream.change_receivers(command.receivers, command.gone)
 
     def _set_speakers(self, command: SetSpeakers, now: float) -> None:

@@ -80,6 +80,19 @@ class Drop(StrEnum):
     """datagram: handling it failed unexpectedly"""
 
 
+class Fault(StrEnum):
+    """What failed unexpectedly, by an error of ours; the rest of the media plane goes on."""
+
+    DATAGRAM = "datagram"
+    """it was dropped"""
+    COMMAND = "command"
+    """it was not carried out, or in part; its room begins anew"""
+    ROOM = "room"
+    """who speaks in a room was not decided this time, or what else is due in it not done"""
+    SEAT = "seat"
+    """whether the path or the keys of a seat are at their end was not found out this time"""
+
+
 class Dropped(Exception):
     """Ends the handling of a datagram or an item; never leaves the media plane."""
 
@@ -126,3 +139,4 @@ class Counters:
     """As ``forwarded``. Both without what open streams have counted since `Stream.settle`."""
     paths: dict[PathChange, int] = field(default_factory=lambda: dict.fromkeys(PathChange, 0))
     drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
+    faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))

@@ -9,7 +9,8 @@ from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE
 from tcproto.path import Position
 from tcserver.media import relaying
 from tcserver.media.audiences import TELL_INTERVAL, Audiences, Handover
-from tcserver.media.drops import Counters, Drop, Dropped
+from tcserver.media.drops import Counters, Drop, Dropped, Fault
+from tcserver.media.faults import Faults
 from tcserver.media.loudest import Loudest
 from tcserver.media.receivers import ReceiverSet, Transmission
 from tcserver.media.relaying import HEAD_SIZE, Message
@@ -43,6 +44,7 @@ class Relay:
         peers: Sequence[Address],
         rooms: Mapping[int, Room],
         counters: Counters,
+        faults: Faults,
         transmit: Callable[[Transmission], None],
         random_bytes: Callable[[int], bytes],
     ) -> None:
@@ -55,6 +57,7 @@ class Relay:
         self._slots = {address: number for number, address in enumerate(peers)}
         self._rooms = rooms
         self._counters = counters
+        self._faults = faults
         self._transmit = transmit
         # Random: a process that takes the slot of another must not use its numbers.
         self._number = int.from_bytes(random_bytes(4), "big") if peers else 0
@@ -135,8 +138,8 @@ class Relay:
         self._next_summary = now + SUMMARY_INTERVAL
         for number, room in self._distant.items():
             assert room.share is not None
-            if room.share.summary.levels:
-                for message in room.share.summary.take(number):
+            with self._faults.within(Fault.ROOM):
+                for message in room.share.summary.take(number) if room.share.summary.levels else ():
                     self._send(message, room.share.home)
 
     def sweep(self, now: float) -> None:
@@ -144,17 +147,20 @@ class Relay:
         self._audiences.forget_old(now)
         for rooms in (self.homes, self._distant):
             for number, room in rooms.items():
-                position = relaying.pack_position(number, Position(room.sealer.ident, room.sealer.counter))
-                self._send_all(position, room)
+                with self._faults.within(Fault.ROOM):
+                    position = relaying.pack_position(number, Position(room.sealer.ident, room.sealer.counter))
+                    self._send_all(position, room)
         for room in self.homes.values():
-            room.forget_lost(now - LOST_AFTER)
-            self._tell_holders(room)
+            with self._faults.within(Fault.ROOM):
+                room.forget_lost(now - LOST_AFTER)
+                self._tell_holders(room)
 
     def tell_holders(self) -> None:
         """Tell the other workers of a room who is forwarded, where that has changed."""
         for room in self.homes.values():
             if isinstance(room.loudest, Loudest) and room.loudest.changed:
-                self._tell_holders(room)
+                with self._faults.within(Fault.ROOM):
+                    self._tell_holders(room)
 
     def _tell_holders(self, room: Room) -> None:
         assert isinstance(room.loudest, Loudest)

@@ -101,29 +101,37 @@ class Room:
                 self.speakers.forget(stream)
                 self.loudest.forget(stream)
 
-    def decide(self, now: float) -> SpeakersChanged | None:
+    def decide(self, now: float) -> Iterator[SpeakersChanged]:
         """Decide who speaks and who is dominant; return what changed."""
         changed = self.speakers.decide(self.number, now)
         self.loudest.dominant = self.speakers.dominant
-        return changed
+        if changed is not None:
+            yield changed
 
     def begin(
         self, stream: Stream, receivers: Iterable[Receiver], replays: Replays, now: float
     ) -> Iterator[KeyframeAsked]:
         """Let those who are about to receive a video stream, or more of it, begin with a keyframe.
 
-        It is replayed, or asked for here.
+        It is replayed, or asked for here; then the layer goes to them from its first packet on.
         """
         for receiver in receivers:
             media_id = receiver.media_id
             had = stream.receivers.get(media_id)
             if media_id not in self.seats and self.share is None:
                 continue
-            for spatial in stream.keyframes:
+            for spatial in stream.layers:
                 if spatial > receiver.max_spatial or (had is not None and spatial <= had.max_spatial):
                     continue
                 if not self._replay(stream, receiver, spatial, replays, now):
+                    stream.wait(media_id, spatial)
                     yield KeyframeAsked(media_id, stream.ident, spatial)
+
+    def lacking(self) -> Iterator[KeyframeAsked]:
+        """Ask again for the keyframes that somebody waits for: a request, or a keyframe, may have been lost."""
+        for stream in self.streams.values():
+            for media_id, spatial in stream.lacking():
+                yield KeyframeAsked(media_id, stream.ident, spatial)
 
     def send_keyframe(
         self, stream: Stream, receiver: Receiver, spatial: int, replays: Replays, now: float
@@ -142,7 +150,10 @@ class Room:
         if seat is None or log is None:
             return False  # for a seat that another worker serves, a new keyframe costs less than the trouble
         datagrams = log.replay(self.sealer, seat, receiver)
-        return datagrams is not None and replays.add(receiver.media_id, datagrams, now)
+        if datagrams is None or not replays.add(receiver.media_id, datagrams, now):
+            return False
+        stream.begin_now(receiver.media_id, spatial)
+        return True
 
     def path_changed(self, media_id: int) -> None:
         """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
@@ -292,7 +303,12 @@ class Room:
 
     def _find_audience(self, stream: Stream, series: Series) -> Audience:
         # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.
-        wanting = (media_id for media_id, receiver in stream.receivers.items() if series.wanted_by(receiver))
+        waiting = stream.waiting.get(series.spatial, ())
+        wanting = (
+            media_id
+            for media_id, receiver in stream.receivers.items()
+            if series.wanted_by(receiver) and media_id not in waiting
+        )
         members = frozenset((stream.seat.media_id, *wanting))
         audience = self._audiences.get(members)
         if audience is None:

@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 from tcproto.datagram import (
     HEADER_SIZE,
     MAX_COUNTER,
+    MAX_UP_ITEMS,
     NONCE_PADDING,
     REKEY_COUNTER,
     Item,
+    ItemType,
     Kind,
     pack_header,
     pack_items,
+    parse_items,
     seal,
 )
 from tcproto.errors import CryptoFailure
 from tcproto.messages import Caps
-from tcproto.path import PingItem, PongItem
+from tcproto.path import PingItem, PongItem, parse_ping
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.secretbox import unbox
 from tcproto.transit import TransitClock
@@ -256,3 +259,18 @@ class Ticket:
         plaintext = self.up.open(data, counter)
         self._left -= 1
         return plaintext
+
+    def answer(self, plaintext: bytes, most: int, now: float) -> bytes:
+        """Return the answer to a probe, of ``most`` bytes at most; raises ``Dropped``."""
+        try:
+            ping = next(
+                parse_ping(item.value)
+                for item in parse_items(plaintext, most=MAX_UP_ITEMS)
+                if item.type == ItemType.PING
+            )
+        except (ValueError, StopIteration):
+            raise Dropped(Drop.ITEMS) from None
+        answer = self.down.seal([Item(ItemType.PONG, self.up.pong(ping, now).pack())])
+        if len(answer) > most:
+            raise Dropped(Drop.PROBE_SHORT)
+        return answer

@@ -244,9 +244,8 @@ class MediaSockets:
                     self._writing.add(local)
                     self._loop.add_writer(self._senders[local].fileno(), self._resume, local)
         plane = self._plane
-        if plane.failure is not None:
-            self._log_failure("a datagram was dropped because handling it failed", plane.failure)
-            plane.failure = None
+        if (failed := plane.faults.take()) is not None:
+            self._log_failure(f"handling a {failed[0]} failed", failed[1])
         events = plane.take_events()
         if events:
             self._on_events(events)

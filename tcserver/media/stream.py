@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from tcproto.datagram import ItemType
@@ -98,6 +98,7 @@ class Stream:
         "receivers",
         "redundancy_wanted",
         "seat",
+        "waiting",
     )
 
     def __init__(
@@ -117,6 +118,8 @@ class Stream:
         self.preroll = Preroll()
         self.keyframes: dict[int, KeyframeLog] = {}
         """By spatial layer, of those that were seen."""
+        self.waiting: dict[int, set[int]] = {}
+        """By spatial layer: media ids of receivers that get nothing of it before its next keyframe."""
         self._kind = _KINDS[kind]
         self._type = _TYPES[kind]
         self._class = None if kind is None else _CLASSES[kind]
@@ -154,6 +157,8 @@ class Stream:
         window = self._windows.get(spatial)
         if window is None:
             window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
+            if type(header) is VideoHeader:
+                self.waiting[spatial] = {i for i, receiver in self.receivers.items() if spatial <= receiver.max_spatial}
         sequence = header.sequence
         if not window.highest < sequence <= window.ceiling:
             verdict = window.check(sequence)
@@ -164,6 +169,8 @@ class Stream:
         window.commit(sequence)
         if type(header) is AudioHeader and (header.comfort or self._comfort is not None):
             self._check_comfort(header)
+        elif type(header) is VideoHeader and header.keyframe and spatial in self.waiting:
+            self._begin(spatial)
 
     def series(self, header: Header, redundant: bool) -> Series:
         """Return the series of a packet."""
@@ -173,6 +180,33 @@ class Stream:
         if series is None:
             series = self._series[key] = Series(spatial, temporal, redundant)
         return series
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Spatial layers of which something has come."""
+        return tuple(self._windows) if self._kind is PacketKind.VIDEO else ()
+
+    def wait(self, media_id: int, spatial: int) -> None:
+        """Let a receiver of a layer begin with its next keyframe."""
+        self.waiting.setdefault(spatial, set()).add(media_id)
+
+    def begin_now(self, media_id: int, spatial: int) -> None:
+        """Let a receiver that has a keyframe get a layer from the next packet on, if it waits for one."""
+        waiting = self.waiting.get(spatial)
+        if waiting is not None and media_id in waiting:
+            waiting.discard(media_id)
+            self._forget_audiences()
+
+    def lacking(self) -> Iterator[tuple[int, int]]:
+        """Go through the spatial layers that somebody waits for, with one who does."""
+        for spatial, waiting in self.waiting.items():
+            if waiting:
+                yield min(waiting), spatial
+
+    def _begin(self, spatial: int) -> None:
+        """A keyframe comes: those who waited for it get the layer from here on."""
+        del self.waiting[spatial]
+        self._forget_audiences()
 
     def settle(self, counters: Counters) -> None:
         """Add the packets that were counted here to those of their kind."""
@@ -195,6 +229,9 @@ class Stream:
             before = self.receivers.get(receiver.media_id)
             self.redundancy_wanted += receiver.redundant - (before is not None and before.redundant)
             self.receivers[receiver.media_id] = receiver
+            for spatial, waiting in self.waiting.items():
+                if spatial > receiver.max_spatial:
+                    waiting.discard(receiver.media_id)
         self._forget_audiences()
 
     def remove_receiver(self, media_id: int) -> None:
@@ -202,6 +239,8 @@ class Stream:
         receiver = self.receivers.pop(media_id, None)
         if receiver is not None:
             self.redundancy_wanted -= receiver.redundant
+            for waiting in self.waiting.values():
+                waiting.discard(media_id)
             self._forget_audiences()
 
     def ask_keyframe(self, media_id: int, now: float) -> bool:

@@ -60,8 +60,8 @@ class Planes:
                         elif at != skip:
                             yield address, datagram
         for plane in self.all:
-            if plane.failure is not None:
-                raise plane.failure
+            if (failed := plane.faults.take()) is not None:
+                raise failed[1]
 
     def take_events(self) -> list[Event]:
         """Return what all report."""

@@ -165,6 +165,8 @@ class Server:
                 self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.devices_found, connection, ()))
             case effects.SaveRoom(ticket, _):
                 self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.saved, ticket, True))
+            case effects.Crash(error=error):
+                raise error
             case effects.SessionStarted(session=session):
                 assert session not in self.sessions
                 self.sessions.add(session)

@@ -158,7 +158,7 @@ def test_every_worker_tells_its_counters(samples: Samples) -> None:
 
 def test_every_counter_of_the_media_plane_is_told() -> None:
     fields = {field.name for field in dataclasses.fields(Counters)}
-    fields -= {"drops", "packets_received", "packets_forwarded", "paths"}
+    fields -= {"drops", "faults", "packets_received", "packets_forwarded", "paths"}
     assert MEDIA_COUNTERS.keys() == fields
     assert len({name for name, _ in MEDIA_COUNTERS.values()}) == len(fields)
 

@@ -140,7 +140,7 @@ def test_a_hidden_member_is_noticed_and_so_is_the_end_of_it(server, pair):
     assert len(b.told(events.MembershipMismatch)) == 1
 
 
-def test_no_beacon_without_a_path_and_one_as_soon_as_there_is_one(server, pair):
+def test_beacons_are_sent_whatever_is_known_of_the_path_and_one_as_soon_as_it_bears_again(server, pair):
     a, _ = pair
     server.advance(30)
     a.udp = False
@@ -148,10 +148,34 @@ def test_no_beacon_without_a_path_and_one_as_soon_as_there_is_one(server, pair):
     assert a.session.path_state is PathState.LOST
     sequence = a.seat._presence.schedule.sequence
     server.advance(30)
-    assert a.seat._presence.schedule.sequence == sequence
+    assert a.seat._presence.schedule.sequence >= sequence + 3
     a.udp = True
     server.advance(1.2)
-    assert a.seat._presence.schedule.sequence > sequence
+    assert a.session.path_state is PathState.OK
+    assert a.seat._presence.schedule.sequence > sequence + 3
+
+
+def test_beacons_are_sent_where_no_path_seems_to_come_about(server):
+    a = server.connect()
+    a.udp = False
+    a.login()
+    server.advance(4.9)
+    assert a.session.path_state is PathState.UNKNOWN
+    assert a.seat._presence.schedule.sequence == 0
+    server.advance(10)
+    assert a.session.path_state is PathState.LOST
+    assert a.seat._presence.schedule.sequence == 3
+
+
+def test_a_member_whose_way_down_is_blocked_is_heard_all_the_same(server, pair):
+    a, b = pair
+    server.advance(30)
+    open_down, a.session.receive_datagram = a.session.receive_datagram, lambda *_: None
+    server.advance(60)
+    assert a.session.path_state is PathState.LOST
+    assert not b.told(events.MemberSilent)
+    assert not a.told(events.MemberSilent), "who hears nobody cannot tell"
+    a.session.receive_datagram = open_down
 
 
 def test_a_member_without_beacons_is_silent_after_half_a_minute_and_is_heard_again(server):
@@ -189,7 +213,7 @@ def test_our_own_path_without_datagrams_makes_nobody_silent(server):
     assert not a.told(events.MemberSilent)
     assert b.told(events.MemberSilent) == [events.MemberSilent(a.participant)]
     a.udp = True
-    server.advance(5)
+    server.advance(11)
     assert b.told(events.MemberHeard) == [events.MemberHeard(a.participant)]
     server.advance(60)
     assert not a.told(events.MemberSilent)

@@ -32,7 +32,7 @@ def test_pings_before_and_after_proof(server):
     assert sent_at(server, a, 2.8) == pytest.approx([0.2, 0.5, 1.0, 1.5, 2.0, 2.5], abs=0.06)
     server.advance(2.3)
     assert a.told(events.PathChanged) == [events.PathChanged(PathState.LOST)]
-    assert len(sent_at(server, a, 4)) == 4
+    assert len(sent_at(server, a, 4)) == 6, "four pings, and two beacons: they may arrive"
     a.udp = True
     server.advance(1.1)
     assert a.session.path_state is PathState.OK

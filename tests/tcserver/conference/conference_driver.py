@@ -13,6 +13,7 @@ from tcproto.errors import ErrorCode
 from tcserver import plane
 from tcserver.conference import (
     Conference,
+    Crash,
     Disconnect,
     FindAccount,
     FindDevices,
@@ -67,6 +68,8 @@ class Driver:
         self.sessions: dict[int, SessionStarted] = {}
         self.session_numbers: list[int] = []
         self.logged: list[LogEvent] = []
+        self.crashes: list[Crash] = []
+        self.expects_crashes = False
         self.rested: list[float] = []
         """How long a message had to wait each time, since the budget of its account was spent."""
         self.writes: list[SaveRoom] = []
@@ -198,6 +201,10 @@ class Driver:
                 del self.sessions[effect.session]
             case LogEvent():
                 self.logged.append(effect)
+            case Crash():
+                self.crashes.append(effect)
+                if not self.expects_crashes:
+                    raise effect.error
             case _:
                 raise AssertionError(effect)
 

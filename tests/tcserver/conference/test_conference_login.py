@@ -5,6 +5,7 @@ from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
 from tcserver.conference import Disconnect, MessageClass, Rate, Settings
 from tcserver.conference.login import ANSWER_GRID, on_grid
+from tcserver.conference.sessions import FULL_RETRY_MS
 from tcserver.plane import OpenTicket
 from tcserver.records import DuplicatePolicy, Role
 from tests.tcserver.conference.conference_driver import Driver, error_code
@@ -468,7 +469,8 @@ def test_full_server_lets_a_device_come_back_but_nobody_new_in():
     driver = Driver(max_sessions=2)
     driver.user(device=50)
     driver.user()
-    assert error_code(driver.person().log_in()) is ErrorCode.SERVER_FULL
+    refused = driver.person().log_in()
+    assert (refused.code, refused.retry_after_ms) == (ErrorCode.SERVER_FULL, FULL_RETRY_MS)
     driver.user(device=50)
     driver.check()
 

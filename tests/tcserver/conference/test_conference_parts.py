@@ -70,6 +70,21 @@ def test_identifiers_in_use_are_distinct(steps):
         assert len(set(held)) == len(held) == len(pool)
 
 
+def never(key, error, now):
+    """No timer fails."""
+    raise error
+
+
+def test_a_timer_that_fails_is_told_of_and_the_others_run():
+    timers, fired, failed = Timers(), [], []
+    for key, when in (("a", 1.0), ("b", 2.0), ("c", 3.0)):
+        timers.set(key, when, lambda now, key=key: fired.append(1 / (key != "b")))
+    timers.run(3.0, lambda key, error, now: failed.append((key, type(error), now)))
+    assert len(fired) == 2
+    assert failed == [("b", ZeroDivisionError, 3.0)]
+    assert timers.next() is None
+
+
 def test_timers_run_in_order_and_can_be_moved_and_cancelled():
     timers, fired = Timers(), []
     for key, when in (("c", 3.0), ("a", 1.0), ("b", 2.0), ("d", 4.0)):
@@ -78,10 +93,10 @@ def test_timers_run_in_order_and_can_be_moved_and_cancelled():
     timers.cancel("b")
     timers.cancel("never set")
     assert timers.next() == 3.0
-    timers.run(3.5)
+    timers.run(3.5, never)
     assert fired == [("c", 3.5), ("moved", 3.5)]
     assert (timers.next(), len(timers)) == (4.0, 1)
-    timers.run(4.0)
+    timers.run(4.0, never)
     assert timers.next() is None
 
 
@@ -93,8 +108,8 @@ def test_timer_that_sets_the_next_one():
         timers.set("again", now + 1, again)
 
     timers.set("again", 1.0, again)
-    timers.run(1.0)
-    timers.run(2.5)
+    timers.run(1.0, never)
+    timers.run(2.5, never)
     assert fired == [1.0, 2.5]
 
 

@@ -6,6 +6,7 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver import records
 from tcserver.conference import Rate, SaveRoom
+from tcserver.conference.rooms import FAILED_SAVE_RETRY_MS
 from tcserver.conference.speaker_limit import SMALL_ROOM
 from tcserver.plane import SeatOpened
 from tcserver.records import RoomRecord
@@ -61,7 +62,8 @@ def test_change_that_cannot_be_written_is_refused():
     driver.hold_writes = True
     assert chair.ask(m.UpdateRoom("New")) is None
     driver.apply(driver.conference.saved(driver.writes[0].ticket, False, driver.now))
-    assert error_code(chair.replies[chair.requests]) is ErrorCode.INTERNAL
+    refused = chair.replies[chair.requests]
+    assert (refused.code, refused.retry_after_ms) == (ErrorCode.INTERNAL, FAILED_SAVE_RETRY_MS)
     driver.advance(1)
     assert chair.view.info.title == "The Hall"
     driver.check()

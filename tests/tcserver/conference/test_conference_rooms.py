@@ -6,6 +6,7 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcproto.membership import MemberStatement, verify_member
 from tcserver import records
+from tcserver.conference.admission import MAX_WAIT
 from tcserver.conference.permissions import OPENER_RANK
 from tcserver.conference.roles import MAX_REMEMBERED_ROLES
 from tcserver.identity import ServerIdentity
@@ -265,6 +266,30 @@ def test_rooms_are_bounded_for_all_and_for_an_account():
     assert isinstance(person.enter("a"), m.Joined)
     assert error_code(other.ask(m.OpenRoom("c"))) is None
     assert error_code(other.ask(m.OpenRoom("d"))) is ErrorCode.SERVER_FULL
+
+
+@pytest.mark.parametrize("limit", ["max_rooms", "max_rooms_per_account", "max_unused_rooms"])
+def test_who_may_open_no_further_room_is_told_when_one_ends(limit):
+    driver = Driver(**{"max_rooms": 9, "max_rooms_per_account": 9, "max_unused_rooms": 9, limit: 2})
+    person = driver.user("a1")
+    lifetime = driver.conference._context.settings.unused_room_lifetime
+    for name in "ab":
+        assert error_code(person.ask(m.OpenRoom(name))) is None
+        driver.advance(1)
+    assert person.ask(m.OpenRoom("c")).retry_after_ms == min(MAX_WAIT, lifetime - 2) * 1000 + (lifetime - 2 < MAX_WAIT)
+    driver.advance(lifetime - 4)
+    refused = person.ask(m.OpenRoom("c"))
+    assert refused.retry_after_ms == 2001
+    driver.advance(refused.retry_after_ms / 1000)
+    assert error_code(person.ask(m.OpenRoom("c"))) is None, "what was told is true"
+
+
+def test_who_may_open_no_further_room_while_all_are_in_use_is_told_to_ask_again():
+    driver = Driver(max_rooms=2)
+    for name in "ab":
+        driver.member(name, f"in-{name}")
+    refused = driver.user("a1").ask(m.OpenRoom("c"))
+    assert (refused.code, refused.retry_after_ms) == (ErrorCode.SERVER_FULL, MAX_WAIT * 1000)
 
 
 def test_no_account_uses_up_the_rooms_and_permanent_ones_can_always_be_opened():

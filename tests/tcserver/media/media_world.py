@@ -44,6 +44,10 @@ def video(stream: int, sequence: int = 0, body: bytes = b"body", **fields) -> by
     return VideoHeader(stream, 1, 0, sequence, 0, 0, 0, 1, **fields).pack() + body
 
 
+def keyframe(stream: int, sequence: int = 0, body: bytes = b"body", **fields) -> bytes:
+    return video(stream, sequence, body, keyframe=True, reference=0, **fields)
+
+
 def packet_item(packet: bytes) -> Item:
     return Item(ItemType.PACKET, packet)
 

@@ -125,7 +125,7 @@ class Workers:
                         self.planes[target].receive_relayed([(data, self.addresses[slot])], self.now)
         for plane in self.planes:
             self.events += plane.take_events()
-            assert not plane.counters.drops[Drop.INTERNAL], plane.failure
+            assert (failed := plane.faults.take()) is None, failed
         return to_clients
 
     def take_events(self) -> list[Event]:

@@ -34,6 +34,7 @@ from tests.tcserver.media.media_world import (
     audio,
     deliveries,
     forwarded,
+    keyframe,
     open_room,
     packet_item,
     send,
@@ -131,7 +132,7 @@ def test_layers():
     }
     for repeat in range(2):
         for n, ((spatial, temporal), peers) in enumerate(expected.items()):
-            packet = video(7, 10 * repeat + n, spatial=spatial, temporal=temporal)
+            packet = keyframe(7, 10 * repeat + n, spatial=spatial, temporal=temporal)
             got = forwarded(send(world, a, packet))
             assert got == {peer.address: [(repeat, packet)] for peer in peers}
 
@@ -194,8 +195,8 @@ def test_full_copies_bring_what_had_not_arrived():
     a, b = world.peers
     world.publish(a, 7, StreamKind.VIDEO, to=[b])
     lost = video(7, 4, b"lost")
-    sent = send(world, a, video(7, 5), Item(ItemType.FULL_COPY, lost))
-    assert forwarded(sent)[b.address] == [(0, lost), (1, video(7, 5))]
+    sent = send(world, a, keyframe(7, 5), Item(ItemType.FULL_COPY, lost))
+    assert forwarded(sent)[b.address] == [(0, lost), (1, keyframe(7, 5))]
     send(world, a, lost)
     assert world.drops() == {Drop.PACKET_DUPLICATE: 1}
 
@@ -210,7 +211,7 @@ def test_copies_that_are_malformed_are_taken_out():
     sent = dict(send(world, a, audio(7, 5), *bad, good))
     assert [item.type for item in open_room(sent[c.address])] == [ItemType.REDUNDANT_PACKET, ItemType.COPIES]
     assert world.drops() == {Drop.COPY: 3}
-    send(world, a, video(8, 5), good)
+    send(world, a, keyframe(8, 5), good)
     world.receive(a, a.up(good))
     assert world.drops() == {Drop.COPY: 2}
 

@@ -22,7 +22,17 @@ from tcserver import plane as p
 from tcserver.media import Drop
 from tcserver.media.seat import MAX_GAP
 from tcserver.plane import Address, KeysWorn, MuteStream, OpenSeat, OpenStream, RekeySeat
-from tests.tcserver.media.media_world import CAPS, HEADER_BITS, World, audio, flip, forwarded, packet_item, video
+from tests.tcserver.media.media_world import (
+    CAPS,
+    HEADER_BITS,
+    World,
+    audio,
+    flip,
+    forwarded,
+    keyframe,
+    packet_item,
+    video,
+)
 
 
 @pytest.fixture
@@ -221,7 +231,7 @@ def test_spatial_layers_count_apart(world):
     a, b, _ = world.peers
     world.publish(a, 10, StreamKind.VIDEO, to=[b])
     for spatial in range(3):
-        assert world.receive(a, a.up(packet_item(video(10, 5, spatial=spatial))))
+        assert world.receive(a, a.up(packet_item(keyframe(10, 5, spatial=spatial))))
     world.receive(a, a.up(packet_item(video(10, 5, spatial=2, temporal=1))))
     assert world.drops() == {Drop.PACKET_DUPLICATE: 1}
 
@@ -374,7 +384,7 @@ def test_an_unexpected_failure_ends_one_datagram(world):
     assert sent is None
     assert len(world.plane.take_transmissions()) == 1
     assert world.drops() == {Drop.INTERNAL: 1}
-    assert isinstance(world.plane.failure, RuntimeError)
+    assert isinstance(world.plane.faults.take()[1], RuntimeError)
 
 
 def test_commands_about_what_is_gone_are_ignored(world):

@@ -49,6 +49,7 @@ VALUES = [
     plane.Overloaded(0.25, 1e6),
     plane.WorkerLoad(3, 0.5),
     plane.WorkerReplaced(3),
+    plane.RoomFailed(7),
 ]
 
 

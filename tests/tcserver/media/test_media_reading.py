@@ -15,7 +15,7 @@ from tcserver.media.drops import PacketKind
 from tcserver.media.reading import census
 from tcserver.media.sockets import MediaSockets
 from tcserver.plane import CloseRoom, CloseSeat, CloseStream, Receiver, RekeySeat
-from tests.tcserver.media.media_world import World, audio, packet_item, video
+from tests.tcserver.media.media_world import World, audio, keyframe, packet_item, video
 
 
 def test_a_census() -> None:
@@ -80,7 +80,7 @@ def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() 
     world.publish(c, 9, None)
     for sequence in range(3):
         world.receive(a, a.up(packet_item(audio(7, sequence))))
-        world.receive(b, b.up(packet_item(video(8, sequence)), packet_item(video(8, sequence + 10))))
+        world.receive(b, b.up(packet_item(keyframe(8, sequence)), packet_item(video(8, sequence + 10))))
         world.receive(c, c.up(packet_item(PlainHeader(9, 1, 0, sequence, 0).pack())))
     world.receive(a, a.up(packet_item(audio(7, 2))), a.up(packet_item(audio(99))))
     received = {PacketKind.AUDIO: 4, PacketKind.VIDEO: 6, PacketKind.BEACON: 3}

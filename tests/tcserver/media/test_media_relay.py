@@ -22,7 +22,7 @@ from tcserver.plane import (
     SealerTold,
     TellSealer,
 )
-from tests.tcserver.media.media_world import audio, video
+from tests.tcserver.media.media_world import audio, keyframe, video
 from tests.tcserver.media.relay_world import ROOM, Workers, crowd, key_of, packets, sealer_of, send
 
 STREAM = 7
@@ -50,7 +50,7 @@ def test_somebody_whom_only_other_workers_hear(receivers):
     talker, *others = crowd(workers, (0, *receivers))
     workers.publish(talker, STREAM, others)
     workers.publish(talker, STREAM + 1, others, StreamKind.VIDEO)
-    for packet in (audio(STREAM), video(STREAM + 1)):
+    for packet in (audio(STREAM), keyframe(STREAM + 1)):
         assert set(packets(send(workers, talker, packet))) == {other.address for other in others}
     assert not workers.drops(0)
 
@@ -226,6 +226,20 @@ def test_a_receiver_elsewhere_begins_with_a_new_keyframe():
     workers.apply(ChangeForwarding(ROOM, (STREAM,), (Receiver(other.media_id),)))
     workers.exchange()
     assert not workers.take_events(), "it has it"
+
+
+def test_a_receiver_elsewhere_gets_nothing_before_the_keyframe_and_all_from_there_on():
+    workers = Workers(3)
+    talker, near, far, further = crowd(workers, (0, 0, 1, 2))
+    workers.publish(talker, STREAM, [near], StreamKind.VIDEO)
+    send(workers, talker, keyframe(STREAM))
+    workers.apply(ChangeForwarding(ROOM, (STREAM,), (Receiver(far.media_id), Receiver(further.media_id))))
+    workers.exchange()
+    assert packets(send(workers, talker, video(STREAM, 1))).keys() == {near.address}
+    everybody = {near.address, far.address, further.address}
+    for sequence, packet in enumerate((keyframe(STREAM, 2), video(STREAM, 3)), 2):
+        got = packets(send(workers, talker, packet))
+        assert got.keys() == everybody, sequence
 
 
 def test_a_request_for_a_keyframe_from_elsewhere_is_for_the_control_plane():

@@ -179,7 +179,7 @@ class Routing(RuleBasedStateMachine):
 
     @invariant()
     def nothing_failed(self):
-        assert self.world.plane.counters.drops[Drop.INTERNAL] == 0, self.world.plane.failure
+        assert self.world.plane.counters.drops[Drop.INTERNAL] == 0, self.world.plane.faults.take()
 
     def open(self, room: int, datagram: bytes) -> list[Item]:
         while self.waiting[room] and self.waiting[room][0][1] <= self.world.now:

@@ -1,0 +1,91 @@
+"""Errors of our own: what each ends, which is what it was about and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import Evicted
+from tcserver.plane import CloseRoom, CloseSeat
+
+if TYPE_CHECKING:
+    from tcserver.conference.context import Context
+    from tcserver.conference.room import Room
+    from tcserver.conference.seat import Seat
+
+RESTARTED = "the room had to be restarted"
+"""What its members are told: they may enter again, into a new life of it."""
+
+
+class Where(StrEnum):
+    """What failed unexpectedly."""
+
+    FRAME = "frame"
+    """a control frame, or the answer to a look-up: its connection is closed"""
+    TIMER = "timer"
+    """a deadline: the connection, or the room, that it belongs to is closed"""
+    ROOM = "room"
+    """a change of a room, or what the media plane reported of it: its life ends, and the next begins when somebody
+    enters"""
+    EFFECT = "effect"
+    """what was to be done outside of the conference: the connection that it was for is closed"""
+    EVENT = "event"
+    """what the media plane reported of no room: it is passed over"""
+
+
+def is_whole(room: Room, context: Context) -> bool:
+    """Tell whether the seats of a room are those that its members were told of, each with its session."""
+    seats = list(chain(room.seats.values(), room.joining.values()))
+    known = {media_id for media_id, seat in context.seats.items() if seat.room is room}
+    if room.is_closed:
+        return not seats and not known
+    return (
+        known == {seat.media_id for seat in seats}
+        and all(seat.session.seat is seat for seat in seats)
+        and room.journal.told == room.seats.keys()
+    )
+
+
+def abandon(room: Room, context: Context, now: float) -> None:
+    """End the life of a room that failed, in whatever state that left it, and tell everybody who has a seat there."""
+    room.is_closed = True
+    outbox, timers = context.outbox, context.timers
+    timers.cancel_all(lambda key: _is_of(key, room.number))
+    for seat in dict.fromkeys(_seats(room, context)):
+        if seat.is_open:
+            outbox.send(seat.connection, Evicted(code=ErrorCode.INTERNAL, text=RESTARTED))
+            outbox.log("left", **room.who(seat), reason=ErrorCode.INTERNAL)
+        else:
+            seat.join.refuse(Refusal(ErrorCode.INTERNAL, RESTARTED))
+        if seat.session.seat is seat:
+            seat.session.seat = None
+        if context.seats.get(seat.media_id) is seat:
+            del context.seats[seat.media_id]
+            context.participant_ids.free(seat.participant, now)
+            context.media_ids.free(seat.media_id, now)
+            outbox.command(CloseSeat(seat.media_id, room.number))
+    room.seats.clear()
+    room.joining.clear()
+    room.sealers.close(now)
+    outbox.command(CloseRoom(room.number))
+    outbox.log("room_restarted", room=room.info.name)
+
+
+def _seats(room: Room, context: Context) -> Iterator[Seat]:
+    """Go through all who have a seat of a room by any of the tables."""
+    yield from room.seats.values()
+    yield from room.joining.values()
+    yield from (seat for seat in context.seats.values() if seat.room is room)
+
+
+ROOM_TIMERS = frozenset({"changes", "keyframe", "rekey", "room", "sealer", "seat"})
+"""Names of the deadlines of rooms; each key is (name, number of the room, ...)."""
+CONNECTION_TIMERS = frozenset({"challenge", "failed login", "idle", "login"})
+"""Names of the deadlines of connections; each key is (name, number of the connection)."""
+
+
+def _is_of(key: object, room: int) -> bool:
+    return isinstance(key, tuple) and key[0] in ROOM_TIMERS and key[1] == room

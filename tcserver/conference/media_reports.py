@@ -1,0 +1,103 @@
+"""What the media plane reports, and what the rooms make of it."""
+
+from __future__ import annotations
+
+from tcproto.messages import Speakers
+from tcserver.conference import publishing
+from tcserver.conference.context import Context
+from tcserver.conference.crashes import Where
+from tcserver.conference.room import Room
+from tcserver.conference.rooms import Rooms
+from tcserver.plane import (
+    Event,
+    KeyframeAsked,
+    KeysWorn,
+    Overloaded,
+    RoomFailed,
+    SealerTold,
+    SealerWorn,
+    SeatOpened,
+    SpeakersChanged,
+    WorkerLoad,
+    WorkerReplaced,
+)
+
+
+class MediaReports:
+    """Takes the events of the media plane; those about a seat or a room that is gone are ignored."""
+
+    def __init__(self, context: Context, rooms: Rooms) -> None:
+        self._context = context
+        self._rooms = rooms
+
+    def take(self, event: Event, now: float) -> None:
+        """Take an event; an error of ours ends the life of the room that the event is about, and of no other."""
+        try:
+            self._take(event, now)
+        except Exception as error:
+            room = self._room_of(event)
+            if room is None:
+                self._context.crashed(Where.EVENT, error, event=type(event).__name__)
+            else:
+                self._rooms.crashed(room, error, now)
+
+    def _take(self, event: Event, now: float) -> None:
+        match event:
+            case SeatOpened() | SealerTold():
+                self._rooms.sealer_told(event, now)
+            case KeysWorn():
+                if seat := self._context.seats.get(event.media_id):
+                    seat.room.rekey(seat, now)
+            case SealerWorn():
+                if room := self._rooms.by_number(event.room):
+                    room.sealers.worn(event.sealer, now)
+            case SpeakersChanged():
+                if room := self._rooms.by_number(event.room):
+                    self._tell_speakers(room, event)
+            case KeyframeAsked():
+                publishing.keyframe_asked(self._context, event, now)
+            case RoomFailed():
+                if room := self._rooms.by_number(event.room):
+                    self._rooms.restart(room, now)
+            case _:
+                self._take_of_worker(event, now)
+
+    def _take_of_worker(self, event: Event, now: float) -> None:
+        match event:
+            case WorkerLoad():
+                self._rooms.worker_load(event)
+            case WorkerReplaced():
+                self._worker_replaced(event, now)
+            case Overloaded():
+                self._rooms.overloaded(event, now)
+            case _:
+                self._context.counters[f"media_{type(event).__name__}"] += 1
+
+    def _room_of(self, event: Event) -> Room | None:
+        match event:
+            case SealerWorn() | SpeakersChanged() | RoomFailed():
+                return self._rooms.by_number(event.room)
+            case SeatOpened() | SealerTold() | KeysWorn() | KeyframeAsked():
+                seat = self._context.seats.get(event.media_id)
+                return None if seat is None else seat.room
+        return None
+
+    def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:
+        for room in self._rooms.worker_replaced(event.slot, now):
+            # Who still speaks is told of again: the new worker has heard nobody so far.
+            speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
+            if speaking and room.sealers.home == event.slot:
+                self._tell_speakers(room, SpeakersChanged(room.number, (), speaking, room.dominant))
+
+    def _tell_speakers(self, room: Room, event: SpeakersChanged) -> None:
+        started = tuple(participant for participant in event.started if participant in room.seats)
+        dominant = event.dominant if event.dominant in room.seats else 0
+        for participants, speaking in ((event.started, True), (event.stopped, False)):
+            for participant in participants:
+                if seat := room.seats.get(participant):
+                    seat.is_speaking = speaking
+        room.dominant = dominant
+        room.cameras.spoke((*started, dominant) if dominant else started)
+        speakers = Speakers(started, event.stopped, dominant)
+        for seat in room.seats.values():
+            self._context.outbox.send(seat.connection, speakers)
