@@ -6,6 +6,8 @@ import math
 import struct
 from typing import Any
 
+from nacl.exceptions import CryptoError
+
 from tests.tcproto import second_reader
 from tests.tcproto.second_reader import need
 
@@ -67,7 +69,7 @@ class Receiver:
             key = second_reader.ratchet(key)
         try:
             second_reader.open_packet(packet, second_reader.publication_key(key, self._life, *self._publication))
-        except second_reader.CryptoError:
+        except CryptoError:
             return False
         held["window"].commit(sequence)
         if generation > newest:
