@@ -7,8 +7,46 @@ from typing import Any
 from tcproto.keyring import SEQUENCE_WINDOW
 from tcproto.replay import SEALER_WINDOW, SESSION_WINDOW, ReplayWindow, Verdict
 
-_SESSION: list[int | str] = [0, 0, 2, 1, 1, 1030, 6, 7, 7, 1029, 1030, 5000, 3976, 3977, 1029, 2**48 - 1, 2**48 - 1, 5000, 2**48 - 1024]
-_SEALER: list[int | str] = [999, 1000, 1001, 1000, 9191, 9192, 1002, 1003, "1000", "9192", 9192, 9193, 1003, 1004, 17383, 17384, 9190]
+_SESSION: list[int | str] = [
+    0,
+    0,
+    2,
+    1,
+    1,
+    1030,
+    6,
+    7,
+    7,
+    1029,
+    1030,
+    5000,
+    3976,
+    3977,
+    1029,
+    2**48 - 1,
+    2**48 - 1,
+    5000,
+    2**48 - 1024,
+]
+_SEALER: list[int | str] = [
+    999,
+    1000,
+    1001,
+    1000,
+    9191,
+    9192,
+    1002,
+    1003,
+    "1000",
+    "9192",
+    9192,
+    9193,
+    1003,
+    1004,
+    17383,
+    17384,
+    9190,
+]
 """A text is a position of the sealer, from a room key or a down datagram."""
 _PUBLICATION: list[int | str] = [16, 17, 18, 17, 1041, 17, 18, 1042, 18, 19, 2**32 - 1, 1042]
 
