@@ -1,4 +1,4 @@
-"""The generated tables of PROTOCOL.md: messages, records, codes, items and constants, as the code has them.
+"""The generated tables of PROTOCOL.md: messages, records, codes and items, as the code has them.
 
 ``python -m tcproto.document`` brings the document up to date. A table stands between two comments::
 
@@ -28,10 +28,6 @@ from tcproto.messages.login import ClientHello, ServerHello
 from tcproto.messages.registry import Row
 
 DOCUMENT = Path(__file__).with_name("PROTOCOL.md")
-_MODULES_WITH_LIMITS = (
-    "link", "noise", "framing", "control", "fields", "codec", "account", "names", "identity",
-    "datagram", "replay", "path", "feedback", "packet", "sender_key", "keyring", "beacon", "text",
-)  # fmt: skip
 _SENDERS = {Sender.CLIENT: "client", Sender.SERVER: "server", Sender.BOTH: "both"}
 
 
@@ -166,17 +162,6 @@ def _numbers(cls: type[IntEnum]) -> str:
     return _table(("value", "name", ""), ((str(m.value), m.name, notes.get(m.name, "")) for m in cls))
 
 
-def _limits() -> str:
-    rows = []
-    for name in _MODULES_WITH_LIMITS:
-        module = importlib.import_module(f"tcproto.{name}")
-        for constant, note in _notes(module).items():
-            value = getattr(module, constant)
-            if constant.isupper() and not constant.startswith("_") and isinstance(value, int | float | tuple):
-                rows.append((f"`{constant}`", f"{value:,}" if isinstance(value, int) else str(value), name, note))
-    return _table(("constant", "value", "module", ""), rows)
-
-
 _TABLES: dict[str, Callable[[], str]] = {
     "hellos": _hellos,
     "messages": _messages,
@@ -185,7 +170,6 @@ _TABLES: dict[str, Callable[[], str]] = {
     "kinds": _kinds,
     "items": _items,
     "packet types": _packet_types,
-    "limits": _limits,
     "errors": _errors,
 }
 
@@ -204,10 +188,8 @@ def _tree(module: ModuleType) -> ast.Module:
     return ast.parse(inspect.getsource(module))
 
 
-def _notes(owner: type | ModuleType) -> dict[str, str]:
-    """The strings below the assignments of a class or a module, by the assigned name."""
-    if isinstance(owner, ModuleType):
-        return dict(_notes_in(_tree(owner).body))
+def _notes(owner: type) -> dict[str, str]:
+    """The strings below the assignments of a class, by the assigned name."""
     module = importlib.import_module(owner.__module__)
     for node in _tree(module).body:
         if isinstance(node, ast.ClassDef) and node.name == owner.__name__:

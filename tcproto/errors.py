@@ -51,6 +51,7 @@ class ErrorCode(StrEnum):
     IDLE_TIMEOUT = "idle_timeout"
     SLOW_CONSUMER = "slow_consumer"
     SHUTDOWN = "shutdown"
+    LEAVING = "leaving"
     INTERNAL = "internal"
     # Login.
     BAD_CREDENTIALS = "bad_credentials"
@@ -96,6 +97,7 @@ CODES: dict[ErrorCode, CodeInfo] = {
     ErrorCode.IDLE_TIMEOUT: CodeInfo(Action.RESUME, "nothing was heard for too long"),
     ErrorCode.SLOW_CONSUMER: CodeInfo(Action.RESUME, "the receiver does not keep up"),
     ErrorCode.SHUTDOWN: CodeInfo(Action.RECONNECT, "the server is going down"),
+    ErrorCode.LEAVING: CodeInfo(Action.NONE, "the client leaves"),
     ErrorCode.INTERNAL: CodeInfo(Action.RECONNECT, "an internal error of the peer"),
     ErrorCode.BAD_CREDENTIALS: CodeInfo(Action.STOP, "the username or the password is wrong"),
     ErrorCode.BAD_NAME: CodeInfo(Action.STOP, "the display name is not allowed"),

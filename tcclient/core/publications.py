@@ -60,6 +60,8 @@ class Publication:
         """The next sequence number of each spatial layer; never goes back."""
         self.frames = [0] * info.layers
         """The next frame id of each spatial layer, u16."""
+        self.interrupted: set[int] = set()
+        """Spatial layers of which a frame was not sent: those after it may refer to it, up to a keyframe."""
         self.clock: tuple[int, int] | None = None
         """Media timestamp and time in µs of the newest frame, once there was one."""
 
@@ -212,8 +214,13 @@ class Publications:
         size = -(-len(frame) // count)
         ready = self._ready(number, Kind.VIDEO, spatial, count)
         if ready is None:
+            self._interrupted(number, spatial)
             return 0
         publication, stream, key = ready
+        if spatial in publication.interrupted and not keyframe:
+            self.keyframes.ask(number, spatial, now)
+            return 0
+        publication.interrupted.discard(spatial)
         timestamp &= 0xFFFFFFFF
         header = VideoHeader(
             stream,
@@ -240,6 +247,11 @@ class Publications:
         publication.frames[spatial] = publication.frames[spatial] + 1 & 0xFFFF
         self._tick(publication, timestamp, captured_at, now)
         return count
+
+    def _interrupted(self, number: int, spatial: int) -> None:
+        publication = self.live.get(number)
+        if publication is not None:
+            publication.interrupted.add(spatial)
 
     def _tick(self, publication: Publication, timestamp: int, captured_at: float, now: float) -> None:
         before, captured = publication.clock, max(0, int(captured_at * 1e6))

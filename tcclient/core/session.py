@@ -195,8 +195,8 @@ class Session(SeatVerbs):
     def close(self) -> None:
         """End the session; the bytes of the farewell are in ``control_to_send``."""
         if Phase.TRUSTED <= self.phase < Phase.CLOSED:
-            self._control.close(ErrorCode.SHUTDOWN, "the client leaves")
-        self._end(ErrorCode.SHUTDOWN, "closed here", Action.STOP)
+            self._control.close(ErrorCode.LEAVING)
+        self._end(ErrorCode.LEAVING, "closed here", Action.STOP)
 
     # Verbs
 

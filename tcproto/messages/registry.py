@@ -133,8 +133,8 @@ def decode(data: bytes) -> Envelope:
     if not isinstance(name, str):
         raise ProtocolError(ErrorCode.BAD_MESSAGE, "t: a string is required")
     request_id = body.get("id", 0)
-    if type(request_id) is not int or not 0 <= request_id <= MAX_REQUEST_ID:
-        raise ProtocolError(ErrorCode.BAD_MESSAGE, "id: u32 is required")
+    if type(request_id) is not int or not ("id" in body) <= request_id <= MAX_REQUEST_ID:
+        raise ProtocolError(ErrorCode.BAD_MESSAGE, "id: an integer from 1 to 4294967295 is required")
     row = ROWS.get(name)
     if row is None:
         return Envelope(Unknown(name), request_id)

@@ -9,6 +9,7 @@ from tcproto import document
 from tcproto.document import DOCUMENT, render, replaced
 from tcproto.errors import CODES, ErrorCode
 from tcproto.messages import ROWS
+from tests import protocol_limits
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 
@@ -18,8 +19,13 @@ def test_table_is_current(name: str) -> None:
     assert replaced(TEXT, {name: render()[name]}) == TEXT, "stale: run python -m tcproto.document"
 
 
+@pytest.mark.parametrize("name", protocol_limits.tables())
+def test_limits_are_current(name: str) -> None:
+    assert replaced(TEXT, {name: protocol_limits.tables()[name]}) == TEXT, "stale: run python -m tests.protocol_limits"
+
+
 def test_all_generated_places_have_a_maker() -> None:
-    assert set(re.findall("<!-- begin generated: (.*) -->", TEXT)) == {*render(), "vectors"}
+    assert set(re.findall("<!-- begin generated: (.*) -->", TEXT)) == {*render(), *protocol_limits.tables(), "vectors"}
 
 
 def test_every_message_and_every_code_is_there() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcproto import messages
-from tcproto.codec import MAX_MESSAGE, encode_fields, pack
+from tcproto.codec import MAX_MESSAGE, Value, encode_fields, pack
 from tcproto.errors import Action, ErrorCode, ProtocolError
 from tcproto.framing import LIMIT_BEFORE_LOGIN
 from tcproto.messages import (
@@ -186,9 +186,12 @@ def test_ids_where_they_belong_and_in_range(row: Row) -> None:
         assert caught.value.code is ErrorCode.BAD_MESSAGE
 
 
-def test_a_notification_may_write_its_id_out() -> None:
-    body = {"t": "close", "id": 0, "code": "kicked", "text": "", "action": "stop"}
-    assert decode(pack(body)) == (Close(ErrorCode.KICKED, "", Action.STOP), 0)
+@pytest.mark.parametrize("name", ["close", "of_tomorrow"])
+def test_an_id_of_0_is_no_id(name: str) -> None:
+    body: Value = {"t": name, "code": "kicked", "text": "", "action": "stop"}
+    assert decode(pack(body)).request_id == 0
+    with pytest.raises(ProtocolError, match="id: an integer from 1"):
+        decode(pack({"t": name, "id": 0}))
 
 
 @pytest.mark.parametrize("body", [None, 1, "close", [], {}, {"t": None}, {"t": 1}, {"t": b"close"}, {"id": 1}])

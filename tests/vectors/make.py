@@ -29,7 +29,7 @@ from tcproto.sender_key import (
     seal_key_box,
     shared_key,
 )
-from tests.vectors import names, texts
+from tests.vectors import generations, items, names, refusals, texts, windows
 from tests.vectors.inputs import (
     ACCOUNT,
     AUDIO_HEADER,
@@ -44,7 +44,6 @@ from tests.vectors.inputs import (
     DEVICE,
     DOWN_KEY,
     FINGERPRINT,
-    HEADS,
     LIFE,
     MEDIA_ID,
     NAME,
@@ -58,7 +57,6 @@ from tests.vectors.inputs import (
     SALT,
     SEALER,
     SENDER_KEY,
-    SERIES,
     SERVER_EPHEMERAL,
     SERVER_PUBLIC,
     SERVER_STATIC,
@@ -92,6 +90,9 @@ def make() -> dict[str, Vectors]:
         "datagrams": {"datagrams": _datagrams()},
         "texts": texts.make(),
         "names": names.make(),
+        "refusals": refusals.make(),
+        "windows": windows.make(),
+        "generations": generations.make(),
     }
 
 
@@ -339,41 +340,9 @@ def packet_type(header: packet.Header) -> int:
 
 
 def _items() -> list[Vectors]:
-    cases: list[tuple[ItemType, Any, bytes]] = [
-        (ItemType.PING, ping := path.PingItem(7, 0x11223344), ping.pack()),
-        (ItemType.PONG, pong := path.PongItem(7, 0x11223344, 0x55667788, 2**40 + 5, 1234), pong.pack()),
-        (
-            ItemType.POSITIONS,
-            positions := [path.Position(SEALER, 2**33), path.Position(1, 0)],
-            path.pack_positions(positions),
-        ),
-        (ItemType.COPIES, COPIES, feedback.pack_copies(COPIES)),
-        (
-            ItemType.ARRIVAL_REPORT,
-            arrivals := feedback.ArrivalReport(2**32 + 8, (None, 1_000_000, 1_020_000, None, 1_019_750, 1_200_000)),
-            arrivals.pack(),
-        ),
-        (
-            ItemType.RECEIVER_REPORT,
-            receptions := [feedback.Reception(SEALER, SERIES, 1000, 17, 1016, 35, 120)],
-            feedback.pack_receiver_report(receptions),
-        ),
-        (
-            ItemType.HEADS,
-            {"sealer": SEALER, "heads": HEADS},
-            feedback.pack_heads(SEALER, HEADS),
-        ),
-        (ItemType.NOT_SENT, not_sent := feedback.NotSent(SEALER, SERIES, 0xFFF0, 4), not_sent.pack()),
-        (
-            ItemType.RETRANSMISSION_REQUEST,
-            again := feedback.RetransmissionRequest(SEALER, SERIES, 1000, 0x8001),
-            again.pack(),
-        ),
-        (ItemType.RESEND_REQUEST, counters := [2**40, 17], feedback.pack_resend_request(counters)),
-    ]  # fmt: skip
     return [
         {"type": int(type_), "name": type_.name.lower(), "fields": plain(fields), "value": value.hex()}
-        for type_, fields, value in cases
+        for type_, fields, value in items.cases()
     ]
 
 

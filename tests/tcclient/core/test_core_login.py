@@ -242,8 +242,10 @@ def test_closing_says_goodbye(server):
     (client,) = server.seated(1)
     client.session.close()
     server.pump()
-    assert client.of(m.Close)
-    assert client.told(events.Closed)[0].action is Action.STOP
+    (farewell,) = client.of(m.Close)
+    assert (farewell.code, farewell.action) == (ErrorCode.LEAVING, Action.NONE)
+    (closed,) = client.told(events.Closed)
+    assert (closed.code, closed.action) == (ErrorCode.LEAVING, Action.STOP)
     client.session.close()
     server.pump()
     assert len(client.told(events.Closed)) == len(client.of(m.Close)) == 1

@@ -87,6 +87,32 @@ def test_a_picture_is_cut_into_equal_datagrams(server, pair, size):
     assert (header.spatial, header.temporal, header.discardable, header.keyframe) == (1, 2, True, False)
 
 
+def test_pictures_that_were_not_sent_are_followed_by_a_keyframe(server, pair):
+    """An encoder goes on through a mute, and a new key: what refers to such a picture cannot be decoded."""
+    a, b = pair
+    number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=2)
+
+    def shown(payload, *, keyframe, spatial=0):
+        sent = a.session.send_video(number, payload, 0, server.now, keyframe=keyframe, spatial=spatial)
+        server.pump()
+        assert payloads(b) == [payload] * sent
+        return bool(sent)
+
+    assert shown(b"first", keyframe=True)
+    assert shown(b"first", keyframe=True, spatial=1)
+    a.session.set_muted(number, True)
+    assert not shown(b"muted", keyframe=False)
+    a.session.set_muted(number, False)
+    server.pump()
+    assert not shown(b"refers to what is missing", keyframe=False)
+    assert shown(b"the other layer missed nothing", keyframe=False, spatial=1)
+    a.session.handle_timeout(server.now)
+    a.collect()
+    assert a.told(events.KeyframeRequested) == [events.KeyframeRequested(number, 0)]
+    assert shown(b"new", keyframe=True)
+    assert shown(b"after it", keyframe=False)
+
+
 def test_pictures_out_of_range(server, pair):
     a, _ = pair
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8")

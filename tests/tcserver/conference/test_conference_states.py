@@ -225,7 +225,7 @@ def test_the_end_of_each_seat_is_logged_with_its_reason():
     people = [driver.member(account=f"a{i}") for i in range(5)]
     people[0].ask(m.Leave())
     people[1].drop()
-    people[2].tell(m.Close(ErrorCode.INTERNAL, "bye", Action.NONE))
+    people[2].tell(m.Close(ErrorCode.LEAVING, "bye", Action.NONE))
     chair = driver.member(account="a6")
     room = driver.conference._rooms._by_number[1]
     driver.conference._rooms.close(room, driver.now)
