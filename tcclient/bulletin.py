@@ -180,8 +180,16 @@ class Bulletin:
                 )
             case events.TrustFault(text):
                 self._line("trust_fault", f"WARNING: {text}", text=text)
-            case events.Closed(code, text, action, retry):
-                self._line("closed", f"closed: {text}", code=code, text=text, action=action, retry_after_ms=retry)
+            case events.Closed(code, text, action, retry, dishonest):
+                self._line(
+                    "closed",
+                    f"closed: {text}",
+                    code=code,
+                    text=text,
+                    action=action,
+                    retry_after_ms=retry,
+                    dishonest=dishonest,
+                )
             case _:
                 self._line("room_updated", "the room was changed")
 

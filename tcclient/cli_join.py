@@ -32,7 +32,8 @@ While in the room, a line typed is a text to all; lines that begin with a slash 
 
 exit status:
   0 left by your own will, or at the end of what was sent; 1 the network, the disk or the connection failed;
-  2 an argument, a link or a file is wrong; 3 the server refused, or ended the seat; 4 its key is not trusted;
+  2 an argument, a link or a file is wrong; 3 the server refused, or ended the seat; 4 its key is not trusted,
+  or it said what no honest server says;
   5 the account or the password is wrong; 6 your seat was taken away (kicked); 7 the meeting was closed for all;
   130 interrupted before the seat was taken
 
@@ -152,6 +153,8 @@ def _attend(arguments: argparse.Namespace) -> int:
     if arguments.seconds is not None and arguments.seconds <= 0:
         raise ValueError("--seconds is more than 0")
     link = parse_link(arguments.link)
+    if not link.room:
+        raise ValueError("the link names no room: tc://HOST/ROOM")
     if not link.e2ee and not arguments.no_e2ee:
         raise JoinRefused(
             "end-to-end encryption is required, and off in this room; --no-e2ee allows that", ErrorCode.MODE_MISMATCH

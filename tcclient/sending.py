@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from tcclient.audio.gate import GateMode
 from tcclient.audio.libopus import OpusUnavailable
 from tcclient.bulletin import Bulletin
-from tcclient.core.events import PathState
 from tcclient.errors import RequestRefused
 from tcclient.exits import FAILED, REFUSED
 from tcclient.media.errors import MediaError
@@ -31,8 +30,7 @@ class Sending:
         self._room, self._bulletin, self._gate, self._makers = room, bulletin, gate, makers
 
     async def send(self, sources: Sequence[AnySource]) -> None:
-        """Publish, once UDP works, and see it through."""
-        await self._room.connection.wait_until(lambda: self._room.path is PathState.OK)
+        """Publish, and see it through; in what state the path is changes nothing: some of it may arrive."""
         await self._see_through(await self._begin(sources, muted=False))
 
     async def restart(self, source: Source, device: str | None = None) -> None:
