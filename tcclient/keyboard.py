@@ -13,8 +13,9 @@ from tcclient.errors import ClientError, RoomClosed
 from tcclient.participant import MAX_VOLUME, Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
+from tcclient.verbs import ROLES
 from tcproto.errors import Refusal
-from tcproto.messages import Kind, Role, Source
+from tcproto.messages import Kind, Source
 
 PLEASE_MUTE = "Please mute your microphone."
 PLEASE_UNMUTE = "Please unmute your microphone."
@@ -136,9 +137,8 @@ class Keyboard:
 
     async def _role(self, rest: str) -> None:
         who, _, role = rest.rpartition(" ")
-        allowed = [str(known) for known in Role if known is not Role.UNKNOWN]
-        if role not in allowed:
-            raise ValueError(f"/role takes WHO and a role; a role is one of {', '.join(allowed)}")
+        if role not in ROLES:
+            raise ValueError(f"/role takes WHO and a role; a role is one of {', '.join(ROLES)}")
         await self._find(who.strip()).set_role(role)
 
     def _volume(self, rest: str) -> None:

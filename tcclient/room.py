@@ -32,7 +32,7 @@ from tcclient.track_recorder import TrackRecorder
 from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode, Refusal
 from tcproto.membership import safety_code
-from tcproto.messages import Kind, PublicationInfo, RoomInfo
+from tcproto.messages import Kind, PublicationInfo, RoomInfo, Source
 
 if TYPE_CHECKING:
     from tcclient.listener import Listener
@@ -157,6 +157,8 @@ class Room(RoomVerbs):
     ) -> list[Publication]:
         """Publish sources that begin together, in step; ``muted`` from the first frame on, if wanted.
 
+        ``gate`` is that of microphones; what a screen plays is always sent.
+
         Raises ``SourceError`` for what cannot be sent, and as all verbs do. A source that fails later is told by the
         event ``PublicationFailed``.
 
@@ -169,7 +171,14 @@ class Room(RoomVerbs):
         for source in sources:
             check_source(source)
         publications = [
-            Publication(source, self._connection, gate, self._forget, self._publication_failed) for source in sources
+            Publication(
+                source,
+                self._connection,
+                gate if source.source is Source.MICROPHONE else GateMode.OPEN,
+                self._forget,
+                self._publication_failed,
+            )
+            for source in sources
         ]
         try:
             await asyncio.gather(*(publication.look() for publication in publications))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 REPLY_LIMIT = 15.0
 """Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
+ROLES = tuple(role.value for role in Role if role is not Role.UNKNOWN)
+"""Roles that can be given."""
 Result = TypeVar("Result")
 Request = Kick | SetRole | UpdateRoom | CloseRoom
 
@@ -62,10 +64,9 @@ class RoomVerbs:
 
     async def set_role(self, participant: Participant, role: Role | str) -> None:
         """Give somebody another role, such as ``"listener"``, for as long as the meeting goes on. For a chair."""
-        known = Role(role)
-        if known is Role.UNKNOWN:
-            raise WrongValue(f"{role!r} is no role; there are {', '.join(r for r in Role if r is not Role.UNKNOWN)}")
-        await self.request(SetRole(participant.id, known))
+        if role not in ROLES:
+            raise WrongValue(f"{role!r} is no role; there are {', '.join(ROLES)}")
+        await self.request(SetRole(participant.id, Role(role)))
 
     async def update(self, *, title: str | None = None, max_participants: int | None = None) -> None:
         """Change title, or how many may be here (nobody has to leave for it); None: stays as it is. For a chair."""
