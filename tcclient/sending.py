@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from tcclient.audio.gate import GateMode
-from tcclient.audio.libopus import OpusUnavailable
 from tcclient.bulletin import Bulletin
-from tcclient.errors import RequestRefused
+from tcclient.errors import NoReply, RequestRefused
 from tcclient.exits import FAILED, REFUSED
 from tcclient.media.errors import MediaError
 from tcclient.publication import Publication
@@ -46,7 +45,7 @@ class Sending:
         try:
             # opening takes as long as the device likes
             made = await asyncio.get_running_loop().run_in_executor(None, maker, device)
-        except (MediaError, OpusUnavailable) as error:
+        except MediaError as error:
             self._refused(error)
             return
         await self._see_through(await self._begin([made], muted=muted))
@@ -54,7 +53,7 @@ class Sending:
     async def _begin(self, sources: Sequence[AnySource], *, muted: bool) -> list[Publication]:
         try:
             publications = await self._room.publish(*sources, gate=self._gate, muted=muted)
-        except (RequestRefused, MediaError, OpusUnavailable) as error:
+        except (RequestRefused, NoReply, MediaError) as error:
             self._refused(error)
             return []
         self.publications += publications

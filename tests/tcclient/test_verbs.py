@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 
 import tcclient
 from tcclient import events, verbs
+from tcclient.audio.gate import GateMode
 from tcclient.core import events as core
 from tcclient.core.session import Phase
 from tcclient.errors import DishonestServer, NoReply, RequestRefused, RoomClosed, WrongValue
 from tcclient.exits import UNTRUSTED
 from tcclient.known_devices import KnownDevices
 from tcclient.room import Room
+from tcclient.sending import Sending
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tests.tcclient.core.scripted_server import KEEP, Server
@@ -239,3 +242,18 @@ def test_the_command_line_has_a_status_for_it() -> None:
     error = DishonestServer("it lies", ErrorCode.UNEXPECTED_MESSAGE, Action.STOP)
     assert _status_of(error) == UNTRUSTED
     assert _status_of(WrongValue("no room")) == 2
+
+
+def test_what_is_sent_does_not_wait_for_the_path(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        async with seated(server, tmp_path) as room:
+            room._event(core.PathChanged(core.PathState.LOST))
+            told: Any = SimpleNamespace(say=lambda name, text: None, problem=lambda text: None)
+            sending = Sending(room, told, GateMode.OPEN, {})
+            await asking(server, sending.send([tcclient.AudioSource([np.zeros(2880, np.int16)])]))
+            (publication,) = sending.publications
+            assert publication.ended
+            assert publication.statistics.frames > 1
+
+    asyncio.run(test())
