@@ -19,55 +19,72 @@ if TYPE_CHECKING:
     from tcclient.account_secret import (
         AccountSecret as AccountSecret,
     )
+    from tcclient.audio.gate import (
+        GateMode as GateMode,
+    )
+    from tcclient.audio.jitter import (
+        JitterStatistics as JitterStatistics,
+    )
+    from tcclient.audio.libopus import (
+        OpusUnavailable as OpusUnavailable,
+    )
+    from tcclient.core.events import (
+        PathState as PathState,
+    )
+    from tcclient.core.statistics import (
+        DirectionStatistics as DirectionStatistics,
+        NetworkStatistics as NetworkStatistics,
+        PathStatistics as PathStatistics,
+    )
     from tcclient.entry import (
         connect as connect,
     )
     from tcclient.errors import (
         ClientError as ClientError,
-    )
-    from tcclient.errors import (
         ConnectError as ConnectError,
-    )
-    from tcclient.errors import (
+        DishonestServer as DishonestServer,
         JoinRefused as JoinRefused,
-    )
-    from tcclient.errors import (
         LinkContradictsPin as LinkContradictsPin,
-    )
-    from tcclient.errors import (
         LoginRefused as LoginRefused,
-    )
-    from tcclient.errors import (
+        NoReply as NoReply,
         RequestRefused as RequestRefused,
-    )
-    from tcclient.errors import (
         RoomClosed as RoomClosed,
-    )
-    from tcclient.errors import (
         ServerKeyError as ServerKeyError,
-    )
-    from tcclient.errors import (
         UntrustedServer as UntrustedServer,
-    )
-    from tcclient.errors import (
         WrongServer as WrongServer,
+        WrongValue as WrongValue,
+    )
+    from tcclient.events import (
+        ChatReceived as ChatReceived,
+        Closed as Closed,
+        CommitmentMismatch as CommitmentMismatch,
+        MemberHeard as MemberHeard,
+        MembershipAgreed as MembershipAgreed,
+        MembershipMismatch as MembershipMismatch,
+        MemberSilent as MemberSilent,
+        NewDevice as NewDevice,
+        ParticipantJoined as ParticipantJoined,
+        ParticipantLeft as ParticipantLeft,
+        ParticipantUpdated as ParticipantUpdated,
+        PathChanged as PathChanged,
+        PublicationFailed as PublicationFailed,
+        RecordingFailed as RecordingFailed,
+        RoomUpdated as RoomUpdated,
+        SpeakersChanged as SpeakersChanged,
+        TextMissing as TextMissing,
+        TrackPublished as TrackPublished,
+        TrackUnpublished as TrackUnpublished,
+        TrackUpdated as TrackUpdated,
+        TrustFault as TrustFault,
     )
     from tcclient.listener import (
         Listener as Listener,
     )
     from tcclient.media.errors import (
         DeviceError as DeviceError,
-    )
-    from tcclient.media.errors import (
         MediaError as MediaError,
-    )
-    from tcclient.media.errors import (
         MediaFileError as MediaFileError,
-    )
-    from tcclient.media.errors import (
         RecordingError as RecordingError,
-    )
-    from tcclient.media.errors import (
         SourceError as SourceError,
     )
     from tcclient.participant import (
@@ -75,77 +92,119 @@ if TYPE_CHECKING:
     )
     from tcclient.publication import (
         Publication as Publication,
+        SentStatistics as SentStatistics,
+    )
+    from tcclient.recording import (
+        RoomRecording as RoomRecording,
+    )
+    from tcclient.retry import (
+        Retry as Retry,
     )
     from tcclient.room import (
         Room as Room,
     )
     from tcclient.sources import (
         AudioSource as AudioSource,
-    )
-    from tcclient.sources import (
         EncodedAudio as EncodedAudio,
-    )
-    from tcclient.sources import (
         EncodedAudioSource as EncodedAudioSource,
-    )
-    from tcclient.sources import (
         EncodedVideo as EncodedVideo,
-    )
-    from tcclient.sources import (
         EncodedVideoSource as EncodedVideoSource,
-    )
-    from tcclient.sources import (
         VideoSource as VideoSource,
-    )
-    from tcclient.sources import (
         audio_file as audio_file,
-    )
-    from tcclient.sources import (
         camera as camera,
-    )
-    from tcclient.sources import (
         microphone as microphone,
-    )
-    from tcclient.sources import (
         moving_bars as moving_bars,
-    )
-    from tcclient.sources import (
         tone as tone,
-    )
-    from tcclient.sources import (
         video_file as video_file,
     )
     from tcclient.track import (
         AudioFrame as AudioFrame,
-    )
-    from tcclient.track import (
         Track as Track,
+        TrackStatistics as TrackStatistics,
     )
     from tcclient.trust_file import (
         TrustFileError as TrustFileError,
     )
+    from tcclient.video.assembly import (
+        AssembledFrame as AssembledFrame,
+    )
+    from tcclient.video.codec import (
+        VideoError as VideoError,
+    )
+    from tcproto.errors import (
+        Action as Action,
+        ErrorCode as ErrorCode,
+    )
+    from tcproto.link import (
+        Link as Link,
+    )
+    from tcproto.messages import (
+        ChatScope as ChatScope,
+        CloseRoom as CloseRoom,
+        Kick as Kick,
+        Kind as Kind,
+        Role as Role,
+        RoomInfo as RoomInfo,
+        SetRole as SetRole,
+        Source as Source,
+        StreamChoice as StreamChoice,
+        UpdateRoom as UpdateRoom,
+    )
 
 _PUBLIC = {
-    "account_secret": ("AccountSecret",),
-    "entry": ("connect",),
-    "errors": (
+    "tcclient.account_secret": ("AccountSecret",),
+    "tcclient.audio.gate": ("GateMode",),
+    "tcclient.audio.jitter": ("JitterStatistics",),
+    "tcclient.audio.libopus": ("OpusUnavailable",),
+    "tcclient.core.events": ("PathState",),
+    "tcclient.core.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
+    "tcclient.entry": ("connect",),
+    "tcclient.errors": (
         "ClientError",
         "ConnectError",
+        "DishonestServer",
         "JoinRefused",
         "LinkContradictsPin",
         "LoginRefused",
+        "NoReply",
         "RequestRefused",
         "RoomClosed",
         "ServerKeyError",
         "UntrustedServer",
         "WrongServer",
+        "WrongValue",
     ),
-    "listener": ("Listener",),
-    "media.errors": ("DeviceError", "MediaError", "MediaFileError", "RecordingError", "SourceError"),
-    "participant": ("Participant",),
-    "publication": ("Publication",),
-    "room": ("Room",),
-    "sources": (
+    "tcclient.events": (
+        "ChatReceived",
+        "Closed",
+        "CommitmentMismatch",
+        "MemberHeard",
+        "MemberSilent",
+        "MembershipAgreed",
+        "MembershipMismatch",
+        "NewDevice",
+        "ParticipantJoined",
+        "ParticipantLeft",
+        "ParticipantUpdated",
+        "PathChanged",
+        "PublicationFailed",
+        "RecordingFailed",
+        "RoomUpdated",
+        "SpeakersChanged",
+        "TextMissing",
+        "TrackPublished",
+        "TrackUnpublished",
+        "TrackUpdated",
+        "TrustFault",
+    ),
+    "tcclient.listener": ("Listener",),
+    "tcclient.media.errors": ("DeviceError", "MediaError", "MediaFileError", "RecordingError", "SourceError"),
+    "tcclient.participant": ("Participant",),
+    "tcclient.publication": ("Publication", "SentStatistics"),
+    "tcclient.recording": ("RoomRecording",),
+    "tcclient.retry": ("Retry",),
+    "tcclient.room": ("Room",),
+    "tcclient.sources": (
         "AudioSource",
         "EncodedAudio",
         "EncodedAudioSource",
@@ -159,17 +218,34 @@ _PUBLIC = {
         "tone",
         "video_file",
     ),
-    "track": ("AudioFrame", "Track"),
-    "trust_file": ("TrustFileError",),
+    "tcclient.track": ("AudioFrame", "Track", "TrackStatistics"),
+    "tcclient.trust_file": ("TrustFileError",),
+    "tcclient.video.assembly": ("AssembledFrame",),
+    "tcclient.video.codec": ("VideoError",),
+    "tcproto.errors": ("Action", "ErrorCode"),
+    "tcproto.link": ("Link",),
+    "tcproto.messages": (
+        "ChatScope",
+        "CloseRoom",
+        "Kick",
+        "Kind",
+        "Role",
+        "RoomInfo",
+        "SetRole",
+        "Source",
+        "StreamChoice",
+        "UpdateRoom",
+    ),
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
+__all__ = tuple(sorted(_HOMES))
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name on first use: codecs and numpy are loaded only by those who need them."""
     if name not in _HOMES:
         raise AttributeError(f"module 'tcclient' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"tcclient.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

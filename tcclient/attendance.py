@@ -16,7 +16,7 @@ from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
 from tcclient.console import console_of
 from tcclient.entry import Trust, connect
-from tcclient.exits import FAILED, INTERRUPTED, status_of_end
+from tcclient.exits import FAILED, INTERRUPTED, UNTRUSTED, status_of_end
 from tcclient.keyboard import Keyboard
 from tcclient.listener import Listener
 from tcclient.media.devices import Loudspeaker
@@ -116,7 +116,7 @@ class Attendance:
         """Say why the meeting ended, if not by our own will; return the exit status."""
         if closed is not None and closed.action is not Action.NONE:
             self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text, closed.code)
-            return status_of_end(closed.code)
+            return UNTRUSTED if closed.dishonest else status_of_end(closed.code)
         if self._unread:
             self._bulletin.problem("nobody reads the output any more")
             return FAILED

@@ -19,7 +19,7 @@ from tcclient.status_line import Status
 from tcclient.track import Track
 from tcproto.errors import ErrorCode
 from tcproto.foreign import visible_lines
-from tcproto.messages import ChatScope, Kind
+from tcproto.messages import ChatScope, Source
 
 MAX_ROSTER = 20
 """Participants that are listed at joining: what a screen shows. Doubtful ones are always listed."""
@@ -180,8 +180,16 @@ class Bulletin:
                 )
             case events.TrustFault(text):
                 self._line("trust_fault", f"WARNING: {text}", text=text)
-            case events.Closed(code, text, action, retry):
-                self._line("closed", f"closed: {text}", code=code, text=text, action=action, retry_after_ms=retry)
+            case events.Closed(code, text, action, retry, dishonest):
+                self._line(
+                    "closed",
+                    f"closed: {text}",
+                    code=code,
+                    text=text,
+                    action=action,
+                    retry_after_ms=retry,
+                    dishonest=dishonest,
+                )
             case _:
                 self._line("room_updated", "the room was changed")
 
@@ -243,8 +251,8 @@ class Bulletin:
             return
         sent = list(room.publications.values())
         status = Status(
-            microphone=_state(sent, Kind.AUDIO),
-            camera=_state(sent, Kind.VIDEO),
+            microphone=_state(sent, Source.MICROPHONE),
+            camera=_state(sent, Source.CAMERA),
             path=str(room.path),
             loss_up=self._found.get("loss_up_recent_percent", 0.0),
             loss_down=self._found.get("loss_down_recent_percent", 0.0),
@@ -271,9 +279,9 @@ class Bulletin:
             self.console.show(line)
 
 
-def _state(sent: list[Publication], kind: Kind) -> str:
+def _state(sent: list[Publication], source: Source) -> str:
     """Return what is told of a microphone or a camera."""
-    publications = [publication for publication in sent if publication.kind is kind and not publication.ended]
+    publications = [p for p in sent if p.source.source is source and not p.ended]
     if not publications:
         return "off"
     if all(publication.muted for publication in publications):

@@ -1,6 +1,6 @@
 """The command line of the client.
 
-Exit status: 0 done, 1 it failed, 2 the input was wrong, 3 the server refused, 4 the server's key is not trusted,
+Exit status: 0 done, 1 it failed, 2 the input was wrong, 3 the server refused, 4 the server is not trusted,
 5 the password is wrong, 6 the seat was taken away, 7 the meeting was closed, 130 interrupted.
 """
 
@@ -78,21 +78,33 @@ def _status_of(error: Exception) -> int:
     """Return the exit status for what a person can mend, 0 for an error of ours."""
     from tcclient.audio.libopus import OpusUnavailable
     from tcclient.demo.processes import DemoError
-    from tcclient.errors import ClientError, ConnectError, JoinRefused, LoginRefused, RoomClosed, ServerKeyError
+    from tcclient.errors import (
+        ClientError,
+        ConnectError,
+        DishonestServer,
+        JoinRefused,
+        LoginRefused,
+        RoomClosed,
+        ServerKeyError,
+        WrongValue,
+    )
     from tcclient.media.errors import MediaError, RecordingError
     from tcclient.trust import TrustFileError
     from tcproto.errors import ProtocolError
 
+    if isinstance(error, DishonestServer):
+        return UNTRUSTED
     if isinstance(error, RoomClosed | LoginRefused | JoinRefused):
         return status_of_end(error.code)
     kinds: tuple[tuple[type[Exception], int], ...] = (
         (ServerKeyError, UNTRUSTED),
         (TrustFileError, WRONG_INPUT),
+        (WrongValue, WRONG_INPUT),
         (ConnectError, FAILED),
         (RecordingError, FAILED),
+        (OpusUnavailable, FAILED),
         (MediaError, WRONG_INPUT),
         (ClientError, REFUSED),
-        (OpusUnavailable, FAILED),
         (ProtocolError, FAILED),
         (DemoError, FAILED),
         (OSError, FAILED),

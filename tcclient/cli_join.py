@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from tcproto.account import MAX_PASSWORD_BYTES, read_password
 
 if TYPE_CHECKING:
     from tcclient.sending import Makers
-    from tcclient.sources import AnySource
+    from tcclient.sources import AnySource, AudioSource, VideoSource
+    from tcproto.messages import Source
 
 _EPILOG = """\
 examples:
@@ -32,7 +34,8 @@ While in the room, a line typed is a text to all; lines that begin with a slash 
 
 exit status:
   0 left by your own will, or at the end of what was sent; 1 the network, the disk or the connection failed;
-  2 an argument, a link or a file is wrong; 3 the server refused, or ended the seat; 4 its key is not trusted;
+  2 an argument, a link or a file is wrong; 3 the server refused, or ended the seat; 4 its key is not trusted,
+  or it said what no honest server says;
   5 the account or the password is wrong; 6 your seat was taken away (kicked); 7 the meeting was closed for all;
   130 interrupted before the seat was taken
 
@@ -77,6 +80,12 @@ def add_command(commands: Any) -> None:
     send = parser.add_argument_group("what to send")
     send.add_argument("--audio", metavar="WHAT", help="a file, 'tone', or 'mic[:DEVICE]'")
     send.add_argument("--video", metavar="WHAT", help="a file, 'test', or 'camera[:DEVICE]'")
+    send.add_argument("--screen", metavar="WHAT", help="a file or 'test', shown as a screen beside the camera")
+    send.add_argument(
+        "--screen-audio",
+        metavar="WHAT",
+        help="what a screen plays, beside the microphone: as --audio; the gate leaves it alone",
+    )
     send.add_argument("--loop", action="store_true", help="repeat files, until you leave")
     send.add_argument(
         "--gate",
@@ -145,13 +154,16 @@ def _attend(arguments: argparse.Namespace) -> int:
     from tcproto.errors import ErrorCode
     from tcproto.link import parse_link
 
-    if arguments.listen and (arguments.audio or arguments.video):
-        raise ValueError("--listen sends nothing: leave out --audio and --video")
-    if arguments.leave_at_end and not (arguments.audio or arguments.video):
+    sends = arguments.audio or arguments.video or arguments.screen or arguments.screen_audio
+    if arguments.listen and sends:
+        raise ValueError("--listen sends nothing: leave out --audio, --video, --screen and --screen-audio")
+    if arguments.leave_at_end and not sends:
         raise ValueError("--leave-at-end needs something to send")
     if arguments.seconds is not None and arguments.seconds <= 0:
         raise ValueError("--seconds is more than 0")
     link = parse_link(arguments.link)
+    if not link.room:
+        raise ValueError("the link names no room: tc://HOST/ROOM")
     if not link.e2ee and not arguments.no_e2ee:
         raise JoinRefused(
             "end-to-end encryption is required, and off in this room; --no-e2ee allows that", ErrorCode.MODE_MISMATCH
@@ -202,41 +214,65 @@ def _device(what: str | None, kind: str) -> tuple[str, str, str]:
 
 def _sources(arguments: argparse.Namespace, makers: Makers) -> list[AnySource]:
     """Open what is to be sent; what can never be is refused now, and not in the room."""
-    from tcclient import sources
     from tcclient.intake import check_source
     from tcproto.messages import Source
 
-    bitrate, codec = arguments.video_bitrate, arguments.codec
+    bitrate = arguments.video_bitrate
     if bitrate and not MIN_BITRATE <= bitrate <= MAX_BITRATE:
         raise ValueError(f"--video-bitrate is {MIN_BITRATE} to {MAX_BITRATE} bit/s, not {bitrate}")
-    _check_pipe(arguments.audio, arguments.video)
+    _check_pipes(arguments.audio, arguments.video, arguments.screen, arguments.screen_audio)
     found: list[AnySource] = []
     if arguments.audio:
-        if _device(arguments.audio, "mic")[0]:
-            found.append(makers[Source.MICROPHONE](None))
-        elif arguments.audio == "tone":
-            found.append(sources.tone())
-        else:
-            found.append(sources.audio_file(arguments.audio, loop=arguments.loop))
-    if arguments.video:
-        if _device(arguments.video, "camera")[0]:
-            found.append(makers[Source.CAMERA](None))
-        elif arguments.video == "test":
-            found.append(sources.moving_bars(codec=codec, bitrate=bitrate))
-        else:
-            found.append(sources.video_file(arguments.video, loop=arguments.loop, bitrate=bitrate, codec=codec))
+        found.append(_sound(arguments.audio, arguments.loop, Source.MICROPHONE))
+    if arguments.video and _device(arguments.video, "camera")[0]:
+        found.append(makers[Source.CAMERA](None))
+    elif arguments.video:
+        found.append(_pictures(arguments.video, arguments, Source.CAMERA))
+    if arguments.screen:
+        found.append(_pictures(arguments.screen, arguments, Source.SCREEN))
+    if arguments.screen_audio:
+        found.append(_sound(arguments.screen_audio, arguments.loop, Source.SCREEN_AUDIO))
     for source in found:
         check_source(source)
     return found
 
 
-def _check_pipe(audio: str | None, video: str | None) -> None:
+def _sound(what: str, loop: bool, source: Source) -> AudioSource:
+    """Open a file, a tone or a microphone, which may be one that hears what this machine plays."""
+    from tcclient import sources
+    from tcproto.messages import Source
+
+    kind, _, device = _device(what, "mic")
+    if kind and source is Source.SCREEN_AUDIO:
+        made = sources.microphone(device or None, bitrate=sources.SCREEN_AUDIO_BITRATE, dtx=False)
+    elif kind:
+        made = sources.microphone(device or None)
+    elif what == "tone":
+        made = sources.tone()
+    else:
+        return sources.audio_file(what, loop=loop, source=source)
+    return replace(made, source=source)
+
+
+def _pictures(what: str, arguments: argparse.Namespace, source: Source) -> VideoSource:
+    """Open a file or the test picture."""
+    from tcclient import sources
+
+    bitrate, codec = arguments.video_bitrate, arguments.codec
+    if what == "test":
+        return replace(sources.moving_bars(codec=codec, bitrate=bitrate), source=source)
+    return sources.video_file(what, loop=arguments.loop, bitrate=bitrate, codec=codec, source=source)
+
+
+def _check_pipes(*files: str | None) -> None:
     """Refuse one pipe for sound and pictures: each would get half of it."""
-    same = False
-    with contextlib.suppress(OSError, ValueError):  # what is wrong with a path is told by who opens it
-        same = bool(audio and video and Path(audio).is_fifo() and os.path.samefile(audio, video))
-    if same:
-        raise ValueError(f"{audio} is a pipe, which cannot be read for --audio and --video: save it to a file")
+    seen: list[str] = []
+    for file in filter(None, files):
+        with contextlib.suppress(OSError):  # what is wrong with a path is told by who opens it
+            if Path(file).is_fifo() and any(os.path.samefile(file, other) for other in seen):
+                raise ValueError(f"{file} is a pipe, which can be read only once: save it to a file")
+        if os.path.exists(file):
+            seen.append(file)
 
 
 def _password(arguments: argparse.Namespace) -> str:

@@ -71,6 +71,19 @@ COMMANDS = (
         "stands before those who speak.",
     ),
     Command(
+        "/volume",
+        "WHO PERCENT",
+        "how loud you hear somebody",
+        "100 is as loud as it came, 0 silent, 200 the most. It holds for your ears alone, until you leave; recordings "
+        "are not touched.",
+    ),
+    Command(
+        "/priority",
+        "WHO",
+        "hear the others softer while somebody talks",
+        "While WHO talks all others are 12 dB softer, for your ears alone. The same line again ends that.",
+    ),
+    Command(
         "/code",
         "",
         "the safety code, to be compared aloud",

@@ -12,7 +12,7 @@ from typing import Any, cast
 from tcclient.core.events import Closed, Event
 from tcclient.core.peers import MediaPacket
 from tcclient.core.session import Session
-from tcclient.errors import ConnectError, RoomClosed
+from tcclient.errors import ConnectError, DishonestServer, RoomClosed
 from tcclient.loop import shut_down
 from tcclient.udp import UdpSocket
 from tcproto.account import derive_account_key
@@ -250,4 +250,5 @@ class Connection(asyncio.Protocol):
 
     @staticmethod
     def _farewell(closed: Closed) -> RoomClosed:
-        return RoomClosed(closed.text, closed.code, closed.action, closed.retry_after_ms)
+        kind = DishonestServer if closed.distrust else RoomClosed
+        return kind(closed.text, closed.code, closed.action, closed.retry_after_ms)

@@ -5,24 +5,37 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 from tcclient.account_secret import AccountSecret
 from tcclient.connection import Connection
 from tcclient.core import events as core
 from tcclient.core.lives import Lives
 from tcclient.core.session import DEFAULT_SOURCES, Session, Settings
-from tcclient.errors import ClientError, JoinRefused, LinkContradictsPin, LoginRefused, UntrustedServer, WrongServer
+from tcclient.errors import (
+    ClientError,
+    ConnectError,
+    JoinRefused,
+    LinkContradictsPin,
+    LoginRefused,
+    UntrustedServer,
+    WrongServer,
+    WrongValue,
+)
 from tcclient.known_devices import KnownDevices
 from tcclient.retry import Backoff, RetryHook
 from tcclient.room import Room
 from tcclient.trust import KnownServers, data_directory, load_device_identity
-from tcproto.errors import ErrorCode, Refusal
+from tcproto.errors import Action, ErrorCode, Refusal
 from tcproto.link import Link, parse_link
 from tcproto.messages import Source
 
+ANSWER_LIMIT = 30.0
+"""Seconds for each answer of the server on the way in: many times what one takes that is busy with a whole town's
+logins, and one that lives but never answers would keep a program waiting for ever."""
 _LIVES = Lives()
 """Of all sessions of this process: what one has seen to be over must not be shown to the next."""
 Trust = Callable[[bytes], Awaitable[bool]]
@@ -56,18 +69,19 @@ async def connect(
     ``retry``, what may succeed later (a server too busy, or going down) is tried again, with growing waits, until the
     caller gives up or the server says stop; it is called before each wait.
 
-    Raises ``ValueError`` for a link without a room or a name that cannot be, ``TrustFileError``, and the errors of
+    Raises ``WrongValue`` for a link without a room or a name that cannot be, and the other errors of
     ``tcclient.errors``.
     """
-    target = parse_link(link) if isinstance(link, str) else link
-    if not target.room:
-        raise ValueError("the link names no room: tc://HOST/ROOM")
+    with _checked():
+        target = parse_link(link) if isinstance(link, str) else link
+        if not target.room:
+            raise ValueError("the link names no room: tc://HOST/ROOM")
     directory = data_directory() if data is None else Path(data)
     secret = password if isinstance(password, AccountSecret) else AccountSecret(password)
     del password  # what stays is the account key, once it is derived
     entry = _Entry(target, directory, user, secret, name, trust, require_e2ee)
     device = load_device_identity(directory)
-    backoff = Backoff(os.urandom)
+    backoff = Backoff(os.urandom, known=entry.known)
     seated = False
     while not seated:
         session = Session(Settings(entry.expected, sources), device, os.urandom, time.monotonic(), _LIVES)
@@ -115,6 +129,11 @@ class _Entry:
         self._source = "the link" if link.fingerprint is not None else f"the file {self._known.path}"
 
     @property
+    def known(self) -> bool:
+        """Whether there was a server at this address before."""
+        return self._known.pinned(self._link.host, self._link.port) is not None
+
+    @property
     def expected(self) -> bytes | None:
         """The fingerprint in the link, else the one that is pinned."""
         if self._link.fingerprint is not None:
@@ -134,7 +153,7 @@ class _Entry:
         return await self._sit_down(connection)
 
     async def _check_server(self, connection: Connection) -> None:
-        event = await connection.wait_for(core.ServerKey, core.WrongServerKey)
+        event = await self._answer(connection, core.ServerKey, core.WrongServerKey)
         host, port = self._link.host, self._link.port
         if isinstance(event, core.WrongServerKey):
             raise WrongServer(host, event.expected, event.found, self._source, self._hint())
@@ -153,36 +172,54 @@ class _Entry:
             return "If its operator confirms the new key, ask for a new link"
         return f"If its operator confirms the new key: tcclient forget {self._link.address}, and join again"
 
+    async def _answer(self, connection: Connection, *types: type[core.Event]) -> Any:
+        """Wait for what the server says next; raises ``ConnectError`` where nothing comes."""
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                return await connection.wait_for(*types)
+        except TimeoutError:
+            text = f"{self._link.address}: the server has not answered within {ANSWER_LIMIT:g} s"
+            raise ConnectError(text, action=Action.RECONNECT) from None
+
     async def _log_in(self, connection: Connection) -> None:
-        connection.session.begin_login(self._user, self._name)
+        with _checked():
+            connection.session.begin_login(self._user, self._name)
         connection.pump()
-        step = await connection.wait_for(core.DeriveKey, core.LoginFailed, core.RefusedCosts)
+        step = await self._answer(connection, core.DeriveKey, core.LoginFailed)
         if isinstance(step, core.DeriveKey):
             key = await self._secret.key(connection, step)
             connection.check_open()
             connection.session.account_key_derived(key)
             connection.pump()
-            step = await connection.wait_for(core.LoggedIn, core.LoginFailed)
-        if isinstance(step, core.RefusedCosts):
-            raise LoginRefused("the server asks for a password derivation that is too cheap or too dear")
+            step = await self._answer(connection, core.LoggedIn, core.LoginFailed)
         if isinstance(step, core.LoginFailed):
             raise LoginRefused(step.text, step.code, step.action, step.retry_after_ms)
 
     async def _sit_down(self, connection: Connection) -> core.Joined:
         try:
-            connection.session.join(
-                self._link.room,
-                time.time_ns() // 1_000_000,
-                e2ee=self._link.e2ee,
-                require_e2ee=self._require_e2ee,
-            )
+            with _checked():
+                connection.session.join(
+                    self._link.room,
+                    time.time_ns() // 1_000_000,
+                    e2ee=self._link.e2ee,
+                    require_e2ee=self._require_e2ee,
+                )
         except Refusal as refusal:
             raise JoinRefused(refusal.text, refusal.code) from None
         connection.pump()
-        event: core.Joined | core.JoinFailed = await connection.wait_for(core.Joined, core.JoinFailed)
+        event: core.Joined | core.JoinFailed = await self._answer(connection, core.Joined, core.JoinFailed)
         if isinstance(event, core.JoinFailed):
             hint = ""
             if event.code is ErrorCode.MODE_MISMATCH:
                 hint = " (the link says that it is " + ("on" if self._link.e2ee else "off") + ")"
             raise JoinRefused(event.text + hint, event.code, retry_after_ms=event.retry_after_ms)
         return event
+
+
+@contextmanager
+def _checked() -> Iterator[None]:
+    """Turn what a value is refused for into the error of the library."""
+    try:
+        yield
+    except ValueError as error:
+        raise WrongValue(str(error)) from error

@@ -11,13 +11,18 @@ Exception tree::
         LoginRefused
         JoinRefused
         RequestRefused          a single request; the room goes on
+        WrongValue              what was asked for cannot be; a ValueError, too
+        NoReply                 a single request that the server has not answered in time; the room goes on
         RoomClosed              the seat or the connection is gone
+            DishonestServer     the server said what no honest server says; never to be dealt with again unasked
         MediaError              in tcclient.media.errors: a file, a device or a source cannot be used
             MediaFileError      a file cannot be played
             DeviceError         a microphone, a loudspeaker or a camera cannot be used
             RecordingError      a recording cannot be written
             SourceError         what was to be published cannot be sent
             VideoError          a picture cannot be encoded or decoded (tcclient.video.codec)
+            OpusUnavailable     there is no Opus library (tcclient.audio.libopus)
+        TrustFileError          in tcclient.trust_file: a file of the data directory cannot be used
 """
 
 from __future__ import annotations
@@ -106,5 +111,26 @@ class RequestRefused(ClientError):
     """A request was refused; the room goes on."""
 
 
+class WrongValue(ClientError, ValueError):
+    """What was asked for cannot be, such as a link without a room or a text that is too long; nothing was sent."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, ErrorCode.BAD_REQUEST, Action.NONE)
+
+
+class NoReply(ClientError):
+    """The server has not answered a request in time; what became of it is not known. The room goes on."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the server has not answered within {seconds:g} s", None, Action.NONE)
+
+
 class RoomClosed(ClientError):
     """The seat or the connection is gone; ``code`` is None where the connection was lost without a word."""
+
+
+class DishonestServer(RoomClosed):
+    """The server said what no honest server says, before or after the seat was taken; the text tells what.
+
+    Such as: another account than was asked for, a room without us, a meeting that was over. ``action`` is *stop*.
+    """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcclient.core.events import PathState
+from tcclient.errors import DishonestServer, RoomClosed
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import ChatScope
 
@@ -187,6 +188,13 @@ class Closed:
     text: str
     action: Action
     retry_after_ms: int
+    dishonest: bool = False
+    """The server said what no honest server says, such as that we are not in the room; ``text`` tells what."""
+
+    def error(self) -> RoomClosed:
+        """Return the error that says the same: what is asked of a room that is closed raises it."""
+        kind = DishonestServer if self.dishonest else RoomClosed
+        return kind(self.text, self.code, self.action, self.retry_after_ms)
 
 
 Event = (

@@ -9,7 +9,7 @@ WRONG_INPUT = 2
 REFUSED = 3
 """The server refused the login or the room, or ended the seat, for another reason than those below."""
 UNTRUSTED = 4
-"""The server's key is not the expected one, or nobody has confirmed it."""
+"""The server's key is not the expected one, or nobody has confirmed it; or it said what no honest server says."""
 WRONG_PASSWORD = 5
 """The account or the password is wrong."""
 KICKED = 6

@@ -14,8 +14,17 @@ from av.video.reformatter import ColorRange
 from tcclient.audio.opus import FRAME_MS, Pcm
 from tcclient.media import ogg
 from tcclient.media.errors import SourceError
-from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedVideo, EncodedVideoSource, VideoSource
+from tcclient.sources import (
+    AnySource,
+    AudioSource,
+    EncodedAudio,
+    EncodedAudioSource,
+    EncodedVideo,
+    EncodedVideoSource,
+    VideoSource,
+)
 from tcclient.video.codec import CLOCK_RATE, VideoEncoder
+from tcproto.messages import Source
 
 AUDIO_BITRATES = 6_000, 510_000
 """Least and most bit/s of Opus (RFC 6716, section 2.1.1)."""
@@ -23,10 +32,13 @@ PACKET_MS = 10, 20, 40, 60
 """Durations of Opus packets that the wire carries, in ms."""
 MAX_SIDE = 0xFFFF
 """Largest width or height, in pixels, that an announcement can name."""
+_SOUND = Source.MICROPHONE, Source.SCREEN_AUDIO
+_PICTURES = Source.CAMERA, Source.SCREEN
 
 
 def check_source(source: AnySource) -> None:
     """Check sizes and rates; raises ``SourceError`` for what can never be sent."""
+    _check_kind(source)
     if isinstance(source, AudioSource):
         if source.frame_ms not in FRAME_MS:
             raise SourceError(f"frame_ms is one of {', '.join(map(str, FRAME_MS))}, not {source.frame_ms}")
@@ -43,6 +55,14 @@ def check_source(source: AnySource) -> None:
             _check_range(name, side, 1, MAX_SIDE)
         if source.codec not in ("vp8", "h264"):
             raise SourceError(f"no codec {source.codec!r}: vp8 or h264")
+
+
+def _check_kind(source: AnySource) -> None:
+    """Check that sound is of what can be heard, and pictures of what can be seen."""
+    sound = isinstance(source, AudioSource | EncodedAudioSource)
+    what, allowed = ("sound", _SOUND) if sound else ("pictures", _PICTURES)
+    if source.source not in allowed:
+        raise SourceError(f"the source of {what} is {' or '.join(allowed)}, not {source.source}")
 
 
 def take_pcm(piece: object) -> Pcm:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import unicodedata
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -11,14 +10,13 @@ from typing import cast
 from tcclient.bulletin import Bulletin
 from tcclient.commands import COMMANDS, find, help_lines, parse, text_of
 from tcclient.errors import ClientError, RoomClosed
-from tcclient.participant import Participant
+from tcclient.participant import MAX_VOLUME, Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
+from tcclient.verbs import ROLES
 from tcproto.errors import Refusal
-from tcproto.messages import CloseRoom, Kick, Kind, Role, SetRole, Source, UpdateRoom
+from tcproto.messages import Kind, Source
 
-REPLY_PATIENCE = 15.0
-"""Seconds that a line waits for the server: by then a connection that is dead has been given up."""
 PLEASE_MUTE = "Please mute your microphone."
 PLEASE_UNMUTE = "Please unmute your microphone."
 _OWN = {Source.MICROPHONE: "microphone", Source.CAMERA: "camera"}
@@ -47,14 +45,16 @@ class Keyboard:
             "/mic": lambda rest: restart(Source.MICROPHONE, rest or None),
             "/camera": lambda rest: restart(Source.CAMERA, rest or None),
             "/who": lambda _: bulletin.roster(room),
+            "/volume": self._volume,
+            "/priority": self._priority,
             "/code": lambda _: bulletin.say("safety_code", room.safety_code),
             "/quality": lambda _: bulletin.network(room),
             "/msg": self._message,
-            "/kick": lambda rest: room.request(Kick(self._find(rest).id)),
+            "/kick": lambda rest: self._find(rest).kick(),
             "/role": self._role,
-            "/title": lambda rest: room.request(UpdateRoom(title=_text("/title", rest))),
-            "/limit": lambda rest: room.request(UpdateRoom(max_participants=_number(rest))),
-            "/close": lambda _: room.request(CloseRoom()),
+            "/title": lambda rest: room.update(title=_text("/title", rest)),
+            "/limit": lambda rest: room.update(max_participants=_number(rest)),
+            "/close": lambda _: room.end_meeting(),
             "/help": self._help,
             "/quit": lambda _: leave(),
         }
@@ -70,17 +70,14 @@ class Keyboard:
 
     async def _obey(self, line: str) -> None:
         try:
-            async with asyncio.timeout(REPLY_PATIENCE):
-                await self._do(line)
+            await self._do(line)
         except RoomClosed:
             return  # told as the end of the meeting
-        except TimeoutError:
-            self._refused("the server does not answer", line)
         except (ClientError, Refusal, ValueError) as error:
             self._refused(error, line)
         self._bulletin.refresh()
 
-    def _refused(self, error: Exception | str, line: str) -> None:
+    def _refused(self, error: Exception, line: str) -> None:
         code = error.code if isinstance(error, ClientError | Refusal) else None
         text = error.text if isinstance(error, Refusal) else str(error)
         self._bulletin.problem(text, code, line)
@@ -140,10 +137,23 @@ class Keyboard:
 
     async def _role(self, rest: str) -> None:
         who, _, role = rest.rpartition(" ")
-        allowed = [str(known) for known in Role if known is not Role.UNKNOWN]
-        if role not in allowed:
-            raise ValueError(f"/role takes WHO and a role; a role is one of {', '.join(allowed)}")
-        await self._room.request(SetRole(self._find(who.strip()).id, Role(role)))
+        if role not in ROLES:
+            raise ValueError(f"/role takes WHO and a role; a role is one of {', '.join(ROLES)}")
+        await self._find(who.strip()).set_role(role)
+
+    def _volume(self, rest: str) -> None:
+        who, _, percent = rest.rpartition(" ")
+        if not percent.isdecimal() or int(percent) > MAX_VOLUME * 100:
+            raise ValueError(f"/volume takes WHO and a percentage: 0 to {MAX_VOLUME * 100:.0f}, 100 as it came")
+        other = self._other(who.strip())
+        other.volume = int(percent) / 100
+        self._bulletin.say("volume", f"{other.label} is played at {int(percent)} %", who=other.label)
+
+    def _priority(self, rest: str) -> None:
+        other = self._other(rest)
+        other.priority = not other.priority
+        effect = "the others are lowered while" if other.priority else "nobody is lowered any more while"
+        self._bulletin.say("priority", f"{effect} {other.label} talks", who=other.label, priority=other.priority)
 
     def _help(self, rest: str) -> None:
         for line in help_lines(rest):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from tcclient import events as told
 from tcclient.core import events as core
 from tcclient.core.events import Participant as Member
+from tcclient.errors import WrongValue
 from tcproto.messages import Role
 
 if TYPE_CHECKING:
     from tcclient.track import Track
+    from tcclient.verbs import RoomVerbs
 
 Mark = core.MemberSilent | core.MemberHeard | core.MembershipMismatch | core.MembershipAgreed | core.CommitmentMismatch
 """What beacons of a member show."""
@@ -23,7 +25,7 @@ MAX_VOLUME = 2.0
 class Participant:
     """A member of a room, with its tracks; an object for as long as the seat lasts."""
 
-    def __init__(self, member: Member, *, me: bool) -> None:
+    def __init__(self, member: Member, *, me: bool, room: RoomVerbs | None = None) -> None:
         self.me = me
         """Whether this is ourselves."""
         self.tracks: dict[int, Track] = {}
@@ -38,7 +40,20 @@ class Participant:
         self.key_mismatch = False
         """Whether it has told all members of another key than it gave us, ever since it came."""
         self._member = member
+        self._room = room
         self._volume = 1.0
+
+    async def kick(self, reason: str = "") -> None:
+        """Take the seat away; ``reason`` is shown to them. As ``Room.kick``."""
+        await self._asks().kick(self, reason)
+
+    async def set_role(self, role: Role | str) -> None:
+        """Give another role, such as ``"listener"``. As ``Room.set_role``."""
+        await self._asks().set_role(self, role)
+
+    def _asks(self) -> RoomVerbs:
+        assert self._room is not None
+        return self._room
 
     def update(self, member: Member) -> None:
         """Take what the roster says now."""
@@ -67,14 +82,14 @@ class Participant:
     def volume(self) -> float:
         """How loud ``Room.listen`` plays this one, from the next 20 ms on: 0 (silent) to 2 (6 dB more), 1 as it came.
 
-        Setting another value raises ``ValueError``. Recordings are not touched.
+        Setting another value raises ``WrongValue``. Recordings are not touched.
         """
         return self._volume
 
     @volume.setter
     def volume(self, volume: float) -> None:
         if not 0 <= volume <= MAX_VOLUME:
-            raise ValueError(f"a volume is from 0 to {MAX_VOLUME:g}, not {volume!r}")
+            raise WrongValue(f"a volume is from 0 to {MAX_VOLUME:g}, not {volume!r}")
         self._volume = volume
 
     @property

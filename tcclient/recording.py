@@ -49,7 +49,8 @@ class RoomRecording:
         self._began = began
         self._speakers: dict[int, SpeakerRecording] = {}
         """The first take of each participant of whom anything came, or may still."""
-        self._latest: dict[int, SpeakerRecording] = {}
+        self._latest: dict[tuple[int, bool], SpeakerRecording] = {}
+        """By participant, and whether it is of a screen."""
         self._heard: set[tuple[SpeakerRecording, bool]] = set()
         self._takes: list[SpeakerRecording] = []
         """What is open, or may become so."""
@@ -66,20 +67,23 @@ class RoomRecording:
             recording = self._speakers[participant] = self._begin(participant, account)
         return recording
 
-    def take(self, participant: int, account: str, *, video: bool, label: str = "") -> SpeakerRecording:
+    def take(
+        self, participant: int, account: str, *, video: bool, screen: bool = False, label: str = ""
+    ) -> SpeakerRecording:
         """Return where to record one more track of a participant, who is called ``label`` in the roster.
 
-        A file holds one track of each kind: a screen beside the camera, or a microphone that begins anew with clock
-        and numbers of its own, goes to a further take, ``NAME-2``.
+        A file holds one track of each kind, and pictures and sound of a screen apart from a person's: those go to
+        ``NAME-screen``. A microphone that begins anew with clock and numbers of its own goes to a further take,
+        ``NAME-2``.
         """
-        recording = self._latest.get(participant)
-        if recording is None and participant not in self._speakers:
+        recording = self._latest.get((participant, screen))
+        if recording is None and not screen and participant not in self._speakers:
             recording = self.speaker(participant, account)
         if recording is None or (recording, video) in self._heard:
-            recording = self._begin(participant, account)
+            recording = self._begin(participant, account, screen=screen)
         recording.label = label or account
         recording.expect(video=video)
-        self._latest[participant] = recording
+        self._latest[participant, screen] = recording
         self._heard.add((recording, video))
         return recording
 
@@ -130,11 +134,12 @@ class RoomRecording:
             if not any(not failure.account for failure in self._failures):
                 self._failures.append(Failure("", error))
 
-    def _begin(self, participant: int, account: str) -> SpeakerRecording:
+    def _begin(self, participant: int, account: str, *, screen: bool = False) -> SpeakerRecording:
         recording = SpeakerRecording(
             self.directory,
-            safe_name(account),
+            safe_name(account) + ("-screen" if screen else ""),
             account=account,
+            screen=screen,
             participant=participant,
             admit=self._admit,
             index=self._index,
@@ -162,7 +167,8 @@ class RoomRecording:
         """Let go of a take that is closed; what was never written leaves no trace."""
         self._takes.remove(recording)
         self._heard -= {(recording, False), (recording, True)}
-        if self._latest.get(recording.participant) is recording:
-            del self._latest[recording.participant]
+        key = (recording.participant, recording.screen)
+        if self._latest.get(key) is recording:
+            del self._latest[key]
         if not recording.paths and self._speakers.get(recording.participant) is recording:
             del self._speakers[recording.participant]

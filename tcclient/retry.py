@@ -34,13 +34,14 @@ RetryHook = Callable[[Retry], None]
 class Backoff:
     """Waits that double from failure to failure; ``random_bytes`` is like ``os.urandom``.
 
-    A server that was reached and cannot be any more is one that starts again: that is tried again, too.
+    ``known``: there was a server at this address at an earlier time. One that was there, then or since the first
+    attempt, and cannot be reached now, starts again, or its network does: that is tried again, too.
     """
 
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes], *, known: bool = False) -> None:
         self._random_bytes = random_bytes
         self._attempt = 1
-        self._reached = False
+        self._reached = known
         self._wait = FIRST_WAIT
 
     def failed(self, error: ClientError) -> Retry | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tcclient import events as told
 from tcclient.audio.gate import GateMode
@@ -25,14 +25,14 @@ from tcclient.media.errors import SourceError
 from tcclient.pacing import Timeline
 from tcclient.participant import Participant
 from tcclient.recording import ClockMapping, Failure, RoomRecording
-from tcclient.replies import Replies
 from tcclient.sources import AnySource, codec_of
 from tcclient.stream_queue import StreamQueue
 from tcclient.track import Track
 from tcclient.track_recorder import TrackRecorder
+from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode, Refusal
 from tcproto.membership import safety_code
-from tcproto.messages import ChatScope, Kind, PublicationInfo, RoomInfo, Source, StreamChoice
+from tcproto.messages import Kind, PublicationInfo, RoomInfo, Source
 
 if TYPE_CHECKING:
     from tcclient.listener import Listener
@@ -44,12 +44,11 @@ LEAD = 0.05
 """Seconds between the start of several sources together and their first frame: the encoders get going."""
 TEND_INTERVAL = 0.1
 """Seconds between looks for pictures that wait too long."""
-Result = TypeVar("Result")
 WORKERS = 2
 """Threads for codecs and files: one may be in a long encoder call while sound goes on in the other."""
 
 
-class Room:
+class Room(RoomVerbs):
     """A seat in a room; made by ``connect``. Everything here is to be called on the event loop."""
 
     def __init__(self, session: Session, known_devices: KnownDevices, receive_interval: float = 0.0) -> None:
@@ -57,7 +56,7 @@ class Room:
         self.publications: dict[int, Publication] = {}
         self.path = core.PathState.UNKNOWN
         self.permissions = 0
-        self._connection = Connection(session, self._event, self._media, receive_interval)
+        super().__init__(Connection(session, self._event, self._media, receive_interval))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
         self._tracks: dict[tuple[int, int], Track] = {}
         self._early: StreamQueue[told.Event] | None = StreamQueue(QUEUED_EVENTS)
@@ -72,8 +71,6 @@ class Room:
         self._info: RoomInfo | None = None
         self._own_id = 0
         self._me: Participant | None = None
-        self._closed: told.Closed | None = None
-        self._replies = Replies()
 
     # Who and what
 
@@ -102,11 +99,6 @@ class Room:
         return [track for track in self._tracks.values() if not track.participant.me]
 
     @property
-    def closed(self) -> told.Closed | None:
-        """Why the seat is gone, or None."""
-        return self._closed
-
-    @property
     def path_is_ok(self) -> bool:
         """Whether UDP is proved in both directions."""
         return self.path is core.PathState.OK
@@ -120,14 +112,14 @@ class Room:
 
     @property
     def path_statistics(self) -> PathStatistics:
-        """What was measured on the path to the server."""
+        """What was measured on the path to the server; raises ``RoomClosed`` when the seat is gone."""
+        self._check_open()
         return self._connection.session.path_statistics
 
     @property
     def network(self) -> NetworkStatistics:
         """How the network does, in both directions; raises ``RoomClosed`` when the seat is gone."""
-        if self._closed is not None:
-            raise self._farewell(self._closed)
+        self._check_open()
         return self._connection.session.network_statistics()
 
     def capture_time(self, track: Track, timestamp: int) -> float | None:
@@ -165,8 +157,10 @@ class Room:
     ) -> list[Publication]:
         """Publish sources that begin together, in step; ``muted`` from the first frame on, if wanted.
 
-        Raises ``SourceError`` for what cannot be sent, ``RequestRefused`` and ``RoomClosed``. A source that fails later
-        is told by the event ``PublicationFailed``.
+        ``gate`` is that of microphones; what a screen plays is always sent.
+
+        Raises ``SourceError`` for what cannot be sent, and as all verbs do. A source that fails later is told by the
+        event ``PublicationFailed``.
 
         Returns when the first frames are about to be sent: streams are granted, and everybody who is here has the
         keys. They are sent whatever the state of the path: see ``path``.
@@ -177,7 +171,14 @@ class Room:
         for source in sources:
             check_source(source)
         publications = [
-            Publication(source, self._connection, gate, self._forget, self._publication_failed) for source in sources
+            Publication(
+                source,
+                self._connection,
+                gate if source.source is Source.MICROPHONE else GateMode.OPEN,
+                self._forget,
+                self._publication_failed,
+            )
+            for source in sources
         ]
         try:
             await asyncio.gather(*(publication.look() for publication in publications))
@@ -199,24 +200,6 @@ class Room:
                 publication.mute()
             publication.start(timeline)
         return publications
-
-    async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
-        """Say what is wanted, whole each time: sources of everybody, and single streams besides."""
-        await self._request(lambda: self._connection.session.subscribe(tuple(sources), tuple(choices)))
-
-    async def chat(self, text: str, to: Participant | None = None) -> None:
-        """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
-
-        Raises ``ValueError`` for a text that is too long, ``RequestRefused`` where the server does not take it, and for
-        a private text to somebody who is not verified where it has to be sealed.
-        """
-        scope, participant = (ChatScope.ROOM, 0) if to is None else (ChatScope.PARTICIPANT, to.id)
-        unix_ms, now = round(time.time() * 1000), time.monotonic()
-        await self._request(lambda: self._connection.session.send_chat(text, unix_ms, now, scope, participant))
-
-    async def request(self, message: object) -> None:
-        """Send a moderation request, such as ``Kick`` or ``SetRole``; raises ``RequestRefused``."""
-        await self._request(lambda: self._connection.session.request(message))
 
     # Hearing and recording
 
@@ -362,11 +345,11 @@ class Room:
                     publication.answer = event
             case core.Evicted(code, text):
                 self._end(told.Closed(code, text or CODES[code].text, CODES[code].action, 0))
-            case core.Closed(code, text, action, retry):
-                self._end(told.Closed(code, text or (CODES[code].text if code else ""), action, retry))
+            case core.Closed(code, text, action, retry, distrust):
+                self._end(told.Closed(code, text or (CODES[code].text if code else ""), action, retry, distrust))
 
     def _participant_joined(self, member: core.Participant) -> None:
-        self.participants[member.id] = participant = Participant(member, me=member.id == self._own_id)
+        self.participants[member.id] = participant = Participant(member, me=member.id == self._own_id, room=self)
         if participant.me:
             self._me = participant
         if self._entered:
@@ -387,7 +370,7 @@ class Room:
         self._closed = closed
         self._tell(closed)
         self._end_iterations()
-        self._replies.give_up(self._farewell(closed))
+        self._replies.give_up(closed.error())
 
     def _track_published(self, info: PublicationInfo) -> None:
         participant = self.participants[info.participant]
@@ -435,32 +418,6 @@ class Room:
             lambda: self._connection.session.publish(kind, source, codec, time.monotonic(), width=width, height=height)
         )
         self.publications[publication.number] = publication
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition; raises ``RoomClosed`` where the seat is lost first."""
-        await self._connection.wait_until(lambda: self._closed is not None or condition())
-        if self._closed is not None:
-            raise self._farewell(self._closed)
-
-    @staticmethod
-    def _farewell(closed: told.Closed) -> RoomClosed:
-        return RoomClosed(closed.text, closed.code, closed.action, closed.retry_after_ms)
-
-    def _do(self, verb: Callable[[], Result]) -> Result:
-        if self._closed is not None:
-            raise self._farewell(self._closed)
-        try:
-            result = verb()
-        except Refusal as refusal:
-            raise RequestRefused(refusal.text, refusal.code) from None
-        self._connection.pump()
-        return result
-
-    async def _request(self, verb: Callable[[], int | bytes]) -> None:
-        """Make a request and wait for its reply."""
-        key = self._do(verb)
-        if key:
-            await self._replies.wait(key)
 
     def _publication_failed(self, publication: Publication, error: Exception) -> None:
         from tcclient.publication import described

@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from tcclient.audio.gate import GateMode
-from tcclient.audio.libopus import OpusUnavailable
 from tcclient.bulletin import Bulletin
-from tcclient.core.events import PathState
-from tcclient.errors import RequestRefused
+from tcclient.errors import NoReply, RequestRefused
 from tcclient.exits import FAILED, REFUSED
 from tcclient.media.errors import MediaError
 from tcclient.publication import Publication
@@ -31,8 +29,7 @@ class Sending:
         self._room, self._bulletin, self._gate, self._makers = room, bulletin, gate, makers
 
     async def send(self, sources: Sequence[AnySource]) -> None:
-        """Publish, once UDP works, and see it through."""
-        await self._room.connection.wait_until(lambda: self._room.path is PathState.OK)
+        """Publish, and see it through; in what state the path is changes nothing: some of it may arrive."""
         await self._see_through(await self._begin(sources, muted=False))
 
     async def restart(self, source: Source, device: str | None = None) -> None:
@@ -48,7 +45,7 @@ class Sending:
         try:
             # opening takes as long as the device likes
             made = await asyncio.get_running_loop().run_in_executor(None, maker, device)
-        except (MediaError, OpusUnavailable) as error:
+        except MediaError as error:
             self._refused(error)
             return
         await self._see_through(await self._begin([made], muted=muted))
@@ -56,7 +53,7 @@ class Sending:
     async def _begin(self, sources: Sequence[AnySource], *, muted: bool) -> list[Publication]:
         try:
             publications = await self._room.publish(*sources, gate=self._gate, muted=muted)
-        except (RequestRefused, MediaError, OpusUnavailable) as error:
+        except (RequestRefused, NoReply, MediaError) as error:
             self._refused(error)
             return []
         self.publications += publications

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 VideoCodec = Literal["vp8", "h264"]
 AUDIO_BITRATE = 25_200
 """Bit/s: 63 bytes in 20 ms, which with the padding count fill four blocks of 16."""
+SCREEN_AUDIO_BITRATE = 64_000
+"""Bit/s of what a screen plays: music in mono at full bandwidth (RFC 7587, section 3.1.1)."""
 BITS_PER_PIXEL = 0.1
 """Of VP8 at conversational quality: 640x360 at 25 pictures/s make 576 kbit/s."""
 VIDEO_CLOCK = 90_000
@@ -143,10 +145,14 @@ def audio_file(
     *,
     loop: bool = False,
     seconds: float | None = None,
-    bitrate: int = AUDIO_BITRATE,
+    bitrate: int = 0,
     frame_ms: int = 20,
+    source: Source = Source.MICROPHONE,
 ) -> AudioSource:
     """Return the sound of a WAV, Ogg, FLAC, MP3, MP4 or MKV file, at most ``seconds`` of it.
+
+    ``source`` may be ``Source.SCREEN_AUDIO``, for a film that is shown beside the people. ``bitrate`` 0: 25,200 bit/s,
+    of a screen 64,000.
 
     Time counts from the beginning of the file, as in ``video_file``: published together, both are in step. Raises
     ``MediaFileError``.
@@ -156,7 +162,8 @@ def audio_file(
     frames: Iterable[Pcm] = open_audio(Path(path), samples=frame_ms * 48, loop=loop)
     if seconds is not None:
         frames = islice(frames, round(seconds * 1000 / frame_ms))
-    return AudioSource(frames, bitrate, frame_ms)
+    natural = SCREEN_AUDIO_BITRATE if source is Source.SCREEN_AUDIO else AUDIO_BITRATE
+    return AudioSource(frames, bitrate or natural, frame_ms, source=source)
 
 
 def video_file(
@@ -168,9 +175,11 @@ def video_file(
     max_height: int = 720,
     bitrate: int = 0,
     codec: VideoCodec = "vp8",
+    source: Source = Source.CAMERA,
 ) -> VideoSource:
     """Return the pictures of an MP4 or MKV file, at most ``seconds`` of them, scaled down to fit.
 
+    ``source`` may be ``Source.SCREEN``, for a film that is shown beside the people.
     Raises ``MediaFileError``.
     """
     from tcclient.media.reader import open_video
@@ -179,7 +188,8 @@ def video_file(
     frames: Iterable[av.VideoFrame] = file
     if seconds is not None:
         frames = takewhile(lambda picture: (picture.pts or 0) < seconds * VIDEO_CLOCK, file)
-    return VideoSource(frames, file.width, file.height, Fraction(file.frame_rate), bitrate, codec, begin=Fraction(0))
+    rate = Fraction(file.frame_rate)
+    return VideoSource(frames, file.width, file.height, rate, bitrate, codec, source, begin=Fraction(0))
 
 
 def tone(frequency: float = 440.0) -> AudioSource:

@@ -66,10 +66,13 @@ class SpeakerRecording:
         account: str = "",
         label: str = "",
         participant: int = 0,
+        screen: bool = False,
         admit: Admit = lambda recording, at: at,
         index: Index | None = None,
     ) -> None:
         self.account, self.label, self.participant = account or stem, label or account or stem, participant
+        self.screen = screen
+        """Whether it is what a screen shows and plays."""
         self.frames_written = 0
         self.packets_written = 0
         self.paths: list[Path] = []
@@ -292,6 +295,7 @@ class SpeakerRecording:
                 offset=round(begin, 3),
                 duration=None,
                 complete=False,
+                **({"screen": True} if self.screen else {}),
             )
             self._written[writer] = _File(path, entry)
             return writer

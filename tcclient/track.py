@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcclient.core.peers import MediaPacket
+from tcclient.errors import WrongValue
 from tcclient.stream_queue import StreamQueue
 from tcclient.video.assembly import AssembledFrame, FrameAssembler, VideoPacket
 from tcclient.video.gate import PictureGate
@@ -178,12 +179,12 @@ class Track:
         from the first packet to the end of the track.
 
         What was lost is concealed, what was not sent is silence. A reader that is more than 100 ms late misses the
-        oldest. Raises ``OpusUnavailable``, and ``ValueError`` for a track of pictures.
+        oldest. Raises ``OpusUnavailable``, and ``WrongValue`` for a track of pictures.
         """
         from tcclient.listener import QUEUED_BLOCKS, Listener
 
         if self.kind is not Kind.AUDIO:
-            raise ValueError("a track of pictures has no sound")
+            raise WrongValue("a track of pictures has no sound")
         listener = Listener(self._pool)
         queue: StreamQueue[Pcm] = StreamQueue(QUEUED_BLOCKS)
 

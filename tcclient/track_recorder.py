@@ -12,7 +12,7 @@ from tcclient.recording import ClockMapping, Failure, RoomRecording
 from tcclient.speaker_recording import SpeakerRecording
 from tcclient.track import AudioFrame, Track
 from tcclient.video.assembly import AssembledFrame
-from tcproto.messages import Kind
+from tcproto.messages import Kind, Source
 
 FLUSH_INTERVAL = 0.5
 """Seconds between writes of a recording, and so the longest until a failure is told."""
@@ -47,7 +47,9 @@ class TrackRecorder:
         if track.participant.me:
             return
         video, who = track.kind is Kind.VIDEO, track.participant
-        speaker = self._takes[track] = self.recording.take(who.id, who.account, video=video, label=who.label)
+        screen = track.source in (Source.SCREEN, Source.SCREEN_AUDIO)
+        speaker = self.recording.take(who.id, who.account, video=video, screen=screen, label=who.label)
+        self._takes[track] = speaker
         if track.kind is Kind.AUDIO:
 
             def heard(frame: AudioFrame) -> None:

@@ -37,6 +37,7 @@ def conference_settings(configuration: Configuration) -> Settings:
         account_cost=Rate(limits.account_ms_per_s * 1000, round(limits.account_burst_ms * 1000)),
         caps={
             Source.MICROPHONE: Caps(int(media.audio_kbit_s * 1000), int(media.audio_packets_s)),
+            Source.SCREEN_AUDIO: Caps(int(media.audio_kbit_s * 1000), int(media.audio_packets_s)),
             Source.CAMERA: Caps(int(media.video_kbit_s * 1000), int(media.video_packets_s)),
             Source.SCREEN: Caps(int(media.screen_kbit_s * 1000), int(media.screen_packets_s)),
         },

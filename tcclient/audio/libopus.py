@@ -16,8 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tcclient.media.errors import MediaError
 
-class OpusUnavailable(RuntimeError):
+
+class OpusUnavailable(MediaError):
     """There is no usable libopus, or no opuslib; the text says what to install."""
 
 

@@ -8,7 +8,7 @@ from tcproto.errors import ErrorCode
 class Distrust(Exception):
     """The server is not to be dealt with any further: it says what no honest server says. The session stops.
 
-    ``code`` is told with ``Closed``.
+    ``Closed`` tells so, with ``code``.
     """
 
     def __init__(self, text: str, code: ErrorCode = ErrorCode.UNEXPECTED_MESSAGE) -> None:

@@ -69,14 +69,6 @@ class DeriveKey:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedCosts:
-    """The server asks for a derivation outside floor and ceiling; ``Closed`` follows."""
-
-    memory_bytes: int
-    passes: int
-
-
-@dataclass(frozen=True, slots=True)
 class LoggedIn:
     """The login succeeded; account and name as the server cleaned them."""
 
@@ -338,13 +330,14 @@ class Closed:
     text: str
     action: Action
     retry_after_ms: int = 0
+    distrust: bool = False
+    """The server said what no honest server says; ``text`` tells what."""
 
 
 Event = (
     ServerKey
     | WrongServerKey
     | DeriveKey
-    | RefusedCosts
     | LoggedIn
     | LoginFailed
     | JoinFailed

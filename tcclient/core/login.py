@@ -65,8 +65,8 @@ class Login:
         try:
             check_costs(memory, passes)
         except CryptoFailure as error:
-            self._emit(events.RefusedCosts(memory, passes))
-            raise Distrust(str(error)) from error
+            text = f"the server asks for a password derivation that is too cheap or too dear: {error}"
+            raise Distrust(text) from error
         salt = effective_salt(self._static, self._account, challenge.salt)
         self._emit(events.DeriveKey(self._account, salt, memory, passes))
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any, NamedTuple
 
 from nacl.bindings import crypto_scalarmult_base
@@ -23,6 +22,7 @@ from tcclient.core.events import Event
 from tcclient.core.lives import BoxKeys, Lives
 from tcclient.core.login import Login
 from tcclient.core.peers import MediaPacket
+from tcclient.core.phase import Phase as Phase
 from tcclient.core.seat import BoxPair, Seat, SeatIdentity
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.verbs import SeatVerbs
@@ -52,22 +52,6 @@ class Settings:
     sources: tuple[Source, ...] = DEFAULT_SOURCES
     """What is subscribed of everybody when a room is joined."""
     software: str = "tcclient"
-
-
-class Phase(IntEnum):
-    """How far a session has come."""
-
-    CONNECTING = 0
-    UNTRUSTED = 1
-    """The server proved a key that nobody has accepted yet: nothing is sent."""
-    TRUSTED = 2
-    """Ready for ``begin_login``."""
-    LOGGING_IN = 3
-    LOBBY = 4
-    """Ready for ``join``."""
-    JOINING = 5
-    ROOM = 6
-    CLOSED = 7
 
 
 class _Joining(NamedTuple):
@@ -137,7 +121,7 @@ class Session(SeatVerbs):
             self._control.close(error.code, error.detail)
             self._end(error.code, error.detail, CODES[error.code].action)
         except Distrust as distrust:
-            self._end(distrust.code, str(distrust), Action.STOP)
+            self._end(distrust.code, str(distrust), Action.STOP, distrust=True)
         if self._seat is not None:
             self._seat.settle(now)
 
@@ -402,10 +386,12 @@ class Session(SeatVerbs):
     def _stand_up(self) -> None:
         self._seat, self.phase = None, Phase.LOBBY
 
-    def _end(self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0) -> None:
+    def _end(
+        self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, distrust: bool = False
+    ) -> None:
         if not self.closed:
             self.phase, self._seat = Phase.CLOSED, None
-            self._events.append(events.Closed(code, text, action, retry_after_ms))
+            self._events.append(events.Closed(code, text, action, retry_after_ms, distrust))
 
     def _require(self, phase: Phase) -> None:
         if self.phase is not phase:

@@ -57,7 +57,7 @@ class Source(StrEnum):
     CAMERA = "camera"
     SCREEN = "screen"
     SCREEN_AUDIO = "screen_audio"
-    """Reserved."""
+    """What a screen plays, such as a film."""
     DATA = "data"
     """Reserved."""
     UNKNOWN = "unknown"

@@ -37,12 +37,18 @@ SOURCE_PERMISSION: Mapping[Source, Permission] = MappingProxyType(
         Source.MICROPHONE: Permission.PUBLISH_AUDIO,
         Source.CAMERA: Permission.PUBLISH_VIDEO,
         Source.SCREEN: Permission.PUBLISH_SCREEN,
+        Source.SCREEN_AUDIO: Permission.PUBLISH_SCREEN,
     }
 )
 """What publishing from a source needs; other sources cannot be published."""
 
 SOURCE_KIND: Mapping[Source, Kind] = MappingProxyType(
-    {Source.MICROPHONE: Kind.AUDIO, Source.CAMERA: Kind.VIDEO, Source.SCREEN: Kind.VIDEO}
+    {
+        Source.MICROPHONE: Kind.AUDIO,
+        Source.CAMERA: Kind.VIDEO,
+        Source.SCREEN: Kind.VIDEO,
+        Source.SCREEN_AUDIO: Kind.AUDIO,
+    }
 )
 """What a source gives."""
 

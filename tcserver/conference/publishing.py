@@ -10,12 +10,12 @@ from tcproto.messages import (
     Change,
     ChangeKind,
     KeyframeRequest,
+    Kind,
     Mute,
     Ok,
     PublicationInfo,
     Publish,
     Published,
-    Source,
     Subscribe,
     Unpublish,
 )
@@ -32,7 +32,7 @@ def publish(context: Context, call: Call[Publish]) -> None:
     message, seat = call.message, call.seat
     if SOURCE_KIND.get(message.source) is not message.kind or not message.codec:
         raise Refusal(ErrorCode.BAD_REQUEST, "kind, source and codec do not go together")
-    if message.layers > 1 and message.source is Source.MICROPHONE:
+    if message.layers > 1 and message.kind is Kind.AUDIO:
         raise Refusal(ErrorCode.BAD_REQUEST, "audio has one layer")
     if message.number <= seat.last_number:
         raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
@@ -127,7 +127,7 @@ def _layer(context: Context, asker: Seat, stream_number: int, spatial: int) -> S
         or receiver is None
         or spatial > receiver.max_spatial
         or spatial >= stream.info.layers
-        or stream.info.source is Source.MICROPHONE
+        or stream.info.kind is Kind.AUDIO
     ):
         # Only a layer that the asker receives: nobody else may make a publisher send bigger frames.
         context.counters["keyframe_request_ignored"] += 1

@@ -43,6 +43,7 @@ DEFAULT_CAPS: Mapping[Source, Caps] = MappingProxyType(
     {
         # Opus at 64 kbit/s with two copies, at 10 ms per packet.
         Source.MICROPHONE: Caps(bitrate=160_000, packets_per_second=130),
+        Source.SCREEN_AUDIO: Caps(bitrate=160_000, packets_per_second=130),
         # Three layers up to 720p.
         Source.CAMERA: Caps(bitrate=4_000_000, packets_per_second=1000),
         # Text at 1080p, in bursts.

@@ -227,7 +227,7 @@ def test_pictures_are_asked_for_only_where_somebody_sees_them(
     asked = []
 
     class Attendance:
-        def __init__(self, wishes: attendance.Wishes, _: object, makers: object) -> None:
+        def __init__(self, wishes: attendance.Wishes, *_: object) -> None:
             asked.append(wishes.sources)
 
         async def attend(self) -> int:

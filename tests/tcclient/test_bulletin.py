@@ -12,7 +12,7 @@ from tcclient.core.statistics import PathStatistics
 from tcclient.participant import Participant
 from tcclient.status_line import Status
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import ChatScope, Kind, Member, Role
+from tcproto.messages import ChatScope, Kind, Member, Role, Source
 
 
 class FakeConsole:
@@ -181,7 +181,8 @@ def test_a_mistake_is_told_to_a_script_with_what_was_typed() -> None:
 
 def test_what_is_sent_stays_in_the_line() -> None:
     def sent(kind: Kind, *, muted: bool = False, is_open: bool = True, ended: bool = False) -> SimpleNamespace:
-        return SimpleNamespace(kind=kind, muted=muted, open=is_open and not muted, ended=ended)
+        source = SimpleNamespace(source=Source.MICROPHONE if kind is Kind.AUDIO else Source.CAMERA)
+        return SimpleNamespace(source=source, muted=muted, open=is_open and not muted, ended=ended)
 
     made, console = bulletin(person(1, me=True), columns=80)
     for publications, microphone, camera in (

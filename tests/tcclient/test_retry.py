@@ -66,3 +66,6 @@ def test_a_server_that_was_there_is_waited_for():
     assert backoff.failed(BUSY) is not None
     assert backoff.failed(refused) is not None
     assert backoff.failed(LoginRefused("", ErrorCode.BAD_CREDENTIALS, Action.STOP)) is None
+    assert Backoff(bytes).failed(refused) is None, "more often a wrong address than a server that starts again"
+    known = Backoff(bytes, known=True)
+    assert [known.failed(refused).wait for _ in range(3)] == [1, 2, 4]

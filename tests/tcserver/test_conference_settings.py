@@ -44,6 +44,6 @@ def test_units_and_places() -> None:
     assert made.join_rate == Rate(9, 10)
     assert made.rates[MessageClass.CHAT] == Rate(5, 6)
     assert made.total_rate == Rate(7, 8)
-    assert made.caps[Source.MICROPHONE] == Caps(6500, 9)
+    assert made.caps[Source.MICROPHONE] == made.caps[Source.SCREEN_AUDIO] == Caps(6500, 9)
     assert made.caps[Source.SCREEN].bitrate == 50_000
     assert made.empty_room_lifetime == 0

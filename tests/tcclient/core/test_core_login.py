@@ -91,8 +91,9 @@ def test_a_server_that_asks_for_wrong_costs_gets_no_signature(server, memory, pa
     client = connected(server)
     client.session.begin_login("agency", "Anna")
     server.pump()
-    assert client.told(events.RefusedCosts) == [events.RefusedCosts(memory * 1024, passes)]
-    assert client.told(events.Closed)[0].action is Action.STOP
+    (closed,) = client.told(events.Closed)
+    assert (closed.action, closed.distrust) == (Action.STOP, True)
+    assert f"of {memory * 1024} bytes and {passes} passes" in closed.text
     assert not client.of(m.Login)
 
 

@@ -27,6 +27,7 @@ COMMAND_TABLE = {
     "publish microphone": (lambda _: m.Publish(9, m.Kind.AUDIO, MICROPHONE, "opus"), TALKERS),
     "publish camera": (lambda _: m.Publish(9, m.Kind.VIDEO, CAMERA, "vp8"), TALKERS),
     "publish screen": (lambda _: m.Publish(9, m.Kind.VIDEO, SCREEN, "vp8"), TALKERS),
+    "publish screen_audio": (lambda _: m.Publish(9, m.Kind.AUDIO, m.Source.SCREEN_AUDIO, "opus"), TALKERS),
     "chat room": (lambda _: m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"x"), TALKERS | {LISTENER}),
     "chat participant": (
         lambda other: m.Chat(bytes(16), m.ChatScope.PARTICIPANT, "", other.participant, b"x"),

@@ -1,0 +1,124 @@
+"""What a participant can ask of the server; ``Room`` offers these verbs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from tcclient.connection import Connection
+from tcclient.errors import NoReply, RequestRefused, WrongValue
+from tcclient.replies import Key, Replies
+from tcproto.errors import Refusal
+from tcproto.messages import ChatScope, CloseRoom, Kick, Role, SetRole, Source, StreamChoice, UpdateRoom
+
+if TYPE_CHECKING:
+    from tcclient import events as told
+    from tcclient.participant import Participant
+
+REPLY_LIMIT = 15.0
+"""Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
+ROLES = tuple(role.value for role in Role if role is not Role.UNKNOWN)
+"""Roles that can be given."""
+Result = TypeVar("Result")
+Request = Kick | SetRole | UpdateRoom | CloseRoom
+
+
+class RoomVerbs:
+    """Each ends: with the reply, or with one of these errors.
+
+    ``RequestRefused`` is the server's answer, ``RoomClosed`` the end of the seat, before or while it waits, ``NoReply``
+    that nothing came within ``REPLY_LIMIT``, ``WrongValue`` what cannot be asked for.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._replies = Replies()
+        self._closed: told.Closed | None = None
+
+    @property
+    def closed(self) -> told.Closed | None:
+        """Why the seat is gone, or None."""
+        return self._closed
+
+    async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
+        """Say what is wanted, whole each time: sources of everybody, and single streams besides."""
+        await self._ask(lambda: self._connection.session.subscribe(tuple(sources), tuple(choices)))
+
+    async def chat(self, text: str, to: Participant | None = None) -> None:
+        """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
+
+        Raises, besides, ``RequestRefused`` for a private text to somebody who is not verified where it has to be
+        sealed, and ``WrongValue`` for one that is too long.
+        """
+        await self._send(text, ChatScope.ROOM if to is None else ChatScope.PARTICIPANT, 0 if to is None else to.id)
+
+    async def notice(self, text: str) -> None:
+        """Send a text to everybody on the server, in all rooms, as its operator; it is never encrypted."""
+        await self._send(text, ChatScope.SERVER, 0)
+
+    async def kick(self, participant: Participant, reason: str = "") -> None:
+        """Take somebody's seat away; ``reason`` (at most 256 characters) is shown to them. For a chair."""
+        await self.request(Kick(participant.id, reason))
+
+    async def set_role(self, participant: Participant, role: Role | str) -> None:
+        """Give somebody another role, such as ``"listener"``, for as long as the meeting goes on. For a chair."""
+        if role not in ROLES:
+            raise WrongValue(f"{role!r} is no role; there are {', '.join(ROLES)}")
+        await self.request(SetRole(participant.id, Role(role)))
+
+    async def update(self, *, title: str | None = None, max_participants: int | None = None) -> None:
+        """Change title, or how many may be here (nobody has to leave for it); None: stays as it is. For a chair."""
+        await self.request(UpdateRoom(title, max_participants))
+
+    async def end_meeting(self) -> None:
+        """Send everybody out, ourselves included; a permanent room stays, and can be entered again. For a chair."""
+        await self.request(CloseRoom())
+
+    async def request(self, message: Request) -> None:
+        """Send one of the requests of ``tcproto.messages`` for which there are verbs here."""
+        if not isinstance(message, Request):
+            raise WrongValue(f"{type(message).__name__} is none of Kick, SetRole, UpdateRoom, CloseRoom")
+        await self._ask(lambda: self._connection.session.request(message))
+
+    async def _send(self, text: str, scope: ChatScope, participant: int) -> None:
+        unix_ms, now = round(time.time() * 1000), time.monotonic()
+        await self._ask(lambda: self._connection.session.send_chat(text, unix_ms, now, scope, participant))
+
+    def _check_open(self) -> None:
+        """Raise ``RoomClosed`` where the seat is gone."""
+        if self._closed is not None:
+            raise self._closed.error()
+
+    def _do(self, verb: Callable[[], Result]) -> Result:
+        """Call a verb of the session, and send what it wants; its errors become those of the library."""
+        self._check_open()
+        try:
+            result = verb()
+        except Refusal as refusal:
+            raise RequestRefused(refusal.text, refusal.code) from None
+        except (ValueError, TypeError) as error:
+            raise WrongValue(str(error)) from error
+        self._connection.pump()
+        return result
+
+    async def _ask(self, verb: Callable[[], Key]) -> None:
+        """Make a request and wait for its reply; the key of none is empty."""
+        key = self._do(verb)
+        if not key:
+            return
+        try:
+            async with asyncio.timeout(REPLY_LIMIT):
+                await self._replies.wait(key)
+        except TimeoutError:
+            raise NoReply(REPLY_LIMIT) from None
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait for a condition on what the server says; raises as all verbs do."""
+        try:
+            async with asyncio.timeout(REPLY_LIMIT):
+                await self._connection.wait_until(lambda: self._closed is not None or condition())
+        except TimeoutError:
+            raise NoReply(REPLY_LIMIT) from None
+        self._check_open()

@@ -1,0 +1,259 @@
+"""What a participant asks of the server: each verb ends, and says how."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tcclient
+from tcclient import events, verbs
+from tcclient.audio.gate import GateMode
+from tcclient.core import events as core
+from tcclient.core.session import Phase
+from tcclient.errors import DishonestServer, NoReply, RequestRefused, RoomClosed, WrongValue
+from tcclient.exits import UNTRUSTED
+from tcclient.known_devices import KnownDevices
+from tcclient.room import Room
+from tcclient.sending import Sending
+from tcproto import messages as m
+from tcproto.errors import Action, ErrorCode
+from tests.tcclient.core.scripted_server import KEEP, Server
+
+
+@asynccontextmanager
+async def seated(server: Any, folder: Path) -> AsyncIterator[Any]:
+    """A room whose session the scripted server moves, in place of sockets and timers."""
+    client = server.connect()
+    server.pump()
+    client.session.begin_login("agency", client.name)
+    server.pump()
+    room: Any = Room(client.session, KnownDevices(folder))
+    room.client = client
+    connection = room.connection
+    connection._send = connection._rearm = lambda: None
+    client.collect = connection.pump
+
+    async def enter(connection: Any) -> Any:
+        client.session.join("room", 0)
+        server.pump()
+        return await connection.wait_for(core.Joined)
+
+    try:
+        await room.open(enter)
+        yield room
+    finally:
+        await room.close()
+
+
+async def asking(server: Any, asked: Awaitable[None]) -> None:
+    """Wait for a verb while the server moves."""
+    task = asyncio.ensure_future(asked)
+    while not task.done():
+        await asyncio.sleep(0)
+        server.pump()
+    await task
+
+
+VERBS: list[tuple[Callable[[Any, Any], Awaitable[None]], object]] = [
+    (lambda room, who: who.kick("late"), m.Kick),
+    (lambda room, who: room.kick(who), m.Kick),
+    (lambda room, who: who.set_role("listener"), m.SetRole),
+    (lambda room, who: room.set_role(who, m.Role.CHAIR), m.SetRole),
+    (lambda room, who: room.update(title="Rapat"), m.UpdateRoom),
+    (lambda room, who: room.end_meeting(), m.CloseRoom),
+    (lambda room, who: room.request(m.CloseRoom()), m.CloseRoom),
+    (lambda room, who: room.notice("pause"), m.Chat),
+    (lambda room, who: room.chat("halo"), m.Chat),
+    (lambda room, who: room.subscribe([m.Source.CAMERA]), m.Subscribe),
+]
+"""Each verb, and the message that it sends."""
+
+
+@pytest.mark.parametrize(("verb", "message"), VERBS)
+def test_a_verb_ends_with_what_the_server_answers(verb: Any, message: Any, tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        (other,) = server.seated(1)
+        async with seated(server, tmp_path) as room:
+            who = room.participants[other.participant]
+            await asking(server, verb(room, who))
+            assert room.client.of(message)
+            server.answers[message] = m.Error(ErrorCode.NOT_PERMITTED, "no", Action.NONE, 0)
+            with pytest.raises(RequestRefused, match="no") as refused:
+                await asking(server, verb(room, who))
+            assert refused.value.code is ErrorCode.NOT_PERMITTED
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(("verb", "message"), VERBS)
+def test_a_verb_ends_where_nothing_comes(
+    verb: Any, message: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        server = Server()
+        (other,) = server.seated(1)
+        async with seated(server, tmp_path) as room:
+            who = room.participants[other.participant]
+            server.answers[message] = KEEP
+            monkeypatch.setattr(verbs, "REPLY_LIMIT", 0.05)
+            with pytest.raises(NoReply, match=r"within 0.05 s") as none:
+                await asking(server, verb(room, who))
+            assert (none.value.code, none.value.action) == (None, Action.NONE)
+            monkeypatch.setattr(verbs, "REPLY_LIMIT", 60)
+            waiting = asyncio.ensure_future(verb(room, who))
+            await asyncio.sleep(0)
+            room.client.notify(m.Close(ErrorCode.SHUTDOWN, "bye", Action.RECONNECT, 7))
+            with pytest.raises(RoomClosed, match="bye"):
+                await asking(server, waiting)
+            with pytest.raises(RoomClosed, match="bye") as closed:
+                await verb(room, who)
+            assert (closed.value.action, closed.value.retry_after_ms) == (Action.RECONNECT, 7)
+
+    asyncio.run(test())
+
+
+def test_a_publication_that_is_never_granted_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        server = Server()
+        async with seated(server, tmp_path) as room:
+            server.answers[m.Publish] = KEEP
+            server.after = lambda *_: None  # there is nothing to unpublish either
+            monkeypatch.setattr(verbs, "REPLY_LIMIT", 0.05)
+            with pytest.raises(NoReply):
+                await asking(server, room.publish(tcclient.AudioSource([np.zeros(960, np.int16)])))
+            assert not room.publications
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda room, who: who.set_role("king"),
+        lambda room, who: who.kick("x" * 300),
+        lambda room, who: room.update(max_participants=-1),
+        lambda room, who: room.update(title="a\nb"),
+        lambda room, who: room.chat("x" * 100_000),
+        lambda room, who: room.notice("\0"),
+        lambda room, who: room.request(m.Ping(1)),
+        lambda room, who: room.request("kick"),
+    ],
+)
+def test_what_cannot_be_asked_is_an_error_of_the_library(verb: Any, tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        (other,) = server.seated(1)
+        async with seated(server, tmp_path) as room:
+            with pytest.raises(WrongValue) as wrong:
+                await asking(server, verb(room, room.participants[other.participant]))
+            assert isinstance(wrong.value, ValueError)
+            assert "\n" not in str(wrong.value)
+            assert room.closed is None
+
+    asyncio.run(test())
+
+
+def test_messages_say_what_was_asked(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        (other,) = server.seated(1)
+        async with seated(server, tmp_path) as room:
+            who = room.participants[other.participant]
+            await asking(server, who.kick("late"))
+            await asking(server, who.set_role("listener"))
+            await asking(server, room.update(max_participants=5))
+            await asking(server, room.notice("pause"))
+            sent = room.client.received
+            assert m.Kick(who.id, "late") in sent
+            assert m.SetRole(who.id, m.Role.LISTENER) in sent
+            assert m.UpdateRoom(None, 5) in sent
+            (notice,) = room.client.of(m.Chat)
+            assert (notice.scope, notice.text) == (m.ChatScope.SERVER, "pause")
+
+    asyncio.run(test())
+
+
+def test_a_server_that_lies_in_a_meeting_is_told_apart(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        async with seated(server, tmp_path) as room:
+            gone = m.Change(m.ChangeKind.MEMBER_LEFT, participant=room.client.participant)
+            room.client.notify(m.RoomChanges(server.number + 1, (gone,)))
+            server.pump()
+            closed = [event async for event in room.events()][-1]
+            assert isinstance(closed, events.Closed)
+            assert (closed.dishonest, closed.action) == (True, Action.STOP)
+            for verb, _ in VERBS:
+                with pytest.raises(DishonestServer, match="without us"):
+                    await verb(room, room.me)
+            with pytest.raises(DishonestServer):
+                _ = room.network
+            with pytest.raises(DishonestServer):
+                _ = room.path_statistics
+            with pytest.raises(DishonestServer):
+                await room.connection.wait_for(core.Joined)
+
+    asyncio.run(test())
+
+
+def test_a_server_that_lies_at_the_door_is_told_apart(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, 65536, 3, "another")
+        client = server.connect()
+        server.pump()
+        room = Room(client.session, KnownDevices(tmp_path))
+        client.session.begin_login("agency", "Anna")
+        server.pump()
+        assert client.session.phase is Phase.CLOSED
+        room.connection._send = room.connection._rearm = lambda: None  # type: ignore[method-assign]
+        for event in client.events:
+            room.connection._deliver(event)
+        room.connection._backlog.clear()
+        with pytest.raises(DishonestServer, match="another account"):
+            await room.connection.wait_for(core.DeriveKey)
+        await room.close()
+
+    asyncio.run(test())
+
+
+def test_an_honest_end_is_none(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        async with seated(server, tmp_path) as room:
+            room.client.notify(m.Evicted(ErrorCode.KICKED, "out"))
+            server.pump()
+            with pytest.raises(RoomClosed) as closed:
+                await room.chat("x")
+            assert not isinstance(closed.value, DishonestServer)
+
+    asyncio.run(test())
+
+
+def test_the_command_line_has_a_status_for_it() -> None:
+    from tcclient.cli import _status_of
+
+    error = DishonestServer("it lies", ErrorCode.UNEXPECTED_MESSAGE, Action.STOP)
+    assert _status_of(error) == UNTRUSTED
+    assert _status_of(WrongValue("no room")) == 2
+
+
+def test_what_is_sent_does_not_wait_for_the_path(tmp_path: Path) -> None:
+    async def test() -> None:
+        server = Server()
+        async with seated(server, tmp_path) as room:
+            room._event(core.PathChanged(core.PathState.LOST))
+            told: Any = SimpleNamespace(say=lambda name, text: None, problem=lambda text: None)
+            sending = Sending(room, told, GateMode.OPEN, {})
+            await asking(server, sending.send([tcclient.AudioSource([np.zeros(2880, np.int16)])]))
+            (publication,) = sending.publications
+            assert publication.ended
+            assert publication.statistics.frames > 1
+
+    asyncio.run(test())
