@@ -49,7 +49,12 @@ class Receiver:
         for held in self._keys.values():
             held["until"] = min(held["until"], at + 10)
         window = Window(1024, first, None)
-        self._keys[number] = {"chain": {generation: key}, "gone": {}, "until": math.inf, "window": window}
+        self._keys[number] = {
+            "chain": {generation: key},
+            "earlier until": math.inf,
+            "until": math.inf,
+            "window": window,
+        }
         return True
 
     def opens(self, at: float, packet: bytes) -> bool:
@@ -58,8 +63,8 @@ class Receiver:
         if not numbers:
             return False
         held = self._keys[max(numbers)]
-        for replaced in [g for g, until in held["gone"].items() if at >= until]:
-            del held["chain"][replaced], held["gone"][replaced]
+        if at >= held["earlier until"]:
+            held["chain"] = {max(held["chain"]): held["chain"][max(held["chain"])]}
         newest = max(held["chain"])
         start = max((g for g in held["chain"] if g <= generation), default=None)
         if start is None or generation > newest + 64 or not held["window"].accepts(sequence):
@@ -73,8 +78,8 @@ class Receiver:
             return False
         held["window"].commit(sequence)
         if generation > newest:
-            held["chain"][generation] = key
-            held["gone"][newest] = at + 10
+            held["chain"] = {min(held["chain"]): held["chain"][min(held["chain"])], generation: key}
+            held["earlier until"] = at + 10
         return True
 
 
