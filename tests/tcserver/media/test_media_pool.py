@@ -257,6 +257,7 @@ def test_workers_are_not_taken_for_stuck_where_the_server_itself_was_stopped(
             await asyncio.sleep(0.5)
             # As if this process were stopped: nothing in it runs meanwhile.
             time.sleep(pool_module.SILENCE + pool_module.STANDSTILL + 0.5)  # noqa: ASYNC251
+            await asyncio.sleep(0.3)
             os.kill(worker, signal.SIGCONT)
             await world.answer(await world.seat(0, 5))
             assert world.pool.processes() == [worker]
