@@ -10,8 +10,10 @@ from tcproto.identity import verify_signature
 
 _MEMBER_LABEL = b"tc member v2\0"
 _SET_LABEL = b"tc member set v2\0"
+_ROOM_LABEL = b"tc room v1\0"
 _SAFETY_LABEL = b"tc safety v2\0"
 _GROUPS = 6
+ROOM_HASH_SIZE = 16
 
 
 class MemberStatement(NamedTuple):
@@ -37,6 +39,11 @@ class MemberStatement(NamedTuple):
 def verify_member(statement: MemberStatement, signature: bytes, device_key: bytes) -> bool:
     """Tell whether the device identity made the signature; never raises."""
     return verify_signature(device_key, statement.text(), signature)
+
+
+def room_hash(folded: str) -> bytes:
+    """Return 16 bytes for the folded name of a room, for where names of any length would not fit."""
+    return blake2b(_ROOM_LABEL + folded.encode(), digest_size=ROOM_HASH_SIZE).digest()
 
 
 def member_set_hash(life: bytes, room: str, members: Iterable[tuple[str, bytes, bytes]]) -> bytes:

@@ -15,6 +15,7 @@ from nacl.bindings import crypto_box_afternm, crypto_box_beforenm, crypto_box_op
 from nacl.exceptions import CryptoError
 
 from tcproto.errors import CryptoFailure
+from tcproto.membership import room_hash
 from tcproto.messages.types import Kind, Source
 
 KEY_SIZE = 32
@@ -87,7 +88,7 @@ class BoxContext(NamedTuple):
 
     life: bytes
     room: str
-    """Name of the room, folded; in the box its BLAKE2b digest of 16 bytes, so that boxes are equally long."""
+    """Name of the room, folded; in the box its ``room_hash``, so that boxes are equally long."""
     e2ee: bool
     sender: Party
     recipient: Party
@@ -122,7 +123,7 @@ def seal_key_box(context: BoxContext, opened: OpenedBox, shared: bytes, nonce: b
     text = _BOX.pack(
         _BOX_LABEL,
         context.life,
-        _room_digest(context.room),
+        room_hash(context.room),
         context.sender.device_key,
         context.sender.box_key,
         context.recipient.device_key,
@@ -153,7 +154,7 @@ def open_key_box(context: BoxContext, box: bytes, shared: bytes) -> OpenedBox:
     except (CryptoError, StructError) as error:
         raise CryptoFailure("the key box does not open") from error
     found = (label, life, room, Party(device, box_key), Party(to_device, to_box), scheme, mode)
-    here = (context.life, _room_digest(context.room), context.sender, context.recipient)
+    here = (context.life, room_hash(context.room), context.sender, context.recipient)
     expected = (_BOX_LABEL, *here, _SCHEME_SENDER_KEYS, int(context.e2ee))
     if found != expected:
         raise CryptoFailure("the key box was made for something else")
@@ -161,7 +162,3 @@ def open_key_box(context: BoxContext, box: bytes, shared: bytes) -> OpenedBox:
         raise CryptoFailure("the key box is malformed")
     firsts = tuple(FirstSequence(*_FIRST.unpack_from(text, _BOX.size + i * _FIRST.size)) for i in range(count))
     return OpenedBox(SenderKey(number, generation, key), firsts)
-
-
-def _room_digest(room: str) -> bytes:
-    return blake2b(room.encode(), digest_size=16).digest()

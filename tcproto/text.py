@@ -30,10 +30,8 @@ ROOM_FORM = 0x11
 """Version 1, to the room."""
 PRIVATE_FORM = 0x12
 """Version 1, to one member."""
-ROOM_HASH_SIZE = 16
 _KEY_LABEL = b"tc text v1\0"
 _BOX_LABEL = b"tc text box v1\0\0"
-_ROOM_LABEL = b"tc room v1\0"
 _HEADER = Struct(">BIBI")
 _NAMES = Struct(">16s16s16s32s32s32s32sI")
 _NOTE = Struct(">16sIQH")
@@ -82,11 +80,6 @@ def check_text(text: str) -> None:
         raise ValueError(
             f"a text has at most {MAX_TEXT_CHARS} characters and {MAX_TEXT_BYTES} bytes, and no control characters"
         )
-
-
-def room_hash(folded: str) -> bytes:
-    """Return 16 bytes for the folded name of a room."""
-    return blake2b(_ROOM_LABEL + folded.encode(), digest_size=ROOM_HASH_SIZE).digest()
 
 
 def text_key(key: SenderKey, life: bytes, sender: Party) -> bytes:

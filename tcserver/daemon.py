@@ -352,10 +352,8 @@ class Daemon:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, deadline - _now()), self._due)
 
     def _due(self) -> None:
-        now = _now()
-        wanted: list[effects.Effect] = []
         try:
-            wanted = self._conference.timeout(now)
+            wanted = self._conference.timeout(_now())
         except Exception as error:
             wanted = self._conference.crashed(Where.TIMER, error)
         self._carry_out(wanted)

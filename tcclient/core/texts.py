@@ -14,6 +14,7 @@ from tcclient.core.peers import Peer
 from tcclient.core.roster import MAX_MEMBERS, RoomState
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.keyring import KeyRing
+from tcproto.membership import room_hash
 from tcproto.messages import Chat, ChatMessage, ChatScope
 from tcproto.secretbox import NONCE_SIZE
 from tcproto.sender_key import Party
@@ -24,7 +25,6 @@ from tcproto.text import (
     TextHeader,
     open_private_text,
     parse_text_header,
-    room_hash,
     seal_private_text,
     seal_room_text,
     text_key,

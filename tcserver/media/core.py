@@ -20,7 +20,7 @@ from tcproto.path import pack_positions, parse_ping
 from tcproto.transit import LATE
 from tcserver.histogram import Histogram
 from tcserver.media.bundle import ITEM_HEAD, Bundle, items_size
-from tcserver.media.directory import Directory
+from tcserver.media.directory import STANDSTILL, Directory
 from tcserver.media.drops import Counters, Drop, Dropped, Fault
 from tcserver.media.faults import Faults
 from tcserver.media.keyframes import Replays
@@ -154,6 +154,8 @@ class MediaPlane:
         due = self.next_deadline()
         if due is not None:
             self._load.late(now - due)
+            if now - due >= STANDSTILL:
+                self._directory.stood_still(now - due, now)
         if now >= self._next_decision:
             self._next_decision = now + DECISION_INTERVAL
             for room in self._rooms.values():

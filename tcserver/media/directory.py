@@ -40,6 +40,8 @@ from tcserver.plane import (
 
 MAX_TICKETS = 1024
 """Probe tickets at a time, each for seconds; the oldest gives way."""
+STANDSTILL = 2.0
+"""Seconds that a deadline is late by where the process, or its machine, was stopped: no load makes it so late."""
 
 
 class Directory:
@@ -93,6 +95,11 @@ class Directory:
             seat = self.seats.get(command.media_id)
             return None if seat is None else seat.room
         return self.rooms.get(command.room)
+
+    def stood_still(self, seconds: float, now: float) -> None:
+        """Take nobody's silence for its own in a time in which nothing could be read."""
+        for seat in self.seats.values():
+            seat.path.pardon(seconds, now)
 
     def sweep(self, now: float) -> None:
         """Look for lost paths, worn keys and tickets that are over."""

@@ -137,6 +137,10 @@ class Path:
         candidate.sent += size
         return True
 
+    def pardon(self, seconds: float, now: float) -> None:
+        """So long nothing could be heard, whatever was sent."""
+        self.heard_at = min(now, self.heard_at + seconds)
+
     def lose(self, now: float) -> bool:
         """Give the path up if nothing came for too long; return whether that happened."""
         if self.state is not PathState.OK or now - self.heard_at < PATH_TIMEOUT:

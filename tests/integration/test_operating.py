@@ -22,7 +22,7 @@ from tcproto.link import Link
 from tcproto.messages import UpdateRoom
 from tcserver.database import Database
 from tests.integration.raw import dialled
-from tests.integration.world import PATIENCE, Run, Server, World, link_of, until
+from tests.integration.world import PATIENCE, Run, Server, World, children, link_of, until
 
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
 """For what has no client's loop as its subject."""
@@ -295,18 +295,23 @@ def test_a_lock_on_the_database_holds_up_neither_logins_nor_the_end(run: Run, wo
 
 
 def test_who_asks_twice_does_not_wait_for_the_end(run: Run, world: World) -> None:
-    async def main(server: Server) -> None:
-        async with dialled(server.link) as deaf:
-            await deaf.handshake()
-            server.process.send_signal(signal.SIGSTOP)
+    """A worker that does not end keeps the server for a second: what ends it sooner is the second signal."""
+
+    async def main(server: Server, worker: int) -> None:
+        async with dialled(server.link) as client:
+            await client.handshake()
+            os.kill(worker, signal.SIGSTOP)
             server.process.send_signal(signal.SIGTERM)
-            server.process.send_signal(signal.SIGCONT)
-            await deaf.ended()
+            await client.ended()
             server.process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(server.process.wait, PATIENCE) == -signal.SIGTERM
 
     with world.process("server.workers=1") as server:
-        run(main, server)
-        assert server.process.wait(2) in (0, -signal.SIGTERM)
+        (worker,) = children(server.process.pid)
+        try:
+            run(main, server, worker)
+        finally:
+            os.kill(worker, signal.SIGKILL)
 
 
 @one_loop

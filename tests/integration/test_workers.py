@@ -17,7 +17,7 @@ from tcclient.sources import moving_bars, tone
 from tcclient.track import Track
 from tcproto.messages import Source
 from tcserver.media.pool import WorkerPool
-from tests.integration.world import PATIENCE, Run, Running, Server, World, until, watching
+from tests.integration.world import PATIENCE, Run, Running, Server, World, children, until, watching
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
 one_loop = pytest.mark.parametrize("run", ["uvloop"], indirect=True)
@@ -104,19 +104,6 @@ def test_two_rooms_on_two_workers_and_one_of_them_ends(run: Run, world: World) -
             await until(lambda: tracks["hall"][2].muted)
 
     run(main)
-
-
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found.append(int(stat.parent.name))
-    return found
 
 
 def is_running(pid: int) -> bool:

@@ -204,3 +204,16 @@ async def gathered(*jobs: Awaitable[Any], at_once: int = 8) -> list[Any]:
             return await job
 
     return await asyncio.gather(*map(one, jobs))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found

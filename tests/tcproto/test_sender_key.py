@@ -55,7 +55,7 @@ def box_text(**change: Any) -> bytes:
     fields: dict[str, bytes] = {
         "label": b"tc key box v2\0\0\0",
         "life": LIFE,
-        "room": hashlib.blake2b(b"ruang", digest_size=16).digest(),
+        "room": hashlib.blake2b(b"tc room v1\0ruang", digest_size=16).digest(),
         "sender_device": ALICE.device_key,
         "sender_box": ALICE.box_key,
         "recipient_device": BOB.device_key,
@@ -113,7 +113,7 @@ def test_a_box_made_for_something_else_is_refused(change: dict[str, Any]) -> Non
     "change",
     [
         {"label": b"tc key box v1\0\0\0"},
-        {"room": hashlib.blake2b(b"Ruang", digest_size=16).digest()},
+        {"room": hashlib.blake2b(b"tc room v1\0Ruang", digest_size=16).digest()},
         {"scheme": b"\x00"},
         {"scheme": b"\x02"},
         {"mode": b"\x00"},

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from nacl.bindings import crypto_scalarmult_base
 
 from tcproto.errors import CryptoFailure
+from tcproto.membership import room_hash
 from tcproto.messages.types import MAX_SEALED_TEXT, MAX_TEXT_BYTES, MAX_TEXT_CHARS
 from tcproto.secretbox import box
 from tcproto.sender_key import Party, SenderKey, shared_key
@@ -20,7 +21,6 @@ from tcproto.text import (
     open_private_text,
     open_room_text,
     parse_text_header,
-    room_hash,
     seal_private_text,
     seal_room_text,
     text_key,

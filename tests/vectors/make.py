@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +223,7 @@ def _keys() -> Vectors:
         {
             "life": LIFE,
             "room": ROOM,
-            "room_digest": blake2b(ROOM.encode(), digest_size=16).digest(),
+            "room_digest": membership.room_hash(ROOM),
             "fingerprint": FINGERPRINT,
             "account": ACCOUNT,
             "name": NAME,

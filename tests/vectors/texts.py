@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tcproto.membership import room_hash
 from tcproto.sender_key import Party, shared_key
 from tcproto.text import (
     Note,
     TextContext,
     TextHeader,
-    room_hash,
     seal_private_text,
     seal_room_text,
     text_key,

@@ -8,13 +8,13 @@ from tcclient.core import Drop, events
 from tcclient.core.texts import TEXT_HOLD
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode, Refusal
+from tcproto.membership import room_hash
 from tcproto.sender_key import Party
 from tcproto.text import (
     MAX_TEXT_SEQUENCE,
     Note,
     TextContext,
     TextHeader,
-    room_hash,
     seal_private_text,
     seal_room_text,
     text_key,

@@ -290,5 +290,6 @@ def test_flood_of_anything_ends_the_connection_that_sends_it_and_no_other(messag
             person.send(message)
     assert person.closed.code is ErrorCode.RATE_LIMITED
     assert person.closed.action is Action.RECONNECT
+    assert 0 < person.closed.retry_after_ms <= 6
     assert isinstance(other.ask(m.GetSnapshot()), m.Ok)
     driver.check()

@@ -190,18 +190,43 @@ def test_an_old_datagram_from_elsewhere_moves_nothing():
     assert world.drops() == {Drop.DUPLICATE: 1}
 
 
+def wait(world: World, seconds: float) -> None:
+    """Let time pass in a plane that is polled as it wants."""
+    end = world.now + seconds
+    while (due := world.plane.next_deadline()) <= end:
+        world.now = max(world.now, due)
+        world.plane.poll(world.now)
+    world.now = end
+
+
+def test_where_the_process_stood_still_no_path_is_lost_but_that_of_who_says_nothing_after():
+    world = World(3)
+    a, b, c = world.peers
+    for peer in world.peers:
+        world.receive(peer, peer.up())
+    wait(world, 5)
+    for stop in (20, 3600, 20):
+        world.now += stop
+        world.plane.poll(world.now)
+        assert world.plane.take_events() == [], "what came meanwhile is read behind the timer"
+        world.receive(a, a.up())
+        world.receive(b, b.up())
+        wait(world, 1)
+    assert world.plane.take_events() == []
+    wait(world, PATH_TIMEOUT - 6)
+    assert PathLost(c.media_id) in world.plane.take_events(), "its own silence counts"
+    assert all(world.plane._seats[peer.media_id].path.address == peer.address for peer in (a, b))
+
+
 def test_a_silent_path_is_lost_and_can_be_proven_again():
     world = World(2)
     a, b = world.peers
     world.publish(a, 7, to=[b])
     world.receive(b, b.up())
-    start = world.now
-    world.now = start + PATH_TIMEOUT - 0.01
+    wait(world, PATH_TIMEOUT - 0.01)
     world.receive(a, a.up())
-    world.plane.poll(world.now)
     assert world.plane.take_events() == []
-    world.now = start + PATH_TIMEOUT + 1
-    world.plane.poll(world.now)
+    wait(world, 1.01)
     assert world.plane.take_events() == [PathLost(b.media_id)]
     assert world.receive(a, a.up(packet_item(audio(7, 0)))) == []
     world.prove(b)

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -238,6 +239,30 @@ def test_a_worker_that_is_stuck_is_replaced(run: Any, monkeypatch: pytest.Monkey
             os.kill(world.pool.processes()[0], signal.SIGSTOP)
             assert await world.event(WorkerReplaced) == WorkerReplaced(0)
             await world.answer(await world.seat(0, 5))
+
+    run(main())
+
+
+@one_loop
+def test_workers_are_not_taken_for_stuck_where_the_server_itself_was_stopped(
+    run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the silence is noticed too late by more than ``STANDSTILL``: as after a stop, what came is read."""
+    monkeypatch.setattr(pool_module, "SILENCE", 2.0)
+
+    async def main() -> None:
+        async with running(1) as world:
+            (worker,) = world.pool.processes()
+            os.kill(worker, signal.SIGSTOP)
+            await asyncio.sleep(0.5)
+            # As if this process were stopped: nothing in it runs meanwhile.
+            time.sleep(pool_module.SILENCE + pool_module.STANDSTILL + 0.5)  # noqa: ASYNC251
+            await asyncio.sleep(0.3)
+            os.kill(worker, signal.SIGCONT)
+            await world.answer(await world.seat(0, 5))
+            assert world.pool.processes() == [worker]
+            os.kill(worker, signal.SIGSTOP)
+            assert await world.event(WorkerReplaced) == WorkerReplaced(0), "it is still looked after"
 
     run(main())
 
