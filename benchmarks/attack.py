@@ -26,6 +26,8 @@ LOGINS = 10
 """Of others, one after the other."""
 WARM_UP = 2.0
 """Seconds from the beginning of an attack to that of the measurement."""
+LONGEST = 10.0
+"""Seconds of a measurement: with what goes before, the paths of listeners must not end for lack of a datagram."""
 MOST_LOST, SLOWEST = 0.5, 50.0
 """Bars: percent of the call's datagrams that are lost, and ms of their p99."""
 QUICK = ("key boxes", "unknown messages", "empty items")
@@ -63,7 +65,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Report:
     """Hold the call beside each attack; raises ``BenchmarkError``."""
     need_linux()
-    seconds = options.seconds or (2.0 if options.quick else 10.0)
+    seconds = options.seconds or (2.0 if options.quick else LONGEST)
+    if seconds > LONGEST:
+        raise BenchmarkError(f"--seconds {seconds:g}: at most {LONGEST:g}, since listeners send nothing meanwhile")
     return _report([trial(name, seconds) for name in (CALM, *(options.only or (QUICK if options.quick else ATTACKS)))])
 
 

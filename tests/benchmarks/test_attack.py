@@ -8,6 +8,7 @@ import pytest
 from benchmarks import attack
 from benchmarks.attack import LOGINS, MEMBERS, QUICK, TALKERS, Trial
 from benchmarks.attackers import ATTACKS
+from benchmarks.report import BenchmarkError
 from benchmarks.trial import Outcome
 
 
@@ -28,6 +29,11 @@ def test_a_call_that_loses_or_waits_or_keeps_others_out_fails_its_bars() -> None
     assert bars(0.99, 0.04, LOGINS) == [False, True, True]
     assert bars(0.996, 0.06, LOGINS) == [True, False, True]
     assert bars(1.0, 0.04, LOGINS - 1) == [True, True, False]
+
+
+def test_a_run_that_the_paths_of_listeners_would_not_outlast_is_refused() -> None:
+    with pytest.raises(BenchmarkError, match="at most 10"):
+        attack.run(options("--seconds", "10.5"))
 
 
 def test_the_short_run_is_of_attacks_that_there_are() -> None:
