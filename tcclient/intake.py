@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, Iterable
 from fractions import Fraction
 from numbers import Rational
-from typing import Any
+from typing import Any, get_args
 
 import av
 import numpy as np
@@ -58,7 +59,14 @@ def check_source(source: AnySource) -> None:
 
 
 def _check_kind(source: AnySource) -> None:
-    """Check that sound is of what can be heard, and pictures of what can be seen."""
+    """Check that it is a source, and that sound is of what can be heard, and pictures of what can be seen."""
+    if not isinstance(source, AnySource):
+        kinds = ", ".join(kind.__name__ for kind in get_args(AnySource))
+        raise SourceError(f"a source is one of {kinds}, not {_described(source)}")
+    if not isinstance(source.frames, Iterable | AsyncIterable):
+        raise SourceError(f"frames are something to iterate over, not {_described(source.frames)}")
+    if not isinstance(source.source, Source):
+        raise SourceError(f"source is a tcclient.Source, not {source.source!r}")
     sound = isinstance(source, AudioSource | EncodedAudioSource)
     what, allowed = ("sound", _SOUND) if sound else ("pictures", _PICTURES)
     if source.source not in allowed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TYPE_CHECKING
 
 from tcclient import events as told
@@ -88,7 +89,7 @@ class Participant:
 
     @volume.setter
     def volume(self, volume: float) -> None:
-        if not 0 <= volume <= MAX_VOLUME:
+        if not isinstance(volume, Real) or not 0 <= volume <= MAX_VOLUME:
             raise WrongValue(f"a volume is from 0 to {MAX_VOLUME:g}, not {volume!r}")
         self._volume = volume
 

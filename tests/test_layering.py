@@ -66,7 +66,6 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/demo/conductor.py": {"asyncio"},
     "tcclient/demo/participant.py": {"asyncio", "time", "uvloop"},
     "tcclient/demo/processes.py": {"asyncio"},
-    "tcclient/keyboard.py": {"asyncio"},
     "tcclient/media/pipe.py": {"select"},
     "tcclient/listener.py": {"asyncio", "concurrent", "time"},
     "tcclient/loop.py": {"asyncio", "concurrent", "signal", "threading", "uvloop"},
@@ -84,6 +83,7 @@ SHELLS: dict[str, set[str]] = {
     "tcclient/track_recorder.py": {"asyncio", "concurrent", "time"},
     "tcclient/typed_lines.py": {"asyncio"},
     "tcclient/udp.py": {"asyncio", "socket"},
+    "tcclient/verbs.py": {"asyncio", "time"},
 }
 
 

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -8,7 +9,16 @@ from tcclient.audio.opus import OpusEncoder
 from tcclient.errors import ClientError
 from tcclient.intake import PictureIntake, check_source, take_audio, take_pcm, take_video
 from tcclient.media.errors import MediaError, SourceError
-from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedVideo, EncodedVideoSource, VideoSource
+from tcclient.sources import (
+    AnySource,
+    AudioSource,
+    EncodedAudio,
+    EncodedAudioSource,
+    EncodedVideo,
+    EncodedVideoSource,
+    VideoSource,
+)
+from tcproto.messages import Source
 
 OPUS = OpusEncoder().encode(np.zeros(960, np.int16))
 
@@ -110,3 +120,29 @@ def test_arrays_become_pictures_with_times() -> None:
     assert [live.take(grey[:, ::-1], now).pts for now in (5.0, 5.5)] == [0, 45_000]
     ready = av.VideoFrame(64, 48, "yuv420p")
     assert intake.take(ready, 0.0) is ready
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("speech.wav", "a source is one of AudioSource, EncodedAudioSource, VideoSource, EncodedVideoSource, not str"),
+        (None, "a source is one of .* not NoneType"),
+        (AudioSource(5), "frames are something to iterate over, not int"),  # type: ignore[arg-type]
+        (VideoSource(None, 64, 48), "frames are .* not NoneType"),  # type: ignore[arg-type]
+        (AudioSource([], source="screen_audio"), "source is a tcclient.Source, not 'screen_audio'"),  # type: ignore[arg-type]
+        (AudioSource([], source=Source.SCREEN), "the source of sound is microphone or screen_audio, not screen"),
+        (EncodedAudioSource([], source=Source.CAMERA), "the source of sound is"),
+        (VideoSource([], 64, 48, source=Source.MICROPHONE), "the source of pictures is camera or screen, not mic"),
+        (EncodedVideoSource([], 64, 48, source=Source.SCREEN_AUDIO), "the source of pictures is"),
+        (AudioSource([], source=Source.DATA), "the source of sound is"),
+    ],
+)
+def test_what_is_no_source_is_refused(source: Any, text: str) -> None:
+    with pytest.raises(SourceError, match=text):
+        check_source(source)
+
+
+def test_sources_of_screens_and_people_are_taken() -> None:
+    check_source(AudioSource([], source=Source.SCREEN_AUDIO))
+    check_source(EncodedAudioSource([]))
+    check_source(VideoSource([], 64, 48, source=Source.SCREEN))
