@@ -6,6 +6,7 @@ begin again together: the sound and the pictures of one file stay in step, whoev
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from itertools import chain, islice
@@ -156,7 +157,7 @@ def open_video(path: str | Path, *, max_width: int = 1280, max_height: int = 720
     return VideoFile(Path(path), max_width, max_height, loop)
 
 
-class _Reading:
+class _Reading(ABC):
     """One reading of the sound or of the pictures of a file, in as many rounds as wanted."""
 
     want: ClassVar[str]
@@ -170,9 +171,9 @@ class _Reading:
         self._begun: Iterator[Any] | None = None
         self._decoder: Generator[tuple[MediaStream, Any], None, None] | None = None
 
+    @abstractmethod
     def look(self) -> None:
         """Decode the beginning, so that damage shows now and not in the middle of a call."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Let go of the file; a further reading begins anew."""
