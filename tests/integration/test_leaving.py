@@ -42,8 +42,9 @@ async def take_part(world: World, server: Running, recording: Path, reached: lis
 
 
 def clients_tasks() -> set[asyncio.Task[object]]:
-    """All tasks, but for those in which asyncio accepts a connection."""
-    return {task for task in asyncio.all_tasks() if "_accept_connection" not in repr(task.get_coro())}
+    """All tasks, but for those in which asyncio or the server accepts a connection."""
+    accepting = ("_accept_connection", "Listener._start")
+    return {task for task in asyncio.all_tasks() if not any(name in repr(task.get_coro()) for name in accepting)}
 
 
 def test_a_client_may_be_cancelled_at_any_moment(run: Run, world: World, tmp_path: Path) -> None:
