@@ -32,6 +32,8 @@ class _Seat:
         self.media_id = room << 16 | number
         self.address = Address(0, f"10.0.{room}.{number}", 5000)
         self.packets = 0
+        self.filmed = False
+        """Whether it has sent a picture; the first is a keyframe."""
         self._key, down = os.urandom(32), os.urandom(32)
         self._counter = 0
         plane.apply(OpenSeat(self.media_id, room, self.media_id, 0, self._key, down), now)
@@ -109,12 +111,16 @@ class Rooms:
 
     def _picture(self, seat: _Seat, body: int, burst: int) -> Batch:
         frame, stream = seat.packets, self._stream[seat.media_id] + 100
+        key, seat.filmed = not seat.filmed, True
+        reference = int(not key)
         return [
             seat.packet(
-                VideoHeader(stream, 1, 0, frame + index, frame, frame & 0xFFFF, index, burst).pack() + bytes(body)
+                VideoHeader(
+                    stream, 1, 0, frame + index, frame, frame & 0xFFFF, index, burst, key, reference=reference
+                ).pack() + bytes(body)
             )
             for index in range(burst)
-        ]
+        ]  # fmt: skip
 
 
 def measure(rooms: int, people: int, talkers: int, audio_body: int, video_body: int, burst: int) -> dict[str, float]:

@@ -266,7 +266,10 @@ def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int 
         return AudioHeader(stream, 1, 0, number, number * 960 & 0xFFFFFFFF, 20, 30, True).pack() + bytes(AUDIO_BODY)
     frame, index = divmod(number, burst)
     stream = talker.streams[-1 - frame % streams]
-    header = VideoHeader(stream, 1, 0, number, frame * 3000 & 0xFFFFFFFF, frame & 0xFFFF, index, burst)
+    talker.pictures[stream] += not index
+    key = talker.pictures[stream] <= KEYFRAMES
+    time = frame * 3000 & 0xFFFFFFFF
+    header = VideoHeader(stream, 1, 0, number, time, frame & 0xFFFF, index, burst, key, reference=int(not key))
     return header.pack() + bytes(body)
 
 
@@ -355,3 +358,7 @@ def relay(load: Load[Seat], trains: bool) -> Iterator[tuple[tuple[str, int], int
             rooms |= {seat.ident: addresses for seat in room.seats[: room.talkers]}
         with child(Relay(sock, rooms, trains).run) as pid:
             yield sock.getsockname(), pid
+
+
+KEYFRAMES = 10
+"""Pictures with which a stream begins that are keyframes: nothing is forwarded before one, and some may be lost."""

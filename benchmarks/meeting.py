@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from benchmarks import scrape
 from benchmarks.light_clients import Clients
-from benchmarks.load import AUDIO_RATE, SETTLE, packet
+from benchmarks.load import AUDIO_RATE, KEYFRAMES, SETTLE, packet
 from benchmarks.options import positive, positive_whole, whole
 from benchmarks.processes import memory, need_linux
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
@@ -125,7 +125,7 @@ def _pictures(seat: Seat, layers: int, seconds: float, offset: float) -> list[Pa
             [
                 VideoHeader(
                     seat.streams[-1], 1, 0, frame * count + index, frame * 3600 & 0xFFFFFFFF, frame & 0xFFFF,
-                    index, count, spatial=spatial,
+                    index, count, frame < KEYFRAMES, spatial=spatial, reference=int(frame >= KEYFRAMES),
                 ).pack() + bytes(body)
                 for frame in range(len(times))
                 for index in range(count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 
 from benchmarks.report import BenchmarkError
 from tcproto.datagram import (
@@ -37,6 +38,8 @@ class Seat:
         """Stream ids of what it publishes."""
         self.packets = 0
         """Number of its next packet, over all streams."""
+        self.pictures: Counter[int] = Counter()
+        """How many it has begun, by stream."""
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self.socket.bind(("127.0.0.1", 0))
