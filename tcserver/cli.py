@@ -139,7 +139,7 @@ def _sources(arguments: argparse.Namespace) -> Sources:
 
 def _run(arguments: argparse.Namespace, sources: Sources) -> int:
     configuration = sources.load()
-    from tcserver.daemon import run  # only this command needs the event loop and the media code
+    from tcserver.serving import run  # only this command needs the event loop and the media code
 
     return run(configuration, sources.load, until_eof=arguments.until_eof)
 

@@ -1,4 +1,4 @@
-"""The daemon: sockets, database and signals around the conference and the media plane."""
+"""The daemon: sockets and database around the conference and the media plane."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import signal
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -18,10 +16,9 @@ from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
 from tcproto.messages import Envelope
-from tcserver import garbage, logs, paths
+from tcserver import logs, paths
 from tcserver.addresses import all_addresses, named_in_errors, outward_address, reachable_address
 from tcserver.administration import Administration
-from tcserver.background_writer import BackgroundWriter
 from tcserver.bookkeeper import Bookkeeper
 from tcserver.conference import Conference, Where, effects
 from tcserver.conference_settings import conference_settings
@@ -45,86 +42,10 @@ ANY_PORT_ATTEMPTS = 20
 """Free TCP ports that are tried for a free UDP port of the same number."""
 DRAIN_LIMIT = 2.0
 """Seconds for the last messages to leave."""
-LAST_LINES_LIMIT = 0.5
-"""Seconds for the last lines of announcement and log to leave, if anybody reads them."""
 SESSION_BURST = 2000
 """Lines at once of what happens to sessions: as many come and go at a start and an end; strangers cannot make any."""
 SESSIONS_PER_S = 100.0
 """Such lines per second in the long run: twice as many as log in."""
-
-
-def run(configuration: Configuration, reload: Callable[[], Configuration], *, until_eof: bool = False) -> int:
-    """Serve until SIGTERM or SIGINT, with ``until_eof`` also until standard input ends; return the exit status.
-
-    Raises ``StoreError``, ``OSError`` or ``ConfigurationError`` at the start.
-    """
-    logs.configure(configuration.log.level, configuration.log.format)
-    try:
-        return _run(configuration, reload, until_eof)
-    finally:
-        logs.output.drain(LAST_LINES_LIMIT)
-
-
-def _run(configuration: Configuration, reload: Callable[[], Configuration], until_eof: bool) -> int:
-    site = Site.of(configuration, os.environ)
-    site.make()
-    with site.lock():
-        if sys.platform == "win32":
-            return asyncio.run(_serve(configuration, reload, site, until_eof))
-        import resource
-
-        import uvloop
-
-        # As many connections and sockets as the machine allows; by default a process begins with 1,024.
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        return uvloop.run(_serve(configuration, reload, site, until_eof))
-
-
-async def _serve(configuration: Configuration, reload: Callable[[], Configuration], site: Site, until_eof: bool) -> int:
-    daemon = Daemon(configuration, site)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    announcement = BackgroundWriter(1 if sys.__stdout__ is not None else -1)
-
-    def end() -> None:
-        """Begin the end; whoever asks twice does not want to wait for it."""
-        stop.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, end)
-    loop.add_signal_handler(signal.SIGHUP, daemon.reload, reload)
-    if until_eof:
-        _await_eof(loop, stop)
-    await daemon.start()
-    garbage.settle()
-    try:
-        for line in daemon.announcement():
-            announcement.write(f"{line}\n")
-        await stop.wait()
-    finally:
-        await daemon.stop()
-        announcement.drain(LAST_LINES_LIMIT)
-    return 0
-
-
-def _await_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    """Set ``ended`` when whoever has the other end of standard input has closed it, or is no more."""
-    descriptor = sys.stdin.fileno()
-
-    def look() -> None:
-        if not os.read(descriptor, 4096):
-            loop.remove_reader(descriptor)
-            ended.set()
-
-    try:
-        loop.add_reader(descriptor, look)
-    except OSError:
-        raise ConfigurationError("--until-eof: standard input is no pipe") from None
 
 
 class Daemon:

@@ -91,9 +91,9 @@ def test_run_hands_the_configuration_and_its_reload_to_the_daemon(run: Run, monk
         ends.append(until_eof)
         return 1
 
-    daemon = ModuleType("tcserver.daemon")
+    daemon = ModuleType("tcserver.serving")
     daemon.run = serve  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tcserver.daemon", daemon)
+    monkeypatch.setitem(sys.modules, "tcserver.serving", daemon)
     assert run("run", "--set", "server.port=5").status == 1
     assert seen == [Sources(flags={"server.port": "5"}).load()] * 2
     assert run("run", "--until-eof").status == 1
