@@ -72,11 +72,7 @@ class TextContext(NamedTuple):
 
 def check_text(text: str) -> None:
     """Raise ``ValueError`` for a text that is too long or has control characters, lone surrogates included."""
-    try:
-        fits = _ALLOWED.fits(text)
-    except UnicodeEncodeError:
-        fits = False
-    if not fits:
+    if not _ALLOWED.fits(text):
         raise ValueError(
             f"a text has at most {MAX_TEXT_CHARS} characters and {MAX_TEXT_BYTES} bytes, and no control characters"
         )

@@ -67,6 +67,11 @@ def _open_what_stays_open() -> None:
     uvloop.new_event_loop().close()
 
 
+def running_threads() -> set[threading.Thread]:
+    """The threads of this process, but for that of its log, which comes with the first line and stays."""
+    return {thread for thread in threading.enumerate() if thread.name != "log"}
+
+
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
     """Run a coroutine function on an event loop, and see that nothing is left of it."""
@@ -76,10 +81,10 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
         with asyncio.Runner(loop_factory=factory) as runner:
             return runner.run(guarded(main(*arguments)))
 
-    threads, files = set(threading.enumerate()), open_files()
+    threads, files = running_threads(), open_files()
     yield run_main
     gc.collect()
-    assert set(threading.enumerate()) == threads
+    assert running_threads() == threads
     assert open_files() == files
 
 

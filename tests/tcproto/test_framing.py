@@ -79,6 +79,16 @@ def test_the_limit_can_be_raised_between_frames() -> None:
     assert decoder.next_frame() == bytes(MAX_FRAME)
 
 
+def test_a_frame_that_is_wrong_has_the_size_of_its_length() -> None:
+    """It is charged, and then refused each time that it is asked for."""
+    decoder = FrameDecoder(4)
+    decoder.receive_data(encode_frame(b"large"))
+    for _ in range(2):
+        assert decoder.next_size == 2
+        with pytest.raises(ProtocolError):
+            decoder.next_frame()
+
+
 @pytest.mark.parametrize("size", [0, MAX_FRAME + 1])
 def test_frames_that_cannot_be_are_not_encoded(size: int) -> None:
     with pytest.raises(ValueError, match="frame of"):
