@@ -92,7 +92,7 @@ class TextMissing:
 
 @dataclass(frozen=True, slots=True)
 class PublicationFailed:
-    """What we publish has ended: the source raised an error, or the server takes it no longer."""
+    """What we publish has ended: the source raised an error, or the server has ended it."""
 
     publication: Publication
     text: str

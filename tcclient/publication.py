@@ -103,6 +103,12 @@ class Publication:
         return self.answer.stream if isinstance(self.answer, Published) else 0
 
     @property
+    def refused(self) -> RequestRefused | None:
+        """Why the server did not grant it, or has ended it; None while it has not."""
+        answer = self.answer
+        return RequestRefused(answer.text, answer.code) if isinstance(answer, PublishFailed) else None
+
+    @property
     def kind(self) -> Kind:
         """Audio or video."""
         return Kind.AUDIO if isinstance(self._publisher, AudioPublisher) else Kind.VIDEO
@@ -113,6 +119,11 @@ class Publication:
         gate = self._publisher.gate if isinstance(self._publisher, AudioPublisher) else None
         waits = gate is not None and gate.mode is GateMode.PUSH_TO_TALK and not gate.talk_pressed
         return not self.muted and not waits
+
+    @property
+    def started(self) -> bool:
+        """Whether frames have begun to be sent."""
+        return self._task is not None
 
     @property
     def ended(self) -> bool:

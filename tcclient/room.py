@@ -184,12 +184,9 @@ class Room(RoomVerbs):
             await asyncio.gather(*(publication.look() for publication in publications))
             for publication in publications:
                 self._announce(publication)
-            await self._until(lambda: all(p.answer is not None for p in publications))
-            for publication in publications:
-                if isinstance(publication.answer, core.PublishFailed):
-                    raise RequestRefused(publication.answer.text, publication.answer.code)
-            session = self._connection.session
-            await self._until(lambda: all(session.can_send(p.number) for p in publications))
+            await self._until(lambda: any(p.refused for p in publications) or self._can_send(publications))
+            if refused := next((p.refused for p in publications if p.refused), None):
+                raise refused
         except BaseException:
             for publication in publications:
                 await publication.stop()
@@ -200,6 +197,9 @@ class Room(RoomVerbs):
                 publication.mute()
             publication.start(timeline)
         return publications
+
+    def _can_send(self, publications: list[Publication]) -> bool:
+        return all(self._connection.session.can_send(publication.number) for publication in publications)
 
     # Hearing and recording
 
@@ -340,9 +340,8 @@ class Room(RoomVerbs):
                 self._replies.settle(key)
             case core.RequestFailed(key) | core.ChatFailed(key):
                 self._replies.settle(key, RequestRefused(event.text, event.code))
-            case core.Published(number) | core.PublishFailed(number):
-                if publication := self.publications.get(number):
-                    publication.answer = event
+            case core.Published() | core.PublishFailed():
+                self._publication_answered(event)
             case core.Evicted(code, text):
                 self._end(told.Closed(code, text or CODES[code].text, CODES[code].action, 0))
             case core.Closed(code, text, action, retry, distrust):
@@ -385,8 +384,9 @@ class Room(RoomVerbs):
 
     def _track_unpublished(self, info: PublicationInfo) -> None:
         track = self._tracks.pop((info.participant, info.number))
-        if track.participant.me and (publication := self.publications.get(info.number)) is not None:
-            self._publication_failed(publication, SourceError("the server takes it no longer"))
+        if track.participant.me and info.number in self.publications:
+            text = "the server has ended the publication"
+            self._publication_answered(core.PublishFailed(info.number, ErrorCode.NOT_PERMITTED, text))
         track.participant.tracks.pop(info.number, None)
         if self._listener is not None:
             self._listener.remove(track)
@@ -418,6 +418,13 @@ class Room(RoomVerbs):
             lambda: self._connection.session.publish(kind, source, codec, time.monotonic(), width=width, height=height)
         )
         self.publications[publication.number] = publication
+
+    def _publication_answered(self, answer: core.Published | core.PublishFailed) -> None:
+        publication = self.publications.get(answer.number)
+        if publication is not None:
+            publication.answer = answer
+            if publication.refused and publication.started:
+                self._publication_failed(publication, SourceError(str(publication.refused)))
 
     def _publication_failed(self, publication: Publication, error: Exception) -> None:
         from tcclient.publication import described

@@ -286,6 +286,12 @@ class Seat:
         if not self.publications.live:
             self._keys.stop()
 
+    def _ended(self, number: int | None) -> None:
+        """The server has ended a publication of which the roster has told nothing."""
+        if number in self.publications.live:
+            self._forget(number)
+            self._emit(events.PublishFailed(number, ErrorCode.NOT_PERMITTED, "the server has ended the publication"))
+
     def _clock_changed(self, now: float, started: bool) -> None:
         if started:
             self._presence.schedule.stream_started(now)
@@ -310,6 +316,10 @@ class Seat:
             joined = self.joined
             self._emit(events.Joined(joined.participant, self.room.room, joined.role, joined.permissions))
         self._roster_changed(changed, now)
+        for number, publication in list(self.publications.live.items()):
+            # What was granted before the pages were made stands in them, unless it has ended since.
+            if publication.stream is not None and (self.room.own, number) not in self.room.publications:
+                self._ended(number)
         if first:
             self._presence.path_changed(self.path.state, now)
             self._purge_at = now + PURGE_INTERVAL
@@ -320,6 +330,10 @@ class Seat:
             self._roster_changed(changed, now)
         else:
             self._try_early_boxes(now)
+        for change in message.changes:
+            # One that began and ended within the message leaves no difference in the roster.
+            if change.what is messages.ChangeKind.UNPUBLISHED and change.participant == self.room.own:
+                self._ended(change.number)
         if self._complete and self.room.needs_snapshot and self._snapshot_at == NEVER:
             self._snapshot_at = now
 

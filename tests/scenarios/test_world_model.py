@@ -172,6 +172,15 @@ class Meeting(RuleBasedStateMachine):
         world.run(10)
 
 
+def test_a_publication_that_ends_with_the_change_that_begins_it():
+    meeting = Meeting()
+    meeting.begin(seed=0)
+    meeting.publish_or_not(index=0)
+    meeting.publish_or_not(index=0)
+    meeting.give_role(actor=0, other=0, role=Role.LISTENER)
+    meeting.teardown()
+
+
 class Spread(Meeting):
     """The same over three media planes, of which any may end."""
 

@@ -22,7 +22,7 @@ from tcclient.room import Room
 from tcclient.sending import Sending
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
-from tests.tcclient.core.scripted_server import KEEP, Server
+from tests.tcclient.core.scripted_server import CAPS, KEEP, Server
 
 
 @asynccontextmanager
@@ -127,6 +127,33 @@ def test_a_publication_that_is_never_granted_ends(tmp_path: Path, monkeypatch: p
             monkeypatch.setattr(verbs, "REPLY_LIMIT", 0.05)
             with pytest.raises(NoReply):
                 await asking(server, room.publish(tcclient.AudioSource([np.zeros(960, np.int16)])))
+            assert not room.publications
+
+    asyncio.run(test())
+
+
+def test_a_publication_that_ends_with_the_change_that_begins_it_is_refused(tmp_path: Path) -> None:
+    server = Server()
+    server.answers[m.Publish] = KEEP
+    usual = server.after
+
+    def grant_and_end(client: Any, message: Any, answer: object) -> None:
+        if not isinstance(message, m.Publish):
+            usual(client, message, answer)
+            return
+        own, number = client.participant, message.number
+        info = m.PublicationInfo(own, number, 5, m.Kind.AUDIO, m.Source.MICROPHONE, "opus")
+        begins = m.Change(m.ChangeKind.PUBLISHED, publication=info)
+        ends = m.Change(m.ChangeKind.UNPUBLISHED, participant=own, number=number)
+        client.connection.reply(server.unanswered[m.Publish], m.Published(number, 5, CAPS))
+        client.notify(m.RoomChanges(server.number + 1, (begins, ends)))
+
+    async def test() -> None:
+        async with seated(server, tmp_path) as room:
+            server.after = grant_and_end
+            with pytest.raises(RequestRefused, match="ended") as refused:
+                await asking(server, room.publish(tcclient.AudioSource([np.zeros(960, np.int16)])))
+            assert refused.value.code is ErrorCode.NOT_PERMITTED
             assert not room.publications
 
     asyncio.run(test())

@@ -127,6 +127,8 @@ class Server:
         self.forwarded = []
         self.answers = {}
         """Replies in place of the usual ones, by request class; ``KEEP`` for none at all."""
+        self.unanswered = {}
+        """The number of the newest request that got none, by class."""
         self.hold_boxes = None
         self.box_log = []
         self.hold_texts = None
@@ -190,7 +192,9 @@ class Server:
                 answer = self.answers.get(type(event.message))
                 if answer is None:
                     answer = self.answer(client, event.message)
-                if answer is not KEEP:
+                if answer is KEEP:
+                    self.unanswered[type(event.message)] = event.request_id
+                else:
                     client.connection.reply(event.request_id, answer)
                 self.after(client, event.message, answer)
             else:

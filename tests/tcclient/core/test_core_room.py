@@ -391,6 +391,43 @@ def test_a_publication_that_ended_before_it_was_accepted(server):
     assert not client.speak(number)
 
 
+@pytest.mark.parametrize("reply_first", [False, True])
+def test_a_publication_that_the_server_ends_in_the_message_that_tells_of_it(server, reply_first):
+    client, other = server.seated(2)
+    server.answers[m.Publish] = KEEP
+    number = client.publish()
+    info = m.PublicationInfo(client.participant, number, 5, m.Kind.AUDIO, m.Source.MICROPHONE, "opus")
+    begins = m.Change(m.ChangeKind.PUBLISHED, publication=info)
+    ends = m.Change(m.ChangeKind.UNPUBLISHED, participant=client.participant, number=number)
+    both = m.RoomChanges(server.number + 1, (begins, ends))
+    server.number += 2
+    request = server.unanswered[m.Publish]
+    if reply_first:
+        client.connection.reply(request, m.Published(number, 5, CAPS))
+    for one in (client, other):
+        one.notify(both)
+    if not reply_first:
+        client.connection.reply(request, m.Published(number, 5, CAPS))
+    server.pump()
+    assert [(e.number, e.code) for e in client.told(events.PublishFailed)] == [(number, ErrorCode.NOT_PERMITTED)]
+    assert number not in client.seat.publications.live
+    assert not client.speak(number)
+    assert not other.told(events.PublishFailed)
+
+
+def test_a_publication_that_the_server_ended_before_the_snapshot_that_we_asked_for(server):
+    (client,) = server.seated(1)
+    number = client.publish()
+    assert client.speak(number)
+    del server.publications[client.participant, number]
+    server.number += 2
+    client.notify(m.RoomChanges(server.number, ()))  # a gap: the client asks for a snapshot
+    server.pump()
+    server.advance(1)
+    assert number not in client.seat.publications.live
+    assert [e.track.number for e in client.told(events.TrackUnpublished)] == [number]
+
+
 def test_values_out_of_range_spend_no_number(server):
     (client,) = server.seated(1)
     with pytest.raises(ValueError, match="layers"):
