@@ -24,8 +24,8 @@ from benchmarks.conversation import (
 )
 from benchmarks.open_microphones import OpenMicrophones
 from benchmarks.report import Bar, BenchmarkError, Report, Table
+from tcclient.errors import MediaError
 from tcclient.media import SPEECH
-from tcclient.media.errors import MediaError
 
 PEOPLE = 35
 LIMIT = 3

@@ -42,14 +42,19 @@ if TYPE_CHECKING:
     from tcclient.errors import (
         ClientError as ClientError,
         ConnectError as ConnectError,
+        DeviceError as DeviceError,
         DishonestServer as DishonestServer,
         JoinRefused as JoinRefused,
         LinkContradictsPin as LinkContradictsPin,
         LoginRefused as LoginRefused,
+        MediaError as MediaError,
+        MediaFileError as MediaFileError,
         NoReply as NoReply,
+        RecordingError as RecordingError,
         RequestRefused as RequestRefused,
         RoomClosed as RoomClosed,
         ServerKeyError as ServerKeyError,
+        SourceError as SourceError,
         UntrustedServer as UntrustedServer,
         WrongServer as WrongServer,
         WrongValue as WrongValue,
@@ -79,13 +84,6 @@ if TYPE_CHECKING:
     )
     from tcclient.listener import (
         Listener as Listener,
-    )
-    from tcclient.media.errors import (
-        DeviceError as DeviceError,
-        MediaError as MediaError,
-        MediaFileError as MediaFileError,
-        RecordingError as RecordingError,
-        SourceError as SourceError,
     )
     from tcclient.participant import (
         Participant as Participant,
@@ -162,14 +160,19 @@ _PUBLIC = {
     "tcclient.errors": (
         "ClientError",
         "ConnectError",
+        "DeviceError",
         "DishonestServer",
         "JoinRefused",
         "LinkContradictsPin",
         "LoginRefused",
+        "MediaError",
+        "MediaFileError",
         "NoReply",
+        "RecordingError",
         "RequestRefused",
         "RoomClosed",
         "ServerKeyError",
+        "SourceError",
         "UntrustedServer",
         "WrongServer",
         "WrongValue",
@@ -198,7 +201,6 @@ _PUBLIC = {
         "TrustFault",
     ),
     "tcclient.listener": ("Listener",),
-    "tcclient.media.errors": ("DeviceError", "MediaError", "MediaFileError", "RecordingError", "SourceError"),
     "tcclient.participant": ("Participant",),
     "tcclient.publication": ("Publication", "SentStatistics"),
     "tcclient.recording": ("RoomRecording",),

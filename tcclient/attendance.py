@@ -16,11 +16,11 @@ from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
 from tcclient.console import console_of
 from tcclient.entry import Trust, connect
+from tcclient.errors import DeviceError, RecordingError
 from tcclient.exits import FAILED, INTERRUPTED, UNTRUSTED, status_of_end
 from tcclient.keyboard import Keyboard
 from tcclient.listener import Listener
 from tcclient.media.devices import Loudspeaker
-from tcclient.media.errors import DeviceError, RecordingError
 from tcclient.room import Room
 from tcclient.sending import Makers, Sending
 from tcclient.sources import AnySource

@@ -84,11 +84,12 @@ def _status_of(error: Exception) -> int:
         DishonestServer,
         JoinRefused,
         LoginRefused,
+        MediaError,
+        RecordingError,
         RoomClosed,
         ServerKeyError,
         WrongValue,
     )
-    from tcclient.media.errors import MediaError, RecordingError
     from tcclient.trust import TrustFileError
     from tcproto.errors import ProtocolError
 

@@ -24,8 +24,8 @@ def add_command(commands: Any) -> None:
 
 
 def _list(arguments: argparse.Namespace) -> int:
+    from tcclient.errors import DeviceError
     from tcclient.media.devices import list_cameras, list_sound_devices
-    from tcclient.media.errors import DeviceError
 
     problem = ""
     try:

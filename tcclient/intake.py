@@ -13,8 +13,8 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange
 
 from tcclient.audio.opus import FRAME_MS, Pcm
+from tcclient.errors import SourceError
 from tcclient.media import ogg
-from tcclient.media.errors import SourceError
 from tcclient.sources import (
     AnySource,
     AudioSource,

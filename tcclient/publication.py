@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from tcclient.audio.gate import GateMode
 from tcclient.core.events import Published, PublishFailed
-from tcclient.errors import RequestRefused
+from tcclient.errors import MediaError, RequestRefused, SourceError
 from tcclient.loop import shut_down
-from tcclient.media.errors import MediaError, SourceError
 from tcclient.pacing import Schedule, Timeline
 from tcclient.publisher import AudioPublisher, VideoPublisher
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from tcclient.errors import RecordingError, one_line
 from tcclient.media.clock import ClockMapping as ClockMapping
-from tcclient.media.errors import RecordingError, one_line
 from tcclient.recording_folder import Index, prepare_folder, safe_name
 from tcclient.speaker_recording import SpeakerRecording
 

@@ -11,7 +11,7 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from tcclient.media.errors import RecordingError, one_line
+from tcclient.errors import RecordingError, one_line
 
 MAX_STEM = 180
 """Bytes of a file's name without number and ending: file systems take 255."""

@@ -18,10 +18,9 @@ from tcclient.core.peers import MediaPacket
 from tcclient.core.session import Session
 from tcclient.core.statistics import NetworkStatistics, PathStatistics
 from tcclient.device_watch import DeviceWatch
-from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.errors import RequestRefused, RoomClosed, SourceError
 from tcclient.known_devices import KnownDevices
 from tcclient.loop import shut_down
-from tcclient.media.errors import SourceError
 from tcclient.pacing import Timeline
 from tcclient.participant import Participant
 from tcclient.recording import ClockMapping, Failure, RoomRecording

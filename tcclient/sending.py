@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tcclient.audio.gate import GateMode
 from tcclient.bulletin import Bulletin
-from tcclient.errors import NoReply, RequestRefused
+from tcclient.errors import MediaError, NoReply, RequestRefused
 from tcclient.exits import FAILED, REFUSED
-from tcclient.media.errors import MediaError
 from tcclient.publication import Publication
 from tcclient.room import Room
 from tcclient.sources import AnySource

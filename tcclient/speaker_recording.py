@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from tcclient.errors import RecordingError
 from tcclient.media.clock import ClockMapping, MediaClock, Unwrapper
-from tcclient.media.errors import RecordingError
 from tcclient.media.recorder import MatroskaWriter, OggOpusWriter, recorded_sound
 from tcclient.recording_folder import Index, free_names
 from tcclient.video.bitstream import Codec

@@ -21,8 +21,7 @@ import uvloop
 from tcclient.audio.libopus import OpusUnavailable
 from tcclient.demo.plan import Part
 from tcclient.entry import connect
-from tcclient.errors import ClientError, RoomClosed
-from tcclient.media.errors import MediaError
+from tcclient.errors import ClientError, MediaError, RoomClosed
 from tcclient.room import Room
 from tcclient.sources import AnySource, audio_file, video_file
 from tcclient.track import Track, TrackStatistics

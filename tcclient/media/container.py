@@ -15,8 +15,8 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from tcclient.errors import MediaFileError, one_line
 from tcclient.media import chain
-from tcclient.media.errors import MediaFileError, one_line
 from tcclient.media.pipe import Pipe
 from tcclient.media.splice import Splice
 

@@ -19,7 +19,7 @@ import av.logging
 import numpy as np
 import numpy.typing as npt
 
-from tcclient.media.errors import DeviceError, one_line
+from tcclient.errors import DeviceError, one_line
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType

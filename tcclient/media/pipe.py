@@ -6,7 +6,7 @@ import os
 import select
 from pathlib import Path
 
-from tcclient.media.errors import MediaFileError, one_line
+from tcclient.errors import MediaFileError, one_line
 
 PATIENCE = 10.0
 """Seconds without a byte after which a pipe counts as forgotten: what feeds it may have to start, or to connect

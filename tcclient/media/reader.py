@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.stream import VideoStream
 
+from tcclient.errors import MediaFileError, one_line
 from tcclient.media.container import MediaFile, MediaStream
-from tcclient.media.errors import MediaFileError, one_line
 from tcclient.media.splice import Splice
 from tcclient.video.framing import fit, frame_picture, shown_size
 

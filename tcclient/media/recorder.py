@@ -17,8 +17,8 @@ from typing import Self
 
 import av
 
+from tcclient.errors import RecordingError, one_line
 from tcclient.media import matroska, ogg
-from tcclient.media.errors import RecordingError, one_line
 from tcclient.video.bitstream import Codec
 
 APPLICATION = "teleconference"

@@ -13,8 +13,8 @@ import pytest
 
 from tcclient import AudioSource, RecordingError, SourceError, VideoSource, audio_file, events, tone
 from tcclient.audio.gate import GateMode
+from tcclient.errors import DeviceError
 from tcclient.media import SPEECH
-from tcclient.media.errors import DeviceError
 from tcclient.sending import Sending
 from tcproto.messages import Source
 from tests.integration.client_process import COMMAND

@@ -16,9 +16,9 @@ from tcclient.audio.gate import GateMode
 from tcclient.audio.tone import sine
 from tcclient.cli import main as command_line
 from tcclient.core import events as core
+from tcclient.errors import SourceError
 from tcclient.exits import UNTRUSTED
 from tcclient.media import CLIP, SPEECH
-from tcclient.media.errors import SourceError
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Source
 from tests.integration.test_rooms import stored, track_of, two

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from tcclient.cli import main
+from tcclient.errors import DeviceError
 from tcclient.media import devices
 from tcclient.media.devices import SoundDevice
-from tcclient.media.errors import DeviceError
 
 
 @pytest.fixture(autouse=True)

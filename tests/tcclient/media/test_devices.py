@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tcclient.errors import DeviceError
 from tcclient.media.devices import Camera, Loudspeaker, Microphone, list_cameras, list_sound_devices
-from tcclient.media.errors import DeviceError
 
 NO_SOUND_LIBRARY = importlib.util.find_spec("sounddevice") is None
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.media.errors import MediaFileError
+from tcclient.errors import MediaFileError
 from tcclient.media.pipe import Pipe
 
 

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 
-from tcclient.media.errors import MediaFileError
+from tcclient.errors import MediaFileError
 from tcclient.media.picture import TestPicture, read_counter
 from tcclient.media.reader import open_audio, open_video
 

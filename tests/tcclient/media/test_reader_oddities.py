@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from tcclient.media.errors import MediaFileError
+from tcclient.errors import MediaFileError
 from tcclient.media.picture import TestPicture, read_counter
 from tcclient.media.reader import MAX_RATE, open_audio, open_video
 from tests.tcclient.media.films import CLAP, beeps, flashes, write_film
