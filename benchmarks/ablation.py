@@ -58,7 +58,10 @@ ON_ASYNCIO = (
 """The server on the loop of the standard library."""
 ALL_HEARD = (
     "-c",
-    "import runpy, tcserver.media.unheard as u; u.FEW = 1 << 32; runpy.run_module('tcserver', run_name='__main__')",
+    (
+        "import runpy, tcserver.media.speakers.suppressed as u; u.FEW = 1 << 32; "
+        "runpy.run_module('tcserver', run_name='__main__')"
+    ),
 )
 """The server without receive coalescing."""
 Settings = Mapping[str, object]

@@ -13,8 +13,8 @@ from benchmarks.load import Measurement
 from benchmarks.processes import cpu_of
 from benchmarks.report import Bar, Table
 from benchmarks.server import Server
-from tcserver.histogram import Histogram
-from tcserver.media.reading import LATENCY_BOUNDS
+from tcserver.media.forwarding.stats import LATENCY_BOUNDS
+from tcserver.monitoring.histogram import Histogram
 
 LIMIT = 2.0
 """Percent of the forwarding."""

@@ -24,7 +24,7 @@ from tcproto.messages import Kind as StreamKind
 from tcproto.packet import AudioHeader
 from tcproto.packet import parse_header as parse_packet_header
 from tcserver.media import MediaPlane
-from tcserver.plane import Address, ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
+from tcserver.media.interface import Address, ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
 
 STREAM = 100
 """Of the first microphone; the others follow."""

@@ -16,10 +16,10 @@ from benchmarks.report import BenchmarkError
 from tcproto.account import Challenge
 from tcproto.identity import SigningKey
 from tcproto.link import Link, parse_link
-from tcserver.database import Database
 from tcserver.identity import open_identity
-from tcserver.paths import DATABASE_FILE, IDENTITY_FILE
 from tcserver.records import Account, RoomRecord
+from tcserver.storage.database import Database
+from tcserver.storage.private_files import DATABASE_FILE, IDENTITY_FILE
 
 ACCOUNT = "bench"
 OTHERS = ("other-1", "other-2")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tcserver import cli as server_cli
+from tcserver.cli import main as server_cli
 from tests.documents import DOCUMENTS, OPERATING, PARSERS, ROOT, blocks, commands, text_of
 
 OTHER_FLAGS = {"--system", "--home-dir", "--now"}

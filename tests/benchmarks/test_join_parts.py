@@ -16,8 +16,8 @@ from benchmarks.stamps import note_times
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader
-from tcserver.conference_settings import conference_settings
-from tcserver.configuration import Sources
+from tcserver.config.configuration import Sources
+from tcserver.daemon.conference_settings import conference_settings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="times of arrival, and the benchmarks' servers, need Linux")
 

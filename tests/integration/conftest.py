@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from tcproto.account import derive_account_key
-from tcserver.cli import main as tcserver
+from tcserver.cli.main import main as tcserver
 from tests.integration.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
 
 

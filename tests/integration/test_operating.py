@@ -20,7 +20,7 @@ from tcclient.probe import probe
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import UpdateRoom
-from tcserver.database import Database
+from tcserver.storage.database import Database
 from tests.integration.raw import dialled
 from tests.integration.world import PATIENCE, Run, Server, World, children, link_of, until
 

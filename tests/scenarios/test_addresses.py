@@ -6,8 +6,8 @@ import pytest
 
 from tcclient.core import PathState, events
 from tcproto.messages import Kind, Source
-from tcserver.media.path import AMPLIFICATION
-from tcserver.plane import Address, PathProven
+from tcserver.media.forwarding.path import AMPLIFICATION
+from tcserver.media.interface import Address, PathProven
 from tests.simulation.network import LAN, Conditions
 
 HOME = Conditions(delay=0.03)

@@ -27,7 +27,7 @@ from tcclient.audio.decoder import SpeakerDecoder
 from tcclient.audio.jitter import FrameKind
 from tcclient.audio.opus import SAMPLE_RATE, OpusEncoder
 from tcclient.media import SPEECH
-from tcserver.media.preroll import PREROLL
+from tcserver.media.speakers.preroll import PREROLL
 from tests.simulation.world import World as VirtualWorld
 
 ROOM_NOISE = -60.0
