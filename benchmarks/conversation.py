@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from tcclient.audio.opus import SAMPLE_RATE
 from tcclient.audio.speech import VoiceDetector, audio_level
-from tcclient.media import SPEECH
-from tcclient.media.reader import open_audio
+from tcclient.capture import SPEECH
+from tcclient.capture.reader import open_audio
 
 FRAME = SAMPLE_RATE // 50
 """Samples of 20 ms."""

@@ -24,7 +24,7 @@ def run_demo(out: Path, *options: str, look: Callable[[list[Process]], None] | N
 
     An incomplete demonstration is a result; raises ``BenchmarkError`` for one that ends without any.
     """
-    command = [sys.executable, "-m", "tcclient.cli", "demo", "--json", "--out", str(out), *options]
+    command = [sys.executable, "-m", "tcclient.cli.main", "demo", "--json", "--out", str(out), *options]
     out.mkdir(parents=True, exist_ok=True)
     with (out / "demo.json").open("wb") as result, (out / "demo.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=result, stderr=log)

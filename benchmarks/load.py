@@ -20,7 +20,7 @@ from benchmarks.native import Relay, Sink, Volley
 from benchmarks.processes import child, pin, pin_server, usage
 from benchmarks.report import BenchmarkError
 from benchmarks.seat import Seat
-from tcclient.connection import PACED_BURST, PACED_INTERVAL
+from tcclient.transport.connection import PACED_BURST, PACED_INTERVAL
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, VideoHeader

@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tcclient.media.picture import TestPicture
-from tcclient.media.reader import open_audio
+from tcclient.capture.picture import TestPicture
+from tcclient.capture.reader import open_audio
 
-ASSETS = Path(__file__).resolve().parents[1] / "tcclient" / "media" / "assets"
+ASSETS = Path(__file__).resolve().parents[1] / "tcclient" / "capture" / "assets"
 SPEECH_RATE = 16_000
 CLIP_SECONDS = 8
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import uvloop
 
 import tcclient
+from tcclient.capture import SPEECH
+from tcclient.capture.picture import TestPicture
 from tcclient.events import TrackPublished
-from tcclient.media import SPEECH
-from tcclient.media.picture import TestPicture
-from tcclient.playout import Mix
+from tcclient.playout.playout import Mix
 from tcclient.room import Room
 from tcclient.sources import AnySource, EncodedVideo, EncodedVideoSource, audio_file
 from tcclient.track import Track

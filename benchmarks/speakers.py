@@ -24,8 +24,8 @@ from benchmarks.conversation import (
 )
 from benchmarks.open_microphones import OpenMicrophones
 from benchmarks.report import Bar, BenchmarkError, Report, Table
+from tcclient.capture import SPEECH
 from tcclient.errors import MediaError
-from tcclient.media import SPEECH
 
 PEOPLE = 35
 LIMIT = 3

@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tcclient.account_secret import (
+    from tcclient.trust.account_secret import (
         AccountSecret as AccountSecret,
     )
     from tcclient.audio.gate import (
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from tcclient.core.events import (
         PathState as PathState,
     )
-    from tcclient.core.statistics import (
+    from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
         NetworkStatistics as NetworkStatistics,
         PathStatistics as PathStatistics,
     )
-    from tcclient.entry import (
+    from tcclient.connector import (
         connect as connect,
     )
     from tcclient.errors import (
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
         TrackUpdated as TrackUpdated,
         TrustFault as TrustFault,
     )
-    from tcclient.listener import (
+    from tcclient.playout.listener import (
         Listener as Listener,
     )
     from tcclient.participant import (
@@ -92,10 +92,10 @@ if TYPE_CHECKING:
         Publication as Publication,
         SentStatistics as SentStatistics,
     )
-    from tcclient.recording import (
+    from tcclient.recording.recording import (
         RoomRecording as RoomRecording,
     )
-    from tcclient.retry import (
+    from tcclient.transport.retry import (
         Retry as Retry,
     )
     from tcclient.room import (
@@ -120,7 +120,7 @@ if TYPE_CHECKING:
         Track as Track,
         TrackStatistics as TrackStatistics,
     )
-    from tcclient.trust_file import (
+    from tcclient.trust.trust_file import (
         TrustFileError as TrustFileError,
     )
     from tcclient.video.assembly import (
@@ -150,13 +150,13 @@ if TYPE_CHECKING:
     )
 
 _PUBLIC = {
-    "tcclient.account_secret": ("AccountSecret",),
+    "tcclient.trust.account_secret": ("AccountSecret",),
     "tcclient.audio.gate": ("GateMode",),
     "tcclient.audio.jitter": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.events": ("PathState",),
-    "tcclient.core.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
-    "tcclient.entry": ("connect",),
+    "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
+    "tcclient.connector": ("connect",),
     "tcclient.errors": (
         "ClientError",
         "ConnectError",
@@ -200,11 +200,11 @@ _PUBLIC = {
         "TrackUpdated",
         "TrustFault",
     ),
-    "tcclient.listener": ("Listener",),
+    "tcclient.playout.listener": ("Listener",),
     "tcclient.participant": ("Participant",),
     "tcclient.publication": ("Publication", "SentStatistics"),
-    "tcclient.recording": ("RoomRecording",),
-    "tcclient.retry": ("Retry",),
+    "tcclient.recording.recording": ("RoomRecording",),
+    "tcclient.transport.retry": ("Retry",),
     "tcclient.room": ("Room",),
     "tcclient.sources": (
         "AudioSource",
@@ -221,7 +221,7 @@ _PUBLIC = {
         "video_file",
     ),
     "tcclient.track": ("AudioFrame", "Track", "TrackStatistics"),
-    "tcclient.trust_file": ("TrustFileError",),
+    "tcclient.trust.trust_file": ("TrustFileError",),
     "tcclient.video.assembly": ("AssembledFrame",),
     "tcclient.video.codec": ("VideoError",),
     "tcproto.errors": ("Action", "ErrorCode"),

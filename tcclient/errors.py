@@ -22,7 +22,7 @@ Exception tree::
             SourceError         what was to be published cannot be sent
             VideoError          a picture cannot be encoded or decoded (tcclient.video.codec)
             OpusUnavailable     there is no Opus library (tcclient.audio.libopus)
-        TrustFileError          in tcclient.trust_file: a file of the data directory cannot be used
+        TrustFileError          in tcclient.trust.trust_file: a file of the data directory cannot be used
 """
 
 from __future__ import annotations

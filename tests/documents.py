@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from tcclient import cli as client_cli
+from tcclient.cli import main as client_cli
 from tcserver.cli import main as server_cli
 
 ROOT = Path(__file__).parent.parent

@@ -5,8 +5,9 @@ Only what the other side of a connection can notice is there, in the words of th
 
 from __future__ import annotations
 
-from tcclient.core import keys, seat, session, texts
-from tcclient.core import path as client_path
+from tcclient.core import seat, session, texts
+from tcclient.core.keys import own_key
+from tcclient.core.media import path as client_path
 from tcclient.video import assembly, gate
 from tcproto import (
     account,
@@ -176,20 +177,20 @@ def _keys() -> list[_Row]:
     return [
         (
             "generations of a sender key; a new key is planned at",
-            f"0 to {sender_key.MAX_GENERATION}; {keys.WORN_GENERATION}",
+            f"0 to {sender_key.MAX_GENERATION}; {own_key.WORN_GENERATION}",
         ),
         ("a generation is left after", _seconds(sender_key.RATCHET_PERIOD)),
         (
             "new keys after leaves, at most every; after kicks",
-            f"{_seconds(keys.LEAVE_SPACING)}; {_seconds(keys.KICK_SPACING)}",
+            f"{_seconds(own_key.LEAVE_SPACING)}; {_seconds(own_key.KICK_SPACING)}",
         ),
-        ("a new key is used without all receipts after", _seconds(keys.ACTIVATION)),
+        ("a new key is used without all receipts after", _seconds(own_key.ACTIVATION)),
         ("a receiver keeps a key or a generation that was replaced for", _seconds(keyring.OVERLAP)),
         ("a receiver keeps sender keys of one member", _number(keyring.MAX_KEYS)),
         ("a receiver tries generations ahead of the newest", _number(keyring.MAX_SKIPPED_GENERATIONS)),
         ("window of sequence numbers under a key", _number(keyring.SEQUENCE_WINDOW)),
         ("layers of publications that a receiver tracks under one key", _number(keyring.MAX_LAYERS)),
-        ("layers after which a sender plans a new key", _number(keys.MAX_ANNOUNCED)),
+        ("layers after which a sender plans a new key", _number(own_key.MAX_ANNOUNCED)),
         ("first sequence numbers in a key box", _number(sender_key.MAX_FIRST_SEQUENCES)),
         ("sealed text is padded to a multiple of", f"{text.TEXT_PADDING_STEP} bytes"),
         (

@@ -95,7 +95,7 @@ def test_the_help_of_a_command_explains_everything(name: str) -> None:
 
 
 def test_a_client_without_its_extra_says_what_to_install() -> None:
-    code = "import sys; sys.modules['numpy'] = None; from tcclient.cli import main; sys.exit(main())"
+    code = "import sys; sys.modules['numpy'] = None; from tcclient.cli.main import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", code, "join", "tc://127.0.0.1/rapat", "--user", "dinkes"],
         cwd=ROOT,

@@ -21,8 +21,8 @@ from benchmarks.quality import lipsync, pictures, speech
 from benchmarks.quality.overhead import overheads
 from benchmarks.quality.recording import checksum, packets_of
 from benchmarks.report import Bar, BenchmarkError, Cell, Report, Table
+from tcclient.capture import CLIP, SPEECH
 from tcclient.errors import MediaError
-from tcclient.media import CLIP, SPEECH
 
 MAX_OVERHEAD = 66
 """Bytes inside UDP beside the Opus payload."""

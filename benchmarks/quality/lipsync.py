@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from benchmarks.report import BenchmarkError
 from benchmarks.signals import onsets
-from tcclient.media.reader import AUDIO_RATE
+from tcclient.capture.reader import AUDIO_RATE
 
 WIDTH, HEIGHT, FPS = 320, 180, 25
 FLASH_FRAMES = 3

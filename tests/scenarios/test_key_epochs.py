@@ -92,7 +92,7 @@ def test_a_silent_member_ratchets_and_is_heard_after_an_hour(world):
 
 def test_a_sender_key_that_has_ratcheted_to_its_end_is_replaced(make_world, monkeypatch):
     """Two days of ratchets each ten minutes, as two seconds each."""
-    monkeypatch.setattr("tcclient.core.keys.RATCHET_PERIOD", 2.0)
+    monkeypatch.setattr("tcclient.core.keys.own_key.RATCHET_PERIOD", 2.0)
     world = make_world()
     ada, ben = world.room("ada", "ben")
     world.run(1)

@@ -26,7 +26,7 @@ from benchmarks.open_microphones import OpenMicrophones
 from tcclient.audio.decoder import SpeakerDecoder
 from tcclient.audio.jitter import FrameKind
 from tcclient.audio.opus import SAMPLE_RATE, OpusEncoder
-from tcclient.media import SPEECH
+from tcclient.capture import SPEECH
 from tcserver.media.speakers.preroll import PREROLL
 from tests.simulation.world import World as VirtualWorld
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tcclient.errors import RecordingError
-from tcclient.recording_folder import MAX_STEM, Index, free_names, prepare_folder, safe_name
+from tcclient.recording.folder import MAX_STEM, Index, free_names, prepare_folder, safe_name
 
 
 @pytest.mark.parametrize(
