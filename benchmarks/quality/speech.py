@@ -10,8 +10,8 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
-from benchmarks.report import BenchmarkError
-from benchmarks.signals import SPEECH_RATE, Sound, aligned, resampled, windows
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.signals import SPEECH_RATE, Sound, aligned, resampled, windows
 from tcclient.capture.reader import AUDIO_RATE, open_audio
 
 SHORTEST, LONGEST = 8 * SPEECH_RATE, 10 * SPEECH_RATE

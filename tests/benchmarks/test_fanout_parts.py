@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks import cliff, fanout
-from benchmarks.load import Figure, Hall, Load, Measurement, doubt
-from benchmarks.native import Relay, Sink, Volley
-from benchmarks.processes import child, cpu_of
-from benchmarks.report import BenchmarkError
+from benchmarks.commands import fanout
+from benchmarks.harness.load import Figure, Hall, Load, Measurement, doubt
+from benchmarks.harness.native import Relay, Sink, Volley
+from benchmarks.harness.processes import child, cpu_of
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.parts import cliff
 from tcserver.media.udp.offload import can_receive_trains, can_send_trains
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fan-out benchmark needs Linux")

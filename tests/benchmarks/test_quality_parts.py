@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.capture import Datagram, LoopbackCapture
-from benchmarks.procfs import descendants
+from benchmarks.harness.capture import Datagram, LoopbackCapture
+from benchmarks.harness.procfs import descendants
 from benchmarks.quality import lipsync, pictures, speech
 from benchmarks.quality.overhead import Overhead, overheads
 from benchmarks.quality.recording import checksum, packets_of
