@@ -34,7 +34,7 @@ from tcproto.feedback import (
     series,
 )
 from tcproto.packet import AudioHeader
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 ONE = Series(0x1234, 3, 7, redundant=True)
 RECEPTION = Reception(0x01020304, ONE, 5, 6, 7, 8, 9)
