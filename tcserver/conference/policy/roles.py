@@ -48,7 +48,7 @@ class Roles:
         self._had_chair = False
 
     def _permissions(self, role: Role) -> Permission:
-        override = None if self.record is None else self.record.permissions.get(records.Role(role))
+        override = None if self.record is None else self.record.permissions.get(role)
         return ROLE_PERMISSIONS[role] if override is None else Permission(override)
 
     def _set(self, seat: Seat, role: Role, rank: int) -> None:
