@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from tcproto.packet import AudioHeader
+from tcproto.packet import AUDIO_CLOCK, AudioHeader
+from tcproto.serial import wrapped
 
 MAX_ARRIVALS = 256
 """Datagrams that one arrival report covers."""
@@ -87,7 +88,7 @@ class ArrivalReport(NamedTuple):
                     raise ValueError("arrivals too far apart for one report")
                 deltas += bytes((folded,)) if folded < ESCAPE else bytes((ESCAPE,)) + folded.to_bytes(2, "big")
             last = units
-        head = _ARRIVALS.pack(self.base >> 32, self.base & 0xFFFFFFFF, count - 1, (reference or 0) & 0xFFFFFFFF)
+        head = _ARRIVALS.pack(self.base >> 32, self.base & 0xFFFFFFFF, count - 1, wrapped(reference or 0))
         return head + bytes(bitmap) + bytes(deltas)
 
 
@@ -244,8 +245,8 @@ class Copy(NamedTuple):
     def header(self, carrier: AudioHeader) -> AudioHeader:
         """Return the exact header of the copied packet, from that of the packet item before the copies."""
         return carrier._replace(
-            sequence=carrier.sequence - self.distance & 0xFFFFFFFF,
-            timestamp=carrier.timestamp - self.distance * carrier.duration_ms * 48 & 0xFFFFFFFF,
+            sequence=wrapped(carrier.sequence - self.distance),
+            timestamp=wrapped(carrier.timestamp - self.distance * carrier.duration_ms * AUDIO_CLOCK // 1000),
             level=self.level,
             voice=self.voice,
             end_of_talk=False,

@@ -6,9 +6,10 @@ import math
 from typing import NamedTuple
 
 from tcproto.errors import CryptoFailure
-from tcproto.packet import Header, VideoHeader, open_packet
+from tcproto.packet import KEY_NUMBER_BITS, Header, VideoHeader, open_packet
 from tcproto.replay import CompactWindow, Verdict
 from tcproto.sender_key import OpenedBox, Party, SenderKey
+from tcproto.serial import wrapped
 from tcproto.text import Note, TextHeader, open_room_text, text_key
 
 MAX_SKIPPED_GENERATIONS = 64
@@ -196,6 +197,6 @@ class KeyRing:
             held = self._keys[number]
             if now >= held.expires:
                 del self._keys[number]
-            elif number & 0xFF == low_bits:
+            elif wrapped(number, KEY_NUMBER_BITS) == low_bits:
                 return held
         raise CryptoFailure("no such sender key")

@@ -37,6 +37,9 @@ COMMON_HEADER_SIZE = 13
 """Part of the header that every type has, unknown ones included."""
 AUDIO_HEADER_SIZE = 14
 VIDEO_HEADER_SIZE = 21
+KEY_NUMBER_BITS = 8
+"""Of the number of a sender key, in the header of a packet."""
+FRAME_ID_BITS = 16
 MAX_SPATIAL = 3
 MAX_TEMPORAL = 7
 MAX_VIDEO_PAYLOAD = MAX_PACKET - VIDEO_HEADER_SIZE - TAG_SIZE - 1

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tcclient.core.events import PathState
-from tcproto.transit import LATE, TransitClock, Unwrapper
+from tcproto.serial import Unwrapper
+from tcproto.transit import LATE, TransitClock
 
 RECENT = 10.0
 """Seconds that count as of late: some hundred packets of one talker, and soon forgotten."""
