@@ -13,10 +13,10 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
 
-from benchmarks import baseline
-from benchmarks.machine import describe
-from benchmarks.options import share
-from benchmarks.report import BenchmarkError, Missing, Report, check_plot, check_writable
+from benchmarks.harness import baseline
+from benchmarks.harness.machine import describe
+from benchmarks.harness.options import share
+from benchmarks.harness.report import BenchmarkError, Missing, Report, check_plot, check_writable
 
 BENCHMARKS = {
     "fanout": "What does a forwarded datagram cost, and what does the kernel alone need for it?",
@@ -107,7 +107,7 @@ def _measuring(options: argparse.Namespace) -> dict[str, Any]:
 def _module(name: str) -> ModuleType:
     """Return a benchmark; raises ``Missing`` where a package is not installed that it needs."""
     try:
-        return importlib.import_module(f"benchmarks.{name}")
+        return importlib.import_module(f"benchmarks.commands.{name}")
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] in OURS:
             raise

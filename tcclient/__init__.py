@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tcclient.account_secret import (
+    from tcclient.trust.account_secret import (
         AccountSecret as AccountSecret,
     )
     from tcclient.audio.gate import (
@@ -31,25 +31,30 @@ if TYPE_CHECKING:
     from tcclient.core.events import (
         PathState as PathState,
     )
-    from tcclient.core.statistics import (
+    from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
         NetworkStatistics as NetworkStatistics,
         PathStatistics as PathStatistics,
     )
-    from tcclient.entry import (
+    from tcclient.connector import (
         connect as connect,
     )
     from tcclient.errors import (
         ClientError as ClientError,
         ConnectError as ConnectError,
+        DeviceError as DeviceError,
         DishonestServer as DishonestServer,
         JoinRefused as JoinRefused,
         LinkContradictsPin as LinkContradictsPin,
         LoginRefused as LoginRefused,
+        MediaError as MediaError,
+        MediaFileError as MediaFileError,
         NoReply as NoReply,
+        RecordingError as RecordingError,
         RequestRefused as RequestRefused,
         RoomClosed as RoomClosed,
         ServerKeyError as ServerKeyError,
+        SourceError as SourceError,
         UntrustedServer as UntrustedServer,
         WrongServer as WrongServer,
         WrongValue as WrongValue,
@@ -77,15 +82,8 @@ if TYPE_CHECKING:
         TrackUpdated as TrackUpdated,
         TrustFault as TrustFault,
     )
-    from tcclient.listener import (
+    from tcclient.playout.listener import (
         Listener as Listener,
-    )
-    from tcclient.media.errors import (
-        DeviceError as DeviceError,
-        MediaError as MediaError,
-        MediaFileError as MediaFileError,
-        RecordingError as RecordingError,
-        SourceError as SourceError,
     )
     from tcclient.participant import (
         Participant as Participant,
@@ -94,10 +92,10 @@ if TYPE_CHECKING:
         Publication as Publication,
         SentStatistics as SentStatistics,
     )
-    from tcclient.recording import (
+    from tcclient.recording.recording import (
         RoomRecording as RoomRecording,
     )
-    from tcclient.retry import (
+    from tcclient.transport.retry import (
         Retry as Retry,
     )
     from tcclient.room import (
@@ -122,7 +120,7 @@ if TYPE_CHECKING:
         Track as Track,
         TrackStatistics as TrackStatistics,
     )
-    from tcclient.trust_file import (
+    from tcclient.trust.trust_file import (
         TrustFileError as TrustFileError,
     )
     from tcclient.video.assembly import (
@@ -152,24 +150,29 @@ if TYPE_CHECKING:
     )
 
 _PUBLIC = {
-    "tcclient.account_secret": ("AccountSecret",),
+    "tcclient.trust.account_secret": ("AccountSecret",),
     "tcclient.audio.gate": ("GateMode",),
     "tcclient.audio.jitter": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.events": ("PathState",),
-    "tcclient.core.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
-    "tcclient.entry": ("connect",),
+    "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
+    "tcclient.connector": ("connect",),
     "tcclient.errors": (
         "ClientError",
         "ConnectError",
+        "DeviceError",
         "DishonestServer",
         "JoinRefused",
         "LinkContradictsPin",
         "LoginRefused",
+        "MediaError",
+        "MediaFileError",
         "NoReply",
+        "RecordingError",
         "RequestRefused",
         "RoomClosed",
         "ServerKeyError",
+        "SourceError",
         "UntrustedServer",
         "WrongServer",
         "WrongValue",
@@ -197,12 +200,11 @@ _PUBLIC = {
         "TrackUpdated",
         "TrustFault",
     ),
-    "tcclient.listener": ("Listener",),
-    "tcclient.media.errors": ("DeviceError", "MediaError", "MediaFileError", "RecordingError", "SourceError"),
+    "tcclient.playout.listener": ("Listener",),
     "tcclient.participant": ("Participant",),
     "tcclient.publication": ("Publication", "SentStatistics"),
-    "tcclient.recording": ("RoomRecording",),
-    "tcclient.retry": ("Retry",),
+    "tcclient.recording.recording": ("RoomRecording",),
+    "tcclient.transport.retry": ("Retry",),
     "tcclient.room": ("Room",),
     "tcclient.sources": (
         "AudioSource",
@@ -219,7 +221,7 @@ _PUBLIC = {
         "video_file",
     ),
     "tcclient.track": ("AudioFrame", "Track", "TrackStatistics"),
-    "tcclient.trust_file": ("TrustFileError",),
+    "tcclient.trust.trust_file": ("TrustFileError",),
     "tcclient.video.assembly": ("AssembledFrame",),
     "tcclient.video.codec": ("VideoError",),
     "tcproto.errors": ("Action", "ErrorCode"),

@@ -2,6 +2,6 @@
 
 import sys
 
-from tcclient.cli import main
+from tcclient.cli.main import main
 
 sys.exit(main())

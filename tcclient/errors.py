@@ -1,4 +1,4 @@
-"""Why a client could not connect, or was sent away.
+"""What can go wrong in a client: why it could not connect or was sent away, and why media could not be used.
 
 Exception tree::
 
@@ -15,17 +15,20 @@ Exception tree::
         NoReply                 a single request that the server has not answered in time; the room goes on
         RoomClosed              the seat or the connection is gone
             DishonestServer     the server said what no honest server says; never to be dealt with again unasked
-        MediaError              in tcclient.media.errors: a file, a device or a source cannot be used
+        MediaError              a file, a device or a source cannot be used
             MediaFileError      a file cannot be played
             DeviceError         a microphone, a loudspeaker or a camera cannot be used
             RecordingError      a recording cannot be written
             SourceError         what was to be published cannot be sent
             VideoError          a picture cannot be encoded or decoded (tcclient.video.codec)
             OpusUnavailable     there is no Opus library (tcclient.audio.libopus)
-        TrustFileError          in tcclient.trust_file: a file of the data directory cannot be used
+        TrustFileError          in tcclient.trust.trust_file: a file of the data directory cannot be used
 """
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import format_fingerprint
@@ -134,3 +137,33 @@ class DishonestServer(RoomClosed):
 
     Such as: another account than was asked for, a room without us, a meeting that was over. ``action`` is *stop*.
     """
+
+
+class MediaError(ClientError):
+    """A file, a device or a source cannot be used; the text is a single line, and ``code`` is None."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, None, Action.NONE)
+
+
+class SourceError(MediaError):
+    """What was to be published cannot be sent: a wrong shape, type, size or rate, or a source that failed."""
+
+
+class MediaFileError(MediaError):
+    """A file cannot be played: the path and the reason."""
+
+
+class RecordingError(MediaError):
+    """A recording cannot be written: the path and the reason."""
+
+
+class DeviceError(MediaError):
+    """A microphone, a loudspeaker or a camera cannot be used."""
+
+
+def one_line(path: Path, reason: object) -> str:
+    """Return "path: reason" without control characters, whatever the file is called; of an `OSError` what the system
+    says."""
+    text = f"{os.fspath(path)}: {getattr(reason, 'strerror', None) or reason}"
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -12,18 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tcclient.audio.gate import GateMode
+from tcclient.capture.pacing import Schedule, Timeline
+from tcclient.capture.publisher import AudioPublisher, VideoPublisher
 from tcclient.core.events import Published, PublishFailed
-from tcclient.errors import RequestRefused
-from tcclient.loop import shut_down
-from tcclient.media.errors import MediaError, SourceError
-from tcclient.pacing import Schedule, Timeline
-from tcclient.publisher import AudioPublisher, VideoPublisher
+from tcclient.errors import MediaError, RequestRefused, SourceError
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
+from tcclient.transport.loop import shut_down
 from tcproto.errors import Refusal
 from tcproto.messages import Kind
 
 if TYPE_CHECKING:
-    from tcclient.connection import Connection
+    from tcclient.transport.connection import Connection
 
 
 Payload = bytes

@@ -12,30 +12,29 @@ from typing import TYPE_CHECKING, Any
 
 from tcclient import events as told
 from tcclient.audio.gate import GateMode
-from tcclient.connection import Connection
+from tcclient.capture.pacing import Timeline
 from tcclient.core import events as core
-from tcclient.core.peers import MediaPacket
+from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.session import Session
-from tcclient.core.statistics import NetworkStatistics, PathStatistics
-from tcclient.device_watch import DeviceWatch
-from tcclient.errors import RequestRefused, RoomClosed
-from tcclient.known_devices import KnownDevices
-from tcclient.loop import shut_down
-from tcclient.media.errors import SourceError
-from tcclient.pacing import Timeline
+from tcclient.errors import RequestRefused, RoomClosed, SourceError
 from tcclient.participant import Participant
-from tcclient.recording import ClockMapping, Failure, RoomRecording
+from tcclient.playout.stream_queue import StreamQueue
+from tcclient.recording.recording import ClockMapping, Failure, RoomRecording
+from tcclient.recording.track_recorder import TrackRecorder
 from tcclient.sources import AnySource, codec_of
-from tcclient.stream_queue import StreamQueue
 from tcclient.track import Track
-from tcclient.track_recorder import TrackRecorder
+from tcclient.transport.connection import Connection
+from tcclient.transport.loop import shut_down
+from tcclient.trust.device_watch import DeviceWatch
+from tcclient.trust.known_devices import KnownDevices
 from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode, Refusal
 from tcproto.membership import safety_code
 from tcproto.messages import Kind, PublicationInfo, RoomInfo, Source
 
 if TYPE_CHECKING:
-    from tcclient.listener import Listener
+    from tcclient.playout.listener import Listener
     from tcclient.publication import Publication
 
 QUEUED_EVENTS = 1024
@@ -165,7 +164,7 @@ class Room(RoomVerbs):
         Returns when the first frames are about to be sent: streams are granted, and everybody who is here has the
         keys. They are sent whatever the state of the path: see ``path``.
         """
-        from tcclient.intake import check_source
+        from tcclient.capture.intake import check_source
         from tcclient.publication import Publication
 
         for source in sources:
@@ -205,7 +204,7 @@ class Room(RoomVerbs):
 
     def listen(self) -> Listener:
         """Play out what the room says; the listener gives the mix. Raises ``OpusUnavailable``."""
-        from tcclient.listener import Listener
+        from tcclient.playout.listener import Listener
 
         if self._listener is None:
             self._listener = Listener(self._pool)

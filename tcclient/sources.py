@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from tcclient.audio.opus import Pcm
-    from tcclient.media.devices import Microphone
+    from tcclient.capture.devices import Microphone
 
     Picture = av.VideoFrame | npt.NDArray[np.uint8]
 
@@ -157,7 +157,7 @@ def audio_file(
     Time counts from the beginning of the file, as in ``video_file``: published together, both are in step. Raises
     ``MediaFileError``.
     """
-    from tcclient.media.reader import open_audio
+    from tcclient.capture.reader import open_audio
 
     frames: Iterable[Pcm] = open_audio(Path(path), samples=frame_ms * 48, loop=loop)
     if seconds is not None:
@@ -182,7 +182,7 @@ def video_file(
     ``source`` may be ``Source.SCREEN``, for a film that is shown beside the people.
     Raises ``MediaFileError``.
     """
-    from tcclient.media.reader import open_video
+    from tcclient.capture.reader import open_video
 
     file = open_video(Path(path), max_width=max_width, max_height=max_height, loop=loop)
     frames: Iterable[av.VideoFrame] = file
@@ -201,14 +201,14 @@ def moving_bars(
     width: int = 640, height: int = 360, fps: int = 25, codec: VideoCodec = "vp8", bitrate: int = 0
 ) -> VideoSource:
     """Return an endless moving test picture."""
-    from tcclient.media.picture import TestPicture
+    from tcclient.capture.picture import TestPicture
 
     return VideoSource(TestPicture(width, height, fps), width, height, Fraction(fps), bitrate, codec)
 
 
 def microphone(device: str | None = None, *, bitrate: int = AUDIO_BITRATE, dtx: bool = True) -> AudioSource:
     """Return the sound of a microphone (None: the default one); raises ``DeviceError``."""
-    from tcclient.media.devices import Microphone
+    from tcclient.capture.devices import Microphone
 
     return AudioSource(_sound_of(Microphone(device)), bitrate, dtx=dtx, live=True)
 
@@ -222,7 +222,7 @@ def camera(
     bitrate: int = 0,
 ) -> VideoSource:
     """Return the pictures of a camera (None: the default one), scaled to a size; raises ``DeviceError``."""
-    from tcclient.media.devices import Camera
+    from tcclient.capture.devices import Camera
 
     return VideoSource(Camera(device, fps=fps), width, height, Fraction(fps), bitrate, codec, live=True)
 

@@ -9,9 +9,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tcclient.core.peers import MediaPacket
+from tcclient.core.keys.peers import MediaPacket
 from tcclient.errors import WrongValue
-from tcclient.stream_queue import StreamQueue
+from tcclient.playout.stream_queue import StreamQueue
 from tcclient.video.assembly import AssembledFrame, FrameAssembler, VideoPacket
 from tcclient.video.gate import PictureGate
 from tcproto.messages import Kind, PublicationInfo, Source
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tcclient.audio.opus import Pcm
     from tcclient.participant import Participant
-    from tcclient.playout import Mix
+    from tcclient.playout.playout import Mix
 
 QUEUED_AUDIO = 100
 """Encoded audio frames that wait for a reader: two seconds."""
@@ -181,7 +181,7 @@ class Track:
         What was lost is concealed, what was not sent is silence. A reader that is more than 100 ms late misses the
         oldest. Raises ``OpusUnavailable``, and ``WrongValue`` for a track of pictures.
         """
-        from tcclient.listener import QUEUED_BLOCKS, Listener
+        from tcclient.playout.listener import QUEUED_BLOCKS, Listener
 
         if self.kind is not Kind.AUDIO:
             raise WrongValue("a track of pictures has no sound")

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from tcclient.connection import Connection
 from tcclient.errors import NoReply, RequestRefused, WrongValue
-from tcclient.replies import Key, Replies
+from tcclient.transport.connection import Connection
+from tcclient.transport.replies import Key, Replies
 from tcproto.errors import Refusal
 from tcproto.messages import ChatScope, CloseRoom, Kick, Role, SetRole, Source, StreamChoice, UpdateRoom
 

@@ -2,6 +2,6 @@
 
 import sys
 
-from tcserver.cli import main
+from tcserver.cli.main import main
 
 sys.exit(main())

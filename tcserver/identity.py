@@ -17,8 +17,8 @@ import nacl.bindings
 
 from tcproto.account import Challenge, decoy_public_key, made_up_challenge
 from tcproto.identity import KEY_SIZE, fingerprint
-from tcserver import paths
 from tcserver.records import StoreError
+from tcserver.storage import private_files
 
 _MADE_UP_LABEL = b"tc made-up v1"
 
@@ -56,7 +56,7 @@ def open_identity(path: Path, random_bytes: Callable[[int], bytes]) -> tuple[Ser
     Raises `StoreError` for a file that others can read or that holds no key.
     """
     try:
-        paths.write_private(path, base64.b64encode(random_bytes(KEY_SIZE)) + b"\n")
+        private_files.write_private(path, base64.b64encode(random_bytes(KEY_SIZE)) + b"\n")
     except FileExistsError:
         return read_identity(path), False
     return read_identity(path), True
@@ -68,7 +68,7 @@ def read_identity(path: Path) -> ServerIdentity:
     Raises `StoreError` if there is no file, if others can read it, or if it holds no key.
     """
     try:
-        paths.check_private(path)
+        private_files.check_private(path)
         secret = base64.b64decode(path.read_bytes().strip(), validate=True)
     except FileNotFoundError:
         raise StoreError(f"there is no server key in {path.parent}: run the server or add an account first") from None

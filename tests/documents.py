@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from tcclient import cli as client_cli
-from tcserver import cli as server_cli
+from tcclient.cli import main as client_cli
+from tcserver.cli import main as server_cli
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

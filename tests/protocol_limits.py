@@ -5,8 +5,9 @@ Only what the other side of a connection can notice is there, in the words of th
 
 from __future__ import annotations
 
-from tcclient.core import keys, seat, session, texts
-from tcclient.core import path as client_path
+from tcclient.core import seat, session, texts
+from tcclient.core.keys import own_key
+from tcclient.core.media import path as client_path
 from tcclient.video import assembly, gate
 from tcproto import (
     account,
@@ -28,15 +29,17 @@ from tcproto import (
 )
 from tcproto.document import DOCUMENT, replaced
 from tcproto.messages import row_of
-from tcserver.conference import admission, half_open, journal, kicks, login, room, sealer, stream_ids
-from tcserver.conference import keyframes as request_limits
-from tcserver.conference.commands import COMMANDS
+from tcserver.conference.dispatch import COMMANDS
+from tcserver.conference.limits import admission
+from tcserver.conference.login import authenticator, half_open
+from tcserver.conference.room import change_log, kicks, room, sealer, stream_ids
+from tcserver.conference.room import keyframes as request_limits
 from tcserver.conference.settings import Settings
-from tcserver.control_server import MAX_BYTES_BEFORE_LOGIN
-from tcserver.media import path as server_path
-from tcserver.media import preroll, speakers
-from tcserver.media import seat as media_seat
-from tcserver.media import stream as media_stream
+from tcserver.daemon.control_server import MAX_BYTES_BEFORE_LOGIN
+from tcserver.media.forwarding import path as server_path
+from tcserver.media.forwarding import seat as media_seat
+from tcserver.media.forwarding import stream as media_stream
+from tcserver.media.speakers import preroll, speakers
 
 _DEFAULT = Settings()
 _MIB = 1 << 20
@@ -86,8 +89,8 @@ def _names() -> list[_Row]:
 
 def _room() -> list[_Row]:
     return [
-        ("changes are collected for at most", _seconds(journal.BATCH_INTERVAL)),
-        ("changes, key boxes, receipts of one message", f"{journal.MAX_CHANGES}, {seat.BATCH}, {seat.BATCH}"),
+        ("changes are collected for at most", _seconds(change_log.BATCH_INTERVAL)),
+        ("changes, key boxes, receipts of one message", f"{change_log.MAX_CHANGES}, {seat.BATCH}, {seat.BATCH}"),
         ("members, publications of a page of `snapshot`", f"{room.MEMBERS_PER_PAGE}, {room.PUBLICATIONS_PER_PAGE}"),
         ("a client asks for a snapshot again after", _seconds(seat.SNAPSHOT_RETRY)),
         ("room keys in `joined`; more follow as `room_key`", _number(room.MAX_JOINED_KEYS)),
@@ -174,20 +177,20 @@ def _keys() -> list[_Row]:
     return [
         (
             "generations of a sender key; a new key is planned at",
-            f"0 to {sender_key.MAX_GENERATION}; {keys.WORN_GENERATION}",
+            f"0 to {sender_key.MAX_GENERATION}; {own_key.WORN_GENERATION}",
         ),
         ("a generation is left after", _seconds(sender_key.RATCHET_PERIOD)),
         (
             "new keys after leaves, at most every; after kicks",
-            f"{_seconds(keys.LEAVE_SPACING)}; {_seconds(keys.KICK_SPACING)}",
+            f"{_seconds(own_key.LEAVE_SPACING)}; {_seconds(own_key.KICK_SPACING)}",
         ),
-        ("a new key is used without all receipts after", _seconds(keys.ACTIVATION)),
+        ("a new key is used without all receipts after", _seconds(own_key.ACTIVATION)),
         ("a receiver keeps a key or a generation that was replaced for", _seconds(keyring.OVERLAP)),
         ("a receiver keeps sender keys of one member", _number(keyring.MAX_KEYS)),
         ("a receiver tries generations ahead of the newest", _number(keyring.MAX_SKIPPED_GENERATIONS)),
         ("window of sequence numbers under a key", _number(keyring.SEQUENCE_WINDOW)),
         ("layers of publications that a receiver tracks under one key", _number(keyring.MAX_LAYERS)),
-        ("layers after which a sender plans a new key", _number(keys.MAX_ANNOUNCED)),
+        ("layers after which a sender plans a new key", _number(own_key.MAX_ANNOUNCED)),
         ("first sequence numbers in a key box", _number(sender_key.MAX_FIRST_SEQUENCES)),
         ("sealed text is padded to a multiple of", f"{text.TEXT_PADDING_STEP} bytes"),
         (
@@ -229,13 +232,13 @@ def _server() -> list[_Row]:
         ("failed logins of a connection", _number(default.login_attempts)),
         (
             "answers to `login_begin`, to failed logins: at the earliest; grid",
-            f"{_seconds(challenge)}, {_seconds(failed)}; {_seconds(login.ANSWER_GRID)}",
+            f"{_seconds(challenge)}, {_seconds(failed)}; {_seconds(authenticator.ANSWER_GRID)}",
         ),
         (
             "wait that is told at a login or a join, at most; a turn is kept for",
             f"{_seconds(admission.MAX_WAIT)}; {_seconds(admission.GRACE)} and half of the wait",
         ),
-        ("probe ticket", f"{_seconds(login.TICKET_LIFETIME)}, {login.TICKET_DATAGRAMS} datagrams"),
+        ("probe ticket", f"{_seconds(authenticator.TICKET_LIFETIME)}, {authenticator.TICKET_DATAGRAMS} datagrams"),
         ("a temporary room ends without members after", _seconds(default.empty_room_lifetime)),
         ("a kick keeps away for; devices until it is the account", f"{_seconds(default.kick)}; {kicks.KICKED_DEVICES}"),
         ("participants of a room", _number(default.max_participants)),

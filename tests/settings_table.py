@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tcproto.document import replaced
-from tcserver.configuration import Configuration, dump, settings
+from tcserver.config.configuration import Configuration, dump, settings
 
 DOCUMENT = Path(__file__).parent.parent / "tcserver" / "OPERATING.md"
 NAME = "settings"

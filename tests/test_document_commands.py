@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tcserver import cli as server_cli
+from tcserver.cli import main as server_cli
 from tests.documents import DOCUMENTS, OPERATING, PARSERS, ROOT, blocks, commands, text_of
 
 OTHER_FLAGS = {"--system", "--home-dir", "--now"}
@@ -95,7 +95,7 @@ def test_the_help_of_a_command_explains_everything(name: str) -> None:
 
 
 def test_a_client_without_its_extra_says_what_to_install() -> None:
-    code = "import sys; sys.modules['numpy'] = None; from tcclient.cli import main; sys.exit(main())"
+    code = "import sys; sys.modules['numpy'] = None; from tcclient.cli.main import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", code, "join", "tc://127.0.0.1/rapat", "--user", "dinkes"],
         cwd=ROOT,

@@ -13,7 +13,7 @@ from tcproto.document import replaced
 from tcproto.errors import ErrorCode
 from tcproto.messages import row_of
 from tcproto.packet import AUDIO_PADDING_STEP, AudioHeader, seal_packet
-from tcserver.conference.commands import COMMANDS
+from tcserver.conference.dispatch import COMMANDS
 from tests import settings_table
 from tests.documents import DOCUMENTS, GUIDE, OPERATING, PROTOCOL, README, ROOT, text_of
 

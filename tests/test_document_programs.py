@@ -22,8 +22,8 @@ import pytest
 
 import tcclient
 from tcclient import events as client_events
-from tcclient.media import SPEECH
-from tcclient.media.reader import open_audio
+from tcclient.capture import SPEECH
+from tcclient.capture.reader import open_audio
 from tcproto.link import Link, parse_link
 from tests.documents import GUIDE, OPERATING, README, ROOT, blocks, commands
 

@@ -8,7 +8,9 @@ import ssl
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
-from benchmarks.light_clients import AT_ONCE, REPLY_LIMIT
+from benchmarks.harness.light_clients import AT_ONCE, REPLY_LIMIT
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.seat import PROOF_LIMIT, RECEIVE_BYTES
 from benchmarks.mumble.server import MumbleServer
 from benchmarks.mumble.wire import (
     FRAME_HEADER,
@@ -22,8 +24,6 @@ from benchmarks.mumble.wire import (
     parse_fields,
     parse_voice,
 )
-from benchmarks.report import BenchmarkError
-from benchmarks.seat import PROOF_LIMIT, RECEIVE_BYTES
 
 T = TypeVar("T")
 VERSION = 0x010304

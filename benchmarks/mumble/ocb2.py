@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from benchmarks.report import Missing
+from benchmarks.harness.report import Missing
 
 KEY_SIZE = NONCE_SIZE = TAG_SIZE = BLOCK = 16
 _MASK = (1 << 128) - 1

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Self
 
-from benchmarks.processes import end
-from benchmarks.report import BenchmarkError, Missing
+from benchmarks.harness.processes import end
+from benchmarks.harness.report import BenchmarkError, Missing
 
 PROGRAMS = ("mumble-server", "murmurd")
 """Its names, from 1.5 on and before."""

@@ -9,9 +9,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.report import BenchmarkError
-from benchmarks.signals import onsets
-from tcclient.media.reader import AUDIO_RATE
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.signals import onsets
+from tcclient.capture.reader import AUDIO_RATE
 
 WIDTH, HEIGHT, FPS = 320, 180, 25
 FLASH_FRAMES = 3

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.capture import Datagram
+from benchmarks.harness.capture import Datagram
 from tcproto.datagram import Kind
 
 

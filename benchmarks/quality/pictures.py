@@ -13,8 +13,8 @@ from typing import Any
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from benchmarks.signals import psnr, squared_errors
-from tcclient.media.reader import VIDEO_CLOCK, open_video
+from benchmarks.harness.signals import psnr, squared_errors
+from tcclient.capture.reader import VIDEO_CLOCK, open_video
 
 PEERS = {"best": "-1", "default": "8"}
 """libvpx in its real-time mode: the slowest fixed speed, whatever time it takes, and one that libvpx chooses itself."""

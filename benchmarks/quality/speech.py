@@ -10,9 +10,9 @@ import av
 import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
-from benchmarks.report import BenchmarkError
-from benchmarks.signals import SPEECH_RATE, Sound, aligned, resampled, windows
-from tcclient.media.reader import AUDIO_RATE, open_audio
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.signals import SPEECH_RATE, Sound, aligned, resampled, windows
+from tcclient.capture.reader import AUDIO_RATE, open_audio
 
 SHORTEST, LONGEST = 8 * SPEECH_RATE, 10 * SPEECH_RATE
 """Samples of a window: PESQ was made for utterances of 8 to 12 s (ITU-T P.862.3, section 7)."""

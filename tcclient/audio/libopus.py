@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tcclient.media.errors import MediaError
+from tcclient.errors import MediaError
 
 
 class OpusUnavailable(MediaError):

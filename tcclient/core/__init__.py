@@ -3,11 +3,11 @@
 from tcclient.core import events
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event, Participant, PathState
-from tcclient.core.peers import MediaPacket
-from tcclient.core.roster import RoomState
+from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
+from tcclient.core.membership.roster import RoomState
 from tcclient.core.seat import Seat
 from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES, Phase, Session, Settings
-from tcclient.core.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
 
 __all__ = [
     "AUDIO_ONLY",

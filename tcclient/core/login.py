@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tcclient.core import events
-from tcclient.core.distrust import Distrust
 from tcclient.core.events import Event
+from tcclient.core.membership.distrust import Distrust
 from tcproto import messages
 from tcproto.account import check_costs, effective_salt, sign_account_login, sign_device_login
 from tcproto.control import ControlConnection, HandshakeCompleted

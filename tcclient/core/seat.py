@@ -7,18 +7,18 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tcclient.core import events
-from tcclient.core.audible import Audible
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
-from tcclient.core.keys import BARE, SealingKey, SenderKeys
-from tcclient.core.lives import BoxKeys
-from tcclient.core.media import MediaReceiver
-from tcclient.core.path import MediaPath
-from tcclient.core.peers import Peer
-from tcclient.core.presence import Presence
-from tcclient.core.publications import Publications
-from tcclient.core.roster import OwnSeat, RoomState
-from tcclient.core.sealers import Sealers
+from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
+from tcclient.core.keys.peers import Peer
+from tcclient.core.keys.sealers import Sealers
+from tcclient.core.media.audible import Audible
+from tcclient.core.media.path import MediaPath
+from tcclient.core.media.publications import Publications
+from tcclient.core.media.receiving import MediaReceiver
+from tcclient.core.membership.lives import BoxKeys
+from tcclient.core.membership.presence import Presence
+from tcclient.core.membership.roster import OwnSeat, RoomState
 from tcclient.core.texts import ShownTexts, Texts
 from tcproto import messages
 from tcproto.control import ControlConnection

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 from nacl.bindings import crypto_scalarmult_base
 
 from tcclient.core import events
-from tcclient.core.distrust import Distrust
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
-from tcclient.core.lives import BoxKeys, Lives
+from tcclient.core.keys.peers import MediaPacket
 from tcclient.core.login import Login
-from tcclient.core.peers import MediaPacket
+from tcclient.core.membership.distrust import Distrust
+from tcclient.core.membership.lives import BoxKeys, Lives
 from tcclient.core.phase import Phase as Phase
 from tcclient.core.seat import BoxPair, Seat, SeatIdentity
 from tcclient.core.texts import ShownTexts, notice

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from tcclient.core.drops import Drop
 from tcclient.core.events import ChatReceived, Event, TextMissing
-from tcclient.core.keys import SenderKeys
-from tcclient.core.peers import Peer
-from tcclient.core.roster import MAX_MEMBERS, RoomState
+from tcclient.core.keys.own_key import SenderKeys
+from tcclient.core.keys.peers import Peer
+from tcclient.core.membership.roster import MAX_MEMBERS, RoomState
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.keyring import KeyRing
 from tcproto.membership import room_hash

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tcclient.core.events import PathState
-from tcclient.core.peers import Peer
-from tcclient.core.roster import RoomState
+from tcclient.core.keys.peers import Peer
+from tcclient.core.media.statistics import NetworkStatistics, PathStatistics, StreamStatistics
+from tcclient.core.membership.roster import RoomState
 from tcclient.core.seat import Seat
-from tcclient.core.statistics import NetworkStatistics, PathStatistics, StreamStatistics
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.feedback import Series
 from tcproto.messages import Kind, Source, StreamChoice

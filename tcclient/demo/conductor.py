@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from tcclient.demo.account import Account, account_for
 from tcclient.demo.plan import Plan
 from tcclient.demo.processes import DemoError, Participant, make_accounts, run_server
+from tcclient.demo.report import Account, account_for
 
 ROOM = "demo"
 AT_ONCE = 8

@@ -19,19 +19,18 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from tcclient.audio.libopus import OpusUnavailable
+from tcclient.connector import connect
 from tcclient.demo.plan import Part
-from tcclient.entry import connect
-from tcclient.errors import ClientError, RoomClosed
-from tcclient.media.errors import MediaError
+from tcclient.errors import ClientError, MediaError, RoomClosed
 from tcclient.room import Room
 from tcclient.sources import AnySource, audio_file, video_file
 from tcclient.track import Track, TrackStatistics
-from tcclient.trust import TrustFileError
+from tcclient.trust.identity import TrustFileError
 from tcproto.messages import Kind
 
 if TYPE_CHECKING:
     from tcclient.audio.jitter import JitterStatistics
-    from tcclient.playout import Mix
+    from tcclient.playout.playout import Mix
     from tcclient.publication import Publication
 
 IDLE_INTERVAL = 0.02

@@ -10,7 +10,7 @@ import av.logging
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
-from tcclient.media.errors import MediaError
+from tcclient.errors import MediaError
 from tcclient.video.bitstream import Codec, holds_keyframe
 from tcclient.video.framing import frame_picture
 

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
 from tcproto.messages import Envelope, Sender, Source, State, Unknown, row_of
-from tcserver.conference.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
-from tcserver.conference.commands import COMMANDS, House
-from tcserver.conference.connection import Call, Connection, Session
-from tcserver.conference.connections import Connections
 from tcserver.conference.context import Context
 from tcserver.conference.crashes import CONNECTION_TIMERS, Where
+from tcserver.conference.dispatch import COMMANDS, House
 from tcserver.conference.effects import Effect
-from tcserver.conference.login import LoginDesk
+from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
+from tcserver.conference.login.authenticator import LoginDesk
+from tcserver.conference.login.connection import Call, Connection, Session
+from tcserver.conference.login.connections import Connections
+from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.media_reports import MediaReports
-from tcserver.conference.operator import Operator
-from tcserver.conference.room import Room
-from tcserver.conference.rooms import Rooms
-from tcserver.conference.sessions import Sessions
+from tcserver.conference.requests.operator import Operator
+from tcserver.conference.room.room import Room
+from tcserver.conference.room.rooms import Rooms
 from tcserver.conference.settings import MessageClass, Settings
-from tcserver.plane import Event
+from tcserver.media.interface import Event
 from tcserver.records import Account, RoomRecord, Standing
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode
-from tcserver.conference.budget import Budget, Budgets
 from tcserver.conference.crashes import Where
 from tcserver.conference.effects import Crash, Outbox
-from tcserver.conference.identifiers import IdPool
+from tcserver.conference.limits.budget import Budget, Budgets
+from tcserver.conference.policy.last_n import CameraCap
+from tcserver.conference.room.identifiers import IdPool
 from tcserver.conference.settings import Settings
-from tcserver.conference.stage import CameraCap
 from tcserver.conference.timers import Timers
 
 if TYPE_CHECKING:
-    from tcserver.conference.seat import Seat
+    from tcserver.conference.room.seat import Seat
     from tcserver.identity import ServerIdentity
     from tcserver.records import Account
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Evicted
-from tcserver.plane import CloseRoom, CloseSeat
+from tcserver.media.interface import CloseRoom, CloseSeat
 
 if TYPE_CHECKING:
     from tcserver.conference.context import Context
-    from tcserver.conference.room import Room
-    from tcserver.conference.seat import Seat
+    from tcserver.conference.room.room import Room
+    from tcserver.conference.room.seat import Seat
 
 RESTARTED = "the room had to be restarted"
 """What its members are told: they may enter again, into a new life of it."""

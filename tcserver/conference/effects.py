@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tcproto.messages import Close
-from tcserver.plane import Command
+from tcserver.media.interface import Command
 from tcserver.records import RoomRecord, session_id
 
 _SESSIONS = ("session", "by")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tcproto.messages import Speakers
-from tcserver.conference import publishing
 from tcserver.conference.context import Context
 from tcserver.conference.crashes import Where
-from tcserver.conference.room import Room
-from tcserver.conference.rooms import Rooms
-from tcserver.plane import (
+from tcserver.conference.requests import publishing
+from tcserver.conference.room.room import Room
+from tcserver.conference.room.rooms import Rooms
+from tcserver.media.interface import (
     Event,
     KeyframeAsked,
     KeysWorn,

@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from tcserver.configuration import Configuration
-from tcserver.media.core import MediaPlane
-from tcserver.media.pool import WorkerPool
-from tcserver.media.reading import MediaReading
-from tcserver.media.sockets import MediaSockets, ReceiverName, SenderName
-from tcserver.plane import Command, Event
-from tcserver.process_reading import ProcessReading
+from tcserver.config.configuration import Configuration
+from tcserver.media.forwarding.plane import MediaPlane
+from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.interface import Command, Event
+from tcserver.media.udp.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.media.workers.pool import WorkerPool
+from tcserver.monitoring.process_reading import ProcessReading
 
 
 class MediaHost:

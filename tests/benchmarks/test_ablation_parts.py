@@ -4,14 +4,14 @@ import sys
 
 import pytest
 
-from benchmarks import workers
-from benchmarks.ablation import ALL_HEARD, MESHES, ON_ASYNCIO, VARIANTS, WHOLE, charts, medians, parts, verdict
-from benchmarks.boxes import bindings, sealed, table
-from benchmarks.instruments import Measuring
-from benchmarks.light_clients import Clients
-from benchmarks.load import Figure, Measurement
-from benchmarks.server import Server
-from benchmarks.workers import Share
+from benchmarks.commands.ablation import ALL_HEARD, MESHES, ON_ASYNCIO, VARIANTS, WHOLE, charts, medians, parts, verdict
+from benchmarks.harness.light_clients import Clients
+from benchmarks.harness.load import Figure, Measurement
+from benchmarks.harness.server import Server
+from benchmarks.parts import workers
+from benchmarks.parts.boxes import bindings, sealed, table
+from benchmarks.parts.instruments import Measuring
+from benchmarks.parts.workers import Share
 
 
 def figure(*costs):

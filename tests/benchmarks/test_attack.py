@@ -5,11 +5,11 @@ from argparse import ArgumentParser
 
 import pytest
 
-from benchmarks import attack
-from benchmarks.attack import LOGINS, MEMBERS, QUICK, TALKERS, Trial
-from benchmarks.attackers import ATTACKS
-from benchmarks.report import BenchmarkError
-from benchmarks.trial import Outcome
+from benchmarks.commands import attack
+from benchmarks.commands.attack import LOGINS, MEMBERS, QUICK, TALKERS, Trial
+from benchmarks.harness.attackers import ATTACKS
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.trial import Outcome
 
 
 def options(*arguments: str) -> object:

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks.baseline import Baseline, load, plain
-from benchmarks.report import Bar, BenchmarkError, Cost, Report
+from benchmarks.harness.baseline import Baseline, load, plain
+from benchmarks.harness.report import Bar, BenchmarkError, Cost, Report
 
 MACHINE = {
     "machine": "a loom, 2 shuttles", "system": "S 1", "python": "P 3", "libraries": "none", "load": "0.0",

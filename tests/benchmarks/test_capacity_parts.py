@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks.capacity import BIG, BIG_WORKERS, TYPICAL, Meeting, Row, _losses, _Told, bars
-from benchmarks.report import BenchmarkError
-from benchmarks.server import setting
-from benchmarks.trial import Outcome
+from benchmarks.commands.capacity import BIG, BIG_WORKERS, TYPICAL, Meeting, Row, _losses, _Told, bars
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.server import setting
+from benchmarks.harness.trial import Outcome
 
 
 def test_a_meeting_knows_what_it_took():

@@ -5,8 +5,8 @@ from itertools import islice
 
 import pytest
 
-from benchmarks.client import Meeting, _remark, shares
-from benchmarks.member import Loop, Task
+from benchmarks.commands.client import Meeting, _remark, shares
+from benchmarks.harness.member import Loop, Task
 from tcclient.video.codec import EncodedFrame
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks import cliff, fanout
-from benchmarks.load import Figure, Hall, Load, Measurement, doubt
-from benchmarks.native import Relay, Sink, Volley
-from benchmarks.processes import child, cpu_of
-from benchmarks.report import BenchmarkError
-from tcserver.media.offload import can_receive_trains, can_send_trains
+from benchmarks.commands import fanout
+from benchmarks.harness.load import Figure, Hall, Load, Measurement, doubt
+from benchmarks.harness.native import Relay, Sink, Volley
+from benchmarks.harness.processes import child, cpu_of
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.parts import cliff
+from tcserver.media.udp.offload import can_receive_trains, can_send_trains
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fan-out benchmark needs Linux")
 trains = pytest.mark.skipif(not (can_send_trains() and can_receive_trains()), reason="no UDP_SEGMENT or UDP_GRO here")

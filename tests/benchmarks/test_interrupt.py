@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import INTERRUPTED
-from benchmarks.light_clients import Clients
-from benchmarks.line import Line
-from benchmarks.server import Server
+from benchmarks.harness.light_clients import Clients
+from benchmarks.harness.line import Line
+from benchmarks.harness.server import Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fan-out benchmark needs Linux")
 ROOT = Path(__file__).resolve().parents[2]

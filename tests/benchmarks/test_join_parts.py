@@ -9,15 +9,15 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.join import KEYFRAME_PACKETS, PICTURE_PACKETS, Arrival, Rush, all_hear, first, picture
-from benchmarks.light_clients import Clients
-from benchmarks.server import MAX_SEATS, SETTINGS, Server
-from benchmarks.stamps import note_times
+from benchmarks.commands.join import KEYFRAME_PACKETS, PICTURE_PACKETS, Arrival, Rush, all_hear, first, picture
+from benchmarks.harness.light_clients import Clients
+from benchmarks.harness.server import MAX_SEATS, SETTINGS, Server
+from benchmarks.harness.stamps import note_times
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader
-from tcserver.conference_settings import conference_settings
-from tcserver.configuration import Sources
+from tcserver.config.configuration import Sources
+from tcserver.daemon.conference_settings import conference_settings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="times of arrival, and the benchmarks' servers, need Linux")
 

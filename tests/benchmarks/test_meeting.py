@@ -5,9 +5,9 @@ from argparse import ArgumentParser
 
 import pytest
 
-from benchmarks import meeting
-from benchmarks.meeting import LAYERS, TAKING_TURNS
-from benchmarks.report import BenchmarkError
+from benchmarks.commands import meeting
+from benchmarks.commands.meeting import LAYERS, TAKING_TURNS
+from benchmarks.harness.report import BenchmarkError
 
 
 def options(*arguments):

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from benchmarks.memory import Sizes, size_row, slope, solve
-from benchmarks.procfs import resident
+from benchmarks.commands.memory import Sizes, size_row, slope, solve
+from benchmarks.harness.procfs import resident
 
 
 def test_sizes_are_differences_for_each():

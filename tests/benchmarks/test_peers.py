@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks import load, peers
 from benchmarks.__main__ import main
-from benchmarks.load import Figure, Measurement
+from benchmarks.commands import peers
+from benchmarks.harness import load
+from benchmarks.harness.load import Figure, Measurement
+from benchmarks.harness.report import BenchmarkError
 from benchmarks.mumble import ocb2, server
 from benchmarks.mumble.clients import Guests
 from benchmarks.mumble.server import MumbleServer
-from benchmarks.report import BenchmarkError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the benchmark needs Linux")
 

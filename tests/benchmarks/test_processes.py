@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from benchmarks.processes import Usage, family, memory, need_files, pin_server, usage
-from benchmarks.report import BenchmarkError
+from benchmarks.harness.processes import Usage, family, memory, need_files, pin_server, usage
+from benchmarks.harness.report import BenchmarkError
 
 resource = pytest.importorskip("resource", reason="Windows has no limit of open files")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")

@@ -8,12 +8,12 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.capture import Datagram, LoopbackCapture
-from benchmarks.procfs import descendants
+from benchmarks.harness.capture import Datagram, LoopbackCapture
+from benchmarks.harness.procfs import descendants
 from benchmarks.quality import lipsync, pictures, speech
 from benchmarks.quality.overhead import Overhead, overheads
 from benchmarks.quality.recording import checksum, packets_of
-from tcclient.media import CLIP, SPEECH
+from tcclient.capture import CLIP, SPEECH
 from tcproto.datagram import Kind
 
 

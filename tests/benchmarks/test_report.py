@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import report as report_module
 from benchmarks.__main__ import BENCHMARKS, MISSING, NOTHING_TO_DRAW, main
-from benchmarks.report import Bar, BarChart, BenchmarkError, Plot, Report, Table, check_writable
+from benchmarks.harness import report as report_module
+from benchmarks.harness.report import Bar, BarChart, BenchmarkError, Plot, Report, Table, check_writable
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINE = {"machine": "a loom", "command": "python -m benchmarks weave"}
@@ -128,7 +128,7 @@ def test_a_picture_that_cannot_be_drawn_is_told_first(capsys, tmp_path):
 
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_who_has_nothing_to_draw_says_so_first(name, capsys):
-    module = importlib.import_module(f"benchmarks.{name}")
+    module = importlib.import_module(f"benchmarks.commands.{name}")
     assert (name in NOTHING_TO_DRAW) == (not hasattr(module, "Plot") and not hasattr(module, "BarChart"))
     if name in NOTHING_TO_DRAW:
         assert main([name, "--plot", "x.svg"]) == 2

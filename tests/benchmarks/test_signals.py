@@ -2,7 +2,7 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.signals import BEST_PSNR, aligned, alignment, onsets, psnr, resampled, squared_errors, windows
+from benchmarks.harness.signals import BEST_PSNR, aligned, alignment, onsets, psnr, resampled, squared_errors, windows
 
 
 def noise(length, seed=1):

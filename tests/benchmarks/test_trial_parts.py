@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from benchmarks import scrape, stamps
-from benchmarks.processes import PROCESSORS
-from benchmarks.report import BenchmarkError
-from benchmarks.trial import Outcome, by_chance, evenly, quantile, remark
+from benchmarks.harness import scrape, stamps
+from benchmarks.harness.processes import PROCESSORS
+from benchmarks.harness.report import BenchmarkError
+from benchmarks.harness.trial import Outcome, by_chance, evenly, quantile, remark
 
 TEXT = """\
 # HELP lag_seconds How late.

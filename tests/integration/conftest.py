@@ -14,7 +14,7 @@ import pytest
 import uvloop
 
 from tcproto.account import derive_account_key
-from tcserver.cli import main as tcserver
+from tcserver.cli.main import main as tcserver
 from tests.integration.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
 
 
@@ -55,7 +55,7 @@ def server(world: World) -> Iterator[Server]:
 @pytest.fixture(autouse=True)
 def _derive_each_key_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each derivation takes 64 MiB and a tenth of a second of a shared machine; the result is the same."""
-    monkeypatch.setattr("tcclient.connection.derive_account_key", _derived)
+    monkeypatch.setattr("tcclient.transport.connection.derive_account_key", _derived)
 
 
 _derived = functools.lru_cache(derive_account_key)

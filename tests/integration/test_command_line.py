@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.cli import main
-from tcclient.media import CLIP, SPEECH
+from tcclient.capture import CLIP, SPEECH
+from tcclient.cli.main import main
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
 from tests.integration.client_process import COMMAND, environment, taking_part
@@ -116,7 +116,7 @@ class Library(ctypes.CDLL):
         super().__init__(name, *more)
 
 ctypes.CDLL = Library
-from tcclient.cli import main
+from tcclient.cli.main import main
 sys.exit(main())
 """
 

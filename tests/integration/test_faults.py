@@ -13,9 +13,9 @@ import pytest
 
 from tcclient import AudioSource, RecordingError, SourceError, VideoSource, audio_file, events, tone
 from tcclient.audio.gate import GateMode
-from tcclient.media import SPEECH
-from tcclient.media.errors import DeviceError
-from tcclient.sending import Sending
+from tcclient.capture import SPEECH
+from tcclient.cli.sending import Sending
+from tcclient.errors import DeviceError
 from tcproto.messages import Source
 from tests.integration.client_process import COMMAND
 from tests.integration.test_rooms import track_of, two

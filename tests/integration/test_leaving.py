@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.account_secret import AccountSecret
-from tcclient.attendance import Attendance, Wishes
 from tcclient.audio.gate import GateMode
-from tcclient.keyboard import Keyboard
-from tcclient.media import SPEECH
+from tcclient.capture import SPEECH
+from tcclient.cli.attend import Attendance, Wishes
+from tcclient.cli.keyboard import Keyboard
 from tcclient.sources import audio_file, moving_bars
+from tcclient.trust.account_secret import AccountSecret
 from tcproto.errors import Action, ErrorCode
 from tests.integration.conftest import open_files
 from tests.integration.world import Run, Running, World, until

@@ -18,7 +18,7 @@ from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import Error, LoginBegin, LoginChallenge, Ping, Pong, Welcome
 from tcserver.conference import Conference, effects
-from tcserver.plane import Event, PathProven
+from tcserver.media.interface import Event, PathProven
 from tests.integration.raw import Raw, dialled
 from tests.integration.world import PASSWORD, Run, World, gathered, until, watching
 
@@ -150,7 +150,7 @@ def test_the_machine_that_can_give_no_more_connections_gives_them_later(
         def __getattr__(self, name: str) -> object:
             return getattr(self.inner, name)
 
-    monkeypatch.setattr("tcserver.listener.PAUSE", 0.05)
+    monkeypatch.setattr("tcserver.daemon.listening.PAUSE", 0.05)
 
     async def main() -> None:
         async with world.serving() as server:

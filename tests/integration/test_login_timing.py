@@ -15,8 +15,8 @@ from tcproto.account import Challenge, derive_account_key, effective_salt
 from tcproto.identity import SigningKey
 from tcproto.link import Link
 from tcproto.messages import Error, LoginBegin, LoginChallenge
-from tcserver.database import Database
 from tcserver.records import MAX_DEVICES, DeviceRecord
+from tcserver.storage.database import Database
 from tests.integration.raw import Raw, dialled
 from tests.integration.world import PASSWORD, Run, Server, World, gathered
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tcclient.sources import tone
-from tcserver.configuration import Sources
+from tcserver.config.configuration import Sources
 from tests.integration.world import PATIENCE, Run, World, until
 
 ROOT = Path(__file__).parents[2]
@@ -119,7 +119,7 @@ def test_a_port_in_use(world: World) -> None:
 
 
 def serve_without_the_package(world: World, port: int) -> "subprocess.Popen[str]":
-    code = "import sys; sys.modules['prometheus_client'] = None; from tcserver.cli import main; sys.exit(main())"
+    code = "import sys; sys.modules['prometheus_client'] = None; from tcserver.cli.main import main; sys.exit(main())"
     flags = [f"--set={flag}" for flag in ("server.addresses=127.0.0.1", "server.port=0", f"http.port={port}")]
     return subprocess.Popen(
         [sys.executable, "-c", code, "run", "--data", str(world.data), *flags],

@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from tcclient.errors import LoginRefused
-from tcclient.probe import probe
+from tcclient.transport.probe import probe
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import UpdateRoom
-from tcserver.database import Database
+from tcserver.storage.database import Database
 from tests.integration.raw import dialled
 from tests.integration.world import PATIENCE, Run, Server, World, children, link_of, until
 
@@ -220,8 +220,8 @@ def test_every_address_is_served(run: Run, world: World) -> None:
 
 @one_loop
 def test_a_probe_where_udp_is_lost(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.probe.UDP_PATIENCE", 0.05)
-    monkeypatch.setattr("tcclient.probe._ping", lambda number, ticket: b"garbage")
+    monkeypatch.setattr("tcclient.transport.probe.UDP_PATIENCE", 0.05)
+    monkeypatch.setattr("tcclient.transport.probe._ping", lambda number, ticket: b"garbage")
 
     async def main(server: Server) -> None:
         found = await probe(server.link)

@@ -16,7 +16,7 @@ from tcclient.errors import (
     UntrustedServer,
     WrongServer,
 )
-from tcclient.trust import KnownServers
+from tcclient.trust.identity import KnownServers
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tests.integration.world import PASSWORD, Run, World, until

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tcclient.errors import LoginRefused, RoomClosed
-from tcclient.retry import Retry
+from tcclient.transport.retry import Retry
 from tcproto.account import derive_account_key
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
@@ -20,7 +20,7 @@ from tests.integration.world import PASSWORD, Run, Server, World
 
 @pytest.fixture(autouse=True)
 def _no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.retry.FIRST_WAIT", 0.05)
+    monkeypatch.setattr("tcclient.transport.retry.FIRST_WAIT", 0.05)
 
 
 class Threshold:
@@ -137,7 +137,7 @@ def test_a_machine_slower_than_the_server_waits_gets_in_with_the_key_that_it_has
                 threading.Event().wait(0.2)
                 return key
 
-            monkeypatch.setattr("tcclient.connection.derive_account_key", slowly)
+            monkeypatch.setattr("tcclient.transport.connection.derive_account_key", slowly)
             async with threshold as link, world.client(link, retry=told.append) as room:
                 assert room.info.name == "hall"
         assert len(told) == 1

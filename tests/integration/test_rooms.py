@@ -17,11 +17,11 @@ from tcclient import AccountSecret, events
 from tcclient.audio.gate import GateMode
 from tcclient.audio.opus import OpusEncoder, Pcm
 from tcclient.audio.tone import sine
+from tcclient.capture import CLIP, SPEECH
+from tcclient.capture.picture import TestPicture as MovingBars
+from tcclient.capture.publisher import SILENT_FRAMES
+from tcclient.capture.reader import open_audio, open_video
 from tcclient.errors import LoginRefused, RequestRefused, RoomClosed
-from tcclient.media import CLIP, SPEECH
-from tcclient.media.picture import TestPicture as MovingBars
-from tcclient.media.reader import open_audio, open_video
-from tcclient.publisher import SILENT_FRAMES
 from tcclient.room import Room
 from tcclient.sources import (
     AudioSource,

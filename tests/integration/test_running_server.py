@@ -9,7 +9,7 @@ import pytest
 
 from tcclient import events
 from tcclient.sources import tone
-from tcserver.local_socket import MAX_CONNECTIONS, ask
+from tcserver.daemon.local_socket import MAX_CONNECTIONS, ask
 from tests.integration.world import Run, World, until, watching
 
 
@@ -91,7 +91,7 @@ def test_the_socket_is_the_owners_and_goes_with_the_server(run: Run, world: Worl
 def test_connections_that_ask_nothing_keep_no_command_waiting_for_long(
     run: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tcserver.local_socket.TIME_LIMIT", 0.3)
+    monkeypatch.setattr("tcserver.daemon.local_socket.TIME_LIMIT", 0.3)
 
     async def main() -> None:
         async with world.serving():
@@ -124,7 +124,7 @@ def test_a_data_directory_may_have_any_length(run: Run, world: World) -> None:
 
 
 def test_a_server_that_says_nothing_is_told(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcserver.local_socket.ANSWER_LIMIT", 0.2)
+    monkeypatch.setattr("tcserver.daemon.local_socket.ANSWER_LIMIT", 0.2)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "socket"))
         silent.listen()

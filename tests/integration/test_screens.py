@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import tcclient
-from tcclient import attendance, cli_join
-from tcclient.account_secret import AccountSecret
 from tcclient.audio.gate import GateMode
 from tcclient.audio.tone import sine
-from tcclient.cli import main as command_line
+from tcclient.capture import CLIP, SPEECH
+from tcclient.cli import attend
+from tcclient.cli.exits import UNTRUSTED
+from tcclient.cli.main import main as command_line
 from tcclient.core import events as core
-from tcclient.exits import UNTRUSTED
-from tcclient.media import CLIP, SPEECH
-from tcclient.media.errors import SourceError
+from tcclient.errors import SourceError
+from tcclient.trust.account_secret import AccountSecret
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Source
 from tests.integration.test_rooms import stored, track_of, two
@@ -102,14 +102,14 @@ def test_the_command_line_shares_a_film(monkeypatch: pytest.MonkeyPatch, capsys:
     made: list[Any] = []
 
     class Attendance:
-        def __init__(self, wishes: attendance.Wishes, sources: list[Any], makers: object) -> None:
+        def __init__(self, wishes: attend.Wishes, sources: list[Any], makers: object) -> None:
             made.extend(sources)
 
         async def attend(self) -> int:
             return 0
 
-    monkeypatch.setattr("tcclient.attendance.Attendance", Attendance)
-    monkeypatch.setattr(cli_join, "_password", lambda _: "x")
+    monkeypatch.setattr("tcclient.cli.attend.Attendance", Attendance)
+    monkeypatch.setattr("tcclient.cli.join._password", lambda _: "x")
     join = ["join", "tc://localhost/hall", "--user", "ketua"]
     film = ["--screen", str(CLIP), "--screen-audio", str(SPEECH)]
     assert command_line([*join, "--audio", "tone", "--video", "test", *film]) == 0
@@ -135,16 +135,16 @@ def test_the_command_line_shares_a_film(monkeypatch: pytest.MonkeyPatch, capsys:
 def test_a_server_that_lies_in_a_meeting_has_a_status_of_its_own(
     run: Run, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tcclient.keyboard.Keyboard.obey", lambda keyboard: asyncio.sleep(0))
+    monkeypatch.setattr("tcclient.cli.keyboard.Keyboard.obey", lambda keyboard: asyncio.sleep(0))
 
-    class Lied(attendance.Attendance):
+    class Lied(attend.Attendance):
         async def _report_quality(self, room: Any) -> None:
             room._event(core.Closed(ErrorCode.UNEXPECTED_MESSAGE, "it lies", Action.STOP, 0, True))
             await asyncio.sleep(60)
 
     async def main() -> None:
         async with world.serving() as server:
-            wishes = attendance.Wishes(
+            wishes = attend.Wishes(
                 link=server.room("Hall"), user="kantor-1", password=AccountSecret(PASSWORD), name="Sri",
                 data=world.place / "lied", trust=None, require_e2ee=True, sources=(), gate=GateMode.OPEN, record=None,
                 speaker=False, seconds=None, leave_at_end=False, json=True, once=True,
@@ -159,7 +159,7 @@ def test_a_server_that_lies_in_a_meeting_has_a_status_of_its_own(
 
 
 def test_a_server_that_was_there_before_is_waited_for(run: Run, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.retry.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("tcclient.transport.retry.FIRST_WAIT", 0.01)
 
     async def main() -> None:
         async with world.serving() as server:

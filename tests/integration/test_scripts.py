@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tcclient import attendance
-from tcclient.cli import main
+from tcclient.cli import attend
+from tcclient.cli.main import main
 from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
 from tcproto.link import Link
 from tcproto.messages import Source
@@ -227,13 +227,13 @@ def test_pictures_are_asked_for_only_where_somebody_sees_them(
     asked = []
 
     class Attendance:
-        def __init__(self, wishes: attendance.Wishes, *_: object) -> None:
+        def __init__(self, wishes: attend.Wishes, *_: object) -> None:
             asked.append(wishes.sources)
 
         async def attend(self) -> int:
             return 0
 
-    monkeypatch.setattr("tcclient.attendance.Attendance", Attendance)
-    monkeypatch.setattr("tcclient.cli_join._password", lambda _: "x")
+    monkeypatch.setattr("tcclient.cli.attend.Attendance", Attendance)
+    monkeypatch.setattr("tcclient.cli.join._password", lambda _: "x")
     assert main(["join", "tc://localhost/hall", "--user", "ketua", *options]) == 0
     assert asked == [sources]

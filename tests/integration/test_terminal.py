@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pyte
 
-from tcclient.columns import CONTINUATION
-from tcclient.media import SPEECH
+from tcclient.capture import SPEECH
+from tcclient.cli.terminal.columns import CONTINUATION
 from tcproto.identity import format_fingerprint
 from tests.integration.client_process import COMMAND, taking_part
 from tests.integration.world import PASSWORD, PATIENCE, Server

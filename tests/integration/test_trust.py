@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.cli import main as tcclient
+from tcclient.cli.main import main as tcclient
 from tcclient.errors import LinkContradictsPin
 from tcclient.events import Event, NewDevice, TrustFault
-from tcclient.known_devices import KNOWN_DEVICES_FILE
-from tcclient.trust import KNOWN_SERVERS_FILE, KnownServers, load_device_identity
+from tcclient.trust.identity import KNOWN_SERVERS_FILE, KnownServers, load_device_identity
+from tcclient.trust.known_devices import KNOWN_DEVICES_FILE
 from tcproto.identity import format_fingerprint
 from tests.integration.client_process import COMMAND, taking_part
 from tests.integration.world import PASSWORD, Run, Server, World, until, watching

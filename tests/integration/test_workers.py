@@ -16,7 +16,7 @@ from tcclient.room import Room
 from tcclient.sources import moving_bars, tone
 from tcclient.track import Track
 from tcproto.messages import Source
-from tcserver.media.pool import WorkerPool
+from tcserver.media.workers.pool import WorkerPool
 from tests.integration.world import PATIENCE, Run, Running, Server, World, children, until, watching
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")

@@ -13,9 +13,9 @@ from typing import Any
 from tcclient import connect, events
 from tcclient.room import Room
 from tcproto.link import Link, parse_link
-from tcserver.configuration import Sources
-from tcserver.daemon import Daemon
-from tcserver.site import Site
+from tcserver.config.configuration import Sources
+from tcserver.daemon.daemon import Daemon
+from tcserver.storage.data_directory import Site
 
 LOOPS = ["asyncio", "uvloop"]
 PASSWORD = "correct horse battery"

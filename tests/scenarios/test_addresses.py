@@ -6,8 +6,8 @@ import pytest
 
 from tcclient.core import PathState, events
 from tcproto.messages import Kind, Source
-from tcserver.media.path import AMPLIFICATION
-from tcserver.plane import Address, PathProven
+from tcserver.media.forwarding.path import AMPLIFICATION
+from tcserver.media.interface import Address, PathProven
 from tests.simulation.network import LAN, Conditions
 
 HOME = Conditions(delay=0.03)
@@ -172,7 +172,7 @@ def test_both_sides_recover_after_all_of_udp_was_gone(world, outage):
 
 def test_after_a_long_silence_the_window_follows_within_a_round_trip(world, monkeypatch):
     """More room datagrams passed by than the window takes: the client asks for the sealer's position at once."""
-    monkeypatch.setattr("tcclient.core.sealers.SEALER_WINDOW", 64)
+    monkeypatch.setattr("tcclient.core.keys.sealers.SEALER_WINDOW", 64)
     ada, ben = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)
     ada.talk()
@@ -194,7 +194,7 @@ def test_after_a_long_silence_the_window_follows_within_a_round_trip(world, monk
 
 def test_a_newcomer_needs_no_ping_for_the_next_room_key(world, monkeypatch):
     """A key that is announced before the first pong has no lower ceiling than the one before it."""
-    monkeypatch.setattr("tcclient.core.sealers.SEALER_WINDOW", 64)
+    monkeypatch.setattr("tcclient.core.keys.sealers.SEALER_WINDOW", 64)
     ada, ben = world.room("ada", "ben")
     world.run(0.2)
     ada.talk()

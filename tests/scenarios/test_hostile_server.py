@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import Drop, events
-from tcclient.core.lives import Lives
+from tcclient.core.membership.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action
 from tcproto.sender_key import OpenedBox, seal_key_box

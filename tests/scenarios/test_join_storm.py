@@ -6,7 +6,7 @@ from itertools import pairwise
 from tcclient.core import events
 from tcproto.messages import KeyBoxes, RoomChanges
 from tcserver.conference import Rate
-from tcserver.conference.journal import BATCH_INTERVAL
+from tcserver.conference.room.change_log import BATCH_INTERVAL
 from tests.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)

@@ -3,15 +3,15 @@
 import pytest
 
 from tcclient.core import PathState, events
-from tcserver.plane import KeysWorn
+from tcserver.media.interface import KeysWorn
 from tests.simulation.network import LAN
 
 
 def shorten(monkeypatch, lifetime):
     """Let the keys of seats and sealers live for so many seconds instead of a day."""
-    monkeypatch.setattr("tcserver.media.seat.KEY_LIFETIME", lifetime)
-    monkeypatch.setattr("tcserver.media.sealer.KEY_LIFETIME", lifetime)
-    monkeypatch.setattr("tcserver.conference.sealer.ROTATION_AGE", lifetime)
+    monkeypatch.setattr("tcserver.media.forwarding.seat.KEY_LIFETIME", lifetime)
+    monkeypatch.setattr("tcserver.media.forwarding.sealer.KEY_LIFETIME", lifetime)
+    monkeypatch.setattr("tcserver.conference.room.sealer.ROTATION_AGE", lifetime)
 
 
 @pytest.mark.parametrize("tcp_delay", [0.001, 0.3])
@@ -39,7 +39,7 @@ def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch, t
 @pytest.mark.parametrize("seconds", [5, 13])
 def test_new_keys_of_a_seat_in_a_tcp_outage_wait_for_it(make_world, monkeypatch, seconds):
     """The server cannot tell them, so it goes on with those that the client has: for longer than the overlap, too."""
-    monkeypatch.setattr("tcserver.media.seat.KEY_LIFETIME", 12.0)
+    monkeypatch.setattr("tcserver.media.forwarding.seat.KEY_LIFETIME", 12.0)
     world = make_world()
     ada, ben = world.room("ada", "ben")
     world.run(11)
@@ -92,7 +92,7 @@ def test_a_silent_member_ratchets_and_is_heard_after_an_hour(world):
 
 def test_a_sender_key_that_has_ratcheted_to_its_end_is_replaced(make_world, monkeypatch):
     """Two days of ratchets each ten minutes, as two seconds each."""
-    monkeypatch.setattr("tcclient.core.keys.RATCHET_PERIOD", 2.0)
+    monkeypatch.setattr("tcclient.core.keys.own_key.RATCHET_PERIOD", 2.0)
     world = make_world()
     ada, ben = world.room("ada", "ben")
     world.run(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tcclient.core import PathState, events
-from tcserver.media.path import PathChange
+from tcserver.media.forwarding.path import PathChange
 from tests.simulation.network import Conditions
 from tests.simulation.world import World
 

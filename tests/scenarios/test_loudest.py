@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.conversation import (
+from benchmarks.harness.conversation import (
     FRAME,
     FRAME_SECONDS,
     RECORDINGS,
@@ -22,12 +22,12 @@ from benchmarks.conversation import (
     voices,
     words,
 )
-from benchmarks.open_microphones import OpenMicrophones
+from benchmarks.harness.open_microphones import OpenMicrophones
 from tcclient.audio.decoder import SpeakerDecoder
 from tcclient.audio.jitter import FrameKind
 from tcclient.audio.opus import SAMPLE_RATE, OpusEncoder
-from tcclient.media import SPEECH
-from tcserver.media.preroll import PREROLL
+from tcclient.capture import SPEECH
+from tcserver.media.speakers.preroll import PREROLL
 from tests.simulation.world import World as VirtualWorld
 
 ROOM_NOISE = -60.0

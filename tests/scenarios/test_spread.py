@@ -73,7 +73,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
 
 def test_positions_of_other_planes_keep_up(make_world, monkeypatch):
     """Far more datagrams come from another plane than a window takes, and none is refused for being ahead."""
-    monkeypatch.setattr("tcclient.core.sealers.SEALER_WINDOW", 96)
+    monkeypatch.setattr("tcclient.core.keys.sealers.SEALER_WINDOW", 96)
     world = make_world(**SPREAD)
     ada, ben = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)

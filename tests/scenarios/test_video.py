@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tcclient.core import events
-from tcclient.core.keyframes import SPACING
+from tcclient.core.media.keyframes import SPACING
 from tcclient.participant import Participant as Person
 from tcclient.track import Track
 from tcproto.messages import KeyframeRequest, Kind, Source

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from tcserver.media import MediaPlane
-from tcserver.media.pool import Router
-from tcserver.media.steering import SLOT_OFFSET
-from tcserver.plane import Address, Command, Event
+from tcserver.media.interface import Address, Command, Event
+from tcserver.media.udp.steering import SLOT_OFFSET
+from tcserver.media.workers.pool import Router
 
 RELAY = 1
 """Index of the socket to the other planes."""

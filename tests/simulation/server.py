@@ -13,8 +13,8 @@ from tcproto.messages import Envelope
 from tcserver.conference import Conference, Settings, effects
 from tcserver.identity import ServerIdentity
 from tcserver.media import Drop, MediaPlane
-from tcserver.media.path import AMPLIFICATION
-from tcserver.plane import Address, Event, PathProven, WorkerReplaced
+from tcserver.media.forwarding.path import AMPLIFICATION
+from tcserver.media.interface import Address, Event, PathProven, WorkerReplaced
 from tcserver.records import Account
 from tests.simulation.clock import Clock, HostClock, Timer
 from tests.simulation.network import Pipe, Stream

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.backlog import MAX_WAITING, Backlog
+from tcclient.cli.terminal.backlog import MAX_WAITING, Backlog
 
 
 def test_the_oldest_go_and_are_counted() -> None:

@@ -4,13 +4,13 @@ from types import SimpleNamespace
 import pytest
 
 from tcclient import events
-from tcclient.bulletin import MAX_ROSTER, Bulletin
-from tcclient.columns import CONTINUATION
+from tcclient.cli.output import MAX_ROSTER, Bulletin
+from tcclient.cli.terminal.columns import CONTINUATION
+from tcclient.cli.terminal.status_line import Status
 from tcclient.core.events import Participant as Seated
 from tcclient.core.events import PathState
-from tcclient.core.statistics import PathStatistics
+from tcclient.core.media.statistics import PathStatistics
 from tcclient.participant import Participant
-from tcclient.status_line import Status
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import ChatScope, Kind, Member, Role, Source
 

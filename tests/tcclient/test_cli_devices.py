@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from tcclient.cli import main
-from tcclient.media import devices
-from tcclient.media.devices import SoundDevice
-from tcclient.media.errors import DeviceError
+from tcclient.capture import devices
+from tcclient.capture.devices import SoundDevice
+from tcclient.cli.main import main
+from tcclient.errors import DeviceError
 
 
 @pytest.fixture(autouse=True)

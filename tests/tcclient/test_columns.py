@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.columns import CONTINUATION, LEAST_COLUMNS, cells, fit, fold
+from tcclient.cli.terminal.columns import CONTINUATION, LEAST_COLUMNS, cells, fit, fold
 from tcproto.foreign import visible
 
 PARTY = "\N{PARTY POPPER}"

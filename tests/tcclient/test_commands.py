@@ -1,6 +1,6 @@
 import pytest
 
-from tcclient.commands import COMMANDS, Unknown, find, help_lines, parse, text_of
+from tcclient.cli.commands import COMMANDS, Unknown, find, help_lines, parse, text_of
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@ import random
 
 import pytest
 
-from tcclient.connection import Connection
 from tcclient.core import Settings
 from tcclient.core.session import Session
 from tcclient.errors import RoomClosed
+from tcclient.transport.connection import Connection
 from tcproto.account import MEMORY_FLOOR, PASSES_FLOOR, SALT_SIZE
 from tcproto.identity import SigningKey
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tcclient.exits import status_of_end
+from tcclient.cli.exits import status_of_end
 from tcproto.errors import ErrorCode
 
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from tcclient.audio.opus import OpusEncoder
-from tcclient.errors import ClientError
-from tcclient.intake import PictureIntake, check_source, take_audio, take_pcm, take_video
-from tcclient.media.errors import MediaError, SourceError
+from tcclient.capture.intake import PictureIntake, check_source, take_audio, take_pcm, take_video
+from tcclient.errors import ClientError, MediaError, SourceError
 from tcclient.sources import (
     AnySource,
     AudioSource,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tcclient.keyboard import Keyboard
+from tcclient.cli.keyboard import Keyboard
 from tests.tcclient.test_bulletin import person
 
 

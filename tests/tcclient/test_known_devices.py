@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcclient import events as told
-from tcclient import known_devices
 from tcclient.core.events import Participant as Member
-from tcclient.core.pins import MAX_DEVICES, DevicePin
-from tcclient.device_watch import DeviceWatch
-from tcclient.known_devices import KNOWN_DEVICES_FILE, KnownDevices
+from tcclient.core.membership.pins import MAX_DEVICES, DevicePin
 from tcclient.participant import Participant
-from tcclient.trust_file import TrustFileError
+from tcclient.trust import known_devices
+from tcclient.trust.device_watch import DeviceWatch
+from tcclient.trust.known_devices import KNOWN_DEVICES_FILE, KnownDevices
+from tcclient.trust.trust_file import TrustFileError
 from tcproto.identity import format_fingerprint
 from tcproto.messages import Member as MemberInfo
 from tcproto.messages import Role
@@ -122,7 +122,7 @@ def test_the_first_device_of_an_account_with_too_many_goes(tmp_path: Path) -> No
 
 
 def test_a_full_file_is_told_and_forgets_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tcclient.known_devices.MAX_PINS", 2)
+    monkeypatch.setattr("tcclient.trust.known_devices.MAX_PINS", 2)
     book = KnownDevices(tmp_path)
     with pytest.raises(TrustFileError, match="full with 2 devices"):
         book.add(SERVER, [DevicePin(name, key(1)) for name in "abc"], DAY)
@@ -188,7 +188,9 @@ def test_who_is_not_verified_is_neither_remembered_nor_told(tmp_path: Path) -> N
 def test_a_file_that_cannot_be_written_is_told_once_and_the_room_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tcclient.trust_file.publish", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "Read-only")))
+    monkeypatch.setattr(
+        "tcclient.trust.trust_file.publish", lambda *_, **__: (_ for _ in ()).throw(OSError(30, "Read-only"))
+    )
     events: list[told.Event] = []
 
     async def session() -> None:

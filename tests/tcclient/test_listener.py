@@ -10,9 +10,9 @@ import pytest
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
 from tcclient.core.events import Participant as Member
-from tcclient.listener import Listener
 from tcclient.participant import MAX_VOLUME, Participant
-from tcclient.playout import Arrival, Playout
+from tcclient.playout.listener import Listener
+from tcclient.playout.playout import Arrival, Playout
 from tcclient.track import AudioFrame, Track
 from tcproto import messages as m
 from tcproto.messages import Kind, PublicationInfo, Source

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tcclient.backlog import Backlog
-from tcclient.outlet import Outlet
+from tcclient.cli.terminal.backlog import Backlog
+from tcclient.cli.terminal.outlet import Outlet
 
 F_SETPIPE_SZ = 1031
 PIPE = 4096

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcclient.pacing import MAX_CATCH_UP, TOO_LATE, Schedule, Timeline
+from tcclient.capture.pacing import MAX_CATCH_UP, TOO_LATE, Schedule, Timeline
 
 
 def test_deadlines_do_not_drift_over_an_hour() -> None:

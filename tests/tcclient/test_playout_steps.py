@@ -7,7 +7,7 @@ import pytest
 
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
-from tcclient.playout import Arrival, Playout
+from tcclient.playout.playout import Arrival, Playout
 
 TICK = 0.02
 START = 3.0

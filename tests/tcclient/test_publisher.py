@@ -9,9 +9,9 @@ import pytest
 from tcclient.audio.opus import BitrateMode, OpusEncoder
 from tcclient.audio.speech import audio_level
 from tcclient.audio.tone import speech_like
-from tcclient.pacing import Schedule, Timeline
-from tcclient.playout import Arrival, Playout
-from tcclient.publisher import AudioPublisher
+from tcclient.capture.pacing import Schedule, Timeline
+from tcclient.capture.publisher import AudioPublisher
+from tcclient.playout.playout import Arrival, Playout
 from tcclient.sources import AudioSource, EncodedAudio, EncodedAudioSource
 
 TALK = speech_like(96_000, seed=3)

@@ -3,9 +3,9 @@
 import json
 
 from tcclient.audio.jitter import JitterStatistics
+from tcclient.cli.quality import figures, full
 from tcclient.core.events import PathState
-from tcclient.core.statistics import DirectionStatistics, NetworkStatistics
-from tcclient.quality import figures, full
+from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 UP = DirectionStatistics(packets=1_000, lost=50, recent_loss=0.125, jitter_ms=3.44, reordered=2, late=1)
 DOWN = DirectionStatistics(packets=400, lost=4, recent_loss=0.0, jitter_ms=12.0, reordered=7, late=9)

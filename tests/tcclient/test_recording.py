@@ -7,11 +7,11 @@ from pathlib import Path
 import av
 import pytest
 
-from tcclient import recording as module
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
-from tcclient.media.errors import RecordingError
-from tcclient.recording import ClockMapping, RoomRecording
+from tcclient.errors import RecordingError
+from tcclient.recording import recording as module
+from tcclient.recording.recording import ClockMapping, RoomRecording
 from tests.tcclient.media.test_recorder import room_for
 from tests.tcclient.test_speaker_recording import VP8_KEY
 

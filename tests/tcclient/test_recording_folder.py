@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.media.errors import RecordingError
-from tcclient.recording_folder import MAX_STEM, Index, free_names, prepare_folder, safe_name
+from tcclient.errors import RecordingError
+from tcclient.recording.folder import MAX_STEM, Index, free_names, prepare_folder, safe_name
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcclient.errors import ConnectError, JoinRefused, LoginRefused, RoomClosed, UntrustedServer
-from tcclient.retry import FIRST_WAIT, JITTER, MAX_WAIT, Backoff, may_retry
+from tcclient.transport.retry import FIRST_WAIT, JITTER, MAX_WAIT, Backoff, may_retry
 from tcproto.errors import CODES, Action, ErrorCode
 
 BUSY = RoomClosed("too long", ErrorCode.LOGIN_TIMEOUT, Action.RECONNECT)

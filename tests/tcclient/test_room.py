@@ -12,8 +12,8 @@ import pytest
 from tcclient import events
 from tcclient.core import events as core
 from tcclient.errors import RoomClosed
-from tcclient.known_devices import KnownDevices
 from tcclient.room import QUEUED_EVENTS, Room
+from tcclient.trust.known_devices import KnownDevices
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tests.tcclient.core.scripted_server import Server

@@ -5,8 +5,8 @@ import pytest
 
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
-from tcclient.media.clock import ClockMapping
-from tcclient.speaker_recording import CLOCK_PATIENCE, MAX_ENTRIES, PATIENCE, SpeakerRecording
+from tcclient.recording.clock import ClockMapping
+from tcclient.recording.take import CLOCK_PATIENCE, MAX_ENTRIES, PATIENCE, SpeakerRecording
 
 VP8_KEY = bytes.fromhex("30030 09d012a1000100000".replace(" ", "")) + bytes(40)
 """As much of a keyframe of 16x16 as a container looks at."""

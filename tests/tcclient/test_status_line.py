@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.columns import cells
-from tcclient.status_line import Status, status_line
+from tcclient.cli.terminal.columns import cells
+from tcclient.cli.terminal.status_line import Status, status_line
 
 WORST = Status("muted", "muted", "unknown", 100.0, 100.0, 1234.5, 500, ("Kementerian Dalam Negeri / Sekretaris",))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.trust import (
+from tcclient.trust.identity import (
     DEVICE_KEY_FILE,
     KNOWN_SERVERS_FILE,
     KnownServers,

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.trust_file import LOCK_FILE, MAX_FILE_BYTES, TrustFile, TrustFileError, publish
+from tcclient.trust.trust_file import LOCK_FILE, MAX_FILE_BYTES, TrustFile, TrustFileError, publish
 
 ADD = """
 import sys
 from pathlib import Path
-from tcclient.trust_file import TrustFile
+from tcclient.trust.trust_file import TrustFile
 for i in range(20):
     TrustFile(Path(sys.argv[1])).change(lambda lines: [*lines, f"{sys.argv[2]} {i}".encode()])
 """
@@ -34,7 +34,7 @@ def test_clients_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
 def test_a_client_that_holds_the_lock_for_ever_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tcclient.trust_file.LOCK_LIMIT", 0.1)
+    monkeypatch.setattr("tcclient.trust.trust_file.LOCK_LIMIT", 0.1)
     with (tmp_path / LOCK_FILE).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         began = time.monotonic()

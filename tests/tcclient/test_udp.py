@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from tcclient.udp import MAX_BATCH, MAX_TRAIN, RECEIVE_SIZE, UdpSocket, trains
+from tcclient.transport.udp import MAX_BATCH, MAX_TRAIN, RECEIVE_SIZE, UdpSocket, trains
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="trains (UDP_SEGMENT) are Linux's")
 Run = Callable[[Coroutine[Any, Any, None]], None]
@@ -164,7 +164,7 @@ def test_a_burst_arrives_whole_and_in_order(kind, monkeypatch):
             server.bind(("127.0.0.1", 0))
             server.settimeout(5)
             if kind == "refused":
-                monkeypatch.setattr("tcclient.udp.socket.socket", Refusing)
+                monkeypatch.setattr("tcclient.transport.udp.socket.socket", Refusing)
             udp = UdpSocket(asyncio.get_running_loop(), lambda batch: None, 0)
             udp.trains = kind != "plain"
             udp.open(socket.AF_INET, server.getsockname())
@@ -184,7 +184,7 @@ def test_a_train_that_the_kernel_does_not_take_is_counted_and_dropped(monkeypatc
     async def send() -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
             server.bind(("127.0.0.1", 0))
-            monkeypatch.setattr("tcclient.udp.socket.socket", Refusing)
+            monkeypatch.setattr("tcclient.transport.udp.socket.socket", Refusing)
             monkeypatch.setattr(Refusing, "error", errno.EAGAIN)
             udp = UdpSocket(asyncio.get_running_loop(), lambda batch: None, 0)
             udp.open(socket.AF_INET, server.getsockname())

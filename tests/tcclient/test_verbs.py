@@ -13,13 +13,13 @@ import pytest
 import tcclient
 from tcclient import events, verbs
 from tcclient.audio.gate import GateMode
+from tcclient.cli.exits import UNTRUSTED
+from tcclient.cli.sending import Sending
 from tcclient.core import events as core
 from tcclient.core.session import Phase
 from tcclient.errors import DishonestServer, NoReply, RequestRefused, RoomClosed, WrongValue
-from tcclient.exits import UNTRUSTED
-from tcclient.known_devices import KnownDevices
 from tcclient.room import Room
-from tcclient.sending import Sending
+from tcclient.trust.known_devices import KnownDevices
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tests.tcclient.core.scripted_server import CAPS, KEEP, Server
@@ -264,7 +264,7 @@ def test_an_honest_end_is_none(tmp_path: Path) -> None:
 
 
 def test_the_command_line_has_a_status_for_it() -> None:
-    from tcclient.cli import _status_of
+    from tcclient.cli.main import _status_of
 
     error = DishonestServer("it lies", ErrorCode.UNEXPECTED_MESSAGE, Action.STOP)
     assert _status_of(error) == UNTRUSTED

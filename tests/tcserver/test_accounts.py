@@ -8,7 +8,9 @@ from tcproto.account import (
     derive_account_key,
     effective_salt,
 )
-from tcserver.accounts import (
+from tcserver.identity import ServerIdentity
+from tcserver.records import Account, Role, StoreError
+from tcserver.storage.accounts import (
     MAX_LIST_BYTES,
     MAX_LIST_ROWS,
     Agency,
@@ -16,8 +18,6 @@ from tcserver.accounts import (
     derive_credentials,
     read_agencies,
 )
-from tcserver.identity import ServerIdentity
-from tcserver.records import Account, Role, StoreError
 
 IDENTITY = ServerIdentity(b"i" * 32)
 SALT = b"s" * 16

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tcserver.addresses import outward_address, reachable_address
+from tcserver.daemon.addresses import outward_address, reachable_address
 
 OUTWARD = {socket.AF_INET: "203.0.113.7", socket.AF_INET6: "2001:db8::7"}
 
@@ -57,5 +57,5 @@ def test_what_is_found_on_this_machine_is_of_a_network(family: int) -> None:
 def test_an_interface_is_found_without_a_way_to_other_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     loopback = {socket.AF_INET: ("127.0.0.1", 9), socket.AF_INET6: ("::1", 9)}
     by_route = outward_address(socket.AF_INET)
-    monkeypatch.setattr("tcserver.addresses._ELSEWHERE", loopback)
+    monkeypatch.setattr("tcserver.daemon.addresses._ELSEWHERE", loopback)
     assert bool(outward_address(socket.AF_INET)) >= bool(by_route)

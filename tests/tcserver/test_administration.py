@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
-from tcserver.administration import Administration
-from tcserver.media.reading import SeatReading
+from tcserver.daemon.administration import Administration
+from tcserver.media.forwarding.stats import SeatReading
 from tests.tcserver.conference.conference_driver import Driver
 
 

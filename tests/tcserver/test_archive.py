@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tcserver import archive
-from tcserver.archive import back_up, pack, restore, unpack
 from tcserver.records import RoomRecord, StoreError
-from tcserver.site import Site
+from tcserver.storage import archive
+from tcserver.storage.archive import back_up, pack, restore, unpack
+from tcserver.storage.data_directory import Site
 
 FILES = {"tcserver.db": b"d" * 1000, "identity.key": b"key"}
 NOW = 1_900_000_000

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tcserver.background_writer import MAX_WAITING_BYTES, BackgroundWriter
+from tcserver.monitoring.background_writer import MAX_WAITING_BYTES, BackgroundWriter
 
 
 @pytest.fixture

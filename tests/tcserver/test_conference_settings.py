@@ -1,7 +1,7 @@
 from tcproto.messages import Caps, Source
 from tcserver.conference import MessageClass, Rate, Settings
-from tcserver.conference_settings import conference_settings
-from tcserver.configuration import Configuration, Sources, settings
+from tcserver.config.configuration import Configuration, Sources, settings
+from tcserver.daemon.conference_settings import conference_settings
 
 ELSEWHERE = {"login.max_sessions_per_account"}
 """Belongs to the accounts that are made, not to the conference."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcserver.configuration import (
+from tcserver.config.configuration import (
     ENVIRONMENT_PREFIX,
     MAX_FILE_BYTES,
     Change,

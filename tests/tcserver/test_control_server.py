@@ -9,9 +9,9 @@ import pytest
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.errors import Action, ErrorCode, ProtocolError
 from tcproto.messages import Close, Envelope, Error, Ping, Pong
-from tcserver import control_server
-from tcserver.control_server import ControlPeer
-from tcserver.control_turns import ControlTurns
+from tcserver.daemon import control_server
+from tcserver.daemon.control_server import ControlPeer
+from tcserver.daemon.control_turns import ControlTurns
 
 STATIC = bytes(range(32))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tcserver.control_turns import TURN_BUDGET, ControlTurns
+from tcserver.daemon.control_turns import TURN_BUDGET, ControlTurns
 
 
 class Loop:

@@ -9,7 +9,6 @@ import pytest
 
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
 from tcserver import records
-from tcserver.database import Database
 from tcserver.records import (
     MAX_DEVICES,
     Account,
@@ -20,7 +19,8 @@ from tcserver.records import (
     SessionRecord,
     StoreError,
 )
-from tcserver.schema import MIGRATIONS, migrate
+from tcserver.storage.database import Database
+from tcserver.storage.schema import MIGRATIONS, migrate
 
 KEY = b"k" * 32
 

@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-from tcserver.database import Database
 from tcserver.records import RoomRecord
+from tcserver.storage.database import Database
 
 KILLS = 100
 
@@ -20,7 +20,7 @@ import os, sys
 from dataclasses import replace
 from pathlib import Path
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
-from tcserver.database import Database
+from tcserver.storage.database import Database
 from tcserver.records import Account
 
 def say(text):

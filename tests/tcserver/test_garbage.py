@@ -3,7 +3,7 @@ import subprocess
 import sys
 from itertools import count
 
-from tcserver.garbage import PauseMeter
+from tcserver.monitoring.garbage import PauseMeter
 
 
 def test_each_collection_is_measured_by_its_generation() -> None:

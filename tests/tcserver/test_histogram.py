@@ -1,6 +1,6 @@
 import pytest
 
-from tcserver.histogram import Histogram
+from tcserver.monitoring.histogram import Histogram
 
 
 @pytest.mark.parametrize(("value", "bucket"), [(0.0, 0), (1.0, 0), (1.5, 1), (2.0, 1), (2.1, 2), (float("inf"), 2)])

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvloop
 
-from tcserver import http
-from tcserver.http import MAX_CONNECTIONS, MAX_HEAD, Content, HttpServer, respond
+from tcserver.exposition import http
+from tcserver.exposition.http import MAX_CONNECTIONS, MAX_HEAD, Content, HttpServer, respond
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 on_each_loop = pytest.mark.parametrize(

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 import pytest
 
 from tcproto.errors import ErrorCode, ProtocolError
-from tcserver.logs import EVENT_BURST, MAX_EVENTS, MAX_VALUE_CHARACTERS, ROOT, EventLimiter, EventLog, configure
+from tcserver.monitoring.logs import (
+    EVENT_BURST,
+    MAX_EVENTS,
+    MAX_VALUE_CHARACTERS,
+    ROOT,
+    EventLimiter,
+    EventLog,
+    configure,
+)
 
 
 class Clock:

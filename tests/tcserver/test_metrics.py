@@ -11,15 +11,15 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tcproto import messages as m
-from tcserver.garbage import GENERATIONS, PAUSE_BOUNDS
-from tcserver.histogram import Histogram
-from tcserver.media.backlog import Weight
-from tcserver.media.core import DELAY_BOUNDS, RTT_BOUNDS
-from tcserver.media.drops import Counters, Drop, PacketKind
-from tcserver.media.path import PathChange
-from tcserver.media.reading import LATENCY_BOUNDS, Census, MediaReading, SocketState
-from tcserver.metrics import MEDIA_COUNTERS, Metrics
-from tcserver.process_reading import ProcessReading
+from tcserver.exposition.metrics import MEDIA_COUNTERS, Metrics
+from tcserver.media.forwarding.drops import Counters, Drop, PacketKind
+from tcserver.media.forwarding.path import PathChange
+from tcserver.media.forwarding.plane import DELAY_BOUNDS, RTT_BOUNDS
+from tcserver.media.forwarding.stats import LATENCY_BOUNDS, Census, MediaReading, SocketState
+from tcserver.media.udp.backlog import Weight
+from tcserver.monitoring.garbage import GENERATIONS, PAUSE_BOUNDS
+from tcserver.monitoring.histogram import Histogram
+from tcserver.monitoring.process_reading import ProcessReading
 from tests.tcserver.conference.conference_driver import Driver
 from tests.tcserver.conference.conference_identities import account_key
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tcserver import paths
 from tcserver.records import StoreError
+from tcserver.storage import private_files
 
 
 def mode(path: Path) -> int:
@@ -23,13 +23,15 @@ def _open_umask() -> Iterator[None]:
 
 def test_the_default_places_follow_the_base_directory_specification() -> None:
     home = {"HOME": "/home/op"}
-    assert paths.default_data_directory(home) == Path("/home/op/.local/share/tcserver")
-    assert paths.default_configuration_file(home) == Path("/home/op/.config/tcserver/tcserver.toml")
+    assert private_files.default_data_directory(home) == Path("/home/op/.local/share/tcserver")
+    assert private_files.default_configuration_file(home) == Path("/home/op/.config/tcserver/tcserver.toml")
     named = {**home, "XDG_DATA_HOME": "/data", "XDG_CONFIG_HOME": "/etc/xdg"}
-    assert paths.default_data_directory(named) == Path("/data/tcserver")
-    assert paths.default_configuration_file(named) == Path("/etc/xdg/tcserver/tcserver.toml")
-    assert paths.default_data_directory({**home, "XDG_DATA_HOME": "relative"}) == Path("/home/op/.local/share/tcserver")
-    assert paths.default_data_directory({}) == Path.home() / ".local/share/tcserver"
+    assert private_files.default_data_directory(named) == Path("/data/tcserver")
+    assert private_files.default_configuration_file(named) == Path("/etc/xdg/tcserver/tcserver.toml")
+    assert private_files.default_data_directory({**home, "XDG_DATA_HOME": "relative"}) == Path(
+        "/home/op/.local/share/tcserver"
+    )
+    assert private_files.default_data_directory({}) == Path.home() / ".local/share/tcserver"
 
 
 def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,43 +42,43 @@ def test_a_user_without_a_home_is_told_what_to_do(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("pwd.getpwuid", nobody)
     monkeypatch.setattr("pwd.getpwnam", nobody)
     with pytest.raises(StoreError, match="no home folder: name a data folder with --data, or set HOME"):
-        paths.default_data_directory({})
-    assert paths.default_configuration_file({}) is None
-    assert paths.default_data_directory({"XDG_DATA_HOME": "/data"}) == Path("/data/tcserver")
+        private_files.default_data_directory({})
+    assert private_files.default_configuration_file({}) is None
+    assert private_files.default_data_directory({"XDG_DATA_HOME": "/data"}) == Path("/data/tcserver")
     for named in ("~/x", "~nobody-here/x"):
         with pytest.raises(StoreError, match=f"{named}: that user has no home"):
-            paths.expanded(named)
-    assert paths.expanded("/srv/x") == Path("/srv/x")
+            private_files.expanded(named)
+    assert private_files.expanded("/srv/x") == Path("/srv/x")
 
 
 def test_a_data_directory_is_for_its_owner_only(tmp_path: Path) -> None:
     data = tmp_path / "parent" / "data"
-    paths.make_private_directory(data)
-    paths.make_private_directory(data)
+    private_files.make_private_directory(data)
+    private_files.make_private_directory(data)
     assert mode(data) == 0o700
 
 
 def test_a_private_file_is_created_once(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    assert paths.create_private(file)
+    assert private_files.create_private(file)
     assert mode(file) == 0o600
-    assert not paths.create_private(file)
+    assert not private_files.create_private(file)
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch(0o640)
     with pytest.raises(StoreError, match=f"chmod 600 {file}"):
-        paths.create_private(file)
+        private_files.create_private(file)
 
 
 def test_a_private_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    paths.write_private(file, b"content")
+    private_files.write_private(file, b"content")
     assert file.read_bytes() == b"content"
     assert mode(file) == 0o600
     with pytest.raises(FileExistsError):
-        paths.write_private(file, b"other")
+        private_files.write_private(file, b"other")
     assert file.read_bytes() == b"content"
     assert list(tmp_path.iterdir()) == [file]
 
@@ -87,28 +89,28 @@ def test_a_file_system_without_hard_links_has_private_files(tmp_path: Path, monk
 
     monkeypatch.setattr(os, "link", refuse)
     file = tmp_path / "file"
-    paths.write_private(file, b"content")
+    private_files.write_private(file, b"content")
     assert file.read_bytes() == b"content"
     assert mode(file) == 0o600
     with pytest.raises(FileExistsError):
-        paths.write_private(file, b"other")
+        private_files.write_private(file, b"other")
     monkeypatch.setattr(Path, "replace", refuse)
     with pytest.raises(PermissionError):
-        paths.write_private(tmp_path / "second", b"content")
+        private_files.write_private(tmp_path / "second", b"content")
     assert file.read_bytes() == b"content"
     assert list(tmp_path.iterdir()) == [file]
 
 
 def test_what_a_crash_left_behind_is_in_nobodys_way(tmp_path: Path) -> None:
     (tmp_path / f"file.{os.getpid()}.partial").touch()
-    paths.write_private(tmp_path / "file", b"content")
+    private_files.write_private(tmp_path / "file", b"content")
     assert (tmp_path / "file").read_bytes() == b"content"
 
 
 def test_one_server_holds_a_data_directory(tmp_path: Path) -> None:
-    with paths.DataLock(tmp_path):
-        with pytest.raises(StoreError, match="another tcserver"), paths.DataLock(tmp_path):
+    with private_files.DataLock(tmp_path):
+        with pytest.raises(StoreError, match="another tcserver"), private_files.DataLock(tmp_path):
             pass
-        assert mode(tmp_path / paths.LOCK_FILE) == 0o600
-    with paths.DataLock(tmp_path):
+        assert mode(tmp_path / private_files.LOCK_FILE) == 0o600
+    with private_files.DataLock(tmp_path):
         pass

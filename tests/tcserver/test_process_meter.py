@@ -4,7 +4,7 @@ import asyncio
 import gc
 import sys
 
-from tcserver.process_meter import ProcessMeter
+from tcserver.monitoring.process_meter import ProcessMeter
 
 
 def test_a_process_is_measured_from_start_to_stop() -> None:

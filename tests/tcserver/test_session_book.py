@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 
 from tcserver.records import SessionRecord
-from tcserver.session_book import SessionBook
+from tcserver.storage.session_book import SessionBook
 
 RECORD = SessionRecord("", "kantor-1", bytes(32), "Sri", "192.0.2.1", 0.0)
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from tcserver.configuration import Configuration, Sources
+from tcserver.config.configuration import Configuration, Sources
 from tcserver.records import StoreError
-from tcserver.site import Site
+from tcserver.storage.data_directory import Site
 
 
 def test_the_configuration_or_the_environment_names_the_directory(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tcserver.database import Database
 from tcserver.records import StoreError
-from tcserver.store_thread import MAX_WAITING, StoreThread
+from tcserver.storage.database import Database
+from tcserver.storage.store_thread import MAX_WAITING, StoreThread
 
 
 def test_jobs_run_in_order_in_one_thread_and_all_before_the_end(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
-from tcserver import transfer
-from tcserver.database import Database
 from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, RoomRecord, StoreError
-from tcserver.transfer import export_document, import_document
+from tcserver.storage import transfer
+from tcserver.storage.database import Database
+from tcserver.storage.transfer import export_document, import_document
 
 FINGERPRINT = bytes(range(20))
 

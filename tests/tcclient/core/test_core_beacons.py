@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 
 from tcclient.core import PathState, events
-from tcclient.core.beacons import BeaconSchedule
-from tcclient.core.claims import Claims
-from tcclient.core.silence import Silence
+from tcclient.core.membership.beacons import BeaconSchedule
+from tcclient.core.membership.claims import Claims
+from tcclient.core.membership.silence import Silence
 from tcproto import messages as m
 from tcproto.beacon import Beacon, BeaconContext, ClockMapping, sign_beacon
 from tcproto.packet import parse_header

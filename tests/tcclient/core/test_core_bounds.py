@@ -6,9 +6,9 @@ import tracemalloc
 
 import pytest
 
-from tcclient.core.lives import BoxKeys
-from tcclient.core.peers import BareRing
-from tcclient.core.roster import OwnSeat, RoomState
+from tcclient.core.keys.peers import BareRing
+from tcclient.core.membership.lives import BoxKeys
+from tcclient.core.membership.roster import OwnSeat, RoomState
 from tcproto import messages as m
 from tcproto.keyring import MAX_KEYS, MAX_LAYERS, KeyRing, PublicationId
 from tcproto.packet import AUDIO_PADDING_STEP, AudioHeader, seal_packet

@@ -3,8 +3,8 @@ import copy
 import pytest
 
 from tcclient.core import Drop, PathState
-from tcclient.core.keys import ACTIVATION, LEAVE_SPACING
-from tcclient.core.peers import HOLD, MAX_HELD
+from tcclient.core.keys.own_key import ACTIVATION, LEAVE_SPACING
+from tcclient.core.keys.peers import HOLD, MAX_HELD
 from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES, PURGE_INTERVAL
 from tcproto import messages as m
 from tcproto.keyring import OVERLAP, PublicationId

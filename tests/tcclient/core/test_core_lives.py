@@ -2,8 +2,8 @@
 
 import pytest
 
-from tcclient.core.distrust import Distrust
-from tcclient.core.lives import MAX_KEPT, MAX_LIVES, MAX_ROOMS, Lives
+from tcclient.core.membership.distrust import Distrust
+from tcclient.core.membership.lives import MAX_KEPT, MAX_LIVES, MAX_ROOMS, Lives
 
 SERVER, OTHER = b"s" * 20, b"o" * 20
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tcclient.core import PathState, Settings, events
-from tcclient.core.path import MAX_UNANSWERED
+from tcclient.core.media.path import MAX_UNANSWERED
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, pack_items, parse_header
 from tcproto.path import PingItem, PongItem

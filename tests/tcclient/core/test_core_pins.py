@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcclient.core.pins import MAX_ACCOUNTS, MAX_DEVICES, Acquaintance, DevicePin, DevicePins
+from tcclient.core.membership.pins import MAX_ACCOUNTS, MAX_DEVICES, Acquaintance, DevicePin, DevicePins
 
 
 def key(number: int) -> bytes:

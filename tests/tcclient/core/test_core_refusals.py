@@ -1,7 +1,7 @@
 import pytest
 
 from tcclient.core import Drop, events
-from tcclient.core.media import MAX_STRAYS, STRAY_HOLD
+from tcclient.core.media.receiving import MAX_STRAYS, STRAY_HOLD
 from tcproto import messages as m
 from tcproto.beacon import Beacon, BeaconContext, sign_beacon
 from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, Item, ItemType, pack_items, pack_relay_time

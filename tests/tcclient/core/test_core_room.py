@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import AUDIO_ONLY, DEFAULT_SOURCES, Phase, events
-from tcclient.core.keyframes import SPACING
-from tcclient.core.lives import Lives
+from tcclient.core.media.keyframes import SPACING
+from tcclient.core.membership.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode, Refusal
 from tcproto.feedback import Series

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import events
-from tcclient.core.distrust import Distrust
-from tcclient.core.lives import MAX_BOX_KEYS, BoxKeys
-from tcclient.core.roster import MAX_MEMBERS, OwnSeat, RoomState
+from tcclient.core.membership.distrust import Distrust
+from tcclient.core.membership.lives import MAX_BOX_KEYS, BoxKeys
+from tcclient.core.membership.roster import MAX_MEMBERS, OwnSeat, RoomState
 from tcproto import messages as m
 from tcproto.errors import ProtocolError
 from tcproto.identity import SigningKey

@@ -2,8 +2,8 @@ import random
 
 from nacl.bindings import crypto_scalarmult_base
 
-from tcclient.core.keys import ACTIVATION, WORN_GENERATION, SenderKeys
-from tcclient.core.peers import Peer
+from tcclient.core.keys.own_key import ACTIVATION, WORN_GENERATION, SenderKeys
+from tcclient.core.keys.peers import Peer
 from tcproto.keyring import PublicationId
 from tcproto.sender_key import MAX_GENERATION, RATCHET_PERIOD, FirstSequence, Party
 from tests.tcclient.core.scripted_server import LIFE

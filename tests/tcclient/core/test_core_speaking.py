@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import Drop, events
-from tcclient.core.speaking import HOLD, LOUD, MUTE_GRACE, Speaking, Unmuted, is_speech
+from tcclient.core.media.speaking import HOLD, LOUD, MUTE_GRACE, Speaking, Unmuted, is_speech
 from tcproto import messages as m
 from tcproto.packet import AudioHeader
 from tests.tcclient.core.scripted_server import Server, packet_in, undelivered

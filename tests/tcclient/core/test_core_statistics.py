@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.core.beacons import GENERATIONS, BeaconSchedule
-from tcclient.core.statistics import RECENT, RECENT_STEP, LossMeter, PathStatistics, StreamStatistics
+from tcclient.core.media.statistics import RECENT, RECENT_STEP, LossMeter, PathStatistics, StreamStatistics
+from tcclient.core.membership.beacons import GENERATIONS, BeaconSchedule
 from tcproto.sender_key import SenderKey
 from tcproto.transit import LATE
 

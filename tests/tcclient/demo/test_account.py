@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tcclient.demo.account import MAX_ROWS, account_for
+from tcclient.demo.report import MAX_ROWS, account_for
 
 
 def reports(count: int = 3) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tcclient.media.reader import AudioFile, VideoFile
+from tcclient.capture.reader import AudioFile, VideoFile
 
 RATE = 25
 CLAP = 1.0

@@ -1,8 +1,8 @@
 import numpy as np
 
-from tcclient.media import CLIP, SPEECH
-from tcclient.media.picture import read_counter
-from tcclient.media.reader import open_audio, open_video
+from tcclient.capture import CLIP, SPEECH
+from tcclient.capture.picture import read_counter
+from tcclient.capture.reader import open_audio, open_video
 
 
 def test_the_speech_that_is_shipped_can_be_heard() -> None:

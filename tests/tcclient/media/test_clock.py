@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from tcclient.media.clock import MAX_LAG, MAX_SLEW, ClockMapping, MediaClock, Unwrapper
+from tcclient.recording.clock import MAX_LAG, MAX_SLEW, ClockMapping, MediaClock, Unwrapper
 
 WRAP = 1 << 32
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.media.devices import Camera, Loudspeaker, Microphone, list_cameras, list_sound_devices
-from tcclient.media.errors import DeviceError
+from tcclient.capture.devices import Camera, Loudspeaker, Microphone, list_cameras, list_sound_devices
+from tcclient.errors import DeviceError
 
 NO_SOUND_LIBRARY = importlib.util.find_spec("sounddevice") is None
 
@@ -28,7 +28,7 @@ def test_a_sound_device_that_is_not_there_is_an_error_of_one_line(what: type) ->
 
 
 def test_importing_the_module_loads_no_sound_library() -> None:
-    code = "import sys, tcclient.media.devices; sys.exit('sounddevice' in sys.modules)"
+    code = "import sys, tcclient.capture.devices; sys.exit('sounddevice' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

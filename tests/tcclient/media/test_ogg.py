@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.media.ogg import (
+from tcclient.recording.ogg import (
     FIRST,
     LAST,
     MAX_PACKET,

@@ -3,7 +3,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from tcclient.media.picture import TestPicture, read_counter
+from tcclient.capture.picture import TestPicture, read_counter
 
 
 def test_pictures_move_count_and_repeat_exactly() -> None:

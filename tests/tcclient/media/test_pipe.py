@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tcclient.media.errors import MediaFileError
-from tcclient.media.pipe import Pipe
+from tcclient.capture.pipe import Pipe
+from tcclient.errors import MediaFileError
 
 
 def test_a_pipe_that_nobody_feeds_is_told_and_not_waited_for(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
-from tcclient.media.errors import MediaFileError
-from tcclient.media.picture import TestPicture, read_counter
-from tcclient.media.reader import open_audio, open_video
+from tcclient.capture.picture import TestPicture, read_counter
+from tcclient.capture.reader import open_audio, open_video
+from tcclient.errors import MediaFileError
 
 FORMATS = [
     ("x.wav", "pcm_s16le"),

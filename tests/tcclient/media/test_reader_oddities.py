@@ -13,9 +13,9 @@ import av
 import numpy as np
 import pytest
 
-from tcclient.media.errors import MediaFileError
-from tcclient.media.picture import TestPicture, read_counter
-from tcclient.media.reader import MAX_RATE, open_audio, open_video
+from tcclient.capture.picture import TestPicture, read_counter
+from tcclient.capture.reader import MAX_RATE, open_audio, open_video
+from tcclient.errors import MediaFileError
 from tests.tcclient.media.films import CLAP, beeps, flashes, write_film
 from tests.tcclient.media.test_reader import write_tone
 

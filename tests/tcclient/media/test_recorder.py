@@ -13,9 +13,9 @@ import numpy.typing as npt
 import opuslib
 import pytest
 
-from tcclient.media.errors import RecordingError
-from tcclient.media.picture import TestPicture, read_counter
-from tcclient.media.recorder import MAX_LATE, MAX_LEAD, MatroskaWriter, OggOpusWriter, recorded_sound
+from tcclient.capture.picture import TestPicture, read_counter
+from tcclient.errors import RecordingError
+from tcclient.recording.writers import MAX_LATE, MAX_LEAD, MatroskaWriter, OggOpusWriter, recorded_sound
 from tcclient.video.bitstream import Codec, nal_units
 from tcclient.video.codec import EncodedFrame, VideoEncoder
 

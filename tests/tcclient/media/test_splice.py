@@ -1,6 +1,6 @@
 import pytest
 
-from tcclient.media.splice import MAX_BACK, MAX_HOLE, MAX_REORDERED, Splice
+from tcclient.capture.splice import MAX_BACK, MAX_HOLE, MAX_REORDERED, Splice
 
 
 def lay(splice: Splice, packets: list[tuple[int, float]], duration: float = 0.5) -> list[float]:

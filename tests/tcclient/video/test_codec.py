@@ -7,8 +7,8 @@ import av
 import numpy as np
 import pytest
 
-from tcclient.media.picture import TestPicture, read_counter
-from tcclient.media.reader import open_video
+from tcclient.capture.picture import TestPicture, read_counter
+from tcclient.capture.reader import open_video
 from tcclient.video.assembly import FrameAssembler, VideoPacket, fragment
 from tcclient.video.bitstream import Codec, holds_keyframe, nal_units
 from tcclient.video.codec import (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tcserver.cli import main
+from tcserver.cli.main import main
 from tests.tcserver.cli.server_command import Result, Run
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tcproto.account import derive_account_key, effective_salt
-from tcserver.database import Database
 from tcserver.identity import read_identity
+from tcserver.storage.database import Database
 
 PASSWORD = "correct horse"
 

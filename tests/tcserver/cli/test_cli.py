@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from tcproto.identity import format_fingerprint
-from tcserver.configuration import Configuration, Sources
+from tcserver.config.configuration import Configuration, Sources
 from tcserver.identity import read_identity
 from tests.tcserver.cli.server_command import Result, Run, add
 
@@ -91,9 +91,9 @@ def test_run_hands_the_configuration_and_its_reload_to_the_daemon(run: Run, monk
         ends.append(until_eof)
         return 1
 
-    daemon = ModuleType("tcserver.serving")
+    daemon = ModuleType("tcserver.daemon.process")
     daemon.run = serve  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "tcserver.serving", daemon)
+    monkeypatch.setitem(sys.modules, "tcserver.daemon.process", daemon)
     assert run("run", "--set", "server.port=5").status == 1
     assert seen == [Sources(flags={"server.port": "5"}).load()] * 2
     assert run("run", "--until-eof").status == 1
@@ -102,7 +102,7 @@ def test_run_hands_the_configuration_and_its_reload_to_the_daemon(run: Run, monk
 
 def test_a_database_that_fails_is_one_line(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("room", "add", "a")
-    monkeypatch.setattr("tcserver.database.BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr("tcserver.storage.database.BUSY_TIMEOUT_MS", 1)
     blocker = sqlite3.connect(data / "tcserver.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     result = run("room", "remove", "a")
@@ -117,7 +117,7 @@ def test_an_error_without_a_file_is_one_line(run: Run, monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr("tcserver.site.Site.of", fail)
+    monkeypatch.setattr("tcserver.storage.data_directory.Site.of", fail)
     assert run("account", "list") == Result(1, "", "tcserver: the disk is gone\n")
 
 
@@ -169,7 +169,7 @@ def test_help_teaches_with_examples(run: Run, arguments: list[str]) -> None:
 
 
 def spawn(*arguments: str, **options: object) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "tcserver.cli", *arguments]
+    command = [sys.executable, "-m", "tcserver.cli.main", *arguments]
     return subprocess.Popen(command, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
 
 

@@ -126,7 +126,7 @@ def test_what_was_printed_and_not_stored_is_said(run: Run, table: Path, monkeypa
         raise OSError(5, "Input/output error")
 
     add(run)
-    monkeypatch.setattr("tcserver.database.Database.add_accounts", fail)
+    monkeypatch.setattr("tcserver.storage.database.Database.add_accounts", fail)
     result = run("account", "import", str(table))
     assert result.status == 1
     assert "tcserver: the passwords above are not valid\n" in result.err

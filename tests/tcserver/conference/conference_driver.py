@@ -10,7 +10,6 @@ from collections import deque
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
-from tcserver import plane
 from tcserver.conference import (
     Conference,
     Crash,
@@ -26,6 +25,7 @@ from tcserver.conference import (
     SessionStarted,
     Settings,
 )
+from tcserver.media import interface
 from tcserver.records import Account, RoomRecord, Standing
 from tests.tcserver.conference.conference_identities import SERVER, make_account
 from tests.tcserver.conference.conference_person import Person
@@ -119,7 +119,7 @@ class Driver:
             self.advance(wait)
         self.apply(self.conference.received(person.connection, m.Envelope(message, request_id), self.now))
 
-    def event(self, event: plane.Event) -> None:
+    def event(self, event: interface.Event) -> None:
         self.apply(self.conference.media_event(event, self.now))
 
     def change_accounts(
@@ -132,7 +132,7 @@ class Driver:
     def replace_worker(self, slot: int = 0) -> None:
         """A media worker ends, and another comes in its place."""
         self.plane.lose(slot)
-        self.event(plane.WorkerReplaced(slot))
+        self.event(interface.WorkerReplaced(slot))
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with all that falls due in it."""

@@ -11,8 +11,8 @@ from tcproto.membership import MemberStatement
 from tcproto.messages import State
 from tcproto.names import fold_room
 from tcserver.conference import Settings
-from tcserver.conference.journal import BATCH_INTERVAL
-from tcserver.conference.login import ANSWER_GRID
+from tcserver.conference.login.authenticator import ANSWER_GRID
+from tcserver.conference.room.change_log import BATCH_INTERVAL
 from tests.tcserver.conference.conference_identities import SERVER, account_key
 from tests.tcserver.conference.conference_view import View
 

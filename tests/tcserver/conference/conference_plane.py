@@ -4,93 +4,93 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tcserver import plane
+from tcserver.media import interface
 
 
 class Plane:
     """Keeps the books of the media plane, and refuses what makes no sense."""
 
     def __init__(self) -> None:
-        self.rooms: dict[int, dict[int, plane.OpenSeat]] = {}
+        self.rooms: dict[int, dict[int, interface.OpenSeat]] = {}
         self.homes: dict[int, int] = {}
-        self.sealers: dict[int, dict[int, list[plane.SealerState]]] = {}
+        self.sealers: dict[int, dict[int, list[interface.SealerState]]] = {}
         """By room and slot: the two newest keys."""
         self.shared: dict[int, tuple[int, ...]] = {}
         """The workers of each room that has several."""
-        self.seats: dict[int, plane.OpenSeat] = {}
-        self.streams: dict[tuple[int, int], plane.OpenStream] = {}
+        self.seats: dict[int, interface.OpenSeat] = {}
+        self.streams: dict[tuple[int, int], interface.OpenStream] = {}
         self.replays: set[int] = set()
         """Media ids of receivers whom a keyframe can be sent again."""
         self.always: dict[int, tuple[int, ...]] = {}
         """By room: who is forwarded whatever the level."""
-        self.forwarding: dict[tuple[int, int], dict[int, plane.Receiver]] = {}
-        self.rotations: list[plane.RotateSealer] = []
-        self.tickets: list[plane.OpenTicket] = []
+        self.forwarding: dict[tuple[int, int], dict[int, interface.Receiver]] = {}
+        self.rotations: list[interface.RotateSealer] = []
+        self.tickets: list[interface.OpenTicket] = []
         self.limits: dict[int, list[int]] = {}
         """Talkers that are forwarded, by room, as they were told."""
-        self.log: list[plane.Command] = []
+        self.log: list[interface.Command] = []
 
-    def apply(self, command: plane.Command) -> list[plane.Event]:
+    def apply(self, command: interface.Command) -> list[interface.Event]:
         self.log.append(command)
         match command:
-            case plane.OpenSealer():
+            case interface.OpenSealer():
                 self.rooms.setdefault(command.room, {})
                 sealers = self.sealers.setdefault(command.room, {})
                 assert command.slot not in sealers
-                sealers[command.slot] = [plane.SealerState(command.sealer, command.epoch, command.key, 0)]
+                sealers[command.slot] = [interface.SealerState(command.sealer, command.epoch, command.key, 0)]
                 if command.slot == self.homes.setdefault(command.room, command.slot):
                     self.limits[command.room] = []
-            case plane.ShareRoom():
+            case interface.ShareRoom():
                 assert command.home == self.homes[command.room]
                 assert set(command.slots) == self.sealers[command.room].keys()
                 self.shared[command.room] = command.slots
-            case plane.TellSealer():
+            case interface.TellSealer():
                 sealers = self.sealers[command.room].values()
-                return [plane.SealerTold(command.media_id, tuple(states)) for states in sealers]
-            case plane.RotateSealer():
+                return [interface.SealerTold(command.media_id, tuple(states)) for states in sealers]
+            case interface.RotateSealer():
                 states = self.sealers[command.room][command.slot]
-                states.append(plane.SealerState(states[0].sealer, command.epoch, command.key, 0))
+                states.append(interface.SealerState(states[0].sealer, command.epoch, command.key, 0))
                 assert command.epoch == (states[-2].epoch + 1) % 256
                 del states[:-2]
                 self.rotations.append(command)
-            case plane.CloseRoom():
+            case interface.CloseRoom():
                 assert not self.rooms.pop(command.room), "seats are closed before their room"
                 del self.sealers[command.room], self.homes[command.room]
-            case plane.OpenSeat():
+            case interface.OpenSeat():
                 assert command.media_id not in self.seats
                 assert command.media_id > 0xFF
                 self.seats[command.media_id] = self.rooms[command.room][command.media_id] = command
                 states = self.sealers[command.room][command.media_id & 0xFF]
-                return [plane.SeatOpened(command.media_id, tuple(states))]
-            case plane.RekeySeat():
+                return [interface.SeatOpened(command.media_id, tuple(states))]
+            case interface.RekeySeat():
                 assert command.media_id in self.seats
-            case plane.CloseSeat():
+            case interface.CloseSeat():
                 if self.seats.pop(command.media_id, None) is None:
                     assert len(self.sealers[command.room]) > 1, "only of the worker that is gone"
                 else:
                     self._forget(command.media_id, command.room)
                 for receivers in self.forwarding.values():
                     receivers.pop(command.media_id, None)
-            case plane.OpenTicket():
+            case interface.OpenTicket():
                 self.tickets.append(command)
-            case plane.OpenStream():
+            case interface.OpenStream():
                 room = self.seats[command.media_id].room
                 taken = {number for media_id, number in self.streams if self.seats[media_id].room == room}
                 assert command.stream not in taken
                 self.streams[command.media_id, command.stream] = command
-            case plane.MuteStream():
+            case interface.MuteStream():
                 key = (command.media_id, command.stream)
                 self.streams[key] = replace(self.streams[key], muted=command.muted)
-            case plane.CloseStream():
+            case interface.CloseStream():
                 del self.streams[command.media_id, command.stream]
                 self.forwarding.pop((command.media_id, command.stream), None)
-            case plane.ChangeForwarding():
+            case interface.ChangeForwarding():
                 self._forward(command)
-            case plane.SendKeyframe():
+            case interface.SendKeyframe():
                 assert (command.media_id, command.stream) in self.streams
                 if command.receiver not in self.replays:
-                    return [plane.KeyframeAsked(command.receiver, command.stream, command.spatial)]
-            case plane.SetSpeakers():
+                    return [interface.KeyframeAsked(command.receiver, command.stream, command.spatial)]
+            case interface.SetSpeakers():
                 limits = self.limits[command.room]
                 if (limits or [0])[-1] != command.limit:
                     limits.append(command.limit)
@@ -113,7 +113,7 @@ class Plane:
             del self.streams[key]
             self.forwarding.pop(key, None)
 
-    def _forward(self, command: plane.ChangeForwarding) -> None:
+    def _forward(self, command: interface.ChangeForwarding) -> None:
         keys = {key[1]: key for key in self.streams if self.seats[key[0]].room == command.room}
         for stream in command.streams:
             media_id, _ = key = keys[stream]

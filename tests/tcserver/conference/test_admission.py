@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcserver.conference.admission import MAX_SCOPES, MAX_WAIT, Admission
+from tcserver.conference.limits.admission import MAX_SCOPES, MAX_WAIT, Admission
 from tcserver.conference.settings import Rate
 
 PARTS = {"account": 0.25}

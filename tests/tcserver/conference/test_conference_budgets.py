@@ -8,8 +8,9 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
-from tcserver.conference import Rate, Settings, budget
-from tcserver.conference.budget import DEBT, MAX_BUDGETS, MAX_RESTS, Budget, Budgets, Solvency
+from tcserver.conference import Rate, Settings
+from tcserver.conference.limits import budget
+from tcserver.conference.limits.budget import DEBT, MAX_BUDGETS, MAX_RESTS, Budget, Budgets, Solvency
 from tcserver.conference.settings import MessageClass
 from tests.tcserver.conference.conference_driver import Driver, error_code
 from tests.tcserver.conference.conference_identities import make_account

@@ -8,9 +8,9 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
-from tcserver import plane
 from tcserver.conference import Where
 from tcserver.conference.crashes import RESTARTED
+from tcserver.media import interface
 from tcserver.records import RoomRecord, Standing
 from tests.tcserver.conference.conference_driver import Driver
 from tests.tcserver.conference.conference_person import Person
@@ -203,18 +203,18 @@ def test_what_the_media_plane_reports_of_a_room_and_fails_restarts_it(monkeypatc
         match kind:
             case "speakers":
                 patch.setattr(type(room.cameras), "spoke", fail)
-                event: plane.Event = plane.SpeakersChanged(room.number, (world.first.participant,), (), 0)
+                event: interface.Event = interface.SpeakersChanged(room.number, (world.first.participant,), (), 0)
             case "worn":
                 patch.setattr(type(room.sealers), "worn", fail)
-                event = plane.SealerWorn(room.number, 1)
+                event = interface.SealerWorn(room.number, 1)
             case "keys":
                 patch.setattr(type(room), "_renew_keys", fail)
-                event = plane.KeysWorn(world.first.media_id)
+                event = interface.KeysWorn(world.first.media_id)
             case "keyframe":
-                patch.setattr("tcserver.conference.publishing._layer", fail)
-                event = plane.KeyframeAsked(world.first.media_id, 1, 0)
+                patch.setattr("tcserver.conference.requests.publishing._layer", fail)
+                event = interface.KeyframeAsked(world.first.media_id, 1, 0)
             case "command":
-                event = plane.RoomFailed(room.number)
+                event = interface.RoomFailed(room.number)
         world.driver.event(event)
     assert world.crashes() == ({} if kind == "command" else {Where.ROOM: 1}), "what the media plane told it has counted"
     world.restarted(world.first, world.second)
@@ -225,8 +225,8 @@ def test_what_the_media_plane_reports_of_a_room_and_fails_restarts_it(monkeypatc
 def test_what_the_media_plane_reports_of_no_room_and_fails_is_passed_over(monkeypatch):
     world = World()
     with monkeypatch.context() as patch:
-        patch.setattr("tcserver.conference.rooms.Rooms.worker_load", fail)
-        world.driver.event(plane.WorkerLoad(0, 1.0))
+        patch.setattr("tcserver.conference.room.rooms.Rooms.worker_load", fail)
+        world.driver.event(interface.WorkerLoad(0, 1.0))
     assert world.crashes() == {Where.EVENT: 1}
     world.check()
 
@@ -237,7 +237,7 @@ def test_of_many_rooms_only_the_one_that_fails_is_restarted(monkeypatch):
     with monkeypatch.context() as patch:
         cameras, followed = type(broken.cameras), []
         patch.setattr(cameras, "follow", lambda it: fail() if it is broken.cameras else followed.append(it))
-        world.driver.event(plane.Overloaded(1.0, 1.0))
+        world.driver.event(interface.Overloaded(1.0, 1.0))
     assert world.crashes() == {Where.ROOM: 1}
     assert followed == [world.room("other").cameras]
     world.restarted(world.first, world.second)
@@ -263,7 +263,7 @@ def test_an_answer_to_a_look_up_that_fails_closes_its_connection(monkeypatch):
     world = World()
     person = world.driver.person("g")
     with monkeypatch.context() as patch:
-        patch.setattr("tcserver.conference.login.LoginDesk.account_found", fail)
+        patch.setattr("tcserver.conference.login.authenticator.LoginDesk.account_found", fail)
         person.send(m.LoginBegin("g"))
     assert person.closed.code is ErrorCode.INTERNAL
     assert world.crashes() == {Where.FRAME: 1}

@@ -8,7 +8,7 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcproto.messages import Role
 from tcserver import records
-from tcserver.conference.kicks import KICKED_DEVICES, MAX_KICKED, Kicks
+from tcserver.conference.room.kicks import KICKED_DEVICES, MAX_KICKED, Kicks
 from tcserver.records import RoomRecord
 from tests.tcserver.conference.conference_driver import Driver, error_code
 

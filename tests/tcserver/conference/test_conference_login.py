@@ -4,9 +4,9 @@ from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
 from tcserver.conference import Disconnect, MessageClass, Rate, Settings
-from tcserver.conference.login import ANSWER_GRID, on_grid
-from tcserver.conference.sessions import FULL_RETRY_MS
-from tcserver.plane import OpenTicket
+from tcserver.conference.login.authenticator import ANSWER_GRID, on_grid
+from tcserver.conference.login.sessions import FULL_RETRY_MS
+from tcserver.media.interface import OpenTicket
 from tcserver.records import DuplicatePolicy, Role
 from tests.tcserver.conference.conference_driver import Driver, error_code
 from tests.tcserver.conference.conference_identities import make_account

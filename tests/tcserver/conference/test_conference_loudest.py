@@ -5,8 +5,8 @@ from __future__ import annotations
 from tcproto import messages as m
 from tcproto.messages import Role
 from tcserver import records
-from tcserver.conference.speaker_limit import MAX_ALWAYS, SMALL_ROOM
-from tcserver.plane import OpenSeat, SetSpeakers
+from tcserver.conference.policy.speaker_limit import MAX_ALWAYS, SMALL_ROOM
+from tcserver.media.interface import OpenSeat, SetSpeakers
 from tests.tcserver.conference.conference_driver import Driver
 
 

@@ -2,8 +2,8 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
-from tcserver.conference.journal import BATCH_INTERVAL
-from tcserver.plane import (
+from tcserver.conference.room.change_log import BATCH_INTERVAL
+from tcserver.media.interface import (
     Address,
     KeyframeAsked,
     MuteStream,

@@ -9,7 +9,7 @@ from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
 from tcserver import records
 from tcserver.conference import MessageClass, Rate
-from tcserver.plane import KeyframeAsked, KeysWorn, SealerWorn, SpeakersChanged
+from tcserver.media.interface import KeyframeAsked, KeysWorn, SealerWorn, SpeakersChanged
 from tcserver.records import DuplicatePolicy, RoomRecord
 from tests.tcserver.conference.conference_driver import Driver
 from tests.tcserver.conference.conference_identities import make_account

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcserver.conference.identifiers import MAX_QUARANTINED, QUARANTINE, IdPool
-from tcserver.conference.limiter import TokenBucket
+from tcserver.conference.limits.token_bucket import TokenBucket
+from tcserver.conference.room.identifiers import MAX_QUARANTINED, QUARANTINE, IdPool
 from tcserver.conference.settings import Rate
 from tcserver.conference.timers import Timers
 

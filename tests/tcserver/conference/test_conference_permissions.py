@@ -6,7 +6,7 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver import records
 from tcserver.conference import ROLE_PERMISSIONS
-from tcserver.conference.commands import COMMANDS
+from tcserver.conference.dispatch import COMMANDS
 from tcserver.records import RoomRecord
 from tests.tcserver.conference.conference_driver import Driver, error_code
 

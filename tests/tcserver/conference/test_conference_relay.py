@@ -3,8 +3,8 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcserver.conference import MessageClass, Rate
-from tcserver.conference.journal import BATCH_INTERVAL
-from tcserver.conference.relay import MAX_TEXTS
+from tcserver.conference.requests.relay import MAX_TEXTS
+from tcserver.conference.room.change_log import BATCH_INTERVAL
 from tcserver.records import Role
 from tests.tcserver.conference.conference_driver import Driver, error_code
 

@@ -6,9 +6,9 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver import records
 from tcserver.conference import Rate, SaveRoom
-from tcserver.conference.rooms import FAILED_SAVE_RETRY_MS
-from tcserver.conference.speaker_limit import SMALL_ROOM
-from tcserver.plane import SeatOpened
+from tcserver.conference.policy.speaker_limit import SMALL_ROOM
+from tcserver.conference.room.rooms import FAILED_SAVE_RETRY_MS
+from tcserver.media.interface import SeatOpened
 from tcserver.records import RoomRecord
 from tests.tcserver.conference.conference_driver import Driver, error_code
 

@@ -6,11 +6,11 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcproto.membership import MemberStatement, verify_member
 from tcserver import records
-from tcserver.conference.admission import MAX_WAIT
+from tcserver.conference.limits.admission import MAX_WAIT
 from tcserver.conference.permissions import OPENER_RANK
-from tcserver.conference.roles import MAX_REMEMBERED_ROLES
+from tcserver.conference.policy.roles import MAX_REMEMBERED_ROLES
 from tcserver.identity import ServerIdentity
-from tcserver.plane import CloseRoom, OpenSealer, OpenSeat
+from tcserver.media.interface import CloseRoom, OpenSealer, OpenSeat
 from tcserver.records import RoomRecord
 from tests.tcserver.conference.conference_driver import Driver, error_code
 

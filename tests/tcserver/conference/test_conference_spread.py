@@ -3,8 +3,8 @@
 import pytest
 
 from tcproto import messages as m
-from tcserver.conference.placement import place_seat
-from tcserver.plane import (
+from tcserver.conference.room.placement import place_seat
+from tcserver.media.interface import (
     CloseSeat,
     OpenSealer,
     OpenSeat,

@@ -5,9 +5,9 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcserver.conference import Disconnect, Send
-from tcserver.conference.commands import COMMANDS
-from tcserver.conference.connections import MAX_UNANSWERED_PINGS
-from tcserver.plane import CloseRoom, CloseSeat
+from tcserver.conference.dispatch import COMMANDS
+from tcserver.conference.login.connections import MAX_UNANSWERED_PINGS
+from tcserver.media.interface import CloseRoom, CloseSeat
 from tests.tcserver.conference.conference_driver import Driver, error_code
 
 LOGIN, LOBBY, ROOM = m.State.LOGIN, m.State.LOBBY, m.State.ROOM

@@ -9,9 +9,9 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import ErrorCode, Refusal
 from tcserver.conference import Rate
-from tcserver.conference.budget import PUBLICATIONS
+from tcserver.conference.limits.budget import PUBLICATIONS
+from tcserver.conference.room.stream_ids import MAX_STREAM, MIN_QUARANTINE, QUARANTINE, RESERVE, StreamIds
 from tcserver.conference.settings import MessageClass
-from tcserver.conference.stream_ids import MAX_STREAM, MIN_QUARANTINE, QUARANTINE, RESERVE, StreamIds
 from tests.tcserver.conference.conference_driver import Driver, error_code
 
 FREE = Rate(60_000, 10**9)

@@ -4,8 +4,8 @@ from collections import Counter
 import pytest
 
 from tcproto import messages as m
-from tcserver.conference.placement import place
-from tcserver.plane import (
+from tcserver.conference.room.placement import place
+from tcserver.media.interface import (
     CloseRoom,
     OpenSealer,
     OpenSeat,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tcserver.conference.half_open import KNOWN_NETWORKS, PATIENCE, RESERVE, HalfOpen, Step, network_of
+from tcserver.conference.login.half_open import KNOWN_NETWORKS, PATIENCE, RESERVE, HalfOpen, Step, network_of
 
 
 def filled(*steps: Step, network: str = "a", now: float = 0.0) -> HalfOpen:

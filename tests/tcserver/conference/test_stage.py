@@ -3,8 +3,8 @@
 import pytest
 
 from tcproto import messages as m
-from tcserver.conference.stage import CALM, REDUCTION_INTERVAL, SPIKE_CALM, CameraCap, Stage, last_n
-from tcserver.plane import ChangeForwarding, Overloaded, SpeakersChanged
+from tcserver.conference.policy.last_n import CALM, REDUCTION_INTERVAL, SPIKE_CALM, CameraCap, Stage, last_n
+from tcserver.media.interface import ChangeForwarding, Overloaded, SpeakersChanged
 from tests.tcserver.conference.conference_driver import Driver
 from tests.tcserver.conference.conference_person import Person
 

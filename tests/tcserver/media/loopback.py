@@ -7,11 +7,11 @@ from functools import partial
 
 import pytest
 
-from tcserver.media.offload import can_receive_trains, can_send_trains
-from tcserver.media.reader import VectorReader
-from tcserver.media.sender import Blocked, Run, Sender
-from tcserver.media.sendmmsg import VectorSender
-from tcserver.plane import Address
+from tcserver.media.interface import Address
+from tcserver.media.udp.offload import can_receive_trains, can_send_trains
+from tcserver.media.udp.reader import VectorReader
+from tcserver.media.udp.sender import Blocked, Run, Sender
+from tcserver.media.udp.sendmmsg import VectorSender
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg and recvmmsg are Linux's")
 trains_out = pytest.mark.skipif(not can_send_trains(), reason="the kernel does not send trains (UDP_SEGMENT)")

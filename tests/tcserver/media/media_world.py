@@ -20,7 +20,7 @@ from tcproto.messages import Kind as StreamKind
 from tcproto.packet import AudioHeader, VideoHeader
 from tcproto.path import PingItem
 from tcserver.media import Drop, MediaPlane, Transmission
-from tcserver.plane import (
+from tcserver.media.interface import (
     Address,
     ChangeForwarding,
     Event,

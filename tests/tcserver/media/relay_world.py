@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable
 from tcproto.datagram import Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
 from tcserver.media import Counters, Drop, MediaPlane
-from tcserver.media.pool import Router
-from tcserver.media.relaying import Message, parse_head
-from tcserver.plane import (
+from tcserver.media.interface import (
     Address,
     ChangeForwarding,
     Command,
@@ -22,6 +20,8 @@ from tcserver.plane import (
     Receiver,
     ShareRoom,
 )
+from tcserver.media.relay.wire import Message, parse_head
+from tcserver.media.workers.pool import Router
 from tests.tcserver.media.media_world import CAPS, Peer, deliveries, open_room, packet_item
 
 ROOM = 1

@@ -1,10 +1,10 @@
 from tcproto.datagram import MAX_DATAGRAM
-from tcserver.media.audiences import LIFETIME, MAX_AUDIENCES, Audiences
-from tcserver.media.drops import Counters
-from tcserver.media.relaying import HEAD_SIZE
-from tcserver.media.room import Room
-from tcserver.media.sealer import Sealer
-from tcserver.media.train import MAX_SEGMENTS, MAX_TRAIN
+from tcserver.media.forwarding.drops import Counters
+from tcserver.media.forwarding.room import Room
+from tcserver.media.forwarding.sealer import Sealer
+from tcserver.media.relay.audience import LIFETIME, MAX_AUDIENCES, Audiences
+from tcserver.media.relay.wire import HEAD_SIZE
+from tcserver.media.udp.train import MAX_SEGMENTS, MAX_TRAIN
 from tests.tcserver.media.media_world import World
 
 NOBODY: frozenset[int] = frozenset()

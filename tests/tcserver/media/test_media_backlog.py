@@ -6,9 +6,9 @@ from itertools import chain
 import pytest
 
 from tcserver.media import ReceiverSet, Transmission
-from tcserver.media.backlog import LARGE, MAX_BACKLOG, Backlog
-from tcserver.media.sender import Blocked, Run, Sender
-from tcserver.plane import Address
+from tcserver.media.interface import Address
+from tcserver.media.udp.backlog import LARGE, MAX_BACKLOG, Backlog
+from tcserver.media.udp.sender import Blocked, Run, Sender
 
 ALL = ReceiverSet((port, Address(0, "127.0.0.1", port)) for port in (1, 2))
 OTHERS = ReceiverSet((port, Address(0, "127.0.0.1", port)) for port in (3, 4, 5))

@@ -10,13 +10,14 @@ import uvloop
 from tcproto.datagram import Item, ItemType, Kind, pack_header
 from tcproto.messages import Kind as StreamKind
 from tcproto.path import PingItem
-from tcserver.media import Drop, MediaPlane, coalescing, socket_group
-from tcserver.media.coalescing import ALONG, INTERVAL, MANY, Coalescer
-from tcserver.media.reader import BATCH
-from tcserver.media.sockets import MediaSockets
-from tcserver.media.steering import SHORTEST_SOUND
-from tcserver.media.unheard import FEW
-from tcserver.plane import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
+from tcserver.media import Drop, MediaPlane
+from tcserver.media.interface import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
+from tcserver.media.speakers.suppressed import FEW
+from tcserver.media.udp import coalescing, socket_group
+from tcserver.media.udp.coalescing import ALONG, INTERVAL, MANY, Coalescer
+from tcserver.media.udp.reader import BATCH
+from tcserver.media.udp.sockets import MediaSockets
+from tcserver.media.udp.steering import SHORTEST_SOUND
 from tests.tcserver.media.loopback import linux, received
 from tests.tcserver.media.media_world import CAPS, ROOM_KEY, SEALER, audio, open_room, packet_item
 from tests.tcserver.media.test_media_sockets import Client
@@ -225,7 +226,7 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
 @linux
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_what_a_look_has_no_time_for_does_not_wait_for_the_next(new_loop, bind, monkeypatch):
-    monkeypatch.setattr("tcserver.media.sockets.READ_BUDGET", 1e-9)
+    monkeypatch.setattr("tcserver.media.udp.sockets.READ_BUDGET", 1e-9)
     monkeypatch.setattr(coalescing, "INTERVAL", 3600.0)
     datagram = pack_header(Kind.UP, 0, 1001, 0).ljust(SHORTEST_SOUND, b"\0")
 

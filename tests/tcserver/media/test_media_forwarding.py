@@ -15,8 +15,8 @@ from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcproto.packet import MAX_PACKET
 from tcserver.media import Drop
-from tcserver.media.stream import KEYFRAME_REQUEST_INTERVAL
-from tcserver.plane import (
+from tcserver.media.forwarding.stream import KEYFRAME_REQUEST_INTERVAL
+from tcserver.media.interface import (
     ChangeForwarding,
     CloseRoom,
     CloseSeat,

@@ -18,10 +18,10 @@ from tcproto.datagram import (
 from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcproto.packet import MAX_PACKET, PlainHeader
-from tcserver import plane as p
 from tcserver.media import Drop
-from tcserver.media.seat import MAX_GAP
-from tcserver.plane import Address, KeysWorn, MuteStream, OpenSeat, OpenStream, RekeySeat
+from tcserver.media import interface as p
+from tcserver.media.forwarding.seat import MAX_GAP
+from tcserver.media.interface import Address, KeysWorn, MuteStream, OpenSeat, OpenStream, RekeySeat
 from tests.tcserver.media.media_world import (
     CAPS,
     HEADER_BITS,

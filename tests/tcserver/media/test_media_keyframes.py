@@ -4,9 +4,9 @@ import pytest
 
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Kind
-from tcserver.media.keyframes import BURST, BURST_INTERVAL, KEY_DELIVERY, MAX_REPLAY, MAX_WAITING, Replays
-from tcserver.media.sealer import RING_SIZE
-from tcserver.plane import CloseSeat, KeyframeAsked, Receiver, RotateSealer, SendKeyframe
+from tcserver.media.forwarding.keyframes import BURST, BURST_INTERVAL, KEY_DELIVERY, MAX_REPLAY, MAX_WAITING, Replays
+from tcserver.media.forwarding.sealer import RING_SIZE
+from tcserver.media.interface import CloseSeat, KeyframeAsked, Receiver, RotateSealer, SendKeyframe
 from tests.tcserver.media.media_world import World, audio, deliveries, packet_item, video
 
 STREAM = 7

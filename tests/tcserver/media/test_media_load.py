@@ -2,9 +2,9 @@
 
 import pytest
 
-from tcserver.media.load import MAX_RATE, LoadMeter
-from tcserver.media.speakers import DECISION_INTERVAL
-from tcserver.plane import MAX_LAG, CloseRoom, OpenSealer, Overloaded
+from tcserver.media.forwarding.load import MAX_RATE, LoadMeter
+from tcserver.media.interface import MAX_LAG, CloseRoom, OpenSealer, Overloaded
+from tcserver.media.speakers.speakers import DECISION_INTERVAL
 from tests.tcserver.media.media_world import World
 
 

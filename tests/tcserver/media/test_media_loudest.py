@@ -12,9 +12,9 @@ from tcproto.datagram import Item, ItemType
 from tcproto.feedback import Copy, pack_copies
 from tcproto.packet import AudioHeader, parse_header
 from tcserver.media import Drop
-from tcserver.media.loudest import CHALLENGE, EXPIRY, FADE, HOLD, MARGIN, PAUSE, SPEECH_LEVEL, Loudest
-from tcserver.media.preroll import LEAD, MAX_PREROLL_PACKETS, PREROLL, Held, Preroll
-from tcserver.plane import CloseStream, MuteStream, Receiver, SetSpeakers
+from tcserver.media.interface import CloseStream, MuteStream, Receiver, SetSpeakers
+from tcserver.media.speakers.loudest import CHALLENGE, EXPIRY, FADE, HOLD, MARGIN, PAUSE, SPEECH_LEVEL, Loudest
+from tcserver.media.speakers.preroll import LEAD, MAX_PREROLL_PACKETS, PREROLL, Held, Preroll
 from tests.tcserver.media.media_world import World, audio, open_room, packet_item
 
 FRAME = 0.02

@@ -7,54 +7,53 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tcproto.messages import Caps, Kind
-from tcserver import plane
-from tcserver.histogram import Histogram
-from tcserver.logs import LogSettings
-from tcserver.media import Counters, Drop
-from tcserver.media.backlog import Weight
-from tcserver.media.pipe import LENGTH_SIZE, decode, encode
-from tcserver.media.reading import Census, MediaReading, SeatReading, SocketState
-from tcserver.process_reading import ProcessReading
+from tcserver.media import Counters, Drop, interface
+from tcserver.media.forwarding.stats import Census, MediaReading, SeatReading, SocketState
+from tcserver.media.udp.backlog import Weight
+from tcserver.media.workers.pipe import LENGTH_SIZE, decode, encode
+from tcserver.monitoring.histogram import Histogram
+from tcserver.monitoring.logs import LogSettings
+from tcserver.monitoring.process_reading import ProcessReading
 
 KEY = bytes(range(32))
-ADDRESS = plane.Address(1, "fe80::1%eth0", 65535)
+ADDRESS = interface.Address(1, "fe80::1%eth0", 65535)
 VALUES = [
     LogSettings("debug", "json"),
-    plane.OpenSealer(1, 0xFFFFFFFF, 255, KEY, 3),
-    plane.ShareRoom(1, 0, (0, 2)),
-    plane.TellSealer(1, 2),
-    plane.RotateSealer(1, 0, 2, KEY, 12345.678901234567),
-    plane.CloseRoom(1),
-    plane.OpenSeat(0xFFFFFF01, 1, 2, 3, KEY, KEY[::-1]),
-    plane.OpenSeat(0xFFFFFF01, 1, 2, 3, KEY, KEY[::-1], 4),
-    plane.RekeySeat(1, 2, KEY, KEY),
-    plane.CloseSeat(1, 2),
-    plane.OpenTicket(1, KEY, 0.5, 20),
-    plane.OpenStream(1, 2, Kind.AUDIO, Caps(160_000, 130), muted=True, layers=1),
-    plane.OpenStream(1, 2, None, Caps(16_000, 5)),
-    plane.MuteStream(1, 2, muted=False),
-    plane.CloseStream(1, 2),
-    plane.ChangeForwarding(1, (2,), (), (5,)),
-    plane.ChangeForwarding(1, (2, 3), (plane.Receiver(3), plane.Receiver(4, True, 0, 1))),
-    plane.SendKeyframe(1, 2, 3, 4),
-    plane.SetSpeakers(1, 3, (4, 5)),
-    plane.SeatOpened(1, (plane.SealerState(1, 2, KEY, 2**48), plane.SealerState(1, 3, KEY, 0))),
-    plane.SealerTold(1, (plane.SealerState(1, 2, KEY, 2**48),)),
-    plane.PathProven(1, ADDRESS),
-    plane.PathLost(1),
-    plane.KeysWorn(1),
-    plane.SealerWorn(1, 2),
-    plane.SpeakersChanged(1, (2, 3), (), 2),
-    plane.KeyframeAsked(1, 2, 3),
-    plane.Overloaded(0.25, 1e6),
-    plane.WorkerLoad(3, 0.5),
-    plane.WorkerReplaced(3),
-    plane.RoomFailed(7),
+    interface.OpenSealer(1, 0xFFFFFFFF, 255, KEY, 3),
+    interface.ShareRoom(1, 0, (0, 2)),
+    interface.TellSealer(1, 2),
+    interface.RotateSealer(1, 0, 2, KEY, 12345.678901234567),
+    interface.CloseRoom(1),
+    interface.OpenSeat(0xFFFFFF01, 1, 2, 3, KEY, KEY[::-1]),
+    interface.OpenSeat(0xFFFFFF01, 1, 2, 3, KEY, KEY[::-1], 4),
+    interface.RekeySeat(1, 2, KEY, KEY),
+    interface.CloseSeat(1, 2),
+    interface.OpenTicket(1, KEY, 0.5, 20),
+    interface.OpenStream(1, 2, Kind.AUDIO, Caps(160_000, 130), muted=True, layers=1),
+    interface.OpenStream(1, 2, None, Caps(16_000, 5)),
+    interface.MuteStream(1, 2, muted=False),
+    interface.CloseStream(1, 2),
+    interface.ChangeForwarding(1, (2,), (), (5,)),
+    interface.ChangeForwarding(1, (2, 3), (interface.Receiver(3), interface.Receiver(4, True, 0, 1))),
+    interface.SendKeyframe(1, 2, 3, 4),
+    interface.SetSpeakers(1, 3, (4, 5)),
+    interface.SeatOpened(1, (interface.SealerState(1, 2, KEY, 2**48), interface.SealerState(1, 3, KEY, 0))),
+    interface.SealerTold(1, (interface.SealerState(1, 2, KEY, 2**48),)),
+    interface.PathProven(1, ADDRESS),
+    interface.PathLost(1),
+    interface.KeysWorn(1),
+    interface.SealerWorn(1, 2),
+    interface.SpeakersChanged(1, (2, 3), (), 2),
+    interface.KeyframeAsked(1, 2, 3),
+    interface.Overloaded(0.25, 1e6),
+    interface.WorkerLoad(3, 0.5),
+    interface.WorkerReplaced(3),
+    interface.RoomFailed(7),
 ]
 
 
 def test_no_command_and_no_event_is_left_out():
-    known = {*typing.get_args(plane.Command), *typing.get_args(plane.Event), LogSettings}
+    known = {*typing.get_args(interface.Command), *typing.get_args(interface.Event), LogSettings}
     assert {type(value) for value in VALUES} == known
 
 

@@ -19,11 +19,7 @@ import uvloop
 
 from tcproto.datagram import Item, ItemType, parse_header
 from tcproto.messages import Kind
-from tcserver.media import pool as pool_module
-from tcserver.media import steering
-from tcserver.media.pool import Router, WorkerPool
-from tcserver.media.unheard import FEW
-from tcserver.plane import (
+from tcserver.media.interface import (
     Address,
     ChangeForwarding,
     CloseRoom,
@@ -41,6 +37,10 @@ from tcserver.plane import (
     WorkerLoad,
     WorkerReplaced,
 )
+from tcserver.media.speakers.suppressed import FEW
+from tcserver.media.udp import steering
+from tcserver.media.workers import pool as pool_module
+from tcserver.media.workers.pool import Router, WorkerPool
 from tests.tcserver.media.media_world import CAPS, ROOM_KEY, Peer, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
@@ -319,7 +319,7 @@ def test_logs_change_in_all_workers_and_those_to_come(run: Any, capfd: pytest.Ca
                 await world.answer(peer)
             lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
             assert [(line["logger"], line["event"]) for line in lines] == [
-                ("tcserver.media.worker", "logs changed")
+                ("tcserver.media.workers.worker", "logs changed")
             ] * 2
             os.kill(world.pool.processes()[0], signal.SIGKILL)
             await world.event(WorkerReplaced)

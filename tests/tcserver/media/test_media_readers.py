@@ -7,11 +7,11 @@ import struct
 import pytest
 
 from tcproto.datagram import MAX_DATAGRAM
-from tcserver.media import offload
-from tcserver.media.native import SOL_UDP, UDP_SEGMENT, load, pack_sockaddr, parse_sockaddr
-from tcserver.media.offload import can_receive_trains, can_send_trains
-from tcserver.media.reader import BATCH, MAX_KNOWN_ADDRESSES, PlainReader, VectorReader
-from tcserver.plane import Address
+from tcserver.media.interface import Address
+from tcserver.media.udp import offload
+from tcserver.media.udp.native import SOL_UDP, UDP_SEGMENT, load, pack_sockaddr, parse_sockaddr
+from tcserver.media.udp.offload import can_receive_trains, can_send_trains
+from tcserver.media.udp.reader import BATCH, MAX_KNOWN_ADDRESSES, PlainReader, VectorReader
 from tests.tcserver.media.loopback import TrainReader, address_of, linux, trains_in
 
 READERS = [

@@ -11,10 +11,10 @@ from tcproto.datagram import MAX_COUNTER
 from tcproto.messages import Kind
 from tcproto.packet import PlainHeader
 from tcserver.media import MediaPlane
-from tcserver.media.drops import PacketKind
-from tcserver.media.reading import census
-from tcserver.media.sockets import MediaSockets
-from tcserver.plane import CloseRoom, CloseSeat, CloseStream, Receiver, RekeySeat
+from tcserver.media.forwarding.drops import PacketKind
+from tcserver.media.forwarding.stats import census
+from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, Receiver, RekeySeat
+from tcserver.media.udp.sockets import MediaSockets
 from tests.tcserver.media.media_world import World, audio, keyframe, packet_item, video
 
 

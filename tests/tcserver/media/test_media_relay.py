@@ -8,11 +8,8 @@ from tcproto.datagram import Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
 from tcproto.path import Position, parse_positions
 from tcserver.media import Drop
-from tcserver.media.audiences import LIFETIME, TELL_INTERVAL
-from tcserver.media.relay import ASK_INTERVAL
-from tcserver.media.relaying import MAX_RELAYED, Level, Message, pack_head, pack_levels, parse_head
-from tcserver.media.seat import KEYFRAME_ASKS
-from tcserver.plane import (
+from tcserver.media.forwarding.seat import KEYFRAME_ASKS
+from tcserver.media.interface import (
     Address,
     ChangeForwarding,
     CloseRoom,
@@ -22,6 +19,9 @@ from tcserver.plane import (
     SealerTold,
     TellSealer,
 )
+from tcserver.media.relay.audience import LIFETIME, TELL_INTERVAL
+from tcserver.media.relay.relay import ASK_INTERVAL
+from tcserver.media.relay.wire import MAX_RELAYED, Level, Message, pack_head, pack_levels, parse_head
 from tests.tcserver.media.media_world import audio, keyframe, video
 from tests.tcserver.media.relay_world import ROOM, Workers, crowd, key_of, packets, sealer_of, send
 

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Kind as StreamKind
-from tcserver.plane import (
+from tcserver.media.interface import (
     Address,
     ChangeForwarding,
     CloseSeat,

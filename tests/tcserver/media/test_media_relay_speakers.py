@@ -1,9 +1,7 @@
 """Who speaks in a room over several media planes, and who of them is forwarded."""
 
 from tcproto.datagram import ItemType
-from tcserver.media.relay import LOST_AFTER
-from tcserver.media.relaying import Message, parse_head
-from tcserver.plane import (
+from tcserver.media.interface import (
     Address,
     ChangeForwarding,
     CloseSeat,
@@ -13,6 +11,8 @@ from tcserver.plane import (
     SetSpeakers,
     SpeakersChanged,
 )
+from tcserver.media.relay.relay import LOST_AFTER
+from tcserver.media.relay.wire import Message, parse_head
 from tests.tcserver.media.media_world import audio
 from tests.tcserver.media.relay_world import ROOM, Workers, crowd, key_of, packets, sealer_of, send
 

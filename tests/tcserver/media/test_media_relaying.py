@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tcproto.path import Position
-from tcserver.media import relaying
-from tcserver.media.relaying import LEVELS_IN_MESSAGE, MAX_RELAYED, Level, Message
+from tcserver.media.relay import wire
+from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, MAX_RELAYED, Level, Message
 
 U32, U16 = st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1)
 LEVELS = st.builds(Level, U16, U32, U32, st.integers(0, 127), st.integers(0, 127), st.booleans())
@@ -14,48 +14,48 @@ LEVELS = st.builds(Level, U16, U32, U32, st.integers(0, 127), st.integers(0, 127
 
 @given(st.sampled_from(Message), U32)
 def test_a_head(kind, number):
-    assert relaying.parse_head(relaying.pack_head(kind, number)) == (kind, number)
+    assert wire.parse_head(wire.pack_head(kind, number)) == (kind, number)
 
 
 @given(U32, U32, st.frozensets(U32))
 def test_an_audience(number, room, members):
-    data = relaying.pack_audience(number, room, members)
-    assert relaying.parse_head(data) == (Message.AUDIENCE, number)
-    assert relaying.parse_audience(data) == (room, members)
+    data = wire.pack_audience(number, room, members)
+    assert wire.parse_head(data) == (Message.AUDIENCE, number)
+    assert wire.parse_audience(data) == (room, members)
 
 
 @given(U32, U32, st.integers(0, 2**48 - 1))
 def test_a_position(room, sealer, counter):
-    data = relaying.pack_position(room, Position(sealer, counter))
-    assert relaying.parse_head(data) == (Message.POSITION, room)
-    assert relaying.parse_position(data) == Position(sealer, counter)
+    data = wire.pack_position(room, Position(sealer, counter))
+    assert wire.parse_head(data) == (Message.POSITION, room)
+    assert wire.parse_position(data) == Position(sealer, counter)
 
 
 @given(U32, st.lists(LEVELS, max_size=20))
 def test_levels(room, levels):
-    data = relaying.pack_levels(room, levels)
-    assert relaying.parse_head(data) == (Message.LEVELS, room)
-    assert relaying.parse_levels(data) == levels
+    data = wire.pack_levels(room, levels)
+    assert wire.parse_head(data) == (Message.LEVELS, room)
+    assert wire.parse_levels(data) == levels
 
 
 def test_a_packet_longer_than_can_be_told_counts_as_the_longest():
-    (level,) = relaying.parse_levels(relaying.pack_levels(1, [Level(1, 2, -(2**32), 3, 4, 200)]))
+    (level,) = wire.parse_levels(wire.pack_levels(1, [Level(1, 2, -(2**32), 3, 4, 200)]))
     assert level == Level(1, 2, -(2**32), 3, 4, 127)
 
 
 def test_as_many_levels_as_fit():
-    assert len(relaying.pack_levels(1, [Level(1, 2, 9, 3, 4, 20)] * LEVELS_IN_MESSAGE)) <= MAX_RELAYED
+    assert len(wire.pack_levels(1, [Level(1, 2, 9, 3, 4, 20)] * LEVELS_IN_MESSAGE)) <= MAX_RELAYED
 
 
 @given(U32, st.frozensets(U16))
 def test_holders(room, streams):
-    data = relaying.pack_holders(room, streams)
-    assert relaying.parse_head(data) == (Message.HOLDERS, room)
-    assert relaying.parse_holders(data) == streams
+    data = wire.pack_holders(room, streams)
+    assert wire.parse_head(data) == (Message.HOLDERS, room)
+    assert wire.parse_holders(data) == streams
 
 
 @pytest.mark.parametrize("kind", ["head", "audience", "position", "levels", "holders"])
 @given(data=st.binary(max_size=80))
 def test_whatever_comes_is_a_value_or_a_value_error(kind, data):
     with contextlib.suppress(ValueError):
-        getattr(relaying, f"parse_{kind}")(data)
+        getattr(wire, f"parse_{kind}")(data)

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tcproto.datagram import Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
 from tcserver.media import Drop
-from tcserver.plane import (
+from tcserver.media.interface import (
     Address,
     CloseSeat,
     CloseStream,

@@ -9,8 +9,8 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcserver.media import Drop
-from tcserver.media.sealer import MAX_WAITING_KEYS, RING_SIZE, Sealer
-from tcserver.plane import (
+from tcserver.media.forwarding.sealer import MAX_WAITING_KEYS, RING_SIZE, Sealer
+from tcserver.media.interface import (
     CloseSeat,
     OpenSealer,
     OpenSeat,

@@ -8,9 +8,9 @@ from tcproto.datagram import MAX_UP_ITEMS, MIN_DATAGRAM, Item, ItemType, Kind, p
 from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcserver.media import Drop
-from tcserver.media.cap import RateCap
-from tcserver.media.seat import ANSWERED_PINGS, SEAT_CAPS
-from tcserver.plane import Address, CloseStream
+from tcserver.media.forwarding.cap import RateCap
+from tcserver.media.forwarding.seat import ANSWERED_PINGS, SEAT_CAPS
+from tcserver.media.interface import Address, CloseStream
 from tests.tcserver.media.media_world import World, audio, flip, packet_item
 
 EMPTY = Item(ItemType.PADDING, b"")

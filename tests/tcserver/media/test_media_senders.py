@@ -7,10 +7,10 @@ import socket
 import pytest
 
 from tcserver.media import ReceiverSet, Transmission
-from tcserver.media.backlog import MAX_BACKLOG
-from tcserver.media.sendmmsg import VectorSender
-from tcserver.media.sendto import PlainSender
-from tcserver.plane import Address
+from tcserver.media.interface import Address
+from tcserver.media.udp.backlog import MAX_BACKLOG
+from tcserver.media.udp.sendmmsg import VectorSender
+from tcserver.media.udp.sendto import PlainSender
 from tests.tcserver.media.loopback import (
     Congested,
     TrainSender,

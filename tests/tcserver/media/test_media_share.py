@@ -1,7 +1,7 @@
 from tcproto.path import Position
-from tcserver.media.audiences import Handover
-from tcserver.media.receivers import ReceiverSet
-from tcserver.media.share import Share
+from tcserver.media.forwarding.receivers import ReceiverSet
+from tcserver.media.relay.audience import Handover
+from tcserver.media.relay.room_share import Share
 
 
 def a_share(slots=(0, 1, 2)):

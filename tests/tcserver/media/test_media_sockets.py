@@ -13,12 +13,12 @@ import pytest
 from tcproto.datagram import MAX_DATAGRAM, MIN_DATAGRAM, Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
 from tcserver.media import Drop, MediaPlane
-from tcserver.media.native import SOL_UDP, UDP_SEGMENT
-from tcserver.media.reader import BATCH, PlainReader, VectorReader
-from tcserver.media.sendmmsg import VectorSender
-from tcserver.media.sendto import PlainSender
-from tcserver.media.sockets import PORTION, MediaSockets
-from tcserver.plane import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, PathProven, Receiver
+from tcserver.media.interface import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, PathProven, Receiver
+from tcserver.media.udp.native import SOL_UDP, UDP_SEGMENT
+from tcserver.media.udp.reader import BATCH, PlainReader, VectorReader
+from tcserver.media.udp.sendmmsg import VectorSender
+from tcserver.media.udp.sendto import PlainSender
+from tcserver.media.udp.sockets import PORTION, MediaSockets
 from tests.tcserver.media.loopback import (
     Congested,
     address_of,
@@ -132,10 +132,10 @@ def test_what_the_kernel_lacks_is_done_without(names, without, classes, monkeypa
         raise OSError(f"no {name}")
 
     if "calls" in without:
-        monkeypatch.setattr("tcserver.media.sendmmsg.load", missing)
-        monkeypatch.setattr("tcserver.media.reader.load", missing)
+        monkeypatch.setattr("tcserver.media.udp.sendmmsg.load", missing)
+        monkeypatch.setattr("tcserver.media.udp.reader.load", missing)
     for test in ("can_send_trains", "can_receive_trains"):
-        monkeypatch.setattr(f"tcserver.media.sockets.{test}", lambda: "trains" not in without)
+        monkeypatch.setattr(f"tcserver.media.udp.sockets.{test}", lambda: "trains" not in without)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -176,7 +176,7 @@ def test_every_size_above_the_limit_is_one_drop(bind):
 @linux
 def test_a_flood_leaves_time_for_others(bind, monkeypatch):
     """A turn of the loop ends after the batch in which its time is over; the rest is read in the next."""
-    monkeypatch.setattr("tcserver.media.sockets.READ_BUDGET", 1e-9)
+    monkeypatch.setattr("tcserver.media.udp.sockets.READ_BUDGET", 1e-9)
 
     async def flood() -> None:
         async with opened() as (plane, sockets):
@@ -195,7 +195,7 @@ def test_a_flood_leaves_time_for_others(bind, monkeypatch):
 def test_a_turn_of_the_loop_takes_datagrams_for_two_milliseconds(bind, monkeypatch, cost, taken):
     """The clock stands still but for what each batch costs, so the number of batches tells the time allowed."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("tcserver.media.sockets.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("tcserver.media.udp.sockets.time", SimpleNamespace(monotonic=lambda: clock.now))
 
     async def flood() -> None:
         async with opened() as (plane, sockets):
@@ -220,7 +220,7 @@ def test_a_turn_of_the_loop_takes_datagrams_for_two_milliseconds(bind, monkeypat
 @trains_in
 def test_a_flood_of_trains_leaves_time_for_others(bind, monkeypatch):
     """Nor is all that a batch of trains holds taken in one turn; what is left is, in the next turns, without more."""
-    monkeypatch.setattr("tcserver.media.sockets.READ_BUDGET", 1e-9)
+    monkeypatch.setattr("tcserver.media.udp.sockets.READ_BUDGET", 1e-9)
     trains, size, datagrams = 8, 40, 50
 
     async def flood() -> None:

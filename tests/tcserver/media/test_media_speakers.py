@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from tcserver.media.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
-from tcserver.media.speakers import DECISION_INTERVAL, Speakers
-from tcserver.plane import CloseSeat, CloseStream, MuteStream, SpeakersChanged
+from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, SpeakersChanged
+from tcserver.media.speakers.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
+from tcserver.media.speakers.speakers import DECISION_INTERVAL, Speakers
 from tests.tcserver.media.media_world import World, audio, packet_item
 
 SPEECH, NOISE, SILENCE = 20, 50, 127

@@ -10,11 +10,11 @@ import pytest
 
 from tcproto.datagram import Item, ItemType, Kind, pack_header
 from tcproto.path import PATH_TOKEN_SIZE
-from tcserver.media import steering
-from tcserver.media.binding import bind
-from tcserver.media.steering import SHORTEST_SOUND, share_port, steer
-from tcserver.media.unheard import MAX_UNHEARD
-from tcserver.plane import Address
+from tcserver.media.interface import Address
+from tcserver.media.speakers.suppressed import MAX_UNHEARD
+from tcserver.media.udp import steering
+from tcserver.media.udp.binding import bind
+from tcserver.media.udp.steering import SHORTEST_SOUND, share_port, steer
 from tests.tcserver.media.media_world import Peer, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")

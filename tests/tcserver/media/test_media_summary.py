@@ -1,5 +1,5 @@
-from tcserver.media.relaying import LEVELS_IN_MESSAGE, Level, parse_levels
-from tcserver.media.summary import MAX_LEVELS, DistantLoudest, DistantSpeakers, Summary
+from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, Level, parse_levels
+from tcserver.media.speakers.remote import MAX_LEVELS, DistantLoudest, DistantSpeakers, Summary
 
 
 def both():

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcserver.media.receivers import ReceiverSet, Transmission
-from tcserver.media.train import MAX_SEGMENTS, MAX_TRAIN, couple
-from tcserver.plane import Address
+from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
+from tcserver.media.interface import Address
+from tcserver.media.udp.train import MAX_SEGMENTS, MAX_TRAIN, couple
 
 
 def members(*media_ids: int) -> ReceiverSet:

@@ -3,8 +3,8 @@
 import pytest
 
 from tcproto.messages import Kind as StreamKind
-from tcserver.media.unheard import FEW, LOOK_BACK, MAX_UNHEARD, fair_share
-from tcserver.plane import CloseSeat, CloseStream, MuteStream, OpenStream, SetSpeakers
+from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, OpenStream, SetSpeakers
+from tcserver.media.speakers.suppressed import FEW, LOOK_BACK, MAX_UNHEARD, fair_share
 from tests.tcserver.media.media_world import CAPS, Peer, World, audio, packet_item, video
 
 TALK, NOISE = 20, 70

@@ -1,0 +1,235 @@
+"""What a forwarded datagram costs the server process, against what the kernel alone needs for the same datagrams.
+
+The server is a real one; its load are sealed datagrams of real seats, sent from C. Receivers are bound sockets that
+nobody waits on and that another process empties and counts a few times a second. The floor is a relay in the same run,
+with the same load and the same receivers, that takes datagrams with ``recvmmsg`` and passes them on with ``sendmmsg``,
+each on its own or as trains (UDP_GRO, UDP_SEGMENT), opens and seals nothing, and sends also to where it came from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import NamedTuple
+
+from benchmarks.harness.light_clients import Clients
+from benchmarks.harness.load import (
+    AUDIO_BODY,
+    AUDIO_RATE,
+    BURST,
+    BUSY_PEOPLE,
+    BUSY_ROOMS,
+    BUSY_TALKERS,
+    SETTLE,
+    SPREAD,
+    VIDEO_BODY,
+    VIDEO_RATE,
+    Figure,
+    Load,
+    busy_rooms,
+    doubt,
+    draining,
+    one_talker,
+    put_under,
+    relay,
+    remark,
+    volleys,
+)
+from benchmarks.harness.options import positive, positive_whole
+from benchmarks.harness.processes import need_linux
+from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
+from benchmarks.harness.seat import Seat
+from benchmarks.harness.server import MAX_SEATS, Server
+from benchmarks.parts import cliff
+from benchmarks.parts.arrival import measure
+
+RECEIVERS = (1, 10, 34, 100, 200, 500, MAX_SEATS - 1)
+QUICK_RECEIVERS = (cliff.RECEIVERS,)
+TARGETS = ("server", "sendmmsg", "gso")
+PACES = (
+    ("audio", "paced", AUDIO_RATE, 1),
+    ("audio", "flood", None, 1),
+    ("video", "paced", VIDEO_RATE, 1),
+    ("video", "spread", VIDEO_RATE * SPREAD, SPREAD),
+    ("video", "flood", None, 1),
+)
+"""Kind, name, messages per second, messages of a picture."""
+Key = tuple[str, str, int]
+"""Kind, pace, receivers."""
+Figures = dict[Key, dict[str, Figure]]
+"""By load and target."""
+RATIO_BARS: tuple[tuple[Key, str, float], ...] = (
+    (("audio", "busy", 34), "sendmmsg", 1.25),
+    (("audio", "paced", 34), "sendmmsg", 1.8),
+    (("audio", "paced", 100), "sendmmsg", 1.35),
+    (("audio", "paced", 200), "sendmmsg", 1.2),
+    (("video", "paced", 34), "gso", 1.6),
+    (("video", "paced", 100), "gso", 1.35),
+)
+ARRIVAL_BARS = {"audio": 25.0, "video": 15.0}
+"""µs of an arriving datagram in the media plane, as in a busy server."""
+
+
+class Approach(NamedTuple):
+    """The way to saturation, in datagrams per second that arrive at the server."""
+
+    saturation: float
+    steps: list[cliff.Step]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument(
+        "--receivers", metavar="N", type=positive_whole, nargs="*",
+        help=f"numbers of receivers, or none for the busy rooms alone (default: {' '.join(map(str, RECEIVERS))}, with "
+        f"--quick {' '.join(map(str, QUICK_RECEIVERS))}); {MAX_SEATS} are {MAX_SEATS - 1}, for the talker has one of "
+        "the seats of a room",
+    )  # fmt: skip
+    parser.add_argument("--seconds", metavar="S", type=positive, help="length of each measurement")
+    parser.add_argument(
+        "--repeats", metavar="R", type=positive_whole, help="measurements of each figure, of which the median counts"
+    )
+
+
+def run(options: argparse.Namespace) -> Report:
+    """Measure; raises ``BenchmarkError``."""
+    need_linux()
+    default = QUICK_RECEIVERS if options.quick else RECEIVERS
+    receivers = default if options.receivers is None else options.receivers
+    seconds = options.seconds or (0.3 if options.quick else 4.0)
+    repeats = options.repeats or (1 if options.quick else 3)
+    if not all(1 <= count <= MAX_SEATS for count in receivers):
+        raise BenchmarkError(f"--receivers: between 1 and {MAX_SEATS}")
+    figures: Figures = {}
+    approach = None
+    for count in sorted({min(count, MAX_SEATS - 1) for count in receivers}):
+        found, way = _one_talker(count, seconds, repeats)
+        figures |= found
+        approach = approach or way
+    figures |= _busy(BUSY_ROOMS, seconds, repeats)
+    _say("the media plane alone")
+    arrival = measure(BUSY_ROOMS, BUSY_PEOPLE, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
+    return _report(figures, approach, arrival)
+
+
+def _one_talker(receivers: int, seconds: float, repeats: int) -> tuple[Figures, Approach | None]:
+    _say(f"{receivers} receivers: logging in")
+    figures: Figures = {}
+    # All streams of a flood are one seat's, and so would share one of the slots for the loudest. The pictures are of a
+    # screen, since a server that is overloaded, as in a flood, shows fewer cameras.
+    with Server(["hall"], {"rooms.loudest": 0}) as server, Clients(server) as clients:
+        room = one_talker(clients, receivers)
+        clients.prove()
+        for kind, pace, rate, bursts in PACES:
+            _say(f"{receivers} receivers: {kind}, {pace}")
+            load = Load(kind, [room], rate, bursts)
+            figures[kind, pace, receivers] = _compare(server, clients, load, seconds, repeats)
+        if receivers != cliff.RECEIVERS:
+            return figures, None
+        _say(f"{receivers} receivers: audio at shares of saturation")
+        saturation = figures["audio", "flood", receivers]["server"].median().rate / receivers
+        return figures, Approach(saturation, cliff.approach(server, clients, room, saturation, seconds, repeats))
+
+
+def _busy(rooms: int, seconds: float, repeats: int) -> Figures:
+    _say(f"{rooms} busy rooms: logging in")
+    names = [f"room-{n}" for n in range(rooms)]
+    with Server(names) as server, Clients(server) as clients:
+        halls = busy_rooms(clients, names)
+        clients.prove()
+        load = Load("audio", halls, AUDIO_RATE * BUSY_TALKERS * rooms)
+        _say(f"{rooms} busy rooms")
+        return {("audio", "busy", load.receivers): _compare(server, clients, load, seconds, repeats)}
+
+
+def _compare(server: Server, clients: Clients, load: Load[Seat], seconds: float, repeats: int) -> dict[str, Figure]:
+    """Measure the server and the two floors under a load, in turns."""
+    figures = {name: Figure() for name in TARGETS}
+    with draining(load.seats) as counts:
+        for _ in range(repeats):
+            for name, figure in figures.items():
+                clients.ping()
+                clients.rest(SETTLE)
+                if name == "server":
+                    ready = volleys(load, server.address, seconds)
+                    figure.runs.append(put_under(load, ready, server.process.pid, counts, seconds))
+                else:
+                    with relay(load, name == "gso") as (address, pid):
+                        ready = volleys(load, address, seconds)
+                        figure.runs.append(put_under(load, ready, pid, counts, seconds))
+    return figures
+
+
+def _report(figures: Figures, approach: Approach | None, arrival: dict[str, float]) -> Report:
+    rows = []
+    raw = []
+    for (kind, pace, receivers), by_target in figures.items():
+        server, plain, gso = (by_target[name].median() for name in TARGETS)
+        rows.append(
+            (
+                f"{kind}, {pace}", receivers, server.cpu, plain.cpu, gso.cpu, server.cpu / plain.cpu,
+                server.cpu / gso.cpu, server.rate, 100 * server.delivered, 100 * server.busy,
+                100 * by_target["server"].spread(), remark(pace == "flood", server),
+            )
+        )  # fmt: skip
+        raw += [
+            {"load": kind, "pace": pace, "receivers": receivers, "target": name, **run._asdict()}
+            for name, figure in by_target.items()
+            for run in figure.runs
+        ]
+    columns = (
+        "load", "receivers", "server us", "sendmmsg us", "GSO us", "/sendmmsg", "/GSO", "server /s", "delivered %",
+        "core %", "spread %", "remark",
+    )  # fmt: skip
+    plots = [
+        Plot(f"{kind}, {pace}", "receivers", "CPU µs per forwarded datagram", lines, log_x=True)
+        for kind, pace, *_ in PACES
+        if (lines := _lines(figures, kind, pace))
+    ]
+    title = "CPU of the process per datagram that arrived at a receiver; floors: the kernel alone (medians)"
+    bars = _bars(figures)
+    bars += [
+        Bar(f"arriving {kind} datagram, system calls left out", arrival[kind], "us", limit)
+        for kind, limit in ARRIVAL_BARS.items()
+    ]
+    tables = [Table(title, columns, rows)]
+    steps = []
+    if approach is not None:
+        tables.append(cliff.table(approach.steps, approach.saturation))
+        bars.append(cliff.bar(approach.steps))
+        plots.append(cliff.plot(approach.steps))
+        steps = [{"share": step.share, **run._asdict()} for step in approach.steps for run in step.runs]
+    return Report(tables, bars, plots, {"runs": raw, "arrival_us": arrival, "approach": steps})
+
+
+def _lines(figures: Figures, kind: str, pace: str) -> dict[str, list[tuple[float, float]]]:
+    chosen = {key[2]: by_target for key, by_target in figures.items() if key[:2] == (kind, pace)}
+    return {
+        name: [(receivers, chosen[receivers][name].median().cpu) for receivers in sorted(chosen)]
+        for name in TARGETS
+        if chosen
+    }
+
+
+def _bars(figures: Figures) -> list[Bar]:
+    bars = []
+    for key, floor, limit in RATIO_BARS:
+        if key in figures:
+            kind, pace, receivers = key
+            server, relayed = (figures[key][name].median() for name in ("server", floor))
+            what = f"{kind}, {pace}, {receivers} receivers, against {floor}"
+            bar = Bar(what, server.cpu / relayed.cpu, "x", limit)
+            bars.append(bar.unless(doubt(("server", server), (floor, relayed))))
+    flood = figures.get(("audio", "flood", 100))
+    if flood is not None:
+        server = flood["server"].median()
+        note = "arrivals per second of processor"
+        what = "saturation of a core, audio, 100 receivers"
+        bar = Bar(what, server.rate / server.busy, "/s", 600_000, least=True, note=note)
+        # What arrived is the figure itself, whatever else a flood loses.
+        bars.append(bar.unless(doubt(("server", server._replace(delivered=1.0)))))
+    return bars
+
+
+def _say(text: str) -> None:
+    print(f"fanout: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""What benchmarks are made of: loads, light clients, processes, reports."""

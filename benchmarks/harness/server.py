@@ -1,0 +1,123 @@
+"""A real server in a process of its own, whose limits are out of the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from benchmarks.harness.processes import end, end_with_parent, need_files, undisturbed
+from benchmarks.harness.report import BenchmarkError
+from tcproto.account import Challenge
+from tcproto.identity import SigningKey
+from tcproto.link import Link, parse_link
+from tcserver.identity import open_identity
+from tcserver.records import Account, RoomRecord
+from tcserver.storage.database import Database
+from tcserver.storage.private_files import DATABASE_FILE, IDENTITY_FILE
+
+ACCOUNT = "bench"
+OTHERS = ("other-1", "other-2")
+"""More accounts, with the same key."""
+MAX_SEATS = 1000
+"""What one room and one account can hold."""
+OTHER_FILES = 64
+"""Open files of a process, besides those for its clients."""
+SETTINGS = {
+    "server.addresses": "127.0.0.1",
+    "server.port": 0,
+    "login.max_sessions": 5000,
+    "login.logins_per_s": 10_000,
+    "login.login_burst": 10_000,
+    "login.max_half_open": 5000,
+    "login.max_half_open_per_address": 5000,
+    "rooms.max_rooms": MAX_SEATS,
+    "rooms.max_participants": MAX_SEATS,
+    "rooms.joins_per_s": 10_000,
+    "rooms.join_burst": 10_000,
+    "limits.idle_s": 600,
+    "limits.account_ms_per_s": 1000,
+    "limits.account_burst_ms": 1_000_000,
+    "limits.max_publications": 32,
+    "media.audio_packets_s": 1000,
+    "media.audio_kbit_s": 2000,
+    "media.screen_packets_s": 20_000,
+    "media.screen_kbit_s": 100_000,
+}
+"""Limits out of the way: it is not their cost that is measured."""
+WHERE = ("server.addresses", "server.port")
+"""What holds with the usual limits, too."""
+
+
+class Server:
+    """``tcserver run`` in a process of its own, with an account and rooms; a context manager that ends it."""
+
+    def __init__(
+        self,
+        rooms: Sequence[str],
+        settings: dict[str, object] | None = None,
+        program: Sequence[str] = ("-m", "tcserver"),
+        *,
+        usual_limits: bool = False,
+    ) -> None:
+        need_files(OTHER_FILES)  # the server has the same limit, and a connection for each client
+        self.account_key = SigningKey(os.urandom(32))
+        self._folder = tempfile.TemporaryDirectory(prefix="tcbench-")
+        data = Path(self._folder.name) / "data"
+        data.mkdir(mode=0o700)
+        # No password: nobody derives a key with Argon2 for each of a thousand clients.
+        challenge = Challenge(bytes(16), 64 << 20, 3)
+        open_identity(data / IDENTITY_FILE, os.urandom)
+        with Database(data / DATABASE_FILE) as database:
+            for account in (ACCOUNT, *OTHERS):
+                key = self.account_key.public
+                database.add_account(Account(account, "Bench", challenge, key, max_sessions=MAX_SEATS))
+            for name in rooms:
+                database.add_room(RoomRecord(name, name, e2ee=False, max_participants=MAX_SEATS))
+        usual = {key: SETTINGS[key] for key in WHERE} if usual_limits else SETTINGS
+        flags = [f"--set={key}={value}" for key, value in (usual | (settings or {})).items()]
+        command = [sys.executable, *program, "run", "--data", str(data), *flags]
+        self._log = (Path(self._folder.name) / "log").open("wb+")
+        follow = end_with_parent(signal.SIGTERM)
+        with undisturbed():
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=self._log, text=True, preexec_fn=follow
+            )
+        try:
+            self.link = self._read_link()
+        except BaseException:
+            self.__exit__()
+            raise
+        self.address = (self.link.host, self.link.port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end(self.process)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self._log.close()
+        self._folder.cleanup()
+
+    def _read_link(self) -> Link:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("join link"):
+                return parse_link(line.split()[-1])
+        self._log.seek(0)
+        last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+        raise BenchmarkError(f"the server does not start: {' '.join(last)}")
+
+
+def setting(text: str) -> tuple[str, str]:
+    """Return name and value of ``KEY=VALUE``, as on the command line; raises ``BenchmarkError``."""
+    name, found, value = text.partition("=")
+    if not found:
+        raise BenchmarkError(f"--set {text}: not of the form KEY=VALUE")
+    return name, value

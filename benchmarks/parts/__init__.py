@@ -1,0 +1,1 @@
+"""Measurements that are parts of benchmarks."""

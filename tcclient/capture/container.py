@@ -1,0 +1,169 @@
+"""Opens media files, and gives their packets out on one time line that begins with the file and never goes back."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import av
+import av.logging
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from tcclient.capture import chain
+from tcclient.capture.pipe import Pipe
+from tcclient.capture.splice import Splice
+from tcclient.errors import MediaFileError, one_line
+
+FORMATS = "wav,ogg,mp3,mov,matroska,webm,flac"
+"""Containers that are opened. Others, such as playlists, could make the library fetch what they name."""
+
+MAX_DAMAGED = 1000
+"""Most pieces of a container in a row that cannot be read; beyond it the rest of the file counts as lost: half a
+minute of sound."""
+
+av.logging.set_level(None)  # libraries print about each broken packet; here every failure is an exception
+
+MediaStream = AudioStream | VideoStream
+
+
+class Placed(NamedTuple):
+    """A packet, the stream it is of, and by how many seconds its timestamps are to be moved."""
+
+    stream: MediaStream
+    packet: av.Packet[MediaStream]
+    shift: float
+
+
+class MediaFile:
+    """A file with its first sound and its first pictures, or one of them; `want` ("audio" or "video") has to be there.
+
+    What is read begins at 0 with the earlier of the two, holes and later beginnings keep their length, and each
+    `packets` of the same `Splice` goes on where the one before ended: so two readers of one file, one for the sound
+    and one for the pictures, agree, however often they begin again. A pipe can be read once. Raises
+    `MediaFileError`.
+    """
+
+    def __init__(self, path: Path, want: str) -> None:
+        self.path, self.want = path, want
+        self.damaged = 0
+        """Pieces that could not be read, in all rounds."""
+        self.duration: float | None = None
+        """Where what is wanted ends, in seconds from the beginning of the file; known once packets came, or never."""
+        self._links: list[tuple[int, int]] = []
+        self._once: InputContainer | None = None
+        self.is_pipe = self._look()
+        if self.is_pipe:
+            self._once = self._open(Pipe(path))
+
+    def close(self) -> None:
+        """Let go of a pipe that was not read."""
+        if self._once is not None:
+            self._once.close()
+
+    def packets(self, splice: Splice) -> Iterator[Placed]:
+        """Read the file once."""
+        if self.is_pipe:
+            container, self._once = self._once, None
+            if container is None:
+                raise MediaFileError(one_line(self.path, "a pipe can be read only once"))
+            yield from self._round(container, splice)
+        for start, end in self._links:
+            yield from self._round(self._open(chain.Link(self.path, start, end)), splice)
+        if not self.is_pipe and not self._links:
+            yield from self._round(self._open(f"file:{self.path}"), splice)
+
+    def _look(self) -> bool:
+        """Find out what sort of thing it is; returns whether it can be read only once."""
+        try:
+            mode = self.path.stat().st_mode
+            if stat.S_ISREG(mode):
+                with self.path.open("rb") as file:
+                    found = chain.links(file)
+                self._links = found if len(found) > 1 else []
+        except (OSError, ValueError) as error:
+            raise MediaFileError(one_line(self.path, error)) from error
+        if stat.S_ISDIR(mode):
+            raise MediaFileError(one_line(self.path, "is a directory"))
+        if not stat.S_ISREG(mode) and not stat.S_ISFIFO(mode):
+            raise MediaFileError(one_line(self.path, "is neither a file nor a pipe"))
+        return stat.S_ISFIFO(mode)
+
+    def _open(self, source: str | Pipe | chain.Link) -> InputContainer:
+        try:
+            return av.open(
+                source,
+                "r",
+                options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
+                metadata_errors="replace",  # nobody asked for the title
+            )
+        except MediaFileError:
+            raise
+        except av.ArgumentError as error:
+            raise MediaFileError(one_line(self.path, "not WAV, Ogg, FLAC, MP3, MP4 or Matroska")) from error
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise MediaFileError(one_line(self.path, error)) from error
+
+    def _round(self, container: InputContainer, splice: Splice) -> Iterator[Placed]:
+        with closing(container):
+            streams = chosen(container)
+            wanted = next((stream for stream in streams if stream.type == self.want), None)
+            if wanted is None:
+                raise MediaFileError(one_line(self.path, f"no {self.want} in it"))
+            wanted.codec_context.thread_count = (
+                1  # threads of a decoder would delay the first picture, and starve the encoder
+            )
+            start = min(_start(stream) for stream in streams)
+            self.duration = None if self._links else _duration(container, wanted, start)
+            splice.begin(start)
+            for packet in self._demux(container, streams):
+                shift = _place(packet, splice)
+                if packet.stream.index == wanted.index:
+                    yield Placed(wanted, packet, shift)
+
+    def _demux(self, container: InputContainer, streams: list[MediaStream]) -> Iterator[av.Packet[MediaStream]]:
+        """Iterate over packets, across places that cannot be read."""
+        failures = 0
+        while True:
+            try:
+                for packet in cast("Iterator[av.Packet[MediaStream]]", container.demux(*streams)):
+                    failures = 0
+                    yield packet
+                return
+            except (av.FFmpegError, OSError, ValueError) as error:
+                failures += 1
+                self.damaged += 1
+                if failures > MAX_DAMAGED or not isinstance(error, av.InvalidDataError):
+                    raise MediaFileError(one_line(self.path, error)) from error
+
+
+def chosen(container: InputContainer) -> list[MediaStream]:
+    """Return the first sound and the first pictures; the picture of a cover is none."""
+    films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    return [*container.streams.audio[:1], *films[:1]]
+
+
+def _start(stream: MediaStream) -> float:
+    if stream.start_time is None or stream.time_base is None:
+        return 0.0
+    return float(stream.start_time * stream.time_base)
+
+
+def _place(packet: av.Packet[MediaStream], splice: Splice) -> float:
+    shown = packet.pts if packet.pts is not None else packet.dts
+    if not packet.size or shown is None:
+        return 0.0
+    base = packet.time_base
+    decoded = float(packet.dts * base) if packet.dts is not None else None
+    return splice.place(packet.stream.index, decoded, float(shown * base), float((packet.duration or 0) * base))
+
+
+def _duration(container: InputContainer, stream: MediaStream, start: float) -> float | None:
+    if stream.duration is not None and stream.time_base is not None:
+        return _start(stream) - start + float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration is not None else None

@@ -1,0 +1,260 @@
+"""Takes the frames of a source, encodes them off the loop, and sends each when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from tcclient.audio.gate import ComfortThinner, Decision, GateMode, TransmitGate
+from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
+from tcclient.audio.speech import VoiceDetector, audio_level
+from tcclient.capture.intake import PictureIntake, take_audio, take_pcm, take_video
+from tcclient.capture.pacing import Schedule
+from tcclient.sources import (
+    AudioSource,
+    EncodedAudio,
+    EncodedAudioSource,
+    EncodedVideo,
+    EncodedVideoSource,
+    VideoSource,
+)
+from tcclient.video.codec import VideoEncoder
+
+QUEUED_FRAMES = 2
+"""Encoded frames that may wait for their time: enough to hide a slow encoder call, little enough to stay live."""
+AUDIO_CLOCK = 48
+"""Ticks of an audio timestamp in a millisecond."""
+VIDEO_CLOCK = 90_000
+NOT_CODED = 2
+"""Bytes of an Opus packet at most whose frame was not coded: a decoder makes up the sound (RFC 6716, section 2.1.9)."""
+SILENT_FRAMES = {
+    10: b"\xf0\xff\xfe",
+    20: b"\xf8\xff\xfe",
+    40: b"\xf9\xff\xfe\xff\xfe",
+    60: b"\xfb\x03\xff\xfe\xff\xfe\xff\xfe",
+}
+"""Digital silence of each frame length (ms): CELT frames of 10 or 20 ms whose first symbol says silence (RFC 6716,
+sections 3.1 and 4.3)."""
+
+
+class _Puller:
+    """Gets encoded frames out of an iterable of either sort; what makes them runs in the executor."""
+
+    def __init__(
+        self, frames: Iterable[Any] | AsyncIterable[Any], encode: Callable[[Any], list[Any]], pool: Executor
+    ) -> None:
+        self._first: list[Any] | None = []
+        """What was pulled ahead of time."""
+        self._frames: Iterator[Any] | AsyncIterator[Any] = (
+            aiter(frames) if isinstance(frames, AsyncIterable) else iter(frames)
+        )
+        self._encode = encode
+        self._pool = pool
+
+    async def look(self) -> None:
+        """Pull the first frames ahead of time, so that what is wrong with them shows before anything is sent."""
+        self._first = await self.pull()
+
+    async def pull(self) -> list[Any] | None:
+        """Return the next encoded frames, perhaps none yet, or None at the end."""
+        if self._first != []:
+            first, self._first = self._first, []
+            return first
+        loop = asyncio.get_running_loop()
+        if isinstance(self._frames, AsyncIterator):
+            try:
+                raw = await anext(self._frames)
+            except StopAsyncIteration:
+                return None
+            return await loop.run_in_executor(self._pool, self._encode, raw)
+        return await loop.run_in_executor(self._pool, self._next)
+
+    async def close(self) -> None:
+        """Let go of what the frames come from, behind the call that may still run in the executor."""
+        if isinstance(self._frames, AsyncGenerator):
+            await self._frames.aclose()
+        elif (close := getattr(self._frames, "close", None)) is not None:
+            self._pool.submit(close)
+
+    def _next(self) -> list[Any] | None:
+        assert isinstance(self._frames, Iterator)
+        for raw in self._frames:
+            return self._encode(raw)
+        return None
+
+
+class AudioEncoding:
+    """From PCM in pieces of any length to Opus packets with level and voice flag; runs in the executor."""
+
+    def __init__(self, source: AudioSource) -> None:
+        mode = BitrateMode.CONSTRAINED_VBR if source.dtx else BitrateMode.CBR
+        self._encoder = OpusEncoder(bitrate=source.bitrate, frame_ms=source.frame_ms, mode=mode, dtx=source.dtx)
+        self._frame_ms = source.frame_ms
+        self._detector = VoiceDetector()
+        self._rest: Pcm = np.zeros(0, np.int16)
+
+    def encode(self, pcm: Pcm) -> list[EncodedAudio]:
+        """Return the packets that this piece completes."""
+        size = self._encoder.frame_samples
+        pcm = take_pcm(pcm)
+        samples = np.concatenate((self._rest, pcm)) if len(self._rest) else pcm
+        whole = len(samples) - len(samples) % size
+        self._rest = samples[whole:]
+        return [self._frame(frame) for frame in samples[:whole].reshape(-1, size)]
+
+    def _frame(self, pcm: Pcm) -> EncodedAudio:
+        payload = self._encoder.encode(pcm)
+        comfort = len(payload) <= NOT_CODED or self._encoder.in_dtx
+        voice = self._detector.detect(pcm) and not comfort
+        return EncodedAudio(payload, self._frame_ms, audio_level(pcm), voice, comfort=comfort)
+
+
+class AudioPublisher:
+    """Sends one source of sound; ``send`` takes the frame and its timestamp (48 kHz)."""
+
+    def __init__(
+        self,
+        source: AudioSource | EncodedAudioSource,
+        send: Callable[[EncodedAudio, int], None],
+        pool: Executor,
+        mode: GateMode = GateMode.OPEN,
+    ) -> None:
+        self.gate = TransmitGate(mode)
+        self._thinner = ComfortThinner()
+        self._send = send
+        self._timestamp = 0
+        self._talking = False
+        self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
+        """Whether frames come at their own times."""
+        encode = AudioEncoding(source).encode if isinstance(source, AudioSource) else lambda frame: [take_audio(frame)]
+        self.puller = _Puller(source.frames, encode, pool)
+
+    async def run(self, schedule: Schedule) -> None:
+        """Send all frames; those of a source that is not live at their times in ``schedule``.
+
+        A frame is due when its last sample would have been captured.
+        """
+        await _run(self.puller, self._due, self._pass, None if self.live else schedule)
+        self.end_talk()
+
+    def end_talk(self) -> None:
+        """Say that nothing follows for now, so that nobody conceals what was never said."""
+        if self._talking:
+            self._send_silence(20, end_of_talk=True)
+
+    def _due(self, frame: EncodedAudio) -> float:
+        return (self._timestamp + frame.duration_ms * AUDIO_CLOCK) / (AUDIO_CLOCK * 1000)
+
+    def _pass(self, frame: EncodedAudio) -> None:
+        timestamp, samples = self._timestamp, frame.duration_ms * AUDIO_CLOCK
+        self._timestamp += samples
+        decision = self.gate.decide(frame.voice, samples)
+        if decision is Decision.SEND:
+            decision = self._thinner.decide(frame.comfort, len(frame.payload) > NOT_CODED, samples)
+        match decision:
+            case Decision.SEND | Decision.LAST | Decision.COMFORT:
+                self._talking = decision is Decision.SEND
+                last = decision is Decision.LAST or frame.end_of_talk
+                self._send(frame._replace(end_of_talk=last), timestamp)
+            case Decision.END | Decision.SILENCE:
+                self._send_silence(frame.duration_ms, end_of_talk=decision is Decision.END, timestamp=timestamp)
+
+    def _send_silence(self, duration_ms: int, *, end_of_talk: bool, timestamp: int | None = None) -> None:
+        self._talking = False
+        if timestamp is None:
+            timestamp = self._timestamp
+            self._timestamp += duration_ms * AUDIO_CLOCK
+        frame = EncodedAudio(
+            SILENT_FRAMES[duration_ms], duration_ms, voice=False, end_of_talk=end_of_talk, comfort=True
+        )
+        self._send(frame, timestamp)
+
+
+class VideoPublisher:
+    """Sends one source of pictures; ``send`` takes the frame, whose timestamp is at 90 kHz."""
+
+    def __init__(
+        self, source: VideoSource | EncodedVideoSource, send: Callable[[EncodedVideo], None], pool: Executor
+    ) -> None:
+        self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
+        """Whether frames come at their own times."""
+        self.left_out = 0
+        """Pictures that were not encoded because it was too late for them."""
+        self._source = source
+        self._send = send
+        self._first: int | None = None
+        self._keyframe_wanted = False
+        self._schedule: Schedule | None = None
+        self._encoder: VideoEncoder | None = None
+        if isinstance(source, VideoSource):
+            self._encoder = VideoEncoder(
+                source.codec, source.width, source.height, source.frame_rate, source.target_bitrate
+            )
+            self._intake = PictureIntake(source.frame_rate, live=self.live)
+            if source.begin is not None:
+                self._first = round(source.begin * VIDEO_CLOCK)
+        encode = self._encode if self._encoder is not None else lambda frame: [take_video(frame)]
+        self.puller = _Puller(source.frames, encode, pool)
+
+    def want_keyframe(self) -> None:
+        """Make the next picture a keyframe, or ask the caller for one."""
+        self._keyframe_wanted = True
+        if isinstance(self._source, EncodedVideoSource) and self._source.keyframe_wanted is not None:
+            self._source.keyframe_wanted()
+
+    async def run(self, schedule: Schedule) -> None:
+        """Send all frames; those of a source that is not live at their times in ``schedule``, unless it is too late."""
+        self._schedule = None if self.live else schedule
+        await _run(self.puller, lambda frame: self.media_time(frame.timestamp), self._send, self._schedule)
+
+    def media_time(self, timestamp: int) -> float:
+        """Return the time of a timestamp in seconds from where the source begins."""
+        if self._first is None:
+            self._first = timestamp
+        return (timestamp - self._first) / VIDEO_CLOCK
+
+    def _encode(self, picture: Any) -> list[EncodedVideo]:
+        """Return the encoded picture, or nothing for one that would come too late; runs in the executor."""
+        assert self._encoder is not None
+        picture = self._intake.take(picture, time.monotonic())
+        timestamp = round((picture.pts or 0) * (picture.time_base or Fraction(1, VIDEO_CLOCK)) * VIDEO_CLOCK)
+        if self._schedule is not None and self._schedule.too_late(self.media_time(timestamp), time.monotonic()):
+            self.left_out += 1
+            return []
+        keyframe, self._keyframe_wanted = self._keyframe_wanted, False
+        encoded = self._encoder.encode(picture, timestamp=timestamp, keyframe=keyframe)
+        return [EncodedVideo(encoded.data, encoded.keyframe, timestamp, encoded.temporal_id)]
+
+
+async def _run(
+    puller: _Puller, due: Callable[[Any], float], send: Callable[[Any], None], schedule: Schedule | None
+) -> None:
+    """Pull and send side by side, with a short queue between them."""
+    queue: asyncio.Queue[Any] = asyncio.Queue(QUEUED_FRAMES)
+
+    async def pull() -> None:
+        while (frames := await puller.pull()) is not None:
+            for frame in frames:
+                await queue.put(frame)
+        await queue.put(None)
+
+    async def pace() -> None:
+        while (frame := await queue.get()) is not None:
+            if schedule is not None and (wait := schedule.wait(due(frame), time.monotonic())) > 0:
+                await asyncio.sleep(wait)
+            send(frame)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pull())
+            group.create_task(pace())
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    finally:
+        await puller.close()

@@ -1,0 +1,214 @@
+"""Attends a room on behalf of a person at a terminal, or of a script."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tcclient import events
+from tcclient.audio.gate import GateMode
+from tcclient.capture.devices import Loudspeaker
+from tcclient.cli.exits import FAILED, INTERRUPTED, UNTRUSTED, status_of_end
+from tcclient.cli.keyboard import Keyboard
+from tcclient.cli.output import Bulletin
+from tcclient.cli.sending import Makers, Sending
+from tcclient.cli.terminal.console import console_of
+from tcclient.connector import Trust, connect
+from tcclient.errors import DeviceError, RecordingError
+from tcclient.playout.listener import Listener
+from tcclient.room import Room
+from tcclient.sources import AnySource
+from tcclient.trust.account_secret import AccountSecret
+from tcproto.errors import Action
+from tcproto.link import Link
+from tcproto.messages import Source
+
+QUALITY_INTERVAL = 1.0
+"""Seconds between lines, or updates of the line, about the network."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the command line asks for."""
+
+    link: Link
+    user: str
+    password: AccountSecret
+    name: str
+    data: Path | None
+    trust: Trust | None
+    require_e2ee: bool
+    sources: tuple[Source, ...]
+    """What is wanted of everybody."""
+    gate: GateMode
+    record: Path | None
+    speaker: bool
+    seconds: float | None
+    leave_at_end: bool
+    json: bool
+    once: bool
+    """Try once to get in."""
+    listen: bool = False
+    """Who speaks is wanted in lines, where there is no line that stays."""
+
+
+class Attendance:
+    """From joining to leaving."""
+
+    def __init__(self, wishes: Wishes, sources: Sequence[AnySource], makers: Makers | None = None) -> None:
+        self._wishes = wishes
+        self._sources = sources
+        self._makers = makers or {}
+        console = console_of(as_json=wishes.json, gone=self._reader_gone)
+        self._bulletin = Bulletin(console, as_json=wishes.json, listening=wishes.listen)
+        self._sending: Sending | None = None
+        self._failed = False
+        """Whether a recording could not be written, or the loudspeaker not be used."""
+        self._listener: Listener | None = None
+        self._restarting: dict[Source, asyncio.Task[None]] = {}
+        self._leave = asyncio.Event()
+        self._seated = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._unread = False
+
+    async def attend(self) -> int:
+        """Join, do what was asked, leave; return the exit status. Raises what ``connect`` and files raise."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._loop = loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):  # the loops of Windows have no signal handlers
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, lambda: self._leave.set() if self._seated else task.cancel())
+        wishes = self._wishes
+        try:
+            async with connect(
+                wishes.link,
+                user=wishes.user,
+                password=wishes.password,
+                name=wishes.name,
+                data=wishes.data,
+                trust=wishes.trust,
+                require_e2ee=wishes.require_e2ee,
+                sources=wishes.sources,
+                retry=None if wishes.once else self._bulletin.trying_again,
+            ) as room:
+                self._seated = True
+                await self._in(room)
+                return self._told_end(room.closed)
+        except RecordingError as error:
+            if not self._failed:  # else it was told when it happened
+                self._bulletin.problem(str(error))
+            return FAILED
+        except asyncio.CancelledError:
+            if self._seated:
+                raise
+            sys.stderr.write("tcclient: interrupted\n")
+            return INTERRUPTED
+        finally:
+            self._bulletin.finish()
+
+    def _told_end(self, closed: events.Closed | None) -> int:
+        """Say why the meeting ended, if not by our own will; return the exit status."""
+        if closed is not None and closed.action is not Action.NONE:
+            self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text, closed.code)
+            return UNTRUSTED if closed.dishonest else status_of_end(closed.code)
+        if self._unread:
+            self._bulletin.problem("nobody reads the output any more")
+            return FAILED
+        return FAILED if self._failed else self._sending.status if self._sending is not None else 0
+
+    def _reader_gone(self) -> None:
+        """Leave, as a program in a pipeline does whose reader has ended; called from a thread."""
+
+        def leave() -> None:
+            self._unread = True
+            self._leave.set()
+
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+                self._loop.call_soon_threadsafe(leave)
+
+    async def _in(self, room: Room) -> None:
+        """Be in the room until something ends it."""
+        self._bulletin.seated(room)
+        self._listener = room.listen()
+        self._sending = sending = Sending(room, self._bulletin, self._wishes.gate, self._makers)
+        if self._wishes.record is not None:
+            room.record(self._wishes.record)
+        jobs = [self._follow(room), self._report_quality(room), self._send(sending)]
+        if self._wishes.speaker:
+            jobs.append(self._play(room))
+        if self._wishes.seconds is not None:
+            jobs.append(self._leave_after(self._wishes.seconds))
+        tasks = [asyncio.create_task(job) for job in jobs]
+        keyboard = asyncio.create_task(
+            Keyboard(room, lambda: sending.publications, self._bulletin, self._leave.set, self._restart).obey()
+        )
+        leaving = asyncio.create_task(self._leave.wait())
+        try:
+            pending = {*tasks, leaving}
+            while not self._leave.is_set():  # `_follow` sets it when the room was closed, and has told so
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+        finally:
+            ending = (*tasks, *self._restarting.values(), keyboard, leaving)
+            for task in ending:
+                task.cancel()
+            await asyncio.gather(*ending, return_exceptions=True)
+
+    async def _follow(self, room: Room) -> None:
+        async for event in room.events():
+            self._bulletin.tell(event)
+            self._failed |= isinstance(event, events.RecordingFailed)
+            if isinstance(event, events.Closed):
+                self._leave.set()
+
+    async def _send(self, sending: Sending) -> None:
+        """Send what was asked for; leave then, if wanted."""
+        if not self._sources:
+            return
+        await sending.send(self._sources)
+        if self._wishes.leave_at_end:
+            self._leave.set()
+
+    def restart_microphone(self, device: str | None = None) -> None:
+        """Send the sound of a microphone, by default the one of the beginning, from now on."""
+        self._restart(Source.MICROPHONE, device)
+
+    def restart_camera(self, device: str | None = None) -> None:
+        """Send the pictures of a camera, by default the one of the beginning, from now on."""
+        self._restart(Source.CAMERA, device)
+
+    def _restart(self, source: Source, device: str | None) -> None:
+        """Begin a device anew, beside all else; raises ``ValueError`` while that is being done."""
+        if source in self._restarting:
+            raise ValueError(f"the {source} is being opened")
+        if self._sending is not None:
+            task = self._restarting[source] = asyncio.create_task(self._sending.restart(source, device))
+            task.add_done_callback(lambda _: self._restarting.pop(source, None))
+
+    async def _play(self, room: Room) -> None:
+        """Play what is heard; a loudspeaker that fails is told, and the meeting goes on without."""
+        loop = asyncio.get_running_loop()
+        try:
+            with Loudspeaker() as speaker:
+                async for block in room.listen().blocks():
+                    await loop.run_in_executor(None, speaker.write, block)
+        except DeviceError as error:
+            self._failed = True
+            self._bulletin.problem(str(error))
+
+    async def _leave_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._leave.set()
+
+    async def _report_quality(self, room: Room) -> None:
+        while True:
+            self._bulletin.quality(room, self._listener)
+            await asyncio.sleep(QUALITY_INTERVAL)

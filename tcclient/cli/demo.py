@@ -1,0 +1,103 @@
+"""``tcclient demo``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from tcclient.cli.exits import FAILED
+
+MAX_PARTICIPANTS = 100
+DEFAULT_OUT = "demo-recordings"
+
+
+def add_command(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "demo",
+        help="a whole conference on this machine, with an account of what arrived",
+        description=(
+            "Starts a real server on the loopback address, makes accounts, seats participants in processes of their\n"
+            "own, lets them speak and show video, and compares what each received with what was sent."
+        ),
+        epilog=(
+            "examples:\n  tcclient demo\n  tcclient demo --audio speech.wav --video clip.mp4 --out DIR --json\n"
+            "  tcclient demo --participants 35 --talkers 3 --cameras 4 --seconds 60"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    number = parser.add_argument
+    number(
+        "--participants",
+        metavar="N",
+        type=int,
+        default=3,
+        help=f"how many take part, 2 to {MAX_PARTICIPANTS} (default: 3)",
+    )
+    number("--talkers", metavar="K", type=int, help="how many speak (default: all, at most 3)")
+    number("--cameras", metavar="C", type=int, help="how many show video (default: all, at most 2)")
+    parser.add_argument("--audio", metavar="FILE", help="what the talkers say (default: the speech that comes with it)")
+    parser.add_argument("--video", metavar="FILE", help="what the cameras show (default: the clip that comes with it)")
+    parser.add_argument(
+        "--seconds", metavar="S", type=float, help="length of the media; files are repeated (default: the files, once)"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", default=DEFAULT_OUT, help=f"where to write the recordings (default: {DEFAULT_OUT})"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.set_defaults(command=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from tcclient.demo.conductor import conduct
+    from tcclient.transport.loop import run
+
+    plan = _plan(arguments)
+    account = run(conduct(plan))
+    if arguments.json:
+        print(json.dumps(account.as_json()))
+    else:
+        print(account.table())
+        print()
+        for path in account.recordings():
+            print(path)
+        print()
+        print("Everybody received everything." if account.complete else "NOT everybody received everything:")
+    for fault in account.faults:
+        print(f"tcclient: {fault}", file=sys.stderr)
+    return 0 if account.complete else FAILED
+
+
+def _plan(arguments: argparse.Namespace) -> Any:
+    from tcclient.audio.opus import require_library
+    from tcclient.capture import CLIP, SPEECH
+    from tcclient.capture.reader import open_audio, open_video
+    from tcclient.demo.plan import Plan
+
+    participants = arguments.participants
+    talkers = min(3, participants) if arguments.talkers is None else arguments.talkers
+    cameras = min(2, participants) if arguments.cameras is None else arguments.cameras
+    if not 2 <= participants <= MAX_PARTICIPANTS:
+        raise ValueError(f"--participants is 2 to {MAX_PARTICIPANTS}")
+    for option, value in (("--talkers", talkers), ("--cameras", cameras)):
+        if not 0 <= value <= participants:
+            raise ValueError(f"{option} is 0 to the number of participants")
+    if not talkers and not cameras:
+        raise ValueError("somebody has to speak or to show video")
+    if arguments.seconds is not None and not 1 <= arguments.seconds <= 24 * 3600:
+        raise ValueError("--seconds is 1 to 86400")
+    require_library()
+    audio = Path(arguments.audio) if arguments.audio else SPEECH
+    video = Path(arguments.video) if arguments.video else CLIP
+    lengths = []
+    if talkers:
+        lengths.append(open_audio(audio).duration)
+    if cameras:
+        lengths.append(open_video(video).duration)
+    seconds = arguments.seconds or math.ceil(max((length for length in lengths if length), default=10.0))
+    out = Path(arguments.out)
+    return Plan(participants, talkers, cameras, audio, video, seconds, arguments.seconds is not None, out)

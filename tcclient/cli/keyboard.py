@@ -1,0 +1,197 @@
+"""What is typed while attending a room: texts to all, and commands."""
+
+from __future__ import annotations
+
+import contextlib
+import unicodedata
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import cast
+
+from tcclient.cli.commands import COMMANDS, find, help_lines, parse, text_of
+from tcclient.cli.output import Bulletin
+from tcclient.errors import ClientError, RoomClosed
+from tcclient.participant import MAX_VOLUME, Participant
+from tcclient.publication import Publication
+from tcclient.room import Room
+from tcclient.verbs import ROLES
+from tcproto.errors import Refusal
+from tcproto.messages import Kind, Source
+
+PLEASE_MUTE = "Please mute your microphone."
+PLEASE_UNMUTE = "Please unmute your microphone."
+_OWN = {Source.MICROPHONE: "microphone", Source.CAMERA: "camera"}
+
+
+class Keyboard:
+    """Obeys the lines of the bulletin's console; ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
+
+    def __init__(
+        self,
+        room: Room,
+        publications: Callable[[], Sequence[Publication]],
+        bulletin: Bulletin,
+        leave: Callable[[], None],
+        restart: Callable[[Source, str | None], None],
+    ) -> None:
+        self._room = room
+        self._publications = publications
+        self._bulletin = bulletin
+        self._commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
+            "/mute": lambda who: self._ask(who, PLEASE_MUTE) if who else self._mute(Source.MICROPHONE, True),
+            "/unmute": lambda who: self._ask(who, PLEASE_UNMUTE) if who else self._mute(Source.MICROPHONE, False),
+            "/video": self._video,
+            "/talk": lambda _: self._talk(True),
+            "/hush": lambda _: self._talk(False),
+            "/mic": lambda rest: restart(Source.MICROPHONE, rest or None),
+            "/camera": lambda rest: restart(Source.CAMERA, rest or None),
+            "/who": lambda _: bulletin.roster(room),
+            "/volume": self._volume,
+            "/priority": self._priority,
+            "/code": lambda _: bulletin.say("safety_code", room.safety_code),
+            "/quality": lambda _: bulletin.network(room),
+            "/msg": self._message,
+            "/kick": lambda rest: self._find(rest).kick(),
+            "/role": self._role,
+            "/title": lambda rest: room.update(title=_text("/title", rest)),
+            "/limit": lambda rest: room.update(max_participants=_number(rest)),
+            "/close": lambda _: room.end_meeting(),
+            "/help": self._help,
+            "/quit": lambda _: leave(),
+        }
+        assert self._commands.keys() == {command.name for command in COMMANDS}
+
+    async def obey(self) -> None:
+        """Do what is typed until nothing more can be; a line that fails is told of and given back."""
+        lines = cast("AsyncGenerator[str]", self._bulletin.console.lines())
+        async with contextlib.aclosing(lines):
+            async for line in lines:
+                if line.strip():
+                    await self._obey(line)
+
+    async def _obey(self, line: str) -> None:
+        try:
+            await self._do(line)
+        except RoomClosed:
+            return  # told as the end of the meeting
+        except (ClientError, Refusal, ValueError) as error:
+            self._refused(error, line)
+        self._bulletin.refresh()
+
+    def _refused(self, error: Exception, line: str) -> None:
+        code = error.code if isinstance(error, ClientError | Refusal) else None
+        text = error.text if isinstance(error, Refusal) else str(error)
+        self._bulletin.problem(text, code, line)
+        self._bulletin.console.give_back(line)
+
+    async def _do(self, line: str) -> None:
+        command = parse(line)
+        if command is None:
+            await self._say(text_of(line))
+            return
+        name, rest = command
+        self._bulletin.typed(line)
+        if name != "/msg":  # a text is sent as it was typed, spaces at its end, too
+            rest = rest.strip()
+        if rest and not find(name).takes:
+            raise ValueError(f"{name} takes nothing behind it; nothing was done")
+        done = self._commands[name](rest)
+        if done is not None:
+            await done
+
+    async def _say(self, text: str, to: Participant | None = None) -> None:
+        _check(text)
+        await self._room.chat(text, to=to)
+        self._bulletin.said(self._room.me.label, text, None if to is None else to.label)
+
+    def _mute(self, source: Source, muted: bool) -> None:
+        for publication in self._sent(source):
+            publication.mute(muted)
+        what = _OWN[source]
+        self._bulletin.say(what, f"your {what} is {'muted' if muted else 'on'}", muted=muted)
+
+    def _video(self, rest: str) -> None:
+        if rest not in ("", "on", "off"):
+            raise ValueError("/video takes on or off, for your own camera")
+        off = rest == "off" if rest else not all(publication.muted for publication in self._sent(Source.CAMERA))
+        self._mute(Source.CAMERA, off)
+
+    def _talk(self, pressed: bool) -> None:
+        for publication in self._sent(Source.MICROPHONE):
+            publication.talk(pressed)
+
+    def _sent(self, source: Source) -> list[Publication]:
+        """Return what we send from a source; raises ``ValueError`` if that is nothing."""
+        kind = Kind.AUDIO if source is Source.MICROPHONE else Kind.VIDEO
+        found = [p for p in self._publications() if p.kind is kind and p.source.source is source]
+        if not found:
+            raise ValueError(f"your {_OWN[source]} is off: nothing of it is sent")
+        return found
+
+    async def _ask(self, who: str, request: str) -> None:
+        await self._say(request, self._other(who))
+
+    async def _message(self, rest: str) -> None:
+        words = rest.split(maxsplit=1)
+        text = words[1] if len(words) > 1 else ""
+        await self._say(_text("/msg WHO", text), self._other(words[0] if words else ""))
+
+    async def _role(self, rest: str) -> None:
+        who, _, role = rest.rpartition(" ")
+        if role not in ROLES:
+            raise ValueError(f"/role takes WHO and a role; a role is one of {', '.join(ROLES)}")
+        await self._find(who.strip()).set_role(role)
+
+    def _volume(self, rest: str) -> None:
+        who, _, percent = rest.rpartition(" ")
+        if not percent.isdecimal() or int(percent) > MAX_VOLUME * 100:
+            raise ValueError(f"/volume takes WHO and a percentage: 0 to {MAX_VOLUME * 100:.0f}, 100 as it came")
+        other = self._other(who.strip())
+        other.volume = int(percent) / 100
+        self._bulletin.say("volume", f"{other.label} is played at {int(percent)} %", who=other.label)
+
+    def _priority(self, rest: str) -> None:
+        other = self._other(rest)
+        other.priority = not other.priority
+        effect = "the others are lowered while" if other.priority else "nobody is lowered any more while"
+        self._bulletin.say("priority", f"{effect} {other.label} talks", who=other.label, priority=other.priority)
+
+    def _help(self, rest: str) -> None:
+        for line in help_lines(rest):
+            self._bulletin.say("help", line)
+
+    def _other(self, who: str) -> Participant:
+        """Return the participant of that name, who is not ourselves."""
+        found = self._find(who)
+        if found.me:
+            raise ValueError(f"{who} is you")
+        return found
+
+    def _find(self, who: str) -> Participant:
+        """Return the one participant of that account or label, or with that text in the label."""
+        everybody = list(self._room.participants.values())
+        found = [p for p in everybody if who in (p.account, p.label)] or [
+            p for p in everybody if who and who.casefold() in p.label.casefold()
+        ]
+        if len(found) != 1:
+            names = ", ".join(p.label for p in found)
+            raise ValueError(f"{who!r} is nobody here" if not found else f"{who!r} may be {names}: say more")
+        return found[0]
+
+
+def _check(text: str) -> None:
+    """Raise ``ValueError`` for what no text may have: better said here than refused without a word where."""
+    for character in text:
+        if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
+            raise ValueError(f"a text has no control characters (U+{ord(character):04X}); nothing was sent")
+
+
+def _text(command: str, text: str) -> str:
+    if not text:
+        raise ValueError(f"{command} takes a text")
+    return text
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("/limit takes a number of participants")
+    return int(text)

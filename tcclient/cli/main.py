@@ -1,0 +1,148 @@
+"""The command line of the client.
+
+Exit status: 0 done, 1 it failed, 2 the input was wrong, 3 the server refused, 4 the server is not trusted,
+5 the password is wrong, 6 the seat was taken away, 7 the meeting was closed, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import sys
+from importlib import metadata
+from typing import NoReturn
+
+from tcclient.cli import demo, devices, forget, join, probe, standard_files
+from tcclient.cli.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
+from tcproto.foreign import visible
+
+_EXAMPLES = """\
+examples:
+  tcclient demo                                           a whole conference on this machine, in half a minute
+  tcclient join tc://HOST/rapat --user dinkes --listen    hear a room, see who speaks
+  tcclient join tc://HOST/rapat --user dinkes --audio speech.wav --video clip.mp4 --record DIR
+  tcclient probe tc://HOST                                is there a server, does UDP get through?
+
+A join link comes from the operator: tc://HOST[:PORT]/ROOM?fp=FINGERPRINT[&e2ee=off]
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with the message and where to find help."""
+        self.exit(WRONG_INPUT, f"tcclient: {message} (see: {self.prog} --help)\n")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status and never raises for what a user, a file or a network can do."""
+    standard_files.occupy()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show what somebody wrote must not end the meeting.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        return _run(argv)
+    except ModuleNotFoundError as error:
+        return _complain(f"{error.name} is missing; the client is installed with: pip install '.[client]'", FAILED)
+
+
+def _run(argv: list[str] | None) -> int:
+    try:
+        arguments = _parser().parse_args(argv)
+        status: int = arguments.command(arguments)
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return FAILED
+    except Exception as error:
+        status = _status_of(error)
+        if not status:
+            raise
+        return _complain(_words(error), status)
+    return status
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _status_of(error: Exception) -> int:
+    """Return the exit status for what a person can mend, 0 for an error of ours."""
+    from tcclient.audio.libopus import OpusUnavailable
+    from tcclient.demo.processes import DemoError
+    from tcclient.errors import (
+        ClientError,
+        ConnectError,
+        DishonestServer,
+        JoinRefused,
+        LoginRefused,
+        MediaError,
+        RecordingError,
+        RoomClosed,
+        ServerKeyError,
+        WrongValue,
+    )
+    from tcclient.trust.identity import TrustFileError
+    from tcproto.errors import ProtocolError
+
+    if isinstance(error, DishonestServer):
+        return UNTRUSTED
+    if isinstance(error, RoomClosed | LoginRefused | JoinRefused):
+        return status_of_end(error.code)
+    kinds: tuple[tuple[type[Exception], int], ...] = (
+        (ServerKeyError, UNTRUSTED),
+        (TrustFileError, WRONG_INPUT),
+        (WrongValue, WRONG_INPUT),
+        (ConnectError, FAILED),
+        (RecordingError, FAILED),
+        (OpusUnavailable, FAILED),
+        (MediaError, WRONG_INPUT),
+        (ClientError, REFUSED),
+        (ProtocolError, FAILED),
+        (DemoError, FAILED),
+        (OSError, FAILED),
+        (ValueError, WRONG_INPUT),
+    )
+    return next((status for kind, status in kinds if isinstance(error, kind)), 0)
+
+
+def _complain(text: str, status: int) -> int:
+    with contextlib.suppress(OSError):  # the terminal was closed: nobody is left to be told
+        print(f"tcclient: {visible(text)}", file=sys.stderr)
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="tcclient",
+        description="The reference client: join a room, probe a server, or see a demonstration.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tcclient {_version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=Parser)
+    demo.add_command(commands)
+    devices.add_command(commands)
+    join.add_command(commands)
+    probe.add_command(commands)
+    forget.add_command(commands)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return metadata.version("teleconference")
+    except metadata.PackageNotFoundError:
+        return "of a source tree"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,289 @@
+"""What a person reads while attending a room, or a script: a line for each thing that happens, and one that stays."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from tcclient import events
+from tcclient.cli.marks import described, in_words, mark_words, marks_of
+from tcclient.cli.quality import Figures, figures, full
+from tcclient.cli.terminal.columns import fold
+from tcclient.cli.terminal.console import Console
+from tcclient.cli.terminal.status_line import Status
+from tcclient.playout.listener import Listener
+from tcclient.publication import Publication
+from tcclient.room import Room
+from tcclient.track import Track
+from tcclient.transport.retry import Retry
+from tcproto.errors import ErrorCode
+from tcproto.foreign import visible_lines
+from tcproto.messages import ChatScope, Source
+
+MAX_ROSTER = 20
+"""Participants that are listed at joining: what a screen shows. Doubtful ones are always listed."""
+_SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (notice of the server)"}
+"""What is said of a text that is not for the room."""
+
+_DOUBTS: dict[type[events.Event], tuple[str, str]] = {
+    events.MembershipMismatch: ("mismatch", "WARNING: {} sees other members than you do"),
+    events.MembershipAgreed: ("agreed", "{} sees the same members as you again"),
+    events.MemberSilent: (
+        "silent",
+        "WARNING: {} gives no sign: no UDP there, or the server hides it; it gets no new keys",
+    ),
+    events.MemberHeard: ("heard", "{} gives signs again"),
+    events.CommitmentMismatch: ("other_key", "WARNING: {} gave you another key than it tells everybody"),
+    events.TextMissing: ("text_missing", "WARNING: a text of {} did not come"),
+}
+"""What is told of a participant who has become doubtful, or is no longer: name of the line, and text."""
+
+
+class Bulletin:
+    """Writes to a console, as text or as JSON; ``listening``: who speaks is told in lines where no line stays."""
+
+    def __init__(self, console: Console, *, as_json: bool, listening: bool = False) -> None:
+        self.console = console
+        self._json = as_json
+        self._listening = listening
+        self._room: Room | None = None
+        self._found: Figures = {}
+
+    # Lines
+
+    def seated(self, room: Room) -> None:
+        """Tell that the seat is taken, how the room is encrypted, and who is here."""
+        self._room = room
+        self.console.open()
+        info = room.info
+        mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear and read it"
+        everybody = list(room.participants.values())
+        self._line(
+            "joined",
+            f"in room {info.title or info.name}, {mode}; {len(everybody)} here",
+            room=info.name,
+            e2ee=info.e2ee,
+            participants=[p.label for p in everybody],
+            roster=[described(p) for p in everybody],
+        )
+        if not self._json:
+            others = [p for p in everybody if not p.me]
+            listed = [p for place, p in enumerate(others) if place < MAX_ROSTER or marks_of(p)]
+            for participant in listed:
+                self._line("participant", f"  {in_words(participant)}")
+            if len(listed) < len(others):
+                self._line("participant", f"  and {len(others) - len(listed)} more: /who lists all")
+
+    def trying_again(self, retry: Retry) -> None:
+        """Tell why the room was not entered, and when it is tried again."""
+        error = retry.error
+        self._line(
+            "retry",
+            f"{error}; attempt {retry.attempt} in {retry.wait:.0f} s (Ctrl-C: give up)",
+            text=str(error),
+            code=error.code,
+            attempt=retry.attempt,
+            wait_s=round(retry.wait, 1),
+        )
+
+    def tell(self, event: events.Event) -> None:
+        """Tell what happened."""
+        if isinstance(event, events.PublicationFailed | events.RecordingFailed):
+            self._failed(event)
+            return
+        match event:
+            case events.ParticipantJoined(who):
+                self._line("participant_joined", f"+ {who.label}{mark_words(who)}", **described(who))
+            case events.ParticipantLeft(who, code):
+                reason = f" ({code})" if code else ""
+                self._line("participant_left", f"- {who.label}{reason}", who=who.label, code=code)
+            case events.ParticipantUpdated(who):
+                self._line("participant_updated", f"{who.label} is {who.role} now", who=who.label, role=str(who.role))
+            case events.TrackPublished(track) | events.TrackUnpublished(track) | events.TrackUpdated(track):
+                self._track(event, track)
+            case events.SpeakersChanged():
+                self._speakers(event)
+            case events.ChatReceived():
+                name = event.name + _SCOPES.get(event.scope, "")
+                self._line(
+                    "chat",
+                    f"{name}: {event.text}",
+                    who=event.name,
+                    text=event.text,
+                    scope=event.scope,
+                    sealed=event.sealed,
+                )
+            case _:
+                self._other(event)
+        self.refresh()
+
+    def _failed(self, event: events.PublicationFailed | events.RecordingFailed) -> None:
+        """Tell what does not work, on standard error, and to a script besides."""
+        if isinstance(event, events.RecordingFailed):
+            name, text = "recording_failed", f"not recorded any more: {event.text}"
+            fields = {"who": event.participant, "text": event.text}
+        else:
+            source = str(event.publication.source.source)
+            name, text = "publication_failed", f"{source} is no longer sent: {event.text}"
+            fields = {"source": source, "text": event.text}
+        if self._json:
+            self._line(name, text, **fields)
+        self.problem(text)
+
+    def _track(self, event: events.Event, track: Track) -> None:
+        name = {"TrackPublished": "published", "TrackUnpublished": "unpublished"}.get(type(event).__name__, "muted")
+        words = {"published": "sends", "unpublished": "no longer sends"}
+        what = words.get(name) or ("muted" if track.muted else "unmuted")
+        self._line(
+            f"track_{name}",
+            f"{track.participant.label} {what} {track.source}",
+            who=track.participant.label,
+            source=str(track.source),
+            codec=track.codec,
+            muted=track.muted,
+        )
+
+    def _speakers(self, event: events.SpeakersChanged) -> None:
+        """Tell who speaks; of people that is no line of its own where the line that stays shows it."""
+        if not self._json and (self.console.columns is not None or not self._listening):
+            return
+        names = ", ".join(p.label for p in event.speaking)
+        self._line(
+            "speakers",
+            f"speaking: {names}" if names else "nobody is speaking",
+            speaking=[p.label for p in event.speaking],
+            dominant=event.dominant.label if event.dominant else None,
+        )
+
+    def _other(self, event: events.Event) -> None:
+        match event:
+            case events.PathChanged(state):
+                self._line("path", f"UDP {state}", state=str(state))
+            case (
+                events.MembershipMismatch(who)
+                | events.MembershipAgreed(who)
+                | events.MemberSilent(who)
+                | events.MemberHeard(who)
+                | events.CommitmentMismatch(who)
+                | events.TextMissing(who)
+            ):
+                name, text = _DOUBTS[type(event)]
+                self._line(name, text.format(who.label), **described(who))
+            case events.NewDevice(who):
+                self._line(
+                    "new_device",
+                    f"WARNING: {who.label} is on a device that {who.account} was not seen with before: compare /code",
+                    who=who.label,
+                    account=who.account,
+                    device_key=who.device_key.hex(),
+                )
+            case events.TrustFault(text):
+                self._line("trust_fault", f"WARNING: {text}", text=text)
+            case events.Closed(code, text, action, retry, dishonest):
+                self._line(
+                    "closed",
+                    f"closed: {text}",
+                    code=code,
+                    text=text,
+                    action=action,
+                    retry_after_ms=retry,
+                    dishonest=dishonest,
+                )
+            case _:
+                self._line("room_updated", "the room was changed")
+
+    def said(self, name: str, text: str, to: str | None = None) -> None:
+        """Show a text of our own; ``to`` is the label of whom it is for, None for all."""
+        scope = ChatScope.ROOM if to is None else ChatScope.PARTICIPANT
+        address = "" if to is None else f" (to {to} alone)"
+        self._line("chat", f"{name}{address}: {text}", who=name, text=text, scope=str(scope), to=to)
+
+    def say(self, name: str, text: str, **fields: Any) -> None:
+        """Tell something about ourselves."""
+        self._line(name, text, text=text, **fields)
+
+    def typed(self, line: str) -> None:
+        """Leave a command that was typed where it can be read."""
+        if self.console.columns is not None:
+            self._show(f"> {line}")
+
+    def roster(self, room: Room) -> None:
+        """List who is here."""
+        for who in room.participants.values():
+            mark = "*" if who.speaking else " "
+            self._line("participant", f"{mark} {in_words(who)}", **described(who))
+
+    def network(self, room: Room) -> None:
+        """Tell how the network does, in a line that stays."""
+        found = self._figures(room, None)
+        if found is not None:
+            self._line("quality", full(found), **found)
+
+    def problem(self, text: str, code: ErrorCode | None = None, line: str | None = None) -> None:
+        """Tell of a mistake, on standard error, and a script on standard output too; ``line`` is what was refused."""
+        if self._json:
+            typed = {} if line is None else {"input": line}
+            self._line("error", "", code=code, text=text, **typed)
+        for shown in fold(visible_lines(f"tcclient: {text}"), self.console.columns):
+            self.console.complain(shown)
+
+    def finish(self) -> None:
+        """Write what waits, and leave the terminal as it was."""
+        self.console.finish()
+
+    # The line that stays
+
+    def quality(self, room: Room, listener: Listener | None) -> None:
+        """Update the line that stays, or print a line of JSON; to be called every second."""
+        found = self._figures(room, listener)
+        if found is None:
+            return
+        if self._json:
+            self._line("quality", "", **found)
+        self._found = found
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the present state in the line that stays."""
+        room = self._room
+        if room is None or room.closed is not None:
+            return
+        sent = list(room.publications.values())
+        status = Status(
+            microphone=_state(sent, Source.MICROPHONE),
+            camera=_state(sent, Source.CAMERA),
+            path=str(room.path),
+            loss_up=self._found.get("loss_up_recent_percent", 0.0),
+            loss_down=self._found.get("loss_down_recent_percent", 0.0),
+            rtt_ms=self._found.get("rtt_ms"),
+            here=len(room.participants),
+            speaking=tuple(p.label for p in room.participants.values() if p.speaking),
+        )
+        self.console.status(status)
+
+    def _figures(self, room: Room, listener: Listener | None) -> dict[str, Any] | None:
+        if room.closed is not None:
+            return None
+        found = figures(room.network, None if listener is None else listener.statistics().values())
+        return {**found, "participants": len(room.participants)}
+
+    def _line(self, name: str, text: str, /, **fields: Any) -> None:
+        if self._json:
+            self.console.show(json.dumps({"event": name, **fields}))
+        else:
+            self._show(f"{time.strftime('%H:%M:%S')} {text}")
+
+    def _show(self, text: str) -> None:
+        for line in fold(visible_lines(text), self.console.columns):
+            self.console.show(line)
+
+
+def _state(sent: list[Publication], source: Source) -> str:
+    """Return what is told of a microphone or a camera."""
+    publications = [p for p in sent if p.source.source is source and not p.ended]
+    if not publications:
+        return "off"
+    if all(publication.muted for publication in publications):
+        return "muted"
+    return "on" if any(publication.open for publication in publications) else "hushed"

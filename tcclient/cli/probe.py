@@ -1,0 +1,69 @@
+"""``tcclient probe``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from tcclient.cli.exits import FAILED, UNTRUSTED
+
+
+def add_command(commands: Any) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "probe",
+        help="look at a server: versions, fingerprint, round trips, UDP",
+        description=(
+            "Looks at a server without logging in, and says whether UDP, which sound and pictures need, gets through.\n"
+            "Exit status: 0 all is well, 1 no server or no UDP, 4 not the fingerprint in the link."
+        ),
+        epilog="examples:\n  tcclient probe tc://conference.example",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("link", metavar="LINK", help="tc://HOST[:PORT][/?fp=...]; with a fingerprint, it is compared")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(command=_probe)
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    from tcclient.transport.loop import run
+    from tcclient.transport.probe import probe
+    from tcproto.foreign import visible
+    from tcproto.identity import format_fingerprint
+    from tcproto.link import parse_link
+
+    link = parse_link(arguments.link)
+    try:
+        result = run(probe(link))
+    except TimeoutError:
+        raise OSError(f"{link.address}: no answer") from None
+    except OSError as error:
+        raise OSError(f"{link.address}: {error.strerror or error}") from None
+    expected = link.fingerprint is None or link.fingerprint == result.fingerprint
+    figures = {
+        "host": result.host,
+        "port": result.port,
+        "address": result.address,
+        "software": result.software,
+        "versions": list(result.versions),
+        "fingerprint": format_fingerprint(result.fingerprint),
+        "fingerprint_as_in_link": expected,
+        "tcp_rtt_ms": round(result.tcp_rtt_ms, 2),
+        "udp_works": result.udp_works,
+        "udp_sent": result.udp_sent,
+        "udp_received": result.udp_received,
+        "udp_rtt_ms": None if result.udp_rtt_ms is None else round(result.udp_rtt_ms, 2),
+    }
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        udp = f"works, {result.udp_received} of {result.udp_sent} answered, {result.udp_rtt_ms or 0:.1f} ms"
+        print(f"server       {link.address} ({result.address}), {visible(result.software) or 'unnamed'}")
+        print(f"versions     {', '.join(map(str, result.versions))}")
+        print(f"fingerprint  {figures['fingerprint']}{'' if expected else '  NOT the one in the link'}")
+        print(f"TCP          {result.tcp_rtt_ms:.1f} ms")
+        print(f"UDP          {udp if result.udp_works else 'does not get through'}")
+    if not expected:
+        return UNTRUSTED
+    return 0 if result.udp_works else FAILED

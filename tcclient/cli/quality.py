@@ -1,0 +1,58 @@
+"""The figures of a network, for scripts and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from tcclient.audio.jitter import JitterStatistics
+from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
+
+Figures = dict[str, Any]
+"""Values that JSON has; those that end in ``_ms`` are milliseconds, None until measured."""
+
+
+def figures(network: NetworkStatistics, playout: Collection[JitterStatistics] | None = None) -> Figures:
+    """Return what a script wants to know; ``playout`` has the counts of each voice that is played, if any is."""
+    found: Figures = {
+        "udp": str(network.udp),
+        "rtt_ms": _milliseconds(network.rtt),
+        "rtt_jitter_ms": round(network.rtt_jitter * 1000, 1),
+        "control_rtt_ms": _milliseconds(network.control_rtt),
+        **_direction("up", network.up),
+        **_direction("down", network.down),
+        "packets": network.down.packets - network.down.lost,
+    }
+    if playout is not None:
+        found["concealed_ms"] = round(sum(counts.concealed_ms for counts in playout))
+        found["delay_ms"] = round(max((counts.delay_ms for counts in playout), default=0.0))
+    return found
+
+
+def full(found: Figures) -> str:
+    """Return all of it in a line."""
+    ways = [
+        f"{way}: loss {found[f'loss_{way}_percent']:.1f} %, of late {found[f'loss_{way}_recent_percent']:.1f} %, "
+        f"jitter {_told(found[f'jitter_{way}_ms'])}, {found[f'reordered_{way}']} reordered, {found[f'late_{way}']} late"
+        for way in ("up", "down")
+    ]
+    trips = f"RTT {_told(found['rtt_ms'])}, control {_told(found['control_rtt_ms'])}"
+    return " | ".join((f"UDP {found['udp']}", trips, *ways))
+
+
+def _direction(way: str, counts: DirectionStatistics) -> Figures:
+    return {
+        f"loss_{way}_percent": round(100 * counts.loss, 2),
+        f"loss_{way}_recent_percent": round(100 * counts.recent_loss, 2),
+        f"jitter_{way}_ms": round(counts.jitter_ms, 1),
+        f"reordered_{way}": counts.reordered,
+        f"late_{way}": counts.late,
+    }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def _told(milliseconds: float | None) -> str:
+    return "-" if milliseconds is None else f"{milliseconds:.0f} ms"

@@ -1,0 +1,1 @@
+"""The terminal in which somebody attends a room."""

@@ -1,0 +1,225 @@
+"""From a join link to a seat in a room."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tcclient.core import events as core
+from tcclient.core.membership.lives import Lives
+from tcclient.core.session import DEFAULT_SOURCES, Session, Settings
+from tcclient.errors import (
+    ClientError,
+    ConnectError,
+    JoinRefused,
+    LinkContradictsPin,
+    LoginRefused,
+    UntrustedServer,
+    WrongServer,
+    WrongValue,
+)
+from tcclient.room import Room
+from tcclient.transport.connection import Connection
+from tcclient.transport.retry import Backoff, RetryHook
+from tcclient.trust.account_secret import AccountSecret
+from tcclient.trust.identity import KnownServers, data_directory, load_device_identity
+from tcclient.trust.known_devices import KnownDevices
+from tcproto.errors import Action, ErrorCode, Refusal
+from tcproto.link import Link, parse_link
+from tcproto.messages import Source
+
+ANSWER_LIMIT = 30.0
+"""Seconds for each answer of the server on the way in: many times what one takes that is busy with a whole town's
+logins, and one that lives but never answers would keep a program waiting for ever."""
+_LIVES = Lives()
+"""Of all sessions of this process: what one has seen to be over must not be shown to the next."""
+Trust = Callable[[bytes], Awaitable[bool]]
+"""Asks a person whether a fingerprint (20 bytes) is the server's."""
+
+
+@asynccontextmanager
+async def connect(
+    link: str | Link,
+    *,
+    user: str,
+    password: str | AccountSecret,
+    name: str,
+    data: Path | str | None = None,
+    trust: Trust | None = None,
+    require_e2ee: bool = True,
+    sources: tuple[Source, ...] = DEFAULT_SOURCES,
+    receive_interval: float = 0.0,
+    retry: RetryHook | None = None,
+) -> AsyncIterator[Room]:
+    """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
+
+    The password is forgotten once the account key is derived from it. Who will connect again makes an
+    ``AccountSecret`` of it, and gives that each time.
+
+    ``data`` is the directory of device identity, known servers and known devices (default: the user's). A server whose
+    key is neither in the link nor known is trusted only if ``trust`` says so; one that is known by another key than the
+    link's is never asked. A room without end-to-end encryption is entered only
+    with ``require_e2ee=False``, and only if the link says so too. ``sources`` are subscribed of everybody. With
+    ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry. With
+    ``retry``, what may succeed later (a server too busy, or going down) is tried again, with growing waits, until the
+    caller gives up or the server says stop; it is called before each wait.
+
+    Raises ``WrongValue`` for a link without a room or a name that cannot be, and the other errors of
+    ``tcclient.errors``.
+    """
+    with _checked():
+        target = parse_link(link) if isinstance(link, str) else link
+        if not target.room:
+            raise ValueError("the link names no room: tc://HOST/ROOM")
+    directory = data_directory() if data is None else Path(data)
+    secret = password if isinstance(password, AccountSecret) else AccountSecret(password)
+    del password  # what stays is the account key, once it is derived
+    entry = _Entry(target, directory, user, secret, name, trust, require_e2ee)
+    device = load_device_identity(directory)
+    backoff = Backoff(os.urandom, known=entry.known)
+    seated = False
+    while not seated:
+        session = Session(Settings(entry.expected, sources), device, os.urandom, time.monotonic(), _LIVES)
+        room, further = Room(session, KnownDevices(directory), receive_interval), None
+        for text in entry.faults:
+            room.tell_fault(text)
+        try:
+            await room.open(entry.enter)
+            seated = True
+            yield room
+        except ClientError as error:
+            further = None if seated or retry is None else backoff.failed(error)
+            if further is None:
+                raise
+        finally:
+            await room.close()
+        if further is not None and retry is not None:
+            retry(further)
+            await asyncio.sleep(further.wait)
+
+
+class _Entry:
+    """The way in: connect, trust, log in, sit down."""
+
+    def __init__(
+        self,
+        link: Link,
+        directory: Path,
+        user: str,
+        secret: AccountSecret,
+        name: str,
+        trust: Trust | None,
+        require_e2ee: bool,
+    ) -> None:
+        self._link = link
+        self._known = KnownServers(directory)
+        self._user = user
+        self._secret = secret
+        self._name = name
+        self._trust = trust
+        self._require_e2ee = require_e2ee
+        pinned = self._known.pinned(link.host, link.port)
+        if link.fingerprint is not None and pinned not in (None, link.fingerprint):
+            raise LinkContradictsPin(link.address, pinned, link.fingerprint)
+        self._source = "the link" if link.fingerprint is not None else f"the file {self._known.path}"
+
+    @property
+    def known(self) -> bool:
+        """Whether there was a server at this address before."""
+        return self._known.pinned(self._link.host, self._link.port) is not None
+
+    @property
+    def expected(self) -> bytes | None:
+        """The fingerprint in the link, else the one that is pinned."""
+        if self._link.fingerprint is not None:
+            return self._link.fingerprint
+        return self._known.pinned(self._link.host, self._link.port)
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong with the file of known servers, for people to read."""
+        return self._known.faults
+
+    async def enter(self, connection: Connection) -> core.Joined:
+        """Go all the way; raises the errors that ``connect`` names."""
+        await connection.open(self._link)
+        await self._check_server(connection)
+        await self._log_in(connection)
+        return await self._sit_down(connection)
+
+    async def _check_server(self, connection: Connection) -> None:
+        event = await self._answer(connection, core.ServerKey, core.WrongServerKey)
+        host, port = self._link.host, self._link.port
+        if isinstance(event, core.WrongServerKey):
+            raise WrongServer(host, event.expected, event.found, self._source, self._hint())
+        if not event.trusted:
+            if self._trust is None or not await self._trust(event.fingerprint):
+                raise UntrustedServer(host, event.fingerprint)
+            connection.session.trust_server(time.monotonic())
+            connection.pump()
+        pinned = self._known.pin(host, port, event.fingerprint)
+        if pinned != event.fingerprint:  # by another client, since we began
+            raise LinkContradictsPin(self._link.address, pinned, event.fingerprint)
+
+    def _hint(self) -> str:
+        """How to go on with a server that has another key than expected."""
+        if self._link.fingerprint is not None:
+            return "If its operator confirms the new key, ask for a new link"
+        return f"If its operator confirms the new key: tcclient forget {self._link.address}, and join again"
+
+    async def _answer(self, connection: Connection, *types: type[core.Event]) -> Any:
+        """Wait for what the server says next; raises ``ConnectError`` where nothing comes."""
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                return await connection.wait_for(*types)
+        except TimeoutError:
+            text = f"{self._link.address}: the server has not answered within {ANSWER_LIMIT:g} s"
+            raise ConnectError(text, action=Action.RECONNECT) from None
+
+    async def _log_in(self, connection: Connection) -> None:
+        with _checked():
+            connection.session.begin_login(self._user, self._name)
+        connection.pump()
+        step = await self._answer(connection, core.DeriveKey, core.LoginFailed)
+        if isinstance(step, core.DeriveKey):
+            key = await self._secret.key(connection, step)
+            connection.check_open()
+            connection.session.account_key_derived(key)
+            connection.pump()
+            step = await self._answer(connection, core.LoggedIn, core.LoginFailed)
+        if isinstance(step, core.LoginFailed):
+            raise LoginRefused(step.text, step.code, step.action, step.retry_after_ms)
+
+    async def _sit_down(self, connection: Connection) -> core.Joined:
+        try:
+            with _checked():
+                connection.session.join(
+                    self._link.room,
+                    time.time_ns() // 1_000_000,
+                    e2ee=self._link.e2ee,
+                    require_e2ee=self._require_e2ee,
+                )
+        except Refusal as refusal:
+            raise JoinRefused(refusal.text, refusal.code) from None
+        connection.pump()
+        event: core.Joined | core.JoinFailed = await self._answer(connection, core.Joined, core.JoinFailed)
+        if isinstance(event, core.JoinFailed):
+            hint = ""
+            if event.code is ErrorCode.MODE_MISMATCH:
+                hint = " (the link says that it is " + ("on" if self._link.e2ee else "off") + ")"
+            raise JoinRefused(event.text + hint, event.code, retry_after_ms=event.retry_after_ms)
+        return event
+
+
+@contextmanager
+def _checked() -> Iterator[None]:
+    """Turn what a value is refused for into the error of the library."""
+    try:
+        yield
+    except ValueError as error:
+        raise WrongValue(str(error)) from error

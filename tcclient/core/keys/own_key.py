@@ -1,0 +1,278 @@
+"""Our own sender key: who has it, when it ratchets, when it is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from tcclient.core.keys.peers import Peer
+from tcproto.errors import CryptoFailure
+from tcproto.keyring import MAX_KEYS, MAX_LAYERS, PublicationId
+from tcproto.messages import AddressedBox
+from tcproto.sender_key import (
+    BOX_NONCE_SIZE,
+    KEY_SIZE,
+    MAX_GENERATION,
+    RATCHET_PERIOD,
+    BoxContext,
+    FirstSequence,
+    OpenedBox,
+    Party,
+    SenderKey,
+    seal_key_box,
+)
+
+LEAVE_SPACING = 2.0
+"""Seconds between new keys after leaves, so that a meeting's end is not one key for each member."""
+KICK_SPACING = 1.0
+"""Seconds between new keys after kicks: receivers keep four keys, and three may come while the oldest is in use."""
+ACTIVATION = 3.0
+"""Seconds after which a new key is used even if receipts are missing."""
+WORN_GENERATION = MAX_GENERATION - 10
+"""From here on a new key is due, so that newcomers never meet the last generation."""
+MAX_ANNOUNCED = MAX_LAYERS // 2
+"""Layers announced under one key before a new one is due."""
+NEVER = float("inf")
+
+
+class SealingKey(NamedTuple):
+    """What a packet is sealed under, and the header fields that say so."""
+
+    number: int
+    """Low 8 bits."""
+    generation: int
+    key: bytes | None
+
+
+BARE = SealingKey(0, 0, None)
+"""In a room without end-to-end encryption."""
+
+
+class _Pending:
+    def __init__(self, key: SenderKey, waiting: set[int], deadline: float) -> None:
+        self.key = key
+        self.waiting = waiting
+        self.deadline = deadline
+        self.used = False
+        """Whether a text was sealed under its generation."""
+
+
+class SenderKeys:
+    """Makes, boxes, ratchets and replaces our sender key.
+
+    ``peers`` are the verified members, kept up to date by the owner, who calls ``joined`` and ``left`` after changing
+    it. ``first_sequences`` tells the lowest valid sequence numbers of our live publications. Boxes collect for
+    ``take_boxes``. No key exists before ``start`` or the first text: who only listens makes no boxes. Until everybody
+    has acknowledged the first key, or ``ACTIVATION`` has passed, there is nothing to seal packets under.
+
+    Who only writes texts makes boxes when a text is sent, not when somebody comes or goes.
+    """
+
+    def __init__(
+        self,
+        life: bytes,
+        room: str,
+        own: Party,
+        peers: Mapping[int, Peer],
+        first_sequences: Callable[[], tuple[FirstSequence, ...]],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._life = life
+        self._room = room
+        self._own = own
+        self._peers = peers
+        self._first_sequences = first_sequences
+        self._random_bytes = random_bytes
+        self._number = 0
+        self._layers = 0
+        self._current: SenderKey | None = None
+        self._pending: _Pending | None = None
+        self._used = False
+        """Whether anything was sealed under the current generation."""
+        self._publishing = False
+        self._is_stale = False
+        """Whether a new key is planned."""
+        self._owed: set[int] = set()
+        """Who came while nothing was published, and gets a box with the next text."""
+        self._ratchet_at = NEVER
+        self._replace_at = NEVER
+        self._made_at = -NEVER
+        self._boxes: list[AddressedBox] = []
+        self._derived: dict[PublicationId, SealingKey] = {}
+
+    @property
+    def current(self) -> SenderKey | None:
+        """The key in use."""
+        return self._current
+
+    @property
+    def next_deadline(self) -> float:
+        """When ``handle_timeout`` is due."""
+        pending = self._pending.deadline if self._pending is not None else NEVER
+        return min(self._ratchet_at, self._replace_at, pending)
+
+    def start(self, now: float) -> None:
+        """Become a sender of packets, with a new key; nothing happens where we are one."""
+        if not self._publishing:
+            self.stop()
+            self._publishing = True
+            self._make(now)
+
+    def stop(self) -> None:
+        """Nothing will be sent for now: forget the keys."""
+        self._publishing = self._is_stale = False
+        self._current = self._pending = None
+        self._ratchet_at = self._replace_at = NEVER
+        self._derived.clear()
+        self._boxes.clear()
+        self._owed.clear()
+
+    def joined(self, participant: int, now: float) -> None:
+        """Let a newcomer have our key, but not the past; who only writes does so with the next text."""
+        if self._publishing:
+            self._admit(participant, now)
+        elif self._current is not None or self._pending is not None:
+            self._owed.add(participant)
+
+    def left(self, participant: int, kicked: bool, now: float) -> None:
+        """Plan a new key, which the one who left will not have."""
+        self._owed.discard(participant)
+        if self._current is None and self._pending is None:
+            return
+        if self._pending is not None:
+            self._no_longer_waits(participant, now)
+        self._replace(KICK_SPACING if kicked else LEAVE_SPACING, now)
+
+    def for_text(self, now: float) -> SenderKey:
+        """Return the key for a text: the newest, which all who are here have once they got our boxes, and nobody else.
+
+        A new key that is planned is made now. The boxes must be sent before the text.
+        """
+        if self._is_stale or (self._current is None and self._pending is None):
+            self._make(now)
+        owed, self._owed = self._owed, set()
+        for participant in sorted(owed):
+            self._admit(participant, now)
+        if self._pending is not None:
+            self._pending.used = True
+            return self._pending.key
+        assert self._current is not None
+        self._used = True
+        return self._current
+
+    def announced(self, layers: int, now: float) -> None:
+        """Count the layers of a new publication: receivers track only so many under one key."""
+        self._layers += layers
+        if self._layers > MAX_ANNOUNCED:
+            self._replace(LEAVE_SPACING, now)
+
+    def receipt(self, participant: int, number: int, now: float) -> None:
+        """Note that a member has a key; the last receipt puts the new key into use."""
+        if self._pending is not None and self._pending.key.number == number:
+            self._no_longer_waits(participant, now)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due: ratchet, make the planned new key, use the pending one."""
+        if self._pending is not None and now >= self._pending.deadline:
+            self._activate(now)
+        if now >= self._replace_at:
+            self._make(now)
+        if now >= self._ratchet_at:
+            if self._publishing:
+                self._ratchet(now)
+            else:  # No text for long: the next one is under a new key, and what was written cannot be opened here.
+                self.stop()
+
+    def sealing_key(self, publication: PublicationId) -> SealingKey | None:
+        """Return what to seal the publication's next packet under; None while there is no key in use."""
+        found = self._derived.get(publication)
+        if found is None:
+            current = self._current
+            if current is None:
+                return None
+            key = current.publication_key(self._life, *publication)
+            found = self._derived[publication] = SealingKey(current.number & 0xFF, current.generation, key)
+        self._used = True
+        return found
+
+    def take_boxes(self) -> list[AddressedBox]:
+        """Return the boxes that wait to be sent, once."""
+        boxes, self._boxes = self._boxes, []
+        return boxes
+
+    def _make(self, now: float) -> None:
+        """Make a new key and box it for all. It inherits the deadline of one that it overtakes."""
+        self._number += 1
+        self._layers = 0
+        self._made_at, self._replace_at, self._is_stale = now, NEVER, False
+        self._owed.clear()
+        deadline = now + ACTIVATION
+        if self._pending is not None:
+            deadline = min(deadline, self._pending.deadline)
+        key = SenderKey(self._number, 0, self._random_bytes(KEY_SIZE))
+        waiting = {participant for participant in self._peers if self._box(participant, key)}
+        self._pending = _Pending(key, waiting, deadline)
+        if not waiting or (self._current is not None and key.number - self._current.number >= MAX_KEYS):
+            self._activate(now)  # The receivers have no more keys than that.
+
+    def _admit(self, participant: int, now: float) -> None:
+        """Ratchet, so that a newcomer cannot read the past, and box the new generation.
+
+        A generation under which nothing was sealed needs no ratchet; otherwise many joins in a moment of silence would
+        carry the generation out of the receivers' reach.
+        """
+        if self._current is not None:
+            if self._used:
+                self._ratchet(now)
+            if not self._used:
+                self._box(participant, self._current)
+        pending = self._pending
+        if pending is not None:
+            if pending.used and pending.key.generation < MAX_GENERATION:
+                pending.key, pending.used = pending.key.ratcheted(), False
+            if not pending.used and self._box(participant, pending.key):
+                pending.waiting.add(participant)
+
+    def _no_longer_waits(self, participant: int, now: float) -> None:
+        assert self._pending is not None
+        self._pending.waiting.discard(participant)
+        if not self._pending.waiting:
+            self._activate(now)
+
+    def _activate(self, now: float) -> None:
+        if self._pending is not None:
+            used = self._pending.used
+            self._current, self._pending = self._pending.key, None
+            self._begin_generation(now)
+            self._used = used
+
+    def _ratchet(self, now: float) -> None:
+        assert self._current is not None
+        self._ratchet_at = now + RATCHET_PERIOD
+        if self._current.generation < MAX_GENERATION:
+            self._current = self._current.ratcheted()
+            self._begin_generation(now)
+        if self._current.generation >= WORN_GENERATION and self._pending is None:
+            self._replace(LEAVE_SPACING, now)
+
+    def _begin_generation(self, now: float) -> None:
+        self._used = False
+        self._ratchet_at = now + RATCHET_PERIOD
+        self._derived.clear()
+
+    def _replace(self, spacing: float, now: float) -> None:
+        self._is_stale = True
+        if self._publishing:
+            self._replace_at = min(self._replace_at, max(now, self._made_at + spacing))
+
+    def _box(self, participant: int, key: SenderKey) -> bool:
+        """Queue a box; tell whether the member's box key can be used."""
+        peer = self._peers[participant]
+        context = BoxContext(self._life, self._room, True, self._own, peer.party)
+        opened = OpenedBox(key, self._first_sequences())
+        try:
+            box = seal_key_box(context, opened, peer.shared(), self._random_bytes(BOX_NONCE_SIZE))
+        except CryptoFailure:
+            return False
+        self._boxes.append(AddressedBox(participant, box))
+        return True

@@ -1,0 +1,143 @@
+"""The other members as senders: their keys, their packets that wait for a key, what they say in beacons."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from tcclient.core.membership.claims import Claims
+from tcproto.beacon import ClockMapping
+from tcproto.errors import CryptoFailure
+from tcproto.keyring import MAX_KEYS, SEQUENCE_WINDOW, KeyRing, PublicationId
+from tcproto.packet import Header, VideoHeader, open_packet
+from tcproto.replay import CompactWindow, Verdict
+from tcproto.sender_key import BoxContext, Party, open_key_box, shared_key
+
+HOLD = 0.2
+"""Seconds for which a packet waits for its sender key: the box comes by TCP and may be a round trip behind."""
+MAX_HELD = 32
+"""Packets of one sender that wait for a key; the oldest go first."""
+MAX_WINDOWS = 64
+"""Layers of streams tracked for one sender; more are refused."""
+
+
+class MediaPacket(NamedTuple):
+    """A packet of another participant, opened and new."""
+
+    participant: int
+    publication: int
+    """Number of the publication."""
+    header: Header
+    payload: bytes
+    received_at: float
+    relay_time: int
+    """µs by the relay's clock, modulo 2**32."""
+    held_ms: int
+    """How long the relay held the packet back; not jitter."""
+    lost: int = 0
+    """Packets of the stream that were lost on the way from the relay, as far as known; may fall when one comes late."""
+
+
+class HeldPacket(NamedTuple):
+    """A packet that waits for its key, and what is known about it."""
+
+    header: Header
+    packet: bytes
+    publication: PublicationId
+    received_at: float
+    relay_time: int
+    held_ms: int
+
+
+class BareRing:
+    """Stands for a ``KeyRing`` in a room without end-to-end encryption: only replays are refused."""
+
+    def __init__(self) -> None:
+        self._windows: dict[tuple[int, int], CompactWindow] = {}
+
+    def open(self, header: Header, packet: bytes, publication: PublicationId, now: float) -> bytes:
+        """Return the payload of a packet that is new; raises as ``KeyRing.open``."""
+        slot = (publication.number, header.spatial if isinstance(header, VideoHeader) else 0)
+        window = self._windows.get(slot)
+        if window is None:
+            if len(self._windows) >= MAX_WINDOWS:
+                raise CryptoFailure("too many publications")
+            window = self._windows[slot] = CompactWindow(SEQUENCE_WINDOW)
+        if window.check(header.sequence) is not Verdict.NEW:
+            raise CryptoFailure("the sequence number is not new")
+        payload = open_packet(packet, None)
+        window.commit(header.sequence)
+        return payload
+
+
+class Peer:
+    """A verified member other than ourselves; ``own`` and ``box_private`` are of our seat."""
+
+    def __init__(
+        self, participant: int, party: Party, life: bytes, room: str, own: Party, box_private: bytes, e2ee: bool
+    ) -> None:
+        self.id = participant
+        self.party = party
+        self.ring: KeyRing | BareRing = KeyRing(life) if e2ee else BareRing()
+        self.claims = Claims()
+        self._box_private = box_private
+        self._context = BoxContext(life, room, e2ee, party, own)
+        self._shared: bytes | None = None
+        self._numbers: deque[int] = deque(maxlen=MAX_KEYS)
+        """Low bits of the key numbers that came."""
+        self._held: deque[HeldPacket] = deque(maxlen=MAX_HELD)
+
+    @property
+    def clocks(self) -> dict[int, ClockMapping]:
+        """The newest clock mapping of each stream."""
+        return self.claims.clocks
+
+    def key_differs(self, now: float) -> bool:
+        """Tell whether the sender's beacon is now found to commit to another key than it gave us; once for each key."""
+        return isinstance(self.ring, KeyRing) and self.claims.differs(self.ring, now)
+
+    def forget(self, now: float) -> None:
+        """Forget the keys that have expired."""
+        if isinstance(self.ring, KeyRing):
+            self.ring.forget(now)
+
+    def shared(self) -> bytes:
+        """Return the pair's shared key, made on first use; raises ``CryptoFailure`` for an unusable box key."""
+        if self._shared is None:
+            self._shared = shared_key(self._box_private, self.party.box_key)
+        return self._shared
+
+    def open_box(self, box: bytes, now: float) -> int:
+        """Take a key box; return the number of its key.
+
+        Raises ``CryptoFailure`` where it does not open, was made for something else, or its number is not new.
+        """
+        opened = open_key_box(self._context, box, self.shared())
+        if not (isinstance(self.ring, KeyRing) and self.ring.add(opened, now)):
+            raise CryptoFailure("the key is not new")
+        self._numbers.append(opened.sender_key.number & 0xFF)
+        return opened.sender_key.number
+
+    def lacks_key(self, key_number: int) -> bool:
+        """Tell whether a box with this key number (its low 8 bits) may still come."""
+        return isinstance(self.ring, KeyRing) and key_number not in self._numbers
+
+    def hold(self, packet: HeldPacket) -> bool:
+        """Keep a packet until its key comes; tell whether another one had to go for it."""
+        full = len(self._held) == MAX_HELD
+        self._held.append(packet)
+        return full
+
+    def released(self, now: float) -> tuple[list[HeldPacket], int]:
+        """Return the packets whose key has come, and how many have waited too long."""
+        held, expired = list(self._held), 0
+        self._held.clear()
+        ready = []
+        for packet in held:
+            if now >= packet.received_at + HOLD:
+                expired += 1
+            elif self.lacks_key(packet.header.key_number):
+                self._held.append(packet)
+            else:
+                ready.append(packet)
+        return ready, expired

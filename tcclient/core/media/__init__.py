@@ -1,0 +1,1 @@
+"""The media path of a seat: datagrams in both directions, publications, statistics."""

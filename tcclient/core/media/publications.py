@@ -1,0 +1,294 @@
+"""Our own publications: from frames to sealed packets, each in a datagram of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from tcclient.core.drops import Drop
+from tcclient.core.keys.own_key import SealingKey
+from tcclient.core.media.keyframes import KeyframeRequests
+from tcclient.core.media.path import MediaPath
+from tcclient.core.membership.roster import publication_id
+from tcproto.beacon import ClockMapping
+from tcproto.datagram import LAST_ITEM, ItemType
+from tcproto.keyring import OVERLAP, PublicationId
+from tcproto.messages import Kind, PublicationInfo, Publish, Source
+from tcproto.packet import (
+    AUDIO_CLOCK,
+    AUDIO_HEADER_SIZE,
+    AUDIO_PADDING_STEP,
+    MAX_PACKET,
+    MAX_VIDEO_PAYLOAD,
+    VIDEO_CLOCK,
+    AudioHeader,
+    VideoHeader,
+    seal_packet,
+)
+from tcproto.secretbox import TAG_SIZE
+from tcproto.sender_key import MAX_FIRST_SEQUENCES, FirstSequence
+
+HALF_CLOCK = 2**31
+CLOCK_TOLERANCE = 20_000
+"""Microseconds by which the mapping of a stream's clock may move before a beacon tells so: half of what lip-sync
+allows."""
+MAX_SEQUENCE = 2**32 - 1
+"""The field's end; a publication stops there, since no header may come twice under a key."""
+MAX_FRAME_PACKETS = 256
+"""Packets of one frame: 280 kB, and what the padding count can make equal."""
+MAX_FRAME = MAX_FRAME_PACKETS * MAX_VIDEO_PAYLOAD
+MAX_AUDIO_PAYLOAD = (MAX_PACKET - AUDIO_HEADER_SIZE - TAG_SIZE) // AUDIO_PADDING_STEP * AUDIO_PADDING_STEP - 1
+"""Bytes of one audio frame: 1,103; more than 140 kbit/s at 60 ms."""
+MAX_REFERENCE = 255
+"""Frames back to the one referred to: one byte."""
+MAX_TEMPORAL = 7
+PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
+
+
+class Publication:
+    """One publication of ours; ``stream`` is None until the server has accepted it."""
+
+    def __init__(self, info: Publish) -> None:
+        self.number = info.number
+        self.kind = info.kind
+        self.codec = info.codec
+        self.layers = info.layers
+        self.muted = info.muted
+        self.stream: int | None = None
+        self.id: PublicationId = publication_id(PublicationInfo(0, info.number, 0, info.kind, info.source, info.codec))
+        self.sequences = [0] * info.layers
+        """The next sequence number of each spatial layer; never goes back."""
+        self.frames = [0] * info.layers
+        """The next frame id of each spatial layer, u16."""
+        self.interrupted: set[int] = set()
+        """Spatial layers of which a frame was not sent: those after it may refer to it, up to a keyframe."""
+        self.clock: tuple[int, int] | None = None
+        """Media timestamp and time in µs of the newest frame, once there was one."""
+
+
+class Publications:
+    """Makes packets.
+
+    ``sealing_key`` tells the key of a publication, None while there is none; ``path`` takes what is to be sent;
+    ``clock_changed`` is called with ``now``, when a publication sends its first frame (True), and when its clock moves;
+    ``spoke`` with the header of each packet of sound that is sent.
+    """
+
+    def __init__(
+        self,
+        sealing_key: Callable[[PublicationId], SealingKey | None],
+        path: MediaPath,
+        clock_changed: Callable[[float, bool], None],
+        spoke: Callable[[AudioHeader, float], None],
+        drops: Counter[Drop],
+    ) -> None:
+        self.live: dict[int, Publication] = {}
+        """By number: announced, and not ended."""
+        self._sealing_key = sealing_key
+        self._path = path
+        self._clock_changed = clock_changed
+        self._spoke = spoke
+        self._drops = drops
+        self._last_number = 0
+        self._over: dict[int, float] = {}
+        """By the stream of those that have ended: when."""
+        self.keyframes = KeyframeRequests()
+        """What others need."""
+
+    def announce(
+        self, kind: Kind, source: Source, codec: str, muted: bool, layers: int, width: int, height: int
+    ) -> Publish:
+        """Return the request that announces a publication under the next number."""
+        return Publish(self._last_number + 1, kind, source, codec, muted, layers, width, height)
+
+    def add(self, announced: Publish) -> None:
+        """Note that a publication was announced; its number is spent."""
+        self._last_number = announced.number
+        self.live[announced.number] = Publication(announced)
+
+    def is_ours(self, info: PublicationInfo) -> bool:
+        """Tell whether we announced what the roster says of us; one that ended may stand there a moment longer."""
+        publication = self.live.get(info.number)
+        if publication is None:
+            return 0 < info.number <= self._last_number
+        return publication.id == publication_id(info) and publication.codec == info.codec
+
+    def forget(self, number: int, now: float) -> None:
+        """A publication has ended."""
+        self.keyframes.forget(number)
+        publication = self.live.pop(number, None)
+        if publication is not None and publication.stream is not None:
+            self._over[publication.stream] = now
+
+    def accepted(self, number: int, stream: int, now: float) -> bool:
+        """Note the stream of a publication.
+
+        False for one that is in use, or ended less than ``OVERLAP`` ago: no honest server gives it out again so soon.
+        """
+        self._over = {over: at for over, at in self._over.items() if now < at + OVERLAP}
+        if stream in self._over or self.by_stream(stream) is not None:
+            return False
+        publication = self.live.get(number)
+        if publication is not None:
+            publication.stream = stream
+        return True
+
+    def by_stream(self, stream: int) -> Publication | None:
+        """Return the live publication that has a stream."""
+        return next((p for p in self.live.values() if p.stream == stream), None)
+
+    def first_sequences(self) -> tuple[FirstSequence, ...]:
+        """Return the lowest sequence numbers that a receiver of a key box has to accept; 0 where none was used."""
+        firsts: list[FirstSequence] = []
+        for publication in self.live.values():
+            firsts += [FirstSequence(publication.number, i, n) for i, n in enumerate(publication.sequences) if n]
+        return tuple(firsts[:MAX_FIRST_SEQUENCES])
+
+    def clocks(self) -> tuple[ClockMapping, ...]:
+        """Return the clock mapping of each stream that has one."""
+        return tuple(
+            ClockMapping(publication.stream, *publication.clock)
+            for publication in self.live.values()
+            if publication.stream is not None and publication.clock is not None
+        )
+
+    def send_audio(
+        self,
+        number: int,
+        payload: bytes,
+        timestamp: int,
+        duration_ms: int,
+        level: int,
+        voice: bool,
+        end_of_talk: bool,
+        comfort: bool,
+        now: float,
+        captured_at: float,
+    ) -> bool:
+        """See ``SeatVerbs.send_audio``."""
+        if len(payload) > MAX_AUDIO_PAYLOAD:
+            raise ValueError(f"an audio frame has at most {MAX_AUDIO_PAYLOAD} bytes")
+        ready = self._ready(number, Kind.AUDIO, 0, 1)
+        if ready is None:
+            return False
+        publication, stream, key = ready
+        timestamp &= 0xFFFFFFFF
+        header = AudioHeader(
+            stream,
+            key.number,
+            key.generation,
+            publication.sequences[0],
+            timestamp,
+            duration_ms,
+            level,
+            voice,
+            end_of_talk,
+            comfort,
+        )
+        packet = seal_packet(header, payload, key.key, AUDIO_PADDING_STEP)
+        publication.sequences[0] += 1
+        self._spoke(header, now)
+        self._tick(publication, timestamp, captured_at, now)
+        self._path.send(PACKET_ITEM + packet)
+        return True
+
+    def send_video(
+        self,
+        number: int,
+        frame: bytes,
+        timestamp: int,
+        keyframe: bool,
+        discardable: bool,
+        spatial: int,
+        temporal: int,
+        reference: int,
+        now: float,
+        captured_at: float,
+    ) -> int:
+        """See ``SeatVerbs.send_video``."""
+        if not 0 < len(frame) <= MAX_FRAME:
+            raise ValueError(f"a frame has 1 to {MAX_FRAME} bytes")
+        if not 1 <= reference <= MAX_REFERENCE or not 0 <= temporal <= MAX_TEMPORAL:
+            raise ValueError("the temporal layer or the reference is out of range")
+        count = -(-len(frame) // MAX_VIDEO_PAYLOAD)
+        size = -(-len(frame) // count)
+        ready = self._ready(number, Kind.VIDEO, spatial, count)
+        if ready is None:
+            self._interrupted(number, spatial)
+            return 0
+        publication, stream, key = ready
+        if spatial in publication.interrupted and not keyframe:
+            self.keyframes.ask(number, spatial, now)
+            return 0
+        publication.interrupted.discard(spatial)
+        timestamp &= 0xFFFFFFFF
+        header = VideoHeader(
+            stream,
+            key.number,
+            key.generation,
+            publication.sequences[spatial],
+            timestamp,
+            publication.frames[spatial],
+            0,
+            count,
+            keyframe,
+            discardable,
+            spatial,
+            temporal,
+            0 if keyframe else reference,
+        )
+        for i in range(count):
+            part = frame[i * size : (i + 1) * size]
+            packet = seal_packet(
+                header._replace(sequence=header.sequence + i, packet_index=i), part, key.key, step=size + 1
+            )
+            self._path.send(PACKET_ITEM + packet)
+        publication.sequences[spatial] += count
+        publication.frames[spatial] = publication.frames[spatial] + 1 & 0xFFFF
+        self._tick(publication, timestamp, captured_at, now)
+        return count
+
+    def _interrupted(self, number: int, spatial: int) -> None:
+        publication = self.live.get(number)
+        if publication is not None:
+            publication.interrupted.add(spatial)
+
+    def _tick(self, publication: Publication, timestamp: int, captured_at: float, now: float) -> None:
+        before, captured = publication.clock, max(0, int(captured_at * 1e6))
+        publication.clock = (timestamp, captured)
+        if before is None or _moved(before, publication.clock, publication.kind):
+            self._clock_changed(now, before is None)
+
+    def can_send(self, number: int) -> bool:
+        """See ``SeatVerbs.can_send``."""
+        publication = self.live.get(number)
+        return publication is not None and self._way(publication) is not None
+
+    def _ready(self, number: int, kind: Kind, spatial: int, count: int) -> tuple[Publication, int, SealingKey] | None:
+        """Return what a frame of ``count`` packets needs; None for one that may not be sent now."""
+        publication = self.live.get(number)
+        if publication is None or publication.muted:
+            return None
+        if publication.kind is not kind or not 0 <= spatial < publication.layers:
+            raise ValueError("the publication has no such kind or layer")
+        way = self._way(publication)
+        if way is None:
+            return None
+        if publication.sequences[spatial] + count > MAX_SEQUENCE + 1:
+            self._drops[Drop.COUNTER_SPENT] += count
+            return None
+        return publication, *way
+
+    def _way(self, publication: Publication) -> tuple[int, SealingKey] | None:
+        """Return stream and key; None where it is not accepted, or there is no key."""
+        if publication.stream is None:
+            return None
+        key = self._sealing_key(publication.id)
+        return None if key is None else (publication.stream, key)
+
+
+def _moved(before: tuple[int, int], after: tuple[int, int], kind: Kind) -> bool:
+    """Tell whether the sender's clock and the media's went apart between two frames: receivers have to be told."""
+    ticks = (after[0] - before[0] + HALF_CLOCK) % (2 * HALF_CLOCK) - HALF_CLOCK
+    media = ticks * 1_000_000 // (AUDIO_CLOCK if kind is Kind.AUDIO else VIDEO_CLOCK)
+    return abs(after[1] - before[1] - media) > CLOCK_TOLERANCE

@@ -1,0 +1,294 @@
+"""From datagrams to the packets of other participants."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from tcclient.core.drops import Drop
+from tcclient.core.keys.peers import HeldPacket, MediaPacket, Peer
+from tcclient.core.keys.sealers import Opened, Sealers
+from tcclient.core.media.path import MediaPath
+from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
+from tcclient.core.membership.roster import RoomState
+from tcproto.beacon import Beacon, BeaconContext, open_beacon
+from tcproto.datagram import (
+    MAX_DATAGRAM,
+    MIN_DATAGRAM,
+    RELAY_TIME_SIZE,
+    VERSION,
+    ItemType,
+    Kind,
+    parse_header,
+    parse_items,
+    parse_relay_time,
+)
+from tcproto.errors import CryptoFailure
+from tcproto.feedback import Series, series
+from tcproto.packet import Header, PacketType, VideoHeader
+from tcproto.packet import parse_header as parse_packet_header
+from tcproto.path import parse_positions
+
+MAX_QUEUED = 4096
+"""Packets that wait for the application: some seconds of a full room; the oldest go first."""
+STRAY_HOLD = 0.5
+"""Seconds for which a packet waits for the roster to name its stream.
+
+The server tells changes in batches, by TCP, which may be a retransmission behind.
+"""
+MAX_STRAYS = 128
+"""Packets that wait so: a keyframe and some sound; the oldest go first."""
+MAX_SERIES = 4096
+"""Series that are counted; more are received without."""
+_PACKET_ITEMS = {
+    int(ItemType.PACKET): (2, False),
+    int(ItemType.HELD_PACKET): (4, False),
+    int(ItemType.REDUNDANT_PACKET): (2, True),
+    int(ItemType.HELD_REDUNDANT_PACKET): (4, True),
+}
+"""Bytes in front of the packet, and whether it belongs to the redundant variant."""
+
+
+class _Forwarded(NamedTuple):
+    """A packet of a room datagram, and how it came."""
+
+    packet: bytes
+    sealer: int
+    forward: int
+    redundant: bool
+    relay_time: int
+    held_ms: int
+    transit: float | None
+    delay: float
+    received_at: float
+
+
+class MediaReceiver:
+    """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason.
+
+    ``heard`` is called with each packet that opened, and ``now``.
+    """
+
+    def __init__(
+        self,
+        path: MediaPath,
+        sealers: Sealers,
+        room: RoomState,
+        peers: Mapping[int, Peer],
+        heard: Callable[[MediaPacket, float], None],
+        drops: Counter[Drop],
+    ) -> None:
+        self.beacons: list[tuple[Peer, Beacon, bool]] = []
+        """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
+        self._path = path
+        self._sealers = sealers
+        self._room = room
+        self._peers = peers
+        self._heard = heard
+        self._drops = drops
+        self._queue: list[MediaPacket] = []
+        self._streams = room.streams
+        self._series: dict[tuple[int, int, int], StreamStatistics] = {}
+        self._lost: dict[int, int] = {}
+        """Packets lost on the way down, by stream."""
+        self._expected = self._received = self._reordered = self._late = 0
+        """Packets of all series there were."""
+        self._loss = LossMeter()
+        self._strays: deque[_Forwarded] = deque()
+
+    def take(self) -> list[MediaPacket]:
+        """Return the packets that came, in order, once."""
+        queue, self._queue = self._queue, []
+        return queue
+
+    def statistics(self) -> dict[tuple[int, Series], StreamStatistics]:
+        """Return the counts of each sealer's series."""
+        return {(sealer, series(stream, code)): counts for (sealer, stream, code), counts in self._series.items()}
+
+    def direction(self) -> DirectionStatistics:
+        """Return the counts of the way down."""
+        lost = max(0, self._expected - self._received)
+        jitter = max((counts.jitter_ms for counts in self._series.values()), default=0.0)
+        recent = self._loss.recent(self._expected, lost)
+        return DirectionStatistics(self._expected, lost, recent, jitter, self._reordered, self._late)
+
+    def wants_changed(self) -> None:
+        """Something else is wanted from now on: what was forwarded of a series meanwhile was not for us."""
+        for counts in self._series.values():
+            counts.restart()
+
+    def streams_changed(self, now: float) -> None:
+        """Drop the counts of streams that are no more, or another one now; deliver what waited for those that are new.
+
+        Ids come back, and forward numbers begin anew with the stream.
+        """
+        self._lost = {stream: lost for stream, lost in self._lost.items() if stream in self._room.streams}
+        before, self._streams = self._streams, self._room.streams
+        self._series = {
+            slot: counts for slot, counts in self._series.items() if before.get(slot[1]) == self._streams.get(slot[1])
+        }
+        strays, self._strays = self._strays, deque()
+        for stray in strays:
+            self._packet(stray, now)
+
+    def receive(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
+        """Take a datagram. One through the ``tunnel`` proves nothing of UDP, and no more than that does a down one."""
+        if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
+            self._drops[Drop.SIZE] += 1
+            return
+        header = parse_header(data)
+        if header.version != VERSION:
+            self._drops[Drop.VERSION] += 1
+        elif header.kind == Kind.ROOM:
+            opened = self._sealers.open(header, data, now)
+            if opened is not None:
+                if not tunnel:
+                    self._path.hear(opened.reordered)
+                self._room_datagram(opened, header.id, now)
+        elif header.kind != Kind.DOWN:
+            self._drops[Drop.KIND] += 1
+        elif tunnel:
+            self._drops[Drop.TUNNEL] += 1
+        elif header.id != self._path.media_id:
+            self._drops[Drop.UNKNOWN_ID] += 1
+        else:
+            plaintext = self._path.open(header, data, now)
+            if plaintext is not None:
+                self._down_datagram(plaintext, now)
+
+    def release(self, peer: Peer, now: float) -> None:
+        """Deliver what waited for a key of the sender that has come."""
+        ready, expired = peer.released(now)
+        if expired:
+            self._drops[Drop.NO_KEY] += expired
+        for held in ready:
+            self._open(peer, held, now)
+
+    def _down_datagram(self, plaintext: bytes, now: float) -> None:
+        try:
+            for type_, value in parse_items(plaintext):
+                if type_ == ItemType.POSITIONS:
+                    for sealer, counter in parse_positions(value):
+                        self._sealers.confirm(sealer, counter)
+                else:
+                    self._path.handle_item(type_, value, now)
+        except ValueError:
+            self._drops[Drop.MALFORMED] += 1
+
+    def _room_datagram(self, opened: Opened, sealer: int, now: float) -> None:
+        plaintext = opened.plaintext
+        try:
+            relay_time = parse_relay_time(plaintext)
+            items = parse_items(plaintext, RELAY_TIME_SIZE)
+        except ValueError:
+            self._drops[Drop.MALFORMED] += 1
+            return
+        transit, delay = None, 0.0
+        if not opened.reordered:
+            transit, delay = opened.sealer.clock.transit(relay_time, now)
+        for type_, value in items:
+            kind = _PACKET_ITEMS.get(type_)
+            if kind is None:
+                continue
+            start, redundant = kind
+            forward, held_ms = value[:2], value[2:start]
+            forwarded = _Forwarded(
+                value[start:],
+                sealer,
+                int.from_bytes(forward, "big"),
+                redundant,
+                relay_time,
+                int.from_bytes(held_ms, "big"),
+                transit if start == 2 else None,
+                delay,
+                now,
+            )
+            self._packet(forwarded, now)
+
+    def _packet(self, forwarded: _Forwarded, now: float) -> None:
+        packet = forwarded.packet
+        try:
+            header = parse_packet_header(packet)
+        except ValueError:
+            self._drops[Drop.PACKET_MALFORMED] += 1
+            return
+        stream = self._room.streams.get(header.stream)
+        if stream is None:
+            self._stray(forwarded, now)
+            return
+        self._count(header, forwarded)
+        peer = self._peers.get(stream.participant)
+        if peer is None:
+            self._drops[Drop.OWN if stream.participant == self._room.own else Drop.UNVERIFIED] += 1
+        elif stream.packet_type != packet[0] >> 4:
+            self._drops[Drop.PACKET_MALFORMED] += 1
+        elif stream.packet_type == PacketType.BEACON:
+            self._beacon(peer, header, packet)
+        else:
+            held = HeldPacket(
+                header, packet, stream.publication, forwarded.received_at, forwarded.relay_time, forwarded.held_ms
+            )
+            self._open(peer, held, now)
+
+    def _stray(self, forwarded: _Forwarded, now: float) -> None:
+        strays = self._strays
+        strays.append(forwarded)
+        while len(strays) > MAX_STRAYS or (strays and now >= strays[0].received_at + STRAY_HOLD):
+            strays.popleft()
+            self._drops[Drop.UNKNOWN_STREAM] += 1
+
+    def _count(self, header: Header, forwarded: _Forwarded) -> None:
+        layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
+        slot = (forwarded.sealer, header.stream, forwarded.redundant << 7 | layer)
+        counts = self._series.get(slot)
+        if counts is None:
+            if len(self._series) >= MAX_SERIES:
+                return
+            counts = self._series[slot] = StreamStatistics()
+        reordered, late = counts.reordered, counts.late
+        more = counts.count(forwarded.forward, forwarded.transit, forwarded.delay)
+        self._loss.mark(forwarded.received_at, self._expected, max(0, self._expected - self._received))
+        self._expected += more
+        self._received += 1
+        self._reordered += counts.reordered - reordered
+        self._late += counts.late - late
+        if more != 1:
+            self._lost[header.stream] = self._lost.get(header.stream, 0) + more - 1
+
+    def _open(self, peer: Peer, held: HeldPacket, now: float) -> None:
+        header, packet, publication, received_at, relay_time, held_ms = held
+        try:
+            payload = peer.ring.open(header, packet, publication, now)
+        except CryptoFailure:
+            if not peer.lacks_key(header.key_number):
+                self._drops[Drop.PACKET_REFUSED] += 1
+            elif peer.hold(held):
+                self._drops[Drop.NO_KEY] += 1
+            return
+        except ValueError:
+            self._drops[Drop.PACKET_MALFORMED] += 1
+            return
+        lost = self._lost.get(header.stream, 0)
+        media = MediaPacket(peer.id, publication.number, header, payload, received_at, relay_time, held_ms, lost)
+        self._heard(media, now)
+        self._queue.append(media)
+        if len(self._queue) > MAX_QUEUED:
+            del self._queue[0]
+            self._drops[Drop.QUEUE_FULL] += 1
+
+    def _beacon(self, peer: Peer, header: Header, packet: bytes) -> None:
+        if header.sequence <= peer.claims.sequence:
+            self._drops[Drop.PACKET_REFUSED] += 1
+            return
+        context = BeaconContext(self._room.fingerprint, self._room.room.life, peer.party.box_key)
+        try:
+            beacon = open_beacon(packet, context, peer.party.device_key)
+        except CryptoFailure:
+            self._drops[Drop.PACKET_REFUSED] += 1
+        except ValueError:
+            self._drops[Drop.PACKET_MALFORMED] += 1
+        else:
+            first = peer.claims.sequence < 0
+            peer.claims.sequence = header.sequence
+            self.beacons.append((peer, beacon, first))

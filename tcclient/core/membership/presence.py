@@ -1,0 +1,128 @@
+"""Who is here by word of their devices: our beacons to the others, and theirs to us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcclient.core import events
+from tcclient.core.events import Event, PathState
+from tcclient.core.keys.own_key import SenderKeys
+from tcclient.core.keys.peers import Peer
+from tcclient.core.media.path import MediaPath
+from tcclient.core.media.publications import PACKET_ITEM, Publications
+from tcclient.core.membership.beacons import BeaconSchedule
+from tcclient.core.membership.roster import RoomState
+from tcclient.core.membership.silence import Silence
+from tcproto.beacon import Beacon, BeaconContext, sign_beacon
+from tcproto.identity import SigningKey
+
+
+class Presence:
+    """Sends beacons of our seat, judges those of the others, and keeps our keys from members that send none.
+
+    ``recipients`` are the peers that get the keys of ``keys``: all but the silent ones. ``stream`` is that of our
+    beacons, ``box_key`` the public one of our seat, which ``device`` signs for.
+    """
+
+    def __init__(
+        self,
+        stream: int,
+        box_key: bytes,
+        device: SigningKey,
+        room: RoomState,
+        recipients: dict[int, Peer],
+        keys: SenderKeys,
+        publications: Publications,
+        path: MediaPath,
+        emit: Callable[[Event], None],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self.schedule = BeaconSchedule(random_bytes)
+        self._stream = stream
+        self._box_key = box_key
+        self._device = device
+        self._room = room
+        self._recipients = recipients
+        self._keys = keys
+        self._publications = publications
+        self._path = path
+        self._emit = emit
+        self._silence = Silence()
+
+    @property
+    def next_deadline(self) -> float:
+        """When ``handle_timeout`` is due."""
+        return min(self.schedule.next_deadline, self._silence.next_deadline)
+
+    def path_changed(self, state: PathState, now: float) -> None:
+        """Expect beacons while the path is proved; send them from when it is, or does not seem to come about, on.
+
+        What is sent while it is lost may arrive all the same, and whoever sends none gets no keys.
+        """
+        self._silence.path(state is PathState.OK, now)
+        if state is not PathState.UNKNOWN and not self.schedule.is_running:
+            self.schedule.begin(now)
+        elif state is PathState.OK:
+            self.schedule.answer(now)
+
+    def came(self, peer: Peer, now: float) -> None:
+        """A verified member is here: it gets our keys, and a beacon soon."""
+        self._recipients[peer.id] = peer
+        self._keys.joined(peer.id, now)
+        self._silence.came(peer.id, now)
+        self.schedule.answer(now)
+
+    def left(self, participant: int, kicked: bool, now: float) -> None:
+        """A verified member is gone, or not verified any more."""
+        self._silence.left(participant)
+        if self._recipients.pop(participant, None) is not None:
+            self._keys.left(participant, kicked, now)
+
+    def receive(self, peer: Peer, beacon: Beacon, first: bool, now: float) -> None:
+        """Take a beacon of a peer; ``first`` says that none came of it before."""
+        streams = {stream for stream, entry in self._room.streams.items() if entry.participant == peer.id}
+        differed = peer.claims.mismatch
+        peer.claims.receive(beacon, streams, self._room.member_set_hash(), now)
+        was_silent = self._silence.heard(peer.id, now)
+        if was_silent:
+            self._recipients[peer.id] = peer
+            self._keys.joined(peer.id, now)
+            self._emit(events.MemberHeard(peer.id))
+        if first or was_silent:
+            self.schedule.answer(now)
+        if peer.claims.mismatch is not differed:
+            self._emit(events.MembershipAgreed(peer.id) if differed else events.MembershipMismatch(peer.id))
+        self.compare(peer, now)
+
+    def compare(self, peer: Peer, now: float) -> None:
+        """A beacon or a key came: tell if they do not go together."""
+        if peer.key_differs(now):
+            self._emit(events.CommitmentMismatch(peer.id))
+
+    def handle_timeout(self, now: float) -> None:
+        """Note who has become silent, and send the beacon that is due.
+
+        To become silent counts as to leave: there is a new key, which ratchets of the old one do not lead to.
+        """
+        for participant in self._silence.handle_timeout(len(self._room.members), now):
+            del self._recipients[participant]
+            self._keys.left(participant, False, now)
+            self._emit(events.MemberSilent(participant))
+        if now >= self.schedule.next_deadline:
+            self._send(now)
+
+    def _send(self, now: float) -> None:
+        key = self._keys.current
+        beacon = Beacon(self._room.member_set_hash(), clocks=self._publications.clocks())
+        if key is not None:
+            beacon = beacon._replace(key_number=key.number, generation=key.generation, commitment=key.commitment())
+        packet = sign_beacon(
+            beacon,
+            self._stream,
+            self.schedule.sequence,
+            int(now * 1e6) & 0xFFFFFFFF,
+            BeaconContext(self._room.fingerprint, self._room.room.life, self._box_key),
+            self._device,
+        )
+        self._path.send(PACKET_ITEM + packet)
+        self.schedule.sent(key, now)

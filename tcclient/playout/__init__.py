@@ -1,0 +1,1 @@
+"""From the packets of all speakers to sound that is played."""

@@ -1,0 +1,115 @@
+"""Hears a room: the packets of all sound tracks go to a play-out that runs in a worker thread, tick by tick."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Executor
+
+from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.opus import Pcm, require_library
+from tcclient.capture.pacing import Schedule, Timeline
+from tcclient.playout.playout import TICK_SAMPLES, Arrival, Mix, Playout
+from tcclient.playout.stream_queue import StreamQueue
+from tcclient.track import AudioFrame, Track
+from tcproto.messages import Kind
+
+TICK = TICK_SAMPLES / 48_000
+"""Seconds of a tick."""
+FAREWELL = 1.0
+"""Seconds for which a track that ended is still played: more than a jitter buffer holds."""
+QUEUED_BLOCKS = 5
+"""Blocks of the mix that wait for a reader: 100 ms."""
+
+
+class Listener:
+    """Plays out what the tracks bring; ``on_mix`` is called with each block, and the time at which it plays.
+
+    How loud somebody is played, and for whom the others are lowered, says the participant of each track.
+
+    Raises ``OpusUnavailable`` when made without a library.
+    """
+
+    def __init__(self, pool: Executor) -> None:
+        require_library()
+        self.playout = Playout()
+        self.on_mix: list[Callable[[Mix, float], None]] = []
+        self._pool = pool
+        self._arrivals: list[Arrival] = []
+        self._leaving: dict[Track, float] = {}
+        """Tracks that ended, and when to forget them."""
+        self._tracks: dict[Track, Callable[[AudioFrame], None]] = {}
+
+    def add(self, track: Track) -> None:
+        """Listen to a track."""
+        if track.kind is not Kind.AUDIO or track in self._tracks or track.participant.me:
+            return
+
+        def arrived(frame: AudioFrame) -> None:
+            self._arrivals.append(
+                Arrival(
+                    track,
+                    frame.sequence,
+                    frame.timestamp,
+                    frame.payload,
+                    frame.received_at,
+                    frame.held_ms / 1000,
+                    frame.end_of_talk,
+                    frame.comfort,
+                )
+            )
+
+        self._tracks[track] = arrived
+        track.on_audio.append(arrived)
+
+    def remove(self, track: Track) -> None:
+        """Forget a track, when what it has brought has been played."""
+        arrived = self._tracks.pop(track, None)
+        if arrived is not None:
+            track.on_audio.remove(arrived)
+            self._leaving[track] = time.monotonic() + FAREWELL
+
+    async def run(self) -> None:
+        """Play out until cancelled."""
+        loop = asyncio.get_running_loop()
+        schedule = Schedule(Timeline(time.monotonic()), TICK)
+        tick = 0
+        while True:
+            tick += 1
+            if (wait := schedule.wait(tick * TICK, time.monotonic())) > 0:
+                await asyncio.sleep(wait)
+            arrivals, self._arrivals = self._arrivals, []
+            due = schedule.timeline.start + tick * TICK
+            gone = [track for track, at in self._leaving.items() if at <= due]
+            for track in gone:
+                del self._leaving[track]
+            self._weigh()
+            mix = await loop.run_in_executor(self._pool, self.playout.tick, due, arrivals, gone)
+            played = time.monotonic()
+            for callback in self.on_mix:
+                callback(mix, played)
+
+    def _weigh(self) -> None:
+        """Tell the play-out who is how loud, while it does nothing."""
+        playing = (*self._tracks, *self._leaving)
+        self.playout.volumes = {track: track.participant.volume for track in playing}
+        self.playout.priority = {track for track in playing if track.participant.priority}
+
+    async def blocks(self) -> AsyncIterator[Pcm]:
+        """Iterate over the mix: int16 blocks of ``TICK_SAMPLES`` samples; a slow reader misses the oldest."""
+        queue: StreamQueue[Pcm] = StreamQueue(QUEUED_BLOCKS)
+
+        def put(mix: Mix, _: float) -> None:
+            queue.put(mix.pcm)
+
+        self.on_mix.append(put)
+        try:
+            async for block in queue:
+                yield block
+        finally:
+            self.on_mix.remove(put)
+
+    def statistics(self) -> dict[Track, JitterStatistics]:
+        """Return the statistics of each track's jitter buffer."""
+        return {track: counts for track, counts in self.playout.statistics().items() if isinstance(track, Track)}

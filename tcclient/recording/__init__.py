@@ -1,0 +1,1 @@
+"""Recordings of a room: containers, files of each speaker, the folder."""

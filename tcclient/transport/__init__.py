@@ -1,0 +1,1 @@
+"""How the client reaches a server: connection, UDP socket, event loop, retries."""

@@ -1,0 +1,254 @@
+"""The shell of a session: one TCP connection, one UDP socket, one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+from tcclient.core.events import Closed, Event
+from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.session import Session
+from tcclient.errors import ConnectError, DishonestServer, RoomClosed
+from tcclient.transport.loop import shut_down
+from tcclient.transport.udp import UdpSocket
+from tcproto.account import derive_account_key
+from tcproto.errors import Action
+from tcproto.identity import SigningKey
+from tcproto.link import Link
+
+CONNECT_LIMIT = 10.0
+"""Seconds for the TCP connection to stand."""
+PACED_BURST = 12
+"""Datagrams of pictures sent at once: a frame of 13 kB; a larger one is spread."""
+PACED_INTERVAL = 0.004
+"""Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
+MAX_PACED = 1024
+"""Datagrams that wait for their burst, a third of a second; what a source sends beyond it is dropped."""
+MAX_BACKLOG = 64
+"""Events kept for who waits for them: a login and a join make ten."""
+FAREWELL_LIMIT = 1.0
+"""Seconds for the last bytes to leave when a connection is closed."""
+
+
+class Connection(asyncio.Protocol):
+    """Carries bytes, datagrams and time between the network and a session, and hands on what the session says.
+
+    After every input, in this order: what has to be sent is sent, then events are delivered, then media, then the one
+    timer is set.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        on_event: Callable[[Event], None],
+        on_media: Callable[[list[MediaPacket]], None],
+        receive_interval: float,
+    ) -> None:
+        self.session = session
+        self.closed: Closed | None = None
+        self.unsent = 0
+        """Datagrams dropped because a source sends faster than they may leave."""
+        self._on_event = on_event
+        self._on_media = on_media
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._udp = UdpSocket(self._loop, self._datagrams_came, receive_interval)
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._pacer: asyncio.TimerHandle | None = None
+        self._paced: list[bytes] = []
+        self._opened = False
+        """Whether the loop tells of the end: of a connection that is given up half made it need not."""
+        self._gone = asyncio.Event()
+        self._backlog: deque[Event] = deque(maxlen=MAX_BACKLOG)
+        self._waiter: tuple[tuple[type[Event], ...], asyncio.Future[Event]] | None = None
+        self._conditions: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._pumping = False
+
+    async def open(self, link: Link) -> None:
+        """Connect; raises ``ConnectError``."""
+        where = link.address
+        try:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                transport, _ = await self._loop.create_connection(lambda: self, link.host, link.port)
+            self._opened = True
+            sock = transport.get_extra_info("socket")
+            self._udp.open(sock.family, transport.get_extra_info("peername"))
+        except TimeoutError:
+            raise ConnectError(f"{where}: no answer within {CONNECT_LIMIT:.0f} s", action=Action.RECONNECT) from None
+        except OSError as error:
+            raise ConnectError(f"{where}: {error.strerror or error}") from error
+
+    async def wait_for(self, *types: type[Event]) -> Any:
+        """Return the next event of one of the types that nobody has waited for; for one caller at a time.
+
+        Raises ``RoomClosed`` if the session ends first.
+        """
+        while self._backlog:
+            event = self._backlog.popleft()
+            if isinstance(event, types):
+                return event
+        self.check_open()
+        future: asyncio.Future[Event] = self._loop.create_future()
+        self._waiter = (types, future)
+        return await future
+
+    async def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Return when a condition on the session holds; raises ``RoomClosed`` if the session ends first."""
+        self.check_open()
+        if condition():
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._conditions.append((condition, future))
+        await future
+
+    async def derive_key(self, password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
+        """Derive the account key in a thread: it takes a tenth of a second and more."""
+        pool = ThreadPoolExecutor(1, thread_name_prefix="login")
+        try:
+            return await self._loop.run_in_executor(pool, derive_account_key, password, salt, memory_bytes, passes)
+        finally:
+            await shut_down(pool)
+
+    def pump(self) -> None:
+        """Act on everything that the session wants; called after each call of one of its verbs."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            self._send()
+            while (event := self.session.next_event()) is not None:
+                self._deliver(event)
+                self._send()
+            if media := self.session.media_received():
+                self._on_media(media)
+                self._send()
+            if self._conditions:
+                self._check_conditions()
+        finally:
+            self._pumping = False
+        self._rearm()
+
+    async def close(self) -> None:
+        """Say goodbye and close everything."""
+        self.session.close()
+        self.pump()
+        self._udp.close()
+        for timer in (self._timer, self._pacer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._pacer = None
+        if self._transport is not None:
+            try:
+                if self._opened:
+                    self._transport.close()
+                    async with asyncio.timeout(FAREWELL_LIMIT):
+                        await self._gone.wait()
+            except TimeoutError:
+                pass
+            finally:
+                self._transport.abort()
+            await asyncio.sleep(0)  # for the loop to close the socket
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport, and send the first handshake message."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
+        self.pump()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the session."""
+        self.session.receive_control(data, time.monotonic())
+        self.pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the session."""
+        self._gone.set()
+        self.session.receive_eof()
+        self.pump()
+
+    # The media path and time
+
+    def _datagrams_came(self, batch: list[bytes]) -> None:
+        now = time.monotonic()
+        for data in batch:
+            self.session.receive_datagram(data, now)
+        self.pump()
+
+    def _send(self) -> None:
+        data = self.session.control_to_send()
+        if data and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+        datagrams = self.session.datagrams_to_send(time.monotonic())
+        if len(datagrams) > PACED_BURST or (self._paced and len(datagrams) > 1):
+            room = MAX_PACED - len(self._paced)
+            self._paced += datagrams[:room]
+            self.unsent += max(0, len(datagrams) - room)
+            if self._pacer is None:
+                self._send_paced()
+        elif datagrams:
+            self._udp.send(datagrams)
+
+    def _send_paced(self) -> None:
+        """Send a large picture in bursts, so that small buffers on the way do not overflow; sound does not wait."""
+        self._udp.send(self._paced[:PACED_BURST])
+        del self._paced[:PACED_BURST]
+        self._pacer = self._loop.call_later(PACED_INTERVAL, self._send_paced) if self._paced else None
+
+    def _rearm(self) -> None:
+        """Set the timer, unless one comes in time: a timer that comes too early is set again."""
+        deadline = self.session.next_deadline()
+        if deadline is None or (self._timer is not None and self._timer_at <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = deadline
+        self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self.session.handle_timeout(time.monotonic())
+        self.pump()
+
+    # Events
+
+    def _deliver(self, event: Event) -> None:
+        if isinstance(event, Closed):
+            self.closed = event
+        self._on_event(event)
+        self._backlog.append(event)
+        if self._waiter is not None:
+            types, future = self._waiter
+            if isinstance(event, (*types, Closed)) and not future.done():
+                self._waiter = None
+                self._backlog.clear()
+                if isinstance(event, Closed) and Closed not in types:
+                    future.set_exception(self._farewell(event))
+                else:
+                    future.set_result(event)
+        if isinstance(event, Closed):
+            for _, condition in self._conditions:
+                if not condition.done():
+                    condition.set_exception(self._farewell(event))
+            self._conditions.clear()
+
+    def _check_conditions(self) -> None:
+        for condition, future in self._conditions:
+            if not future.done() and condition():
+                future.set_result(None)
+        self._conditions = [entry for entry in self._conditions if not entry[1].done()]
+
+    def check_open(self) -> None:
+        """Raise ``RoomClosed`` if the session has ended."""
+        if self.closed is not None:
+            raise self._farewell(self.closed)
+
+    @staticmethod
+    def _farewell(closed: Closed) -> RoomClosed:
+        kind = DishonestServer if closed.distrust else RoomClosed
+        return kind(closed.text, closed.code, closed.action, closed.retry_after_ms)

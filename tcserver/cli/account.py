@@ -1,0 +1,366 @@
+"""``tcserver account``: making, changing and listing accounts. All of it works while the server is running."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tcproto.account import SALT_SIZE
+from tcproto.identity import format_fingerprint
+from tcproto.link import Link
+from tcproto.names import fold_account
+from tcserver.cli.parser import Commands, Parser, add_command, add_group, counted, print_table, site
+from tcserver.cli.password import add_password_options, handed_out, made_up_password, new_password
+from tcserver.config.configuration import Configuration, Sources
+from tcserver.identity import ServerIdentity
+from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, StoreError
+from tcserver.storage.accounts import MAX_LIST_BYTES, check_account, derive_credentials, read_agencies
+from tcserver.storage.data_directory import Site
+from tcserver.storage.database import Database
+
+_COLUMNS = ("name", "display name", "user name", "password", "link")
+_EXAMPLE_KEY = "6162636465666768696a6b6c6d6e6f707172737475767778797a303132333435"
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this group."""
+    group = add_group(commands, "account", "accounts, their passwords, devices and sessions")
+
+    add = add_command(
+        group, "add", _add, "make an account", 'tcserver account add kantor-1 --display "Kantor Satu" --generate'
+    )
+    add.add_argument("name", metavar="NAME", help="what is typed at login: letters, digits and ._-")
+    add_password_options(add)
+    _add_settings(add)
+
+    importing = add_command(
+        group,
+        "import",
+        _import,
+        "make accounts from a CSV file, and write their passwords down, once",
+        "tcserver account import agencies.csv --output passwords.csv --set server.public_host=conference.example",
+        "tcserver account import agencies.csv",
+        "",
+        "The file is in UTF-8, and its first line names the columns:",
+        "  name,display,role",
+        "  kantor-1,Kantor Satu,",
+        "  kantor-2,Kantor Dua,chair",
+        "The column role may be left out. If any line is wrong, no account is made.",
+        "The passwords are printed as a table of name and password; with --output they go to a new file that only its",
+        "owner can read, as a table of name, display name, user name, password and join link.",
+    )
+    importing.add_argument("file", metavar="FILE.csv", help="the table of agencies")
+    importing.add_argument(
+        "--output", metavar="FILE", help="a new file for passwords and links, which need server.public_host"
+    )
+    importing.add_argument(
+        "--room", metavar="NAME", default="", help="with --output: the room in the links (default: none)"
+    )
+
+    add_command(group, "list", _list, "list the accounts", "tcserver account list")
+    reset = _for_one(group, "reset", _reset, "set a new password, and end the account's sessions")
+    add_password_options(reset)
+    change = _for_one(group, "set", _set, "change settings of an account")
+    _add_settings(change)
+    _for_one(group, "disable", _disable, "keep an account from logging in, and end its sessions")
+    _for_one(group, "enable", _enable, "let a disabled account log in again")
+    ban = _for_one(group, "ban", _ban, "refuse an account, tell it so, and end its sessions")
+    ban.add_argument("--reason", metavar="TEXT", default="", help="what people are told")
+    _for_one(group, "unban", _unban, "let a banned account log in again")
+    _for_one(group, "remove", _remove, "remove an account, and end its sessions")
+
+    sessions = add_command(group, "sessions", _sessions, "list who is logged in", "tcserver account sessions kantor-1")
+    sessions.add_argument("name", metavar="NAME", nargs="?", help="of this account only")
+
+    enroll = _for_one(group, "enroll", _enroll, "add a device that the account may be limited to")
+    enroll.add_argument(
+        "key", metavar="KEY", type=_device_key, help="its public key, as `tcserver account sessions` shows it"
+    )
+    enroll.add_argument("--label", default="", help="what the device is called")
+    unenroll = _for_one(group, "unenroll", _unenroll, "take a device from an account, and end the account's sessions")
+    unenroll.add_argument("key", metavar="KEY", type=_device_key, help="as `tcserver account devices` shows it")
+    _for_one(group, "devices", _devices, "list the enrolled devices of an account")
+
+
+def _for_one(group: Commands, name: str, command: Any, help: str) -> Parser:  # noqa: A002
+    key = f" {_EXAMPLE_KEY}" if name in ("enroll", "unenroll") else ""
+    parser = add_command(group, name, command, help, f"tcserver account {name} kantor-1{key}")
+    parser.add_argument("name", metavar="NAME", help="the account")
+    return parser
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--display", metavar="TEXT", help="what people see before the person's name")
+    role = parser.add_mutually_exclusive_group()
+    role.add_argument("--role", choices=[*map(str, Role), "none"], help="role in every room; none: each room's default")
+    role.add_argument("--admin", action="store_const", const="admin", dest="role", help="the same as --role admin")
+    parser.add_argument("--max-sessions", metavar="N", type=int, help="devices that may be in at once")
+    parser.add_argument(
+        "--duplicates",
+        choices=[*map(str, DuplicatePolicy)],
+        help="--max-sessions reached: refuse one more (allow), or end the oldest (replace); refuse: one session only",
+    )
+    devices = parser.add_mutually_exclusive_group()
+    devices.add_argument(
+        "--devices-only", action="store_true", default=None, help="only devices of `account enroll` may log in"
+    )
+    devices.add_argument("--any-device", action="store_false", dest="devices_only", help="any device may log in")
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given, by their names in an account."""
+    given: dict[str, Any] = {}
+    for name in ("display", "max_sessions", "devices_only"):
+        if getattr(arguments, name) is not None:
+            given[name] = getattr(arguments, name)
+    if arguments.role is not None:
+        given["role"] = None if arguments.role == "none" else Role(arguments.role)
+    if arguments.duplicates is not None:
+        given["duplicates"] = DuplicatePolicy(arguments.duplicates)
+    return given
+
+
+def _add(arguments: argparse.Namespace, sources: Sources) -> int:
+    configuration = sources.load()
+    here = site(sources)
+    role = Role(arguments.role) if arguments.role not in (None, "none") else None
+    try:
+        checked = check_account(arguments.name, arguments.display or arguments.name, role)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+    if here.exists():
+        with here.database() as database:
+            if database.account(checked.name):
+                raise StoreError(f"an account named {checked.name!r} exists")
+    # Asked before anything is made, so that an interrupted question leaves nothing behind.
+    password = new_password(arguments)
+    identity = _identity(here)
+    challenge, public_key = derive_credentials(identity, checked.name, password, os.urandom(SALT_SIZE))
+    account = Account(
+        checked.name,
+        checked.display,
+        challenge,
+        public_key,
+        created=time.time(),
+        max_sessions=configuration.login.max_sessions_per_account,
+    )
+    with here.database() as database, _handed_out(arguments, checked.name, password):
+        database.add_account(replace(account, **_settings(arguments)))
+    return 0
+
+
+def _import(arguments: argparse.Namespace, sources: Sources) -> int:
+    configuration = sources.load()
+    here = site(sources)
+    with Path(arguments.file).open("rb") as file:
+        content = file.read(MAX_LIST_BYTES + 1)
+    existing: list[Account] = []
+    if here.exists():
+        with here.database() as database:
+            existing = database.accounts()
+    output = Path(arguments.output) if arguments.output is not None else None
+    if output is not None:
+        _check_output(output, configuration)
+    elif arguments.room:
+        raise StoreError("--room is for the links of --output")
+    try:
+        agencies = read_agencies(content, existing)
+    except StoreError as error:
+        raise StoreError(f"{arguments.file}: {error}; no account was made") from None
+    identity = _identity(here)
+    print(f"tcserver: making {counted(len(agencies), 'account')}", file=sys.stderr)
+    accounts, passwords = [], []
+    for agency in agencies:
+        password = made_up_password()
+        challenge, public_key = derive_credentials(identity, agency.name, password, os.urandom(SALT_SIZE))
+        accounts.append(
+            Account(
+                agency.name,
+                agency.display,
+                challenge,
+                public_key,
+                created=time.time(),
+                role=agency.role,
+                max_sessions=configuration.login.max_sessions_per_account,
+            )
+        )
+        passwords.append(password)
+    rows = list(zip(agencies, accounts, passwords, strict=True))
+    with here.database() as database:
+        if output is None:
+            table: list[tuple[str, ...]] = [
+                ("name", "password"),
+                *((account.name, password) for _, account, password in rows),
+            ]
+        else:
+            link = str(_join_link(configuration, identity, database, arguments.room))
+            table = [_COLUMNS, *((a.written, a.display, account.name, password, link) for a, account, password in rows)]
+        with handed_out(table, output):
+            database.add_accounts(accounts)
+    return 0
+
+
+def _check_output(output: Path, configuration: Configuration) -> None:
+    """Refuse before work is done what would be refused after it."""
+    if output.exists():
+        raise StoreError(f"{output} exists")
+    if not configuration.server.public_host or not configuration.server.port:
+        raise StoreError(
+            "the links need the name or address, and the port, that people reach the server by: set server.public_host "
+            "(and server.port) in the configuration, or with --set server.public_host=NAME"
+        )
+
+
+def _join_link(configuration: Configuration, identity: ServerIdentity, database: Database, room: str) -> Link:
+    """The link that people get; of a permanent room without end-to-end encryption it says so."""
+    record = database.room(room) if room else None
+    server = configuration.server
+    return Link(server.public_host, server.port, room, identity.fingerprint, record is None or record.e2ee)
+
+
+def _list(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        accounts = database.accounts()
+        sessions = [session.account for session in database.sessions()]
+    print_table(
+        ("name", "display", "role", "sessions", "duplicates", "devices", "state"),
+        [
+            (
+                account.name,
+                account.display,
+                account.role or "-",
+                f"{sessions.count(account.name)}/{account.max_sessions}",
+                account.duplicates,
+                "enrolled" if account.devices_only else "any",
+                "disabled" if account.disabled else "enabled" if account.banned is None else "banned",
+            )
+            for account in accounts
+        ],
+    )
+    return 0
+
+
+def _reset(arguments: argparse.Namespace, sources: Sources) -> int:
+    here = site(sources)
+    with here.existing_database() as database:
+        database.sessions(arguments.name)
+        password = new_password(arguments)
+        challenge, public_key = derive_credentials(here.identity(), arguments.name, password, os.urandom(SALT_SIZE))
+        with _handed_out(arguments, fold_account(arguments.name), password):
+            database.change_account(
+                arguments.name, lambda account: replace(account, challenge=challenge, public_key=public_key)
+            )
+    return 0
+
+
+def _handed_out(arguments: argparse.Namespace, name: str, password: str) -> AbstractContextManager[None]:
+    """See `handed_out`; a password that somebody chose is known already."""
+    return handed_out([("name", "password"), (name, password)]) if arguments.generate else nullcontext()
+
+
+def _set(arguments: argparse.Namespace, sources: Sources) -> int:
+    given = _settings(arguments)
+    if not given:
+        raise StoreError("nothing to change is given (see: tcserver account set --help)")
+    with site(sources).existing_database() as database:
+        database.change_account(arguments.name, lambda account: replace(account, **given))
+    return 0
+
+
+def _disable(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.change_account(arguments.name, lambda account: replace(account, disabled=True))
+    return 0
+
+
+def _enable(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.change_account(arguments.name, lambda account: replace(account, disabled=False))
+    return 0
+
+
+def _ban(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.change_account(arguments.name, lambda account: replace(account, banned=arguments.reason))
+    return 0
+
+
+def _unban(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.change_account(arguments.name, lambda account: replace(account, banned=None))
+    return 0
+
+
+def _remove(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.remove_account(arguments.name)
+    return 0
+
+
+def _sessions(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        sessions = database.sessions(arguments.name)
+    print_table(
+        ("account", "person", "address", "since", "session", "device"),
+        [
+            (
+                session.account,
+                session.display,
+                session.address,
+                _moment(session.since),
+                session.session_id,
+                session.device_key.hex(),
+            )
+            for session in sessions
+        ],
+    )
+    return 0
+
+
+def _enroll(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.enroll_device(DeviceRecord(arguments.name, arguments.key, arguments.label, time.time()))
+    return 0
+
+
+def _unenroll(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.remove_device(arguments.name, arguments.key)
+    return 0
+
+
+def _devices(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        devices = database.devices(arguments.name)
+    print_table(
+        ("device", "label", "enrolled"),
+        [(device.key.hex(), device.label or "-", _moment(device.enrolled)) for device in devices],
+    )
+    return 0
+
+
+def _identity(here: Site) -> ServerIdentity:
+    """The server's identity; it is made with the first account, because passwords depend on it."""
+    here.make()
+    identity, made = here.open_identity()
+    if made:
+        print(f"tcserver: made the server key {format_fingerprint(identity.fingerprint)}", file=sys.stderr)
+    return identity
+
+
+def _device_key(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError("a device key is 64 hexadecimal digits") from None
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

@@ -1,0 +1,164 @@
+"""The command line of the server: ``tcserver run`` and what an operator does to accounts, rooms and files.
+
+Exit status: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+from tcproto.identity import format_fingerprint
+from tcserver.cli import account, room, running, standard_files, store
+from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, site
+from tcserver.config.configuration import ConfigurationError, Sources, dump
+from tcserver.records import StoreError
+from tcserver.storage import private_files
+from tcserver.version import version
+
+FAILED = 1
+INTERRUPTED = 130
+
+_EXAMPLES = """\
+examples:
+  tcserver run                                  serve with the data in ~/.local/share/tcserver
+  tcserver run --data /srv/conference           ... with the data elsewhere
+  tcserver account add kantor-1 --display "Kantor Satu"
+  tcserver account import agencies.csv --output passwords.csv --set server.public_host=conference.example
+  tcserver room add "Rapat Pagi" --max-participants 50
+  tcserver room show                            who is in which room
+  tcserver kick "Rapat Pagi" kantor-1           take somebody out of a meeting
+  tcserver notice "The server restarts at 17:00"
+  tcserver fingerprint                          what people compare at their first connection
+  tcserver config > tcserver.toml               a configuration file to start from
+  tcserver backup /backup/conference.backup     while the server is running
+  tcserver restore /backup/conference.backup --data /srv/conference
+
+Every setting of the configuration file can be given as a flag (--set media.sender=sendto) or in the environment
+(TCSERVER_MEDIA_SENDER=sendto).
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status and never raises for what an operator or a disk can do."""
+    standard_files.occupy()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that cannot show a name must not keep its password from being printed.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        arguments = _parser().parse_args(argv)
+        command: Command = arguments.command
+        status = command(arguments, _sources(arguments))
+        sys.stdout.flush()
+    except SystemExit as leaving:
+        return int(leaving.code or 0)
+    except (StoreError, ConfigurationError) as error:
+        return _complain(str(error), WRONG_INPUT)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output has left; the interpreter must not try to flush it once more.
+        sys.stdout = io.StringIO()
+        return FAILED
+    except OSError as error:
+        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), FAILED)
+    except sqlite3.Error as error:
+        return _complain(f"the database failed: {error}; nothing was changed", FAILED)
+    return status
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"tcserver: {text}", file=sys.stderr)
+    return status
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="tcserver",
+        description="A self-hosted, end-to-end encrypted teleconference server.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tcserver {version()}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    run = add_command(
+        commands,
+        "run",
+        _run,
+        "serve until interrupted",
+        "tcserver run",
+        "tcserver run --data /srv/conference --set server.public_host=conference.example --set server.port=7433",
+        "",
+        "Prints the fingerprint of the server's key and the join link; the log goes to standard error.",
+        "SIGHUP reads the configuration again, SIGTERM and Ctrl-C end the meeting for all.",
+    )
+    run.add_argument(
+        "--until-eof",
+        action="store_true",
+        help="end as after SIGTERM when standard input ends: for a program that starts a server",
+    )
+    account.add_commands(commands)
+    room.add_commands(commands)
+    running.add_commands(commands)
+    add_command(
+        commands, "config", _config, "print the effective configuration, every setting explained", "tcserver config"
+    )
+    add_command(
+        commands, "fingerprint", _fingerprint, "print the fingerprint of the server's key", "tcserver fingerprint"
+    )
+    add_command(
+        commands,
+        "new-identity",
+        _new_identity,
+        "make a new key for a server whose key is lost for good",
+        "tcserver new-identity",
+        "",
+        "Not while there is a backup with identity.key. Afterwards every account needs a new password (`tcserver",
+        "account reset`), and everybody the new link: clients refuse the server until they have forgotten the old key.",
+    )
+    store.add_commands(commands)
+    return parser
+
+
+def _sources(arguments: argparse.Namespace) -> Sources:
+    """Where the settings come from: ``--config``, else the file in ``--data``, else the file of the user."""
+    flags = dict(arguments.set)
+    if arguments.data is not None:
+        flags["server.data"] = arguments.data
+    if arguments.config is not None:
+        file: Path | None = Path(arguments.config)
+    elif arguments.data is not None:
+        file = Path(arguments.data) / private_files.CONFIGURATION_FILE
+    else:
+        file = private_files.default_configuration_file(os.environ)
+    return Sources(file, dict(os.environ), flags, required=arguments.config is not None)
+
+
+def _run(arguments: argparse.Namespace, sources: Sources) -> int:
+    configuration = sources.load()
+    from tcserver.daemon.process import run  # only this command needs the event loop and the media code
+
+    return run(configuration, sources.load, until_eof=arguments.until_eof)
+
+
+def _config(arguments: argparse.Namespace, sources: Sources) -> int:
+    standard_files.print_data(dump(sources.load()))
+    return 0
+
+
+def _fingerprint(arguments: argparse.Namespace, sources: Sources) -> int:
+    print(format_fingerprint(site(sources).identity().fingerprint))
+    return 0
+
+
+def _new_identity(arguments: argparse.Namespace, sources: Sources) -> int:
+    print(format_fingerprint(site(sources).replace_lost_identity().fingerprint))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""What the commands of the command line share: options, help, tables and the sites they work on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeAlias
+
+from tcserver.config.configuration import Sources
+from tcserver.storage.data_directory import Site
+
+WRONG_INPUT = 2
+"""Exit status of a command whose arguments or files are wrong."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with the message and where to find help."""
+        self.exit(WRONG_INPUT, f"tcserver: {message} (see: {self.prog} --help)\n")
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+Command = Callable[[argparse.Namespace, Sources], int]
+"""Does the work of one command; returns the exit status."""
+
+
+def add_group(commands: Commands, name: str, help: str) -> Commands:  # noqa: A002 - the argparse word for it
+    """Add a group of commands: ``tcserver NAME COMMAND``."""
+    group = commands.add_parser(name, help=help, description=_sentence(help))
+    return group.add_subparsers(metavar="COMMAND", required=True)
+
+
+def add_command(
+    commands: Commands,
+    name: str,
+    command: Command,
+    help: str,  # noqa: A002 - the argparse word for it
+    *examples: str,
+) -> Parser:
+    """Add a command with the options that all have; returns its parser for more."""
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=_sentence(help),
+        epilog="\n".join(["examples:", *(f"  {line}".rstrip() for line in examples)]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(command=command)
+    common = parser.add_argument_group("where and how")
+    common.add_argument("--data", metavar="DIR", help="data directory (default: $XDG_DATA_HOME/tcserver)")
+    common.add_argument(
+        "--config", metavar="FILE", help="configuration (default: tcserver.toml in --data or $XDG_CONFIG_HOME/tcserver)"
+    )
+    common.add_argument(
+        "--set",
+        metavar="SECTION.KEY=VALUE",
+        type=_assignment,
+        action="append",
+        default=[],
+        help="one setting; may be repeated",
+    )
+    return parser
+
+
+def site(sources: Sources) -> Site:
+    """The site that the sources name."""
+    return Site.of(sources.load(), os.environ)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows in columns as wide as they need, under a header in capitals."""
+    lines = [[column.upper() for column in header], *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 room", "2 rooms"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _sentence(help: str) -> str:  # noqa: A002 - the argparse word for it
+    return f"{help[0].upper()}{help[1:]}."
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or "." not in key:
+        raise argparse.ArgumentTypeError(f"{text!r} should be SECTION.KEY=VALUE")
+    return key, value

@@ -1,0 +1,189 @@
+"""``tcserver room``: permanent rooms, and the open ones. All of it works while the server is running."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import Any
+
+from tcproto.names import fold_account
+from tcserver.cli import running
+from tcserver.cli.parser import Commands, add_command, add_group, print_table, site
+from tcserver.config.configuration import Sources
+from tcserver.records import Role, RoomRecord, StoreError
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this group."""
+    group = add_group(commands, "room", "permanent rooms, roles in them, and who is in which room")
+    add = add_command(
+        group, "add", _add, "make a permanent room", 'tcserver room add "Rapat Pagi" --max-participants 50'
+    )
+    add.add_argument("name", metavar="NAME", help="as it stands in the join link")
+    _add_settings(add)
+    add_command(group, "list", _list, "list the permanent rooms", "tcserver room list")
+    change = add_command(
+        group,
+        "set",
+        _set,
+        "change settings of a room; encryption from its next life on",
+        'tcserver room set "Rapat Pagi" --no-e2ee',
+    )
+    change.add_argument("name", metavar="NAME", help="the room")
+    change.add_argument("--name", metavar="NEW", dest="new_name", help="a new name")
+    _add_settings(change)
+    role = add_command(
+        group,
+        "role",
+        _role,
+        "give an account a role in a room, or none",
+        'tcserver room role "Rapat Pagi" kantor-1 chair',
+        "",
+        "admin     as chair, and notices to everybody on the server",
+        "chair     as speaker; removes members, gives roles, changes and closes the room",
+        "speaker   sound, pictures and text",
+        "listener  text only",
+        "observer  only hears and sees; recorder the same, for who records",
+    )
+    role.add_argument("name", metavar="NAME", help="the room")
+    role.add_argument("account", metavar="ACCOUNT", help="the account, by its name")
+    role.add_argument(
+        "role",
+        metavar="ROLE",
+        choices=[*map(str, Role), "none"],
+        help="one of those below; none: the account's own role, else the room's default",
+    )
+    show = add_command(
+        group,
+        "show",
+        running.show,
+        "show who is in which room of the running server",
+        'tcserver room show "Rapat Pagi"',
+        "tcserver room show --json",
+        "",
+        "udp    whether sound and pictures reach the participant; without it only text does",
+        "loss   of the datagrams that the participant sent, under its key of at most a day",
+    )
+    show.add_argument("name", metavar="NAME", nargs="?", help="of this room only")
+    running.add_json(show)
+    close = add_command(
+        group,
+        "close",
+        running.close,
+        "end the meeting in a room of the running server, for everybody",
+        'tcserver room close "Rapat Pagi" --reason "the building closes"',
+        "",
+        "A permanent room stays: whoever comes next opens it again. To remove it: tcserver room remove.",
+    )
+    close.add_argument("name", metavar="NAME", help="the room")
+    running.add_reason(close)
+    running.add_json(close)
+    remove = add_command(group, "remove", _remove, "remove a permanent room", 'tcserver room remove "Rapat Pagi"')
+    remove.add_argument("name", metavar="NAME", help="the room")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--title", metavar="TEXT", help="what people see (default: the name)")
+    e2ee = parser.add_mutually_exclusive_group()
+    e2ee.add_argument(
+        "--no-e2ee",
+        action="store_false",
+        dest="e2ee",
+        default=None,
+        help="without end-to-end encryption: the server can hear all",
+    )
+    e2ee.add_argument("--e2ee", action="store_true", dest="e2ee", help="with end-to-end encryption (the default)")
+    parser.add_argument("--max-participants", metavar="N", type=int, help="how many fit in")
+    parser.add_argument(
+        "--loudest",
+        metavar="N",
+        type=_loudest,
+        default=argparse.SUPPRESS,
+        help="talkers forwarded while more than 8 are in, the loudest; 0: all; default: as in rooms.loudest",
+    )
+    parser.add_argument("--default-role", choices=[*map(str, Role)], help="role of whoever has no other")
+
+
+def _loudest(text: str) -> int | None:
+    if text == "default":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} should be a number or 'default'") from None
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given, by their names in a room."""
+    given: dict[str, Any] = {}
+    for name in ("title", "e2ee", "max_participants"):
+        if getattr(arguments, name) is not None:
+            given[name] = getattr(arguments, name)
+    if arguments.default_role is not None:
+        given["default_role"] = Role(arguments.default_role)
+    if "loudest" in arguments:
+        given["loudest"] = arguments.loudest
+    return given
+
+
+def _add(arguments: argparse.Namespace, sources: Sources) -> int:
+    here = site(sources)
+    room = RoomRecord(arguments.name, "", max_participants=sources.load().rooms.max_participants)
+    here.make()
+    here.open_identity()
+    with here.database() as database:
+        database.add_room(replace(room, **_settings(arguments)))
+    return 0
+
+
+def _list(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        rooms = database.rooms()
+    print_table(
+        ("name", "title", "encryption", "participants", "loudest", "default", "roles"),
+        [
+            (
+                room.name,
+                room.title,
+                "end-to-end" if room.e2ee else "to the server",
+                room.max_participants,
+                "-" if room.loudest is None else room.loudest,
+                room.default_role,
+                " ".join(f"{account}={role}" for account, role in room.roles.items()) or "-",
+            )
+            for room in rooms
+        ],
+    )
+    return 0
+
+
+def _set(arguments: argparse.Namespace, sources: Sources) -> int:
+    given = _settings(arguments)
+    if arguments.new_name is not None:
+        given = {"name": arguments.new_name, "title": "", **given}
+    if not given:
+        raise StoreError("nothing to change is given (see: tcserver room set --help)")
+    with site(sources).existing_database() as database:
+        database.change_room(arguments.name, lambda room: replace(room, **given))
+    return 0
+
+
+def _role(arguments: argparse.Namespace, sources: Sources) -> int:
+    try:
+        account = fold_account(arguments.account)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+
+    def change(room: RoomRecord) -> RoomRecord:
+        others = {name: role for name, role in room.roles.items() if name != account}
+        return replace(room, roles=others if arguments.role == "none" else {**others, account: Role(arguments.role)})
+
+    with site(sources).existing_database() as database:
+        database.change_room(arguments.name, change)
+    return 0
+
+
+def _remove(arguments: argparse.Namespace, sources: Sources) -> int:
+    with site(sources).existing_database() as database:
+        database.remove_room(arguments.name)
+    return 0

@@ -1,0 +1,147 @@
+"""What an operator asks of the running server: who is in, to take somebody out, to tell everybody, to end a meeting."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from tcproto.names import fold_room
+from tcserver.cli.parser import Commands, add_command, counted, print_table, site
+from tcserver.config.configuration import Sources
+from tcserver.daemon.local_socket import ask
+from tcserver.records import StoreError
+
+_MINUTE = 60
+_HOUR = 3600
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands that stand by themselves."""
+    kick = add_command(
+        commands,
+        "kick",
+        _kick,
+        "take somebody out of a room of the running server",
+        'tcserver kick "Rapat Pagi" kantor-1 --reason "please come back with a headset"',
+        "",
+        "To keep an account out for good: tcserver account disable.",
+    )
+    kick.add_argument("room", metavar="ROOM", help="the room")
+    kick.add_argument("who", metavar="WHO", help="an account, or a participant's number as `tcserver room show` has it")
+    add_reason(kick)
+    add_json(kick)
+    notice = add_command(
+        commands,
+        "notice",
+        _notice,
+        "show a text to everybody on the running server",
+        'tcserver notice "The server restarts at 17:00"',
+        'tcserver notice --room "Rapat Pagi" "Ten minutes left"',
+    )
+    notice.add_argument("text", metavar="TEXT", help="what they are told")
+    notice.add_argument("--room", metavar="NAME", help="only who is in this room")
+    add_json(notice)
+
+
+def add_reason(parser: argparse.ArgumentParser) -> None:
+    """Add what they are told who are put out."""
+    parser.add_argument("--reason", metavar="TEXT", default="", help="what they are told")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the form for programs."""
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def show(arguments: argparse.Namespace, sources: Sources) -> int:
+    """Print the open rooms with who is in them."""
+    rooms = _ask(sources, {"do": "rooms"})
+    if arguments.name is not None:
+        rooms = [room for room in rooms if room["name"] == _folded(arguments.name)]
+        if not rooms:
+            raise StoreError(f"the room {arguments.name!r} is not open")
+    if arguments.json:
+        _print_json(rooms)
+        return 0
+    for place, room in enumerate(rooms):
+        if place:
+            print()
+        kind = "permanent" if room["permanent"] else "temporary"
+        encryption = "end-to-end encrypted" if room["e2ee"] else "encrypted to the server only"
+        people = f"{len(room['seats'])} of {room['max_participants']}"
+        print(f"{room['name']}: {people}, {kind}, {encryption}, open for {_lasted(room['seconds'])}")
+        if room["seats"]:
+            header = ("number", "account", "person", "role", "here for", "udp", "loss", "address", "sends")
+            print_table(header, [_row(seat) for seat in room["seats"]])
+    if not rooms:
+        print("no room is open")
+    return 0
+
+
+def close(arguments: argparse.Namespace, sources: Sources) -> int:
+    """End the meeting in a room."""
+    count = _ask(sources, {"do": "close", "room": arguments.name, "reason": arguments.reason})
+    return _told(arguments, count, f"the meeting is over for {counted(count, 'participant')}")
+
+
+def _kick(arguments: argparse.Namespace, sources: Sources) -> int:
+    request = {"do": "kick", "room": arguments.room, "who": arguments.who, "reason": arguments.reason}
+    count = _ask(sources, request)
+    return _told(arguments, count, f"{counted(count, 'participant')} removed")
+
+
+def _notice(arguments: argparse.Namespace, sources: Sources) -> int:
+    count = _ask(sources, {"do": "notice", "text": arguments.text, "room": arguments.room})
+    return _told(arguments, count, f"told to {counted(count, 'participant')}")
+
+
+def _told(arguments: argparse.Namespace, count: int, text: str) -> int:
+    if arguments.json:
+        _print_json({"participants": count})
+    else:
+        print(text)
+    return 0
+
+
+def _ask(sources: Sources, request: dict[str, Any]) -> Any:
+    """Return what the running server answers; what it refuses is the operator's mistake."""
+    answer = json.loads(ask(site(sources).data, json.dumps(request).encode()))
+    if "error" in answer:
+        raise StoreError(answer["error"])
+    return answer["result"]
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _folded(name: str) -> str:
+    try:
+        return fold_room(name)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+
+
+def _row(seat: dict[str, Any]) -> tuple[object, ...]:
+    sends = [f"{source} (muted)" if muted else source for source, muted in seat["publications"].items()]
+    return (
+        seat["participant"],
+        seat["account"],
+        seat["name"],
+        seat["role"],
+        _lasted(seat["seconds"]),
+        "yes" if seat["udp"] else "no",
+        f"{100 * seat['lost'] / seat['sent']:.1f} %" if seat["sent"] else "-",
+        seat["address"] or "-",
+        ", ".join(sends) or "-",
+    )
+
+
+def _lasted(seconds: int) -> str:
+    """Return "12 s", "3 min", "2 h 5 min"."""
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"

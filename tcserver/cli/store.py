@@ -1,0 +1,111 @@
+"""``tcserver backup``, ``restore``, ``export`` and ``import``: the database as a whole."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from tcproto.identity import format_fingerprint
+from tcserver.cli.parser import Commands, add_command, counted, site
+from tcserver.cli.standard_files import print_data
+from tcserver.config.configuration import Sources
+from tcserver.records import StoreError
+from tcserver.storage.archive import back_up, restore
+from tcserver.storage.private_files import write_private
+from tcserver.storage.transfer import MAX_DOCUMENT_BYTES, export_document, import_document
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands."""
+    backup = add_command(
+        commands,
+        "backup",
+        _backup,
+        "write database, key and settings to a new file",
+        "tcserver backup /backup/conference.backup",
+        "",
+        "The file has the key of the server, and only its owner can read it: keep it as you keep a key. Settings are",
+        "in it if they are in a configuration file; those of the environment and of flags are not.",
+    )
+    backup.add_argument("file", metavar="FILE", help="a new file; what is there is never overwritten")
+    restoring = add_command(
+        commands,
+        "restore",
+        _restore,
+        "put a backup into an empty folder",
+        "tcserver restore /backup/conference.backup --data /srv/conference",
+        "",
+        "Nothing is overwritten: move an old folder away first. The settings go to tcserver.toml in --data, without it",
+        "to the configuration file of the user.",
+    )
+    restoring.add_argument("file", metavar="FILE", help="a file that `tcserver backup` has written")
+    export = add_command(commands, "export", _export, "write accounts and rooms as JSON", "tcserver export rooms.json")
+    export.add_argument("file", metavar="FILE", help="a new file, or - for standard output")
+    importing = add_command(
+        commands,
+        "import",
+        _import,
+        "add the accounts and rooms of an export, all or none",
+        "tcserver import rooms.json",
+        "",
+        "Passwords work only where identity.key is that of the server that made the export.",
+    )
+    importing.add_argument("file", metavar="FILE", help="a file, or - for standard input")
+    importing.add_argument(
+        "--other-server", action="store_true", help="of a server with another key; its passwords will not work here"
+    )
+
+
+def _backup(arguments: argparse.Namespace, sources: Sources) -> int:
+    back_up(site(sources), sources.file, Path(arguments.file), int(time.time()))
+    return 0
+
+
+def _restore(arguments: argparse.Namespace, sources: Sources) -> int:
+    here = site(sources)
+    accounts, rooms = restore(here, sources.file, Path(arguments.file))
+    print(f"{counted(accounts, 'account')} and {counted(rooms, 'room')} restored to {here.data}")
+    print(f"fingerprint  {format_fingerprint(here.identity().fingerprint)}")
+    return 0
+
+
+def _export(arguments: argparse.Namespace, sources: Sources) -> int:
+    here = site(sources)
+    with here.existing_database() as database:
+        document = export_document(database, here.identity().fingerprint)
+    if arguments.file == "-":
+        print_data(document)
+        return 0
+    try:
+        write_private(Path(arguments.file), document.encode())
+    except FileExistsError:
+        raise StoreError(f"{arguments.file} exists") from None
+    return 0
+
+
+def _import(arguments: argparse.Namespace, sources: Sources) -> int:
+    here = site(sources)
+    if arguments.file == "-":
+        content = sys.stdin.buffer.read(MAX_DOCUMENT_BYTES + 1)
+    else:
+        with Path(arguments.file).open("rb") as file:
+            content = file.read(MAX_DOCUMENT_BYTES + 1)
+    here.make()
+    if not arguments.other_server and not here.has_identity():
+        raise StoreError(
+            f"there is no server key in {here.data}: copy identity.key of the server that made the export there first, "
+            "with mode 600; with a new key (--other-server) every password would have to be set anew"
+        )
+    identity = here.open_identity()[0]
+    with here.database() as database:
+        try:
+            accounts, rooms = import_document(
+                database, content, identity.fingerprint, other_server=arguments.other_server
+            )
+        except StoreError as error:
+            name = "standard input" if arguments.file == "-" else arguments.file
+            raise StoreError(f"{name}: {error}") from None
+    print(f"{counted(accounts, 'account')} and {counted(rooms, 'room')} added")
+    return 0

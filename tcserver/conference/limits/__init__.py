@@ -1,0 +1,1 @@
+"""Limits of the conference: token buckets, budgets of accounts, admission."""

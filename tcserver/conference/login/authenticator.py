@@ -1,0 +1,231 @@
+"""From a connection to a session: the challenge, the proof, and the same answer for every failure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from functools import partial
+from math import ceil
+from typing import Any
+
+from tcproto.account import verify_account_login, verify_device_login
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket
+from tcproto.names import clean_display, fold_account, is_reserved
+from tcserver.conference.context import Context
+from tcserver.conference.effects import FindAccount, FindDevices
+from tcserver.conference.limits.token_bucket import TokenBucket
+from tcserver.conference.login.connection import Call, Connection
+from tcserver.conference.login.connections import Connections
+from tcserver.conference.login.sessions import Sessions, is_current
+from tcserver.conference.room.placement import place
+from tcserver.conference.room.sealer import KEY_SIZE
+from tcserver.media.interface import OpenTicket
+from tcserver.records import Account, Role
+
+TICKET_LIFETIME = 10.0
+"""Seconds in which a probe ticket can be used: a probe takes two round trips."""
+TICKET_DATAGRAMS = 20
+"""Datagrams that a ticket is good for: what a stranger can make the server answer."""
+
+ANSWER_GRID = 0.01
+"""Seconds; challenges and failed logins are answered at multiples of it, so that a µs more of work never shows."""
+LOOKUP_RETRY_MS = 2000
+"""When to try again after the database did not answer, in ms: another process's lock is gone by then."""
+MAINTENANCE_RETRY_MS = 30_000
+"""When to try again during maintenance, in ms."""
+
+
+class LoginDesk:
+    """Serves connections that have not logged in."""
+
+    def __init__(self, context: Context, connections: Connections, sessions: Sessions, now: float) -> None:
+        self._context = context
+        self._sessions = sessions
+        self._connections = connections
+        self._tickets = TokenBucket(context.settings.ticket_rate, now)
+
+    def probe(self, call: Call[Probe]) -> None:
+        """Give out a probe ticket."""
+        context, attempt = self._context, call.connection.attempt
+        if attempt.has_probed:
+            raise Refusal(ErrorCode.BAD_REQUEST, "one probe ticket for a connection")
+        wait = self._tickets.take(call.now)
+        if wait:
+            raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=round(wait * 1000) + 1)
+        attempt.has_probed = True
+        slot = place((0,) * context.settings.media_slots, context.random_bytes)
+        media_id, key = context.media_ids.take(call.now, slot), context.random_bytes(KEY_SIZE)
+        # Free at once: the quarantine of the id outlasts the ticket.
+        context.media_ids.free(media_id, call.now)
+        context.outbox.command(OpenTicket(media_id, key, call.now + TICKET_LIFETIME, TICKET_DATAGRAMS))
+        call.reply(ProbeTicket(media_id, key, int(TICKET_LIFETIME * 1000), TICKET_DATAGRAMS))
+
+    def begin(self, call: Call[LoginBegin]) -> None:
+        """Look the account up; the challenge follows at its time, whatever the look-up finds, and takes."""
+        connection, attempt = call.connection, call.connection.attempt
+        self._refuse_while_busy(connection)
+        attempt.lookup_name = _folded(call.message.account)
+        attempt.lookup = call
+        attempt.challenged = attempt.account = None
+        attempt.is_stale = attempt.is_found = attempt.is_late = False
+        self._connections.named(connection, attempt.lookup_name, call.now)
+        self._context.outbox.add(FindAccount(connection.number, attempt.lookup_name))
+        self._challenge_at(connection, call.now + self._context.settings.challenge_delay)
+
+    def account_found(self, connection: Connection, account: Account | None, now: float) -> None:
+        """Take the account that the challenge is for, or None."""
+        attempt = connection.attempt
+        if attempt.lookup is None:
+            return
+        if attempt.is_stale:
+            attempt.is_stale = False
+            self._context.outbox.add(FindAccount(connection.number, attempt.lookup_name))
+            return
+        attempt.account, attempt.is_found = account, True
+        if attempt.is_late:
+            self._challenge_at(connection, now)
+
+    def lookup_failed(self, connection: Connection) -> None:
+        """Say that it is not the password: what the database should tell is not known."""
+        attempt = connection.attempt
+        call = attempt.lookup or attempt.proof
+        if call is not None:
+            attempt.lookup = attempt.proof = None
+            self._context.timers.cancel(("challenge", connection.number))
+            self._refuse(call, Refusal(ErrorCode.INTERNAL, "the account could not be looked up", LOOKUP_RETRY_MS))
+
+    def login(self, call: Call[Login]) -> None:
+        """Verify the login, and begin the session or let the attempt fail."""
+        message, connection = call.message, call.connection
+        attempt = connection.attempt
+        self._refuse_while_busy(connection)
+        if _folded(message.account) != attempt.challenged:
+            raise Refusal(ErrorCode.BAD_REQUEST, "a login begins with its challenge")
+        _clean(message.name)
+        account = attempt.account
+        if not self._is_proven(connection, message) or account is None:
+            self._let_fail(call, call.now)
+        elif account.devices_only:
+            attempt.proof = call
+            self._context.outbox.add(FindDevices(connection.number, account.name))
+        else:
+            self._let_in(call, account)
+
+    def devices_found(self, connection: Connection, devices: Collection[bytes], now: float) -> None:
+        """Go on with a login that is proven, of an account that is limited to devices."""
+        attempt = connection.attempt
+        call, attempt.proof = attempt.proof, None
+        if call is None:
+            return
+        account = attempt.account
+        if account is None or call.message.device_key not in devices:
+            self._let_fail(call, now)
+            return
+        try:
+            self._let_in(replace(call, now=now), account)
+        except Refusal as refusal:
+            self._refuse(call, refusal)
+
+    def accounts_changed(self, connection: Connection, generations: Mapping[int, int]) -> None:
+        """Let no login that is under way pass with an account as it was."""
+        attempt = connection.attempt
+        if attempt.lookup is None:
+            if attempt.account is not None and not is_current(attempt.account, generations):
+                attempt.account = None
+        elif attempt.is_found:
+            attempt.is_found = False
+            self._context.outbox.add(FindAccount(connection.number, attempt.lookup_name))
+        else:
+            attempt.is_stale = True
+
+    def _challenge_at(self, connection: Connection, earliest: float) -> None:
+        self._context.timers.set(
+            ("challenge", connection.number), on_grid(earliest), partial(self._challenge, connection)
+        )
+
+    def _challenge(self, connection: Connection, _now: float) -> None:
+        """Send the challenge: the account's, or one that looks as real."""
+        attempt = connection.attempt
+        call = attempt.lookup
+        if call is None or not attempt.is_found:
+            attempt.is_late = True
+            return
+        attempt.lookup, attempt.challenged = None, attempt.lookup_name
+        account, context = attempt.account, self._context
+        made_up = context.server.made_up_challenge(attempt.lookup_name, context.costs)
+        challenge = account.challenge if account else made_up
+        costs = challenge.memory_bytes // 1024, challenge.passes
+        call.reply(LoginChallenge(challenge.salt, *costs, attempt.lookup_name))
+
+    def _is_proven(self, connection: Connection, message: Login) -> bool:
+        """Whether both signatures hold and the account may be used; as much work for any name and any reason."""
+        attempt, account = connection.attempt, connection.attempt.account
+        name = attempt.challenged or ""
+        public = self._context.server.decoy_key if account is None else account.public_key
+        checks = (
+            verify_account_login(
+                public, message.account_signature, connection.handshake_hash, message.device_key, name
+            ),
+            verify_device_login(message.device_key, message.device_signature, connection.handshake_hash, name),
+            account is not None and not account.disabled,
+        )
+        return all(checks)
+
+    def _let_in(self, call: Call[Login], account: Account) -> None:
+        """Begin the session of who has proved to be who they are, unless something else is in the way."""
+        if account.banned is not None:
+            raise Refusal(ErrorCode.BANNED, account.banned)
+        if self._context.settings.maintenance and account.role is not Role.ADMIN:
+            raise Refusal(ErrorCode.MAINTENANCE, retry_after_ms=MAINTENANCE_RETRY_MS)
+        name = _clean(call.message.name)
+        if is_reserved(name) and account.role is not Role.ADMIN:
+            raise Refusal(ErrorCode.BAD_NAME, "the name is reserved, or looks like one that is")
+        self._sessions.start(call, account, name, call.message.device_key)
+
+    def _let_fail(self, call: Call[Login], now: float) -> None:
+        attempt, delay = call.connection.attempt, self._context.settings.failed_login_delay
+        attempt.failures += 1
+        attempt.is_failing = True
+        due = on_grid(max(now, call.now + delay))
+        self._context.timers.set(("failed login", call.connection.number), due, partial(self._fail, call))
+
+    def _refuse(self, call: Call[Any], refusal: Refusal) -> None:
+        self._context.refusals[refusal.code] += 1
+        call.refuse(refusal)
+
+    def _fail(self, call: Call[Any], now: float) -> None:
+        connection, settings = call.connection, self._context.settings
+        connection.attempt.is_failing = False
+        self._context.outbox.log(
+            "login_failed", account=connection.attempt.challenged or "", address=connection.address
+        )
+        self._refuse(call, Refusal(ErrorCode.BAD_CREDENTIALS))
+        if connection.attempt.failures >= settings.login_attempts:
+            retry_after_ms = round(settings.failed_login_delay * 1000)
+            self._connections.hang_up(connection, ErrorCode.TOO_MANY_ATTEMPTS, now, retry_after_ms=retry_after_ms)
+
+    def _refuse_while_busy(self, connection: Connection) -> None:
+        attempt = connection.attempt
+        if attempt.lookup is not None or attempt.proof is not None or attempt.is_failing:
+            delay = self._context.settings.failed_login_delay
+            raise Refusal(ErrorCode.RATE_LIMITED, "one login at a time", round(delay * 1000))
+
+
+def on_grid(earliest: float) -> float:
+    """Return the first moment of the grid that is not before ``earliest``."""
+    return ceil(earliest / ANSWER_GRID) * ANSWER_GRID
+
+
+def _clean(name: str) -> str:
+    try:
+        return clean_display(name)
+    except ValueError as error:
+        raise Refusal(ErrorCode.BAD_NAME, str(error)) from None
+
+
+def _folded(account: str) -> str:
+    try:
+        return fold_account(account)
+    except ValueError as error:
+        raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None

@@ -1,0 +1,166 @@
+"""The control connections, from the first byte to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from math import ceil
+
+from tcproto.errors import CODES, Action, ErrorCode
+from tcproto.messages import Close, Ping
+from tcserver.conference.context import Context
+from tcserver.conference.limits.token_bucket import Limiter
+from tcserver.conference.login.connection import Connection, Session
+from tcserver.conference.login.half_open import PATIENCE, HalfOpen, Step, network_of
+
+WATCH_STEP = 0.05
+"""Seconds; clients are looked after at multiples of it, some together: waking up for each costs more than its ping."""
+
+CROWDED = "too many connections that have not logged in"
+"""What who has to make room for a newcomer is told."""
+CROWDED_RETRY_MS = 1000
+"""When that one may come again, in ms; at once it would only drive out the next."""
+
+MAX_UNANSWERED_PINGS = 4
+"""Pings that a client may owe: who answers none is given up for its silence, and who speaks needs none."""
+LOST = "connection_lost"
+FAREWELL = "goodbye"
+"""Reasons of the log for the end of a connection that the client, or the network, has ended."""
+
+
+class Connections:
+    """All connections. Whatever ends one passes through here, and ends its session and seat by ``end_session``."""
+
+    def __init__(self, context: Context, end_session: Callable[[Session, float, ErrorCode | None], None]) -> None:
+        self._context = context
+        self._end_session = end_session
+        self._connections: dict[int, Connection] = {}
+        self._half_open = HalfOpen()
+
+    def __len__(self) -> int:
+        """Connections that are open."""
+        return len(self._connections)
+
+    @property
+    def half_open(self) -> int:
+        """Connections that have not logged in."""
+        return len(self._half_open)
+
+    def stood_still(self, seconds: float, now: float) -> None:
+        """Take no client's silence for its own where the server could not listen."""
+        for connection in self._connections.values():
+            connection.last_heard = min(now, connection.last_heard + seconds)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Go through the connections, as they are now."""
+        return iter(list(self._connections.values()))
+
+    def get(self, number: int) -> Connection | None:
+        """Return a connection that is open."""
+        return self._connections.get(number)
+
+    def open(self, number: int, address: str, now: float) -> None:
+        """Take a connection in, whose handshake is still to come; another goes if there is no room for it."""
+        settings, network = self._context.settings, network_of(address)
+        most, most_of_network = settings.max_half_open, settings.max_half_open_per_address
+        while (leaver := self._half_open.leaver(network, most, most_of_network, now)) is not None:
+            self.hang_up(self._connections[leaver], ErrorCode.SERVER_FULL, now, CROWDED, CROWDED_RETRY_MS)
+        limiter = Limiter(settings.rates, settings.total_rate, now)
+        self._connections[number] = Connection(number, address, network, limiter, last_heard=now)
+        self._half_open.add(number, network, now)
+        first_frame = min(PATIENCE[Step.CONNECTED], settings.login_timeout)
+        due = partial(self._first_frame_due, number, now + settings.login_timeout)
+        self._context.timers.set(("login", number), now + first_frame, due)
+
+    def handshake_done(self, connection: Connection, handshake_hash: bytes, now: float) -> None:
+        """Let messages to the connection out from now on, and await its login."""
+        connection.handshake_hash = handshake_hash
+        self._half_open.advance(connection.number, Step.GREETED, now)
+        self._context.outbox.open(connection.number)
+        self._await_login(connection.number, now + self._context.settings.login_timeout)
+
+    def named(self, connection: Connection, account: str, now: float) -> None:
+        """Note that a connection has named an account (folded), to log in with it."""
+        self._half_open.advance(connection.number, Step.NAMED, now, account)
+
+    def log_in(self, connection: Connection, session: Session, now: float) -> None:
+        """Put a session on a connection."""
+        connection.session = session
+        self._half_open.remove(connection.number)
+        self._half_open.know(connection.network)
+        self._context.timers.cancel(("login", connection.number))
+        self._watch(connection, now)
+
+    def hang_up(
+        self, connection: Connection, code: ErrorCode, now: float, text: str = "", retry_after_ms: int = 0
+    ) -> None:
+        """Close a connection and say why, if the handshake is done."""
+        self._context.counters[f"closed_{code}"] += 1
+        action = CODES[code].action
+        if action is Action.NONE:
+            action = Action.RECONNECT
+        close = Close(code=code, text=text or CODES[code].text, action=action, retry_after_ms=retry_after_ms)
+        self._context.outbox.disconnect(connection.number, close)
+        self._forget(connection, now, code, text)
+
+    def failed(self, connection: Connection, code: ErrorCode, now: float, detail: str) -> None:
+        """Forget a connection that the shell closes, and has told why."""
+        self._context.counters[f"closed_{code}"] += 1
+        self._context.outbox.forget(connection.number)
+        self._forget(connection, now, code, detail)
+
+    def gone(self, connection: Connection, now: float) -> None:
+        """Forget a connection that ended by itself."""
+        self._context.outbox.forget(connection.number)
+        self._forget(connection, now, None, LOST)
+
+    def farewell(self, connection: Connection, now: float) -> None:
+        """End a connection whose client said that it goes."""
+        self._context.outbox.disconnect(connection.number)
+        self._forget(connection, now, None, FAREWELL)
+
+    def _forget(self, connection: Connection, now: float, code: ErrorCode | None, detail: str) -> None:
+        """Forget a connection; ``code`` says why, of one that its client ended ``detail`` does."""
+        del self._connections[connection.number]
+        for name in ("login", "challenge", "failed login", "idle"):
+            self._context.timers.cancel((name, connection.number))
+        reason = {"address": connection.address, "reason": code or detail}
+        if code is not None and detail and detail != CODES[code].text:
+            reason["detail"] = detail
+        session = connection.session
+        if session is None:
+            self._half_open.remove(connection.number)
+            step = "login" if connection.handshake_hash else "handshake"
+            account = connection.attempt.lookup_name
+            self._context.outbox.log("connection_ended", **reason, step=step, account=account)
+        else:
+            session.parting = detail if code is None else ""
+            self._end_session(session, now, code)
+            self._context.outbox.log("session_ended", session=session.number, account=session.account.name, **reason)
+
+    def _first_frame_due(self, number: int, latest: float, now: float) -> None:
+        """Give up who has sent no handshake, if others need the place; else wait as long as for a login."""
+        connection, settings = self._connections[number], self._context.settings
+        if self._half_open.is_crowded(connection.network, settings.max_half_open, settings.max_half_open_per_address):
+            self.hang_up(connection, ErrorCode.LOGIN_TIMEOUT, now)
+            return
+        self._await_login(number, latest)
+
+    def _await_login(self, number: int, due: float) -> None:
+        late = partial(self.hang_up, self._connections[number], ErrorCode.LOGIN_TIMEOUT)
+        self._context.timers.set(("login", number), due, late)
+
+    def _watch(self, connection: Connection, now: float) -> None:
+        """Ping a silent client, and give up one that stays silent."""
+        settings = self._context.settings
+        silence = now - connection.last_heard
+        if silence >= settings.idle_timeout:
+            self.hang_up(connection, ErrorCode.IDLE_TIMEOUT, now)
+            return
+        if silence >= settings.ping_interval and connection.unanswered < MAX_UNANSWERED_PINGS:
+            connection.pings += 1
+            connection.unanswered += 1
+            self._context.outbox.send(connection.number, Ping(time=self._context.unix_ms()), connection.pings)
+        watch = partial(self._watch, connection)
+        due = ceil((now + settings.ping_interval) / WATCH_STEP) * WATCH_STEP
+        self._context.timers.set(("idle", connection.number), due, watch)

@@ -1,0 +1,78 @@
+"""Roles in a room: who has which, what it allows, and who has it again after coming back."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from tcproto.messages import Permission, Role
+from tcserver import records
+from tcserver.conference.permissions import OPENER_RANK, RANK, ROLE_PERMISSIONS
+from tcserver.conference.room.seat import Seat
+
+MAX_REMEMBERED_ROLES = 4096
+"""Roles given in a life of a room that are kept for those who come back; beyond it the oldest is forgotten."""
+
+
+class Roles:
+    """The roles of one life of a room; ``record`` is that of a permanent room, else None."""
+
+    def __init__(self, record: records.RoomRecord | None) -> None:
+        self.record = record
+        self._given: OrderedDict[tuple[str, bytes], tuple[Role, int]] = OrderedDict()
+        """Role and rank by account and device."""
+        self._had_chair = False
+
+    def enter(self, seat: Seat) -> None:
+        """Give a member who comes the role that it has here."""
+        self._set(seat, *self._role_of(seat))
+
+    def give(self, seat: Seat, role: Role, rank: int) -> None:
+        """Give a member a role and a rank, also for its next seats in this life of the room."""
+        self.remember(seat, role, rank)
+        self._set(seat, role, rank)
+
+    def remember(self, seat: Seat, role: Role, rank: int) -> None:
+        """Keep a role and a rank for when the member comes back."""
+        key = (seat.session.account.name, seat.session.device_key)
+        self._given[key] = role, rank
+        self._given.move_to_end(key)
+        if len(self._given) > MAX_REMEMBERED_ROLES:
+            self._given.popitem(last=False)
+
+    def remembered(self, seat: Seat) -> tuple[Role, int] | None:
+        """Return role and rank that were given to this account on this device."""
+        return self._given.get((seat.session.account.name, seat.session.device_key))
+
+    def deserted(self) -> None:
+        """Nobody is here: whoever comes next leads, if nothing else was said."""
+        self._had_chair = False
+
+    def _permissions(self, role: Role) -> Permission:
+        override = None if self.record is None else self.record.permissions.get(records.Role(role))
+        return ROLE_PERMISSIONS[role] if override is None else Permission(override)
+
+    def _set(self, seat: Seat, role: Role, rank: int) -> None:
+        seat.role, seat.rank = role, rank
+        seat.permissions = self._permissions(role)
+        seat.may_subscribe = Permission.SUBSCRIBE in seat.permissions
+        self._had_chair = self._had_chair or role in (Role.CHAIR, Role.ADMIN)
+
+    def _role_of(self, seat: Seat) -> tuple[Role, int]:
+        account = seat.session.account
+        remembered = self.remembered(seat)
+        if remembered is not None:
+            return remembered
+        role = account.role if self.record is None else self.record.roles.get(account.name, account.role)
+        if role is not None:
+            return _ranked(Role(role))
+        if self.record is not None:
+            return _ranked(Role(self.record.default_role))
+        if self._had_chair:
+            return _ranked(Role.SPEAKER)
+        # Somebody has to lead a room that nobody prepared: whoever comes first.
+        self.remember(seat, Role.CHAIR, OPENER_RANK)
+        return Role.CHAIR, OPENER_RANK
+
+
+def _ranked(role: Role) -> tuple[Role, int]:
+    return role, RANK[role]

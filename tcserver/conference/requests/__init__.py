@@ -1,0 +1,1 @@
+"""What participants and operators ask for in a room."""

@@ -1,0 +1,186 @@
+"""What an operator asks of the running conference: who is in which room, and to end what must end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import NamedTuple
+
+from tcproto.codec import encode_fields
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import ChatMessage, ChatScope, Evicted, Role, Source
+from tcproto.names import fold_account, fold_room
+from tcserver.conference.context import Context
+from tcserver.conference.effects import Effect
+from tcserver.conference.login.sessions import Sessions
+from tcserver.conference.room.room import Room
+from tcserver.conference.room.rooms import Rooms
+from tcserver.conference.room.seat import Seat
+from tcserver.records import session_id
+
+NOTICE_FROM = "operator"
+"""Name of the sender of an operator's notice; its participant is 0, which is nobody."""
+MESSAGE_ID_SIZE = 16
+
+
+class SeatStatus(NamedTuple):
+    """Who sits in a room; ``media_id`` is the number of the seat on the media path."""
+
+    participant: int
+    account: str
+    agency: str
+    name: str
+    role: Role
+    session: str
+    """As the log and the list of sessions show it."""
+    seconds: int
+    """Since the seat was taken."""
+    speaking: bool
+    publications: Mapping[str, bool]
+    """By source, whether it is muted."""
+    media_id: int
+
+
+class RoomStatus(NamedTuple):
+    """An open room; ``seconds`` since this life of it began."""
+
+    name: str
+    title: str
+    permanent: bool
+    e2ee: bool
+    max_participants: int
+    seconds: int
+    seats: tuple[SeatStatus, ...]
+
+
+class Operator:
+    """The operator's part of a conference. Names are folded here; what is not there is a ``Refusal``."""
+
+    def __init__(self, context: Context, sessions: Sessions, rooms: Rooms) -> None:
+        self._context = context
+        self._sessions = sessions
+        self._rooms = rooms
+
+    def rooms(self, now: float) -> list[RoomStatus]:
+        """Return the open rooms, by name."""
+        return [_room_status(room, now) for room in sorted(self._rooms, key=lambda room: room.info.name)]
+
+    def kick(self, name: str, who: str, reason: str, now: float) -> tuple[int, list[Effect]]:
+        """Take the seats of an account away for a while, or that of one participant; return how many they were.
+
+        ``who`` is an account, or a participant's number. Raises ``Refusal`` (``no_such_room``,
+        ``no_such_participant``, ``bad_request`` for a reason that no message can carry).
+        """
+        _check(Evicted(ErrorCode.KICKED, reason))
+        room = self._room(name)
+        seats = _seats_of(room, who)
+        if not seats:
+            raise Refusal(ErrorCode.NO_SUCH_PARTICIPANT, f"{who} is not in the room")
+        for seat in seats:
+            self._context.outbox.log(
+                "kicked", room=room.info.name, participant=seat.participant, session=seat.session.number, by="operator"
+            )
+            self._rooms.kick(seat, now, reason)
+        return len(seats), self._context.outbox.take()
+
+    def notice(self, text: str, name: str | None) -> tuple[int, list[Effect]]:
+        """Send a text to everybody who is logged in, or in one room; return to how many.
+
+        Raises ``Refusal`` (``bad_request`` for a text that no message can carry, ``no_such_room``).
+        """
+        if not text.strip():
+            raise Refusal(ErrorCode.BAD_REQUEST, "the notice is empty")
+        receivers: Iterable[int]
+        if name is None:
+            receivers = [session.connection.number for session in self._sessions]
+        else:
+            receivers = [seat.connection for seat in self._room(name).seats.values()]
+        message = ChatMessage(
+            message_id=self._context.random_bytes(MESSAGE_ID_SIZE),
+            scope=ChatScope.SERVER,
+            participant=0,
+            name=NOTICE_FROM,
+            text=text,
+            sent_at=self._context.unix_ms(),
+        )
+        _check(message)
+        for connection in receivers:
+            self._context.outbox.send(connection, message)
+        self._context.outbox.log("notice", by="operator")
+        return len(receivers), self._context.outbox.take()
+
+    def close(self, name: str, reason: str, now: float) -> tuple[int, list[Effect]]:
+        """End the meeting in a room; return how many were in it.
+
+        Raises ``Refusal`` (``no_such_room``, ``bad_request`` for a reason that no message can carry).
+        """
+        _check(Evicted(ErrorCode.ROOM_CLOSED, reason))
+        room = self._room(name)
+        seats = len(room.seats)
+        self._context.outbox.log("meeting_ended", room=room.info.name, by="operator")
+        self._rooms.close(room, now, reason)
+        return seats, self._context.outbox.take()
+
+    def _room(self, name: str) -> Room:
+        try:
+            folded = fold_room(name)
+        except ValueError as error:
+            raise Refusal(ErrorCode.NO_SUCH_ROOM, str(error)) from None
+        room = self._rooms.by_name(folded)
+        if room is None:
+            raise Refusal(ErrorCode.NO_SUCH_ROOM, f"the room {folded!r} is not open")
+        return room
+
+
+def _check(message: object) -> None:
+    """Refuse a text of the operator that no message can carry, before anything is done."""
+    try:
+        encode_fields(message)
+    except ValueError:
+        raise Refusal(ErrorCode.BAD_REQUEST, "the text is too long, or has control characters") from None
+
+
+def _seats_of(room: Room, who: str) -> list[Seat]:
+    seats = list(chain(room.seats.values(), room.joining.values()))
+    if who.isascii() and who.isdecimal():
+        numbered = [seat for seat in seats if seat.participant == int(who)]
+        if numbered:
+            return numbered
+    try:
+        account = fold_account(who)
+    except ValueError:
+        return []
+    return [seat for seat in seats if seat.session.account.name == account]
+
+
+def _room_status(room: Room, now: float) -> RoomStatus:
+    info = room.info
+    return RoomStatus(
+        info.name,
+        info.title,
+        info.permanent,
+        info.e2ee,
+        info.max_participants,
+        int(now - room.opened_at),
+        tuple(_seat_status(seat, now) for seat in room.seats.values()),
+    )
+
+
+def _seat_status(seat: Seat, now: float) -> SeatStatus:
+    session = seat.session
+    infos = [stream.info for stream in seat.publications.values() if stream.info is not None]
+    muted: dict[Source, bool] = {}
+    for info in infos:
+        muted[info.source] = info.muted and muted.get(info.source, True)
+    return SeatStatus(
+        seat.participant,
+        session.account.name,
+        session.account.display,
+        session.name,
+        seat.role,
+        session_id(session.number),
+        int(now - seat.seated_at),
+        seat.is_speaking,
+        {str(source): off for source, off in muted.items()},
+        seat.media_id,
+    )

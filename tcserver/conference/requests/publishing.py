@@ -1,0 +1,147 @@
+"""What members publish and what they want: publish, unpublish, mute, subscribe, ask for keyframes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import (
+    Change,
+    ChangeKind,
+    KeyframeRequest,
+    Kind,
+    Mute,
+    Ok,
+    PublicationInfo,
+    Publish,
+    Published,
+    Subscribe,
+    Unpublish,
+)
+from tcserver.conference.context import Context
+from tcserver.conference.limits.budget import DELIVERY_COST, STREAM_COST
+from tcserver.conference.login.connection import Call
+from tcserver.conference.permissions import SOURCE_KIND
+from tcserver.conference.room.seat import Seat, Stream, Subscription
+from tcserver.media.interface import KeyframeAsked, MuteStream, SendKeyframe
+
+
+def publish(context: Context, call: Call[Publish]) -> None:
+    """Open a stream and announce it."""
+    message, seat = call.message, call.seat
+    if SOURCE_KIND.get(message.source) is not message.kind or not message.codec:
+        raise Refusal(ErrorCode.BAD_REQUEST, "kind, source and codec do not go together")
+    if message.layers > 1 and message.kind is Kind.AUDIO:
+        raise Refusal(ErrorCode.BAD_REQUEST, "audio has one layer")
+    if message.number <= seat.last_number:
+        raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
+    if len(seat.publications) >= context.settings.max_publications:
+        raise Refusal(ErrorCode.TOO_MANY_STREAMS)
+    wait = context.budget(call.session.account, call.now).publications.take(call.now)
+    if wait:
+        raise Refusal(ErrorCode.RATE_LIMITED, "the account publishes and ends too much", int(wait * 1000) + 1)
+    caps = context.settings.caps[message.source]
+    info = PublicationInfo(
+        participant=seat.participant,
+        number=message.number,
+        stream=seat.room.stream_ids.take(call.now),
+        kind=message.kind,
+        source=message.source,
+        codec=message.codec,
+        muted=message.muted,
+        layers=message.layers,
+        width=message.width,
+        height=message.height,
+    )
+    call.cost((DELIVERY_COST + STREAM_COST) * len(seat.room.seats))
+    reply = partial(call.reply, Published(number=info.number, stream=info.stream, caps=caps))
+    seat.room.publish(seat, info, reply, call.now)
+
+
+def unpublish(_: Context, call: Call[Unpublish]) -> None:
+    """End a publication."""
+    call.cost(DELIVERY_COST * len(call.seat.room.seats))
+    call.seat.room.unpublish(call.seat, call.message.number, call.now)
+    call.reply(Ok())
+
+
+def mute(context: Context, call: Call[Mute]) -> None:
+    """Set the mute flag of a publication, in the media plane first."""
+    message, seat = call.message, call.seat
+    stream = seat.room.publication(seat, message.number)
+    assert stream.info is not None
+    if stream.info.muted != message.muted:
+        stream.info = replace(stream.info, muted=message.muted)
+        call.cost(DELIVERY_COST * len(seat.room.seats))
+        context.outbox.command(MuteStream(stream.number, seat.media_id, message.muted))
+        seat.room.journal.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), call.now)
+    call.reply(Ok())
+
+
+def subscribe(_: Context, call: Call[Subscribe]) -> None:
+    """Follow what a member wants from now on; an older wish that came late changes nothing."""
+    message, seat = call.message, call.seat
+    if message.generation >= seat.subscription.generation:
+        streams = seat.room.forwarding.streams
+        choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
+        seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices)
+        call.cost(STREAM_COST * len(streams))
+        seat.room.forwarding.update(seat)
+    call.reply(Ok())
+
+
+def request_keyframe(context: Context, call: Call[KeyframeRequest]) -> None:
+    """Have a receiver get the last keyframe again, or the publisher asked for one."""
+    call.cost(DELIVERY_COST)
+    number, spatial = call.message.stream, call.message.spatial
+    stream = _layer(context, call.seat, number, spatial)
+    if stream is not None:
+        context.outbox.command(SendKeyframe(number, stream.seat.media_id, call.seat.media_id, spatial))
+
+
+def keyframe_asked(context: Context, event: KeyframeAsked, now: float) -> None:
+    """Ask the publisher for a keyframe that a receiver needs."""
+    seat = context.seats.get(event.media_id)
+    stream = None if seat is None else _layer(context, seat, event.stream, event.spatial)
+    if stream is None:
+        return
+    due = stream.keyframes.ask(event.media_id, event.spatial, now)
+    if due is None:
+        context.counters["keyframe_request_limited"] += 1
+        return
+    if due <= now:
+        _send_request(context, stream, event.spatial, now)
+    else:
+        key = ("keyframe", stream.seat.room.number, stream.number, event.spatial)
+        context.timers.set(key, due, partial(_send_request, context, stream, event.spatial))
+
+
+def _layer(context: Context, asker: Seat, stream_number: int, spatial: int) -> Stream | None:
+    """Return a stream of whose layer somebody may ask for a keyframe; None for any other, which is counted."""
+    stream = asker.room.forwarding.streams.get(stream_number)
+    receiver = stream.receivers.get(asker.media_id) if stream else None
+    if (
+        stream is None
+        or stream.info is None
+        or receiver is None
+        or spatial > receiver.max_spatial
+        or spatial >= stream.info.layers
+        or stream.info.kind is Kind.AUDIO
+    ):
+        # Only a layer that the asker receives: nobody else may make a publisher send bigger frames.
+        context.counters["keyframe_request_ignored"] += 1
+        return None
+    return stream
+
+
+def _send_request(context: Context, stream: Stream, spatial: int, now: float) -> None:
+    stream.keyframes.asked(spatial, now)
+    room = stream.seat.room
+
+    def send(_: float) -> None:
+        if stream.number in room.forwarding.streams:
+            context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))
+
+    # The publisher has to know newcomers first, so that the keyframe is under the key that they get.
+    room.journal.after(room.journal.number, send, now)

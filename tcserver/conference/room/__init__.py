@@ -1,0 +1,1 @@
+"""One room: who sits in it, what they publish, what they are told."""

@@ -1,0 +1,92 @@
+"""Who gets which stream: the forwarding sets of a room, told to the media plane when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from tcserver.conference.effects import Outbox
+from tcserver.conference.settings import Settings
+from tcserver.media.interface import ChangeForwarding, Receiver
+
+if TYPE_CHECKING:
+    from tcserver.conference.room.seat import Seat, Stream
+
+
+class Forwarding:
+    """The streams of a room and their receivers.
+
+    Changes are made for one receiver or one stream at a time: to work out all pairs again on each join would take a
+    room of 500 a quarter of a million steps.
+    """
+
+    def __init__(self, outbox: Outbox, room: int) -> None:
+        self._outbox = outbox
+        self._room = room
+        self.streams: dict[int, Stream] = {}
+
+    def add(self, stream: Stream, seats: Iterable[Seat]) -> None:
+        """Forward a new stream to those of ``seats`` who want it."""
+        self.streams[stream.number] = stream
+        self.reconsider(stream, seats)
+
+    def reconsider(self, stream: Stream, seats: Iterable[Seat]) -> None:
+        """Forward a stream to those of ``seats`` who want it as it is now, and to nobody else."""
+        before = stream.receivers
+        wishes = ((seat.media_id, seat.wish(stream)) for seat in seats if seat is not stream.seat)
+        stream.receivers = {media_id: receiver for media_id, receiver in wishes if receiver}
+        changed = tuple(receiver for media_id, receiver in stream.receivers.items() if before.get(media_id) != receiver)
+        gone = tuple(media_id for media_id in before if media_id not in stream.receivers)
+        if changed or gone:
+            self._outbox.command(ChangeForwarding(self._room, (stream.number,), changed, gone))
+
+    def remove(self, stream: Stream) -> None:
+        """Forget a stream that has ended."""
+        del self.streams[stream.number]
+
+    def update(self, seat: Seat) -> None:
+        """Follow what a receiver wants now."""
+        changed: dict[Receiver | None, list[int]] = {}
+        for stream in self.streams.values():
+            if stream.seat is seat:
+                continue
+            wish = seat.wish(stream)
+            if wish == stream.receivers.get(seat.media_id):
+                continue
+            if wish is None:
+                del stream.receivers[seat.media_id]
+            else:
+                stream.receivers[seat.media_id] = wish
+            changed.setdefault(wish, []).append(stream.number)
+        for wish, streams in changed.items():
+            receivers, gone = ((), (seat.media_id,)) if wish is None else ((wish,), ())
+            self._outbox.command(ChangeForwarding(self._room, tuple(streams), receivers, gone))
+
+    def restart(self, moved: Mapping[int, Seat], seats: Iterable[Seat], settings: Settings) -> None:
+        """Open streams of seats again that a new media worker has, and forward to these.
+
+        ``moved`` has those seats by the media id that each had before.
+        """
+        anew = {seat.participant for seat in moved.values()}
+        changed: dict[tuple[Receiver, ...], list[int]] = {}
+        for stream in self.streams.values():
+            if stream.seat.participant in anew:
+                self._outbox.command(stream.opening(settings))
+                stream.receivers = {}
+                self.reconsider(stream, seats)
+                continue
+            receivers = []
+            for media_id, seat in moved.items():
+                if stream.receivers.pop(media_id, None) and (wish := seat.wish(stream)):
+                    stream.receivers[seat.media_id] = wish
+                    receivers.append(wish)
+            if receivers:
+                changed.setdefault(tuple(receivers), []).append(stream.number)
+        for wishes, streams in changed.items():
+            self._outbox.command(ChangeForwarding(self._room, tuple(streams), wishes))
+
+    def leave(self, media_id: int) -> None:
+        """Forget a receiver that is gone; the media plane does so when it closes the seat."""
+        for stream in self.streams.values():
+            stream.receivers.pop(media_id, None)
+            stream.keyframes.forget(media_id)

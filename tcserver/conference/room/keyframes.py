@@ -1,0 +1,67 @@
+"""Keyframe requests of many receivers: limited for each, joined and throttled for the publisher."""
+
+from __future__ import annotations
+
+from tcserver.conference.limits.token_bucket import TokenBucket
+from tcserver.conference.settings import Rate
+
+LOW_INTERVAL = 0.5
+"""Seconds between requests for the lowest layer, whose keyframes are small."""
+HIGH_INTERVAL = 1.0
+"""Seconds between requests for a higher layer."""
+ASKER_RATE = Rate(0.5, 8)
+"""Requests of one receiver for a stream that reach its publisher, whatever it makes of them."""
+HELPED = 0.75
+"""Seconds without a request after which the keyframe before is taken to have helped: clients that still need one ask
+every half second."""
+LONGEST_WAIT = 16.0
+"""Seconds between the requests of a receiver whom keyframes do not help: they double each time up to this, less often
+than there are keyframes anyway. A receiver that loses too much to get one whole would make everybody's pictures worse,
+and have nothing of it."""
+
+
+class _Asker:
+    """One receiver of a stream."""
+
+    __slots__ = ("_asked_at", "_bucket", "_granted_at", "_wait")
+
+    def __init__(self, now: float) -> None:
+        self._bucket = TokenBucket(ASKER_RATE, now)
+        self._asked_at = self._granted_at = float("-inf")
+        self._wait = LOW_INTERVAL
+
+    def ask(self, now: float) -> float | None:
+        """Return when the request counts; None: never."""
+        quiet, self._asked_at = now - self._asked_at, now
+        if self._granted_at > now:
+            return self._granted_at
+        if self._bucket.take(now):
+            return None
+        self._granted_at = max(now, self._granted_at + self._wait)
+        self._wait = LOW_INTERVAL if quiet >= HELPED else min(2 * self._wait, LONGEST_WAIT)
+        return self._granted_at
+
+
+class KeyframeThrottle:
+    """The requests for one stream, by spatial layer."""
+
+    def __init__(self) -> None:
+        self._next_at: dict[int, float] = {}
+        self._askers: dict[int, _Asker] = {}
+        """By media id of a receiver."""
+
+    def ask(self, media_id: int, spatial: int, now: float) -> float | None:
+        """Return when the publisher is to be asked: ``now``, or when it was not for long enough; None: not at all."""
+        asker = self._askers.get(media_id)
+        if asker is None:
+            asker = self._askers[media_id] = _Asker(now)
+        due = asker.ask(now)
+        return None if due is None else max(due, self._next_at.get(spatial, now))
+
+    def forget(self, media_id: int) -> None:
+        """A receiver is gone."""
+        self._askers.pop(media_id, None)
+
+    def asked(self, spatial: int, now: float) -> None:
+        """Note that the publisher was asked."""
+        self._next_at[spatial] = now + (HIGH_INTERVAL if spatial else LOW_INTERVAL)

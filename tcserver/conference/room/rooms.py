@@ -1,0 +1,349 @@
+"""All rooms: found or made by name, entered, changed, closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import chain, count
+from typing import TypeVar
+
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.membership import MemberStatement, verify_member
+from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
+from tcproto.messages import Room as RoomReply
+from tcproto.names import clean_display, fold_room, looks
+from tcserver.conference.context import SEAT_LOAD, Context
+from tcserver.conference.crashes import Where, abandon, is_whole
+from tcserver.conference.effects import SaveRoom
+from tcserver.conference.limits.admission import MAX_WAIT, Admission
+from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
+from tcserver.conference.login.connection import Call, Session
+from tcserver.conference.room.kicks import Kicks
+from tcserver.conference.room.placement import place
+from tcserver.conference.room.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room
+from tcserver.conference.room.seat import Seat
+from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
+from tcserver.records import RoomRecord
+
+ACCOUNT_PART = 0.25
+"""Part of the joins of all that one account may make."""
+T = TypeVar("T")
+SAVE_RETRY_MS = 200
+"""When to ask again while another change of the room is being written."""
+FAILED_SAVE_RETRY_MS = 5000
+"""When to ask again where a change could not be written: what locks a database, such as a copy of it, takes seconds."""
+
+
+class Rooms:
+    """The rooms that are open, and the permanent ones that may be."""
+
+    def __init__(self, context: Context, records: Iterable[RoomRecord], now: float) -> None:
+        self._context = context
+        self._joins = Admission(context.settings.join_rate, {"account": ACCOUNT_PART}, now)
+        self._records = {record.name: record for record in records}
+        self._looks = {looks(record.name) for record in self._records.values()}
+        """What the names of the permanent rooms look like."""
+        self._kicks = Kicks()
+        self._by_name: dict[str, Room] = {}
+        self._by_number: dict[int, Room] = {}
+        self._numbers = count(1)
+        self._tickets = count(1)
+        self._saving: dict[int, tuple[Call[UpdateRoom], RoomRecord]] = {}
+        """By ticket: the request, and what is being written."""
+
+    def __len__(self) -> int:
+        """Rooms that are open."""
+        return len(self._by_name)
+
+    def open(self, call: Call[OpenRoom]) -> None:
+        """Find or make a room and reply with it."""
+        name, title = _clean(call.message.name)
+        self._check_kick(name, call.session, call.now)
+        room = self._by_name.get(name)
+        record = self._records.get(name)
+        if room is not None:
+            e2ee = room.info.e2ee
+        elif record is not None:
+            e2ee = record.e2ee
+        elif self._context.settings.temporary_rooms:
+            e2ee = call.message.e2ee
+        else:
+            raise Refusal(ErrorCode.NO_SUCH_ROOM)
+        if e2ee != call.message.e2ee:
+            raise Refusal(ErrorCode.MODE_MISMATCH)
+        if room is None:
+            room = self._make(call, name, title, record)
+        call.reply(RoomReply(room=room.info))
+
+    def join(self, call: Call[Join]) -> None:
+        """Check that the session may sit down, and reserve a seat; the reply comes when it is open."""
+        message, session = call.message, call.session
+        if session.seat is not None:
+            raise Refusal(ErrorCode.ALREADY_IN_ROOM)
+        name, _ = _clean(message.name)
+        self._check_kick(name, session, call.now)
+        room = self._by_name.get(name)
+        if room is None:
+            raise Refusal(ErrorCode.ROOM_CHANGED if name in self._records else ErrorCode.NO_SUCH_ROOM)
+        if room.info.life != message.life:
+            raise Refusal(ErrorCode.ROOM_CHANGED)
+        statement = MemberStatement(
+            self._context.server.fingerprint,
+            message.life,
+            name,
+            session.account.name,
+            session.name,
+            message.box_key,
+            message.signed_at,
+        )
+        if not verify_member(statement, message.signature, session.device_key):
+            raise Refusal(ErrorCode.BAD_REQUEST, "the member signature does not verify")
+        seats = chain(room.seats.values(), room.joining.values())
+        if any(seat.join.message.box_key == message.box_key for seat in seats):
+            raise Refusal(ErrorCode.BAD_REQUEST, "somebody else in the room has this box key")
+        wait = self._joins.wait(session.number, {"account": session.account.id}, call.now)
+        if wait:
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
+        call.cost(DELIVERY_COST * len(room.seats) + PAGE_COST * (1 + len(room.seats) // MEMBERS_PER_PAGE))
+        room.reserve(call, call.now)
+
+    def kick(self, seat: Seat, now: float, text: str) -> None:
+        """Take a member's seat away, and let that device of the account not come back for a while."""
+        room, session, lasts = seat.room, seat.session, self._context.settings.kick
+        if lasts:
+            self._kicks.add(room.info.name, session.account.name, session.device_key, now + lasts)
+        room.evict(seat, now, ErrorCode.KICKED, text)
+
+    def _check_kick(self, name: str, session: Session, now: float) -> None:
+        wait = self._kicks.wait(name, session.account.name, session.device_key, now)
+        if wait:
+            raise Refusal(ErrorCode.KICKED, retry_after_ms=int(wait * 1000) + 1)
+
+    def sealer_told(self, event: SeatOpened | SealerTold, now: float) -> None:
+        """Let somebody in, if nothing else is waited for; a seat that was given up meanwhile is ignored."""
+        seat = self._context.seats.get(event.media_id)
+        if seat is not None and not seat.is_open:
+            seat.room.take_keys(seat, event.sealer, now)
+
+    def __iter__(self) -> Iterator[Room]:
+        """Go through the open rooms."""
+        return iter(self._by_name.values())
+
+    def by_name(self, name: str) -> Room | None:
+        """Return the open room of a folded name."""
+        return self._by_name.get(name)
+
+    def by_number(self, number: int) -> Room | None:
+        """Return the open room that has a number in the media plane."""
+        return self._by_number.get(number)
+
+    def worker_load(self, event: WorkerLoad) -> None:
+        """A media worker tells how much it sends."""
+        self._context.sent[event.slot] = event.datagrams
+
+    def worker_replaced(self, slot: int, now: float) -> list[Room]:
+        """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
+        rooms = [room for room in self._by_number.values() if slot in room.sealers.slots]
+        seats = sum(self._each(rooms, lambda room: room.restart(slot, now), now))
+        self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
+        return [room for room in rooms if not room.is_closed]
+
+    def overloaded(self, event: Overloaded, now: float) -> None:
+        """The media plane has too much to do: let the rooms that show most show fewer cameras until it is calm."""
+        cap = self._context.camera_cap
+        cause = "lag" if event.lag > MAX_LAG else "datagrams"
+        self._context.counters[f"overload_{cause}"] += 1
+        changed = cap.overloaded(max((room.cameras.shown for room in self._by_name.values()), default=0), now)
+        self._context.timers.set("cameras", now + cap.calm, self._calm)
+        if changed:
+            self._cap_changed(now, cause=cause, lag_ms=round(event.lag * 1000), datagrams_per_s=round(event.datagrams))
+
+    def _calm(self, now: float) -> None:
+        again = self._context.camera_cap.restore()
+        if again is not None:
+            self._context.timers.set("cameras", now + again, self._calm)
+        self._cap_changed(now, cause="calm")
+
+    def _cap_changed(self, now: float, **why: str | int) -> None:
+        self._context.outbox.log("camera_limit", limit=self._context.camera_cap.limit or 0, **why)
+        self._each(self._by_name.values(), lambda room: room.cameras.follow(), now)
+
+    def close(self, room: Room, now: float, text: str = "") -> None:
+        """Close a room for everybody in it."""
+        room.close(now, text)
+        self._forget(room)
+
+    def close_all(self, now: float) -> None:
+        """Close all rooms."""
+        self._each(self._by_name.values(), lambda room: self.close(room, now), now)
+
+    def _forget(self, room: Room) -> None:
+        if self._by_number.pop(room.number, None) is not None:
+            del self._by_name[room.info.name]
+
+    # Errors of our own
+
+    def crashed(self, room: Room, error: Exception, now: float) -> None:
+        """A change of a room failed: end this life of it."""
+        self._context.crashed(Where.ROOM, error, room=room.info.name)
+        self.restart(room, now)
+
+    def restart(self, room: Room, now: float) -> None:
+        """End this life of a room that failed; the next begins when somebody enters."""
+        self._forget(room)
+        abandon(room, self._context, now)
+
+    def mend(self, room: Room, now: float) -> None:
+        """Restart a room if a change was left half done."""
+        if not is_whole(room, self._context):
+            self.restart(room, now)
+
+    def _each(self, rooms: Iterable[Room], do: Callable[[Room], T], now: float) -> list[T]:
+        """Do the same to several rooms, and return what came of it; one that fails is restarted, and no other."""
+        results = []
+        for room in list(rooms):
+            try:
+                results.append(do(room))
+            except Exception as error:
+                self.crashed(room, error, now)
+        return results
+
+    # Changes
+
+    def update(self, call: Call[UpdateRoom]) -> None:
+        """Change title or participant limit; of a permanent room on disk first."""
+        message, room = call.message, call.seat.room
+        title, most = room.info.title, room.info.max_participants
+        if message.title is not None:
+            title = _clean_title(message.title) if message.title else ""
+        if message.max_participants is not None:
+            most = message.max_participants
+            if not 1 <= most <= self._context.settings.max_participants:
+                raise Refusal(ErrorCode.BAD_REQUEST, "the room cannot have as many participants")
+        call.cost(DELIVERY_COST * len(room.seats))
+        if room.record is None:
+            room.set_info(replace(room.info, title=title, max_participants=most), call.now)
+            call.reply(Ok())
+            return
+        # What was not asked for stays as stored, which may be more than the server allows at present.
+        record = replace(room.record, title=title)
+        if message.max_participants is not None:
+            record = replace(record, max_participants=most)
+        ticket = self._ticket(call, record)
+        self._context.outbox.add(SaveRoom(ticket, record))
+
+    def end(self, call: Call[CloseRoom]) -> None:
+        """End the meeting for everybody; a permanent room stays, and its next life begins when somebody comes."""
+        room = call.seat.room
+        self._context.outbox.log("meeting_ended", room=room.info.name, by=call.session.number)
+        call.reply(Ok())
+        self.close(room, call.now)
+
+    def saved(self, ticket: int, ok: bool, now: float) -> None:
+        """Carry out a change that is on disk now, or refuse it if it could not be written."""
+        call, record = self._saving.pop(ticket)
+        if not ok:
+            call.refuse(Refusal(ErrorCode.INTERNAL, "the room could not be saved", FAILED_SAVE_RETRY_MS))
+            return
+        call.reply(Ok())
+        self._stored(record, now)
+
+    def records_changed(self, records: Iterable[RoomRecord], now: float) -> None:
+        """Follow what an operator did to the permanent rooms; ``records`` are all of them."""
+        current = {record.name: record for record in records}
+        self._looks = {looks(name) for name in current}
+        for name in self._records.keys() - current.keys():
+            self._removed(name, now)
+        for record in current.values():
+            self._stored(record, now)
+
+    def _removed(self, name: str, now: float) -> None:
+        self._records.pop(name, None)
+        room = self._by_name.get(name)
+        if room is not None and room.record is not None:
+            self._each([room], lambda room: self.close(room, now), now)
+
+    def _stored(self, record: RoomRecord, now: float) -> None:
+        self._records[record.name] = record
+        room = self._by_name.get(record.name)
+        if room is not None and room.record is not None:
+            most = self._context.settings.max_participants
+            self._each([room], lambda room: room.follow(record, most, now), now)
+
+    def _ticket(self, call: Call[UpdateRoom], record: RoomRecord) -> int:
+        if any(saving.name == record.name for _, saving in self._saving.values()):
+            raise Refusal(ErrorCode.RATE_LIMITED, "the room is being changed", SAVE_RETRY_MS)
+        ticket = next(self._tickets)
+        self._saving[ticket] = (call, record)
+        return ticket
+
+    def _make(self, call: Call[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:
+        settings, opener = self._context.settings, call.session.account.name
+        if record is None:
+            self._check_temporary(name, opener, call.now)
+        most = settings.max_participants
+        info = RoomInfo(
+            name=name,
+            life=self._context.random_bytes(LIFE_ID_SIZE),
+            e2ee=call.message.e2ee,
+            max_participants=most if record is None else min(record.max_participants, most),
+            permanent=record is not None,
+            title=title if record is None else record.title,
+        )
+        room = Room(
+            self._context,
+            next(self._numbers),
+            self._slot(),
+            info,
+            record=record,
+            opener=opener,
+            expire=self.close,
+            now=call.now,
+        )
+        self._by_name[name] = self._by_number[room.number] = room
+        self._context.outbox.log("room_opened", room=name, by=call.session.number)
+        return room
+
+    def _check_temporary(self, name: str, opener: str, now: float) -> None:
+        """Refuse a temporary room that would take the place, or the looks, of others."""
+        settings = self._context.settings
+        if looks(name) in self._looks:
+            raise Refusal(ErrorCode.BAD_NAME, "the name looks like that of a permanent room")
+        temporary = [room for room in self._by_name.values() if room.record is None]
+        if len(temporary) >= settings.max_rooms:
+            raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open", self._until_one_ends(temporary, now))
+        own = [room for room in temporary if room.opener == opener]
+        if len(own) >= settings.max_rooms_per_account:
+            wait_ms = self._until_one_ends(own, now)
+            raise Refusal(ErrorCode.RATE_LIMITED, "the account has opened too many rooms", wait_ms)
+        unused = [room for room in own if not room.was_used]
+        if len(unused) >= settings.max_unused_rooms:
+            wait_ms = self._until_one_ends(unused, now)
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered", wait_ms)
+
+    def _until_one_ends(self, rooms: Iterable[Room], now: float) -> int:
+        """Return the ms until the first of the rooms ends in which nobody is; ``MAX_WAIT`` at most."""
+        ends = [end for room in rooms if (end := self._context.timers.when(("room", room.number))) is not None]
+        return int(min([MAX_WAIT, *(end - now + 0.001 for end in ends)]) * 1000)
+
+    def _slot(self) -> int:
+        """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""
+        loads = self._context.loads()
+        for room in self._by_number.values():
+            loads[room.sealers.home] += SEAT_LOAD
+        return place(loads, self._context.random_bytes)
+
+
+def _clean(name: str) -> tuple[str, str]:
+    """Folded and shown spelling of a room name."""
+    try:
+        return fold_room(name), clean_display(name)
+    except ValueError as error:
+        raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None
+
+
+def _clean_title(title: str) -> str:
+    try:
+        return clean_display(title)
+    except ValueError as error:
+        raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None

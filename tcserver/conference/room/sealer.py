@@ -1,0 +1,93 @@
+"""The room key: what the media plane seals under, and when it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
+from tcserver.conference.context import Context
+from tcserver.media.interface import OpenSealer, RotateSealer
+
+if TYPE_CHECKING:
+    from tcserver.conference.room.seat import Seat
+
+KEY_SIZE = 32
+ROTATION_DELAY = 2.0
+"""Seconds from the announcement of a key to its use: members must have it by then."""
+ROTATION_INTERVAL = 2.0
+"""Seconds between two new keys: leaves in between share one.
+
+So an epoch number comes back after 512 s at the earliest, long after the overlap of 10 s.
+"""
+ROTATION_AGE = 24 * 3600.0
+"""Seconds after which a key is replaced even if nobody leaves."""
+_EPOCHS = 256
+
+
+class Sealer:
+    """The sealer of one room's life in one media worker, one after the other where that ends, and its newest key."""
+
+    def __init__(
+        self, context: Context, room: int, slot: int, seats: Collection[Seat], joining: Collection[Seat], now: float
+    ) -> None:
+        self._context = context
+        self._room = room
+        self._slot = slot
+        self._seats = seats
+        self._joining = joining
+        self._timer = ("sealer", room, slot)
+        self._open(now)
+
+    def replace(self, now: float) -> None:
+        """Let another sealer take over: the process that sealed is gone, and what it counted with it."""
+        old = self.ident
+        self._context.sealer_ids.free(old, now)
+        for seat in self._joining:
+            seat.forget_sealer(old)
+        self._open(now)
+        closed = SealerClosed(sealer=old)
+        for seat in self._seats:
+            self._context.outbox.send(seat.connection, closed)
+
+    def rotate_soon(self, now: float) -> None:
+        """Announce a new key: at once, or when the interval since the last one is over."""
+        due = self._rotated_at + ROTATION_INTERVAL
+        if due <= now:
+            self._rotate(now)
+        else:
+            self._context.timers.set(self._timer, due, self._rotate)
+
+    def close(self, now: float) -> None:
+        """Rotate no more."""
+        self._context.timers.cancel(self._timer)
+        self._context.sealer_ids.free(self.ident, now)
+
+    def _open(self, now: float) -> None:
+        """Begin to seal under a new id and key."""
+        context = self._context
+        self.ident = context.sealer_ids.take(now)
+        self._epoch = 0
+        self._rotated_at = now - ROTATION_INTERVAL
+        key = context.random_bytes(KEY_SIZE)
+        context.outbox.command(OpenSealer(self._room, self.ident, self._epoch, key, self._slot))
+        self._announce(key)
+        context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+
+    def _rotate(self, now: float) -> None:
+        self._rotated_at = now
+        self._epoch = (self._epoch + 1) % _EPOCHS
+        key = self._context.random_bytes(KEY_SIZE)
+        self._announce(key)
+        rotation = RotateSealer(self._room, self._slot, self._epoch, key, now + ROTATION_DELAY)
+        self._context.outbox.command(rotation)
+        self._context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+
+    def _announce(self, key: bytes) -> None:
+        """Give a key to all who are here, and have those get it who are about to be."""
+        room_key = RoomKey(sealer=self.ident, epoch=self._epoch, key=key, lowest=0)
+        message = NewRoomKey(room_key=room_key)
+        for seat in self._seats:
+            self._context.outbox.send(seat.connection, message)
+        for seat in self._joining:
+            seat.missed_keys.append(room_key)

@@ -1,0 +1,158 @@
+"""A participant's seat in a room, what it publishes and what it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcserver.conference.context import WORKER_SLOT_MASK
+from tcserver.conference.login.connection import Call, Session
+from tcserver.conference.permissions import NO_PERMISSION
+from tcserver.conference.room.keyframes import KeyframeThrottle
+from tcserver.conference.settings import Settings
+from tcserver.media.interface import OpenStream, Receiver
+
+if TYPE_CHECKING:
+    from tcserver.conference.room.room import Room
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """A stream in the media plane: a publication, or the beacon of a seat, which has no ``info``."""
+
+    number: int
+    seat: Seat
+    info: PublicationInfo | None = None
+    receivers: dict[int, Receiver] = field(default_factory=dict)
+    """By media id, as the media plane knows them."""
+    keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
+    offstage: bool = False
+    """A camera that only those get who have chosen it: others spoke later."""
+    reply: Callable[[], None] | None = None
+    """Answers the request to publish, until that is done."""
+
+    def opening(self, settings: Settings) -> OpenStream:
+        """Return the command that opens it in the media plane."""
+        info = self.info
+        if info is None:
+            return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
+        return OpenStream(self.number, self.seat.media_id, info.kind, settings.caps[info.source], info.muted)
+
+    def acknowledge(self) -> None:
+        """Answer the request to publish, unless that is done."""
+        reply, self.reply = self.reply, None
+        if reply is not None:
+            reply()
+
+
+@dataclass(slots=True)
+class Subscription:
+    """What a seat wants to receive; a choice for a stream goes before the default for its source, and ends with it."""
+
+    generation: int = 0
+    defaults: frozenset[Source] = frozenset()
+    choices: dict[int, StreamChoice] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A seat; until the media plane has opened it, nobody in the room knows of it."""
+
+    participant: int
+    media_id: int
+    room: Room
+    session: Session
+    join: Call[Join]
+    """The request, with box key and member signature."""
+    up_key: bytes
+    down_key: bytes
+    beacon: Stream = field(init=False)
+    role: Role = Role.OBSERVER
+    rank: int = 0
+    """Whom the seat may act on: seats of the same rank, and of lower ones."""
+    permissions: Permission = NO_PERMISSION
+    may_subscribe: bool = False
+    """One of the permissions, worked out beforehand: `wish` is asked for every stream."""
+    epoch: int = 0
+    """Of the keys of the media path."""
+    seated_at: float = 0.0
+    """When the participant was let in."""
+    rekeyed_at: float = 0.0
+    is_open: bool = False
+    is_speaking: bool = False
+    waits_for: set[int] = field(default_factory=set)
+    """Sealers of the room whose media workers have not told yet how far they are."""
+    keys: list[RoomKey] = field(default_factory=list)
+    """Room keys of those that have."""
+    missed_keys: list[RoomKey] = field(default_factory=list)
+    """Room keys that were announced while the seat was being opened."""
+    publications: dict[int, Stream] = field(default_factory=dict)
+    """By the publisher's number."""
+    last_number: int = 0
+    """The highest publication number used so far."""
+    subscription: Subscription = field(default_factory=Subscription)
+    seen: int = 0
+    """Number of the newest change that was sent."""
+    entry: int = 0
+    """Number of the change that tells the others of the seat."""
+
+    @property
+    def connection(self) -> int:
+        """Number of the control connection."""
+        return self.session.connection.number
+
+    @property
+    def streams(self) -> list[Stream]:
+        """Everything that the seat may send."""
+        return [self.beacon, *self.publications.values()]
+
+    @property
+    def slot(self) -> int:
+        """Slot of the media worker that serves the seat."""
+        return self.media_id & ~WORKER_SLOT_MASK
+
+    def room_keys(self) -> tuple[RoomKey, ...]:
+        """Return the room keys that somebody who joins needs."""
+        known = {(key.sealer, key.epoch) for key in self.keys}
+        return (*self.keys, *(key for key in self.missed_keys if (key.sealer, key.epoch) not in known))
+
+    def forget_sealer(self, sealer: int) -> None:
+        """A sealer is gone that was to be told of with the reply to the join."""
+        self.waits_for.discard(sealer)
+        self.keys = [key for key in self.keys if key.sealer != sealer]
+        self.missed_keys = [key for key in self.missed_keys if key.sealer != sealer]
+
+    def member(self) -> Member:
+        """Return the seat as the roster shows it."""
+        session, join = self.session, self.join.message
+        return Member(
+            participant=self.participant,
+            account=session.account.name,
+            agency=session.account.display,
+            name=session.name,
+            role=self.role,
+            device_key=session.device_key,
+            box_key=join.box_key,
+            signed_at=join.signed_at,
+            signature=join.signature,
+            beacon_stream=self.beacon.number,
+            permissions=int(self.permissions),
+        )
+
+    def wish(self, stream: Stream) -> Receiver | None:
+        """Return how the seat wants to receive a stream of somebody else, or None."""
+        info = stream.info
+        if info is None:
+            # Beacons carry the view of the member set: whoever could refuse them would not see an added member.
+            return Receiver(self.media_id)
+        if not self.may_subscribe:
+            return None
+        choice = self.subscription.choices.get(stream.number)
+        if choice is None:
+            wanted = info.source in self.subscription.defaults and not stream.offstage
+            return Receiver(self.media_id) if wanted else None
+        if not choice.wanted:
+            return None
+        return Receiver(self.media_id, choice.redundant, choice.max_spatial, choice.max_temporal)

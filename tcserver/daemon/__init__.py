@@ -1,0 +1,1 @@
+"""The running server: sockets, processes and the database around the conference and the media plane."""

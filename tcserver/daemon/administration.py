@@ -1,0 +1,117 @@
+"""Questions and orders of the operator to the running server: one JSON object in, one JSON object out. Pure.
+
+A request names what it wants in ``do``, beside the fields that this needs; the answer has ``result``, or ``error`` with
+a text for the operator. It is asked through a socket that only the owner of the data directory can open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tcproto.errors import Refusal
+from tcserver.conference import Effect
+from tcserver.conference.requests.operator import Operator, RoomStatus, SeatStatus
+from tcserver.media.forwarding.stats import MediaReading, SeatReading
+
+MAX_REQUEST = 65_536
+"""Bytes of a request: the longest notice, and much room."""
+
+
+class BadRequest(Exception):
+    """A request that no command of ours makes."""
+
+
+class Administration:
+    """Answers requests; what follows from an order goes to ``carry_out``.
+
+    ``readings`` returns what the media planes tell of themselves, ``now`` the conference's time.
+    """
+
+    def __init__(
+        self,
+        operator: Operator,
+        readings: Callable[[], Iterable[MediaReading]],
+        carry_out: Callable[[list[Effect]], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._operator = operator
+        self._readings = readings
+        self._carry_out = carry_out
+        self._now = now
+        self._requests: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
+            "rooms": self._rooms,
+            "kick": self._kick,
+            "notice": self._notice,
+            "close": self._close,
+        }
+
+    def answer(self, request: bytes) -> bytes:
+        """Return the answer to a request, a line of JSON; what is wrong with the request is in the answer."""
+        try:
+            reply = {"result": self._do(request)}
+        except Refusal as refusal:
+            reply = {"error": refusal.text, "code": str(refusal.code)}
+        except BadRequest as error:
+            reply = {"error": str(error), "code": "bad_request"}
+        return json.dumps(reply).encode() + b"\n"
+
+    def _do(self, request: bytes) -> object:
+        try:
+            fields = json.loads(request)
+        except (ValueError, RecursionError):
+            raise BadRequest("the request is no JSON") from None
+        wanted = fields.get("do") if isinstance(fields, dict) else None
+        if not isinstance(wanted, str) or wanted not in self._requests:
+            raise BadRequest("the server does not know this request; is it of another version?")
+        return self._requests[wanted](fields)
+
+    def _rooms(self, _: Mapping[str, Any]) -> object:
+        ways = {seat.media_id: seat for reading in self._readings() for seat in reading.seats}
+        return [_room(room, ways) for room in self._operator.rooms(self._now())]
+
+    def _kick(self, fields: Mapping[str, Any]) -> object:
+        room, who, reason = _text(fields, "room"), _text(fields, "who"), _text(fields, "reason")
+        return self._carried_out(self._operator.kick(room, who, reason, self._now()))
+
+    def _notice(self, fields: Mapping[str, Any]) -> object:
+        room = None if fields.get("room") is None else _text(fields, "room")
+        return self._carried_out(self._operator.notice(_text(fields, "text"), room))
+
+    def _close(self, fields: Mapping[str, Any]) -> object:
+        return self._carried_out(self._operator.close(_text(fields, "room"), _text(fields, "reason"), self._now()))
+
+    def _carried_out(self, done: tuple[int, list[Effect]]) -> int:
+        count, effects = done
+        self._carry_out(effects)
+        return count
+
+
+def _text(fields: Mapping[str, Any], key: str) -> str:
+    value = fields.get(key)
+    if not isinstance(value, str):
+        raise BadRequest(f"{key} should be a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadRequest(f"{key} should be Unicode text") from None
+    return value
+
+
+def _room(room: RoomStatus, ways: Mapping[int, SeatReading]) -> dict[str, object]:
+    fields = room._asdict()
+    fields["seats"] = [_seat(seat, ways.get(seat.media_id)) for seat in room.seats]
+    return fields
+
+
+def _seat(seat: SeatStatus, way: SeatReading | None) -> dict[str, object]:
+    """A seat, with what is known of its way: ``udp``, the address, and the part of what it sent that was lost."""
+    fields = seat._asdict()
+    del fields["media_id"]
+    fields["publications"] = dict(seat.publications)
+    fields["udp"] = way is not None and bool(way.host)
+    fields["address"] = way.host if way is not None else ""
+    fields["sent"] = way.sent if way is not None else 0
+    fields["lost"] = max(0, way.sent - way.received) if way is not None else 0
+    return fields

@@ -1,0 +1,156 @@
+"""The bookkeeper: what the conference wants to know of the database, and to have written there."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from tcserver.conference import Conference, effects
+from tcserver.monitoring.logs import EventLog
+from tcserver.records import Account, RoomRecord, SessionRecord, StoreError, session_id
+from tcserver.storage.session_book import SessionBook
+from tcserver.storage.store_thread import StoreThread
+
+POLL_INTERVAL = 1.0
+"""Seconds between looks at the database for changes by the account command: a disabled account is out in two.
+
+As often is the list of sessions tried again, which is for the operator to read, where it could not be written.
+"""
+
+
+class Bookkeeper:
+    """Carries out effects that need the database, and gives the conference the answers.
+
+    ``changes`` and ``look_ups`` are threads with a connection each: a look-up never waits for a change that another
+    process's lock holds up. What has to be done then goes to ``carry_out``; ``now`` is the conference's clock.
+    """
+
+    def __init__(
+        self,
+        changes: StoreThread,
+        look_ups: StoreThread,
+        conference: Conference,
+        carry_out: Callable[[list[effects.Effect]], None],
+        now: Callable[[], float],
+        log: EventLog,
+    ) -> None:
+        self._changes = changes
+        self._look_ups = look_ups
+        self._conference = conference
+        self._carry_out = carry_out
+        self._now = now
+        self._log = log
+        self._sessions = SessionBook()
+        self._is_writing = False
+        self._saves = 0
+        """Changes of rooms that were begun or have ended: what was read meanwhile may be older than they are."""
+        self._has_to_look = True
+        self._is_open = False
+
+    async def open(self) -> None:
+        """Open the database, and tell the conference which accounts and rooms there are; raises ``StoreError``."""
+        await self._changes.open()
+        await self._look_ups.open()
+        await self._look()
+        self._is_open = True
+
+    async def follow(self) -> None:
+        """Notice what the account and room commands change meanwhile, until cancelled."""
+        while True:
+            self._write_sessions()
+            await asyncio.sleep(POLL_INTERVAL)
+            self._log.report_suppressed()
+            try:
+                await self._look()
+            except Exception as error:  # whatever it was, the next look is due
+                self._complain("database poll failed", error)
+
+    async def close(self) -> None:
+        """Write what is to be written, as far as there is time for it, and close the database."""
+        if self._is_open:
+            self._write_sessions()
+        await asyncio.gather(self._changes.close(), self._look_ups.close())
+
+    def do(self, effect: effects.Effect) -> None:
+        """Begin to carry out an effect; one that is not for the database is ignored."""
+        match effect:
+            case effects.FindAccount(connection, name):
+                self._look_ups.start(lambda db: db.account(name), partial(self._account_found, connection))
+            case effects.FindDevices(connection, name):
+                self._look_ups.start(lambda db: db.device_keys(name), partial(self._devices_found, connection))
+            case effects.SaveRoom(ticket, room):
+                self._saves += 1
+                self._changes.start(
+                    lambda db: db.change_room(room.name, partial(_changed, room)), partial(self._saved, ticket)
+                )
+            case effects.SessionStarted(session, account, name, device_key, address, unix_ms):
+                self._sessions.begun(
+                    SessionRecord(session_id(session), account, device_key, name, address, unix_ms / 1000)
+                )
+                self._write_sessions()
+            case effects.SessionEnded(session):
+                self._sessions.ended(session_id(session))
+                self._write_sessions()
+
+    async def _look(self) -> None:
+        """Tell the conference what others have changed, unless a room was changed from here meanwhile."""
+        saves, surely = self._saves, self._has_to_look
+        changed = await self._look_ups.run(lambda db: db.changed_elsewhere(surely=surely))
+        if changed is None:
+            return
+        self._has_to_look = saves != self._saves
+        standing, rooms = changed
+        self._carry_out(self._conference.accounts_changed(standing, self._now()))
+        if not self._has_to_look:
+            self._carry_out(self._conference.rooms_changed(rooms, self._now()))
+
+    def _write_sessions(self) -> None:
+        """Write the list of sessions; what changes while that is under way is written together, behind it."""
+        if self._is_writing or not self._sessions.is_due:
+            return
+        self._is_writing = True
+        changes, afresh = self._sessions.take()
+        self._changes.start(lambda db: db.note_sessions(changes, afresh=afresh), self._written)
+
+    def _written(self, _: object, error: BaseException | None) -> None:
+        self._is_writing = False
+        self._sessions.written(error is None)
+        if error is not None:
+            self._complain("sessions not written", error, waiting=len(self._sessions))
+        else:
+            self._write_sessions()
+
+    def _account_found(self, connection: int, account: Account | None, error: BaseException | None) -> None:
+        if error is not None:
+            self._complain("account lookup failed", error)
+            self._carry_out(self._conference.lookup_failed(connection, self._now()))
+        else:
+            self._carry_out(self._conference.account_found(connection, account, self._now()))
+
+    def _devices_found(self, connection: int, devices: set[bytes] | None, error: BaseException | None) -> None:
+        if error is not None:
+            self._complain("device lookup failed", error)
+            self._carry_out(self._conference.lookup_failed(connection, self._now()))
+        else:
+            self._carry_out(self._conference.devices_found(connection, devices or (), self._now()))
+
+    def _saved(self, ticket: int, _: object, error: BaseException | None) -> None:
+        self._saves += 1
+        if error is not None:
+            self._complain("room not saved", error)
+        self._carry_out(self._conference.saved(ticket, error is None, self._now()))
+
+    def _complain(self, event: str, error: BaseException, **fields: object) -> None:
+        """Log why the database does not do: another process's lock or the disk in a line, a fault of ours in full."""
+        if isinstance(error, sqlite3.OperationalError | OSError | StoreError):
+            self._log.error(event, reason=str(error), **fields)
+        else:
+            self._log.crash(event, error, **fields)
+
+
+def _changed(room: RoomRecord, stored: RoomRecord) -> RoomRecord:
+    """Return a stored room with what participants can change; the rest may be an operator's newer word."""
+    return replace(stored, title=room.title, max_participants=room.max_participants)

@@ -1,0 +1,93 @@
+"""The process of a server: its limits, its signals, and what it prints, around the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from tcserver.config.configuration import Configuration, ConfigurationError
+from tcserver.daemon.daemon import Daemon
+from tcserver.monitoring import garbage, logs
+from tcserver.monitoring.background_writer import BackgroundWriter
+from tcserver.storage.data_directory import Site
+
+LAST_LINES_LIMIT = 0.5
+"""Seconds for the last lines of announcement and log to leave, if anybody reads them."""
+
+
+def run(configuration: Configuration, reload: Callable[[], Configuration], *, until_eof: bool = False) -> int:
+    """Serve until SIGTERM or SIGINT, with ``until_eof`` also until standard input ends; return the exit status.
+
+    Raises ``StoreError``, ``OSError`` or ``ConfigurationError`` at the start.
+    """
+    logs.configure(configuration.log.level, configuration.log.format)
+    try:
+        return _run(configuration, reload, until_eof)
+    finally:
+        logs.output.drain(LAST_LINES_LIMIT)
+
+
+def _run(configuration: Configuration, reload: Callable[[], Configuration], until_eof: bool) -> int:
+    site = Site.of(configuration, os.environ)
+    site.make()
+    with site.lock():
+        if sys.platform == "win32":
+            return asyncio.run(_serve(configuration, reload, site, until_eof))
+        import resource
+
+        import uvloop
+
+        # As many connections and sockets as the machine allows; by default a process begins with 1,024.
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        return uvloop.run(_serve(configuration, reload, site, until_eof))
+
+
+async def _serve(configuration: Configuration, reload: Callable[[], Configuration], site: Site, until_eof: bool) -> int:
+    daemon = Daemon(configuration, site)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    announcement = BackgroundWriter(1 if sys.__stdout__ is not None else -1)
+
+    def end() -> None:
+        """Begin the end; whoever asks twice does not want to wait for it."""
+        stop.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end)
+    loop.add_signal_handler(signal.SIGHUP, daemon.reload, reload)
+    if until_eof:
+        _await_eof(loop, stop)
+    await daemon.start()
+    garbage.settle()
+    try:
+        for line in daemon.announcement():
+            announcement.write(f"{line}\n")
+        await stop.wait()
+    finally:
+        await daemon.stop()
+        announcement.drain(LAST_LINES_LIMIT)
+    return 0
+
+
+def _await_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """Set ``ended`` when whoever has the other end of standard input has closed it, or is no more."""
+    descriptor = sys.stdin.fileno()
+
+    def look() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            ended.set()
+
+    try:
+        loop.add_reader(descriptor, look)
+    except OSError:
+        raise ConfigurationError("--until-eof: standard input is no pipe") from None

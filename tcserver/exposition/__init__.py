@@ -1,0 +1,1 @@
+"""What a monitoring system can ask for by HTTP: metrics and health."""

@@ -1,0 +1,283 @@
+"""Metrics in the exposition format of Prometheus. Nothing is counted here: what others count is read when asked for."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
+from typing import TypeVar
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tcserver.conference import Conference
+from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.udp.backlog import Weight
+from tcserver.monitoring.histogram import Histogram
+from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.version import version
+
+MAIN_PROCESS = "main"
+"""Label of the process that was started, which serves all control connections and, without workers, all media."""
+S = TypeVar("S", bound=str)
+CONTENT_TYPE: str = CONTENT_TYPE_LATEST
+MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
+    "received": ("datagrams_received", "Datagrams that arrived, bad ones included."),
+    "received_bytes": ("received_bytes", "Bytes of UDP payload that arrived."),
+    "accepted": ("datagrams_accepted", "Datagrams that opened."),
+    "uplink_sent": (
+        "uplink_datagrams_sent",
+        "Datagrams that those who are seated have sent, as far as their counters tell.",
+    ),
+    "uplink_received": ("uplink_datagrams_received", "How many of them arrived."),
+    "uplink_reordered": ("uplink_datagrams_reordered", "Of those, how many a later one overtook."),
+    "uplink_pings": ("uplink_pings", "Pings by UDP that arrived."),
+    "uplink_late": (
+        "uplink_pings_late",
+        "Pings that took 0.2 s more or longer still than the quickest of their seat.",
+    ),
+    "forwarded": ("packets_forwarded", "Packets that went to at least one receiver, once for each variant."),
+    "held": ("packets_held", "Audio packets kept back because others are louder."),
+    "sealed": ("datagrams_sealed", "Room datagrams that were sealed."),
+    "sent": ("datagrams_sent", "Datagrams handed out for sending, once for each receiver."),
+    "sent_bytes": ("sent_bytes", "Bytes of UDP payload handed out for sending."),
+    "relayed_out": ("datagrams_relayed_out", "Room datagrams handed on to another media worker, once for each worker."),
+    "relayed_in": ("datagrams_relayed_in", "Room datagrams that another media worker handed on."),
+}
+"""By the attribute of `Counters`: name, after ``tcserver_media_``, and help."""
+
+
+class Metrics(Collector):
+    """Reads a conference, its media planes and the processes.
+
+    ``media`` returns a reading of each media plane; ``processes`` one of this process and then of each worker's.
+    """
+
+    def __init__(
+        self,
+        conference: Conference,
+        media: Callable[[], Sequence[MediaReading]],
+        processes: Callable[[], Sequence[ProcessReading]],
+    ) -> None:
+        self._conference = conference
+        self._media = media
+        self._processes = processes
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def exposition(self) -> bytes:
+        """Return all metrics as text of ``CONTENT_TYPE``."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """Go through the metrics of the server."""
+        yield _gauge(
+            "tcserver_build_info", "The version that runs.", 1, version=version(), python=platform.python_version()
+        )
+        yield from self._control()
+        readings = self._media()
+        yield from _traffic(readings)
+        yield from _packets(readings)
+        yield from _paths(readings)
+        yield from _sending(readings)
+        yield from _holdings(readings)
+        yield from _runtime(self._processes())
+
+    def _control(self) -> Iterator[Metric]:
+        conference = self._conference
+        yield _gauge("tcserver_connections", "Control connections.", conference.connections)
+        yield _gauge("tcserver_connections_half_open", "Connections before their login.", conference.half_open)
+        yield _gauge("tcserver_sessions", "Sessions: people who are logged in.", conference.sessions)
+        yield _gauge("tcserver_rooms", "Open rooms.", conference.rooms)
+        yield _gauge("tcserver_seats", "Seats in all rooms.", conference.seats)
+        publications = GaugeMetricFamily(
+            "tcserver_publications", "Microphones, cameras and screens that are on.", labels=["source"]
+        )
+        for source, number in conference.publications.items():
+            publications.add_metric([source], number)
+        yield publications
+        yield _counter("tcserver_refusals", "Requests that were refused, by reason.", "code", conference.refusals)
+        yield _counter(
+            "tcserver_limited",
+            "Messages beyond a rate, by class; all: connections closed for the rate of all messages.",
+            "class",
+            conference.limited,
+        )
+        yield _counter("tcserver_crashes", "Errors of the server's own, by what failed.", "where", conference.crashes)
+        yield _counter("tcserver_events", "What happened, or was ignored, besides.", "event", conference.counters)
+
+
+def _traffic(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+    for attribute, (name, text) in MEDIA_COUNTERS.items():
+        family = CounterMetricFamily(f"tcserver_media_{name}", text, labels=["worker"])
+        for worker, reading in enumerate(readings):
+            family.add_metric([str(worker)], getattr(reading.counters, attribute))
+        yield family
+    drops = CounterMetricFamily(
+        "tcserver_media_drops", "Datagrams, items and packets dropped, by reason.", labels=["worker", "reason"]
+    )
+    for worker, reading in enumerate(readings):
+        for reason, number in reading.counters.drops.items():
+            drops.add_metric([str(worker), reason], number)
+    yield drops
+    faults = CounterMetricFamily(
+        "tcserver_media_crashes", "Errors of the server's own, by what failed.", labels=["worker", "where"]
+    )
+    for worker, reading in enumerate(readings):
+        for fault, number in reading.counters.faults.items():
+            faults.add_metric([str(worker), fault], number)
+    yield faults
+    latency = HistogramMetricFamily(
+        "tcserver_media_forward_latency_seconds",
+        "From the arrival of a batch of datagrams in the process to the end of its sending.",
+        labels=["worker"],
+    )
+    for worker, reading in enumerate(readings):
+        _add(latency, [str(worker)], reading.latency)
+    yield latency
+
+
+def _packets(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+    family = CounterMetricFamily(
+        "tcserver_media_packets",
+        "Packets by the kind of their stream: received, whatever became of them; forwarded, once for each variant.",
+        labels=["worker", "kind", "direction"],
+    )
+    for worker, reading in enumerate(readings):
+        counters = reading.counters
+        for direction, packets in (("received", counters.packets_received), ("forwarded", counters.packets_forwarded)):
+            for kind, number in packets.items():
+                family.add_metric([str(worker), kind, direction], number)
+    yield family
+
+
+def _paths(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+    changes = CounterMetricFamily(
+        "tcserver_media_paths",
+        "Paths by UDP that were proven, moved to another address, came back or were lost.",
+        labels=["worker", "change"],
+    )
+    rtt = HistogramMetricFamily(
+        "tcserver_media_rtt_seconds", "Round trips by UDP, one each time that a path is proven.", labels=["worker"]
+    )
+    delay = HistogramMetricFamily(
+        "tcserver_media_uplink_delay_seconds",
+        "How much longer pings by UDP took to come than the quickest of their seat.",
+        labels=["worker"],
+    )
+    for worker, reading in enumerate(readings):
+        for change, number in reading.counters.paths.items():
+            changes.add_metric([str(worker), change], number)
+        _add(rtt, [str(worker)], reading.rtt)
+        _add(delay, [str(worker)], reading.uplink_delay)
+    yield from (changes, rtt, delay)
+
+
+def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+    taken = CounterMetricFamily(
+        "tcserver_media_datagrams_taken", "Datagrams that the kernel took, once for each receiver.", labels=["worker"]
+    )
+    trains = CounterMetricFamily(
+        "tcserver_media_refused_trains",
+        "Trains of datagrams that had to be taken apart for a receiver, on whose way the kernel does not cut.",
+        labels=["worker"],
+    )
+    errors = CounterMetricFamily(
+        "tcserver_media_send_errors",
+        "Datagrams lost in sending, by error.",
+        labels=["worker", "error"],
+    )
+    gave_way = CounterMetricFamily(
+        "tcserver_media_gave_way",
+        "Datagrams lost while they waited for room in a socket's buffer, by size; large: video; small: audio.",
+        labels=["worker", "size"],
+    )
+    waiting = GaugeMetricFamily(
+        "tcserver_media_waiting_messages", "Messages that wait for room in a socket's buffer.", labels=["worker"]
+    )
+    queues = GaugeMetricFamily(
+        "tcserver_media_socket_queue_bytes",
+        "Bytes in the kernel's queues, by direction and socket.",
+        labels=["worker", "socket", "direction"],
+    )
+    overflow = CounterMetricFamily(
+        "tcserver_media_socket_drops",
+        "Datagrams that arrived when the kernel's queue was full.",
+        labels=["worker", "socket"],
+    )
+    for worker, reading in enumerate(readings):
+        taken.add_metric([str(worker)], reading.kernel_sent)
+        trains.add_metric([str(worker)], reading.refused_trains)
+        waiting.add_metric([str(worker)], reading.waiting)
+        for error, number in reading.errors.items():
+            errors.add_metric([str(worker), error], number)
+        for size in Weight:
+            gave_way.add_metric([str(worker), size], reading.gave_way.get(size, 0))
+        for local, state in enumerate(reading.sockets):
+            queues.add_metric([str(worker), str(local), "receive"], state.receive_queue)
+            queues.add_metric([str(worker), str(local), "send"], state.send_queue)
+            overflow.add_metric([str(worker), str(local)], state.drops)
+    yield from (taken, trains, errors, gave_way, waiting, queues, overflow)
+
+
+def _holdings(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+    holdings: dict[str, tuple[str, Callable[[MediaReading], float]]] = {
+        "rooms": ("Rooms of the worker.", lambda reading: reading.census.rooms),
+        "seats": ("Seats of the worker.", lambda reading: reading.census.seats),
+        "seats_proven": ("Seats that UDP gets through to.", lambda reading: reading.census.proven),
+        "streams": ("Streams, beacons included.", lambda reading: reading.census.streams),
+    }
+    for name, (text, value) in holdings.items():
+        family = GaugeMetricFamily(f"tcserver_media_{name}", text, labels=["worker"])
+        for worker, reading in enumerate(readings):
+            family.add_metric([str(worker)], value(reading))
+        yield family
+
+
+def _runtime(readings: Sequence[ProcessReading]) -> Iterator[Metric]:
+    lag = HistogramMetricFamily(
+        "tcserver_loop_lag_seconds", "How late the event loop was, ten times a second.", labels=["process"]
+    )
+    pauses = HistogramMetricFamily(
+        "tcserver_gc_pause_seconds",
+        "Garbage collections, in which nothing else happens.",
+        labels=["process", "generation"],
+    )
+    cpu = CounterMetricFamily("tcserver_process_cpu_seconds", "Seconds of processor.", labels=["process"])
+    memory = GaugeMetricFamily("tcserver_process_resident_memory_bytes", "Resident memory.", labels=["process"])
+    log = CounterMetricFamily(
+        "tcserver_log_dropped", "Lines of the log that were dropped since nobody read them.", labels=["process"]
+    )
+    for number, reading in enumerate(readings):
+        process = f"worker {number - 1}" if number else MAIN_PROCESS
+        _add(lag, [process], reading.loop_lag)
+        for generation, pause in enumerate(reading.pauses):
+            _add(pauses, [process, str(generation)], pause)
+        cpu.add_metric([process], reading.cpu)
+        log.add_metric([process], reading.log_dropped)
+        if reading.memory is not None:
+            memory.add_metric([process], reading.memory)
+    yield from (lag, pauses, cpu, memory, log)
+
+
+def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=list(labels))
+    family.add_metric(list(labels.values()), value)
+    return family
+
+
+def _counter(name: str, text: str, label: str, values: Mapping[S, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family
+
+
+def _add(family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram) -> None:
+    buckets, total = [], 0
+    for bound, number in zip((*histogram.bounds, inf), histogram.counts, strict=True):
+        total += number
+        buckets.append(("+Inf" if bound == inf else str(bound), total))
+    family.add_metric(labels, buckets, histogram.sum)

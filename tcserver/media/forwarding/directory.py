@@ -1,0 +1,230 @@
+"""The directory of a media plane: rooms, seats and tickets, as the control plane commands them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcserver.media.forwarding.drops import Counters, Fault
+from tcserver.media.forwarding.faults import Faults
+from tcserver.media.forwarding.keyframes import Replays
+from tcserver.media.forwarding.path import PathChange
+from tcserver.media.forwarding.room import Room
+from tcserver.media.forwarding.sealer import Sealer
+from tcserver.media.forwarding.seat import Seat, Ticket
+from tcserver.media.forwarding.stream import Stream
+from tcserver.media.interface import (
+    ChangeForwarding,
+    CloseRoom,
+    CloseSeat,
+    CloseStream,
+    Command,
+    Event,
+    KeysWorn,
+    MuteStream,
+    OpenSealer,
+    OpenSeat,
+    OpenStream,
+    OpenTicket,
+    PathLost,
+    RekeySeat,
+    RotateSealer,
+    SealerTold,
+    SealerWorn,
+    SeatOpened,
+    SendKeyframe,
+    SetSpeakers,
+    ShareRoom,
+    TellSealer,
+)
+from tcserver.media.relay.relay import Relay
+
+MAX_TICKETS = 1024
+"""Probe tickets at a time, each for seconds; the oldest gives way."""
+STANDSTILL = 2.0
+"""Seconds that a deadline is late by where the process, or its machine, was stopped: no load makes it so late."""
+
+
+class Directory:
+    """Rooms by number, seats and tickets by media id. Of each room the last ``ring_size`` sealed datagrams are kept."""
+
+    def __init__(
+        self,
+        rooms: dict[int, Room],
+        relay: Relay,
+        replays: Replays,
+        counters: Counters,
+        faults: Faults,
+        ring_size: int,
+    ) -> None:
+        self.rooms = rooms
+        self.seats: dict[int, Seat] = {}
+        self.tickets: dict[int, Ticket] = {}
+        self._relay = relay
+        self._replays = replays
+        self._counters = counters
+        self._faults = faults
+        self._ring_size = ring_size
+        self._events: list[Event] = []
+        self._commands: dict[type, Callable[..., None]] = {
+            OpenSealer: self._open_sealer,
+            ShareRoom: self._share_room,
+            TellSealer: self._tell_sealer,
+            RotateSealer: self._rotate_sealer,
+            CloseRoom: self._close_room,
+            OpenSeat: self._open_seat,
+            RekeySeat: self._rekey_seat,
+            CloseSeat: self._close_seat,
+            OpenTicket: self._open_ticket,
+            OpenStream: self._open_stream,
+            MuteStream: self._mute_stream,
+            CloseStream: self._close_stream,
+            SendKeyframe: self._send_keyframe,
+            ChangeForwarding: self._change_forwarding,
+            SetSpeakers: self._set_speakers,
+        }
+
+    def apply(self, command: Command, now: float) -> None:
+        """Carry out a command. One about what is gone is ignored."""
+        self._commands[type(command)](command, now)
+
+    def room_of(self, command: Command) -> Room | None:
+        """Return the room that a command is about, if it is open."""
+        if isinstance(command, OpenTicket):
+            return None
+        if isinstance(command, (RekeySeat, OpenStream, MuteStream, CloseStream, SendKeyframe)):
+            seat = self.seats.get(command.media_id)
+            return None if seat is None else seat.room
+        return self.rooms.get(command.room)
+
+    def stood_still(self, seconds: float, now: float) -> None:
+        """Take nobody's silence for its own in a time in which nothing could be read."""
+        for seat in self.seats.values():
+            seat.path.pardon(seconds, now)
+
+    def sweep(self, now: float) -> None:
+        """Look for lost paths, worn keys and tickets that are over."""
+        for seat in self.seats.values():
+            with self._faults.within(Fault.SEAT):
+                if seat.path.lose(now):
+                    self._counters.paths[PathChange.LOST] += 1
+                    seat.room.path_changed(seat.media_id)
+                    self._events.append(PathLost(seat.media_id))
+                if seat.become_worn(now):
+                    self._events.append(KeysWorn(seat.media_id))
+        for room in self.rooms.values():
+            with self._faults.within(Fault.ROOM):
+                if room.sealer.become_worn(now):
+                    self._events.append(SealerWorn(room.number, room.sealer.ident))
+                self._events += room.lacking()
+        for media_id in [media_id for media_id, ticket in self.tickets.items() if now >= ticket.until]:
+            del self.tickets[media_id]
+
+    def take_events(self) -> list[Event]:
+        """Return what the control plane has to know, and forget it."""
+        events, self._events = self._events, []
+        return events
+
+    def _open_sealer(self, command: OpenSealer, now: float) -> None:
+        room = self.rooms.get(command.room)
+        sealer = Sealer(command.sealer, command.epoch, command.key, now, self._ring_size)
+        if room is None:
+            self.rooms[command.room] = Room(command.room, sealer, self._counters)
+        elif room.sealer.ident != command.sealer:
+            # The same sealer again would begin with counters that its key has seen.
+            room.sealer = sealer
+
+    def _share_room(self, command: ShareRoom, now: float) -> None:
+        room = self.rooms.get(command.room)
+        if room is not None:
+            self._relay.share(room, command.home, command.slots, now)
+
+    def _tell_sealer(self, command: TellSealer, now: float) -> None:
+        room = self.rooms.get(command.room)
+        if room is not None:
+            self._events.append(SealerTold(command.media_id, room.sealer.states(now)))
+
+    def _rotate_sealer(self, command: RotateSealer, now: float) -> None:
+        room = self.rooms.get(command.room)
+        if room is not None:
+            room.sealer.rotate(command.epoch, command.key, command.at)
+
+    def _close_room(self, command: CloseRoom, now: float) -> None:
+        room = self.rooms.pop(command.room, None)
+        if room is not None:
+            for media_id in room.seats:
+                del self.seats[media_id]
+            self._relay.forget_room(room)
+            room.settle()
+
+    def _open_seat(self, command: OpenSeat, now: float) -> None:
+        room = self.rooms.get(command.room)
+        if room is None or command.media_id in self.seats:
+            return
+        account = -command.media_id if command.account is None else command.account
+        keys = command.epoch, command.up_key, command.down_key
+        seat = Seat(command.media_id, command.participant, account, room, *keys, now)
+        self.seats[command.media_id] = room.seats[command.media_id] = seat
+        self._events.append(SeatOpened(command.media_id, room.sealer.states(now)))
+
+    def _rekey_seat(self, command: RekeySeat, now: float) -> None:
+        seat = self.seats.get(command.media_id)
+        if seat is not None:
+            seat.settle(self._counters)  # of the key before the current one nothing more comes, and it is forgotten
+            seat.rekey(command.epoch, command.up_key, command.down_key, now)
+
+    def _close_seat(self, command: CloseSeat, now: float) -> None:
+        seat = self.seats.pop(command.media_id, None)
+        if seat is not None:
+            seat.room.close_seat(seat)
+        elif command.room in self.rooms:
+            self.rooms[command.room].remove_receiver(command.media_id)
+
+    def _open_ticket(self, command: OpenTicket, now: float) -> None:
+        if len(self.tickets) >= MAX_TICKETS:
+            del self.tickets[next(iter(self.tickets))]
+        self.tickets[command.media_id] = Ticket(command.media_id, command.key, command.until, command.datagrams)
+
+    def _open_stream(self, command: OpenStream, now: float) -> None:
+        seat = self.seats.get(command.media_id)
+        if seat is None or command.stream in seat.room.streams:
+            return
+        stream = Stream(command.stream, seat, command.kind, command.caps, command.layers, command.muted, now)
+        seat.streams[command.stream] = seat.room.streams[command.stream] = stream
+        seat.follow_streams()
+
+    def _mute_stream(self, command: MuteStream, now: float) -> None:
+        stream = self._find_stream(command.media_id, command.stream)
+        if stream is not None:
+            stream.muted = command.muted
+            if command.muted:
+                stream.seat.room.silence(stream)
+
+    def _close_stream(self, command: CloseStream, now: float) -> None:
+        stream = self._find_stream(command.media_id, command.stream)
+        if stream is not None:
+            stream.seat.room.close_stream(stream)
+
+    def _send_keyframe(self, command: SendKeyframe, now: float) -> None:
+        stream = self._find_stream(command.media_id, command.stream)
+        receiver = None if stream is None else stream.receivers.get(command.receiver)
+        if stream is not None and receiver is not None:
+            self._events += stream.seat.room.send_keyframe(stream, receiver, command.spatial, self._replays, now)
+
+    def _change_forwarding(self, command: ChangeForwarding, now: float) -> None:
+        room = self.rooms.get(command.room)
+        if room is None:
+            return
+        for ident in command.streams:
+            stream = room.streams.get(ident)
+            if stream is not None:
+                self._events += room.begin(stream, command.receivers, self._replays, now)
+                stream.change_receivers(command.receivers, command.gone)
+
+    def _set_speakers(self, command: SetSpeakers, now: float) -> None:
+        room = self.rooms.get(command.room)
+        if room is not None:
+            room.loudest.configure(command.limit, command.always)
+
+    def _find_stream(self, media_id: int, ident: int) -> Stream | None:
+        seat = self.seats.get(media_id)
+        return None if seat is None else seat.streams.get(ident)

@@ -1,0 +1,142 @@
+"""What the media plane does not carry, and how much it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from tcserver.media.forwarding.path import PathChange
+
+
+class PacketKind(StrEnum):
+    """What the stream of a packet is for; in any there may be packets of types that are unknown here."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+    BEACON = "beacon"
+
+
+class Drop(StrEnum):
+    """Why a datagram, an item of it, or an answer to it was dropped."""
+
+    LENGTH = "length"
+    """datagram: shorter than a box around nothing, or longer than allowed"""
+    VERSION = "version"
+    KIND = "kind"
+    """datagram: not one that a client may send"""
+    UNKNOWN_ID = "unknown_id"
+    EPOCH = "epoch"
+    """datagram: under a key that the seat does not have, or no longer"""
+    DUPLICATE = "duplicate"
+    OLD = "old"
+    """datagram: counter below the replay window"""
+    BOX = "box"
+    """datagram: forged or damaged"""
+    SEAT_RATE = "seat_rate"
+    """datagram: more, or larger, than all that the seat publishes may bring"""
+    ITEMS = "items"
+    """datagram: an item is cut off, or there are too many"""
+    PING_RATE = "ping_rate"
+    """ping: more often than pings are answered"""
+    ITEM = "item"
+    """item: malformed, or more of its type than one datagram may hold"""
+    PATH_TOKEN = "path_token"  # noqa: S105 - a reason, not a secret
+    """path response: wrong, late, or from another address than was asked"""
+    BUDGET = "budget"
+    """answer: an address that has not proved itself has had three times what it sent"""
+    COUNTER_SPENT = "counter_spent"
+    """answer or room datagram: the counter of its key has come to its end"""
+    PACKET_LENGTH = "packet_length"
+    PACKET_HEADER = "packet_header"
+    COPY = "copy"
+    """copies: malformed, without a packet before them, or more than fits a room datagram"""
+    UNKNOWN_STREAM = "unknown_stream"
+    FOREIGN_STREAM = "foreign_stream"
+    """packet: of a stream that another seat publishes"""
+    PACKET_TYPE = "packet_type"
+    """packet: not of the kind that was published"""
+    MUTED = "muted"
+    LAYER = "layer"
+    """packet: of a layer that was not published"""
+    RATE = "rate"
+    """packet: above the caps of its stream"""
+    PACKET_DUPLICATE = "packet_duplicate"
+    PACKET_OLD = "packet_old"
+    SURPLUS_COMFORT = "surplus_comfort"
+    """packet: silence, more often than needed"""
+    NO_RECEIVER = "no_receiver"
+    """packet: nobody wants it, or nobody who does has a proven path"""
+    PROBE_SPENT = "probe_spent"
+    """probe: the ticket is over, in time or in datagrams"""
+    PROBE_SHORT = "probe_short"
+    """probe: shorter than its answer"""
+    RELAY_SOURCE = "relay_source"
+    """relayed message: not from another media worker of this server"""
+    RELAY_MESSAGE = "relay_message"
+    """relayed message: malformed, or about a room that is not open"""
+    RELAY_AUDIENCE = "relay_audience"
+    """relayed datagram: for receivers that were not told of, or not lately; they are asked for"""
+    INTERNAL = "internal"
+    """datagram: handling it failed unexpectedly"""
+
+
+class Fault(StrEnum):
+    """What failed unexpectedly, by an error of ours; the rest of the media plane goes on."""
+
+    DATAGRAM = "datagram"
+    """it was dropped"""
+    COMMAND = "command"
+    """it was not carried out, or in part; its room begins anew"""
+    ROOM = "room"
+    """who speaks in a room was not decided this time, or what else is due in it not done"""
+    SEAT = "seat"
+    """whether the path or the keys of a seat are at their end was not found out this time"""
+
+
+class Dropped(Exception):
+    """Ends the handling of a datagram or an item; never leaves the media plane."""
+
+    def __init__(self, reason: Drop) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+
+@dataclass(slots=True)
+class Counters:
+    """Totals of a media plane since its start."""
+
+    received: int = 0
+    """Datagrams, bad ones included."""
+    received_bytes: int = 0
+    accepted: int = 0
+    """Datagrams that opened."""
+    uplink_sent: int = 0
+    """Datagrams that seats have sent, as far as the counters in those that arrived tell."""
+    uplink_received: int = 0
+    """How many of them arrived."""
+    uplink_reordered: int = 0
+    """Of these, those that a later one overtook. All three as of the last `Seat.settle`."""
+    uplink_pings: int = 0
+    """Pings of seats."""
+    uplink_late: int = 0
+    """Of these, those that took ``LATE`` or more longer to come than the quickest of their seat."""
+    forwarded: int = 0
+    """Packets that went to at least one receiver, counted once for each variant."""
+    held: int = 0
+    """Audio packets kept back because others are louder; the last of a talker may still be sent."""
+    sealed: int = 0
+    """Room datagrams."""
+    sent: int = 0
+    """Datagrams handed out for sending, counted once for each receiver."""
+    sent_bytes: int = 0
+    relayed_out: int = 0
+    """Room datagrams handed on to another media worker, counted once for each worker."""
+    relayed_in: int = 0
+    """Room datagrams that another media worker handed on."""
+    packets_received: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
+    """Packets of streams that there are, without copies."""
+    packets_forwarded: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
+    """As ``forwarded``. Both without what open streams have counted since `Stream.settle`."""
+    paths: dict[PathChange, int] = field(default_factory=lambda: dict.fromkeys(PathChange, 0))
+    drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
+    faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))

@@ -1,0 +1,119 @@
+"""Keyframe replay: what a receiver needs to begin with a picture, from the ring of sealed datagrams.
+
+Sealed datagrams are of use only to who has the keys that they were sealed under: the room key of then, and the sender
+key of then. So they are replayed to members who have been here for a while, and begin to want a stream (again), or a
+layer of it; for all others a new keyframe is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from tcproto.packet import VideoHeader
+from tcserver.media.interface import Receiver
+
+if TYPE_CHECKING:
+    from tcserver.media.forwarding.sealer import Sealer
+    from tcserver.media.forwarding.seat import Seat
+
+MAX_REPLAY = 40
+"""Packets since a keyframe up to which it is replayed: beyond, a new one costs less."""
+KEY_DELIVERY = 5.0
+"""Seconds after which a member has the sender keys: those of a change are in use after 3 s at the latest."""
+BURST = 10
+"""Datagrams sent to one receiver at once; it is not known how much its downlink bears."""
+BURST_INTERVAL = 0.005
+"""Seconds between bursts."""
+MAX_WAITING = 400
+"""Datagrams that wait to be replayed to one receiver: a page of ten pictures."""
+
+
+class KeyframeLog:
+    """What was sealed of one spatial layer since its last keyframe, if that is little."""
+
+    __slots__ = ("_began", "_epoch", "_first", "_last", "_sealed", "_sealer", "replayed")
+
+    def __init__(self) -> None:
+        self._sealer = self._epoch = 0
+        self._began = 0.0
+        self._first = -1
+        """Sequence number with which the keyframe begins."""
+        self._last = -1
+        """Highest sequence number that came since."""
+        self._sealed: list[tuple[int, int]] | None = None
+        """Counter and temporal layer."""
+        self.replayed: set[int] = set()
+        """Media ids of seats that were sent the keyframe again."""
+
+    def note(self, header: VideoHeader, sealer: Sealer, counter: int, now: float) -> None:
+        """Note a packet, and the counter of the datagram that it is sealed in."""
+        sequence = header.sequence
+        if header.keyframe and (first := sequence - header.packet_index) > self._first:
+            self._sealer, self._epoch, self._began = sealer.ident, sealer.epoch, now
+            self._first = self._last = first
+            self._sealed = []
+            self.replayed.clear()
+        if self._sealed is None or sequence < self._first:
+            return
+        self._last = max(self._last, sequence)
+        self._sealed.append((counter, header.temporal))
+        if len(self._sealed) > MAX_REPLAY:
+            self._sealed = None
+
+    def gap(self) -> None:
+        """A packet was sealed for nobody: nothing can be replayed before the next keyframe."""
+        self._sealed = None
+
+    def replay(self, sealer: Sealer, seat: Seat, receiver: Receiver) -> list[bytes] | None:
+        """Return the datagrams from the keyframe on that a seat wants and can open; None if it takes a new keyframe."""
+        if self._sealed is None or (self._sealer, self._epoch) != (sealer.ident, sealer.epoch):
+            return None
+        if len(self._sealed) <= self._last - self._first:
+            return None  # one was lost on its way here, and nothing after it could be decoded
+        if receiver.redundant or self._began < seat.opened_at + KEY_DELIVERY:
+            return None
+        datagrams = []
+        for counter, temporal in self._sealed:
+            datagram = sealer.recent(counter)
+            if datagram is None:
+                return None
+            if temporal <= receiver.max_temporal:
+                datagrams.append(datagram)
+        self.replayed.add(seat.media_id)
+        return datagrams
+
+
+class Replays:
+    """Datagrams on their way to single receivers, paced."""
+
+    __slots__ = ("_next", "_waiting")
+
+    def __init__(self) -> None:
+        self._waiting: dict[int, deque[bytes]] = {}
+        self._next = 0.0
+
+    def add(self, media_id: int, datagrams: list[bytes], now: float) -> bool:
+        """Queue datagrams for a seat; return whether there was room for them."""
+        waiting = self._waiting.get(media_id)
+        if len(datagrams) + (len(waiting) if waiting else 0) > MAX_WAITING:
+            return False
+        if not self._waiting:
+            self._next = now
+        self._waiting.setdefault(media_id, deque()).extend(datagrams)
+        return True
+
+    def next_deadline(self) -> float | None:
+        """Return when `due` has something."""
+        return self._next if self._waiting else None
+
+    def due(self, now: float) -> Iterator[tuple[int, list[bytes]]]:
+        """Go through what is to be sent now, by media id."""
+        if not self._waiting or now < self._next:
+            return
+        self._next = now + BURST_INTERVAL
+        for media_id, waiting in list(self._waiting.items()):
+            yield media_id, [waiting.popleft() for _ in range(min(BURST, len(waiting)))]
+            if not waiting:
+                del self._waiting[media_id]

@@ -1,0 +1,65 @@
+"""Receivers: who gets the same bytes, and where these go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from tcserver.media.interface import Address
+
+if TYPE_CHECKING:
+    from tcserver.media.relay.audience import Handover
+
+
+class ReceiverSet:
+    """Addresses that get the same datagrams. Never changes: after any change there is a new one.
+
+    So what was handed out for sending keeps its meaning whatever happens meanwhile, and a sender may keep what it
+    prepared for the set in ``prepared``.
+    """
+
+    __slots__ = ("addresses", "groups", "handover", "media_ids", "prepared", "slots")
+
+    def __init__(self, members: Iterable[tuple[int, Address]]) -> None:
+        ordered = sorted(members, key=lambda member: member[1].local)
+        self.addresses = tuple(address for _, address in ordered)
+        """One slot for each receiver, ordered by local socket."""
+        self.media_ids = tuple(media_id for media_id, _ in ordered)
+        """Media id of each slot."""
+        self.slots = {media_id: slot for slot, (media_id, _) in enumerate(ordered)}
+        """Slot of each media id."""
+        self.groups = _groups(self.addresses)
+        """(first slot, one past the last) of each local socket's."""
+        self.handover: Handover | None = None
+        """Those besides that other media workers serve."""
+        self.prepared: object = None
+        """Belongs to the sender."""
+
+
+class Transmission(NamedTuple):
+    """A datagram that goes to each of the receivers but one."""
+
+    datagram: bytes
+    receivers: ReceiverSet
+    skip: int = -1
+    """Slot that gets nothing: the publisher's own. -1: nobody is left out."""
+
+
+class Audience:
+    """Members of a room who get the same series, the publisher included; shared by all series with these members."""
+
+    __slots__ = ("__weakref__", "handover", "members", "receivers")
+
+    def __init__(self, members: frozenset[int]) -> None:
+        self.members = members
+        """Media ids."""
+        self.handover: Handover | None = None
+        """Those whom other media workers have."""
+        self.receivers: ReceiverSet | None = None
+        """Those with a proven path; None where this has to be found out again."""
+
+
+def _groups(addresses: tuple[Address, ...]) -> tuple[tuple[int, int], ...]:
+    starts = [slot for slot, address in enumerate(addresses) if not slot or address.local != addresses[slot - 1].local]
+    return tuple(pairwise((*starts, len(addresses))))

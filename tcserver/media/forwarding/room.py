@@ -1,0 +1,366 @@
+"""Rooms: the forwarding table between their seats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from weakref import WeakValueDictionary
+
+from tcproto.datagram import Item, ItemType
+from tcproto.feedback import parse_copies
+from tcproto.packet import MAX_PACKET, AudioHeader, Header, VideoHeader, parse_header
+from tcproto.path import Position
+from tcserver.media.forwarding.bundle import MAX_ITEMS_SIZE, Bundle, items_size, pack_lone
+from tcserver.media.forwarding.drops import Counters, Drop, Dropped
+from tcserver.media.forwarding.keyframes import Replays
+from tcserver.media.forwarding.receivers import Audience, ReceiverSet, Transmission
+from tcserver.media.forwarding.sealer import Sealer
+from tcserver.media.forwarding.seat import Seat
+from tcserver.media.forwarding.stream import Series, Stream
+from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
+from tcserver.media.relay.room_share import Share
+from tcserver.media.relay.wire import Level
+from tcserver.media.speakers.loudest import Loudest
+from tcserver.media.speakers.preroll import Held
+from tcserver.media.speakers.remote import DistantLoudest, DistantSpeakers
+from tcserver.media.speakers.speakers import Speakers
+
+# Half of what the class's own constructor costs.
+_tuple = tuple.__new__
+
+
+class Room:
+    """A room: sealer, seats, streams, speakers, and who gets what."""
+
+    __slots__ = (
+        "_audiences",
+        "_counters",
+        "loudest",
+        "number",
+        "paths_version",
+        "sealer",
+        "seats",
+        "share",
+        "speakers",
+        "streams",
+    )
+
+    def __init__(self, number: int, sealer: Sealer, counters: Counters) -> None:
+        self.number = number
+        self.sealer = sealer
+        self.seats: dict[int, Seat] = {}
+        self.streams: dict[int, Stream] = {}
+        self.speakers: Speakers | DistantSpeakers = Speakers()
+        self.loudest: Loudest | DistantLoudest = Loudest()
+        self.share: Share | None = None
+        """What is known of other media workers, where they have seats of the room, too."""
+        self.paths_version = 0
+        """Goes up when a path was proven, moved or lost."""
+        self._counters = counters
+        # Audiences live as long as a series uses them.
+        self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
+
+    def close_seat(self, seat: Seat) -> None:
+        """Forget a seat and its streams; nothing goes to it any more."""
+        seat.settle(self._counters)
+        for stream in list(seat.streams.values()):
+            self.close_stream(stream)
+        del self.seats[seat.media_id]
+        self.remove_receiver(seat.media_id)
+        self.path_changed(seat.media_id)
+
+    def remove_receiver(self, media_id: int) -> None:
+        """Take a seat, whoever serves it, out of the receivers of all streams."""
+        for stream in self.streams.values():
+            stream.remove_receiver(media_id)
+
+    def close_stream(self, stream: Stream) -> None:
+        """Forget a stream."""
+        stream.settle(self._counters)
+        del self.streams[stream.ident]
+        del stream.seat.streams[stream.ident]
+        stream.seat.follow_streams()
+        self.silence(stream)
+
+    def settle(self) -> None:
+        """Add what seats and streams have counted to the totals."""
+        for seat in self.seats.values():
+            seat.settle(self._counters)
+        for stream in self.streams.values():
+            stream.settle(self._counters)
+
+    def silence(self, stream: Stream) -> None:
+        """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
+        self.speakers.forget(stream.ident)
+        self.loudest.forget(stream.ident)
+        stream.preroll.clear()
+
+    def forget_lost(self, since: float) -> None:
+        """Forget streams of other workers of which nothing has come since then: their worker may have died."""
+        for stream in self.speakers.silent(since):
+            if stream not in self.streams:
+                self.speakers.forget(stream)
+                self.loudest.forget(stream)
+
+    def decide(self, now: float) -> Iterator[SpeakersChanged]:
+        """Decide who speaks and who is dominant; return what changed."""
+        changed = self.speakers.decide(self.number, now)
+        self.loudest.dominant = self.speakers.dominant
+        if changed is not None:
+            yield changed
+
+    def begin(
+        self, stream: Stream, receivers: Iterable[Receiver], replays: Replays, now: float
+    ) -> Iterator[KeyframeAsked]:
+        """Let those who are about to receive a video stream, or more of it, begin with a keyframe.
+
+        It is replayed, or asked for here; then the layer goes to them from its first packet on.
+        """
+        for receiver in receivers:
+            media_id = receiver.media_id
+            had = stream.receivers.get(media_id)
+            if media_id not in self.seats and self.share is None:
+                continue
+            for spatial in stream.layers:
+                if spatial > receiver.max_spatial or (had is not None and spatial <= had.max_spatial):
+                    continue
+                if not self._replay(stream, receiver, spatial, replays, now):
+                    stream.wait(media_id, spatial)
+                    yield KeyframeAsked(media_id, stream.ident, spatial)
+
+    def lacking(self) -> Iterator[KeyframeAsked]:
+        """Ask again for the keyframes that somebody waits for: a request, or a keyframe, may have been lost."""
+        for stream in self.streams.values():
+            for media_id, spatial in stream.lacking():
+                yield KeyframeAsked(media_id, stream.ident, spatial)
+
+    def send_keyframe(
+        self, stream: Stream, receiver: Receiver, spatial: int, replays: Replays, now: float
+    ) -> Iterator[KeyframeAsked]:
+        """Replay the last keyframe of a layer to a receiver that asks for one, or ask for another one here.
+
+        Whom it did not help once it does not help again.
+        """
+        log = stream.keyframes.get(spatial)
+        replayed = log is not None and receiver.media_id in log.replayed
+        if replayed or not self._replay(stream, receiver, spatial, replays, now):
+            yield KeyframeAsked(receiver.media_id, stream.ident, spatial)
+
+    def _replay(self, stream: Stream, receiver: Receiver, spatial: int, replays: Replays, now: float) -> bool:
+        seat, log = self.seats.get(receiver.media_id), stream.keyframes.get(spatial)
+        if seat is None or log is None:
+            return False  # for a seat that another worker serves, a new keyframe costs less than the trouble
+        datagrams = log.replay(self.sealer, seat, receiver)
+        if datagrams is None or not replays.add(receiver.media_id, datagrams, now):
+            return False
+        stream.begin_now(receiver.media_id, spatial)
+        return True
+
+    def path_changed(self, media_id: int) -> None:
+        """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
+        self.paths_version += 1
+        for audience in self._audiences.values():
+            if media_id in audience.members:
+                audience.receivers = None
+
+    def unheard(self, since: float) -> Iterator[int]:
+        """Return the media ids of seats that sent sound since then, all of which was kept back, and nothing else."""
+        if self.loudest.limit:
+            for seat in {stream.seat for stream in self.streams.values() if stream.kept_back(since)}:
+                if all(stream.idle or stream.kept_back(since) for stream in seat.streams.values()):
+                    yield seat.media_id
+
+    def positions(self) -> list[Position]:
+        """Return how far each sealer of the room is, as far as it is known here."""
+        own = Position(self.sealer.ident, self.sealer.counter)
+        return [own] if self.share is None else [own, *self.share.positions.values()]
+
+    def hear_levels(self, levels: Iterable[Level], now: float) -> None:
+        """Hear what another worker has heard of its seats."""
+        for stream, seat, account, participant, level, duration_ms, voice in levels:
+            if not duration_ms:
+                self.speakers.forget(stream)
+                self.loudest.forget(stream)
+                continue
+            self.speakers.hear(stream, participant, level, duration_ms, now)
+            if self.loudest.limit and seat:
+                self.loudest.hear(stream, seat, account, level, voice, now)
+
+    def admit(
+        self, seat: Seat, packet: bytes, copies: list[Item], cost: int, now: float
+    ) -> tuple[Stream, Header] | None:
+        """Let a packet in, with the copies behind it; return its stream and header, None if it is kept back.
+
+        ``cost`` is what all of it adds to the UDP payload, in bytes. Raises ``Dropped``.
+        """
+        if len(packet) > MAX_PACKET:
+            raise Dropped(Drop.PACKET_LENGTH)
+        try:
+            header = parse_header(packet)
+        except ValueError:
+            raise Dropped(Drop.PACKET_HEADER) from None
+        ident = header.stream
+        stream = self.streams.get(ident)
+        if stream is None:
+            raise Dropped(Drop.UNKNOWN_STREAM)
+        if stream.seat is not seat:
+            raise Dropped(Drop.FOREIGN_STREAM)
+        stream.received += 1
+        stream.admit(header, cost, now)
+        if type(header) is AudioHeader:
+            level = header.level
+            self.speakers.hear(ident, seat.participant, level, header.duration_ms, now)
+            loudest = self.loudest
+            if loudest.limit and not loudest.hear(ident, seat.media_id, seat.account, level, header.voice, now):
+                stream.preroll.held.append(_tuple(Held, (header, packet, copies, now)))
+                self._counters.held += 1
+                return None
+        return stream, header
+
+    def seal_alone(self, stream: Stream, header: Header, packet: bytes, now: float) -> Transmission:
+        """Return the datagram of a packet that was admitted alone, in the plain variant; raises ``Dropped``."""
+        sealer = self.sealer
+        if type(header) is VideoHeader:
+            series, log = stream.series(header, False), stream.keyframe_log(header.spatial)
+            receivers, skip = self._route(stream, series)
+            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+                log.gap()
+                raise Dropped(Drop.NO_RECEIVER)
+            log.note(header, sealer, sealer.counter, now)
+        else:
+            series = stream.plain
+            receivers, skip = self._route(stream, series)
+            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+                raise Dropped(Drop.NO_RECEIVER)
+        datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, series.next_number(), packet), now)
+        counters = self._counters
+        counters.forwarded += 1
+        counters.sealed += 1
+        stream.forwarded += 1
+        return _tuple(Transmission, (datagram, receivers, skip))
+
+    def pass_on(
+        self, stream: Stream, header: Header, packet: bytes, copies: list[Item], bundle: Bundle, now: float
+    ) -> None:
+        """Put a packet that was admitted into the datagrams that go out, behind what was kept back of its stream.
+
+        Raises ``Dropped``.
+        """
+        for held in stream.preroll.take(now):
+            held_ms = round((now - held.arrived) * 1000)
+            self._pass_on(stream, held.header, held.packet, held.copies, bundle, now, held_ms)
+        if not self._pass_on(stream, header, packet, copies, bundle, now):
+            raise Dropped(Drop.NO_RECEIVER)
+
+    def _pass_on(
+        self,
+        stream: Stream,
+        header: Header,
+        packet: bytes,
+        copies: list[Item],
+        bundle: Bundle,
+        now: float,
+        held_ms: int = 0,
+    ) -> bool:
+        """Forward a packet in the variants that are wanted; return whether anybody gets it."""
+        if copies:
+            self._recover(stream, header, copies, bundle, now, held_ms)
+        place = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
+        if type(header) is VideoHeader:
+            log = stream.keyframe_log(header.spatial)
+            if place < 0:
+                log.gap()
+            else:
+                log.note(header, self.sealer, self.sealer.counter + place, now)
+        if not stream.redundancy_wanted:
+            return place >= 0
+        return self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms) >= 0 or place >= 0
+
+    def _forward(
+        self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
+    ) -> int:
+        """Return the place in the bundle of the datagram that brings the packet; -1 where nobody gets it."""
+        receivers, skip = self._route(stream, series)
+        if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+            return -1
+        number = series.next_number().to_bytes(2, "big")
+        if held_ms:
+            item = Item(series.held_type, number + held_ms.to_bytes(2, "big") + packet)
+        else:
+            item = Item(series.item_type, number + packet)
+        items = [item, *behind]
+        if behind and items_size(items) > MAX_ITEMS_SIZE:
+            self._counters.drops[Drop.COPY] += 1
+            del items[1:]
+        self._counters.forwarded += 1
+        stream.forwarded += 1
+        return bundle.add(receivers, skip, items)
+
+    def _route(self, stream: Stream, series: Series) -> tuple[ReceiverSet, int]:
+        """Return who gets a series, the publisher included, and the publisher's slot; -1 where it has none."""
+        audience = series.audience or self._find_audience(stream, series)
+        receivers = audience.receivers or self._find_receivers(audience)
+        return receivers, receivers.slots.get(stream.seat.media_id, -1)
+
+    def _find_audience(self, stream: Stream, series: Series) -> Audience:
+        # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.
+        waiting = stream.waiting.get(series.spatial, ())
+        wanting = (
+            media_id
+            for media_id, receiver in stream.receivers.items()
+            if series.wanted_by(receiver) and media_id not in waiting
+        )
+        members = frozenset((stream.seat.media_id, *wanting))
+        audience = self._audiences.get(members)
+        if audience is None:
+            audience = self._audiences[members] = Audience(members)
+            if self.share is not None:
+                audience.handover = self.share.hand_over(members)
+        series.audience = audience
+        return audience
+
+    def _find_receivers(self, audience: Audience) -> ReceiverSet:
+        receivers = audience.receivers = ReceiverSet(self.proven(audience.members))
+        receivers.handover = audience.handover
+        return receivers
+
+    def proven(self, members: Iterable[int]) -> list[tuple[int, Address]]:
+        """Return those of some seats that are here and have a proven path, with its address."""
+        addresses = []
+        for media_id in members:
+            seat = self.seats.get(media_id)
+            if seat is not None and seat.path.address is not None:
+                addresses.append((media_id, seat.path.address))
+        return addresses
+
+    def _recover(
+        self, stream: Stream, carrier: Header, copies: list[Item], bundle: Bundle, now: float, held_ms: int
+    ) -> None:
+        """Forward what the copies bring that had not arrived, in the plain variant: the other carries them anyway.
+
+        Copies that are malformed are taken out, so that receivers need not meet them.
+        """
+        for item in list(copies):
+            try:
+                packets = self._copied_packets(carrier, item)
+            except ValueError:
+                copies.remove(item)
+                self._counters.drops[Drop.COPY] += 1
+                continue
+            for header, packet in packets:
+                try:
+                    stream.admit(header, 0, now)
+                except Dropped:
+                    continue
+                self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
+
+    def _copied_packets(self, carrier: Header, item: Item) -> list[tuple[Header, bytes]]:
+        """Return the packets of an item of copies; raises ``ValueError`` where it is malformed."""
+        if item.type == ItemType.FULL_COPY:
+            header = parse_header(item.value)
+            if header.stream != carrier.stream or len(item.value) > MAX_PACKET:
+                raise ValueError("a copy of another stream, or too long")
+            return [(header, item.value)]
+        if not isinstance(carrier, AudioHeader):
+            raise ValueError("only audio has copies with a short header")
+        headers = [(copy.header(carrier), copy.body) for copy in parse_copies(item.value)]
+        return [(header, header.pack() + body) for header, body in reversed(headers)]

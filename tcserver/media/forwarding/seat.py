@@ -1,0 +1,276 @@
+"""Seats: the participants as the media plane knows them; and tickets for those who are none yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tcproto.datagram import (
+    HEADER_SIZE,
+    MAX_COUNTER,
+    MAX_UP_ITEMS,
+    NONCE_PADDING,
+    REKEY_COUNTER,
+    Item,
+    ItemType,
+    Kind,
+    pack_header,
+    pack_items,
+    parse_items,
+    seal,
+)
+from tcproto.errors import CryptoFailure
+from tcproto.messages import Caps
+from tcproto.path import PingItem, PongItem, parse_ping
+from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
+from tcproto.secretbox import unbox
+from tcproto.transit import TransitClock
+from tcserver.media.forwarding.cap import RateCap
+from tcserver.media.forwarding.drops import Counters, Drop, Dropped
+from tcserver.media.forwarding.path import Path
+from tcserver.media.forwarding.sealer import KEY_LIFETIME
+
+if TYPE_CHECKING:
+    from tcserver.media.forwarding.room import Room
+    from tcserver.media.forwarding.stream import Stream
+
+KEY_OVERLAP = 10.0
+"""Seconds for which the up key before the current one is accepted: longer than any datagram travels."""
+KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
+"""Requests for keyframes of streams that another worker has, with a second's worth at once: a page of pictures."""
+SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=100)
+"""What a seat may send beside all that it publishes: pings, path responses, requests; and packets of what is just
+ending."""
+ANSWERED_PINGS = Caps(bitrate=0, packets_per_second=10)
+"""Pings of a seat that are answered, with a second's worth at once: a client that proves its path sends five in two
+seconds, one that missed the position of a sealer five in one."""
+MAX_GAP = SESSION_WINDOW
+"""Counters from one datagram to the next up to which those between are taken for lost. Beyond, the client has skipped
+them, or nothing came for very long: one datagram must not change a metric by millions."""
+TICKET_WINDOW = 64
+"""Counters of a ticket, which is good for few datagrams."""
+_NEW = Verdict.NEW
+_REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdict.AHEAD: Drop.OLD}
+
+
+class UpKey:
+    """A key for what comes in, and what came under it."""
+
+    __slots__ = ("_key", "_settled", "_skipped", "epoch", "received", "reordered", "window")
+
+    def __init__(self, epoch: int, key: bytes, window: int = SESSION_WINDOW) -> None:
+        self.epoch = epoch & 0xFF
+        self._key = key
+        self.window = ReplayWindow(window)
+        self.received = 0
+        """Datagrams that opened."""
+        self.reordered = 0
+        """Of these, those that a later one overtook."""
+        self._settled = (0, 0, 0)
+        self._skipped = 0
+        """Counters that nothing was sent under, as far as can be told."""
+
+    @property
+    def sent(self) -> int:
+        """Datagrams that were sent under the key, as far as those that arrived tell."""
+        return self.window.highest + 1 - self._skipped
+
+    def open(self, data: bytes, counter: int) -> bytes:
+        """Return the plaintext of a datagram; raises ``Dropped``.
+
+        The replay check comes before the box, which costs more; the window moves only after it.
+        """
+        window = self.window
+        if not window.highest < counter <= window.ceiling:
+            verdict = window.check(counter)
+            if verdict is not _NEW:
+                raise Dropped(_REPLAY_DROPS[verdict])
+        try:
+            plaintext = unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + NONCE_PADDING, self._key)
+        except CryptoFailure:
+            raise Dropped(Drop.BOX) from None
+        if counter < window.highest:
+            self.reordered += 1
+        elif counter > window.highest + MAX_GAP:
+            self._skipped += counter - window.highest - 1
+        window.commit(counter)
+        self.received += 1
+        return plaintext
+
+    def settle(self, counters: Counters) -> None:
+        """Add what was sent and what arrived since the last call to the totals."""
+        sent, received = self.sent, self.received
+        counters.uplink_sent += sent - self._settled[0]
+        counters.uplink_received += received - self._settled[1]
+        counters.uplink_reordered += self.reordered - self._settled[2]
+        self._settled = sent, received, self.reordered
+
+    def pong(self, ping: PingItem, now: float) -> PongItem:
+        """Return the answer to a ping that came under this key."""
+        received_at = int(now * 1e6) & 0xFFFFFFFF
+        return PongItem(ping.number, ping.time, received_at, self.window.highest, self.received & 0xFFFFFFFF)
+
+
+class DownKey:
+    """A key for what goes to one client."""
+
+    __slots__ = ("_epoch", "_ident", "_key", "counter")
+
+    def __init__(self, ident: int, epoch: int, key: bytes) -> None:
+        self._ident = ident
+        self._epoch = epoch
+        self._key = key
+        self.counter = 0
+        """Counter of the next datagram."""
+
+    def seal(self, items: list[Item]) -> bytes:
+        """Return a down datagram; raises ``Dropped`` rather than let the counter wrap."""
+        if self.counter > MAX_COUNTER:
+            raise Dropped(Drop.COUNTER_SPENT)
+        header = pack_header(Kind.DOWN, self._epoch, self._ident, self.counter)
+        self.counter += 1
+        return seal(header, pack_items(items), self._key)
+
+
+class Seat:
+    """A media id: its keys, its path, its streams."""
+
+    __slots__ = (
+        "_asks",
+        "_born",
+        "_offered",
+        "_pings",
+        "_previous",
+        "_previous_until",
+        "_reported",
+        "account",
+        "cap",
+        "clock",
+        "down",
+        "media_id",
+        "opened_at",
+        "participant",
+        "path",
+        "room",
+        "streams",
+        "up",
+    )
+
+    def __init__(
+        self,
+        media_id: int,
+        participant: int,
+        account: int,
+        room: Room,
+        epoch: int,
+        up_key: bytes,
+        down_key: bytes,
+        now: float,
+    ) -> None:
+        self.media_id = media_id
+        self.account = account
+        self.participant = participant
+        self.opened_at = now
+        self.room = room
+        self.path = Path()
+        self.clock = TransitClock()
+        """The client's, as its pings tell."""
+        self.streams: dict[int, Stream] = {}
+        """What this seat publishes, by stream id."""
+        self.up = UpKey(epoch, up_key)
+        self.down = DownKey(media_id, epoch, down_key)
+        self._offered: tuple[UpKey, DownKey] | None = None
+        self._previous: UpKey | None = None
+        self._previous_until = now
+        self._born = now
+        self._reported = False
+        self._asks = RateCap(KEYFRAME_ASKS, now)
+        self._pings = RateCap(ANSWERED_PINGS, now)
+        self.cap = RateCap(SEAT_CAPS, now)
+        """Of all that comes from the proven address, before it is opened."""
+
+    def may_ask(self, now: float) -> bool:
+        """Whether a request for a keyframe of a stream that is not known here is passed on."""
+        return self._asks.take(0, now)
+
+    def may_ping(self, now: float) -> bool:
+        """Whether a ping is answered."""
+        return self._pings.take(0, now)
+
+    def follow_streams(self) -> None:
+        """Let as much in as all streams together may bring."""
+        caps = [SEAT_CAPS, *(stream.caps for stream in self.streams.values())]
+        self.cap.change(Caps(sum(cap.bitrate for cap in caps), sum(cap.packets_per_second for cap in caps)))
+
+    def rekey(self, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
+        """Take new keys, for when the client has them: they are announced by TCP, which may stall while UDP works."""
+        self._offered = UpKey(epoch, up_key), DownKey(self.media_id, epoch, down_key)
+
+    def open_other(self, epoch: int, data: bytes, counter: int, now: float) -> tuple[UpKey, bytes]:
+        """Return key and plaintext of a datagram that is not under ``up``; raises ``Dropped``.
+
+        The first one under the key that was offered makes that the current one; what is under the one before is
+        accepted for ``KEY_OVERLAP`` more.
+        """
+        if self._offered is not None and epoch == self._offered[0].epoch:
+            up, down = self._offered
+            plaintext = up.open(data, counter)
+            self._offered, self._previous, self._previous_until = None, self.up, now + KEY_OVERLAP
+            self.up, self.down = up, down
+            self._born, self._reported = now, False
+            return up, plaintext
+        previous = self._previous
+        if previous is None or epoch != previous.epoch or now >= self._previous_until:
+            raise Dropped(Drop.EPOCH)
+        return previous, previous.open(data, counter)
+
+    def settle(self, counters: Counters) -> None:
+        """Add what was sent and what arrived under its keys since the last call to the totals."""
+        self.up.settle(counters)
+        if self._previous is not None:
+            self._previous.settle(counters)
+
+    def become_worn(self, now: float) -> bool:
+        """Whether new keys are due, said once for each pair of keys."""
+        counters = max(self.up.window.highest, self.down.counter)
+        if self._reported or (counters < REKEY_COUNTER and now - self._born < KEY_LIFETIME):
+            return False
+        self._reported = True
+        return True
+
+
+class Ticket:
+    """Lets someone without a seat find out whether UDP works: pings are answered, a few, for a short time."""
+
+    __slots__ = ("_left", "down", "until", "up")
+
+    def __init__(self, media_id: int, key: bytes, until: float, datagrams: int) -> None:
+        # One key for both directions: the kind in the header tells the nonces apart.
+        self.up = UpKey(0, key, TICKET_WINDOW)
+        self.down = DownKey(media_id, 0, key)
+        self.until = until
+        self._left = datagrams
+
+    def open(self, data: bytes, epoch: int, counter: int, now: float) -> bytes:
+        """Return the plaintext of a probe; raises ``Dropped``."""
+        if now >= self.until or self._left <= 0:
+            raise Dropped(Drop.PROBE_SPENT)
+        if epoch != self.up.epoch:
+            raise Dropped(Drop.EPOCH)
+        plaintext = self.up.open(data, counter)
+        self._left -= 1
+        return plaintext
+
+    def answer(self, plaintext: bytes, most: int, now: float) -> bytes:
+        """Return the answer to a probe, of ``most`` bytes at most; raises ``Dropped``."""
+        try:
+            ping = next(
+                parse_ping(item.value)
+                for item in parse_items(plaintext, most=MAX_UP_ITEMS)
+                if item.type == ItemType.PING
+            )
+        except (ValueError, StopIteration):
+            raise Dropped(Drop.ITEMS) from None
+        answer = self.down.seal([Item(ItemType.PONG, self.up.pong(ping, now).pack())])
+        if len(answer) > most:
+            raise Dropped(Drop.PROBE_SHORT)
+        return answer

@@ -1,0 +1,100 @@
+"""What a media plane tells about itself: plain values of one moment, which may come from another process."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tcserver.media.forwarding.drops import Counters
+from tcserver.media.forwarding.room import Room
+from tcserver.media.udp.backlog import Weight
+from tcserver.monitoring.histogram import Histogram
+
+LATENCY_BOUNDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+"""Seconds that the datagrams of one batch may take; a packet of sound lasts 0.02."""
+
+
+class Census(NamedTuple):
+    """How many of what there are."""
+
+    rooms: int
+    seats: int
+    proven: int
+    """Seats with a proven path."""
+    streams: int
+    """Beacons included."""
+
+
+class SeatReading(NamedTuple):
+    """What the media plane knows of the way of one seat."""
+
+    media_id: int
+    host: str
+    """Of the proven path; empty where there is none, so that nothing is sent to the seat."""
+    sent: int
+    """Datagrams that the client sent under its current key, as far as those that arrived tell."""
+    received: int
+    """Those of them that arrived."""
+
+
+class SocketState(NamedTuple):
+    """What the kernel keeps of a socket."""
+
+    receive_queue: int
+    """Bytes, with the kernel's own."""
+    send_queue: int
+    drops: int
+    """Datagrams that came when the receive queue was full."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaReading:
+    """One media plane at one moment."""
+
+    counters: Counters
+    kernel_sent: int
+    """Datagrams that the kernel took, counted once for each receiver."""
+    errors: Mapping[str, int]
+    """Datagrams lost in sending, by the name of the error."""
+    gave_way: Mapping[Weight, int]
+    """Datagrams lost since they waited for a socket when too many did."""
+    refused_trains: int
+    """Trains that had to be taken apart for a receiver."""
+    waiting: int
+    """Messages that wait for a socket to become writable."""
+    latency: Histogram
+    """Seconds from the arrival of a batch in the process to the end of its sending."""
+    rtt: Histogram
+    """Seconds from the challenge of a path to its answer."""
+    uplink_delay: Histogram
+    """Seconds that pings took longer to come than the quickest of their seat: the jitter of the ways here."""
+    sockets: tuple[SocketState, ...]
+    """Empty where the kernel does not tell."""
+    census: Census
+    seats: tuple[SeatReading, ...]
+
+
+def seat_readings(rooms: Collection[Room]) -> tuple[SeatReading, ...]:
+    """Read the ways of all seats of rooms."""
+    return tuple(
+        SeatReading(
+            seat.media_id,
+            "" if seat.path.address is None else seat.path.address.host,
+            seat.up.sent,
+            seat.up.received,
+        )
+        for room in rooms
+        for seat in room.seats.values()
+    )
+
+
+def census(rooms: Collection[Room]) -> Census:
+    """Count what rooms hold."""
+    seats = [seat for room in rooms for seat in room.seats.values()]
+    return Census(
+        rooms=len(rooms),
+        seats=len(seats),
+        proven=sum(seat.path.address is not None for seat in seats),
+        streams=sum(len(room.streams) for room in rooms),
+    )

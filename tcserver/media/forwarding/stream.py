@@ -1,0 +1,275 @@
+"""Streams: what a seat publishes, what of it is let in, and who gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from tcproto.datagram import ItemType
+from tcproto.messages import Caps, Kind
+from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHeader
+from tcproto.replay import ReplayWindow, Verdict
+from tcserver.media.forwarding.cap import RateCap
+from tcserver.media.forwarding.drops import Counters, Drop, Dropped, PacketKind
+from tcserver.media.forwarding.keyframes import KeyframeLog
+from tcserver.media.forwarding.receivers import Audience
+from tcserver.media.interface import Receiver
+from tcserver.media.speakers.preroll import Preroll
+
+if TYPE_CHECKING:
+    from tcserver.media.forwarding.seat import Seat
+
+SEQUENCE_WINDOW = 1024
+"""Sequence numbers of a spatial layer in which a packet is forwarded once: a second of a fast stream."""
+KEPT_BACK = 4
+"""Packets that were kept back after which a stream is one that is: of those of 60 ms, in the time that is looked at."""
+COMFORT_INTERVAL = AUDIO_CLOCK * 400 // 1000
+"""Media time from one silent packet to the next, 400 ms as in Opus: more often nobody needs it."""
+KEYFRAME_REQUEST_INTERVAL = 0.1
+"""Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
+_AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
+_TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
+_KINDS = {None: PacketKind.BEACON, Kind.AUDIO: PacketKind.AUDIO, Kind.VIDEO: PacketKind.VIDEO}
+_CLASSES: dict[Kind, type[Header]] = {Kind.AUDIO: AudioHeader, Kind.VIDEO: VideoHeader}
+"""Headers of these are of the right type, without further look."""
+_READ_TYPES = frozenset(_TYPES.values())
+"""Types whose headers are read here; all others are forwarded blind."""
+_NEW = Verdict.NEW
+_SEQUENCE_DROPS = {
+    Verdict.DUPLICATE: Drop.PACKET_DUPLICATE,
+    Verdict.OLD: Drop.PACKET_OLD,
+    Verdict.AHEAD: Drop.PACKET_OLD,
+}
+
+
+class Series:
+    """A layer of a stream in one variant: what one run of forward numbers counts."""
+
+    __slots__ = ("audience", "held_type", "item_type", "number", "redundant", "spatial", "temporal")
+
+    def __init__(self, spatial: int, temporal: int, redundant: bool) -> None:
+        self.spatial = spatial
+        self.temporal = temporal
+        self.redundant = redundant
+        # Plain numbers: with a member of an enum each use costs more.
+        self.item_type = int(ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET)
+        self.held_type = int(ItemType.HELD_REDUNDANT_PACKET if redundant else ItemType.HELD_PACKET)
+        self.number = 0
+        """Forward number of the next packet."""
+        self.audience: Audience | None = None
+        """None where it has to be found out again."""
+
+    def next_number(self) -> int:
+        """Return the forward number of a packet that is forwarded now."""
+        number = self.number
+        self.number = number + 1 & 0xFFFF
+        return number
+
+    def wanted_by(self, receiver: Receiver) -> bool:
+        """Whether a receiver gets this series."""
+        return (
+            receiver.redundant == self.redundant
+            and self.spatial <= receiver.max_spatial
+            and self.temporal <= receiver.max_temporal
+        )
+
+
+class Stream:
+    """A stream of a seat."""
+
+    __slots__ = (
+        "_cap",
+        "_class",
+        "_comfort",
+        "_keyframe_asked",
+        "_kind",
+        "_layers",
+        "_series",
+        "_type",
+        "_windows",
+        "caps",
+        "forwarded",
+        "ident",
+        "keyframes",
+        "muted",
+        "plain",
+        "preroll",
+        "received",
+        "receivers",
+        "redundancy_wanted",
+        "seat",
+        "waiting",
+    )
+
+    def __init__(
+        self, ident: int, seat: Seat, kind: Kind | None, caps: Caps, layers: int, muted: bool, now: float
+    ) -> None:
+        self.ident = ident
+        self.seat = seat
+        self.muted = muted
+        self.receivers: dict[int, Receiver] = {}
+        """By media id."""
+        self.redundancy_wanted = 0
+        """Receivers that want the redundant variant."""
+        self.received = 0
+        """Packets that arrived since `settle`, whatever became of them."""
+        self.forwarded = 0
+        """Packets that went to at least one receiver since then, counted once for each variant."""
+        self.preroll = Preroll()
+        self.keyframes: dict[int, KeyframeLog] = {}
+        """By spatial layer, of those that were seen."""
+        self.waiting: dict[int, set[int]] = {}
+        """By spatial layer: media ids of receivers that get nothing of it before its next keyframe."""
+        self._kind = _KINDS[kind]
+        self._type = _TYPES[kind]
+        self._class = None if kind is None else _CLASSES[kind]
+        self._layers = layers
+        self.caps = caps
+        self._cap = RateCap(caps, now)
+        self._windows: dict[int, ReplayWindow] = {}
+        self._comfort: int | None = None
+        self._keyframe_asked = -KEYFRAME_REQUEST_INTERVAL
+        self.plain = Series(0, 0, False)
+        """The only series of a stream without layers that nobody wants with redundancy."""
+        self._series: dict[int, Series] = {0: self.plain}
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is to come of it but a beacon now and then."""
+        return self.muted or self._kind is PacketKind.BEACON
+
+    def kept_back(self, since: float) -> bool:
+        """Whether packets have come since then, all of which were kept back."""
+        held = self.preroll.held
+        return len(held) >= KEPT_BACK and held[-KEPT_BACK].arrived >= since
+
+    def admit(self, header: Header, cost: int, now: float) -> None:
+        """Let a packet in that adds ``cost`` bytes of UDP payload, once; raises ``Dropped``."""
+        if type(header) is not self._class:
+            self._check_type(header)
+        if self.muted:
+            raise Dropped(Drop.MUTED)
+        spatial = 0
+        if type(header) is VideoHeader:
+            spatial = header.spatial
+            if spatial >= self._layers:
+                raise Dropped(Drop.LAYER)
+        window = self._windows.get(spatial)
+        if window is None:
+            window = self._windows[spatial] = ReplayWindow(SEQUENCE_WINDOW)
+            if type(header) is VideoHeader:
+                self.waiting[spatial] = {i for i, receiver in self.receivers.items() if spatial <= receiver.max_spatial}
+        sequence = header.sequence
+        if not window.highest < sequence <= window.ceiling:
+            verdict = window.check(sequence)
+            if verdict is not _NEW:
+                raise Dropped(_SEQUENCE_DROPS[verdict])
+        if not self._cap.take(cost, now):
+            raise Dropped(Drop.RATE)
+        window.commit(sequence)
+        if type(header) is AudioHeader and (header.comfort or self._comfort is not None):
+            self._check_comfort(header)
+        elif type(header) is VideoHeader and header.keyframe and spatial in self.waiting:
+            self._begin(spatial)
+
+    def series(self, header: Header, redundant: bool) -> Series:
+        """Return the series of a packet."""
+        spatial, temporal = (header.spatial, header.temporal) if type(header) is VideoHeader else (0, 0)
+        key = spatial << 5 | temporal << 1 | redundant
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = Series(spatial, temporal, redundant)
+        return series
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """Spatial layers of which something has come."""
+        return tuple(self._windows) if self._kind is PacketKind.VIDEO else ()
+
+    def wait(self, media_id: int, spatial: int) -> None:
+        """Let a receiver of a layer begin with its next keyframe."""
+        self.waiting.setdefault(spatial, set()).add(media_id)
+
+    def begin_now(self, media_id: int, spatial: int) -> None:
+        """Let a receiver that has a keyframe get a layer from the next packet on, if it waits for one."""
+        waiting = self.waiting.get(spatial)
+        if waiting is not None and media_id in waiting:
+            waiting.discard(media_id)
+            self._forget_audiences()
+
+    def lacking(self) -> Iterator[tuple[int, int]]:
+        """Go through the spatial layers that somebody waits for, with one who does."""
+        for spatial, waiting in self.waiting.items():
+            if waiting:
+                yield min(waiting), spatial
+
+    def _begin(self, spatial: int) -> None:
+        """A keyframe comes: those who waited for it get the layer from here on."""
+        del self.waiting[spatial]
+        self._forget_audiences()
+
+    def settle(self, counters: Counters) -> None:
+        """Add the packets that were counted here to those of their kind."""
+        counters.packets_received[self._kind] += self.received
+        counters.packets_forwarded[self._kind] += self.forwarded
+        self.received = self.forwarded = 0
+
+    def keyframe_log(self, spatial: int) -> KeyframeLog:
+        """Return the log of a spatial layer."""
+        log = self.keyframes.get(spatial)
+        if log is None:
+            log = self.keyframes[spatial] = KeyframeLog()
+        return log
+
+    def change_receivers(self, receivers: Iterable[Receiver], gone: Iterable[int]) -> None:
+        """Take receivers in, or what they want instead, and take others out; it holds from the next packet on."""
+        for media_id in gone:
+            self.remove_receiver(media_id)
+        for receiver in receivers:
+            before = self.receivers.get(receiver.media_id)
+            self.redundancy_wanted += receiver.redundant - (before is not None and before.redundant)
+            self.receivers[receiver.media_id] = receiver
+            for spatial, waiting in self.waiting.items():
+                if spatial > receiver.max_spatial:
+                    waiting.discard(receiver.media_id)
+        self._forget_audiences()
+
+    def remove_receiver(self, media_id: int) -> None:
+        """Take a receiver out, if it is one."""
+        receiver = self.receivers.pop(media_id, None)
+        if receiver is not None:
+            self.redundancy_wanted -= receiver.redundant
+            for waiting in self.waiting.values():
+                waiting.discard(media_id)
+            self._forget_audiences()
+
+    def ask_keyframe(self, media_id: int, now: float) -> bool:
+        """Whether a receiver's request for a keyframe is to be passed on."""
+        if media_id not in self.receivers or now - self._keyframe_asked < KEYFRAME_REQUEST_INTERVAL:
+            return False
+        self._keyframe_asked = now
+        return True
+
+    def _forget_audiences(self) -> None:
+        for series in self._series.values():
+            series.audience = None
+
+    def _check_type(self, header: Header) -> None:
+        if isinstance(header, AudioHeader):
+            type_: int = _AUDIO
+        elif isinstance(header, VideoHeader):
+            type_ = _VIDEO
+        else:
+            type_ = header.type
+        if type_ != self._type and type_ in _READ_TYPES:
+            raise Dropped(Drop.PACKET_TYPE)
+
+    def _check_comfort(self, header: AudioHeader) -> None:
+        if not header.comfort or header.end_of_talk:
+            self._comfort = None
+            return
+        # By media time: arrival times jitter, and a publisher that lies about either is still under its cap.
+        last = self._comfort
+        if last is not None and (header.timestamp - last & 0xFFFFFFFF) < COMFORT_INTERVAL:
+            raise Dropped(Drop.SURPLUS_COMFORT)
+        self._comfort = header.timestamp

@@ -1,0 +1,1 @@
+"""The relay of sealed datagrams between media workers."""

@@ -1,0 +1,110 @@
+"""Audiences in other workers: sets of seats that get what another worker has sealed.
+
+A worker that seals for seats of others gives each set of them a number, tells each of the others whom it stands for
+there, and then hands on datagrams with the number. What was told is forgotten after a while, so nothing has to be taken
+back; and a number that the other does not know it asks for, so that a lost message or a new process does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tcserver.media.forwarding.receivers import ReceiverSet
+from tcserver.media.relay.wire import Message, pack_head
+
+if TYPE_CHECKING:
+    from tcserver.media.forwarding.room import Room
+
+TELL_INTERVAL = 30.0
+"""Seconds after which an audience that is used is told of again: half of what the others remember it for."""
+LIFETIME = 60.0
+"""Seconds for which an audience is remembered after it was told of."""
+MAX_AUDIENCES = 4096
+"""Audiences of other workers that are remembered; the oldest gives way, and is asked for again if it is used."""
+
+
+class Handover:
+    """An audience in other workers, as the worker knows it that seals for it."""
+
+    __slots__ = ("__weakref__", "head", "members", "number", "peers", "room", "told_at")
+
+    def __init__(self, number: int, room: int, members: Mapping[int, tuple[int, ...]], peers: ReceiverSet) -> None:
+        self.number = number
+        self.room = room
+        self.members = members
+        """Media ids by slot of their worker."""
+        self.peers = peers
+        """Those workers."""
+        self.head = pack_head(Message.DATAGRAM, number)
+        self.told_at = float("-inf")
+        """When the workers were told who it is."""
+
+
+class HeardOf:
+    """An audience that another worker has told of: seats of this one."""
+
+    __slots__ = ("_members", "_receivers", "_version", "room", "told_at")
+
+    def __init__(self, room: Room, members: frozenset[int], now: float) -> None:
+        self.room = room
+        self.told_at = now
+        self._members = members
+        self._receivers: ReceiverSet | None = None
+        self._version = 0
+
+    def tell_again(self, room: Room, members: frozenset[int], now: float) -> bool:
+        """Take what was told once more; return whether it is the same as before."""
+        if room is not self.room or members != self._members:
+            return False
+        self.told_at = now
+        return True
+
+    @property
+    def receivers(self) -> ReceiverSet:
+        """Those with a proven path."""
+        version = self.room.paths_version
+        receivers = self._receivers
+        if receivers is None or version != self._version:
+            self._version = version
+            receivers = self._receivers = ReceiverSet(self.room.proven(self._members))
+        return receivers
+
+
+class Audiences:
+    """What other workers have told, by slot of the worker and number."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], HeardOf] = {}
+
+    def __len__(self) -> int:
+        """Audiences that are remembered."""
+        return len(self._known)
+
+    def tell(self, slot: int, number: int, room: Room, members: frozenset[int], now: float) -> None:
+        """Remember an audience."""
+        known = self._known.pop((slot, number), None)
+        if known is None or not known.tell_again(room, members, now):
+            known = HeardOf(room, members, now)
+        # Put last, so that the first is the one that was told of longest ago.
+        self._known[slot, number] = known
+        if len(self._known) > MAX_AUDIENCES:
+            del self._known[next(iter(self._known))]
+
+    def find(self, slot: int, number: int, now: float) -> HeardOf | None:
+        """Return an audience; None for one that is not known, or no longer."""
+        found = self._known.get((slot, number))
+        return None if found is None or now - found.told_at >= LIFETIME else found
+
+    def forget_room(self, room: Room) -> None:
+        """Forget the audiences of a room that is closed."""
+        self._known = {key: known for key, known in self._known.items() if known.room is not room}
+
+    def forget_old(self, now: float) -> None:
+        """Forget what is remembered for long enough."""
+        for key, known in list(self._known.items()):
+            if now - known.told_at < LIFETIME:
+                break
+            del self._known[key]

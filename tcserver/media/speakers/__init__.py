@@ -1,0 +1,1 @@
+"""Who speaks, and which of them are forwarded."""

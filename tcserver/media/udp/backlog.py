@@ -1,0 +1,86 @@
+"""The backlog of a socket: what its buffer had no room for, audio before video."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from tcproto.datagram import MAX_DATAGRAM
+
+if TYPE_CHECKING:
+    from tcserver.media.udp.sender import Run
+
+MAX_BACKLOG = 256
+"""Runs of receivers that wait for room in a socket's buffer, for media are late soon."""
+LARGE = MAX_DATAGRAM // 2
+"""Bytes above which a datagram is taken for video: the packets of a frame that needs several are all larger, since they
+are of one size; audio at 64 kbit/s is smaller even with two copies. What a sealed datagram holds need not be told, nor
+passed from worker to worker, for the sake of the rare moment in which a socket is full."""
+
+
+class Weight(StrEnum):
+    """What a datagram is taken for, by its size."""
+
+    SMALL = "small"
+    """Audio, and pictures in one small datagram."""
+    LARGE = "large"
+    """Video."""
+
+
+class Backlog:
+    """Keeps runs in order. When there are too many, the oldest video gives way, then the oldest audio.
+
+    ``gave_way`` counts the datagrams that do, once for each receiver.
+    """
+
+    __slots__ = ("_gave_way", "_large", "_small")
+
+    def __init__(self, gave_way: Counter[Weight]) -> None:
+        self._gave_way = gave_way
+        self._small: deque[Run] = deque()
+        self._large: deque[Run] = deque()
+
+    def __len__(self) -> int:
+        """Runs that wait."""
+        return len(self._small) + len(self._large)
+
+    def put(self, run: Run) -> None:
+        """Let a run wait, behind those of its weight."""
+        tail = (run.segments - 1) * run.size
+        if run.size > LARGE >= len(run.payload) - tail:
+            # The shorter end of a train may be somebody's audio.
+            self._put(run._replace(payload=run.payload[:tail]))
+            run = run._replace(payload=run.payload[tail:], size=len(run.payload) - tail)
+        self._put(run)
+
+    def put_back(self, run: Run) -> None:
+        """Put what is left of a run that was taken in front again."""
+        (self._large if run.size > LARGE else self._small).appendleft(run)
+
+    def take(self) -> Run:
+        """Return the next run, of those that are small first; raises ``IndexError`` where none waits."""
+        return (self._small or self._large).popleft()
+
+    def _put(self, run: Run) -> None:
+        large = run.size > LARGE
+        if len(self) >= MAX_BACKLOG:
+            if self._large:
+                self._drop_frame()
+            elif large:
+                self._count(run)
+                return
+            else:
+                self._count(self._small.popleft())
+        (self._large if large else self._small).append(run)
+
+    def _drop_frame(self) -> None:
+        """Drop the oldest large run and what waits of the same frame, without which it is of no use."""
+        waiting = self._large
+        first = waiting[0]
+        while waiting and waiting[0].receivers is first.receivers and waiting[0].size == first.size:
+            self._count(waiting.popleft())
+
+    def _count(self, run: Run) -> None:
+        weight = Weight.LARGE if run.size > LARGE else Weight.SMALL
+        self._gave_way[weight] += (run.stop - run.start) * run.segments

@@ -1,0 +1,160 @@
+"""Readers: datagrams from a socket, many at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+from typing import Protocol
+
+from tcproto.datagram import MAX_DATAGRAM
+from tcserver.media.interface import Address
+from tcserver.media.udp.native import (
+    CONTROL_LENGTH_OFFSET,
+    DONT_WAIT,
+    GRO_CONTROL_SIZE,
+    GRO_SIZE_OFFSET,
+    LENGTH_OFFSET,
+    MMSGHDR_SIZE,
+    SOCKADDR_SIZE,
+    SOL_UDP,
+    UDP_GRO,
+    Iovec,
+    load,
+    message,
+    parse_sockaddr,
+)
+
+BATCH = 48
+"""Messages in one batch: those of a room that come as single datagrams fill a train."""
+BUFFER_SIZE = MAX_DATAGRAM + 1
+"""Whatever is longer than a datagram may be is cut off here, and still too long."""
+TRAIN_BUFFER_SIZE = 65_536 + 4_160
+"""Holds any message; not a power of two, or the beginnings of all buffers would share a few lines of the cache."""
+MAX_KNOWN_ADDRESSES = 4096
+"""Addresses kept in parsed form; when there are more, all are forgotten."""
+
+
+class Reader(Protocol):
+    """Reads one non-blocking socket."""
+
+    drained: bool
+    """Whether the last batch was all that waited."""
+
+    def read(self) -> list[tuple[bytes, Address]]:
+        """Return the datagrams of at most ``BATCH`` messages, none where none wait."""
+        ...
+
+
+class PlainReader:
+    """Reads with ``recvfrom_into``, and cuts off what is longer than ``size`` bytes. Works everywhere."""
+
+    def __init__(self, sock: socket.socket, local: int, size: int = BUFFER_SIZE) -> None:
+        self.drained = True
+        self._socket = sock
+        self._local = local
+        self._buffer = bytearray(size)
+
+    def read(self) -> list[tuple[bytes, Address]]:
+        """Return at most ``BATCH`` datagrams."""
+        batch: list[tuple[bytes, Address]] = []
+        self.drained = False
+        for _ in range(BATCH):
+            try:
+                size, address = self._socket.recvfrom_into(self._buffer)
+            except BlockingIOError:
+                self.drained = True
+                break
+            except OSError:
+                # An error of a datagram that was sent earlier; reading it clears it.
+                continue
+            batch.append((bytes(self._buffer[:size]), Address(self._local, address[0], address[1])))
+        return batch
+
+
+class VectorReader:
+    """Reads with ``recvmmsg``, and cuts off what is longer than ``size`` bytes.
+
+    Raises ``OSError`` where the platform does not have the call.
+
+    With ``trains`` the kernel hands over datagrams that came in a row as one message, which is cut apart here; raises
+    ``OSError`` where it does not do that. An address is the same object each time; readers that share ``known`` share
+    these.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        local: int,
+        trains: bool = False,
+        size: int = BUFFER_SIZE,
+        known: dict[bytes, Address] | None = None,
+    ) -> None:
+        self.drained = True
+        self._recvmmsg = load("recvmmsg")
+        if trains:
+            sock.setsockopt(SOL_UDP, UDP_GRO, 1)
+        self._socket = sock
+        self._local = local
+        self._known = {} if known is None else known
+        self._most = size
+        size = TRAIN_BUFFER_SIZE if trains else size
+        control_size = GRO_CONTROL_SIZE if trains else 0
+        self._data = ctypes.create_string_buffer(BATCH * size)
+        self._names = ctypes.create_string_buffer(BATCH * SOCKADDR_SIZE)
+        self._controls = ctypes.create_string_buffer(BATCH * GRO_CONTROL_SIZE)
+        data, names, controls = map(ctypes.addressof, (self._data, self._names, self._controls))
+        self._iovs = (Iovec * BATCH)(*(Iovec(data + i * size, size) for i in range(BATCH)))
+        iovs = ctypes.addressof(self._iovs)
+        self._control_size = control_size
+        messages = b"".join(
+            message(
+                names + i * SOCKADDR_SIZE,
+                SOCKADDR_SIZE,
+                iovs + i * ctypes.sizeof(Iovec),
+                controls + i * GRO_CONTROL_SIZE,
+                control_size,
+            )
+            for i in range(BATCH)
+        )
+        self._messages = ctypes.create_string_buffer(messages, len(messages))
+        self._address = ctypes.addressof(self._messages)
+        data_view, name_view = memoryview(self._data).cast("B"), memoryview(self._names).cast("B")
+        # Slices made once: each costs as much as the copy of a datagram.
+        self._data_slots = [data_view[at : at + size] for at in range(0, BATCH * size, size)]
+        self._name_slots = [name_view[at : at + SOCKADDR_SIZE] for at in range(0, BATCH * SOCKADDR_SIZE, SOCKADDR_SIZE)]
+        table = memoryview(self._messages).cast("B")
+        # Columns of the tables that the kernel writes.
+        self._lengths = table.cast("I")[LENGTH_OFFSET // 4 :: MMSGHDR_SIZE // 4]
+        self._control_lengths = table.cast("P")[CONTROL_LENGTH_OFFSET // 8 :: MMSGHDR_SIZE // 8]
+        self._sizes = memoryview(self._controls).cast("B").cast("i")[GRO_SIZE_OFFSET // 4 :: GRO_CONTROL_SIZE // 4]
+
+    def read(self) -> list[tuple[bytes, Address]]:
+        """Return the datagrams of at most ``BATCH`` messages."""
+        batch: list[tuple[bytes, Address]] = []
+        count = self._recvmmsg(self._socket.fileno(), self._address, BATCH, DONT_WAIT, None)
+        self.drained = count < BATCH
+        if count <= 0:
+            return batch
+        names, slots, known = self._name_slots, self._data_slots, self._known
+        lengths, control_lengths, control_size = self._lengths, self._control_lengths, self._control_size
+        for i in range(count):
+            length, size = lengths[i], 0
+            name = names[i].tobytes()
+            address = known.get(name) or self._parse(name)
+            if control_size:
+                if control_lengths[i]:
+                    size = self._sizes[i]
+                # The kernel wrote how much it used of what it may use.
+                control_lengths[i] = control_size
+            if 0 < size < length:
+                data = slots[i][:length]
+                batch += [(data[at : at + size].tobytes(), address) for at in range(0, length, size)]
+            else:
+                batch.append((slots[i][: min(length, self._most)].tobytes(), address))
+        return batch
+
+    def _parse(self, name: bytes) -> Address:
+        if len(self._known) >= MAX_KNOWN_ADDRESSES:
+            self._known.clear()
+        address = self._known[name] = parse_sockaddr(name, self._local)
+        return address

@@ -1,0 +1,43 @@
+"""The sockets of one media plane on the server's addresses, several for each where datagrams can be steered."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tcserver.media.udp.binding import bind
+from tcserver.media.udp.steering import share_port, steer
+
+
+@dataclass
+class SocketGroup:
+    """By address, in the same order: sockets that receive, and where datagrams can be steered two more of each."""
+
+    receiving: list[socket.socket] = field(default_factory=list)
+    coalesced: list[socket.socket] = field(default_factory=list)
+    """Receive what comes from seats that are unheard."""
+    sending: list[socket.socket] = field(default_factory=list)
+    """Get nothing: on a socket that is waited on the kernel looks for whom to wake with each datagram that it sent."""
+
+    def bind_others(self, addresses: Sequence[tuple[str, int]], buffer_bytes: int) -> None:
+        """Bind those beside the receiving ones, which are bound; raises ``OSError``, with none of them left."""
+        for sock in self.receiving:  # not before: an address that somebody else uses was to be an error
+            share_port(sock)
+        try:
+            self.coalesced = bind(addresses, buffer_bytes, share_port)
+            self.sending = bind(addresses, buffer_bytes, share_port)
+            for sock in self.receiving:
+                steer([sock])
+        except OSError:
+            for sock in (*self.coalesced, *self.sending):
+                sock.close()
+            self.coalesced, self.sending = [], []
+            raise
+
+    def close(self) -> None:
+        """Close all; may be called again."""
+        for sockets in (self.receiving, self.coalesced, self.sending):
+            for sock in sockets:
+                sock.close()
+            sockets.clear()

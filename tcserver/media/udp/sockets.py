@@ -1,0 +1,338 @@
+"""The shell of the media plane: UDP sockets, the event loop, and the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+import time
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Literal, NamedTuple
+
+from tcserver.media.forwarding.plane import MediaPlane
+from tcserver.media.forwarding.stats import LATENCY_BOUNDS, MediaReading, SocketState, census, seat_readings
+from tcserver.media.interface import Address, Command, Event
+from tcserver.media.relay.wire import MAX_RELAYED
+from tcserver.media.udp.binding import bind
+from tcserver.media.udp.coalescing import Coalescer
+from tcserver.media.udp.offload import can_receive_trains, can_send_trains
+from tcserver.media.udp.reader import BUFFER_SIZE, PlainReader, Reader, VectorReader
+from tcserver.media.udp.sender import Sender
+from tcserver.media.udp.sendmmsg import VectorSender
+from tcserver.media.udp.sendto import PlainSender
+from tcserver.media.udp.socket_group import SocketGroup
+from tcserver.media.udp.steering import steer
+from tcserver.monitoring.histogram import Histogram
+
+SenderName = Literal["auto", "gso", "sendmmsg", "sendto"]
+ReceiverName = Literal["auto", "gro", "recvmmsg", "recvfrom"]
+BUFFER_BYTES = 4 << 20
+"""Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
+READ_BUDGET = 0.002
+"""Seconds in one turn of the loop after which nothing further is taken, so that a flood leaves time for the rest."""
+PORTION = 64
+"""Datagrams taken between two looks at the clock; a batch of trains may hold thousands."""
+FAILURE_LOG_INTERVAL = 10.0
+"""Seconds between log entries about unexpected failures, which a peer may be able to cause."""
+SO_MEMINFO = 55
+"""Of Linux; the socket module has no name for it. What follows is from ``linux/sock_diag.h``."""
+_MEMINFO = struct.Struct("@9I")
+_RMEM_ALLOC, _WMEM_ALLOC, _DROPS = 0, 2, 8
+_log = logging.getLogger(__name__)
+
+
+class _Unfinished(NamedTuple):
+    """What is left of a batch when its turn is over, and goes on with the next."""
+
+    datagrams: list[tuple[bytes, Address]]
+    read_at: float
+    handle: asyncio.Handle
+
+
+class MediaSockets:
+    """Runs a media plane on UDP sockets, one for each local address.
+
+    ``addresses`` are (numeric host, port), see `bind`. ``sender`` and ``receiver`` choose the system calls; ``auto``
+    takes the fastest that pass a self-test, any other name those or an ``OSError``.
+    ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
+
+    Where the platform can steer datagrams, there are three for each address (see `SocketGroup`): those of seats that
+    nobody hears anyway come by the second, which is read now and then.
+    """
+
+    def __init__(
+        self,
+        plane: MediaPlane,
+        addresses: Sequence[tuple[str, int]],
+        loop: asyncio.AbstractEventLoop,
+        sender: SenderName = "auto",
+        receiver: ReceiverName = "auto",
+        on_events: Callable[[list[Event]], None] = lambda events: None,
+        buffer_bytes: int = BUFFER_BYTES,
+    ) -> None:
+        self._plane = plane
+        self._addresses = addresses
+        self._loop = loop
+        self._sender_name: SenderName = sender
+        self._receiver_name: ReceiverName = receiver
+        self._on_events = on_events
+        self._buffer_bytes = buffer_bytes
+        self._group = SocketGroup()
+        self._sockets: list[socket.socket] = []
+        """Those that are waited on: receiving from clients, and the one to other media workers."""
+        self._senders: list[socket.socket] = []
+        """By the same index, those to send by."""
+        self._readers: list[Reader] = []
+        """Of the sockets, and of the group's coalesced ones."""
+        self._coalescers: list[Coalescer] = []
+        self._follow: Callable[[Collection[int]], None] = self._steer
+        self._relay = -1
+        """Index of the socket to other media workers."""
+        self._unfinished: dict[int, _Unfinished] = {}
+        """By place of the socket."""
+        self._writing: set[int] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_failure_log = 0.0
+        self.sender: Sender = PlainSender(self._senders)
+        """What sends; its counters tell what the kernel took and refused."""
+        self._latency = Histogram(LATENCY_BOUNDS)
+
+    def open(
+        self,
+        group: SocketGroup | None = None,
+        relay: socket.socket | None = None,
+        follow: Callable[[Collection[int]], None] | None = None,
+    ) -> None:
+        """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
+
+        A worker's ``group`` is bound already, and taken instead of the addresses. Datagrams of the media ids of which
+        ``follow`` is told last come by its coalesced sockets. By ``relay`` other media workers are reached.
+        """
+        group = self._group = group or self._bind()
+        self._sockets += group.receiving
+        self._senders += group.sending or group.receiving
+        self._follow = follow or self._steer
+        if relay is not None:
+            self._relay = len(self._sockets)
+            self._sockets.append(relay)
+            self._senders.append(relay)
+        try:
+            self.sender = self._make_sender()
+            known: list[dict[bytes, Address]] = [{} for _ in self._sockets]
+            for sockets in (self._sockets, group.coalesced):
+                self._readers += [self._make_reader(sock, local, known[local]) for local, sock in enumerate(sockets)]
+        except OSError:
+            self.close()
+            raise
+        for local, sock in enumerate(self._sockets):
+            self._loop.add_reader(sock.fileno(), self.pump, local)
+        for place, sock in enumerate(group.coalesced, len(self._sockets)):
+            self._coalescers.append(Coalescer(sock.fileno(), partial(self.pump, place), self._loop))
+        self._arm()
+
+    def close(self) -> None:
+        """Stop reading and close the sockets; may be called again."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for coalescer in self._coalescers:
+            coalescer.close()
+        for unfinished in self._unfinished.values():
+            unfinished.handle.cancel()
+        for sock in self._sockets:
+            self._loop.remove_reader(sock.fileno())
+        for local in self._writing:
+            self._loop.remove_writer(self._senders[local].fileno())
+        for sock in self._sockets:
+            sock.close()
+        self._group.close()
+        self._coalescers.clear()
+        self._unfinished.clear()
+        self._writing.clear()
+        self._sockets.clear()
+        self._senders.clear()
+        self._readers.clear()
+
+    def local_addresses(self) -> list[tuple[str, int]]:
+        """Return the bound (host, port) of each socket."""
+        return [sock.getsockname()[:2] for sock in self._sockets]
+
+    def reading(self) -> MediaReading:
+        """Tell what was done since the start, and what there is."""
+        return MediaReading(
+            counters=self._plane.settled(),
+            kernel_sent=self.sender.sent,
+            errors=self.sender.errors,
+            gave_way=self.sender.gave_way,
+            refused_trains=self.sender.refused_trains,
+            waiting=self.sender.waiting,
+            latency=self._latency,
+            rtt=self._plane.rtt,
+            uplink_delay=self._plane.uplink_delay,
+            sockets=self._socket_states(),
+            census=census(self._plane.rooms),
+            seats=seat_readings(self._plane.rooms),
+        )
+
+    def apply(self, *commands: Command) -> None:
+        """Give the plane commands of the control plane."""
+        for command in commands:
+            self._plane.apply(command, time.monotonic())
+        # Replays begin with a command, and are due sooner than anything before.
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._drain()
+
+    def pump(self, place: int) -> int:
+        """Read what a socket has, for a bounded time, and send what follows from it; return how many datagrams came.
+
+        ``place`` is that of the socket among all, those coalesced being the last. What the time did not suffice for is
+        taken in the next turn of the loop.
+        """
+        reader, plane = self._readers[place], self._plane
+        receive = plane.receive if place != self._relay else plane.receive_relayed
+        taken = 0
+        now = read_at = time.monotonic()
+        end = now + READ_BUDGET
+        batch: list[tuple[bytes, Address]] = []
+        if place in self._unfinished:
+            batch, read_at, handle = self._unfinished.pop(place)
+            handle.cancel()
+        while now < end:
+            if not batch:
+                batch, read_at = reader.read(), now
+            portion, batch = (batch, []) if len(batch) <= PORTION else (batch[:PORTION], batch[PORTION:])
+            if portion:
+                taken += len(portion)
+                receive(portion, now)
+                self._send()
+            now = time.monotonic()
+            if portion:
+                self._latency.observe(now - read_at)
+            if reader.drained and not batch:
+                break
+        if batch or (not reader.drained and place >= len(self._sockets)):  # the loop waits on all others
+            self._unfinished[place] = _Unfinished(batch, read_at, self._loop.call_soon(self.pump, place))
+        self._settle()
+        if place < len(self._sockets):
+            for coalescer in self._coalescers:
+                coalescer.look_along(now)
+        return taken
+
+    def _poll(self) -> None:
+        self._timer = None
+        self._plane.poll(time.monotonic())
+        self._drain()
+
+    def _drain(self) -> None:
+        """Send, deliver events, arm the timer: the order in which a peer may rely on it."""
+        self._send()
+        self._settle()
+
+    def _send(self) -> None:
+        transmissions = self._plane.take_transmissions()
+        if transmissions:
+            self.sender.send(transmissions)
+
+    def _settle(self) -> None:
+        if self.sender.has_backlogs:
+            for local in self.sender.blocked():
+                if local not in self._writing:
+                    self._writing.add(local)
+                    self._loop.add_writer(self._senders[local].fileno(), self._resume, local)
+        plane = self._plane
+        if (failed := plane.faults.take()) is not None:
+            self._log_failure(f"handling a {failed[0]} failed", failed[1])
+        events = plane.take_events()
+        if events:
+            self._on_events(events)
+        if plane.unheard.changed:
+            plane.unheard.changed = False
+            if self._coalescers:
+                self._follow(plane.unheard.media_ids)
+        if self._timer is None:
+            self._arm()
+
+    def _resume(self, local: int) -> None:
+        self.sender.resume(local)
+        if local not in self.sender.blocked():
+            self._writing.discard(local)
+            self._loop.remove_writer(self._senders[local].fileno())
+
+    def _arm(self) -> None:
+        # But for commands a deadline only moves away, so a timer that is armed comes at the latest when it is due.
+        if self._timer is not None or not self._sockets:
+            return
+        deadline = self._plane.next_deadline()
+        if deadline is not None:
+            # Not call_at: the clock of uvloop counts whole milliseconds, relay times need microseconds.
+            self._timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), self._poll)
+
+    def _log_failure(self, what: str, failure: Exception) -> None:
+        now = time.monotonic()
+        if now >= self._next_failure_log:
+            self._next_failure_log = now + FAILURE_LOG_INTERVAL
+            _log.error(what, exc_info=failure)
+
+    def _bind(self) -> SocketGroup:
+        group = SocketGroup(bind(self._addresses, self._buffer_bytes))
+        addresses = zip(self._addresses, group.receiving, strict=True)
+        try:
+            group.bind_others([(host, sock.getsockname()[1]) for (host, _), sock in addresses], self._buffer_bytes)
+        except OSError as error:
+            _log.info("datagrams of open microphones are read one by one: %s", error)
+        return group
+
+    def _steer(self, unheard: Collection[int]) -> None:
+        try:
+            for sock in self._group.receiving:
+                steer([sock], unheard)
+        except OSError as error:
+            self._log_failure("datagrams of open microphones cannot be steered", error)
+
+    def _socket_states(self) -> tuple[SocketState, ...]:
+        try:
+            states = [_state(sock) for sock in self._sockets]
+            for sockets in (self._group.coalesced, self._group.sending):
+                for local, sock in enumerate(sockets):
+                    states[local] = SocketState(*map(sum, zip(states[local], _state(sock), strict=True)))
+        except OSError:
+            return ()
+        return tuple(states)
+
+    def _make_sender(self) -> Sender:
+        name = self._sender_name
+        if name == "sendto":
+            return PlainSender(self._senders)
+        trains = name != "sendmmsg" and can_send_trains()
+        if name == "gso" and not trains:
+            raise OSError("the kernel does not send trains (UDP_SEGMENT)")
+        try:
+            return VectorSender(self._senders, trains)
+        except OSError:
+            if name != "auto":
+                raise
+            return PlainSender(self._senders)
+
+    def _make_reader(self, sock: socket.socket, local: int, known: dict[bytes, Address]) -> Reader:
+        name = self._receiver_name
+        size = BUFFER_SIZE if local != self._relay else MAX_RELAYED
+        if name == "recvfrom":
+            return PlainReader(sock, local, size)
+        trains = name != "recvmmsg" and can_receive_trains()
+        if name == "gro" and not trains:
+            raise OSError("the kernel does not receive trains (UDP_GRO)")
+        try:
+            return VectorReader(sock, local, trains, size, known)
+        except OSError:
+            if name != "auto":
+                raise
+            return PlainReader(sock, local, size)
+
+
+def _state(sock: socket.socket) -> SocketState:
+    memory = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size))
+    return SocketState(memory[_RMEM_ALLOC], memory[_WMEM_ALLOC], memory[_DROPS])

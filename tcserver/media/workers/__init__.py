@@ -1,0 +1,1 @@
+"""Media workers: processes with a media plane each."""

@@ -1,0 +1,155 @@
+"""A media worker: a process with a media plane of its own, on sockets that the server has opened.
+
+Started by the pool as ``python -m tcserver.media.workers.worker OPTIONS``; it ends when the other end of its pipe is
+closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
+from typing import cast
+
+from tcserver.media.forwarding.plane import MediaPlane
+from tcserver.media.interface import Address, Event
+from tcserver.media.speakers.suppressed import UnheardSeats
+from tcserver.media.udp.socket_group import SocketGroup
+from tcserver.media.udp.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.media.workers.pipe import LENGTH_SIZE, Report, decode, encode
+from tcserver.monitoring import garbage, logs
+from tcserver.monitoring.process_meter import ProcessMeter
+
+RELAY_HOST = "127.0.0.1"
+"""Where workers reach each other. A port that is bound there nobody else can send from."""
+LAST_LINES_LIMIT = 0.3
+"""Seconds for the last lines of the log to leave; the pool gives a worker a second to end in."""
+HEARTBEAT = 1.0
+"""Seconds between readings, which are signs of life."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a worker is told when it starts.
+
+    ``pipe``, ``receiving``, ``coalesced``, ``sending`` and ``relay`` are inherited file descriptors, see `SocketGroup`.
+    """
+
+    slot: int
+    """Its own: the low byte of the media ids that it serves."""
+    pipe: int
+    receiving: tuple[int, ...]
+    coalesced: tuple[int, ...]
+    sending: tuple[int, ...]
+    relay: int
+    """By which it reaches the other workers."""
+    peers: tuple[int, ...]
+    """UDP ports by which workers reach each other, by slot."""
+    sender: str
+    receiver: str
+    ring_datagrams: int
+    log_level: str
+    log_format: str
+
+    def argument(self) -> str:
+        """Return the options as an argument of the command line."""
+        return json.dumps(asdict(self))
+
+
+class Worker:
+    """Gives the media plane the commands that come through the pipe, and sends its events back."""
+
+    def __init__(self, options: Options, loop: asyncio.AbstractEventLoop) -> None:
+        self._pipe = socket.socket(fileno=options.pipe)
+        self._options = options
+        self._loop = loop
+        peers = [Address(len(options.receiving), RELAY_HOST, port) for port in options.peers]
+        self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
+        self._sockets = MediaSockets(
+            MediaPlane(os.urandom, options.ring_datagrams, options.slot, peers),
+            (),
+            loop,
+            sender=cast(SenderName, options.sender),
+            receiver=cast(ReceiverName, options.receiver),
+            on_events=self._send,
+        )
+        self._meter = ProcessMeter()
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def run(self) -> None:
+        """Serve until the pipe is closed; raises ``OSError`` where the sockets cannot be used as they should."""
+        options = self._options
+        group = SocketGroup(
+            *(
+                [socket.socket(fileno=descriptor) for descriptor in descriptors]
+                for descriptors in (options.receiving, options.coalesced, options.sending)
+            )
+        )
+        self._sockets.open(group, socket.socket(fileno=options.relay), self._tell_unheard)
+        reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
+        self._meter.start()
+        heart = asyncio.create_task(self._beat())
+        try:
+            while True:
+                length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
+                values = decode(await reader.readexactly(length))
+                match values:
+                    case [logs.LogSettings(level, style)]:
+                        logs.configure(level, style)
+                        self._log.debug("logs changed", level=level)
+                    case _:
+                        self._sockets.apply(*values)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            heart.cancel()
+            self._meter.stop()
+            self._sockets.close()
+            self._writer.close()
+
+    async def _beat(self) -> None:
+        while True:
+            self._send([self._sockets.reading(), self._meter.reading()])
+            self._log.report_suppressed()
+            await asyncio.sleep(HEARTBEAT)
+
+    def _tell_unheard(self, media_ids: Collection[int]) -> None:
+        self._send([UnheardSeats(tuple(media_ids))])
+
+    def _send(self, values: Sequence[Event | Report]) -> None:
+        if self._writer is not None:
+            self._writer.write(encode(values))
+
+
+def main(argument: str) -> int:
+    """Run a worker; return the exit status."""
+    # The server is told to end or to reload, and closes the pipe; a signal to the whole group means it, not us.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    options = Options(**json.loads(argument))
+    logs.configure(options.log_level, options.log_format)
+    import uvloop
+
+    try:
+        uvloop.run(_serve(options))
+    except OSError as error:
+        logs.output.write(f"tcserver: media worker: {error}\n")
+        return 1
+    finally:
+        logs.output.drain(LAST_LINES_LIMIT)
+    return 0
+
+
+async def _serve(options: Options) -> None:
+    garbage.settle()
+    await Worker(options, asyncio.get_running_loop()).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

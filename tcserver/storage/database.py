@@ -1,0 +1,373 @@
+"""The database: accounts, devices, permanent rooms and the list of sessions, in SQLite.
+
+What a method has returned from is on disk (write-ahead log, synced at each commit). Several processes may use one
+database: the running server and the operator's commands. A `Database` belongs to the thread that made it; the server
+gives it a thread of its own, so that no query runs on the media path.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from tcproto.names import fold_account, fold_room, skeleton
+from tcserver.records import (
+    MAX_DEVICES,
+    Account,
+    DeviceRecord,
+    Role,
+    RoomRecord,
+    SessionRecord,
+    Standing,
+    StoreError,
+)
+from tcserver.storage import private_files, rows
+from tcserver.storage.schema import migrate
+
+BUSY_TIMEOUT_MS = 5000
+"""How long a change waits for another process's change; each takes milliseconds."""
+
+_Record = TypeVar("_Record", Account, DeviceRecord, RoomRecord)
+
+
+class Database:
+    """An open database; a context manager that closes it.
+
+    The file is made with mode 0600 and brought to the newest version. Raises `StoreError` for a file that others can
+    read, that is newer than this program, or that is no database. Every method raises ``sqlite3.Error`` when the disk
+    or another process's lock, waited for ``busy_ms``, fails it; then nothing has changed.
+    """
+
+    def __init__(self, path: Path, busy_ms: int = BUSY_TIMEOUT_MS) -> None:
+        private_files.create_private(path)
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=busy_ms / 1000)
+        try:
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            migrate(self._connection)
+        except StoreError:
+            self.close()
+            raise
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StoreError(f"{path} cannot be used as a database: {error}") from None
+        self._seen = self._data_version()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; no method may follow."""
+        self._connection.close()
+
+    # Accounts
+
+    def add_account(self, account: Account) -> Account:
+        """Store a new account; returns it with its id. Raises `StoreError` for a bad, taken or look-alike name."""
+        return self.add_accounts([account])[0]
+
+    def add_accounts(self, accounts: Iterable[Account]) -> list[Account]:
+        """Store new accounts, all of them or none; as `add_account`."""
+        with self.transaction():
+            return [self._insert_account(account) for account in accounts]
+
+    def account(self, name: str) -> Account | None:
+        """The account of this name in any spelling; ``None`` if there is none."""
+        try:
+            folded = fold_account(name)
+        except ValueError:
+            return None
+        query = f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts WHERE name = ?"  # noqa: S608
+        row = self._connection.execute(query, (folded,)).fetchone()
+        return rows.read_account(row) if row else None
+
+    def accounts(self) -> list[Account]:
+        """All accounts by name."""
+        found = self._connection.execute(f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts ORDER BY name")  # noqa: S608
+        return [rows.read_account(row) for row in found]
+
+    def change_account(self, name: str, change: Callable[[Account], Account]) -> Account:
+        """Store what ``change`` makes of the account, read and written in one transaction; returns it.
+
+        The name and the id stay. The generation rises, which ends the account's sessions, when the password, the role
+        or whether it is disabled, banned or limited to its devices has changed. Raises `StoreError`.
+        """
+        with self.transaction():
+            old = self._existing_account(name)
+            new = _checked(replace(change(old), name=old.name, id=old.id, generation=old.generation))
+            if _authority(new) != _authority(old):
+                new = replace(new, generation=old.generation + 1)
+            self._connection.execute(
+                "UPDATE accounts SET display = ?, salt = ?, memory = ?, passes = ?, public_key = ?, created = ?,"
+                " role = ?, disabled = ?, max_sessions = ?, duplicates = ?, devices_only = ?, banned = ?,"
+                " generation = ? WHERE id = ?",
+                (*rows.account_values(new)[1:], new.generation, new.id),
+            )
+        return new
+
+    def remove_account(self, name: str) -> None:
+        """Remove an account with its devices and roles. Raises `StoreError` if there is none."""
+        with self.transaction():
+            account = self._existing_account(name)
+            self._connection.execute("DELETE FROM accounts WHERE id = ?", (account.id,))
+
+    def standing(self) -> Standing:
+        """What the running server has to know of all accounts at any time."""
+        execute = self._connection.execute
+        costs = execute("SELECT memory, passes, count(*) FROM accounts GROUP BY memory, passes")
+        return Standing(
+            dict(execute("SELECT id, generation FROM accounts WHERE NOT disabled AND banned IS NULL")),
+            dict(execute("SELECT id, banned FROM accounts WHERE banned IS NOT NULL")),
+            {(memory, passes): number for memory, passes, number in costs},
+        )
+
+    # Devices
+
+    def enroll_device(self, device: DeviceRecord) -> None:
+        """Add a device to those of its account, or give it a new label. Raises `StoreError`."""
+        with self.transaction():
+            account = self._existing_account(device.account)
+            checked = _checked(device)
+            others = [known for known in self.devices(account.name) if known.key != checked.key]
+            if len(others) >= MAX_DEVICES:
+                raise StoreError(f"the account {account.name!r} has {MAX_DEVICES} devices, which is the limit")
+            self._connection.execute(
+                "INSERT INTO devices (account_id, key, label, enrolled) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET label = excluded.label",
+                (account.id, checked.key, checked.label, checked.enrolled),
+            )
+
+    def remove_device(self, name: str, key: bytes) -> None:
+        """Take a device from an account, and end the account's sessions. Raises `StoreError` if it has none such."""
+        with self.transaction():
+            account = self._existing_account(name)
+            removed = self._connection.execute(
+                "DELETE FROM devices WHERE account_id = ? AND key = ?", (account.id, key)
+            )
+            if not removed.rowcount:
+                raise StoreError(f"the account {account.name!r} has no such device")
+            self._connection.execute("UPDATE accounts SET generation = generation + 1 WHERE id = ?", (account.id,))
+
+    def devices(self, name: str) -> list[DeviceRecord]:
+        """The devices of an account by time of enrolment. Raises `StoreError` if there is no such account."""
+        account = self._existing_account(name)
+        rows = self._connection.execute(
+            "SELECT key, label, enrolled FROM devices WHERE account_id = ? ORDER BY enrolled, key", (account.id,)
+        )
+        return [DeviceRecord(account.name, *row) for row in rows]
+
+    def device_keys(self, name: str) -> set[bytes]:
+        """The keys of the devices of an account, by its folded name; none for a name that is not there."""
+        query = "SELECT key FROM devices JOIN accounts ON accounts.id = account_id WHERE accounts.name = ?"
+        return {row[0] for row in self._connection.execute(query, (name,))}
+
+    # Rooms
+
+    def add_room(self, room: RoomRecord) -> RoomRecord:
+        """Store a new permanent room; returns it with its id. Raises `StoreError` for a bad or taken name."""
+        with self.transaction():
+            checked = _checked(room)
+            cursor = self._unique(
+                f"a room named {checked.name!r} exists",
+                "INSERT INTO rooms (name, title, e2ee, max_participants, default_role, permissions, loudest)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                rows.room_values(checked),
+            )
+            stored = replace(checked, id=_row_id(cursor))
+            return replace(stored, roles=self._write_roles(stored))
+
+    def room(self, name: str) -> RoomRecord | None:
+        """The permanent room of this name in any spelling; ``None`` if there is none."""
+        try:
+            folded = fold_room(name)
+        except ValueError:
+            return None
+        row = self._connection.execute(f"SELECT {rows.ROOM_COLUMNS} FROM rooms WHERE name = ?", (folded,)).fetchone()  # noqa: S608
+        return self._room(row) if row else None
+
+    def rooms(self) -> list[RoomRecord]:
+        """All permanent rooms by name."""
+        found = self._connection.execute(f"SELECT {rows.ROOM_COLUMNS} FROM rooms ORDER BY name").fetchall()  # noqa: S608
+        return [self._room(row) for row in found]
+
+    def change_room(self, name: str, change: Callable[[RoomRecord], RoomRecord]) -> RoomRecord:
+        """Store what ``change`` makes of the room (its name, too), in one transaction; returns it.
+
+        Raises `StoreError`.
+        """
+        with self.transaction():
+            old = self._existing_room(name)
+            new = _checked(replace(change(old), id=old.id))
+            self._unique(
+                f"a room named {new.name!r} exists",
+                "UPDATE rooms SET name = ?, title = ?, e2ee = ?, max_participants = ?, default_role = ?,"
+                " permissions = ?, loudest = ? WHERE id = ?",
+                (*rows.room_values(new), new.id),
+            )
+            return replace(new, roles=self._write_roles(new))
+
+    def remove_room(self, name: str) -> None:
+        """Remove a permanent room. Raises `StoreError` if there is none."""
+        with self.transaction():
+            self._connection.execute("DELETE FROM rooms WHERE id = ?", (self._existing_room(name).id,))
+
+    # Sessions
+
+    def note_sessions(self, changes: Mapping[str, SessionRecord | None], *, afresh: bool = False) -> None:
+        """Note sessions by their ids, in one transaction: None for one that is over, if it was noted.
+
+        With ``afresh`` all others are forgotten: a server has started. Those of accounts that are gone are not noted.
+        """
+        with self.transaction():
+            if afresh:
+                self._connection.execute("DELETE FROM sessions")
+            for session_id, session in changes.items():
+                if session is None:
+                    self._connection.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,))
+                    continue
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO sessions (session_id, account_id, device_key, display, address, since)"
+                    " SELECT ?, id, ?, ?, ?, ? FROM accounts WHERE name = ?",
+                    (*session.values(), session.account),
+                )
+
+    def sessions(self, name: str | None = None) -> list[SessionRecord]:
+        """Who is in, by time of login; with ``name`` that account only. Raises `StoreError` if there is none such."""
+        account = self._existing_account(name) if name is not None else None
+        rows = self._connection.execute(
+            "SELECT session_id, name, device_key, sessions.display, address, since FROM sessions"
+            " JOIN accounts ON accounts.id = account_id WHERE ?1 IS NULL OR account_id = ?1 ORDER BY since, session_id",
+            (account.id if account else None,),
+        )
+        return [SessionRecord(*row) for row in rows]
+
+    # The whole
+
+    def changed_elsewhere(self, *, surely: bool = False) -> tuple[Standing, list[RoomRecord]] | None:
+        """Return `standing` and `rooms` if another connection (an operator's command) has changed anything.
+
+        Since the last call that returned, or the opening, or ``surely``; None where nothing was, which takes
+        microseconds.
+        """
+        version = self._data_version()
+        if version == self._seen and not surely:
+            return None
+        found = self.standing(), self.rooms()
+        self._seen = version
+        return found
+
+    def backup(self, target: Path) -> None:
+        """Copy the database to a new file of mode 0600, whole and consistent, while servers go on writing.
+
+        Raises `StoreError` if ``target`` exists.
+        """
+        if not private_files.create_private(target):
+            raise StoreError(f"{target} exists")
+        with closing(sqlite3.connect(target)) as copy:
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """A block that is stored whole or not at all; inside another it is part of that one."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _data_version(self) -> int:
+        version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
+    def _existing_account(self, name: str) -> Account:
+        account = self.account(name)
+        if account is None:
+            raise StoreError(f"there is no account named {name!r}")
+        return account
+
+    def _existing_room(self, name: str) -> RoomRecord:
+        room = self.room(name)
+        if room is None:
+            raise StoreError(f"there is no room named {name!r}")
+        return room
+
+    def _insert_account(self, account: Account) -> Account:
+        checked = _checked(account)
+        shape = skeleton(checked.name)
+        taken = self._connection.execute("SELECT name FROM accounts WHERE skeleton = ?", (shape,)).fetchone()
+        if taken:
+            same = taken[0] == checked.name
+            raise StoreError(
+                f"an account named {checked.name!r} exists"
+                if same
+                else f"the name {checked.name!r} looks like the account {taken[0]!r}"
+            )
+        cursor = self._connection.execute(
+            "INSERT INTO accounts (name, display, salt, memory, passes, public_key, created, role, disabled,"
+            " max_sessions, duplicates, devices_only, banned, skeleton, generation)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+            (*rows.account_values(checked), shape),
+        )
+        return replace(checked, id=_row_id(cursor), generation=1)
+
+    def _room(self, row: tuple[Any, ...]) -> RoomRecord:
+        roles = self._connection.execute(
+            "SELECT name, room_roles.role FROM room_roles JOIN accounts ON accounts.id = account_id WHERE room_id = ?"
+            " ORDER BY name",
+            (row[-1],),
+        )
+        return rows.read_room(row, roles)
+
+    def _write_roles(self, room: RoomRecord) -> dict[str, Role]:
+        roles = {self._existing_account(name): role for name, role in room.roles.items()}
+        self._connection.execute("DELETE FROM room_roles WHERE room_id = ?", (room.id,))
+        self._connection.executemany(
+            "INSERT INTO room_roles (room_id, account_id, role) VALUES (?, ?, ?)",
+            [(room.id, account.id, role) for account, role in roles.items()],
+        )
+        return {account.name: role for account, role in sorted(roles.items(), key=lambda item: item[0].name)}
+
+    def _unique(self, refusal: str, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
+        try:
+            return self._connection.execute(statement, values)
+        except sqlite3.IntegrityError:
+            raise StoreError(refusal) from None
+
+
+def _checked(record: _Record) -> _Record:
+    try:
+        return record.checked()
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+
+
+def _row_id(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None, "an insertion has a row"
+    return cursor.lastrowid
+
+
+def _authority(account: Account) -> tuple[object, ...]:
+    """What a session of the account rests on."""
+    return (
+        account.challenge,
+        account.public_key,
+        account.role,
+        account.disabled,
+        account.devices_only,
+        account.banned,
+    )
