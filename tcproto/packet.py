@@ -218,6 +218,31 @@ def _check_video(spatial: int, temporal: int, index: int, count: int, keyframe: 
         raise ValueError("a keyframe refers to nothing, any other frame to one before it")
 
 
+class Series(NamedTuple):
+    """What one run of forward numbers counts: a stream, a spatial layer, a temporal layer and a variant."""
+
+    stream: int
+    spatial: int = 0
+    temporal: int = 0
+    redundant: bool = False
+
+    def code(self) -> int:
+        """Return the byte: redundant (1 bit), spatial (2 bits), zero (2 bits), temporal (3 bits).
+
+        Raises ``ValueError`` for a layer that does not fit.
+        """
+        if not (0 <= self.spatial <= MAX_SPATIAL and 0 <= self.temporal <= MAX_TEMPORAL):
+            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
+        return self.redundant << 7 | self.spatial << 5 | self.temporal
+
+
+def parse_series(stream: int, code: int) -> Series:
+    """Return the series of a stream by its byte; raises ``ValueError`` where the reserved bits are not zero."""
+    if code & 0x18:
+        raise ValueError("reserved bits of a series")
+    return Series(stream, code >> 5 & 3, code & 7, bool(code >> 7))
+
+
 def header_size(packet: bytes) -> int:
     """Return the size of the header in front of a packet that ``parse_header`` accepted."""
     return _SIZES.get(packet[0] >> 4, COMMON_HEADER_SIZE)

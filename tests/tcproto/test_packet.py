@@ -22,11 +22,13 @@ from tcproto.packet import (
     Header,
     PacketType,
     PlainHeader,
+    Series,
     VideoHeader,
     header_size,
     open_packet,
     padded,
     parse_header,
+    parse_series,
     seal_packet,
     unpadded,
 )
@@ -307,3 +309,24 @@ def test_an_unknown_type_has_the_common_header() -> None:
         packet = seal_packet(PlainHeader(1, 2, 3, 4, 5, type_), b"later", KEY)
         assert parse_header(packet) == PlainHeader(1, 2, 3, 4, 5, type_)
         assert open_packet(packet, KEY) == b"later"
+
+
+@given(st.integers(0, 65535), st.integers(0, 3), st.integers(0, 7), st.booleans())
+def test_series_round_trip(stream: int, spatial: int, temporal: int, redundant: bool) -> None:
+    value = Series(stream, spatial, temporal, redundant)
+    assert parse_series(stream, value.code()) == value
+
+
+def test_every_series_code_is_a_series_or_reserved() -> None:
+    for code in range(256):
+        if code & 0x18:
+            with pytest.raises(ValueError, match="reserved"):
+                parse_series(1, code)
+        else:
+            assert parse_series(1, code).code() == code
+
+
+@pytest.mark.parametrize(("spatial", "temporal"), [(4, 0), (-1, 0), (0, 8), (0, -1)])
+def test_a_layer_out_of_range_has_no_code(spatial: int, temporal: int) -> None:
+    with pytest.raises(ValueError, match="layer"):
+        Series(1, spatial, temporal).code()

@@ -8,9 +8,9 @@ from tcclient.core.media.keyframes import SPACING
 from tcclient.core.membership.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode, Refusal
-from tcproto.feedback import Series
 from tcproto.keyring import OVERLAP
 from tcproto.membership import MemberStatement
+from tcproto.packet import Series
 from tests.tcclient.core.scripted_server import CAPS, FINGERPRINT, KEEP, LIFE, Server, payloads
 
 BUSY = m.Error(ErrorCode.RATE_LIMITED, "slower", Action.NONE, 3000)

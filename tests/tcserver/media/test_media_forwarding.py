@@ -2,6 +2,7 @@
 
 import pytest
 
+from tcproto.copies import Copy, pack_copies
 from tcproto.datagram import (
     MAX_DATAGRAM,
     MAX_PLAINTEXT,
@@ -10,7 +11,6 @@ from tcproto.datagram import (
     open_datagram,
     parse_relay_time,
 )
-from tcproto.feedback import Copy, pack_copies
 from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcproto.packet import MAX_PACKET

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcproto.copies import Copy, pack_copies
 from tcproto.datagram import Item, ItemType
-from tcproto.feedback import Copy, pack_copies
 from tcproto.packet import AudioHeader, parse_header
 from tcserver.media import Drop
 from tcserver.media.interface import CloseStream, MuteStream, Receiver, SetSpeakers
