@@ -39,6 +39,10 @@ RELAY_TIME_SIZE = 4
 MAX_COUNTER = 2**48 - 1
 REKEY_COUNTER = 2**40
 """A new key is due after so many datagrams, long before the counter ends."""
+KEY_LIFETIME = 24 * 3600.0
+"""Seconds after which a new session key or room key is due."""
+KEY_OVERLAP = 10.0
+"""Seconds for which a session key or room key is accepted after it was replaced: longer than any datagram travels."""
 MAX_UP_ITEMS = 32
 """Items of an up datagram: a packet with copies is two, and a server looks at each; empty ones take three bytes."""
 LAST_ITEM = 0x80

@@ -61,7 +61,22 @@ class PacketType(IntEnum):
 DURATIONS_MS = (20, 40, 60, 10)
 """Frame length of an audio packet by its code."""
 AUDIO_CLOCK = 48_000
+"""Ticks of an audio timestamp per second: samples of Opus (RFC 7587, section 4.1)."""
 VIDEO_CLOCK = 90_000
+"""Ticks of a video timestamp per second, as in RTP (RFC 3551, section 5)."""
+SPEECH_LEVEL = 35
+"""-dBov: sound that is as loud as this counts as speech, even without the voice flag."""
+COMFORT_INTERVAL = 0.4
+"""Seconds of media time between packets of comfort, as in Opus: nobody needs them more often."""
+KEYFRAME_INTERVAL = 1.0
+"""Seconds between two keyframes of a layer that were asked for, at least: each costs all receivers many times what
+another picture does."""
+KEYFRAME_REQUEST_INTERVAL = 0.5
+"""Seconds between two requests for a keyframe, at least: the first needs a round trip to show. For a receiver, and for
+what a server passes on for the lowest layer."""
+MAX_KEYFRAME_REQUEST_INTERVAL = 16.0
+"""Seconds between the requests of a receiver whom keyframes do not help: each waits longer than the one before, up to
+this."""
 _AUDIO_TYPE, _VIDEO_TYPE = int(PacketType.AUDIO), int(PacketType.VIDEO)
 _END_OF_TALK = 0x4
 _COMFORT = 0x8

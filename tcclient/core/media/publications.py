@@ -11,13 +11,14 @@ from tcclient.core.media.keyframes import KeyframeRequests
 from tcclient.core.media.path import MediaPath
 from tcclient.core.membership.roster import publication_id
 from tcproto.beacon import ClockMapping
-from tcproto.datagram import LAST_ITEM, ItemType
-from tcproto.keyring import OVERLAP, PublicationId
+from tcproto.datagram import KEY_OVERLAP, LAST_ITEM, ItemType
+from tcproto.keyring import PublicationId
 from tcproto.messages import Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
     AUDIO_CLOCK,
     AUDIO_HEADER_SIZE,
     AUDIO_PADDING_STEP,
+    FRAME_ID_BITS,
     MAX_PACKET,
     MAX_VIDEO_PAYLOAD,
     VIDEO_CLOCK,
@@ -27,8 +28,8 @@ from tcproto.packet import (
 )
 from tcproto.secretbox import TAG_SIZE
 from tcproto.sender_key import MAX_FIRST_SEQUENCES, FirstSequence
+from tcproto.serial import difference, wrapped
 
-HALF_CLOCK = 2**31
 CLOCK_TOLERANCE = 20_000
 """Microseconds by which the mapping of a stream's clock may move before a beacon tells so: half of what lip-sync
 allows."""
@@ -123,9 +124,9 @@ class Publications:
     def accepted(self, number: int, stream: int, now: float) -> bool:
         """Note the stream of a publication.
 
-        False for one that is in use, or ended less than ``OVERLAP`` ago: no honest server gives it out again so soon.
+        False for one that is in use, or ended less than ``KEY_OVERLAP`` ago. No honest server gives it out so soon.
         """
-        self._over = {over: at for over, at in self._over.items() if now < at + OVERLAP}
+        self._over = {over: at for over, at in self._over.items() if now < at + KEY_OVERLAP}
         if stream in self._over or self.by_stream(stream) is not None:
             return False
         publication = self.live.get(number)
@@ -172,7 +173,7 @@ class Publications:
         if ready is None:
             return False
         publication, stream, key = ready
-        timestamp &= 0xFFFFFFFF
+        timestamp = wrapped(timestamp)
         header = AudioHeader(
             stream,
             key.number,
@@ -221,7 +222,7 @@ class Publications:
             self.keyframes.ask(number, spatial, now)
             return 0
         publication.interrupted.discard(spatial)
-        timestamp &= 0xFFFFFFFF
+        timestamp = wrapped(timestamp)
         header = VideoHeader(
             stream,
             key.number,
@@ -244,7 +245,7 @@ class Publications:
             )
             self._path.send(PACKET_ITEM + packet)
         publication.sequences[spatial] += count
-        publication.frames[spatial] = publication.frames[spatial] + 1 & 0xFFFF
+        publication.frames[spatial] = wrapped(publication.frames[spatial] + 1, FRAME_ID_BITS)
         self._tick(publication, timestamp, captured_at, now)
         return count
 
@@ -289,6 +290,5 @@ class Publications:
 
 def _moved(before: tuple[int, int], after: tuple[int, int], kind: Kind) -> bool:
     """Tell whether the sender's clock and the media's went apart between two frames: receivers have to be told."""
-    ticks = (after[0] - before[0] + HALF_CLOCK) % (2 * HALF_CLOCK) - HALF_CLOCK
-    media = ticks * 1_000_000 // (AUDIO_CLOCK if kind is Kind.AUDIO else VIDEO_CLOCK)
+    media = difference(after[0], before[0]) * 1_000_000 // (AUDIO_CLOCK if kind is Kind.AUDIO else VIDEO_CLOCK)
     return abs(after[1] - before[1] - media) > CLOCK_TOLERANCE
