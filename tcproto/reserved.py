@@ -58,7 +58,11 @@ RESERVED = (
         ("messages.types.Source.DATA", "messages.types.Kind.DATA", "packet.PacketType.DATA"),
         "a server refuses to publish it (`bad_request`)",
     ),
-    Reserved("packet type REPAIR", ("packet.PacketType.REPAIR",), "is not sent; a server drops it"),
+    Reserved(
+        "packet type REPAIR",
+        ("packet.PacketType.REPAIR",),
+        "is not sent; a server forwards it as any type that it does not know, a client drops it",
+    ),
     Reserved(
         "permission MUTE_OTHERS",
         ("messages.types.Permission.MUTE_OTHERS",),
