@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -28,9 +28,9 @@ THIRD_PARTY_OF_TCPROTO = {"nacl", "msgpack"}
 class Layer(NamedTuple):
     """What the modules of a folder, and of the folders in it without a line of their own, may import."""
 
-    ours: Set[str]
+    ours: AbstractSet[str]
     """Folders and files of this project, besides the folder itself."""
-    impure: Set[str] = frozenset()
+    impure: AbstractSet[str] = frozenset()
     """Of ``IMPURE``; none in a pure folder."""
 
 
