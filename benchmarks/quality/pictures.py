@@ -13,7 +13,7 @@ from typing import Any
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from benchmarks.harness.signals import psnr, squared_errors
+from benchmarks.harness.signal_comparison import psnr, squared_errors
 from tcclient.capture.reader import VIDEO_CLOCK, open_video
 
 PEERS = {"best": "-1", "default": "8"}
