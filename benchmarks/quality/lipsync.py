@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.signals import onsets
+from benchmarks.harness.signal_comparison import onsets
 from tcproto.packet import AUDIO_CLOCK
 
 WIDTH, HEIGHT, FPS = 320, 180, 25

@@ -13,7 +13,7 @@ from typing import Any
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from benchmarks.harness.signals import psnr, squared_errors
+from benchmarks.harness.signal_comparison import psnr, squared_errors
 from tcclient.capture.reader import open_video
 from tcproto.packet import VIDEO_CLOCK
 

@@ -11,7 +11,7 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.signals import SPEECH_RATE, Sound, aligned, resampled, windows
+from benchmarks.harness.signal_comparison import SPEECH_RATE, Sound, aligned, resampled, windows
 from tcclient.capture.reader import open_audio
 from tcproto.packet import AUDIO_CLOCK
 

@@ -15,7 +15,7 @@ import uvloop
 
 from tcproto.account import derive_account_key
 from tcserver.cli.main import main as tcserver
-from tests.integration.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
+from tests.support.processes.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from tcclient.capture import CLIP, SPEECH
 from tcclient.cli.main import main
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
-from tests.integration.client_process import COMMAND, environment, taking_part
-from tests.integration.world import PASSWORD, PATIENCE, Server
+from tests.support.processes.client_process import COMMAND, environment, taking_part
+from tests.support.processes.world import PASSWORD, PATIENCE, Server
 
 
 @contextlib.contextmanager

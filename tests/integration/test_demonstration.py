@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.client_process import COMMAND, environment
-from tests.integration.world import PATIENCE
+from tests.support.processes.client_process import COMMAND, environment
+from tests.support.processes.world import PATIENCE
 
 
 def test_a_demonstration_is_complete(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from tcclient.capture import SPEECH
 from tcclient.cli.sending import Sending
 from tcclient.errors import DeviceError
 from tcproto.messages import Source
-from tests.integration.client_process import COMMAND
 from tests.integration.test_rooms import track_of, two
-from tests.integration.world import PASSWORD, PATIENCE, Run, Server, World, until
+from tests.support.processes.client_process import COMMAND
+from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World, until
 
 
 def failing(error: Exception, good: int = 3) -> Iterator[Any]:

@@ -16,7 +16,7 @@ from tcclient.sources import audio_file, moving_bars
 from tcclient.trust.account_secret import AccountSecret
 from tcproto.errors import Action, ErrorCode
 from tests.integration.conftest import open_files
-from tests.integration.world import Run, Running, World, until
+from tests.support.processes.world import Run, Running, World, until
 
 STEPS = [0, 1, 2, 3, 5, 8, 12, 17, 23, 30, 40, 55, 75, 100, 140, 200, 300, 450, 700]
 """Turns of the event loop after which a client is cancelled; the last are in the middle of a conversation."""

@@ -19,8 +19,8 @@ from tcproto.link import Link
 from tcproto.messages import Error, LoginBegin, LoginChallenge, Ping, Pong, Welcome
 from tcserver.conference import Conference, effects
 from tcserver.media.interface import Event, PathProven
-from tests.integration.raw import Raw, dialled
-from tests.integration.world import PASSWORD, Run, World, gathered, until, watching
+from tests.support.processes.raw import Raw, dialled
+from tests.support.processes.world import PASSWORD, Run, World, gathered, until, watching
 
 one_loop = pytest.mark.parametrize("run", ["uvloop"], indirect=True)
 """For what is about the server; it runs on uvloop."""

@@ -17,8 +17,8 @@ from tcproto.link import Link
 from tcproto.messages import Error, LoginBegin, LoginChallenge
 from tcserver.records import MAX_DEVICES, DeviceRecord
 from tcserver.storage.database import Database
-from tests.integration.raw import Raw, dialled
-from tests.integration.world import PASSWORD, Run, Server, World, gathered
+from tests.support.processes.raw import Raw, dialled
+from tests.support.processes.world import PASSWORD, Run, Server, World, gathered
 
 LOGINS = 200
 """Of each sort."""

@@ -12,7 +12,7 @@ import pytest
 
 from tcclient.sources import tone
 from tcserver.config.configuration import Sources
-from tests.integration.world import PATIENCE, Run, World, until
+from tests.support.processes.world import PATIENCE, Run, World, until
 
 ROOT = Path(__file__).parents[2]
 

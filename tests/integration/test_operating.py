@@ -21,8 +21,8 @@ from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tcproto.messages import UpdateRoom
 from tcserver.storage.database import Database
-from tests.integration.raw import dialled
-from tests.integration.world import PATIENCE, Run, Server, World, children, link_of, until
+from tests.support.processes.raw import dialled
+from tests.support.processes.world import PATIENCE, Run, Server, World, children, link_of, until
 
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
 """For what has no client's loop as its subject."""

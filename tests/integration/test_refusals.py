@@ -19,7 +19,7 @@ from tcclient.errors import (
 from tcclient.trust.identity import KnownServers
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
-from tests.integration.world import PASSWORD, Run, World, until
+from tests.support.processes.world import PASSWORD, Run, World, until
 
 OTHER = bytes(range(20))
 

@@ -15,7 +15,7 @@ from tcclient.transport.retry import Retry
 from tcproto.account import derive_account_key
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
-from tests.integration.world import PASSWORD, Run, Server, World
+from tests.support.processes.world import PASSWORD, Run, Server, World
 
 
 @pytest.fixture(autouse=True)

@@ -37,7 +37,7 @@ from tcclient.track import Track
 from tcclient.video.codec import VideoEncoder
 from tcproto.errors import ErrorCode
 from tcproto.messages import Kick, Kind, Role, SetRole, Source, UpdateRoom
-from tests.integration.world import Run, World, until, watching
+from tests.support.processes.world import Run, World, until, watching
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,7 @@ import pytest
 from tcclient import events
 from tcclient.sources import tone
 from tcserver.daemon.local_socket import MAX_CONNECTIONS, ask
-from tests.integration.world import Run, World, until, watching
+from tests.support.processes.world import Run, World, until, watching
 
 
 def test_show_notice_kick_and_close(run: Run, world: World) -> None:

@@ -22,7 +22,7 @@ from tcclient.trust.account_secret import AccountSecret
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Source
 from tests.integration.test_rooms import stored, track_of, two
-from tests.integration.world import PASSWORD, Run, World, until
+from tests.support.processes.world import PASSWORD, Run, World, until
 
 
 def beep(frequency: float, seconds: float) -> Any:

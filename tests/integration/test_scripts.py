@@ -18,8 +18,8 @@ from tcclient.cli.main import main
 from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
 from tcproto.link import Link
 from tcproto.messages import Source
-from tests.integration.client_process import COMMAND, taking_part
-from tests.integration.world import PASSWORD, PATIENCE, Server
+from tests.support.processes.client_process import COMMAND, taking_part
+from tests.support.processes.world import PASSWORD, PATIENCE, Server
 
 F_SETPIPE_SZ = 1031
 PIPE = 4096

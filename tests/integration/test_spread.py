@@ -13,7 +13,7 @@ from tcclient.sources import AudioSource, moving_bars, tone
 from tcclient.track import Track
 from tcproto.messages import Source
 from tests.integration.test_workers import BACK_WITHIN, DISTURBANCES, hears, one_loop, pool_of, slots, track_of
-from tests.integration.world import Run, Running, World, until, watching
+from tests.support.processes.world import Run, Running, World, until, watching
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.client_process import COMMAND
-from tests.integration.world import PASSWORD, Server, World
+from tests.support.processes.client_process import COMMAND
+from tests.support.processes.world import PASSWORD, Server, World
 
 SERVER = [sys.executable, "-m", "tcserver"]
 CLOSINGS = ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"]

@@ -18,8 +18,8 @@ import pyte
 from tcclient.capture import SPEECH
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcproto.identity import format_fingerprint
-from tests.integration.client_process import COMMAND, taking_part
-from tests.integration.world import PASSWORD, PATIENCE, Server
+from tests.support.processes.client_process import COMMAND, taking_part
+from tests.support.processes.world import PASSWORD, PATIENCE, Server
 
 UP, LEFT, HOME = "\x1b[A", "\x1b[D", "\x01"
 KILL_LINE = "\x05\x15"

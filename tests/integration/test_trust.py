@@ -14,8 +14,8 @@ from tcclient.events import Event, NewDevice, TrustFault
 from tcclient.trust.identity import KNOWN_SERVERS_FILE, KnownServers, load_device_identity
 from tcclient.trust.known_devices import KNOWN_DEVICES_FILE
 from tcproto.identity import format_fingerprint
-from tests.integration.client_process import COMMAND, taking_part
-from tests.integration.world import PASSWORD, Run, Server, World, until, watching
+from tests.support.processes.client_process import COMMAND, taking_part
+from tests.support.processes.world import PASSWORD, Run, Server, World, until, watching
 
 OTHER = bytes(range(20))
 

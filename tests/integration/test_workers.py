@@ -17,7 +17,7 @@ from tcclient.sources import moving_bars, tone
 from tcclient.track import Track
 from tcproto.messages import Source
 from tcserver.media.workers.pool import WorkerPool
-from tests.integration.world import PATIENCE, Run, Running, Server, World, children, until, watching
+from tests.support.processes.world import PATIENCE, Run, Running, Server, World, children, until, watching
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
 one_loop = pytest.mark.parametrize("run", ["uvloop"], indirect=True)

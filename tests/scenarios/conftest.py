@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulation.world import World
+from tests.support.simulation.world import World
 
 
 @pytest.fixture

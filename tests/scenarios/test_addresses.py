@@ -8,7 +8,7 @@ from tcclient.core import PathState, events
 from tcproto.messages import Kind, Source
 from tcserver.media.forwarding.path import AMPLIFICATION
 from tcserver.media.interface import Address, PathProven
-from tests.simulation.network import LAN, Conditions
+from tests.support.simulation.network import LAN, Conditions
 
 HOME = Conditions(delay=0.03)
 ELSEWHERE = ("203.0.113.66", 4444)

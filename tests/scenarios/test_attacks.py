@@ -4,7 +4,7 @@ import pytest
 
 from tcclient.core import Drop
 from tcproto.datagram import Kind, parse_header
-from tests.simulation.wiretap import Wiretap, forge_room, packets, room_plaintext
+from tests.support.simulation.wiretap import Wiretap, forge_room, packets, room_plaintext
 
 
 def conversation(world, names=("ada", "ben", "cleo"), seconds=2):

@@ -5,7 +5,7 @@ import pytest
 from tcclient.core import PathState, events
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import StreamChoice
-from tests.simulation.network import LAN
+from tests.support.simulation.network import LAN
 
 
 def test_a_client_that_is_quiet_is_pinged_and_stays(world):

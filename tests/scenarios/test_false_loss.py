@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tcproto.messages import Source
-from tests.simulation.network import Conditions
+from tests.support.simulation.network import Conditions
 
 LOSSY = Conditions(delay=0.02, loss=0.1)
 

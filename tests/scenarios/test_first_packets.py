@@ -4,7 +4,7 @@ import pytest
 
 from tcclient.core import events
 from tcproto.messages import Kind, Source
-from tests.simulation.network import LAN
+from tests.support.simulation.network import LAN
 
 SLOW_TCP = 0.15
 """Seconds one way; UDP takes 1 ms."""

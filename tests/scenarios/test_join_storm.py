@@ -7,7 +7,7 @@ from tcclient.core import events
 from tcproto.messages import KeyBoxes, RoomChanges
 from tcserver.conference import Rate
 from tcserver.conference.room.change_log import BATCH_INTERVAL
-from tests.simulation.network import Conditions
+from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
 

@@ -4,7 +4,7 @@ import pytest
 
 from tcclient.core import PathState, events
 from tcserver.media.interface import KeysWorn
-from tests.simulation.network import LAN
+from tests.support.simulation.network import LAN
 
 
 def shorten(monkeypatch, lifetime):

@@ -6,8 +6,8 @@ import pytest
 
 from tcclient.core import PathState, events
 from tcserver.media.forwarding.path import PathChange
-from tests.simulation.network import Conditions
-from tests.simulation.world import World
+from tests.support.simulation.network import Conditions
+from tests.support.simulation.world import World
 
 LOSSY = Conditions(delay=0.04, loss=0.2)
 

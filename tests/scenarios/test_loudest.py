@@ -28,7 +28,7 @@ from tcclient.audio.jitter import FrameKind
 from tcclient.audio.opus import SAMPLE_RATE, OpusEncoder
 from tcclient.capture import SPEECH
 from tcserver.media.speakers.preroll import PREROLL
-from tests.simulation.world import World as VirtualWorld
+from tests.support.simulation.world import World as VirtualWorld
 
 ROOM_NOISE = -60.0
 PATHS = [SPEECH, RECORDINGS / "speech-en.wav", RECORDINGS / "speech-en-2.wav"]

@@ -6,7 +6,7 @@ from tcclient.audio.decoder import SpeakerDecoder
 from tcclient.audio.libopus import OpusUnavailable
 from tcclient.core import AUDIO_ONLY, events
 from tcproto.messages import ChatScope
-from tests.simulation.network import CELLULAR, LAN, RURAL, SATELLITE, WIFI, Conditions
+from tests.support.simulation.network import CELLULAR, LAN, RURAL, SATELLITE, WIFI, Conditions
 
 ROSTER_BATCH = 0.15
 """Seconds in which all have heard of a newcomer."""

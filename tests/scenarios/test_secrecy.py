@@ -3,7 +3,7 @@
 import pytest
 
 from tcproto.messages import Kick
-from tests.simulation.wiretap import Wiretap, opens_packet, packets, room_plaintext
+from tests.support.simulation.wiretap import Wiretap, opens_packet, packets, room_plaintext
 
 ROOM_KEY_OVERLAP = 4.0
 """Seconds: a new key follows a leave after at most 2, and is used after 2 more."""

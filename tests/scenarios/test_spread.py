@@ -4,7 +4,7 @@ import pytest
 
 from tcclient.core import PathState, events
 from tcserver.media import Drop
-from tests.simulation.network import Conditions
+from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
 SPREAD = {"media_slots": 3, "room_spread": 1}

@@ -2,8 +2,8 @@
 
 from tcclient.core import Drop, events
 from tcproto.messages import ChatMessage, ChatScope
-from tests.simulation.network import CELLULAR
-from tests.simulation.wiretap import ControlTap
+from tests.support.simulation.network import CELLULAR
+from tests.support.simulation.wiretap import ControlTap
 
 SECRET = "the tender is won by"
 

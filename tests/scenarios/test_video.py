@@ -9,7 +9,7 @@ from tcclient.participant import Participant as Person
 from tcclient.track import Track
 from tcproto.messages import KeyframeRequest, Kind, Source
 from tcproto.packet import KEYFRAME_INTERVAL, VideoHeader
-from tests.simulation.network import Conditions
+from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
 FRAME = 0.04

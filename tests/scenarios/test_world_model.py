@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from tcclient.core import Phase
 from tcproto.messages import Kick, Kind, Role, SetRole, Source
-from tests.simulation.network import CELLULAR, LAN, RURAL, SATELLITE, WIFI
-from tests.simulation.world import World
+from tests.support.simulation.network import CELLULAR, LAN, RURAL, SATELLITE, WIFI
+from tests.support.simulation.world import World
 
 MOST = 5
 CONDITIONS = (LAN, WIFI, CELLULAR, RURAL, SATELLITE)

@@ -16,7 +16,7 @@ from tcclient.room import QUEUED_EVENTS, Room
 from tcclient.trust.known_devices import KnownDevices
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
-from tests.tcclient.core.scripted_server import Server
+from tests.support.scripted_server import Server
 
 
 @asynccontextmanager

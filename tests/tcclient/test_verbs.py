@@ -22,7 +22,7 @@ from tcclient.room import Room
 from tcclient.trust.known_devices import KnownDevices
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
-from tests.tcclient.core.scripted_server import CAPS, KEEP, Server
+from tests.support.scripted_server import CAPS, KEEP, Server
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from tcproto.framing import encode_frame
 from tcproto.messages import Login, LoginChallenge, Sender, Welcome, encode
 from tcproto.messages.login import ClientHello, ServerHello
 from tcproto.noise import CipherState, Initiator, Responder
-from tests.message_values import smallest
+from tests.support.message_values import smallest
 
 STATIC = bytes(range(32))
 PUBLIC = crypto_scalarmult_base(STATIC)

@@ -19,7 +19,7 @@ from tcproto.errors import CryptoFailure
 from tcproto.identity import SigningKey
 from tcproto.packet import MAX_PACKET, PacketType, parse_header
 from tcproto.sender_key import MAX_GENERATION
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 CLOCKS = st.lists(
     st.builds(ClockMapping, st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)),

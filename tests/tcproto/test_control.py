@@ -23,8 +23,8 @@ from tcproto.framing import MAX_FRAME, encode_frame
 from tcproto.messages import Close, Error, Leave, Login, LoginBegin, Ok, Ping, Pong, Resume, Resumed, Speakers, Welcome
 from tcproto.messages.login import ClientHello, ServerHello
 from tcproto.noise import Initiator, Responder
-from tests.message_values import smallest
-from tests.mutations import truncations
+from tests.support.message_values import smallest
+from tests.support.mutations import truncations
 from tests.tcproto.control_pair import (
     CHALLENGE,
     LOGIN,

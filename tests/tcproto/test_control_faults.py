@@ -12,7 +12,7 @@ from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.framing import LIMIT_BEFORE_LOGIN, MAX_FRAME, encode_frame
 from tcproto.messages import Ping, Pong, Speakers, Unknown, encode
 from tcproto.noise import Initiator, Responder
-from tests.mutations import bit_flips
+from tests.support.mutations import bit_flips
 from tests.tcproto.control_pair import (
     LOGIN,
     STATIC,

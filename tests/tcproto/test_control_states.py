@@ -10,7 +10,7 @@ from tcproto.control import FRAME_DATAGRAM, FRAME_MESSAGE, ControlConnection, Da
 from tcproto.errors import ErrorCode
 from tcproto.messages import ROWS, Error, Sender, State, Unknown
 from tcproto.messages.registry import Row
-from tests.message_values import smallest
+from tests.support.message_values import smallest
 from tests.tcproto.control_pair import RawPeer, client_and_raw_server, events, fails, let_in, server_and_raw_client
 
 

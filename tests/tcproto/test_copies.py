@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tcproto.copies import MAX_COPY_DISTANCE, Copy, pack_copies, parse_copies
 from tcproto.packet import AudioHeader
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 COPIES = [Copy(1, 0, True, b"a"), Copy(15, 127, False, bytes(255))]
 BYTES = bytes.fromhex("01 80 01 61 0f 7f ff" + "00" * 255)

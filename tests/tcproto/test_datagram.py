@@ -31,7 +31,7 @@ from tcproto.datagram import (
     seal,
 )
 from tcproto.errors import CryptoFailure
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 KEY = bytes(range(32))
 # V26, V39: the counter where its halves meet, and at its end.

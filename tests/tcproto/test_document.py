@@ -9,7 +9,7 @@ from tcproto import document
 from tcproto.document import DOCUMENT, render, replaced
 from tcproto.errors import CODES, ErrorCode
 from tcproto.messages import ROWS
-from tests import protocol_limits
+from tests.documents import protocol_limits
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 
@@ -21,7 +21,9 @@ def test_table_is_current(name: str) -> None:
 
 @pytest.mark.parametrize("name", protocol_limits.tables())
 def test_limits_are_current(name: str) -> None:
-    assert replaced(TEXT, {name: protocol_limits.tables()[name]}) == TEXT, "stale: run python -m tests.protocol_limits"
+    assert replaced(TEXT, {name: protocol_limits.tables()[name]}) == TEXT, (
+        "stale: run python -m tests.documents.protocol_limits"
+    )
 
 
 def test_all_generated_places_have_a_maker() -> None:

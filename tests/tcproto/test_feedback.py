@@ -28,7 +28,7 @@ from tcproto.feedback import (
     parse_retransmission_request,
 )
 from tcproto.packet import Series
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 ONE = Series(0x1234, 3, 7, redundant=True)
 RECEPTION = Reception(0x01020304, ONE, 5, 6, 7, 8, 9)

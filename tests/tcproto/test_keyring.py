@@ -21,7 +21,7 @@ from tcproto.packet import AudioHeader, Header, VideoHeader, parse_header, seal_
 from tcproto.replay import SEQUENCE_WINDOW
 from tcproto.sender_key import MAX_GENERATION, FirstSequence, OpenedBox, Party, SenderKey
 from tcproto.text import Note, TextHeader, seal_room_text, text_key
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 LIFE = b"l" * 16
 MICROPHONE = PublicationId(1, 1, 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement, member_set_hash, safety_code, verify_member
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 DEVICE = SigningKey(bytes(range(32)))
 STATEMENT = MemberStatement(b"f" * 20, b"l" * 16, "ruang", "jürgen", "Jürgen / Ost", b"b" * 32, 0x0123456789ABCDEF)

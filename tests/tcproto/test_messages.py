@@ -42,8 +42,8 @@ from tcproto.messages import (
     row_of,
 )
 from tcproto.messages.registry import MAX_REQUEST_ID, Row, message
-from tests.message_values import instances, largest, smallest
-from tests.mutations import bit_flips, truncations
+from tests.support.message_values import instances, largest, smallest
+from tests.support.mutations import bit_flips, truncations
 
 ROW_LIST = list(ROWS.values())
 CASES: list[tuple[object, int, dict[str, object]]] = [

@@ -32,7 +32,7 @@ from tcproto.packet import (
     seal_packet,
     unpadded,
 )
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 KEY = bytes(range(32))
 CASES: list[tuple[Header, str]] = [

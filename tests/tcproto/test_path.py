@@ -17,7 +17,7 @@ from tcproto.path import (
     parse_pong,
     parse_positions,
 )
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 CASES: list[tuple[Callable[[Any], bytes], Callable[[bytes], Any], Any, str]] = [
     (PingItem.pack, parse_ping, PingItem(0, 0), "0000 00000000"),

@@ -10,7 +10,7 @@ from nacl.bindings import crypto_secretbox
 from tcproto import secretbox
 from tcproto.errors import CryptoFailure
 from tcproto.secretbox import fast_functions, passes, safe_box, safe_unbox
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 KEY, NONCE = bytes(range(32)), bytes(range(24))
 sodium = pytest.importorskip("nacl._sodium", reason="this PyNaCl has another binding: only the public way is there")

@@ -27,7 +27,7 @@ from tcproto.sender_key import (
     seal_key_box,
     shared_key,
 )
-from tests.mutations import bit_flips, truncations
+from tests.support.mutations import bit_flips, truncations
 
 LIFE = bytes(range(16))
 KEY = SenderKey(7, 3, bytes(range(32)))

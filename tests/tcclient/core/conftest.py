@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tcclient.core.scripted_server import Server
+from tests.support.scripted_server import Server
 
 
 @pytest.fixture(params=[True, False], ids=["sealed", "bare"])

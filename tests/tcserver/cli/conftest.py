@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tcserver.cli.main import main
-from tests.tcserver.cli.server_command import Result, Run
+from tests.support.server_command import Result, Run
 
 
 @pytest.fixture(autouse=True)

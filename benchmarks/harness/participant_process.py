@@ -1,0 +1,206 @@
+"""One member of the meeting of `client`, in a process of its own: ``python -m benchmarks.harness.participant_process``.
+
+Reads a `Task` as a line of JSON. A sender publishes, prints a line when everything is on its way, and ends with its
+input. A receiver hears and sees everything for the seconds of its task, and prints what that cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+
+import uvloop
+
+import tcclient
+from tcclient.capture import SPEECH
+from tcclient.capture.picture import TestPicture
+from tcclient.events import TrackPublished
+from tcclient.playout.playout import Mix
+from tcclient.room import Room
+from tcclient.sources import AnySource, EncodedVideo, EncodedVideoSource, audio_file
+from tcclient.track import Track
+from tcclient.video.assembly import AssembledFrame
+from tcclient.video.codec import EncodedFrame, VideoDecoder, VideoEncoder
+from tcproto.messages import Kind
+
+WIDTH, HEIGHT, RATE, BITRATE = 640, 360, 25, 600_000
+LOOP = 50
+"""Pictures that are encoded beforehand and sent again and again, the first a keyframe."""
+SETTLE = 3.0
+"""Seconds from the first picture or sound until everything runs evenly: keys, keyframes, jitter buffers."""
+FIRST_LIMIT = 20.0
+"""Seconds for the first sound and picture."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a member does; with neither voices nor pictures it receives."""
+
+    link: str
+    user: str
+    password: str
+    data: str
+    voices: int = 0
+    pictures: int = 0
+    hear: bool = False
+    see: bool = False
+    seconds: float = 0.0
+
+    def as_json(self) -> str:
+        """Return the line that tells a member."""
+        return json.dumps(asdict(self))
+
+
+@dataclass
+class Result:
+    """What a receiver found out."""
+
+    cpu: float = 0.0
+    """Share of a core."""
+    blocks: int = 0
+    """Blocks of 20 ms that were mixed in the time of the measurement."""
+    pictures: int = 0
+    """Pictures that were decoded in it."""
+    lost: int = 0
+    """Packets, since the beginning."""
+    first_sound: float | None = None
+    """Seconds from the seat to the first block that is not silent."""
+    first_picture: float | None = None
+    """Seconds from the seat to the first decoded picture."""
+
+
+class Observer:
+    """Hears and sees everything, and counts it."""
+
+    def __init__(self, room: Room) -> None:
+        self.result = Result()
+        self._room = room
+        self._seated = time.monotonic()
+        self._heard, self._seen = asyncio.Event(), asyncio.Event()
+        self._tracks: list[Track] = []
+
+    def hear(self) -> None:
+        """Play out all sound, into nothing."""
+        self._room.listen().on_mix.append(self._played)
+
+    async def see(self) -> None:
+        """Decode all pictures, until cancelled."""
+        for track in self._room.tracks:
+            self._watch(track)
+        async for event in self._room.events():
+            if isinstance(event, TrackPublished):
+                self._watch(event.track)
+
+    async def first(self, hear: bool, see: bool) -> None:
+        """Wait for what is to come; raises ``TimeoutError``."""
+        async with asyncio.timeout(FIRST_LIMIT):
+            if hear:
+                await self._heard.wait()
+            if see:
+                await self._seen.wait()
+
+    def finish(self) -> Result:
+        """Return the result, with what was lost."""
+        self.result.lost = sum(track.statistics.lost for track in self._room.tracks)
+        return self.result
+
+    def _watch(self, track: Track) -> None:
+        if track.kind is not Kind.VIDEO or track in self._tracks:
+            return
+        self._tracks.append(track)
+        decoder = VideoDecoder("vp8")
+
+        def decode(frame: AssembledFrame) -> None:
+            if decoder.decode(frame.data) is not None:
+                self.result.pictures += 1
+                if self.result.first_picture is None:
+                    self.result.first_picture = time.monotonic() - self._seated
+                    self._seen.set()
+
+        track.on_video.append(decode)
+
+    def _played(self, mix: Mix, _: float) -> None:
+        self.result.blocks += 1
+        if self.result.first_sound is None and mix.pcm.any():
+            self.result.first_sound = time.monotonic() - self._seated
+            self._heard.set()
+
+
+async def send(room: Room, task: Task) -> None:
+    """Publish everything, until the input ends."""
+    encoded = _encoded() if task.pictures else []
+    sources: list[AnySource] = [audio_file(SPEECH, loop=True) for _ in range(task.voices)]
+    for _ in range(task.pictures):
+        pictures = Loop(encoded)
+        sources.append(EncodedVideoSource(pictures, WIDTH, HEIGHT, keyframe_wanted=pictures.keyframe_wanted))
+    await room.publish(*sources)
+    print("sends", flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+async def receive(room: Room, task: Task) -> Result:
+    """Receive everything for a while."""
+    observer = Observer(room)
+    if task.hear:
+        observer.hear()
+    seeing = asyncio.create_task(observer.see())
+    try:
+        await observer.first(task.hear, task.see)
+        await asyncio.sleep(SETTLE)
+        result = observer.result
+        result.blocks = result.pictures = 0
+        cpu, began = time.process_time(), time.monotonic()
+        await asyncio.sleep(task.seconds)
+        result.cpu = (time.process_time() - cpu) / (time.monotonic() - began)
+        return observer.finish()
+    finally:
+        seeing.cancel()
+
+
+async def main() -> None:
+    """Carry the task out."""
+    task = Task(**json.loads(sys.stdin.readline()))
+    async with tcclient.connect(
+        task.link, user=task.user, password=task.password, name=task.user, data=Path(task.data)
+    ) as room:
+        if task.voices or task.pictures:
+            await send(room, task)
+        else:
+            print(json.dumps(asdict(await receive(room, task))), flush=True)
+
+
+def _encoded() -> list[EncodedFrame]:
+    encoder = VideoEncoder("vp8", WIDTH, HEIGHT, Fraction(RATE), BITRATE)
+    pictures = zip(range(LOOP), TestPicture(WIDTH, HEIGHT, RATE), strict=False)
+    return [encoder.encode(picture, timestamp=n * 90_000 // RATE, keyframe=not n) for n, picture in pictures]
+
+
+class Loop:
+    """Pictures again and again; beginning anew, with the keyframe, when one is wanted."""
+
+    def __init__(self, encoded: Sequence[EncodedFrame]) -> None:
+        self._encoded = encoded
+        self._wanted = False
+
+    def keyframe_wanted(self) -> None:
+        """Begin anew; called in another thread than the one that takes pictures."""
+        self._wanted = True
+
+    def __iter__(self) -> Iterator[EncodedVideo]:
+        start = 0
+        for n in count():
+            if self._wanted:
+                self._wanted, start = False, n
+            frame = self._encoded[(n - start) % len(self._encoded)]
+            yield EncodedVideo(frame.data, frame.keyframe, n * 90_000 // RATE & 0xFFFFFFFF)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

@@ -1,0 +1,253 @@
+"""A shell without sockets: people who speak to a conference, a media plane that keeps the books, and a clock.
+
+Every effect is checked against what must always hold, so each test checks more than it says.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+
+from tcproto import messages as m
+from tcproto.errors import ErrorCode
+from tcserver.conference import (
+    Conference,
+    Crash,
+    Disconnect,
+    FindAccount,
+    FindDevices,
+    LogEvent,
+    MediaCommand,
+    Rate,
+    SaveRoom,
+    Send,
+    SessionEnded,
+    SessionStarted,
+    Settings,
+)
+from tcserver.media import interface
+from tcserver.records import Account, RoomRecord, Standing
+from tests.support.conference.identities import SERVER, make_account
+from tests.support.conference.person import Person
+from tests.support.conference.plane import Plane
+
+
+class Driver:
+    def __init__(
+        self,
+        *,
+        accounts: tuple[Account, ...] = (),
+        rooms: tuple[RoomRecord, ...] = (),
+        seed: int = 1,
+        **settings: object,
+    ) -> None:
+        self.random = random.Random(seed)
+        self.now = 1000.0
+        self.unix_ms = 1_700_000_000_000
+        self.accounts = {account.name: account for account in accounts}
+        self.devices: dict[str, set[bytes]] = {}
+        self.conference = Conference(
+            Settings(
+                **{
+                    "account_cost": Rate(1e9, 10**9),
+                    "login_rate": Rate(10_000, 10_000),
+                    "join_rate": Rate(10_000, 10_000),
+                    **settings,
+                }
+            ),
+            SERVER,
+            self.random.randbytes,
+            lambda: self.unix_ms,
+            rooms,
+            self.now,
+        )
+        self.plane = Plane()
+        self.people: dict[int, Person] = {}
+        self.numbers = iter(range(1, 1_000_000))
+        self.devices_made = iter(range(1, 1_000_000))
+        self.sessions: dict[int, SessionStarted] = {}
+        self.session_numbers: list[int] = []
+        self.logged: list[LogEvent] = []
+        self.crashes: list[Crash] = []
+        self.expects_crashes = False
+        self.rested: list[float] = []
+        """How long a message had to wait each time, since the budget of its account was spent."""
+        self.writes: list[SaveRoom] = []
+        self.hold_lookups = self.hold_seats = self.hold_writes = False
+        self.held: deque = deque()
+        self._events: deque = deque()
+        self._is_busy = False
+
+    # People
+
+    def person(self, account: str = "dinkes", name: str = "", device: int = 0, address: str = "10.0.0.1") -> Person:
+        """Somebody with a connection after the handshake; the account is made if it is new."""
+        self.add_account(account)
+        device = device or next(self.devices_made)
+        person = Person(self, account, name or f"Person {device}", device, address)
+        self.people[person.connection] = person
+        return person.connect()
+
+    def add_account(self, name: str, **values: object) -> Account:
+        if name not in self.accounts:
+            self.accounts[name] = make_account(name, len(self.accounts) + 1, **{"max_sessions": 1000, **values})
+        return self.accounts[name]
+
+    def user(self, account: str = "dinkes", **values: object) -> Person:
+        """Somebody who has logged in."""
+        person = self.person(account, **values)
+        assert isinstance(person.log_in(), m.Welcome), person.replies
+        return person
+
+    def member(self, room: str = "room", account: str = "dinkes", **values: object) -> Person:
+        """Somebody who has a seat."""
+        person = self.user(account, **values)
+        reply = person.enter(room)
+        assert isinstance(reply, m.Joined), reply
+        return person
+
+    # Inputs
+
+    def receive(self, person: Person, message: object, request_id: int, size: int = 200) -> None:
+        """Bring a message, which waits while its account's budget is spent."""
+        while True:
+            wait, effects = self.conference.charge(person.connection, size, self.now)
+            self.apply(effects)
+            if not wait:
+                break
+            self.rested.append(wait)
+            self.advance(wait)
+        self.apply(self.conference.received(person.connection, m.Envelope(message, request_id), self.now))
+
+    def event(self, event: interface.Event) -> None:
+        self.apply(self.conference.media_event(event, self.now))
+
+    def change_accounts(
+        self, generations: dict[int, int], bans: dict[int, str] | None = None, costs: dict | None = None
+    ) -> None:
+        """The operator has changed accounts."""
+        standing = Standing(generations, bans or {}, costs or {})
+        self.apply(self.conference.accounts_changed(standing, self.now))
+
+    def replace_worker(self, slot: int = 0) -> None:
+        """A media worker ends, and another comes in its place."""
+        self.plane.lose(slot)
+        self.event(interface.WorkerReplaced(slot))
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, with all that falls due in it."""
+        end = self.now + seconds
+        while (due := self.conference.next_deadline()) is not None and due <= end:
+            self.now = max(self.now, due)
+            self.apply(self.conference.timeout(self.now))
+        self.now = end
+
+    def answer_held(self) -> None:
+        """Give the answers that were held back, in order."""
+        self.hold_lookups = self.hold_seats = self.hold_writes = False
+        while self.held:
+            self.apply(self.held.popleft()())
+
+    # Effects
+
+    def apply(self, effects: list) -> None:
+        self._events.extend(effects)
+        if self._is_busy:
+            return
+        self._is_busy = True
+        try:
+            while self._events:
+                self._carry_out(self._events.popleft())
+        finally:
+            self._is_busy = False
+
+    def _carry_out(self, effect: object) -> None:
+        conference, now = self.conference, self.now
+        match effect:
+            case Send():
+                person = self.people[effect.connection]
+                assert not person.is_gone, "nothing is sent to who is gone"
+                decoded = m.decode(m.encode(effect.message, effect.request_id))
+                assert decoded == (effect.message, effect.request_id)
+                person.take(*decoded)
+                if isinstance(effect.message, m.Ping):
+                    pong = m.Envelope(m.Pong(effect.message.time), effect.request_id)
+                    self._events.extend(conference.received(effect.connection, pong, now))
+            case Disconnect():
+                person = self.people[effect.connection]
+                assert not person.is_gone
+                person.is_gone = True
+            case FindAccount():
+                self._answer(
+                    self.hold_lookups,
+                    lambda: conference.account_found(effect.connection, self.accounts.get(effect.name), self.now),
+                )
+            case FindDevices():
+                self._answer(
+                    self.hold_lookups,
+                    lambda: conference.devices_found(effect.connection, self.devices.get(effect.name, ()), self.now),
+                )
+            case SaveRoom():
+                self.writes.append(effect)
+                self._answer(self.hold_writes, lambda: conference.saved(effect.ticket, True, self.now))
+            case MediaCommand():
+                for event in self.plane.apply(effect.command):
+                    self._answer(self.hold_seats, lambda event=event: conference.media_event(event, self.now))
+            case SessionStarted():
+                assert effect.session not in self.session_numbers
+                self.sessions[effect.session] = effect
+                self.session_numbers.append(effect.session)
+            case SessionEnded():
+                del self.sessions[effect.session]
+            case LogEvent():
+                self.logged.append(effect)
+            case Crash():
+                self.crashes.append(effect)
+                if not self.expects_crashes:
+                    raise effect.error
+            case _:
+                raise AssertionError(effect)
+
+    def _answer(self, hold: bool, give: object) -> None:
+        if hold:
+            self.held.append(give)
+        else:
+            self._events.extend(give())
+
+    # What must hold whenever all is quiet
+
+    def check(self) -> None:
+        self.advance(0.1)
+        conference = self.conference
+        assert conference.sessions == len(self.sessions)
+        assert len(conference._context.session_ids) == len(self.sessions)
+        assert len(conference._context.media_ids) == len(self.plane.seats) == len(conference._context.seats)
+        assert len(conference._context.participant_ids) == len(self.plane.seats)
+        assert conference.rooms == len(self.plane.rooms)
+        assert sum(map(len, self.plane.sealers.values())) == len(conference._context.sealer_ids)
+        half_open = [person for person in self.people.values() if not person.is_gone and person.welcome is None]
+        assert conference.half_open == len(half_open)
+        rooms: dict[bytes, list[Person]] = {}
+        for person in self.people.values():
+            if not person.is_gone and person.view is not None:
+                rooms.setdefault(person.view.info.life, []).append(person)
+        for members in rooms.values():
+            first = members[0].view
+            room = self.plane.seats[members[0].media_id].room
+            sealers = {states[0].sealer for states in self.plane.sealers[room].values()}
+            assert all(person.view.sealers == sealers for person in members)
+            media_ids = {person.media_id for person in members}
+            assert media_ids == set(self.plane.rooms[room])
+            for key, receivers in self.plane.forwarding.items():
+                if key[0] in media_ids:
+                    assert receivers.keys() <= media_ids, "nothing is sent to who is gone"
+            assert first.members.keys() == {person.participant for person in members}
+            for person in members[1:]:
+                assert person.view.number == first.number
+                assert person.view.members == first.members
+                assert person.view.publications == first.publications
+                assert person.view.info == first.info
+
+
+def error_code(reply: object) -> ErrorCode | None:
+    return reply.code if isinstance(reply, m.Error) else None

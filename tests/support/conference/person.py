@@ -1,0 +1,187 @@
+"""People who speak to a conference, and check what they are sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tcproto import messages as m
+from tcproto.account import sign_account_login, sign_device_login
+from tcproto.identity import SigningKey
+from tcproto.membership import MemberStatement
+from tcproto.messages import State
+from tcproto.names import fold_room
+from tcserver.conference import Settings
+from tcserver.conference.login.authenticator import ANSWER_GRID
+from tcserver.conference.room.change_log import BATCH_INTERVAL
+from tests.support.conference.identities import SERVER, account_key
+from tests.support.conference.view import View
+
+if TYPE_CHECKING:
+    from tests.support.conference.driver import Driver
+
+CHALLENGE_WAIT = Settings().challenge_delay + ANSWER_GRID
+"""Seconds in which a challenge has come."""
+
+
+class Person:
+    """A client and its connection."""
+
+    def __init__(self, driver: Driver, account: str, name: str, device: int, address: str) -> None:
+        self.driver = driver
+        self.account = account
+        self.name = name
+        self.device = SigningKey(device.to_bytes(32, "big"))
+        self.address = address
+        self.connection = next(driver.numbers)
+        self.handshake_hash = self.connection.to_bytes(64, "big")
+        self.requests = 0
+        self.open: dict[int, object] = {}
+        """Requests that wait for a reply."""
+        self.replies: dict[int, object] = {}
+        self.inbox: list[object] = []
+        self.closed: m.Close | None = None
+        self.is_gone = False
+        self.welcome: m.Welcome | None = None
+        self.view: View | None = None
+        self.numbers = 0
+
+    # Speaking
+
+    def ask(self, message: object) -> object:
+        """Send a request; the reply if it came at once, else None."""
+        request_id = self.send(message)
+        if isinstance(message, m.LoginBegin) and request_id not in self.replies:
+            self.driver.advance(CHALLENGE_WAIT)
+        return self.replies.get(request_id)
+
+    def send(self, message: object) -> int:
+        self.requests += 1
+        self.open[self.requests] = message
+        number = self.requests
+        self.driver.receive(self, message, number)
+        return number
+
+    def send_raw(self, message: object, size: int) -> object:
+        """Send a request of a kind that has no class, of so many bytes; the reply, if there was one."""
+        self.requests += 1
+        self.open[self.requests] = m.Ping(0)
+        self.driver.receive(self, message, self.requests, size)
+        return self.replies.get(self.requests)
+
+    def tell(self, message: object) -> None:
+        self.driver.receive(self, message, 0)
+
+    def connect(self) -> Person:
+        self.driver.apply(self.driver.conference.connected(self.connection, self.address, self.driver.now))
+        self.driver.apply(self.driver.conference.handshake_done(self.connection, self.handshake_hash, self.driver.now))
+        return self
+
+    def drop(self) -> None:
+        """The connection breaks."""
+        self.is_gone = True
+        self.driver.apply(self.driver.conference.disconnected(self.connection, self.driver.now))
+
+    def login_message(self, *, key: SigningKey | None = None, account: str = "", name: str | None = None) -> m.Login:
+        account = account or self.account
+        key = key or account_key(account)
+        return m.Login(
+            account=account,
+            name=self.name if name is None else name,
+            device_key=self.device.public,
+            account_signature=sign_account_login(key, self.handshake_hash, self.device.public, account),
+            device_signature=sign_device_login(self.device, self.handshake_hash, account),
+        )
+
+    def log_in(self) -> object:
+        self.ask(m.LoginBegin(self.account))
+        return self.ask(self.login_message())
+
+    def join_message(self, room: str, life: bytes, *, name: str | None = None, box_key: bytes = b"") -> m.Join:
+        box_key = box_key or self.connection.to_bytes(32, "big")
+        shown = self.name if name is None else name
+        statement = MemberStatement(SERVER.fingerprint, life, fold_room(room), self.account, shown, box_key, 7)
+        return m.Join(room, life, box_key, 7, self.device.sign(statement.text()))
+
+    def enter(self, room: str = "room", *, e2ee: bool = True) -> object:
+        opened = self.ask(m.OpenRoom(room, e2ee))
+        if not isinstance(opened, m.Room):
+            return opened
+        return self.ask(self.join_message(room, opened.room.life))
+
+    def announce(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> int:
+        """Ask to publish; the request."""
+        self.numbers += 1
+        kind = m.Kind.AUDIO if source is m.Source.MICROPHONE else m.Kind.VIDEO
+        return self.send(m.Publish(self.numbers, kind, source, "codec", **values))
+
+    def publish(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> object:
+        """Publish, and wait for the reply, which may have to wait for the next batch of changes."""
+        request_id = self.announce(source, **values)
+        if request_id not in self.replies:
+            self.driver.advance(BATCH_INTERVAL)
+        return self.replies[request_id]
+
+    def subscribe(self, *sources: m.Source, choices: tuple[m.StreamChoice, ...] = (), generation: int = 1) -> object:
+        return self.ask(m.Subscribe(generation, sources, choices))
+
+    # What arrived
+
+    @property
+    def participant(self) -> int:
+        assert self.view is not None
+        return self.view.joined.participant
+
+    @property
+    def media_id(self) -> int:
+        assert self.view is not None
+        return self.view.media_id
+
+    def got(self, kind: type) -> list:
+        """Notifications of a kind that came since the last call; others are kept."""
+        found = [message for message in self.inbox if isinstance(message, kind)]
+        self.inbox = [message for message in self.inbox if not isinstance(message, kind)]
+        return found
+
+    def take(self, message: object, request_id: int) -> None:
+        row = m.row_of(type(message))
+        if row.reply:
+            request = self.open.pop(request_id)
+            assert isinstance(message, (m.Error, m.row_of(type(request)).answer))
+            self.replies[request_id] = message
+            self._take_reply(request, message)
+            return
+        assert row.states & self.state, f"{message} in {self.state}"
+        match message:
+            case m.Ping():
+                return
+            case m.Close():
+                self.closed = message
+            case m.Snapshot():
+                self.view.take_page(message)
+            case m.RoomChanges():
+                self.view.take_changes(message)
+            case m.MediaMove():
+                self.view.media_id = message.media_id
+            case m.NewRoomKey():
+                self.view.sealers.add(message.room_key.sealer)
+            case m.SealerClosed():
+                self.view.sealers.remove(message.sealer)
+            case m.Evicted():
+                self.view = None
+        self.inbox.append(message)
+
+    def _take_reply(self, request: object, reply: object) -> None:
+        match reply:
+            case m.Welcome():
+                self.welcome = reply
+            case m.Joined():
+                assert self.view is None
+                self.view = View(reply, reply.media_id, {key.sealer for key in reply.room_keys})
+        if isinstance(request, m.Leave) and isinstance(reply, m.Ok):
+            self.view = None
+
+    @property
+    def state(self) -> State:
+        if self.welcome is None:
+            return State.LOGIN
+        return State.LOBBY if self.view is None else State.ROOM

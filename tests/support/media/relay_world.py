@@ -1,0 +1,164 @@
+"""Media planes that have a room together, wired as their workers are, without sockets."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+
+from tcproto.datagram import Item, ItemType, Kind, parse_header
+from tcproto.messages import Kind as StreamKind
+from tcserver.media import Counters, Drop, MediaPlane
+from tcserver.media.interface import (
+    Address,
+    ChangeForwarding,
+    Command,
+    Event,
+    OpenSealer,
+    OpenSeat,
+    OpenStream,
+    PathProven,
+    Receiver,
+    ShareRoom,
+)
+from tcserver.media.relay.wire import Message, parse_head
+from tcserver.media.workers.pool import Router
+from tests.support.media.world import CAPS, Peer, deliveries, open_room, packet_item
+
+ROOM = 1
+Sent = list[tuple[Address, bytes]]
+
+
+def sealer_of(slot: int, life: int = 0) -> int:
+    return 0x5EA0 + slot + 0x100 * life
+
+
+def key_of(slot: int) -> bytes:
+    return bytes([slot]) * 32
+
+
+class Workers:
+    """A room on so many planes, all of which have a sealer; ``loses`` tells which relayed messages do not arrive."""
+
+    def __init__(self, count: int) -> None:
+        self.now = 100.0
+        self.addresses = [Address(1, "127.0.0.1", 9000 + slot) for slot in range(count)]
+        self.random = random.Random(1)
+        self.planes = [self.plane(slot) for slot in range(count)]
+        self.router = Router()
+        self.events: list[Event] = []
+        self.loses: Callable[[bytes], bool] = lambda _: False
+        self.relayed: list[tuple[int, int, bytes]] = []
+        """From which slot, to which, and what, whether it arrived or not."""
+        for slot in range(count):
+            self.apply(OpenSealer(ROOM, sealer_of(slot), 0, key_of(slot), slot))
+        self.share()
+
+    def plane(self, slot: int) -> MediaPlane:
+        return MediaPlane(self.random.randbytes, slot=slot, peers=self.addresses)
+
+    def share(self) -> None:
+        if len(self.planes) > 1:
+            self.apply(ShareRoom(ROOM, 0, tuple(range(len(self.planes)))))
+
+    def replace(self, slot: int, life: int = 1) -> None:
+        """A process comes in place of another; its seats are gone."""
+        self.planes[slot] = self.plane(slot)
+        self.apply(OpenSealer(ROOM, sealer_of(slot, life), 0, key_of(slot), slot))
+        self.share()
+
+    def apply(self, *commands: Command) -> None:
+        for command in commands:
+            for slot in self.router.slots(command):
+                self.planes[slot].apply(command, self.now)
+
+    def join(self, number: int, slot: int, prove: bool = True) -> Peer:
+        peer = Peer(number << 8 | slot, Address(0, f"10.0.0.{number}", 5000))
+        self.apply(OpenSeat(peer.media_id, ROOM, number, 0, peer.up_key, peer.down_key))
+        if prove:
+            self.prove(peer)
+        return peer
+
+    def prove(self, peer: Peer) -> None:
+        self.now += 1
+        (token,) = [
+            item.value
+            for _, answer in self.receive(peer, peer.ping())
+            for item in peer.open_down(answer)
+            if item.type == ItemType.PATH_CHALLENGE
+        ]
+        self.receive(peer, peer.up(Item(ItemType.PATH_RESPONSE, token)))
+        assert PathProven(peer.media_id, peer.address) in self.take_events()
+
+    def publish(
+        self, peer: Peer, stream: int, to: Iterable[Peer | Receiver], kind: StreamKind | None = StreamKind.AUDIO
+    ):
+        receivers = tuple(r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to)
+        self.apply(OpenStream(stream, peer.media_id, kind, CAPS), ChangeForwarding(ROOM, (stream,), receivers))
+
+    def receive(self, peer: Peer, *datagrams: bytes) -> Sent:
+        """Return what clients are sent when datagrams come from the peer."""
+        self.planes[peer.media_id & 0xFF].receive([(datagram, peer.address) for datagram in datagrams], self.now)
+        return self.exchange()
+
+    def poll(self, seconds: float = 0.0) -> Sent:
+        """Let time pass."""
+        self.now += seconds
+        for plane in self.planes:
+            plane.poll(self.now)
+        return self.exchange()
+
+    def exchange(self) -> Sent:
+        """Bring everything where it goes, and return what goes to clients."""
+        to_clients: Sent = []
+        busy = True
+        while busy:
+            busy = False
+            for slot, plane in enumerate(self.planes):
+                for address, data in deliveries(plane.take_transmissions()):
+                    busy = True
+                    if address not in self.addresses:
+                        to_clients.append((address, data))
+                        continue
+                    target = self.addresses.index(address)
+                    self.relayed.append((slot, target, data))
+                    if not self.loses(data):
+                        self.planes[target].receive_relayed([(data, self.addresses[slot])], self.now)
+        for plane in self.planes:
+            self.events += plane.take_events()
+            assert (failed := plane.faults.take()) is None, failed
+        return to_clients
+
+    def take_events(self) -> list[Event]:
+        events, self.events = self.events, []
+        return events
+
+    def messages(self, kind: Message) -> list[tuple[int, int]]:
+        """Return (from, to) of the relayed messages of a kind since the last call, and forget all."""
+        found = [(slot, target) for slot, target, data in self.relayed if parse_head(data)[0] == kind]
+        self.relayed = []
+        return found
+
+    def drops(self, slot: int) -> dict[Drop, int]:
+        counters: Counters = self.planes[slot].counters
+        drops = {reason: count for reason, count in counters.drops.items() if count}
+        counters.drops.update(dict.fromkeys(Drop, 0))
+        return drops
+
+
+def packets(sent: Sent) -> dict[Address, list[bytes]]:
+    """Return what the room datagrams bring to each client: item type, forward number and packet."""
+    found: dict[Address, list[bytes]] = {}
+    for address, data in sent:
+        header = parse_header(data)
+        if header.kind == Kind.ROOM:
+            for item in open_room(data, key_of(header.id & 0xFF ^ 0xA0)):
+                found.setdefault(address, []).append(bytes([item.type]) + item.value)
+    return found
+
+
+def crowd(workers: Workers, slots: tuple[int, ...]) -> list[Peer]:
+    return [workers.join(number, slot) for number, slot in enumerate(slots, 1)]
+
+
+def send(workers: Workers, peer: Peer, packet: bytes) -> Sent:
+    return workers.receive(peer, peer.up(packet_item(packet)))

@@ -1,0 +1,319 @@
+"""A client in virtual time: a session with its network and its clock, and somebody who uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tcclient.core import MediaPacket, PathState, Session, Settings, events
+from tcproto.datagram import Kind as DatagramKind
+from tcproto.datagram import parse_header
+from tcproto.identity import SigningKey
+from tcproto.messages import Kind, Source
+from tests.support.simulation.clock import HostClock, Timer
+from tests.support.simulation.network import Conditions, Pipe, Stream
+from tests.support.simulation.server import ACCOUNT_KEY
+
+if TYPE_CHECKING:
+    from tests.support.simulation.world import World
+
+FRAME = 0.02
+"""Seconds of sound in a packet."""
+
+
+class Heard(NamedTuple):
+    """A packet that a client delivered."""
+
+    at: float
+    """Virtual time."""
+    speaker: str
+    packet: MediaPacket
+
+
+class Client:
+    """Somebody with a device on a network. Made by ``World.client``.
+
+    The session talks to the server as the shell lets it; once in the room a microphone is published, unless
+    ``microphone`` is false.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        *,
+        address: tuple[str, int],
+        conditions: Conditions,
+        down: Conditions | None = None,
+        tcp_delay: float | None = None,
+        account: str = "agency",
+        room: str = "room",
+        e2ee: bool = True,
+        microphone: bool = True,
+        muted: bool = False,
+        sources: tuple[Source, ...] = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN),
+        offset: float = 0.0,
+        drift: float = 0.0,
+    ) -> None:
+        self.world = world
+        self.name = name
+        self.address = address
+        self.account = account
+        self.room_name = room
+        self.e2ee = e2ee
+        self.has_microphone = microphone
+        self.starts_muted = muted
+        self.clock = HostClock(world.clock, offset, drift)
+        self.device = SigningKey(world.rng.randbytes(32))
+        self.events: list[events.Event] = []
+        self.heard: list[Heard] = []
+        self.microphone = 0
+        """Number of the publication."""
+        self.unsent = 0
+        """Frames that could not be sent."""
+        self.spoken: list[bytes] = []
+        """Payloads that were sent."""
+        self.room_losses = 0
+        """Room datagrams that the path down lost."""
+        self.session: Session
+        self._settings = Settings(fingerprint=world.server.identity.fingerprint, sources=sources)
+        self._tcp_delay = conditions.delay if tcp_delay is None else tcp_delay
+        self._delivered: set[tuple[int, int, int, int]] = set()
+        self._talking = 0
+        self._spoken_frames = 0
+        self._pumping = False
+        self._timer = Timer(self.clock, self._due)
+        self._connect_udp(conditions, down or conditions)
+        world.server.account(account)
+
+    # Connection
+
+    def connect(self) -> Client:
+        """Connect, log in and enter the room."""
+        world, clock, delay = self.world, self.world.clock, self._tcp_delay
+        self.session = session = Session(self._settings, self.device, world.rng.randbytes, self.clock.now)
+        self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
+        peer = world.server.accept(self.from_server, self.address[0])
+        self.to_server = Stream(clock, peer.receive, delay)
+        self.pump()
+        return self
+
+    def enter(self) -> None:
+        """Enter the room, again."""
+        self.session.join(self.room_name, self.clock.unix_ms(), e2ee=self.e2ee, require_e2ee=False)
+        self.pump()
+
+    def leave(self) -> None:
+        """Give the seat up; the login stands."""
+        self.session.leave()
+        self.pump()
+
+    def close(self) -> None:
+        """Say goodbye."""
+        self.session.close()
+        self.pump()
+
+    def vanish(self) -> None:
+        """Be gone without a word: the network takes nothing any more."""
+        self.to_server.stop()
+        self.from_server.stop()
+        self.block()
+
+    def outage(self, seconds: float) -> None:
+        """TCP stalls for a while."""
+        for stream in (self.to_server, self.from_server):
+            stream.stop()
+            self.world.clock.after(seconds, stream.resume)
+
+    # The media path
+
+    def change(self, **fields: float | bool) -> None:
+        """Change the conditions of both directions."""
+        self.up.change(**fields)
+        self.down.change(**fields)
+
+    def block(self) -> None:
+        """UDP stops."""
+        self.change(blocked=True)
+
+    def unblock(self) -> None:
+        """UDP works again."""
+        self.change(blocked=False)
+
+    def rebind(self, address: tuple[str, int] | None = None) -> None:
+        """The NAT forgets: what comes from us has another source, and nothing gets to us at the old one."""
+        del self.world.server.routes[self.address]
+        self.address = address or self.world.new_address(self.address[0])
+        self._connect_udp(self.up.conditions, self.down.conditions)
+
+    def _connect_udp(self, up: Conditions, down: Conditions) -> None:
+        world, address = self.world, self.address
+        self.up = Pipe(world.clock, world.rng, lambda data: world.server.receive(data, address), up)
+        self.down = Pipe(world.clock, world.rng, self._datagram, down)
+        self.down.on_loss = self._lost
+        world.server.routes[address] = self.down
+
+    def _lost(self, data: bytes) -> None:
+        self.room_losses += parse_header(data).kind == DatagramKind.ROOM
+
+    # What the shell does
+
+    def pump(self) -> None:
+        """Send, deliver events, deliver media, set the timer."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            self._send()
+            while (event := self.session.next_event()) is not None:
+                self.events.append(event)
+                self._react(event)
+                self._send()
+            for packet in self.session.media_received():
+                self._hear(packet)
+        finally:
+            self._pumping = False
+        self._timer.arm(self.session.next_deadline())
+
+    def _send(self) -> None:
+        if data := self.session.control_to_send():
+            self.to_server.send(data)
+        for datagram in self.session.datagrams_to_send(self.clock.now):
+            self.up.send(datagram)
+
+    def _control(self, session: Session, data: bytes) -> None:
+        if session is not self.session:
+            return
+        if data:
+            session.receive_control(data, self.clock.now)
+        elif not session.closed:
+            session.receive_eof()
+        self.pump()
+
+    def _datagram(self, data: bytes) -> None:
+        self.session.receive_datagram(data, self.clock.now)
+        self.pump()
+
+    def _due(self) -> None:
+        self.session.handle_timeout(self.clock.now)
+        self.pump()
+
+    def _react(self, event: events.Event) -> None:
+        match event:
+            case events.ServerKey(trusted=True):
+                self._log_in()
+            case events.DeriveKey():
+                self.session.account_key_derived(ACCOUNT_KEY)
+            case events.LoggedIn():
+                self.enter()
+            case events.Joined(participant=participant):
+                self.world.people[participant] = self
+                if self.has_microphone:
+                    self.microphone = self.publish(Kind.AUDIO, Source.MICROPHONE, "opus", muted=self.starts_muted)
+            case events.LoginFailed(retry_after_ms=wait) if wait:
+                self.clock.at(self.clock.now + wait / 1000, self._log_in)
+            case events.JoinFailed(retry_after_ms=wait) if wait:
+                self.clock.at(self.clock.now + wait / 1000, self.enter)
+            case events.Closed():
+                self.to_server.close()
+
+    def _log_in(self) -> None:
+        if not self.session.closed:
+            self.session.begin_login(self.account, self.name)
+            self.pump()
+
+    def _hear(self, packet: MediaPacket) -> None:
+        speaker = self.world.people[packet.participant]
+        assert speaker is not self, "nobody gets own media"
+        header = packet.header
+        spatial = getattr(header, "spatial", 0)
+        slot = (packet.participant, packet.publication, spatial, header.sequence)
+        assert slot not in self._delivered, "delivered at most once"
+        self._delivered.add(slot)
+        assert self.world.spoken[slot] in (None, packet.payload), "as it was sent"
+        self.heard.append(Heard(self.world.clock.now, speaker.name, packet))
+        self.world.note(self.name, slot, packet.payload)
+
+    # Use
+
+    @property
+    def participant(self) -> int:
+        """Our number in the room."""
+        return self.session.seat.joined.participant
+
+    @property
+    def udp(self) -> PathState:
+        """State of the UDP path."""
+        return self.session.path_state
+
+    @property
+    def in_room(self) -> bool:
+        """Whether the roster is here."""
+        return self.session._seat is not None and bool(self.session.room.members)
+
+    def told(self, kind: type) -> list[Any]:
+        """Events of one kind."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def publish(self, kind: Kind, source: Source, codec: str, **more: Any) -> int:
+        """Publish; return the number."""
+        number = self.session.publish(kind, source, codec, self.clock.now, **more)
+        self.pump()
+        return number
+
+    def mute(self, muted: bool = True) -> None:
+        """Mute or unmute the microphone."""
+        self.session.set_muted(self.microphone, muted)
+        self.pump()
+
+    def request(self, message: object) -> int:
+        """Make a request."""
+        number = self.session.request(message)
+        self.pump()
+        return number
+
+    def say(self, payload: bytes | None = None, **fields: Any) -> bool:
+        """Send one frame of sound, by default with a payload that says whose and which it is."""
+        number = self._spoken_frames
+        self._spoken_frames += 1
+        if payload is None:
+            payload = f"{self.name} {number}".encode().ljust(40, b".")
+        fields = {"level": 30, "voice": True} | fields
+        sent = self.session.send_audio(self.microphone, payload, number * 960, self.clock.now, **fields)
+        if sent:
+            seat = self.session.seat
+            sequence = seat.publications.live[self.microphone].sequences[0] - 1
+            self.world.spoken[self.participant, self.microphone, 0, sequence] = payload
+            self.spoken.append(payload)
+        else:
+            self.unsent += 1
+        self.pump()
+        return sent
+
+    def show(self, number: int, frame: bytes, timestamp: int, **fields: Any) -> int:
+        """Send a picture; return how many packets."""
+        sent = self.session.send_video(number, frame, timestamp, self.clock.now, **fields)
+        if sent:
+            after = self.session.seat.publications.live[number].sequences[fields.get("spatial", 0)]
+            for sequence in range(after - sent, after):
+                self.world.spoken[self.participant, number, fields.get("spatial", 0), sequence] = None
+        self.pump()
+        return sent
+
+    def talk(self, every: float = FRAME) -> None:
+        """Begin to speak, a frame each 20 ms by our clock."""
+        self._talking += 1
+        self._talk(self._talking, self.clock.now, 0, every)
+
+    def hush(self) -> None:
+        """Stop speaking."""
+        self._talking += 1
+
+    def _talk(self, turn: int, start: float, frame: int, every: float) -> None:
+        if turn == self._talking and not self.session.closed:
+            self.say()
+            self.clock.at(start + (frame + 1) * every, lambda: self._talk(turn, start, frame + 1, every))
+
+    def heard_from(self, *speakers: Client, since: float = 0.0) -> list[bytes]:
+        """Payloads that came from somebody, in the order of arrival."""
+        names = {speaker.name for speaker in speakers}
+        return [heard.packet.payload for heard in self.heard if heard.speaker in names and heard.at >= since]

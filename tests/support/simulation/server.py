@@ -1,0 +1,202 @@
+"""A server in virtual time: conference, media plane and control connections, wired as the daemon wires them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter, deque
+from collections.abc import Callable
+
+from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
+from tcproto.control import ControlConnection
+from tcproto.identity import SigningKey
+from tcproto.messages import Envelope
+from tcserver.conference import Conference, Settings, effects
+from tcserver.identity import ServerIdentity
+from tcserver.media import Drop, MediaPlane
+from tcserver.media.forwarding.path import AMPLIFICATION
+from tcserver.media.interface import Address, Event, PathProven, WorkerReplaced
+from tcserver.records import Account
+from tests.support.simulation.clock import Clock, HostClock, Timer
+from tests.support.simulation.network import Pipe, Stream
+from tests.support.simulation.peer import Peer
+from tests.support.simulation.planes import Planes
+
+LOOKUP_TIME = 0.003
+"""Seconds that the database takes for an account."""
+ACCOUNT_KEY = SigningKey(b"key of every account in the test")
+
+
+class Server:
+    """The shell of a conference and a media plane. What must always hold is checked as it goes.
+
+    ``routes`` are the pipes down to the addresses that exist; what is sent anywhere else is lost.
+    """
+
+    def __init__(self, clock: Clock, rng: random.Random, settings: Settings) -> None:
+        self.clock = HostClock(clock)
+        self.identity = ServerIdentity(rng.randbytes(32))
+        self.conference = Conference(settings, self.identity, rng.randbytes, self.clock.unix_ms, now=self.clock.now)
+        self.planes = Planes(settings.media_slots, rng.randbytes)
+        self.accounts: dict[str, Account] = {}
+        self.routes: dict[tuple[str, int], Pipe] = {}
+        self.bytes_in: Counter[Address] = Counter()
+        self.bytes_out: Counter[Address] = Counter()
+        self.tap: list[tuple[Address, bytes]] | None = None
+        """Where to note what goes out by UDP, for who listens on the wire."""
+        self.told: list[tuple[float, int, object]] | None = None
+        """Where to note the control messages that go out: when, on which connection, what."""
+        self.sessions: set[int] = set()
+        self.events: list[Event] = []
+        """What the media plane reported."""
+        self._rng = rng
+        self._clock = clock
+        self._peers: dict[int, Peer] = {}
+        self._effects: deque[effects.Effect] = deque()
+        self._events: deque[Event] = deque()
+        self._proven: set[Address] = set()
+        self._busy = False
+        self._numbers = 0
+        self._conference_timer = Timer(self.clock, self._conference_due)
+        self._plane_timer = Timer(self.clock, self._plane_due)
+
+    @property
+    def plane(self) -> MediaPlane:
+        """The media plane, of a server that has one."""
+        (plane,) = self.planes.all
+        return plane
+
+    def replace_worker(self, slot: int) -> None:
+        """A media worker ends, and another comes in its place."""
+        self.planes.replace(slot)
+        self._events.append(WorkerReplaced(slot))
+        self._carry_out([])
+
+    def account(self, name: str, **values: object) -> Account:
+        """Make an account, unless there is one."""
+        if name not in self.accounts:
+            challenge = Challenge(name.encode().ljust(16, b"\0")[:16], DEFAULT_MEMORY, DEFAULT_PASSES)
+            values = {"id": len(self.accounts) + 1, "generation": 1, "max_sessions": 100} | values
+            self.accounts[name] = Account(name, name.title(), challenge, ACCOUNT_KEY.public, **values)  # type: ignore[arg-type]
+        return self.accounts[name]
+
+    def accept(self, down: Stream, host: str) -> Peer:
+        """Take a TCP connection."""
+        assert self.conference.may_connect()
+        self._numbers += 1
+        control = ControlConnection.server(
+            self.identity.secret, software="simulated", ephemeral_private=self._rng.randbytes(32)
+        )
+        peer = self._peers[self._numbers] = Peer(self._numbers, host, control, self, down)
+        self.do(self.conference.connected, peer.number, host)
+        return peer
+
+    def receive(self, data: bytes, source: tuple[str, int]) -> None:
+        """Take a datagram."""
+        address = Address(0, *source)
+        self.bytes_in[address] += len(data)
+        self.planes.receive(data, address, self.clock.now)
+        self._drain()
+
+    def do(self, verb: Callable[..., list[effects.Effect]], *arguments: object) -> None:
+        """Call a verb of the conference, which the operator may use."""
+        self._carry_out(verb(*arguments, self.clock.now))
+
+    def drops(self) -> dict[Drop, int]:
+        """Why the media plane dropped what."""
+        drops: Counter[Drop] = Counter()
+        for plane in self.planes.all:
+            drops.update(plane.counters.drops)
+        return dict(+drops)
+
+    # Told by the control connections.
+
+    def handshake_done(self, peer: Peer, handshake_hash: bytes) -> None:
+        self.do(self.conference.handshake_done, peer.number, handshake_hash)
+
+    def received(self, peer: Peer, envelope: Envelope) -> None:
+        self.do(self.conference.received, peer.number, envelope)
+
+    def disconnected(self, peer: Peer) -> None:
+        if self._peers.pop(peer.number, None) is not None:
+            self.do(self.conference.disconnected, peer.number)
+
+    # Effects, commands and events, in the daemon's order.
+
+    def _carry_out(self, wanted: list[effects.Effect]) -> None:
+        self._effects.extend(wanted)
+        if self._busy:
+            return
+        self._busy = True
+        touched: dict[Peer, None] = {}
+        try:
+            while self._effects or self._events:
+                while self._effects:
+                    self._do(self._effects.popleft(), touched)
+                if self._events:
+                    self._effects.extend(self.conference.media_event(self._events.popleft(), self.clock.now))
+        finally:
+            self._busy = False
+        for peer in touched:
+            peer.flush()
+        self._conference_timer.arm(self.conference.next_deadline())
+
+    def _do(self, effect: effects.Effect, touched: dict[Peer, None]) -> None:
+        match effect:
+            case effects.Send(connection, message, request_id):
+                if self.told is not None:
+                    self.told.append((self.clock.now, connection, message))
+                if peer := self._peers.get(connection):
+                    peer.send(message, request_id)
+                    touched[peer] = None
+            case effects.Disconnect(connection):
+                if peer := self._peers.get(connection):
+                    peer.close()
+            case effects.MediaCommand(command):
+                self.planes.apply(command, self.clock.now)
+                self._drain()
+            case effects.FindAccount(connection, name):
+                self._clock.after(
+                    LOOKUP_TIME,
+                    lambda: self._carry_out(
+                        self.conference.account_found(connection, self.accounts.get(name), self.clock.now)
+                    ),
+                )
+            case effects.FindDevices(connection, _):
+                self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.devices_found, connection, ()))
+            case effects.SaveRoom(ticket, _):
+                self._clock.after(LOOKUP_TIME, lambda: self.do(self.conference.saved, ticket, True))
+            case effects.Crash(error=error):
+                raise error
+            case effects.SessionStarted(session=session):
+                assert session not in self.sessions
+                self.sessions.add(session)
+            case effects.SessionEnded(session=session):
+                self.sessions.remove(session)
+
+    def _drain(self) -> None:
+        events = self.planes.take_events()
+        self._proven |= {event.address for event in events if isinstance(event, PathProven)}
+        for address, datagram in self.planes.outgoing(self.clock.now):
+            self._send(address, datagram)
+        if events:
+            self.events += events
+            self._events.extend(events)
+            self._carry_out([])
+        self._plane_timer.arm(self.planes.next_deadline())
+
+    def _send(self, address: Address, datagram: bytes) -> None:
+        self.bytes_out[address] += len(datagram)
+        if address not in self._proven:
+            assert self.bytes_out[address] <= AMPLIFICATION * self.bytes_in[address]
+        if self.tap is not None:
+            self.tap.append((address, datagram))
+        pipe = self.routes.get((address.host, address.port))
+        if pipe is not None:
+            pipe.send(datagram)
+
+    def _conference_due(self) -> None:
+        self._carry_out(self.conference.timeout(self.clock.now))
+
+    def _plane_due(self) -> None:
+        self.planes.poll(self.clock.now)
+        self._drain()

@@ -1,0 +1,98 @@
+"""The world: one clock, one server, any number of clients, and all chance from one seed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from hashlib import blake2b
+from itertools import count
+from typing import Any
+
+from tcclient.core import PathState
+from tcserver.conference import Settings
+from tests.support.simulation.client import Client
+from tests.support.simulation.clock import Clock
+from tests.support.simulation.network import LAN, Conditions
+from tests.support.simulation.server import Server
+
+STEP = 0.01
+"""Seconds between looks at what is waited for."""
+
+
+class World:
+    """A conference in virtual time, the same again from the same seed; ``settings`` are the server's."""
+
+    def __init__(self, seed: int, **settings: Any) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.clock = Clock()
+        self.server = Server(self.clock, self.rng, Settings(**settings))
+        self.clients: list[Client] = []
+        self.people: dict[int, Client] = {}
+        """By participant, of all seats there were."""
+        self.spoken: dict[tuple[int, int, int, int], bytes | None] = {}
+        """What was sent, by participant, publication, layer and sequence number; None for a part of a picture."""
+        self._trace = blake2b(digest_size=16)
+        self._ports = count(40_000)
+
+    @property
+    def now(self) -> float:
+        """Virtual time, seconds."""
+        return self.clock.now
+
+    def client(self, name: str, conditions: Conditions = LAN, *, host: str = "", **options: Any) -> Client:
+        """Somebody comes: connects, logs in, enters the room and publishes a microphone.
+
+        Clients with the same ``host`` sit behind one NAT; ``options`` are those of ``Client``.
+        """
+        address = self.new_address(host or f"10.0.0.{len(self.clients) + 1}")
+        client = Client(self, name, address=address, conditions=conditions, **options)
+        self.clients.append(client)
+        return client.connect()
+
+    def room(self, *names: str, conditions: Conditions = LAN, **options: Any) -> list[Client]:
+        """Several come, and can hear each other when this returns."""
+        clients = [self.client(name, conditions, **options) for name in names]
+        self.until(lambda: self.ready(*clients))
+        return clients
+
+    def ready(self, *clients: Client) -> bool:
+        """Whether each of them is in, has UDP and, with a microphone, could speak."""
+        return all(
+            client.in_room
+            and client.udp is PathState.OK
+            and (not client.has_microphone or client.session.can_send(client.microphone))
+            for client in clients
+        )
+
+    def new_address(self, host: str) -> tuple[str, int]:
+        """An address at a host that nobody has had."""
+        return host, next(self._ports)
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.run(seconds)
+
+    def until(self, condition: Callable[[], bool], limit: float = 10.0) -> float:
+        """Let time pass until something holds; return the seconds that took. Fails after ``limit`` seconds."""
+        start = self.now
+        while not condition():
+            assert self.now < start + limit, f"not within {limit} s"
+            self.run(STEP)
+        return self.now - start
+
+    def note(self, *facts: object) -> None:
+        """Put something into the trace."""
+        self._trace.update(repr((self.now, facts)).encode())
+
+    def trace(self) -> str:
+        """Return a hash of all deliveries so far, with their times."""
+        return self._trace.hexdigest()
+
+    def client_drops(self) -> Counter[str]:
+        """What clients dropped, by reason."""
+        total: Counter[str] = Counter()
+        for client in self.clients:
+            total.update({str(reason): number for reason, number in client.session.drops.items()})
+        return total

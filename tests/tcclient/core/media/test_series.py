@@ -1,0 +1,63 @@
+import pytest
+
+from tcclient.core import events
+from tcproto import messages as m
+from tcproto.packet import Series
+from tests.support.scripted_server import give, payloads, spend_beacons, undelivered
+
+
+def test_loss_reordering_and_jitter_per_series(server, pair):
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    data = undelivered(server, a, 10)
+    give(b, data[0], data[1], data[4], data[3], data[9])
+    stream = a.told(events.Published)[0].stream
+    counts = b.session.stream_statistics()[77, Series(stream)]
+    assert (counts.received, counts.lost, counts.reordered, counts.late) == (5, 5, 1, 0)
+    (next_one,) = undelivered(server, a)
+    give(b, next_one, now=server.now + 0.3)
+    assert (counts.received, counts.lost, counts.reordered, counts.late) == (6, 5, 1, 1)
+    assert counts.jitter_ms == pytest.approx(300 / 16)
+    assert b.session.path_statistics.down_reordered == 1
+
+
+def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
+    """As at the replay of a keyframe: datagrams below the newest counter of the sealer, also across a change of key."""
+    a, b = pair
+    a.publish()
+    spend_beacons(server)
+    data = undelivered(server, a, 3)
+    for client in pair:
+        client.notify(m.NewRoomKey(m.RoomKey(77, 2, b"n" * 32, server.counter)))
+    server.pump()
+    server.epoch, server.room_key = 2, b"n" * 32
+    newest = undelivered(server, a)
+    give(b, *newest)
+    stream = a.told(events.Published)[0].stream
+    counts = b.session.stream_statistics()[77, Series(stream)]
+    give(b, *data, now=server.now + 2)
+    assert (counts.received, counts.lost, counts.reordered) == (4, 0, 3)
+    assert (counts.late, counts.jitter_ms) == (0, 0.0)
+    give(b, *undelivered(server, a))
+    assert (counts.late, counts.jitter_ms) == (0, pytest.approx(0.0))
+
+
+def test_statistics_end_with_the_stream(server, pair):
+    a, b = pair
+    number = a.publish()
+    a.speak()
+    assert b.session.stream_statistics()
+    a.session.unpublish(number)
+    server.pump()
+    stream = a.told(events.Published)[0].stream
+    assert stream not in {series.stream for _, series in b.session.stream_statistics()}
+
+
+def test_series_are_bounded(server, pair):
+    a, b = pair
+    a.publish()
+    b.seat.media._series = dict.fromkeys(range(4096))
+    a.speak()
+    assert len(b.seat.media._series) == 4096
+    assert payloads(b) == [b"voice"]

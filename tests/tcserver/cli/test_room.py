@@ -1,0 +1,42 @@
+"""``tcserver room``: permanent rooms."""
+
+from pathlib import Path
+
+from tests.support.server_command import Run, add, open_database
+
+
+def test_rooms_are_added_changed_listed_and_removed(run: Run, data: Path) -> None:
+    add(run)
+    assert run("room", "add", "Rapat Pagi 🎉", "--no-e2ee", "--max-participants", "7").status == 0
+    assert run("room", "add", "rapat  pagi 🎉").err == "tcserver: a room named 'rapat pagi 🎉' exists\n"
+    assert run("room", "role", "rapat pagi 🎉", "Kantor-1", "chair").status == 0
+    options = ("--e2ee", "--default-role", "listener", "--max-participants", "8", "--title", "Pagi", "--loudest", "5")
+    assert run("room", "set", "rapat pagi 🎉", *options).status == 0
+    header, line = run("room", "list").out.splitlines()
+    assert header.split() == ["NAME", "TITLE", "ENCRYPTION", "PARTICIPANTS", "LOUDEST", "DEFAULT", "ROLES"]
+    assert line.split() == ["rapat", "pagi", "🎉", "Pagi", "end-to-end", "8", "5", "listener", "kantor-1=chair"]
+    assert run("room", "set", "rapat pagi 🎉", "--name", "Sore").status == 0
+    with open_database(data) as database:
+        assert database.rooms()[0].loudest == 5
+    assert run("room", "set", "sore", "--loudest", "default").status == 0
+    result = run("room", "set", "sore", "--loudest", "some")
+    assert (result.status, result.err) == (
+        2,
+        "tcserver: argument --loudest: 'some' should be a number or 'default' (see: tcserver room set --help)\n",
+    )
+    result = run("room", "set", "sore", "--loudest", "1001")
+    assert (result.status, result.err) == (2, "tcserver: the talkers of a room are 0 to 1000\n")
+    assert run("room", "list").out.splitlines()[1].split()[2:6] == ["end-to-end", "8", "-", "listener"]
+    assert run("room", "role", "sore", "kantor-1", "none").status == 0
+    with open_database(data) as database:
+        (room,) = database.rooms()
+    assert (room.name, room.title, room.e2ee, room.max_participants, room.roles) == ("sore", "Sore", True, 8, {})
+    assert run("room", "role", "sore", "two words", "chair").status == 2
+    assert run("room", "remove", "sore").status == 0
+    assert run("room", "remove", "sore").status == 2
+
+
+def test_a_room_can_be_the_first_thing_made(run: Run, data: Path) -> None:
+    assert run("room", "add", "a", "--set", "rooms.max_participants=5").status == 0
+    with open_database(data) as database:
+        assert database.rooms()[0].max_participants == 5

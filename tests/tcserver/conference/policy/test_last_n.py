@@ -1,0 +1,159 @@
+"""Whose camera is shown, and of how many."""
+
+import pytest
+
+from tcproto import messages as m
+from tcserver.conference.policy.last_n import CALM, REDUCTION_INTERVAL, SPIKE_CALM, CameraCap, Stage, last_n
+from tcserver.media.interface import ChangeForwarding, Overloaded, SpeakersChanged
+from tests.support.conference.driver import Driver
+from tests.support.conference.person import Person
+
+
+@pytest.mark.parametrize(
+    ("participants", "cameras"), [(1, None), (19, None), (20, 20), (29, 20), (30, 15), (49, 15), (50, 10), (500, 10)]
+)
+def test_larger_rooms_show_fewer_cameras(participants, cameras):
+    assert last_n(participants) == cameras
+
+
+def test_who_spoke_last_is_on_stage_and_then_who_was_there_first():
+    stage = Stage()
+    assert stage.choose([5, 6, 7, 8], 2) == {5, 6}
+    stage.spoke(8)
+    stage.spoke(7)
+    assert stage.choose([5, 6, 7, 8], 1) == {7}
+    assert stage.choose([5, 6, 7, 8], 3) == {7, 8, 5}
+    stage.spoke(8)
+    assert stage.choose([5, 6, 7, 8], 1) == {8}
+    assert stage.choose([5, 6], 1) == {5}, "who has no camera takes no place"
+    stage.leave(8)
+    stage.leave(8)
+    assert stage.choose([5, 6, 7, 8], 1) == {7}
+    assert stage.choose([5, 6], 9) == {5, 6}
+
+
+def test_overload_lowers_the_cap_by_a_quarter_and_calm_raises_it_again():
+    cap = CameraCap()
+    assert cap.overloaded(20, 100.0)
+    assert cap.limit == 15
+    assert not cap.overloaded(15, 100.0 + REDUCTION_INTERVAL - 0.1)
+    assert cap.overloaded(15, 100.0 + REDUCTION_INTERVAL)
+    assert cap.limit == 11
+    assert [(cap.restore(), cap.limit) for _ in range(5)] == [
+        (CALM, 13),
+        (CALM, 16),
+        (None, None),
+        (None, None),
+        (None, None),
+    ]
+
+
+def test_the_cap_leaves_one_camera():
+    cap = CameraCap()
+    for n in range(10):
+        cap.overloaded(cap.limit or 3, n * REDUCTION_INTERVAL)
+    assert cap.limit == 1
+    assert not cap.overloaded(1, 1000.0)
+    assert cap.restore() == CALM
+    assert cap.limit == 2
+
+
+def shown_to(driver: Driver, viewer: Person) -> set[int]:
+    """Return the participants whose cameras a viewer gets."""
+    return {
+        person.participant
+        for person in driver.people.values()
+        if person.view is not None
+        for (media_id, stream), receivers in driver.plane.forwarding.items()
+        if media_id == person.media_id
+        and driver.plane.streams[media_id, stream].caps == driver.conference._context.settings.caps[m.Source.CAMERA]
+        and viewer.media_id in receivers
+    }
+
+
+def full_room(people: int, cameras: int) -> tuple[Driver, list[Person]]:
+    """A room, of which the first so many have cameras; the last one watches."""
+    driver = Driver()
+    members = [driver.member() for _ in range(people)]
+    for number, member in enumerate(members):
+        member.subscribe(m.Source.MICROPHONE, m.Source.CAMERA)
+        if number < cameras:
+            member.publish(m.Source.CAMERA)
+    return driver, members
+
+
+def test_a_room_of_thirty_shows_the_cameras_of_the_last_fifteen_who_spoke():
+    driver, members = full_room(30, 18)
+    viewer, ids = members[-1], [member.participant for member in members]
+    assert shown_to(driver, viewer) == set(ids[:15])
+    driver.event(SpeakersChanged(1, (ids[16], ids[28]), (), ids[17]))
+    assert shown_to(driver, viewer) == {*ids[:13], ids[16], ids[17]}
+    told = len([command for command in driver.plane.log if isinstance(command, ChangeForwarding)])
+    driver.event(SpeakersChanged(1, (ids[16],), (), ids[17]))
+    assert len([command for command in driver.plane.log if isinstance(command, ChangeForwarding)]) == told
+    members[29].drop()
+    viewer = members[28]
+    assert shown_to(driver, viewer) == set(ids[:18]), "29 are fewer than 30"
+    driver.check()
+
+
+def test_who_has_chosen_a_camera_gets_it_though_it_is_off_stage():
+    driver, members = full_room(30, 18)
+    viewer, last = members[-1], members[17]
+    (publication,) = [info for info in viewer.view.publications.values() if info.participant == last.participant]
+    choice = m.StreamChoice(publication.stream)
+    viewer.subscribe(m.Source.MICROPHONE, m.Source.CAMERA, choices=(choice,), generation=2)
+    assert last.participant in shown_to(driver, viewer)
+    assert last.participant not in shown_to(driver, members[0])
+    driver.check()
+
+
+def test_overload_takes_cameras_from_all_rooms_and_calm_brings_them_back():
+    driver, members = full_room(9, 8)
+    viewer = members[-1]
+    driver.event(Overloaded(0.2, 1.0))
+    assert len(shown_to(driver, viewer)) == 6
+    driver.event(Overloaded(0.2, 1.0))
+    assert len(shown_to(driver, viewer)) == 6
+    members[0].subscribe(generation=2)
+    driver.advance(REDUCTION_INTERVAL)
+    driver.event(Overloaded(0.2, 1.0))
+    assert len(shown_to(driver, viewer)) == 4
+    driver.advance(CALM - 1)
+    assert len(shown_to(driver, viewer)) == 4
+    driver.advance(2)
+    assert len(shown_to(driver, viewer)) == 5
+    driver.advance(2 * CALM)
+    assert len(shown_to(driver, viewer)) == 7
+    driver.advance(CALM)
+    assert len(shown_to(driver, viewer)) == 8
+    driver.check()
+
+
+def limits(driver: Driver) -> list[dict]:
+    return [dict(event.fields) for event in driver.logged if event.name == "camera_limit"]
+
+
+def test_one_hiccup_takes_cameras_away_for_some_seconds_only():
+    driver, members = full_room(9, 8)
+    driver.event(Overloaded(0.2, 1000.0))
+    assert len(shown_to(driver, members[-1])) == 6
+    driver.advance(SPIKE_CALM + 0.1)
+    assert len(shown_to(driver, members[-1])) >= 7
+    driver.advance(CALM)
+    assert len(shown_to(driver, members[-1])) == 8
+
+
+def test_no_camera_is_taken_away_without_a_reason_that_is_told():
+    driver, _ = full_room(9, 8)
+    driver.event(Overloaded(0.2, 1000.4))
+    driver.advance(REDUCTION_INTERVAL)
+    driver.event(Overloaded(0.001, 500_000.0))
+    assert limits(driver) == [
+        {"limit": 6, "cause": "lag", "lag_ms": 200, "datagrams_per_s": 1000},
+        {"limit": 4, "cause": "datagrams", "lag_ms": 1, "datagrams_per_s": 500_000},
+    ]
+    assert driver.conference.counters["overload_lag"] == driver.conference.counters["overload_datagrams"] == 1
+    driver.advance(10 * CALM)
+    assert {entry["cause"] for entry in limits(driver)[2:]} == {"calm"}
+    assert limits(driver)[-1]["limit"] == 0

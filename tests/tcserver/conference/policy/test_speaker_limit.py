@@ -1,0 +1,64 @@
+"""Who is always forwarded in a large room, and what the media plane is told of accounts."""
+
+from __future__ import annotations
+
+from tcproto import messages as m
+from tcproto.messages import Role
+from tcserver import records
+from tcserver.conference.policy.speaker_limit import MAX_ALWAYS, SMALL_ROOM
+from tcserver.media.interface import OpenSeat, SetSpeakers
+from tests.support.conference.driver import Driver
+
+
+def told(driver: Driver) -> SetSpeakers:
+    return [command for command in driver.plane.log if isinstance(command, SetSpeakers)][-1]
+
+
+def crowd(driver: Driver, people: int = SMALL_ROOM) -> list:
+    return [driver.member("room", f"a{n}") for n in range(people)]
+
+
+def test_chair_and_operator_are_always_in_and_nobody_else() -> None:
+    driver = Driver()
+    driver.add_account("admin", role=records.Role.ADMIN)
+    driver.add_account("ketua", role=records.Role.CHAIR)
+    opener, *others = crowd(driver)
+    assert not any(isinstance(command, SetSpeakers) for command in driver.plane.log), "all are forwarded"
+    chair, admin = driver.member("room", "ketua"), driver.member("room", "admin")
+    assert told(driver) == SetSpeakers(1, 3, (admin.media_id, chair.media_id, opener.media_id))
+    chair.ask(m.SetRole(others[0].participant, Role.CHAIR))
+    assert others[0].media_id in told(driver).always
+    chair.ask(m.SetRole(others[0].participant, Role.SPEAKER))
+    admin.ask(m.Leave())
+    opener.drop()
+    assert told(driver) == SetSpeakers(1, 0, ())
+    driver.member("room", "b")
+    assert told(driver) == SetSpeakers(1, 3, (chair.media_id,))
+    driver.check()
+
+
+def test_an_account_has_one_of_a_few_places_that_are_always_in() -> None:
+    driver = Driver()
+    for name in ("ketua", *(f"ketua-{n}" for n in range(MAX_ALWAYS + 3))):
+        driver.add_account(name, role=records.Role.CHAIR)
+    first, *_ = [driver.member("room", "ketua") for _ in range(SMALL_ROOM + 1)]
+    assert told(driver).always == (first.media_id,)
+    for n in range(MAX_ALWAYS + 3):
+        driver.member("room", f"ketua-{n}")
+    assert len(told(driver).always) == MAX_ALWAYS
+
+
+def test_a_replaced_worker_is_told_of_them_under_their_new_ids() -> None:
+    driver = Driver()
+    opener, *_ = crowd(driver, SMALL_ROOM + 1)
+    driver.replace_worker()
+    assert told(driver) == SetSpeakers(1, 3, (opener.media_id,))
+    accounts = {command.media_id: command.account for command in driver.plane.log if isinstance(command, OpenSeat)}
+    assert accounts[opener.media_id] == driver.accounts["a0"].id
+
+
+def test_the_media_plane_knows_whose_seats_are_whose() -> None:
+    driver = Driver()
+    people = [driver.member("room", account) for account in ("a", "b", "a")]
+    accounts = {command.media_id: command.account for command in driver.plane.log if isinstance(command, OpenSeat)}
+    assert [accounts[person.media_id] for person in people] == [driver.accounts[name].id for name in "aba"]

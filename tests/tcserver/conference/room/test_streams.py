@@ -1,0 +1,159 @@
+"""Stream ids come back, whoever begins and ends how much; and with an id nothing of the stream that had it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from tcproto import messages as m
+from tcproto.errors import ErrorCode, Refusal
+from tcserver.conference import Rate
+from tcserver.conference.limits.budget import PUBLICATIONS
+from tcserver.conference.room.stream_ids import MAX_STREAM, MIN_QUARANTINE, QUARANTINE, RESERVE, StreamIds
+from tcserver.conference.settings import MessageClass
+from tests.support.conference.driver import Driver, error_code
+
+FREE = Rate(60_000, 10**9)
+
+
+def unlimited(**settings: object) -> Driver:
+    return Driver(rates=dict.fromkeys(MessageClass, FREE), total_rate=FREE, **settings)
+
+
+def test_ids_come_back_the_oldest_first_after_their_quarantine() -> None:
+    ids = StreamIds()
+    assert [ids.take(0.0) for _ in range(4)] == [1, 2, 3, 4]
+    ids.free(2, 10.0)
+    ids.free(1, 20.0)
+    assert ids.take(10.0 + QUARANTINE - 0.1) == 5
+    assert ids.take(10.0 + QUARANTINE) == 2
+    assert ids.take(10.0 + QUARANTINE) == 6
+    assert ids.take(20.0 + QUARANTINE) == 1
+
+
+def test_a_flood_brings_them_back_sooner_and_never_too_soon() -> None:
+    ids = StreamIds()
+    ended: dict[int, float] = {}
+    now, given = 0.0, 0
+    refused: list[Refusal] = []
+    while now < 30:
+        now += 1 / 10_000
+        try:
+            stream = ids.take(now)
+        except Refusal as refusal:
+            refused.append(refusal)
+            continue
+        assert now - ended.get(stream, -MIN_QUARANTINE) >= MIN_QUARANTINE
+        given += 1
+        ids.free(stream, now)
+        ended[stream] = now
+    assert {refusal.code for refusal in refused} == {ErrorCode.RATE_LIMITED}
+    assert all(0 < refusal.retry_after_ms <= MIN_QUARANTINE * 1000 for refusal in refused)
+    assert given > 2 * MAX_STREAM
+    # Whoever comes now finds one all the same.
+    newcomers = [ids.take(now, for_beacon=True) for _ in range(RESERVE)]
+    assert len(set(newcomers)) == RESERVE
+    assert not ended.keys() & set(newcomers)
+
+
+def test_ids_of_streams_that_are_on_are_never_given_again() -> None:
+    draw, ids = random.Random(1), StreamIds()
+    live: set[int] = set()
+    now = 0.0
+    for _ in range(200_000):
+        now += draw.random() / 500
+        if live and draw.random() < 0.5:
+            stream = live.pop()
+            ids.free(stream, now)
+        else:
+            stream = ids.take(now)
+            assert stream not in live
+            assert 0 < stream <= MAX_STREAM
+            live.add(stream)
+
+
+def test_when_all_are_on_there_is_none() -> None:
+    ids = StreamIds()
+    for _ in range(MAX_STREAM - RESERVE):
+        ids.take(0.0)
+    with pytest.raises(Refusal, match="too_many_streams"):
+        ids.take(0.0)
+    assert [ids.take(0.0, for_beacon=True) for _ in range(RESERVE)][-1] == MAX_STREAM
+    with pytest.raises(Refusal, match="too_many_streams"):
+        ids.take(0.0, for_beacon=True)
+
+
+def test_an_account_has_an_allowance_of_publications_for_all_of_its_sessions() -> None:
+    world = unlimited()
+    world.add_account("flooding", max_sessions=2)
+    flooding, colleague = world.member(account="flooding"), world.member(account="flooding")
+    other = world.member(account="other")
+    made = 0
+    for person in (flooding, colleague) * 50:
+        reply = person.publish()
+        if isinstance(reply, m.Published):
+            made += 1
+            person.ask(m.Unpublish(person.numbers))
+    assert PUBLICATIONS.burst * 2 <= made <= PUBLICATIONS.burst * 2 + 25
+    assert reply.code is ErrorCode.RATE_LIMITED
+    world.advance(reply.retry_after_ms / 1000)
+    assert isinstance(flooding.publish(), m.Published)
+    assert isinstance(other.publish(), m.Published)
+    # A new login brings no new allowance.
+    flooding.drop()
+    again = world.member(account="flooding")
+    assert error_code(again.publish()) is ErrorCode.RATE_LIMITED
+
+
+def test_a_newcomer_finds_an_id_after_more_publications_than_there_are_ids() -> None:
+    world = unlimited()
+    world.add_account("flooding", max_sessions=1000)
+    flooding = world.member(account="flooding")
+    room = world.conference._context.seats[flooding.media_id].room
+    for _ in range(200):  # the rest of the way is the same again
+        room.stream_ids._last = max(room.stream_ids._last, MAX_STREAM - RESERVE - 100)
+        flooding.publish()
+        flooding.ask(m.Unpublish(flooding.numbers))
+    newcomer = world.member(account="new")
+    world.advance(QUARANTINE)
+    assert isinstance(newcomer.publish(), m.Published)
+    world.check()
+
+
+def test_seats_that_end_give_their_ids_back() -> None:
+    world = unlimited()
+    first = world.member()
+    room = world.conference._context.seats[first.media_id].room
+    for _ in range(3):
+        person = world.member(account="b")
+        person.publish()
+        person.ask(m.Leave())
+    world.hold_seats = True
+    waiting = world.user("c")
+    waiting.enter()
+    waiting.drop()
+    assert len(room.stream_ids._ended) == 3 * 2 + 1
+
+
+def receivers(world: Driver, publisher: object, stream: int) -> set[int]:
+    return set(world.plane.forwarding.get((publisher.media_id, stream), {}))
+
+
+def test_a_choice_ends_with_its_stream() -> None:
+    """Whoever paused one stream must not miss another that has its id later."""
+    world = unlimited()
+    talker, listener = world.member(account="a"), world.member(account="b")
+    stream = talker.publish().stream
+    paused = (m.StreamChoice(stream, wanted=False), m.StreamChoice(stream + 5, wanted=False))
+    listener.subscribe(m.Source.MICROPHONE, choices=paused)
+    assert receivers(world, talker, stream) == set()
+    talker.ask(m.Unpublish(1))
+    room = world.conference._context.seats[talker.media_id].room
+    room.stream_ids._last = stream - 1
+    room.stream_ids._ended.clear()
+    assert talker.publish().stream == stream
+    assert receivers(world, talker, stream) == {listener.media_id}
+    room.stream_ids._last = stream + 4
+    assert talker.publish().stream == stream + 5
+    assert receivers(world, talker, stream + 5) == {listener.media_id}

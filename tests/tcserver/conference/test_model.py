@@ -1,0 +1,206 @@
+"""Many people doing anything in any order; the driver checks each effect, the machine what must hold in the end."""
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from tcproto import messages as m
+from tcproto.errors import Action, ErrorCode
+from tcproto.identity import SigningKey
+from tcserver import records
+from tcserver.conference import MessageClass, Rate
+from tcserver.media.interface import KeyframeAsked, KeysWorn, SealerWorn, SpeakersChanged
+from tcserver.records import DuplicatePolicy, RoomRecord
+from tests.support.conference.driver import Driver
+from tests.support.conference.identities import make_account
+
+ACCOUNTS = ["a1", "a2", "a3", "boss", "unknown"]
+ROOMS = ["hall", "room", "clear"]
+SOURCES = [m.Source.MICROPHONE, m.Source.CAMERA, m.Source.SCREEN]
+ROLES = list(m.Role)
+
+
+class Meeting(RuleBasedStateMachine):
+    people = Bundle("people")
+
+    def __init__(self):
+        super().__init__()
+        accounts = (
+            make_account("a1", 1, max_sessions=2),
+            make_account("a2", 2, max_sessions=2, duplicates=DuplicatePolicy.REPLACE),
+            make_account("a3", 3, duplicates=DuplicatePolicy.REFUSE, role=records.Role.LISTENER),
+            make_account("boss", 4, role=records.Role.ADMIN),
+        )
+        self.driver = Driver(
+            accounts=accounts,
+            rooms=(RoomRecord("hall", "Hall", roles={"a2": records.Role.CHAIR}), RoomRecord("clear", "C", e2ee=False)),
+            max_sessions=6,
+            media_slots=3,
+            room_spread=1,
+            max_rooms=2,
+            max_participants=4,
+            max_publications=2,
+            rates={name: Rate(20, 40) for name in MessageClass},
+        )
+        self.all = []
+
+    @rule(target=people, account=st.sampled_from(ACCOUNTS), device=st.integers(1, 4))
+    def connect(self, account, device):
+        driver = self.driver
+        known = account in driver.accounts
+        person = driver.person(account, device=device)
+        if not known:
+            del driver.accounts[account]
+        self.all.append(person)
+        return person
+
+    @rule(
+        target=people, account=st.sampled_from(ACCOUNTS[:4]), device=st.integers(1, 9), room=st.sampled_from(ROOMS[:2])
+    )
+    def arrive(self, account, device, room):
+        person = self.driver.person(account, device=device)
+        self.all.append(person)
+        if isinstance(person.log_in(), m.Welcome):
+            person.enter(room)
+        return person
+
+    def ask(self, person, message):
+        if not person.is_gone:
+            person.send(message)
+
+    @rule(slot=st.integers(0, 1))
+    def replace_worker(self, slot):
+        self.driver.replace_worker(slot)
+
+    @rule(person=people, wrong=st.booleans())
+    def log_in(self, person, wrong):
+        self.ask(person, m.LoginBegin(person.account))
+        self.ask(person, person.login_message(key=SigningKey(bytes(32)) if wrong else None))
+
+    @rule(person=people, room=st.sampled_from(ROOMS), e2ee=st.sampled_from([True, True, True, False]))
+    def enter(self, person, room, e2ee):
+        if not person.is_gone:
+            person.enter(room, e2ee=e2ee)
+
+    @rule(person=people, message=st.sampled_from([m.Leave(), m.GetSnapshot(), m.Probe(), m.Ping(1), m.UpdateRoom("T")]))
+    def simple(self, person, message):
+        self.ask(person, message)
+
+    @rule(person=people, source=st.sampled_from(SOURCES), muted=st.booleans())
+    def publish(self, person, source, muted):
+        if not person.is_gone:
+            person.announce(source, muted=muted)
+
+    @rule(person=people, number=st.integers(1, 4), what=st.sampled_from(["unpublish", "mute", "unmute"]))
+    def change_publication(self, person, number, what):
+        self.ask(person, m.Unpublish(number) if what == "unpublish" else m.Mute(number, what == "mute"))
+
+    @rule(
+        person=people,
+        generation=st.integers(0, 5),
+        sources=st.sets(st.sampled_from(SOURCES)),
+        choices=st.lists(st.builds(m.StreamChoice, st.integers(1, 9), st.booleans(), st.booleans()), max_size=3),
+    )
+    def subscribe(self, person, generation, sources, choices):
+        self.ask(person, m.Subscribe(generation, tuple(sources), tuple(choices)))
+
+    @rule(person=people, other=people, role=st.sampled_from(ROLES), kick=st.booleans())
+    def moderate(self, person, other, role, kick):
+        participant = other.participant if other.view else 5
+        self.ask(person, m.Kick(participant) if kick else m.SetRole(participant, role))
+
+    @rule(
+        person=people,
+        other=people,
+        scope=st.sampled_from(list(m.ChatScope)),
+        number=st.integers(0, 3),
+        form=st.sampled_from([("halo", b""), ("", b"halo"), ("halo", b"halo")]),
+    )
+    def chat(self, person, other, scope, number, form):
+        participant = other.participant if other.view else 5
+        self.ask(person, m.Chat(number.to_bytes(16, "big"), scope, form[0], participant, form[1]))
+
+    @rule(person=people, other=people, stream=st.integers(1, 9))
+    def notify(self, person, other, stream):
+        if not person.is_gone:
+            person.tell(m.KeyframeRequest(stream))
+        if not person.is_gone:
+            person.tell(m.KeyBoxes((m.AddressedBox(other.participant if other.view else 5, b"box"),)))
+
+    @rule(person=people)
+    def close_room(self, person):
+        self.ask(person, m.CloseRoom())
+
+    @rule(person=consumes(people), polite=st.booleans())
+    def go(self, person, polite):
+        if not person.is_gone:
+            if polite:
+                person.tell(m.Close(ErrorCode.INTERNAL, "", Action.NONE))
+            else:
+                person.drop()
+
+    @rule(seconds=st.sampled_from([0.01, 0.1, 0.3, 1.0, 3.0, 11.0, 25.0, 400.0]), jump=st.integers(-(10**8), 10**8))
+    def wait(self, seconds, jump):
+        self.driver.advance(seconds)
+        self.driver.unix_ms += jump
+
+    @rule(flag=st.sampled_from(["hold_lookups", "hold_seats", "hold_writes"]))
+    def hold(self, flag):
+        setattr(self.driver, flag, True)
+
+    @rule()
+    def answer(self):
+        self.driver.answer_held()
+
+    @rule(person=people, stream=st.integers(1, 9), room=st.integers(1, 4))
+    def media(self, person, stream, room):
+        media_id = person.media_id if person.view else 0x500
+        participant = person.participant if person.view else 5
+        for event in (
+            KeyframeAsked(media_id, stream, 0),
+            KeysWorn(media_id),
+            SealerWorn(room, next(iter(self.driver.conference._context.sealer_ids._taken), 1)),
+            SpeakersChanged(room, (participant,), (), participant),
+        ):
+            self.driver.event(event)
+
+    @rule(account=st.sampled_from(ACCOUNTS[:4]))
+    def change_account(self, account):
+        old = self.driver.accounts[account]
+        self.driver.accounts[account] = make_account(
+            account,
+            old.id,
+            generation=old.generation + 1,
+            max_sessions=old.max_sessions,
+            duplicates=old.duplicates,
+            role=old.role,
+        )
+        generations = {a.id: a.generation for a in self.driver.accounts.values()}
+        self.driver.change_accounts(generations)
+
+    @invariant()
+    def books_agree(self):
+        driver = self.driver
+        assert driver.conference.sessions == len(driver.sessions)
+        assert len(driver.conference._context.seats) == len(driver.plane.seats)
+
+    def teardown(self):
+        driver = self.driver
+        driver.answer_held()
+        driver.advance(6)
+        driver.check()
+        for person in self.all:
+            assert person.is_gone or person.open == {}, "every request has a reply"
+        for person in self.all:
+            if not person.is_gone:
+                person.drop()
+        driver.advance(301)
+        driver.check()
+        assert driver.sessions == driver.plane.rooms == driver.plane.seats == driver.plane.streams == {}
+        assert driver.conference.next_deadline() is None
+
+
+TestMeeting = Meeting.TestCase
+TestMeeting.settings = settings(
+    max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+)

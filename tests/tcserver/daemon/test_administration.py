@@ -1,0 +1,133 @@
+"""Requests of the operator, answered by a whole conference without sockets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcproto import messages as m
+from tcproto.errors import ErrorCode
+from tcserver.daemon.administration import Administration
+from tcserver.media.forwarding.stats import SeatReading
+from tests.support.conference.driver import Driver
+
+
+class Readings:
+    """Stands for the media planes: each seat on the way that it is given."""
+
+    def __init__(self) -> None:
+        self.seats: tuple[SeatReading, ...] = ()
+
+
+def asked(driver: Driver, readings: Readings | None = None) -> Administration:
+    found = [readings] if readings is not None else []
+    return Administration(driver.conference.operator, lambda: found, driver.apply, lambda: driver.now)
+
+
+def answer(administration: Administration, **request: object) -> dict:
+    return json.loads(administration.answer(json.dumps(request).encode()))
+
+
+def test_rooms_tell_who_is_in_and_on_what_way():
+    driver, readings = Driver(), Readings()
+    chair, other = driver.member("Hall"), driver.member("Hall")
+    driver.member("Attic")
+    other.publish(m.Source.CAMERA, muted=True)
+    driver.advance(7)
+    readings.seats = (SeatReading(chair.media_id, "192.0.2.7", 200, 190), SeatReading(other.media_id, "", 0, 0))
+    attic, hall = answer(asked(driver, readings), do="rooms")["result"]
+    assert (attic["name"], hall["name"], hall["permanent"], hall["e2ee"]) == ("attic", "hall", False, True)
+    first, second = hall["seats"]
+    assert (first["participant"], first["account"], first["role"]) == (chair.participant, chair.account, "chair")
+    assert (first["udp"], first["address"], first["sent"], first["lost"]) == (True, "192.0.2.7", 200, 10)
+    assert (second["udp"], second["address"], second["lost"]) == (False, "", 0)
+    assert second["publications"] == {"camera": True}
+    assert second["seconds"] >= 7
+    assert "media_id" not in first
+
+
+def test_a_seat_that_no_media_plane_knows_is_on_no_way():
+    driver = Driver()
+    driver.member("hall")
+    (room,) = answer(asked(driver), do="rooms")["result"]
+    assert (room["seats"][0]["udp"], room["seats"][0]["sent"]) == (False, 0)
+
+
+@pytest.mark.parametrize("by_number", [False, True])
+def test_kick_takes_the_seats_of_an_account_or_one_participant(by_number):
+    driver = Driver()
+    stays, goes = driver.member("hall", "a1"), driver.member("hall", "a2")
+    who = str(goes.participant) if by_number else "A2"
+    assert answer(asked(driver), do="kick", room="Hall", who=who, reason="late") == {"result": 1}
+    assert goes.got(m.Evicted) == [m.Evicted(ErrorCode.KICKED, "late")]
+    assert stays.got(m.Evicted) == []
+    assert [event.fields["by"] for event in driver.logged if event.name == "kicked"] == ["operator"]
+    driver.advance(1)
+    driver.check()
+
+
+def test_kick_takes_all_seats_of_an_account():
+    driver = Driver()
+    devices = [driver.member("hall", "a1") for _ in range(2)]
+    assert answer(asked(driver), do="kick", room="hall", who="a1", reason="") == {"result": 2}
+    assert all(person.got(m.Evicted) for person in devices)
+
+
+def test_a_meeting_is_ended_and_its_room_can_be_entered_again():
+    driver = Driver()
+    people = [driver.member("hall") for _ in range(3)]
+    assert answer(asked(driver), do="close", room="hall", reason="fire") == {"result": 3}
+    assert [person.got(m.Evicted) for person in people] == [[m.Evicted(ErrorCode.ROOM_CLOSED, "fire")]] * 3
+    assert driver.conference.rooms == 0
+    assert isinstance(people[0].enter("hall"), m.Joined)
+
+
+@pytest.mark.parametrize(("room", "told"), [(None, 3), ("hall", 2)])
+def test_a_notice_goes_to_all_or_to_one_room(room, told):
+    driver = Driver()
+    people = [driver.member("hall"), driver.member("hall"), driver.member("attic")]
+    assert answer(asked(driver), do="notice", text="one\ntwo", room=room) == {"result": told}
+    got = [message for person in people for message in person.got(m.ChatMessage)]
+    assert len(got) == told
+    assert {(text.scope, text.participant, text.text) for text in got} == {(m.ChatScope.SERVER, 0, "one\ntwo")}
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"do": "kick", "room": "cellar", "who": "a1", "reason": ""},
+        {"do": "kick", "room": "hall", "who": "nobody", "reason": ""},
+        {"do": "kick", "room": "hall", "who": "77", "reason": ""},
+        {"do": "kick", "room": "a/b", "who": "a1", "reason": ""},
+        {"do": "kick", "room": "hall", "who": "a1", "reason": "x" * 257},
+        {"do": "kick", "room": "hall", "who": "a1", "reason": "two\nlines"},
+        {"do": "kick", "room": "hall", "who": "a1"},
+        {"do": "close", "room": "cellar", "reason": ""},
+        {"do": "close", "room": "hall", "reason": "\x1b[2J"},
+        {"do": "notice", "text": "  ", "room": None},
+        {"do": "notice", "text": "x" * 2001, "room": None},
+        {"do": "notice", "text": "\x07", "room": None},
+        {"do": "notice", "text": "hello", "room": "cellar"},
+        {"do": "notice", "text": "\ud800", "room": None},
+        {"do": "notice", "text": 7, "room": None},
+        {"do": "reboot"},
+        {"do": None},
+        {},
+    ],
+)
+def test_what_cannot_be_done_is_said_and_changes_nothing(request_):
+    driver = Driver()
+    person = driver.member("hall", "a1")
+    reply = answer(asked(driver), **request_)
+    assert reply.keys() == {"error", "code"}
+    assert reply["error"]
+    assert person.got(m.Evicted) == person.got(m.ChatMessage) == []
+    driver.check()
+
+
+@given(st.binary(max_size=200) | st.just(b"[" * 60_000) | st.just(b"[]") | st.just(b'{"do": ["rooms"]}'))
+def test_any_bytes_are_answered(request_):
+    assert set(json.loads(asked(Driver()).answer(request_))) <= {"result", "error", "code"}

@@ -1,0 +1,362 @@
+"""Proof of the UDP path, pings, and probe tickets."""
+
+import pytest
+
+from tcproto.datagram import Item, ItemType, Kind, open_datagram, pack_header, parse_items, seal
+from tcproto.path import PingItem, Position, parse_pong, parse_positions
+from tcserver.media import Drop
+from tcserver.media.forwarding.directory import MAX_TICKETS
+from tcserver.media.forwarding.path import PATH_TIMEOUT, PathState
+from tcserver.media.interface import Address, CloseSeat, OpenTicket, PathLost, PathProven, SealerState, SeatOpened
+from tests.support.media.world import ROOM_KEY, SEALER, Peer, World, audio, forwarded, packet_item
+
+ELSEWHERE = Address(0, "198.51.100.7", 4242)
+TICKET_KEY = b"t" * 32
+
+
+def response(token: bytes) -> Item:
+    return Item(ItemType.PATH_RESPONSE, token)
+
+
+def paths(world: World) -> dict[str, int]:
+    return {change: number for change, number in world.plane.counters.paths.items() if number}
+
+
+def test_nothing_is_forwarded_to_an_unproven_path():
+    world = World(1)
+    (a,) = world.peers
+    b = world.join(2, prove=False)
+    world.publish(a, 7, to=[b])
+    assert world.receive(a, a.up(packet_item(audio(7, 0)))) == []
+    assert world.drops() == {Drop.NO_RECEIVER: 1}
+    world.prove(b)
+    sent = forwarded(world.receive(a, a.up(packet_item(audio(7, 1)))))
+    assert sent == {b.address: [(0, audio(7, 1))]}
+
+
+def test_a_newcomer_gets_the_sealer():
+    world = World(0)
+    world.join(1, prove=False)
+    assert world.plane.take_events() == [SeatOpened(1001, (SealerState(SEALER, 0, ROOM_KEY, 0),))]
+
+
+def test_wrong_late_and_foreign_responses_prove_nothing():
+    world = World(0)
+    a = world.join(1, prove=False)
+    token = world.challenge(a, a.ping())
+    world.receive(a, a.up(response(bytes(8))))
+    world.receive(a, a.up(response(token[:7])))
+    world.receive_from(ELSEWHERE, a.up(response(token)))
+    assert world.drops() == {Drop.PATH_TOKEN: 3}
+    world.now += 1
+    token = world.challenge(a, a.ping())
+    world.now += 3.0
+    late = a.up(response(token))
+    token = world.challenge(a, late)
+    assert world.drops() == {Drop.PATH_TOKEN: 1}
+    assert world.plane._seats[a.media_id].path.state is PathState.UNKNOWN
+    world.receive(a, a.up(response(token)))
+    assert world.plane.take_events()[-1] == PathProven(a.media_id, a.address)
+    world.receive(a, a.up(response(token)))
+    assert world.drops() == {Drop.PATH_TOKEN: 1}
+
+
+def test_a_response_proves_the_address_that_was_challenged_and_no_other():
+    world = World(0)
+    a = world.join(1, prove=False)
+    token = world.challenge(a, a.ping())
+    overtaken = a.up(response(token))
+    world.receive(a, a.up())
+    world.receive_from(ELSEWHERE, overtaken)
+    assert world.drops() == {Drop.PATH_TOKEN: 1}
+    world.receive(a, a.up(response(token)))
+    assert world.plane.take_events()[-1] == PathProven(a.media_id, a.address)
+
+
+def test_challenges_are_spaced_and_keep_their_token():
+    world = World(0)
+    a = world.join(1, prove=False)
+    first = world.challenge(a, a.ping())
+    assert first
+    world.now += 0.1
+    assert world.challenge(a, a.ping()) is None
+    world.now += 0.11
+    assert world.challenge(a, a.ping()) == first
+    world.now += 3
+    assert world.challenge(a, a.ping()) not in (None, first)
+
+
+def test_round_trips_are_measured_by_challenges_that_were_sent_once():
+    world = World(0)
+    a, b = world.join(1, prove=False), world.join(2, prove=False)
+    tokens = world.challenge(a, a.ping()), world.challenge(b, b.ping())
+    world.now += 0.25
+    world.challenge(b, b.ping())
+    world.now += 0.15
+    for peer, token in zip((a, b), tokens, strict=True):
+        world.receive(peer, peer.up(response(token)))
+    assert (world.plane.rtt.total, world.plane.rtt.sum) == (1, pytest.approx(0.4))
+    assert paths(world) == {"proven": 2}
+    world.challenge(a, a.ping())
+    world.now += 10
+    b.address = ELSEWHERE
+    world.challenge(b, b.ping())
+    world.now += 3
+    token = world.challenge(b, b.ping())
+    world.now += 0.05
+    world.receive(b, b.up(response(token)))
+    assert (world.plane.rtt.total, world.plane.rtt.sum) == (2, pytest.approx(0.45))
+    assert paths(world) == {"proven": 2, "moved": 1}
+
+
+def test_an_unproven_address_gets_at_most_three_times_what_it_sent():
+    """V35, whatever it sends: here bare datagrams and pings, at any pace."""
+    world = World(0)
+    a = world.join(1, prove=False)
+    received = sent = 0
+    for step in range(200):
+        datagram = a.up() if step % 3 else a.ping()
+        received += len(datagram)
+        sent += sum(len(answer) for _, answer in world.receive(a, datagram))
+        assert sent <= 3 * received
+        world.now += (0.0, 0.05, 0.3)[step % 3]
+    assert sent > 0
+
+
+def test_the_budget_refuses():
+    world = World(0)
+    a = world.join(1, prove=False)
+    path = world.plane._seats[a.media_id].path
+    path.hear(a.address, 28, True, world.now)
+    assert path.spend(a.address, 84)
+    assert not path.spend(a.address, 1)
+    assert not path.spend(ELSEWHERE, 1)
+    path.hear(a.address, 1, False, world.now)
+    assert path.spend(a.address, 3)
+    # A ping at an address which is neither proven nor the candidate is not answered.
+    newest = a.up(Item(ItemType.PADDING, bytes(100)), counter=10)
+    world.receive(a, newest)
+    assert world.receive_from(ELSEWHERE, a.up(Item(ItemType.PING, PingItem(1, 2).pack()), counter=5)) == []
+    assert world.drops() == {Drop.BUDGET: 1}
+
+
+def test_an_address_that_a_reader_has_made_anew_is_taken_over():
+    """Where a datagram comes from is compared by identity first; readers forget addresses when they know too many."""
+    world = World(1)
+    (a,) = world.peers
+    path = world.plane._seats[a.media_id].path
+    again = Address(*a.address)
+    world.receive_from(again, a.up())
+    assert path.address is again
+    assert paths(world) == {"proven": 1}
+
+
+def test_media_go_to_the_old_address_until_the_new_one_has_proved_itself():
+    world = World(2)
+    a, b = world.peers
+    old = b.address
+    world.publish(a, 7, to=[b])
+    token = None
+    world.now += 1
+    for address, answer in world.receive_from(ELSEWHERE, b.ping()):
+        assert address == ELSEWHERE
+        token = token or {item.type: item.value for item in b.open_down(answer)}.get(ItemType.PATH_CHALLENGE)
+    assert set(forwarded(world.receive(a, a.up(packet_item(audio(7, 0)))))) == {old}
+    world.receive_from(ELSEWHERE, b.up(response(token)))
+    assert world.plane.take_events() == [PathProven(b.media_id, ELSEWHERE)]
+    assert forwarded(world.receive(a, a.up(packet_item(audio(7, 1))))) == {ELSEWHERE: [(1, audio(7, 1))]}
+
+
+def test_a_publisher_that_moves_is_forwarded_and_does_not_hear_itself():
+    world = World(2)
+    a, b = world.peers
+    world.publish(a, 7, to=[b])
+    world.publish(b, 8, to=[a])
+    for address in (ELSEWHERE, Address(1, "::1", 9)):
+        world.prove(a, address)
+        assert set(forwarded(world.receive(a, a.up(packet_item(audio(7, a.counter)))))) == {b.address}
+        assert set(forwarded(world.receive(b, b.up(packet_item(audio(8, b.counter)))))) == {address}
+
+
+def test_an_old_datagram_from_elsewhere_moves_nothing():
+    world = World(1)
+    (a,) = world.peers
+    late = a.up()
+    world.receive(a, a.up())
+    assert world.receive_from(ELSEWHERE, late) == []
+    replayed = a.up()
+    world.receive(a, replayed)
+    assert world.receive_from(ELSEWHERE, replayed) == []
+    assert world.drops() == {Drop.DUPLICATE: 1}
+
+
+def wait(world: World, seconds: float) -> None:
+    """Let time pass in a plane that is polled as it wants."""
+    end = world.now + seconds
+    while (due := world.plane.next_deadline()) <= end:
+        world.now = max(world.now, due)
+        world.plane.poll(world.now)
+    world.now = end
+
+
+def test_where_the_process_stood_still_no_path_is_lost_but_that_of_who_says_nothing_after():
+    world = World(3)
+    a, b, c = world.peers
+    for peer in world.peers:
+        world.receive(peer, peer.up())
+    wait(world, 5)
+    for stop in (20, 3600, 20):
+        world.now += stop
+        world.plane.poll(world.now)
+        assert world.plane.take_events() == [], "what came meanwhile is read behind the timer"
+        world.receive(a, a.up())
+        world.receive(b, b.up())
+        wait(world, 1)
+    assert world.plane.take_events() == []
+    wait(world, PATH_TIMEOUT - 6)
+    assert PathLost(c.media_id) in world.plane.take_events(), "its own silence counts"
+    assert all(world.plane._seats[peer.media_id].path.address == peer.address for peer in (a, b))
+
+
+def test_a_silent_path_is_lost_and_can_be_proven_again():
+    world = World(2)
+    a, b = world.peers
+    world.publish(a, 7, to=[b])
+    world.receive(b, b.up())
+    wait(world, PATH_TIMEOUT - 0.01)
+    world.receive(a, a.up())
+    assert world.plane.take_events() == []
+    wait(world, 1.01)
+    assert world.plane.take_events() == [PathLost(b.media_id)]
+    assert world.receive(a, a.up(packet_item(audio(7, 0)))) == []
+    world.prove(b)
+    assert set(forwarded(world.receive(a, a.up(packet_item(audio(7, 1)))))) == {b.address}
+    assert paths(world) == {"proven": 2, "lost": 1, "back": 1}
+
+
+def test_a_pong_tells_what_came_and_where_the_sealer_stands():
+    world = World(2)
+    a, b = world.peers
+    world.publish(a, 7, to=[b])
+    world.receive(a, a.up(packet_item(audio(7))))
+    world.now = 2.0**32 / 1e6 + 1.5
+    ((address, answer),) = world.receive(b, b.up(Item(ItemType.PING, PingItem(9, 77).pack()), counter=40))
+    pong, positions = b.open_down(answer)
+    assert address == b.address
+    parsed = parse_pong(pong.value)
+    assert (parsed.number, parsed.time, parsed.highest, parsed.received) == (9, 77, 40, 3)
+    assert parsed.received_at == pytest.approx(1_500_000, abs=1)
+    assert parse_positions(positions.value) == [Position(SEALER, 1)]
+
+
+def test_one_ping_of_a_datagram_is_answered_and_malformed_ones_are_dropped():
+    world = World(1)
+    (a,) = world.peers
+    ping = Item(ItemType.PING, PingItem(1, 2).pack())
+    assert len(world.receive(a, a.up(ping, ping, ping))) == 1
+    assert world.receive(a, a.up(Item(ItemType.PING, b"12345"))) == []
+    assert world.drops() == {Drop.ITEM: 3}
+
+
+def test_35_clients_behind_one_address():
+    """V25."""
+    world = World(0)
+    peers = []
+    for number in range(1, 36):
+        peer = world.join(number, prove=False)
+        world.prove(peer, Address(0, "192.0.2.1", 40_000 + number))
+        peers.append(peer)
+    for number, peer in enumerate(peers):
+        world.publish(peer, number, to=[other for other in peers if other is not peer])
+    for number, peer in enumerate(peers):
+        sent = forwarded(world.receive(peer, peer.up(packet_item(audio(number)))))
+        assert set(sent) == {other.address for other in peers if other is not peer}
+    assert world.drops() == {}
+
+
+def test_a_closed_seat_is_unknown():
+    world = World(2)
+    a, b = world.peers
+    world.publish(a, 7, to=[b])
+    world.apply(CloseSeat(b.media_id, 1))
+    assert world.receive(b, b.ping()) == []
+    assert world.receive(a, a.up(packet_item(audio(7)))) == []
+    assert world.drops() == {Drop.UNKNOWN_ID: 1, Drop.NO_RECEIVER: 1}
+
+
+class Prober(Peer):
+    def __init__(self, world: World, datagrams: int = 20, media_id: int = 5) -> None:
+        super().__init__(media_id, ELSEWHERE)
+        self.up_key = self.down_key = TICKET_KEY
+        world.apply(OpenTicket(media_id, TICKET_KEY, world.now + 10, datagrams))
+
+    def probe(self, padding: int = 11, counter: int | None = None) -> bytes:
+        ping = Item(ItemType.PING, PingItem(3, 4).pack())
+        return self.up(ping, Item(ItemType.PADDING, bytes(padding)), counter=counter)
+
+
+def test_a_probe_is_answered_no_longer_than_it_is():
+    world = World(0)
+    prober = Prober(world)
+    request = prober.probe()
+    ((address, answer),) = world.receive(prober, request)
+    assert address == ELSEWHERE
+    assert len(answer) == len(request)
+    (pong,) = prober.open_down(answer)
+    assert parse_pong(pong.value)[:2] == (3, 4)
+    assert world.receive(prober, prober.probe(10)) == []
+    assert world.drops() == {Drop.PROBE_SHORT: 1}
+
+
+def test_a_ticket_is_good_for_few_datagrams_and_a_short_time():
+    world = World(0)
+    prober = Prober(world, datagrams=3)
+    assert [len(world.receive(prober, prober.probe())) for _ in range(5)] == [1, 1, 1, 0, 0]
+    assert world.drops() == {Drop.PROBE_SPENT: 2}
+    late = Prober(world, media_id=6)
+    world.now += 10
+    assert world.receive(late, late.probe()) == []
+    assert world.drops() == {Drop.PROBE_SPENT: 1}
+    world.plane.poll(world.now)
+    assert world.receive(late, late.probe()) == []
+    assert world.drops() == {Drop.UNKNOWN_ID: 1}
+
+
+def test_a_ticket_takes_no_replays_forgeries_or_anything_but_pings():
+    world = World(0)
+    prober = Prober(world)
+    request = prober.probe()
+    world.receive(prober, request)
+    assert world.receive(prober, request) == []
+    assert world.drops() == {Drop.DUPLICATE: 1}
+    forged = seal(pack_header(Kind.UP, 0, prober.media_id, 9), bytes(60), bytes(32))
+    other_epoch = seal(pack_header(Kind.UP, 1, prober.media_id, 9), bytes(60), TICKET_KEY)
+    for datagram, reason in (
+        (forged, Drop.BOX),
+        (other_epoch, Drop.EPOCH),
+        (prober.up(packet_item(audio(1))), Drop.ITEMS),
+        (prober.up(Item(ItemType.PING, b"")), Drop.ITEMS),
+        (seal(pack_header(Kind.UP, 0, prober.media_id, 90), b"\x01", TICKET_KEY), Drop.ITEMS),
+    ):
+        assert world.receive(prober, datagram) == []
+        assert world.drops() == {reason: 1}
+
+
+def test_tickets_are_bounded():
+    world = World(0)
+    for media_id in range(MAX_TICKETS + 1):
+        prober = Prober(world, media_id=media_id)
+    assert len(world.plane._tickets) == MAX_TICKETS
+    assert len(world.receive(prober, prober.probe())) == 1
+    first = Peer(0, ELSEWHERE)
+    world.receive(first, first.up())
+    assert world.drops() == {Drop.UNKNOWN_ID: 1}
+
+
+def test_down_and_up_of_a_ticket_never_share_a_nonce():
+    world = World(0)
+    prober = Prober(world)
+    answers = [answer for _ in range(3) for _, answer in world.receive(prober, prober.probe())]
+    headers = {answer[:12] for answer in answers} | {prober.probe(counter=n)[:12] for n in range(3)}
+    assert len(headers) == 6
+    assert all(parse_items(open_datagram(answer, TICKET_KEY)) for answer in answers)

@@ -1,0 +1,141 @@
+"""What a media plane tells about itself."""
+
+import asyncio
+import os
+import socket
+import sys
+
+import pytest
+
+from tcproto.datagram import MAX_COUNTER
+from tcproto.messages import Kind
+from tcproto.packet import PlainHeader
+from tcserver.media import MediaPlane
+from tcserver.media.forwarding.drops import PacketKind
+from tcserver.media.forwarding.stats import census
+from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, Receiver, RekeySeat
+from tcserver.media.udp.sockets import MediaSockets
+from tests.support.media.world import World, audio, keyframe, packet_item, video
+
+
+def test_a_census() -> None:
+    world = World(members=2)
+    world.join(3, prove=False)
+    a, b = world.peers
+    world.publish(a, 7, to=[b])
+    counted = census(world.plane.rooms)
+    assert (counted.rooms, counted.seats, counted.proven, counted.streams) == (1, 3, 2, 1)
+    assert census([]) == (0, 0, 0, 0)
+
+
+def uplink(world: World) -> tuple[int, int]:
+    """Datagrams sent, as far as is known, and arrived."""
+    counters = world.plane.settled()
+    return counters.uplink_sent, counters.uplink_received
+
+
+def test_what_was_sent_and_what_arrived_is_counted_for_good() -> None:
+    assert uplink(World(members=0)) == (0, 0)
+    world = World(members=2)
+    a, b = world.peers
+    assert uplink(world) == (4, 4), "two datagrams each prove a path"
+    late = [a.up() for _ in range(5)]
+    world.receive(a, a.up())
+    assert uplink(world) == uplink(world) == (10, 5)
+    world.receive(a, *late[:2])
+    assert uplink(world) == (10, 7)
+    world.apply(CloseSeat(a.media_id, 1))
+    assert uplink(world) == (10, 7)
+    b.counter += 1
+    world.receive(b, b.up())
+    world.apply(CloseRoom(1))
+    assert uplink(world) == (12, 8)
+
+
+def test_what_was_sent_under_keys_that_have_changed_still_counts() -> None:
+    world = World(members=1)
+    (a,) = world.peers
+    for epoch in (1, 2):
+        late = [a.up() for _ in range(3)]
+        key = bytes([epoch]) * 32
+        world.apply(RekeySeat(a.media_id, epoch, key, key))
+        a.epoch, a.up_key, a.counter = epoch, key, 0
+        world.receive(a, a.up())
+        world.receive(a, *late[1:])
+    assert uplink(world) == (2 + 3 + 1 + 3 + 1, 2 + 2 + 1 + 2 + 1)
+
+
+def test_who_skips_counters_is_not_believed_to_have_sent_them() -> None:
+    world = World(members=1)
+    (a,) = world.peers
+    world.receive(a, a.up(counter=MAX_COUNTER))
+    assert uplink(world) == (3, 3)
+
+
+def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() -> None:
+    world = World(members=3)
+    a, b, c = world.peers
+    world.publish(a, 7, to=[b, Receiver(c.media_id, redundant=True)])
+    world.publish(b, 8, Kind.VIDEO, to=[a])
+    world.publish(c, 9, None)
+    for sequence in range(3):
+        world.receive(a, a.up(packet_item(audio(7, sequence))))
+        world.receive(b, b.up(packet_item(keyframe(8, sequence)), packet_item(video(8, sequence + 10))))
+        world.receive(c, c.up(packet_item(PlainHeader(9, 1, 0, sequence, 0).pack())))
+    world.receive(a, a.up(packet_item(audio(7, 2))), a.up(packet_item(audio(99))))
+    received = {PacketKind.AUDIO: 4, PacketKind.VIDEO: 6, PacketKind.BEACON: 3}
+    forwarded = {PacketKind.AUDIO: 6, PacketKind.VIDEO: 6, PacketKind.BEACON: 0}
+    for command in (None, CloseStream(7, a.media_id), CloseSeat(b.media_id, 1), CloseRoom(1)):
+        if command is not None:
+            world.apply(command)
+        counters = world.plane.settled()
+        assert (counters.packets_received, counters.packets_forwarded) == (received, forwarded)
+    assert counters.forwarded == 12
+
+
+def test_a_reading_of_real_sockets() -> None:
+    async def main() -> None:
+        sockets = MediaSockets(MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop())
+        sockets.open()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            try:
+                for _ in range(3):
+                    client.sendto(bytes(50), sockets.local_addresses()[0])
+                if sys.platform == "linux":
+                    (state,) = sockets.reading().sockets
+                    assert state.receive_queue > 150
+                    assert (state.send_queue, state.drops) == (0, 0)
+                sockets.pump(0)
+                reading = sockets.reading()
+                assert reading.counters.received == 3
+                assert reading.latency.total == 1, "one batch"
+                assert 0 < reading.latency.sum < 20
+                assert (reading.kernel_sent, reading.waiting, dict(reading.errors)) == (0, 0, {})
+                assert reading.census.rooms == 0
+            finally:
+                sockets.close()
+        assert sockets.reading().sockets == ()
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of what it dropped")
+def test_what_a_full_queue_costs_is_told() -> None:
+    async def main() -> None:
+        sockets = MediaSockets(
+            MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop(), buffer_bytes=65_536
+        )
+        sockets.open()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            try:
+                for _ in range(1000):
+                    client.sendto(bytes(1000), sockets.local_addresses()[0])
+                (state,) = sockets.reading().sockets
+                assert 0 < state.drops < 1000
+                while sockets.reading().sockets[0].receive_queue:
+                    sockets.pump(0)
+                assert sockets.reading().counters.received == 1000 - state.drops
+            finally:
+                sockets.close()
+
+    asyncio.run(main())

@@ -1,0 +1,411 @@
+"""The contest for the slots of the loudest, and what is kept of those who have none."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcproto.copies import Copy, pack_copies
+from tcproto.datagram import Item, ItemType
+from tcproto.packet import SPEECH_LEVEL, AudioHeader, parse_header
+from tcserver.media import Drop
+from tcserver.media.interface import CloseStream, MuteStream, Receiver, SetSpeakers
+from tcserver.media.speakers.loudest import CHALLENGE, EXPIRY, FADE, HOLD, MARGIN, PAUSE, Loudest
+from tcserver.media.speakers.preroll import LEAD, MAX_PREROLL_PACKETS, PREROLL, Held, Preroll
+from tests.support.media.world import World, audio, open_room, packet_item
+
+FRAME = 0.02
+TALK, SOFT, SILENT = 30, 50, 90
+
+
+class Contest:
+    """Streams 1, 2, … of seats 1001, 1002, …, a packet of each every 20 ms."""
+
+    def __init__(self, limit: int = 3, always: tuple[int, ...] = ()) -> None:
+        self.loudest = Loudest()
+        self.loudest.configure(limit, always)
+        self.frame = 0
+
+    def run(self, seconds: float, **levels: int) -> set[int]:
+        """``s2=30``: stream 2 talks at -30 dBov; above 60 there is no voice. Return who was forwarded at the end."""
+        passed = set()
+        for _ in range(round(seconds / FRAME)):
+            self.frame += 1
+            passed = set()
+            for name, level in levels.items():
+                stream = int(name[1:])
+                if self.loudest.hear(stream, 1000 + stream, stream, level, level < 60, self.frame * FRAME):
+                    passed.add(stream)
+        return passed
+
+    def time_to_win(self, challenger: int, **levels: int) -> float:
+        """Return the seconds until a stream is forwarded; at most 3."""
+        seconds = 0.0
+        while challenger not in self.run(FRAME, **levels) and seconds < 3:
+            seconds += FRAME
+        return seconds
+
+
+def test_free_slots_are_won_with_the_first_packet_of_voice_and_kept_in_silence():
+    contest = Contest()
+    assert contest.run(1, s1=SILENT, s2=SILENT, s3=SILENT, s4=SILENT) == set()
+    assert contest.run(FRAME, s1=TALK, s2=SOFT, s3=TALK) == {1, 2, 3}
+    assert contest.run(9, s1=SILENT, s2=SILENT, s3=TALK, s4=SILENT) == {1, 2, 3}
+
+
+@pytest.mark.parametrize(("level", "wins"), [(SPEECH_LEVEL, True), (SPEECH_LEVEL + 1, False)])
+def test_what_is_loud_contends_without_the_voice_flag(level, wins):
+    loudest = Loudest()
+    loudest.configure(1, ())
+    assert loudest.hear(1, 1001, 1001, level, False, 1.0) == wins
+
+
+def test_the_slot_of_whoever_is_silent_longest_is_won_at_once():
+    contest = Contest()
+    contest.run(1, s1=TALK, s2=TALK, s3=TALK)
+    contest.run(1, s1=TALK, s2=SILENT, s3=TALK)
+    contest.run(EXPIRY, s1=TALK, s2=SILENT, s3=SILENT)
+    assert contest.run(2 * FRAME, s1=TALK, s2=SILENT, s3=SILENT, s4=SOFT) == {1, 3, 4}
+    assert contest.run(FRAME, s1=TALK, s2=SOFT, s3=SILENT, s4=SOFT) == {1, 2, 4}
+    assert contest.run(HOLD / 2, s1=TALK, s2=SOFT, s3=TALK, s4=SOFT) == {1, 2, 4}
+
+
+def test_a_pause_shorter_than_the_expiry_costs_nothing():
+    contest = Contest(1)
+    contest.run(1, s1=SOFT)
+    assert contest.run(EXPIRY - FRAME, s1=SILENT, s2=SOFT) == {1}
+    assert contest.run(FRAME, s1=SOFT, s2=SOFT) == {1}
+
+
+def test_a_talker_loses_the_slot_only_to_who_is_clearly_louder_for_a_while():
+    contest = Contest(1)
+    contest.run(2, s1=SOFT)
+    assert contest.run(5, s1=SOFT, s2=SOFT - MARGIN + 1) == {1}
+    took = contest.time_to_win(2, s1=SOFT, s2=SOFT - MARGIN - 1)
+    assert CHALLENGE <= took <= CHALLENGE + 0.15
+    # Now the other way round: what was won is safe for a while.
+    assert contest.time_to_win(1, s1=10, s2=SOFT - MARGIN - 1) == pytest.approx(HOLD - FRAME)
+
+
+def test_a_pause_ends_a_turn_though_the_detector_calls_it_voice_for_longer():
+    contest = Contest(1)
+    contest.run(1, s1=20)
+    assert contest.run(PAUSE - 2 * FRAME, s1=20 + FADE + 3, s2=TALK) == {1}
+    assert contest.run(4 * FRAME, s1=20 + FADE + 3, s2=TALK) == {2}
+    fresh = Contest(1)
+    fresh.run(FRAME, s1=20)
+    assert fresh.time_to_win(2, s1=20 + FADE + 3, s2=TALK) == pytest.approx(HOLD - FRAME, abs=FRAME)
+
+
+def test_a_cough_takes_no_slot_from_a_talker():
+    contest = Contest(1)
+    contest.run(2, s1=SOFT, s2=SILENT)
+    assert contest.run(CHALLENGE - FRAME, s1=SOFT, s2=10) == {1}
+    assert contest.run(1, s1=SOFT, s2=SILENT) == {1}
+
+
+def test_levels_are_claims_so_a_seat_holds_one_slot():
+    loudest = Loudest()
+    loudest.configure(2, ())
+    assert loudest.hear(1, 1001, 1001, TALK, True, 1.0)
+    assert not loudest.hear(2, 1001, 1001, TALK, True, 1.0)
+    assert loudest.hear(3, 1003, 1003, TALK, True, 1.0)
+    assert loudest.hear(2, 1001, 1001, TALK, True, 1.01 + EXPIRY), "its own, which has fallen silent"
+    assert loudest.holders == (3, 2)
+
+
+class Talk:
+    """Levels of somebody who talks: syllables, gaps between words, and a pause now and then."""
+
+    def __init__(self, seed: int, loud: int = 30) -> None:
+        self.random = random.Random(seed)
+        self.loud = loud
+        self.frames: list[int] = []
+
+    def level(self) -> int:
+        if not self.frames:
+            for _ in range(self.random.randint(3, 8)):
+                self.frames += [self.loud + self.random.randint(-4, 4)] * self.random.randint(4, 9)
+                self.frames += [self.loud + self.random.randint(15, 35)] * self.random.randint(2, 5)
+            self.frames += [70] * self.random.randint(10, 60)
+        return self.frames.pop()
+
+
+class Crowd:
+    """Talkers, and attackers whose levels say what they like, 20 ms after 20 ms; what was lost of the talkers."""
+
+    def __init__(self, limit: int = 3) -> None:
+        self.loudest = Loudest()
+        self.loudest.configure(limit, ())
+        self.talkers: dict[int, Talk] = {}
+        self.attackers: dict[int, tuple[int, Callable[[float], int]]] = {}
+        """By stream: account, and level by time."""
+        self.now = 0.0
+        self.passed: Counter[int] = Counter()
+        self.spoken: Counter[int] = Counter()
+
+    def run(self, seconds: float) -> None:
+        for _ in range(round(seconds / FRAME)):
+            self.now += FRAME
+            for stream, (account, level) in self.attackers.items():
+                self.loudest.hear(stream, 5000 + stream, account, level(self.now), True, self.now)
+            for stream, talk in self.talkers.items():
+                level = talk.level()
+                passed = self.loudest.hear(stream, 1000 + stream, stream, level, level < 60, self.now)
+                if level < 45:
+                    self.spoken[stream] += 1
+                    self.passed[stream] += passed
+
+    def lost(self) -> float:
+        """Share of the loud frames that were not forwarded at once (of which pre-roll still brings the newest)."""
+        return 1 - self.passed.total() / self.spoken.total()
+
+
+LIES = {
+    "the loudest always": lambda now: 0,
+    "a hum": lambda now: 25,
+    "nearly constant": lambda now: round(now / FRAME) % 2 * 4,
+    "slowly louder and softer": lambda now: round(abs(now % 60 - 30)),
+}
+
+
+@pytest.mark.parametrize("level", LIES.values(), ids=LIES)
+@pytest.mark.parametrize("accounts", [1, 4])
+def test_a_level_that_says_nothing_takes_nothing_from_those_who_talk(level: Callable[[float], int], accounts: int):
+    crowd = Crowd()
+    crowd.attackers = {900 + n: (-1 - n % accounts, level) for n in range(4)}
+    crowd.run(5)
+    crowd.talkers = {1: Talk(1), 2: Talk(2, 40)}
+    crowd.run(2)
+    crowd.passed.clear()
+    crowd.spoken.clear()
+    crowd.run(300)
+    assert crowd.lost() <= 0.005
+    # Silence gives them the slots back: a hum that nobody needs the slot for is forwarded, as before.
+    crowd.talkers.clear()
+    crowd.run(20)
+    assert all(stream >= 900 for stream in crowd.loudest.holders)
+
+
+def test_many_clients_of_one_account_take_one_slot_from_others():
+    """Even if their levels look like speech, and louder."""
+    alone = Crowd()
+    alone.talkers = {n: Talk(n) for n in (1, 2, 3)}
+    alone.run(300)
+    assert alone.lost() < 0.001
+    losses = {}
+    for accounts in (1, 3):
+        crowd = Crowd()
+        lies = {900 + n: Talk(50 + n, 5) for n in range(3)}
+        crowd.attackers = {n: (-1 - n % accounts, lambda now, talk=talk: talk.level()) for n, talk in lies.items()}
+        crowd.talkers = {n: Talk(n) for n in (1, 2)}
+        crowd.run(300)
+        losses[accounts] = crowd.lost()
+    assert losses[1] <= 0.01, "two talkers have the two other slots"
+    assert losses[3] > 0.2, "three who talk louder are three"
+
+
+def test_colleagues_of_one_account_are_all_heard_while_nobody_else_needs_a_slot():
+    crowd = Crowd()
+    crowd.attackers = {
+        900 + n: (-1, lambda now, talk=talk: talk.level()) for n, talk in enumerate([Talk(1), Talk(2), Talk(3)])
+    }
+    crowd.run(10)
+    assert set(crowd.loudest.holders) == {900, 901, 902}
+
+
+def test_a_stream_that_begins_anew_is_no_talker_yet():
+    crowd = Crowd(limit=1)
+    crowd.talkers = {1: Talk(1)}
+    crowd.run(10)
+    crowd.passed.clear()
+    crowd.spoken.clear()
+    for n in range(60):
+        crowd.attackers = {900 + n: (-1, lambda now: 0)}
+        crowd.run(1)
+        crowd.loudest.forget(900 + n)
+    assert crowd.lost() <= 0.01
+
+
+def test_the_dominant_speaker_loses_to_nobody_and_comes_back_at_once():
+    contest = Contest(2)
+    contest.run(1, s1=SOFT, s2=SOFT)
+    contest.loudest.dominant = 1
+    assert contest.run(2, s1=SOFT, s2=SOFT, s3=10) == {1, 3}
+    assert contest.run(2, s1=SOFT, s2=10, s3=10) == {1, 3}
+    contest.run(1, s1=SILENT, s2=10, s3=10)
+    assert contest.run(FRAME, s1=SOFT, s2=10, s3=10) in ({1, 2}, {1, 3})
+    alone = Contest(1)
+    alone.run(1, s1=SOFT)
+    alone.loudest.dominant = 1
+    assert alone.run(3, s1=SOFT, s2=10) == {1}
+
+
+def test_who_is_always_in_takes_no_slot():
+    contest = Contest(1, always=(1001, 1002))
+    assert contest.run(1, s1=SILENT, s2=TALK, s3=TALK, s4=TALK) == {1, 2, 3}
+    contest.loudest.configure(1, (1003,))
+    assert contest.run(1, s1=SILENT, s2=SILENT, s3=SILENT, s4=TALK) == {3, 4}
+    contest.loudest.configure(1, ())
+    assert contest.run(1, s1=TALK, s2=SILENT, s3=SILENT, s4=TALK) == {4}
+
+
+def test_fewer_slots_leave_those_who_spoke_last():
+    contest = Contest(3)
+    contest.run(1, s1=TALK, s2=TALK, s3=TALK)
+    contest.run(1, s1=SILENT, s2=TALK, s3=SILENT)
+    contest.loudest.configure(1, ())
+    assert contest.loudest.holders == (2,)
+    contest.loudest.configure(0, ())
+    assert contest.loudest.holders == ()
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(st.tuples(st.integers(1, 6), st.integers(0, 127), st.booleans(), st.integers(0, 300)), max_size=60),
+)
+def test_never_more_than_the_limit_and_never_two_of_a_seat(limit, packets):
+    loudest = Loudest()
+    loudest.configure(limit, (1003,))
+    now = 1.0
+    for stream, level, voice, wait_ms in packets:
+        now += wait_ms / 1000
+        seat = 1001 + (stream + 1) // 2
+        passed = loudest.hear(stream, seat, seat, level, voice, now)
+        assert passed == (seat == 1003 or stream in loudest.holders)
+        assert len(loudest.holders) <= limit
+        assert len({(holder + 1) // 2 for holder in loudest.holders}) == len(loudest.holders)
+
+
+def held(at: float, sequence: int = 0, voice: bool = False) -> Held:
+    header = AudioHeader(1, 1, 0, sequence, 0, level=50, voice=voice)
+    return Held(header, header.pack(), [], at)
+
+
+def test_pre_roll_begins_shortly_before_the_first_voice():
+    preroll = Preroll()
+    for n in range(10):
+        preroll.held.append(held(n * FRAME, n, voice=n in (7, 9)))
+    assert [packet.header.sequence for packet in preroll.take(0.19)] == [4, 5, 6, 7, 8, 9]
+    assert preroll.take(0.19) == []
+    for n in range(10):
+        preroll.held.append(held(n * FRAME, n))
+    assert [packet.header.sequence for packet in preroll.take(0.2)] == [7, 8, 9]
+    assert 3 * FRAME < LEAD < 4 * FRAME
+
+
+def test_pre_roll_is_bounded_in_time_and_packets():
+    preroll = Preroll()
+    for n in range(100):
+        preroll.held.append(held(n * 0.001, n, voice=True))
+    assert [packet.header.sequence for packet in preroll.take(0.1)] == list(range(80, 100))
+    assert MAX_PREROLL_PACKETS == 20
+    for n in range(20):
+        preroll.held.append(held(n * FRAME, n, voice=True))
+    assert [packet.header.sequence for packet in preroll.take(0.38)] == list(range(9, 20))
+    preroll.held.append(held(1.0, voice=True))
+    assert preroll.take(1.0 + PREROLL + 0.01) == []
+
+
+def talk(world: World, number: int, sequence: int, *behind: Item, **fields) -> list[tuple[int, int, int, bytes]]:
+    """Send an audio packet; return (type, forward number, ms held, packet) of what participant 3 gets for it."""
+    peer = world.peers[number - 1]
+    packet = audio(number, sequence, **({"level": TALK, "voice": True} | fields))
+    got = []
+    for address, datagram in world.receive(peer, peer.up(packet_item(packet), *behind)):
+        if address == world.peers[2].address:
+            for type_, value in open_room(datagram):
+                start = 4 if type_ in (ItemType.HELD_PACKET, ItemType.HELD_REDUNDANT_PACKET) else 2
+                wait = int.from_bytes(value[2:start], "big")
+                got.append((type_, int.from_bytes(value[:2], "big"), wait, value[start:]))
+    return got
+
+
+def crowded(redundant: bool = False) -> World:
+    """Two talkers and one slot, which the first has; the third listens."""
+    world = World(3)
+    for number in (1, 2):
+        world.publish(world.peers[number - 1], number, to=[Receiver(1003, redundant), Receiver(1001), Receiver(1002)])
+    world.apply(SetSpeakers(1, 1))
+    assert talk(world, 1, 0)
+    return world
+
+
+def test_who_wins_a_slot_is_sent_from_the_first_syllable_on():
+    world = crowded()
+    for sequence in range(5):
+        world.now += FRAME
+        assert talk(world, 2, sequence) == []
+    assert world.plane.counters.held == 5
+    assert not any(world.drops().values())
+    world.now += EXPIRY - 3 * FRAME
+    got = talk(world, 2, 5)
+    assert [item[:3] for item in got] == [
+        (ItemType.HELD_PACKET, 0, 170),
+        (ItemType.HELD_PACKET, 1, 150),
+        (ItemType.HELD_PACKET, 2, 130),
+        (ItemType.HELD_PACKET, 3, 110),
+        (ItemType.HELD_PACKET, 4, 90),
+        (ItemType.PACKET, 5, 0),
+    ]
+    assert [parse_header(packet).sequence for *_, packet in got] == list(range(6))
+    world.now += FRAME
+    assert [item[:3] for item in talk(world, 2, 6)] == [(ItemType.PACKET, 6, 0)]
+    assert world.plane.counters.forwarded == 8
+
+
+def test_copies_are_held_with_their_packet_and_mend_what_was_lost_before_it():
+    world = crowded(redundant=True)
+    world.now += FRAME
+    copy = Item(ItemType.COPIES, pack_copies([Copy(1, TALK, True, b"body")]))
+    assert talk(world, 2, 1, copy) == []
+    world.now += EXPIRY
+    got = talk(world, 2, 2)
+    assert [item[:3] for item in got] == [
+        (ItemType.HELD_REDUNDANT_PACKET, 0, 150),
+        (ItemType.COPIES, int.from_bytes(copy.value[:2], "big"), 0),
+        (ItemType.REDUNDANT_PACKET, 1, 0),
+    ]
+    plain = [
+        parse_header(item.value[4 if item.type == ItemType.HELD_PACKET else 2 :]).sequence
+        for address, datagram in world.receive(world.peers[1], world.peers[1].up(packet_item(audio(2, 3))))
+        if address == world.peers[0].address
+        for item in open_room(datagram)
+    ]
+    assert plain == [3]
+
+
+@pytest.mark.parametrize("end", [MuteStream(1, 1001, True), CloseStream(1, 1001)], ids=["mute", "close"])
+def test_a_stream_that_ends_leaves_its_slot(end):
+    world = crowded()
+    assert talk(world, 2, 0) == []
+    world.apply(end)
+    assert [item[0] for item in talk(world, 2, 1)] == [ItemType.PACKET, ItemType.PACKET]
+
+
+def test_nothing_from_before_a_mute_is_sent_after_it():
+    world = crowded()
+    assert talk(world, 2, 0) == []
+    world.apply(MuteStream(2, 1002, True), MuteStream(2, 1002, False), SetSpeakers(1, 2))
+    assert [parse_header(packet).sequence for *_, packet in talk(world, 2, 1)] == [1]
+
+
+def test_without_a_limit_all_are_forwarded_and_what_was_held_goes_first():
+    world = crowded()
+    assert talk(world, 2, 0) == []
+    world.now += FRAME
+    world.apply(SetSpeakers(1, 0), SetSpeakers(9, 1))
+    assert len(talk(world, 2, 1)) in (1, 2)
+    assert len(talk(world, 1, 1)) == 1
+
+
+def test_a_packet_held_for_nobody_is_dropped_as_any_other():
+    world = crowded()
+    assert talk(world, 2, 0) == []
+    world.forward(world.peers[1], 2, [])
+    world.apply(SetSpeakers(1, 2))
+    assert talk(world, 2, 1) == []
+    assert world.drops()[Drop.NO_RECEIVER] == 1

@@ -1,0 +1,176 @@
+"""Who speaks, and who is dominant."""
+
+import random
+
+import pytest
+
+from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, SpeakersChanged
+from tcserver.media.speakers.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
+from tcserver.media.speakers.speakers import DECISION_INTERVAL, Speakers
+from tests.support.media.world import World, audio, packet_item
+
+SPEECH, NOISE, SILENCE = 20, 50, 127
+
+
+class Talk:
+    """Levels of several streams every 20 ms, decisions every 300 ms."""
+
+    def __init__(self) -> None:
+        self.speakers = Speakers()
+        self.step = 0
+        self.changes: list[SpeakersChanged] = []
+
+    def run(self, seconds: float, **levels: int | None) -> list[SpeakersChanged]:
+        """Return the changes; ``p3=20`` is participant 3 at -20 dBov."""
+        self.changes = []
+        for _ in range(round(seconds * 50)):
+            self.step += 1
+            now = self.step * 0.02
+            for name, level in levels.items():
+                participant = int(name[1:])
+                if level is not None:
+                    self.speakers.hear(100 + participant, participant, level, 20, now)
+            if self.step % 15 == 0:
+                changed = self.speakers.decide(1, now)
+                if changed:
+                    self.changes.append(changed)
+        return self.changes
+
+
+def test_speaking_begins_and_ends():
+    talk = Talk()
+    assert talk.run(0.6, p1=SPEECH) == [SpeakersChanged(1, (1,), (), 1)]
+    assert talk.run(2, p1=SPEECH) == []
+    assert talk.run(0.9, p1=SILENCE) == [SpeakersChanged(1, (), (1,), 1)]
+    assert talk.run(0.6, p1=SPEECH) == [SpeakersChanged(1, (1,), (), 1)]
+    assert talk.run(0.9) == [SpeakersChanged(1, (), (1,), 1)]
+
+
+@pytest.mark.parametrize(("loud_of_20", "level", "speaks"), [(8, 35, True), (7, 35, False), (20, 36, False)])
+def test_threshold_and_share(loud_of_20, level, speaks):
+    speakers = Speakers()
+    for n in range(20):
+        speakers.hear(1, 9, level if n < loud_of_20 else SILENCE, 20, 10 + 0.02 * n)
+    changed = speakers.decide(1, 10 + 0.02 * 19)
+    assert (changed is not None and changed.started == (9,)) == speaks
+
+
+def test_long_packets_count_for_their_length():
+    speakers = Speakers()
+    for n in range(3):
+        speakers.hear(1, 9, SPEECH, 60, 10 + 0.06 * n)
+    changed = speakers.decide(1, 10.2)
+    assert changed is not None
+    assert changed.started == (9,)
+
+
+def test_the_dominant_speaker_changes_when_another_takes_over_and_not_for_a_cough():
+    talk = Talk()
+    talk.run(3, p1=SPEECH, p2=SILENCE)
+    assert talk.run(0.1, p1=SILENCE, p2=5) + talk.run(0.9, p1=SPEECH, p2=SILENCE) == []
+    changes = talk.run(2, p1=SILENCE, p2=SPEECH)
+    assert changes[-1].dominant == 2
+    talk.run(3, p1=SILENCE, p2=SILENCE)
+    assert talk.speakers._reported == 2
+
+
+def test_seeded_speech_has_few_false_switches():
+    """Two minutes of one talker over a fan and a keyboard: nobody else becomes dominant."""
+    noise = random.Random(7)
+    talk = Talk()
+    for step in range(6000):
+        if step % 15 == 0:
+            voiced = noise.random() < 0.75
+        changes = talk.run(
+            0.02,
+            p1=noise.randint(15, 30) if voiced else 60,
+            p2=NOISE + noise.randint(-1, 1),
+            p3=25 if noise.random() < 0.02 else 70,
+        )
+        assert {change.dominant for change in changes} <= {0, 1}
+
+
+def test_steady_noise_sinks_into_the_floor():
+    """A loud fan counts at first, and not after the 15 s over which the floor is taken."""
+    activity = Activity()
+    for _ in range(FLOOR_LEVELS - 1):
+        activity.hear(100)
+    assert activity.scores().long > MIN_SCORE
+    for _ in range(LEVELS + 1):
+        activity.hear(100)
+    assert activity.scores() == (MIN_SCORE, MIN_SCORE, MIN_SCORE)
+    for _ in range(LEVELS):
+        activity.hear(120)
+    assert activity.scores().long > MIN_SCORE
+    activity.hear(90)
+    activity.hear(100)
+    assert activity.scores().immediate > MIN_SCORE
+
+
+def test_nobody_is_dominant_in_silence():
+    assert dominant({}, None) is None
+    assert dominant({1: Activity(), 2: Activity()}, None) is None
+    assert dominant({1: Activity()}, 5) == 5
+
+
+def test_the_best_of_several_challengers_wins():
+    activities = {key: Activity() for key in "abc"}
+    for _ in range(LEVELS):
+        activities["a"].hear(110)
+        activities["b"].hear(82)
+    for n in range(LEVELS):
+        activities["c"].hear(110 if n % 5 else 0)
+    assert dominant(activities, None) in ("a", "b")
+    assert dominant(activities, "c") == "c"
+
+
+def decide(world: World) -> list[SpeakersChanged]:
+    world.now += DECISION_INTERVAL
+    world.plane.poll(world.now)
+    return [event for event in world.plane.take_events() if isinstance(event, SpeakersChanged)]
+
+
+def speak(world: World, stream: int, start: int) -> None:
+    peer = world.peers[0]
+    for sequence in range(start, start + 20):
+        world.now += 0.02
+        world.receive(peer, peer.up(packet_item(audio(stream, sequence, level=SPEECH))))
+
+
+@pytest.mark.parametrize(
+    "end", [MuteStream(7, 1001, True), CloseStream(7, 1001), CloseSeat(1001, 1)], ids=["mute", "close", "leave"]
+)
+def test_a_muted_or_closed_stream_stops_speaking_at_the_next_decision(end):
+    world = World(2)
+    world.publish(world.peers[0], 7, to=[world.peers[1]])
+    decide(world)
+    speak(world, 7, 0)
+    world.now -= DECISION_INTERVAL
+    world.plane._next_decision = 0.0
+    assert decide(world) == [SpeakersChanged(1, (1,), (), 1)]
+    world.apply(end)
+    assert decide(world) == [SpeakersChanged(1, (), (1,), 0)]
+    assert decide(world) == []
+
+
+def test_a_muted_stream_cannot_speak():
+    world = World(2)
+    world.publish(world.peers[0], 7, to=[world.peers[1]], muted=True)
+    speak(world, 7, 0)
+    assert decide(world) == []
+
+
+def test_unmuting_speaks_again():
+    world = World(2)
+    world.publish(world.peers[0], 7, muted=True)
+    world.apply(MuteStream(7, 1001, False))
+    speak(world, 7, 0)
+    world.plane._next_decision = 0.0
+    world.now -= DECISION_INTERVAL
+    assert decide(world) == [SpeakersChanged(1, (1,), (), 1)]
+
+
+def test_the_next_deadline_is_that_of_a_decision():
+    world = World(1)
+    world.plane.poll(world.now)
+    assert world.plane.next_deadline() == pytest.approx(world.now + DECISION_INTERVAL)

@@ -1,0 +1,124 @@
+"""Which seats are unheard: their datagrams may wait."""
+
+import pytest
+
+from tcproto.messages import Kind as StreamKind
+from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, OpenStream, SetSpeakers
+from tcserver.media.speakers.suppressed import FEW, LOOK_BACK, MAX_UNHEARD, fair_share
+from tests.support.media.world import CAPS, Peer, World, audio, packet_item, video
+
+TALK, NOISE = 20, 70
+
+
+class Meeting(World):
+    """Everybody has a microphone; who is in ``talking`` talks, all others make a noise. One is forwarded."""
+
+    def __init__(self, members: int = FEW + 2) -> None:
+        super().__init__(members)
+        self.sequence = 0
+        self.apply(SetSpeakers(1, 1, ()))
+        for peer in self.peers:
+            self.publish(peer, stream_of(peer), to=[other for other in self.peers if other is not peer])
+
+    def run(self, seconds: float, *talking: Peer, silent: tuple[Peer, ...] = ()) -> set[int]:
+        """Let time pass; return who is unheard in the end."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now = round(self.now + 0.02, 6)
+            self.sequence += 1
+            for peer in self.peers:
+                if peer not in silent:
+                    level = TALK if peer in talking else NOISE
+                    packet = audio(stream_of(peer), self.sequence, level=level, voice=level == TALK)
+                    self.receive(peer, peer.up(packet_item(packet)))
+            if self.now >= self.plane.next_deadline():
+                self.plane.poll(self.now)
+        return self.plane.unheard.media_ids
+
+
+def stream_of(peer: Peer) -> int:
+    return peer.media_id - 1000
+
+
+def ids(*peers: Peer) -> set[int]:
+    return {peer.media_id for peer in peers}
+
+
+def test_who_is_kept_back_is_unheard_until_something_is_forwarded():
+    meeting = Meeting()
+    talker, other, *rest = meeting.peers
+    assert meeting.run(1, talker) == ids(other, *rest)
+    assert meeting.plane.unheard.changed
+    meeting.plane.unheard.changed = False
+    assert meeting.run(1, talker) == ids(other, *rest)
+    assert not meeting.plane.unheard.changed
+    # The first talker has fallen silent, so the slot is won at once, and not only at the next decision.
+    meeting.run(0.3)
+    assert other.media_id not in meeting.run(0.02, other)
+    assert meeting.plane.unheard.changed
+    assert meeting.run(1, other) == ids(talker, *rest)
+
+
+def test_who_sends_little_or_nothing_is_heard_at_once():
+    meeting = Meeting()
+    talker, other, *rest = meeting.peers
+    assert meeting.run(1, talker, silent=(other,)) == ids(*rest)
+    assert meeting.run(LOOK_BACK + 0.4, talker, silent=(other, *rest)) == set()
+
+
+def test_a_few_are_not_worth_it_and_too_many_do_not_fit():
+    assert Meeting(FEW).run(1) == ids(*Meeting(FEW).peers)
+    assert Meeting(FEW - 1).run(1) == set()
+    assert len(Meeting(MAX_UNHEARD + 3).run(0.5)) == MAX_UNHEARD
+
+
+def test_without_a_limit_everybody_is_heard():
+    meeting = Meeting()
+    meeting.apply(SetSpeakers(1, 0, ()))
+    assert meeting.run(1) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "muted", "waits"), [(StreamKind.VIDEO, False, False), (StreamKind.VIDEO, True, True), (None, False, True)]
+)
+def test_whose_camera_is_on_is_heard_and_beacons_change_nothing(kind, muted, waits):
+    meeting = Meeting()
+    watched = meeting.peers[1]
+    meeting.publish(watched, 99, kind, to=meeting.peers[2:], muted=muted)
+    assert (watched.media_id in meeting.run(1, meeting.peers[0])) == waits
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        lambda peer: OpenStream(99, peer.media_id, StreamKind.VIDEO, CAPS),
+        lambda peer: MuteStream(stream_of(peer), peer.media_id, True),
+        lambda peer: CloseStream(stream_of(peer), peer.media_id),
+        lambda peer: CloseSeat(peer.media_id, 1),
+    ],
+)
+def test_who_changes_something_is_heard_from_then_on(command):
+    meeting = Meeting()
+    talker, other, *rest = meeting.peers
+    assert meeting.run(1, talker) == ids(other, *rest)
+    meeting.apply(command(other))
+    assert meeting.plane.unheard.media_ids == ids(*rest)
+
+
+def test_a_picture_of_an_unheard_seat_makes_it_heard():
+    meeting = Meeting()
+    talker, other, *_ = meeting.peers
+    meeting.publish(other, 99, StreamKind.VIDEO, to=[talker], muted=True)
+    assert other.media_id in meeting.run(1, talker)
+    meeting.apply(MuteStream(99, other.media_id, False))
+    meeting.receive(other, other.up(packet_item(video(99))))
+    assert other.media_id not in meeting.run(0.3, talker)
+
+
+def test_workers_share_what_may_be_told():
+    many, others, few = range(1000, 1000 + MAX_UNHEARD), range(2000, 2000 + MAX_UNHEARD), (7, 8)
+    shared = fair_share([many, others, few])
+    assert len(set(shared)) == MAX_UNHEARD
+    assert [len(set(shared) & set(seats)) for seats in (many, others, few)] == [127, 127, 2]
+    assert fair_share([(), (1, 2, 3), (4,)]) == [1, 4, 2, 3]
+    assert fair_share([]) == []
