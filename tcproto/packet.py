@@ -263,6 +263,21 @@ def header_size(packet: bytes) -> int:
     return _SIZES.get(packet[0] >> 4, COMMON_HEADER_SIZE)
 
 
+def cut_frame(frame: bytes, most: int = MAX_VIDEO_PAYLOAD) -> list[bytes]:
+    """Cut a frame into as few pieces of at most ``most`` bytes as it takes, all of one size but for the last.
+
+    Sizes are equal because datagrams of one size leave in one system call. Raises ``ValueError`` where there is nothing
+    to cut, ``most`` is not positive, or the frame has more than 65,535 pieces.
+    """
+    if not frame or most < 1:
+        raise ValueError("nothing to cut, or no room to put it")
+    count = -(-len(frame) // most)
+    if count > 0xFFFF:
+        raise ValueError(f"a frame of {len(frame)} bytes needs {count} packets")
+    size = -(-len(frame) // count)
+    return [frame[start : start + size] for start in range(0, len(frame), size)]
+
+
 def padded(payload: bytes, step: int = 1) -> bytes:
     """Return the plaintext of a body: padding count, payload, zeros up to a multiple of ``step``."""
     padding = -(len(payload) + 1) % step

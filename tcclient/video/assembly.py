@@ -248,21 +248,6 @@ class _Frame:
         )
 
 
-def fragment(data: bytes, max_payload: int) -> list[bytes]:
-    """Cut a frame into as few payloads of at most `max_payload` bytes as it takes, all of one size except the last.
-
-    Equal sizes, because datagrams of one size leave in one system call. Raises `ValueError` if there is nothing to
-    cut, the payload is not positive, or more than 65,535 packets would be needed.
-    """
-    if not data or max_payload < 1:
-        raise ValueError("nothing to cut, or no room to put it")
-    count = -(-len(data) // max_payload)
-    if count > 0xFFFF:
-        raise ValueError(f"a frame of {len(data)} bytes needs {count} packets")
-    size = -(-len(data) // count)
-    return [data[start : start + size] for start in range(0, len(data), size)]
-
-
 def _well_formed(packet: VideoPacket) -> bool:
     return (
         0 <= packet.packet_index < packet.packet_count

@@ -24,6 +24,7 @@ from tcproto.packet import (
     PlainHeader,
     Series,
     VideoHeader,
+    cut_frame,
     header_size,
     open_packet,
     padded,
@@ -330,3 +331,24 @@ def test_every_series_code_is_a_series_or_reserved() -> None:
 def test_a_layer_out_of_range_has_no_code(spatial: int, temporal: int) -> None:
     with pytest.raises(ValueError, match="layer"):
         Series(1, spatial, temporal).code()
+
+
+@given(st.binary(min_size=1, max_size=5000), st.integers(1, 1500))
+def test_the_pieces_of_a_frame_join_and_are_equal_except_the_last(data: bytes, max_payload: int) -> None:
+    pieces = cut_frame(data, max_payload)
+    assert b"".join(pieces) == data
+    assert len(pieces) == -(-len(data) // max_payload)
+    assert len({len(piece) for piece in pieces[:-1]}) <= 1
+    assert all(0 < len(piece) <= max_payload for piece in pieces)
+    assert len(pieces[-1]) <= len(pieces[0])
+
+
+@pytest.mark.parametrize(("data", "max_payload"), [(b"", 10), (b"x", 0), (bytes(0x10000), 1)])
+def test_what_cannot_be_cut_is_refused(data: bytes, max_payload: int) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        cut_frame(data, max_payload)
+
+
+def test_a_piece_fits_a_packet() -> None:
+    assert cut_frame(bytes(MAX_VIDEO_PAYLOAD)) == [bytes(MAX_VIDEO_PAYLOAD)]
+    assert [len(piece) for piece in cut_frame(bytes(MAX_VIDEO_PAYLOAD + 1))] == [552, 551]

@@ -24,6 +24,7 @@ from tcproto.packet import (
     VIDEO_CLOCK,
     AudioHeader,
     VideoHeader,
+    cut_frame,
     seal_packet,
 )
 from tcproto.secretbox import TAG_SIZE
@@ -211,8 +212,8 @@ class Publications:
             raise ValueError(f"a frame has 1 to {MAX_FRAME} bytes")
         if not 1 <= reference <= MAX_REFERENCE or not 0 <= temporal <= MAX_TEMPORAL:
             raise ValueError("the temporal layer or the reference is out of range")
-        count = -(-len(frame) // MAX_VIDEO_PAYLOAD)
-        size = -(-len(frame) // count)
+        pieces = cut_frame(frame)
+        count, step = len(pieces), len(pieces[0]) + 1  # the last piece is padded to the size of the others
         ready = self._ready(number, Kind.VIDEO, spatial, count)
         if ready is None:
             self._interrupted(number, spatial)
@@ -238,11 +239,8 @@ class Publications:
             temporal,
             0 if keyframe else reference,
         )
-        for i in range(count):
-            part = frame[i * size : (i + 1) * size]
-            packet = seal_packet(
-                header._replace(sequence=header.sequence + i, packet_index=i), part, key.key, step=size + 1
-            )
+        for i, piece in enumerate(pieces):
+            packet = seal_packet(header._replace(sequence=header.sequence + i, packet_index=i), piece, key.key, step)
             self._path.send(PACKET_ITEM + packet)
         publication.sequences[spatial] += count
         publication.frames[spatial] = wrapped(publication.frames[spatial] + 1, FRAME_ID_BITS)

@@ -9,7 +9,7 @@ import pytest
 
 from tcclient.capture.picture import TestPicture, read_counter
 from tcclient.capture.reader import open_video
-from tcclient.video.assembly import FrameAssembler, VideoPacket, fragment
+from tcclient.video.assembly import FrameAssembler, VideoPacket
 from tcclient.video.bitstream import Codec, holds_keyframe, nal_units
 from tcclient.video.codec import (
     H264_RATE_WINDOW,
@@ -20,7 +20,7 @@ from tcclient.video.codec import (
     VideoError,
 )
 from tcclient.video.gate import PictureGate
-from tcproto.packet import VIDEO_CLOCK
+from tcproto.packet import VIDEO_CLOCK, cut_frame
 
 WIDTH, HEIGHT, FPS, STEP = 320, 180, 25, 3600
 
@@ -207,7 +207,7 @@ def test_over_a_lossy_link_every_picture_shown_is_right(codec: Codec, pictures: 
         now = number / FPS
         source = pictures[number % len(pictures)]
         frame = encoder.encode(source, timestamp=number * STEP, keyframe=wanted)
-        pieces = fragment(frame.data, 300)
+        pieces = cut_frame(frame.data, 300)
         wanted = False
         for index, piece in enumerate(pieces):
             packet = VideoPacket(
