@@ -10,11 +10,11 @@ from tcproto.errors import ErrorCode, ProtocolError, Refusal
 from tcproto.messages import Envelope, Sender, Source, State, Unknown, row_of
 from tcserver.conference.context import Context
 from tcserver.conference.crashes import CONNECTION_TIMERS, Where
-from tcserver.conference.dispatch import COMMANDS, House
+from tcserver.conference.dispatch import COMMANDS, Services
 from tcserver.conference.effects import Effect
 from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
 from tcserver.conference.login.authenticator import LoginDesk
-from tcserver.conference.login.connection import Call, Connection, Session
+from tcserver.conference.login.connection import Connection, Request, Session
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.media_reports import MediaReports
@@ -54,10 +54,10 @@ class Conference:
         self._context = context = Context(settings, server, random_bytes, unix_ms)
         self._connections = connections = Connections(context, self._end_session)
         self._sessions = sessions = Sessions(context, connections, now)
-        self._desk = LoginDesk(context, connections, sessions, now)
+        self._authenticator = LoginDesk(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, now)
         self._reports = MediaReports(context, self._rooms)
-        self._house = House(context, connections, sessions, self._desk, self._rooms)
+        self._services = Services(context, connections, sessions, self._authenticator, self._rooms)
         self.operator = Operator(context, sessions, self._rooms)
         """What the operator asks of it, besides the changes that are on disk."""
         self._is_shut_down = False
@@ -172,20 +172,20 @@ class Conference:
         found = self._connections.get(connection)
         if found is not None:
             found.last_heard = now
-            call = Call(found, envelope.message, envelope.request_id, now, self._context.outbox)
+            request = Request(found, envelope.message, envelope.request_id, now, self._context.outbox)
             room = found.room
             try:
-                self._dispatch(call)
+                self._dispatch(request)
             except Refusal as refusal:
                 self._context.refusals[refusal.code] += 1
-                if not call.request_id:
+                if not request.request_id:
                     self._context.counters[f"notification_{refusal.code}"] += 1
-                call.refuse(refusal)
+                request.refuse(refusal)
             except ProtocolError as error:
                 self._context.refusals[error.code] += 1
                 self._connections.hang_up(found, error.code, now, error.detail)
             except Exception as error:
-                self._connection_crashed(found, room, error, now, type(call.message).__name__)
+                self._connection_crashed(found, room, error, now, type(request.message).__name__)
         return self._context.outbox.take()
 
     def disconnected(self, connection: int, now: float) -> list[Effect]:
@@ -204,15 +204,15 @@ class Conference:
 
     def account_found(self, connection: int, account: Account | None, now: float) -> list[Effect]:
         """Answer to `FindAccount`: the account, or None."""
-        return self._about(connection, lambda found: self._desk.account_found(found, account, now), now)
+        return self._about(connection, lambda found: self._authenticator.account_found(found, account, now), now)
 
     def devices_found(self, connection: int, devices: Collection[bytes], now: float) -> list[Effect]:
         """Answer to `FindDevices`: the keys of the account's enrolled devices."""
-        return self._about(connection, lambda found: self._desk.devices_found(found, devices, now), now)
+        return self._about(connection, lambda found: self._authenticator.devices_found(found, devices, now), now)
 
     def lookup_failed(self, connection: int, now: float) -> list[Effect]:
         """Answer to `FindAccount` and `FindDevices` where the database cannot tell."""
-        return self._about(connection, lambda found: self._desk.lookup_failed(found), now)
+        return self._about(connection, lambda found: self._authenticator.lookup_failed(found), now)
 
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
         """Answer to `SaveRoom`: whether it is on disk."""
@@ -225,7 +225,7 @@ class Conference:
         """Accounts were changed, or are told of for the first time."""
         self._context.costs = standing.costs
         for connection in self._connections:
-            self._desk.accounts_changed(connection, standing.generations)
+            self._authenticator.accounts_changed(connection, standing.generations)
         self._sessions.accounts_changed(standing, now)
         return self._context.outbox.take()
 
@@ -271,27 +271,27 @@ class Conference:
         timers.run(now, self._timer_crashed)
         return self._context.outbox.take()
 
-    def _dispatch(self, call: Call[object]) -> None:
-        connection, message = call.connection, call.message
-        if wait := connection.limiter.flooded(call.now):
+    def _dispatch(self, request: Request[object]) -> None:
+        connection, message = request.connection, request.message
+        if wait := connection.limiter.flooded(request.now):
             self._context.limited["all"] += 1
             self._context.refusals[ErrorCode.RATE_LIMITED] += 1
             text, wait_ms = "far too many messages", int(wait * 1000) + 1
-            self._connections.hang_up(connection, ErrorCode.RATE_LIMITED, call.now, text, wait_ms)
+            self._connections.hang_up(connection, ErrorCode.RATE_LIMITED, request.now, text, wait_ms)
             return
         if not connection.handshake_hash:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
         if isinstance(message, Unknown):
-            self._limit(call, MessageClass.OTHER)
+            self._limit(request, MessageClass.OTHER)
             raise Refusal(ErrorCode.BAD_REQUEST, "no such request")
         self._check_state(connection, message)
         command = COMMANDS[type(message)]
         if command.rate is not None:
-            self._limit(call, command.rate)
+            self._limit(request, command.rate)
         needed = command.needs(message)
-        if needed and needed & ~call.seat.permissions:
+        if needed and needed & ~request.seat.permissions:
             raise Refusal(ErrorCode.NOT_PERMITTED)
-        command.run(self._house, call)
+        command.run(self._services, request)
 
     def _check_state(self, connection: Connection, message: object) -> None:
         row = row_of(type(message))
@@ -305,13 +305,13 @@ class Conference:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
         raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)
 
-    def _limit(self, call: Call[object], message_class: MessageClass) -> None:
-        connection = call.connection
+    def _limit(self, request: Request[object], message_class: MessageClass) -> None:
+        connection = request.connection
         if connection.is_overdrawn and connection.budget is not None:
             self._context.limited["account"] += 1
-            wait = connection.budget.wait(call.now)
+            wait = connection.budget.wait(request.now)
             raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
-        wait = connection.limiter.wait(message_class, call.now)
+        wait = connection.limiter.wait(message_class, request.now)
         if wait:
             self._context.limited[message_class] += 1
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)

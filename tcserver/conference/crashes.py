@@ -45,7 +45,7 @@ def is_whole(room: Room, context: Context) -> bool:
     return (
         known == {seat.media_id for seat in seats}
         and all(seat.session.seat is seat for seat in seats)
-        and room.journal.told == room.seats.keys()
+        and room.change_log.told == room.seats.keys()
     )
 
 

@@ -50,7 +50,7 @@ class MediaReports:
                     seat.room.rekey(seat, now)
             case SealerWorn():
                 if room := self._rooms.by_number(event.room):
-                    room.sealers.worn(event.sealer, now)
+                    room.sealers.rekey_due(event.sealer, now)
             case SpeakersChanged():
                 if room := self._rooms.by_number(event.room):
                     self._tell_speakers(room, event)

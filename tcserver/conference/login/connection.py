@@ -47,7 +47,7 @@ class Session:
 class LoginAttempt:
     """What a connection does before its login."""
 
-    lookup: Call[LoginBegin] | None = None
+    lookup: Request[LoginBegin] | None = None
     """The request whose account is being looked up."""
     lookup_name: str = ""
     is_stale: bool = False
@@ -60,7 +60,7 @@ class LoginAttempt:
     """The name that the last challenge was for."""
     account: Account | None = None
     """The account that was found last, if there is one."""
-    proof: Call[Login] | None = None
+    proof: Request[Login] | None = None
     """The login that is proven, and waits for the account's enrolled devices."""
     failures: int = 0
     is_failing: bool = False
@@ -109,7 +109,7 @@ class Connection:
 
 
 @dataclass(slots=True, eq=False)
-class Call(Generic[M]):
+class Request(Generic[M]):
     """A message that arrived, and the way to its one reply; ``request_id`` is 0 for a notification."""
 
     connection: Connection

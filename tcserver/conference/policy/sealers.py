@@ -56,7 +56,7 @@ class Sealers:
         for sealer in self._by_slot.values():
             sealer.rotate_soon(now)
 
-    def worn(self, ident: int, now: float) -> None:
+    def rekey_due(self, ident: int, now: float) -> None:
         """Replace the key of one sealer."""
         for sealer in self._by_slot.values():
             if sealer.ident == ident:

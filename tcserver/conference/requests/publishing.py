@@ -21,15 +21,15 @@ from tcproto.messages import (
 )
 from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST, STREAM_COST
-from tcserver.conference.login.connection import Call
+from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_KIND
 from tcserver.conference.room.seat import Seat, Stream, Subscription
 from tcserver.media.interface import KeyframeAsked, MuteStream, SendKeyframe
 
 
-def publish(context: Context, call: Call[Publish]) -> None:
+def publish(context: Context, request: Request[Publish]) -> None:
     """Open a stream and announce it."""
-    message, seat = call.message, call.seat
+    message, seat = request.message, request.seat
     if SOURCE_KIND.get(message.source) is not message.kind or not message.codec:
         raise Refusal(ErrorCode.BAD_REQUEST, "kind, source and codec do not go together")
     if message.layers > 1 and message.kind is Kind.AUDIO:
@@ -38,14 +38,14 @@ def publish(context: Context, call: Call[Publish]) -> None:
         raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
     if len(seat.publications) >= context.settings.max_publications:
         raise Refusal(ErrorCode.TOO_MANY_STREAMS)
-    wait = context.budget(call.session.account, call.now).publications.take(call.now)
+    wait = context.budget(request.session.account, request.now).publications.take(request.now)
     if wait:
         raise Refusal(ErrorCode.RATE_LIMITED, "the account publishes and ends too much", int(wait * 1000) + 1)
     caps = context.settings.caps[message.source]
     info = PublicationInfo(
         participant=seat.participant,
         number=message.number,
-        stream=seat.room.stream_ids.take(call.now),
+        stream=seat.room.stream_ids.take(request.now),
         kind=message.kind,
         source=message.source,
         codec=message.codec,
@@ -54,50 +54,50 @@ def publish(context: Context, call: Call[Publish]) -> None:
         width=message.width,
         height=message.height,
     )
-    call.cost((DELIVERY_COST + STREAM_COST) * len(seat.room.seats))
-    reply = partial(call.reply, Published(number=info.number, stream=info.stream, caps=caps))
-    seat.room.publish(seat, info, reply, call.now)
+    request.cost((DELIVERY_COST + STREAM_COST) * len(seat.room.seats))
+    reply = partial(request.reply, Published(number=info.number, stream=info.stream, caps=caps))
+    seat.room.publish(seat, info, reply, request.now)
 
 
-def unpublish(_: Context, call: Call[Unpublish]) -> None:
+def unpublish(_: Context, request: Request[Unpublish]) -> None:
     """End a publication."""
-    call.cost(DELIVERY_COST * len(call.seat.room.seats))
-    call.seat.room.unpublish(call.seat, call.message.number, call.now)
-    call.reply(Ok())
+    request.cost(DELIVERY_COST * len(request.seat.room.seats))
+    request.seat.room.unpublish(request.seat, request.message.number, request.now)
+    request.reply(Ok())
 
 
-def mute(context: Context, call: Call[Mute]) -> None:
+def mute(context: Context, request: Request[Mute]) -> None:
     """Set the mute flag of a publication, in the media plane first."""
-    message, seat = call.message, call.seat
+    message, seat = request.message, request.seat
     stream = seat.room.publication(seat, message.number)
     assert stream.info is not None
     if stream.info.muted != message.muted:
         stream.info = replace(stream.info, muted=message.muted)
-        call.cost(DELIVERY_COST * len(seat.room.seats))
+        request.cost(DELIVERY_COST * len(seat.room.seats))
         context.outbox.command(MuteStream(stream.number, seat.media_id, message.muted))
-        seat.room.journal.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), call.now)
-    call.reply(Ok())
+        seat.room.change_log.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), request.now)
+    request.reply(Ok())
 
 
-def subscribe(_: Context, call: Call[Subscribe]) -> None:
+def subscribe(_: Context, request: Request[Subscribe]) -> None:
     """Follow what a member wants from now on; an older wish that came late changes nothing."""
-    message, seat = call.message, call.seat
+    message, seat = request.message, request.seat
     if message.generation >= seat.subscription.generation:
         streams = seat.room.forwarding.streams
         choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
         seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices)
-        call.cost(STREAM_COST * len(streams))
+        request.cost(STREAM_COST * len(streams))
         seat.room.forwarding.update(seat)
-    call.reply(Ok())
+    request.reply(Ok())
 
 
-def request_keyframe(context: Context, call: Call[KeyframeRequest]) -> None:
+def request_keyframe(context: Context, request: Request[KeyframeRequest]) -> None:
     """Have a receiver get the last keyframe again, or the publisher asked for one."""
-    call.cost(DELIVERY_COST)
-    number, spatial = call.message.stream, call.message.spatial
-    stream = _layer(context, call.seat, number, spatial)
+    request.cost(DELIVERY_COST)
+    number, spatial = request.message.stream, request.message.spatial
+    stream = _layer(context, request.seat, number, spatial)
     if stream is not None:
-        context.outbox.command(SendKeyframe(number, stream.seat.media_id, call.seat.media_id, spatial))
+        context.outbox.command(SendKeyframe(number, stream.seat.media_id, request.seat.media_id, spatial))
 
 
 def keyframe_asked(context: Context, event: KeyframeAsked, now: float) -> None:
@@ -144,4 +144,4 @@ def _send_request(context: Context, stream: Stream, spatial: int, now: float) ->
             context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))
 
     # The publisher has to know newcomers first, so that the keyframe is under the key that they get.
-    room.journal.after(room.journal.number, send, now)
+    room.change_log.after(room.change_log.number, send, now)

@@ -18,7 +18,7 @@ MAX_CHANGES = 64
 """Changes of one message; a batch of more takes several messages."""
 
 
-class Journal:
+class ChangeLog:
     """Numbers the changes of a room from 1 on, and brings each member those that its snapshot did not have."""
 
     def __init__(self, outbox: Outbox, timers: Timers, key: Hashable, seats: Collection[Seat]) -> None:

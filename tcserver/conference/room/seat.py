@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
 from tcserver.conference.context import WORKER_SLOT_MASK
-from tcserver.conference.login.connection import Call, Session
+from tcserver.conference.login.connection import Request, Session
 from tcserver.conference.permissions import NO_PERMISSION
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
@@ -64,7 +64,7 @@ class Seat:
     media_id: int
     room: Room
     session: Session
-    join: Call[Join]
+    join: Request[Join]
     """The request, with box key and member signature."""
     up_key: bytes
     down_key: bytes

@@ -1,67 +1,23 @@
-"""What members send each other through the server: key boxes, receipts, texts."""
+"""What participants write to each other: texts, passed on once each."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import (
-    AddressedBox,
-    Chat,
-    ChatAccepted,
-    ChatMessage,
-    ChatScope,
-    KeyBoxes,
-    KeyReceipt,
-    KeyReceipts,
-)
+from tcproto.messages import Chat, ChatAccepted, ChatMessage, ChatScope
 from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST
-from tcserver.conference.login.connection import Call, Session
+from tcserver.conference.login.connection import Request, Session
 from tcserver.conference.room.seat import Seat
 
 MAX_TEXTS = 256
 """Texts remembered for a session, so that one sent again is not shown again; more than a client has in flight."""
 
 
-def pass_boxes(context: Context, call: Call[KeyBoxes]) -> None:
-    """Pass key boxes to the members they are for, as coming from the sender."""
-    boxes = defaultdict(list)
-    for item in call.message.boxes:
-        boxes[item.participant].append(AddressedBox(call.seat.participant, item.box))
-    _pass(context, call, {participant: KeyBoxes(boxes=tuple(items)) for participant, items in boxes.items()})
-
-
-def pass_receipts(context: Context, call: Call[KeyReceipts]) -> None:
-    """Pass receipts to the members they are for, as coming from the sender."""
-    receipts = defaultdict(list)
-    for item in call.message.receipts:
-        receipts[item.participant].append(KeyReceipt(call.seat.participant, item.key))
-    _pass(context, call, {participant: KeyReceipts(receipts=tuple(items)) for participant, items in receipts.items()})
-
-
-def _pass(context: Context, call: Call[Any], messages: Mapping[int, object]) -> None:
-    """Send other members a message each, once they know the sender; if either has left meanwhile, it is dropped."""
-    sender = call.seat
-    seats = sender.room.seats
-
-    def send(_: float) -> None:
-        for participant, message in messages.items():
-            seat = seats.get(participant)
-            if seat is None or seat is sender or sender.participant not in seats:
-                context.counters["key_for_nobody"] += 1
-            else:
-                context.outbox.send(seat.connection, message)
-
-    call.cost(DELIVERY_COST * len(messages))
-    sender.room.journal.after(sender.entry, send, call.now)
-
-
-def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> None:
+def pass_text(context: Context, request: Request[Chat], everyone: Iterable[Session]) -> None:
     """Pass a text on, once; ``everyone`` are all sessions of the server."""
-    message, session, seat = call.message, call.session, call.seat
+    message, session, seat = request.message, request.session, request.seat
     _check_form(message, e2ee=seat.room.info.e2ee)
     sent_at = session.texts.get(message.message_id)
     if sent_at is None:
@@ -84,11 +40,11 @@ def chat(context: Context, call: Call[Chat], everyone: Iterable[Session]) -> Non
             for connection in receivers:
                 context.outbox.send(connection, text)
 
-        call.cost(DELIVERY_COST * len(receivers))
-        seat.room.journal.after(seat.entry, send, call.now)
+        request.cost(DELIVERY_COST * len(receivers))
+        seat.room.change_log.after(seat.entry, send, request.now)
         if message.scope is ChatScope.SERVER:
             context.outbox.log("notice", session=session.number)
-    call.reply(ChatAccepted(sent_at=sent_at))
+    request.reply(ChatAccepted(sent_at=sent_at))
 
 
 def _check_form(message: Chat, *, e2ee: bool) -> None:
