@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
 from tcproto.messages import Envelope, Sender, Source, State, Unknown, row_of
 from tcserver.conference.context import Context
-from tcserver.conference.crashes import CONNECTION_TIMERS, Where
-from tcserver.conference.dispatch import COMMANDS, Services
-from tcserver.conference.effects import Effect
+from tcserver.conference.crashes import CONNECTION_TIMERS
+from tcserver.conference.dispatch import COMMANDS, RoomCommand
+from tcserver.conference.effects import Effect, Where
 from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
 from tcserver.conference.login.authenticator import LoginDesk
 from tcserver.conference.login.connection import Connection, Request, Session
@@ -21,12 +20,12 @@ from tcserver.conference.media_reports import MediaReports
 from tcserver.conference.requests.operator import Operator
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
+from tcserver.conference.room.seat import Seat
+from tcserver.conference.services import Services
 from tcserver.conference.settings import MessageClass, Settings
+from tcserver.identity import ServerIdentity
 from tcserver.media.interface import Event
 from tcserver.records import Account, RoomRecord, Standing
-
-if TYPE_CHECKING:
-    from tcserver.identity import ServerIdentity
 
 STANDSTILL = 2.0
 """Seconds that a deadline is late by where the process, or its machine, was stopped: no load makes it so late."""
@@ -173,7 +172,7 @@ class Conference:
         if found is not None:
             found.last_heard = now
             request = Request(found, envelope.message, envelope.request_id, now, self._context.outbox)
-            room = found.room
+            room = self._room_of(found)
             try:
                 self._dispatch(request)
             except Refusal as refusal:
@@ -288,22 +287,40 @@ class Conference:
         command = COMMANDS[type(message)]
         if command.rate is not None:
             self._limit(request, command.rate)
-        needed = command.needs(message)
-        if needed and needed & ~request.seat.permissions:
+        if not isinstance(command, RoomCommand):
+            command.run(self._services, request)
+            return
+        seat = self._context.seat_of[request.session.number]
+        if command.needs(message) & ~seat.permissions:
             raise Refusal(ErrorCode.NOT_PERMITTED)
-        command.run(self._services, request)
+        command.run(self._services, self._rooms.request(request, seat))
 
     def _check_state(self, connection: Connection, message: object) -> None:
         row = row_of(type(message))
         if not row.sender & Sender.CLIENT:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
-        state = connection.state
+        state = self._state(connection)
         if row.states & state:
             return
         # A client knows for certain whether it has logged in, but not whether it has been taken out of its room.
         if state is State.LOGIN or row.states is State.LOGIN:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
         raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)
+
+    def _state(self, connection: Connection) -> State:
+        """Return the state of a connection in the sense of the message table."""
+        if connection.session is None:
+            return State.LOGIN
+        seat = self._seat_of(connection)
+        return State.LOBBY if seat is None or not seat.is_open else State.ROOM
+
+    def _seat_of(self, connection: Connection) -> Seat | None:
+        """Return the seat, or the one that the media plane is about to open."""
+        return None if connection.session is None else self._context.seat_of.get(connection.session.number)
+
+    def _room_of(self, connection: Connection) -> Room | None:
+        seat = self._seat_of(connection)
+        return None if seat is None else self._rooms.of(seat)
 
     def _limit(self, request: Request[object], message_class: MessageClass) -> None:
         connection = request.connection
@@ -317,10 +334,11 @@ class Conference:
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)
 
     def _end_session(self, session: Session, now: float, code: ErrorCode | None) -> None:
-        if session.seat is not None:
-            room = session.seat.room
+        seat = self._context.seat_of.get(session.number)
+        if seat is not None:
+            room = self._rooms.of(seat)
             try:
-                room.remove(session.seat, now, code)
+                room.remove(seat, now, code)
             except Exception as error:
                 self._rooms.crashed(room, error, now)
         self._sessions.end(session, now)
@@ -336,7 +354,7 @@ class Conference:
         """Do something about a connection, if it is still there."""
         found = self._connections.get(connection)
         if found is not None:
-            room = found.room
+            room = self._room_of(found)
             try:
                 do(found)
             except Exception as error:
@@ -351,7 +369,7 @@ class Conference:
         ``room`` is where it had a seat before.
         """
         self._context.crashed(Where.FRAME, error, address=connection.address, message=message)
-        concerned = dict.fromkeys((room, connection.room))
+        concerned = dict.fromkeys((room, self._room_of(connection)))
         if self._connections.get(connection.number) is connection:
             self._connections.hang_up(connection, ErrorCode.INTERNAL, now)
         for each in concerned:

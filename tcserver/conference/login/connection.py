@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from tcproto.errors import CODES, Refusal
-from tcproto.messages import Error, Login, LoginBegin, State
+from tcproto.messages import Error, Login, LoginBegin
 from tcserver.conference.effects import Outbox
 from tcserver.conference.limits.budget import Budget
 from tcserver.conference.limits.token_bucket import Limiter
 from tcserver.records import Account
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.room import Room
-    from tcserver.conference.room.seat import Seat
 
 M = TypeVar("M")
 
@@ -32,15 +28,8 @@ class Session:
     connection: Connection
     parting: str = ""
     """Why the client's connection has ended, where it did so by itself."""
-    seat: Seat | None = None
-    """The seat, or the one that the media plane is about to open."""
     texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     """Texts of this session by message id, with the time they were sent at."""
-
-    @property
-    def is_seated(self) -> bool:
-        """Whether there is a seat that the client knows of."""
-        return self.seat is not None and self.seat.is_open
 
 
 @dataclass(slots=True, eq=False)
@@ -94,19 +83,6 @@ class Connection:
     unanswered: int = 0
     """Pings without a pong so far."""
 
-    @property
-    def state(self) -> State:
-        """State in the sense of the message table."""
-        if self.session is None:
-            return State.LOGIN
-        return State.ROOM if self.session.is_seated else State.LOBBY
-
-    @property
-    def room(self) -> Room | None:
-        """The room of the seat, or of the one that is being opened."""
-        seat = None if self.session is None else self.session.seat
-        return None if seat is None else seat.room
-
 
 @dataclass(slots=True, eq=False)
 class Request(Generic[M]):
@@ -124,13 +100,6 @@ class Request(Generic[M]):
         session = self.connection.session
         assert session is not None
         return session
-
-    @property
-    def seat(self) -> Seat:
-        """The seat, for messages that only come from one."""
-        seat = self.session.seat
-        assert seat is not None
-        return seat
 
     def reply(self, message: object) -> None:
         """Send the reply, exactly once; now, or later if the answer has to be waited for."""

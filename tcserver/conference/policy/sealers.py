@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from tcserver.conference.context import Context
 from tcserver.conference.room.sealer import Sealer
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import ShareRoom
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat
 
 
 class Sealers:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from typing import TypeVar
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import (
@@ -50,6 +51,7 @@ MAX_JOINED_KEYS = 32
 REKEY_INTERVAL = 10.0
 """Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
 _EPOCHS = 256
+M = TypeVar("M")
 
 
 class Room:
@@ -112,9 +114,9 @@ class Room:
         if self.sealers.enter(slot, now):
             self._speaker_limit.restart(self.seats.values())
         media_id = context.media_ids.take(now, slot)
-        seat = Seat(context.participant_ids.take(now), media_id, self, request.session, request, *keys)
+        seat = Seat(context.participant_ids.take(now), media_id, self.number, request.session, request, *keys)
         seat.beacon = Stream(beacon, seat)
-        request.session.seat = seat
+        context.seat_of[request.session.number] = seat
         context.timers.cancel(("room", self.number))
         timeout = now + context.settings.seat_timeout
         context.timers.set(("seat", self.number, seat.participant), timeout, partial(self._give_up, seat))
@@ -182,7 +184,7 @@ class Room:
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
         """Take a seat away; ``code`` says why, if it was not given up."""
         context = self._context
-        seat.session.seat = None
+        context.seat_of.pop(seat.session.number, None)
         self.seats.pop(seat.participant, None)
         self.joining.pop(seat.participant, None)
         del context.seats[seat.media_id]
@@ -399,3 +401,11 @@ class Room:
             dominant = self.dominant if self.dominant in self.seats else 0
             self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
         return len(found)
+
+
+@dataclass(slots=True, eq=False)
+class RoomRequest(Request[M]):
+    """A request of somebody who has a seat."""
+
+    seat: Seat
+    room: Room

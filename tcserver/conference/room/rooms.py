@@ -13,20 +13,21 @@ from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room, looks
 from tcserver.conference.context import SEAT_LOAD, Context
-from tcserver.conference.crashes import Where, abandon, is_whole
-from tcserver.conference.effects import SaveRoom
+from tcserver.conference.crashes import abandon, is_whole
+from tcserver.conference.effects import SaveRoom, Where
 from tcserver.conference.limits.admission import MAX_WAIT, Admission
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.login.connection import Request, Session
 from tcserver.conference.room.kicks import Kicks
 from tcserver.conference.room.placement import place
-from tcserver.conference.room.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room
+from tcserver.conference.room.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room, RoomRequest
 from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
 ACCOUNT_PART = 0.25
 """Part of the joins of all that one account may make."""
+M = TypeVar("M")
 T = TypeVar("T")
 SAVE_RETRY_MS = 200
 """When to ask again while another change of the room is being written."""
@@ -78,7 +79,7 @@ class Rooms:
     def join(self, request: Request[Join]) -> None:
         """Check that the session may sit down, and reserve a seat; the reply comes when it is open."""
         message, session = request.message, request.session
-        if session.seat is not None:
+        if session.number in self._context.seat_of:
             raise Refusal(ErrorCode.ALREADY_IN_ROOM)
         name, _ = _clean(message.name)
         self._check_kick(name, session, request.now)
@@ -107,9 +108,9 @@ class Rooms:
         request.cost(DELIVERY_COST * len(room.seats) + PAGE_COST * (1 + len(room.seats) // MEMBERS_PER_PAGE))
         room.reserve(request, request.now)
 
-    def kick(self, seat: Seat, now: float, text: str) -> None:
+    def kick(self, room: Room, seat: Seat, now: float, text: str) -> None:
         """Take a member's seat away, and let that device of the account not come back for a while."""
-        room, session, lasts = seat.room, seat.session, self._context.settings.kick
+        session, lasts = seat.session, self._context.settings.kick
         if lasts:
             self._kicks.add(room.info.name, session.account.name, session.device_key, now + lasts)
         room.evict(seat, now, ErrorCode.KICKED, text)
@@ -123,7 +124,7 @@ class Rooms:
         """Let somebody in, if nothing else is waited for; a seat that was given up meanwhile is ignored."""
         seat = self._context.seats.get(event.media_id)
         if seat is not None and not seat.is_open:
-            seat.room.take_keys(seat, event.sealer, now)
+            self.of(seat).take_keys(seat, event.sealer, now)
 
     def __iter__(self) -> Iterator[Room]:
         """Go through the open rooms."""
@@ -136,6 +137,15 @@ class Rooms:
     def by_number(self, number: int) -> Room | None:
         """Return the open room that has a number in the media plane."""
         return self._by_number.get(number)
+
+    def of(self, seat: Seat) -> Room:
+        """Return the room of a seat."""
+        return self._by_number[seat.room]
+
+    def request(self, request: Request[M], seat: Seat) -> RoomRequest[M]:
+        """Return a request with the seat, and the room, of the participant who makes it."""
+        connection, message, request_id, now = request.connection, request.message, request.request_id, request.now
+        return RoomRequest(connection, message, request_id, now, request.outbox, seat, self.of(seat))
 
     def worker_load(self, event: WorkerLoad) -> None:
         """A media worker tells how much it sends."""
@@ -210,9 +220,9 @@ class Rooms:
 
     # Changes
 
-    def update(self, request: Request[UpdateRoom]) -> None:
+    def update(self, request: RoomRequest[UpdateRoom]) -> None:
         """Change title or participant limit; of a permanent room on disk first."""
-        message, room = request.message, request.seat.room
+        message, room = request.message, request.room
         title, most = room.info.title, room.info.max_participants
         if message.title is not None:
             title = _clean_title(message.title) if message.title else ""
@@ -232,9 +242,9 @@ class Rooms:
         ticket = self._ticket(request, record)
         self._context.outbox.add(SaveRoom(ticket, record))
 
-    def end(self, request: Request[CloseRoom]) -> None:
+    def end(self, request: RoomRequest[CloseRoom]) -> None:
         """End the meeting for everybody; a permanent room stays, and its next life begins when somebody comes."""
-        room = request.seat.room
+        room = request.room
         self._context.outbox.log("meeting_ended", room=room.info.name, by=request.session.number)
         request.reply(Ok())
         self.close(room, request.now)
