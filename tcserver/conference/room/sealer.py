@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
 from tcserver.conference.context import Context
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat
 
 KEY_SIZE = 32
 ROTATION_DELAY = 2.0
