@@ -33,12 +33,15 @@ _SENDERS = {Sender.CLIENT: "client", Sender.SERVER: "server", Sender.BOTH: "both
 
 
 def render() -> dict[str, str]:
-    """All tables of this module by name."""
+    """Return all tables of this module by name."""
     return {name: make() for name, make in _TABLES.items()}
 
 
 def replaced(text: str, tables: Mapping[str, str]) -> str:
-    """``text`` with these tables in their places; ``ValueError`` where a place is missing or there twice."""
+    """Return ``text`` with these tables in their places.
+
+    Raises ``ValueError`` where a place is missing or there twice.
+    """
     for name, table in tables.items():
         begin, end = f"<!-- begin generated: {name} -->\n", f"<!-- end generated: {name} -->\n"
         if text.count(begin) != 1 or text.count(end) != 1:
@@ -68,7 +71,7 @@ def _records() -> str:
 
 
 def _records_of(classes: Iterable[type]) -> list[type]:
-    """The records inside these message classes, each once, in the order in which they are met."""
+    """Return the records inside these message classes, each once, in the order in which they are found."""
     found: dict[type, None] = {}
 
     def visit(hint: Any) -> None:
@@ -196,7 +199,7 @@ def _tree(module: ModuleType) -> ast.Module:
 
 
 def _notes(owner: type) -> dict[str, str]:
-    """The strings below the assignments of a class, by the assigned name."""
+    """Return the strings below the assignments of a class, by the assigned name."""
     module = importlib.import_module(owner.__module__)
     for node in _tree(module).body:
         if isinstance(node, ast.ClassDef) and node.name == owner.__name__:
