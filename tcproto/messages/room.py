@@ -103,8 +103,11 @@ class RoomChanges:
 
 @message("evicted", Sender.SERVER, states=State.ROOM)
 class Evicted:
-    """The seat has ended, and the session goes on. The participant was kicked, or the room was closed. With ``internal``
-    the room has begun a new life after an error of the server, and may be entered again."""
+    """The seat has ended, and the session goes on.
+
+    The participant was kicked, or the room was closed. With ``internal`` the room has begun a new life after an error
+    of the server, and may be entered again.
+    """
 
     code: ErrorCode
     text: Explanation
