@@ -96,7 +96,8 @@ def _check(nonce: bytes, key: bytes) -> None:
         raise ValueError(f"a key has {KEY_SIZE} bytes, not {len(key)}")
 
 
-def _choose() -> tuple[Function, Function]:
+def choose() -> tuple[Function, Function]:
+    """Return ``box`` and ``unbox``: the fast functions if they exist and pass the self-test, else the safe ones."""
     try:
         from nacl._sodium import lib  # type: ignore[import-not-found]
 
@@ -106,4 +107,4 @@ def _choose() -> tuple[Function, Function]:
     return fast if passes(*fast) else (safe_box, safe_unbox)
 
 
-box, unbox = _choose()
+box, unbox = choose()
