@@ -407,6 +407,6 @@ class Conference:
                 self._connections.hang_up(connection, ErrorCode.INTERNAL, now)
         elif name in SESSION_TIMERS:
             if (session := self._sessions.get(number)) is not None:
-                self._sessions.end(session, Ending(ErrorCode.INTERNAL), now)
+                self._sessions.hang_up(session, ErrorCode.INTERNAL, now)
         elif (room := self._rooms.by_number(number)) is not None:
             self._rooms.restart(room, now)

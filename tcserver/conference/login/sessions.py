@@ -110,7 +110,6 @@ class Sessions:
             self._vacate(session, None, now)
         expire = partial(self.end, session, ending)
         self._context.timers.set(("detached", session.number), now + lifetime, expire)
-        self._log("session_detached", session, ending)
 
     def attach(self, number: int, connection: Connection, now: float) -> Session:
         """Put a session on another connection; the one that it may still be on is closed.
@@ -125,11 +124,8 @@ class Sessions:
         session.channel.attach(connection.number)
         self._context.timers.cancel(("detached", number))
         if before is not None and (replaced := self._connections.get(before)) is not None:
-            self._connections.hang_up(replaced, ErrorCode.REPLACED, now)
+            self._connections.farewell(replaced, now)
         self._connections.put(session, connection, now)
-        self._context.outbox.log(
-            "session_attached", session=number, account=session.account.name, address=connection.address
-        )
         return session
 
     def hang_up(self, session: Session, code: ErrorCode, now: float, text: str = "") -> None:
@@ -158,11 +154,10 @@ class Sessions:
             del self._by_account[session.account.id]
         self._context.session_ids.free(session.number, now)
         self._context.outbox.add(SessionEnded(session.number, self._context.unix_ms()))
-        self._log("session_ended", session, ending)
-
-    def _log(self, event: str, session: Session, ending: Ending) -> None:
         account, address = session.account.name, session.address
-        self._context.outbox.log(event, session=session.number, account=account, address=address, **ending.fields())
+        self._context.outbox.log(
+            "session_ended", session=session.number, account=account, address=address, **ending.fields()
+        )
 
     def accounts_changed(self, standing: Standing, now: float) -> None:
         """End the sessions of accounts that are gone, disabled, banned or of another generation."""
