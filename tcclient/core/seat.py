@@ -27,7 +27,7 @@ from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.identity import SigningKey
 from tcproto.keyring import PublicationId
 from tcproto.messages import AddressedBox, ChatScope, KeyReceipt, Kind, Source, StreamChoice
-from tcproto.packet import AudioHeader
+from tcproto.packet import KEYFRAME_REQUEST_INTERVAL, AudioHeader
 from tcproto.sender_key import Party
 
 BATCH = 64
@@ -40,8 +40,6 @@ SNAPSHOT_RETRY = 2.0
 """Seconds after which a snapshot is asked for again."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
-KEYFRAME_SPACING = 0.5
-"""Seconds between keyframe requests for one layer: the first needs a round trip to show."""
 NEVER = float("inf")
 
 
@@ -218,9 +216,9 @@ class Seat:
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """See ``SeatVerbs.request_keyframe``."""
         slot = (stream, spatial)
-        if now < self._keyframes.get(slot, -NEVER) + KEYFRAME_SPACING:
+        if now < self._keyframes.get(slot, -NEVER) + KEYFRAME_REQUEST_INTERVAL:
             return False
-        self._keyframes = {known: at for known, at in self._keyframes.items() if now < at + KEYFRAME_SPACING}
+        self._keyframes = {known: at for known, at in self._keyframes.items() if now < at + KEYFRAME_REQUEST_INTERVAL}
         self._keyframes[slot] = now
         self._control.send(messages.KeyframeRequest(stream, spatial))
         return True

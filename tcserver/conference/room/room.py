@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
+from tcproto.datagram import EPOCH_BITS
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import (
     Change,
@@ -25,6 +26,7 @@ from tcproto.messages import (
     SessionKeys,
     Speakers,
 )
+from tcproto.serial import wrapped
 from tcserver import records
 from tcserver.conference.context import Context
 from tcserver.conference.login.connection import Request
@@ -50,7 +52,6 @@ MAX_JOINED_KEYS = 32
 """Room keys that the reply to a join has room for; there may be more workers, whose keys follow."""
 REKEY_INTERVAL = 10.0
 """Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
-_EPOCHS = 256
 M = TypeVar("M")
 
 
@@ -297,7 +298,7 @@ class Room:
     def _renew_keys(self, seat: Seat, now: float) -> None:
         random_bytes = self._context.random_bytes
         seat.rekeyed_at = now
-        seat.epoch = (seat.epoch + 1) % _EPOCHS
+        seat.epoch = wrapped(seat.epoch + 1, EPOCH_BITS)
         seat.up_key, seat.down_key = random_bytes(KEY_SIZE), random_bytes(KEY_SIZE)
 
     # Roles
