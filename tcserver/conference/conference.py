@@ -12,7 +12,7 @@ from tcserver.conference.crashes import CONNECTION_TIMERS, SESSION_TIMERS
 from tcserver.conference.dispatch import COMMANDS, RoomCommand
 from tcserver.conference.effects import Effect, Where
 from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
-from tcserver.conference.login.authenticator import LoginDesk
+from tcserver.conference.login.authenticator import Authenticator
 from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.session import Ending, Session
@@ -54,7 +54,7 @@ class Conference:
         self._context = context = Context(settings, server, random_bytes, unix_ms)
         self._connections = connections = Connections(context, self._detached)
         self._sessions = sessions = Sessions(context, connections, self._vacate, now)
-        self._authenticator = LoginDesk(context, connections, sessions, now)
+        self._authenticator = Authenticator(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, now)
         self._reports = MediaReports(context, self._rooms)
         self._services = Services(context, connections, sessions, self._authenticator, self._rooms)

@@ -274,7 +274,7 @@ def test_an_answer_to_a_look_up_that_fails_closes_its_connection(monkeypatch):
     world = World()
     person = world.driver.person("g")
     with monkeypatch.context() as patch:
-        patch.setattr("tcserver.conference.login.authenticator.LoginDesk.account_found", fail)
+        patch.setattr("tcserver.conference.login.authenticator.Authenticator.account_found", fail)
         person.send(m.LoginBegin("g"))
     assert person.closed.code is ErrorCode.INTERNAL
     assert world.crashes() == {Where.FRAME: 1}
