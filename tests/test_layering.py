@@ -66,7 +66,7 @@ LAYERS = {
     "tcclient": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),
     "tcclient/core": Layer({"tcproto"}),
     "tcclient/audio": Layer({"tcproto", "tcclient/errors.py"}, {"ctypes"}),
-    "tcclient/video": Layer({"tcclient/errors.py"}),
+    "tcclient/video": Layer({"tcproto", "tcclient/errors.py"}),
     "tcclient/transport": Layer(
         {"tcproto", "tcclient/core", "tcclient/errors.py"},
         {"asyncio", "concurrent", "signal", "socket", "threading", "time", "uvloop"},

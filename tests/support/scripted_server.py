@@ -98,7 +98,9 @@ class Client:
         return number
 
     def speak(self, number=1, payload=b"voice", timestamp=0):
-        sent = self.session.seat.publications.send_audio(number, payload, timestamp, self.server.now)
+        sent = self.session.seated and self.session.seat.publications.send_audio(
+            number, payload, timestamp, self.server.now
+        )
         self.server.pump()
         return sent
 

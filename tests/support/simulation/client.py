@@ -278,7 +278,7 @@ class Client:
         if payload is None:
             payload = f"{self.name} {number}".encode().ljust(40, b".")
         fields = {"level": 30, "voice": True} | fields
-        sent = self.session.seat.publications.send_audio(
+        sent = self.session.seated and self.session.seat.publications.send_audio(
             self.microphone, payload, number * 960, self.clock.now, **fields
         )
         if sent:
@@ -293,7 +293,9 @@ class Client:
 
     def show(self, number: int, frame: bytes, timestamp: int, **fields: Any) -> int:
         """Send a picture; return how many packets."""
-        sent = self.session.seat.publications.send_video(number, frame, timestamp, self.clock.now, **fields)
+        sent = self.session.seated and self.session.seat.publications.send_video(
+            number, frame, timestamp, self.clock.now, **fields
+        )
         if sent:
             after = self.session.seat.publications.live[number].sequences[fields.get("spatial", 0)]
             for sequence in range(after - sent, after):
