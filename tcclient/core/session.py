@@ -20,13 +20,13 @@ from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.keys.peers import MediaPacket
 from tcclient.core.login import Login
+from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import BoxKeys, Lives
 from tcclient.core.phase import Phase as Phase
 from tcclient.core.seat import BoxPair, Seat, SeatIdentity
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
-from tcclient.core.verbs import SeatVerbs
 from tcproto import control, messages
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.identity import SigningKey
@@ -34,7 +34,6 @@ from tcproto.membership import MemberStatement
 from tcproto.messages import ChatScope, Source
 from tcproto.names import clean_display, fold_account, fold_room
 from tcproto.path import CONTROL_TIMEOUT
-from tcproto.text import check_text
 
 CONTROL_PING = 5.0
 """Seconds between pings on the control connection: two may be lost in a stall before it counts as dead."""
@@ -64,7 +63,7 @@ class _Joining(NamedTuple):
     identity: SeatIdentity | None = None
 
 
-class Session(SeatVerbs):
+class Session:
     """See the module's text.
 
     ``device`` is the device identity; ``random_bytes`` is like ``os.urandom``; ``lives`` are those that this client has
@@ -80,6 +79,8 @@ class Session(SeatVerbs):
         lives: Lives | None = None,
     ) -> None:
         self.phase = Phase.CONNECTING
+        self.control_rtt: float | None = None
+        """Seconds of the last round trip on the control connection."""
         self.drops: Counter[Drop] = Counter()
         """Datagrams and packets that were dropped, by reason."""
         self._settings = settings
@@ -92,6 +93,7 @@ class Session(SeatVerbs):
         self._events: deque[Event] = deque()
         self._login = Login(settings.fingerprint, device, self._control, self._events.append)
         self._joining: _Joining | None = None
+        self._seat: Seat | None = None
         self._shown = ShownTexts()
         self._timers = Timers()
         self._heard_at = now
@@ -106,6 +108,24 @@ class Session(SeatVerbs):
     def closed(self) -> bool:
         """Whether the session is over."""
         return self.phase is Phase.CLOSED
+
+    @property
+    def seated(self) -> bool:
+        """Whether there is a seat."""
+        return self._seat is not None
+
+    @property
+    def seat(self) -> Seat:
+        """The seat in the room, with what can be done there; raises ``Refusal`` outside of one."""
+        if self._seat is None:
+            raise Refusal(ErrorCode.NOT_IN_ROOM)
+        return self._seat
+
+    def network_statistics(self) -> NetworkStatistics:
+        """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
+        path, down = self.seat.path, self.seat.media.direction()
+        measured = path.statistics
+        return NetworkStatistics(path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down)
 
     # What goes in and out
 
@@ -216,31 +236,6 @@ class Session(SeatVerbs):
         self._control.ask(messages.Leave())
         self._stand_up()
         self._events.append(events.Left())
-
-    def request(self, message: object) -> int:
-        """Send a request that a seated participant may make, such as ``Kick``; return its id.
-
-        ``RequestDone`` or ``RequestFailed`` follows. Raises ``ValueError``; ``Refusal`` while too many are unanswered.
-        """
-        self._require(Phase.ROOM)
-        return self._control.request(message)
-
-    def send_chat(
-        self, text: str, unix_ms: int, now: float, scope: ChatScope = ChatScope.ROOM, participant: int = 0
-    ) -> bytes:
-        """Send a text, sealed in an end-to-end encrypted room; return its message id, which ``ChatSent`` repeats.
-
-        ``unix_ms`` is the wall clock, which is sealed with it. A notice (``ChatScope.SERVER``) is never sealed. Raises
-        ``ValueError`` for a text beyond the server's limits or with control characters, ``Refusal`` for a private text
-        to somebody who is not in the room, or not verified where it has to be sealed.
-        """
-        self._require(Phase.ROOM)
-        assert self._login.welcome is not None
-        limits = self._login.welcome.limits
-        check_text(text)
-        if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
-            raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
-        return self.seat.send_text(text, scope, participant, unix_ms, now)
 
     # What the server says
 
@@ -361,21 +356,22 @@ class Session(SeatVerbs):
         assert room is not None
         assert box_keys is not None
         assert identity is not None
-        emit = self._events.append
+        assert self._login.welcome is not None
         self._seat = Seat(
             joined,
             room,
             identity,
             box_keys,
             self._control,
-            emit,
+            self._events.append,
             self._random_bytes,
             self.drops,
             self._shown,
+            self._login.welcome.limits,
             self._timers,
         )
         self.phase = Phase.ROOM
-        self._seat.subscribe(self._settings.sources, ())
+        self._seat.subscribe(self._settings.sources)
 
     def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:
         self.phase, self._joining = Phase.LOBBY, None

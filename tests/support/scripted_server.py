@@ -93,12 +93,14 @@ class Client:
         return self
 
     def publish(self, kind=m.Kind.AUDIO, source=m.Source.MICROPHONE, codec="opus", **more):
-        number = self.session.publish(kind, source, codec, self.server.now, **more)
+        number = self.session.seat.publish(kind, source, codec, self.server.now, **more)
         self.server.pump()
         return number
 
     def speak(self, number=1, payload=b"voice", timestamp=0):
-        sent = self.session.send_audio(number, payload, timestamp, self.server.now)
+        sent = self.session.seated and self.session.seat.publications.send_audio(
+            number, payload, timestamp, self.server.now
+        )
         self.server.pump()
         return sent
 
