@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tcclient.core import MediaPacket, PathState, Session, Settings, events
+from tcclient.core import MediaPacket, PathState, Session, Settings, control_connection, events
 from tcproto.datagram import Kind as DatagramKind
 from tcproto.datagram import parse_header
 from tcproto.identity import SigningKey
@@ -91,7 +91,8 @@ class Client:
     def connect(self) -> Client:
         """Connect, log in and enter the room."""
         world, clock, delay = self.world, self.world.clock, self._tcp_delay
-        self.session = session = Session(self._settings, self.device, world.rng.randbytes, self.clock.now)
+        control = control_connection(world.rng.randbytes)
+        self.session = session = Session(self._settings, self.device, control, world.rng.randbytes, self.clock.now)
         self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
         peer = world.server.accept(self.from_server, self.address[0])
         self.to_server = Stream(clock, peer.receive, delay)
