@@ -43,7 +43,7 @@ class World(Surroundings):
         return all(
             client.in_room
             and client.udp is PathState.OK
-            and (not client.has_microphone or client.session.can_send(client.microphone))
+            and (not client.has_microphone or client.session.seat.publications.can_send(client.microphone))
             for client in clients
         )
 
