@@ -93,7 +93,7 @@ class Directory:
             return None
         if isinstance(command, (RekeySeat, OpenStream, MuteStream, CloseStream, SendKeyframe)):
             seat = self.seats.get(command.media_id)
-            return None if seat is None else seat.room
+            return None if seat is None else self.rooms[seat.room]
         return self.rooms.get(command.room)
 
     def stood_still(self, seconds: float, now: float) -> None:
@@ -107,7 +107,7 @@ class Directory:
             with self._faults.within(Fault.SEAT):
                 if seat.path.lose(now):
                     self._counters.paths[PathChange.LOST] += 1
-                    seat.room.path_changed(seat.media_id)
+                    self.rooms[seat.room].path_changed(seat.media_id)
                     self._events.append(PathLost(seat.media_id))
                 if seat.become_worn(now):
                     self._events.append(KeysWorn(seat.media_id))
@@ -162,7 +162,7 @@ class Directory:
             return
         account = -command.media_id if command.account is None else command.account
         keys = command.epoch, command.up_key, command.down_key
-        seat = Seat(command.media_id, command.participant, account, room, *keys, now)
+        seat = Seat(command.media_id, command.participant, account, room.number, *keys, now)
         self.seats[command.media_id] = room.seats[command.media_id] = seat
         self._events.append(SeatOpened(command.media_id, room.sealer.states(now)))
 
@@ -175,7 +175,7 @@ class Directory:
     def _close_seat(self, command: CloseSeat, now: float) -> None:
         seat = self.seats.pop(command.media_id, None)
         if seat is not None:
-            seat.room.close_seat(seat)
+            self.rooms[seat.room].close_seat(seat)
         elif command.room in self.rooms:
             self.rooms[command.room].remove_receiver(command.media_id)
 
@@ -186,29 +186,34 @@ class Directory:
 
     def _open_stream(self, command: OpenStream, now: float) -> None:
         seat = self.seats.get(command.media_id)
-        if seat is None or command.stream in seat.room.streams:
+        if seat is None or command.stream in self.rooms[seat.room].streams:
             return
-        stream = Stream(command.stream, seat, command.kind, command.caps, command.layers, command.muted, now)
-        seat.streams[command.stream] = seat.room.streams[command.stream] = stream
+        publisher = seat.media_id
+        stream = Stream(command.stream, publisher, command.kind, command.caps, command.layers, command.muted, now)
+        seat.streams[command.stream] = self.rooms[seat.room].streams[command.stream] = stream
         seat.follow_streams()
 
     def _mute_stream(self, command: MuteStream, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        if stream is not None:
+        found = self._find_stream(command.media_id, command.stream)
+        if found is not None:
+            room, stream = found
             stream.muted = command.muted
             if command.muted:
-                stream.seat.room.silence(stream)
+                room.silence(stream)
 
     def _close_stream(self, command: CloseStream, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        if stream is not None:
-            stream.seat.room.close_stream(stream)
+        found = self._find_stream(command.media_id, command.stream)
+        if found is not None:
+            room, stream = found
+            room.close_stream(stream)
 
     def _send_keyframe(self, command: SendKeyframe, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        receiver = None if stream is None else stream.receivers.get(command.receiver)
-        if stream is not None and receiver is not None:
-            self._events += stream.seat.room.send_keyframe(stream, receiver, command.spatial, self._replays, now)
+        found = self._find_stream(command.media_id, command.stream)
+        if found is not None:
+            room, stream = found
+            receiver = stream.receivers.get(command.receiver)
+            if receiver is not None:
+                self._events += room.send_keyframe(stream, receiver, command.spatial, self._replays, now)
 
     def _change_forwarding(self, command: ChangeForwarding, now: float) -> None:
         room = self.rooms.get(command.room)
@@ -225,6 +230,8 @@ class Directory:
         if room is not None:
             room.loudest.configure(command.limit, command.always)
 
-    def _find_stream(self, media_id: int, ident: int) -> Stream | None:
+    def _find_stream(self, media_id: int, ident: int) -> tuple[Room, Stream] | None:
+        """Return a stream of a seat, with its room; None where one of them is gone."""
         seat = self.seats.get(media_id)
-        return None if seat is None else seat.streams.get(ident)
+        stream = None if seat is None else seat.streams.get(ident)
+        return None if seat is None or stream is None else (self.rooms[seat.room], stream)

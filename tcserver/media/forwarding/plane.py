@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tcproto.datagram import (
     LAST_ITEM,
@@ -31,7 +31,7 @@ from tcserver.media.forwarding.seat import Seat, UpKey
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 from tcserver.media.relay.relay import Relay
 from tcserver.media.speakers.speakers import DECISION_INTERVAL
-from tcserver.media.speakers.suppressed import Unheard
+from tcserver.media.speakers.suppressed import LOOK_BACK, Unheard
 from tcserver.monitoring.histogram import Histogram
 
 DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -94,6 +94,11 @@ class MediaPlane:
     def rooms(self) -> Collection[Room]:
         """The rooms that are open."""
         return self._rooms.values()
+
+    @property
+    def seats(self) -> Mapping[int, Seat]:
+        """The seats that are open, by media id."""
+        return self._seats
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
@@ -162,7 +167,8 @@ class MediaPlane:
                 with self.faults.within(Fault.ROOM):
                     self._events += room.decide(now)
             with self.faults.within(Fault.ROOM):
-                self.unheard.look(self._rooms.values(), now)
+                since = now - LOOK_BACK
+                self.unheard.replace({media_id for room in self._rooms.values() for media_id in room.unheard(since)})
         self._replay(now)
         self._relay.poll(now)
         if now >= self._next_sweep:
@@ -277,7 +283,7 @@ class MediaPlane:
 
     def _take_packet(self, seat: Seat, packet: bytes, now: float) -> None:
         """Do the same as `_take_packets` with less, for the datagrams that are nearly all."""
-        room = seat.room
+        room = self._rooms[seat.room]
         admitted = room.admit(seat, packet, _NO_COPIES, _LONE_PACKET_OVERHEAD + len(packet), now)
         if admitted is None:
             return
@@ -291,6 +297,7 @@ class MediaPlane:
             self._transmissions.append(room.seal_alone(stream, header, packet, now))
 
     def _take_packets(self, seat: Seat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
+        room = self._rooms[seat.room]
         bundle = Bundle()
         overhead = MIN_DATAGRAM
         for packet, copies in packets:
@@ -299,13 +306,13 @@ class MediaPlane:
                 cost += items_size(copies)
             overhead = 0
             try:
-                admitted = seat.room.admit(seat, packet, copies, cost, now)
+                admitted = room.admit(seat, packet, copies, cost, now)
                 if admitted is not None:
                     self.unheard.discard(seat.media_id)
-                    seat.room.pass_on(*admitted, packet, copies, bundle, now)
+                    room.pass_on(*admitted, packet, copies, bundle, now)
             except Dropped as drop:
                 self._drop(drop.reason)
-        self._send_bundle(bundle, seat.room.sealer, now)
+        self._send_bundle(bundle, room.sealer, now)
 
     def _take_ping(self, seat: Seat, up: UpKey, value: bytes, address: Address, now: float) -> None:
         try:
@@ -320,7 +327,7 @@ class MediaPlane:
         self.uplink_delay.observe(min(delay, LONGEST_DELAY))
         self.counters.uplink_pings += 1
         self.counters.uplink_late += delay >= LATE
-        positions = seat.room.positions()
+        positions = self._rooms[seat.room].positions()
         if address != seat.path.address:
             del positions[1:]  # not all that may be sent to an address that has proved nothing
         pong = Item(ItemType.PONG, up.pong(ping, now).pack())
@@ -334,20 +341,21 @@ class MediaPlane:
         self.counters.paths[proof.change] += 1
         if proof.rtt is not None:
             self.rtt.observe(proof.rtt)
-        seat.room.path_changed(seat.media_id)
+        self._rooms[seat.room].path_changed(seat.media_id)
         self._events.append(PathProven(seat.media_id, address))
 
     def _take_keyframe_request(self, seat: Seat, value: bytes, now: float) -> None:
         ident = int.from_bytes(value[:2], "big")
-        stream = seat.room.streams.get(ident)
-        if len(value) != _KEYFRAME_REQUEST_SIZE or (stream is None and seat.room.share is None):
+        room = self._rooms[seat.room]
+        stream = room.streams.get(ident)
+        if len(value) != _KEYFRAME_REQUEST_SIZE or (stream is None and room.share is None):
             self._drop(Drop.ITEM)
         elif stream is None:
             if seat.may_ask(now):  # the control plane knows the streams of other workers
                 self._events.append(KeyframeAsked(seat.media_id, ident, value[2]))
         elif stream.ask_keyframe(seat.media_id, now):
             receiver = stream.receivers[seat.media_id]
-            self._events += seat.room.send_keyframe(stream, receiver, value[2], self._replays, now)
+            self._events += room.send_keyframe(stream, receiver, value[2], self._replays, now)
             self._replay(now)
 
     def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:

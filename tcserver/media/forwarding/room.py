@@ -76,9 +76,10 @@ class Room:
     def close_stream(self, stream: Stream) -> None:
         """Forget a stream."""
         stream.settle(self._counters)
+        seat = self.seats[stream.publisher]
         del self.streams[stream.ident]
-        del stream.seat.streams[stream.ident]
-        stream.seat.follow_streams()
+        del seat.streams[stream.ident]
+        seat.follow_streams()
         self.silence(stream)
 
     def settle(self) -> None:
@@ -149,7 +150,7 @@ class Room:
         seat, log = self.seats.get(receiver.media_id), stream.keyframes.get(spatial)
         if seat is None or log is None:
             return False  # for a seat that another worker serves, a new keyframe costs less than the trouble
-        datagrams = log.replay(self.sealer, seat, receiver)
+        datagrams = log.replay(self.sealer, receiver, seat.opened_at)
         if datagrams is None or not replays.add(receiver.media_id, datagrams, now):
             return False
         stream.begin_now(receiver.media_id, spatial)
@@ -165,9 +166,10 @@ class Room:
     def unheard(self, since: float) -> Iterator[int]:
         """Return the media ids of seats that sent sound since then, all of which was kept back, and nothing else."""
         if self.loudest.limit:
-            for seat in {stream.seat for stream in self.streams.values() if stream.kept_back(since)}:
-                if all(stream.idle or stream.kept_back(since) for stream in seat.streams.values()):
-                    yield seat.media_id
+            for media_id in {stream.publisher for stream in self.streams.values() if stream.kept_back(since)}:
+                streams = self.seats[media_id].streams.values()
+                if all(stream.idle or stream.kept_back(since) for stream in streams):
+                    yield media_id
 
     def positions(self) -> list[Position]:
         """Return how far each sealer of the room is, as far as it is known here."""
@@ -202,7 +204,7 @@ class Room:
         stream = self.streams.get(ident)
         if stream is None:
             raise Dropped(Drop.UNKNOWN_STREAM)
-        if stream.seat is not seat:
+        if stream.publisher != seat.media_id:
             raise Dropped(Drop.FOREIGN_STREAM)
         stream.received += 1
         stream.admit(header, cost, now)
@@ -299,7 +301,7 @@ class Room:
         """Return who gets a series, the publisher included, and the publisher's slot; -1 where it has none."""
         audience = series.audience or self._find_audience(stream, series)
         receivers = audience.receivers or self._find_receivers(audience)
-        return receivers, receivers.slots.get(stream.seat.media_id, -1)
+        return receivers, receivers.slots.get(stream.publisher, -1)
 
     def _find_audience(self, stream: Stream, series: Series) -> Audience:
         # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.
@@ -309,7 +311,7 @@ class Room:
             for media_id, receiver in stream.receivers.items()
             if series.wanted_by(receiver) and media_id not in waiting
         )
-        members = frozenset((stream.seat.media_id, *wanting))
+        members = frozenset((stream.publisher, *wanting))
         audience = self._audiences.get(members)
         if audience is None:
             audience = self._audiences[members] = Audience(members)
@@ -319,8 +321,7 @@ class Room:
         return audience
 
     def _find_receivers(self, audience: Audience) -> ReceiverSet:
-        receivers = audience.receivers = ReceiverSet(self.proven(audience.members))
-        receivers.handover = audience.handover
+        receivers = audience.receivers = ReceiverSet(self.proven(audience.members), audience.handover)
         return receivers
 
     def proven(self, members: Iterable[int]) -> list[tuple[int, Address]]:

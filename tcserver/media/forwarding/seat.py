@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tcproto.datagram import (
     HEADER_SIZE,
     MAX_COUNTER,
@@ -28,10 +26,7 @@ from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.path import Path
 from tcserver.media.forwarding.sealer import KEY_LIFETIME
-
-if TYPE_CHECKING:
-    from tcserver.media.forwarding.room import Room
-    from tcserver.media.forwarding.stream import Stream
+from tcserver.media.forwarding.stream import Stream
 
 KEY_OVERLAP = 10.0
 """Seconds for which the up key before the current one is accepted: longer than any datagram travels."""
@@ -160,7 +155,7 @@ class Seat:
         media_id: int,
         participant: int,
         account: int,
-        room: Room,
+        room: int,
         epoch: int,
         up_key: bytes,
         down_key: bytes,
@@ -171,6 +166,7 @@ class Seat:
         self.participant = participant
         self.opened_at = now
         self.room = room
+        """Number of its room."""
         self.path = Path()
         self.clock = TransitClock()
         """The client's, as its pings tell."""

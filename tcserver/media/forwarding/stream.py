@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from tcproto.datagram import ItemType
 from tcproto.messages import Caps, Kind
@@ -15,9 +14,6 @@ from tcserver.media.forwarding.keyframes import KeyframeLog
 from tcserver.media.forwarding.receivers import Audience
 from tcserver.media.interface import Receiver
 from tcserver.media.speakers.preroll import Preroll
-
-if TYPE_CHECKING:
-    from tcserver.media.forwarding.seat import Seat
 
 SEQUENCE_WINDOW = 1024
 """Sequence numbers of a spatial layer in which a packet is forwarded once: a second of a fast stream."""
@@ -94,18 +90,19 @@ class Stream:
         "muted",
         "plain",
         "preroll",
+        "publisher",
         "received",
         "receivers",
         "redundancy_wanted",
-        "seat",
         "waiting",
     )
 
     def __init__(
-        self, ident: int, seat: Seat, kind: Kind | None, caps: Caps, layers: int, muted: bool, now: float
+        self, ident: int, publisher: int, kind: Kind | None, caps: Caps, layers: int, muted: bool, now: float
     ) -> None:
         self.ident = ident
-        self.seat = seat
+        self.publisher = publisher
+        """Media id of the seat that publishes it."""
         self.muted = muted
         self.receivers: dict[int, Receiver] = {}
         """By media id."""

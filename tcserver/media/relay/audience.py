@@ -7,14 +7,8 @@ back; and a number that the other does not know it asks for, so that a lost mess
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 from tcserver.media.forwarding.receivers import ReceiverSet
-from tcserver.media.relay.wire import Message, pack_head
-
-if TYPE_CHECKING:
-    from tcserver.media.forwarding.room import Room
+from tcserver.media.forwarding.room import Room
 
 TELL_INTERVAL = 30.0
 """Seconds after which an audience that is used is told of again: half of what the others remember it for."""
@@ -22,23 +16,6 @@ LIFETIME = 60.0
 """Seconds for which an audience is remembered after it was told of."""
 MAX_AUDIENCES = 4096
 """Audiences of other workers that are remembered; the oldest gives way, and is asked for again if it is used."""
-
-
-class Handover:
-    """An audience in other workers, as the worker knows it that seals for it."""
-
-    __slots__ = ("__weakref__", "head", "members", "number", "peers", "room", "told_at")
-
-    def __init__(self, number: int, room: int, members: Mapping[int, tuple[int, ...]], peers: ReceiverSet) -> None:
-        self.number = number
-        self.room = room
-        self.members = members
-        """Media ids by slot of their worker."""
-        self.peers = peers
-        """Those workers."""
-        self.head = pack_head(Message.DATAGRAM, number)
-        self.told_at = float("-inf")
-        """When the workers were told who it is."""
 
 
 class HeardOf:

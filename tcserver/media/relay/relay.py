@@ -9,11 +9,11 @@ from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE
 from tcproto.path import Position
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault
 from tcserver.media.forwarding.faults import Faults
-from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
+from tcserver.media.forwarding.receivers import Handover, ReceiverSet, Transmission
 from tcserver.media.forwarding.room import Room
 from tcserver.media.interface import Address
 from tcserver.media.relay import wire
-from tcserver.media.relay.audience import TELL_INTERVAL, Audiences, Handover
+from tcserver.media.relay.audience import TELL_INTERVAL, Audiences
 from tcserver.media.relay.room_share import Share
 from tcserver.media.relay.wire import HEAD_SIZE, Message
 from tcserver.media.speakers.loudest import Loudest
@@ -169,7 +169,8 @@ class Relay:
 
     def _make(self, room: int, members: Mapping[int, tuple[int, ...]]) -> Handover:
         self._number = self._number + 1 & 0xFFFFFFFF
-        handover = self._handovers[self._number] = Handover(self._number, room, members, self._set(members))
+        head = wire.pack_head(_DATAGRAM, self._number)
+        handover = self._handovers[self._number] = Handover(self._number, room, members, self._set(members), head)
         return handover
 
     def _take_datagram(self, slot: int, number: int, data: bytes, now: float) -> None:

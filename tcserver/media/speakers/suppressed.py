@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from tcserver.media.forwarding.room import Room
-
 LOOK_BACK = 0.3
 """Seconds of which a seat has to have been unheard."""
 FEW = 4
@@ -39,9 +37,8 @@ class Unheard:
         self.changed = False
         """Whether they have changed since whoever follows them has set it back."""
 
-    def look(self, rooms: Iterable[Room], now: float) -> None:
-        """Find out who is unheard now."""
-        found = {media_id for room in rooms for media_id in room.unheard(now - LOOK_BACK)}
+    def replace(self, found: set[int]) -> None:
+        """Take the seats that are unheard now in place of those before; fewer than ``FEW`` are none."""
         if len(found) < FEW:
             found = set()
         elif len(found) > MAX_UNHEARD:

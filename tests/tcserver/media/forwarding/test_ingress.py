@@ -148,7 +148,7 @@ def test_unknown_sources_change_nothing(world):
         assert world.receive_from(stranger, datagram) == []
     assert world.drops() == {Drop.UNKNOWN_ID: 200}
     assert world.plane.counters.accepted == before
-    assert set(world.plane._seats) == {peer.media_id for peer in world.peers}
+    assert set(world.plane.seats) == {peer.media_id for peer in world.peers}
     assert world.plane._tickets == {}
 
 
@@ -159,7 +159,7 @@ def test_a_spoofed_source_with_a_known_id_is_not_answered(world):
     for bit in range(HEADER_BITS, len(good) * 8, 37):
         assert world.receive_from(stranger, flip(good, bit)) == []
     assert set(world.drops()) == {Drop.BOX}
-    assert world.plane._seats[a.media_id].path.address == a.address
+    assert world.plane.seats[a.media_id].path.address == a.address
 
 
 def test_cut_off_items_are_dropped(world):
@@ -366,7 +366,7 @@ def test_keys_wear_out_with_age(world):
 
 def test_a_down_counter_stops_before_it_wraps(world):
     a = world.peers[0]
-    world.plane._seats[a.media_id].down.counter = MAX_COUNTER
+    world.plane.seats[a.media_id].down.counter = MAX_COUNTER
     assert len(world.receive(a, a.ping())) == 1
     assert world.receive(a, a.ping()) == []
     assert world.drops() == {Drop.COUNTER_SPENT: 1}
