@@ -8,10 +8,10 @@ from tcserver.media.forwarding.drops import Counters, Fault
 from tcserver.media.forwarding.faults import Faults
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.path import PathChange
-from tcserver.media.forwarding.room import Room
-from tcserver.media.forwarding.sealer import Sealer
-from tcserver.media.forwarding.seat import Seat, Ticket
-from tcserver.media.forwarding.stream import Stream
+from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.forwarding.sealer import MediaSealer
+from tcserver.media.forwarding.seat import MediaSeat, Ticket
+from tcserver.media.forwarding.stream import MediaStream
 from tcserver.media.interface import (
     ChangeForwarding,
     CloseRoom,
@@ -19,7 +19,6 @@ from tcserver.media.interface import (
     CloseStream,
     Command,
     Event,
-    KeysWorn,
     MuteStream,
     OpenSealer,
     OpenSeat,
@@ -28,9 +27,10 @@ from tcserver.media.interface import (
     PathLost,
     RekeySeat,
     RotateSealer,
+    SealerRekeyDue,
     SealerTold,
-    SealerWorn,
     SeatOpened,
+    SeatRekeyDue,
     SendKeyframe,
     SetSpeakers,
     ShareRoom,
@@ -49,7 +49,7 @@ class Directory:
 
     def __init__(
         self,
-        rooms: dict[int, Room],
+        rooms: dict[int, MediaRoom],
         relay: Relay,
         replays: Replays,
         counters: Counters,
@@ -57,7 +57,7 @@ class Directory:
         ring_size: int,
     ) -> None:
         self.rooms = rooms
-        self.seats: dict[int, Seat] = {}
+        self.seats: dict[int, MediaSeat] = {}
         self.tickets: dict[int, Ticket] = {}
         self._relay = relay
         self._replays = replays
@@ -87,7 +87,7 @@ class Directory:
         """Carry out a command. One about what is gone is ignored."""
         self._commands[type(command)](command, now)
 
-    def room_of(self, command: Command) -> Room | None:
+    def room_of(self, command: Command) -> MediaRoom | None:
         """Return the room that a command is about, if it is open."""
         if isinstance(command, OpenTicket):
             return None
@@ -109,12 +109,12 @@ class Directory:
                     self._counters.paths[PathChange.LOST] += 1
                     self.rooms[seat.room].path_changed(seat.media_id)
                     self._events.append(PathLost(seat.media_id))
-                if seat.become_worn(now):
-                    self._events.append(KeysWorn(seat.media_id))
+                if seat.rekey_due(now):
+                    self._events.append(SeatRekeyDue(seat.media_id))
         for room in self.rooms.values():
             with self._faults.within(Fault.ROOM):
-                if room.sealer.become_worn(now):
-                    self._events.append(SealerWorn(room.number, room.sealer.ident))
+                if room.sealer.rekey_due(now):
+                    self._events.append(SealerRekeyDue(room.number, room.sealer.ident))
                 self._events += room.lacking()
         for media_id in [media_id for media_id, ticket in self.tickets.items() if now >= ticket.until]:
             del self.tickets[media_id]
@@ -126,9 +126,9 @@ class Directory:
 
     def _open_sealer(self, command: OpenSealer, now: float) -> None:
         room = self.rooms.get(command.room)
-        sealer = Sealer(command.sealer, command.epoch, command.key, now, self._ring_size)
+        sealer = MediaSealer(command.sealer, command.epoch, command.key, now, self._ring_size)
         if room is None:
-            self.rooms[command.room] = Room(command.room, sealer, self._counters)
+            self.rooms[command.room] = MediaRoom(command.room, sealer, self._counters)
         elif room.sealer.ident != command.sealer:
             # The same sealer again would begin with counters that its key has seen.
             room.sealer = sealer
@@ -154,7 +154,7 @@ class Directory:
             for media_id in room.seats:
                 del self.seats[media_id]
             self._relay.forget_room(room)
-            room.settle()
+            room.flush_counters()
 
     def _open_seat(self, command: OpenSeat, now: float) -> None:
         room = self.rooms.get(command.room)
@@ -162,14 +162,15 @@ class Directory:
             return
         account = -command.media_id if command.account is None else command.account
         keys = command.epoch, command.up_key, command.down_key
-        seat = Seat(command.media_id, command.participant, account, room.number, *keys, now)
+        seat = MediaSeat(command.media_id, command.participant, account, room.number, *keys, now)
         self.seats[command.media_id] = room.seats[command.media_id] = seat
         self._events.append(SeatOpened(command.media_id, room.sealer.states(now)))
 
     def _rekey_seat(self, command: RekeySeat, now: float) -> None:
         seat = self.seats.get(command.media_id)
         if seat is not None:
-            seat.settle(self._counters)  # of the key before the current one nothing more comes, and it is forgotten
+            # Nothing more comes under the key before the current one, and it is forgotten.
+            seat.flush_counters(self._counters)
             seat.rekey(command.epoch, command.up_key, command.down_key, now)
 
     def _close_seat(self, command: CloseSeat, now: float) -> None:
@@ -189,7 +190,7 @@ class Directory:
         if seat is None or command.stream in self.rooms[seat.room].streams:
             return
         publisher = seat.media_id
-        stream = Stream(command.stream, publisher, command.kind, command.caps, command.layers, command.muted, now)
+        stream = MediaStream(command.stream, publisher, command.kind, command.caps, command.layers, command.muted, now)
         seat.streams[command.stream] = self.rooms[seat.room].streams[command.stream] = stream
         seat.follow_streams()
 
@@ -230,7 +231,7 @@ class Directory:
         if room is not None:
             room.loudest.configure(command.limit, command.always)
 
-    def _find_stream(self, media_id: int, ident: int) -> tuple[Room, Stream] | None:
+    def _find_stream(self, media_id: int, ident: int) -> tuple[MediaRoom, MediaStream] | None:
         """Return a stream of a seat, with its room; None where one of them is gone."""
         seat = self.seats.get(media_id)
         stream = None if seat is None else seat.streams.get(ident)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from tcproto.packet import VideoHeader
-from tcserver.media.forwarding.sealer import Sealer
+from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.interface import Receiver
 
 MAX_REPLAY = 40
@@ -43,7 +43,7 @@ class KeyframeLog:
         self.replayed: set[int] = set()
         """Media ids of seats that were sent the keyframe again."""
 
-    def note(self, header: VideoHeader, sealer: Sealer, counter: int, now: float) -> None:
+    def note(self, header: VideoHeader, sealer: MediaSealer, counter: int, now: float) -> None:
         """Note a packet, and the counter of the datagram that it is sealed in."""
         sequence = header.sequence
         if header.keyframe and (first := sequence - header.packet_index) > self._first:
@@ -62,7 +62,7 @@ class KeyframeLog:
         """A packet was sealed for nobody: nothing can be replayed before the next keyframe."""
         self._sealed = None
 
-    def replay(self, sealer: Sealer, receiver: Receiver, opened_at: float) -> list[bytes] | None:
+    def replay(self, sealer: MediaSealer, receiver: Receiver, opened_at: float) -> list[bytes] | None:
         """Return the datagrams from the keyframe on that a receiver wants and can open; None if it needs a new one.
 
         ``opened_at`` is when its seat was opened.

@@ -70,7 +70,7 @@ class Series:
         )
 
 
-class Stream:
+class MediaStream:
     """A stream of a seat."""
 
     __slots__ = (
@@ -109,7 +109,7 @@ class Stream:
         self.redundancy_wanted = 0
         """Receivers that want the redundant variant."""
         self.received = 0
-        """Packets that arrived since `settle`, whatever became of them."""
+        """Packets that arrived since `flush_counters`, whatever became of them."""
         self.forwarded = 0
         """Packets that went to at least one receiver since then, counted once for each variant."""
         self.preroll = Preroll()
@@ -205,7 +205,7 @@ class Stream:
         del self.waiting[spatial]
         self._forget_audiences()
 
-    def settle(self, counters: Counters) -> None:
+    def flush_counters(self, counters: Counters) -> None:
         """Add the packets that were counted here to those of their kind."""
         counters.packets_received[self._kind] += self.received
         counters.packets_forwarded[self._kind] += self.forwarded

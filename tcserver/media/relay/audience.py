@@ -8,7 +8,7 @@ back; and a number that the other does not know it asks for, so that a lost mess
 from __future__ import annotations
 
 from tcserver.media.forwarding.receivers import ReceiverSet
-from tcserver.media.forwarding.room import Room
+from tcserver.media.forwarding.room import MediaRoom
 
 TELL_INTERVAL = 30.0
 """Seconds after which an audience that is used is told of again: half of what the others remember it for."""
@@ -23,14 +23,14 @@ class HeardOf:
 
     __slots__ = ("_members", "_receivers", "_version", "room", "told_at")
 
-    def __init__(self, room: Room, members: frozenset[int], now: float) -> None:
+    def __init__(self, room: MediaRoom, members: frozenset[int], now: float) -> None:
         self.room = room
         self.told_at = now
         self._members = members
         self._receivers: ReceiverSet | None = None
         self._version = 0
 
-    def tell_again(self, room: Room, members: frozenset[int], now: float) -> bool:
+    def tell_again(self, room: MediaRoom, members: frozenset[int], now: float) -> bool:
         """Take what was told once more; return whether it is the same as before."""
         if room is not self.room or members != self._members:
             return False
@@ -60,7 +60,7 @@ class Audiences:
         """Audiences that are remembered."""
         return len(self._known)
 
-    def tell(self, slot: int, number: int, room: Room, members: frozenset[int], now: float) -> None:
+    def tell(self, slot: int, number: int, room: MediaRoom, members: frozenset[int], now: float) -> None:
         """Remember an audience."""
         known = self._known.pop((slot, number), None)
         if known is None or not known.tell_again(room, members, now):
@@ -75,7 +75,7 @@ class Audiences:
         found = self._known.get((slot, number))
         return None if found is None or now - found.told_at >= LIFETIME else found
 
-    def forget_room(self, room: Room) -> None:
+    def forget_room(self, room: MediaRoom) -> None:
         """Forget the audiences of a room that is closed."""
         self._known = {key: known for key, known in self._known.items() if known.room is not room}
 

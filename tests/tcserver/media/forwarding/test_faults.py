@@ -57,7 +57,7 @@ def talk(rooms: Rooms) -> list[object]:
     return events
 
 
-@pytest.mark.parametrize("method", ["decide", "unheard"])
+@pytest.mark.parametrize("method", ["decide", "suppressed"])
 def test_a_room_whose_decisions_fail_keeps_no_other_from_its_own(monkeypatch, method):
     rooms = Rooms()
     whole = getattr(type(rooms.broken), method)
