@@ -319,7 +319,7 @@ def test_logs_change_in_all_workers_and_those_to_come(run: Any, capfd: pytest.Ca
                 await world.answer(peer)
             lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
             assert [(line["logger"], line["event"]) for line in lines] == [
-                ("tcserver.media.workers.worker", "logs changed")
+                ("tcserver.media.worker", "logs changed")
             ] * 2
             os.kill(world.pool.processes()[0], signal.SIGKILL)
             await world.event(WorkerReplaced)
