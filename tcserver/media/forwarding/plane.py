@@ -30,7 +30,7 @@ from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 from tcserver.media.relay.relay import Relay
-from tcserver.media.speakers.speakers import DECISION_INTERVAL
+from tcserver.media.speakers.local import DECISION_INTERVAL
 from tcserver.media.speakers.suppressed import LOOK_BACK, Suppression
 from tcserver.monitoring.histogram import Histogram
 

@@ -19,10 +19,10 @@ from tcserver.media.forwarding.stream import MediaStream, Series
 from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
 from tcserver.media.relay.room_share import Share
 from tcserver.media.relay.wire import Level
+from tcserver.media.speakers.local import Speakers
 from tcserver.media.speakers.loudest import Loudest
 from tcserver.media.speakers.preroll import Held
 from tcserver.media.speakers.remote import DistantLoudest, DistantSpeakers
-from tcserver.media.speakers.speakers import Speakers
 
 # Half of what the class's own constructor costs.
 _tuple = tuple.__new__

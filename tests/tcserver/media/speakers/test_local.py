@@ -6,7 +6,7 @@ import pytest
 
 from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, SpeakersChanged
 from tcserver.media.speakers.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
-from tcserver.media.speakers.speakers import DECISION_INTERVAL, Speakers
+from tcserver.media.speakers.local import DECISION_INTERVAL, Speakers
 from tests.support.media.world import World, audio, packet_item
 
 SPEECH, NOISE, SILENCE = 20, 50, 127
