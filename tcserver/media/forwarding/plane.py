@@ -183,7 +183,7 @@ class MediaPlane:
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
         """Return the streams of a room that hold a slot of the loudest."""
-        return self._rooms[room].loudest.holders
+        return self._rooms[room].speakers.holders
 
     def flush_counters(self) -> Counters:
         """Return the counters, with all that seats and streams have counted."""
