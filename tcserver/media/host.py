@@ -9,7 +9,7 @@ from typing import cast
 
 from tcserver.config.configuration import Configuration
 from tcserver.media.forwarding.plane import MediaPlane
-from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Command, Event
 from tcserver.media.udp.sockets import MediaSockets, ReceiverName, SenderName
 from tcserver.media.workers.pool import WorkerPool
@@ -74,7 +74,7 @@ class MediaHost:
         if isinstance(self._media, WorkerPool):
             self._media.configure_logs(level, style)
 
-    def readings(self) -> list[MediaReading]:
+    def readings(self) -> list[MediaStats]:
         """Return a reading of each media plane, of workers one that may be a second old."""
         return self._media.readings() if isinstance(self._media, WorkerPool) else [self._media.reading()]
 
