@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from tcserver.conference import Conference
 from tcserver.media.forwarding.stats import MediaReading
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.process_reading import ProcessReading
 from tcserver.version import version

@@ -11,7 +11,9 @@ from tcserver.config.configuration import Configuration
 from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.forwarding.stats import MediaReading
 from tcserver.media.interface import Command, Event
-from tcserver.media.udp.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.media.udp.reader import ReceiverName
+from tcserver.media.udp.sendmmsg import SenderName
+from tcserver.media.udp.sockets import MediaSockets
 from tcserver.media.workers.pool import WorkerPool
 from tcserver.monitoring.process_reading import ProcessReading
 

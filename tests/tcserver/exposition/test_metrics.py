@@ -16,7 +16,7 @@ from tcserver.media.forwarding.drops import Counters, Drop, PacketKind
 from tcserver.media.forwarding.path import PathChange
 from tcserver.media.forwarding.plane import DELAY_BOUNDS, RTT_BOUNDS
 from tcserver.media.forwarding.stats import LATENCY_BOUNDS, Census, MediaReading, SocketState
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.process_reading import ProcessReading

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tcproto.messages import Caps, Kind
 from tcserver.media import Counters, Drop, interface
 from tcserver.media.forwarding.stats import Census, MediaReading, SeatReading, SocketState
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.lanes.lane import Weight
 from tcserver.media.workers.pipe import LENGTH_SIZE, decode, encode
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.logs import LogSettings
