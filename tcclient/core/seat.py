@@ -20,6 +20,7 @@ from tcclient.core.membership.lives import BoxKeys
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import OwnSeat, RoomState
 from tcclient.core.texts import ShownTexts, Texts
+from tcclient.core.timers import Timers
 from tcproto import messages
 from tcproto.control import ControlConnection
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
@@ -87,9 +88,12 @@ class Seat:
         random_bytes: Callable[[int], bytes],
         drops: Counter[Drop],
         shown: ShownTexts,
+        timers: Timers,
     ) -> None:
         self.joined = joined
         self.peers: dict[int, Peer] = {}
+        self.timers = timers
+        """The deadlines of the session; those of the seat are forgotten with it."""
         self._drops = drops
         self.path = MediaPath(joined.media_id, joined.epoch, joined.up_key, joined.down_key, drops)
         self.sealers = Sealers(drops, self.path.ask_position)
@@ -118,7 +122,7 @@ class Seat:
             emit,
             random_bytes,
         )
-        self.texts = Texts(self.room, self._own, self.peers, self._keys, shown, random_bytes, emit, drops)
+        self.texts = Texts(self.room, self._own, self.peers, self._keys, shown, random_bytes, emit, drops, timers)
         self._control = control
         self._emit = emit
         self._path_state = self.path.state
@@ -148,7 +152,7 @@ class Seat:
     @property
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due."""
-        control = min(self._keys.next_deadline, self.texts.next_deadline, self._snapshot_at, self._purge_at)
+        control = min(self._keys.next_deadline, self._snapshot_at, self._purge_at)
         media = min(self.path.next_deadline, self.publications.keyframes.next_deadline, self._audible.next_deadline)
         return min(control, media, self._presence.next_deadline)
 
@@ -161,8 +165,6 @@ class Seat:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self._keys.handle_timeout(now)
-        if now >= self.texts.next_deadline:
-            self.texts.retry(now)
         self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
         self._presence.handle_timeout(now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tcproto.messages import Speakers
 from tcserver.conference.context import Context
-from tcserver.conference.crashes import Where
+from tcserver.conference.effects import Where
 from tcserver.conference.requests import publishing
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
@@ -47,15 +47,16 @@ class MediaReports:
                 self._rooms.sealer_told(event, now)
             case KeysWorn():
                 if seat := self._context.seats.get(event.media_id):
-                    seat.room.rekey(seat, now)
+                    self._rooms.of(seat).rekey(seat, now)
             case SealerWorn():
                 if room := self._rooms.by_number(event.room):
-                    room.sealers.worn(event.sealer, now)
+                    room.sealers.rekey_due(event.sealer, now)
             case SpeakersChanged():
                 if room := self._rooms.by_number(event.room):
                     self._tell_speakers(room, event)
             case KeyframeAsked():
-                publishing.keyframe_asked(self._context, event, now)
+                if seat := self._context.seats.get(event.media_id):
+                    publishing.keyframe_asked(self._context, self._rooms.of(seat), event, now)
             case RoomFailed():
                 if room := self._rooms.by_number(event.room):
                     self._rooms.restart(room, now)
@@ -79,7 +80,7 @@ class MediaReports:
                 return self._rooms.by_number(event.room)
             case SeatOpened() | SealerTold() | KeysWorn() | KeyframeAsked():
                 seat = self._context.seats.get(event.media_id)
-                return None if seat is None else seat.room
+                return None if seat is None else self._rooms.of(seat)
         return None
 
     def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:

@@ -10,7 +10,7 @@ from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS
 from tcserver.conference.context import Context
 from tcserver.conference.effects import SessionEnded, SessionStarted
 from tcserver.conference.limits.admission import Admission
-from tcserver.conference.login.connection import Call, Session
+from tcserver.conference.login.connection import Request, Session
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.settings import MessageClass, Rate
 from tcserver.records import Account, DuplicatePolicy, Standing
@@ -47,13 +47,13 @@ class Sessions:
         """Go through the sessions, as they are now."""
         return iter(list(self._sessions.values()))
 
-    def start(self, call: Call[Login], account: Account, name: str, device_key: bytes) -> None:
+    def start(self, request: Request[Login], account: Account, name: str, device_key: bytes) -> None:
         """Begin a session for somebody who has proved to be who they are, and welcome them.
 
         A device takes over the session that it had, never another's. Raises ``Refusal`` (``too_many_sessions``,
         ``server_full``, ``rate_limited``).
         """
-        context, connection, now = self._context, call.connection, call.now
+        context, connection, now = self._context, request.connection, request.now
         replaced = self._replaced(account, device_key)
         if replaced is None and len(self._sessions) >= context.settings.max_sessions:
             raise Refusal(ErrorCode.SERVER_FULL, retry_after_ms=FULL_RETRY_MS)
@@ -70,7 +70,7 @@ class Sessions:
         context.outbox.add(
             SessionStarted(session.number, account.name, name, device_key, connection.address, context.unix_ms())
         )
-        call.reply(
+        request.reply(
             Welcome(
                 session=session.number,
                 account=account.name,

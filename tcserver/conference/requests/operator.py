@@ -80,7 +80,7 @@ class Operator:
             self._context.outbox.log(
                 "kicked", room=room.info.name, participant=seat.participant, session=seat.session.number, by="operator"
             )
-            self._rooms.kick(seat, now, reason)
+            self._rooms.kick(room, seat, now, reason)
         return len(seats), self._context.outbox.take()
 
     def notice(self, text: str, name: str | None) -> tuple[int, list[Effect]]:

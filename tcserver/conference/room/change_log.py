@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable
-from typing import TYPE_CHECKING
 
 from tcproto.messages import Change, ChangeKind, RoomChanges
 from tcserver.conference.effects import Outbox
+from tcserver.conference.room.seat import Seat
 from tcserver.conference.timers import Action, Timers
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat
 
 BATCH_INTERVAL = 0.1
 """Seconds between two batches: a storm of joins becomes ten messages a second for each member, whatever they do."""
@@ -18,7 +15,7 @@ MAX_CHANGES = 64
 """Changes of one message; a batch of more takes several messages."""
 
 
-class Journal:
+class ChangeLog:
     """Numbers the changes of a room from 1 on, and brings each member those that its snapshot did not have."""
 
     def __init__(self, outbox: Outbox, timers: Timers, key: Hashable, seats: Collection[Seat]) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from typing import TypeVar
 
 from tcproto.datagram import EPOCH_BITS
 from tcproto.errors import ErrorCode, Refusal
@@ -28,14 +29,14 @@ from tcproto.messages import (
 from tcproto.serial import wrapped
 from tcserver import records
 from tcserver.conference.context import Context
-from tcserver.conference.login.connection import Call
+from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
 from tcserver.conference.policy.cameras import Cameras
 from tcserver.conference.policy.roles import Roles
 from tcserver.conference.policy.sealers import Sealers
 from tcserver.conference.policy.speaker_limit import SpeakerLimit
 from tcserver.conference.room import snapshot
-from tcserver.conference.room.change_log import Journal
+from tcserver.conference.room.change_log import ChangeLog
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.placement import place_seat
 from tcserver.conference.room.sealer import KEY_SIZE
@@ -51,6 +52,7 @@ MAX_JOINED_KEYS = 32
 """Room keys that the reply to a join has room for; there may be more workers, whose keys follow."""
 REKEY_INTERVAL = 10.0
 """Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
+M = TypeVar("M")
 
 
 class Room:
@@ -91,7 +93,7 @@ class Room:
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox, number)
         self.cameras = Cameras(context, self.seats, self.forwarding)
-        self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
+        self.change_log = ChangeLog(context.outbox, context.timers, number, self.seats.values())
         self.sealers = Sealers(context, number, home, self.seats.values(), self.joining.values(), now)
         self._speaker_limit = SpeakerLimit(context, number, None if record is None else record.loudest)
         self.stream_ids = StreamIds()
@@ -99,7 +101,7 @@ class Room:
 
     # Seats
 
-    def reserve(self, call: Call[Join], now: float) -> Seat:
+    def reserve(self, request: Request[Join], now: float) -> Seat:
         """Reserve a seat and have the media plane open it.
 
         Raises ``Refusal`` (``room_full``, and those of `StreamIds.take`).
@@ -113,9 +115,9 @@ class Room:
         if self.sealers.enter(slot, now):
             self._speaker_limit.restart(self.seats.values())
         media_id = context.media_ids.take(now, slot)
-        seat = Seat(context.participant_ids.take(now), media_id, self, call.session, call, *keys)
+        seat = Seat(context.participant_ids.take(now), media_id, self.number, request.session, request, *keys)
         seat.beacon = Stream(beacon, seat)
-        call.session.seat = seat
+        context.seat_of[request.session.number] = seat
         context.timers.cancel(("room", self.number))
         timeout = now + context.settings.seat_timeout
         context.timers.set(("seat", self.number, seat.participant), timeout, partial(self._give_up, seat))
@@ -167,8 +169,8 @@ class Room:
         )
         self.was_used = seat.is_open = True
         seat.join.reply(joined)
-        self.journal.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
-        seat.entry = self.journal.number
+        self.change_log.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
+        seat.entry = self.change_log.number
         self.seats[seat.participant] = seat
         self._speaker_limit.follow(self.seats.values())
         self.send_snapshot(seat)
@@ -183,7 +185,7 @@ class Room:
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
         """Take a seat away; ``code`` says why, if it was not given up."""
         context = self._context
-        seat.session.seat = None
+        context.seat_of.pop(seat.session.number, None)
         self.seats.pop(seat.participant, None)
         self.joining.pop(seat.participant, None)
         del context.seats[seat.media_id]
@@ -209,7 +211,7 @@ class Room:
         self.forwarding.leave(seat.media_id)
         self._speaker_limit.follow(self.seats.values())
         self.cameras.leave(seat.participant)
-        self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
+        self.change_log.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
         self.sealers.rotate_soon(now)
         if not self.seats:
             self.roles.deserted()
@@ -235,7 +237,7 @@ class Room:
     def close(self, now: float, text: str) -> None:
         """End this life of the room, for everybody."""
         self.is_closed = True
-        self.journal.close(now)
+        self.change_log.close(now)
         self._context.timers.cancel(("room", self.number))
         for stream in self.forwarding.streams.values():
             self._cancel_keyframes(stream)
@@ -311,7 +313,7 @@ class Room:
     def give_role(self, seat: Seat, role: Role, rank: int, now: float) -> None:
         """Give a member a role and a rank, also for its next seats in this life; what it may no longer do ends."""
         self.roles.give(seat, role, rank)
-        self.journal.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
+        self.change_log.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
             assert stream.info is not None
             if not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
@@ -330,10 +332,10 @@ class Room:
         stream = seat.publications[info.number] = Stream(info.stream, seat, info, reply=reply)
         self._context.outbox.command(stream.opening(self._context.settings))
         seat.last_number = info.number
-        self.journal.add(Change(ChangeKind.PUBLISHED, publication=info), now)
+        self.change_log.add(Change(ChangeKind.PUBLISHED, publication=info), now)
         self.forwarding.add(stream, self.seats.values())
         self.cameras.follow()
-        self.journal.after(self.journal.number, lambda _: stream.acknowledge(), now)
+        self.change_log.after(self.change_log.number, lambda _: stream.acknowledge(), now)
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
         """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
@@ -342,7 +344,7 @@ class Room:
         self._forget(stream, now)
         self.cameras.follow()
         self._context.outbox.command(CloseStream(stream.number, seat.media_id))
-        self.journal.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
+        self.change_log.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
 
     def publication(self, seat: Seat, number: int) -> Stream:
         """Return a member's publication. Raises ``Refusal`` (``no_such_publication``)."""
@@ -369,7 +371,7 @@ class Room:
         """Change what the room is."""
         if info != self.info:
             self.info = info
-            self.journal.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
+            self.change_log.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
 
     def follow(self, record: records.RoomRecord, most: int, now: float) -> None:
         """Follow a change of the stored room; its mode changes with the next life only."""
@@ -390,9 +392,9 @@ class Room:
             for stream in chain.from_iterable(other.publications.values() for other in self.seats.values())
             if stream.info is not None
         ]
-        seat.seen = self.journal.number
+        seat.seen = self.change_log.number
         most = MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
-        found = snapshot.pages(self.journal.number, self.info, members, publications, most)
+        found = snapshot.pages(self.change_log.number, self.info, members, publications, most)
         for page in found:
             self._context.outbox.send(seat.connection, page)
         speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
@@ -400,3 +402,11 @@ class Room:
             dominant = self.dominant if self.dominant in self.seats else 0
             self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
         return len(found)
+
+
+@dataclass(slots=True, eq=False)
+class RoomRequest(Request[M]):
+    """A request of somebody who has a seat."""
+
+    seat: Seat
+    room: Room

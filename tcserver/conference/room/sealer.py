@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from tcproto.datagram import EPOCH_BITS, KEY_LIFETIME
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
 from tcproto.serial import wrapped
 from tcserver.conference.context import Context
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat
 
 KEY_SIZE = 32
 ROTATION_DELAY = 2.0
