@@ -27,7 +27,7 @@ from tcserver.daemon.listening import Listener
 from tcserver.daemon.local_socket import LocalServer
 from tcserver.daemon.persistence import Bookkeeper
 from tcserver.exposition.endpoint import Monitoring
-from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.host import MediaHost
 from tcserver.media.interface import Event
 from tcserver.monitoring import logs
@@ -331,7 +331,7 @@ class Daemon:
         except OSError as error:
             self._log.warning("no socket for commands", directory=str(self._directory.path), reason=str(error))
 
-    def _media_readings(self) -> list[MediaReading]:
+    def _media_readings(self) -> list[MediaStats]:
         return self._media.readings() if self._media is not None else []
 
     def _worker_readings(self) -> list[ProcessReading]:

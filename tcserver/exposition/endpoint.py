@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from tcserver.conference import Conference
 from tcserver.config.configuration import ConfigurationError
 from tcserver.exposition.http import Content, HttpServer
-from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.monitoring.process_meter import ProcessMeter
 from tcserver.monitoring.process_reading import ProcessReading
 
@@ -23,7 +23,7 @@ class Monitoring:
     def __init__(
         self,
         conference: Conference,
-        media: Callable[[], Sequence[MediaReading]],
+        media: Callable[[], Sequence[MediaStats]],
         workers: Callable[[], Sequence[ProcessReading]],
         on_error: Callable[[Exception], None],
     ) -> None:

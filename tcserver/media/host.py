@@ -9,7 +9,7 @@ from typing import cast
 
 from tcserver.config.configuration import Configuration
 from tcserver.media.forwarding.plane import MediaPlane
-from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Command, Event
 from tcserver.media.udp.reader import ReceiverName
 from tcserver.media.udp.sendmmsg import SenderName
@@ -76,7 +76,7 @@ class MediaHost:
         if isinstance(self._media, WorkerPool):
             self._media.configure_logs(level, style)
 
-    def readings(self) -> list[MediaReading]:
+    def readings(self) -> list[MediaStats]:
         """Return a reading of each media plane, of workers one that may be a second old."""
         return self._media.readings() if isinstance(self._media, WorkerPool) else [self._media.reading()]
 

@@ -253,14 +253,14 @@ class PathLost:
 
 
 @dataclass(frozen=True, slots=True)
-class KeysWorn:
+class SeatRekeyDue:
     """A seat's keys come near their limit of datagrams or age: new ones are due."""
 
     media_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class SealerWorn:
+class SealerRekeyDue:
     """A sealer's key comes near its limit of datagrams or age: a new one is due."""
 
     room: int
@@ -324,8 +324,8 @@ Event = (
     | SealerTold
     | PathProven
     | PathLost
-    | KeysWorn
-    | SealerWorn
+    | SeatRekeyDue
+    | SealerRekeyDue
     | SpeakersChanged
     | KeyframeAsked
     | Overloaded

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers a
 
 def seats(server: Running) -> list[int]:
     """How many seats each worker has."""
-    return [reading.census.seats for reading in pool_of(server).readings()]
+    return [reading.counts.seats for reading in pool_of(server).readings()]
 
 
 @one_loop

@@ -78,7 +78,7 @@ def test_two_rooms_on_two_workers_and_one_of_them_ends(run: Run, world: World) -
             for track in [*tracks["hall"], *tracks["lobby"]]:
                 await hears(track)
 
-            await until(lambda: [r.census.seats for r in pool_of(server).readings()] == [2, 2], "readings of both")
+            await until(lambda: [r.counts.seats for r in pool_of(server).readings()] == [2, 2], "readings of both")
             told = [await stack.enter_async_context(watching(room)) for room in rooms["hall"]]
             before = pool_of(server).processes()
             killed_at = time.monotonic()

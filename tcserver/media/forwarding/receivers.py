@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from tcserver.media.interface import Address
-
-if TYPE_CHECKING:
-    from tcserver.media.relay.audience import Handover
 
 
 class LaneReceivers:
@@ -34,7 +31,7 @@ class ReceiverSet:
 
     __slots__ = ("addresses", "by_lane", "handover", "media_ids", "slots")
 
-    def __init__(self, members: Iterable[tuple[int, Address]]) -> None:
+    def __init__(self, members: Iterable[tuple[int, Address]], handover: Handover | None = None) -> None:
         ordered = sorted(members, key=lambda member: member[1].lane)
         self.addresses = tuple(address for _, address in ordered)
         """One slot for each receiver, ordered by lane."""
@@ -44,8 +41,29 @@ class ReceiverSet:
         """Slot of each media id."""
         self.by_lane = _by_lane(self.addresses)
         """The receivers of each lane."""
-        self.handover: Handover | None = None
-        """Those besides that other media workers serve."""
+        self.handover = handover
+        """Receivers of the same datagrams that other media workers serve."""
+
+
+class Handover:
+    """Seats of other media workers that get what this one has sealed; the relay sends it to those workers."""
+
+    __slots__ = ("__weakref__", "head", "members", "number", "peers", "room", "told_at")
+
+    def __init__(
+        self, number: int, room: int, members: Mapping[int, tuple[int, ...]], peers: ReceiverSet, head: bytes
+    ) -> None:
+        self.number = number
+        """Of the audience, by which the other workers know it."""
+        self.room = room
+        self.members = members
+        """Media ids, by worker."""
+        self.peers = peers
+        """The addresses of those workers."""
+        self.head = head
+        """What stands before each datagram that is handed on."""
+        self.told_at = float("-inf")
+        """When the workers were told which seats these are."""
 
 
 class Transmission(NamedTuple):
@@ -66,7 +84,7 @@ class Audience:
         self.members = members
         """Media ids."""
         self.handover: Handover | None = None
-        """Those whom other media workers have."""
+        """Members that other media workers serve."""
         self.receivers: ReceiverSet | None = None
         """Those with a proven path; None where this has to be found out again."""
 

@@ -10,11 +10,11 @@ from tcproto.path import Position
 from tcproto.serial import wrapped
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault
 from tcserver.media.forwarding.faults import Faults
-from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
-from tcserver.media.forwarding.room import Room
+from tcserver.media.forwarding.receivers import Handover, ReceiverSet, Transmission
+from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.interface import Address
 from tcserver.media.relay import wire
-from tcserver.media.relay.audience import TELL_INTERVAL, Audiences, Handover
+from tcserver.media.relay.audience import TELL_INTERVAL, Audiences
 from tcserver.media.relay.room_share import Share
 from tcserver.media.relay.wire import HEAD_SIZE, Message
 from tcserver.media.speakers.loudest import Loudest
@@ -43,15 +43,15 @@ class Relay:
         self,
         slot: int,
         peers: Sequence[Address],
-        rooms: Mapping[int, Room],
+        rooms: Mapping[int, MediaRoom],
         counters: Counters,
         faults: Faults,
         transmit: Callable[[Transmission], None],
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        self.homes: dict[int, Room] = {}
+        self.homes: dict[int, MediaRoom] = {}
         """Rooms of several workers whose home is here."""
-        self._distant: dict[int, Room] = {}
+        self._distant: dict[int, MediaRoom] = {}
         """Rooms whose home is elsewhere."""
         self._slot = slot
         self._peers = peers
@@ -77,7 +77,7 @@ class Relay:
             Message.HOLDERS: self._take_holders,
         }
 
-    def share(self, room: Room, home: int, slots: Sequence[int], now: float) -> None:
+    def share(self, room: MediaRoom, home: int, slots: Sequence[int], now: float) -> None:
         """Other workers have seats of a room, or one of them is new."""
         share = room.share
         if share is None:
@@ -96,7 +96,7 @@ class Relay:
             if handover.room == room.number:
                 handover.told_at = float("-inf")
 
-    def forget_room(self, room: Room) -> None:
+    def forget_room(self, room: MediaRoom) -> None:
         """A room is closed."""
         self.homes.pop(room.number, None)
         self._distant.pop(room.number, None)
@@ -163,14 +163,15 @@ class Relay:
                 with self._faults.within(Fault.ROOM):
                     self._tell_holders(room)
 
-    def _tell_holders(self, room: Room) -> None:
+    def _tell_holders(self, room: MediaRoom) -> None:
         assert isinstance(room.loudest, Loudest)
         room.loudest.changed = False
         self._send_all(wire.pack_holders(room.number, room.loudest.holders), room)
 
     def _make(self, room: int, members: Mapping[int, tuple[int, ...]]) -> Handover:
         self._number = wrapped(self._number + 1)
-        handover = self._handovers[self._number] = Handover(self._number, room, members, self._set(members))
+        head = wire.pack_head(_DATAGRAM, self._number)
+        handover = self._handovers[self._number] = Handover(self._number, room, members, self._set(members), head)
         return handover
 
     def _take_datagram(self, slot: int, number: int, data: bytes, now: float) -> None:
@@ -213,7 +214,7 @@ class Relay:
         if isinstance(loudest, DistantLoudest):
             loudest.hold(wire.parse_holders(data))
 
-    def _room(self, number: int) -> Room:
+    def _room(self, number: int) -> MediaRoom:
         room = self._rooms.get(number)
         if room is None:
             raise ValueError("a room that is not open here")
@@ -222,7 +223,7 @@ class Relay:
     def _send(self, message: bytes, slot: int) -> None:
         self._transmit(Transmission(message, self._set((slot,))))
 
-    def _send_all(self, message: bytes, room: Room) -> None:
+    def _send_all(self, message: bytes, room: MediaRoom) -> None:
         if room.share is not None and room.share.peers:
             self._transmit(Transmission(message, self._set(room.share.peers)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from tcproto.path import Position
-from tcserver.media.relay.audience import Handover
+from tcserver.media.forwarding.receivers import Handover
 from tcserver.media.speakers.remote import Summary
 
 SLOT_MASK = 0xFF

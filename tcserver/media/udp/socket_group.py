@@ -23,7 +23,7 @@ class SocketGroup:
 
     receiving: list[socket.socket] = field(default_factory=list)
     coalesced: list[socket.socket] = field(default_factory=list)
-    """Receive what comes from seats that are unheard."""
+    """Receive what comes from seats that are suppressed."""
     sending: list[socket.socket] = field(default_factory=list)
     """Get nothing: on a socket that is waited on the kernel looks for whom to wake with each datagram that it sent."""
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple
 
 from tcserver.media.forwarding.plane import MediaPlane
-from tcserver.media.forwarding.stats import LATENCY_BOUNDS, MediaReading, SocketState, census, seat_readings
+from tcserver.media.forwarding.stats import LATENCY_BOUNDS, MediaStats, SocketState, count, seat_stats
 from tcserver.media.interface import Address, Command, Event
 from tcserver.media.lanes.lane import total
 from tcserver.media.lanes.sender import Sender
@@ -156,11 +156,11 @@ class MediaSockets:
         """Return the bound (host, port) of each socket."""
         return [sock.getsockname()[:2] for sock in self._sockets]
 
-    def reading(self) -> MediaReading:
+    def reading(self) -> MediaStats:
         """Tell what was done since the start, and what there is."""
         counts = total(self._lanes)
-        return MediaReading(
-            counters=self._plane.settled(),
+        return MediaStats(
+            counters=self._plane.flush_counters(),
             kernel_sent=counts.sent,
             errors=counts.errors,
             gave_way=counts.gave_way,
@@ -170,8 +170,8 @@ class MediaSockets:
             rtt=self._plane.rtt,
             uplink_delay=self._plane.uplink_delay,
             sockets=self._socket_states(),
-            census=census(self._plane.rooms),
-            seats=seat_readings(self._plane.rooms),
+            counts=count(self._plane.rooms),
+            seats=seat_stats(self._plane.rooms),
         )
 
     def apply(self, *commands: Command) -> None:
@@ -242,10 +242,10 @@ class MediaSockets:
         events = plane.take_events()
         if events:
             self._on_events(events)
-        if plane.unheard.changed:
-            plane.unheard.changed = False
+        if plane.suppressed.changed:
+            plane.suppressed.changed = False
             if self._coalescers:
-                self._follow(plane.unheard.media_ids)
+                self._follow(plane.suppressed.media_ids)
         if self._timer is None:
             self._arm()
 
@@ -282,10 +282,10 @@ class MediaSockets:
             _log.info("datagrams of open microphones are read one by one: %s", error)
         return group
 
-    def _steer(self, unheard: Collection[int]) -> None:
+    def _steer(self, suppressed: Collection[int]) -> None:
         try:
             for sock in self._group.receiving:
-                steer([sock], unheard)
+                steer([sock], suppressed)
         except OSError as error:
             self._log_failure("datagrams of open microphones cannot be steered", error)
 

@@ -19,7 +19,7 @@ from typing import cast
 
 from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.interface import Address, Event
-from tcserver.media.speakers.suppressed import UnheardSeats
+from tcserver.media.speakers.suppressed import SuppressedSeats
 from tcserver.media.udp.reader import ReceiverName
 from tcserver.media.udp.sendmmsg import SenderName
 from tcserver.media.udp.socket_group import SocketGroup
@@ -93,7 +93,7 @@ class Worker:
                 for descriptors in (options.receiving, options.coalesced, options.sending)
             )
         )
-        self._sockets.open(group, socket.socket(fileno=options.relay), self._tell_unheard)
+        self._sockets.open(group, socket.socket(fileno=options.relay), self._tell_suppressed)
         reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
         self._meter.start()
         heart = asyncio.create_task(self._beat())
@@ -121,8 +121,8 @@ class Worker:
             self._log.report_suppressed()
             await asyncio.sleep(HEARTBEAT)
 
-    def _tell_unheard(self, media_ids: Collection[int]) -> None:
-        self._send([UnheardSeats(tuple(media_ids))])
+    def _tell_suppressed(self, media_ids: Collection[int]) -> None:
+        self._send([SuppressedSeats(tuple(media_ids))])
 
     def _send(self, values: Sequence[Event | Report]) -> None:
         if self._writer is not None:

@@ -15,7 +15,7 @@ from tcserver.exposition.metrics import MEDIA_COUNTERS, Metrics
 from tcserver.media.forwarding.drops import Counters, Drop, PacketKind
 from tcserver.media.forwarding.path import PathChange
 from tcserver.media.forwarding.plane import DELAY_BOUNDS, RTT_BOUNDS
-from tcserver.media.forwarding.stats import LATENCY_BOUNDS, Census, MediaReading, SocketState
+from tcserver.media.forwarding.stats import LATENCY_BOUNDS, Counts, MediaStats, SocketState
 from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.monitoring.histogram import Histogram
@@ -26,7 +26,7 @@ from tests.support.conference.identities import account_key
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def reading() -> MediaReading:
+def reading() -> MediaStats:
     latency = Histogram(LATENCY_BOUNDS)
     for value in (0.00002, 0.0003, 0.0004, 5.0):
         latency.observe(value)
@@ -53,7 +53,7 @@ def reading() -> MediaReading:
     rtt.observe(0.03)
     delay = Histogram(DELAY_BOUNDS)
     delay.observe(0.007)
-    return MediaReading(
+    return MediaStats(
         counters=counters,
         kernel_sent=19,
         errors={"EPERM": 1},
@@ -64,7 +64,7 @@ def reading() -> MediaReading:
         rtt=rtt,
         uplink_delay=delay,
         sockets=(SocketState(100, 200, 4),),
-        census=Census(rooms=1, seats=2, proven=1, streams=5),
+        counts=Counts(rooms=1, seats=2, proven=1, streams=5),
         seats=(),
     )
 

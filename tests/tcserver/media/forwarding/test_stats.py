@@ -12,7 +12,7 @@ from tcproto.messages import Kind
 from tcproto.packet import PlainHeader
 from tcserver.media import MediaPlane
 from tcserver.media.forwarding.drops import PacketKind
-from tcserver.media.forwarding.stats import census
+from tcserver.media.forwarding.stats import count
 from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, Receiver, RekeySeat
 from tcserver.media.udp.sockets import MediaSockets
 from tests.support.media.world import World, audio, keyframe, packet_item, video
@@ -23,14 +23,14 @@ def test_a_census() -> None:
     world.join(3, prove=False)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    counted = census(world.plane.rooms)
+    counted = count(world.plane.rooms)
     assert (counted.rooms, counted.seats, counted.proven, counted.streams) == (1, 3, 2, 1)
-    assert census([]) == (0, 0, 0, 0)
+    assert count([]) == (0, 0, 0, 0)
 
 
 def uplink(world: World) -> tuple[int, int]:
     """Datagrams sent, as far as is known, and arrived."""
-    counters = world.plane.settled()
+    counters = world.plane.flush_counters()
     return counters.uplink_sent, counters.uplink_received
 
 
@@ -88,7 +88,7 @@ def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() 
     for command in (None, CloseStream(7, a.media_id), CloseSeat(b.media_id, 1), CloseRoom(1)):
         if command is not None:
             world.apply(command)
-        counters = world.plane.settled()
+        counters = world.plane.flush_counters()
         assert (counters.packets_received, counters.packets_forwarded) == (received, forwarded)
     assert counters.forwarded == 12
 
@@ -111,7 +111,7 @@ def test_a_reading_of_real_sockets() -> None:
                 assert reading.latency.total == 1, "one batch"
                 assert 0 < reading.latency.sum < 20
                 assert (reading.kernel_sent, reading.waiting, dict(reading.errors)) == (0, 0, {})
-                assert reading.census.rooms == 0
+                assert reading.counts.rooms == 0
             finally:
                 sockets.close()
         assert sockets.reading().sockets == ()

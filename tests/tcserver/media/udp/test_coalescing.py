@@ -1,4 +1,4 @@
-"""Receive coalescing: when a socket is looked at, and that datagrams of unheard seats come by it."""
+"""Receive coalescing: when a socket is looked at, and that datagrams of suppressed seats come by it."""
 
 import asyncio
 import os
@@ -180,7 +180,7 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             streams = tuple(speaker.stream for speaker in speakers if speaker is not listener)
             sockets.apply(ChangeForwarding(1, streams, (Receiver(listener.media_id),)))
             async with asyncio.timeout(PATIENCE):
-                while plane.unheard.media_ids != {speaker.media_id for speaker in quiet}:
+                while plane.suppressed.media_ids != {speaker.media_id for speaker in quiet}:
                     for speaker in (talker, *quiet):
                         speaker.say(TALK if speaker is talker else NOISE)
                     await asyncio.sleep(0.02)
@@ -212,7 +212,7 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             async with asyncio.timeout(PATIENCE):
                 while open_room(await listener.receive())[-1].value[2:] != packet:
                     pass
-            assert not plane.unheard.media_ids & {quiet[1].media_id}
+            assert not plane.suppressed.media_ids & {quiet[1].media_id}
             quiet[1].say(TALK)
             assert (sockets.pump(second), sockets.pump(first)) == (0, 1)
             assert [state.drops for state in sockets.reading().sockets] == [0] * len(addresses)
