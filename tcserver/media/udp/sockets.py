@@ -24,6 +24,7 @@ from tcserver.media.udp.sendto import PlainLane
 from tcserver.media.udp.socket_group import SocketGroup, socket_state
 from tcserver.media.udp.steering import steer
 from tcserver.monitoring.histogram import Histogram
+from tcserver.monitoring.process_stats import ProcessStats
 
 BUFFER_BYTES = 4 << 20
 """Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
@@ -122,7 +123,7 @@ class MediaSockets:
                     size = BUFFER_SIZE if lane != self._relay else MAX_RELAYED
                     self._readers.append(make_reader(self._receiver_name, sock, lane, size, known[lane]))
         except OSError:
-            self.close()
+            self._close()
             raise
         for place, sock in enumerate(self._sockets):
             self._loop.add_reader(sock.fileno(), self.pump, place)
@@ -130,8 +131,11 @@ class MediaSockets:
             self._coalescers.append(Coalescer(sock.fileno(), partial(self.pump, place), self._loop))
         self._arm()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop reading and close the sockets; may be called again."""
+        self._close()
+
+    def _close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -156,10 +160,17 @@ class MediaSockets:
         """Return the bound (host, port) of each socket."""
         return [sock.getsockname()[:2] for sock in self._sockets]
 
-    def reading(self) -> MediaStats:
-        """Tell what was done since the start, and what there is."""
+    def configure_logs(self, level: str, style: str) -> None:
+        """Do nothing: the logs of this process are changed by its daemon."""
+
+    def process_stats(self) -> list[ProcessStats]:
+        """Return nothing: commands are carried out in this process alone."""
+        return []
+
+    def stats(self) -> list[MediaStats]:
+        """Return what the one media plane did since the start, and what there is."""
         counts = total(self._lanes)
-        return MediaStats(
+        stats = MediaStats(
             counters=self._plane.flush_counters(),
             kernel_sent=counts.sent,
             errors=counts.errors,
@@ -173,6 +184,7 @@ class MediaSockets:
             counts=count(self._plane.rooms),
             seats=seat_stats(self._plane.rooms),
         )
+        return [stats]
 
     def apply(self, *commands: Command) -> None:
         """Give the plane commands of the control plane."""

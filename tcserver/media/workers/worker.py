@@ -112,12 +112,12 @@ class Worker:
         finally:
             heart.cancel()
             self._meter.stop()
-            self._sockets.close()
+            await self._sockets.close()
             self._writer.close()
 
     async def _beat(self) -> None:
         while True:
-            self._send([self._sockets.reading(), self._meter.reading()])
+            self._send([*self._sockets.stats(), self._meter.stats()])
             self._log.report_suppressed()
             await asyncio.sleep(HEARTBEAT)
 

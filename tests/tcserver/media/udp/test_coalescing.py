@@ -215,9 +215,9 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             assert not plane.suppressed.media_ids & {quiet[1].media_id}
             quiet[1].say(TALK)
             assert (sockets.pump(second), sockets.pump(first)) == (0, 1)
-            assert [state.drops for state in sockets.reading().sockets] == [0] * len(addresses)
+            assert [state.drops for state in sockets.stats()[0].sockets] == [0] * len(addresses)
         finally:
-            sockets.close()
+            await sockets.close()
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(converse())
@@ -245,7 +245,7 @@ def test_what_a_look_has_no_time_for_does_not_wait_for_the_next(new_loop, bind, 
                 await asyncio.sleep(0)
             assert plane.counters.drops[Drop.UNKNOWN_ID] == 3 * BATCH + 1
         finally:
-            sockets.close()
+            await sockets.close()
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(flood())
@@ -268,6 +268,6 @@ def test_where_datagrams_cannot_be_steered_one_socket_does(monkeypatch, bind, ca
             sockets.apply(OpenSealer(1, SEALER, 0, ROOM_KEY), OpenSeat(1000, 1, 1, 0, client.up_key, client.down_key))
             await client.prove()
         finally:
-            sockets.close()
+            await sockets.close()
 
     asyncio.run(converse())

@@ -64,7 +64,7 @@ async def opened(clock: Callable[[], float] = time.monotonic) -> AsyncIterator[t
     try:
         yield plane, sockets
     finally:
-        sockets.close()
+        await sockets.close()
 
 
 def hasty_clock() -> Callable[[], float]:
@@ -112,10 +112,10 @@ def test_a_conversation_over_real_sockets(sender, receiver, host, bind):
                 assert [open_room(d)[0].value[2:] for d in datagrams] == packets
             assert plane.counters.drops[Drop.LENGTH] == 4
             assert all(parse_header(d).kind == Kind.DOWN for d in received(a.socket))
-            assert not sockets.reading().errors
+            assert not sockets.stats()[0].errors
         finally:
-            sockets.close()
-            sockets.close()
+            await sockets.close()
+            await sockets.close()
 
     asyncio.run(converse())
 
@@ -153,7 +153,7 @@ def test_what_the_kernel_lacks_is_done_without(names, without, classes, monkeypa
             assert sockets.local_addresses() == []
             return
         sockets.open()
-        sockets.close()
+        await sockets.close()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             (lane,) = make_lanes(names.get("sender", "auto"), [sock], pytest.fail)
             reader = make_reader(names.get("receiver", "auto"), sock, 0, BUFFER_SIZE, {})
@@ -271,12 +271,12 @@ def test_a_failure_is_logged_at_a_limited_rate_and_a_full_socket_is_resumed(bind
             assert plane.counters.drops[Drop.INTERNAL] == 5
             client.send(client.ping())
             sockets.pump(0)
-            assert sockets.reading().waiting == 1
+            assert sockets.stats()[0].waiting == 1
             congested.room = 9
             await asyncio.wait_for(congested.flowing.wait(), 5)
-            assert sockets.reading().waiting == 0
+            assert sockets.stats()[0].waiting == 0
         finally:
-            sockets.close()
+            await sockets.close()
 
     asyncio.run(fail())
     assert [record.message for record in caplog.records] == ["handling a datagram failed"]
@@ -299,7 +299,7 @@ def test_the_timer_runs_and_ends_with_the_sockets(bind):
         sockets.open()
         sockets.apply(OpenSealer(1, SEALER, 0, ROOM_KEY))
         await asyncio.wait_for(done.wait(), 5)
-        sockets.close()
+        await sockets.close()
         sockets.apply(OpenSealer(2, SEALER, 0, ROOM_KEY))
         assert sockets._timer is None
 
@@ -325,7 +325,7 @@ def test_both_families_on_one_port(bind):
         sockets = MediaSockets(MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop())
         sockets.open()
         port = sockets.local_addresses()[0][1]
-        sockets.close()
+        await sockets.close()
         both = MediaSockets(
             MediaPlane(os.urandom),
             [("0.0.0.0", port), ("::", port)],
@@ -338,6 +338,6 @@ def test_both_families_on_one_port(bind):
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 assert 65_536 <= sock.getsockopt(socket.SOL_SOCKET, option) <= 2 * 65_536
         assert both.local_addresses() == [("0.0.0.0", port), ("::", port)]
-        both.close()
+        await both.close()
 
     asyncio.run(run())
