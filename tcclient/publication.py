@@ -20,6 +20,7 @@ from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioS
 from tcclient.transport.loop import shut_down
 from tcproto.errors import Refusal
 from tcproto.messages import Kind
+from tcproto.packet import AUDIO_CLOCK
 
 if TYPE_CHECKING:
     from tcclient.transport.connection import Connection
@@ -172,7 +173,7 @@ class Publication:
             if muted:
                 self._publisher.end_talk()
         try:
-            self._connection.session.set_muted(self.number, muted)
+            self._connection.session.seat.set_muted(self.number, muted)
         except Refusal as refusal:
             raise RequestRefused(refusal.text, refusal.code) from None
         self.muted = muted
@@ -206,7 +207,7 @@ class Publication:
         try:
             await self.pause()
             with contextlib.suppress(Refusal):  # the seat is gone, and the publication with it
-                self._connection.session.unpublish(self.number)
+                self._connection.session.seat.unpublish(self.number)
                 self._connection.pump()
         finally:
             self._ended(self)
@@ -220,8 +221,8 @@ class Publication:
             self._failed(self, error)
 
     def _send_audio(self, frame: EncodedAudio, timestamp: int) -> None:
-        now = time.monotonic()
-        sent = self._connection.session.send_audio(
+        now, session = time.monotonic(), self._connection.session
+        sent = session.seated and session.seat.publications.send_audio(
             self.number,
             frame.payload,
             timestamp,
@@ -231,15 +232,15 @@ class Publication:
             voice=frame.voice,
             end_of_talk=frame.end_of_talk,
             comfort=frame.comfort,
-            captured_at=self._captured(timestamp / 48_000, now - frame.duration_ms / 1000),
+            captured_at=self._captured(timestamp / AUDIO_CLOCK, now - frame.duration_ms / 1000),
         )
         self._connection.pump()
         self.statistics.count(int(sent), frame.payload, now)
 
     def _send_video(self, frame: EncodedVideo) -> None:
-        now = time.monotonic()
+        now, session = time.monotonic(), self._connection.session
         assert isinstance(self._publisher, VideoPublisher)
-        packets = self._connection.session.send_video(
+        packets = session.seated and session.seat.publications.send_video(
             self.number,
             frame.data,
             frame.timestamp,

@@ -1,7 +1,6 @@
-"""Items by which loss is told and mended: reports, heads, requests for packets, and copies.
+"""Items that report loss, and ask for what was lost: reports, heads, requests for packets. All of them are reserved.
 
-Their layout is fixed now; the logic that uses them comes later, so a peer may ignore all of them. A *series* is what
-one run of forward numbers counts: a stream, a spatial layer, a temporal layer, a variant.
+Their bytes are fixed and have test vectors. Nothing sends them yet, and a reader skips them.
 """
 
 from __future__ import annotations
@@ -10,63 +9,36 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from tcproto.packet import AudioHeader
+from tcproto.packet import Series, parse_series
+from tcproto.serial import wrapped
 
 MAX_ARRIVALS = 256
-"""Datagrams that one arrival report covers."""
+"""The most datagrams in one arrival report."""
 DELTA_UNIT = 250
-"""Microseconds: the unit of arrival times."""
+"""Unit of arrival times, in µs."""
 ESCAPE = 255
-"""Delta byte that is followed by 2 bytes."""
-MAX_COPY_DISTANCE = 15
-"""Packets back that a copy reaches: 0.9 s at 60 ms, and all that a play-out delay can use."""
+"""The delta byte that is followed by 2 bytes."""
 _ARRIVALS = Struct(">HIBI")
 _RECEPTION = Struct(">IHBIIHHH")
 _HEAD = Struct(">HBH")
 _NOT_SENT = Struct(">IHBHH")
 _RETRANSMISSION = Struct(">IHBHH")
 _RESEND = Struct(">HI")
-_COPY = Struct(">BBB")
-
-
-class Series(NamedTuple):
-    """A stream's layer in one variant."""
-
-    stream: int
-    spatial: int = 0
-    temporal: int = 0
-    redundant: bool = False
-
-    def code(self) -> int:
-        """Return the byte: redundant (1 bit), spatial (2 bits), zero (2 bits), temporal (3 bits).
-
-        Raises ``ValueError`` for a layer that does not fit.
-        """
-        if not (0 <= self.spatial <= 3 and 0 <= self.temporal <= 7):
-            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
-        return self.redundant << 7 | self.spatial << 5 | self.temporal
-
-
-def series(stream: int, code: int) -> Series:
-    """Return the series of a stream by its byte; raises ``ValueError`` where the reserved bits are not zero."""
-    if code & 0x18:
-        raise ValueError("reserved bits of a series")
-    return Series(stream, code >> 5 & 3, code & 7, bool(code >> 7))
 
 
 class ArrivalReport(NamedTuple):
     """When up datagrams arrived: base counter 6, count 1, reference time 4, bitmap, a delta for each that came.
 
-    ``arrivals[i]`` belongs to counter ``base + i``: µs by the server's clock, a multiple of ``DELTA_UNIT``, or None
-    where none came. The reference time is the first arrival; each delta is from the arrival before it, in units of
-    ``DELTA_UNIT``, signed and folded (0, -1, 1, -2 … as 0, 1, 2, 3 …), and from 255 on escaped to 2 more bytes.
+    ``arrivals[i]`` belongs to counter ``base + i``. It is in µs by the server's clock and a multiple of ``DELTA_UNIT``,
+    or None where none came. The reference time is the first arrival. Each delta is from the arrival before it, in units
+    of ``DELTA_UNIT``, signed and folded (0, -1, 1, -2 … as 0, 1, 2, 3 …). From 255 on it takes 2 more bytes.
     """
 
     base: int
     arrivals: tuple[int | None, ...]
 
     def pack(self) -> bytes:
-        """Return the bytes; raises ``ValueError`` for too many arrivals or a delta beyond 16 bits."""
+        """Return the bytes. Raises ``ValueError`` for too many arrivals or a delta of more than 16 bits."""
         count = len(self.arrivals)
         if not 0 < count <= MAX_ARRIVALS:
             raise ValueError(f"{count} arrivals do not fit a report")
@@ -87,12 +59,12 @@ class ArrivalReport(NamedTuple):
                     raise ValueError("arrivals too far apart for one report")
                 deltas += bytes((folded,)) if folded < ESCAPE else bytes((ESCAPE,)) + folded.to_bytes(2, "big")
             last = units
-        head = _ARRIVALS.pack(self.base >> 32, self.base & 0xFFFFFFFF, count - 1, (reference or 0) & 0xFFFFFFFF)
+        head = _ARRIVALS.pack(self.base >> 32, self.base & 0xFFFFFFFF, count - 1, wrapped(reference or 0))
         return head + bytes(bitmap) + bytes(deltas)
 
 
 def parse_arrival_report(value: bytes) -> ArrivalReport:
-    """Parse an arrival report; raises ``ValueError`` where it is malformed."""
+    """Parse an arrival report. Raises ``ValueError`` where it is malformed."""
     if len(value) < _ARRIVALS.size:
         raise ValueError("arrival report cut off")
     high, low, count, reference = _ARRIVALS.unpack_from(value)
@@ -125,7 +97,7 @@ def parse_arrival_report(value: bytes) -> ArrivalReport:
 
 
 class Reception(NamedTuple):
-    """What a receiver got of one series of one sealer since the room was joined."""
+    """What a receiver got of one series of one sealer since it joined the room."""
 
     sealer: int
     series: Series
@@ -148,11 +120,11 @@ def pack_receiver_report(receptions: Sequence[Reception]) -> bytes:
 
 
 def parse_receiver_report(value: bytes) -> list[Reception]:
-    """Parse a receiver report; raises ``ValueError`` where it is malformed."""
+    """Parse a receiver report. Raises ``ValueError`` where it is malformed."""
     if len(value) % _RECEPTION.size:
         raise ValueError("receiver report of a wrong length")
     return [
-        Reception(sealer, series(stream, code), received, lost, highest, jitter, delay)
+        Reception(sealer, parse_series(stream, code), received, lost, highest, jitter, delay)
         for sealer, stream, code, received, lost, highest, jitter, delay in _RECEPTION.iter_unpack(value)
     ]
 
@@ -165,20 +137,20 @@ class Head(NamedTuple):
 
 
 def pack_heads(sealer: int, heads: Sequence[Head]) -> bytes:
-    """Return sealer id and 5 bytes for each head: the last packet of a burst has no successor to show a gap."""
+    """Return sealer id and 5 bytes for each head. They show the loss of the last packets, which leaves no gap."""
     return sealer.to_bytes(4, "big") + b"".join(_HEAD.pack(s.stream, s.code(), forward) for s, forward in heads)
 
 
 def parse_heads(value: bytes) -> tuple[int, list[Head]]:
-    """Parse heads; raises ``ValueError`` where they are malformed."""
+    """Parse heads. Raises ``ValueError`` where they are malformed."""
     if len(value) < 4 or (len(value) - 4) % _HEAD.size:
         raise ValueError("heads of a wrong length")
-    heads = [Head(series(stream, code), forward) for stream, code, forward in _HEAD.iter_unpack(value[4:])]
+    heads = [Head(parse_series(stream, code), forward) for stream, code, forward in _HEAD.iter_unpack(value[4:])]
     return int.from_bytes(value[:4], "big"), heads
 
 
 class NotSent(NamedTuple):
-    """Forward numbers, first to last, that this receiver was not sent: no loss."""
+    """Forward numbers, first to last, that were not sent to this receiver. They are not lost."""
 
     sealer: int
     series: Series
@@ -191,11 +163,11 @@ class NotSent(NamedTuple):
 
 
 def parse_not_sent(value: bytes) -> NotSent:
-    """Parse a range; raises ``ValueError`` where it is malformed."""
+    """Parse a range. Raises ``ValueError`` where it is malformed."""
     if len(value) != _NOT_SENT.size:
         raise ValueError("range of a wrong length")
     sealer, stream, code, first, last = _NOT_SENT.unpack(value)
-    return NotSent(sealer, series(stream, code), first, last)
+    return NotSent(sealer, parse_series(stream, code), first, last)
 
 
 class RetransmissionRequest(NamedTuple):
@@ -212,68 +184,20 @@ class RetransmissionRequest(NamedTuple):
 
 
 def parse_retransmission_request(value: bytes) -> RetransmissionRequest:
-    """Parse a request; raises ``ValueError`` where it is malformed."""
+    """Parse a request. Raises ``ValueError`` where it is malformed."""
     if len(value) != _RETRANSMISSION.size:
         raise ValueError("retransmission request of a wrong length")
     sealer, stream, code, base, bitmap = _RETRANSMISSION.unpack(value)
-    return RetransmissionRequest(sealer, series(stream, code), base, bitmap)
+    return RetransmissionRequest(sealer, parse_series(stream, code), base, bitmap)
 
 
 def pack_resend_request(counters: Sequence[int]) -> bytes:
-    """Return 6 bytes for each up counter whose packets are asked for again, in new up datagrams."""
+    """Return 6 bytes for each up counter. Its packets are asked for again, in new up datagrams."""
     return b"".join(_RESEND.pack(counter >> 32, counter & 0xFFFFFFFF) for counter in counters)
 
 
 def parse_resend_request(value: bytes) -> list[int]:
-    """Parse a request; raises ``ValueError`` for a wrong length."""
+    """Parse a request. Raises ``ValueError`` for a wrong length."""
     if len(value) % _RESEND.size:
         raise ValueError("resend request of a wrong length")
     return [high << 32 | low for high, low in _RESEND.iter_unpack(value)]
-
-
-class Copy(NamedTuple):
-    """A copy of an earlier packet of a stream, without the header that can be rebuilt."""
-
-    distance: int
-    """Sequence number of the packet before it, less this one's: 1..``MAX_COPY_DISTANCE``."""
-    level: int
-    voice: bool
-    body: bytes
-    """1..255 bytes."""
-
-    def header(self, carrier: AudioHeader) -> AudioHeader:
-        """Return the exact header of the copied packet, from that of the packet item before the copies."""
-        return carrier._replace(
-            sequence=carrier.sequence - self.distance & 0xFFFFFFFF,
-            timestamp=carrier.timestamp - self.distance * carrier.duration_ms * 48 & 0xFFFFFFFF,
-            level=self.level,
-            voice=self.voice,
-            end_of_talk=False,
-            comfort=False,
-        )
-
-
-def pack_copies(copies: Sequence[Copy]) -> bytes:
-    """Return 3 bytes and the body for each copy; raises ``ValueError`` for what does not fit them."""
-    parts = []
-    for distance, level, voice, body in copies:
-        if not (1 <= distance <= MAX_COPY_DISTANCE and 0 <= level <= 127 and 1 <= len(body) <= 255):
-            raise ValueError("a copy out of range needs its full header")
-        parts.append(_COPY.pack(distance, level | voice << 7, len(body)) + body)
-    return b"".join(parts)
-
-
-def parse_copies(value: bytes) -> list[Copy]:
-    """Parse copies; raises ``ValueError`` where they are malformed."""
-    copies = []
-    start = 0
-    while start < len(value):
-        if start + _COPY.size > len(value):
-            raise ValueError("copy cut off")
-        distance, level, length = _COPY.unpack_from(value, start)
-        start += _COPY.size
-        if not 1 <= distance <= MAX_COPY_DISTANCE or length == 0 or start + length > len(value):
-            raise ValueError("copy out of range")
-        copies.append(Copy(distance, level & 127, level >= 128, value[start : start + length]))
-        start += length
-    return copies

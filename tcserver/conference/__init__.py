@@ -1,7 +1,6 @@
 """The conference: who may log in, who sits in which room, who gets what. Pure: no clock, no socket, no database."""
 
 from tcserver.conference.conference import Conference
-from tcserver.conference.crashes import Where
 from tcserver.conference.effects import (
     Crash,
     Disconnect,
@@ -14,6 +13,7 @@ from tcserver.conference.effects import (
     Send,
     SessionEnded,
     SessionStarted,
+    Where,
 )
 from tcserver.conference.permissions import ROLE_PERMISSIONS
 from tcserver.conference.settings import MessageClass, Rate, Settings

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
 from tcproto.messages import Envelope, Sender, Source, State, Unknown, row_of
 from tcserver.conference.context import Context
-from tcserver.conference.crashes import CONNECTION_TIMERS, Where
-from tcserver.conference.dispatch import COMMANDS, House
-from tcserver.conference.effects import Effect
+from tcserver.conference.crashes import CONNECTION_TIMERS, SESSION_TIMERS
+from tcserver.conference.dispatch import COMMANDS, RoomCommand
+from tcserver.conference.effects import Effect, Where
 from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
-from tcserver.conference.login.authenticator import LoginDesk
-from tcserver.conference.login.connection import Call, Connection, Session
+from tcserver.conference.login.authenticator import Authenticator
+from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
+from tcserver.conference.login.session import Ending, Session
 from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.media_reports import MediaReports
 from tcserver.conference.requests.operator import Operator
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
+from tcserver.conference.room.seat import Seat
+from tcserver.conference.services import Services
 from tcserver.conference.settings import MessageClass, Settings
+from tcserver.identity import ServerIdentity
 from tcserver.media.interface import Event
 from tcserver.records import Account, RoomRecord, Standing
-
-if TYPE_CHECKING:
-    from tcserver.identity import ServerIdentity
 
 STANDSTILL = 2.0
 """Seconds that a deadline is late by where the process, or its machine, was stopped: no load makes it so late."""
@@ -52,12 +52,12 @@ class Conference:
         now: float = 0.0,
     ) -> None:
         self._context = context = Context(settings, server, random_bytes, unix_ms)
-        self._connections = connections = Connections(context, self._end_session)
-        self._sessions = sessions = Sessions(context, connections, now)
-        self._desk = LoginDesk(context, connections, sessions, now)
+        self._connections = connections = Connections(context, self._detached)
+        self._sessions = sessions = Sessions(context, connections, self._vacate, now)
+        self._authenticator = Authenticator(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, now)
         self._reports = MediaReports(context, self._rooms)
-        self._house = House(context, connections, sessions, self._desk, self._rooms)
+        self._services = Services(context, connections, sessions, self._authenticator, self._rooms)
         self.operator = Operator(context, sessions, self._rooms)
         """What the operator asks of it, besides the changes that are on disk."""
         self._is_shut_down = False
@@ -172,20 +172,20 @@ class Conference:
         found = self._connections.get(connection)
         if found is not None:
             found.last_heard = now
-            call = Call(found, envelope.message, envelope.request_id, now, self._context.outbox)
-            room = found.room
+            request = Request(found, envelope.message, envelope.request_id, now, self._context.outbox)
+            room = self._room_of(found)
             try:
-                self._dispatch(call)
+                self._dispatch(request)
             except Refusal as refusal:
                 self._context.refusals[refusal.code] += 1
-                if not call.request_id:
+                if not request.request_id:
                     self._context.counters[f"notification_{refusal.code}"] += 1
-                call.refuse(refusal)
+                request.refuse(refusal)
             except ProtocolError as error:
                 self._context.refusals[error.code] += 1
                 self._connections.hang_up(found, error.code, now, error.detail)
             except Exception as error:
-                self._connection_crashed(found, room, error, now, type(call.message).__name__)
+                self._connection_crashed(found, room, error, now, type(request.message).__name__)
         return self._context.outbox.take()
 
     def disconnected(self, connection: int, now: float) -> list[Effect]:
@@ -200,19 +200,36 @@ class Conference:
         """Forget a connection that the shell closes, which has told its client why."""
         return self._about(connection, lambda found: self._connections.failed(found, code, now, detail), now)
 
+    def attach(self, session: int, connection: int, last_change: int, now: float) -> list[Effect]:
+        """Give a session another connection, on which nobody has logged in; its client has seen ``last_change``.
+
+        It is sent what it has missed: changes of its room, or a snapshot where the room has forgotten them, and the
+        messages that waited. No message asks for this: `resume` is reserved, and the caller answers it. Raises
+        ``Refusal`` (``cannot_resume``).
+        """
+        found = self._connections.get(connection)
+        if found is None or not found.handshake_hash or found.session is not None:
+            raise Refusal(ErrorCode.CANNOT_RESUME)
+        attached = self._sessions.attach(session, found, now)
+        seat = self._context.seat_of.get(session)
+        if seat is not None and seat.is_open:
+            self._rooms.of(seat).catch_up(seat, last_change)
+        attached.channel.send_waiting()
+        return self._context.outbox.take()
+
     # Answers to effects
 
     def account_found(self, connection: int, account: Account | None, now: float) -> list[Effect]:
         """Answer to `FindAccount`: the account, or None."""
-        return self._about(connection, lambda found: self._desk.account_found(found, account, now), now)
+        return self._about(connection, lambda found: self._authenticator.account_found(found, account, now), now)
 
     def devices_found(self, connection: int, devices: Collection[bytes], now: float) -> list[Effect]:
         """Answer to `FindDevices`: the keys of the account's enrolled devices."""
-        return self._about(connection, lambda found: self._desk.devices_found(found, devices, now), now)
+        return self._about(connection, lambda found: self._authenticator.devices_found(found, devices, now), now)
 
     def lookup_failed(self, connection: int, now: float) -> list[Effect]:
         """Answer to `FindAccount` and `FindDevices` where the database cannot tell."""
-        return self._about(connection, lambda found: self._desk.lookup_failed(found), now)
+        return self._about(connection, lambda found: self._authenticator.lookup_failed(found), now)
 
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
         """Answer to `SaveRoom`: whether it is on disk."""
@@ -225,7 +242,7 @@ class Conference:
         """Accounts were changed, or are told of for the first time."""
         self._context.costs = standing.costs
         for connection in self._connections:
-            self._desk.accounts_changed(connection, standing.generations)
+            self._authenticator.accounts_changed(connection, standing.generations)
         self._sessions.accounts_changed(standing, now)
         return self._context.outbox.take()
 
@@ -243,6 +260,7 @@ class Conference:
         self._is_shut_down = True
         for connection in self._connections:
             self._connections.hang_up(connection, ErrorCode.SHUTDOWN, now, reason, retry_after_ms)
+        self._sessions.hang_up_all(ErrorCode.SHUTDOWN, now)  # those without a connection
         self._rooms.close_all(now)
         return self._context.outbox.take()
 
@@ -271,33 +289,36 @@ class Conference:
         timers.run(now, self._timer_crashed)
         return self._context.outbox.take()
 
-    def _dispatch(self, call: Call[object]) -> None:
-        connection, message = call.connection, call.message
-        if wait := connection.limiter.flooded(call.now):
+    def _dispatch(self, request: Request[object]) -> None:
+        connection, message = request.connection, request.message
+        if wait := connection.limiter.flooded(request.now):
             self._context.limited["all"] += 1
             self._context.refusals[ErrorCode.RATE_LIMITED] += 1
             text, wait_ms = "far too many messages", int(wait * 1000) + 1
-            self._connections.hang_up(connection, ErrorCode.RATE_LIMITED, call.now, text, wait_ms)
+            self._connections.hang_up(connection, ErrorCode.RATE_LIMITED, request.now, text, wait_ms)
             return
         if not connection.handshake_hash:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
         if isinstance(message, Unknown):
-            self._limit(call, MessageClass.OTHER)
+            self._limit(request, MessageClass.OTHER)
             raise Refusal(ErrorCode.BAD_REQUEST, "no such request")
         self._check_state(connection, message)
         command = COMMANDS[type(message)]
         if command.rate is not None:
-            self._limit(call, command.rate)
-        needed = command.needs(message)
-        if needed and needed & ~call.seat.permissions:
+            self._limit(request, command.rate)
+        if not isinstance(command, RoomCommand):
+            command.run(self._services, request)
+            return
+        seat = self._context.seat_of[request.session.number]
+        if command.needs(message) & ~seat.permissions:
             raise Refusal(ErrorCode.NOT_PERMITTED)
-        command.run(self._house, call)
+        command.run(self._services, self._rooms.request(request, seat))
 
     def _check_state(self, connection: Connection, message: object) -> None:
         row = row_of(type(message))
         if not row.sender & Sender.CLIENT:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
-        state = connection.state
+        state = self._state(connection)
         if row.states & state:
             return
         # A client knows for certain whether it has logged in, but not whether it has been taken out of its room.
@@ -305,25 +326,44 @@ class Conference:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
         raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)
 
-    def _limit(self, call: Call[object], message_class: MessageClass) -> None:
-        connection = call.connection
+    def _state(self, connection: Connection) -> State:
+        """Return the state of a connection in the sense of the message table."""
+        if connection.session is None:
+            return State.LOGIN
+        seat = self._seat_of(connection)
+        return State.LOBBY if seat is None or not seat.is_open else State.ROOM
+
+    def _seat_of(self, connection: Connection) -> Seat | None:
+        """Return the seat, or the one that the media plane is about to open."""
+        return None if connection.session is None else self._context.seat_of.get(connection.session.number)
+
+    def _room_of(self, connection: Connection) -> Room | None:
+        seat = self._seat_of(connection)
+        return None if seat is None else self._rooms.of(seat)
+
+    def _limit(self, request: Request[object], message_class: MessageClass) -> None:
+        connection = request.connection
         if connection.is_overdrawn and connection.budget is not None:
             self._context.limited["account"] += 1
-            wait = connection.budget.wait(call.now)
+            wait = connection.budget.wait(request.now)
             raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
-        wait = connection.limiter.wait(message_class, call.now)
+        wait = connection.limiter.wait(message_class, request.now)
         if wait:
             self._context.limited[message_class] += 1
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)
 
-    def _end_session(self, session: Session, now: float, code: ErrorCode | None) -> None:
-        if session.seat is not None:
-            room = session.seat.room
+    def _detached(self, session: Session, ending: Ending, now: float) -> None:
+        self._sessions.detached(session, ending, now)
+
+    def _vacate(self, session: Session, code: ErrorCode | None, now: float) -> None:
+        """Take the seat of a session away, if it has one; an error of ours ends the life of that room."""
+        seat = self._context.seat_of.get(session.number)
+        if seat is not None:
+            room = self._rooms.of(seat)
             try:
-                room.remove(session.seat, now, code)
+                room.remove(seat, now, code)
             except Exception as error:
                 self._rooms.crashed(room, error, now)
-        self._sessions.end(session, now)
 
     # Errors of our own
 
@@ -336,7 +376,7 @@ class Conference:
         """Do something about a connection, if it is still there."""
         found = self._connections.get(connection)
         if found is not None:
-            room = found.room
+            room = self._room_of(found)
             try:
                 do(found)
             except Exception as error:
@@ -351,7 +391,7 @@ class Conference:
         ``room`` is where it had a seat before.
         """
         self._context.crashed(Where.FRAME, error, address=connection.address, message=message)
-        concerned = dict.fromkeys((room, connection.room))
+        concerned = dict.fromkeys((room, self._room_of(connection)))
         if self._connections.get(connection.number) is connection:
             self._connections.hang_up(connection, ErrorCode.INTERNAL, now)
         for each in concerned:
@@ -365,5 +405,8 @@ class Conference:
         if name in CONNECTION_TIMERS:
             if (connection := self._connections.get(number)) is not None:
                 self._connections.hang_up(connection, ErrorCode.INTERNAL, now)
+        elif name in SESSION_TIMERS:
+            if (session := self._sessions.get(number)) is not None:
+                self._sessions.hang_up(session, ErrorCode.INTERNAL, now)
         elif (room := self._rooms.by_number(number)) is not None:
             self._rooms.restart(room, now)

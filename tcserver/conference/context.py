@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode
-from tcserver.conference.crashes import Where
-from tcserver.conference.effects import Crash, Outbox
+from tcserver.conference.effects import Crash, Outbox, Where
 from tcserver.conference.limits.budget import Budget, Budgets
 from tcserver.conference.policy.last_n import CameraCap
-from tcserver.conference.room.identifiers import IdPool
+from tcserver.conference.room.identifiers import WORKER_SLOT_MASK, IdPool
+from tcserver.conference.room.seat import Seat
 from tcserver.conference.settings import Settings
 from tcserver.conference.timers import Timers
+from tcserver.identity import ServerIdentity
+from tcserver.records import Account
 
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat
-    from tcserver.identity import ServerIdentity
-    from tcserver.records import Account
-
-WORKER_SLOT_MASK = 0xFFFF_FF00
-"""The low byte of a media id is the slot of the media worker that serves it, 0 where there is one media plane."""
 SEAT_LOAD = 50
 """Datagrams per second that a seat is sent as soon as anybody speaks: those of one talker."""
 
@@ -55,6 +49,9 @@ class Context:
         self.costs: Mapping[tuple[int, int], int] = {}
         """How many accounts have each Argon2id cost (bytes, passes)."""
         self.seats: dict[int, Seat] = {}
+        """Of all rooms, by media id."""
+        self.seat_of: dict[int, Seat] = {}
+        """The same, by number of the session."""
         self.sent: defaultdict[int, float] = defaultdict(float)
         """Datagrams per second that each media worker said that it sends, by slot."""
 

@@ -3,49 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Evicted
+from tcserver.conference.context import Context
+from tcserver.conference.room.room import Room
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import CloseRoom, CloseSeat
-
-if TYPE_CHECKING:
-    from tcserver.conference.context import Context
-    from tcserver.conference.room.room import Room
-    from tcserver.conference.room.seat import Seat
 
 RESTARTED = "the room had to be restarted"
 """What its members are told: they may enter again, into a new life of it."""
 
 
-class Where(StrEnum):
-    """What failed unexpectedly."""
-
-    FRAME = "frame"
-    """a control frame, or the answer to a look-up: its connection is closed"""
-    TIMER = "timer"
-    """a deadline: the connection, or the room, that it belongs to is closed"""
-    ROOM = "room"
-    """a change of a room, or what the media plane reported of it: its life ends, and the next begins when somebody
-    enters"""
-    EFFECT = "effect"
-    """what was to be done outside of the conference: the connection that it was for is closed"""
-    EVENT = "event"
-    """what the media plane reported of no room: it is passed over"""
-
-
 def is_whole(room: Room, context: Context) -> bool:
     """Tell whether the seats of a room are those that its members were told of, each with its session."""
     seats = list(chain(room.seats.values(), room.joining.values()))
-    known = {media_id for media_id, seat in context.seats.items() if seat.room is room}
+    known = {media_id for media_id, seat in context.seats.items() if seat.room == room.number}
     if room.is_closed:
         return not seats and not known
     return (
         known == {seat.media_id for seat in seats}
-        and all(seat.session.seat is seat for seat in seats)
-        and room.journal.told == room.seats.keys()
+        and all(context.seat_of.get(seat.session.number) is seat for seat in seats)
+        and room.change_log.told == room.seats.keys()
     )
 
 
@@ -56,12 +36,12 @@ def abandon(room: Room, context: Context, now: float) -> None:
     timers.cancel_all(lambda key: _is_of(key, room.number))
     for seat in dict.fromkeys(_seats(room, context)):
         if seat.is_open:
-            outbox.send(seat.connection, Evicted(code=ErrorCode.INTERNAL, text=RESTARTED))
+            seat.channel.send(Evicted(code=ErrorCode.INTERNAL, text=RESTARTED))
             outbox.log("left", **room.who(seat), reason=ErrorCode.INTERNAL)
         else:
             seat.join.refuse(Refusal(ErrorCode.INTERNAL, RESTARTED))
-        if seat.session.seat is seat:
-            seat.session.seat = None
+        if context.seat_of.get(seat.session.number) is seat:
+            del context.seat_of[seat.session.number]
         if context.seats.get(seat.media_id) is seat:
             del context.seats[seat.media_id]
             context.participant_ids.free(seat.participant, now)
@@ -78,11 +58,13 @@ def _seats(room: Room, context: Context) -> Iterator[Seat]:
     """Go through all who have a seat of a room by any of the tables."""
     yield from room.seats.values()
     yield from room.joining.values()
-    yield from (seat for seat in context.seats.values() if seat.room is room)
+    yield from (seat for seat in context.seats.values() if seat.room == room.number)
 
 
 ROOM_TIMERS = frozenset({"changes", "keyframe", "rekey", "room", "sealer", "seat"})
 """Names of the deadlines of rooms; each key is (name, number of the room, ...)."""
+SESSION_TIMERS = frozenset({"detached"})
+"""Names of the deadlines of sessions; each key is (name, number of the session)."""
 CONNECTION_TIMERS = frozenset({"challenge", "failed login", "idle", "login"})
 """Names of the deadlines of connections; each key is (name, number of the connection)."""
 

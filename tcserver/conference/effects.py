@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from tcproto.messages import Close
@@ -81,10 +82,26 @@ class LogEvent(NamedTuple):
     fields: Mapping[str, str | int]
 
 
+class Where(StrEnum):
+    """What failed unexpectedly."""
+
+    FRAME = "frame"
+    """a control frame, or the answer to a look-up: its connection is closed"""
+    TIMER = "timer"
+    """a deadline: the connection, or the room, that it belongs to is closed"""
+    ROOM = "room"
+    """a change of a room, or what the media plane reported of it: its life ends, and the next begins when somebody
+    enters"""
+    EFFECT = "effect"
+    """what was to be done outside of the conference: the connection that it was for is closed"""
+    EVENT = "event"
+    """what the media plane reported of no room: it is passed over"""
+
+
 class Crash(NamedTuple):
     """Log an error of ours, which has been dealt with."""
 
-    where: str
+    where: Where
     error: Exception
     fields: Mapping[str, str | int]
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from tcproto.messages import Speakers
 from tcserver.conference.context import Context
-from tcserver.conference.crashes import Where
+from tcserver.conference.effects import Where
 from tcserver.conference.requests import publishing
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
 from tcserver.media.interface import (
     Event,
     KeyframeAsked,
-    KeysWorn,
     Overloaded,
     RoomFailed,
+    SealerRekeyDue,
     SealerTold,
-    SealerWorn,
     SeatOpened,
+    SeatRekeyDue,
     SpeakersChanged,
     WorkerLoad,
     WorkerReplaced,
@@ -45,17 +45,18 @@ class MediaReports:
         match event:
             case SeatOpened() | SealerTold():
                 self._rooms.sealer_told(event, now)
-            case KeysWorn():
+            case SeatRekeyDue():
                 if seat := self._context.seats.get(event.media_id):
-                    seat.room.rekey(seat, now)
-            case SealerWorn():
+                    self._rooms.of(seat).rekey(seat, now)
+            case SealerRekeyDue():
                 if room := self._rooms.by_number(event.room):
-                    room.sealers.worn(event.sealer, now)
+                    room.sealers.rekey_due(event.sealer, now)
             case SpeakersChanged():
                 if room := self._rooms.by_number(event.room):
                     self._tell_speakers(room, event)
             case KeyframeAsked():
-                publishing.keyframe_asked(self._context, event, now)
+                if seat := self._context.seats.get(event.media_id):
+                    publishing.keyframe_asked(self._context, self._rooms.of(seat), event, now)
             case RoomFailed():
                 if room := self._rooms.by_number(event.room):
                     self._rooms.restart(room, now)
@@ -75,11 +76,11 @@ class MediaReports:
 
     def _room_of(self, event: Event) -> Room | None:
         match event:
-            case SealerWorn() | SpeakersChanged() | RoomFailed():
+            case SealerRekeyDue() | SpeakersChanged() | RoomFailed():
                 return self._rooms.by_number(event.room)
-            case SeatOpened() | SealerTold() | KeysWorn() | KeyframeAsked():
+            case SeatOpened() | SealerTold() | SeatRekeyDue() | KeyframeAsked():
                 seat = self._context.seats.get(event.media_id)
-                return None if seat is None else seat.room
+                return None if seat is None else self._rooms.of(seat)
         return None
 
     def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:
@@ -100,4 +101,4 @@ class MediaReports:
         room.cameras.spoke((*started, dominant) if dominant else started)
         speakers = Speakers(started, event.stopped, dominant)
         for seat in room.seats.values():
-            self._context.outbox.send(seat.connection, speakers)
+            seat.channel.send(speakers)

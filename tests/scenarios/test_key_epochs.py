@@ -3,7 +3,7 @@
 import pytest
 
 from tcclient.core import PathState, events
-from tcserver.media.interface import KeysWorn
+from tcserver.media.interface import SeatRekeyDue
 from tests.support.simulation.network import LAN
 
 
@@ -11,7 +11,7 @@ def shorten(monkeypatch, lifetime):
     """Let the keys of seats and sealers live for so many seconds instead of a day."""
     monkeypatch.setattr("tcserver.media.forwarding.seat.KEY_LIFETIME", lifetime)
     monkeypatch.setattr("tcserver.media.forwarding.sealer.KEY_LIFETIME", lifetime)
-    monkeypatch.setattr("tcserver.conference.room.sealer.ROTATION_AGE", lifetime)
+    monkeypatch.setattr("tcserver.conference.room.sealer.KEY_LIFETIME", lifetime)
 
 
 @pytest.mark.parametrize("tcp_delay", [0.001, 0.3])
@@ -47,7 +47,7 @@ def test_new_keys_of_a_seat_in_a_tcp_outage_wait_for_it(make_world, monkeypatch,
     ben.talk()
     ada.outage(seconds)
     world.run(seconds - 0.5)
-    assert [worn.media_id for worn in world.server.events if isinstance(worn, KeysWorn)]
+    assert [worn.media_id for worn in world.server.events if isinstance(worn, SeatRekeyDue)]
     assert ada.session.seat.path._epoch == 0
     world.run(5)
     ada.hush()

@@ -15,7 +15,7 @@ from tcproto.names import clean_display, fold_account, is_reserved
 from tcserver.conference.context import Context
 from tcserver.conference.effects import FindAccount, FindDevices
 from tcserver.conference.limits.token_bucket import TokenBucket
-from tcserver.conference.login.connection import Call, Connection
+from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions, is_current
 from tcserver.conference.room.placement import place
@@ -36,7 +36,7 @@ MAINTENANCE_RETRY_MS = 30_000
 """When to try again during maintenance, in ms."""
 
 
-class LoginDesk:
+class Authenticator:
     """Serves connections that have not logged in."""
 
     def __init__(self, context: Context, connections: Connections, sessions: Sessions, now: float) -> None:
@@ -45,33 +45,33 @@ class LoginDesk:
         self._connections = connections
         self._tickets = TokenBucket(context.settings.ticket_rate, now)
 
-    def probe(self, call: Call[Probe]) -> None:
+    def probe(self, request: Request[Probe]) -> None:
         """Give out a probe ticket."""
-        context, attempt = self._context, call.connection.attempt
+        context, attempt = self._context, request.connection.attempt
         if attempt.has_probed:
             raise Refusal(ErrorCode.BAD_REQUEST, "one probe ticket for a connection")
-        wait = self._tickets.take(call.now)
+        wait = self._tickets.take(request.now)
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=round(wait * 1000) + 1)
         attempt.has_probed = True
         slot = place((0,) * context.settings.media_slots, context.random_bytes)
-        media_id, key = context.media_ids.take(call.now, slot), context.random_bytes(KEY_SIZE)
+        media_id, key = context.media_ids.take(request.now, slot), context.random_bytes(KEY_SIZE)
         # Free at once: the quarantine of the id outlasts the ticket.
-        context.media_ids.free(media_id, call.now)
-        context.outbox.command(OpenTicket(media_id, key, call.now + TICKET_LIFETIME, TICKET_DATAGRAMS))
-        call.reply(ProbeTicket(media_id, key, int(TICKET_LIFETIME * 1000), TICKET_DATAGRAMS))
+        context.media_ids.free(media_id, request.now)
+        context.outbox.command(OpenTicket(media_id, key, request.now + TICKET_LIFETIME, TICKET_DATAGRAMS))
+        request.reply(ProbeTicket(media_id, key, int(TICKET_LIFETIME * 1000), TICKET_DATAGRAMS))
 
-    def begin(self, call: Call[LoginBegin]) -> None:
+    def begin(self, request: Request[LoginBegin]) -> None:
         """Look the account up; the challenge follows at its time, whatever the look-up finds, and takes."""
-        connection, attempt = call.connection, call.connection.attempt
+        connection, attempt = request.connection, request.connection.attempt
         self._refuse_while_busy(connection)
-        attempt.lookup_name = _folded(call.message.account)
-        attempt.lookup = call
+        attempt.lookup_name = _folded(request.message.account)
+        attempt.lookup = request
         attempt.challenged = attempt.account = None
         attempt.is_stale = attempt.is_found = attempt.is_late = False
-        self._connections.named(connection, attempt.lookup_name, call.now)
+        self._connections.named(connection, attempt.lookup_name, request.now)
         self._context.outbox.add(FindAccount(connection.number, attempt.lookup_name))
-        self._challenge_at(connection, call.now + self._context.settings.challenge_delay)
+        self._challenge_at(connection, request.now + self._context.settings.challenge_delay)
 
     def account_found(self, connection: Connection, account: Account | None, now: float) -> None:
         """Take the account that the challenge is for, or None."""
@@ -89,15 +89,15 @@ class LoginDesk:
     def lookup_failed(self, connection: Connection) -> None:
         """Say that it is not the password: what the database should tell is not known."""
         attempt = connection.attempt
-        call = attempt.lookup or attempt.proof
-        if call is not None:
+        request = attempt.lookup or attempt.proof
+        if request is not None:
             attempt.lookup = attempt.proof = None
             self._context.timers.cancel(("challenge", connection.number))
-            self._refuse(call, Refusal(ErrorCode.INTERNAL, "the account could not be looked up", LOOKUP_RETRY_MS))
+            self._refuse(request, Refusal(ErrorCode.INTERNAL, "the account could not be looked up", LOOKUP_RETRY_MS))
 
-    def login(self, call: Call[Login]) -> None:
+    def login(self, request: Request[Login]) -> None:
         """Verify the login, and begin the session or let the attempt fail."""
-        message, connection = call.message, call.connection
+        message, connection = request.message, request.connection
         attempt = connection.attempt
         self._refuse_while_busy(connection)
         if _folded(message.account) != attempt.challenged:
@@ -105,27 +105,27 @@ class LoginDesk:
         _clean(message.name)
         account = attempt.account
         if not self._is_proven(connection, message) or account is None:
-            self._let_fail(call, call.now)
+            self._let_fail(request, request.now)
         elif account.devices_only:
-            attempt.proof = call
+            attempt.proof = request
             self._context.outbox.add(FindDevices(connection.number, account.name))
         else:
-            self._let_in(call, account)
+            self._let_in(request, account)
 
     def devices_found(self, connection: Connection, devices: Collection[bytes], now: float) -> None:
         """Go on with a login that is proven, of an account that is limited to devices."""
         attempt = connection.attempt
-        call, attempt.proof = attempt.proof, None
-        if call is None:
+        request, attempt.proof = attempt.proof, None
+        if request is None:
             return
         account = attempt.account
-        if account is None or call.message.device_key not in devices:
-            self._let_fail(call, now)
+        if account is None or request.message.device_key not in devices:
+            self._let_fail(request, now)
             return
         try:
-            self._let_in(replace(call, now=now), account)
+            self._let_in(replace(request, now=now), account)
         except Refusal as refusal:
-            self._refuse(call, refusal)
+            self._refuse(request, refusal)
 
     def accounts_changed(self, connection: Connection, generations: Mapping[int, int]) -> None:
         """Let no login that is under way pass with an account as it was."""
@@ -147,8 +147,8 @@ class LoginDesk:
     def _challenge(self, connection: Connection, _now: float) -> None:
         """Send the challenge: the account's, or one that looks as real."""
         attempt = connection.attempt
-        call = attempt.lookup
-        if call is None or not attempt.is_found:
+        request = attempt.lookup
+        if request is None or not attempt.is_found:
             attempt.is_late = True
             return
         attempt.lookup, attempt.challenged = None, attempt.lookup_name
@@ -156,7 +156,7 @@ class LoginDesk:
         made_up = context.server.made_up_challenge(attempt.lookup_name, context.costs)
         challenge = account.challenge if account else made_up
         costs = challenge.memory_bytes // 1024, challenge.passes
-        call.reply(LoginChallenge(challenge.salt, *costs, attempt.lookup_name))
+        request.reply(LoginChallenge(challenge.salt, *costs, attempt.lookup_name))
 
     def _is_proven(self, connection: Connection, message: Login) -> bool:
         """Whether both signatures hold and the account may be used; as much work for any name and any reason."""
@@ -172,35 +172,35 @@ class LoginDesk:
         )
         return all(checks)
 
-    def _let_in(self, call: Call[Login], account: Account) -> None:
+    def _let_in(self, request: Request[Login], account: Account) -> None:
         """Begin the session of who has proved to be who they are, unless something else is in the way."""
         if account.banned is not None:
             raise Refusal(ErrorCode.BANNED, account.banned)
         if self._context.settings.maintenance and account.role is not Role.ADMIN:
             raise Refusal(ErrorCode.MAINTENANCE, retry_after_ms=MAINTENANCE_RETRY_MS)
-        name = _clean(call.message.name)
+        name = _clean(request.message.name)
         if is_reserved(name) and account.role is not Role.ADMIN:
             raise Refusal(ErrorCode.BAD_NAME, "the name is reserved, or looks like one that is")
-        self._sessions.start(call, account, name, call.message.device_key)
+        self._sessions.start(request, account, name, request.message.device_key)
 
-    def _let_fail(self, call: Call[Login], now: float) -> None:
-        attempt, delay = call.connection.attempt, self._context.settings.failed_login_delay
+    def _let_fail(self, request: Request[Login], now: float) -> None:
+        attempt, delay = request.connection.attempt, self._context.settings.failed_login_delay
         attempt.failures += 1
         attempt.is_failing = True
-        due = on_grid(max(now, call.now + delay))
-        self._context.timers.set(("failed login", call.connection.number), due, partial(self._fail, call))
+        due = on_grid(max(now, request.now + delay))
+        self._context.timers.set(("failed login", request.connection.number), due, partial(self._fail, request))
 
-    def _refuse(self, call: Call[Any], refusal: Refusal) -> None:
+    def _refuse(self, request: Request[Any], refusal: Refusal) -> None:
         self._context.refusals[refusal.code] += 1
-        call.refuse(refusal)
+        request.refuse(refusal)
 
-    def _fail(self, call: Call[Any], now: float) -> None:
-        connection, settings = call.connection, self._context.settings
+    def _fail(self, request: Request[Any], now: float) -> None:
+        connection, settings = request.connection, self._context.settings
         connection.attempt.is_failing = False
         self._context.outbox.log(
             "login_failed", account=connection.attempt.challenged or "", address=connection.address
         )
-        self._refuse(call, Refusal(ErrorCode.BAD_CREDENTIALS))
+        self._refuse(request, Refusal(ErrorCode.BAD_CREDENTIALS))
         if connection.attempt.failures >= settings.login_attempts:
             retry_after_ms = round(settings.failed_login_delay * 1000)
             self._connections.hang_up(connection, ErrorCode.TOO_MANY_ATTEMPTS, now, retry_after_ms=retry_after_ms)

@@ -1,53 +1,26 @@
-"""Control connections, the sessions on them, and the calls that arrive on them."""
+"""Control connections, and the requests that arrive on them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from tcproto.errors import CODES, Refusal
-from tcproto.messages import Error, Login, LoginBegin, State
+from tcproto.messages import Error, Login, LoginBegin
 from tcserver.conference.effects import Outbox
 from tcserver.conference.limits.budget import Budget
 from tcserver.conference.limits.token_bucket import Limiter
+from tcserver.conference.login.session import Session
 from tcserver.records import Account
 
-if TYPE_CHECKING:
-    from tcserver.conference.room.room import Room
-    from tcserver.conference.room.seat import Seat
-
 M = TypeVar("M")
-
-
-@dataclass(slots=True, eq=False)
-class Session:
-    """A login."""
-
-    number: int
-    account: Account
-    name: str
-    """Display name, clean."""
-    device_key: bytes
-    connection: Connection
-    parting: str = ""
-    """Why the client's connection has ended, where it did so by itself."""
-    seat: Seat | None = None
-    """The seat, or the one that the media plane is about to open."""
-    texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
-    """Texts of this session by message id, with the time they were sent at."""
-
-    @property
-    def is_seated(self) -> bool:
-        """Whether there is a seat that the client knows of."""
-        return self.seat is not None and self.seat.is_open
 
 
 @dataclass(slots=True, eq=False)
 class LoginAttempt:
     """What a connection does before its login."""
 
-    lookup: Call[LoginBegin] | None = None
+    lookup: Request[LoginBegin] | None = None
     """The request whose account is being looked up."""
     lookup_name: str = ""
     is_stale: bool = False
@@ -60,7 +33,7 @@ class LoginAttempt:
     """The name that the last challenge was for."""
     account: Account | None = None
     """The account that was found last, if there is one."""
-    proof: Call[Login] | None = None
+    proof: Request[Login] | None = None
     """The login that is proven, and waits for the account's enrolled devices."""
     failures: int = 0
     is_failing: bool = False
@@ -94,22 +67,9 @@ class Connection:
     unanswered: int = 0
     """Pings without a pong so far."""
 
-    @property
-    def state(self) -> State:
-        """State in the sense of the message table."""
-        if self.session is None:
-            return State.LOGIN
-        return State.ROOM if self.session.is_seated else State.LOBBY
-
-    @property
-    def room(self) -> Room | None:
-        """The room of the seat, or of the one that is being opened."""
-        seat = None if self.session is None else self.session.seat
-        return None if seat is None else seat.room
-
 
 @dataclass(slots=True, eq=False)
-class Call(Generic[M]):
+class Request(Generic[M]):
     """A message that arrived, and the way to its one reply; ``request_id`` is 0 for a notification."""
 
     connection: Connection
@@ -124,13 +84,6 @@ class Call(Generic[M]):
         session = self.connection.session
         assert session is not None
         return session
-
-    @property
-    def seat(self) -> Seat:
-        """The seat, for messages that only come from one."""
-        seat = self.session.seat
-        assert seat is not None
-        return seat
 
     def reply(self, message: object) -> None:
         """Send the reply, exactly once; now, or later if the answer has to be waited for."""

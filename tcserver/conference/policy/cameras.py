@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from tcproto.messages import Source
 from tcserver.conference.context import Context
 from tcserver.conference.policy.last_n import Stage, last_n
 from tcserver.conference.room.forwarding import Forwarding
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat, Stream
+from tcserver.conference.room.seat import Seat, Stream
 
 
 class Cameras:

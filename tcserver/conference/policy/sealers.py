@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from tcserver.conference.context import Context
 from tcserver.conference.room.sealer import Sealer
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import ShareRoom
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat
 
 
 class Sealers:
@@ -56,7 +53,7 @@ class Sealers:
         for sealer in self._by_slot.values():
             sealer.rotate_soon(now)
 
-    def worn(self, ident: int, now: float) -> None:
+    def rekey_due(self, ident: int, now: float) -> None:
         """Replace the key of one sealer."""
         for sealer in self._by_slot.values():
             if sealer.ident == ident:

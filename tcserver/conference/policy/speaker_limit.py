@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from tcproto.messages import Role
 from tcserver.conference.context import Context
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import SetSpeakers
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat
 
 SMALL_ROOM = 8
 """Participants up to which all talkers are forwarded: eight open microphones are fewer streams than some have tiles."""

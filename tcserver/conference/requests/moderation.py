@@ -4,51 +4,50 @@ from __future__ import annotations
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Kick, Ok, Role, SetRole
-from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST
-from tcserver.conference.login.connection import Call
 from tcserver.conference.permissions import RANK, may_give
-from tcserver.conference.room.rooms import Rooms
+from tcserver.conference.room.room import RoomRequest
+from tcserver.conference.services import Services
 
 
-def kick(context: Context, call: Call[Kick], rooms: Rooms) -> None:
+def kick(services: Services, request: RoomRequest[Kick]) -> None:
     """Take a member's seat away for a while; one's own, too, which is no more than to leave."""
-    actor = call.seat
-    target = actor.room.find(call.message.participant)
+    actor, room = request.seat, request.room
+    target = room.find(request.message.participant)
     if actor.rank < target.rank:
         raise Refusal(ErrorCode.NOT_PERMITTED)
-    call.cost(DELIVERY_COST * len(actor.room.seats))
-    context.outbox.log(
+    request.cost(DELIVERY_COST * len(room.seats))
+    services.context.outbox.log(
         "kicked",
-        room=actor.room.info.name,
+        room=room.info.name,
         participant=target.participant,
         session=target.session.number,
-        by=call.session.number,
+        by=request.session.number,
     )
-    call.reply(Ok())
+    request.reply(Ok())
     if target is actor:
-        actor.room.evict(target, call.now, ErrorCode.KICKED, call.message.reason)
+        room.evict(target, request.now, ErrorCode.KICKED, request.message.reason)
     else:
-        rooms.kick(target, call.now, call.message.reason)
+        services.rooms.kick(room, target, request.now, request.message.reason)
 
 
-def set_role(context: Context, call: Call[SetRole]) -> None:
+def set_role(services: Services, request: RoomRequest[SetRole]) -> None:
     """Give a member another role; one's own, too, but none above it."""
-    actor, role = call.seat, call.message.role
-    target = actor.room.find(call.message.participant)
+    actor, room, role = request.seat, request.room, request.message.role
+    target = room.find(request.message.participant)
     if role is Role.UNKNOWN:
         raise Refusal(ErrorCode.BAD_REQUEST, "no such role")
     if actor.rank < target.rank or not may_give(actor.role, role):
         raise Refusal(ErrorCode.NOT_PERMITTED)
     if role is not target.role:
-        call.cost(DELIVERY_COST * len(actor.room.seats))
-        actor.room.give_role(target, role, min(RANK[role], actor.rank), call.now)
-        context.outbox.log(
+        request.cost(DELIVERY_COST * len(room.seats))
+        room.give_role(target, role, min(RANK[role], actor.rank), request.now)
+        services.context.outbox.log(
             "role_given",
-            room=actor.room.info.name,
+            room=room.info.name,
             participant=target.participant,
             session=target.session.number,
             role=role,
-            by=call.session.number,
+            by=request.session.number,
         )
-    call.reply(Ok())
+    request.reply(Ok())

@@ -21,15 +21,16 @@ from tcproto.messages import (
 )
 from tcserver.conference.context import Context
 from tcserver.conference.limits.budget import DELIVERY_COST, STREAM_COST
-from tcserver.conference.login.connection import Call
 from tcserver.conference.permissions import SOURCE_KIND
-from tcserver.conference.room.seat import Seat, Stream, Subscription
+from tcserver.conference.room.room import Room, RoomRequest
+from tcserver.conference.room.seat import Stream, Subscription
+from tcserver.conference.services import Services
 from tcserver.media.interface import KeyframeAsked, MuteStream, SendKeyframe
 
 
-def publish(context: Context, call: Call[Publish]) -> None:
+def publish(services: Services, request: RoomRequest[Publish]) -> None:
     """Open a stream and announce it."""
-    message, seat = call.message, call.seat
+    context, message, seat, room = services.context, request.message, request.seat, request.room
     if SOURCE_KIND.get(message.source) is not message.kind or not message.codec:
         raise Refusal(ErrorCode.BAD_REQUEST, "kind, source and codec do not go together")
     if message.layers > 1 and message.kind is Kind.AUDIO:
@@ -38,14 +39,14 @@ def publish(context: Context, call: Call[Publish]) -> None:
         raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
     if len(seat.publications) >= context.settings.max_publications:
         raise Refusal(ErrorCode.TOO_MANY_STREAMS)
-    wait = context.budget(call.session.account, call.now).publications.take(call.now)
+    wait = context.budget(request.session.account, request.now).publications.take(request.now)
     if wait:
         raise Refusal(ErrorCode.RATE_LIMITED, "the account publishes and ends too much", int(wait * 1000) + 1)
     caps = context.settings.caps[message.source]
     info = PublicationInfo(
         participant=seat.participant,
         number=message.number,
-        stream=seat.room.stream_ids.take(call.now),
+        stream=room.stream_ids.take(request.now),
         kind=message.kind,
         source=message.source,
         codec=message.codec,
@@ -54,56 +55,56 @@ def publish(context: Context, call: Call[Publish]) -> None:
         width=message.width,
         height=message.height,
     )
-    call.cost((DELIVERY_COST + STREAM_COST) * len(seat.room.seats))
-    reply = partial(call.reply, Published(number=info.number, stream=info.stream, caps=caps))
-    seat.room.publish(seat, info, reply, call.now)
+    request.cost((DELIVERY_COST + STREAM_COST) * len(room.seats))
+    reply = partial(request.reply, Published(number=info.number, stream=info.stream, caps=caps))
+    room.publish(seat, info, reply, request.now)
 
 
-def unpublish(_: Context, call: Call[Unpublish]) -> None:
+def unpublish(_: Services, request: RoomRequest[Unpublish]) -> None:
     """End a publication."""
-    call.cost(DELIVERY_COST * len(call.seat.room.seats))
-    call.seat.room.unpublish(call.seat, call.message.number, call.now)
-    call.reply(Ok())
+    request.cost(DELIVERY_COST * len(request.room.seats))
+    request.room.unpublish(request.seat, request.message.number, request.now)
+    request.reply(Ok())
 
 
-def mute(context: Context, call: Call[Mute]) -> None:
+def mute(services: Services, request: RoomRequest[Mute]) -> None:
     """Set the mute flag of a publication, in the media plane first."""
-    message, seat = call.message, call.seat
-    stream = seat.room.publication(seat, message.number)
+    message, seat, room = request.message, request.seat, request.room
+    stream = room.publication(seat, message.number)
     assert stream.info is not None
     if stream.info.muted != message.muted:
         stream.info = replace(stream.info, muted=message.muted)
-        call.cost(DELIVERY_COST * len(seat.room.seats))
-        context.outbox.command(MuteStream(stream.number, seat.media_id, message.muted))
-        seat.room.journal.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), call.now)
-    call.reply(Ok())
+        request.cost(DELIVERY_COST * len(room.seats))
+        services.context.outbox.command(MuteStream(stream.number, seat.media_id, message.muted))
+        room.change_log.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), request.now)
+    request.reply(Ok())
 
 
-def subscribe(_: Context, call: Call[Subscribe]) -> None:
+def subscribe(_: Services, request: RoomRequest[Subscribe]) -> None:
     """Follow what a member wants from now on; an older wish that came late changes nothing."""
-    message, seat = call.message, call.seat
+    message, seat, forwarding = request.message, request.seat, request.room.forwarding
     if message.generation >= seat.subscription.generation:
-        streams = seat.room.forwarding.streams
+        streams = forwarding.streams
         choices = {choice.stream: choice for choice in message.choices if choice.stream in streams}
         seat.subscription = Subscription(message.generation, frozenset(message.defaults), choices)
-        call.cost(STREAM_COST * len(streams))
-        seat.room.forwarding.update(seat)
-    call.reply(Ok())
+        request.cost(STREAM_COST * len(streams))
+        forwarding.update(seat)
+    request.reply(Ok())
 
 
-def request_keyframe(context: Context, call: Call[KeyframeRequest]) -> None:
+def request_keyframe(services: Services, request: RoomRequest[KeyframeRequest]) -> None:
     """Have a receiver get the last keyframe again, or the publisher asked for one."""
-    call.cost(DELIVERY_COST)
-    number, spatial = call.message.stream, call.message.spatial
-    stream = _layer(context, call.seat, number, spatial)
+    request.cost(DELIVERY_COST)
+    number, spatial = request.message.stream, request.message.spatial
+    context, asker = services.context, request.seat.media_id
+    stream = _layer(context, request.room, asker, number, spatial)
     if stream is not None:
-        context.outbox.command(SendKeyframe(number, stream.seat.media_id, call.seat.media_id, spatial))
+        context.outbox.command(SendKeyframe(number, stream.seat.media_id, asker, spatial))
 
 
-def keyframe_asked(context: Context, event: KeyframeAsked, now: float) -> None:
+def keyframe_asked(context: Context, room: Room, event: KeyframeAsked, now: float) -> None:
     """Ask the publisher for a keyframe that a receiver needs."""
-    seat = context.seats.get(event.media_id)
-    stream = None if seat is None else _layer(context, seat, event.stream, event.spatial)
+    stream = _layer(context, room, event.media_id, event.stream, event.spatial)
     if stream is None:
         return
     due = stream.keyframes.ask(event.media_id, event.spatial, now)
@@ -111,16 +112,16 @@ def keyframe_asked(context: Context, event: KeyframeAsked, now: float) -> None:
         context.counters["keyframe_request_limited"] += 1
         return
     if due <= now:
-        _send_request(context, stream, event.spatial, now)
+        _send_request(context, room, stream, event.spatial, now)
     else:
-        key = ("keyframe", stream.seat.room.number, stream.number, event.spatial)
-        context.timers.set(key, due, partial(_send_request, context, stream, event.spatial))
+        key = ("keyframe", room.number, stream.number, event.spatial)
+        context.timers.set(key, due, partial(_send_request, context, room, stream, event.spatial))
 
 
-def _layer(context: Context, asker: Seat, stream_number: int, spatial: int) -> Stream | None:
-    """Return a stream of whose layer somebody may ask for a keyframe; None for any other, which is counted."""
-    stream = asker.room.forwarding.streams.get(stream_number)
-    receiver = stream.receivers.get(asker.media_id) if stream else None
+def _layer(context: Context, room: Room, asker: int, stream_number: int, spatial: int) -> Stream | None:
+    """Return the stream of a layer of which a receiver may ask for a keyframe; count any other, and return None."""
+    stream = room.forwarding.streams.get(stream_number)
+    receiver = stream.receivers.get(asker) if stream else None
     if (
         stream is None
         or stream.info is None
@@ -135,13 +136,12 @@ def _layer(context: Context, asker: Seat, stream_number: int, spatial: int) -> S
     return stream
 
 
-def _send_request(context: Context, stream: Stream, spatial: int, now: float) -> None:
+def _send_request(context: Context, room: Room, stream: Stream, spatial: int, now: float) -> None:
     stream.keyframes.asked(spatial, now)
-    room = stream.seat.room
 
     def send(_: float) -> None:
         if stream.number in room.forwarding.streams:
-            context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))
+            stream.seat.channel.send(KeyframeRequest(stream=stream.number, spatial=spatial))
 
     # The publisher has to know newcomers first, so that the keyframe is under the key that they get.
-    room.journal.after(room.journal.number, send, now)
+    room.change_log.after(room.change_log.number, send, now)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from tcserver.conference.effects import Outbox
+from tcserver.conference.room.seat import Seat, Stream
 from tcserver.conference.settings import Settings
 from tcserver.media.interface import ChangeForwarding, Receiver
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat, Stream
 
 
 class Forwarding:

@@ -9,6 +9,8 @@ QUARANTINE = 600.0
 """Seconds for which a freed identifier is not used again: what still travels under it must reach nobody else."""
 MAX_QUARANTINED = 65_536
 """Freed identifiers remembered; beyond it the oldest is forgotten, with one chance in 65,536 or less to come back."""
+WORKER_SLOT_MASK = 0xFFFF_FF00
+"""The low byte of a media id is the slot of the media worker that serves it, 0 where there is one media plane."""
 
 
 class IdPool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
+from typing import TypeVar
 
+from tcproto.datagram import EPOCH_BITS
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import (
     Change,
@@ -24,16 +26,17 @@ from tcproto.messages import (
     SessionKeys,
     Speakers,
 )
+from tcproto.serial import wrapped
 from tcserver import records
 from tcserver.conference.context import Context
-from tcserver.conference.login.connection import Call
+from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
 from tcserver.conference.policy.cameras import Cameras
 from tcserver.conference.policy.roles import Roles
 from tcserver.conference.policy.sealers import Sealers
 from tcserver.conference.policy.speaker_limit import SpeakerLimit
 from tcserver.conference.room import snapshot
-from tcserver.conference.room.change_log import Journal
+from tcserver.conference.room.change_log import ChangeLog
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.placement import place_seat
 from tcserver.conference.room.sealer import KEY_SIZE
@@ -49,7 +52,7 @@ MAX_JOINED_KEYS = 32
 """Room keys that the reply to a join has room for; there may be more workers, whose keys follow."""
 REKEY_INTERVAL = 10.0
 """Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
-_EPOCHS = 256
+M = TypeVar("M")
 
 
 class Room:
@@ -90,7 +93,7 @@ class Room:
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox, number)
         self.cameras = Cameras(context, self.seats, self.forwarding)
-        self.journal = Journal(context.outbox, context.timers, number, self.seats.values())
+        self.change_log = ChangeLog(context.timers, number, self.seats.values())
         self.sealers = Sealers(context, number, home, self.seats.values(), self.joining.values(), now)
         self._speaker_limit = SpeakerLimit(context, number, None if record is None else record.loudest)
         self.stream_ids = StreamIds()
@@ -98,7 +101,7 @@ class Room:
 
     # Seats
 
-    def reserve(self, call: Call[Join], now: float) -> Seat:
+    def reserve(self, request: Request[Join], now: float) -> Seat:
         """Reserve a seat and have the media plane open it.
 
         Raises ``Refusal`` (``room_full``, and those of `StreamIds.take`).
@@ -112,9 +115,9 @@ class Room:
         if self.sealers.enter(slot, now):
             self._speaker_limit.restart(self.seats.values())
         media_id = context.media_ids.take(now, slot)
-        seat = Seat(context.participant_ids.take(now), media_id, self, call.session, call, *keys)
+        seat = Seat(context.participant_ids.take(now), media_id, self.number, request.session, request, *keys)
         seat.beacon = Stream(beacon, seat)
-        call.session.seat = seat
+        context.seat_of[request.session.number] = seat
         context.timers.cancel(("room", self.number))
         timeout = now + context.settings.seat_timeout
         context.timers.set(("seat", self.number, seat.participant), timeout, partial(self._give_up, seat))
@@ -166,13 +169,13 @@ class Room:
         )
         self.was_used = seat.is_open = True
         seat.join.reply(joined)
-        self.journal.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
-        seat.entry = self.journal.number
+        self.change_log.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
+        seat.entry = self.change_log.number
         self.seats[seat.participant] = seat
         self._speaker_limit.follow(self.seats.values())
         self.send_snapshot(seat)
         for room_key in room_keys[MAX_JOINED_KEYS:]:
-            outbox.send(seat.connection, NewRoomKey(room_key))
+            seat.channel.send(NewRoomKey(room_key))
         outbox.command(seat.beacon.opening(self._context.settings))
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
@@ -182,7 +185,7 @@ class Room:
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
         """Take a seat away; ``code`` says why, if it was not given up."""
         context = self._context
-        seat.session.seat = None
+        context.seat_of.pop(seat.session.number, None)
         self.seats.pop(seat.participant, None)
         self.joining.pop(seat.participant, None)
         del context.seats[seat.media_id]
@@ -208,7 +211,7 @@ class Room:
         self.forwarding.leave(seat.media_id)
         self._speaker_limit.follow(self.seats.values())
         self.cameras.leave(seat.participant)
-        self.journal.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
+        self.change_log.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
         self.sealers.rotate_soon(now)
         if not self.seats:
             self.roles.deserted()
@@ -226,7 +229,7 @@ class Room:
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
         """Take a seat away and tell its client, whose session goes on."""
         if seat.is_open:
-            self._context.outbox.send(seat.connection, Evicted(code=code, text=text))
+            seat.channel.send(Evicted(code=code, text=text))
         else:
             seat.join.refuse(Refusal(code, text))
         self.remove(seat, now, code)
@@ -234,7 +237,7 @@ class Room:
     def close(self, now: float, text: str) -> None:
         """End this life of the room, for everybody."""
         self.is_closed = True
-        self.journal.close(now)
+        self.change_log.close(now)
         self._context.timers.cancel(("room", self.number))
         for stream in self.forwarding.streams.values():
             self._cancel_keyframes(stream)
@@ -261,7 +264,7 @@ class Room:
         self._renew_keys(seat, now)
         outbox = self._context.outbox
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
-        outbox.send(seat.connection, SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
     def restart(self, slot: int, now: float) -> int:
         """Go on in a media plane that knows nothing of the room: new ids and keys, the same seats and streams.
@@ -290,12 +293,12 @@ class Room:
         self._open(seat)
         if seat.is_open:
             move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
-            context.outbox.send(seat.connection, move)
+            seat.channel.send(move)
 
     def _renew_keys(self, seat: Seat, now: float) -> None:
         random_bytes = self._context.random_bytes
         seat.rekeyed_at = now
-        seat.epoch = (seat.epoch + 1) % _EPOCHS
+        seat.epoch = wrapped(seat.epoch + 1, EPOCH_BITS)
         seat.up_key, seat.down_key = random_bytes(KEY_SIZE), random_bytes(KEY_SIZE)
 
     # Roles
@@ -310,7 +313,7 @@ class Room:
     def give_role(self, seat: Seat, role: Role, rank: int, now: float) -> None:
         """Give a member a role and a rank, also for its next seats in this life; what it may no longer do ends."""
         self.roles.give(seat, role, rank)
-        self.journal.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
+        self.change_log.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
             assert stream.info is not None
             if not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
@@ -329,10 +332,10 @@ class Room:
         stream = seat.publications[info.number] = Stream(info.stream, seat, info, reply=reply)
         self._context.outbox.command(stream.opening(self._context.settings))
         seat.last_number = info.number
-        self.journal.add(Change(ChangeKind.PUBLISHED, publication=info), now)
+        self.change_log.add(Change(ChangeKind.PUBLISHED, publication=info), now)
         self.forwarding.add(stream, self.seats.values())
         self.cameras.follow()
-        self.journal.after(self.journal.number, lambda _: stream.acknowledge(), now)
+        self.change_log.after(self.change_log.number, lambda _: stream.acknowledge(), now)
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
         """End a publication. Raises ``Refusal`` (``no_such_publication``)."""
@@ -341,7 +344,7 @@ class Room:
         self._forget(stream, now)
         self.cameras.follow()
         self._context.outbox.command(CloseStream(stream.number, seat.media_id))
-        self.journal.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
+        self.change_log.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
 
     def publication(self, seat: Seat, number: int) -> Stream:
         """Return a member's publication. Raises ``Refusal`` (``no_such_publication``)."""
@@ -368,7 +371,7 @@ class Room:
         """Change what the room is."""
         if info != self.info:
             self.info = info
-            self.journal.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
+            self.change_log.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
 
     def follow(self, record: records.RoomRecord, most: int, now: float) -> None:
         """Follow a change of the stored room; its mode changes with the next life only."""
@@ -377,6 +380,11 @@ class Room:
         self._speaker_limit.follow(self.seats.values())
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
+
+    def catch_up(self, seat: Seat, last_change: int) -> None:
+        """Send a member all changes after ``last_change``, or a snapshot where they are not kept any more."""
+        if not self.change_log.resend(seat, last_change):
+            self.send_snapshot(seat)
 
     def send_snapshot(self, seat: Seat) -> int:
         """Send a member all pages of the state as of the newest change it was sent; return how many there are.
@@ -389,13 +397,21 @@ class Room:
             for stream in chain.from_iterable(other.publications.values() for other in self.seats.values())
             if stream.info is not None
         ]
-        seat.seen = self.journal.number
+        seat.seen = self.change_log.number
         most = MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
-        found = snapshot.pages(self.journal.number, self.info, members, publications, most)
+        found = snapshot.pages(self.change_log.number, self.info, members, publications, most)
         for page in found:
-            self._context.outbox.send(seat.connection, page)
+            seat.channel.send(page)
         speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
         if speaking or self.dominant in self.seats:
             dominant = self.dominant if self.dominant in self.seats else 0
-            self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
+            seat.channel.send(Speakers(started=speaking, dominant=dominant))
         return len(found)
+
+
+@dataclass(slots=True, eq=False)
+class RoomRequest(Request[M]):
+    """A request of somebody who has a seat."""
+
+    seat: Seat
+    room: Room

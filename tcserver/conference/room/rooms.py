@@ -13,20 +13,22 @@ from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room, looks
 from tcserver.conference.context import SEAT_LOAD, Context
-from tcserver.conference.crashes import Where, abandon, is_whole
-from tcserver.conference.effects import SaveRoom
+from tcserver.conference.crashes import abandon, is_whole
+from tcserver.conference.effects import SaveRoom, Where
 from tcserver.conference.limits.admission import MAX_WAIT, Admission
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
-from tcserver.conference.login.connection import Call, Session
+from tcserver.conference.login.connection import Request
+from tcserver.conference.login.session import Session
 from tcserver.conference.room.kicks import Kicks
 from tcserver.conference.room.placement import place
-from tcserver.conference.room.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room
+from tcserver.conference.room.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room, RoomRequest
 from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
 ACCOUNT_PART = 0.25
 """Part of the joins of all that one account may make."""
+M = TypeVar("M")
 T = TypeVar("T")
 SAVE_RETRY_MS = 200
 """When to ask again while another change of the room is being written."""
@@ -48,17 +50,17 @@ class Rooms:
         self._by_number: dict[int, Room] = {}
         self._numbers = count(1)
         self._tickets = count(1)
-        self._saving: dict[int, tuple[Call[UpdateRoom], RoomRecord]] = {}
+        self._saving: dict[int, tuple[Request[UpdateRoom], RoomRecord]] = {}
         """By ticket: the request, and what is being written."""
 
     def __len__(self) -> int:
         """Rooms that are open."""
         return len(self._by_name)
 
-    def open(self, call: Call[OpenRoom]) -> None:
+    def open(self, request: Request[OpenRoom]) -> None:
         """Find or make a room and reply with it."""
-        name, title = _clean(call.message.name)
-        self._check_kick(name, call.session, call.now)
+        name, title = _clean(request.message.name)
+        self._check_kick(name, request.session, request.now)
         room = self._by_name.get(name)
         record = self._records.get(name)
         if room is not None:
@@ -66,22 +68,22 @@ class Rooms:
         elif record is not None:
             e2ee = record.e2ee
         elif self._context.settings.temporary_rooms:
-            e2ee = call.message.e2ee
+            e2ee = request.message.e2ee
         else:
             raise Refusal(ErrorCode.NO_SUCH_ROOM)
-        if e2ee != call.message.e2ee:
+        if e2ee != request.message.e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH)
         if room is None:
-            room = self._make(call, name, title, record)
-        call.reply(RoomReply(room=room.info))
+            room = self._make(request, name, title, record)
+        request.reply(RoomReply(room=room.info))
 
-    def join(self, call: Call[Join]) -> None:
+    def join(self, request: Request[Join]) -> None:
         """Check that the session may sit down, and reserve a seat; the reply comes when it is open."""
-        message, session = call.message, call.session
-        if session.seat is not None:
+        message, session = request.message, request.session
+        if session.number in self._context.seat_of:
             raise Refusal(ErrorCode.ALREADY_IN_ROOM)
         name, _ = _clean(message.name)
-        self._check_kick(name, session, call.now)
+        self._check_kick(name, session, request.now)
         room = self._by_name.get(name)
         if room is None:
             raise Refusal(ErrorCode.ROOM_CHANGED if name in self._records else ErrorCode.NO_SUCH_ROOM)
@@ -101,15 +103,15 @@ class Rooms:
         seats = chain(room.seats.values(), room.joining.values())
         if any(seat.join.message.box_key == message.box_key for seat in seats):
             raise Refusal(ErrorCode.BAD_REQUEST, "somebody else in the room has this box key")
-        wait = self._joins.wait(session.number, {"account": session.account.id}, call.now)
+        wait = self._joins.wait(session.number, {"account": session.account.id}, request.now)
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
-        call.cost(DELIVERY_COST * len(room.seats) + PAGE_COST * (1 + len(room.seats) // MEMBERS_PER_PAGE))
-        room.reserve(call, call.now)
+        request.cost(DELIVERY_COST * len(room.seats) + PAGE_COST * (1 + len(room.seats) // MEMBERS_PER_PAGE))
+        room.reserve(request, request.now)
 
-    def kick(self, seat: Seat, now: float, text: str) -> None:
+    def kick(self, room: Room, seat: Seat, now: float, text: str) -> None:
         """Take a member's seat away, and let that device of the account not come back for a while."""
-        room, session, lasts = seat.room, seat.session, self._context.settings.kick
+        session, lasts = seat.session, self._context.settings.kick
         if lasts:
             self._kicks.add(room.info.name, session.account.name, session.device_key, now + lasts)
         room.evict(seat, now, ErrorCode.KICKED, text)
@@ -123,7 +125,7 @@ class Rooms:
         """Let somebody in, if nothing else is waited for; a seat that was given up meanwhile is ignored."""
         seat = self._context.seats.get(event.media_id)
         if seat is not None and not seat.is_open:
-            seat.room.take_keys(seat, event.sealer, now)
+            self.of(seat).take_keys(seat, event.sealer, now)
 
     def __iter__(self) -> Iterator[Room]:
         """Go through the open rooms."""
@@ -136,6 +138,15 @@ class Rooms:
     def by_number(self, number: int) -> Room | None:
         """Return the open room that has a number in the media plane."""
         return self._by_number.get(number)
+
+    def of(self, seat: Seat) -> Room:
+        """Return the room of a seat."""
+        return self._by_number[seat.room]
+
+    def request(self, request: Request[M], seat: Seat) -> RoomRequest[M]:
+        """Return a request with the seat, and the room, of the participant who makes it."""
+        connection, message, request_id, now = request.connection, request.message, request.request_id, request.now
+        return RoomRequest(connection, message, request_id, now, request.outbox, seat, self.of(seat))
 
     def worker_load(self, event: WorkerLoad) -> None:
         """A media worker tells how much it sends."""
@@ -210,9 +221,9 @@ class Rooms:
 
     # Changes
 
-    def update(self, call: Call[UpdateRoom]) -> None:
+    def update(self, request: RoomRequest[UpdateRoom]) -> None:
         """Change title or participant limit; of a permanent room on disk first."""
-        message, room = call.message, call.seat.room
+        message, room = request.message, request.room
         title, most = room.info.title, room.info.max_participants
         if message.title is not None:
             title = _clean_title(message.title) if message.title else ""
@@ -220,32 +231,32 @@ class Rooms:
             most = message.max_participants
             if not 1 <= most <= self._context.settings.max_participants:
                 raise Refusal(ErrorCode.BAD_REQUEST, "the room cannot have as many participants")
-        call.cost(DELIVERY_COST * len(room.seats))
+        request.cost(DELIVERY_COST * len(room.seats))
         if room.record is None:
-            room.set_info(replace(room.info, title=title, max_participants=most), call.now)
-            call.reply(Ok())
+            room.set_info(replace(room.info, title=title, max_participants=most), request.now)
+            request.reply(Ok())
             return
         # What was not asked for stays as stored, which may be more than the server allows at present.
         record = replace(room.record, title=title)
         if message.max_participants is not None:
             record = replace(record, max_participants=most)
-        ticket = self._ticket(call, record)
+        ticket = self._ticket(request, record)
         self._context.outbox.add(SaveRoom(ticket, record))
 
-    def end(self, call: Call[CloseRoom]) -> None:
+    def end(self, request: RoomRequest[CloseRoom]) -> None:
         """End the meeting for everybody; a permanent room stays, and its next life begins when somebody comes."""
-        room = call.seat.room
-        self._context.outbox.log("meeting_ended", room=room.info.name, by=call.session.number)
-        call.reply(Ok())
-        self.close(room, call.now)
+        room = request.room
+        self._context.outbox.log("meeting_ended", room=room.info.name, by=request.session.number)
+        request.reply(Ok())
+        self.close(room, request.now)
 
     def saved(self, ticket: int, ok: bool, now: float) -> None:
         """Carry out a change that is on disk now, or refuse it if it could not be written."""
-        call, record = self._saving.pop(ticket)
+        request, record = self._saving.pop(ticket)
         if not ok:
-            call.refuse(Refusal(ErrorCode.INTERNAL, "the room could not be saved", FAILED_SAVE_RETRY_MS))
+            request.refuse(Refusal(ErrorCode.INTERNAL, "the room could not be saved", FAILED_SAVE_RETRY_MS))
             return
-        call.reply(Ok())
+        request.reply(Ok())
         self._stored(record, now)
 
     def records_changed(self, records: Iterable[RoomRecord], now: float) -> None:
@@ -270,22 +281,22 @@ class Rooms:
             most = self._context.settings.max_participants
             self._each([room], lambda room: room.follow(record, most, now), now)
 
-    def _ticket(self, call: Call[UpdateRoom], record: RoomRecord) -> int:
+    def _ticket(self, request: Request[UpdateRoom], record: RoomRecord) -> int:
         if any(saving.name == record.name for _, saving in self._saving.values()):
             raise Refusal(ErrorCode.RATE_LIMITED, "the room is being changed", SAVE_RETRY_MS)
         ticket = next(self._tickets)
-        self._saving[ticket] = (call, record)
+        self._saving[ticket] = (request, record)
         return ticket
 
-    def _make(self, call: Call[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:
-        settings, opener = self._context.settings, call.session.account.name
+    def _make(self, request: Request[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:
+        settings, opener = self._context.settings, request.session.account.name
         if record is None:
-            self._check_temporary(name, opener, call.now)
+            self._check_temporary(name, opener, request.now)
         most = settings.max_participants
         info = RoomInfo(
             name=name,
             life=self._context.random_bytes(LIFE_ID_SIZE),
-            e2ee=call.message.e2ee,
+            e2ee=request.message.e2ee,
             max_participants=most if record is None else min(record.max_participants, most),
             permanent=record is not None,
             title=title if record is None else record.title,
@@ -298,10 +309,10 @@ class Rooms:
             record=record,
             opener=opener,
             expire=self.close,
-            now=call.now,
+            now=request.now,
         )
         self._by_name[name] = self._by_number[room.number] = room
-        self._context.outbox.log("room_opened", room=name, by=call.session.number)
+        self._context.outbox.log("room_opened", room=name, by=request.session.number)
         return room
 
     def _check_temporary(self, name: str, opener: str, now: float) -> None:

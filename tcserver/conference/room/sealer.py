@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
+from tcproto.datagram import EPOCH_BITS, KEY_LIFETIME
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
+from tcproto.serial import wrapped
 from tcserver.conference.context import Context
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.seat import Seat
 
 KEY_SIZE = 32
 ROTATION_DELAY = 2.0
@@ -20,9 +19,6 @@ ROTATION_INTERVAL = 2.0
 
 So an epoch number comes back after 512 s at the earliest, long after the overlap of 10 s.
 """
-ROTATION_AGE = 24 * 3600.0
-"""Seconds after which a key is replaced even if nobody leaves."""
-_EPOCHS = 256
 
 
 class Sealer:
@@ -48,7 +44,7 @@ class Sealer:
         self._open(now)
         closed = SealerClosed(sealer=old)
         for seat in self._seats:
-            self._context.outbox.send(seat.connection, closed)
+            seat.channel.send(closed)
 
     def rotate_soon(self, now: float) -> None:
         """Announce a new key: at once, or when the interval since the last one is over."""
@@ -72,22 +68,22 @@ class Sealer:
         key = context.random_bytes(KEY_SIZE)
         context.outbox.command(OpenSealer(self._room, self.ident, self._epoch, key, self._slot))
         self._announce(key)
-        context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+        context.timers.set(self._timer, now + KEY_LIFETIME, self._rotate)
 
     def _rotate(self, now: float) -> None:
         self._rotated_at = now
-        self._epoch = (self._epoch + 1) % _EPOCHS
+        self._epoch = wrapped(self._epoch + 1, EPOCH_BITS)
         key = self._context.random_bytes(KEY_SIZE)
         self._announce(key)
         rotation = RotateSealer(self._room, self._slot, self._epoch, key, now + ROTATION_DELAY)
         self._context.outbox.command(rotation)
-        self._context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+        self._context.timers.set(self._timer, now + KEY_LIFETIME, self._rotate)
 
     def _announce(self, key: bytes) -> None:
         """Give a key to all who are here, and have those get it who are about to be."""
         room_key = RoomKey(sealer=self.ident, epoch=self._epoch, key=key, lowest=0)
         message = NewRoomKey(room_key=room_key)
         for seat in self._seats:
-            self._context.outbox.send(seat.connection, message)
+            seat.channel.send(message)
         for seat in self._joining:
             seat.missed_keys.append(room_key)

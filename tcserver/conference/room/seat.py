@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
-from tcserver.conference.context import WORKER_SLOT_MASK
-from tcserver.conference.login.connection import Call, Session
+from tcserver.conference.login.connection import Request
+from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
+from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
 from tcserver.media.interface import OpenStream, Receiver
-
-if TYPE_CHECKING:
-    from tcserver.conference.room.room import Room
 
 
 @dataclass(slots=True, eq=False)
@@ -62,9 +59,10 @@ class Seat:
 
     participant: int
     media_id: int
-    room: Room
+    room: int
+    """Number of the room."""
     session: Session
-    join: Call[Join]
+    join: Request[Join]
     """The request, with box key and member signature."""
     up_key: bytes
     down_key: bytes
@@ -99,9 +97,9 @@ class Seat:
     """Number of the change that tells the others of the seat."""
 
     @property
-    def connection(self) -> int:
-        """Number of the control connection."""
-        return self.session.connection.number
+    def channel(self) -> Channel:
+        """The way to the client."""
+        return self.session.channel
 
     @property
     def streams(self) -> list[Stream]:

@@ -25,6 +25,7 @@ from tcserver.conference import (
     SessionStarted,
     Settings,
 )
+from tcserver.conference.room.room import Room
 from tcserver.media import interface
 from tcserver.records import Account, RoomRecord, Standing
 from tests.support.conference.identities import SERVER, make_account
@@ -105,6 +106,11 @@ class Driver:
         reply = person.enter(room)
         assert isinstance(reply, m.Joined), reply
         return person
+
+    def room_of(self, person: Person) -> Room:
+        """The room, as the conference has it, of somebody who has a seat."""
+        conference = self.conference
+        return conference._rooms.of(conference._context.seats[person.media_id])
 
     # Inputs
 

@@ -93,7 +93,7 @@ def test_a_frame_that_fails_ends_its_session_and_nothing_else(monkeypatch, befor
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("part", ["sealers.enter", "journal.add", "forwarding.add", "cameras.follow", "roles.enter"])
+@pytest.mark.parametrize("part", ["sealers.enter", "change_log.add", "forwarding.add", "cameras.follow", "roles.enter"])
 def test_a_join_that_fails_half_way_leaves_no_half_seat(monkeypatch, part, before):
     world = World()
     life = world.life()
@@ -115,7 +115,7 @@ def test_a_join_that_fails_half_way_leaves_no_half_seat(monkeypatch, part, befor
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("part", ["journal.add", "forwarding.leave", "cameras.leave", "sealers.rotate_soon"])
+@pytest.mark.parametrize("part", ["change_log.add", "forwarding.leave", "cameras.leave", "sealers.rotate_soon"])
 @pytest.mark.parametrize("way", ["leave", "lost", "kicked"])
 def test_a_leave_that_fails_half_way_leaves_no_half_seat(monkeypatch, part, before, way):
     world = World()
@@ -168,15 +168,26 @@ def test_a_deadline_of_a_connection_that_fails_closes_it(name):
     world.check()
 
 
-@pytest.mark.parametrize("part", ["journal._send", "sealers._rotate", "seat.rekey"])
+def test_a_deadline_of_a_session_that_fails_ends_it():
+    world = World()
+    timers = world.driver.conference._context.timers
+    timers.set(("detached", world.first.welcome.session), world.driver.now + 1, fail)
+    world.driver.advance(1)
+    assert world.first.closed.code is ErrorCode.INTERNAL
+    assert not world.second.got(m.Evicted)
+    assert world.crashes() == {Where.TIMER: 1}
+    world.check()
+
+
+@pytest.mark.parametrize("part", ["change_log._send", "sealers._rotate", "seat.rekey"])
 def test_a_deadline_of_a_room_that_fails_restarts_it(monkeypatch, part):
     world = World()
     life, room = world.life(), world.room()
     match part:
-        case "journal._send":
+        case "change_log._send":
             world.first.announce()
-            monkeypatch.setattr(type(room.journal), "_send", fail)
-            room.journal._timers.set(("changes", room.number), world.driver.now + 0.01, room.journal._send)
+            monkeypatch.setattr(type(room.change_log), "_send", fail)
+            room.change_log._timers.set(("changes", room.number), world.driver.now + 0.01, room.change_log._send)
         case "sealers._rotate":
             (sealer,) = room.sealers._by_slot.values()
             monkeypatch.setattr(type(sealer), "_announce", fail)
@@ -205,11 +216,11 @@ def test_what_the_media_plane_reports_of_a_room_and_fails_restarts_it(monkeypatc
                 patch.setattr(type(room.cameras), "spoke", fail)
                 event: interface.Event = interface.SpeakersChanged(room.number, (world.first.participant,), (), 0)
             case "worn":
-                patch.setattr(type(room.sealers), "worn", fail)
-                event = interface.SealerWorn(room.number, 1)
+                patch.setattr(type(room.sealers), "rekey_due", fail)
+                event = interface.SealerRekeyDue(room.number, 1)
             case "keys":
                 patch.setattr(type(room), "_renew_keys", fail)
-                event = interface.KeysWorn(world.first.media_id)
+                event = interface.SeatRekeyDue(world.first.media_id)
             case "keyframe":
                 patch.setattr("tcserver.conference.requests.publishing._layer", fail)
                 event = interface.KeyframeAsked(world.first.media_id, 1, 0)
@@ -263,7 +274,7 @@ def test_an_answer_to_a_look_up_that_fails_closes_its_connection(monkeypatch):
     world = World()
     person = world.driver.person("g")
     with monkeypatch.context() as patch:
-        patch.setattr("tcserver.conference.login.authenticator.LoginDesk.account_found", fail)
+        patch.setattr("tcserver.conference.login.authenticator.Authenticator.account_found", fail)
         person.send(m.LoginBegin("g"))
     assert person.closed.code is ErrorCode.INTERNAL
     assert world.crashes() == {Where.FRAME: 1}

@@ -272,7 +272,7 @@ def test_one_receiver_cannot_make_a_publisher_send_keyframe_after_keyframe(every
     camera.got(m.KeyframeRequest)
     watcher.tell(m.KeyframeRequest(stream, 0))
     assert len(camera.got(m.KeyframeRequest)) == 1
-    room = driver.conference._context.seats[camera.media_id].room
+    room = driver.room_of(camera)
     askers = room.forwarding.streams[stream].keyframes._askers
     assert len(askers) == 2
     watcher.ask(m.Leave())

@@ -7,7 +7,7 @@ from tcclient.core.keys.own_key import ACTIVATION, LEAVE_SPACING
 from tcclient.core.keys.peers import HOLD, MAX_HELD
 from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES, PURGE_INTERVAL
 from tcproto import messages as m
-from tcproto.keyring import OVERLAP, PublicationId
+from tcproto.keyring import SENDER_KEY_OVERLAP, PublicationId
 from tcproto.packet import parse_header
 from tcproto.sender_key import RATCHET_PERIOD
 from tests.support.scripted_server import Server, packet_in, payloads
@@ -43,7 +43,7 @@ def test_the_first_publication_boxes_the_key_for_all(server):
     a, b, c = server.seated(3)
     number = a.publish(muted=True)
     assert {to for to, _ in server.box_log} == {b.participant, c.participant}
-    a.session.set_muted(number, False)
+    a.session.seat.set_muted(number, False)
     assert a.speak(payload=b"hello")
     assert payloads(b) == payloads(c) == [b"hello"]
     a.publish()
@@ -242,7 +242,7 @@ def test_boxes_that_come_before_their_sender_is_known_wait(server):
     number = b.publish()
     a.notify(m.KeyBoxes((m.AddressedBox(99, b"from nobody"),)))
     server.pump()
-    assert not b.session.can_send(number)
+    assert not b.session.seat.publications.can_send(number)
     assert a.drops(Drop.KEY_BOX) == 0
     server.change = change
     server.change(m.Change(m.ChangeKind.MEMBER_JOINED, member=server.members[b.participant]))
@@ -301,7 +301,7 @@ def test_the_last_publications_end_forgets_the_key(server):
     a, b = server.seated(2)
     number = a.publish()
     spoken(a)
-    a.session.unpublish(number)
+    a.session.seat.unpublish(number)
     server.pump()
     assert keys_of(a).current is None
     b.session.leave()
@@ -354,11 +354,11 @@ def test_a_replaced_key_dies_after_the_overlap(server):
     assert payloads(b) == [b"voice"]
     b.session.receive_datagram(early, server.now)
     assert len(b.session.media_received()) == 1
-    server.now += OVERLAP
+    server.now += SENDER_KEY_OVERLAP
     b.session.receive_datagram(late, server.now)
     assert payloads(b) == []
     assert b.drops(Drop.PACKET_REFUSED) == 1
-    assert b.session.path_state is PathState.OK
+    assert b.session.seat.path.state is PathState.OK
 
 
 def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(server):
@@ -381,7 +381,7 @@ def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(serv
     (sealer,) = seat.sealers._sealers.values()
     assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
     server.deliver = False
-    server.advance(OVERLAP + PURGE_INTERVAL)
+    server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
     assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [1, 1, 1]
     assert all(held._previous is None for held in ring._keys.values())
 
@@ -395,6 +395,6 @@ def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
     server.deliver = False
     (held,) = b.seat.peers[a.participant].ring._keys.values()
     assert held._previous is not None
-    server.advance(OVERLAP + PURGE_INTERVAL)
+    server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
     assert held._previous is None
     assert {generation for generation, _ in held._derived} == {1}

@@ -401,7 +401,7 @@ def test_room_can_override_what_a_role_may_do():
 def test_remembered_roles_are_bounded():
     driver = Driver()
     chair = driver.member()
-    room = driver.conference._context.seats[chair.media_id].room
+    room = driver.room_of(chair)
     seat = room.seats[chair.participant]
     device = seat.session.device_key
     assert room.roles.remembered(seat) == (m.Role.CHAIR, OPENER_RANK)

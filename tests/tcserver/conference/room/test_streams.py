@@ -110,7 +110,7 @@ def test_a_newcomer_finds_an_id_after_more_publications_than_there_are_ids() -> 
     world = unlimited()
     world.add_account("flooding", max_sessions=1000)
     flooding = world.member(account="flooding")
-    room = world.conference._context.seats[flooding.media_id].room
+    room = world.room_of(flooding)
     for _ in range(200):  # the rest of the way is the same again
         room.stream_ids._last = max(room.stream_ids._last, MAX_STREAM - RESERVE - 100)
         flooding.publish()
@@ -124,7 +124,7 @@ def test_a_newcomer_finds_an_id_after_more_publications_than_there_are_ids() -> 
 def test_seats_that_end_give_their_ids_back() -> None:
     world = unlimited()
     first = world.member()
-    room = world.conference._context.seats[first.media_id].room
+    room = world.room_of(first)
     for _ in range(3):
         person = world.member(account="b")
         person.publish()
@@ -149,7 +149,7 @@ def test_a_choice_ends_with_its_stream() -> None:
     listener.subscribe(m.Source.MICROPHONE, choices=paused)
     assert receivers(world, talker, stream) == set()
     talker.ask(m.Unpublish(1))
-    room = world.conference._context.seats[talker.media_id].room
+    room = world.room_of(talker)
     room.stream_ids._last = stream - 1
     room.stream_ids._ended.clear()
     assert talker.publish().stream == stream

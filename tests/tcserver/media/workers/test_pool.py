@@ -191,9 +191,9 @@ def test_workers_tell_what_they_send(run: Any) -> None:
 def test_datagrams_of_seats_that_a_worker_calls_unheard_are_steered(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     steered: list[set[int]] = []
 
-    def steer(group: list[socket.socket], unheard: list[int]) -> None:
-        steering.steer(group, unheard)
-        steered.append(set(unheard))
+    def steer(group: list[socket.socket], suppressed: list[int]) -> None:
+        steering.steer(group, suppressed)
+        steered.append(set(suppressed))
 
     monkeypatch.setattr(pool_module, "steer", steer)
 
@@ -319,7 +319,7 @@ def test_logs_change_in_all_workers_and_those_to_come(run: Any, capfd: pytest.Ca
                 await world.answer(peer)
             lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
             assert [(line["logger"], line["event"]) for line in lines] == [
-                ("tcserver.media.workers.worker", "logs changed")
+                ("tcserver.media.worker", "logs changed")
             ] * 2
             os.kill(world.pool.processes()[0], signal.SIGKILL)
             await world.event(WorkerReplaced)
