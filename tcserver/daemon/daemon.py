@@ -27,11 +27,11 @@ from tcserver.daemon.listening import Listener
 from tcserver.daemon.local_socket import LocalServer
 from tcserver.daemon.persistence import Persistence
 from tcserver.exposition.endpoint import Monitoring
-from tcserver.media.forwarding.stats import MediaReading
-from tcserver.media.host import MediaHost
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Event
+from tcserver.media.opening import Media, open_media
 from tcserver.monitoring import logs
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.store_thread import StoreThread
@@ -67,9 +67,9 @@ class Daemon:
             for _ in range(2)
         )
         self._persistence = Persistence(changes, look_ups, self._conference, self._carry_out, _now, self._log)
-        self._media: MediaHost | None = None
+        self._media: Media | None = None
         self._monitoring: Monitoring | None = None
-        administration = Administration(self._conference.operator, self._media_readings, self._carry_out, _now)
+        administration = Administration(self._conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
         self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         self._listeners: list[Listener] = []
@@ -305,10 +305,9 @@ class Daemon:
                 listener.open(host, self._port)
             self._listeners.append(listener)
             self._port = self._port or listener.port
-        media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
+        addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
-            await media.open()
-        self._media = media
+            self._media = await open_media(self._configuration, addresses, self._media_events)
 
     async def _monitor(self) -> None:
         """Serve metrics, if the operator wants any."""
@@ -316,8 +315,8 @@ class Daemon:
         if http.port:
             monitoring = Monitoring(
                 self._conference,
-                self._media_readings,
-                self._worker_readings,
+                self._media_stats,
+                self._process_stats,
                 partial(self._log.crash, "metrics failed"),
             )
             with named_in_errors("http.port", "TCP", http.address, http.port):
@@ -331,11 +330,11 @@ class Daemon:
         except OSError as error:
             self._log.warning("no socket for commands", directory=str(self._directory.path), reason=str(error))
 
-    def _media_readings(self) -> list[MediaReading]:
-        return self._media.readings() if self._media is not None else []
+    def _media_stats(self) -> list[MediaStats]:
+        return self._media.stats() if self._media is not None else []
 
-    def _worker_readings(self) -> list[ProcessReading]:
-        return self._media.process_readings() if self._media is not None else []
+    def _process_stats(self) -> list[ProcessStats]:
+        return self._media.process_stats() if self._media is not None else []
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer

@@ -136,7 +136,7 @@ class Meeting(RuleBasedStateMachine):
             assert roster.publications == rosters[0].publications
             assert all(member.verified for member in roster.members.values())
         assert len(world.server.sessions) == len(everybody)
-        assert sum(len(plane._seats) for plane in world.server.planes.all) == len(everybody)
+        assert sum(len(plane.seats) for plane in world.server.planes.all) == len(everybody)
         speakers = [client for client in everybody if self.speaks(client)]
         since = world.now
         for speaker in speakers:

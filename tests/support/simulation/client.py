@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tcclient.core import MediaPacket, PathState, Session, Settings, control_connection, events
 from tcproto.datagram import Kind as DatagramKind
@@ -13,9 +13,7 @@ from tcproto.messages import Kind, Source
 from tests.support.simulation.clock import HostClock, Timer
 from tests.support.simulation.network import Conditions, Pipe, Stream
 from tests.support.simulation.server import ACCOUNT_KEY
-
-if TYPE_CHECKING:
-    from tests.support.simulation.world import World
+from tests.support.simulation.surroundings import Surroundings
 
 FRAME = 0.02
 """Seconds of sound in a packet."""
@@ -39,7 +37,7 @@ class Client:
 
     def __init__(
         self,
-        world: World,
+        world: Surroundings,
         name: str,
         *,
         address: tuple[str, int],
@@ -218,7 +216,7 @@ class Client:
             case events.LoggedIn():
                 self.enter()
             case events.Joined(participant=participant):
-                self.world.people[participant] = self
+                self.world.names[participant] = self.name
                 if self.has_microphone:
                     self.microphone = self.publish(Kind.AUDIO, Source.MICROPHONE, "opus", muted=self.starts_muted)
             case events.LoginFailed(retry_after_ms=wait) if wait:
@@ -234,15 +232,15 @@ class Client:
             self.pump()
 
     def _hear(self, packet: MediaPacket) -> None:
-        speaker = self.world.people[packet.participant]
-        assert speaker is not self, "nobody gets own media"
+        speaker = self.world.names[packet.participant]
+        assert speaker != self.name, "nobody gets own media"
         header = packet.header
         spatial = getattr(header, "spatial", 0)
         slot = (packet.participant, packet.publication, spatial, header.sequence)
         assert slot not in self._delivered, "delivered at most once"
         self._delivered.add(slot)
         assert self.world.spoken[slot] in (None, packet.payload), "as it was sent"
-        self.heard.append(Heard(self.world.clock.now, speaker.name, packet))
+        self.heard.append(Heard(self.world.clock.now, speaker, packet))
         self.world.note(self.name, slot, packet.payload)
 
     # Use

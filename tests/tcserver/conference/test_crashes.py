@@ -217,10 +217,10 @@ def test_what_the_media_plane_reports_of_a_room_and_fails_restarts_it(monkeypatc
                 event: interface.Event = interface.SpeakersChanged(room.number, (world.first.participant,), (), 0)
             case "worn":
                 patch.setattr(type(room.sealers), "rekey_due", fail)
-                event = interface.SealerWorn(room.number, 1)
+                event = interface.SealerRekeyDue(room.number, 1)
             case "keys":
                 patch.setattr(type(room), "_renew_keys", fail)
-                event = interface.KeysWorn(world.first.media_id)
+                event = interface.SeatRekeyDue(world.first.media_id)
             case "keyframe":
                 patch.setattr("tcserver.conference.requests.publishing._layer", fail)
                 event = interface.KeyframeAsked(world.first.media_id, 1, 0)
