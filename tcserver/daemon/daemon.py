@@ -21,7 +21,7 @@ from tcserver.config.configuration import Configuration, ConfigurationError, cha
 from tcserver.daemon.addresses import all_addresses, named_in_errors, outward_address, reachable_address
 from tcserver.daemon.administration import Administration
 from tcserver.daemon.conference_settings import conference_settings
-from tcserver.daemon.control_server import ControlPeer
+from tcserver.daemon.control_peer import ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
 from tcserver.daemon.listening import Listener
 from tcserver.daemon.local_socket import LocalServer
