@@ -193,15 +193,14 @@ class MediaPlane:
 
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
-        transmissions = self._transmissions
+        transmissions, self._transmissions = self._transmissions, []
+        if self._relay.shares:
+            transmissions += self._relay.hand_over(transmissions)
         counters = self.counters
         for datagram, receivers, skip in transmissions:
             count = len(receivers.addresses) - (skip >= 0)
             counters.sent += count
             counters.sent_bytes += count * len(datagram)
-            if receivers.handover is not None:
-                self._relay.hand_over(datagram, receivers.handover)  # adds to the end of what is gone through here
-        self._transmissions = []
         return transmissions
 
     def take_events(self) -> list[Event]:

@@ -33,6 +33,10 @@ class ReceiverSet:
         self.prepared: object = None
         """Belongs to the sender."""
 
+    def nobody_but(self, skip: int) -> bool:
+        """Whether nobody, here or elsewhere, gets what one of the receivers (-1: none) is left out of."""
+        return len(self.addresses) == (skip >= 0) and self.handover is None
+
 
 class Handover:
     """Seats of other media workers that get what this one has sealed; the relay sends it to those workers."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from weakref import WeakValueDictionary
 
 from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE
@@ -98,14 +98,27 @@ class Relay:
         self._distant.pop(room.number, None)
         self._audiences.forget_room(room)
 
-    def hand_over(self, datagram: bytes, handover: Handover) -> None:
-        """Hand a sealed datagram on to the workers that have seats of its audience."""
+    @property
+    def shares(self) -> bool:
+        """Whether there is a room that other workers have seats of."""
+        return bool(self.homes or self._distant)
+
+    def hand_over(self, transmissions: Iterable[Transmission]) -> list[Transmission]:
+        """Return what hands sealed datagrams on to the workers that have seats of their audience."""
+        handed_over: list[Transmission] = []
+        for datagram, receivers, _ in transmissions:
+            if receivers.handover is not None:
+                handed_over += self._hand_over(datagram, receivers.handover)
+        return handed_over
+
+    def _hand_over(self, datagram: bytes, handover: Handover) -> Iterator[Transmission]:
         if self._now - handover.told_at >= TELL_INTERVAL:
             handover.told_at = self._now
             for slot, members in handover.members.items():
-                self._send(wire.pack_audience(handover.number, handover.room, members), (slot,))
+                message = wire.pack_audience(handover.number, handover.room, members)
+                yield Transmission(message, self._set((slot,)))
         self._counters.relayed_out += len(handover.members)
-        self._transmit(Transmission(handover.head + datagram, handover.peers))
+        yield Transmission(handover.head + datagram, handover.peers)
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take what another worker has sent; raises ``Dropped``."""
