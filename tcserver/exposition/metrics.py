@@ -13,9 +13,9 @@ from prometheus_client.registry import Collector
 
 from tcserver.conference import Conference
 from tcserver.media.forwarding.stats import MediaStats
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.histogram import Histogram
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.version import version
 
 MAIN_PROCESS = "main"
@@ -58,7 +58,7 @@ class Metrics(Collector):
         self,
         conference: Conference,
         media: Callable[[], Sequence[MediaStats]],
-        processes: Callable[[], Sequence[ProcessReading]],
+        processes: Callable[[], Sequence[ProcessStats]],
     ) -> None:
         self._conference = conference
         self._media = media
@@ -236,7 +236,7 @@ def _holdings(readings: Sequence[MediaStats]) -> Iterator[Metric]:
         yield family
 
 
-def _runtime(readings: Sequence[ProcessReading]) -> Iterator[Metric]:
+def _runtime(readings: Sequence[ProcessStats]) -> Iterator[Metric]:
     lag = HistogramMetricFamily(
         "tcserver_loop_lag_seconds", "How late the event loop was, ten times a second.", labels=["process"]
     )

@@ -17,9 +17,10 @@ MAX_LAG = 0.05
 
 
 class Address(NamedTuple):
-    """Where a datagram came from: the local socket (by its index) and the remote address."""
+    """Where a datagram came from, and where answers go: a lane, and the remote address on it."""
 
-    local: int
+    lane: int
+    """Index of the lane, such as a UDP socket."""
     host: str
     port: int
 

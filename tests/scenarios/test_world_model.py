@@ -78,7 +78,7 @@ class Meeting(RuleBasedStateMachine):
     def publish_or_not(self, index):
         client = self.one(index)
         if self.speaks(client):
-            client.session.unpublish(client.microphone)
+            client.session.seat.unpublish(client.microphone)
             client.pump()
         elif client.in_room:
             client.microphone = client.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
@@ -130,7 +130,7 @@ class Meeting(RuleBasedStateMachine):
         world = self.world
         self.heal()
         everybody = world.clients
-        rosters = [client.session.room for client in everybody]
+        rosters = [client.session.seat.room for client in everybody]
         for roster in rosters:
             assert roster.members.keys() == {client.participant for client in everybody}
             assert roster.publications == rosters[0].publications
@@ -167,7 +167,7 @@ class Meeting(RuleBasedStateMachine):
             assert client.in_room, f"{client.name} did not get in"
             if self.speaks(client):
                 client.mute(False)
-            elif client.session.room.members[client.participant].member.role in (Role.SPEAKER, Role.CHAIR):
+            elif client.session.seat.room.members[client.participant].member.role in (Role.SPEAKER, Role.CHAIR):
                 client.microphone = client.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
         world.run(10)
 
@@ -190,6 +190,17 @@ class Spread(Meeting):
     @rule(slot=st.integers(0, 2))
     def replace_worker(self, slot):
         self.world.server.replace_worker(slot)
+
+
+def test_somebody_who_may_not_come_back_yet_begins_anew_meanwhile():
+    meeting = Spread()
+    meeting.begin(seed=0)
+    meeting.kick(actor=0, other=1)
+    meeting.drop_and_reconnect(index=1)
+    meeting.wait(seconds=0.2)
+    for index in (0, 0, 0, 1):
+        meeting.drop_and_reconnect(index=index)
+    meeting.teardown()
 
 
 for machine in (Meeting, Spread):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tcserver.media.forwarding.drops import Counters
 from tcserver.media.forwarding.room import MediaRoom
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.histogram import Histogram
 
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)

@@ -35,7 +35,7 @@ from tcserver.media.udp.steering import share_port, steer
 from tcserver.media.workers.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.workers.worker import HEARTBEAT, RELAY_HOST, Options
 from tcserver.monitoring import logs
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 
 START_LIMIT = 10.0
 """Seconds until a worker has to say that it is there."""
@@ -86,7 +86,7 @@ class _Slot:
     """The pipe, once the worker has said that it is there."""
     process: asyncio.subprocess.Process | None = None
     reading: MediaStats | None = None
-    process_reading: ProcessReading | None = None
+    process_stats: ProcessStats | None = None
     """The last ones."""
 
 
@@ -155,13 +155,13 @@ class WorkerPool:
         """Return the bound (host, port) of each address."""
         return [sock.getsockname()[:2] for sock in self._slots[0].group.receiving]
 
-    def readings(self) -> list[MediaStats]:
+    def stats(self) -> list[MediaStats]:
         """Return what each worker last told about itself, by slot."""
         return [slot.reading for slot in self._slots if slot.reading is not None]
 
-    def process_readings(self) -> list[ProcessReading]:
+    def process_stats(self) -> list[ProcessStats]:
         """Return what each worker last told about its process, by slot."""
-        return [slot.process_reading for slot in self._slots if slot.process_reading is not None]
+        return [slot.process_stats for slot in self._slots if slot.process_stats is not None]
 
     def processes(self) -> list[int]:
         """Return the process ids of the workers that are there, by slot."""
@@ -271,8 +271,8 @@ class WorkerPool:
                     sent = value.counters.sent - slot.reading.counters.sent
                     events.append(WorkerLoad(slot.number, max(0, sent) / HEARTBEAT))  # a new one begins at 0
                 slot.reading = value
-            elif isinstance(value, ProcessReading):
-                slot.process_reading = value
+            elif isinstance(value, ProcessStats):
+                slot.process_stats = value
             elif isinstance(value, SuppressedSeats):
                 self._take_suppressed(slot, value.media_ids)
             else:

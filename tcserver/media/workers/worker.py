@@ -20,8 +20,10 @@ from typing import cast
 from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.interface import Address, Event
 from tcserver.media.speakers.suppressed import SuppressedSeats
+from tcserver.media.udp.reader import ReceiverName
+from tcserver.media.udp.sendmmsg import SenderName
 from tcserver.media.udp.socket_group import SocketGroup
-from tcserver.media.udp.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.media.udp.sockets import MediaSockets
 from tcserver.media.workers.pipe import LENGTH_SIZE, Report, decode, encode
 from tcserver.monitoring import garbage, logs
 from tcserver.monitoring.process_meter import ProcessMeter
@@ -110,12 +112,12 @@ class Worker:
         finally:
             heart.cancel()
             self._meter.stop()
-            self._sockets.close()
+            await self._sockets.close()
             self._writer.close()
 
     async def _beat(self) -> None:
         while True:
-            self._send([self._sockets.reading(), self._meter.reading()])
+            self._send([*self._sockets.stats(), self._meter.stats()])
             self._log.report_suppressed()
             await asyncio.sleep(HEARTBEAT)
 

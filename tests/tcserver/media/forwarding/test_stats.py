@@ -102,19 +102,19 @@ def test_a_reading_of_real_sockets() -> None:
                 for _ in range(3):
                     client.sendto(bytes(50), sockets.local_addresses()[0])
                 if sys.platform == "linux":
-                    (state,) = sockets.reading().sockets
+                    (state,) = sockets.stats()[0].sockets
                     assert state.receive_queue > 150
                     assert (state.send_queue, state.drops) == (0, 0)
                 sockets.pump(0)
-                reading = sockets.reading()
+                reading = sockets.stats()[0]
                 assert reading.counters.received == 3
                 assert reading.latency.total == 1, "one batch"
                 assert 0 < reading.latency.sum < 20
                 assert (reading.kernel_sent, reading.waiting, dict(reading.errors)) == (0, 0, {})
                 assert reading.counts.rooms == 0
             finally:
-                sockets.close()
-        assert sockets.reading().sockets == ()
+                await sockets.close()
+        assert sockets.stats()[0].sockets == ()
 
     asyncio.run(main())
 
@@ -130,12 +130,12 @@ def test_what_a_full_queue_costs_is_told() -> None:
             try:
                 for _ in range(1000):
                     client.sendto(bytes(1000), sockets.local_addresses()[0])
-                (state,) = sockets.reading().sockets
+                (state,) = sockets.stats()[0].sockets
                 assert 0 < state.drops < 1000
-                while sockets.reading().sockets[0].receive_queue:
+                while sockets.stats()[0].sockets[0].receive_queue:
                     sockets.pump(0)
-                assert sockets.reading().counters.received == 1000 - state.drops
+                assert sockets.stats()[0].counters.received == 1000 - state.drops
             finally:
-                sockets.close()
+                await sockets.close()
 
     asyncio.run(main())

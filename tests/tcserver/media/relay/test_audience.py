@@ -2,9 +2,9 @@ from tcproto.datagram import MAX_DATAGRAM
 from tcserver.media.forwarding.drops import Counters
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import MediaSealer
+from tcserver.media.lanes.train import MAX_SEGMENTS, MAX_TRAIN
 from tcserver.media.relay.audience import LIFETIME, MAX_AUDIENCES, Audiences
 from tcserver.media.relay.wire import HEAD_SIZE
-from tcserver.media.udp.train import MAX_SEGMENTS, MAX_TRAIN
 from tests.support.media.world import World
 
 NOBODY: frozenset[int] = frozenset()

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from tcproto.messages import Caps, Kind
 from tcserver.media import Counters, Drop, interface
 from tcserver.media.forwarding.stats import Counts, MediaStats, SeatStats, SocketState
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.lanes.lane import Weight
 from tcserver.media.workers.pipe import LENGTH_SIZE, decode, encode
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.logs import LogSettings
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 
 KEY = bytes(range(32))
 ADDRESS = interface.Address(1, "fe80::1%eth0", 65535)
@@ -99,7 +99,7 @@ def test_a_reading_of_a_process_arrives_as_it_was(memory):
     lag, pauses = Histogram((0.001,)), (Histogram((0.1,)), Histogram((0.1,)))
     lag.observe(0.5)
     pauses[1].observe(0.05)
-    reading = ProcessReading(lag, pauses, 1.5, memory)
+    reading = ProcessStats(lag, pauses, 1.5, memory)
     (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
     assert repr(replace(decoded, loop_lag=lag, pauses=pauses)) == repr(reading)
     assert [histogram.counts for histogram in (decoded.loop_lag, *decoded.pauses)] == [[0, 1], [0, 0], [1, 0]]
