@@ -273,10 +273,10 @@ class MediaRoom:
         return bundle.add(receivers, skip, items)
 
     def _route(self, stream: MediaStream, series: Series) -> tuple[ReceiverSet, int]:
-        """Return who gets a series, the publisher included, and the publisher's slot; -1 where it has none."""
+        """Return who gets a series, the publisher included, and the publisher's index; -1 where it has none."""
         audience = series.audience or self._find_audience(stream, series)
         receivers = audience.receivers or self._find_receivers(audience)
-        return receivers, receivers.slots.get(stream.publisher, -1)
+        return receivers, receivers.indices.get(stream.publisher, -1)
 
     def _find_audience(self, stream: MediaStream, series: Series) -> Audience:
         # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.
