@@ -6,10 +6,9 @@ from collections.abc import Collection
 
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
 from tcserver.conference.context import Context
-from tcserver.conference.room.seat import Seat
+from tcserver.conference.room.seat import EPOCHS, KEY_SIZE, Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
 
-KEY_SIZE = 32
 ROTATION_DELAY = 2.0
 """Seconds from the announcement of a key to its use: members must have it by then."""
 ROTATION_INTERVAL = 2.0
@@ -19,7 +18,6 @@ So an epoch number comes back after 512 s at the earliest, long after the overla
 """
 ROTATION_AGE = 24 * 3600.0
 """Seconds after which a key is replaced even if nobody leaves."""
-_EPOCHS = 256
 
 
 class Sealer:
@@ -73,7 +71,7 @@ class Sealer:
 
     def _rotate(self, now: float) -> None:
         self._rotated_at = now
-        self._epoch = (self._epoch + 1) % _EPOCHS
+        self._epoch = (self._epoch + 1) % EPOCHS
         key = self._context.random_bytes(KEY_SIZE)
         self._announce(key)
         rotation = RotateSealer(self._room, self._slot, self._epoch, key, now + ROTATION_DELAY)
