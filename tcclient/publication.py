@@ -20,6 +20,7 @@ from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioS
 from tcclient.transport.loop import shut_down
 from tcproto.errors import Refusal
 from tcproto.messages import Kind
+from tcproto.packet import AUDIO_CLOCK
 
 if TYPE_CHECKING:
     from tcclient.transport.connection import Connection
@@ -231,7 +232,7 @@ class Publication:
             voice=frame.voice,
             end_of_talk=frame.end_of_talk,
             comfort=frame.comfort,
-            captured_at=self._captured(timestamp / 48_000, now - frame.duration_ms / 1000),
+            captured_at=self._captured(timestamp / AUDIO_CLOCK, now - frame.duration_ms / 1000),
         )
         self._connection.pump()
         self.statistics.count(int(sent), frame.payload, now)

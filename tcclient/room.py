@@ -32,6 +32,7 @@ from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode, Refusal
 from tcproto.membership import safety_code
 from tcproto.messages import Kind, PublicationInfo, RoomInfo, Source
+from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
 
 if TYPE_CHECKING:
     from tcclient.playout.listener import Listener
@@ -126,7 +127,7 @@ class Room(RoomVerbs):
         mapping = self._mapping(track)
         if mapping is None:
             return None
-        return mapping.time_of(timestamp, 48_000 if track.kind is Kind.AUDIO else 90_000) / 1e6
+        return mapping.time_of(timestamp, AUDIO_CLOCK if track.kind is Kind.AUDIO else VIDEO_CLOCK) / 1e6
 
     # What happens
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tcproto.messages import Kind, Source
+from tcproto.packet import VIDEO_CLOCK
 
 if TYPE_CHECKING:
     import av
@@ -32,8 +33,6 @@ SCREEN_AUDIO_BITRATE = 64_000
 """Bit/s of what a screen plays: music in mono at full bandwidth (RFC 7587, section 3.1.1)."""
 BITS_PER_PIXEL = 0.1
 """Of VP8 at conversational quality: 640x360 at 25 pictures/s make 576 kbit/s."""
-VIDEO_CLOCK = 90_000
-"""Ticks of a picture's ``pts`` in a second, as files and test pictures give them."""
 WAKING = 10.0
 """Seconds that a microphone may take until its first sound: headsets without a cord need two."""
 MIN_VIDEO_BITRATE = 100_000

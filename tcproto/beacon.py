@@ -21,8 +21,9 @@ from typing import NamedTuple
 
 from tcproto.errors import CryptoFailure
 from tcproto.identity import SIGNATURE_SIZE, SigningKey, verify_signature
-from tcproto.packet import COMMON_HEADER_SIZE, PlainHeader, parse_header
+from tcproto.packet import COMMON_HEADER_SIZE, KEY_NUMBER_BITS, PlainHeader, parse_header
 from tcproto.sender_key import MAX_GENERATION
+from tcproto.serial import wrapped
 
 BEACON_INTERVAL = 10.0
 """Seconds between beacons of one member, in rooms that are not too large for it."""
@@ -117,7 +118,9 @@ def sign_beacon(
 
     Raises ``ValueError`` as ``Beacon.pack``, ``struct.error`` for a number out of range.
     """
-    header = PlainHeader(stream, beacon.key_number & 0xFF, beacon.generation, sequence, timestamp).pack()
+    header = PlainHeader(
+        stream, wrapped(beacon.key_number, KEY_NUMBER_BITS), beacon.generation, sequence, timestamp
+    ).pack()
     payload = beacon.pack()
     return header + payload + device.sign(_signed(context, header, payload))
 
@@ -132,7 +135,7 @@ def open_beacon(packet: bytes, context: BeaconContext, device_key: bytes) -> Bea
     if not verify_signature(device_key, _signed(context, header, payload), signature):
         raise CryptoFailure("the beacon is not signed by the device of its seat")
     beacon, fields = parse_beacon(payload), parse_header(packet)
-    if (fields.key_number, fields.generation) != (beacon.key_number & 0xFF, beacon.generation):
+    if (fields.key_number, fields.generation) != (wrapped(beacon.key_number, KEY_NUMBER_BITS), beacon.generation):
         raise ValueError("beacon with another key in its header")
     return beacon
 

@@ -46,40 +46,11 @@ from tcproto.fields import (
     MAX_BIN_LEN,
     MAX_STR_LEN,
     Constraint,
-    Exactly,
-    Finite,
     Invalid,
     Items,
     Kind,
-    Range,
-    Text,
-    UInt,
-    UpTo,
     Value,
 )
-
-__all__ = [
-    "MAX_ARRAY_LEN",
-    "MAX_BIN_LEN",
-    "MAX_DEPTH",
-    "MAX_MAP_LEN",
-    "MAX_MESSAGE",
-    "MAX_STR_LEN",
-    "Exactly",
-    "FieldRow",
-    "Finite",
-    "Items",
-    "Range",
-    "Text",
-    "UInt",
-    "UpTo",
-    "Value",
-    "decode_fields",
-    "describe",
-    "encode_fields",
-    "pack",
-    "unpack",
-]
 
 T = TypeVar("T")
 

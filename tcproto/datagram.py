@@ -24,6 +24,10 @@ from tcproto.secretbox import TAG_SIZE, box, unbox
 
 VERSION = 1
 HEADER_SIZE = 12
+EPOCH_BITS = 8
+"""Of the epoch of a key, in the header of a datagram."""
+FORWARD_BITS = 16
+"""Of a forward number."""
 COUNTER_SIZE = 6
 """Bytes at the end of the header."""
 MIN_DATAGRAM = HEADER_SIZE + TAG_SIZE
@@ -35,6 +39,10 @@ RELAY_TIME_SIZE = 4
 MAX_COUNTER = 2**48 - 1
 REKEY_COUNTER = 2**40
 """A new key is due after so many datagrams, long before the counter ends."""
+KEY_LIFETIME = 24 * 3600.0
+"""Seconds after which a new session key or room key is due."""
+KEY_OVERLAP = 10.0
+"""Seconds for which a session key or room key is accepted after it was replaced: longer than any datagram travels."""
 MAX_UP_ITEMS = 32
 """Items of an up datagram: a packet with copies is two, and a server looks at each; empty ones take three bytes."""
 LAST_ITEM = 0x80
@@ -131,6 +139,7 @@ _RELAY_TIME = Struct(">I")
 
 def pack_header(kind: Kind, epoch: int, ident: int, counter: int) -> bytes:
     """Return the 12 bytes; ``epoch`` is taken modulo 256. Raises ``struct.error`` for an id or counter out of range."""
+    # A client makes each datagram with this: a mask costs less than a call of ``wrapped``.
     return _HEADER.pack(VERSION << 4 | kind, epoch & 0xFF, ident, counter >> 32, counter & 0xFFFFFFFF)
 
 
@@ -194,7 +203,7 @@ def parse_items(plaintext: bytes, start: int = 0, most: int = MAX_DATAGRAM) -> l
 
 def pack_relay_time(microseconds: int) -> bytes:
     """Return the relay time, modulo 2**32."""
-    return _RELAY_TIME.pack(microseconds & 0xFFFFFFFF)
+    return _RELAY_TIME.pack(microseconds & 0xFFFFFFFF)  # once for each datagram of a server, as above
 
 
 def parse_relay_time(plaintext: bytes) -> int:

@@ -26,6 +26,7 @@ from tcproto.codec import describe
 from tcproto.messages import ROWS, Permission, Sender, State, types
 from tcproto.messages.login import ClientHello, ServerHello
 from tcproto.messages.registry import Row
+from tcproto.reserved import RESERVED
 
 DOCUMENT = Path(__file__).with_name("PROTOCOL.md")
 _SENDERS = {Sender.CLIENT: "client", Sender.SERVER: "server", Sender.BOTH: "both"}
@@ -157,6 +158,11 @@ def _packet_types() -> str:
     return _numbers(packet.PacketType)
 
 
+def _reserved() -> str:
+    rows = ((row.what, row.today, ", ".join(f"`{name}`" for name in row.names)) for row in RESERVED)
+    return _table(("reserved", "in version 1", "in tcproto"), rows)
+
+
 def _numbers(cls: type[IntEnum]) -> str:
     notes = _notes(cls)
     return _table(("value", "name", ""), ((str(m.value), m.name, notes.get(m.name, "")) for m in cls))
@@ -171,6 +177,7 @@ _TABLES: dict[str, Callable[[], str]] = {
     "items": _items,
     "packet types": _packet_types,
     "errors": _errors,
+    "reserved": _reserved,
 }
 
 

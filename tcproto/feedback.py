@@ -1,7 +1,6 @@
-"""Items by which loss is told and mended: reports, heads, requests for packets, and copies.
+"""Items that report loss, and ask for what was lost: reports, heads, requests for packets. All of them are reserved.
 
-Their layout is fixed now; the logic that uses them comes later, so a peer may ignore all of them. A *series* is what
-one run of forward numbers counts: a stream, a spatial layer, a temporal layer, a variant.
+Their bytes are fixed and have test vectors. Nothing sends them yet, and a reader skips them.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from tcproto.packet import AudioHeader
+from tcproto.packet import Series, parse_series
+from tcproto.serial import wrapped
 
 MAX_ARRIVALS = 256
 """Datagrams that one arrival report covers."""
@@ -18,40 +18,12 @@ DELTA_UNIT = 250
 """Microseconds: the unit of arrival times."""
 ESCAPE = 255
 """Delta byte that is followed by 2 bytes."""
-MAX_COPY_DISTANCE = 15
-"""Packets back that a copy reaches: 0.9 s at 60 ms, and all that a play-out delay can use."""
 _ARRIVALS = Struct(">HIBI")
 _RECEPTION = Struct(">IHBIIHHH")
 _HEAD = Struct(">HBH")
 _NOT_SENT = Struct(">IHBHH")
 _RETRANSMISSION = Struct(">IHBHH")
 _RESEND = Struct(">HI")
-_COPY = Struct(">BBB")
-
-
-class Series(NamedTuple):
-    """A stream's layer in one variant."""
-
-    stream: int
-    spatial: int = 0
-    temporal: int = 0
-    redundant: bool = False
-
-    def code(self) -> int:
-        """Return the byte: redundant (1 bit), spatial (2 bits), zero (2 bits), temporal (3 bits).
-
-        Raises ``ValueError`` for a layer that does not fit.
-        """
-        if not (0 <= self.spatial <= 3 and 0 <= self.temporal <= 7):
-            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
-        return self.redundant << 7 | self.spatial << 5 | self.temporal
-
-
-def series(stream: int, code: int) -> Series:
-    """Return the series of a stream by its byte; raises ``ValueError`` where the reserved bits are not zero."""
-    if code & 0x18:
-        raise ValueError("reserved bits of a series")
-    return Series(stream, code >> 5 & 3, code & 7, bool(code >> 7))
 
 
 class ArrivalReport(NamedTuple):
@@ -87,7 +59,7 @@ class ArrivalReport(NamedTuple):
                     raise ValueError("arrivals too far apart for one report")
                 deltas += bytes((folded,)) if folded < ESCAPE else bytes((ESCAPE,)) + folded.to_bytes(2, "big")
             last = units
-        head = _ARRIVALS.pack(self.base >> 32, self.base & 0xFFFFFFFF, count - 1, (reference or 0) & 0xFFFFFFFF)
+        head = _ARRIVALS.pack(self.base >> 32, self.base & 0xFFFFFFFF, count - 1, wrapped(reference or 0))
         return head + bytes(bitmap) + bytes(deltas)
 
 
@@ -152,7 +124,7 @@ def parse_receiver_report(value: bytes) -> list[Reception]:
     if len(value) % _RECEPTION.size:
         raise ValueError("receiver report of a wrong length")
     return [
-        Reception(sealer, series(stream, code), received, lost, highest, jitter, delay)
+        Reception(sealer, parse_series(stream, code), received, lost, highest, jitter, delay)
         for sealer, stream, code, received, lost, highest, jitter, delay in _RECEPTION.iter_unpack(value)
     ]
 
@@ -173,7 +145,7 @@ def parse_heads(value: bytes) -> tuple[int, list[Head]]:
     """Parse heads; raises ``ValueError`` where they are malformed."""
     if len(value) < 4 or (len(value) - 4) % _HEAD.size:
         raise ValueError("heads of a wrong length")
-    heads = [Head(series(stream, code), forward) for stream, code, forward in _HEAD.iter_unpack(value[4:])]
+    heads = [Head(parse_series(stream, code), forward) for stream, code, forward in _HEAD.iter_unpack(value[4:])]
     return int.from_bytes(value[:4], "big"), heads
 
 
@@ -195,7 +167,7 @@ def parse_not_sent(value: bytes) -> NotSent:
     if len(value) != _NOT_SENT.size:
         raise ValueError("range of a wrong length")
     sealer, stream, code, first, last = _NOT_SENT.unpack(value)
-    return NotSent(sealer, series(stream, code), first, last)
+    return NotSent(sealer, parse_series(stream, code), first, last)
 
 
 class RetransmissionRequest(NamedTuple):
@@ -216,7 +188,7 @@ def parse_retransmission_request(value: bytes) -> RetransmissionRequest:
     if len(value) != _RETRANSMISSION.size:
         raise ValueError("retransmission request of a wrong length")
     sealer, stream, code, base, bitmap = _RETRANSMISSION.unpack(value)
-    return RetransmissionRequest(sealer, series(stream, code), base, bitmap)
+    return RetransmissionRequest(sealer, parse_series(stream, code), base, bitmap)
 
 
 def pack_resend_request(counters: Sequence[int]) -> bytes:
@@ -229,51 +201,3 @@ def parse_resend_request(value: bytes) -> list[int]:
     if len(value) % _RESEND.size:
         raise ValueError("resend request of a wrong length")
     return [high << 32 | low for high, low in _RESEND.iter_unpack(value)]
-
-
-class Copy(NamedTuple):
-    """A copy of an earlier packet of a stream, without the header that can be rebuilt."""
-
-    distance: int
-    """Sequence number of the packet before it, less this one's: 1..``MAX_COPY_DISTANCE``."""
-    level: int
-    voice: bool
-    body: bytes
-    """1..255 bytes."""
-
-    def header(self, carrier: AudioHeader) -> AudioHeader:
-        """Return the exact header of the copied packet, from that of the packet item before the copies."""
-        return carrier._replace(
-            sequence=carrier.sequence - self.distance & 0xFFFFFFFF,
-            timestamp=carrier.timestamp - self.distance * carrier.duration_ms * 48 & 0xFFFFFFFF,
-            level=self.level,
-            voice=self.voice,
-            end_of_talk=False,
-            comfort=False,
-        )
-
-
-def pack_copies(copies: Sequence[Copy]) -> bytes:
-    """Return 3 bytes and the body for each copy; raises ``ValueError`` for what does not fit them."""
-    parts = []
-    for distance, level, voice, body in copies:
-        if not (1 <= distance <= MAX_COPY_DISTANCE and 0 <= level <= 127 and 1 <= len(body) <= 255):
-            raise ValueError("a copy out of range needs its full header")
-        parts.append(_COPY.pack(distance, level | voice << 7, len(body)) + body)
-    return b"".join(parts)
-
-
-def parse_copies(value: bytes) -> list[Copy]:
-    """Parse copies; raises ``ValueError`` where they are malformed."""
-    copies = []
-    start = 0
-    while start < len(value):
-        if start + _COPY.size > len(value):
-            raise ValueError("copy cut off")
-        distance, level, length = _COPY.unpack_from(value, start)
-        start += _COPY.size
-        if not 1 <= distance <= MAX_COPY_DISTANCE or length == 0 or start + length > len(value):
-            raise ValueError("copy out of range")
-        copies.append(Copy(distance, level & 127, level >= 128, value[start : start + length]))
-        start += length
-    return copies

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import typing
 from abc import ABC, abstractmethod
@@ -114,24 +113,6 @@ class UInt(Constraint):
     def fits(self, value: int) -> bool:
         """Whether it has no more bits."""
         return 0 <= value < 1 << self.bits
-
-
-@dataclass(frozen=True, slots=True)
-class Finite(Constraint):
-    """A float from ``low`` to ``high``, both included; an integer is no float."""
-
-    base: ClassVar[type] = float
-    low: float
-    high: float
-
-    @property
-    def text(self) -> str:
-        """As in ``float -1.0..1.0``."""
-        return f"float {self.low}..{self.high}"
-
-    def fits(self, value: float) -> bool:
-        """Whether it is in the range; NaN never is."""
-        return math.isfinite(value) and self.low <= value <= self.high
 
 
 # C0, DEL, C1, lone surrogates, and the two separators that many programs take for line ends.

@@ -6,20 +6,19 @@ import math
 from typing import NamedTuple
 
 from tcproto.errors import CryptoFailure
-from tcproto.packet import Header, VideoHeader, open_packet
-from tcproto.replay import CompactWindow, Verdict
+from tcproto.packet import KEY_NUMBER_BITS, Header, VideoHeader, open_packet
+from tcproto.replay import SEQUENCE_WINDOW, CompactWindow, Verdict
 from tcproto.sender_key import OpenedBox, Party, SenderKey
+from tcproto.serial import wrapped
 from tcproto.text import Note, TextHeader, open_room_text, text_key
 
 MAX_SKIPPED_GENERATIONS = 64
 """Generations tried ahead of the newest known one: joins since the last word that was heard; 64 take 50 µs."""
-OVERLAP = 10.0
+SENDER_KEY_OVERLAP = 10.0
 """Seconds for which a key is kept after its successor arrived (which is used 3 s later at the latest), and a generation
 after its successor was first used."""
-SEQUENCE_WINDOW = 1024
-"""Sequence numbers of a stream's layer that may arrive late."""
 MAX_KEYS = 4
-"""Sender keys kept for one member: leaves bring at most one in 2 s, and each lives ``OVERLAP``."""
+"""Sender keys kept for one member: leaves bring at most one in 2 s, and each lives ``SENDER_KEY_OVERLAP``."""
 MAX_LAYERS = 64
 """Layers of publications tracked under one sender key, each a quarter of a kilobyte; a sender makes a new key before it
 needs more."""
@@ -66,7 +65,7 @@ class _Held:
         if generation > self._newest.generation:
             # In a row of joins the oldest stays until a pause: those after it can be made of it.
             self._previous = self._previous or self._newest
-            self._previous_until = now + OVERLAP
+            self._previous_until = now + SENDER_KEY_OVERLAP
             self._newest = self._newest.ratcheted(generation)
 
     def at(self, generation: int, now: float) -> SenderKey:
@@ -115,7 +114,7 @@ class KeyRing:
     """The keys of one other member, by which its packets are opened.
 
     Each sequence number is delivered at most once, nothing below the window is, and a key or generation that was
-    replaced is forgotten after ``OVERLAP``: what is recorded later cannot be played into the room.
+    replaced is forgotten after ``SENDER_KEY_OVERLAP``: what is recorded later cannot be played into the room.
     """
 
     def __init__(self, life: bytes) -> None:
@@ -131,7 +130,7 @@ class KeyRing:
         if self._keys and number <= max(self._keys):
             return False
         for held in self._keys.values():
-            held.expires = min(held.expires, now + OVERLAP)
+            held.expires = min(held.expires, now + SENDER_KEY_OVERLAP)
         self._keys[number] = _Held(self._life, opened)
         if len(self._keys) > MAX_KEYS:
             del self._keys[min(self._keys)]
@@ -196,6 +195,6 @@ class KeyRing:
             held = self._keys[number]
             if now >= held.expires:
                 del self._keys[number]
-            elif number & 0xFF == low_bits:
+            elif wrapped(number, KEY_NUMBER_BITS) == low_bits:
                 return held
         raise CryptoFailure("no such sender key")

@@ -37,6 +37,9 @@ COMMON_HEADER_SIZE = 13
 """Part of the header that every type has, unknown ones included."""
 AUDIO_HEADER_SIZE = 14
 VIDEO_HEADER_SIZE = 21
+KEY_NUMBER_BITS = 8
+"""Of the number of a sender key, in the header of a packet."""
+FRAME_ID_BITS = 16
 MAX_SPATIAL = 3
 MAX_TEMPORAL = 7
 MAX_VIDEO_PAYLOAD = MAX_PACKET - VIDEO_HEADER_SIZE - TAG_SIZE - 1
@@ -58,7 +61,22 @@ class PacketType(IntEnum):
 DURATIONS_MS = (20, 40, 60, 10)
 """Frame length of an audio packet by its code."""
 AUDIO_CLOCK = 48_000
+"""Ticks of an audio timestamp per second: samples of Opus (RFC 7587, section 4.1)."""
 VIDEO_CLOCK = 90_000
+"""Ticks of a video timestamp per second, as in RTP (RFC 3551, section 5)."""
+SPEECH_LEVEL = 35
+"""-dBov: sound that is as loud as this counts as speech, even without the voice flag."""
+COMFORT_INTERVAL = 0.4
+"""Seconds of media time between packets of comfort, as in Opus: nobody needs them more often."""
+KEYFRAME_INTERVAL = 1.0
+"""Seconds between two keyframes of a layer that were asked for, at least: each costs all receivers many times what
+another picture does."""
+KEYFRAME_REQUEST_INTERVAL = 0.5
+"""Seconds between two requests for a keyframe, at least: the first needs a round trip to show. For a receiver, and for
+what a server passes on for the lowest layer."""
+MAX_KEYFRAME_REQUEST_INTERVAL = 16.0
+"""Seconds between the requests of a receiver whom keyframes do not help: each waits longer than the one before, up to
+this."""
 _AUDIO_TYPE, _VIDEO_TYPE = int(PacketType.AUDIO), int(PacketType.VIDEO)
 _END_OF_TALK = 0x4
 _COMFORT = 0x8
@@ -215,9 +233,49 @@ def _check_video(spatial: int, temporal: int, index: int, count: int, keyframe: 
         raise ValueError("a keyframe refers to nothing, any other frame to one before it")
 
 
+class Series(NamedTuple):
+    """What one run of forward numbers counts: a stream, a spatial layer, a temporal layer and a variant."""
+
+    stream: int
+    spatial: int = 0
+    temporal: int = 0
+    redundant: bool = False
+
+    def code(self) -> int:
+        """Return the byte: redundant (1 bit), spatial (2 bits), zero (2 bits), temporal (3 bits).
+
+        Raises ``ValueError`` for a layer that does not fit.
+        """
+        if not (0 <= self.spatial <= MAX_SPATIAL and 0 <= self.temporal <= MAX_TEMPORAL):
+            raise ValueError(f"layer {self.spatial}.{self.temporal} is out of range")
+        return self.redundant << 7 | self.spatial << 5 | self.temporal
+
+
+def parse_series(stream: int, code: int) -> Series:
+    """Return the series of a stream by its byte; raises ``ValueError`` where the reserved bits are not zero."""
+    if code & 0x18:
+        raise ValueError("reserved bits of a series")
+    return Series(stream, code >> 5 & 3, code & 7, bool(code >> 7))
+
+
 def header_size(packet: bytes) -> int:
     """Return the size of the header in front of a packet that ``parse_header`` accepted."""
     return _SIZES.get(packet[0] >> 4, COMMON_HEADER_SIZE)
+
+
+def cut_frame(frame: bytes, most: int = MAX_VIDEO_PAYLOAD) -> list[bytes]:
+    """Cut a frame into as few pieces of at most ``most`` bytes as it takes, all of one size but for the last.
+
+    Sizes are equal because datagrams of one size leave in one system call. Raises ``ValueError`` where there is nothing
+    to cut, ``most`` is not positive, or the frame has more than 65,535 pieces.
+    """
+    if not frame or most < 1:
+        raise ValueError("nothing to cut, or no room to put it")
+    count = -(-len(frame) // most)
+    if count > 0xFFFF:
+        raise ValueError(f"a frame of {len(frame)} bytes needs {count} packets")
+    size = -(-len(frame) // count)
+    return [frame[start : start + size] for start in range(0, len(frame), size)]
 
 
 def padded(payload: bytes, step: int = 1) -> bytes:

@@ -10,6 +10,7 @@ PATH_TOKEN_SIZE = 8
 """Bytes of a path challenge: nobody guesses 64 bits within its life."""
 CHALLENGE_LIFETIME = 3.0
 """Seconds for which a path challenge can be answered."""
+PING_NUMBER_BITS = 16
 PING_INTERVAL_IDLE = 5.0
 """Seconds between pings on a path without a subscription or publication; keeps NAT bindings alive."""
 PING_INTERVAL_CALL = 1.0

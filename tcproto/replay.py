@@ -10,6 +10,8 @@ SESSION_WINDOW = 1024
 """Counters for a session key: a second of reordering at a thousand datagrams a second."""
 SEALER_WINDOW = 8192
 """Counters for a room key: one counter runs over all datagrams of a room, and position statements come seldom."""
+SEQUENCE_WINDOW = 1024
+"""Sequence numbers for a spatial layer of a stream: a second of a fast stream."""
 MAX_COUNTER = (1 << 48) - 1
 """The largest counter of a datagram header."""
 

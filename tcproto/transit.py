@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
+from tcproto.serial import Unwrapper
+
 LATE = 0.2
 """Seconds behind the quickest packet from which on a packet counts as late: beyond a usual play-out delay."""
 TRANSIT_MEMORY = 30.0
 """Seconds after which the quickest transit is measured anew: clocks drift, routes change."""
-_CLOCK_WRAP = 1 << 32
-
-
-class Unwrapper:
-    """Makes a clock of 32 bits run on: each value is taken for the one nearest to the highest before it."""
-
-    __slots__ = ("_highest",)
-
-    def __init__(self) -> None:
-        self._highest = -1
-
-    def __call__(self, value: int) -> int:
-        """Return the value, unwrapped."""
-        if self._highest < 0:
-            self._highest = value
-            return value
-        unwrapped = self._highest + (value - self._highest + _CLOCK_WRAP // 2) % _CLOCK_WRAP - _CLOCK_WRAP // 2
-        self._highest = max(unwrapped, self._highest)
-        return unwrapped
 
 
 class TransitClock:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("no deadline", deadline=None)  # a busy machine is no failure
+settings.register_profile("quick", deadline=None, max_examples=20)
 settings.load_profile("no deadline")
 
 

@@ -1,16 +1,19 @@
-"""Which module may import what. Everything is pure but the shells, and the two ends know only the wire in common."""
+"""Which folder may import what. A folder is a layer: imports go down only, and only shells touch the outside world."""
 
 from __future__ import annotations
 
 import ast
 import sys
-from fnmatch import fnmatchcase
+from collections.abc import Set as AbstractSet
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("tcproto", "tcserver", "tcclient")
+PACKAGES = ("tcproto", "tcserver", "tcclient", "benchmarks", "tests")
+PRODUCT = ("tcproto", "tcserver", "tcclient")
 
 # Clocks, chance, threads, processes and the network: what a test could not hold still.
 IMPURE = {
@@ -20,127 +23,187 @@ IMPURE = {
 }
 IMPURE_FOR_TCPROTO = IMPURE | {"os", "tempfile", "queue", "sqlite3"}
 THIRD_PARTY_OF_TCPROTO = {"nacl", "msgpack"}
-STRANGERS = {
-    "tcproto": {"tcserver", "tcclient"},
-    "tcserver": {"tcclient"},
-    "tcclient": {"tcserver"},
+
+
+class Layer(NamedTuple):
+    """What the modules of a folder, and of the folders in it without a line of their own, may import."""
+
+    ours: AbstractSet[str]
+    """Folders and files of this project, besides the folder itself."""
+    impure: AbstractSet[str] = frozenset()
+    """Of ``IMPURE``; none in a pure folder."""
+
+
+LAYERS = {
+    "tcproto": Layer(set()),
+    # The server. The pure parts are the conference and the media plane; the daemon is the shell around them.
+    "tcserver": Layer({"tcproto", "tcserver/cli", "tcserver/storage"}),
+    "tcserver/config": Layer({"tcserver/records.py"}),
+    "tcserver/storage": Layer(
+        {"tcproto", "tcserver/config", "tcserver/identity.py", "tcserver/records.py"}, {"asyncio", "concurrent"}
+    ),
+    "tcserver/monitoring": Layer({"tcproto"}, {"asyncio", "select", "threading", "time"}),
+    "tcserver/conference": Layer(
+        {"tcproto", "tcserver/identity.py", "tcserver/media/interface.py", "tcserver/records.py"}
+    ),
+    "tcserver/media": Layer({"tcproto", "tcserver/config", "tcserver/monitoring"}, {"asyncio"}),
+    "tcserver/media/forwarding": Layer({"tcproto", "tcserver/media", "tcserver/monitoring"}),
+    "tcserver/media/speakers": Layer({"tcproto", "tcserver/media"}),
+    "tcserver/media/relay": Layer({"tcproto", "tcserver/media"}),
+    "tcserver/media/udp": Layer(
+        {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "ctypes", "socket", "time"}
+    ),
+    "tcserver/media/workers": Layer(
+        {"tcserver/media", "tcserver/monitoring"}, {"asyncio", "signal", "socket", "time", "uvloop"}
+    ),
+    "tcserver/exposition": Layer(
+        {"tcserver/conference", "tcserver/config", "tcserver/media", "tcserver/monitoring", "tcserver/version.py"},
+        {"asyncio", "http"},
+    ),
+    "tcserver/daemon": Layer({"tcproto", "tcserver"}, {"asyncio", "signal", "socket", "time", "uvloop"}),
+    "tcserver/cli": Layer({"tcproto", "tcserver"}, {"datetime", "time"}),
+    # The client. The pure part is the core.
+    "tcclient": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),
+    "tcclient/core": Layer({"tcproto"}),
+    "tcclient/audio": Layer({"tcproto", "tcclient/errors.py"}, {"ctypes"}),
+    "tcclient/video": Layer({"tcproto", "tcclient/errors.py"}),
+    "tcclient/transport": Layer(
+        {"tcproto", "tcclient/core", "tcclient/errors.py"},
+        {"asyncio", "concurrent", "signal", "socket", "threading", "time", "uvloop"},
+    ),
+    "tcclient/trust": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "datetime", "time"}),
+    "tcclient/capture": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "select", "time"}),
+    "tcclient/playout": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),
+    "tcclient/recording": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "threading", "time"}),
+    "tcclient/demo": Layer({"tcproto", "tcclient"}, {"asyncio", "time", "uvloop"}),
+    "tcclient/cli": Layer({"tcproto", "tcclient"}, {"asyncio", "signal", "threading", "time"}),
+    "tcclient/cli/terminal": Layer({"tcproto"}, {"asyncio", "threading"}),
 }
 
-# The shells: path patterns (fnmatch; * also matches /) and what each may import of IMPURE. A new shell gets a line of
-# its own, with no more than it needs; a line that no longer allows anything real makes a test fail. tcproto has none.
-SHELLS: dict[str, set[str]] = {
-    "tcserver/daemon/addresses.py": {"socket"},
-    "tcserver/monitoring/background_writer.py": {"select", "threading"},
-    "tcserver/daemon/persistence.py": {"asyncio"},
-    "tcserver/cli/*.py": {"datetime", "time"},
-    "tcserver/daemon/control_server.py": {"asyncio", "time"},
-    "tcserver/daemon/daemon.py": {"asyncio", "time"},
-    "tcserver/daemon/local_socket.py": {"asyncio", "socket"},
-    "tcserver/media/udp/binding.py": {"socket"},
-    "tcserver/media/udp/coalescing.py": {"asyncio", "time"},
-    "tcserver/media/udp/socket_group.py": {"socket"},
-    "tcserver/exposition/http.py": {"asyncio", "http"},
-    "tcserver/media/host.py": {"asyncio"},
-    "tcserver/media/udp/native.py": {"ctypes", "socket"},
-    "tcserver/media/udp/offload.py": {"socket"},
-    "tcserver/media/udp/reader.py": {"ctypes", "socket"},
-    "tcserver/media/udp/sendmmsg.py": {"ctypes", "socket"},
-    "tcserver/media/udp/sendto.py": {"socket"},
-    "tcserver/media/udp/sockets.py": {"asyncio", "socket", "time"},
-    "tcserver/media/udp/steering.py": {"ctypes", "socket"},
-    "tcserver/media/workers/pool.py": {"asyncio", "socket", "time"},
-    "tcserver/media/workers/worker.py": {"asyncio", "signal", "socket", "time", "uvloop"},
-    "tcserver/monitoring/process_meter.py": {"asyncio", "time"},
-    "tcserver/daemon/listening.py": {"asyncio", "socket"},
-    "tcserver/daemon/process.py": {"asyncio", "signal", "uvloop"},
-    "tcserver/storage/store_thread.py": {"asyncio", "concurrent"},
-    "tcclient/cli/attend.py": {"asyncio", "signal"},
-    "tcclient/audio/libopus.py": {"ctypes"},
-    "tcclient/audio/opus.py": {"ctypes"},
-    "tcclient/cli/output.py": {"time"},
-    "tcclient/cli/join.py": {"asyncio", "threading"},
-    "tcclient/connector.py": {"asyncio", "time"},
-    "tcclient/transport/connection.py": {"asyncio", "concurrent", "time"},
-    "tcclient/trust/device_watch.py": {"asyncio", "concurrent"},
-    "tcclient/trust/known_devices.py": {"datetime"},
-    "tcclient/trust/trust_file.py": {"time"},
-    "tcclient/demo/conductor.py": {"asyncio"},
-    "tcclient/demo/participant.py": {"asyncio", "time", "uvloop"},
-    "tcclient/demo/processes.py": {"asyncio"},
-    "tcclient/capture/pipe.py": {"select"},
-    "tcclient/playout/listener.py": {"asyncio", "concurrent", "time"},
-    "tcclient/transport/loop.py": {"asyncio", "concurrent", "signal", "threading", "uvloop"},
-    "tcclient/transport/probe.py": {"asyncio", "time"},
-    "tcclient/cli/terminal/outlet.py": {"threading"},
-    "tcclient/publication.py": {"asyncio", "concurrent", "time"},
-    "tcclient/capture/publisher.py": {"asyncio", "concurrent", "time"},
-    "tcclient/recording/recording.py": {"threading"},
-    "tcclient/transport/replies.py": {"asyncio"},
-    "tcclient/room.py": {"asyncio", "concurrent", "time"},
-    "tcclient/cli/sending.py": {"asyncio"},
-    "tcclient/playout/stream_queue.py": {"asyncio"},
-    "tcclient/cli/terminal/terminal.py": {"asyncio", "threading"},
-    "tcclient/track.py": {"asyncio", "concurrent"},
-    "tcclient/recording/track_recorder.py": {"asyncio", "concurrent", "time"},
-    "tcclient/cli/terminal/typed_lines.py": {"asyncio"},
-    "tcclient/transport/udp.py": {"asyncio", "socket"},
-    "tcclient/verbs.py": {"asyncio", "time"},
-}
+FLAT = {"tcserver": 5, "tcclient": 12, "tcserver/media": 3}
+"""How many modules a folder may have itself: what there is more of needs a folder with a name."""
 
 
-def modules() -> list[Path]:
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+@cache
+def modules() -> dict[str, Path]:
+    """The files of all packages, by what they are imported as."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
 
 
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def imports(path: Path) -> set[str]:
-    """Names of all modules that a file imports, wherever in it: the top-level ones, and those in full."""
+def product() -> list[Path]:
+    return [path for path in modules().values() if name(path).startswith(PRODUCT)]
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Names in full of what a file imports, wherever in it, for type checkers too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
-            found |= {part for alias in node.names for part in (alias.name, alias.name.partition(".")[0])}
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{name(path)}:{node.lineno}: a relative import"
             module = node.module or ""
-            found |= {module, module.partition(".")[0], *(f"{module}.{alias.name}" for alias in node.names)}
+            found |= {full if (full := f"{module}.{alias.name}") in modules() else module for alias in node.names}
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
             called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             if called in ("__import__", "import_module") and isinstance(node.args[0], ast.Constant):
-                found |= {node.args[0].value, node.args[0].value.partition(".")[0]}
+                found.add(node.args[0].value)
+    return frozenset(found)
+
+
+def of_the_world(path: Path) -> set[str]:
+    """What a file imports that is not of this project: in full, and the package."""
+    foreign = {module for module in imports(path) if module not in modules()}
+    return foreign | {module.partition(".")[0] for module in foreign}
+
+
+def inside(path: Path, place: str) -> bool:
+    return name(path) == place or name(path).startswith(f"{place}/")
+
+
+def folder(path: Path) -> str:
+    """The line of ``LAYERS`` that holds for a file."""
+    return max((place for place in LAYERS if inside(path, place)), key=len)
+
+
+@pytest.mark.parametrize("path", product(), ids=name)
+def test_a_module_imports_what_its_layer_may(path: Path) -> None:
+    place = folder(path)
+    layer = LAYERS[place]
+    assert not (of_the_world(path) & IMPURE) - layer.impure, f"make it pure, or allow it for {place} in LAYERS"
+    for module in imports(path) & modules().keys():
+        target = modules()[module]
+        assert any(inside(target, allowed) for allowed in (place, *layer.ours)), f"{place} may not import {module}"
+    if place == "tcproto":
+        assert not of_the_world(path) & IMPURE_FOR_TCPROTO
+        packages = {module.partition(".")[0] for module in of_the_world(path)}
+        assert packages <= sys.stdlib_module_names | THIRD_PARTY_OF_TCPROTO
+
+
+@pytest.mark.parametrize("place", LAYERS)
+def test_a_layer_allows_no_more_than_it_needs(place: str) -> None:
+    members = [path for path in product() if folder(path) == place]
+    assert members, "no such folder"
+    layer = LAYERS[place]
+    assert layer.impure <= set().union(*(of_the_world(path) for path in members)) & IMPURE
+    targets = [modules()[module] for path in members for module in imports(path) & modules().keys()]
+    for allowed in layer.ours:
+        assert any(inside(target, allowed) and folder(target) != place for target in targets), allowed
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The sets of nodes that reach each other (Tarjan 1972), without those of one node."""
+    order: dict[str, int] = {}
+    lowest: dict[str, int] = {}
+    open_: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        order[node] = lowest[node] = len(order)
+        open_.append(node)
+        for target in graph[node]:
+            if target not in order:
+                visit(target)
+                lowest[node] = min(lowest[node], lowest[target])
+            elif target in open_:
+                lowest[node] = min(lowest[node], order[target])
+        if lowest[node] == order[node]:
+            start = open_.index(node)
+            if len(open_) - start > 1:
+                found.append(sorted(open_[start:]))
+            del open_[start:]
+
+    for node in graph:
+        if node not in order:
+            visit(node)
     return found
 
 
-def allowed(module: str) -> set[str]:
-    return set().union(*(words for pattern, words in SHELLS.items() if fnmatchcase(module, pattern)))
+def test_no_two_files_import_each_other() -> None:
+    graph = {module: set(imports(path) & modules().keys()) - {module} for module, path in modules().items()}
+    assert circles(graph) == []
 
 
-@pytest.mark.parametrize("path", modules(), ids=name)
-def test_a_module_imports_what_its_layer_may(path: Path) -> None:
-    module, found = name(path), imports(path)
-    package = path.relative_to(ROOT).parts[0]
-    assert not found & STRANGERS[package]
-    assert not (found & IMPURE) - allowed(module), "make it pure, or name it in SHELLS"
-    if package == "tcproto":
-        assert not found & IMPURE_FOR_TCPROTO
-        assert {word for word in found if "." not in word} <= sys.stdlib_module_names | THIRD_PARTY_OF_TCPROTO | {
-            "tcproto"
-        }
+def test_circles_are_found() -> None:
+    graph = {"a": {"b"}, "b": {"c", "d"}, "c": {"a"}, "d": {"e"}, "e": {"d"}, "f": {"a"}, "g": set()}
+    assert sorted(circles(graph)) == [["a", "b", "c"], ["d", "e"]]
 
 
-def test_the_list_of_shells_is_not_stale() -> None:
-    found = {name(path): imports(path) for path in modules()}
-    for pattern, words in SHELLS.items():
-        assert not pattern.startswith("tcproto")
-        matching = [names for module, names in found.items() if fnmatchcase(module, pattern)]
-        assert matching, f"{pattern}: no such module"
-        unused = words - set().union(*matching)
-        assert not unused, f"{pattern}: nothing imports {unused}"
-        assert words <= IMPURE
+@pytest.mark.parametrize(("place", "most"), FLAT.items())
+def test_a_folder_is_no_heap(place: str, most: int) -> None:
+    assert len(list((ROOT / place).glob("*.py"))) <= most
 
 
 def test_the_packages_are_found() -> None:
-    assert {path.relative_to(ROOT).parts[0] for path in modules()} == set(PACKAGES)
-    assert {"nacl", "tcproto"} <= imports(ROOT / "tcproto" / "noise.py")
+    assert {name(path).partition("/")[0] for path in modules().values()} == set(PACKAGES)
+    assert {"nacl"} <= of_the_world(ROOT / "tcproto" / "noise.py")

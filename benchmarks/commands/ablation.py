@@ -24,23 +24,23 @@ from benchmarks.harness.load import (
     SETTLE,
     VIDEO_RATE,
     Figure,
-    Hall,
     Load,
+    LoadedRoom,
+    batches,
     busy_rooms,
     doubt,
     draining,
     one_talker,
     packet,
     put_under,
-    volleys,
 )
+from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BarChart, BenchmarkError, Cell, Cost, Report, Table
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import Server
-from benchmarks.harness.trial import Outcome, Part, carry_out, evenly, remark
-from benchmarks.parts import boxes, instruments, workers
+from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, remark
+from benchmarks.parts import instrumentation, sealing, workers
 from tcproto.messages import Source
 
 RECEIVERS = 100
@@ -121,14 +121,14 @@ def run(options: argparse.Namespace) -> Report:
     length = max(seconds, QUICK_LEAST_OF_MESH if options.quick else LEAST_OF_MESH)
     meshes = {variant.name: _open_microphones(variant, length, repeats) for variant in MESHES}
     receivers = {"busy rooms": workers.RECEIVERS}
-    costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in boxes.SEALED}
-    measuring = instruments.measure(seconds)
+    costs = {load: (receivers.get(load, RECEIVERS), found[load][WHOLE].median().cpu) for load in sealing.SEALED}
+    measuring = instrumentation.measure(seconds)
     busy = found["busy rooms"][WHOLE].median()
     share = measuring.share(busy, workers.RECEIVERS)
-    sealed = boxes.sealed(costs)
+    sealed = sealing.sealed(costs)
     tables = [
-        parts(found), boxes.table(sealed), boxes.bindings(), workers.table(shares), _loudest(meshes),
-        instruments.table(measuring, share),
+        parts(found), sealing.table(sealed), sealing.bindings(), workers.table(shares), _loudest(meshes),
+        instrumentation.table(measuring, share),
     ]  # fmt: skip
     loudest = _middle(meshes[MESHES[0].name])
     what = f"{OPEN_MICROPHONES} open microphones, loudest {LOUDEST}"
@@ -138,7 +138,7 @@ def run(options: argparse.Namespace) -> Report:
         Bar(what, 100 * loudest.cpu, "% of a core", MESH_LIMIT, note=remark(loudest)).unless(
             doubt(("server", loudest._replace(delivered=1.0)))
         ),
-        instruments.bar(share).unless(doubt(("server", busy))),
+        instrumentation.bar(share).unless(doubt(("server", busy))),
     ]
     runs = {
         load: {variant: [run._asdict() for run in figure.runs] for variant, figure in by_variant.items()}
@@ -149,16 +149,16 @@ def run(options: argparse.Namespace) -> Report:
     return Report(tables, bars, plots, raw, [*medians(found), *(one.cost for one in sealed), *workers.costs(shares)])
 
 
-class _House(NamedTuple):
+class _LoadedServer(NamedTuple):
     """A server, and who is in its rooms."""
 
     server: Server
     clients: Clients
-    hall: Hall[Seat]
-    rooms: Sequence[Hall[Seat]]
-    call: Hall[Seat]
+    hall: LoadedRoom[MediaClient]
+    rooms: Sequence[LoadedRoom[MediaClient]]
+    call: LoadedRoom[MediaClient]
 
-    def loads(self) -> dict[str, Load[Seat]]:
+    def loads(self) -> dict[str, Load[MediaClient]]:
         """Return what can be put on it."""
         return {
             "audio, flood": Load("audio", [self.hall], None),
@@ -185,19 +185,19 @@ def _measure(variants: Sequence[Variant], rooms: int, seconds: float, repeats: i
                     figure = found.setdefault(kind, {}).setdefault(name, Figure())
                     with draining(load.seats) as counts:
                         house.clients.rest(SETTLE)
-                        ready = volleys(load, house.server.address, seconds)
+                        ready = batches(load, house.server.address, seconds)
                         figure.runs.append(put_under(load, ready, house.server.process.pid, counts, seconds))
     return found
 
 
-def _open(variant: Variant, rooms: int, stack: ExitStack) -> _House:
+def _open(variant: Variant, rooms: int, stack: ExitStack) -> _LoadedServer:
     _say(f"{variant.name}: logging in")
     busy = [f"room-{n}" for n in range(rooms)]
     settings = {"rooms.loudest": 0, **variant.settings}
     server = stack.enter_context(Server(["hall", "call", *busy], settings, variant.program))
     clients = stack.enter_context(Clients(server))
     hall, call = one_talker(clients, RECEIVERS), one_talker(clients, 1, "call")
-    return _House(server, clients, hall, busy_rooms(clients, busy), call)
+    return _LoadedServer(server, clients, hall, busy_rooms(clients, busy), call)
 
 
 def parts(found: Found) -> Table:

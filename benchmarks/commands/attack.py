@@ -18,7 +18,7 @@ from benchmarks.harness.options import positive
 from benchmarks.harness.processes import child, need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Cell, Report, Table
 from benchmarks.harness.server import Server
-from benchmarks.harness.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
+from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
 TALKERS, MEMBERS = 3, 12

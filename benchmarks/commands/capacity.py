@@ -17,12 +17,12 @@ from typing import NamedTuple
 from benchmarks.harness import scrape
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.load import AUDIO_RATE, SETTLE, doubt, packet
+from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import memory, need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Cell, Plot, Report, Table
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import MAX_SEATS, Server, setting
-from benchmarks.harness.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
+from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
 PEOPLE = (35, 100, 250, 500)
@@ -202,7 +202,7 @@ def _hold(
     _say(f"{people} people log in, {workers or 'no'} workers")
     port = scrape.free_port()
     with Server(["hall"], {"rooms.loudest": 0, "http.port": port} | settings) as server, Clients(server) as clients:
-        hall = _Hall(server, clients, people, port, plan.seconds, workers)
+        hall = _Meeting(server, clients, people, port, plan.seconds, workers)
         kinds = [(some, others) for some in speakers for others in cameras]
         turns = [[hall.meet(*kind) for kind in kinds] for _ in range(plan.repeats)]
         ramp: list[Row] = []
@@ -228,7 +228,7 @@ class _Told(NamedTuple):
     drops: Mapping[str, float]
 
 
-class _Hall:
+class _Meeting:
     """A room whose first members have a microphone and a screen: an overloaded server shows fewer cameras."""
 
     def __init__(self, server: Server, clients: Clients, people: int, port: int, seconds: float, workers: int) -> None:
@@ -258,11 +258,11 @@ class _Hall:
         lag = scrape.at_most(scrape.change(before.lag, told.lag), 0.99)
         return Row(self._workers, people, speakers, cameras, times, outcome, losses, size, lag)
 
-    def _voice(self, seat: Seat, offset: float, times: float) -> Part:
+    def _voice(self, seat: MediaClient, offset: float, times: float) -> Part:
         due = evenly(AUDIO_RATE * times, self._seconds, offset)
         return Part(seat, [packet("audio", seat, 1) for _ in due], 1, due)
 
-    def _picture(self, seat: Seat, offset: float, times: float) -> Part:
+    def _picture(self, seat: MediaClient, offset: float, times: float) -> Part:
         due = evenly(PICTURE_RATE * times, self._seconds, offset)
         seat.packets += -seat.packets % PICTURE_PACKETS  # a picture begins with its first packet
         packets = [packet("video", seat, 1, PICTURE_PACKETS, PICTURE_BODY) for _ in due for _ in range(PICTURE_PACKETS)]

@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.harness.member import HEIGHT, RATE, WIDTH, Task
 from benchmarks.harness.options import positive, positive_whole
+from benchmarks.harness.participant_process import HEIGHT, RATE, WIDTH, Task
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
 from tcclient.demo.processes import DemoError, make_accounts, run_server
 
@@ -111,12 +111,12 @@ def shares(voices: int, pictures: int) -> list[tuple[int, int]]:
 
 
 class _Member:
-    """A process of `benchmarks.harness.member`."""
+    """A process of `benchmarks.harness.participant_process`."""
 
     def __init__(self, task: Task) -> None:
         self._limit = LIMIT + task.seconds
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.harness.member"],
+            [sys.executable, "-m", "benchmarks.harness.participant_process"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._process.stdin is not None

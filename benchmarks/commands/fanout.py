@@ -26,6 +26,7 @@ from benchmarks.harness.load import (
     VIDEO_RATE,
     Figure,
     Load,
+    batches,
     busy_rooms,
     doubt,
     draining,
@@ -33,18 +34,17 @@ from benchmarks.harness.load import (
     put_under,
     relay,
     remark,
-    volleys,
 )
+from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import MAX_SEATS, Server
-from benchmarks.parts import cliff
+from benchmarks.parts import delivery_cliff
 from benchmarks.parts.arrival import measure
 
 RECEIVERS = (1, 10, 34, 100, 200, 500, MAX_SEATS - 1)
-QUICK_RECEIVERS = (cliff.RECEIVERS,)
+QUICK_RECEIVERS = (delivery_cliff.RECEIVERS,)
 TARGETS = ("server", "sendmmsg", "gso")
 PACES = (
     ("audio", "paced", AUDIO_RATE, 1),
@@ -74,7 +74,7 @@ class Approach(NamedTuple):
     """The way to saturation, in datagrams per second that arrive at the server."""
 
     saturation: float
-    steps: list[cliff.Step]
+    steps: list[delivery_cliff.Step]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -124,11 +124,13 @@ def _one_talker(receivers: int, seconds: float, repeats: int) -> tuple[Figures, 
             _say(f"{receivers} receivers: {kind}, {pace}")
             load = Load(kind, [room], rate, bursts)
             figures[kind, pace, receivers] = _compare(server, clients, load, seconds, repeats)
-        if receivers != cliff.RECEIVERS:
+        if receivers != delivery_cliff.RECEIVERS:
             return figures, None
         _say(f"{receivers} receivers: audio at shares of saturation")
         saturation = figures["audio", "flood", receivers]["server"].median().rate / receivers
-        return figures, Approach(saturation, cliff.approach(server, clients, room, saturation, seconds, repeats))
+        return figures, Approach(
+            saturation, delivery_cliff.approach(server, clients, room, saturation, seconds, repeats)
+        )
 
 
 def _busy(rooms: int, seconds: float, repeats: int) -> Figures:
@@ -142,7 +144,9 @@ def _busy(rooms: int, seconds: float, repeats: int) -> Figures:
         return {("audio", "busy", load.receivers): _compare(server, clients, load, seconds, repeats)}
 
 
-def _compare(server: Server, clients: Clients, load: Load[Seat], seconds: float, repeats: int) -> dict[str, Figure]:
+def _compare(
+    server: Server, clients: Clients, load: Load[MediaClient], seconds: float, repeats: int
+) -> dict[str, Figure]:
     """Measure the server and the two floors under a load, in turns."""
     figures = {name: Figure() for name in TARGETS}
     with draining(load.seats) as counts:
@@ -151,11 +155,11 @@ def _compare(server: Server, clients: Clients, load: Load[Seat], seconds: float,
                 clients.ping()
                 clients.rest(SETTLE)
                 if name == "server":
-                    ready = volleys(load, server.address, seconds)
+                    ready = batches(load, server.address, seconds)
                     figure.runs.append(put_under(load, ready, server.process.pid, counts, seconds))
                 else:
                     with relay(load, name == "gso") as (address, pid):
-                        ready = volleys(load, address, seconds)
+                        ready = batches(load, address, seconds)
                         figure.runs.append(put_under(load, ready, pid, counts, seconds))
     return figures
 
@@ -195,9 +199,9 @@ def _report(figures: Figures, approach: Approach | None, arrival: dict[str, floa
     tables = [Table(title, columns, rows)]
     steps = []
     if approach is not None:
-        tables.append(cliff.table(approach.steps, approach.saturation))
-        bars.append(cliff.bar(approach.steps))
-        plots.append(cliff.plot(approach.steps))
+        tables.append(delivery_cliff.table(approach.steps, approach.saturation))
+        bars.append(delivery_cliff.bar(approach.steps))
+        plots.append(delivery_cliff.plot(approach.steps))
         steps = [{"share": step.share, **run._asdict()} for step in approach.steps for run in step.runs]
     return Report(tables, bars, plots, {"runs": raw, "arrival_us": arrival, "approach": steps})
 

@@ -16,15 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from benchmarks.harness.kernel_timestamps import take
 from benchmarks.harness.light_clients import AT_ONCE, Clients, Entry
 from benchmarks.harness.load import AUDIO_RATE, FLOODED, LATE, SETTLE, packet
-from benchmarks.harness.native import Volley
+from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.options import positive_whole
 from benchmarks.harness.processes import child, cpu_of, need_linux, pin
 from benchmarks.harness.report import Bar, Cell, Plot, Report, Table
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import Server
-from benchmarks.harness.stamps import take
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, VideoHeader, parse_header
@@ -129,7 +129,7 @@ def _arrival(entry: Entry, start: int) -> Arrival:
     return Arrival((entry.dialled - start) / 1e9, (entry.seated - entry.dialled) / 1e9, heard, seen)
 
 
-def first(seat: Seat) -> tuple[int | None, int | None]:
+def first(seat: MediaClient) -> tuple[int | None, int | None]:
     """Return when the first sound, and the last packet of the first keyframe, were there; ns of the wall clock."""
     heard = seen = None
     pieces: dict[int, set[int]] = defaultdict(set)
@@ -146,19 +146,19 @@ def first(seat: Seat) -> tuple[int | None, int | None]:
 
 
 @contextmanager
-def _talking(talkers: list[Seat], target: tuple[str, int]) -> Iterator[None]:
+def _talking(talkers: list[MediaClient], target: tuple[str, int]) -> Iterator[None]:
     count = int(TALK * AUDIO_RATE)
-    volleys = []
+    batches = []
     for talker in talkers:
         datagrams = [talker.up(Item(ItemType.PACKET, packet("audio", talker, 1))) for _ in range(count)]
-        volleys.append(Volley(talker.socket, target, datagrams))
+        batches.append(DatagramBatch(talker.socket, target, datagrams))
 
     def talk() -> None:
         start = time.monotonic()
         for turn in range(count):
             time.sleep(max(0.0, start + turn / AUDIO_RATE - time.monotonic()))
-            for volley in volleys:
-                volley.fire(turn, turn + 1)
+            for batch in batches:
+                batch.fire(turn, turn + 1)
         time.sleep(TALK)
 
     with child(talk) as pid:
@@ -167,7 +167,7 @@ def _talking(talkers: list[Seat], target: tuple[str, int]) -> Iterator[None]:
 
 
 @contextmanager
-def _showing(camera: Seat, target: tuple[str, int], wanted: mmap.mmap) -> Iterator[None]:
+def _showing(camera: MediaClient, target: tuple[str, int], wanted: mmap.mmap) -> Iterator[None]:
     def show() -> None:
         start = time.monotonic()
         for frame in range(int(TALK * PICTURE_RATE)):
@@ -183,7 +183,7 @@ def _showing(camera: Seat, target: tuple[str, int], wanted: mmap.mmap) -> Iterat
         yield
 
 
-def picture(camera: Seat, frame: int, keyframe: bool) -> list[bytes]:
+def picture(camera: MediaClient, frame: int, keyframe: bool) -> list[bytes]:
     """Return the packets of a picture."""
     stream, count, reference = camera.streams[0], KEYFRAME_PACKETS if keyframe else PICTURE_PACKETS, int(not keyframe)
     packets = []

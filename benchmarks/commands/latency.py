@@ -11,12 +11,12 @@ from typing import NamedTuple
 from benchmarks.harness import scrape
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.load import FLOOD_STREAMS, SETTLE, doubt, packet
+from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import MAX_SEATS, Server
-from benchmarks.harness.trial import Outcome, Part, by_chance, carry_out, order, quantile, remark
+from benchmarks.harness.timed_load import Outcome, Part, by_chance, carry_out, order, quantile, remark
 from tcproto.messages import Source
 
 LOADS = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -108,9 +108,9 @@ def run(options: argparse.Namespace) -> Report:
 class _Bench(NamedTuple):
     server: Server
     clients: Clients
-    talker: Seat
-    receivers: list[Seat]
-    watched: tuple[Seat, Seat]
+    talker: MediaClient
+    receivers: list[MediaClient]
+    watched: tuple[MediaClient, MediaClient]
     port: int
     rng: random.Random
 
@@ -140,7 +140,7 @@ class _Bench(NamedTuple):
         return carry_out(self.server, [part], [self.talker, *self.receivers], self.watched)
 
 
-def _packet(talker: Seat) -> bytes:
+def _packet(talker: MediaClient) -> bytes:
     return packet("audio", talker, FLOOD_STREAMS["audio"])
 
 

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from benchmarks.harness import scrape
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.load import AUDIO_RATE, KEYFRAMES, SETTLE, packet
+from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.options import positive, positive_whole, whole
 from benchmarks.harness.processes import memory, need_linux
 from benchmarks.harness.report import Bar, BenchmarkError, Cell, Report, Table
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import MAX_SEATS, Server, setting
-from benchmarks.harness.trial import Outcome, Part, carry_out, evenly, order, quantile, remark
+from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 from tcproto.packet import VideoHeader
 
@@ -112,11 +112,11 @@ def turns(speakers: int, options: argparse.Namespace, seconds: float) -> list[li
     return found
 
 
-def _voice(seat: Seat, times: Sequence[float]) -> Part:
+def _voice(seat: MediaClient, times: Sequence[float]) -> Part:
     return Part(seat, [packet("audio", seat, 1) for _ in times], 1, times)
 
 
-def _pictures(seat: Seat, layers: int, seconds: float, offset: float) -> list[Part]:
+def _pictures(seat: MediaClient, layers: int, seconds: float, offset: float) -> list[Part]:
     """Return what a camera sends, by spatial layer; each picture is one message."""
     times = evenly(PICTURE_RATE, seconds, offset)
     return [

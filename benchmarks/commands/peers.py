@@ -24,9 +24,10 @@ from benchmarks.harness.load import (
     IN_FLIGHT,
     SETTLE,
     Figure,
-    Hall,
     Load,
+    LoadedRoom,
     Measurement,
+    batches,
     busy_rooms,
     doubt,
     draining,
@@ -35,14 +36,13 @@ from benchmarks.harness.load import (
     put_under,
     relay,
     remark,
-    volleys,
 )
-from benchmarks.harness.native import Sink, Volley
+from benchmarks.harness.media_client import PROOF_LIMIT, MediaClient
+from benchmarks.harness.mmsg import DatagramBatch, Sink
 from benchmarks.harness.options import positive, positive_whole
 from benchmarks.harness.processes import need_linux
 from benchmarks.harness.procfs import resident
 from benchmarks.harness.report import Bar, BenchmarkError, Plot, Report, Table
-from benchmarks.harness.seat import PROOF_LIMIT, Seat
 from benchmarks.harness.server import MAX_SEATS, Server
 from benchmarks.mumble.clients import Guest, Guests
 from benchmarks.mumble.ocb2 import KEY_SIZE, Ocb2
@@ -110,7 +110,7 @@ def compare_one_talker(receivers: int, seconds: float, repeats: int) -> dict[Key
         Guests(mumble) as guests,
     ):
         hall = one_talker(clients, receivers)
-        channel = Hall(guests.join(guests.open_channels(["hall"])[0], 1 + receivers), 1)
+        channel = LoadedRoom(guests.join(guests.open_channels(["hall"])[0], 1 + receivers), 1)
         clients.prove()
         guests.prove()
         seen = {}
@@ -135,7 +135,9 @@ def compare_busy(rooms: int, seconds: float, repeats: int) -> dict[Key, Comparis
         Guests(mumble) as guests,
     ):
         load = Load("audio", busy_rooms(clients, names), rate)
-        channels = [Hall(guests.join(channel, BUSY_PEOPLE), BUSY_TALKERS) for channel in guests.open_channels(names)]
+        channels = [
+            LoadedRoom(guests.join(channel, BUSY_PEOPLE), BUSY_TALKERS) for channel in guests.open_channels(names)
+        ]
         clients.prove()
         guests.prove()
         _say(f"{rooms} busy rooms")
@@ -157,11 +159,11 @@ def _in_turns(
     return seen
 
 
-def _measure_ours(server: Server, clients: Clients, load: Load[Seat], seconds: float) -> Measurement:
+def _measure_ours(server: Server, clients: Clients, load: Load[MediaClient], seconds: float) -> Measurement:
     with draining(load.seats) as counts:
         clients.ping()
         clients.rest(SETTLE)
-        ready = volleys(load, server.address, seconds)
+        ready = batches(load, server.address, seconds)
         seen = put_under(load, ready, server.process.pid, counts, seconds)
     talker, listener = load.talkers[0], load.rooms[0].seats[-1]
     Sink().drain(listener.socket.fileno())
@@ -178,11 +180,11 @@ def _measure_ours(server: Server, clients: Clients, load: Load[Seat], seconds: f
     return seen
 
 
-def _measure_floor(clients: Clients, load: Load[Seat], seconds: float) -> Measurement:
+def _measure_floor(clients: Clients, load: Load[MediaClient], seconds: float) -> Measurement:
     with draining(load.seats) as counts, relay(load, trains=False) as (address, pid):
         clients.ping()
         clients.rest(SETTLE)
-        return put_under(load, volleys(load, address, seconds), pid, counts, seconds)
+        return put_under(load, batches(load, address, seconds), pid, counts, seconds)
 
 
 def _measure_mumble(server: MumbleServer, guests: Guests, load: Load[Guest], seconds: float) -> Measurement:
@@ -191,7 +193,7 @@ def _measure_mumble(server: MumbleServer, guests: Guests, load: Load[Guest], sec
         guests.rest(SETTLE)
         count = load.datagrams(seconds)
         ready = [
-            Volley(talker.socket, server.address, [talker.say(os.urandom(OPUS)) for _ in range(count)])
+            DatagramBatch(talker.socket, server.address, [talker.say(os.urandom(OPUS)) for _ in range(count)])
             for talker in load.talkers
         ]
         seen = put_under(load, ready, server.process.pid, counts, seconds)

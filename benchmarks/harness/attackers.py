@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
 
+from benchmarks.harness.control_client import ControlClient
 from benchmarks.harness.light_clients import Clients
-from benchmarks.harness.line import Line
-from benchmarks.harness.native import Volley
+from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.processes import need_files
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import OTHER_FILES, OTHERS, Server
 from tcproto import codec
 from tcproto.control import FRAME_DATAGRAM, FRAME_MESSAGE
@@ -64,7 +64,7 @@ class Attacker:
         self._server = server
         self.numbers = count(1)
 
-    async def seat(self) -> tuple[Line, Seat]:
+    async def seat(self) -> tuple[ControlClient, MediaClient]:
         """Take a seat, with a path that is proved."""
         line, seat = await self._clients.guest(HALL)
         await seat.prove_beside(self._server.address)
@@ -113,7 +113,7 @@ class Attacker:
 
     async def log_in(self) -> None:
         """Log in with signatures that the server checks in vain, and hang up."""
-        _, line = await asyncio.get_running_loop().create_connection(Line, *self._server.address)
+        _, line = await asyncio.get_running_loop().create_connection(ControlClient, *self._server.address)
         try:
             await line.hello
             await line.request(LoginBegin(ATTACKER))
@@ -138,10 +138,10 @@ class Attacker:
         loop = asyncio.get_running_loop()
         while True:
             sealed = [seat.up(*items) for _ in range(PREPARED)]
-            volley = Volley(seat.socket, self._server.address, sealed, 1)
+            batch = DatagramBatch(seat.socket, self._server.address, sealed, 1)
             began = loop.time()
             for at in range(0, PREPARED, BATCH):
-                volley.fire(at, min(at + BATCH, PREPARED))
+                batch.fire(at, min(at + BATCH, PREPARED))
                 await asyncio.sleep(max(0.0, began + (at + BATCH) / rate - loop.time()))
 
 

@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Self, TypeVar
 
-from benchmarks.harness.line import Line
+from benchmarks.harness.control_client import ControlClient
+from benchmarks.harness.kernel_timestamps import note_times
+from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.processes import need_files
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import ACCOUNT, OTHER_FILES, Server
-from benchmarks.harness.stamps import note_times
 from tcproto.account import sign_account_login, sign_device_login
 from tcproto.identity import SigningKey, fingerprint
 from tcproto.membership import MemberStatement
@@ -45,7 +45,7 @@ AT_ONCE = 16
 class Entry(NamedTuple):
     """How somebody came in; times in ns of the wall clock."""
 
-    seat: Seat
+    seat: MediaClient
     dialled: int
     seated: int
     """Has a seat, and has asked for all sound."""
@@ -61,11 +61,11 @@ class Clients:
         self._server = server
         self._account = account
         self._runner = asyncio.Runner()
-        self._lines: list[Line] = []
+        self._lines: list[ControlClient] = []
         self._sockets: list[socket.socket] = []
         """Of all seats, those too whose joining is interrupted."""
         self._guests = 0
-        self.seats: dict[str, list[Seat]] = {}
+        self.seats: dict[str, list[MediaClient]] = {}
         """By room, in order of joining."""
 
     def __enter__(self) -> Self:
@@ -85,8 +85,8 @@ class Clients:
         people: int,
         publications: Sequence[Source] = (),
         keyframe_wanted: Callable[[], None] | None = None,
-    ) -> list[Seat]:
-        """Seat people in a room, each with these publications; raises ``BenchmarkError``.
+    ) -> list[MediaClient]:
+        """MediaClient people in a room, each with these publications; raises ``BenchmarkError``.
 
         ``keyframe_wanted`` is called when the server asks one of them for a keyframe, during ``rest`` and ``arrive``.
         """
@@ -98,8 +98,8 @@ class Clients:
         """Run what needs the control connections."""
         return self._runner.run(work)
 
-    async def guest(self, room: str) -> tuple[Line, Seat]:
-        """Seat one more person; return its control connection, too."""
+    async def guest(self, room: str) -> tuple[ControlClient, MediaClient]:
+        """MediaClient one more person; return its control connection, too."""
         session = await self._log_in()
         return session.line, await self._take_seat(session, room)
 
@@ -114,7 +114,7 @@ class Clients:
     def arrive(
         self, room: str, people: int, within: float, publications: Sequence[Source] = (), layers: int = 1
     ) -> list[Entry]:
-        """Seat people who dial evenly spread over some seconds, and prove each path as soon as there is a seat.
+        """MediaClient people who dial evenly spread over some seconds, and prove each path as soon as there is a seat.
 
         Each has these publications, pictures with so many spatial layers. Raises ``BenchmarkError``.
         """
@@ -140,7 +140,7 @@ class Clients:
         """Let time pass, and take what the server tells over the control connections."""
         self._runner.run(asyncio.sleep(seconds))
 
-    async def _arrive(self, sit_down: Callable[[], Awaitable[Seat]], people: int, within: float) -> list[Entry]:
+    async def _arrive(self, sit_down: Callable[[], Awaitable[MediaClient]], people: int, within: float) -> list[Entry]:
         async def arrive(after: float) -> Entry:
             await asyncio.sleep(after)
             dialled = time.time_ns()
@@ -162,7 +162,7 @@ class Clients:
         publications: Sequence[Source] = (),
         keyframe_wanted: Callable[[], None] | None = None,
         layers: int = 1,
-    ) -> Seat:
+    ) -> MediaClient:
         session = await self._log_in()
         session.line.deaf_after = None if publications else Joined
         seat = await self._take_seat(session, room)
@@ -177,7 +177,7 @@ class Clients:
     async def _log_in(self) -> _Session:
         server = self._server
         loop = asyncio.get_running_loop()
-        _, line = await loop.create_connection(Line, *server.address)
+        _, line = await loop.create_connection(ControlClient, *server.address)
         self._lines.append(line)
         self._guests += 1
         name = f"Guest {self._guests}"
@@ -189,13 +189,13 @@ class Clients:
         welcome: Welcome = await line.request(Login(self._account, name, device.public, account_proof, device_proof))
         return _Session(line, device, fingerprint(hello.remote_static), welcome.name)
 
-    async def _take_seat(self, session: _Session, room: str) -> Seat:
+    async def _take_seat(self, session: _Session, room: str) -> MediaClient:
         line, device, server, name = session
         opened: Room = await line.request(OpenRoom(room, e2ee=False))
         box_key, signed_at = os.urandom(32), int(time.time() * 1000)
         life = opened.room.life
         text = MemberStatement(server, life, opened.room.name, self._account, name, box_key, signed_at).text()
-        seat = Seat(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
+        seat = MediaClient(await line.request(Join(room, life, box_key, signed_at, device.sign(text))))
         self._sockets.append(seat.socket)
         return seat
 
@@ -236,7 +236,7 @@ class Clients:
 class _Session(NamedTuple):
     """Somebody who is logged in."""
 
-    line: Line
+    line: ControlClient
     device: SigningKey
     server: bytes
     """Fingerprint of the server."""

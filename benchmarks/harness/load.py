@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from benchmarks.harness.light_clients import Clients
-from benchmarks.harness.native import Relay, Sink, Volley
+from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
 from benchmarks.harness.processes import child, pin, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.seat import Seat
 from tcclient.transport.connection import PACED_BURST, PACED_INTERVAL
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
@@ -85,7 +85,7 @@ class Listener(Protocol):
 S = TypeVar("S", bound=Listener)
 
 
-class Hall(NamedTuple, Generic[S]):
+class LoadedRoom(NamedTuple, Generic[S]):
     """A room: all its seats, and the first of them, who talk."""
 
     seats: Sequence[S]
@@ -96,7 +96,7 @@ class Load(NamedTuple, Generic[S]):
     """What is sent; ``rate`` in messages per second of all talkers together, None: as fast as they come out."""
 
     kind: str
-    rooms: Sequence[Hall[S]]
+    rooms: Sequence[LoadedRoom[S]]
     rate: float | None
     bursts: int = 1
     """Messages of a picture; several leave as the client's pacer sends them, a few milliseconds apart."""
@@ -183,34 +183,34 @@ class Figure:
         return (max(self.costs) - min(self.costs)) / statistics.median(self.costs)
 
 
-def one_talker(clients: Clients, receivers: int, room: str = "hall") -> Hall[Seat]:
-    """Seat somebody who can talk and show, and who is heard by some."""
+def one_talker(clients: Clients, receivers: int, room: str = "hall") -> LoadedRoom[MediaClient]:
+    """MediaClient somebody who can talk and show, and who is heard by some."""
     sources = [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
-    return Hall([*clients.join(room, 1, sources), *clients.join(room, receivers)], 1)
+    return LoadedRoom([*clients.join(room, 1, sources), *clients.join(room, receivers)], 1)
 
 
-def busy_rooms(clients: Clients, names: Sequence[str]) -> list[Hall[Seat]]:
+def busy_rooms(clients: Clients, names: Sequence[str]) -> list[LoadedRoom[MediaClient]]:
     """Fill rooms as those of a busy server are."""
     halls = []
     for name in names:
         talkers = clients.join(name, BUSY_TALKERS, [Source.MICROPHONE])
-        halls.append(Hall([*talkers, *clients.join(name, BUSY_PEOPLE - BUSY_TALKERS)], BUSY_TALKERS))
+        halls.append(LoadedRoom([*talkers, *clients.join(name, BUSY_PEOPLE - BUSY_TALKERS)], BUSY_TALKERS))
     return halls
 
 
-def put_under(load: Load[S], volleys: Sequence[Volley], pid: int, counts: Counts, seconds: float) -> Measurement:
+def put_under(load: Load[S], batches: Sequence[DatagramBatch], pid: int, counts: Counts, seconds: float) -> Measurement:
     """Put a process, and those below it, under a load, while what arrives is counted.
 
-    ``volleys`` has what each talker sends. Raises ``BenchmarkError`` if nothing arrives.
+    ``batches`` has what each talker sends. Raises ``BenchmarkError`` if nothing arrives.
     """
     pin_server(pid)
     arrived, start, began = sum(counts), usage(pid), time.monotonic()
     if load.rate is None:
         stall = STALL + STALL_EACH * IN_FLIGHT * load.receivers
-        sent, taken = _flood(volleys[0], load.rooms[0].seats[-1], counts, seconds, stall)
+        sent, taken = _flood(batches[0], load.rooms[0].seats[-1], counts, seconds, stall)
         late = 0.0
     else:
-        (sent, late), taken = _pace(volleys, load), 0
+        (sent, late), taken = _pace(batches, load), 0
     wall = time.monotonic() - began
     time.sleep(SETTLE)
     used = usage(pid).since(start)
@@ -241,7 +241,7 @@ def remark(flooded: bool, seen: Measurement) -> str:
     return "the machine was busy otherwise" if seen.waited > LATE else ""
 
 
-def volleys(load: Load[Seat], target: tuple[str, int], seconds: float) -> list[Volley]:
+def batches(load: Load[MediaClient], target: tuple[str, int], seconds: float) -> list[DatagramBatch]:
     """Seal what the talkers will send."""
     count = load.datagrams(seconds)
     streams, burst = load.streams, load.train * load.bursts
@@ -250,11 +250,11 @@ def volleys(load: Load[Seat], target: tuple[str, int], seconds: float) -> list[V
         talker.packets += -talker.packets % burst  # a picture begins with its first packet
         packets = (packet(load.kind, talker, streams, burst) for _ in range(count))
         datagrams = [talker.up(Item(ItemType.PACKET, packet)) for packet in packets]
-        ready.append(Volley(talker.socket, target, datagrams, load.train))
+        ready.append(DatagramBatch(talker.socket, target, datagrams, load.train))
     return ready
 
 
-def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int = VIDEO_BODY) -> bytes:
+def packet(kind: str, talker: MediaClient, streams: int, burst: int = BURST, body: int = VIDEO_BODY) -> bytes:
     """Return the next packet of a talker, on its first (audio) or last (video) streams in turns.
 
     A picture has ``burst`` packets with bodies of ``body`` bytes.
@@ -273,15 +273,15 @@ def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int 
     return header.pack() + bytes(body)
 
 
-def _pace(volleys: Sequence[Volley], load: Load[S]) -> tuple[int, float]:
+def _pace(batches: Sequence[DatagramBatch], load: Load[S]) -> tuple[int, float]:
     """Send messages when they are due; return the datagrams, and the share of late ones.
 
     Each talker begins at some time of its own: in each turn they follow upon each other at the same uneven intervals,
     as people do, and now and then two come nearly together.
     """
     assert load.rate is not None
-    turns, rng = volleys[0].size, random.Random(1)
-    starts = sorted((rng.uniform(0, len(volleys) / load.rate), who) for who in range(len(volleys)))
+    turns, rng = batches[0].size, random.Random(1)
+    starts = sorted((rng.uniform(0, len(batches) / load.rate), who) for who in range(len(batches)))
     tolerated = max(1 / load.rate, LATENESS)
     start = time.monotonic()
     late = 0
@@ -293,20 +293,20 @@ def _pace(volleys: Sequence[Volley], load: Load[S]) -> tuple[int, float]:
                 time.sleep(due - now)
             elif now > due + tolerated:
                 late += 1
-            volleys[who].fire(turn, turn + 1)
-    return turns * len(volleys) * volleys[0].per_message, late / (turns * len(volleys))
+            batches[who].fire(turn, turn + 1)
+    return turns * len(batches) * batches[0].per_message, late / (turns * len(batches))
 
 
-def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float, stall: float) -> tuple[int, int]:
+def _flood(batch: DatagramBatch, sample: Listener, counts: Counts, seconds: float, stall: float) -> tuple[int, int]:
     """Send as fast as it comes out again at one receiver; return the datagrams sent, and those taken there.
 
     What does not come out within ``stall`` seconds counts as lost.
     """
     sink, descriptor = Sink(), sample.socket.fileno()
     start = moved = time.monotonic()
-    counted, size = counts[-1], volley.per_message
+    counted, size = counts[-1], batch.per_message
     at = taken = out = lost = 0
-    while (now := time.monotonic()) < start + seconds and at < volley.size:
+    while (now := time.monotonic()) < start + seconds and at < batch.size:
         taken += sink.drain(descriptor)
         before, out = out, taken + counts[-1] - counted
         if out > before:
@@ -315,7 +315,7 @@ def _flood(volley: Volley, sample: Listener, counts: Counts, seconds: float, sta
             lost, moved = at * size - out, now
         room = (IN_FLIGHT - (at * size - out - lost)) // size
         if room > 0:
-            at = volley.fire(at, min(volley.size, at + room))
+            at = batch.fire(at, min(batch.size, at + room))
         else:
             time.sleep(POLL)
     return at * size, taken + sink.drain(descriptor)
@@ -346,7 +346,7 @@ def draining(seats: Sequence[Listener], beside: Callable[[], None] | None = None
 
 
 @contextmanager
-def relay(load: Load[Seat], trains: bool) -> Iterator[tuple[tuple[str, int], int]]:
+def relay(load: Load[MediaClient], trains: bool) -> Iterator[tuple[tuple[str, int], int]]:
     """Run the floor, with trains (UDP_GRO, UDP_SEGMENT) or without; gives its address and process."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):

@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
 from benchmarks.harness.light_clients import AT_ONCE, REPLY_LIMIT
+from benchmarks.harness.media_client import PROOF_LIMIT, RECEIVE_BYTES
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.seat import PROOF_LIMIT, RECEIVE_BYTES
 from benchmarks.mumble.server import MumbleServer
 from benchmarks.mumble.wire import (
     FRAME_HEADER,

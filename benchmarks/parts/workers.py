@@ -14,16 +14,16 @@ from benchmarks.harness.load import (
     LATE,
     SETTLE,
     Figure,
-    Hall,
     Load,
+    LoadedRoom,
+    batches,
     busy_rooms,
     doubt,
     draining,
     put_under,
-    volleys,
 )
+from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.report import Bar, BarChart, Cell, Cost, Table
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import Server
 
 RECEIVERS = BUSY_PEOPLE - 1
@@ -43,10 +43,10 @@ class Share(NamedTuple):
         return f"{self.rooms} busy rooms, {self.workers or 'no'} worker{'s' * (self.workers != 1)}"
 
 
-class _House(NamedTuple):
+class _LoadedServer(NamedTuple):
     server: Server
     clients: Clients
-    halls: list[Hall[Seat]]
+    halls: list[LoadedRoom[MediaClient]]
 
 
 def measure(rooms: int, seconds: float, repeats: int, say: Callable[[str], None]) -> Mapping[Share, Figure]:
@@ -60,7 +60,7 @@ def measure(rooms: int, seconds: float, repeats: int, say: Callable[[str], None]
             say(f"{workers} workers: logging in")
             server = stack.enter_context(Server(names, {"server.workers": workers}))
             clients = stack.enter_context(Clients(server))
-            houses.append(_House(server, clients, busy_rooms(clients, names)))
+            houses.append(_LoadedServer(server, clients, busy_rooms(clients, names)))
         for house in houses:  # not before, for a path lasts 15 s without a datagram
             house.clients.prove()
         for _ in range(repeats):
@@ -72,7 +72,7 @@ def measure(rooms: int, seconds: float, repeats: int, say: Callable[[str], None]
                 load = Load("audio", halls[: share.rooms], AUDIO_RATE * BUSY_TALKERS * share.rooms)
                 with draining(load.seats) as counts:
                     clients.rest(SETTLE)
-                    ready = volleys(load, server.address, seconds)
+                    ready = batches(load, server.address, seconds)
                     figure.runs.append(put_under(load, ready, server.process.pid, counts, seconds))
     return found
 

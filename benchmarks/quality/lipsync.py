@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.signals import onsets
-from tcclient.capture.reader import AUDIO_RATE
+from benchmarks.harness.signal_comparison import onsets
+from tcproto.packet import AUDIO_CLOCK
 
 WIDTH, HEIGHT, FPS = 320, 180, 25
 FLASH_FRAMES = 3
-BEEP = AUDIO_RATE // 10
+BEEP = AUDIO_CLOCK // 10
 """Samples of a beep of 1 kHz."""
 LOUD = 3_000
 """Level, in steps of 16 bits, at which a beep has begun; it is played at 16,000."""
@@ -26,8 +26,8 @@ def make_clip(path: Path, seconds: int) -> None:
     """Write a clip: dark and silent, but for a flash and a beep at each whole second, from the first on."""
     with av.open(str(path), "w", format="matroska") as container:
         video = container.add_stream("ffv1", rate=FPS, width=WIDTH, height=HEIGHT, pix_fmt="yuv420p")
-        audio = container.add_stream("pcm_s16le", rate=AUDIO_RATE, layout="mono")
-        beep = (16_000 * np.sin(2 * np.pi * 1_000 / AUDIO_RATE * np.arange(BEEP))).astype(np.int16)
+        audio = container.add_stream("pcm_s16le", rate=AUDIO_CLOCK, layout="mono")
+        beep = (16_000 * np.sin(2 * np.pi * 1_000 / AUDIO_CLOCK * np.arange(BEEP))).astype(np.int16)
         for number in range(seconds * FPS):
             bright = number >= FPS and number % FPS < FLASH_FRAMES
             planes = np.full((HEIGHT * 3 // 2, WIDTH), 128, np.uint8)
@@ -36,13 +36,13 @@ def make_clip(path: Path, seconds: int) -> None:
             picture.pts, picture.time_base = number, Fraction(1, FPS)
             container.mux(video.encode(picture))
             if number % FPS == 0:
-                sound = np.zeros(AUDIO_RATE, np.int16)
+                sound = np.zeros(AUDIO_CLOCK, np.int16)
                 sound[: BEEP if number else 0] = beep[: BEEP if number else 0]
                 frame = av.AudioFrame.from_ndarray(sound[None, :], format="s16", layout="mono")
                 frame.sample_rate, frame.pts, frame.time_base = (
-                    AUDIO_RATE,
-                    number // FPS * AUDIO_RATE,
-                    Fraction(1, AUDIO_RATE),
+                    AUDIO_CLOCK,
+                    number // FPS * AUDIO_CLOCK,
+                    Fraction(1, AUDIO_CLOCK),
                 )
                 container.mux(audio.encode(frame))
         for stream in (video, audio):
@@ -77,12 +77,12 @@ def _beeps(path: Path) -> list[float]:
     times: list[npt.NDArray[np.float64]] = []
     levels: list[npt.NDArray[np.int16]] = []
     with av.open(str(path)) as container:
-        resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_RATE)
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_CLOCK)
         for frame in container.decode(container.streams.audio[0]):
             start = float(frame.pts * frame.time_base)  # type: ignore[operator]
             for piece in resampler.resample(frame):
                 samples = piece.to_ndarray()[0]
-                times.append(start + np.arange(len(samples)) / AUDIO_RATE)
+                times.append(start + np.arange(len(samples)) / AUDIO_CLOCK)
                 levels.append(samples)
     sound = np.concatenate(levels).astype(float)
-    return [float(np.concatenate(times)[i]) for i in onsets(np.abs(sound), LOUD, AUDIO_RATE // 2)]
+    return [float(np.concatenate(times)[i]) for i in onsets(np.abs(sound), LOUD, AUDIO_CLOCK // 2)]

@@ -13,8 +13,9 @@ from typing import Any
 import av
 from av.video.codeccontext import VideoCodecContext
 
-from benchmarks.harness.signals import psnr, squared_errors
-from tcclient.capture.reader import VIDEO_CLOCK, open_video
+from benchmarks.harness.signal_comparison import psnr, squared_errors
+from tcclient.capture.reader import open_video
+from tcproto.packet import VIDEO_CLOCK
 
 PEERS = {"best": "-1", "default": "8"}
 """libvpx in its real-time mode: the slowest fixed speed, whatever time it takes, and one that libvpx chooses itself."""

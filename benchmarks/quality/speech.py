@@ -11,8 +11,9 @@ import numpy as np
 from av.audio.codeccontext import AudioCodecContext
 
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.signals import SPEECH_RATE, Sound, aligned, resampled, windows
-from tcclient.capture.reader import AUDIO_RATE, open_audio
+from benchmarks.harness.signal_comparison import SPEECH_RATE, Sound, aligned, resampled, windows
+from tcclient.capture.reader import open_audio
+from tcproto.packet import AUDIO_CLOCK
 
 SHORTEST, LONGEST = 8 * SPEECH_RATE, 10 * SPEECH_RATE
 """Samples of a window: PESQ was made for utterances of 8 to 12 s (ITU-T P.862.3, section 7)."""
@@ -48,7 +49,7 @@ def load_pesq() -> Pesq | None:
 def source_sound(path: Path, seconds: float | None) -> Sound:
     """Return the sound that was spoken: 48 kHz, repeated to fill a length that was asked for."""
     whole = np.concatenate(list(open_audio(path, samples=FRAME)))
-    return whole if seconds is None else np.resize(whole, round(seconds * AUDIO_RATE))
+    return whole if seconds is None else np.resize(whole, round(seconds * AUDIO_CLOCK))
 
 
 def recorded_sound(path: Path) -> Sound:
@@ -61,15 +62,15 @@ def direct_sound(source: Sound, bitrate: int) -> Sound:
     encoder = av.CodecContext.create("libopus", "w")
     decoder = av.CodecContext.create("libopus", "r")
     assert isinstance(encoder, AudioCodecContext)
-    encoder.sample_rate, encoder.layout, encoder.format = AUDIO_RATE, "mono", "s16"
+    encoder.sample_rate, encoder.layout, encoder.format = AUDIO_CLOCK, "mono", "s16"
     encoder.bit_rate = bitrate
     encoder.options = {"application": "voip", "vbr": "off", "compression_level": "10", "frame_duration": "20"}
     assert isinstance(decoder, AudioCodecContext)
-    decoder.sample_rate, decoder.layout = AUDIO_RATE, "mono"
+    decoder.sample_rate, decoder.layout = AUDIO_CLOCK, "mono"
     pieces = []
     for frame in source[: len(source) // FRAME * FRAME].reshape(-1, FRAME):
         picture = av.AudioFrame.from_ndarray(frame[None, :], format="s16", layout="mono")
-        picture.sample_rate = AUDIO_RATE
+        picture.sample_rate = AUDIO_CLOCK
         for packet in encoder.encode(picture):
             pieces += [decoded.to_ndarray().reshape(-1) for decoded in decoder.decode(av.Packet(bytes(packet)))]
     return np.concatenate(pieces)
@@ -77,7 +78,7 @@ def direct_sound(source: Sound, bitrate: int) -> Sound:
 
 def score(pesq: Pesq, source: Sound, heard: Sound) -> Score:
     """Compare a sound with its source, both 48 kHz; raises ``BenchmarkError`` where PESQ finds no speech."""
-    reference, degraded = aligned(resampled(source, AUDIO_RATE), resampled(heard, AUDIO_RATE)[:-CUT])
+    reference, degraded = aligned(resampled(source, AUDIO_CLOCK), resampled(heard, AUDIO_CLOCK)[:-CUT])
     values = [
         float(pesq(SPEECH_RATE, reference[part], degraded[part], "wb"))
         for part in windows(len(reference), SHORTEST, LONGEST)

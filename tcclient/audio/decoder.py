@@ -10,6 +10,7 @@ import numpy as np
 from tcclient.audio.jitter import Frame, FrameKind, JitterBuffer, JitterStatistics, PutResult
 from tcclient.audio.opus import OpusDecoder, OpusError, Pcm, packet_duration, packet_has_fec
 from tcclient.audio.stretch import lengthen, shorten
+from tcproto.serial import wrapped
 
 _FADE: Final = 240
 """Samples, 5 ms: long enough not to click, short enough to keep the onset of a word."""
@@ -97,7 +98,7 @@ class SpeakerDecoder:
             if not pieces:
                 timestamp = chunk.timestamp
             if len(rest):
-                later = None if chunk.timestamp is None else (chunk.timestamp + len(piece)) & 0xFFFF_FFFF
+                later = None if chunk.timestamp is None else wrapped(chunk.timestamp + len(piece))
                 self._chunks.appendleft(_Chunk(chunk.kind, rest, later))
             pieces.append(piece)
             if labels and labels[-1][0] is chunk.kind:

@@ -8,11 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
-from tcproto.packet import AUDIO_CLOCK
-
-KEEPALIVE: Final = 0.400
-"""Seconds between packets in silence: shows that the stream lives, at a twentieth of the packets."""
-
+from tcproto.packet import AUDIO_CLOCK, COMFORT_INTERVAL
 
 UPDATE_WAIT: Final = 0.080
 """Seconds for which the next of these waits for a frame that tells what the background sounds like: libopus makes one
@@ -70,7 +66,7 @@ class TransmitGate:
             self._silent_samples = 0
             return Decision.END
         self._silent_samples += samples
-        if self._silent_samples < KEEPALIVE * AUDIO_CLOCK:
+        if self._silent_samples < COMFORT_INTERVAL * AUDIO_CLOCK:
             return Decision.NOTHING
         self._silent_samples = 0
         return Decision.SILENCE
@@ -79,7 +75,7 @@ class TransmitGate:
 class ComfortThinner:
     """Decides about frames that the gate lets out, of which the encoder calls some comfort noise.
 
-    The first of these ends the talk; then one in ``KEEPALIVE`` is sent, and any other frame at once.
+    The first of these ends the talk; then one in ``COMFORT_INTERVAL`` is sent, and any other frame at once.
     """
 
     def __init__(self) -> None:
@@ -95,7 +91,7 @@ class ComfortThinner:
             self._since = 0
             return Decision.LAST
         self._since += samples
-        if self._since < (KEEPALIVE if update else KEEPALIVE + UPDATE_WAIT) * AUDIO_CLOCK:
+        if self._since < (COMFORT_INTERVAL if update else COMFORT_INTERVAL + UPDATE_WAIT) * AUDIO_CLOCK:
             return Decision.NOTHING
         self._since = 0
         return Decision.COMFORT

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from tcclient.audio.delay import DelayEstimator
 from tcclient.audio.opus import MAX_PACKET_SAMPLES, SAMPLE_RATE
+from tcproto.serial import unwrap, wrapped
 
 MAX_BUFFERED_MS: Final = 1_000
 """Media in the buffer: more than ``MAX_DELAY``, so it only fills when nobody plays."""
@@ -199,8 +200,11 @@ class JitterBuffer:
         if not 0 < duration <= MAX_PACKET_SAMPLES:
             raise ValueError(f"a packet cannot last {duration} samples")
         self._statistics.received += 1
-        sequence = _unwrap(sequence, self._newest_sequence)
-        timestamp = _unwrap(timestamp, None if self._newest_sequence is None else self._newest_timestamp)
+        if self._newest_sequence is None:
+            sequence, timestamp = wrapped(sequence), wrapped(timestamp)
+        else:
+            sequence = unwrap(sequence, self._newest_sequence)
+            timestamp = unwrap(timestamp, self._newest_timestamp)
         transit = now - held - timestamp / SAMPLE_RATE
         result = PutResult.QUEUED
         if self._jumped(sequence, transit):
@@ -277,7 +281,7 @@ class JitterBuffer:
         if self._last.ended or missing == 0 or gap > RESYNC_JUMP * SAMPLE_RATE:
             self._playing = False
             return None
-        timestamp = self._position & _MASK
+        timestamp = wrapped(self._position)
         if head.fec and gap == head.duration:
             self._position += gap
             return Frame(FrameKind.FEC, head.payload, timestamp, gap, self._lag(now))
@@ -311,7 +315,7 @@ class JitterBuffer:
         frame = Frame(
             FrameKind.PACKET,
             head.payload,
-            head.timestamp & _MASK,
+            wrapped(head.timestamp),
             head.duration,
             self._lag(now),
             self._adjustment(head, now),
@@ -397,14 +401,5 @@ class JitterBuffer:
         self._seen = self._stalled = self._concealed = self._adjust_from = 0
 
 
-def _unwrap(value: int, near: int | None) -> int:
-    """The number nearest to ``near`` that equals ``value`` modulo 2**32."""
-    if near is None:
-        return value & _MASK
-    return near + ((value - near + _HALF) & _MASK) - _HALF
-
-
-_MASK: Final = 0xFFFF_FFFF
-_HALF: Final = 0x8000_0000
 _SAMPLES_PER_MS: Final = SAMPLE_RATE // 1_000
 _MAX_CONCEAL: Final = MAX_CONCEAL_MS * _SAMPLES_PER_MS

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from tcclient.audio import libopus
 from tcclient.audio.libopus import LibOpus, OpusUnavailable
+from tcproto.packet import AUDIO_CLOCK
 
 __all__ = [
     "MAX_PACKET_BYTES",
@@ -37,8 +38,8 @@ __all__ = [
 Pcm = npt.NDArray[np.int16]
 """Samples: 48 kHz, mono, shape (n,)."""
 
-SAMPLE_RATE: Final = 48_000
-"""Samples per second of all PCM in the client."""
+SAMPLE_RATE: Final = AUDIO_CLOCK
+"""Samples per second of all PCM in the client: a tick of a timestamp is a sample."""
 MAX_PACKET_SAMPLES: Final = 5_760
 """120 ms: the longest packet (RFC 6716 section 3.2.5, rule R5)."""
 MAX_PACKET_BYTES: Final = 1_275

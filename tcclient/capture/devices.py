@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tcclient.errors import DeviceError, one_line
+from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType
@@ -29,12 +30,6 @@ QUEUE_FRAMES = 4
 
 CAMERA_OPEN_TIMEOUT = 5.0
 """Seconds that a camera may take to open, and then for a picture, before it counts as gone."""
-
-SAMPLE_RATE = 48_000
-"""Samples per second, in and out: the rate of Opus."""
-
-VIDEO_CLOCK = 90_000
-"""Ticks per second of the timestamps of pictures (RFC 3551, section 4)."""
 
 av.logging.set_level(None)  # libraries print about devices; here every failure is an exception
 
@@ -212,7 +207,7 @@ def _start(kind: str, device: str | int | None, samples: int, callback: object) 
     library = _sounddevice()
     try:
         stream = getattr(library, kind)(
-            samplerate=SAMPLE_RATE, blocksize=samples, device=device, channels=1, dtype="int16", callback=callback
+            samplerate=AUDIO_CLOCK, blocksize=samples, device=device, channels=1, dtype="int16", callback=callback
         )
         stream.start()
     except (library.PortAudioError, ValueError) as error:

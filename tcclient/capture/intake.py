@@ -24,8 +24,9 @@ from tcclient.sources import (
     EncodedVideoSource,
     VideoSource,
 )
-from tcclient.video.codec import CLOCK_RATE, VideoEncoder
+from tcclient.video.codec import VideoEncoder
 from tcproto.messages import Source
+from tcproto.packet import VIDEO_CLOCK
 
 AUDIO_BITRATES = 6_000, 510_000
 """Least and most bit/s of Opus (RFC 6716, section 2.1.1)."""
@@ -124,7 +125,7 @@ class PictureIntake:
         self._begun = now if self._begun is None else self._begun
         seconds = now - self._begun if self._live else self._count / self._rate
         self._count += 1
-        frame.pts, frame.time_base = round(seconds * CLOCK_RATE), Fraction(1, CLOCK_RATE)
+        frame.pts, frame.time_base = round(seconds * VIDEO_CLOCK), Fraction(1, VIDEO_CLOCK)
         return frame
 
 

@@ -9,8 +9,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-VIDEO_CLOCK = 90_000
-"""Ticks per second of the timestamps of pictures (RFC 3551, section 4)."""
+from tcproto.packet import VIDEO_CLOCK
 
 COUNTER_BITS = 16
 """Bits of the frame counter in the picture: 43 minutes at 25 pictures per second."""

@@ -25,12 +25,12 @@ from tcclient.sources import (
     VideoSource,
 )
 from tcclient.video.codec import VideoEncoder
+from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
 
 QUEUED_FRAMES = 2
 """Encoded frames that may wait for their time: enough to hide a slow encoder call, little enough to stay live."""
-AUDIO_CLOCK = 48
+TICKS_PER_MS = AUDIO_CLOCK // 1000
 """Ticks of an audio timestamp in a millisecond."""
-VIDEO_CLOCK = 90_000
 NOT_CODED = 2
 """Bytes of an Opus packet at most whose frame was not coded: a decoder makes up the sound (RFC 6716, section 2.1.9)."""
 SILENT_FRAMES = {
@@ -149,10 +149,10 @@ class AudioPublisher:
             self._send_silence(20, end_of_talk=True)
 
     def _due(self, frame: EncodedAudio) -> float:
-        return (self._timestamp + frame.duration_ms * AUDIO_CLOCK) / (AUDIO_CLOCK * 1000)
+        return (self._timestamp + frame.duration_ms * TICKS_PER_MS) / AUDIO_CLOCK
 
     def _pass(self, frame: EncodedAudio) -> None:
-        timestamp, samples = self._timestamp, frame.duration_ms * AUDIO_CLOCK
+        timestamp, samples = self._timestamp, frame.duration_ms * TICKS_PER_MS
         self._timestamp += samples
         decision = self.gate.decide(frame.voice, samples)
         if decision is Decision.SEND:
@@ -169,7 +169,7 @@ class AudioPublisher:
         self._talking = False
         if timestamp is None:
             timestamp = self._timestamp
-            self._timestamp += duration_ms * AUDIO_CLOCK
+            self._timestamp += duration_ms * TICKS_PER_MS
         frame = EncodedAudio(
             SILENT_FRAMES[duration_ms], duration_ms, voice=False, end_of_talk=end_of_talk, comfort=True
         )

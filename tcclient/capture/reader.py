@@ -22,12 +22,7 @@ from tcclient.capture.container import MediaFile, MediaStream
 from tcclient.capture.splice import Splice
 from tcclient.errors import MediaFileError, one_line
 from tcclient.video.framing import fit, frame_picture, shown_size
-
-AUDIO_RATE = 48_000
-"""Samples per second of what is read: the rate of Opus."""
-
-VIDEO_CLOCK = 90_000
-"""Ticks per second of the timestamps of pictures (RFC 3551, section 4)."""
+from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
 
 MAX_SIDE = 8192
 """Largest width or height, in pixels, of a video file: more is taken for damage."""
@@ -41,14 +36,14 @@ MAX_RATE = 60
 USUAL_RATE = Fraction(25)
 """Pictures in a second of a file that does not tell."""
 
-SKEW = AUDIO_RATE * 40 // 1000
+SKEW = AUDIO_CLOCK * 40 // 1000
 """Samples by which sound may be off its timestamps before silence fills, or a cut mends, the difference: the rounding
 of containers and the delay of codecs stay below, and lip-sync bears it (ITU-R BT.1359: 45 ms ahead)."""
 
 LOOKED_AT = 10
 """Pictures that are decoded to see how many come in a second."""
 
-PIECE = AUDIO_RATE
+PIECE = AUDIO_CLOCK
 """Most samples of silence made at once."""
 
 Samples = npt.NDArray[np.int16]
@@ -241,14 +236,14 @@ class _AudioReading(_Reading):
                 self.file.damaged += 1
                 self._resampler = None
                 continue
-            self._place += Fraction(frame.samples * AUDIO_RATE, frame.sample_rate)
+            self._place += Fraction(frame.samples * AUDIO_CLOCK, frame.sample_rate)
         yield from self._drained()
         if fill:
             yield from self._aligned(Fraction(self.splice.end))
 
     def _aligned(self, at: Fraction | None) -> Iterator[Samples]:
         """Go on at a time of the file: with silence in between, or leaving out what comes twice."""
-        gap = 0 if at is None else round(at * AUDIO_RATE - self._place)
+        gap = 0 if at is None else round(at * AUDIO_CLOCK - self._place)
         if gap > (SKEW if self._place else 0):
             yield from self._drained()
             self._place += gap
@@ -264,7 +259,7 @@ class _AudioReading(_Reading):
         if self._resampler is None or form != self._form:
             yield from self._drained()
             self._form = form
-            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_RATE)
+            self._resampler = av.AudioResampler(format="s16", layout="mono", rate=AUDIO_CLOCK)
         for piece in self._resampler.resample(frame):
             yield self._kept(piece)
 

@@ -20,13 +20,14 @@ from tcclient.core.membership.lives import BoxKeys
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import OwnSeat, RoomState
 from tcclient.core.texts import ShownTexts, Texts
+from tcclient.core.timers import Timers
 from tcproto import messages
 from tcproto.control import ControlConnection
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.identity import SigningKey
 from tcproto.keyring import PublicationId
 from tcproto.messages import AddressedBox, ChatScope, KeyReceipt, Kind, Source, StreamChoice
-from tcproto.packet import AudioHeader
+from tcproto.packet import KEYFRAME_REQUEST_INTERVAL, AudioHeader
 from tcproto.sender_key import Party
 
 BATCH = 64
@@ -39,8 +40,6 @@ SNAPSHOT_RETRY = 2.0
 """Seconds after which a snapshot is asked for again."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
-KEYFRAME_SPACING = 0.5
-"""Seconds between keyframe requests for one layer: the first needs a round trip to show."""
 NEVER = float("inf")
 
 
@@ -89,9 +88,12 @@ class Seat:
         random_bytes: Callable[[int], bytes],
         drops: Counter[Drop],
         shown: ShownTexts,
+        timers: Timers,
     ) -> None:
         self.joined = joined
         self.peers: dict[int, Peer] = {}
+        self.timers = timers
+        """The deadlines of the session; those of the seat are forgotten with it."""
         self._drops = drops
         self.path = MediaPath(joined.media_id, joined.epoch, joined.up_key, joined.down_key, drops)
         self.sealers = Sealers(drops, self.path.ask_position)
@@ -120,7 +122,7 @@ class Seat:
             emit,
             random_bytes,
         )
-        self.texts = Texts(self.room, self._own, self.peers, self._keys, shown, random_bytes, emit, drops)
+        self.texts = Texts(self.room, self._own, self.peers, self._keys, shown, random_bytes, emit, drops, timers)
         self._control = control
         self._emit = emit
         self._path_state = self.path.state
@@ -150,7 +152,7 @@ class Seat:
     @property
     def next_deadline(self) -> float:
         """When ``handle_timeout`` is due."""
-        control = min(self._keys.next_deadline, self.texts.next_deadline, self._snapshot_at, self._purge_at)
+        control = min(self._keys.next_deadline, self._snapshot_at, self._purge_at)
         media = min(self.path.next_deadline, self.publications.keyframes.next_deadline, self._audible.next_deadline)
         return min(control, media, self._presence.next_deadline)
 
@@ -163,8 +165,6 @@ class Seat:
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
         self._keys.handle_timeout(now)
-        if now >= self.texts.next_deadline:
-            self.texts.retry(now)
         self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
         self._presence.handle_timeout(now)
@@ -216,9 +216,9 @@ class Seat:
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """See ``SeatVerbs.request_keyframe``."""
         slot = (stream, spatial)
-        if now < self._keyframes.get(slot, -NEVER) + KEYFRAME_SPACING:
+        if now < self._keyframes.get(slot, -NEVER) + KEYFRAME_REQUEST_INTERVAL:
             return False
-        self._keyframes = {known: at for known, at in self._keyframes.items() if now < at + KEYFRAME_SPACING}
+        self._keyframes = {known: at for known, at in self._keyframes.items() if now < at + KEYFRAME_REQUEST_INTERVAL}
         self._keyframes[slot] = now
         self._control.send(messages.KeyframeRequest(stream, spatial))
         return True

@@ -25,6 +25,7 @@ from tcclient.core.membership.lives import BoxKeys, Lives
 from tcclient.core.phase import Phase as Phase
 from tcclient.core.seat import BoxPair, Seat, SeatIdentity
 from tcclient.core.texts import ShownTexts, notice
+from tcclient.core.timers import NEVER, Timers
 from tcclient.core.verbs import SeatVerbs
 from tcproto import control, messages
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
@@ -40,7 +41,6 @@ CONTROL_PING = 5.0
 BOX_KEY_SIZE = 32
 DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
 AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
-NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,9 @@ class Session(SeatVerbs):
         self._login = Login(settings.fingerprint, device, self._control, self._events.append)
         self._joining: _Joining | None = None
         self._shown = ShownTexts()
+        self._timers = Timers()
         self._heard_at = now
-        self._ping_at = now + CONTROL_PING
+        self._timers.set("ping", now + CONTROL_PING, self._ping)
 
     @property
     def server_fingerprint(self) -> bytes:
@@ -156,23 +157,14 @@ class Session(SeatVerbs):
 
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` is due, None when never."""
-        if self.phase in (Phase.CLOSED, Phase.UNTRUSTED):
-            return None
+        due = self._timers.next()
         if self._seat is not None:
-            return min(self._ping_at, self._seat.next_deadline)
-        return self._ping_at
+            due = min(due, self._seat.next_deadline)
+        return None if due == NEVER else due
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due by ``now``."""
-        if self.phase in (Phase.CLOSED, Phase.UNTRUSTED):
-            return
-        if now >= self._ping_at:
-            self._ping_at = now + CONTROL_PING
-            if now >= self._heard_at + CONTROL_TIMEOUT:
-                self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RECONNECT)
-                return
-            if self.phase is not Phase.CONNECTING:
-                self._control.ask(messages.Ping(int(now * 1e6)))
+        self._timers.run(now)
         if self._seat is not None:
             self._seat.handle_timeout(now)
 
@@ -262,6 +254,7 @@ class Session(SeatVerbs):
                 self._replied(event.request, event.reply, event.request_id, now)
         elif isinstance(event, control.HandshakeCompleted):
             self.phase = Phase.UNTRUSTED
+            self._timers.cancel("ping")
             if self._login.handshake_completed(event):
                 self._trusted(now)
         elif self._seat is not None:
@@ -370,7 +363,16 @@ class Session(SeatVerbs):
         assert identity is not None
         emit = self._events.append
         self._seat = Seat(
-            joined, room, identity, box_keys, self._control, emit, self._random_bytes, self.drops, self._shown
+            joined,
+            room,
+            identity,
+            box_keys,
+            self._control,
+            emit,
+            self._random_bytes,
+            self.drops,
+            self._shown,
+            self._timers,
         )
         self.phase = Phase.ROOM
         self._seat.subscribe(self._settings.sources, ())
@@ -381,16 +383,28 @@ class Session(SeatVerbs):
 
     def _trusted(self, now: float) -> None:
         self.phase = Phase.TRUSTED
-        self._heard_at, self._ping_at = now, now + CONTROL_PING
+        self._heard_at = now
+        self._timers.set("ping", now + CONTROL_PING, self._ping)
+
+    def _ping(self, now: float) -> None:
+        """Ask for a sign of life, or give up a server that has given none for too long."""
+        if now >= self._heard_at + CONTROL_TIMEOUT:
+            self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RECONNECT)
+            return
+        self._timers.set("ping", now + CONTROL_PING, self._ping)
+        if self.phase is not Phase.CONNECTING:
+            self._control.ask(messages.Ping(int(now * 1e6)))
 
     def _stand_up(self) -> None:
         self._seat, self.phase = None, Phase.LOBBY
+        self._timers.cancel_all(but="ping")
 
     def _end(
         self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, distrust: bool = False
     ) -> None:
         if not self.closed:
             self.phase, self._seat = Phase.CLOSED, None
+            self._timers.cancel_all()
             self._events.append(events.Closed(code, text, action, retry_after_ms, distrust))
 
     def _require(self, phase: Phase) -> None:

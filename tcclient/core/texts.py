@@ -12,6 +12,7 @@ from tcclient.core.events import ChatReceived, Event, TextMissing
 from tcclient.core.keys.own_key import SenderKeys
 from tcclient.core.keys.peers import Peer
 from tcclient.core.membership.roster import MAX_MEMBERS, RoomState
+from tcclient.core.timers import NEVER, Timers
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.keyring import KeyRing
 from tcproto.membership import room_hash
@@ -39,7 +40,6 @@ MAX_SHOWN_TEXTS = 1024
 """Texts remembered, so that one sent again is not shown again: hours of a lively meeting."""
 MAX_COUNTED = 4 * MAX_MEMBERS
 """Sequences of others followed, two for each box key; beyond that those of members who have left are forgotten."""
-NEVER = float("inf")
 
 
 class ShownTexts:
@@ -102,6 +102,7 @@ class Texts:
         random_bytes: Callable[[int], bytes],
         emit: Callable[[Event], None],
         drops: Counter[Drop],
+        timers: Timers,
     ) -> None:
         self._room = room
         self._own = own
@@ -111,6 +112,7 @@ class Texts:
         self._random_bytes = random_bytes
         self._emit = emit
         self._drops = drops
+        self._timers = timers
         self._room_hash = room_hash(room.room.name)
         self._to_room = _Line()
         self._to_one: dict[bytes, _Line] = {}
@@ -123,11 +125,6 @@ class Texts:
         Kept when the sender leaves, against replays.
         """
         self._held: deque[tuple[float, ChatMessage]] = deque()
-
-    @property
-    def next_deadline(self) -> float:
-        """When ``retry`` is due."""
-        return self._held[0][0] + TEXT_HOLD if self._held else NEVER
 
     # What we write
 
@@ -198,12 +195,18 @@ class Texts:
                 self._held.append((came_at, message))
             else:
                 self._drops[Drop.NO_KEY] += 1
+        self._set_deadline()
 
     def _hold(self, message: ChatMessage, now: float) -> None:
         self._held.append((now, message))
         if len(self._held) > MAX_HELD_TEXTS:
             self._held.popleft()
             self._drops[Drop.NO_KEY] += 1
+        self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        due = self._held[0][0] + TEXT_HOLD if self._held else NEVER
+        self._timers.set("texts", due, self.retry)
 
     def _open(self, message: ChatMessage, now: float) -> bool:
         """Open a text and show it, or drop it; False where its sender or its key may still come."""

@@ -8,8 +8,8 @@ from tcclient.core.media.statistics import NetworkStatistics, PathStatistics, St
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.seat import Seat
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.feedback import Series
 from tcproto.messages import Kind, Source, StreamChoice
+from tcproto.packet import Series
 
 
 class SeatVerbs:

@@ -14,8 +14,9 @@ from tcclient.playout.playout import TICK_SAMPLES, Arrival, Mix, Playout
 from tcclient.playout.stream_queue import StreamQueue
 from tcclient.track import AudioFrame, Track
 from tcproto.messages import Kind
+from tcproto.packet import AUDIO_CLOCK
 
-TICK = TICK_SAMPLES / 48_000
+TICK = TICK_SAMPLES / AUDIO_CLOCK
 """Seconds of a tick."""
 FAREWELL = 1.0
 """Seconds for which a track that ended is still played: more than a jitter buffer holds."""

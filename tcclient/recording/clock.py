@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tcproto.serial import difference, unwrap
+
 MAX_SLEW = 0.01
 """How much faster or slower than its timestamps a recording may run while it follows the sender's clock: a sound card
 that is off by 0.01 % is followed with ease, and what is reported with an error of some ms is no jump."""
@@ -11,9 +13,6 @@ that is off by 0.01 % is followed with ease, and what is reported with an error 
 MAX_LAG = 100_000
 """Microseconds by which the sender's clock may run ahead until the time jumps there at once: it paused, and what came
 after it belongs after the pause. Back it never jumps, as players, and the order in a file, would not bear it."""
-
-_WRAP = 1 << 32
-_HALF = 1 << 31
 
 
 class ClockMapping(NamedTuple):
@@ -24,7 +23,7 @@ class ClockMapping(NamedTuple):
 
     def time_of(self, timestamp: int, rate: int) -> int:
         """Return the time, in µs, of a timestamp near this one, in ticks of ``rate`` per second."""
-        return self.microseconds + _near(timestamp, self.timestamp) * 1_000_000 // rate
+        return self.microseconds + difference(timestamp, self.timestamp) * 1_000_000 // rate
 
 
 class Unwrapper:
@@ -40,7 +39,7 @@ class Unwrapper:
         if self._ticks is None:
             self._ticks, self._at = timestamp, at
         expected = self._ticks + int(max(0.0, at - self._at) * self._rate)
-        ticks = expected + _near(timestamp, expected)
+        ticks = unwrap(timestamp, expected)
         if ticks > self._ticks:
             self._ticks, self._at = ticks, at
         return ticks
@@ -71,7 +70,7 @@ class MediaClock:
         """Return the time of a tick; only once the clock is ``known``."""
         assert self._mapping is not None
         if self._target is None:
-            mapped = ticks + _near(self._mapping.timestamp, ticks)
+            mapped = unwrap(self._mapping.timestamp, ticks)
             self._target = self._mapping.microseconds - self._span(mapped)
         if self._offset is None:
             self._offset, self._newest = self._target, ticks
@@ -84,8 +83,3 @@ class MediaClock:
 
     def _span(self, ticks: int) -> int:
         return ticks * 1_000_000 // self._rate
-
-
-def _near(timestamp: int, reference: int) -> int:
-    """Return how far a timestamp of 32 bits is from a reference, by the shorter way round."""
-    return (timestamp - reference + _HALF) % _WRAP - _HALF

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 from tcclient.video.bitstream import nal_units
+from tcproto.packet import AUDIO_CLOCK
 
 TICK = 100_000
 """Nanoseconds of one unit of time in the file: 0.1 ms, so that rounding is nothing against lip-sync."""
@@ -93,10 +94,10 @@ def audio_track(head: bytes, channels: int, pre_skip: int) -> bytes:
         unsigned(0x83, 2),
         unsigned(0x9C, 0),
         text(0x86, "A_OPUS"),
-        unsigned(0x56AA, pre_skip * 1_000_000_000 // 48_000),
+        unsigned(0x56AA, pre_skip * 1_000_000_000 // AUDIO_CLOCK),
         unsigned(0x56BB, SEEK_PRE_ROLL),
         element(0x63A2, head),
-        element(0xE1, real(0xB5, 48_000.0), unsigned(0x9F, channels)),
+        element(0xE1, real(0xB5, float(AUDIO_CLOCK)), unsigned(0x9F, channels)),
     )
 
 

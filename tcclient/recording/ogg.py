@@ -7,6 +7,8 @@ import struct
 import zlib
 from collections.abc import Mapping
 
+from tcproto.packet import AUDIO_CLOCK
+
 MAX_SEGMENTS = 255
 """Most lacing values of a page (RFC 3533, section 6)."""
 
@@ -64,7 +66,7 @@ def lost_packets(duration: int, *, stereo: bool = False) -> list[bytes]:
     return packets
 
 
-def opus_head(channels: int, pre_skip: int, input_rate: int = 48_000) -> bytes:
+def opus_head(channels: int, pre_skip: int, input_rate: int = AUDIO_CLOCK) -> bytes:
     """Return the identification header of one or two channels (RFC 7845, section 5.1)."""
     return struct.pack("<8sBBHIhB", b"OpusHead", 1, channels, pre_skip, input_rate, 0, 0)
 

@@ -15,6 +15,8 @@ from tcclient.recording.clock import ClockMapping, MediaClock, Unwrapper
 from tcclient.recording.folder import Index, free_names
 from tcclient.recording.writers import MatroskaWriter, OggOpusWriter, recorded_sound
 from tcclient.video.bitstream import Codec
+from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
+from tcproto.serial import wrapped
 
 PATIENCE = 0.3
 """Seconds for which entries wait for earlier ones, so that they are written in order."""
@@ -22,10 +24,7 @@ CLOCK_PATIENCE = 3.0
 """Seconds for which a stream waits for its clock mapping; then the time of arrival has to do."""
 MAX_ENTRIES = 20_000
 """Entries of a speaker that wait: minutes of sound and pictures; beyond it they are written out of order."""
-AUDIO_RATE = 48_000
-VIDEO_RATE = 90_000
 ENDINGS = (".ogg", ".mkv")
-_MASK = (1 << 32) - 1
 
 Admit = Callable[["SpeakerRecording", float], float]
 """Allows one more file, whose first packet came at a time (monotonic seconds); returns where it begins, in seconds."""
@@ -85,10 +84,10 @@ class SpeakerRecording:
         self._ogg: OggOpusWriter | None = None
         self._mkv: MatroskaWriter | None = None
         self._video: tuple[Codec, int, int] | None = None
-        self._unwrap = {False: Unwrapper(AUDIO_RATE), True: Unwrapper(VIDEO_RATE)}
-        self._clocks = {False: MediaClock(AUDIO_RATE), True: MediaClock(VIDEO_RATE)}
+        self._unwrap = {False: Unwrapper(AUDIO_CLOCK), True: Unwrapper(VIDEO_CLOCK)}
+        self._clocks = {False: MediaClock(AUDIO_CLOCK), True: MediaClock(VIDEO_CLOCK)}
         """As the sender tells them."""
-        self._assumed = {False: MediaClock(AUDIO_RATE), True: MediaClock(VIDEO_RATE)}
+        self._assumed = {False: MediaClock(AUDIO_CLOCK), True: MediaClock(VIDEO_CLOCK)}
         """By the time of arrival, while the sender has told nothing."""
         self._shift: int | None = None
         """µs that the sender's clock is ahead of ours."""
@@ -215,7 +214,7 @@ class SpeakerRecording:
         if not assumed.known:
             if now - entry.at <= CLOCK_PATIENCE:
                 return None
-            assumed.map(ClockMapping(entry.ticks & _MASK, at))
+            assumed.map(ClockMapping(wrapped(entry.ticks), at))
         return assumed.time_of(entry.ticks)
 
     def _write_sound(self, entry: _Entry, now: float) -> None:
@@ -225,7 +224,7 @@ class SpeakerRecording:
             tags = {"TITLE": self.account, "ARTIST": self.label, "OFFSET": f"{begin:.3f}"}
             self._ogg = self._create(".ogg", lambda path: OggOpusWriter(path, tags=tags), begin)
             self._sound_begin = entry.ticks
-        if self._ogg.write(entry.data, entry.ticks & _MASK, entry.at):
+        if self._ogg.write(entry.data, wrapped(entry.ticks), entry.at):
             self.packets_written += 1
             self._newest_sound = entry
         if self._mkv is not None:

@@ -20,6 +20,8 @@ import av
 from tcclient.errors import RecordingError, one_line
 from tcclient.recording import matroska, ogg
 from tcclient.video.bitstream import Codec
+from tcproto.packet import AUDIO_CLOCK
+from tcproto.serial import difference
 
 APPLICATION = "teleconference"
 """Named as the writing program in each file."""
@@ -27,14 +29,14 @@ APPLICATION = "teleconference"
 PRE_SKIP = 312
 """Samples of 48 kHz that libopus delays what it encodes, except in its low-delay mode."""
 
-PAGE_DURATION = 48_000
+PAGE_DURATION = AUDIO_CLOCK
 """Longest Ogg page, in samples: what a crash can cost (RFC 7845, section 6 recommends one second)."""
 
-MAX_LEAD = 10 * 48_000
+MAX_LEAD = 10 * AUDIO_CLOCK
 """Furthest, in samples, that timestamps may run ahead of the clock: else any jump would be written out as hours of
 silence."""
 
-MAX_LATE = 10 * 48_000
+MAX_LATE = 10 * AUDIO_CLOCK
 """Furthest back, in samples, that a packet counts as late; a longer jump back means that the sender began anew."""
 
 MIN_CUE_DISTANCE = 1_000_000_000 // matroska.TICK
@@ -75,7 +77,7 @@ class OggOpusWriter:
     @property
     def duration(self) -> float:
         """Seconds recorded so far, silence included."""
-        return self._granule / 48_000
+        return self._granule / AUDIO_CLOCK
 
     def write(self, packet: bytes, timestamp: int, now: float) -> bool:
         """Record a packet whose first sample has this 48 kHz timestamp (32 bits, wraps); `now` in seconds, monotonic.
@@ -88,8 +90,8 @@ class OggOpusWriter:
         if self._start is None:
             self._start = timestamp, now
         first, begun = self._start
-        gap = (timestamp - first - self._granule + (1 << 31)) % (1 << 32) - (1 << 31)
-        if gap < -MAX_LATE or self._granule + gap - (now - begun) * 48_000 > MAX_LEAD:
+        gap = difference(timestamp, first + self._granule)
+        if gap < -MAX_LATE or self._granule + gap - (now - begun) * AUDIO_CLOCK > MAX_LEAD:
             self._start = timestamp - self._granule, begun
         elif gap <= -ogg.MIN_DURATION:
             return False

@@ -25,6 +25,7 @@ from tcproto.identity import fingerprint
 from tcproto.link import Link
 from tcproto.messages import Error, Ping, Probe, ProbeTicket
 from tcproto.path import PingItem, parse_pong
+from tcproto.serial import clock_us
 
 TCP_PINGS = 3
 UDP_PINGS = 10
@@ -161,7 +162,7 @@ async def _udp_trips(family: int, address: tuple[object, ...], ticket: ProbeTick
 
 def _ping(number: int, ticket: ProbeTicket) -> bytes:
     items = [
-        Item(ItemType.PING, PingItem(number, int(time.monotonic() * 1e6) & 0xFFFFFFFF).pack()),
+        Item(ItemType.PING, PingItem(number, clock_us(time.monotonic())).pack()),
         Item(ItemType.PADDING, bytes(PROBE_PADDING)),
     ]
     return seal(pack_header(Kind.UP, 0, ticket.media_id, number), pack_items(items), ticket.key)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tcproto.packet import FRAME_ID_BITS
+from tcproto.serial import difference, unwrap
+
 MAX_FRAMES = 32
 """Most incomplete or waiting frames of a stream: `PATIENCE` at 60 frames/s."""
 
@@ -153,8 +156,8 @@ class FrameAssembler:
     def _place(self, packet: VideoPacket) -> int | None:
         """Return the extended frame id, or None for a packet that is of no use. Frame ids follow sequence numbers."""
         near = packet.frame_id if self._newest is None else self._newest
-        number = near + (packet.frame_id - near + (1 << 15)) % (1 << 16) - (1 << 15)
-        if self._sequence is None or 0 < (packet.sequence - self._sequence) % (1 << 32) < 1 << 31:
+        number = unwrap(packet.frame_id, near, FRAME_ID_BITS)
+        if self._sequence is None or difference(packet.sequence, self._sequence) > 0:
             self._sequence = packet.sequence
             if number < near:
                 self._restart()
@@ -243,21 +246,6 @@ class _Frame:
         return AssembledFrame(
             first.frame_id, first.timestamp, first.keyframe, first.temporal_id, first.reference_distance, data
         )
-
-
-def fragment(data: bytes, max_payload: int) -> list[bytes]:
-    """Cut a frame into as few payloads of at most `max_payload` bytes as it takes, all of one size except the last.
-
-    Equal sizes, because datagrams of one size leave in one system call. Raises `ValueError` if there is nothing to
-    cut, the payload is not positive, or more than 65,535 packets would be needed.
-    """
-    if not data or max_payload < 1:
-        raise ValueError("nothing to cut, or no room to put it")
-    count = -(-len(data) // max_payload)
-    if count > 0xFFFF:
-        raise ValueError(f"a frame of {len(data)} bytes needs {count} packets")
-    size = -(-len(data) // count)
-    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def _well_formed(packet: VideoPacket) -> bool:

@@ -13,9 +13,8 @@ from av.video.frame import PictureType
 from tcclient.errors import MediaError
 from tcclient.video.bitstream import Codec, holds_keyframe
 from tcclient.video.framing import frame_picture
-
-CLOCK_RATE = 90_000
-"""Ticks of a video timestamp per second (RFC 3551, section 4)."""
+from tcproto.packet import VIDEO_CLOCK
+from tcproto.serial import difference, wrapped
 
 MAX_PIXELS = 3840 * 2160
 """Largest picture, in pixels, that is encoded or decoded: a keyframe that claims 16,383 by 16,383 would take 400 MB."""
@@ -23,10 +22,10 @@ MAX_PIXELS = 3840 * 2160
 MAX_ENCODED = 4 << 20
 """Largest encoded picture, in bytes, that a decoder looks at: what the assembler can hold."""
 
-MAX_KEYFRAME_INTERVAL = 10 * CLOCK_RATE
+MAX_KEYFRAME_INTERVAL = 10 * VIDEO_CLOCK
 """Longest time between keyframes, so that a recording can be searched and an unnoticed error ends."""
 
-MAX_STEP = CLOCK_RATE
+MAX_STEP = VIDEO_CLOCK
 """Longest time between two pictures that rate control is told: after a pause a burst of saved-up bits would choke the
 link."""
 
@@ -99,7 +98,7 @@ class VideoEncoder:
         context = av.CodecContext.create(name, "w")
         assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = width, height, "yuv420p"
-        context.time_base = Fraction(1, CLOCK_RATE)
+        context.time_base = Fraction(1, VIDEO_CLOCK)
         context.framerate = rate
         context.bit_rate = bitrate
         context.gop_size = 1 << 30  # keyframes are placed by time and on demand, not by counting
@@ -124,14 +123,14 @@ class VideoEncoder:
         """
         first = self._timestamp is None
         if self._timestamp is not None:
-            step = ((timestamp - self._timestamp + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
+            step = difference(timestamp, self._timestamp)
             self._pts += min(max(step, 1), MAX_STEP)
         self._timestamp = timestamp
         keyframe = keyframe or first or self._pts - self._key_pts >= MAX_KEYFRAME_INTERVAL
         try:
             picture = frame_picture(frame, self.width, self.height)
             before = picture.pts, picture.time_base, picture.pict_type
-            picture.pts, picture.time_base = self._pts, Fraction(1, CLOCK_RATE)
+            picture.pts, picture.time_base = self._pts, Fraction(1, VIDEO_CLOCK)
             picture.pict_type = PictureType.I if keyframe else PictureType.NONE
             try:
                 packets = self._context.encode(picture)
@@ -145,7 +144,7 @@ class VideoEncoder:
             raise VideoError(f"the encoder gave {len(packets)} packets for a picture")
         if packets[0].is_keyframe:
             self._key_pts = self._pts
-        return EncodedFrame(bytes(packets[0]), packets[0].is_keyframe, timestamp & 0xFFFFFFFF)
+        return EncodedFrame(bytes(packets[0]), packets[0].is_keyframe, wrapped(timestamp))
 
 
 class VideoDecoder:

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-KEYFRAME_REQUEST_INTERVAL = 0.5
-"""Least seconds between requests: one has to get to the sender and its picture back, and each costs everybody a
-keyframe."""
-
-LONGEST_INTERVAL = 16.0
-"""Most seconds between requests: where keyframes do not help, each request waits longer than the one before. By itself
-an encoder makes one every ten seconds, and that much is all a path is good for on which none arrives whole."""
+from tcproto.packet import FRAME_ID_BITS, KEYFRAME_REQUEST_INTERVAL, MAX_KEYFRAME_REQUEST_INTERVAL
+from tcproto.serial import wrapped
 
 GROWTH = 4
 """How many times longer, so that a receiver whom keyframes do not help asks three times in its first ten seconds: with
@@ -19,8 +14,6 @@ ENOUGH = 5
 
 MAX_REFERENCE_DISTANCE = 255
 """Furthest back, in frames, that a picture can refer: the field on the wire has one byte."""
-
-_FRAME_IDS = 1 << 16
 
 
 class PictureGate:
@@ -49,13 +42,13 @@ class PictureGate:
             self._admitted += 1
             self._waiting = False
             return True
-        reference = (frame_id - reference_distance) % _FRAME_IDS
+        reference = wrapped(frame_id - reference_distance, FRAME_ID_BITS)
         if not 0 < reference_distance <= MAX_REFERENCE_DISTANCE or reference not in self._decodable:
             self._waiting = self._waiting or temporal_id == 0
             return False
         if len(self._decodable) > 2 * MAX_REFERENCE_DISTANCE:
             self._decodable = {
-                known for known in self._decodable if (frame_id - known) % _FRAME_IDS <= MAX_REFERENCE_DISTANCE
+                known for known in self._decodable if wrapped(frame_id - known, FRAME_ID_BITS) <= MAX_REFERENCE_DISTANCE
             }
         self._decodable.add(frame_id)
         self._admitted += 1
@@ -73,7 +66,7 @@ class PictureGate:
         if self._asked is None or self._admitted >= ENOUGH:
             self._interval = KEYFRAME_REQUEST_INTERVAL
         else:
-            self._interval = min(GROWTH * self._interval, LONGEST_INTERVAL)
+            self._interval = min(GROWTH * self._interval, MAX_KEYFRAME_REQUEST_INTERVAL)
         self._asked = now
         self._admitted = 0
         return True

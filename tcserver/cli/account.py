@@ -16,13 +16,13 @@ from tcproto.account import SALT_SIZE
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
 from tcproto.names import fold_account
-from tcserver.cli.parser import Commands, Parser, add_command, add_group, counted, print_table, site
+from tcserver.cli.parser import Commands, Parser, add_command, add_group, counted, data_directory, print_table
 from tcserver.cli.password import add_password_options, handed_out, made_up_password, new_password
 from tcserver.config.configuration import Configuration, Sources
 from tcserver.identity import ServerIdentity
 from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, StoreError
 from tcserver.storage.accounts import MAX_LIST_BYTES, check_account, derive_credentials, read_agencies
-from tcserver.storage.data_directory import Site
+from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.database import Database
 
 _COLUMNS = ("name", "display name", "user name", "password", "link")
@@ -129,19 +129,19 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _add(arguments: argparse.Namespace, sources: Sources) -> int:
     configuration = sources.load()
-    here = site(sources)
+    directory = data_directory(sources)
     role = Role(arguments.role) if arguments.role not in (None, "none") else None
     try:
         checked = check_account(arguments.name, arguments.display or arguments.name, role)
     except ValueError as error:
         raise StoreError(str(error)) from None
-    if here.exists():
-        with here.database() as database:
+    if directory.exists():
+        with directory.database() as database:
             if database.account(checked.name):
                 raise StoreError(f"an account named {checked.name!r} exists")
     # Asked before anything is made, so that an interrupted question leaves nothing behind.
     password = new_password(arguments)
-    identity = _identity(here)
+    identity = _identity(directory)
     challenge, public_key = derive_credentials(identity, checked.name, password, os.urandom(SALT_SIZE))
     account = Account(
         checked.name,
@@ -151,19 +151,19 @@ def _add(arguments: argparse.Namespace, sources: Sources) -> int:
         created=time.time(),
         max_sessions=configuration.login.max_sessions_per_account,
     )
-    with here.database() as database, _handed_out(arguments, checked.name, password):
+    with directory.database() as database, _handed_out(arguments, checked.name, password):
         database.add_account(replace(account, **_settings(arguments)))
     return 0
 
 
 def _import(arguments: argparse.Namespace, sources: Sources) -> int:
     configuration = sources.load()
-    here = site(sources)
+    directory = data_directory(sources)
     with Path(arguments.file).open("rb") as file:
         content = file.read(MAX_LIST_BYTES + 1)
     existing: list[Account] = []
-    if here.exists():
-        with here.database() as database:
+    if directory.exists():
+        with directory.database() as database:
             existing = database.accounts()
     output = Path(arguments.output) if arguments.output is not None else None
     if output is not None:
@@ -174,7 +174,7 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
         agencies = read_agencies(content, existing)
     except StoreError as error:
         raise StoreError(f"{arguments.file}: {error}; no account was made") from None
-    identity = _identity(here)
+    identity = _identity(directory)
     print(f"tcserver: making {counted(len(agencies), 'account')}", file=sys.stderr)
     accounts, passwords = [], []
     for agency in agencies:
@@ -193,7 +193,7 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
         )
         passwords.append(password)
     rows = list(zip(agencies, accounts, passwords, strict=True))
-    with here.database() as database:
+    with directory.database() as database:
         if output is None:
             table: list[tuple[str, ...]] = [
                 ("name", "password"),
@@ -226,7 +226,7 @@ def _join_link(configuration: Configuration, identity: ServerIdentity, database:
 
 
 def _list(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         accounts = database.accounts()
         sessions = [session.account for session in database.sessions()]
     print_table(
@@ -248,11 +248,13 @@ def _list(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _reset(arguments: argparse.Namespace, sources: Sources) -> int:
-    here = site(sources)
-    with here.existing_database() as database:
+    directory = data_directory(sources)
+    with directory.existing_database() as database:
         database.sessions(arguments.name)
         password = new_password(arguments)
-        challenge, public_key = derive_credentials(here.identity(), arguments.name, password, os.urandom(SALT_SIZE))
+        challenge, public_key = derive_credentials(
+            directory.identity(), arguments.name, password, os.urandom(SALT_SIZE)
+        )
         with _handed_out(arguments, fold_account(arguments.name), password):
             database.change_account(
                 arguments.name, lambda account: replace(account, challenge=challenge, public_key=public_key)
@@ -269,43 +271,43 @@ def _set(arguments: argparse.Namespace, sources: Sources) -> int:
     given = _settings(arguments)
     if not given:
         raise StoreError("nothing to change is given (see: tcserver account set --help)")
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.change_account(arguments.name, lambda account: replace(account, **given))
     return 0
 
 
 def _disable(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.change_account(arguments.name, lambda account: replace(account, disabled=True))
     return 0
 
 
 def _enable(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.change_account(arguments.name, lambda account: replace(account, disabled=False))
     return 0
 
 
 def _ban(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.change_account(arguments.name, lambda account: replace(account, banned=arguments.reason))
     return 0
 
 
 def _unban(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.change_account(arguments.name, lambda account: replace(account, banned=None))
     return 0
 
 
 def _remove(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.remove_account(arguments.name)
     return 0
 
 
 def _sessions(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         sessions = database.sessions(arguments.name)
     print_table(
         ("account", "person", "address", "since", "session", "device"),
@@ -325,19 +327,19 @@ def _sessions(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _enroll(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.enroll_device(DeviceRecord(arguments.name, arguments.key, arguments.label, time.time()))
     return 0
 
 
 def _unenroll(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.remove_device(arguments.name, arguments.key)
     return 0
 
 
 def _devices(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         devices = database.devices(arguments.name)
     print_table(
         ("device", "label", "enrolled"),
@@ -346,10 +348,10 @@ def _devices(arguments: argparse.Namespace, sources: Sources) -> int:
     return 0
 
 
-def _identity(here: Site) -> ServerIdentity:
+def _identity(directory: DataDirectory) -> ServerIdentity:
     """The server's identity; it is made with the first account, because passwords depend on it."""
-    here.make()
-    identity, made = here.open_identity()
+    directory.make()
+    identity, made = directory.open_identity()
     if made:
         print(f"tcserver: made the server key {format_fingerprint(identity.fingerprint)}", file=sys.stderr)
     return identity

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tcproto.identity import format_fingerprint
 from tcserver.cli import account, room, running, standard_files, store
-from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, site
+from tcserver.cli.parser import WRONG_INPUT, Command, Parser, add_command, data_directory
 from tcserver.config.configuration import ConfigurationError, Sources, dump
 from tcserver.records import StoreError
 from tcserver.storage import private_files
@@ -151,12 +151,12 @@ def _config(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _fingerprint(arguments: argparse.Namespace, sources: Sources) -> int:
-    print(format_fingerprint(site(sources).identity().fingerprint))
+    print(format_fingerprint(data_directory(sources).identity().fingerprint))
     return 0
 
 
 def _new_identity(arguments: argparse.Namespace, sources: Sources) -> int:
-    print(format_fingerprint(site(sources).replace_lost_identity().fingerprint))
+    print(format_fingerprint(data_directory(sources).replace_lost_identity().fingerprint))
     return 0
 
 

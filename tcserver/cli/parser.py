@@ -1,4 +1,4 @@
-"""What the commands of the command line share: options, help, tables and the sites they work on."""
+"""What the commands of the command line share: options, help, tables and the data directory they work on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn, TypeAlias
 
 from tcserver.config.configuration import Sources
-from tcserver.storage.data_directory import Site
+from tcserver.storage.data_directory import DataDirectory
 
 WRONG_INPUT = 2
 """Exit status of a command whose arguments or files are wrong."""
@@ -65,9 +65,9 @@ def add_command(
     return parser
 
 
-def site(sources: Sources) -> Site:
-    """The site that the sources name."""
-    return Site.of(sources.load(), os.environ)
+def data_directory(sources: Sources) -> DataDirectory:
+    """The data directory that the sources name."""
+    return DataDirectory.of(sources.load(), os.environ)
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

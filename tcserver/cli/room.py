@@ -8,7 +8,7 @@ from typing import Any
 
 from tcproto.names import fold_account
 from tcserver.cli import running
-from tcserver.cli.parser import Commands, add_command, add_group, print_table, site
+from tcserver.cli.parser import Commands, add_command, add_group, data_directory, print_table
 from tcserver.config.configuration import Sources
 from tcserver.records import Role, RoomRecord, StoreError
 
@@ -127,17 +127,17 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add(arguments: argparse.Namespace, sources: Sources) -> int:
-    here = site(sources)
+    directory = data_directory(sources)
     room = RoomRecord(arguments.name, "", max_participants=sources.load().rooms.max_participants)
-    here.make()
-    here.open_identity()
-    with here.database() as database:
+    directory.make()
+    directory.open_identity()
+    with directory.database() as database:
         database.add_room(replace(room, **_settings(arguments)))
     return 0
 
 
 def _list(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         rooms = database.rooms()
     print_table(
         ("name", "title", "encryption", "participants", "loudest", "default", "roles"),
@@ -163,7 +163,7 @@ def _set(arguments: argparse.Namespace, sources: Sources) -> int:
         given = {"name": arguments.new_name, "title": "", **given}
     if not given:
         raise StoreError("nothing to change is given (see: tcserver room set --help)")
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.change_room(arguments.name, lambda room: replace(room, **given))
     return 0
 
@@ -178,12 +178,12 @@ def _role(arguments: argparse.Namespace, sources: Sources) -> int:
         others = {name: role for name, role in room.roles.items() if name != account}
         return replace(room, roles=others if arguments.role == "none" else {**others, account: Role(arguments.role)})
 
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.change_room(arguments.name, change)
     return 0
 
 
 def _remove(arguments: argparse.Namespace, sources: Sources) -> int:
-    with site(sources).existing_database() as database:
+    with data_directory(sources).existing_database() as database:
         database.remove_room(arguments.name)
     return 0

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from tcproto.names import fold_room
-from tcserver.cli.parser import Commands, add_command, counted, print_table, site
+from tcserver.cli.parser import Commands, add_command, counted, data_directory, print_table
 from tcserver.config.configuration import Sources
 from tcserver.daemon.local_socket import ask
 from tcserver.records import StoreError
@@ -106,7 +106,7 @@ def _told(arguments: argparse.Namespace, count: int, text: str) -> int:
 
 def _ask(sources: Sources, request: dict[str, Any]) -> Any:
     """Return what the running server answers; what it refuses is the operator's mistake."""
-    answer = json.loads(ask(site(sources).data, json.dumps(request).encode()))
+    answer = json.loads(ask(data_directory(sources).path, json.dumps(request).encode()))
     if "error" in answer:
         raise StoreError(answer["error"])
     return answer["result"]

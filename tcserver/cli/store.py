@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tcproto.identity import format_fingerprint
-from tcserver.cli.parser import Commands, add_command, counted, site
+from tcserver.cli.parser import Commands, add_command, counted, data_directory
 from tcserver.cli.standard_files import print_data
 from tcserver.config.configuration import Sources
 from tcserver.records import StoreError
@@ -59,22 +59,22 @@ def add_commands(commands: Commands) -> None:
 
 
 def _backup(arguments: argparse.Namespace, sources: Sources) -> int:
-    back_up(site(sources), sources.file, Path(arguments.file), int(time.time()))
+    back_up(data_directory(sources), sources.file, Path(arguments.file), int(time.time()))
     return 0
 
 
 def _restore(arguments: argparse.Namespace, sources: Sources) -> int:
-    here = site(sources)
-    accounts, rooms = restore(here, sources.file, Path(arguments.file))
-    print(f"{counted(accounts, 'account')} and {counted(rooms, 'room')} restored to {here.data}")
-    print(f"fingerprint  {format_fingerprint(here.identity().fingerprint)}")
+    directory = data_directory(sources)
+    accounts, rooms = restore(directory, sources.file, Path(arguments.file))
+    print(f"{counted(accounts, 'account')} and {counted(rooms, 'room')} restored to {directory.path}")
+    print(f"fingerprint  {format_fingerprint(directory.identity().fingerprint)}")
     return 0
 
 
 def _export(arguments: argparse.Namespace, sources: Sources) -> int:
-    here = site(sources)
-    with here.existing_database() as database:
-        document = export_document(database, here.identity().fingerprint)
+    directory = data_directory(sources)
+    with directory.existing_database() as database:
+        document = export_document(database, directory.identity().fingerprint)
     if arguments.file == "-":
         print_data(document)
         return 0
@@ -86,20 +86,20 @@ def _export(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _import(arguments: argparse.Namespace, sources: Sources) -> int:
-    here = site(sources)
+    directory = data_directory(sources)
     if arguments.file == "-":
         content = sys.stdin.buffer.read(MAX_DOCUMENT_BYTES + 1)
     else:
         with Path(arguments.file).open("rb") as file:
             content = file.read(MAX_DOCUMENT_BYTES + 1)
-    here.make()
-    if not arguments.other_server and not here.has_identity():
+    directory.make()
+    if not arguments.other_server and not directory.has_identity():
         raise StoreError(
-            f"there is no server key in {here.data}: copy identity.key of the server that made the export there first, "
-            "with mode 600; with a new key (--other-server) every password would have to be set anew"
+            f"there is no server key in {directory.path}: copy identity.key of the server that made the export there "
+            "first, with mode 600; with a new key (--other-server) every password would have to be set anew"
         )
-    identity = here.open_identity()[0]
-    with here.database() as database:
+    identity = directory.open_identity()[0]
+    with directory.database() as database:
         try:
             accounts, rooms = import_document(
                 database, content, identity.fingerprint, other_server=arguments.other_server

@@ -33,7 +33,7 @@ from tcserver.media.interface import Event
 from tcserver.monitoring import logs
 from tcserver.monitoring.process_reading import ProcessReading
 from tcserver.storage import private_files
-from tcserver.storage.data_directory import Site
+from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.store_thread import StoreThread
 
 SOFTWARE = "tcserver"
@@ -52,23 +52,25 @@ SESSIONS_PER_S = 100.0
 class Daemon:
     """One server: the event loop's side of everything."""
 
-    def __init__(self, configuration: Configuration, site: Site) -> None:
+    def __init__(self, configuration: Configuration, directory: DataDirectory) -> None:
         self._configuration = configuration
-        self._site = site
+        self._directory = directory
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
-        self._identity, self._first_start = site.open_identity()
+        self._identity, self._first_start = directory.open_identity()
         self._conference = Conference(
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
         changes, look_ups = (
-            StoreThread(site.data / private_files.DATABASE_FILE, partial(self._log.crash, "database callback failed"))
+            StoreThread(
+                directory.path / private_files.DATABASE_FILE, partial(self._log.crash, "database callback failed")
+            )
             for _ in range(2)
         )
         self._bookkeeper = Bookkeeper(changes, look_ups, self._conference, self._carry_out, _now, self._log)
         self._media: MediaHost | None = None
         self._monitoring: Monitoring | None = None
         administration = Administration(self._conference.operator, self._media_readings, self._carry_out, _now)
-        self._local = LocalServer(site.data, administration.answer)
+        self._local = LocalServer(directory.path, administration.answer)
         self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         self._listeners: list[Listener] = []
         self._peers: dict[int, ControlPeer] = {}
@@ -327,7 +329,7 @@ class Daemon:
         try:
             await self._local.open()
         except OSError as error:
-            self._log.warning("no socket for commands", directory=str(self._site.data), reason=str(error))
+            self._log.warning("no socket for commands", directory=str(self._directory.path), reason=str(error))
 
     def _media_readings(self) -> list[MediaReading]:
         return self._media.readings() if self._media is not None else []

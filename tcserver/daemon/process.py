@@ -13,7 +13,7 @@ from tcserver.config.configuration import Configuration, ConfigurationError
 from tcserver.daemon.daemon import Daemon
 from tcserver.monitoring import garbage, logs
 from tcserver.monitoring.background_writer import BackgroundWriter
-from tcserver.storage.data_directory import Site
+from tcserver.storage.data_directory import DataDirectory
 
 LAST_LINES_LIMIT = 0.5
 """Seconds for the last lines of announcement and log to leave, if anybody reads them."""
@@ -32,11 +32,11 @@ def run(configuration: Configuration, reload: Callable[[], Configuration], *, un
 
 
 def _run(configuration: Configuration, reload: Callable[[], Configuration], until_eof: bool) -> int:
-    site = Site.of(configuration, os.environ)
-    site.make()
-    with site.lock():
+    directory = DataDirectory.of(configuration, os.environ)
+    directory.make()
+    with directory.lock():
         if sys.platform == "win32":
-            return asyncio.run(_serve(configuration, reload, site, until_eof))
+            return asyncio.run(_serve(configuration, reload, directory, until_eof))
         import resource
 
         import uvloop
@@ -45,11 +45,13 @@ def _run(configuration: Configuration, reload: Callable[[], Configuration], unti
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        return uvloop.run(_serve(configuration, reload, site, until_eof))
+        return uvloop.run(_serve(configuration, reload, directory, until_eof))
 
 
-async def _serve(configuration: Configuration, reload: Callable[[], Configuration], site: Site, until_eof: bool) -> int:
-    daemon = Daemon(configuration, site)
+async def _serve(
+    configuration: Configuration, reload: Callable[[], Configuration], directory: DataDirectory, until_eof: bool
+) -> int:
+    daemon = Daemon(configuration, directory)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     announcement = BackgroundWriter(1 if sys.__stdout__ is not None else -1)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tcserver.records import StoreError
 from tcserver.storage import private_files
-from tcserver.storage.data_directory import Site
+from tcserver.storage.data_directory import DataDirectory
 
 LIST_FILE = "tcserver-backup.json"
 FORMAT = "tcserver backup"
@@ -67,18 +67,18 @@ def _members(content: bytes) -> dict[str, bytes]:
     return files
 
 
-def back_up(site: Site, settings: Path | None, target: Path, now: int) -> None:
-    """Write a backup of ``site`` and of the file of settings, if there is one, to a new file of mode 0600.
+def back_up(directory: DataDirectory, settings: Path | None, target: Path, now: int) -> None:
+    """Write a backup of ``directory`` and of the file of settings, if there is one, to a new file of mode 0600.
 
     Servers may go on writing meanwhile. Raises `StoreError` and ``OSError``.
     """
     if target.exists():
         raise StoreError(f"{target} exists")
-    site.identity()  # which says what is wrong with it
-    files = {private_files.IDENTITY_FILE: (site.data / private_files.IDENTITY_FILE).read_bytes()}
+    directory.identity()  # which says what is wrong with it
+    files = {private_files.IDENTITY_FILE: (directory.path / private_files.IDENTITY_FILE).read_bytes()}
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
         copy = Path(folder) / private_files.DATABASE_FILE
-        with site.existing_database() as database:
+        with directory.existing_database() as database:
             database.backup(copy)
         files[private_files.DATABASE_FILE] = copy.read_bytes()
     if settings is not None and settings.exists():
@@ -89,8 +89,8 @@ def back_up(site: Site, settings: Path | None, target: Path, now: int) -> None:
         raise StoreError(f"{target} exists") from None
 
 
-def restore(site: Site, settings: Path | None, archive: Path) -> tuple[int, int]:
-    """Put a backup into the empty or missing folder of ``site``; returns the numbers of accounts and rooms.
+def restore(directory: DataDirectory, settings: Path | None, archive: Path) -> tuple[int, int]:
+    """Put a backup into the empty or missing folder of ``directory``; returns the numbers of accounts and rooms.
 
     The settings of the backup, if it has any, go to the new file ``settings``. All or nothing is written, and
     nothing is overwritten. Raises `StoreError` and ``OSError``.
@@ -103,38 +103,40 @@ def restore(site: Site, settings: Path | None, archive: Path) -> tuple[int, int]
         files = unpack(content)
     except StoreError as error:
         raise StoreError(f"{archive}: {error}") from None
-    if site.data.exists() and any(site.data.iterdir()):
-        raise StoreError(f"{site.data} is not empty; a backup is restored into an empty or a new folder (--data DIR)")
-    places = {site.data / private_files.DATABASE_FILE: files[private_files.DATABASE_FILE]}
+    if directory.path.exists() and any(directory.path.iterdir()):
+        raise StoreError(
+            f"{directory.path} is not empty; a backup is restored into an empty or a new folder (--data DIR)"
+        )
+    places = {directory.path / private_files.DATABASE_FILE: files[private_files.DATABASE_FILE]}
     if private_files.CONFIGURATION_FILE in files and settings is not None:
         if settings.exists():
             raise StoreError(f"{settings} exists, and the backup has settings, too: move it away first")
         places[settings] = files[private_files.CONFIGURATION_FILE]
     # Last, because no server is started on a database without it.
-    places[site.data / private_files.IDENTITY_FILE] = files[private_files.IDENTITY_FILE]
-    site.make()
-    written = [site.data / (private_files.DATABASE_FILE + end) for end in ("-wal", "-shm")]
+    places[directory.path / private_files.IDENTITY_FILE] = files[private_files.IDENTITY_FILE]
+    directory.make()
+    written = [directory.path / (private_files.DATABASE_FILE + end) for end in ("-wal", "-shm")]
     try:
         for place, held in places.items():
             place.parent.mkdir(parents=True, exist_ok=True)
             private_files.write_private(place, held)
             written.append(place)
-        return _checked(site)
+        return _checked(directory)
     except BaseException:
         for place in written:
             place.unlink(missing_ok=True)
         raise
 
 
-def _checked(site: Site) -> tuple[int, int]:
+def _checked(directory: DataDirectory) -> tuple[int, int]:
     """Look whether everything can be used. Raises `StoreError`."""
-    site.identity()
+    directory.identity()
     try:
-        with closing(sqlite3.connect(site.data / private_files.DATABASE_FILE)) as connection:
+        with closing(sqlite3.connect(directory.path / private_files.DATABASE_FILE)) as connection:
             found = connection.execute("PRAGMA integrity_check").fetchone()[0]
     except sqlite3.DatabaseError as error:
         found = str(error)
     if found != "ok":
         raise StoreError(f"the database is damaged: {found}")
-    with site.database() as database:
+    with directory.database() as database:
         return len(database.accounts()), len(database.rooms())

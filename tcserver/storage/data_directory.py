@@ -15,38 +15,38 @@ from tcserver.storage.database import Database
 
 
 @dataclass(frozen=True)
-class Site:
+class DataDirectory:
     """The data directory that a configuration names."""
 
-    data: Path
+    path: Path
 
     @classmethod
-    def of(cls, configuration: Configuration, environment: Mapping[str, str]) -> Site:
-        """The site of ``configuration``; the environment says where the default directory is."""
+    def of(cls, configuration: Configuration, environment: Mapping[str, str]) -> DataDirectory:
+        """The data directory of ``configuration``; the environment says where the default directory is."""
         named = configuration.server.data
         return cls(private_files.expanded(named) if named else private_files.default_data_directory(environment))
 
     def exists(self) -> bool:
         """Whether there is a database."""
-        return (self.data / private_files.DATABASE_FILE).exists()
+        return (self.path / private_files.DATABASE_FILE).exists()
 
     def make(self) -> None:
         """Make the data directory, for the owner only, if there is none."""
-        private_files.make_private_directory(self.data)
+        private_files.make_private_directory(self.path)
 
     def database(self) -> Database:
         """Open the database, made if there is none; as `Database`."""
-        return Database(self.data / private_files.DATABASE_FILE)
+        return Database(self.path / private_files.DATABASE_FILE)
 
     def existing_database(self) -> Database:
         """Open the database. Raises `StoreError` if there is none: the operator probably meant another directory."""
         if not self.exists():
-            raise StoreError(f"there is no database in {self.data}; name the data directory with --data")
+            raise StoreError(f"there is no database in {self.path}; name the data directory with --data")
         return self.database()
 
     def has_identity(self) -> bool:
         """Whether there is a key."""
-        return (self.data / private_files.IDENTITY_FILE).exists()
+        return (self.path / private_files.IDENTITY_FILE).exists()
 
     def open_identity(self) -> tuple[ServerIdentity, bool]:
         """The identity, made if there is none; and whether it was made now.
@@ -55,12 +55,12 @@ class Site:
         identity that is lost.
         """
         self._check_not_lost()
-        return open_identity(self.data / private_files.IDENTITY_FILE, os.urandom)
+        return open_identity(self.path / private_files.IDENTITY_FILE, os.urandom)
 
     def identity(self) -> ServerIdentity:
         """The identity. Raises `StoreError` if there is none."""
         self._check_not_lost()
-        return read_identity(self.data / private_files.IDENTITY_FILE)
+        return read_identity(self.path / private_files.IDENTITY_FILE)
 
     def replace_lost_identity(self) -> ServerIdentity:
         """Make an identity for a database that has lost its own, at the operator's word.
@@ -69,19 +69,19 @@ class Site:
         """
         self.existing_database().close()
         with self.lock():
-            identity, made = open_identity(self.data / private_files.IDENTITY_FILE, os.urandom)
+            identity, made = open_identity(self.path / private_files.IDENTITY_FILE, os.urandom)
         if not made:
-            raise StoreError(f"{self.data / private_files.IDENTITY_FILE} is there: nothing is lost")
+            raise StoreError(f"{self.path / private_files.IDENTITY_FILE} is there: nothing is lost")
         return identity
 
     def _check_not_lost(self) -> None:
         if self.exists() and not self.has_identity():
             raise StoreError(
-                f"{self.data} has a database but no {private_files.IDENTITY_FILE}: put back the one of this server, "
+                f"{self.path} has a database but no {private_files.IDENTITY_FILE}: put back the one of this server, "
                 "from a backup, with mode 600; if it is lost for good: tcserver new-identity, after which every "
                 "account needs a new password, and everybody the new link"
             )
 
     def lock(self) -> private_files.DataLock:
         """The lock that the running server holds."""
-        return private_files.DataLock(self.data)
+        return private_files.DataLock(self.path)

@@ -9,8 +9,8 @@ from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.load import Figure, Measurement
 from benchmarks.harness.server import Server
 from benchmarks.parts import workers
-from benchmarks.parts.boxes import bindings, sealed, table
-from benchmarks.parts.instruments import Measuring
+from benchmarks.parts.instrumentation import Measuring
+from benchmarks.parts.sealing import bindings, sealed, table
 from benchmarks.parts.workers import Share
 
 

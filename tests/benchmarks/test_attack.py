@@ -9,7 +9,7 @@ from benchmarks.commands import attack
 from benchmarks.commands.attack import LOGINS, MEMBERS, QUICK, TALKERS, Trial
 from benchmarks.harness.attackers import ATTACKS
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.trial import Outcome
+from benchmarks.harness.timed_load import Outcome
 
 
 def options(*arguments: str) -> object:

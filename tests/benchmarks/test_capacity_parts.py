@@ -5,7 +5,7 @@ import pytest
 from benchmarks.commands.capacity import BIG, BIG_WORKERS, TYPICAL, Meeting, Row, _losses, _Told, bars
 from benchmarks.harness.report import BenchmarkError
 from benchmarks.harness.server import setting
-from benchmarks.harness.trial import Outcome
+from benchmarks.harness.timed_load import Outcome
 
 
 def test_a_meeting_knows_what_it_took():

@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from benchmarks.commands.client import Meeting, _remark, shares
-from benchmarks.harness.member import Loop, Task
+from benchmarks.harness.participant_process import Loop, Task
 from tcclient.video.codec import EncodedFrame
 
 

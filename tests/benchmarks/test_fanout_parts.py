@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.commands import fanout
-from benchmarks.harness.load import Figure, Hall, Load, Measurement, doubt
-from benchmarks.harness.native import Relay, Sink, Volley
+from benchmarks.harness.load import Figure, Load, LoadedRoom, Measurement, doubt
+from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
 from benchmarks.harness.processes import child, cpu_of
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.parts import cliff
+from benchmarks.parts import delivery_cliff
 from tcserver.media.udp.offload import can_receive_trains, can_send_trains
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fan-out benchmark needs Linux")
@@ -33,18 +33,18 @@ def sockets() -> Iterator[list[socket.socket]]:
 def test_volleys_arrive_and_sinks_count_them(train, sockets):
     source, target, *_ = sockets
     datagrams = [bytes((n,)) * 100 for n in range(12)]
-    volley = Volley(source, target.getsockname(), datagrams, train)
-    assert (volley.size, volley.per_message) == (12 // train, train)
-    assert volley.fire(0, 2) == 2
+    batch = DatagramBatch(source, target.getsockname(), datagrams, train)
+    assert (batch.size, batch.per_message) == (12 // train, train)
+    assert batch.fire(0, 2) == 2
     assert [target.recv(2048) for _ in range(2 * train)] == datagrams[: 2 * train]
-    assert volley.fire(2, volley.size) == volley.size
+    assert batch.fire(2, batch.size) == batch.size
     assert Sink().drain(target.fileno()) == 12 - 2 * train
     assert Sink().drain(target.fileno()) == 0
 
 
 def test_a_volley_that_cannot_be_sent_is_one_clear_error(sockets):
     with pytest.raises(BenchmarkError, match="cannot send"):
-        Volley(sockets[0], ("127.0.0.1", 0), [b"x"]).fire(0, 1)
+        DatagramBatch(sockets[0], ("127.0.0.1", 0), [b"x"]).fire(0, 1)
 
 
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=trains)])
@@ -54,7 +54,7 @@ def test_the_relay_passes_on_what_comes_to_whoever_is_in_the_room(whole, sockets
     rooms = {b"room": [target.getsockname() for target in targets]}
     relay.setblocking(True)
     with child(Relay(relay, rooms, whole).run) as pid:
-        Volley(source, relay.getsockname(), datagrams).fire(0, 9)
+        DatagramBatch(source, relay.getsockname(), datagrams).fire(0, 9)
         for target in targets:
             assert [target.recv(2048) for _ in range(8)] == datagrams[:8]
         used, waited = cpu_of(pid)
@@ -82,14 +82,14 @@ def test_what_a_flood_loses_does_not_matter_to_saturation():
 def test_no_bar_is_judged_by_a_load_that_came_late():
     whole = Measurement(4.0, 10.0, 1.0, 0.5, 0.0, 0.0)
     late = whole._replace(late=0.2)
-    assert cliff.bar([cliff.Step(0.8, [whole]), cliff.Step(1.0, [late])]).passed
-    assert cliff.bar([cliff.Step(0.8, [whole, late])]).note == "80%: the load came late"
+    assert delivery_cliff.bar([delivery_cliff.Step(0.8, [whole]), delivery_cliff.Step(1.0, [late])]).passed
+    assert delivery_cliff.bar([delivery_cliff.Step(0.8, [whole, late])]).note == "80%: the load came late"
     assert doubt(("a", whole), ("b", late)) == "b: the load came late"
 
 
 def test_a_load_too_short_for_a_message_is_one_clear_error():
     with pytest.raises(BenchmarkError, match=r"--seconds 0\.01: too short"):
-        Load("audio", [Hall([object(), object()], 1)], 50).datagrams(0.01)
+        Load("audio", [LoadedRoom([object(), object()], 1)], 50).datagrams(0.01)
 
 
 def test_medians_and_spread():

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import INTERRUPTED
+from benchmarks.harness.control_client import ControlClient
 from benchmarks.harness.light_clients import Clients
-from benchmarks.harness.line import Line
 from benchmarks.harness.server import Server
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fan-out benchmark needs Linux")
@@ -64,14 +64,14 @@ def test_a_signal_ends_all_processes(benchmark, number):
 def test_who_is_interrupted_while_logging_in_sees_no_connection_end(monkeypatch, caplog):
     """The interrupt hits a step of a login, as that of a signal can that asyncio does not see."""
     calls = count()
-    data_received = Line.data_received
+    data_received = ControlClient.data_received
 
     def interrupted(line, data):
         data_received(line, data)
         if next(calls) == 30:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Line, "data_received", interrupted)
+    monkeypatch.setattr(ControlClient, "data_received", interrupted)
     with pytest.raises(KeyboardInterrupt), Server(["hall"]) as server, Clients(server) as clients:
         clients.join("hall", 20)
     gc.collect()

@@ -10,9 +10,9 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.commands.join import KEYFRAME_PACKETS, PICTURE_PACKETS, Arrival, Rush, all_hear, first, picture
+from benchmarks.harness.kernel_timestamps import note_times
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.server import MAX_SEATS, SETTINGS, Server
-from benchmarks.harness.stamps import note_times
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader

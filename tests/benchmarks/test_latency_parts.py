@@ -1,7 +1,7 @@
 """What a few runs at one load come to."""
 
 from benchmarks.commands.latency import Point
-from benchmarks.harness.trial import Outcome
+from benchmarks.harness.timed_load import Outcome
 
 
 def test_the_median_of_the_runs_counts_and_their_range_is_told():

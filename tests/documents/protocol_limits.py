@@ -10,14 +10,14 @@ from __future__ import annotations
 from tcclient.core import seat, session, texts
 from tcclient.core.keys import own_key
 from tcclient.core.media import path as client_path
-from tcclient.video import assembly, gate
+from tcclient.video import assembly
 from tcproto import (
     account,
     beacon,
     codec,
     control,
+    copies,
     datagram,
-    feedback,
     fields,
     framing,
     keyring,
@@ -35,13 +35,11 @@ from tcserver.conference.dispatch import COMMANDS
 from tcserver.conference.limits import admission
 from tcserver.conference.login import authenticator, half_open
 from tcserver.conference.room import change_log, kicks, room, sealer, stream_ids
-from tcserver.conference.room import keyframes as request_limits
 from tcserver.conference.settings import Settings
 from tcserver.daemon.control_server import MAX_BYTES_BEFORE_LOGIN
 from tcserver.media.forwarding import path as server_path
 from tcserver.media.forwarding import seat as media_seat
-from tcserver.media.forwarding import stream as media_stream
-from tcserver.media.speakers import preroll, speakers
+from tcserver.media.speakers import preroll
 
 _DEFAULT = Settings()
 _MIB = 1 << 20
@@ -121,14 +119,14 @@ def _media() -> list[_Row]:
         ("replay window of a room key, and height of the ceiling", f"{_number(replay.SEALER_WINDOW)} counters"),
         (
             "a new session or room key is due after",
-            f"2^{datagram.REKEY_COUNTER.bit_length() - 1} datagrams, {_seconds(sealer.ROTATION_AGE)}",
+            f"2^{datagram.REKEY_COUNTER.bit_length() - 1} datagrams, {_seconds(datagram.KEY_LIFETIME)}",
         ),
         (
             "a sealer uses a new room key so long after it is announced, at the earliest",
             _seconds(sealer.ROTATION_DELAY),
         ),
         ("a new room key of one sealer comes at most every", _seconds(sealer.ROTATION_INTERVAL)),
-        ("a key that was replaced is accepted for", _seconds(media_seat.KEY_OVERLAP)),
+        ("a key that was replaced is accepted for", _seconds(datagram.KEY_OVERLAP)),
         (
             "first pings, after `joined`",
             f"{proof} s, then every {_seconds(client_path.PROOF_INTERVALS[-1])}",
@@ -155,19 +153,19 @@ def _media() -> list[_Row]:
 
 
 def _packets() -> list[_Row]:
-    low, high = request_limits.LOW_INTERVAL, request_limits.HIGH_INTERVAL
+    low, high = packet.KEYFRAME_REQUEST_INTERVAL, packet.KEYFRAME_INTERVAL
     return [
         ("packet, at most", f"{_number(packet.MAX_PACKET)} bytes"),
         ("piece of a frame, at most", f"{_number(packet.MAX_VIDEO_PAYLOAD)} bytes"),
         ("plaintext of audio is padded to a multiple of", f"{packet.AUDIO_PADDING_STEP} bytes"),
-        ("comfort packets of a stream come at most every", f"{media_stream.COMFORT_INTERVAL // 48} ms"),
-        ("packets that a copy reaches back", _number(feedback.MAX_COPY_DISTANCE)),
+        ("comfort packets of a stream come at most every", _seconds(packet.COMFORT_INTERVAL)),
+        ("packets that a copy reaches back", _number(copies.MAX_COPY_DISTANCE)),
         ("packets before a talker was forwarded that may follow at once", _seconds(preroll.PREROLL)),
-        ("without the voice flag, loud is", f"\N{MINUS SIGN}{speakers.SPEECH_LEVEL} dBov"),
-        ("sequence numbers in which a packet is forwarded once", _number(media_stream.SEQUENCE_WINDOW)),
+        ("without the voice flag, loud is", f"\N{MINUS SIGN}{packet.SPEECH_LEVEL} dBov"),
+        ("sequence numbers in which a packet is forwarded once", _number(replay.SEQUENCE_WINDOW)),
         (
             "a receiver asks for a keyframe at most every; at least every, after keyframes in vain",
-            f"{_seconds(gate.KEYFRAME_REQUEST_INTERVAL)}; {_seconds(gate.LONGEST_INTERVAL)}",
+            f"{_seconds(low)}; {_seconds(packet.MAX_KEYFRAME_REQUEST_INTERVAL)}",
         ),
         ("requests reach the publisher at most every, lowest layer; others", f"{_seconds(low)}; {_seconds(high)}"),
         ("a receiver collects the pieces of a frame for", _seconds(assembly.PATIENCE)),
@@ -187,10 +185,10 @@ def _keys() -> list[_Row]:
             f"{_seconds(own_key.LEAVE_SPACING)}; {_seconds(own_key.KICK_SPACING)}",
         ),
         ("a new key is used without all receipts after", _seconds(own_key.ACTIVATION)),
-        ("a receiver keeps a key or a generation that was replaced for", _seconds(keyring.OVERLAP)),
+        ("a receiver keeps a key or a generation that was replaced for", _seconds(keyring.SENDER_KEY_OVERLAP)),
         ("a receiver keeps sender keys of one member", _number(keyring.MAX_KEYS)),
         ("a receiver tries generations ahead of the newest", _number(keyring.MAX_SKIPPED_GENERATIONS)),
-        ("window of sequence numbers under a key", _number(keyring.SEQUENCE_WINDOW)),
+        ("window of sequence numbers under a key", _number(replay.SEQUENCE_WINDOW)),
         ("layers of publications that a receiver tracks under one key", _number(keyring.MAX_LAYERS)),
         ("layers after which a sender plans a new key", _number(own_key.MAX_ANNOUNCED)),
         ("first sequence numbers in a key box", _number(sender_key.MAX_FIRST_SEQUENCES)),

@@ -11,7 +11,7 @@ def shorten(monkeypatch, lifetime):
     """Let the keys of seats and sealers live for so many seconds instead of a day."""
     monkeypatch.setattr("tcserver.media.forwarding.seat.KEY_LIFETIME", lifetime)
     monkeypatch.setattr("tcserver.media.forwarding.sealer.KEY_LIFETIME", lifetime)
-    monkeypatch.setattr("tcserver.conference.room.sealer.ROTATION_AGE", lifetime)
+    monkeypatch.setattr("tcserver.conference.room.sealer.KEY_LIFETIME", lifetime)
 
 
 @pytest.mark.parametrize("tcp_delay", [0.001, 0.3])

@@ -5,11 +5,10 @@ from itertools import pairwise
 import pytest
 
 from tcclient.core import events
-from tcclient.core.media.keyframes import SPACING
 from tcclient.participant import Participant as Person
 from tcclient.track import Track
 from tcproto.messages import KeyframeRequest, Kind, Source
-from tcproto.packet import VideoHeader
+from tcproto.packet import KEYFRAME_INTERVAL, VideoHeader
 from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
@@ -103,7 +102,7 @@ def test_a_late_joiner_gets_a_picture_within_two_round_trips(world, delay):
     world.run(3)
     cleo = world.client("cleo", Conditions(delay=delay))
     world.until(lambda: world.ready(cleo))
-    world.run(SPACING)  # the keyframe of the join has gone by, and the publisher may be asked again
+    world.run(KEYFRAME_INTERVAL)  # the keyframe of the join has gone by, and the publisher may be asked again
     since = world.now
     viewer = Viewer(world, cleo, camera)
     world.until(lambda: bool(viewer.shown), 3)
@@ -240,5 +239,5 @@ def test_who_asks_for_a_keyframe_with_each_picture_gets_few(world):
         cleo.session.seat._control.send(KeyframeRequest(info.stream, 0))
         cleo.pump()
         world.run(FRAME)
-    assert all(later - earlier >= SPACING - FRAME for earlier, later in pairwise(camera.keyframes[1:]))
+    assert all(later - earlier >= KEYFRAME_INTERVAL - FRAME for earlier, later in pairwise(camera.keyframes[1:]))
     assert len(camera.keyframes) <= 12

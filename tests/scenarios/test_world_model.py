@@ -192,6 +192,17 @@ class Spread(Meeting):
         self.world.server.replace_worker(slot)
 
 
+def test_somebody_who_may_not_come_back_yet_begins_anew_meanwhile():
+    meeting = Spread()
+    meeting.begin(seed=0)
+    meeting.kick(actor=0, other=1)
+    meeting.drop_and_reconnect(index=1)
+    meeting.wait(seconds=0.2)
+    for index in (0, 0, 0, 1):
+        meeting.drop_and_reconnect(index=index)
+    meeting.teardown()
+
+
 for machine in (Meeting, Spread):
     machine.TestCase.settings = settings(
         max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcproto import codec
-from tcproto.codec import Value, pack, unpack
+from tcproto import codec, fields
+from tcproto.codec import pack, unpack
 from tcproto.errors import ErrorCode, ProtocolError
+from tcproto.fields import Value
 
 VECTORS: list[tuple[Value, str]] = [
     (None, "c0"),
@@ -60,11 +61,11 @@ def refused(data: bytes, detail: str = "") -> None:
 
 
 AT_THE_LIMIT: list[tuple[Value, Value]] = [
-    ([None] * codec.MAX_ARRAY_LEN, [None] * (codec.MAX_ARRAY_LEN + 1)),
+    ([None] * fields.MAX_ARRAY_LEN, [None] * (fields.MAX_ARRAY_LEN + 1)),
     ({str(i): i for i in range(codec.MAX_MAP_LEN)}, {str(i): i for i in range(codec.MAX_MAP_LEN + 1)}),
-    ("x" * codec.MAX_STR_LEN, "x" * (codec.MAX_STR_LEN + 1)),
-    ("é" * (codec.MAX_STR_LEN // 2), "é" * (codec.MAX_STR_LEN // 2) + "x"),
-    (bytes(codec.MAX_BIN_LEN), bytes(codec.MAX_BIN_LEN + 1)),
+    ("x" * fields.MAX_STR_LEN, "x" * (fields.MAX_STR_LEN + 1)),
+    ("é" * (fields.MAX_STR_LEN // 2), "é" * (fields.MAX_STR_LEN // 2) + "x"),
+    (bytes(fields.MAX_BIN_LEN), bytes(fields.MAX_BIN_LEN + 1)),
     (nested(codec.MAX_DEPTH), nested(codec.MAX_DEPTH + 1)),
     ({"a": nested(codec.MAX_DEPTH - 1)}, {"a": nested(codec.MAX_DEPTH)}),
     ([[0] * 4095] * 4, [[0] * 4095] * 4 + [0]),

@@ -12,33 +12,26 @@ from tcproto.feedback import (
     DELTA_UNIT,
     ESCAPE,
     MAX_ARRIVALS,
-    MAX_COPY_DISTANCE,
     ArrivalReport,
-    Copy,
     Head,
     NotSent,
     Reception,
     RetransmissionRequest,
-    Series,
-    pack_copies,
     pack_heads,
     pack_receiver_report,
     pack_resend_request,
     parse_arrival_report,
-    parse_copies,
     parse_heads,
     parse_not_sent,
     parse_receiver_report,
     parse_resend_request,
     parse_retransmission_request,
-    series,
 )
-from tcproto.packet import AudioHeader
+from tcproto.packet import Series
 from tests.support.mutations import bit_flips, truncations
 
 ONE = Series(0x1234, 3, 7, redundant=True)
 RECEPTION = Reception(0x01020304, ONE, 5, 6, 7, 8, 9)
-COPIES = [Copy(1, 0, True, b"a"), Copy(15, 127, False, bytes(255))]
 
 
 def pack_both_heads(value: tuple[int, list[Head]]) -> bytes:
@@ -87,8 +80,6 @@ CASES: list[Case] = [
         [0, 2**32 - 1, 2**32, 2**48 - 1],
         "000000000000 0000ffffffff 000100000000 ffffffffffff",
     ),
-    (pack_copies, parse_copies, [], ""),
-    (pack_copies, parse_copies, COPIES, "01 80 01 61 0f 7f ff" + "00" * 255),
 ]
 PARSERS = [
     parse_arrival_report,
@@ -97,7 +88,6 @@ PARSERS = [
     parse_not_sent,
     parse_retransmission_request,
     parse_resend_request,
-    parse_copies,
 ]
 
 
@@ -128,27 +118,6 @@ def test_any_bytes_are_a_value_or_a_value_error(parse: Callable[[bytes], Any], d
         parse(data)
     except ValueError:
         return
-
-
-@given(st.integers(0, 65535), st.integers(0, 3), st.integers(0, 7), st.booleans())
-def test_series_round_trip(stream: int, spatial: int, temporal: int, redundant: bool) -> None:
-    value = Series(stream, spatial, temporal, redundant)
-    assert series(stream, value.code()) == value
-
-
-def test_every_series_code_is_a_series_or_reserved() -> None:
-    for code in range(256):
-        if code & 0x18:
-            with pytest.raises(ValueError, match="reserved"):
-                series(1, code)
-        else:
-            assert series(1, code).code() == code
-
-
-@pytest.mark.parametrize(("spatial", "temporal"), [(4, 0), (-1, 0), (0, 8), (0, -1)])
-def test_a_layer_out_of_range_has_no_code(spatial: int, temporal: int) -> None:
-    with pytest.raises(ValueError, match="layer"):
-        Series(1, spatial, temporal).code()
 
 
 arrivals = st.lists(st.none() | st.integers(0, 2000), min_size=1, max_size=MAX_ARRIVALS)
@@ -204,50 +173,3 @@ def test_counters_out_of_range_never_wrap() -> None:
             pack_resend_request([counter])
         with pytest.raises(StructError):
             ArrivalReport(counter, (0,)).pack()
-
-
-def test_a_copy_has_the_exact_header_of_what_was_sent() -> None:
-    for duration in (10, 20, 40, 60):
-        sent = [
-            AudioHeader(1, 2, 3, n & 0xFFFFFFFF, n * duration * 48 & 0xFFFFFFFF, duration, 40 - n, n % 2 == 0)
-            for n in range(-MAX_COPY_DISTANCE, 1)
-        ]
-        carrier = sent[-1]._replace(end_of_talk=True, comfort=True)
-        for distance in range(1, MAX_COPY_DISTANCE + 1):
-            original = sent[-1 - distance]
-            copy = Copy(distance, original.level, original.voice, b"body")
-            assert copy.header(carrier) == original
-            assert copy.header(carrier).pack() == original.pack()
-
-
-@pytest.mark.parametrize(
-    "copy",
-    [
-        Copy(0, 0, False, b"a"),
-        Copy(MAX_COPY_DISTANCE + 1, 0, False, b"a"),
-        Copy(1, 128, False, b"a"),
-        Copy(1, -1, False, b"a"),
-        Copy(1, 0, False, b""),
-        Copy(1, 0, False, bytes(256)),
-    ],
-)
-def test_a_copy_out_of_range_is_refused(copy: Copy) -> None:
-    with pytest.raises(ValueError, match="full header"):
-        pack_copies([copy])
-
-
-@pytest.mark.parametrize("text", ["01", "01 00", "01 00 01", "00 00 01 61", "10 00 01 61", "01 00 00", "01 00 ff 61"])
-def test_copies_out_of_range_are_not_parsed(text: str) -> None:
-    with pytest.raises(ValueError, match="copy"):
-        parse_copies(bytes.fromhex(text))
-
-
-copies = st.lists(
-    st.builds(Copy, st.integers(1, 15), st.integers(0, 127), st.booleans(), st.binary(min_size=1, max_size=255)),
-    max_size=4,
-)
-
-
-@given(copies)
-def test_copies_round_trip(values: list[Copy]) -> None:
-    assert parse_copies(pack_copies(values)) == values

@@ -13,12 +13,12 @@ from tcproto.keyring import (
     MAX_KEYS,
     MAX_LAYERS,
     MAX_SKIPPED_GENERATIONS,
-    OVERLAP,
-    SEQUENCE_WINDOW,
+    SENDER_KEY_OVERLAP,
     KeyRing,
     PublicationId,
 )
 from tcproto.packet import AudioHeader, Header, VideoHeader, parse_header, seal_packet
+from tcproto.replay import SEQUENCE_WINDOW
 from tcproto.sender_key import MAX_GENERATION, FirstSequence, OpenedBox, Party, SenderKey
 from tcproto.text import Note, TextHeader, seal_room_text, text_key
 from tests.support.mutations import bit_flips, truncations
@@ -77,8 +77,10 @@ def test_a_ring_follows_a_sender_that_only_writes() -> None:
     text_refused(ring, sender_key(generation=MAX_SKIPPED_GENERATIONS + 1))
     for generation in range(MAX_SKIPPED_GENERATIONS, MAX_GENERATION, MAX_SKIPPED_GENERATIONS):
         assert text_opened(ring, sender_key(generation=generation)) == "halo"
-    assert text_opened(ring, sender_key(generation=3), NOW + OVERLAP - 0.1) == "halo", "packets may have been faster"
-    text_refused(ring, sender_key(generation=3), NOW + OVERLAP)
+    assert text_opened(ring, sender_key(generation=3), NOW + SENDER_KEY_OVERLAP - 0.1) == "halo", (
+        "packets may have been faster"
+    )
+    text_refused(ring, sender_key(generation=3), NOW + SENDER_KEY_OVERLAP)
 
 
 def test_texts_are_good_under_the_newest_key_only() -> None:
@@ -113,8 +115,8 @@ def test_a_commitment_that_is_kept_takes_the_ring_along_however_far() -> None:
     assert opened(ring, sealed(middle, 1)) == b"payload", "what was on the way"
     assert ring.follow(1, 100, middle.commitment(), NOW) is True
     assert ring.follow(1, 100, bytes(32), NOW) is False
-    refused(ring, sealed(middle, 2), NOW + OVERLAP)
-    assert ring.follow(1, 100, middle.commitment(), NOW + OVERLAP) is None, "it cannot be told any more"
+    refused(ring, sealed(middle, 2), NOW + SENDER_KEY_OVERLAP)
+    assert ring.follow(1, 100, middle.commitment(), NOW + SENDER_KEY_OVERLAP) is None, "it cannot be told any more"
 
 
 def test_a_commitment_that_is_not_kept_changes_nothing() -> None:
@@ -128,11 +130,11 @@ def test_a_commitment_that_is_not_kept_changes_nothing() -> None:
 def test_what_is_replaced_is_forgotten_without_a_packet() -> None:
     ring = ring_with(sender_key(1), sender_key(2))
     ring.follow(2, 5, sender_key(2, 5).commitment(), NOW)
-    ring.forget(NOW + OVERLAP - 0.1)
+    ring.forget(NOW + SENDER_KEY_OVERLAP - 0.1)
     assert ring.knows(1)
-    ring.forget(NOW + OVERLAP)
+    ring.forget(NOW + SENDER_KEY_OVERLAP)
     assert not ring.knows(1)
-    assert ring.follow(2, 4, sender_key(2, 4).commitment(), NOW + OVERLAP) is None
+    assert ring.follow(2, 4, sender_key(2, 4).commitment(), NOW + SENDER_KEY_OVERLAP) is None
 
 
 # Replay
@@ -275,11 +277,11 @@ def test_a_replaced_generation_lives_for_the_overlap() -> None:
     assert opened(ring, sealed(sender_key(), 0))
     assert opened(ring, sealed(sender_key(1, 3), 1))
     # Also one that was never seen before.
-    assert opened(ring, sealed(sender_key(1, 2), 2), NOW + OVERLAP - 0.001)
-    assert opened(ring, sealed(sender_key(1, 0), 3), NOW + OVERLAP - 0.001)
+    assert opened(ring, sealed(sender_key(1, 2), 2), NOW + SENDER_KEY_OVERLAP - 0.001)
+    assert opened(ring, sealed(sender_key(1, 0), 3), NOW + SENDER_KEY_OVERLAP - 0.001)
     for generation in (0, 2):
-        refused(ring, sealed(sender_key(1, generation), 4), NOW + OVERLAP)
-    assert opened(ring, sealed(sender_key(1, 3), 5), NOW + OVERLAP)
+        refused(ring, sealed(sender_key(1, generation), 4), NOW + SENDER_KEY_OVERLAP)
+    assert opened(ring, sealed(sender_key(1, 3), 5), NOW + SENDER_KEY_OVERLAP)
     assert ring._keys[1]._derived.keys() == {(3, MICROPHONE)}
 
 
@@ -288,8 +290,8 @@ def test_in_a_row_of_joins_every_generation_since_the_first_lives_on() -> None:
     for generation in (2, 4):
         assert opened(ring, sealed(sender_key(1, generation), generation), NOW + generation)
     for generation in (0, 1, 2, 3):
-        assert opened(ring, sealed(sender_key(1, generation), 10 + generation), NOW + 4 + OVERLAP - 0.001)
-    refused(ring, sealed(sender_key(1, 3), 20), NOW + 4 + OVERLAP)
+        assert opened(ring, sealed(sender_key(1, generation), 10 + generation), NOW + 4 + SENDER_KEY_OVERLAP - 0.001)
+    refused(ring, sealed(sender_key(1, 3), 20), NOW + 4 + SENDER_KEY_OVERLAP)
 
 
 # Keys
@@ -311,18 +313,18 @@ def test_a_replaced_key_lives_for_the_overlap_whether_the_new_one_is_used_or_not
         ring.add(OpenedBox(sender_key(2), ()), NOW)
         if used:
             assert opened(ring, sealed(sender_key(2)))
-        assert opened(ring, sealed(sender_key(1), 0), NOW + OVERLAP - 0.001)
-        refused(ring, sealed(sender_key(1), 1), NOW + OVERLAP)
+        assert opened(ring, sealed(sender_key(1), 0), NOW + SENDER_KEY_OVERLAP - 0.001)
+        refused(ring, sealed(sender_key(1), 1), NOW + SENDER_KEY_OVERLAP)
         assert not ring.knows(1)
-        assert opened(ring, sealed(sender_key(2), 1), NOW + 1000 * OVERLAP)
+        assert opened(ring, sealed(sender_key(2), 1), NOW + 1000 * SENDER_KEY_OVERLAP)
 
 
 def test_a_third_key_gives_the_first_no_more_time() -> None:
     ring = ring_with(sender_key(1))
     ring.add(OpenedBox(sender_key(2), ()), NOW)
-    ring.add(OpenedBox(sender_key(3), ()), NOW + OVERLAP / 2)
-    refused(ring, sealed(sender_key(1)), NOW + OVERLAP)
-    assert opened(ring, sealed(sender_key(2)), NOW + OVERLAP)
+    ring.add(OpenedBox(sender_key(3), ()), NOW + SENDER_KEY_OVERLAP / 2)
+    refused(ring, sealed(sender_key(1)), NOW + SENDER_KEY_OVERLAP)
+    assert opened(ring, sealed(sender_key(2)), NOW + SENDER_KEY_OVERLAP)
 
 
 def test_key_numbers_go_on_beyond_their_low_byte() -> None:
@@ -385,7 +387,7 @@ class Model(RuleBasedStateMachine):
         self.newest[number] = self.oldest[number] = 0
         self.oldest_until[number] = 0.0
 
-    @rule(seconds=st.sampled_from([0.5, 3.0, OVERLAP / 2, OVERLAP]))
+    @rule(seconds=st.sampled_from([0.5, 3.0, SENDER_KEY_OVERLAP / 2, SENDER_KEY_OVERLAP]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
 
@@ -430,7 +432,7 @@ class Model(RuleBasedStateMachine):
         return generation >= self.oldest[number] and self.now < self.oldest_until[number]
 
     def _expired(self, number: int) -> bool:
-        return self.now >= self.replaced_at.get(number, self.now) + OVERLAP
+        return self.now >= self.replaced_at.get(number, self.now) + SENDER_KEY_OVERLAP
 
     def _learn(self, key: SenderKey, sequence: int) -> None:
         number, generation, _ = key
@@ -439,7 +441,7 @@ class Model(RuleBasedStateMachine):
             if self.now >= self.oldest_until[number]:
                 self.oldest[number] = self.newest[number]
             self.newest[number] = generation
-            self.oldest_until[number] = self.now + OVERLAP
+            self.oldest_until[number] = self.now + SENDER_KEY_OVERLAP
 
 
 TestModel = Model.TestCase

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcproto import messages
-from tcproto.codec import MAX_MESSAGE, Value, encode_fields, pack
+from tcproto.codec import MAX_MESSAGE, encode_fields, pack
 from tcproto.errors import Action, ErrorCode, ProtocolError
+from tcproto.fields import Value
 from tcproto.framing import LIMIT_BEFORE_LOGIN
 from tcproto.messages import (
     ROWS,

@@ -22,11 +22,14 @@ from tcproto.packet import (
     Header,
     PacketType,
     PlainHeader,
+    Series,
     VideoHeader,
+    cut_frame,
     header_size,
     open_packet,
     padded,
     parse_header,
+    parse_series,
     seal_packet,
     unpadded,
 )
@@ -307,3 +310,45 @@ def test_an_unknown_type_has_the_common_header() -> None:
         packet = seal_packet(PlainHeader(1, 2, 3, 4, 5, type_), b"later", KEY)
         assert parse_header(packet) == PlainHeader(1, 2, 3, 4, 5, type_)
         assert open_packet(packet, KEY) == b"later"
+
+
+@given(st.integers(0, 65535), st.integers(0, 3), st.integers(0, 7), st.booleans())
+def test_series_round_trip(stream: int, spatial: int, temporal: int, redundant: bool) -> None:
+    value = Series(stream, spatial, temporal, redundant)
+    assert parse_series(stream, value.code()) == value
+
+
+def test_every_series_code_is_a_series_or_reserved() -> None:
+    for code in range(256):
+        if code & 0x18:
+            with pytest.raises(ValueError, match="reserved"):
+                parse_series(1, code)
+        else:
+            assert parse_series(1, code).code() == code
+
+
+@pytest.mark.parametrize(("spatial", "temporal"), [(4, 0), (-1, 0), (0, 8), (0, -1)])
+def test_a_layer_out_of_range_has_no_code(spatial: int, temporal: int) -> None:
+    with pytest.raises(ValueError, match="layer"):
+        Series(1, spatial, temporal).code()
+
+
+@given(st.binary(min_size=1, max_size=5000), st.integers(1, 1500))
+def test_the_pieces_of_a_frame_join_and_are_equal_except_the_last(data: bytes, max_payload: int) -> None:
+    pieces = cut_frame(data, max_payload)
+    assert b"".join(pieces) == data
+    assert len(pieces) == -(-len(data) // max_payload)
+    assert len({len(piece) for piece in pieces[:-1]}) <= 1
+    assert all(0 < len(piece) <= max_payload for piece in pieces)
+    assert len(pieces[-1]) <= len(pieces[0])
+
+
+@pytest.mark.parametrize(("data", "max_payload"), [(b"", 10), (b"x", 0), (bytes(0x10000), 1)])
+def test_what_cannot_be_cut_is_refused(data: bytes, max_payload: int) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        cut_frame(data, max_payload)
+
+
+def test_a_piece_fits_a_packet() -> None:
+    assert cut_frame(bytes(MAX_VIDEO_PAYLOAD)) == [bytes(MAX_VIDEO_PAYLOAD)]
+    assert [len(piece) for piece in cut_frame(bytes(MAX_VIDEO_PAYLOAD + 1))] == [552, 551]

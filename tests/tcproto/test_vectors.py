@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nacl.signing import SigningKey
 
-from tcproto import account, datagram, feedback, identity, membership, messages, packet, path, text
+from tcproto import account, copies, datagram, feedback, identity, membership, messages, packet, path, text
 from tcproto.beacon import Beacon, BeaconContext, ClockMapping, open_beacon
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.document import DOCUMENT, replaced
@@ -188,7 +188,7 @@ ITEM_PARSERS: dict[int, Any] = {
     datagram.ItemType.PING: path.parse_ping,
     datagram.ItemType.PONG: path.parse_pong,
     datagram.ItemType.POSITIONS: path.parse_positions,
-    datagram.ItemType.COPIES: feedback.parse_copies,
+    datagram.ItemType.COPIES: copies.parse_copies,
     datagram.ItemType.ARRIVAL_REPORT: feedback.parse_arrival_report,
     datagram.ItemType.RECEIVER_REPORT: feedback.parse_receiver_report,
     datagram.ItemType.HEADS: feedback.parse_heads,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nacl.bindings import crypto_scalarmult_base
 
-from tcproto import beacon, feedback, identity, membership, messages, packet
+from tcproto import beacon, copies, feedback, identity, membership, messages, packet
 from tcproto.errors import Action, ErrorCode
 from tcproto.packet import AudioHeader
 from tcproto.sender_key import SenderKey
@@ -53,9 +53,9 @@ BEACON_SEAT = beacon.BeaconContext(FINGERPRINT, LIFE, BOX_PUBLIC)
 
 
 AUDIO_PACKET = packet.seal_packet(AUDIO_HEADER, bytes(range(0x40, 0x40 + 50)), AUDIO_KEY, 16)
-COPIES = (feedback.Copy(1, 33, True, bytes(range(33))), feedback.Copy(3, 127, False, bytes(17)))
-SERIES = feedback.Series(0x0102, 1, 2, redundant=True)
-HEADS = [feedback.Head(SERIES, 0xFFFE), feedback.Head(feedback.Series(0x0101), 3)]
+COPIES = (copies.Copy(1, 33, True, bytes(range(33))), copies.Copy(3, 127, False, bytes(17)))
+SERIES = packet.Series(0x0102, 1, 2, redundant=True)
+HEADS = [feedback.Head(SERIES, 0xFFFE), feedback.Head(packet.Series(0x0101), 3)]
 
 
 REFUSED_LINKS = [

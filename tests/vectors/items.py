@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tcproto import feedback, path
+from tcproto import copies, feedback, path
 from tcproto.datagram import ItemType
 from tests.vectors.inputs import COPIES, HEADS, SEALER, SERIES
 
@@ -23,7 +23,7 @@ def cases() -> list[tuple[ItemType, Any, bytes]]:
         (ItemType.PING, ping, ping.pack()),
         (ItemType.PONG, pong, pong.pack()),
         (ItemType.POSITIONS, positions, path.pack_positions(positions)),
-        (ItemType.COPIES, COPIES, feedback.pack_copies(COPIES)),
+        (ItemType.COPIES, COPIES, copies.pack_copies(COPIES)),
         (ItemType.ARRIVAL_REPORT, arrivals, arrivals.pack()),
         (ItemType.RECEIVER_REPORT, receptions, feedback.pack_receiver_report(receptions)),
         (ItemType.HEADS, {"sealer": SEALER, "heads": HEADS}, feedback.pack_heads(SEALER, HEADS)),

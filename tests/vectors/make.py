@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tcproto import account, codec, datagram, feedback, identity, membership, messages, packet, path
+from tcproto import account, codec, copies, datagram, identity, membership, messages, packet, path
 from tcproto.beacon import Beacon, sign_beacon
 from tcproto.control import ControlConnection, HandshakeCompleted
 from tcproto.datagram import Item, ItemType, Kind
@@ -349,14 +349,14 @@ def _datagrams() -> list[Vectors]:
     ping = path.PingItem(7, 0x11223344)
     pong = path.PongItem(7, 0x11223344, 0x55667788, 5, 5)
     plain_packet = (1001).to_bytes(2, "big") + AUDIO_PACKET
-    copies = feedback.pack_copies(COPIES)
-    audio_up = [Item(ItemType.PACKET, AUDIO_PACKET), Item(ItemType.COPIES, copies)]
+    two_copies = copies.pack_copies(COPIES)
+    audio_up = [Item(ItemType.PACKET, AUDIO_PACKET), Item(ItemType.COPIES, two_copies)]
     unknown = [Item(99, b"skipped"), Item(ItemType.PATH_RESPONSE, bytes(range(8)))]
     relay_time = datagram.pack_relay_time(0x01020304)
     room = [Item(ItemType.PACKET, plain_packet)]
     held = [
         Item(ItemType.HELD_REDUNDANT_PACKET, b"\xff\xff\x00\x50" + AUDIO_PACKET),
-        Item(ItemType.COPIES, copies),
+        Item(ItemType.COPIES, two_copies),
     ]
     cases: list[tuple[str, Kind, int, int, int, bytes, bytes, list[Item], bool]] = [
         ("up: packet and copies", Kind.UP, 0, MEDIA_ID, 1, UP_KEY, b"", audio_up, True),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tcproto.keyring import SEQUENCE_WINDOW
-from tcproto.replay import SEALER_WINDOW, SESSION_WINDOW, ReplayWindow, Verdict
+from tcproto.replay import SEALER_WINDOW, SEQUENCE_WINDOW, SESSION_WINDOW, ReplayWindow, Verdict
 
 _SESSION: list[int | str] = [
     0,

@@ -9,6 +9,7 @@ from tcclient.core.keys.peers import Peer
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import MAX_KEYS, MAX_LAYERS, PublicationId
 from tcproto.messages import AddressedBox
+from tcproto.packet import KEY_NUMBER_BITS
 from tcproto.sender_key import (
     BOX_NONCE_SIZE,
     KEY_SIZE,
@@ -21,6 +22,7 @@ from tcproto.sender_key import (
     SenderKey,
     seal_key_box,
 )
+from tcproto.serial import wrapped
 
 LEAVE_SPACING = 2.0
 """Seconds between new keys after leaves, so that a meeting's end is not one key for each member."""
@@ -191,7 +193,9 @@ class SenderKeys:
             if current is None:
                 return None
             key = current.publication_key(self._life, *publication)
-            found = self._derived[publication] = SealingKey(current.number & 0xFF, current.generation, key)
+            found = self._derived[publication] = SealingKey(
+                wrapped(current.number, KEY_NUMBER_BITS), current.generation, key
+            )
         self._used = True
         return found
 

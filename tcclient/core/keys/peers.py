@@ -8,10 +8,11 @@ from typing import NamedTuple
 from tcclient.core.membership.claims import Claims
 from tcproto.beacon import ClockMapping
 from tcproto.errors import CryptoFailure
-from tcproto.keyring import MAX_KEYS, SEQUENCE_WINDOW, KeyRing, PublicationId
-from tcproto.packet import Header, VideoHeader, open_packet
-from tcproto.replay import CompactWindow, Verdict
+from tcproto.keyring import MAX_KEYS, KeyRing, PublicationId
+from tcproto.packet import KEY_NUMBER_BITS, Header, VideoHeader, open_packet
+from tcproto.replay import SEQUENCE_WINDOW, CompactWindow, Verdict
 from tcproto.sender_key import BoxContext, Party, open_key_box, shared_key
+from tcproto.serial import wrapped
 
 HOLD = 0.2
 """Seconds for which a packet waits for its sender key: the box comes by TCP and may be a round trip behind."""
@@ -115,7 +116,7 @@ class Peer:
         opened = open_key_box(self._context, box, self.shared())
         if not (isinstance(self.ring, KeyRing) and self.ring.add(opened, now)):
             raise CryptoFailure("the key is not new")
-        self._numbers.append(opened.sender_key.number & 0xFF)
+        self._numbers.append(wrapped(opened.sender_key.number, KEY_NUMBER_BITS))
         return opened.sender_key.number
 
     def lacks_key(self, key_number: int) -> bool:

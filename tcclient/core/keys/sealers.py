@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcproto.datagram import Header, open_datagram
+from tcproto.datagram import KEY_OVERLAP, Header, open_datagram
 from tcproto.errors import CryptoFailure
-from tcproto.keyring import OVERLAP
 from tcproto.messages import RoomKey
 from tcproto.replay import SEALER_WINDOW, ReplayWindow, Verdict
 from tcproto.transit import TransitClock
@@ -132,4 +131,4 @@ class Sealers:
         for known, held in sealer.epochs.items():
             if known == epoch:
                 break
-            held.until = min(held.until, now + OVERLAP)
+            held.until = min(held.until, now + KEY_OVERLAP)

@@ -1,10 +1,12 @@
-"""Keyframes that others need of our publications: how often one is made, whoever asks."""
+"""Keyframes that others need of our publications: how often one is made, whoever asks.
+
+A server that asks more often is wrong, or hostile.
+"""
 
 from __future__ import annotations
 
-SPACING = 1.0
-"""Seconds between two keyframes of a layer that were asked for: each costs all receivers many times what any other
-picture does, and a server that asks more often is wrong, or hostile."""
+from tcproto.packet import KEYFRAME_INTERVAL
+
 NEVER = float("inf")
 
 
@@ -24,7 +26,7 @@ class KeyframeRequests:
     def ask(self, number: int, spatial: int, now: float) -> None:
         """Somebody needs a keyframe; it is due at once, or when the last one is old enough."""
         layer = number, spatial
-        self._due.setdefault(layer, max(now, self._made.get(layer, -NEVER) + SPACING))
+        self._due.setdefault(layer, max(now, self._made.get(layer, -NEVER) + KEYFRAME_INTERVAL))
 
     def take(self, now: float) -> list[tuple[int, int]]:
         """Return the layers that are due, of which the application is told now."""

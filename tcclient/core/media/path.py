@@ -7,15 +7,26 @@ from collections import Counter
 from tcclient.core.drops import Drop
 from tcclient.core.events import PathState
 from tcclient.core.media.statistics import PathStatistics
-from tcproto.datagram import MAX_COUNTER, Header, Item, ItemType, Kind, open_datagram, pack_header, pack_items, seal
+from tcproto.datagram import (
+    KEY_OVERLAP,
+    MAX_COUNTER,
+    Header,
+    Item,
+    ItemType,
+    Kind,
+    open_datagram,
+    pack_header,
+    pack_items,
+    seal,
+)
 from tcproto.errors import CryptoFailure
-from tcproto.keyring import OVERLAP
 from tcproto.path import (
     PATH_SILENCE,
     PATH_TOKEN_SIZE,
     PING_INTERVAL_CALL,
     PING_INTERVAL_IDLE,
     PING_INTERVAL_SILENT,
+    PING_NUMBER_BITS,
     PING_PATIENCE,
     PingItem,
     PongItem,
@@ -23,6 +34,7 @@ from tcproto.path import (
     parse_pong,
 )
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
+from tcproto.serial import clock_us, wrapped
 
 PROOF_INTERVALS = (0.2, 0.3, 0.5)
 """Seconds between the first pings, of which one may be lost; the last interval repeats."""
@@ -80,7 +92,7 @@ class MediaPath:
         if epoch in self._down and now < self._down[epoch].until:
             return
         for held in self._down.values():
-            held.until = min(held.until, now + OVERLAP)
+            held.until = min(held.until, now + KEY_OVERLAP)
         self.forget(now)
         self._down[epoch] = _DownKey(down_key)
         self.media_id, self._epoch, self._up_key, self._counter = media_id, epoch, up_key, 0
@@ -151,7 +163,7 @@ class MediaPath:
         elif type_ == ItemType.PING:
             number, time = parse_ping(value)
             highest = max(0, self._down[self._epoch].window.highest)
-            pong = PongItem(number, time, _clock(now), highest, self._down_count & 0xFFFFFFFF)
+            pong = PongItem(number, time, clock_us(now), highest, wrapped(self._down_count))
             self.send(pack_items([Item(ItemType.PONG, pong.pack())]))
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
@@ -170,7 +182,7 @@ class MediaPath:
         blocked = self.state is PathState.UNKNOWN and now >= self._started_at + PROOF_TIMEOUT
         if silent or blocked:
             self.state = PathState.LOST
-        self._number = self._number + 1 & 0xFFFF
+        self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
         self._pings[self._number] = (now, self._epoch, self._counter)
         if len(self._pings) > MAX_UNANSWERED:
             del self._pings[next(iter(self._pings))]
@@ -190,7 +202,7 @@ class MediaPath:
             self._ping(now)
 
     def _ping(self, now: float) -> None:
-        self.send(pack_items([Item(ItemType.PING, PingItem(self._number, _clock(now)).pack())]))
+        self.send(pack_items([Item(ItemType.PING, PingItem(self._number, clock_us(now)).pack())]))
 
     def _silent_for(self, now: float) -> float:
         """Return the seconds in which pings were sent and nothing came."""
@@ -208,14 +220,14 @@ class MediaPath:
 
     def _pong(self, pong: PongItem, now: float) -> None:
         sent_at, epoch_sent, counter = self._pings.get(pong.number, (None, 0, 0))
-        if sent_at is None or pong.time != _clock(sent_at):
+        if sent_at is None or pong.time != clock_us(sent_at):
             return
         self._pings = {number: ping for number, ping in self._pings.items() if ping[0] > sent_at}
         rtt = now - sent_at
-        self.statistics.measured(rtt, pong.received_at - _clock(now - rtt / 2))
+        self.statistics.measured(rtt, pong.received_at - clock_us(now - rtt / 2))
         epoch, highest, received = self._covered
         sent = pong.highest - highest
-        arrived = pong.received - received & 0xFFFFFFFF
+        arrived = wrapped(pong.received - received)
         if epoch == self._epoch and 0 <= arrived <= sent:
             self.statistics.up_counted(sent, sent - arrived, now)
         self.statistics.ping_arrived(pong.time, pong.received_at, epoch_sent == self._epoch and pong.highest > counter)
@@ -227,7 +239,3 @@ class MediaPath:
             self.state = PathState.OK
             self._silent_since = None
             self.next_deadline = min(self.next_deadline, now + PING_INTERVAL_CALL)
-
-
-def _clock(now: float) -> int:
-    return int(now * 1e6) & 0xFFFFFFFF

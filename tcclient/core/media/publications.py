@@ -11,24 +11,26 @@ from tcclient.core.media.keyframes import KeyframeRequests
 from tcclient.core.media.path import MediaPath
 from tcclient.core.membership.roster import publication_id
 from tcproto.beacon import ClockMapping
-from tcproto.datagram import LAST_ITEM, ItemType
-from tcproto.keyring import OVERLAP, PublicationId
+from tcproto.datagram import KEY_OVERLAP, LAST_ITEM, ItemType
+from tcproto.keyring import PublicationId
 from tcproto.messages import Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
     AUDIO_CLOCK,
     AUDIO_HEADER_SIZE,
     AUDIO_PADDING_STEP,
+    FRAME_ID_BITS,
     MAX_PACKET,
     MAX_VIDEO_PAYLOAD,
     VIDEO_CLOCK,
     AudioHeader,
     VideoHeader,
+    cut_frame,
     seal_packet,
 )
 from tcproto.secretbox import TAG_SIZE
 from tcproto.sender_key import MAX_FIRST_SEQUENCES, FirstSequence
+from tcproto.serial import difference, wrapped
 
-HALF_CLOCK = 2**31
 CLOCK_TOLERANCE = 20_000
 """Microseconds by which the mapping of a stream's clock may move before a beacon tells so: half of what lip-sync
 allows."""
@@ -123,9 +125,9 @@ class Publications:
     def accepted(self, number: int, stream: int, now: float) -> bool:
         """Note the stream of a publication.
 
-        False for one that is in use, or ended less than ``OVERLAP`` ago: no honest server gives it out again so soon.
+        False for one that is in use, or ended less than ``KEY_OVERLAP`` ago. No honest server gives it out so soon.
         """
-        self._over = {over: at for over, at in self._over.items() if now < at + OVERLAP}
+        self._over = {over: at for over, at in self._over.items() if now < at + KEY_OVERLAP}
         if stream in self._over or self.by_stream(stream) is not None:
             return False
         publication = self.live.get(number)
@@ -172,7 +174,7 @@ class Publications:
         if ready is None:
             return False
         publication, stream, key = ready
-        timestamp &= 0xFFFFFFFF
+        timestamp = wrapped(timestamp)
         header = AudioHeader(
             stream,
             key.number,
@@ -210,8 +212,8 @@ class Publications:
             raise ValueError(f"a frame has 1 to {MAX_FRAME} bytes")
         if not 1 <= reference <= MAX_REFERENCE or not 0 <= temporal <= MAX_TEMPORAL:
             raise ValueError("the temporal layer or the reference is out of range")
-        count = -(-len(frame) // MAX_VIDEO_PAYLOAD)
-        size = -(-len(frame) // count)
+        pieces = cut_frame(frame)
+        count, step = len(pieces), len(pieces[0]) + 1  # the last piece is padded to the size of the others
         ready = self._ready(number, Kind.VIDEO, spatial, count)
         if ready is None:
             self._interrupted(number, spatial)
@@ -221,7 +223,7 @@ class Publications:
             self.keyframes.ask(number, spatial, now)
             return 0
         publication.interrupted.discard(spatial)
-        timestamp &= 0xFFFFFFFF
+        timestamp = wrapped(timestamp)
         header = VideoHeader(
             stream,
             key.number,
@@ -237,14 +239,11 @@ class Publications:
             temporal,
             0 if keyframe else reference,
         )
-        for i in range(count):
-            part = frame[i * size : (i + 1) * size]
-            packet = seal_packet(
-                header._replace(sequence=header.sequence + i, packet_index=i), part, key.key, step=size + 1
-            )
+        for i, piece in enumerate(pieces):
+            packet = seal_packet(header._replace(sequence=header.sequence + i, packet_index=i), piece, key.key, step)
             self._path.send(PACKET_ITEM + packet)
         publication.sequences[spatial] += count
-        publication.frames[spatial] = publication.frames[spatial] + 1 & 0xFFFF
+        publication.frames[spatial] = wrapped(publication.frames[spatial] + 1, FRAME_ID_BITS)
         self._tick(publication, timestamp, captured_at, now)
         return count
 
@@ -289,6 +288,5 @@ class Publications:
 
 def _moved(before: tuple[int, int], after: tuple[int, int], kind: Kind) -> bool:
     """Tell whether the sender's clock and the media's went apart between two frames: receivers have to be told."""
-    ticks = (after[0] - before[0] + HALF_CLOCK) % (2 * HALF_CLOCK) - HALF_CLOCK
-    media = ticks * 1_000_000 // (AUDIO_CLOCK if kind is Kind.AUDIO else VIDEO_CLOCK)
+    media = difference(after[0], before[0]) * 1_000_000 // (AUDIO_CLOCK if kind is Kind.AUDIO else VIDEO_CLOCK)
     return abs(after[1] - before[1] - media) > CLOCK_TOLERANCE

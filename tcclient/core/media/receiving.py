@@ -25,8 +25,7 @@ from tcproto.datagram import (
     parse_relay_time,
 )
 from tcproto.errors import CryptoFailure
-from tcproto.feedback import Series, series
-from tcproto.packet import Header, PacketType, VideoHeader
+from tcproto.packet import Header, PacketType, Series, VideoHeader, parse_series
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
 
@@ -104,7 +103,7 @@ class MediaReceiver:
 
     def statistics(self) -> dict[tuple[int, Series], StreamStatistics]:
         """Return the counts of each sealer's series."""
-        return {(sealer, series(stream, code)): counts for (sealer, stream, code), counts in self._series.items()}
+        return {(sealer, parse_series(stream, code)): counts for (sealer, stream, code), counts in self._series.items()}
 
     def direction(self) -> DirectionStatistics:
         """Return the counts of the way down."""

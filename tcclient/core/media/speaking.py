@@ -5,10 +5,8 @@ Nothing that is shown of speech is the server's word: it could point at another 
 
 from __future__ import annotations
 
-from tcproto.packet import AudioHeader
+from tcproto.packet import SPEECH_LEVEL, AudioHeader
 
-LOUD = 35
-"""-dBov up to which sound without the voice flag counts as speech; the server chooses the loudest by the same rule."""
 HOLD = 0.4
 """Seconds for which somebody goes on speaking after the last packet of speech: the pauses between words."""
 MUTE_GRACE = 1.0
@@ -19,7 +17,7 @@ NEVER = float("inf")
 
 def is_speech(header: AudioHeader) -> bool:
     """Tell whether a packet of sound is one of speech."""
-    return not header.comfort and (header.voice or header.level <= LOUD)
+    return not header.comfort and (header.voice or header.level <= SPEECH_LEVEL)
 
 
 class Speaking:

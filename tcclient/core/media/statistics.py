@@ -7,15 +7,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tcclient.core.events import PathState
-from tcproto.transit import LATE, TransitClock, Unwrapper
+from tcproto.datagram import FORWARD_BITS
+from tcproto.serial import Unwrapper, difference, wrapped
+from tcproto.transit import LATE, TransitClock
 
 RECENT = 10.0
 """Seconds that count as of late: some hundred packets of one talker, and soon forgotten."""
 RECENT_STEP = 0.5
 """Seconds between the counts that are kept for that, at least."""
-_HALF = 1 << 15
-_WRAP = 1 << 16
-_CLOCK_WRAP = 1 << 32
 
 
 @dataclass(slots=True)
@@ -64,9 +63,10 @@ class StreamStatistics:
 
     def _advance(self, forward: int) -> int:
         if self._highest < 0:
-            self._first = self._highest = forward + _WRAP
+            # A range more, so that one that comes late is not below 0.
+            self._first = self._highest = forward + (1 << FORWARD_BITS)
             return 1
-        step = (forward - self._highest + _HALF) % _WRAP - _HALF
+        step = difference(forward, self._highest, FORWARD_BITS)
         if step > 0:
             self._highest += step
             return step
@@ -200,11 +200,10 @@ class PathStatistics:
             self.rtt_jitter += (abs(rtt - self.rtt) - self.rtt_jitter) / 4
             self.rtt += (rtt - self.rtt) / 8
         if self.least_rtt is None or rtt <= self.least_rtt:
-            self.least_rtt, self.clock_offset = rtt, offset % _CLOCK_WRAP
+            self.least_rtt, self.clock_offset = rtt, wrapped(offset)
 
     def downlink_delay(self, relay_time: int, received_at: float) -> float | None:
         """Return the seconds from relay to arrival, where the sealer shares the server's clock; None if unmeasured."""
         if self.clock_offset is None:
             return None
-        passed = int(received_at * 1e6) + self.clock_offset - relay_time
-        return ((passed + _CLOCK_WRAP // 2) % _CLOCK_WRAP - _CLOCK_WRAP // 2) * 1e-6
+        return difference(int(received_at * 1e6) + self.clock_offset, relay_time) * 1e-6

@@ -15,6 +15,7 @@ from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.silence import Silence
 from tcproto.beacon import Beacon, BeaconContext, sign_beacon
 from tcproto.identity import SigningKey
+from tcproto.serial import clock_us
 
 
 class Presence:
@@ -120,7 +121,7 @@ class Presence:
             beacon,
             self._stream,
             self.schedule.sequence,
-            int(now * 1e6) & 0xFFFFFFFF,
+            clock_us(now),
             BeaconContext(self._room.fingerprint, self._room.room.life, self._box_key),
             self._device,
         )

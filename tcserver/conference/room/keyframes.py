@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+from tcproto.packet import KEYFRAME_INTERVAL, KEYFRAME_REQUEST_INTERVAL, MAX_KEYFRAME_REQUEST_INTERVAL
 from tcserver.conference.limits.token_bucket import TokenBucket
 from tcserver.conference.settings import Rate
 
-LOW_INTERVAL = 0.5
-"""Seconds between requests for the lowest layer, whose keyframes are small."""
-HIGH_INTERVAL = 1.0
-"""Seconds between requests for a higher layer."""
 ASKER_RATE = Rate(0.5, 8)
 """Requests of one receiver for a stream that reach its publisher, whatever it makes of them."""
 HELPED = 0.75
 """Seconds without a request after which the keyframe before is taken to have helped: clients that still need one ask
 every half second."""
-LONGEST_WAIT = 16.0
-"""Seconds between the requests of a receiver whom keyframes do not help: they double each time up to this, less often
-than there are keyframes anyway. A receiver that loses too much to get one whole would make everybody's pictures worse,
-and have nothing of it."""
 
 
 class _Asker:
-    """One receiver of a stream."""
+    """One receiver of a stream.
+
+    Its waits double while keyframes do not help. A receiver that loses too much to get one whole would make the
+    pictures of everybody worse, and would have nothing of it.
+    """
 
     __slots__ = ("_asked_at", "_bucket", "_granted_at", "_wait")
 
     def __init__(self, now: float) -> None:
         self._bucket = TokenBucket(ASKER_RATE, now)
         self._asked_at = self._granted_at = float("-inf")
-        self._wait = LOW_INTERVAL
+        self._wait = KEYFRAME_REQUEST_INTERVAL
 
     def ask(self, now: float) -> float | None:
         """Return when the request counts; None: never."""
@@ -38,7 +35,9 @@ class _Asker:
         if self._bucket.take(now):
             return None
         self._granted_at = max(now, self._granted_at + self._wait)
-        self._wait = LOW_INTERVAL if quiet >= HELPED else min(2 * self._wait, LONGEST_WAIT)
+        self._wait = (
+            KEYFRAME_REQUEST_INTERVAL if quiet >= HELPED else min(2 * self._wait, MAX_KEYFRAME_REQUEST_INTERVAL)
+        )
         return self._granted_at
 
 
@@ -64,4 +63,4 @@ class KeyframeThrottle:
 
     def asked(self, spatial: int, now: float) -> None:
         """Note that the publisher was asked."""
-        self._next_at[spatial] = now + (HIGH_INTERVAL if spatial else LOW_INTERVAL)
+        self._next_at[spatial] = now + (KEYFRAME_INTERVAL if spatial else KEYFRAME_REQUEST_INTERVAL)

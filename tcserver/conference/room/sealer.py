@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tcproto.datagram import EPOCH_BITS, KEY_LIFETIME
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
+from tcproto.serial import wrapped
 from tcserver.conference.context import Context
-from tcserver.conference.room.seat import EPOCHS, KEY_SIZE, Seat
+from tcserver.conference.room.seat import KEY_SIZE, Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
 
 ROTATION_DELAY = 2.0
@@ -16,8 +18,6 @@ ROTATION_INTERVAL = 2.0
 
 So an epoch number comes back after 512 s at the earliest, long after the overlap of 10 s.
 """
-ROTATION_AGE = 24 * 3600.0
-"""Seconds after which a key is replaced even if nobody leaves."""
 
 
 class Sealer:
@@ -67,16 +67,16 @@ class Sealer:
         key = context.random_bytes(KEY_SIZE)
         context.outbox.command(OpenSealer(self._room, self.ident, self._epoch, key, self._slot))
         self._announce(key)
-        context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+        context.timers.set(self._timer, now + KEY_LIFETIME, self._rotate)
 
     def _rotate(self, now: float) -> None:
         self._rotated_at = now
-        self._epoch = (self._epoch + 1) % EPOCHS
+        self._epoch = wrapped(self._epoch + 1, EPOCH_BITS)
         key = self._context.random_bytes(KEY_SIZE)
         self._announce(key)
         rotation = RotateSealer(self._room, self._slot, self._epoch, key, now + ROTATION_DELAY)
         self._context.outbox.command(rotation)
-        self._context.timers.set(self._timer, now + ROTATION_AGE, self._rotate)
+        self._context.timers.set(self._timer, now + KEY_LIFETIME, self._rotate)
 
     def _announce(self, key: bytes) -> None:
         """Give a key to all who are here, and have those get it who are about to be."""

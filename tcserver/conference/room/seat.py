@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
+from tcproto.datagram import EPOCH_BITS
 from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request, Session
 from tcserver.conference.permissions import NO_PERMISSION
 from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
@@ -15,8 +17,6 @@ from tcserver.media.interface import OpenStream, Receiver, SealerState
 
 KEY_SIZE = 32
 """Bytes of each key of the media path."""
-EPOCHS = 256
-"""Epochs of a key, after which they begin again: they have one byte."""
 
 
 @dataclass(slots=True, eq=False)
@@ -168,7 +168,7 @@ class Seat:
     def renew_keys(self, random_bytes: Callable[[int], bytes], now: float) -> None:
         """Make new keys of the media path, under the next epoch."""
         self.rekeyed_at = now
-        self.epoch = (self.epoch + 1) % EPOCHS
+        self.epoch = wrapped(self.epoch + 1, EPOCH_BITS)
         self.up_key, self.down_key = random_bytes(KEY_SIZE), random_bytes(KEY_SIZE)
 
     def wish(self, stream: Stream) -> Receiver | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from weakref import WeakValueDictionary
 
+from tcproto.copies import parse_copies
 from tcproto.datagram import Item, ItemType
-from tcproto.feedback import parse_copies
 from tcproto.packet import MAX_PACKET, AudioHeader, Header, VideoHeader, parse_header
 from tcproto.path import Position
 from tcserver.media.forwarding.bundle import MAX_ITEMS_SIZE, Bundle, items_size, pack_lone

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tcproto.datagram import (
     COUNTER_SIZE,
     HEADER_SIZE,
+    KEY_LIFETIME,
     MAX_COUNTER,
     NONCE_PADDING,
     REKEY_COUNTER,
@@ -23,8 +24,6 @@ RING_SIZE = 1024
 than is ever replayed of a keyframe. Each beyond that costs memory and, worse, cache."""
 MAX_WAITING_KEYS = 8
 """Keys that wait for their turn: a new one comes at most every 2 s and waits for at most 3 s."""
-KEY_LIFETIME = 24 * 3600.0
-"""Seconds after which a new key is due."""
 
 
 _ROOM = Kind.ROOM

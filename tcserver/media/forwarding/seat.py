@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tcproto.datagram import (
+    EPOCH_BITS,
     HEADER_SIZE,
+    KEY_LIFETIME,
+    KEY_OVERLAP,
     MAX_COUNTER,
     MAX_UP_ITEMS,
     NONCE_PADDING,
@@ -23,18 +26,16 @@ from tcproto.messages import Caps
 from tcproto.path import PingItem, PongItem, parse_ping
 from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.secretbox import unbox
+from tcproto.serial import clock_us, wrapped
 from tcproto.transit import TransitClock
 from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.path import Path
-from tcserver.media.forwarding.sealer import KEY_LIFETIME
 
 if TYPE_CHECKING:
     from tcserver.media.forwarding.room import Room
     from tcserver.media.forwarding.stream import Stream
 
-KEY_OVERLAP = 10.0
-"""Seconds for which the up key before the current one is accepted: longer than any datagram travels."""
 KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
 """Requests for keyframes of streams that another worker has, with a second's worth at once: a page of pictures."""
 SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=100)
@@ -58,7 +59,7 @@ class UpKey:
     __slots__ = ("_key", "_settled", "_skipped", "epoch", "received", "reordered", "window")
 
     def __init__(self, epoch: int, key: bytes, window: int = SESSION_WINDOW) -> None:
-        self.epoch = epoch & 0xFF
+        self.epoch = wrapped(epoch, EPOCH_BITS)
         self._key = key
         self.window = ReplayWindow(window)
         self.received = 0
@@ -106,8 +107,7 @@ class UpKey:
 
     def pong(self, ping: PingItem, now: float) -> PongItem:
         """Return the answer to a ping that came under this key."""
-        received_at = int(now * 1e6) & 0xFFFFFFFF
-        return PongItem(ping.number, ping.time, received_at, self.window.highest, self.received & 0xFFFFFFFF)
+        return PongItem(ping.number, ping.time, clock_us(now), self.window.highest, wrapped(self.received))
 
 
 class DownKey:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from tcproto.datagram import ItemType
 from tcproto.messages import Caps, Kind
-from tcproto.packet import AUDIO_CLOCK, AudioHeader, Header, PacketType, VideoHeader
-from tcproto.replay import ReplayWindow, Verdict
+from tcproto.packet import AUDIO_CLOCK, COMFORT_INTERVAL, AudioHeader, Header, PacketType, VideoHeader
+from tcproto.replay import SEQUENCE_WINDOW, ReplayWindow, Verdict
+from tcproto.serial import wrapped
 from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, PacketKind
 from tcserver.media.forwarding.keyframes import KeyframeLog
@@ -19,13 +20,10 @@ from tcserver.media.speakers.preroll import Preroll
 if TYPE_CHECKING:
     from tcserver.media.forwarding.seat import Seat
 
-SEQUENCE_WINDOW = 1024
-"""Sequence numbers of a spatial layer in which a packet is forwarded once: a second of a fast stream."""
 KEPT_BACK = 4
 """Packets that were kept back after which a stream is one that is: of those of 60 ms, in the time that is looked at."""
-COMFORT_INTERVAL = AUDIO_CLOCK * 400 // 1000
-"""Media time from one silent packet to the next, 400 ms as in Opus: more often nobody needs it."""
-KEYFRAME_REQUEST_INTERVAL = 0.1
+_COMFORT_TICKS = round(COMFORT_INTERVAL * AUDIO_CLOCK)
+KEYFRAME_EVENT_INTERVAL = 0.1
 """Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
@@ -62,7 +60,7 @@ class Series:
     def next_number(self) -> int:
         """Return the forward number of a packet that is forwarded now."""
         number = self.number
-        self.number = number + 1 & 0xFFFF
+        self.number = number + 1 & 0xFFFF  # for every packet: a mask costs less than a call of ``wrapped``
         return number
 
     def wanted_by(self, receiver: Receiver) -> bool:
@@ -128,7 +126,7 @@ class Stream:
         self._cap = RateCap(caps, now)
         self._windows: dict[int, ReplayWindow] = {}
         self._comfort: int | None = None
-        self._keyframe_asked = -KEYFRAME_REQUEST_INTERVAL
+        self._keyframe_asked = -KEYFRAME_EVENT_INTERVAL
         self.plain = Series(0, 0, False)
         """The only series of a stream without layers that nobody wants with redundancy."""
         self._series: dict[int, Series] = {0: self.plain}
@@ -245,7 +243,7 @@ class Stream:
 
     def ask_keyframe(self, media_id: int, now: float) -> bool:
         """Whether a receiver's request for a keyframe is to be passed on."""
-        if media_id not in self.receivers or now - self._keyframe_asked < KEYFRAME_REQUEST_INTERVAL:
+        if media_id not in self.receivers or now - self._keyframe_asked < KEYFRAME_EVENT_INTERVAL:
             return False
         self._keyframe_asked = now
         return True
@@ -270,6 +268,6 @@ class Stream:
             return
         # By media time: arrival times jitter, and a publisher that lies about either is still under its cap.
         last = self._comfort
-        if last is not None and (header.timestamp - last & 0xFFFFFFFF) < COMFORT_INTERVAL:
+        if last is not None and wrapped(header.timestamp - last) < _COMFORT_TICKS:
             raise Dropped(Drop.SURPLUS_COMFORT)
         self._comfort = header.timestamp

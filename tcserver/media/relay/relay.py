@@ -7,6 +7,7 @@ from weakref import WeakValueDictionary
 
 from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE
 from tcproto.path import Position
+from tcproto.serial import wrapped
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault
 from tcserver.media.forwarding.faults import Faults
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
@@ -168,7 +169,7 @@ class Relay:
         self._send_all(wire.pack_holders(room.number, room.loudest.holders), room)
 
     def _make(self, room: int, members: Mapping[int, tuple[int, ...]]) -> Handover:
-        self._number = self._number + 1 & 0xFFFFFFFF
+        self._number = wrapped(self._number + 1)
         handover = self._handovers[self._number] = Handover(self._number, room, members, self._set(members))
         return handover
 

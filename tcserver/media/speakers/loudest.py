@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tcproto.packet import SPEECH_LEVEL
 from tcserver.media.speakers.dominance import MAX_LEVEL
 
-SPEECH_LEVEL = 35
-"""-dBov: what is as loud as this contends even if its sender marks no voice."""
 SMOOTHING = 0.5
 """Weight of the newest packet in the loudness."""
 RELEASE = 8.0

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
+from tcproto.packet import SPEECH_LEVEL
 from tcserver.media.interface import SpeakersChanged
 from tcserver.media.speakers.dominance import LEVEL_INTERVAL, LEVELS, MAX_LEVEL, Activity, dominant
 
 DECISION_INTERVAL = 0.3
 """Seconds between decisions."""
-SPEECH_LEVEL = 35
-"""-dBov: what is as loud as this counts as speech."""
 SPEECH_WINDOW = 0.4
 """Seconds that are looked at for whether somebody speaks."""
 SPEECH_MS = 160

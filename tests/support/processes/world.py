@@ -15,7 +15,7 @@ from tcclient.room import Room
 from tcproto.link import Link, parse_link
 from tcserver.config.configuration import Sources
 from tcserver.daemon.daemon import Daemon
-from tcserver.storage.data_directory import Site
+from tcserver.storage.data_directory import DataDirectory
 
 LOOPS = ["asyncio", "uvloop"]
 PASSWORD = "correct horse battery"
@@ -67,7 +67,7 @@ class World:
         flags = {"server.addresses": "127.0.0.1", "server.port": "0", "server.data": str(self.data)}
         flags |= {key.replace("__", "."): str(value) for key, value in settings.items()}
         configuration = Sources(flags=flags).load()
-        daemon = Daemon(configuration, Site.of(configuration, {}))
+        daemon = Daemon(configuration, DataDirectory.of(configuration, {}))
         await daemon.start()
         try:
             yield Running(daemon, link_of(daemon.announcement()))

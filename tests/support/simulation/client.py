@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tcclient.core import MediaPacket, PathState, Session, Settings, events
@@ -101,6 +102,16 @@ class Client:
         """Enter the room, again."""
         self.session.join(self.room_name, self.clock.unix_ms(), e2ee=self.e2ee, require_e2ee=False)
         self.pump()
+
+    def _again(self, attempt: Callable[[], object], wait_ms: int) -> None:
+        """Make an attempt after a while, unless the session has gone on since or is another."""
+        session, phase = self.session, self.session.phase
+
+        def retry() -> None:
+            if self.session is session and session.phase is phase:
+                attempt()
+
+        self.clock.at(self.clock.now + wait_ms / 1000, retry)
 
     def leave(self) -> None:
         """Give the seat up; the login stands."""
@@ -210,9 +221,9 @@ class Client:
                 if self.has_microphone:
                     self.microphone = self.publish(Kind.AUDIO, Source.MICROPHONE, "opus", muted=self.starts_muted)
             case events.LoginFailed(retry_after_ms=wait) if wait:
-                self.clock.at(self.clock.now + wait / 1000, self._log_in)
+                self._again(self._log_in, wait)
             case events.JoinFailed(retry_after_ms=wait) if wait:
-                self.clock.at(self.clock.now + wait / 1000, self.enter)
+                self._again(self.enter, wait)
             case events.Closed():
                 self.to_server.close()
 

@@ -2,7 +2,8 @@ from itertools import pairwise
 
 import pytest
 
-from tcclient.audio.gate import KEEPALIVE, ComfortThinner, Decision, GateMode, TransmitGate
+from tcclient.audio.gate import ComfortThinner, Decision, GateMode, TransmitGate
+from tcproto.packet import COMFORT_INTERVAL
 
 SEND, END, SILENCE, NOTHING = Decision.SEND, Decision.END, Decision.SILENCE, Decision.NOTHING
 LAST, COMFORT = Decision.LAST, Decision.COMFORT
@@ -94,4 +95,4 @@ def test_comfort_without_background_is_sent_all_the_same(samples, every):
 def test_no_two_frames_of_comfort_are_sent_within_400_ms(samples):
     decisions = thinned([UPDATE] * 500, samples)
     sent = [index * samples for index, decision in enumerate(decisions) if decision is not NOTHING]
-    assert min(b - a for a, b in pairwise(sent)) >= KEEPALIVE * 48_000
+    assert min(b - a for a, b in pairwise(sent)) >= COMFORT_INTERVAL * 48_000

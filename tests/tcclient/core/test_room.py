@@ -4,13 +4,12 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import AUDIO_ONLY, DEFAULT_SOURCES, Phase, events
-from tcclient.core.media.keyframes import SPACING
 from tcclient.core.membership.lives import Lives
 from tcproto import messages as m
+from tcproto.datagram import KEY_OVERLAP
 from tcproto.errors import Action, ErrorCode, Refusal
-from tcproto.feedback import Series
-from tcproto.keyring import OVERLAP
 from tcproto.membership import MemberStatement
+from tcproto.packet import KEYFRAME_INTERVAL, Series
 from tests.support.scripted_server import CAPS, FINGERPRINT, KEEP, LIFE, Server, payloads
 
 BUSY = m.Error(ErrorCode.RATE_LIMITED, "slower", Action.NONE, 3000)
@@ -311,15 +310,15 @@ def test_a_server_that_asks_for_keyframes_all_the_time_gets_one_a_second(server)
     assert set(told) == {(number - 1, 0), (number, 0), (number, 2)}, "of layers that there are"
     assert all(10 <= count <= 11 for count in told.values())
     # One that came too early is not forgotten.
-    server.advance(SPACING)
+    server.advance(KEYFRAME_INTERVAL)
     before = len(client.told(events.KeyframeRequested))
     client.notify(m.KeyframeRequest(first, 0))
     client.notify(m.KeyframeRequest(first, 0))
-    server.advance(SPACING + 0.1)
+    server.advance(KEYFRAME_INTERVAL + 0.1)
     assert len(client.told(events.KeyframeRequested)) == before + 1
     client.notify(m.KeyframeRequest(first, 0))
     client.session.unpublish(number - 1)
-    server.advance(SPACING)
+    server.advance(KEYFRAME_INTERVAL)
     assert len(client.told(events.KeyframeRequested)) <= before + 2
     assert not client.seat.publications.keyframes._made.keys() & {(number - 1, 0)}
 
@@ -356,7 +355,7 @@ def test_a_stream_id_that_is_in_use_or_has_just_ended_is_refused(server, ends):
     server.advance(30)
     if ends:
         client.session.unpublish(first)
-    server.advance(OVERLAP - 2)
+    server.advance(KEY_OVERLAP - 2)
     second = client.publish()
     assert [e.number for e in client.told(events.PublishFailed)] == [second]
     assert not client.speak(second)
@@ -372,7 +371,7 @@ def test_a_stream_id_comes_back_and_everything_of_it_begins_anew(server, pair):
     assert counts.received == 1
     a.session.unpublish(number)
     server.pump()
-    server.advance(OVERLAP + 1)
+    server.advance(KEY_OVERLAP + 1)
     server.answers[m.Publish] = m.Published(number + 1, stream, CAPS)
     again = a.publish()
     assert [e.stream for e in a.told(events.Published)] == [stream, stream]

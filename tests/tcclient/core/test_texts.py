@@ -6,6 +6,7 @@ import pytest
 
 from tcclient.core import Drop, events
 from tcclient.core.texts import MAX_COUNTED, MAX_HELD_TEXTS, MAX_SHOWN_TEXTS, TEXT_HOLD, ShownTexts
+from tcclient.core.timers import NEVER
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode, Refusal
 from tcproto.text import (
@@ -252,7 +253,7 @@ def test_a_text_waits_for_its_key_and_for_its_sender_and_not_for_ever(sealed):
     assert b.drops(Drop.NO_KEY) == 0
     sealed.advance(TEXT_HOLD + 0.1)
     assert b.drops(Drop.NO_KEY) == 1
-    assert b.seat.texts.next_deadline == float("inf")
+    assert b.seat.timers.when("texts") == NEVER
 
 
 def test_what_waits_is_bounded(sealed):

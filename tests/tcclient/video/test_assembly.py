@@ -12,8 +12,8 @@ from tcclient.video.assembly import (
     AssembledFrame,
     FrameAssembler,
     VideoPacket,
-    fragment,
 )
+from tcproto.packet import cut_frame
 
 
 def packets_of(
@@ -26,7 +26,7 @@ def packets_of(
 ) -> list[VideoPacket]:
     packets = []
     for number, data in enumerate(frames):
-        pieces = fragment(data, max_payload)
+        pieces = cut_frame(data, max_payload)
         for index, piece in enumerate(pieces):
             packets.append(
                 VideoPacket(
@@ -56,22 +56,6 @@ def single(
 
 def part(frame_id: int, sequence: int, index: int, count: int, *, keyframe: bool = True) -> VideoPacket:
     return VideoPacket(sequence, 0, frame_id, index, count, keyframe, 0, 0 if keyframe else 1, b"x")
-
-
-@given(st.binary(min_size=1, max_size=5000), st.integers(1, 1500))
-def test_fragments_join_and_are_equal_except_the_last(data: bytes, max_payload: int) -> None:
-    pieces = fragment(data, max_payload)
-    assert b"".join(pieces) == data
-    assert len(pieces) == -(-len(data) // max_payload)
-    assert len({len(piece) for piece in pieces[:-1]}) <= 1
-    assert all(0 < len(piece) <= max_payload for piece in pieces)
-    assert len(pieces[-1]) <= len(pieces[0])
-
-
-@pytest.mark.parametrize(("data", "max_payload"), [(b"", 10), (b"x", 0), (bytes(0x10000), 1)])
-def test_what_cannot_be_cut_is_refused(data: bytes, max_payload: int) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        fragment(data, max_payload)
 
 
 @given(

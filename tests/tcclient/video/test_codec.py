@@ -9,10 +9,9 @@ import pytest
 
 from tcclient.capture.picture import TestPicture, read_counter
 from tcclient.capture.reader import open_video
-from tcclient.video.assembly import FrameAssembler, VideoPacket, fragment
+from tcclient.video.assembly import FrameAssembler, VideoPacket
 from tcclient.video.bitstream import Codec, holds_keyframe, nal_units
 from tcclient.video.codec import (
-    CLOCK_RATE,
     H264_RATE_WINDOW,
     KEYFRAME_TIME,
     MAX_ENCODED,
@@ -21,6 +20,7 @@ from tcclient.video.codec import (
     VideoError,
 )
 from tcclient.video.gate import PictureGate
+from tcproto.packet import VIDEO_CLOCK, cut_frame
 
 WIDTH, HEIGHT, FPS, STEP = 320, 180, 25, 3600
 
@@ -69,7 +69,7 @@ def test_each_picture_comes_out_at_once_and_right(codec: Codec, pictures: list[a
 def test_a_keyframe_comes_at_least_every_ten_seconds_of_media(codec: Codec, pictures: list[av.VideoFrame]) -> None:
     encoder = VideoEncoder(codec, WIDTH, HEIGHT, FPS, 200_000)
     times = [  # one picture per second, as a shared screen may have
-        number for number in range(22) if encoder.encode(pictures[number], timestamp=number * CLOCK_RATE).keyframe
+        number for number in range(22) if encoder.encode(pictures[number], timestamp=number * VIDEO_CLOCK).keyframe
     ]
     assert times == [0, 10, 20]
 
@@ -207,7 +207,7 @@ def test_over_a_lossy_link_every_picture_shown_is_right(codec: Codec, pictures: 
         now = number / FPS
         source = pictures[number % len(pictures)]
         frame = encoder.encode(source, timestamp=number * STEP, keyframe=wanted)
-        pieces = fragment(frame.data, 300)
+        pieces = cut_frame(frame.data, 300)
         wanted = False
         for index, piece in enumerate(pieces):
             packet = VideoPacket(

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.video.gate import ENOUGH, KEYFRAME_REQUEST_INTERVAL, LONGEST_INTERVAL, PictureGate
+from tcclient.video.gate import ENOUGH, PictureGate
+from tcproto.packet import KEYFRAME_REQUEST_INTERVAL, MAX_KEYFRAME_REQUEST_INTERVAL
 
 
 def test_nothing_is_decodable_before_a_keyframe_and_one_is_asked_for() -> None:
@@ -33,7 +34,7 @@ def test_where_keyframes_do_not_help_they_are_asked_for_ever_more_seldom() -> No
         gate.admit(number, keyframe=not number, reference_distance=1)
     gate.broken()
     assert asked(gate, 100.0, 3) == [0.0, 0.5, 2.5]
-    assert LONGEST_INTERVAL == 16
+    assert MAX_KEYFRAME_REQUEST_INTERVAL == 16
 
 
 def test_after_a_loss_nothing_is_decodable_until_the_next_keyframe() -> None:

@@ -117,7 +117,7 @@ def test_an_error_without_a_file_is_one_line(run: Run, monkeypatch: pytest.Monke
     def fail(*_: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr("tcserver.storage.data_directory.Site.of", fail)
+    monkeypatch.setattr("tcserver.storage.data_directory.DataDirectory.of", fail)
     assert run("account", "list") == Result(1, "", "tcserver: the disk is gone\n")
 
 

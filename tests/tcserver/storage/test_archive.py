@@ -12,25 +12,25 @@ import pytest
 from tcserver.records import RoomRecord, StoreError
 from tcserver.storage import archive
 from tcserver.storage.archive import back_up, pack, restore, unpack
-from tcserver.storage.data_directory import Site
+from tcserver.storage.data_directory import DataDirectory
 
 FILES = {"tcserver.db": b"d" * 1000, "identity.key": b"key"}
 NOW = 1_900_000_000
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    site = Site(tmp_path / "data")
-    site.make()
-    site.open_identity()
-    with site.database() as database:
+def directory(tmp_path: Path) -> DataDirectory:
+    directory = DataDirectory(tmp_path / "data")
+    directory.make()
+    directory.open_identity()
+    with directory.database() as database:
         database.add_room(RoomRecord("Rapat Pagi", ""))
-    return site
+    return directory
 
 
-def packed(site: Site, tmp_path: Path) -> Path:
+def packed(directory: DataDirectory, tmp_path: Path) -> Path:
     target = tmp_path / "backup"
-    back_up(site, None, target, NOW)
+    back_up(directory, None, target, NOW)
     return target
 
 
@@ -94,63 +94,63 @@ def test_a_link_in_an_archive_leads_nowhere() -> None:
         unpack(file.getvalue())
 
 
-def test_a_backup_is_private_and_restored_with_its_settings(site: Site, tmp_path: Path) -> None:
+def test_a_backup_is_private_and_restored_with_its_settings(directory: DataDirectory, tmp_path: Path) -> None:
     settings = tmp_path / "tcserver.toml"
     settings.write_text("[server]\nport = 7000\n")
     target = tmp_path / "backup"
-    with site.database():  # a server that runs
-        back_up(site, settings, target, NOW)
+    with directory.database():  # a server that runs
+        back_up(directory, settings, target, NOW)
     assert target.stat().st_mode & 0o777 == 0o600
     assert sorted(p.name for p in tmp_path.iterdir()) == ["backup", "data", "tcserver.toml"]
-    again = Site(tmp_path / "new" / "folder")
-    assert restore(again, again.data / "tcserver.toml", target) == (0, 1)
-    assert again.identity() == site.identity()
+    again = DataDirectory(tmp_path / "new" / "folder")
+    assert restore(again, again.path / "tcserver.toml", target) == (0, 1)
+    assert again.identity() == directory.identity()
     with again.database() as database:
         assert database.room("rapat pagi") is not None
-    assert (again.data / "tcserver.toml").read_text() == "[server]\nport = 7000\n"
-    assert {p.stat().st_mode & 0o777 for p in again.data.iterdir()} == {0o600}
+    assert (again.path / "tcserver.toml").read_text() == "[server]\nport = 7000\n"
+    assert {p.stat().st_mode & 0o777 for p in again.path.iterdir()} == {0o600}
     with pytest.raises(StoreError, match="is not empty"):
         restore(again, None, target)
 
 
-def test_nothing_is_overwritten(site: Site, tmp_path: Path) -> None:
+def test_nothing_is_overwritten(directory: DataDirectory, tmp_path: Path) -> None:
     settings = tmp_path / "tcserver.toml"
     settings.write_text("[server]\n")
     target = tmp_path / "backup"
-    back_up(site, settings, target, NOW)
+    back_up(directory, settings, target, NOW)
     with pytest.raises(StoreError, match="backup exists"):
-        back_up(site, settings, target, NOW)
-    again = Site(tmp_path / "new")
+        back_up(directory, settings, target, NOW)
+    again = DataDirectory(tmp_path / "new")
     with pytest.raises(StoreError, match=r"tcserver\.toml exists"):
         restore(again, settings, target)
-    assert not again.data.exists()
+    assert not again.path.exists()
     again.make()
-    (again.data / "lost").touch()
+    (again.path / "lost").touch()
     with pytest.raises(StoreError, match="is not empty"):
         restore(again, None, target)
 
 
-def test_a_backup_needs_the_key(site: Site, tmp_path: Path) -> None:
-    (site.data / "identity.key").unlink()
+def test_a_backup_needs_the_key(directory: DataDirectory, tmp_path: Path) -> None:
+    (directory.path / "identity.key").unlink()
     with pytest.raises(StoreError, match=r"no identity\.key"):
-        packed(site, tmp_path)
+        packed(directory, tmp_path)
     assert not (tmp_path / "backup").exists()
 
 
 @pytest.mark.parametrize("name", ["tcserver.db", "identity.key"])
-def test_what_cannot_be_used_is_not_left_half(site: Site, tmp_path: Path, name: str) -> None:
-    files = unpack(packed(site, tmp_path).read_bytes())
+def test_what_cannot_be_used_is_not_left_half(directory: DataDirectory, tmp_path: Path, name: str) -> None:
+    files = unpack(packed(directory, tmp_path).read_bytes())
     bad = tmp_path / "bad"
     bad.write_bytes(pack({**files, name: b"SQLite format 3\0 nonsense"}, NOW))
-    again = Site(tmp_path / "new")
+    again = DataDirectory(tmp_path / "new")
     with pytest.raises(StoreError):
         restore(again, None, bad)
-    assert list(again.data.iterdir()) == []
+    assert list(again.path.iterdir()) == []
     assert restore(again, None, tmp_path / "backup") == (0, 1)
 
 
-def test_a_database_with_damaged_pages_is_refused(site: Site, tmp_path: Path) -> None:
-    files = unpack(packed(site, tmp_path).read_bytes())
+def test_a_database_with_damaged_pages_is_refused(directory: DataDirectory, tmp_path: Path) -> None:
+    files = unpack(packed(directory, tmp_path).read_bytes())
     database = tmp_path / "copy.db"
     database.write_bytes(files["tcserver.db"])
     connection = sqlite3.connect(database, isolation_level=None)
@@ -161,16 +161,18 @@ def test_a_database_with_damaged_pages_is_refused(site: Site, tmp_path: Path) ->
     content[(root - 1) * size : root * size] = bytes(size)
     bad = tmp_path / "bad"
     bad.write_bytes(pack({**files, "tcserver.db": bytes(content)}, NOW))
-    again = Site(tmp_path / "new")
+    again = DataDirectory(tmp_path / "new")
     with pytest.raises(StoreError, match="the database is damaged"):
         restore(again, None, bad)
-    assert list(again.data.iterdir()) == []
+    assert list(again.path.iterdir()) == []
 
 
-def test_a_file_that_is_too_large_is_no_backup(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = packed(site, tmp_path)
+def test_a_file_that_is_too_large_is_no_backup(
+    directory: DataDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = packed(directory, tmp_path)
     monkeypatch.setattr(archive, "MAX_BYTES", target.stat().st_size)
-    assert restore(Site(tmp_path / "one"), None, target) == (0, 1)
+    assert restore(DataDirectory(tmp_path / "one"), None, target) == (0, 1)
     monkeypatch.setattr(archive, "MAX_BYTES", target.stat().st_size - 1)
     with pytest.raises(StoreError, match="more than"):
-        restore(Site(tmp_path / "two"), None, target)
+        restore(DataDirectory(tmp_path / "two"), None, target)

@@ -7,7 +7,7 @@ from tcclient.core.keys.own_key import ACTIVATION, LEAVE_SPACING
 from tcclient.core.keys.peers import HOLD, MAX_HELD
 from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES, PURGE_INTERVAL
 from tcproto import messages as m
-from tcproto.keyring import OVERLAP, PublicationId
+from tcproto.keyring import SENDER_KEY_OVERLAP, PublicationId
 from tcproto.packet import parse_header
 from tcproto.sender_key import RATCHET_PERIOD
 from tests.support.scripted_server import Server, packet_in, payloads
@@ -354,7 +354,7 @@ def test_a_replaced_key_dies_after_the_overlap(server):
     assert payloads(b) == [b"voice"]
     b.session.receive_datagram(early, server.now)
     assert len(b.session.media_received()) == 1
-    server.now += OVERLAP
+    server.now += SENDER_KEY_OVERLAP
     b.session.receive_datagram(late, server.now)
     assert payloads(b) == []
     assert b.drops(Drop.PACKET_REFUSED) == 1
@@ -381,7 +381,7 @@ def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(serv
     (sealer,) = seat.sealers._sealers.values()
     assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
     server.deliver = False
-    server.advance(OVERLAP + PURGE_INTERVAL)
+    server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
     assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [1, 1, 1]
     assert all(held._previous is None for held in ring._keys.values())
 
@@ -395,6 +395,6 @@ def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
     server.deliver = False
     (held,) = b.seat.peers[a.participant].ring._keys.values()
     assert held._previous is not None
-    server.advance(OVERLAP + PURGE_INTERVAL)
+    server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
     assert held._previous is None
     assert {generation for generation, _ in held._derived} == {1}

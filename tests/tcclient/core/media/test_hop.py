@@ -1,7 +1,6 @@
 from tcclient.core import Drop, PathState, events
 from tcproto import messages as m
-from tcproto.datagram import Item, ItemType, Kind, pack_header, pack_items, parse_header, seal
-from tcproto.keyring import OVERLAP
+from tcproto.datagram import KEY_OVERLAP, Item, ItemType, Kind, pack_header, pack_items, parse_header, seal
 from tcproto.path import PingItem
 from tcproto.replay import SEALER_WINDOW, SESSION_WINDOW
 from tests.support.scripted_server import give, payloads, spend_beacons, undelivered
@@ -21,7 +20,7 @@ def test_a_new_room_key_and_the_overlap(server, pair):
     server.epoch, server.room_key = 2, b"n" * 32
     a.speak()
     assert payloads(b) == [b"voice"]
-    server.now += OVERLAP - 0.1
+    server.now += KEY_OVERLAP - 0.1
     assert give(b, early) == [b"voice"]
     server.now += 0.1
     assert give(b, late) == []
@@ -94,7 +93,7 @@ def test_new_session_keys(server, pair):
     dropped = a.session.drops.total()
     give(a, old)
     assert a.session.drops.total() == dropped
-    server.now += OVERLAP
+    server.now += KEY_OVERLAP
     give(a, again)
     assert a.drops(Drop.UNKNOWN_EPOCH) == 1
     a.epoch, a.down_key, a.up_keys[3] = 3, old_key, b"v" * 32

@@ -2,7 +2,7 @@ import pytest
 
 from tcclient.core import events
 from tcproto import messages as m
-from tcproto.feedback import Series
+from tcproto.packet import Series
 from tests.support.scripted_server import give, payloads, spend_beacons, undelivered
 
 

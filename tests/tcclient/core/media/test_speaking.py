@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tcclient.core import Drop, events
-from tcclient.core.media.speaking import HOLD, LOUD, MUTE_GRACE, Speaking, Unmuted, is_speech
+from tcclient.core.media.speaking import HOLD, MUTE_GRACE, Speaking, Unmuted, is_speech
 from tcproto import messages as m
-from tcproto.packet import AudioHeader
+from tcproto.packet import SPEECH_LEVEL, AudioHeader
 from tests.support.scripted_server import Server, packet_in, undelivered
 
 
@@ -18,8 +18,8 @@ def header(level=20, voice=False, comfort=False):
 @pytest.mark.parametrize(
     ("sound", "speech"),
     [
-        (header(LOUD), True),
-        (header(LOUD + 1), False),
+        (header(SPEECH_LEVEL), True),
+        (header(SPEECH_LEVEL + 1), False),
         (header(127, voice=True), True),
         (header(127), False),
         (header(10, voice=True, comfort=True), False),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tcproto.copies import Copy, pack_copies
 from tcproto.datagram import (
     MAX_DATAGRAM,
     MAX_PLAINTEXT,
@@ -10,12 +11,11 @@ from tcproto.datagram import (
     open_datagram,
     parse_relay_time,
 )
-from tcproto.feedback import Copy, pack_copies
 from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcproto.packet import MAX_PACKET
 from tcserver.media import Drop
-from tcserver.media.forwarding.stream import KEYFRAME_REQUEST_INTERVAL
+from tcserver.media.forwarding.stream import KEYFRAME_EVENT_INTERVAL
 from tcserver.media.interface import (
     ChangeForwarding,
     CloseRoom,
@@ -298,7 +298,7 @@ def test_keyframe_requests_of_receivers_are_passed_on_seldom():
     world.receive(b, b.up(request))
     world.receive(c, c.up(request))
     assert world.plane.take_events() == [KeyframeAsked(b.media_id, 7, 1)]
-    world.now += KEYFRAME_REQUEST_INTERVAL * 1.01
+    world.now += KEYFRAME_EVENT_INTERVAL * 1.01
     world.receive(b, b.up(request))
     assert len(world.plane.take_events()) == 1
     world.receive(b, b.up(Item(ItemType.KEYFRAME_REQUEST, b"\0\x08\0"), Item(ItemType.KEYFRAME_REQUEST, b"\0")))

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcproto.copies import Copy, pack_copies
 from tcproto.datagram import Item, ItemType
-from tcproto.feedback import Copy, pack_copies
-from tcproto.packet import AudioHeader, parse_header
+from tcproto.packet import SPEECH_LEVEL, AudioHeader, parse_header
 from tcserver.media import Drop
 from tcserver.media.interface import CloseStream, MuteStream, Receiver, SetSpeakers
-from tcserver.media.speakers.loudest import CHALLENGE, EXPIRY, FADE, HOLD, MARGIN, PAUSE, SPEECH_LEVEL, Loudest
+from tcserver.media.speakers.loudest import CHALLENGE, EXPIRY, FADE, HOLD, MARGIN, PAUSE, Loudest
 from tcserver.media.speakers.preroll import LEAD, MAX_PREROLL_PACKETS, PREROLL, Held, Preroll
 from tests.support.media.world import World, audio, open_room, packet_item
 

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from benchmarks.harness import scrape, stamps
+from benchmarks.harness import kernel_timestamps, scrape
 from benchmarks.harness.processes import PROCESSORS
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.trial import Outcome, by_chance, evenly, quantile, remark
+from benchmarks.harness.timed_load import Outcome, by_chance, evenly, quantile, remark
 
 TEXT = """\
 # HELP lag_seconds How late.
@@ -30,14 +30,17 @@ INFINITE = float("inf")
 def test_the_kernel_tells_when_a_datagram_arrived():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
-        stamps.note_times(sock)
+        kernel_timestamps.note_times(sock)
         for data in (b"one", b"two"):
             sock.sendto(data, sock.getsockname())
-        first, second = stamps.take(7, sock)
+        first, second = kernel_timestamps.take(7, sock)
         assert (first.socket, first.data, second.data) == (7, b"one", b"two")
         assert 0 < first.at <= second.at
-        assert list(stamps.take(7, sock)) == []
-        assert list(stamps.unpack(stamps.pack(first) + stamps.pack(second))) == [first, second]
+        assert list(kernel_timestamps.take(7, sock)) == []
+        assert list(kernel_timestamps.unpack(kernel_timestamps.pack(first) + kernel_timestamps.pack(second))) == [
+            first,
+            second,
+        ]
 
 
 def test_an_even_schedule_has_its_rate():

@@ -13,12 +13,12 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from benchmarks.harness import stamps
+from benchmarks.harness import kernel_timestamps
 from benchmarks.harness.load import LATE, LATENESS, SETTLE, draining
-from benchmarks.harness.native import Volley
+from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.mmsg import DatagramBatch
 from benchmarks.harness.processes import PROCESSORS, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import Server
 from tcproto.datagram import Item, ItemType
 
@@ -26,7 +26,7 @@ from tcproto.datagram import Item, ItemType
 class Part(NamedTuple):
     """What one sender sends: its messages, each of some packets, and when, in seconds from the start."""
 
-    seat: Seat
+    seat: MediaClient
     packets: Sequence[bytes]
     train: int
     times: Sequence[float]
@@ -66,16 +66,18 @@ def by_chance(rate: float, seconds: float, rng: random.Random) -> list[float]:
     return times
 
 
-def order(sender: Seat, packet: bytes, receivers: Sequence[Seat], target: tuple[str, int]) -> list[Seat]:
+def order(
+    sender: MediaClient, packet: bytes, receivers: Sequence[MediaClient], target: tuple[str, int]
+) -> list[MediaClient]:
     """Return the receivers in the order in which a datagram reaches them; raises ``BenchmarkError``."""
     for seat in receivers:
-        stamps.note_times(seat.socket)
+        kernel_timestamps.note_times(seat.socket)
     sender.socket.sendto(sender.up(Item(ItemType.PACKET, packet)), target)
     time.sleep(SETTLE)
     arrivals = {
         stamp.socket: stamp.at
         for i, seat in enumerate(receivers)
-        for stamp in stamps.take(i, seat.socket)
+        for stamp in kernel_timestamps.take(i, seat.socket)
         if seat.forwarded(stamp.data) == packet
     }
     if len(arrivals) < len(receivers):
@@ -83,21 +85,23 @@ def order(sender: Seat, packet: bytes, receivers: Sequence[Seat], target: tuple[
     return [receivers[i] for i in sorted(arrivals, key=arrivals.__getitem__)]
 
 
-def carry_out(server: Server, parts: Sequence[Part], everybody: Sequence[Seat], watched: Sequence[Seat]) -> Outcome:
+def carry_out(
+    server: Server, parts: Sequence[Part], everybody: Sequence[MediaClient], watched: Sequence[MediaClient]
+) -> Outcome:
     """Send all parts, each to everybody but its sender; raises ``BenchmarkError``."""
-    volleys, plan = _volleys(server, parts)
+    batches, plan = _batches(server, parts)
     if not plan:
         raise BenchmarkError("too short for a single datagram")
     others = [seat for seat in everybody if seat not in watched]
     for seat in watched:
-        stamps.note_times(seat.socket)
+        kernel_timestamps.note_times(seat.socket)
     pid = server.process.pid
     pin_server(pid)
     with tempfile.TemporaryFile(buffering=0) as file:
 
         def take() -> None:
             for i, seat in enumerate(watched):
-                os.write(file.fileno(), b"".join(map(stamps.pack, stamps.take(i, seat.socket))))
+                os.write(file.fileno(), b"".join(map(kernel_timestamps.pack, kernel_timestamps.take(i, seat.socket))))
 
         with draining(others, take) as counts:
             time.sleep(SETTLE)  # what came before is taken
@@ -105,13 +109,13 @@ def carry_out(server: Server, parts: Sequence[Part], everybody: Sequence[Seat], 
             file.seek(0)
             before, start = sum(counts), usage(pid)
             began = time.monotonic()
-            sent_at, late = _send(volleys, plan)
+            sent_at, late = _send(batches, plan)
             seconds = time.monotonic() - began
             time.sleep(SETTLE)
             used = usage(pid).since(start)
             arrived = sum(counts) - before
         file.seek(0)
-        taken = list(stamps.unpack(file.read()))
+        taken = list(kernel_timestamps.unpack(file.read()))
     times = {
         packet: sent_at[which, at // part.train]
         for which, part in enumerate(parts)
@@ -141,10 +145,10 @@ def remark(outcome: Outcome) -> str:
 
 
 Plan = list[tuple[float, int, int]]
-"""When, which volley, which of its messages; in order."""
+"""When, which batch, which of its messages; in order."""
 
 
-def _volleys(server: Server, parts: Sequence[Part]) -> tuple[list[Volley], Plan]:
+def _batches(server: Server, parts: Sequence[Part]) -> tuple[list[DatagramBatch], Plan]:
     plan = sorted((at, which, message) for which, part in enumerate(parts) for message, at in enumerate(part.times))
     datagrams: list[list[bytes]] = [[] for _ in parts]
     # In the order of sending: what a seat sends in two parts must not fall out of the server's replay window.
@@ -153,14 +157,14 @@ def _volleys(server: Server, parts: Sequence[Part]) -> tuple[list[Volley], Plan]
         datagrams[which] += [
             seat.up(Item(ItemType.PACKET, packet)) for packet in packets[message * train : (message + 1) * train]
         ]
-    volleys = [
-        Volley(part.seat.socket, server.address, sealed, part.train)
+    batches = [
+        DatagramBatch(part.seat.socket, server.address, sealed, part.train)
         for part, sealed in zip(parts, datagrams, strict=True)
     ]
-    return volleys, plan
+    return batches, plan
 
 
-def _send(volleys: Sequence[Volley], plan: Plan) -> tuple[dict[tuple[int, int], int], float]:
+def _send(batches: Sequence[DatagramBatch], plan: Plan) -> tuple[dict[tuple[int, int], int], float]:
     """Return the time of each message, in ns of the wall clock, and the share of late ones."""
     sent_at, late = {}, 0
     start = time.monotonic()
@@ -171,7 +175,7 @@ def _send(volleys: Sequence[Volley], plan: Plan) -> tuple[dict[tuple[int, int], 
         elif wait < -LATENESS:
             late += 1
         sent_at[which, message] = time.time_ns()
-        volleys[which].fire(message, message + 1)
+        batches[which].fire(message, message + 1)
     return sent_at, late / max(1, len(plan))
 
 

@@ -1,4 +1,4 @@
-"""One member of the meeting of `client`, in a process of its own: ``python -m benchmarks.harness.member``.
+"""One member of the meeting of `client`, in a process of its own: ``python -m benchmarks.harness.participant_process``.
 
 Reads a `Task` as a line of JSON. A sender publishes, prints a line when everything is on its way, and ends with its
 input. A receiver hears and sees everything for the seconds of its task, and prints what that cost.
@@ -76,7 +76,7 @@ class Result:
     """Seconds from the seat to the first decoded picture."""
 
 
-class Witness:
+class Observer:
     """Hears and sees everything, and counts it."""
 
     def __init__(self, room: Room) -> None:
@@ -147,19 +147,19 @@ async def send(room: Room, task: Task) -> None:
 
 async def receive(room: Room, task: Task) -> Result:
     """Receive everything for a while."""
-    witness = Witness(room)
+    observer = Observer(room)
     if task.hear:
-        witness.hear()
-    seeing = asyncio.create_task(witness.see())
+        observer.hear()
+    seeing = asyncio.create_task(observer.see())
     try:
-        await witness.first(task.hear, task.see)
+        await observer.first(task.hear, task.see)
         await asyncio.sleep(SETTLE)
-        result = witness.result
+        result = observer.result
         result.blocks = result.pictures = 0
         cpu, began = time.process_time(), time.monotonic()
         await asyncio.sleep(task.seconds)
         result.cpu = (time.process_time() - cpu) / (time.monotonic() - began)
-        return witness.finish()
+        return observer.finish()
     finally:
         seeing.cancel()
 

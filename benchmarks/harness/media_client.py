@@ -28,7 +28,7 @@ RECEIVE_BYTES = 1 << 20
 FORWARD_NUMBER_SIZE = 2
 
 
-class Seat:
+class MediaClient:
     """A seat of a light client, on a UDP socket of its own."""
 
     def __init__(self, joined: Joined) -> None:

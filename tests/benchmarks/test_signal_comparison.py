@@ -2,7 +2,16 @@ import av
 import numpy as np
 import pytest
 
-from benchmarks.harness.signals import BEST_PSNR, aligned, alignment, onsets, psnr, resampled, squared_errors, windows
+from benchmarks.harness.signal_comparison import (
+    BEST_PSNR,
+    aligned,
+    alignment,
+    onsets,
+    psnr,
+    resampled,
+    squared_errors,
+    windows,
+)
 
 
 def noise(length, seed=1):

@@ -12,7 +12,7 @@ from benchmarks.harness.load import Measurement
 from benchmarks.harness.processes import cpu_of
 from benchmarks.harness.report import Bar, Table
 from benchmarks.harness.server import Server
-from benchmarks.parts.boxes import cost
+from benchmarks.parts.sealing import cost
 from tcserver.media.forwarding.stats import LATENCY_BOUNDS
 from tcserver.monitoring.histogram import Histogram
 

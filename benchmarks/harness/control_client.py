@@ -14,7 +14,7 @@ MOST_WAITING = 1 << 18
 """Bytes that wait to be taken by the server before no more are thrown at it."""
 
 
-class Line(asyncio.Protocol):
+class ControlClient(asyncio.Protocol):
     """A control connection."""
 
     def __init__(self) -> None:

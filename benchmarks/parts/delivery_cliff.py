@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.harness.light_clients import Clients
-from benchmarks.harness.load import SETTLE, Hall, Load, Measurement, doubt, draining, put_under, volleys
+from benchmarks.harness.load import SETTLE, Load, LoadedRoom, Measurement, batches, doubt, draining, put_under
+from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.report import Bar, Plot, Table
-from benchmarks.harness.seat import Seat
 from benchmarks.harness.server import Server
 
 RECEIVERS = 100
@@ -32,7 +32,7 @@ class Step(NamedTuple):
 
 
 def approach(
-    server: Server, clients: Clients, hall: Hall[Seat], saturation: float, seconds: float, repeats: int
+    server: Server, clients: Clients, hall: LoadedRoom[MediaClient], saturation: float, seconds: float, repeats: int
 ) -> list[Step]:
     """Send at shares of ``saturation``, datagrams per second that the server took from one talker."""
     steps = [Step(share, []) for share in SHARES]
@@ -42,7 +42,7 @@ def approach(
                 clients.ping()
                 clients.rest(SETTLE)
                 load = Load("audio", [hall], step.share * saturation)
-                ready = volleys(load, server.address, seconds)
+                ready = batches(load, server.address, seconds)
                 step.runs.append(put_under(load, ready, server.process.pid, counts, seconds))
     return steps
 

@@ -40,7 +40,7 @@ def pack_address(address: tuple[str, int]) -> bytes:
     return struct.pack("=HH4s8x", socket.AF_INET, socket.htons(address[1]), socket.inet_aton(address[0]))
 
 
-class Volley:
+class DatagramBatch:
     """Messages from one socket to one address, ready to be sent any part at a time.
 
     With ``train`` each message is that many datagrams of one size (UDP_SEGMENT).

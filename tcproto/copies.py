@@ -1,0 +1,65 @@
+"""Copies: earlier audio packets that travel again behind a packet, for receivers on lossy networks.
+
+A copy has no header of its own. It is made of the header of the packet item in front of the copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import NamedTuple
+
+from tcproto.packet import AUDIO_CLOCK, AudioHeader
+from tcproto.serial import wrapped
+
+MAX_COPY_DISTANCE = 15
+"""Packets back that a copy reaches: 0.9 s at 60 ms, and all that a play-out delay can use."""
+_COPY = Struct(">BBB")
+
+
+class Copy(NamedTuple):
+    """A copy of an earlier packet of a stream, without the header that can be rebuilt."""
+
+    distance: int
+    """Sequence number of the packet before it, less this one's: 1..``MAX_COPY_DISTANCE``."""
+    level: int
+    voice: bool
+    body: bytes
+    """1..255 bytes."""
+
+    def header(self, carrier: AudioHeader) -> AudioHeader:
+        """Return the exact header of the copied packet, from that of the packet item before the copies."""
+        return carrier._replace(
+            sequence=wrapped(carrier.sequence - self.distance),
+            timestamp=wrapped(carrier.timestamp - self.distance * carrier.duration_ms * AUDIO_CLOCK // 1000),
+            level=self.level,
+            voice=self.voice,
+            end_of_talk=False,
+            comfort=False,
+        )
+
+
+def pack_copies(copies: Sequence[Copy]) -> bytes:
+    """Return 3 bytes and the body for each copy; raises ``ValueError`` for what does not fit them."""
+    parts = []
+    for distance, level, voice, body in copies:
+        if not (1 <= distance <= MAX_COPY_DISTANCE and 0 <= level <= 127 and 1 <= len(body) <= 255):
+            raise ValueError("a copy out of range needs its full header")
+        parts.append(_COPY.pack(distance, level | voice << 7, len(body)) + body)
+    return b"".join(parts)
+
+
+def parse_copies(value: bytes) -> list[Copy]:
+    """Parse copies; raises ``ValueError`` where they are malformed."""
+    copies = []
+    start = 0
+    while start < len(value):
+        if start + _COPY.size > len(value):
+            raise ValueError("copy cut off")
+        distance, level, length = _COPY.unpack_from(value, start)
+        start += _COPY.size
+        if not 1 <= distance <= MAX_COPY_DISTANCE or length == 0 or start + length > len(value):
+            raise ValueError("copy out of range")
+        copies.append(Copy(distance, level & 127, level >= 128, value[start : start + length]))
+        start += length
+    return copies

@@ -1,0 +1,138 @@
+"""What is reserved: its bytes are fixed, and nothing uses it yet. Appendix A of PROTOCOL.md has this table.
+
+A reserved thing has a row here until the server or the client uses it, or until it is removed. A test holds the table
+against the code: each name exists, no other module uses one, and whatever in this package is without a user is here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Reserved(NamedTuple):
+    """A row of the table."""
+
+    what: str
+    """As PROTOCOL.md calls it, in Markdown."""
+    names: tuple[str, ...]
+    """Names in this package, from the module on: ``account.sign_account_change``."""
+    today: str
+    """What version 1 does with it."""
+
+
+_SKIPPED = "is not sent; a reader skips it"
+
+RESERVED = (
+    Reserved(
+        "tunnel: frames of type 1",
+        ("control.ControlConnection.send_datagram",),
+        "no client sends it; a server drops it; a client may take room datagrams out of it",
+    ),
+    Reserved(
+        "features of the hellos",
+        ("messages.login.ClientHello.features", "messages.login.ServerHello.features"),
+        "both sides list none, and ignore what the other lists",
+    ),
+    Reserved(
+        "messages `resume` and `resumed`, field `resume_token` of `welcome`",
+        (
+            "messages.login.Resume.last_event",
+            "messages.login.Resumed",
+            "messages.login.Resumed.resume_token",
+            "messages.login.Welcome.resume_token",
+        ),
+        "the token is random and fits nothing; a server answers `resume` with `cannot_resume`",
+    ),
+    Reserved(
+        "change of an account's key",
+        ("account.sign_account_change", "account.verify_account_change"),
+        "no message carries the signature",
+    ),
+    Reserved(
+        "message `interest`, record LayerInterest",
+        ("messages.media.Interest", "messages.types.LayerInterest"),
+        "is not sent; a client ignores it",
+    ),
+    Reserved(
+        "kind and source `data`, packet type DATA",
+        ("messages.types.Source.DATA", "messages.types.Kind.DATA", "packet.PacketType.DATA"),
+        "a server refuses to publish it (`bad_request`)",
+    ),
+    Reserved(
+        "packet type REPAIR",
+        ("packet.PacketType.REPAIR",),
+        "is not sent; a server forwards it as any type that it does not know, a client drops it",
+    ),
+    Reserved(
+        "permission MUTE_OTHERS",
+        ("messages.types.Permission.MUTE_OTHERS",),
+        "an admin has it; no message asks for it",
+    ),
+    Reserved(
+        "error code `room_exists`",
+        ("errors.ErrorCode.ROOM_EXISTS",),
+        "no answer has it: no message makes a room that must be new",
+    ),
+    Reserved(
+        "datagram kind RELAY",
+        ("datagram.Kind.RELAY",),
+        "nothing goes from server to server; the media processes of one server use the number among themselves",
+    ),
+    Reserved(
+        "item KEYFRAME_REQUEST",
+        ("datagram.ItemType.KEYFRAME_REQUEST",),
+        "no client sends it; a server takes it *up* for the message `keyframe_request`",
+    ),
+    Reserved(
+        "item ARRIVAL_REPORT",
+        (
+            "datagram.ItemType.ARRIVAL_REPORT",
+            "feedback.ArrivalReport",
+            "feedback.parse_arrival_report",
+        ),
+        _SKIPPED,
+    ),
+    Reserved(
+        "item RECEIVER_REPORT",
+        (
+            "datagram.ItemType.RECEIVER_REPORT",
+            "feedback.Reception",
+            "feedback.pack_receiver_report",
+            "feedback.parse_receiver_report",
+        ),
+        _SKIPPED,
+    ),
+    Reserved(
+        "item HEADS",
+        ("datagram.ItemType.HEADS", "feedback.Head", "feedback.pack_heads", "feedback.parse_heads"),
+        _SKIPPED,
+    ),
+    Reserved(
+        "item NOT_SENT",
+        ("datagram.ItemType.NOT_SENT", "feedback.NotSent", "feedback.parse_not_sent"),
+        _SKIPPED,
+    ),
+    Reserved(
+        "item RETRANSMISSION_REQUEST",
+        (
+            "datagram.ItemType.RETRANSMISSION_REQUEST",
+            "feedback.RetransmissionRequest",
+            "feedback.parse_retransmission_request",
+        ),
+        _SKIPPED,
+    ),
+    Reserved(
+        "item RESEND_REQUEST",
+        (
+            "datagram.ItemType.RESEND_REQUEST",
+            "feedback.pack_resend_request",
+            "feedback.parse_resend_request",
+        ),
+        _SKIPPED,
+    ),
+    Reserved("item PROBE", ("datagram.ItemType.PROBE",), _SKIPPED),
+    Reserved(
+        "items URGENT and URGENT_RECEIPT", ("datagram.ItemType.URGENT", "datagram.ItemType.URGENT_RECEIPT"), _SKIPPED
+    ),
+)
+"""All that is reserved, in the order of PROTOCOL.md."""
