@@ -39,7 +39,8 @@ class Stream:
         info = self.info
         if info is None:
             return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
-        return OpenStream(self.number, self.seat.media_id, info.kind, settings.caps[info.source], info.muted)
+        caps = settings.caps[info.source]
+        return OpenStream(self.number, self.seat.media_id, info.kind, caps, info.muted, info.layers)
 
     def acknowledge(self) -> None:
         """Answer the request to publish, unless that is done."""
