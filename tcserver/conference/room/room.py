@@ -86,7 +86,7 @@ class Room:
         self.joining: dict[int, Seat] = {}
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox, number)
-        self.change_log = ChangeLog(context.outbox, context.timers, number, self.seats.values())
+        self.change_log = ChangeLog(context.timers, number, self.seats.values())
         self.stream_ids = StreamIds()
         self.policies = [make(self) for make in policies]
         """In the order in which they are told."""
@@ -157,7 +157,7 @@ class Room:
         self.seats[seat.participant] = seat
         self.send_snapshot(seat)
         for room_key in room_keys[MAX_JOINED_KEYS:]:
-            outbox.send(seat.connection, NewRoomKey(room_key))
+            seat.channel.send(NewRoomKey(room_key))
         outbox.command(seat.beacon.opening(self.context.settings))
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
@@ -207,7 +207,7 @@ class Room:
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
         """Take a seat away and tell its client, whose session goes on."""
         if seat.is_open:
-            self.context.outbox.send(seat.connection, Evicted(code=code, text=text))
+            seat.channel.send(Evicted(code=code, text=text))
         else:
             seat.join.refuse(Refusal(code, text))
         self.remove(seat, now, code)
@@ -242,7 +242,7 @@ class Room:
         seat.renew_keys(self.context.random_bytes, now)
         outbox = self.context.outbox
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
-        outbox.send(seat.connection, SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
     def restart(self, slot: int, now: float) -> int:
         """Go on in a media plane that knows nothing of the room: new ids and keys, the same seats and streams.
@@ -271,7 +271,7 @@ class Room:
         self._open(seat)
         if seat.is_open:
             move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
-            context.outbox.send(seat.connection, move)
+            seat.channel.send(move)
 
     # Roles
 
@@ -305,7 +305,7 @@ class Room:
         self.tell(lambda policy: policy.spoke(heard, now))
         speakers = Speakers(began, tuple(stopped), self.dominant)
         for seat in self.seats.values():
-            self.context.outbox.send(seat.connection, speakers)
+            seat.channel.send(speakers)
 
     # Publications
 
@@ -366,6 +366,11 @@ class Room:
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
 
+    def catch_up(self, seat: Seat, last_change: int) -> None:
+        """Send a member all changes after ``last_change``, or a snapshot where they are not kept any more."""
+        if not self.change_log.resend(seat, last_change):
+            self.send_snapshot(seat)
+
     def send_snapshot(self, seat: Seat) -> int:
         """Send a member all pages of the state as of the newest change it was sent; return how many there are.
 
@@ -374,11 +379,11 @@ class Room:
         seat.seen = self.change_log.number
         pages = snapshot.pages(self.change_log.number, self.info, self.seats.values())
         for page in pages:
-            self.context.outbox.send(seat.connection, page)
+            seat.channel.send(page)
         speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
         if speaking or self.dominant in self.seats:
             dominant = self.dominant if self.dominant in self.seats else 0
-            self.context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
+            seat.channel.send(Speakers(started=speaking, dominant=dominant))
         return len(pages)
 
 

@@ -17,7 +17,8 @@ from tcserver.conference.crashes import abandon, is_whole
 from tcserver.conference.effects import SaveRoom, Where
 from tcserver.conference.limits.admission import MAX_WAIT, Admission
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
-from tcserver.conference.login.connection import Request, Session
+from tcserver.conference.login.connection import Request
+from tcserver.conference.login.session import Session
 from tcserver.conference.policy import Policies
 from tcserver.conference.policy.last_n import cameras_shown
 from tcserver.conference.room.kicks import Kicks

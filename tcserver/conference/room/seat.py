@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from tcproto.datagram import EPOCH_BITS
 from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
 from tcproto.serial import wrapped
-from tcserver.conference.login.connection import Request, Session
+from tcserver.conference.login.connection import Request
+from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
 from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
@@ -102,9 +103,9 @@ class Seat:
     """Number of the change that tells the others of the seat."""
 
     @property
-    def connection(self) -> int:
-        """Number of the control connection."""
-        return self.session.connection.number
+    def channel(self) -> Channel:
+        """The way to the client."""
+        return self.session.channel
 
     @property
     def streams(self) -> list[Stream]:

@@ -13,7 +13,7 @@ from tcserver.conference.policy import POLICIES
 from tcserver.conference.room.policy import RoomPolicy
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.seat import Seat
-from tcserver.media.interface import Overloaded, SealerWorn, SpeakersChanged
+from tcserver.media.interface import Overloaded, SealerRekeyDue, SpeakersChanged
 from tcserver.records import RoomRecord
 from tests.support.conference.driver import Driver, error_code
 
@@ -136,7 +136,7 @@ def test_every_policy_is_told_everything():
     told.update(log)
     log.clear()
     driver.event(SpeakersChanged(1, (first.participant,), (), first.participant))
-    driver.event(SealerWorn(1, driver.plane.sealers[1][0][0].sealer))
+    driver.event(SealerRekeyDue(1, driver.plane.sealers[1][0][0].sealer))
     driver.event(Overloaded(1.0, 1.0))
     admin.ask(m.UpdateRoom(title="Rapat"))
     driver.replace_worker()
