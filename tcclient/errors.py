@@ -30,6 +30,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tcclient.core.events import Closed
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import format_fingerprint
 
@@ -137,6 +138,12 @@ class DishonestServer(RoomClosed):
 
     Such as: another account than was asked for, a room without us, a meeting that was over. ``action`` is *stop*.
     """
+
+
+def closed_error(closed: Closed) -> RoomClosed:
+    """Return the error that says the same as the last event: what is asked of a closed room raises it."""
+    kind = DishonestServer if closed.dishonest else RoomClosed
+    return kind(closed.text, closed.code, closed.action, closed.retry_after_ms)
 
 
 class MediaError(ClientError):

@@ -70,7 +70,7 @@ def test_the_play_out_lowers_the_others_for_a_priority_speaker():
 def track(number, name):
     member = Member(m.Member(number, name, name.title(), name, m.Role.SPEAKER, b"", b"", 0, b"", 0), True)
     info = PublicationInfo(number, 1, number, Kind.AUDIO, Source.MICROPHONE, "opus")
-    return Track(info, Participant(member, me=False), None, lambda _: False)
+    return Track(info, Participant(member, None), None, lambda _: False, None)
 
 
 async def speak(tracks, frame):
