@@ -170,7 +170,7 @@ class DeviceError(MediaError):
 
 
 def one_line(path: Path, reason: object) -> str:
-    """Return "path: reason" without control characters, whatever the file is called; of an `OSError` what the system
+    """Return "path: reason" without control characters, whatever the file is called; of an ``OSError`` what the system
     says."""
     text = f"{os.fspath(path)}: {getattr(reason, 'strerror', None) or reason}"
     return "".join(character if character.isprintable() else "?" for character in text)
