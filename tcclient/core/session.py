@@ -29,7 +29,7 @@ from tcclient.core.timers import NEVER, Timers
 from tcclient.core.verbs import SeatVerbs
 from tcproto import control, messages
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
-from tcproto.identity import SigningKey
+from tcproto.identity import KEY_SIZE, SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.messages import ChatScope, Source
 from tcproto.names import clean_display, fold_account, fold_room
@@ -38,7 +38,6 @@ from tcproto.text import check_text
 
 CONTROL_PING = 5.0
 """Seconds between pings on the control connection: two may be lost in a stall before it counts as dead."""
-BOX_KEY_SIZE = 32
 DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
 AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
 
@@ -87,7 +86,7 @@ class Session(SeatVerbs):
         self._random_bytes = random_bytes
         self._lives = Lives() if lives is None else lives
         self._control = control.ControlConnection.client(
-            software=settings.software, ephemeral_private=random_bytes(BOX_KEY_SIZE)
+            software=settings.software, ephemeral_private=random_bytes(KEY_SIZE)
         )
         self._events: deque[Event] = deque()
         self._login = Login(settings.fingerprint, device, self._control, self._events.append)
@@ -205,7 +204,7 @@ class Session(SeatVerbs):
         if require_e2ee and not e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
         name = fold_room(room)
-        private = self._random_bytes(BOX_KEY_SIZE)
+        private = self._random_bytes(KEY_SIZE)
         self._control.request(messages.OpenRoom(room, e2ee))  # as typed: a new room is shown so
         self._joining = _Joining(name, e2ee, BoxPair(crypto_scalarmult_base(private), private), unix_ms)
         self.phase = Phase.JOINING

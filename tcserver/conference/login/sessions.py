@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import ClassRate, Limits, Login, Welcome
-from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS
+from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS, TOKEN_SIZE
 from tcserver.conference.context import Context
 from tcserver.conference.effects import SessionEnded, SessionStarted
 from tcserver.conference.limits.admission import Admission
@@ -15,7 +15,6 @@ from tcserver.conference.login.connections import Connections
 from tcserver.conference.settings import MessageClass, Rate
 from tcserver.records import Account, DuplicatePolicy, Standing
 
-TOKEN_SIZE = 32
 MAX_TOLD_BURST = 0xFFFF
 """What the field holds; a larger burst is as good as none."""
 FULL_RETRY_MS = 5000

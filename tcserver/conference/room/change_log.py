@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable
 
 from tcproto.messages import Change, ChangeKind, RoomChanges
+from tcproto.messages.types import MAX_CHANGES
 from tcserver.conference.effects import Outbox
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.timers import Action, Timers
 
 BATCH_INTERVAL = 0.1
 """Seconds between two batches: a storm of joins becomes ten messages a second for each member, whatever they do."""
-MAX_CHANGES = 64
-"""Changes of one message; a batch of more takes several messages."""
 
 
 class ChangeLog:

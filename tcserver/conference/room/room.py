@@ -26,6 +26,8 @@ from tcproto.messages import (
     SessionKeys,
     Speakers,
 )
+from tcproto.messages.types import MAX_JOINED_KEYS, MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
+from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver import records
 from tcserver.conference.context import Context
@@ -39,17 +41,10 @@ from tcserver.conference.room import snapshot
 from tcserver.conference.room.change_log import ChangeLog
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.placement import place_seat
-from tcserver.conference.room.sealer import KEY_SIZE
 from tcserver.conference.room.seat import Seat, Stream
 from tcserver.conference.room.stream_ids import StreamIds
 from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState, TellSealer
 
-LIFE_ID_SIZE = 16
-MEMBERS_PER_PAGE = 48
-"""With `PUBLICATIONS_PER_PAGE` of the longest names, a page still fits a message of 65,518 bytes."""
-PUBLICATIONS_PER_PAGE = 64
-MAX_JOINED_KEYS = 32
-"""Room keys that the reply to a join has room for; there may be more workers, whose keys follow."""
 REKEY_INTERVAL = 10.0
 """Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
 M = TypeVar("M")

@@ -11,6 +11,7 @@ from tcproto.errors import ErrorCode, Refusal
 from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
+from tcproto.messages.types import LIFE_ID_SIZE, MEMBERS_PER_PAGE
 from tcproto.names import clean_display, fold_room, looks
 from tcserver.conference.context import SEAT_LOAD, Context
 from tcserver.conference.crashes import abandon, is_whole
@@ -20,7 +21,7 @@ from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.login.connection import Request, Session
 from tcserver.conference.room.kicks import Kicks
 from tcserver.conference.room.placement import place
-from tcserver.conference.room.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room, RoomRequest
+from tcserver.conference.room.room import Room, RoomRequest
 from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
