@@ -11,12 +11,12 @@ from tcserver.conference.room.rooms import Rooms
 from tcserver.media.interface import (
     Event,
     KeyframeAsked,
-    KeysWorn,
     Overloaded,
     RoomFailed,
+    SealerRekeyDue,
     SealerTold,
-    SealerWorn,
     SeatOpened,
+    SeatRekeyDue,
     SpeakersChanged,
     WorkerLoad,
     WorkerReplaced,
@@ -45,10 +45,10 @@ class MediaReports:
         match event:
             case SeatOpened() | SealerTold():
                 self._rooms.sealer_told(event, now)
-            case KeysWorn():
+            case SeatRekeyDue():
                 if seat := self._context.seats.get(event.media_id):
                     self._rooms.of(seat).rekey(seat, now)
-            case SealerWorn():
+            case SealerRekeyDue():
                 if room := self._rooms.by_number(event.room):
                     room.sealers.rekey_due(event.sealer, now)
             case SpeakersChanged():
@@ -76,9 +76,9 @@ class MediaReports:
 
     def _room_of(self, event: Event) -> Room | None:
         match event:
-            case SealerWorn() | SpeakersChanged() | RoomFailed():
+            case SealerRekeyDue() | SpeakersChanged() | RoomFailed():
                 return self._rooms.by_number(event.room)
-            case SeatOpened() | SealerTold() | KeysWorn() | KeyframeAsked():
+            case SeatOpened() | SealerTold() | SeatRekeyDue() | KeyframeAsked():
                 seat = self._context.seats.get(event.media_id)
                 return None if seat is None else self._rooms.of(seat)
         return None
@@ -101,4 +101,4 @@ class MediaReports:
         room.cameras.spoke((*started, dominant) if dominant else started)
         speakers = Speakers(started, event.stopped, dominant)
         for seat in room.seats.values():
-            self._context.outbox.send(seat.connection, speakers)
+            seat.channel.send(speakers)

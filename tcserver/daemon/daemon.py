@@ -25,13 +25,13 @@ from tcserver.daemon.control_server import ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
 from tcserver.daemon.listening import Listener
 from tcserver.daemon.local_socket import LocalServer
-from tcserver.daemon.persistence import Bookkeeper
+from tcserver.daemon.persistence import Persistence
 from tcserver.exposition.endpoint import Monitoring
-from tcserver.media.forwarding.stats import MediaReading
-from tcserver.media.host import MediaHost
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Event
+from tcserver.media.opening import Media, open_media
 from tcserver.monitoring import logs
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.store_thread import StoreThread
@@ -66,10 +66,10 @@ class Daemon:
             )
             for _ in range(2)
         )
-        self._bookkeeper = Bookkeeper(changes, look_ups, self._conference, self._carry_out, _now, self._log)
-        self._media: MediaHost | None = None
+        self._persistence = Persistence(changes, look_ups, self._conference, self._carry_out, _now, self._log)
+        self._media: Media | None = None
         self._monitoring: Monitoring | None = None
-        administration = Administration(self._conference.operator, self._media_readings, self._carry_out, _now)
+        administration = Administration(self._conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
         self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         self._listeners: list[Listener] = []
@@ -88,14 +88,14 @@ class Daemon:
     async def start(self) -> None:
         """Open database and sockets; what it raises, it raises with nothing left open (see `run`)."""
         try:
-            await self._bookkeeper.open()
+            await self._persistence.open()
             await self._listen()
             await self._monitor()
             await self._open_local()
         except BaseException:
             await self.stop()
             raise
-        self._poller = asyncio.create_task(self._bookkeeper.follow())
+        self._poller = asyncio.create_task(self._persistence.follow())
         self._log.info("started", port=self._port, fingerprint=format_fingerprint(self._identity.fingerprint))
 
     async def stop(self) -> None:
@@ -118,7 +118,7 @@ class Daemon:
         await self._all_gone()
         if self._timer is not None:
             self._timer.cancel()
-        closing = [self._bookkeeper.close()]
+        closing = [self._persistence.close()]
         if self._media is not None:
             closing.append(self._media.close())
         await asyncio.gather(*closing)
@@ -266,7 +266,7 @@ class Daemon:
             case effects.LogEvent(name, fields):
                 (self._people if "session" in fields else self._log).info(name, **fields)
             case _:
-                self._bookkeeper.do(effect)
+                self._persistence.do(effect)
 
     def _rearm(self) -> None:
         if self._timer is not None:
@@ -305,10 +305,9 @@ class Daemon:
                 listener.open(host, self._port)
             self._listeners.append(listener)
             self._port = self._port or listener.port
-        media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
+        addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
-            await media.open()
-        self._media = media
+            self._media = await open_media(self._configuration, addresses, self._media_events)
 
     async def _monitor(self) -> None:
         """Serve metrics, if the operator wants any."""
@@ -316,8 +315,8 @@ class Daemon:
         if http.port:
             monitoring = Monitoring(
                 self._conference,
-                self._media_readings,
-                self._worker_readings,
+                self._media_stats,
+                self._process_stats,
                 partial(self._log.crash, "metrics failed"),
             )
             with named_in_errors("http.port", "TCP", http.address, http.port):
@@ -331,11 +330,11 @@ class Daemon:
         except OSError as error:
             self._log.warning("no socket for commands", directory=str(self._directory.path), reason=str(error))
 
-    def _media_readings(self) -> list[MediaReading]:
-        return self._media.readings() if self._media is not None else []
+    def _media_stats(self) -> list[MediaStats]:
+        return self._media.stats() if self._media is not None else []
 
-    def _worker_readings(self) -> list[ProcessReading]:
-        return self._media.process_readings() if self._media is not None else []
+    def _process_stats(self) -> list[ProcessStats]:
+        return self._media.process_stats() if self._media is not None else []
 
     def _make_peer(self) -> ControlPeer:
         number = self._next_peer

@@ -41,7 +41,7 @@ def test_all_that_is_said_arrives_everywhere_under_three_sealers(trio):
         for speaker in people:
             if speaker is not listener:
                 assert listener.heard_from(speaker) == speaker.spoken
-        talked = {sealer for sealer, _ in listener.session.stream_statistics()}
+        talked = {sealer for sealer, _ in listener.session.seat.media.statistics()}
         assert len(talked) >= 2, "those of the others' planes"
     assert not world.client_drops()
 
@@ -130,7 +130,7 @@ def test_a_storm_of_joins_over_three_planes(make_world):
     world = make_world(loudest=0, media_slots=3, room_spread=5)
     people = [world.client(f"person {n}", HOME) for n in range(20)]
     world.until(lambda: world.ready(*people))
-    seats = sorted(len(plane._seats) for plane in world.server.planes.all)
+    seats = sorted(len(plane.seats) for plane in world.server.planes.all)
     assert seats == [6, 7, 7]
     since = world.now
     for person in people:

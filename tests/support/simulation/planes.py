@@ -10,7 +10,7 @@ from tcserver.media.udp.steering import SLOT_OFFSET
 from tcserver.media.workers.pool import Router
 
 RELAY = 1
-"""Index of the socket to the other planes."""
+"""The lane to the other planes."""
 
 
 class Planes:
@@ -54,7 +54,7 @@ class Planes:
                 for datagram, receivers, skip in plane.take_transmissions():
                     busy = True
                     for at, address in enumerate(receivers.addresses):
-                        if address.local == RELAY:
+                        if address.lane == RELAY:
                             target = self.all[self._relays.index(address)]
                             target.receive_relayed([(datagram, self._relays[slot])], now)
                         elif at != skip:
