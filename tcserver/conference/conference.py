@@ -293,7 +293,7 @@ class Conference:
 
     def _dispatch(self, request: Request[object]) -> None:
         connection, message = request.connection, request.message
-        if wait := connection.limiter.flooded(request.now):
+        if wait := connection.buckets.flooded(request.now):
             self._context.limited["all"] += 1
             self._context.refusals[ErrorCode.RATE_LIMITED] += 1
             text, wait_ms = "far too many messages", int(wait * 1000) + 1
@@ -349,7 +349,7 @@ class Conference:
             self._context.limited["account"] += 1
             wait = connection.budget.wait(request.now)
             raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
-        wait = connection.limiter.wait(message_class, request.now)
+        wait = connection.buckets.wait(message_class, request.now)
         if wait:
             self._context.limited[message_class] += 1
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)

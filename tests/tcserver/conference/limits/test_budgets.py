@@ -105,7 +105,7 @@ def test_keys_are_charged_for_those_they_go_to_and_never_refused() -> None:
 def left(world: Driver, name: str) -> float:
     """What an account may spend now."""
     account = world.conference._context.budget(world.accounts[name], world.now)
-    return account._left
+    return account._bucket.fill(world.now)
 
 
 def test_sessions_of_an_account_share_its_budget_and_a_new_login_brings_no_new_one() -> None:
@@ -167,7 +167,7 @@ def test_what_a_message_took_is_charged_once() -> None:
         before = left(world, "a")
         client.ask(chat(next(numbers)))
         world.conference.spent(client.connection, took)
-        return before - account._left
+        return before - account._bucket._tokens
 
     estimate = cost(0.0)
     assert estimate == pytest.approx(budget.FRAME_COST + 200 * budget.BYTE_COST + 4 * budget.DELIVERY_COST)
