@@ -8,6 +8,7 @@ from tcserver.media.interface import (
     KeyframeAsked,
     MuteStream,
     OpenStream,
+    PathLost,
     PathProven,
     Receiver,
     SendKeyframe,
@@ -374,7 +375,10 @@ def test_speakers_are_told_to_their_room():
     assert outsider.got(m.Speakers) == []
 
 
-def test_other_reports_are_counted():
+def test_paths_are_counted_for_the_dashboard():
     driver = Driver()
     driver.event(PathProven(0x100, Address(0, "127.0.0.1", 9)))
+    driver.event(PathLost(0x100))
+    driver.event(PathLost(0x100))
     assert driver.conference.counters["media_PathProven"] == 1
+    assert driver.conference.counters["media_PathLost"] == 2
