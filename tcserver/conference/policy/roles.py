@@ -52,7 +52,7 @@ class Roles(RoomPolicy):
 
     def _permissions(self, role: Role) -> Permission:
         record = self._room.record
-        override = None if record is None else record.permissions.get(records.Role(role))
+        override = None if record is None else record.permissions.get(role)
         return ROLE_PERMISSIONS[role] if override is None else Permission(override)
 
     def _set(self, seat: Seat, role: Role, rank: int) -> None:
