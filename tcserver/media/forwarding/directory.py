@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tcserver.media.forwarding.drops import Counters, Fault
-from tcserver.media.forwarding.faults import Faults
+from tcserver.media.forwarding.drops import Counters, Fault, Faults
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.path import PathChange
 from tcserver.media.forwarding.room import MediaRoom

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from tcproto.messages import Caps
 from tcproto.packet import VideoHeader
 from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.interface import Receiver
@@ -18,6 +19,11 @@ MAX_REPLAY = 40
 """Packets since a keyframe up to which it is replayed: beyond, a new one costs less."""
 KEY_DELIVERY = 5.0
 """Seconds after which a member has the sender keys: those of a change are in use after 3 s at the latest."""
+KEYFRAME_EVENT_INTERVAL = 0.1
+"""Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
+KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
+"""Requests of a seat for keyframes of streams that another worker has, with a second's worth at once: a page of
+pictures."""
 BURST = 10
 """Datagrams sent to one receiver at once; it is not known how much its downlink bears."""
 BURST_INTERVAL = 0.005

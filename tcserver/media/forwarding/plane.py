@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tcproto.datagram import (
     LAST_ITEM,
@@ -20,14 +20,13 @@ from tcproto.path import pack_positions, parse_ping
 from tcproto.transit import LATE
 from tcserver.media.forwarding.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.forwarding.directory import STANDSTILL, Directory
-from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault
-from tcserver.media.forwarding.faults import Faults
+from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.keyframes import Replays
-from tcserver.media.forwarding.load import LoadMeter
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
-from tcserver.media.forwarding.seat import MediaSeat, UpKey
+from tcserver.media.forwarding.seat import MediaSeat, Ticket, UpKey
+from tcserver.media.forwarding.stats import LoadMeter
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 from tcserver.media.relay.relay import Relay
 from tcserver.media.speakers.local import DECISION_INTERVAL
@@ -91,14 +90,19 @@ class MediaPlane:
         self._next_decision = 0.0
 
     @property
-    def rooms(self) -> Collection[MediaRoom]:
-        """The rooms that are open."""
-        return self._rooms.values()
+    def rooms(self) -> Mapping[int, MediaRoom]:
+        """The rooms that are open, by number."""
+        return self._rooms
 
     @property
     def seats(self) -> Mapping[int, MediaSeat]:
         """The seats that are open, by media id."""
         return self._seats
+
+    @property
+    def tickets(self) -> Mapping[int, Ticket]:
+        """The probe tickets that are good, by media id."""
+        return self._tickets
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
