@@ -181,8 +181,8 @@ class MediaSockets:
             rtt=self._plane.rtt,
             uplink_delay=self._plane.uplink_delay,
             sockets=self._socket_states(),
-            counts=count(self._plane.rooms),
-            seats=seat_stats(self._plane.rooms),
+            counts=count(self._plane.rooms.values()),
+            seats=seat_stats(self._plane.rooms.values()),
         )
         return [stats]
 
