@@ -14,7 +14,8 @@ from tcproto.errors import ErrorCode
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
 from tcserver.conference import Conference, Where, effects
-from tcserver.config.configuration import Configuration, ConfigurationError, changes, merge_live
+from tcserver.config.configuration import ConfigurationError, changes, merge_live
+from tcserver.config.sections import Configuration
 from tcserver.daemon.addresses import all_addresses, named_in_errors, outward_address, reachable_address
 from tcserver.daemon.administration import Administration
 from tcserver.daemon.conference_settings import conference_settings

@@ -26,7 +26,7 @@ from tcserver.media.interface import (
     WorkerLoad,
     WorkerReplaced,
 )
-from tcserver.media.relay.room_share import SLOT_MASK
+from tcserver.media.relay.room_share import WORKER_MASK
 from tcserver.media.speakers.suppressed import SuppressedSeats, fair_share
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.socket_group import SocketGroup
@@ -68,7 +68,7 @@ class Router:
             case ShareRoom() | TellSealer() | SetSpeakers() | ChangeForwarding() | CloseSeat():
                 return self._rooms.get(command.room, ())
             case _:
-                return (command.media_id & SLOT_MASK,)
+                return (command.media_id & WORKER_MASK,)
 
 
 @dataclass

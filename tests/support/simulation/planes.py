@@ -68,4 +68,4 @@ class Planes:
         return [event for plane in self.all for event in plane.take_events()]
 
     def _make(self, slot: int) -> MediaPlane:
-        return MediaPlane(self._random_bytes, slot=slot, peers=self._relays)
+        return MediaPlane(self._random_bytes, worker=slot, peers=self._relays)
