@@ -17,7 +17,7 @@ HEALTHY = Content("text/plain; charset=utf-8", b"OK\n")
 class MetricsEndpoint:
     """Measures the process and answers a monitoring system. Raises ``ConfigurationError`` without the extra for it.
 
-    ``media`` and ``workers`` return what each media plane and the process of each worker tell, in the order of the workers.
+    ``media`` and ``workers`` return what each media plane and each worker process tell, in the order of the workers.
     """
 
     def __init__(
