@@ -84,10 +84,10 @@ class MediaReports:
         return None
 
     def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:
-        for room in self._rooms.worker_replaced(event.slot, now):
+        for room in self._rooms.worker_replaced(event.worker, now):
             # Who still speaks is told of again: the new worker has heard nobody so far.
             speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-            if speaking and room.sealers.home == event.slot:
+            if speaking and room.sealers.home == event.worker:
                 self._tell_speakers(room, SpeakersChanged(room.number, (), speaking, room.dominant))
 
     def _tell_speakers(self, room: Room, event: SpeakersChanged) -> None:

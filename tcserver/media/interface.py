@@ -33,8 +33,8 @@ class OpenSealer:
     sealer: int
     epoch: int
     key: bytes
-    slot: int = 0
-    """The media worker that seals under it: the low byte of the media ids that are served there."""
+    worker: int = 0
+    """The media worker that seals under it, by its number: the low byte of the media ids that it serves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class ShareRoom:
 
     room: int
     home: int
-    """Slot of the worker that decides who speaks and who is forwarded."""
-    slots: tuple[int, ...]
-    """Of all the workers."""
+    """The worker that decides who speaks and who is forwarded."""
+    workers: tuple[int, ...]
+    """All of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,10 @@ class TellSealer:
 
 @dataclass(frozen=True, slots=True)
 class RotateSealer:
-    """From ``at`` (monotonic seconds) on the sealer in a slot seals under a new key."""
+    """From ``at`` (monotonic seconds) on the sealer of a media worker seals under a new key."""
 
     room: int
-    slot: int
+    worker: int
     epoch: int
     key: bytes
     at: float
@@ -300,16 +300,16 @@ class Overloaded:
 class WorkerLoad:
     """How much a media worker has to do, told each second."""
 
-    slot: int
+    worker: int
     datagrams: float
     """Sent per second, all receivers counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerReplaced:
-    """A media worker has ended, and another that knows nothing has its slot; what was commanded meanwhile is lost."""
+    """A media worker has ended, and another has taken its place, which knows nothing of what was commanded."""
 
-    slot: int
+    worker: int
 
 
 @dataclass(frozen=True, slots=True)

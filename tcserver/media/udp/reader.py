@@ -139,8 +139,8 @@ class VectorReader:
         self._address = ctypes.addressof(self._messages)
         data_view, name_view = memoryview(self._data).cast("B"), memoryview(self._names).cast("B")
         # Slices made once: each costs as much as the copy of a datagram.
-        self._data_slots = [data_view[at : at + size] for at in range(0, BATCH * size, size)]
-        self._name_slots = [name_view[at : at + SOCKADDR_SIZE] for at in range(0, BATCH * SOCKADDR_SIZE, SOCKADDR_SIZE)]
+        self._data_cells = [data_view[at : at + size] for at in range(0, BATCH * size, size)]
+        self._name_cells = [name_view[at : at + SOCKADDR_SIZE] for at in range(0, BATCH * SOCKADDR_SIZE, SOCKADDR_SIZE)]
         table = memoryview(self._messages).cast("B")
         # Columns of the tables that the kernel writes.
         self._lengths = table.cast("I")[LENGTH_OFFSET // 4 :: MMSGHDR_SIZE // 4]
@@ -154,7 +154,7 @@ class VectorReader:
         self.drained = count < BATCH
         if count <= 0:
             return batch
-        names, slots, known = self._name_slots, self._data_slots, self._known
+        names, cells, known = self._name_cells, self._data_cells, self._known
         lengths, control_lengths, control_size = self._lengths, self._control_lengths, self._control_size
         for i in range(count):
             length, size = lengths[i], 0
@@ -166,10 +166,10 @@ class VectorReader:
                 # The kernel wrote how much it used of what it may use.
                 control_lengths[i] = control_size
             if 0 < size < length:
-                data = slots[i][:length]
+                data = cells[i][:length]
                 batch += [(data[at : at + size].tobytes(), address) for at in range(0, length, size)]
             else:
-                batch.append((slots[i][: min(length, self._most)].tobytes(), address))
+                batch.append((cells[i][: min(length, self._most)].tobytes(), address))
         return batch
 
     def _parse(self, name: bytes) -> Address:

@@ -15,8 +15,8 @@ ID_OFFSET = 2
 """Of the id in a datagram header (PROTOCOL.md, section 6)."""
 SHORTEST_SOUND = MIN_DATAGRAM + 1 + AUDIO_HEADER_SIZE
 """Bytes of a datagram that holds a packet of sound; pings, which must not wait, and path responses have fewer."""
-SLOT_OFFSET = 5
-"""Of its low byte: the worker's slot."""
+WORKER_OFFSET = 5
+"""Of its low byte: the number of the worker."""
 _SO_ATTACH_REUSEPORT_CBPF = 51
 """``asm-generic/socket.h``; the socket module does not name it."""
 _LOAD_BYTE = 0x30
@@ -52,15 +52,15 @@ def share_port(sock: socket.socket) -> None:
 
 
 def steer(group: Sequence[socket.socket], suppressed: Collection[int] = ()) -> None:
-    """Give each datagram to the socket whose place in ``group`` is the slot in its header; raises ``OSError``.
+    """Give each datagram to the socket in ``group`` whose index is the worker in its header; raises ``OSError``.
 
-    Those with the media ids ``suppressed`` that are long enough for sound go to a second socket of the slot; where
-    there are such, one for each slot was bound after the group, in the same order. All sockets share a port and were
+    Those with the media ids ``suppressed`` that are long enough for sound go to a second socket of the worker; where
+    there are such, one for each worker was bound after the group, in the same order. All sockets share a port and were
     bound in this order. None may be closed while another is in use: the kernel would put the last one in its place.
     """
-    slots = len(group)
-    otherwise = [(_LOAD_BYTE, 0, 0, SLOT_OFFSET), (_MODULO, 0, 0, slots), (_RETURN, 0, 0, 0)]
-    seconds = [(media_id, slots + (media_id & 0xFF) % slots) for media_id in sorted(suppressed)]
+    workers = len(group)
+    otherwise = [(_LOAD_BYTE, 0, 0, WORKER_OFFSET), (_MODULO, 0, 0, workers), (_RETURN, 0, 0, 0)]
+    seconds = [(media_id, workers + (media_id & 0xFF) % workers) for media_id in sorted(suppressed)]
     instructions: _Instructions = []
     if seconds:
         search = [(_LOAD_WORD, 0, 0, ID_OFFSET), *_search(seconds, 0)]

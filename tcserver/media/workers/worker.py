@@ -43,7 +43,7 @@ class Options:
     ``pipe``, ``receiving``, ``coalesced``, ``sending`` and ``relay`` are inherited file descriptors, see `SocketGroup`.
     """
 
-    slot: int
+    number: int
     """Its own: the low byte of the media ids that it serves."""
     pipe: int
     receiving: tuple[int, ...]
@@ -52,7 +52,7 @@ class Options:
     relay: int
     """By which it reaches the other workers."""
     peers: tuple[int, ...]
-    """UDP ports by which workers reach each other, by slot."""
+    """UDP ports by which workers reach each other, by worker."""
     sender: str
     receiver: str
     ring_datagrams: int
@@ -74,7 +74,7 @@ class Worker:
         peers = [Address(len(options.receiving), RELAY_HOST, port) for port in options.peers]
         self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
         self._sockets = MediaSockets(
-            MediaPlane(os.urandom, options.ring_datagrams, options.slot, peers),
+            MediaPlane(os.urandom, options.ring_datagrams, options.number, peers),
             (),
             loop,
             sender=cast(SenderName, options.sender),

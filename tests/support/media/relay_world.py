@@ -68,7 +68,7 @@ class Workers:
 
     def apply(self, *commands: Command) -> None:
         for command in commands:
-            for slot in self.router.slots(command):
+            for slot in self.router.workers(command):
                 self.planes[slot].apply(command, self.now)
 
     def join(self, number: int, slot: int, prove: bool = True) -> Peer:
