@@ -173,7 +173,7 @@ class Publication:
             if muted:
                 self._publisher.end_talk()
         try:
-            self._connection.session.set_muted(self.number, muted)
+            self._connection.session.seat.set_muted(self.number, muted)
         except Refusal as refusal:
             raise RequestRefused(refusal.text, refusal.code) from None
         self.muted = muted
@@ -207,7 +207,7 @@ class Publication:
         try:
             await self.pause()
             with contextlib.suppress(Refusal):  # the seat is gone, and the publication with it
-                self._connection.session.unpublish(self.number)
+                self._connection.session.seat.unpublish(self.number)
                 self._connection.pump()
         finally:
             self._ended(self)
@@ -221,8 +221,8 @@ class Publication:
             self._failed(self, error)
 
     def _send_audio(self, frame: EncodedAudio, timestamp: int) -> None:
-        now = time.monotonic()
-        sent = self._connection.session.send_audio(
+        now, session = time.monotonic(), self._connection.session
+        sent = session.seated and session.seat.publications.send_audio(
             self.number,
             frame.payload,
             timestamp,
@@ -238,9 +238,9 @@ class Publication:
         self.statistics.count(int(sent), frame.payload, now)
 
     def _send_video(self, frame: EncodedVideo) -> None:
-        now = time.monotonic()
+        now, session = time.monotonic(), self._connection.session
         assert isinstance(self._publisher, VideoPublisher)
-        packets = self._connection.session.send_video(
+        packets = session.seated and session.seat.publications.send_video(
             self.number,
             frame.data,
             frame.timestamp,

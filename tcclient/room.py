@@ -114,7 +114,7 @@ class Room(RoomVerbs):
     def path_statistics(self) -> PathStatistics:
         """What was measured on the path to the server; raises ``RoomClosed`` when the seat is gone."""
         self._check_open()
-        return self._connection.session.path_statistics
+        return self._connection.session.seat.path.statistics
 
     @property
     def network(self) -> NetworkStatistics:
@@ -199,7 +199,8 @@ class Room(RoomVerbs):
         return publications
 
     def _can_send(self, publications: list[Publication]) -> bool:
-        return all(self._connection.session.can_send(publication.number) for publication in publications)
+        session = self._connection.session
+        return session.seated and all(session.seat.publications.can_send(p.number) for p in publications)
 
     # Hearing and recording
 
@@ -415,7 +416,9 @@ class Room(RoomVerbs):
     def _announce(self, publication: Publication) -> None:
         kind, source, codec, width, height = codec_of(publication.source)
         publication.number = self._do(
-            lambda: self._connection.session.publish(kind, source, codec, time.monotonic(), width=width, height=height)
+            lambda: self._connection.session.seat.publish(
+                kind, source, codec, time.monotonic(), width=width, height=height
+            )
         )
         self.publications[publication.number] = publication
 
@@ -440,7 +443,7 @@ class Room(RoomVerbs):
 
     def _ask_keyframe(self, stream: int) -> bool:
         try:
-            asked = self._connection.session.request_keyframe(stream, 0, time.monotonic())
+            asked = self._connection.session.seat.request_keyframe(stream, 0, time.monotonic())
         except Refusal:  # the seat is gone, and its last events are being delivered
             return False
         self._connection.pump()
@@ -462,6 +465,7 @@ class Room(RoomVerbs):
                 track.tend(now)
 
     def _mapping(self, track: Track) -> ClockMapping | None:
-        peer = self._connection.session.peer(track.participant.id)
+        session = self._connection.session
+        peer = session.seat.peers.get(track.participant.id) if session.seated else None
         clock = peer.clocks.get(track.stream) if peer is not None else None
         return ClockMapping(clock.timestamp, clock.time) if clock is not None else None

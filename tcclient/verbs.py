@@ -44,7 +44,7 @@ class RoomVerbs:
 
     async def subscribe(self, sources: Sequence[Source], choices: Sequence[StreamChoice] = ()) -> None:
         """Say what is wanted, whole each time: sources of everybody, and single streams besides."""
-        await self._ask(lambda: self._connection.session.subscribe(tuple(sources), tuple(choices)))
+        await self._ask(lambda: self._connection.session.seat.subscribe(tuple(sources), tuple(choices)))
 
     async def chat(self, text: str, to: Participant | None = None) -> None:
         """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
@@ -80,11 +80,11 @@ class RoomVerbs:
         """Send one of the requests of ``tcproto.messages`` for which there are verbs here."""
         if not isinstance(message, Request):
             raise WrongValue(f"{type(message).__name__} is none of Kick, SetRole, UpdateRoom, CloseRoom")
-        await self._ask(lambda: self._connection.session.request(message))
+        await self._ask(lambda: self._connection.session.seat.request(message))
 
     async def _send(self, text: str, scope: ChatScope, participant: int) -> None:
         unix_ms, now = round(time.time() * 1000), time.monotonic()
-        await self._ask(lambda: self._connection.session.send_chat(text, unix_ms, now, scope, participant))
+        await self._ask(lambda: self._connection.session.seat.send_chat(text, unix_ms, now, scope, participant))
 
     def _check_open(self) -> None:
         """Raise ``RoomClosed`` where the seat is gone."""

@@ -51,6 +51,7 @@ LAYERS = {
     "tcserver/media/lanes": Layer({"tcserver/media"}),
     "tcserver/media/speakers": Layer({"tcproto", "tcserver/media"}),
     "tcserver/media/relay": Layer({"tcproto", "tcserver/media"}),
+    "tcserver/media/lanes": Layer({"tcproto", "tcserver/media/forwarding"}),
     "tcserver/media/udp": Layer(
         {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "ctypes", "socket", "time"}
     ),

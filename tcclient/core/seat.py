@@ -29,6 +29,7 @@ from tcproto.keyring import PublicationId
 from tcproto.messages import AddressedBox, ChatScope, KeyReceipt, Kind, Source, StreamChoice
 from tcproto.packet import KEYFRAME_REQUEST_INTERVAL, AudioHeader
 from tcproto.sender_key import Party
+from tcproto.text import check_text
 
 BATCH = 64
 """Boxes or receipts of one message."""
@@ -88,9 +89,11 @@ class Seat:
         random_bytes: Callable[[int], bytes],
         drops: Counter[Drop],
         shown: ShownTexts,
+        limits: messages.Limits,
         timers: Timers,
     ) -> None:
         self.joined = joined
+        self._limits = limits
         self.peers: dict[int, Peer] = {}
         self.timers = timers
         """The deadlines of the session; those of the seat are forgotten with it."""
@@ -206,15 +209,24 @@ class Seat:
                 self._presence.path_changed(self.path.state, now)
             self._emit(events.PathChanged(self._path_state))
 
-    def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...]) -> int:
-        """See ``SeatVerbs.subscribe``."""
+    # Verbs
+
+    def request(self, message: object) -> int:
+        """Send a request that a participant may make, such as ``Kick``; return its id.
+
+        ``RequestDone`` or ``RequestFailed`` follows. Raises ``ValueError``; ``Refusal`` while too many are unanswered.
+        """
+        return self._control.request(message)
+
+    def subscribe(self, sources: tuple[Source, ...], choices: tuple[StreamChoice, ...] = ()) -> int:
+        """Set what is wanted, whole each time: sources of everybody, and single streams; return the request id."""
         self._generation += 1
         self.media.wants_changed()
         self._wants_media = bool(sources) or any(choice.wanted for choice in choices)
         return self._control.request(messages.Subscribe(self._generation, sources, choices))
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
-        """See ``SeatVerbs.request_keyframe``."""
+        """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""
         slot = (stream, spatial)
         if now < self._keyframes.get(slot, -NEVER) + KEYFRAME_REQUEST_INTERVAL:
             return False
@@ -224,9 +236,21 @@ class Seat:
         return True
 
     def publish(
-        self, kind: Kind, source: Source, codec: str, muted: bool, layers: int, width: int, height: int, now: float
+        self,
+        kind: Kind,
+        source: Source,
+        codec: str,
+        now: float,
+        *,
+        muted: bool = False,
+        layers: int = 1,
+        width: int = 0,
+        height: int = 0,
     ) -> int:
-        """See ``SeatVerbs.publish``."""
+        """Announce a publication, the first of which makes us a sender of keys; return its number.
+
+        ``Published`` or ``PublishFailed`` follows. Raises ``ValueError`` for a value out of range.
+        """
         announced = self.publications.announce(kind, source, codec, muted, layers, width, height)
         self._control.request(announced)
         self.publications.add(announced)
@@ -237,22 +261,33 @@ class Seat:
         return announced.number
 
     def unpublish(self, number: int) -> int:
-        """See ``SeatVerbs.unpublish``."""
+        """End a publication at once; return the request id, 0 where it has ended already."""
         if number not in self.publications.live:
             return 0
         self._forget(number)
         return self._control.request(messages.Unpublish(number))
 
     def set_muted(self, number: int, muted: bool) -> int:
-        """See ``SeatVerbs.set_muted``."""
+        """Mute or unmute, here at once; return the request id. Raises ``Refusal`` where it is not live."""
         publication = self.publications.live.get(number)
         if publication is None:
             raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
         publication.muted = muted
         return self._control.request(messages.Mute(number, muted))
 
-    def send_text(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> bytes:
-        """See ``Session.send_chat``."""
+    def send_chat(
+        self, text: str, unix_ms: int, now: float, scope: ChatScope = ChatScope.ROOM, participant: int = 0
+    ) -> bytes:
+        """Send a text, sealed in an end-to-end encrypted room; return its message id, which ``ChatSent`` repeats.
+
+        ``unix_ms`` is the wall clock, which is sealed with it. A notice (``ChatScope.SERVER``) is never sealed. Raises
+        ``ValueError`` for a text beyond the server's limits or with control characters, ``Refusal`` for a private text
+        to somebody who is not in the room, or not verified where it has to be sealed.
+        """
+        check_text(text)
+        limits = self._limits
+        if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
+            raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
         if not self._complete:
             raise Refusal(ErrorCode.NOT_IN_ROOM, "the roster is not here yet, so nobody could read it")
         chat = self.texts.compose(text, scope, participant, unix_ms, now)

@@ -3,7 +3,8 @@
 Give it what arrives (``receive_control``, ``receive_datagram``), take what has to be sent (``control_to_send``,
 ``datagrams_to_send``) and what happened (``next_event``, ``media_received``), and call ``handle_timeout`` at
 ``next_deadline``. ``now`` is monotonic, in seconds. A verb in a phase that it does not belong to raises ``Refusal``;
-what the server refuses comes as an event. ``Closed`` is the last event; after it nothing is received any more.
+what the server refuses comes as an event. ``Closed`` is the last event of a connection; after it nothing is received
+until ``reconnect`` begins again on another one.
 """
 
 from __future__ import annotations
@@ -20,26 +21,29 @@ from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.keys.peers import MediaPacket
 from tcclient.core.login import Login
+from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import BoxKeys, Lives
 from tcclient.core.phase import Phase as Phase
 from tcclient.core.seat import BoxPair, Seat, SeatIdentity
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
-from tcclient.core.verbs import SeatVerbs
-from tcproto import control, messages
+from tcproto import messages
+from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
+from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.messages import ChatScope, Source
 from tcproto.names import clean_display, fold_account, fold_room
 from tcproto.path import CONTROL_TIMEOUT
-from tcproto.text import check_text
 
 CONTROL_PING = 5.0
 """Seconds between pings on the control connection: two may be lost in a stall before it counts as dead."""
 BOX_KEY_SIZE = 32
 DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
+SOFTWARE = "tcclient"
+"""What servers are told that we are."""
 AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
 
 
@@ -51,7 +55,11 @@ class Settings:
     """The server's, 20 bytes, from the link or pinned; None: the application decides on ``ServerKey``."""
     sources: tuple[Source, ...] = DEFAULT_SOURCES
     """What is subscribed of everybody when a room is joined."""
-    software: str = "tcclient"
+
+
+def control_connection(random_bytes: Callable[[int], bytes]) -> ControlConnection:
+    """Return the client's end of a control connection, for a session; ``random_bytes`` is like ``os.urandom``."""
+    return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(BOX_KEY_SIZE))
 
 
 class _Joining(NamedTuple):
@@ -64,38 +72,43 @@ class _Joining(NamedTuple):
     identity: SeatIdentity | None = None
 
 
-class Session(SeatVerbs):
+class Session:
     """See the module's text.
 
-    ``device`` is the device identity; ``random_bytes`` is like ``os.urandom``; ``lives`` are those that this client has
-    been in, shared by all sessions of a process.
+    ``device`` is the device identity; ``control`` the first connection, as ``control_connection`` makes it;
+    ``random_bytes`` is like ``os.urandom``; ``lives`` are those that this client has been in, shared by all sessions of
+    a process.
     """
 
     def __init__(
         self,
         settings: Settings,
         device: SigningKey,
+        control: ControlConnection,
         random_bytes: Callable[[int], bytes],
         now: float,
         lives: Lives | None = None,
     ) -> None:
-        self.phase = Phase.CONNECTING
         self.drops: Counter[Drop] = Counter()
         """Datagrams and packets that were dropped, by reason."""
         self._settings = settings
         self._device = device
         self._random_bytes = random_bytes
         self._lives = Lives() if lives is None else lives
-        self._control = control.ControlConnection.client(
-            software=settings.software, ephemeral_private=random_bytes(BOX_KEY_SIZE)
-        )
         self._events: deque[Event] = deque()
-        self._login = Login(settings.fingerprint, device, self._control, self._events.append)
-        self._joining: _Joining | None = None
         self._shown = ShownTexts()
         self._timers = Timers()
-        self._heard_at = now
-        self._timers.set("ping", now + CONTROL_PING, self._ping)
+        self._seat: Seat | None = None
+        self._connect(control, now)
+
+    def _connect(self, control: ControlConnection, now: float) -> None:
+        self.phase = Phase.CONNECTING
+        self.control_rtt: float | None = None
+        """Seconds of the last round trip on the control connection."""
+        self._control = control
+        self._login = Login(self._settings.fingerprint, self._device, control, self._events.append)
+        self._joining: _Joining | None = None
+        self._expect_ping(now)
 
     @property
     def server_fingerprint(self) -> bytes:
@@ -106,6 +119,24 @@ class Session(SeatVerbs):
     def closed(self) -> bool:
         """Whether the session is over."""
         return self.phase is Phase.CLOSED
+
+    @property
+    def seated(self) -> bool:
+        """Whether there is a seat."""
+        return self._seat is not None
+
+    @property
+    def seat(self) -> Seat:
+        """The seat in the room, with what can be done there; raises ``Refusal`` outside of one."""
+        if self._seat is None:
+            raise Refusal(ErrorCode.NOT_IN_ROOM)
+        return self._seat
+
+    def network_statistics(self) -> NetworkStatistics:
+        """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
+        path, down = self.seat.path, self.seat.media.direction()
+        measured = path.statistics
+        return NetworkStatistics(path.state, measured.rtt, measured.rtt_jitter, self.control_rtt, measured.up, down)
 
     # What goes in and out
 
@@ -174,6 +205,15 @@ class Session(SeatVerbs):
             self._control.close(ErrorCode.LEAVING)
         self._end(ErrorCode.LEAVING, "closed here", Action.STOP)
 
+    def reconnect(self, control: ControlConnection, now: float) -> None:
+        """Begin again on another connection, with the login; raises ``Refusal`` before ``Closed``.
+
+        What was shown, dropped and entered before still counts: a text that the server sends again is not shown again,
+        and no life of a room is taken for another one.
+        """
+        self._require(Phase.CLOSED)
+        self._connect(control, now)
+
     # Verbs
 
     def trust_server(self, now: float) -> None:
@@ -217,42 +257,17 @@ class Session(SeatVerbs):
         self._stand_up()
         self._events.append(events.Left())
 
-    def request(self, message: object) -> int:
-        """Send a request that a seated participant may make, such as ``Kick``; return its id.
-
-        ``RequestDone`` or ``RequestFailed`` follows. Raises ``ValueError``; ``Refusal`` while too many are unanswered.
-        """
-        self._require(Phase.ROOM)
-        return self._control.request(message)
-
-    def send_chat(
-        self, text: str, unix_ms: int, now: float, scope: ChatScope = ChatScope.ROOM, participant: int = 0
-    ) -> bytes:
-        """Send a text, sealed in an end-to-end encrypted room; return its message id, which ``ChatSent`` repeats.
-
-        ``unix_ms`` is the wall clock, which is sealed with it. A notice (``ChatScope.SERVER``) is never sealed. Raises
-        ``ValueError`` for a text beyond the server's limits or with control characters, ``Refusal`` for a private text
-        to somebody who is not in the room, or not verified where it has to be sealed.
-        """
-        self._require(Phase.ROOM)
-        assert self._login.welcome is not None
-        limits = self._login.welcome.limits
-        check_text(text)
-        if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
-            raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
-        return self.seat.send_text(text, scope, participant, unix_ms, now)
-
     # What the server says
 
-    def _handle(self, event: control.Event, now: float) -> None:
-        if isinstance(event, control.Received):
+    def _handle(self, event: ControlEvent, now: float) -> None:
+        if isinstance(event, Received):
             self._received(event.message, event.request_id, now)
-        elif isinstance(event, control.Replied):
+        elif isinstance(event, Replied):
             if isinstance(event.reply, messages.Error):
                 self._refused(event.request, event.reply, event.request_id, now)
             else:
                 self._replied(event.request, event.reply, event.request_id, now)
-        elif isinstance(event, control.HandshakeCompleted):
+        elif isinstance(event, HandshakeCompleted):
             self.phase = Phase.UNTRUSTED
             self._timers.cancel("ping")
             if self._login.handshake_completed(event):
@@ -361,21 +376,22 @@ class Session(SeatVerbs):
         assert room is not None
         assert box_keys is not None
         assert identity is not None
-        emit = self._events.append
+        assert self._login.welcome is not None
         self._seat = Seat(
             joined,
             room,
             identity,
             box_keys,
             self._control,
-            emit,
+            self._events.append,
             self._random_bytes,
             self.drops,
             self._shown,
+            self._login.welcome.limits,
             self._timers,
         )
         self.phase = Phase.ROOM
-        self._seat.subscribe(self._settings.sources, ())
+        self._seat.subscribe(self._settings.sources)
 
     def _join_failed(self, code: ErrorCode, text: str, retry_after_ms: int = 0) -> None:
         self.phase, self._joining = Phase.LOBBY, None
@@ -383,6 +399,9 @@ class Session(SeatVerbs):
 
     def _trusted(self, now: float) -> None:
         self.phase = Phase.TRUSTED
+        self._expect_ping(now)
+
+    def _expect_ping(self, now: float) -> None:
         self._heard_at = now
         self._timers.set("ping", now + CONTROL_PING, self._ping)
 

@@ -101,4 +101,4 @@ class MediaReports:
         room.cameras.spoke((*started, dominant) if dominant else started)
         speakers = Speakers(started, event.stopped, dominant)
         for seat in room.seats.values():
-            self._context.outbox.send(seat.connection, speakers)
+            seat.channel.send(speakers)

@@ -25,7 +25,7 @@ from tcserver.daemon.control_server import ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
 from tcserver.daemon.listening import Listener
 from tcserver.daemon.local_socket import LocalServer
-from tcserver.daemon.persistence import Bookkeeper
+from tcserver.daemon.persistence import Persistence
 from tcserver.exposition.endpoint import Monitoring
 from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Event
@@ -66,7 +66,7 @@ class Daemon:
             )
             for _ in range(2)
         )
-        self._bookkeeper = Bookkeeper(changes, look_ups, self._conference, self._carry_out, _now, self._log)
+        self._persistence = Persistence(changes, look_ups, self._conference, self._carry_out, _now, self._log)
         self._media: Media | None = None
         self._monitoring: Monitoring | None = None
         administration = Administration(self._conference.operator, self._media_stats, self._carry_out, _now)
@@ -88,14 +88,14 @@ class Daemon:
     async def start(self) -> None:
         """Open database and sockets; what it raises, it raises with nothing left open (see `run`)."""
         try:
-            await self._bookkeeper.open()
+            await self._persistence.open()
             await self._listen()
             await self._monitor()
             await self._open_local()
         except BaseException:
             await self.stop()
             raise
-        self._poller = asyncio.create_task(self._bookkeeper.follow())
+        self._poller = asyncio.create_task(self._persistence.follow())
         self._log.info("started", port=self._port, fingerprint=format_fingerprint(self._identity.fingerprint))
 
     async def stop(self) -> None:
@@ -118,7 +118,7 @@ class Daemon:
         await self._all_gone()
         if self._timer is not None:
             self._timer.cancel()
-        closing = [self._bookkeeper.close()]
+        closing = [self._persistence.close()]
         if self._media is not None:
             closing.append(self._media.close())
         await asyncio.gather(*closing)
@@ -266,7 +266,7 @@ class Daemon:
             case effects.LogEvent(name, fields):
                 (self._people if "session" in fields else self._log).info(name, **fields)
             case _:
-                self._bookkeeper.do(effect)
+                self._persistence.do(effect)
 
     def _rearm(self) -> None:
         if self._timer is not None:

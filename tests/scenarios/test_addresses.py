@@ -143,7 +143,7 @@ def test_a_small_mtu_drops_pictures_but_never_sound(world):
     world.run(0.2)
     camera = ada.publish(Kind.VIDEO, Source.CAMERA, "vp8")
     ada.talk()
-    world.until(lambda: ada.session.can_send(camera))
+    world.until(lambda: ada.session.seat.publications.can_send(camera))
     ada.show(camera, bytes(5000), 0, keyframe=True)
     world.run(1)
     ada.hush()

@@ -14,7 +14,7 @@ SLOW_TCP = 0.15
 def test_first_frame_after_publishing_is_heard_by_all(world, tcp_delay):
     listeners = world.room("ben", "cleo", microphone=False, tcp_delay=tcp_delay)
     ada = world.client("ada", tcp_delay=tcp_delay)
-    world.until(lambda: ada.in_room and ada.session.can_send(ada.microphone))
+    world.until(lambda: ada.in_room and ada.session.seat.publications.can_send(ada.microphone))
     ada.say()
     world.run(2)
     for listener in listeners:
@@ -28,7 +28,7 @@ def test_first_frame_after_subscribing_is_heard(world, tcp_delay):
     (ada,) = world.room("ada")
     (ben,) = world.room("ben", microphone=False, sources=(), tcp_delay=tcp_delay)
     world.run(0.5)
-    number = ben.session.subscribe((Source.MICROPHONE,))
+    number = ben.session.seat.subscribe((Source.MICROPHONE,))
     ben.pump()
     world.until(lambda: events.RequestDone(number) in ben.events)
     ada.say()
@@ -99,9 +99,9 @@ def test_changes_that_come_together_lose_nothing(world):
 def test_publishing_again_and_again_loses_no_first_frame(world):
     ada, ben = world.room("ada", "ben", tcp_delay=0.03)
     for _ in range(5):
-        ada.session.unpublish(ada.microphone)
+        ada.session.seat.unpublish(ada.microphone)
         ada.microphone = ada.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
-        world.until(lambda: ada.session.can_send(ada.microphone))
+        world.until(lambda: ada.session.seat.publications.can_send(ada.microphone))
         ada.say()
         world.run(1)
     assert ben.heard_from(ada) == ada.spoken

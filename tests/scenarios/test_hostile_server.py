@@ -72,7 +72,7 @@ def test_in_the_middle_with_false_others_the_safety_codes_differ():
     assert payloads(ben) == [b"to ben alone"], "it sits in the middle"
     assert not warned(ada)
     assert not warned(ben)
-    assert ada.session.room.safety_code() != ben.session.room.safety_code()
+    assert ada.session.seat.room.safety_code() != ben.session.seat.room.safety_code()
 
 
 @pytest.mark.parametrize("way", ["snapshot", "change"])
@@ -142,12 +142,12 @@ def test_speech_is_not_played_back_after_a_feigned_leave_and_join():
     b.collect()
     assert payloads(b) == []
     assert b.drops(Drop.UNVERIFIED) == 5
-    assert not b.session.room.members[a.participant].verified
+    assert not b.session.seat.room.members[a.participant].verified
     assert b.told(events.ParticipantJoined)[-1].participant.verified is False
     replayed = replace(member, participant=99)
     b.notify(m.RoomChanges(server.number + 1, (m.Change(m.ChangeKind.MEMBER_JOINED, member=replayed),)))
     server.pump()
-    assert not b.session.room.members[99].verified, "nor in another seat"
+    assert not b.session.seat.room.members[99].verified, "nor in another seat"
 
 
 def test_a_ghost_is_silent_after_half_a_minute_and_gets_no_new_keys():
@@ -160,7 +160,7 @@ def test_a_ghost_is_silent_after_half_a_minute_and_gets_no_new_keys():
     server.members[member.participant] = member
     newcomer = server.connect().login()
     newcomer.publish()
-    assert newcomer.session.room.members[member.participant].verified
+    assert newcomer.session.seat.room.members[member.participant].verified
     server.advance(29)
     assert not newcomer.told(events.MemberSilent)
     server.advance(3)
@@ -217,7 +217,7 @@ def test_two_rooms_are_not_one():
         )
     )
     server.pump()
-    assert not b.session.room.members[50].verified, "the same life, and another room"
+    assert not b.session.seat.room.members[50].verified, "the same life, and another room"
 
 
 def test_a_life_that_is_over_does_not_come_back():

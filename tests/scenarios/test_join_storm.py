@@ -101,4 +101,4 @@ def test_35_logins_in_a_second_are_seated_within_five_even_where_the_server_lets
     assert all(event.retry_after_ms > 0 for event in refused)
     assert len(refused) <= 3 * len(people), "they do not come back in vain again and again"
     for person in people:
-        assert len(person.session.room.members) == 35
+        assert len(person.session.seat.room.members) == 35

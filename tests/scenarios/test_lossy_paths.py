@@ -38,7 +38,7 @@ def test_ten_minutes_of_speech_over_it_leave_no_frame_unsent(world):
     world.run(1)
     assert (ada.unsent, states(ada), states(ben)) == (0, [PathState.OK], [PathState.OK])
     assert len(ben.heard_from(ada)) == pytest.approx(0.64 * len(ada.spoken), rel=0.05)
-    assert ada.session.path_statistics.up_lost > 0
+    assert ada.session.seat.path.statistics.up_lost > 0
 
 
 def test_who_hears_but_is_not_heard_keeps_both_directions_in_use(world):

@@ -178,6 +178,6 @@ def test_members_of_a_full_room_hear_who_wins_a_slot_from_the_beginning_and_coun
     assert waits == sorted(waits, reverse=True)
     assert 60 <= waits[0] <= 200
     assert waits[-20:] == [0] * 20
-    assert all(counts.lost == 0 for counts in listener.session.stream_statistics().values())
+    assert all(counts.lost == 0 for counts in listener.session.seat.media.statistics().values())
     for talker in talkers[1:]:
         assert listener.heard_from(talker)[:100] == talker.spoken[:100]

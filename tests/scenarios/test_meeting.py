@@ -61,7 +61,7 @@ def test_who_subscribes_to_pictures_only_gets_no_sound(world):
     ada.talk()
     world.run(1)
     assert not ben.heard
-    ben.session.subscribe(AUDIO_ONLY)
+    ben.session.seat.subscribe(AUDIO_ONLY)
     ben.pump()
     world.run(0.1)
     begun = len(ben.heard)
@@ -90,14 +90,14 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
     ada.hush()
     world.run(3)
     lost = len(set(ada.spoken)) - len(ben.heard)
-    counted = sum(counts.lost for counts in ben.session.stream_statistics().values())
+    counted = sum(counts.lost for counts in ben.session.seat.media.statistics().values())
     assert counted == ben.room_losses - lost_before[1]
-    statistics = ada.session.path_statistics
+    statistics = ada.session.seat.path.statistics
     assert statistics.up_lost == ada.up.lost - lost_before[0]
     assert lost <= counted + statistics.up_lost
     assert (lost > 0) == (conditions.loss > 0)
     assert statistics.least_rtt == pytest.approx(2 * conditions.delay, abs=0.005)
-    reordered = sum(counts.reordered for counts in ben.session.stream_statistics().values())
+    reordered = sum(counts.reordered for counts in ben.session.seat.media.statistics().values())
     assert (reordered > 0) == (conditions.reorder > 0)
 
 
@@ -159,8 +159,8 @@ def opus_packets(count):
 
 def test_texts_arrive_beside_the_media(world):
     ada, ben, cleo = world.room("ada", "ben", "cleo")
-    ada.session.send_chat("to all", ada.clock.unix_ms(), ada.clock.now)
-    ada.session.send_chat("to one", ada.clock.unix_ms(), ada.clock.now, ChatScope.PARTICIPANT, ben.participant)
+    ada.session.seat.send_chat("to all", ada.clock.unix_ms(), ada.clock.now)
+    ada.session.seat.send_chat("to one", ada.clock.unix_ms(), ada.clock.now, ChatScope.PARTICIPANT, ben.participant)
     ada.pump()
     world.run(0.1)
     assert [text.text for text in ben.told(events.ChatReceived)] == ["to all", "to one"]
@@ -229,8 +229,8 @@ def test_a_roster_of_many_pages_is_whole_for_who_comes_amid_changes(world, monke
     inside = [person for person in people if person.in_room]
     assert len(inside) == 7
     for person in inside:
-        assert person.session.room.members.keys() == {other.participant for other in inside}
-        assert len(person.session.room.publications) == 7
+        assert person.session.seat.room.members.keys() == {other.participant for other in inside}
+        assert len(person.session.seat.room.publications) == 7
 
 
 def test_the_same_seed_gives_the_same_conference(make_world):

@@ -21,7 +21,7 @@ def test_a_returning_device_takes_over_its_own_seat(world):
     (left,) = ben.told(events.ParticipantLeft)
     assert left.participant.id == ghost
     assert ada.participant != ghost
-    assert len(ben.session.room.members) == 2
+    assert len(ben.session.seat.room.members) == 2
     assert len(world.server.sessions) == 2
     ada.say()
     ben.say()
@@ -41,7 +41,7 @@ def test_two_people_of_one_account_keep_their_seats(world):
     world.run(0.2)
     assert not ada.told(events.Closed)
     assert not cleo.told(events.Closed)
-    labels = {participant.label for participant in cleo.session.room.members.values()}
+    labels = {participant.label for participant in cleo.session.seat.room.members.values()}
     assert labels == {"Dinkes / ada", "Dinkes / ben", "Dinkes / cleo"}
     for person in (ada, ben, cleo):
         person.say()
@@ -78,7 +78,7 @@ def test_a_muted_microphone_is_silent_at_the_server_at_once(world):
     world.run(0.2)
     ada.talk()
     world.run(1)
-    ada.session.set_muted(ada.microphone, True)
+    ada.session.seat.set_muted(ada.microphone, True)
     ada.pump()
     ada.session.seat.publications.live[ada.microphone].muted = False  # a client that lies
     world.run(0.01)
@@ -106,7 +106,7 @@ def test_muting_ten_times_a_second_ends_in_the_last_state(world):
     since = world.now
     world.run(1)
     assert len(ben.heard_from(ada, since=since)) == 50
-    assert not next(iter(ben.session.room.publications.values())).muted
+    assert not next(iter(ben.session.seat.room.publications.values())).muted
 
 
 def test_who_becomes_a_listener_is_heard_no_more_and_may_come_back(world):
@@ -122,7 +122,7 @@ def test_who_becomes_a_listener_is_heard_no_more_and_may_come_back(world):
     assert not cleo.heard_from(ben, since=since)
     assert not ben.say(), "the client knows that its publication has ended"
     ben.hush()
-    assert ben.session.room.members[ben.participant].member.role is Role.LISTENER
+    assert ben.session.seat.room.members[ben.participant].member.role is Role.LISTENER
     ada.say()
     world.run(0.1)
     assert ben.heard_from(ada) == ada.spoken, "who listens still hears"
@@ -161,7 +161,7 @@ def test_who_is_kicked_is_told_and_may_not_send(world):
 
 def test_a_room_that_all_have_left_begins_a_new_life(world):
     ada, ben = world.room("ada", "ben")
-    life = ada.session.room.room.life
+    life = ada.session.seat.room.room.life
     ada.leave()
     ben.leave()
     world.run(25)
@@ -169,7 +169,7 @@ def test_a_room_that_all_have_left_begins_a_new_life(world):
     ben.enter()
     world.until(lambda: world.ready(ada, ben))
     world.run(0.3)
-    assert ada.session.room.room.life == ben.session.room.room.life != life
+    assert ada.session.seat.room.room.life == ben.session.seat.room.room.life != life
     ada.say()
     ben.say()
     world.run(0.5)

@@ -41,7 +41,7 @@ def test_all_that_is_said_arrives_everywhere_under_three_sealers(trio):
         for speaker in people:
             if speaker is not listener:
                 assert listener.heard_from(speaker) == speaker.spoken
-        talked = {sealer for sealer, _ in listener.session.stream_statistics()}
+        talked = {sealer for sealer, _ in listener.session.seat.media.statistics()}
         assert len(talked) >= 2, "those of the others' planes"
     assert not world.client_drops()
 

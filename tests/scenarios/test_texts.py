@@ -10,7 +10,7 @@ SECRET = "the tender is won by"
 
 def write(client, text, to=None):
     scope, participant = (ChatScope.ROOM, 0) if to is None else (ChatScope.PARTICIPANT, to.participant)
-    client.session.send_chat(text, client.clock.unix_ms(), client.clock.now, scope, participant)
+    client.session.seat.send_chat(text, client.clock.unix_ms(), client.clock.now, scope, participant)
     client.pump()
 
 

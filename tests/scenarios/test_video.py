@@ -32,7 +32,7 @@ class Camera:
         self._every = every
         self._count = 0
         self._answered = 0
-        world.until(lambda: client.session.can_send(self.number))
+        world.until(lambda: client.session.seat.publications.can_send(self.number))
         self._film(client.clock.now)
 
     def _film(self, start):
@@ -57,7 +57,7 @@ class Viewer:
         self._world = world
         self._client = client
         self._fed = 0
-        room = client.session.room
+        room = client.session.seat.room
         world.until(lambda: any(info.kind is Kind.VIDEO for info in room.publications.values()))
         (info,) = [info for info in room.publications.values() if info.kind is Kind.VIDEO]
         self.track = Track(info, person(client, info.participant), None, self._ask)
@@ -65,7 +65,7 @@ class Viewer:
         self._tend()
 
     def _ask(self, stream):
-        asked = self._client.session.request_keyframe(stream, 0, self._client.clock.now)
+        asked = self._client.session.seat.request_keyframe(stream, 0, self._client.clock.now)
         self._client.pump()
         return asked
 
@@ -79,7 +79,7 @@ class Viewer:
 
 
 def person(client, participant):
-    return Person(client.session.room.members[participant], me=False)
+    return Person(client.session.seat.room.members[participant], me=False)
 
 
 def test_everybody_sees_each_picture_once_and_in_order(world):
@@ -174,11 +174,11 @@ def test_nobody_who_does_not_watch_can_make_a_camera_work(world):
     before = len(camera.keyframes)
     stream = ada.session.seat.publications.live[camera.number].stream
     for _ in range(20):
-        eve.session.request_keyframe(stream, 0, eve.clock.now)
+        eve.session.seat.request_keyframe(stream, 0, eve.clock.now)
         eve.pump()
         world.run(0.2)
     assert len(camera.keyframes) == before
-    ben.session.request_keyframe(stream, 0, ben.clock.now)
+    ben.session.seat.request_keyframe(stream, 0, ben.clock.now)
     ben.pump()
     world.run(0.2)
     assert len(camera.keyframes) == before + 1
@@ -187,19 +187,19 @@ def test_nobody_who_does_not_watch_can_make_a_camera_work(world):
 def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):
     """The publisher makes none for it; only who came after the keyframe needs a new one."""
     ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
-    cleo.session.subscribe((Source.MICROPHONE,))
+    cleo.session.seat.subscribe((Source.MICROPHONE,))
     cleo.pump()
     camera = Camera(world, ada)
     stream = Viewer(world, ben, camera).track.stream
     world.run(6)
     made = len(camera.keyframes)
-    ben.session.request_keyframe(stream, 0, ben.clock.now)
+    ben.session.seat.request_keyframe(stream, 0, ben.clock.now)
     ben.pump()
     world.until(lambda: len(camera.keyframes) > made)
     keyframe = camera._count - 1
     world.run(8 * FRAME)
     viewer = Viewer(world, cleo, camera)
-    cleo.session.subscribe((Source.MICROPHONE, Source.CAMERA))
+    cleo.session.seat.subscribe((Source.MICROPHONE, Source.CAMERA))
     cleo.pump()
     began = world.now
     world.until(lambda: bool(viewer.shown), 1)
@@ -234,7 +234,7 @@ def test_who_asks_for_a_keyframe_with_each_picture_gets_few(world):
     world.run(0.5)
     camera = Camera(world, ada)
     Viewer(world, ben, camera)
-    (info,) = [info for info in cleo.session.room.publications.values() if info.kind is Kind.VIDEO]
+    (info,) = [info for info in cleo.session.seat.room.publications.values() if info.kind is Kind.VIDEO]
     for _ in range(60 * 25):
         cleo.session.seat._control.send(KeyframeRequest(info.stream, 0))
         cleo.pump()

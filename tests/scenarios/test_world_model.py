@@ -78,7 +78,7 @@ class Meeting(RuleBasedStateMachine):
     def publish_or_not(self, index):
         client = self.one(index)
         if self.speaks(client):
-            client.session.unpublish(client.microphone)
+            client.session.seat.unpublish(client.microphone)
             client.pump()
         elif client.in_room:
             client.microphone = client.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
@@ -130,7 +130,7 @@ class Meeting(RuleBasedStateMachine):
         world = self.world
         self.heal()
         everybody = world.clients
-        rosters = [client.session.room for client in everybody]
+        rosters = [client.session.seat.room for client in everybody]
         for roster in rosters:
             assert roster.members.keys() == {client.participant for client in everybody}
             assert roster.publications == rosters[0].publications
@@ -167,7 +167,7 @@ class Meeting(RuleBasedStateMachine):
             assert client.in_room, f"{client.name} did not get in"
             if self.speaks(client):
                 client.mute(False)
-            elif client.session.room.members[client.participant].member.role in (Role.SPEAKER, Role.CHAIR):
+            elif client.session.seat.room.members[client.participant].member.role in (Role.SPEAKER, Role.CHAIR):
                 client.microphone = client.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
         world.run(10)
 

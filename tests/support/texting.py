@@ -9,7 +9,7 @@ UNIX_MS = 1_767_225_600_000
 
 
 def write(server, client, text, scope=ROOM, participant=0):
-    message_id = client.session.send_chat(text, UNIX_MS, server.now, scope, participant)
+    message_id = client.session.seat.send_chat(text, UNIX_MS, server.now, scope, participant)
     server.pump()
     return message_id
 

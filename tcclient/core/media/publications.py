@@ -159,15 +159,20 @@ class Publications:
         number: int,
         payload: bytes,
         timestamp: int,
-        duration_ms: int,
-        level: int,
-        voice: bool,
-        end_of_talk: bool,
-        comfort: bool,
         now: float,
-        captured_at: float,
+        *,
+        duration_ms: int = 20,
+        level: int = 127,
+        voice: bool = False,
+        end_of_talk: bool = False,
+        comfort: bool = False,
+        captured_at: float | None = None,
     ) -> bool:
-        """See ``SeatVerbs.send_audio``."""
+        """Send an audio frame; False where it was not sent: not published yet, ended, muted, or no key.
+
+        ``timestamp`` is in samples at 48 kHz (taken modulo 2**32), ``level`` in -dBov (0..127), ``captured_at`` the
+        moment of the first sample (default: ``now``), for lip-sync. Raises ``ValueError`` for a value out of range.
+        """
         if len(payload) > MAX_AUDIO_PAYLOAD:
             raise ValueError(f"an audio frame has at most {MAX_AUDIO_PAYLOAD} bytes")
         ready = self._ready(number, Kind.AUDIO, 0, 1)
@@ -190,7 +195,7 @@ class Publications:
         packet = seal_packet(header, payload, key.key, AUDIO_PADDING_STEP)
         publication.sequences[0] += 1
         self._spoke(header, now)
-        self._tick(publication, timestamp, captured_at, now)
+        self._tick(publication, timestamp, now if captured_at is None else captured_at, now)
         self._path.send(PACKET_ITEM + packet)
         return True
 
@@ -199,15 +204,20 @@ class Publications:
         number: int,
         frame: bytes,
         timestamp: int,
-        keyframe: bool,
-        discardable: bool,
-        spatial: int,
-        temporal: int,
-        reference: int,
         now: float,
-        captured_at: float,
+        *,
+        keyframe: bool,
+        discardable: bool = False,
+        spatial: int = 0,
+        temporal: int = 0,
+        reference: int = 1,
+        captured_at: float | None = None,
     ) -> int:
-        """See ``SeatVerbs.send_video``."""
+        """Cut a frame into packets of equal size and send them; return how many, 0 where it was not sent.
+
+        ``timestamp`` is at 90 kHz (taken modulo 2**32), ``reference`` the distance to the frame that this one refers to
+        (not used for a keyframe), ``captured_at`` as for audio. Raises ``ValueError`` for a value out of range.
+        """
         if not 0 < len(frame) <= MAX_FRAME:
             raise ValueError(f"a frame has 1 to {MAX_FRAME} bytes")
         if not 1 <= reference <= MAX_REFERENCE or not 0 <= temporal <= MAX_TEMPORAL:
@@ -244,7 +254,7 @@ class Publications:
             self._path.send(PACKET_ITEM + packet)
         publication.sequences[spatial] += count
         publication.frames[spatial] = wrapped(publication.frames[spatial] + 1, FRAME_ID_BITS)
-        self._tick(publication, timestamp, captured_at, now)
+        self._tick(publication, timestamp, now if captured_at is None else captured_at, now)
         return count
 
     def _interrupted(self, number: int, spatial: int) -> None:
@@ -259,7 +269,11 @@ class Publications:
             self._clock_changed(now, before is None)
 
     def can_send(self, number: int) -> bool:
-        """See ``SeatVerbs.can_send``."""
+        """Tell whether a frame of a publication would be sent now, were it not muted.
+
+        That is: it is accepted, and all present members have acknowledged the sender key, or had three seconds to.
+        The state of the path does not count: a path that is lost is still tried, as long as there is no other.
+        """
         publication = self.live.get(number)
         return publication is not None and self._way(publication) is not None
 

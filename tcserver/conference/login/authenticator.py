@@ -36,7 +36,7 @@ MAINTENANCE_RETRY_MS = 30_000
 """When to try again during maintenance, in ms."""
 
 
-class LoginDesk:
+class Authenticator:
     """Serves connections that have not logged in."""
 
     def __init__(self, context: Context, connections: Connections, sessions: Sessions, now: float) -> None:

@@ -141,7 +141,7 @@ def _send_request(context: Context, room: Room, stream: Stream, spatial: int, no
 
     def send(_: float) -> None:
         if stream.number in room.forwarding.streams:
-            context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))
+            stream.seat.channel.send(KeyframeRequest(stream=stream.number, spatial=spatial))
 
     # The publisher has to know newcomers first, so that the keyframe is under the key that they get.
     room.change_log.after(room.change_log.number, send, now)

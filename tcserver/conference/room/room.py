@@ -93,7 +93,7 @@ class Room:
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox, number)
         self.cameras = Cameras(context, self.seats, self.forwarding)
-        self.change_log = ChangeLog(context.outbox, context.timers, number, self.seats.values())
+        self.change_log = ChangeLog(context.timers, number, self.seats.values())
         self.sealers = Sealers(context, number, home, self.seats.values(), self.joining.values(), now)
         self._speaker_limit = SpeakerLimit(context, number, None if record is None else record.loudest)
         self.stream_ids = StreamIds()
@@ -175,7 +175,7 @@ class Room:
         self._speaker_limit.follow(self.seats.values())
         self.send_snapshot(seat)
         for room_key in room_keys[MAX_JOINED_KEYS:]:
-            outbox.send(seat.connection, NewRoomKey(room_key))
+            seat.channel.send(NewRoomKey(room_key))
         outbox.command(seat.beacon.opening(self._context.settings))
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
@@ -229,7 +229,7 @@ class Room:
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
         """Take a seat away and tell its client, whose session goes on."""
         if seat.is_open:
-            self._context.outbox.send(seat.connection, Evicted(code=code, text=text))
+            seat.channel.send(Evicted(code=code, text=text))
         else:
             seat.join.refuse(Refusal(code, text))
         self.remove(seat, now, code)
@@ -264,7 +264,7 @@ class Room:
         self._renew_keys(seat, now)
         outbox = self._context.outbox
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
-        outbox.send(seat.connection, SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
     def restart(self, slot: int, now: float) -> int:
         """Go on in a media plane that knows nothing of the room: new ids and keys, the same seats and streams.
@@ -293,7 +293,7 @@ class Room:
         self._open(seat)
         if seat.is_open:
             move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
-            context.outbox.send(seat.connection, move)
+            seat.channel.send(move)
 
     def _renew_keys(self, seat: Seat, now: float) -> None:
         random_bytes = self._context.random_bytes
@@ -381,6 +381,11 @@ class Room:
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
 
+    def catch_up(self, seat: Seat, last_change: int) -> None:
+        """Send a member all changes after ``last_change``, or a snapshot where they are not kept any more."""
+        if not self.change_log.resend(seat, last_change):
+            self.send_snapshot(seat)
+
     def send_snapshot(self, seat: Seat) -> int:
         """Send a member all pages of the state as of the newest change it was sent; return how many there are.
 
@@ -396,11 +401,11 @@ class Room:
         most = MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
         found = snapshot.pages(self.change_log.number, self.info, members, publications, most)
         for page in found:
-            self._context.outbox.send(seat.connection, page)
+            seat.channel.send(page)
         speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
         if speaking or self.dominant in self.seats:
             dominant = self.dominant if self.dominant in self.seats else 0
-            self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
+            seat.channel.send(Speakers(started=speaking, dominant=dominant))
         return len(found)
 
 

@@ -17,7 +17,8 @@ from tcserver.conference.crashes import abandon, is_whole
 from tcserver.conference.effects import SaveRoom, Where
 from tcserver.conference.limits.admission import MAX_WAIT, Admission
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
-from tcserver.conference.login.connection import Request, Session
+from tcserver.conference.login.connection import Request
+from tcserver.conference.login.session import Session
 from tcserver.conference.room.kicks import Kicks
 from tcserver.conference.room.placement import place
 from tcserver.conference.room.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room, RoomRequest

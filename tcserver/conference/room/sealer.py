@@ -44,7 +44,7 @@ class Sealer:
         self._open(now)
         closed = SealerClosed(sealer=old)
         for seat in self._seats:
-            self._context.outbox.send(seat.connection, closed)
+            seat.channel.send(closed)
 
     def rotate_soon(self, now: float) -> None:
         """Announce a new key: at once, or when the interval since the last one is over."""
@@ -84,6 +84,6 @@ class Sealer:
         room_key = RoomKey(sealer=self.ident, epoch=self._epoch, key=key, lowest=0)
         message = NewRoomKey(room_key=room_key)
         for seat in self._seats:
-            self._context.outbox.send(seat.connection, message)
+            seat.channel.send(message)
         for seat in self._joining:
             seat.missed_keys.append(room_key)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
-from tcserver.conference.login.connection import Request, Session
+from tcserver.conference.login.connection import Request
+from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
 from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
@@ -96,9 +97,9 @@ class Seat:
     """Number of the change that tells the others of the seat."""
 
     @property
-    def connection(self) -> int:
-        """Number of the control connection."""
-        return self.session.connection.number
+    def channel(self) -> Channel:
+        """The way to the client."""
+        return self.session.channel
 
     @property
     def streams(self) -> list[Stream]:

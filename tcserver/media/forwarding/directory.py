@@ -229,7 +229,7 @@ class Directory:
     def _set_speakers(self, command: SetSpeakers, now: float) -> None:
         room = self.rooms.get(command.room)
         if room is not None:
-            room.loudest.configure(command.limit, command.always)
+            room.speakers.configure(command.limit, command.always)
 
     def _find_stream(self, media_id: int, ident: int) -> tuple[MediaRoom, MediaStream] | None:
         """Return a stream of a seat, with its room; None where one of them is gone."""

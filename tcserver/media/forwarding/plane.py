@@ -30,7 +30,7 @@ from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 from tcserver.media.relay.relay import Relay
-from tcserver.media.speakers.speakers import DECISION_INTERVAL
+from tcserver.media.speakers.local import DECISION_INTERVAL
 from tcserver.media.speakers.suppressed import LOOK_BACK, Suppression
 from tcserver.monitoring.histogram import Histogram
 
@@ -183,7 +183,7 @@ class MediaPlane:
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
         """Return the streams of a room that hold a slot of the loudest."""
-        return self._rooms[room].loudest.holders
+        return self._rooms[room].speakers.holders
 
     def flush_counters(self) -> Counters:
         """Return the counters, with all that seats and streams have counted."""

@@ -18,11 +18,9 @@ from tcserver.media.forwarding.seat import MediaSeat
 from tcserver.media.forwarding.stream import MediaStream, Series
 from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
 from tcserver.media.relay.room_share import Share
-from tcserver.media.relay.wire import Level
-from tcserver.media.speakers.loudest import Loudest
+from tcserver.media.speakers.local import LocalSelection
 from tcserver.media.speakers.preroll import Held
-from tcserver.media.speakers.remote import DistantLoudest, DistantSpeakers
-from tcserver.media.speakers.speakers import Speakers
+from tcserver.media.speakers.selection import SpeakerSelection
 
 # Half of what the class's own constructor costs.
 _tuple = tuple.__new__
@@ -34,7 +32,6 @@ class MediaRoom:
     __slots__ = (
         "_audiences",
         "_counters",
-        "loudest",
         "number",
         "paths_version",
         "sealer",
@@ -49,8 +46,7 @@ class MediaRoom:
         self.sealer = sealer
         self.seats: dict[int, MediaSeat] = {}
         self.streams: dict[int, MediaStream] = {}
-        self.speakers: Speakers | DistantSpeakers = Speakers()
-        self.loudest: Loudest | DistantLoudest = Loudest()
+        self.speakers: SpeakerSelection = LocalSelection()
         self.share: Share | None = None
         """What is known of other media workers, where they have seats of the room, too."""
         self.paths_version = 0
@@ -92,20 +88,11 @@ class MediaRoom:
     def silence(self, stream: MediaStream) -> None:
         """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
         self.speakers.forget(stream.ident)
-        self.loudest.forget(stream.ident)
         stream.preroll.clear()
-
-    def forget_lost(self, since: float) -> None:
-        """Forget streams of other workers of which nothing has come since then: their worker may have died."""
-        for stream in self.speakers.silent(since):
-            if stream not in self.streams:
-                self.speakers.forget(stream)
-                self.loudest.forget(stream)
 
     def decide(self, now: float) -> Iterator[SpeakersChanged]:
         """Decide who speaks and who is dominant; return what changed."""
         changed = self.speakers.decide(self.number, now)
-        self.loudest.dominant = self.speakers.dominant
         if changed is not None:
             yield changed
 
@@ -165,7 +152,7 @@ class MediaRoom:
 
     def suppressed(self, since: float) -> Iterator[int]:
         """Return the media ids of seats that sent sound since then, all of which was kept back, and nothing else."""
-        if self.loudest.limit:
+        if self.speakers.limit:
             for media_id in {stream.publisher for stream in self.streams.values() if stream.kept_back(since)}:
                 streams = self.seats[media_id].streams.values()
                 if all(stream.idle or stream.kept_back(since) for stream in streams):
@@ -175,17 +162,6 @@ class MediaRoom:
         """Return how far each sealer of the room is, as far as it is known here."""
         own = Position(self.sealer.ident, self.sealer.counter)
         return [own] if self.share is None else [own, *self.share.positions.values()]
-
-    def hear_levels(self, levels: Iterable[Level], now: float) -> None:
-        """Hear what another worker has heard of its seats."""
-        for stream, seat, account, participant, level, duration_ms, voice in levels:
-            if not duration_ms:
-                self.speakers.forget(stream)
-                self.loudest.forget(stream)
-                continue
-            self.speakers.hear(stream, participant, level, duration_ms, now)
-            if self.loudest.limit and seat:
-                self.loudest.hear(stream, seat, account, level, voice, now)
 
     def admit(
         self, seat: MediaSeat, packet: bytes, copies: list[Item], cost: int, now: float
@@ -209,10 +185,9 @@ class MediaRoom:
         stream.received += 1
         stream.admit(header, cost, now)
         if type(header) is AudioHeader:
-            level = header.level
-            self.speakers.hear(ident, seat.participant, level, header.duration_ms, now)
-            loudest = self.loudest
-            if loudest.limit and not loudest.hear(ident, seat.media_id, seat.account, level, header.voice, now):
+            level, duration_ms, voice = header.level, header.duration_ms, header.voice
+            hear = self.speakers.hear
+            if not hear(ident, seat.media_id, seat.account, seat.participant, level, duration_ms, voice, now):
                 stream.preroll.held.append(_tuple(Held, (header, packet, copies, now)))
                 self._counters.held += 1
                 return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from weakref import WeakValueDictionary
 
 from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE
@@ -17,8 +17,7 @@ from tcserver.media.relay import wire
 from tcserver.media.relay.audience import TELL_INTERVAL, Audiences
 from tcserver.media.relay.room_share import Share
 from tcserver.media.relay.wire import HEAD_SIZE, Message
-from tcserver.media.speakers.loudest import Loudest
-from tcserver.media.speakers.remote import SUMMARY_INTERVAL, DistantLoudest, DistantSpeakers
+from tcserver.media.speakers.remote import SUMMARY_INTERVAL, RemoteSelection
 
 ASK_INTERVAL = 0.01
 """Seconds between two questions to a worker who an audience is: each is about what is in use at that moment."""
@@ -83,15 +82,12 @@ class Relay:
         if share is None:
             share = room.share = Share(room.number, self._slot, home, self._make)
             if not share.is_home:
-                loudest = DistantLoudest(share.summary)
-                loudest.configure(room.loudest.limit, room.loudest.always)
-                room.speakers, room.loudest = DistantSpeakers(share.summary), loudest
+                room.speakers = RemoteSelection(room.speakers.limit, room.speakers.always)
                 if not self._distant:
                     self._next_summary = now
             (self.homes if share.is_home else self._distant)[room.number] = room
         share.spread([slot for slot in slots if slot < len(self._peers)])
-        if isinstance(room.loudest, Loudest):
-            room.loudest.changed = True
+        room.speakers.repeat()
         for handover in self._handovers.values():
             if handover.room == room.number:
                 handover.told_at = float("-inf")
@@ -107,7 +103,7 @@ class Relay:
         if self._now - handover.told_at >= TELL_INTERVAL:
             handover.told_at = self._now
             for slot, members in handover.members.items():
-                self._send(wire.pack_audience(handover.number, handover.room, members), slot)
+                self._send(wire.pack_audience(handover.number, handover.room, members), (slot,))
         self._counters.relayed_out += len(handover.members)
         self._transmit(Transmission(handover.head + datagram, handover.peers))
 
@@ -137,11 +133,7 @@ class Relay:
         if not self._distant or now < self._next_summary:
             return
         self._next_summary = now + SUMMARY_INTERVAL
-        for number, room in self._distant.items():
-            assert room.share is not None
-            with self._faults.within(Fault.ROOM):
-                for message in room.share.summary.take(number) if room.share.summary.levels else ():
-                    self._send(message, room.share.home)
+        self._tell_speakers(self._distant.values())
 
     def sweep(self, now: float) -> None:
         """Tell once a second what else would be lost with a message, and forget what is old."""
@@ -150,23 +142,25 @@ class Relay:
             for number, room in rooms.items():
                 with self._faults.within(Fault.ROOM):
                     position = wire.pack_position(number, Position(room.sealer.ident, room.sealer.counter))
-                    self._send_all(position, room)
+                    if room.share is not None:
+                        self._send(position, room.share.peers)
         for room in self.homes.values():
             with self._faults.within(Fault.ROOM):
-                room.forget_lost(now - LOST_AFTER)
-                self._tell_holders(room)
+                room.speakers.forget_lost(now - LOST_AFTER, room.streams)
+                room.speakers.repeat()
+        self.tell_holders()
 
     def tell_holders(self) -> None:
         """Tell the other workers of a room who is forwarded, where that has changed."""
-        for room in self.homes.values():
-            if isinstance(room.loudest, Loudest) and room.loudest.changed:
-                with self._faults.within(Fault.ROOM):
-                    self._tell_holders(room)
+        self._tell_speakers(self.homes.values())
 
-    def _tell_holders(self, room: MediaRoom) -> None:
-        assert isinstance(room.loudest, Loudest)
-        room.loudest.changed = False
-        self._send_all(wire.pack_holders(room.number, room.loudest.holders), room)
+    def _tell_speakers(self, rooms: Iterable[MediaRoom]) -> None:
+        """Send what the speaker selections of rooms have to tell other workers."""
+        for room in rooms:
+            if room.speakers.has_news and room.share is not None:
+                with self._faults.within(Fault.ROOM):
+                    for message in room.speakers.take_messages(room.number):
+                        self._send(message, room.share.listeners)
 
     def _make(self, room: int, members: Mapping[int, tuple[int, ...]]) -> Handover:
         self._number = wrapped(self._number + 1)
@@ -181,7 +175,7 @@ class Relay:
         if audience is None:
             if now >= self._ask_at.get(slot, now):
                 self._ask_at[slot] = now + ASK_INTERVAL
-                self._send(wire.pack_head(Message.UNKNOWN, number), slot)
+                self._send(wire.pack_head(Message.UNKNOWN, number), (slot,))
             raise Dropped(Drop.RELAY_AUDIENCE)
         self._counters.relayed_in += 1
         share = audience.room.share
@@ -205,14 +199,13 @@ class Relay:
             share.reach(slot, *wire.parse_position(data))
 
     def _take_levels(self, slot: int, number: int, data: bytes, now: float) -> None:
-        if number not in self.homes:
-            raise ValueError("levels of a room whose home is not here")
-        self.homes[number].hear_levels(wire.parse_levels(data), now)
+        room = self._room(number)
+        if room.share is None:
+            raise ValueError("levels of a room that no other worker has")
+        room.speakers.take_levels(wire.parse_levels(data), now)
 
     def _take_holders(self, slot: int, number: int, data: bytes, now: float) -> None:
-        loudest = self._room(number).loudest
-        if isinstance(loudest, DistantLoudest):
-            loudest.hold(wire.parse_holders(data))
+        self._room(number).speakers.take_holders(wire.parse_holders(data))
 
     def _room(self, number: int) -> MediaRoom:
         room = self._rooms.get(number)
@@ -220,12 +213,9 @@ class Relay:
             raise ValueError("a room that is not open here")
         return room
 
-    def _send(self, message: bytes, slot: int) -> None:
-        self._transmit(Transmission(message, self._set((slot,))))
-
-    def _send_all(self, message: bytes, room: MediaRoom) -> None:
-        if room.share is not None and room.share.peers:
-            self._transmit(Transmission(message, self._set(room.share.peers)))
+    def _send(self, message: bytes, slots: Collection[int]) -> None:
+        if slots:
+            self._transmit(Transmission(message, self._set(slots)))
 
     def _set(self, slots: Collection[int]) -> ReceiverSet:
         """Return the same set for the same workers, so that what goes to them leaves in trains."""

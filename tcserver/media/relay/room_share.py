@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from tcproto.path import Position
 from tcserver.media.forwarding.receivers import Handover
-from tcserver.media.speakers.remote import Summary
 
 SLOT_MASK = 0xFF
 """Of a media id: the slot of its worker."""
@@ -17,7 +16,7 @@ Make = Callable[[int, Mapping[int, tuple[int, ...]]], Handover]
 class Share:
     """This worker's part in a room that others have seats of, too."""
 
-    __slots__ = ("_make", "_room", "home", "peers", "positions", "slot", "summary")
+    __slots__ = ("_make", "_room", "home", "peers", "positions", "slot")
 
     def __init__(self, room: int, slot: int, home: int, make: Make) -> None:
         self.slot = slot
@@ -28,8 +27,6 @@ class Share:
         """Slots of the others."""
         self.positions: dict[int, Position] = {}
         """Sealers of the others and how far they are, by slot."""
-        self.summary = Summary()
-        """What the home has to hear, where it is another."""
         self._room = room
         self._make = make
 
@@ -37,6 +34,11 @@ class Share:
     def is_home(self) -> bool:
         """Whether this worker decides."""
         return self.slot == self.home
+
+    @property
+    def listeners(self) -> Collection[int]:
+        """Workers that get the messages of the speaker selection: all others from the home, and the home from them."""
+        return self.peers if self.is_home else (self.home,)
 
     def spread(self, slots: Collection[int]) -> None:
         """Take note of the workers of the room."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from tcclient.core import MediaPacket, PathState, Session, Settings, events
+from tcclient.core import MediaPacket, PathState, Session, Settings, control_connection, events
 from tcproto.datagram import Kind as DatagramKind
 from tcproto.datagram import parse_header
 from tcproto.identity import SigningKey
@@ -13,9 +13,7 @@ from tcproto.messages import Kind, Source
 from tests.support.simulation.clock import HostClock, Timer
 from tests.support.simulation.network import Conditions, Pipe, Stream
 from tests.support.simulation.server import ACCOUNT_KEY
-
-if TYPE_CHECKING:
-    from tests.support.simulation.world import World
+from tests.support.simulation.surroundings import Surroundings
 
 FRAME = 0.02
 """Seconds of sound in a packet."""
@@ -39,7 +37,7 @@ class Client:
 
     def __init__(
         self,
-        world: World,
+        world: Surroundings,
         name: str,
         *,
         address: tuple[str, int],
@@ -91,7 +89,8 @@ class Client:
     def connect(self) -> Client:
         """Connect, log in and enter the room."""
         world, clock, delay = self.world, self.world.clock, self._tcp_delay
-        self.session = session = Session(self._settings, self.device, world.rng.randbytes, self.clock.now)
+        control = control_connection(world.rng.randbytes)
+        self.session = session = Session(self._settings, self.device, control, world.rng.randbytes, self.clock.now)
         self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
         peer = world.server.accept(self.from_server, self.address[0])
         self.to_server = Stream(clock, peer.receive, delay)
@@ -217,7 +216,7 @@ class Client:
             case events.LoggedIn():
                 self.enter()
             case events.Joined(participant=participant):
-                self.world.people[participant] = self
+                self.world.names[participant] = self.name
                 if self.has_microphone:
                     self.microphone = self.publish(Kind.AUDIO, Source.MICROPHONE, "opus", muted=self.starts_muted)
             case events.LoginFailed(retry_after_ms=wait) if wait:
@@ -233,15 +232,15 @@ class Client:
             self.pump()
 
     def _hear(self, packet: MediaPacket) -> None:
-        speaker = self.world.people[packet.participant]
-        assert speaker is not self, "nobody gets own media"
+        speaker = self.world.names[packet.participant]
+        assert speaker != self.name, "nobody gets own media"
         header = packet.header
         spatial = getattr(header, "spatial", 0)
         slot = (packet.participant, packet.publication, spatial, header.sequence)
         assert slot not in self._delivered, "delivered at most once"
         self._delivered.add(slot)
         assert self.world.spoken[slot] in (None, packet.payload), "as it was sent"
-        self.heard.append(Heard(self.world.clock.now, speaker.name, packet))
+        self.heard.append(Heard(self.world.clock.now, speaker, packet))
         self.world.note(self.name, slot, packet.payload)
 
     # Use
@@ -254,12 +253,12 @@ class Client:
     @property
     def udp(self) -> PathState:
         """State of the UDP path."""
-        return self.session.path_state
+        return self.session.seat.path.state if self.session.seated else PathState.UNKNOWN
 
     @property
     def in_room(self) -> bool:
         """Whether the roster is here."""
-        return self.session._seat is not None and bool(self.session.room.members)
+        return self.session.seated and bool(self.session.seat.room.members)
 
     def told(self, kind: type) -> list[Any]:
         """Events of one kind."""
@@ -267,18 +266,18 @@ class Client:
 
     def publish(self, kind: Kind, source: Source, codec: str, **more: Any) -> int:
         """Publish; return the number."""
-        number = self.session.publish(kind, source, codec, self.clock.now, **more)
+        number = self.session.seat.publish(kind, source, codec, self.clock.now, **more)
         self.pump()
         return number
 
     def mute(self, muted: bool = True) -> None:
         """Mute or unmute the microphone."""
-        self.session.set_muted(self.microphone, muted)
+        self.session.seat.set_muted(self.microphone, muted)
         self.pump()
 
     def request(self, message: object) -> int:
         """Make a request."""
-        number = self.session.request(message)
+        number = self.session.seat.request(message)
         self.pump()
         return number
 
@@ -289,7 +288,9 @@ class Client:
         if payload is None:
             payload = f"{self.name} {number}".encode().ljust(40, b".")
         fields = {"level": 30, "voice": True} | fields
-        sent = self.session.send_audio(self.microphone, payload, number * 960, self.clock.now, **fields)
+        sent = self.session.seated and self.session.seat.publications.send_audio(
+            self.microphone, payload, number * 960, self.clock.now, **fields
+        )
         if sent:
             seat = self.session.seat
             sequence = seat.publications.live[self.microphone].sequences[0] - 1
@@ -302,7 +303,9 @@ class Client:
 
     def show(self, number: int, frame: bytes, timestamp: int, **fields: Any) -> int:
         """Send a picture; return how many packets."""
-        sent = self.session.send_video(number, frame, timestamp, self.clock.now, **fields)
+        sent = self.session.seated and self.session.seat.publications.send_video(
+            number, frame, timestamp, self.clock.now, **fields
+        )
         if sent:
             after = self.session.seat.publications.live[number].sequences[fields.get("spatial", 0)]
             for sequence in range(after - sent, after):

@@ -18,7 +18,7 @@ def test_each_packet_comes_at_most_once_and_unchanged(plan, e2ee):
     number = a.publish()
     server.deliver = False
     for i in range(40):
-        a.session.send_audio(number, bytes([i]), i * 960, server.now)
+        a.session.seat.publications.send_audio(number, bytes([i]), i * 960, server.now)
     server.pump()
     datagrams = server.forwarded[-40:]
     for which, pause in plan:
@@ -88,7 +88,7 @@ class Meeting(RuleBasedStateMachine):
     def end(self, index):
         client = self.one(index)
         for number in list(client.seat.publications.live):
-            client.session.unpublish(number)
+            client.session.seat.unpublish(number)
         self.server.pump()
 
     @rule(seconds=st.floats(0, 20))
@@ -118,7 +118,7 @@ class Meeting(RuleBasedStateMachine):
 
     @invariant()
     def everybody_knows_who_is_here(self):
-        assert len({client.session.room.safety_code() for client in self.seated()}) <= 1
+        assert len({client.session.seat.room.safety_code() for client in self.seated()}) <= 1
         assert not any(client.told(events.MembershipMismatch) for client in self.server.clients)
         assert not any(client.told(events.Closed) for client in self.server.clients)
 

@@ -190,6 +190,6 @@ def test_layers_of_bare_streams_are_bounded():
     for number in range(64):
         peer.ring._windows[number, 0] = None
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=4)
-    assert a.session.send_video(number, b"x", 0, server.now, keyframe=True, spatial=3)
+    assert a.session.seat.publications.send_video(number, b"x", 0, server.now, keyframe=True, spatial=3)
     server.pump()
     assert b.drops(Drop.PACKET_REFUSED) == 1

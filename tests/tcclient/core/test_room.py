@@ -38,7 +38,7 @@ def test_joining_shows_everybody_and_is_shown_to_everybody(server):
     assert all(e.participant.verified for e in second.told(events.ParticipantJoined))
     assert first.told(events.ParticipantJoined)[-1].participant.id == second.participant
     assert second.told(events.TrackPublished)[0].track.number == track
-    assert first.session.room.safety_code() == second.session.room.safety_code()
+    assert first.session.seat.room.safety_code() == second.session.seat.room.safety_code()
     (default,) = second.of(m.Subscribe)
     assert default == m.Subscribe(1, DEFAULT_SOURCES)
 
@@ -91,7 +91,7 @@ def test_a_room_is_asked_for_as_it_was_typed_and_signed_for_by_its_folded_name(s
     server.pump()
     assert client.of(m.OpenRoom) == [m.OpenRoom("  ROOM ", True)]
     assert client.of(m.Join)[0].name == "room"
-    assert client.session.room.members[client.participant].verified
+    assert client.session.seat.room.members[client.participant].verified
 
 
 def test_a_life_that_is_over_is_not_entered_again(server):
@@ -168,8 +168,8 @@ def test_replies_that_come_after_leaving_change_nothing(server):
     (client,) = server.seated(1)
     for error in (None, BUSY):
         server.answers = {m.Publish: error or m.Published(1, 5, CAPS), m.GetSnapshot: BUSY}
-        client.session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
-        client.session.request(m.GetSnapshot())
+        client.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+        client.session.seat.request(m.GetSnapshot())
         client.session.leave()
         server.after = lambda *args: None
         server.pump()
@@ -201,7 +201,7 @@ def test_roles_and_rooms_change(server):
     assert first.told(events.ParticipantUpdated)[0].participant.member.role is m.Role.CHAIR
     assert first.told(events.ParticipantUpdated)[0].participant.verified
     assert first.told(events.RoomUpdated) == [events.RoomUpdated(replace(server.info, title="Board"))]
-    assert first.session.room.room.e2ee, "mode and life are fixed"
+    assert first.session.seat.room.room.e2ee, "mode and life are fixed"
 
 
 def test_a_gap_brings_a_new_snapshot_and_only_differences_are_told(server):
@@ -236,7 +236,7 @@ def test_a_refused_snapshot_is_asked_for_again(server):
     assert len(client.of(m.GetSnapshot)) == 3
     server.answers.clear()
     server.advance(2)
-    assert client.session.room.number == server.number
+    assert client.session.seat.room.number == server.number
     server.advance(20)
     assert len(client.of(m.GetSnapshot)) == 4
 
@@ -250,11 +250,11 @@ def test_another_rooms_snapshot_closes_the_session(server):
 
 def test_requests_tell_what_became_of_them(server):
     (client,) = server.seated(1)
-    done = client.session.request(m.SetRole(1, m.Role.CHAIR))
+    done = client.session.seat.request(m.SetRole(1, m.Role.CHAIR))
     server.pump()
     assert events.RequestDone(done) in client.events
     server.answers[m.Kick] = BUSY
-    failed = client.session.request(m.Kick(3, "why"))
+    failed = client.session.seat.request(m.Kick(3, "why"))
     server.pump()
     assert events.RequestFailed(failed, ErrorCode.RATE_LIMITED, "slower", 3000) in client.events
 
@@ -263,7 +263,7 @@ def test_requests_tell_what_became_of_them(server):
 def test_texts_beyond_the_limits_are_not_sent(server, text):
     (client,) = server.seated(1)
     with pytest.raises(ValueError, match="text has at most"):
-        client.session.send_chat(text, 0, server.now)
+        client.session.seat.send_chat(text, 0, server.now)
     server.pump()
     assert not client.of(m.Chat)
 
@@ -271,7 +271,7 @@ def test_texts_beyond_the_limits_are_not_sent(server, text):
 def test_subscriptions_have_growing_generations(server):
     (client,) = server.seated(1)
     choice = m.StreamChoice(5, wanted=False)
-    client.session.subscribe(AUDIO_ONLY, (choice,))
+    client.session.seat.subscribe(AUDIO_ONLY, (choice,))
     server.pump()
     assert client.of(m.Subscribe)[-1] == m.Subscribe(2, AUDIO_ONLY, (choice,))
 
@@ -279,10 +279,10 @@ def test_subscriptions_have_growing_generations(server):
 def test_keyframe_requests_are_throttled_per_layer(server):
     (client,) = server.seated(1)
     session = client.session
-    assert session.request_keyframe(5, 0, 1.0)
-    assert not session.request_keyframe(5, 0, 1.49)
-    assert session.request_keyframe(5, 1, 1.49)
-    assert session.request_keyframe(5, 0, 1.5)
+    assert session.seat.request_keyframe(5, 0, 1.0)
+    assert not session.seat.request_keyframe(5, 0, 1.49)
+    assert session.seat.request_keyframe(5, 1, 1.49)
+    assert session.seat.request_keyframe(5, 0, 1.5)
     server.pump()
     assert len(client.of(m.KeyframeRequest)) == 3
 
@@ -317,7 +317,7 @@ def test_a_server_that_asks_for_keyframes_all_the_time_gets_one_a_second(server)
     server.advance(KEYFRAME_INTERVAL + 0.1)
     assert len(client.told(events.KeyframeRequested)) == before + 1
     client.notify(m.KeyframeRequest(first, 0))
-    client.session.unpublish(number - 1)
+    client.session.seat.unpublish(number - 1)
     server.advance(KEYFRAME_INTERVAL)
     assert len(client.told(events.KeyframeRequested)) <= before + 2
     assert not client.seat.publications.keyframes._made.keys() & {(number - 1, 0)}
@@ -327,15 +327,15 @@ def test_publishing_mute_and_the_end(server):
     first, second = server.seated(2)
     number = first.publish()
     assert first.told(events.Published) == [events.Published(number, 10 * first.participant + 1, CAPS)]
-    first.session.set_muted(number, True)
+    first.session.seat.set_muted(number, True)
     server.pump()
     assert second.told(events.TrackUpdated)[0].track.muted
-    first.session.unpublish(number)
+    first.session.seat.unpublish(number)
     server.pump()
     assert second.told(events.TrackUnpublished)[0].track.number == number
-    assert first.session.unpublish(number) == 0
+    assert first.session.seat.unpublish(number) == 0
     with pytest.raises(Refusal):
-        first.session.set_muted(number, False)
+        first.session.seat.set_muted(number, False)
     assert first.publish() == number + 1, "numbers are spent"
 
 
@@ -354,7 +354,7 @@ def test_a_stream_id_that_is_in_use_or_has_just_ended_is_refused(server, ends):
     first = client.publish()
     server.advance(30)
     if ends:
-        client.session.unpublish(first)
+        client.session.seat.unpublish(first)
     server.advance(KEY_OVERLAP - 2)
     second = client.publish()
     assert [e.number for e in client.told(events.PublishFailed)] == [second]
@@ -367,9 +367,9 @@ def test_a_stream_id_comes_back_and_everything_of_it_begins_anew(server, pair):
     number = a.publish()
     stream = a.told(events.Published)[0].stream
     a.speak(number)
-    counts = b.session.stream_statistics()[77, Series(stream)]
+    counts = b.session.seat.media.statistics()[77, Series(stream)]
     assert counts.received == 1
-    a.session.unpublish(number)
+    a.session.seat.unpublish(number)
     server.pump()
     server.advance(KEY_OVERLAP + 1)
     server.answers[m.Publish] = m.Published(number + 1, stream, CAPS)
@@ -378,14 +378,14 @@ def test_a_stream_id_comes_back_and_everything_of_it_begins_anew(server, pair):
     payloads(b)
     a.speak(again)
     assert payloads(b) == [b"voice"]
-    fresh = b.session.stream_statistics()[77, Series(stream)]
+    fresh = b.session.seat.media.statistics()[77, Series(stream)]
     assert (fresh.received, fresh.lost, counts.received) == (1, 0, 1)
 
 
 def test_a_publication_that_ended_before_it_was_accepted(server):
     (client,) = server.seated(1)
-    number = client.session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
-    client.session.unpublish(number)
+    number = client.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+    client.session.seat.unpublish(number)
     server.pump()
     assert not client.speak(number)
 
@@ -430,5 +430,5 @@ def test_a_publication_that_the_server_ended_before_the_snapshot_that_we_asked_f
 def test_values_out_of_range_spend_no_number(server):
     (client,) = server.seated(1)
     with pytest.raises(ValueError, match="layers"):
-        client.session.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", server.now, layers=9)
+        client.session.seat.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", server.now, layers=9)
     assert client.publish() == 1

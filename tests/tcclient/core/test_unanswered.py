@@ -24,7 +24,7 @@ def test_pings_without_a_pong_are_not_followed_by_more():
     talking(server, client, 5.0 * (MAX_OPEN_REQUESTS + 10), 5.0)
     assert len(client.of(m.Ping)) == MAX_ASKED
     assert not client.told(events.Closed)
-    client.session.request(m.CloseRoom())
+    client.session.seat.request(m.CloseRoom())
 
 
 def test_a_snapshot_that_does_not_come_is_asked_for_a_few_times():
@@ -40,21 +40,21 @@ def test_a_snapshot_that_does_not_come_is_asked_for_a_few_times():
 @pytest.mark.parametrize(
     "verb",
     [
-        lambda client: client.session.request(m.CloseRoom()),
-        lambda client: client.session.send_chat("hello", 5, client.server.now),
-        lambda client: client.session.subscribe((), ()),
-        lambda client: client.session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", client.server.now),
+        lambda client: client.session.seat.request(m.CloseRoom()),
+        lambda client: client.session.seat.send_chat("hello", 5, client.server.now),
+        lambda client: client.session.seat.subscribe((), ()),
+        lambda client: client.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", client.server.now),
     ],
     ids=["request", "chat", "subscribe", "publish"],
 )
 def test_verbs_are_refused_while_too_many_requests_wait(verb):
     server = Server()
     client, other = server.seated(2)
-    client.session.send_chat("before", 5, server.now)
+    client.session.seat.send_chat("before", 5, server.now)
     server.pump()
     server.answers[m.CloseRoom] = KEEP
     for _ in range(MAX_OPEN_REQUESTS):
-        ids = client.session.request(m.CloseRoom())
+        ids = client.session.seat.request(m.CloseRoom())
     texts, publications = dict(client.seat.texts._unanswered), dict(client.seat.publications.live)
     for _ in range(3):
         with pytest.raises(Refusal, match="too many requests"):
@@ -64,7 +64,7 @@ def test_verbs_are_refused_while_too_many_requests_wait(verb):
     assert not client.told(events.Closed)
     client.connection.reply(ids, m.Ok())
     server.pump()
-    client.session.send_chat("after", 5, server.now)
+    client.session.seat.send_chat("after", 5, server.now)
     server.pump()
     assert [event.text for event in other.told(events.ChatReceived)] == ["before", "after"]
     assert not other.told(events.TextMissing), "what was refused here was never sent"
@@ -75,7 +75,7 @@ def test_a_seat_is_given_up_whether_or_not_that_can_be_told():
     (client,) = server.seated(1)
     server.answers[m.CloseRoom] = KEEP
     for _ in range(MAX_OPEN_REQUESTS):
-        client.session.request(m.CloseRoom())
+        client.session.seat.request(m.CloseRoom())
     client.session.leave()
     client.collect()
     assert client.told(events.Left)

@@ -168,6 +168,17 @@ def test_a_deadline_of_a_connection_that_fails_closes_it(name):
     world.check()
 
 
+def test_a_deadline_of_a_session_that_fails_ends_it():
+    world = World()
+    timers = world.driver.conference._context.timers
+    timers.set(("detached", world.first.welcome.session), world.driver.now + 1, fail)
+    world.driver.advance(1)
+    assert world.first.closed.code is ErrorCode.INTERNAL
+    assert not world.second.got(m.Evicted)
+    assert world.crashes() == {Where.TIMER: 1}
+    world.check()
+
+
 @pytest.mark.parametrize("part", ["change_log._send", "sealers._rotate", "seat.rekey"])
 def test_a_deadline_of_a_room_that_fails_restarts_it(monkeypatch, part):
     world = World()
@@ -263,7 +274,7 @@ def test_an_answer_to_a_look_up_that_fails_closes_its_connection(monkeypatch):
     world = World()
     person = world.driver.person("g")
     with monkeypatch.context() as patch:
-        patch.setattr("tcserver.conference.login.authenticator.LoginDesk.account_found", fail)
+        patch.setattr("tcserver.conference.login.authenticator.Authenticator.account_found", fail)
         person.send(m.LoginBegin("g"))
     assert person.closed.code is ErrorCode.INTERNAL
     assert world.crashes() == {Where.FRAME: 1}

@@ -43,7 +43,7 @@ def test_the_first_publication_boxes_the_key_for_all(server):
     a, b, c = server.seated(3)
     number = a.publish(muted=True)
     assert {to for to, _ in server.box_log} == {b.participant, c.participant}
-    a.session.set_muted(number, False)
+    a.session.seat.set_muted(number, False)
     assert a.speak(payload=b"hello")
     assert payloads(b) == payloads(c) == [b"hello"]
     a.publish()
@@ -242,7 +242,7 @@ def test_boxes_that_come_before_their_sender_is_known_wait(server):
     number = b.publish()
     a.notify(m.KeyBoxes((m.AddressedBox(99, b"from nobody"),)))
     server.pump()
-    assert not b.session.can_send(number)
+    assert not b.session.seat.publications.can_send(number)
     assert a.drops(Drop.KEY_BOX) == 0
     server.change = change
     server.change(m.Change(m.ChangeKind.MEMBER_JOINED, member=server.members[b.participant]))
@@ -301,7 +301,7 @@ def test_the_last_publications_end_forgets_the_key(server):
     a, b = server.seated(2)
     number = a.publish()
     spoken(a)
-    a.session.unpublish(number)
+    a.session.seat.unpublish(number)
     server.pump()
     assert keys_of(a).current is None
     b.session.leave()
@@ -358,7 +358,7 @@ def test_a_replaced_key_dies_after_the_overlap(server):
     b.session.receive_datagram(late, server.now)
     assert payloads(b) == []
     assert b.drops(Drop.PACKET_REFUSED) == 1
-    assert b.session.path_state is PathState.OK
+    assert b.session.seat.path.state is PathState.OK
 
 
 def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(server):

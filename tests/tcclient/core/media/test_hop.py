@@ -101,7 +101,7 @@ def test_new_session_keys(server, pair):
     server.pump()
     assert set(a.seat.path._down) == {2, 3}
     server.advance(3)
-    assert a.session.path_state is PathState.OK
+    assert a.session.seat.path.state is PathState.OK
 
 
 def test_replays_of_down_datagrams(server, pair):
@@ -123,7 +123,7 @@ def test_the_media_path_moves(server, pair):
     server.pump()
     assert a.told(events.MediaMoved) == [events.MediaMoved("192.0.2.1", 99)]
     server.advance(5)
-    assert a.session.path_state is PathState.OK
+    assert a.session.seat.path.state is PathState.OK
 
 
 def test_datagrams_through_the_tunnel(server, pair):
@@ -148,11 +148,11 @@ def test_what_came_through_the_tunnel_proves_nothing_of_udp(server):
     a.login()
     b = server.connect().login()
     server.advance(2)
-    assert a.session.path_state is b.session.path_state is PathState.UNKNOWN
+    assert a.session.seat.path.state is b.session.seat.path.state is PathState.UNKNOWN
     assert not a.proven, "no response to a challenge that took another way"
     assert a.drops(Drop.TUNNEL) > 3
     server.advance(10)
-    assert a.session.path_state is PathState.LOST
+    assert a.session.seat.path.state is PathState.LOST
     server.down, server.forward = send_down, forward
     server.advance(5)
-    assert a.session.path_state is PathState.OK
+    assert a.session.seat.path.state is PathState.OK

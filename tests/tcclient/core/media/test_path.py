@@ -10,7 +10,7 @@ from tests.support.scripted_server import FINGERPRINT, payloads
 
 def test_a_ping_goes_out_with_the_seat_and_proves_the_path(server):
     (a,) = server.seated(1)
-    assert a.session.path_state is PathState.OK
+    assert a.session.seat.path.state is PathState.OK
     assert a.told(events.PathChanged) == [events.PathChanged(PathState.OK)]
 
 
@@ -35,7 +35,7 @@ def test_pings_before_and_after_proof(server):
     assert len(sent_at(server, a, 4)) == 6, "four pings, and two beacons: they may arrive"
     a.udp = True
     server.advance(1.1)
-    assert a.session.path_state is PathState.OK
+    assert a.session.seat.path.state is PathState.OK
 
 
 def test_a_path_is_lost_when_nothing_came_for_three_seconds_and_pinged_faster_before(server):
@@ -45,9 +45,9 @@ def test_a_path_is_lost_when_nothing_came_for_three_seconds_and_pinged_faster_be
     first, *others = sent_at(server, a, 3.1)
     assert first <= 1
     assert others[:15] == pytest.approx([first + 1 + n / 10 for n in range(15)], abs=0.06)
-    assert a.session.path_state is PathState.OK
+    assert a.session.seat.path.state is PathState.OK
     server.advance(first)
-    assert a.session.path_state is PathState.LOST
+    assert a.session.seat.path.state is PathState.LOST
     assert len(sent_at(server, a, 5)) == 5
     assert a.told(events.PathChanged)[-1] == events.PathChanged(PathState.LOST)
 
@@ -78,9 +78,9 @@ def test_room_datagrams_show_that_the_way_down_works(server):
     assert a.told(events.PathChanged) == [events.PathChanged(PathState.OK)]
     assert len(a.sent) - sent == pytest.approx(60 + 6, abs=1), "pings, and six beacons"
     server.advance(4.5)
-    assert a.session.path_state is PathState.LOST
+    assert a.session.seat.path.state is PathState.LOST
     b.speak(number)
-    assert a.session.path_state is PathState.OK
+    assert a.session.seat.path.state is PathState.OK
 
 
 def test_what_comes_through_the_tunnel_proves_nothing(server):
@@ -96,17 +96,17 @@ def test_what_comes_through_the_tunnel_proves_nothing(server):
     before = len(a.sent)
     a.connection.send_datagram(server.seal_down(a, pack_items([token, pong])))
     server.pump()
-    assert a.session.path_state is PathState.UNKNOWN
+    assert a.session.seat.path.state is PathState.UNKNOWN
     assert len(a.sent) == before, "no response to a challenge that did not come by UDP"
     server.advance(6)
-    assert a.session.path_state is PathState.LOST
+    assert a.session.seat.path.state is PathState.LOST
     b.speak(number)
     a.take_media()
     a.connection.send_datagram(server.forwarded[-1])
     server.pump()
     assert payloads(a) == [b"voice"]
-    assert a.session.path_state is PathState.LOST
-    assert a.session.path_statistics.down_received == 0
+    assert a.session.seat.path.state is PathState.LOST
+    assert a.session.seat.path.statistics.down_received == 0
 
 
 def test_an_idle_path_is_pinged_less(server):
@@ -115,7 +115,7 @@ def test_an_idle_path_is_pinged_less(server):
     a.sent.clear()
     server.advance(30)
     assert 5 + 3 <= len(a.sent) <= 7 + 3, "and three beacons"
-    a.session.subscribe((m.Source.CAMERA,))
+    a.session.seat.subscribe((m.Source.CAMERA,))
     server.advance(5)
     a.sent.clear()
     server.advance(30)
@@ -135,7 +135,7 @@ def test_round_trips_loss_and_clock(server):
         sent = int(now * 1e6) & 0xFFFFFFFF
         pong = PongItem(path._number, sent, sent + 5_000_000 + 25_000 & 0xFFFFFFFF, counter, counter + 1 - i // 2)
         path.handle_item(ItemType.PONG, pong.pack(), now + 0.05)
-    statistics = a.session.path_statistics
+    statistics = a.session.seat.path.statistics
     assert statistics.rtt == pytest.approx(0.05, abs=0.01)
     assert statistics.least_rtt == pytest.approx(0.0)
     path.statistics.least_rtt = None
@@ -148,7 +148,7 @@ def test_a_clock_that_was_never_compared_tells_no_delay(server):
     a = server.connect()
     a.udp = False
     a.login()
-    assert a.session.path_statistics.downlink_delay(0, 0.0) is None
+    assert a.session.seat.path.statistics.downlink_delay(0, 0.0) is None
 
 
 def test_pongs_that_answer_nothing_are_ignored(server):
@@ -157,7 +157,7 @@ def test_pongs_that_answer_nothing_are_ignored(server):
     a.login()
     for number, time in ((1, 1), (2, int(server.now * 1e6) & 0xFFFFFFFF)):
         server.down(a, [Item(ItemType.PONG, PongItem(number, time, 0, 0, 0).pack())])
-    assert a.session.path_state is PathState.UNKNOWN
+    assert a.session.seat.path.state is PathState.UNKNOWN
 
 
 def test_pings_of_the_server_are_answered_with_what_came(server):

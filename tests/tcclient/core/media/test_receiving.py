@@ -13,7 +13,7 @@ from tests.support.scripted_server import Server, give, packet_types, payloads, 
 def test_sound_arrives_as_it_was_sent(server, pair):
     a, b = pair
     number = a.publish()
-    assert a.session.send_audio(
+    assert a.session.seat.publications.send_audio(
         number,
         b"opus",
         2**32 + 5,
@@ -52,10 +52,10 @@ def test_the_largest_sound_fits_a_datagram(server, pair):
     assert payloads(b) == [b"x" * MAX_AUDIO_PAYLOAD]
     assert max(map(len, server.forwarded)) <= MAX_DATAGRAM
     for wrong in (
-        lambda: a.session.send_audio(number, b"x" * (MAX_AUDIO_PAYLOAD + 1), 0, server.now),
-        lambda: a.session.send_audio(number, b"x", 0, server.now, level=128),
-        lambda: a.session.send_audio(number, b"x", 0, server.now, duration_ms=30),
-        lambda: a.session.send_video(number, b"x", 0, server.now, keyframe=True),
+        lambda: a.session.seat.publications.send_audio(number, b"x" * (MAX_AUDIO_PAYLOAD + 1), 0, server.now),
+        lambda: a.session.seat.publications.send_audio(number, b"x", 0, server.now, level=128),
+        lambda: a.session.seat.publications.send_audio(number, b"x", 0, server.now, duration_ms=30),
+        lambda: a.session.seat.publications.send_video(number, b"x", 0, server.now, keyframe=True),
     ):
         with pytest.raises(ValueError):  # noqa: PT011
             wrong()
@@ -68,7 +68,7 @@ def test_a_picture_is_cut_into_equal_datagrams(server, pair, size):
     a, b = pair
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=2)
     frame = bytes(i % 251 for i in range(size))
-    count = a.session.send_video(number, frame, 90_000, server.now, keyframe=True, spatial=1)
+    count = a.session.seat.publications.send_video(number, frame, 90_000, server.now, keyframe=True, spatial=1)
     server.pump()
     media = b.take_media()
     assert count == len(media) == -(-size // MAX_VIDEO_PAYLOAD)
@@ -77,7 +77,7 @@ def test_a_picture_is_cut_into_equal_datagrams(server, pair, size):
     assert len(server.forwarded[0]) <= MAX_DATAGRAM
     assert [p.header.packet_index for p in media] == list(range(count))
     assert {p.header.packet_count for p in media} == {count}
-    a.session.send_video(
+    a.session.seat.publications.send_video(
         number, frame[:100], 93_000, server.now, keyframe=False, temporal=2, spatial=1, reference=1, discardable=True
     )
     server.pump()
@@ -93,16 +93,18 @@ def test_pictures_that_were_not_sent_are_followed_by_a_keyframe(server, pair):
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=2)
 
     def shown(payload, *, keyframe, spatial=0):
-        sent = a.session.send_video(number, payload, 0, server.now, keyframe=keyframe, spatial=spatial)
+        sent = a.session.seat.publications.send_video(
+            number, payload, 0, server.now, keyframe=keyframe, spatial=spatial
+        )
         server.pump()
         assert payloads(b) == [payload] * sent
         return bool(sent)
 
     assert shown(b"first", keyframe=True)
     assert shown(b"first", keyframe=True, spatial=1)
-    a.session.set_muted(number, True)
+    a.session.seat.set_muted(number, True)
     assert not shown(b"muted", keyframe=False)
-    a.session.set_muted(number, False)
+    a.session.seat.set_muted(number, False)
     server.pump()
     assert not shown(b"refers to what is missing", keyframe=False)
     assert shown(b"the other layer missed nothing", keyframe=False, spatial=1)
@@ -126,24 +128,24 @@ def test_pictures_out_of_range(server, pair):
         (b"x", {"reference": 256}),
     ]:
         with pytest.raises(ValueError, match=r"frame|layer"):
-            a.session.send_video(number, frame, 0, server.now, **{"keyframe": False, **more})
+            a.session.seat.publications.send_video(number, frame, 0, server.now, **{"keyframe": False, **more})
     assert a.session.datagrams_to_send(server.now) == []
 
 
 def test_nothing_is_sent_before_it_is_accepted_or_while_muted(server):
     (a,) = server.seated(1)
-    number = a.session.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
-    assert not a.session.can_send(number)
+    number = a.session.seat.publish(m.Kind.AUDIO, m.Source.MICROPHONE, "opus", server.now)
+    assert not a.session.seat.publications.can_send(number)
     assert not a.speak(number)
-    assert a.session.can_send(number)
+    assert a.session.seat.publications.can_send(number)
     assert a.speak(number)
-    a.session.set_muted(number, True)
-    assert a.session.can_send(number), "were it not muted"
+    a.session.seat.set_muted(number, True)
+    assert a.session.seat.publications.can_send(number), "were it not muted"
     assert not a.speak(number)
-    a.session.set_muted(number, False)
+    a.session.seat.set_muted(number, False)
     assert a.speak(number)
     assert not a.speak(4711)
-    assert not a.session.can_send(4711)
+    assert not a.session.seat.publications.can_send(4711)
 
 
 def test_the_state_of_the_path_stops_nothing(server):
@@ -151,11 +153,11 @@ def test_the_state_of_the_path_stops_nothing(server):
     a.udp = False
     a.login()
     number = a.publish()
-    assert a.session.path_state is PathState.UNKNOWN
+    assert a.session.seat.path.state is PathState.UNKNOWN
     assert a.speak(number)
     server.advance(6)
-    assert a.session.path_state is PathState.LOST
-    assert a.session.can_send(number)
+    assert a.session.seat.path.state is PathState.LOST
+    assert a.session.seat.publications.can_send(number)
     assert a.speak(number)
 
 
@@ -176,7 +178,7 @@ def test_a_publication_stops_at_the_end_of_its_sequence_numbers(server, pair):
     for number in (audio, video):
         a.seat.publications.live[number].sequences[0] = MAX_SEQUENCE
     frame = bytes(MAX_VIDEO_PAYLOAD + 1)
-    assert a.session.send_video(video, frame, 0, server.now, keyframe=True) == 0
+    assert a.session.seat.publications.send_video(video, frame, 0, server.now, keyframe=True) == 0
     assert a.drops(Drop.COUNTER_SPENT) == 2
     assert a.speak(audio)
     assert not a.speak(audio)
@@ -187,8 +189,8 @@ def test_the_up_counter_never_wraps(server, pair):
     a, _ = pair
     number = a.publish()
     a.seat.path._counter = MAX_COUNTER
-    a.session.send_audio(number, b"last", 0, server.now)
-    a.session.send_audio(number, b"none", 0, server.now)
+    a.session.seat.publications.send_audio(number, b"last", 0, server.now)
+    a.session.seat.publications.send_audio(number, b"none", 0, server.now)
     (data,) = a.session.datagrams_to_send(server.now)
     assert parse_header(data).counter == MAX_COUNTER
     assert a.drops(Drop.COUNTER_SPENT) == 1
@@ -198,14 +200,14 @@ def test_what_nobody_takes_is_bounded(server, pair):
     a, b = pair
     number = a.publish()
     for i in range(MAX_SENT + 10):
-        a.session.send_audio(number, i.to_bytes(2, "big"), 0, server.now)
+        a.session.seat.publications.send_audio(number, i.to_bytes(2, "big"), 0, server.now)
     queued = a.session.datagrams_to_send(server.now)
     assert len(queued) == MAX_SENT
     assert a.drops(Drop.QUEUE_FULL) == 10
     b.collect = lambda: None
     for _ in range(9):
         for i in range(500):
-            a.session.send_audio(number, i.to_bytes(2, "big"), 0, server.now)
+            a.session.seat.publications.send_audio(number, i.to_bytes(2, "big"), 0, server.now)
         server.pump()
     assert len(b.session.media_received()) == MAX_QUEUED
     assert b.drops(Drop.QUEUE_FULL) == 4500 - MAX_QUEUED
@@ -237,7 +239,7 @@ def test_both_variants_deliver_once(server, pair):
     a.speak()
     assert payloads(b) == [b"voice"]
     assert b.drops(Drop.PACKET_REFUSED) == 1
-    assert {series.redundant for _, series in b.session.stream_statistics()} == {False, True}
+    assert {series.redundant for _, series in b.session.seat.media.statistics()} == {False, True}
 
 
 def test_own_packets_that_come_back_are_not_played(server, pair):

@@ -13,13 +13,13 @@ def test_loss_reordering_and_jitter_per_series(server, pair):
     data = undelivered(server, a, 10)
     give(b, data[0], data[1], data[4], data[3], data[9])
     stream = a.told(events.Published)[0].stream
-    counts = b.session.stream_statistics()[77, Series(stream)]
+    counts = b.session.seat.media.statistics()[77, Series(stream)]
     assert (counts.received, counts.lost, counts.reordered, counts.late) == (5, 5, 1, 0)
     (next_one,) = undelivered(server, a)
     give(b, next_one, now=server.now + 0.3)
     assert (counts.received, counts.lost, counts.reordered, counts.late) == (6, 5, 1, 1)
     assert counts.jitter_ms == pytest.approx(300 / 16)
-    assert b.session.path_statistics.down_reordered == 1
+    assert b.session.seat.path.statistics.down_reordered == 1
 
 
 def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
@@ -35,7 +35,7 @@ def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
     newest = undelivered(server, a)
     give(b, *newest)
     stream = a.told(events.Published)[0].stream
-    counts = b.session.stream_statistics()[77, Series(stream)]
+    counts = b.session.seat.media.statistics()[77, Series(stream)]
     give(b, *data, now=server.now + 2)
     assert (counts.received, counts.lost, counts.reordered) == (4, 0, 3)
     assert (counts.late, counts.jitter_ms) == (0, 0.0)
@@ -47,11 +47,11 @@ def test_statistics_end_with_the_stream(server, pair):
     a, b = pair
     number = a.publish()
     a.speak()
-    assert b.session.stream_statistics()
-    a.session.unpublish(number)
+    assert b.session.seat.media.statistics()
+    a.session.seat.unpublish(number)
     server.pump()
     stream = a.told(events.Published)[0].stream
-    assert stream not in {series.stream for _, series in b.session.stream_statistics()}
+    assert stream not in {series.stream for _, series in b.session.seat.media.statistics()}
 
 
 def test_series_are_bounded(server, pair):

@@ -95,7 +95,7 @@ def test_speakers_are_told_from_what_they_say(server, pair):
     server.advance(5)
 
     def say(**fields):
-        a.session.send_audio(number, b"x", 0, server.now, **fields)
+        a.session.seat.publications.send_audio(number, b"x", 0, server.now, **fields)
         server.pump()
 
     say(level=60)

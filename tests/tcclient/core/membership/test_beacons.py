@@ -60,7 +60,7 @@ def test_everybody_sends_beacons_at_first_often_then_each_ten_seconds(server):
     a.speak(number)
     times = beacons(server, a, 24)
     assert times == [0.0, 1.0, 3.0, 13.0, 23.0]
-    a.session.unpublish(number)
+    a.session.seat.unpublish(number)
     assert len(beacons(server, a, 24)) == 2
 
 
@@ -81,7 +81,7 @@ def test_a_newcomer_whose_path_stands_later_hears_from_everybody_then(server):
     newcomer.login()
     server.advance(5)
     newcomer.udp = True
-    while newcomer.session.path_state is not PathState.OK:
+    while newcomer.session.seat.path.state is not PathState.OK:
         server.advance(0.05)
     server.advance(1.1)
     assert all(peer.claims.sequence >= 0 for peer in newcomer.seat.peers.values())
@@ -91,16 +91,16 @@ def test_a_newcomer_whose_path_stands_later_hears_from_everybody_then(server):
 def test_beacons_map_the_clocks_of_the_streams(server, pair):
     a, b = pair
     sound, picture = a.publish(), a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8")
-    a.session.send_audio(sound, b"x", 48_000, server.now, captured_at=90.5)
-    a.session.send_video(picture, b"x", 90_000, server.now, keyframe=True)
+    a.session.seat.publications.send_audio(sound, b"x", 48_000, server.now, captured_at=90.5)
+    a.session.seat.publications.send_video(picture, b"x", 90_000, server.now, keyframe=True)
     server.advance(1.1)
     first, second = (event.stream for event in a.told(events.Published))
-    clocks = b.session.peer(a.participant).clocks
+    clocks = b.session.seat.peers.get(a.participant).clocks
     assert set(clocks) == {first, second}
     assert (clocks[first].timestamp, clocks[first].time) == (48_000, 90_500_000)
     assert clocks[second].timestamp == 90_000
     assert clocks[second].time == pytest.approx(server.now * 1e6, abs=1_200_000)
-    assert b.session.peer(b.participant) is None
+    assert b.session.seat.peers.get(b.participant) is None
 
 
 def test_clock_mappings_of_foreign_streams_are_ignored():
@@ -145,13 +145,13 @@ def test_beacons_are_sent_whatever_is_known_of_the_path_and_one_as_soon_as_it_be
     server.advance(30)
     a.udp = False
     server.advance(30)
-    assert a.session.path_state is PathState.LOST
+    assert a.session.seat.path.state is PathState.LOST
     sequence = a.seat._presence.schedule.sequence
     server.advance(30)
     assert a.seat._presence.schedule.sequence >= sequence + 3
     a.udp = True
     server.advance(1.2)
-    assert a.session.path_state is PathState.OK
+    assert a.session.seat.path.state is PathState.OK
     assert a.seat._presence.schedule.sequence > sequence + 3
 
 
@@ -160,10 +160,10 @@ def test_beacons_are_sent_where_no_path_seems_to_come_about(server):
     a.udp = False
     a.login()
     server.advance(4.9)
-    assert a.session.path_state is PathState.UNKNOWN
+    assert a.session.seat.path.state is PathState.UNKNOWN
     assert a.seat._presence.schedule.sequence == 0
     server.advance(10)
-    assert a.session.path_state is PathState.LOST
+    assert a.session.seat.path.state is PathState.LOST
     assert a.seat._presence.schedule.sequence == 3
 
 
@@ -172,7 +172,7 @@ def test_a_member_whose_way_down_is_blocked_is_heard_all_the_same(server, pair):
     server.advance(30)
     open_down, a.session.receive_datagram = a.session.receive_datagram, lambda *_: None
     server.advance(60)
-    assert a.session.path_state is PathState.LOST
+    assert a.session.seat.path.state is PathState.LOST
     assert not b.told(events.MemberSilent)
     assert not a.told(events.MemberSilent), "who hears nobody cannot tell"
     a.session.receive_datagram = open_down
@@ -303,7 +303,7 @@ def test_a_key_other_than_the_one_committed_to_is_told_once():
     a.publish()
     a.speak()
     server.advance(5)
-    key, members = a.seat._keys.current, a.session.room.member_set_hash()
+    key, members = a.seat._keys.current, a.session.seat.room.member_set_hash()
     good = Beacon(members, key.number, key.generation, key.commitment())
     assert given(server, a, b, good, 1000) == []
     bad = good._replace(commitment=bytes(32))
@@ -327,7 +327,7 @@ def test_a_key_that_comes_after_the_beacon_is_compared_when_it_comes():
     server.advance(5)
     server.forward = pass_on
     key = a.seat._keys.current
-    assert given(server, a, b, Beacon(a.session.room.member_set_hash(), key.number, 0, bytes(32))) == []
+    assert given(server, a, b, Beacon(a.session.seat.room.member_set_hash(), key.number, 0, bytes(32))) == []
     server.pass_box(*server.hold_boxes[0])
     server.pump()
     assert b.told(events.CommitmentMismatch) == [events.CommitmentMismatch(a.participant)]
@@ -338,7 +338,7 @@ def test_a_beacon_that_goes_back_to_an_earlier_key_is_told(later):
     server = Server()
     a, b = server.seated(2)
     server.advance(5)
-    first = Beacon(a.session.room.member_set_hash(), 5, 3, b"c" * 32)
+    first = Beacon(a.session.seat.room.member_set_hash(), 5, 3, b"c" * 32)
     assert given(server, a, b, first, 1000) == []
     assert given(server, a, b, first._replace(key_number=later[0], generation=later[1]), 1001)
 
@@ -350,7 +350,7 @@ def test_no_key_is_committed_to_where_there_is_none(server):
     server.advance(5)
     committed = b.seat.peers[a.participant].claims._committed
     assert committed == (None if not server.e2ee else (1, 0, a.seat._keys.current.commitment()))
-    a.session.unpublish(number)
+    a.session.seat.unpublish(number)
     server.advance(11)
     assert not b.told(events.CommitmentMismatch)
 

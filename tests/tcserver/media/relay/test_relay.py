@@ -313,7 +313,7 @@ def test_the_largest_messages_fit():
     (talker,) = crowd(workers, (0,))
     workers.publish(talker, STREAM, [Receiver(member) for member in members])
     for sequence in range(1000):
-        workers.planes[1]._rooms[ROOM].speakers.hear(sequence, 1, 20, 20, workers.now)
+        workers.planes[1]._rooms[ROOM].speakers.hear(sequence, 0, 0, 1, 20, 20, True, workers.now)
     send(workers, talker, audio(STREAM))
     workers.relayed.clear()
     workers.poll(1)
