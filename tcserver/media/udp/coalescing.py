@@ -7,7 +7,6 @@ only when nothing came in one it is waited on again.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 
 INTERVAL = 0.02
@@ -19,12 +18,15 @@ ALONG = INTERVAL / 2
 
 
 class Coalescer:
-    """Calls ``pump`` for the socket with this descriptor; that reads, and tells how many datagrams there were."""
+    """Calls ``pump`` for the socket with this descriptor; that reads, and returns how many datagrams there were."""
 
-    def __init__(self, descriptor: int, pump: Callable[[], int], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, descriptor: int, pump: Callable[[], int], loop: asyncio.AbstractEventLoop, clock: Callable[[], float]
+    ) -> None:
         self._descriptor = descriptor
         self._pump = pump
         self._loop = loop
+        self._clock = clock
         self._timer: asyncio.TimerHandle | None = None
         """For the next look; None while the socket is waited on."""
         self._looked = 0.0
@@ -46,7 +48,7 @@ class Coalescer:
 
     def _look(self) -> None:
         self._cancel()
-        self._looked = time.monotonic()
+        self._looked = self._clock()
         self._timer = self._loop.call_later(INTERVAL, self._look)
         taken = self._pump()
         if self._timer is None:

@@ -128,7 +128,8 @@ class MediaSockets:
         for place, sock in enumerate(self._sockets):
             self._loop.add_reader(sock.fileno(), self.pump, place)
         for place, sock in enumerate(group.coalesced, len(self._sockets)):
-            self._coalescers.append(Coalescer(sock.fileno(), partial(self.pump, place), self._loop))
+            pump = partial(self.pump, place)
+            self._coalescers.append(Coalescer(sock.fileno(), pump, self._loop, self._clock))
         self._arm()
 
     async def close(self) -> None:

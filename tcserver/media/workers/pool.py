@@ -7,32 +7,19 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tcserver.media.forwarding.sealer import RING_SIZE
 from tcserver.media.forwarding.stats import MediaStats
-from tcserver.media.interface import (
-    ChangeForwarding,
-    CloseRoom,
-    CloseSeat,
-    Command,
-    Event,
-    OpenSealer,
-    RotateSealer,
-    SetSpeakers,
-    ShareRoom,
-    TellSealer,
-    WorkerLoad,
-    WorkerReplaced,
-)
-from tcserver.media.relay.room_share import SLOT_MASK
+from tcserver.media.interface import Command, Event, WorkerLoad, WorkerReplaced
 from tcserver.media.speakers.suppressed import SuppressedSeats, fair_share
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.socket_group import SocketGroup
 from tcserver.media.udp.sockets import BUFFER_BYTES
 from tcserver.media.udp.steering import share_port, steer
 from tcserver.media.workers.pipe import LENGTH_SIZE, decode, encode
+from tcserver.media.workers.router import Router
 from tcserver.media.workers.worker import HEARTBEAT, RELAY_HOST, Options
 from tcserver.monitoring import logs
 from tcserver.monitoring.process_stats import ProcessStats
@@ -49,28 +36,6 @@ RESTART_INTERVAL = 1.0
 """Seconds from one start of a worker to the next at least, so that one that ends at once does not take the machine."""
 
 
-class Router:
-    """Knows which workers a command is for."""
-
-    def __init__(self) -> None:
-        self._rooms: dict[int, set[int]] = {}
-
-    def workers(self, command: Command) -> Collection[int]:
-        """Return the numbers of the workers; none for a room that is not open."""
-        match command:
-            case OpenSealer():
-                self._rooms.setdefault(command.room, set()).add(command.worker)
-                return (command.worker,)
-            case RotateSealer():
-                return (command.worker,)
-            case CloseRoom():
-                return self._rooms.pop(command.room, ())
-            case ShareRoom() | TellSealer() | SetSpeakers() | ChangeForwarding() | CloseSeat():
-                return self._rooms.get(command.room, ())
-            case _:
-                return (command.media_id & SLOT_MASK,)
-
-
 @dataclass
 class _Worker:
     """What the pool has of one worker: its number, its sockets, and the process that serves them now."""
@@ -85,7 +50,7 @@ class _Worker:
     writer: asyncio.StreamWriter | None = None
     """The pipe, once the worker has said that it is there."""
     process: asyncio.subprocess.Process | None = None
-    reading: MediaStats | None = None
+    stats: MediaStats | None = None
     process_stats: ProcessStats | None = None
     """The last ones."""
 
@@ -157,7 +122,7 @@ class WorkerPool:
 
     def stats(self) -> list[MediaStats]:
         """Return what each worker last told about itself."""
-        return [worker.reading for worker in self._workers if worker.reading is not None]
+        return [worker.stats for worker in self._workers if worker.stats is not None]
 
     def process_stats(self) -> list[ProcessStats]:
         """Return what each worker last told about its process."""
@@ -267,10 +232,10 @@ class WorkerPool:
         events: list[Event] = []
         for value in decode(await reader.readexactly(length)):
             if isinstance(value, MediaStats):
-                if worker.reading is not None:
-                    sent = value.counters.sent - worker.reading.counters.sent
+                if worker.stats is not None:
+                    sent = value.counters.sent - worker.stats.counters.sent
                     events.append(WorkerLoad(worker.number, max(0, sent) / HEARTBEAT))  # a new one begins at 0
-                worker.reading = value
+                worker.stats = value
             elif isinstance(value, ProcessStats):
                 worker.process_stats = value
             elif isinstance(value, SuppressedSeats):

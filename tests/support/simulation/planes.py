@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from tcserver.media import MediaPlane
 from tcserver.media.interface import Address, Command, Event
 from tcserver.media.udp.steering import WORKER_OFFSET
-from tcserver.media.workers.pool import Router
+from tcserver.media.workers.router import Router
 
 RELAY = 1
 """The lane to the other planes."""

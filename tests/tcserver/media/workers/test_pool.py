@@ -21,26 +21,21 @@ from tcproto.datagram import Item, ItemType, parse_header
 from tcproto.messages import Kind
 from tcserver.media.interface import (
     Address,
-    ChangeForwarding,
-    CloseRoom,
     CloseSeat,
     Event,
     OpenSealer,
     OpenSeat,
     OpenStream,
     PathProven,
-    RotateSealer,
     SeatOpened,
     SetSpeakers,
-    ShareRoom,
-    TellSealer,
     WorkerLoad,
     WorkerReplaced,
 )
 from tcserver.media.speakers.suppressed import FEW
 from tcserver.media.udp import steering
 from tcserver.media.workers import pool as pool_module
-from tcserver.media.workers.pool import Router, WorkerPool
+from tcserver.media.workers.pool import WorkerPool
 from tests.support.media.world import CAPS, ROOM_KEY, Peer, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
@@ -49,30 +44,17 @@ PATIENCE = 20.0
 """Seconds until something has to come: generous, since the machine may be busy."""
 
 
-def test_a_command_goes_to_the_workers_of_its_room_or_seat() -> None:
-    router = Router()
-    assert router.workers(OpenSealer(1, 5, 0, ROOM_KEY, 3)) == (3,)
-    assert router.workers(OpenSealer(1, 6, 0, ROOM_KEY, 0)) == (0,)
-    assert router.workers(RotateSealer(1, 3, 1, ROOM_KEY, 0.0)) == (3,)
-    assert router.workers(OpenSeat(0xABCD02, 1, 1, 0, ROOM_KEY, ROOM_KEY)) == (2,)
-    for_all = (ShareRoom(1, 3, (0, 3)), TellSealer(1, 5), SetSpeakers(1, 3), CloseSeat(0xABCD03, 1))
-    for command in (*for_all, ChangeForwarding(1, (5,)), CloseRoom(1)):
-        assert router.workers(command) == {0, 3}
-    assert not router.workers(CloseRoom(1))
-    assert not router.workers(SetSpeakers(1, 3))
-
-
 class Running:
     """A pool, what it reported, and a client."""
 
     def __init__(self, workers: int) -> None:
         self.events: list[Event] = []
         self._came = asyncio.Event()
-        self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=self._take)
+        self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=lambda events: self.take(events))
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.client.setblocking(False)
 
-    def _take(self, events: list[Event]) -> None:
+    def take(self, events: list[Event]) -> None:
         self.events += events
         self._came.set()
 
@@ -271,13 +253,13 @@ def test_workers_are_not_taken_for_stuck_where_the_server_itself_was_stopped(
 def test_a_worker_whose_events_cannot_be_taken_is_replaced(run: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with running(1) as world:
-            take = world.pool._on_events
+            take = world.take
 
             def fail(events: list[Event]) -> None:
-                world.pool._on_events = take
+                world.take = take
                 raise KeyError("no such seat")
 
-            world.pool._on_events = fail
+            world.take = fail
             assert await world.event(WorkerReplaced) == WorkerReplaced(0)
             await world.answer(await world.seat(0, 5))
         assert "KeyError: 'no such seat'" in caplog.text
