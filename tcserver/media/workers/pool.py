@@ -1,4 +1,4 @@
-"""The media workers of a server: their sockets, their processes, and which of them a command is for."""
+"""The media workers of a server: their sockets and their processes."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ START_LIMIT = 10.0
 SILENCE = 5.0
 """Seconds without a sign of life after which a worker counts as stuck: five of its heartbeats."""
 STANDSTILL = 1.0
-"""Seconds that the end of this silence is noticed too late by where this process was stopped, and read nothing."""
+"""Seconds: if the end of this silence is noticed later than that, this process itself was stopped, and read nothing."""
 END_LIMIT = 1.0
 """Seconds that a worker has to end by itself, once its pipe is closed."""
 RESTART_INTERVAL = 1.0
-"""Seconds from one start of a worker to the next at least, so that one that ends at once does not take the machine."""
+"""Seconds between two starts of a worker at least, so that a worker that ends at once does not take the machine."""
 
 
 @dataclass
@@ -45,23 +45,23 @@ class _Worker:
     suppressed: tuple[int, ...] = ()
     """Media ids of seats whose datagrams may wait."""
     relay: socket.socket | None = None
-    """By which it reaches the other workers."""
+    """The socket by which it reaches the other workers."""
     pipe: asyncio.StreamWriter | None = None
     writer: asyncio.StreamWriter | None = None
     """The pipe, once the worker has said that it is there."""
     process: asyncio.subprocess.Process | None = None
     stats: MediaStats | None = None
     process_stats: ProcessStats | None = None
-    """The last ones."""
+    """The last that it told."""
 
 
 class WorkerPool:
     """Runs ``workers`` (1 to 256) media planes, each in a process of its own, all on the same addresses.
 
-    The pool opens all sockets and keeps them: in the kernel's list a worker's sockets have its place, whether it lives
-    or not (PROTOCOL.md, section 6). A worker that ends or falls silent is replaced, and ``on_events`` gets
-    `WorkerReplaced`; what is commanded in between is lost, since all of it is commanded again. The other parameters
-    are those of `MediaSockets`.
+    The pool opens all sockets and keeps them: the place of a socket in the kernel's list is the number of its worker,
+    also while no process serves it (PROTOCOL.md, section 6). A worker that ends or falls silent is replaced, and
+    ``on_events`` gets `WorkerReplaced`. Commands for it are lost in between: the control plane gives all of them again.
+    The other parameters are those of `MediaSockets`.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class WorkerPool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         for worker in self._workers:
-            await self._end(worker)  # one that was just ending when its task was cancelled
+            await self._end(worker)  # a process that was just ending when the task was cancelled
             worker.group.close()
             if worker.relay is not None:
                 worker.relay.close()
@@ -121,7 +121,7 @@ class WorkerPool:
         return [sock.getsockname()[:2] for sock in self._workers[0].group.receiving]
 
     def stats(self) -> list[MediaStats]:
-        """Return what each worker last told about itself."""
+        """Return what each worker last told about its media plane."""
         return [worker.stats for worker in self._workers if worker.stats is not None]
 
     def process_stats(self) -> list[ProcessStats]:
@@ -162,7 +162,7 @@ class WorkerPool:
         self._steer()
 
     def _steer(self) -> None:
-        """Have datagrams brought to their workers, and to the second socket there if their seat is suppressed."""
+        """Steer datagrams to their workers, and to the second socket there if their seat is suppressed."""
         suppressed = fair_share([worker.suppressed for worker in self._workers])
         for group in zip(*(worker.group.receiving for worker in self._workers), strict=True):
             steer(group, suppressed)
@@ -175,7 +175,7 @@ class WorkerPool:
             self._log.error("datagrams of open microphones cannot be steered", error=str(error))
 
     async def _keep(self, worker: _Worker, up: asyncio.Future[None]) -> None:
-        """Run one process of a worker after the other; ``up`` is done when the first is there, or has failed."""
+        """Run the processes of a worker, one after the other; ``up`` is done when the first is there, or has failed."""
         clock = asyncio.get_running_loop().time
         while True:
             started_at = clock()
@@ -212,7 +212,7 @@ class WorkerPool:
             events = await self._hear(reader, worker)
 
     async def _hear(self, reader: asyncio.StreamReader, worker: _Worker) -> list[Event]:
-        """Return the next events; raises ``TimeoutError`` after ``SILENCE``, unless this process itself was stopped."""
+        """Return the next events; raises ``TimeoutError`` after ``SILENCE``, unless this process stood still itself."""
         reading = asyncio.ensure_future(self._read(reader, worker))
         clock = asyncio.get_running_loop().time
         try:
@@ -227,14 +227,16 @@ class WorkerPool:
             reading.cancel()
 
     async def _read(self, reader: asyncio.StreamReader, worker: _Worker) -> list[Event]:
-        """Return the events of a frame, and keep what else a worker tells of itself."""
+        """Return the events of a frame, and keep what else a worker tells about itself."""
         length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
         events: list[Event] = []
         for value in decode(await reader.readexactly(length)):
             if isinstance(value, MediaStats):
                 if worker.stats is not None:
                     sent = value.counters.sent - worker.stats.counters.sent
-                    events.append(WorkerLoad(worker.number, max(0, sent) / HEARTBEAT))  # a new one begins at 0
+                    events.append(
+                        WorkerLoad(worker.number, max(0, sent) / HEARTBEAT)
+                    )  # that of a new process begins at 0
                 worker.stats = value
             elif isinstance(value, ProcessStats):
                 worker.process_stats = value
@@ -271,7 +273,7 @@ class WorkerPool:
                 try:
                     worker.process = await asyncio.shield(starting)
                 except asyncio.CancelledError:
-                    worker.process = await starting  # asyncio forgets a process whose start is cancelled
+                    worker.process = await starting  # asyncio would forget a process if its start was cancelled
                     raise
                 reader, worker.pipe = await asyncio.open_unix_connection(sock=ours)
             except BaseException:
@@ -280,7 +282,7 @@ class WorkerPool:
         return reader, worker.pipe
 
     async def _end(self, worker: _Worker) -> int | None:
-        """See to it that a worker is gone; return its exit status."""
+        """End the process of a worker; return its exit status, None if there is no process."""
         worker.writer = None
         if worker.pipe is not None:
             worker.pipe.close()
