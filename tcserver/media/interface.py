@@ -27,7 +27,7 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenSealer:
-    """Opens a room and its sealer in this media plane. ``room`` is the number of the room in this server, for its life."""
+    """Opens a room and its sealer in this media plane. ``room`` is the number of the room in this server for life."""
 
     room: int
     sealer: int
@@ -108,7 +108,7 @@ class CloseSeat:
 
 @dataclass(frozen=True, slots=True)
 class OpenTicket:
-    """Has pings under this id and key answered until ``until`` (monotonic seconds), for so many ``datagrams`` at most."""
+    """Has pings under this id and key answered until ``until`` (monotonic seconds), at most so many ``datagrams``."""
 
     media_id: int
     key: bytes
@@ -131,7 +131,7 @@ class OpenStream:
 
 @dataclass(frozen=True, slots=True)
 class MuteStream:
-    """Mutes a stream, whose packets are then dropped as they come, or ends that."""
+    """Mutes a stream, or ends that. Packets of a muted stream are dropped as they come."""
 
     stream: int
     media_id: int
