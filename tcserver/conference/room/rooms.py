@@ -154,7 +154,7 @@ class Rooms:
 
     def worker_load(self, event: WorkerLoad) -> None:
         """A media worker tells how much it sends."""
-        self._context.worker_loads.report(event.slot, event.datagrams)
+        self._context.worker_loads.report(event.worker, event.datagrams)
 
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
         """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""

@@ -135,7 +135,7 @@ class Directory:
     def _share_room(self, command: ShareRoom, now: float) -> None:
         room = self.rooms.get(command.room)
         if room is not None:
-            self._relay.share(room, command.home, command.slots, now)
+            self._relay.share(room, command.home, command.workers, now)
 
     def _tell_sealer(self, command: TellSealer, now: float) -> None:
         room = self.rooms.get(command.room)
