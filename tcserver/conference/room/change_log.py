@@ -1,12 +1,13 @@
-"""The numbered changes of a room, sent in batches."""
+"""What participants are told of their room: a snapshot of its state, and the numbered changes after it, in batches."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Hashable
+from itertools import chain
 
-from tcproto.messages import Change, ChangeKind, RoomChanges
-from tcproto.messages.types import MAX_CHANGES
+from tcproto.messages import Change, ChangeKind, RoomChanges, RoomInfo, Snapshot
+from tcproto.messages.types import MAX_CHANGES, MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.timers import Action, Timers
 
@@ -91,3 +92,21 @@ class ChangeLog:
         behind, self._behind = self._behind, []
         for action in behind:
             action(now)
+
+
+def snapshot(number: int, room: RoomInfo, seats: Collection[Seat]) -> list[Snapshot]:
+    """Return the pages of a room with at least one participant, as of a change ``number``."""
+    members = [seat.member() for seat in seats]
+    streams = chain.from_iterable(seat.publications.values() for seat in seats)
+    publications = [stream.info for stream in streams if stream.info is not None]
+    count = max(-(-len(members) // MEMBERS_PER_PAGE), -(-len(publications) // PUBLICATIONS_PER_PAGE))
+    return [
+        Snapshot(
+            number=number,
+            room=room,
+            members=tuple(members[page * MEMBERS_PER_PAGE : (page + 1) * MEMBERS_PER_PAGE]),
+            publications=tuple(publications[page * PUBLICATIONS_PER_PAGE : (page + 1) * PUBLICATIONS_PER_PAGE]),
+            last=page == count - 1,
+        )
+        for page in range(count)
+    ]
