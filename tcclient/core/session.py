@@ -12,20 +12,19 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-from nacl.bindings import crypto_scalarmult_base
+from enum import IntEnum
+from typing import Any
 
 from tcclient.core import events
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
+from tcclient.core.joining import Joining
 from tcclient.core.keys.peers import MediaPacket
 from tcclient.core.login import Login
 from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
-from tcclient.core.membership.lives import BoxKeys, Lives
-from tcclient.core.phase import Phase as Phase
-from tcclient.core.seat import BoxPair, Seat, SeatIdentity
+from tcclient.core.membership.lives import Lives
+from tcclient.core.seat import Seat
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
@@ -33,9 +32,8 @@ from tcproto.control import ControlConnection, HandshakeCompleted, Received, Rep
 from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.identity import SigningKey
-from tcproto.membership import MemberStatement
 from tcproto.messages import ChatScope, Source
-from tcproto.names import clean_display, fold_account, fold_room
+from tcproto.names import clean_display, fold_account
 from tcproto.path import CONTROL_TIMEOUT
 
 CONTROL_PING = 5.0
@@ -45,6 +43,22 @@ DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREE
 SOFTWARE = "tcclient"
 """What servers are told that we are."""
 AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
+
+
+class Phase(IntEnum):
+    """How far a session has come."""
+
+    CONNECTING = 0
+    UNTRUSTED = 1
+    """The server proved a key that nobody has accepted yet: nothing is sent."""
+    TRUSTED = 2
+    """Ready for ``begin_login``."""
+    LOGGING_IN = 3
+    LOBBY = 4
+    """Ready for ``join``."""
+    JOINING = 5
+    ROOM = 6
+    CLOSED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +74,6 @@ class Settings:
 def control_connection(random_bytes: Callable[[int], bytes]) -> ControlConnection:
     """Return the client's end of a control connection, for a session; ``random_bytes`` is like ``os.urandom``."""
     return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(BOX_KEY_SIZE))
-
-
-class _Joining(NamedTuple):
-    name: str
-    e2ee: bool
-    box: BoxPair
-    signed_at: int
-    room: messages.RoomInfo | None = None
-    box_keys: BoxKeys | None = None
-    identity: SeatIdentity | None = None
 
 
 class Session:
@@ -107,7 +111,7 @@ class Session:
         """Seconds of the last round trip on the control connection."""
         self._control = control
         self._login = Login(self._settings.fingerprint, self._device, control, self._events.append)
-        self._joining: _Joining | None = None
+        self._joining: Joining | None = None
         self._expect_ping(now)
 
     @property
@@ -244,10 +248,8 @@ class Session:
         self._require(Phase.LOBBY)
         if require_e2ee and not e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
-        name = fold_room(room)
         private = self._random_bytes(BOX_KEY_SIZE)
-        self._control.request(messages.OpenRoom(room, e2ee))  # as typed: a new room is shown so
-        self._joining = _Joining(name, e2ee, BoxPair(crypto_scalarmult_base(private), private), unix_ms)
+        self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
 
     def leave(self) -> None:
@@ -303,7 +305,7 @@ class Session:
             case messages.Room():
                 self._opened(reply.room)
             case messages.Joined():
-                self._joined(reply, now)
+                self._joined(reply)
             case messages.Published():
                 if self._seat is not None:
                     self._seat.published(request.number, reply, now)
@@ -337,51 +339,22 @@ class Session:
             self._seat.texts.answered(message_id, accepted=accepted)
 
     def _opened(self, room: messages.RoomInfo) -> None:
-        """Check the room's mode, and take a seat under a signature that says who sits there."""
-        joining, welcome = self._joining, self._login.welcome
-        assert joining is not None
-        assert welcome is not None
-        if room.e2ee != joining.e2ee:
-            self._join_failed(ErrorCode.MODE_MISMATCH, CODES[ErrorCode.MODE_MISMATCH].text)
-            return
-        if room.name != joining.name:
-            raise Distrust("the server opens another room than the one asked for")
-        box_keys = self._lives.enter(self._login.fingerprint, room.name, room.life)
-        statement = MemberStatement(
-            self._login.fingerprint,
-            room.life,
-            room.name,
-            welcome.account,
-            welcome.name,
-            joining.box.public,
-            joining.signed_at,
-        )
-        signature = self._device.sign(statement.text())
-        identity = SeatIdentity(
-            self._login.fingerprint,
-            welcome.account,
-            welcome.name,
-            self._device,
-            joining.box,
-            joining.signed_at,
-            signature,
-        )
-        self._joining = joining._replace(room=room, box_keys=box_keys, identity=identity)
-        self._control.request(messages.Join(joining.name, room.life, joining.box.public, joining.signed_at, signature))
+        assert self._joining is not None
+        try:
+            self._joining.opened(room, self._lives)
+        except Refusal as refusal:
+            self._join_failed(refusal.code, refusal.text)
 
-    def _joined(self, joined: messages.Joined, now: float) -> None:
-        joining, self._joining = self._joining, None
-        assert joining is not None
-        room, box_keys, identity = joining.room, joining.box_keys, joining.identity
-        assert room is not None
-        assert box_keys is not None
-        assert identity is not None
+    def _joined(self, joined: messages.Joined) -> None:
+        assert self._joining is not None
         assert self._login.welcome is not None
+        place, self._joining = self._joining.place, None
+        assert place is not None
         self._seat = Seat(
             joined,
-            room,
-            identity,
-            box_keys,
+            place.room,
+            place.identity,
+            place.box_keys,
             self._control,
             self._events.append,
             self._random_bytes,

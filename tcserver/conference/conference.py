@@ -18,6 +18,7 @@ from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.session import Ending, Session
 from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.media_reports import MediaReports
+from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.requests.operator import Operator
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
@@ -38,8 +39,8 @@ class Conference:
     """Each input returns the effects that it has, to be carried out in order.
 
     An input that comes of an effect (a seat opened at once, a connection found broken) has to wait until all effects
-    before it are carried out. ``now`` is monotonic time in seconds and never goes back; ``unix_ms`` tells the time that
-    people see, in ms since 1970, and decides nothing.
+    before it are carried out. ``policies`` are what each room decides by itself. ``now`` is monotonic time in seconds
+    and never goes back; ``unix_ms`` tells the time that people see, in ms since 1970, and decides nothing.
     """
 
     def __init__(
@@ -50,12 +51,13 @@ class Conference:
         unix_ms: Callable[[], int],
         rooms: Iterable[RoomRecord] = (),
         now: float = 0.0,
+        policies: Policies = POLICIES,
     ) -> None:
         self._context = context = Context(settings, server, random_bytes, unix_ms)
         self._connections = connections = Connections(context, self._detached)
         self._sessions = sessions = Sessions(context, connections, self._vacate, now)
         self._authenticator = Authenticator(context, connections, sessions, now)
-        self._rooms = Rooms(context, rooms, now)
+        self._rooms = Rooms(context, rooms, policies, now)
         self._reports = MediaReports(context, self._rooms)
         self._services = Services(context, connections, sessions, self._authenticator, self._rooms)
         self.operator = Operator(context, sessions, self._rooms)

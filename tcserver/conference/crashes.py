@@ -49,7 +49,7 @@ def abandon(room: Room, context: Context, now: float) -> None:
             outbox.command(CloseSeat(seat.media_id, room.number))
     room.seats.clear()
     room.joining.clear()
-    room.sealers.close(now)
+    room.tell(lambda policy: policy.closed(now))
     outbox.command(CloseRoom(room.number))
     outbox.log("room_restarted", room=room.info.name)
 

@@ -125,8 +125,8 @@ class OpenStream:
     kind: Kind | None
     caps: Caps
     muted: bool = False
-    layers: int = 4
-    """Spatial layers that may be sent."""
+    layers: int = 1
+    """Spatial layers that may be sent, 1 to 4; packets of others are dropped."""
 
 
 @dataclass(frozen=True, slots=True)

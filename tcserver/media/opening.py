@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
-from tcserver.config.configuration import Configuration
+from tcserver.config.sections import Configuration
 from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Command, Event

@@ -53,7 +53,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
         person.talk()
     world.run(1)
     (room,) = world.server.conference._rooms._by_number.values()
-    home = room.sealers.home
+    home = room.home
     slot = home if whose == "home" else (home + 1) % 3
     untouched = [person for person in people if person.session.seat.path.media_id & 0xFF != slot]
     before = [len(person.heard) for person in untouched]

@@ -19,7 +19,7 @@ from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions, is_current
 from tcserver.conference.room.placement import place
-from tcserver.conference.room.sealer import KEY_SIZE
+from tcserver.conference.room.seat import KEY_SIZE
 from tcserver.media.interface import OpenTicket
 from tcserver.records import Account, Role
 

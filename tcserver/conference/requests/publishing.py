@@ -37,8 +37,7 @@ def publish(services: Services, request: RoomRequest[Publish]) -> None:
         raise Refusal(ErrorCode.BAD_REQUEST, "audio has one layer")
     if message.number <= seat.last_number:
         raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
-    if len(seat.publications) >= context.settings.max_publications:
-        raise Refusal(ErrorCode.TOO_MANY_STREAMS)
+    room.tell(lambda policy: policy.check_publish(seat, message))
     wait = context.budget(request.session.account, request.now).publications.take(request.now)
     if wait:
         raise Refusal(ErrorCode.RATE_LIMITED, "the account publishes and ends too much", int(wait * 1000) + 1)

@@ -8,10 +8,9 @@ from tcproto.datagram import EPOCH_BITS, KEY_LIFETIME
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
 from tcproto.serial import wrapped
 from tcserver.conference.context import Context
-from tcserver.conference.room.seat import Seat
+from tcserver.conference.room.seat import KEY_SIZE, Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
 
-KEY_SIZE = 32
 ROTATION_DELAY = 2.0
 """Seconds from the announcement of a key to its use: members must have it by then."""
 ROTATION_INTERVAL = 2.0

@@ -66,7 +66,7 @@ class MediaPlane:
         self,
         random_bytes: Callable[[int], bytes],
         ring_size: int = RING_SIZE,
-        slot: int = 0,
+        worker: int = 0,
         peers: Sequence[Address] = (),
     ) -> None:
         self.counters = Counters()
@@ -82,7 +82,7 @@ class MediaPlane:
         self._events: list[Event] = []
         self._replays = Replays()
         self._rooms: dict[int, MediaRoom] = {}
-        self._relay = Relay(slot, peers, self._rooms, self.counters, self.faults, self._transmit, random_bytes)
+        self._relay = Relay(worker, peers, self._rooms, self.counters, self.faults, self._transmit, random_bytes)
         self._directory = Directory(self._rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
         self._seats = self._directory.seats
         self._tickets = self._directory.tickets
@@ -182,7 +182,7 @@ class MediaPlane:
             self._relay.sweep(now)
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
-        """Return the streams of a room that hold a slot of the loudest."""
+        """Return the streams of a room that hold a place among the loudest."""
         return self._rooms[room].speakers.holders
 
     def flush_counters(self) -> Counters:
@@ -193,15 +193,14 @@ class MediaPlane:
 
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
-        transmissions = self._transmissions
+        transmissions, self._transmissions = self._transmissions, []
+        if self._relay.shares:
+            transmissions += self._relay.hand_over(transmissions)
         counters = self.counters
         for datagram, receivers, skip in transmissions:
             count = len(receivers.addresses) - (skip >= 0)
             counters.sent += count
             counters.sent_bytes += count * len(datagram)
-            if receivers.handover is not None:
-                self._relay.hand_over(datagram, receivers.handover)  # adds to the end of what is gone through here
-        self._transmissions = []
         return transmissions
 
     def take_events(self) -> list[Event]:

@@ -29,20 +29,24 @@ class ReceiverSet:
     So what was handed out for sending keeps its meaning whatever happens meanwhile.
     """
 
-    __slots__ = ("addresses", "by_lane", "handover", "media_ids", "slots")
+    __slots__ = ("addresses", "by_lane", "handover", "indices", "media_ids")
 
     def __init__(self, members: Iterable[tuple[int, Address]], handover: Handover | None = None) -> None:
         ordered = sorted(members, key=lambda member: member[1].lane)
         self.addresses = tuple(address for _, address in ordered)
-        """One slot for each receiver, ordered by lane."""
+        """Ordered by lane."""
         self.media_ids = tuple(media_id for media_id, _ in ordered)
-        """Media id of each slot."""
-        self.slots = {media_id: slot for slot, (media_id, _) in enumerate(ordered)}
-        """Slot of each media id."""
+        """Media id of each address."""
+        self.indices = {media_id: index for index, (media_id, _) in enumerate(ordered)}
+        """Index of each media id."""
         self.by_lane = _by_lane(self.addresses)
         """The receivers of each lane."""
         self.handover = handover
         """Receivers of the same datagrams that other media workers serve."""
+
+    def nobody_but(self, skip: int) -> bool:
+        """Whether nobody, here or elsewhere, gets what one of the receivers (-1: none) is left out of."""
+        return len(self.addresses) == (skip >= 0) and self.handover is None
 
 
 class Handover:
@@ -72,7 +76,7 @@ class Transmission(NamedTuple):
     datagram: bytes
     receivers: ReceiverSet
     skip: int = -1
-    """Slot that gets nothing: the publisher's own. -1: nobody is left out."""
+    """Index of the receiver that gets nothing, which is the publisher; -1: all get it."""
 
 
 class Audience:

@@ -199,14 +199,14 @@ class MediaRoom:
         if type(header) is VideoHeader:
             series, log = stream.series(header, False), stream.keyframe_log(header.spatial)
             receivers, skip = self._route(stream, series)
-            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+            if receivers.nobody_but(skip):
                 log.gap()
                 raise Dropped(Drop.NO_RECEIVER)
             log.note(header, sealer, sealer.counter, now)
         else:
             series = stream.plain
             receivers, skip = self._route(stream, series)
-            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+            if receivers.nobody_but(skip):
                 raise Dropped(Drop.NO_RECEIVER)
         datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, series.next_number(), packet), now)
         counters = self._counters
@@ -257,7 +257,7 @@ class MediaRoom:
     ) -> int:
         """Return the place in the bundle of the datagram that brings the packet; -1 where nobody gets it."""
         receivers, skip = self._route(stream, series)
-        if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+        if receivers.nobody_but(skip):
             return -1
         number = series.next_number().to_bytes(2, "big")
         if held_ms:
@@ -273,10 +273,10 @@ class MediaRoom:
         return bundle.add(receivers, skip, items)
 
     def _route(self, stream: MediaStream, series: Series) -> tuple[ReceiverSet, int]:
-        """Return who gets a series, the publisher included, and the publisher's slot; -1 where it has none."""
+        """Return who gets a series, the publisher included, and the publisher's index; -1 where it has none."""
         audience = series.audience or self._find_audience(stream, series)
         receivers = audience.receivers or self._find_receivers(audience)
-        return receivers, receivers.slots.get(stream.publisher, -1)
+        return receivers, receivers.indices.get(stream.publisher, -1)
 
     def _find_audience(self, stream: MediaStream, series: Series) -> Audience:
         # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.

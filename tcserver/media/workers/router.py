@@ -15,7 +15,7 @@ from tcserver.media.interface import (
     ShareRoom,
     TellSealer,
 )
-from tcserver.media.relay.room_share import SLOT_MASK
+from tcserver.media.relay.room_share import WORKER_MASK
 
 
 class Router:
@@ -37,4 +37,4 @@ class Router:
             case ShareRoom() | TellSealer() | SetSpeakers() | ChangeForwarding() | CloseSeat():
                 return self._rooms.get(command.room, ())
             case _:
-                return (command.media_id & SLOT_MASK,)
+                return (command.media_id & WORKER_MASK,)

@@ -68,4 +68,4 @@ class Planes:
         return [event for plane in self.all for event in plane.take_events()]
 
     def _make(self, worker: int) -> MediaPlane:
-        return MediaPlane(self._random_bytes, slot=worker, peers=self._relays)
+        return MediaPlane(self._random_bytes, worker=worker, peers=self._relays)

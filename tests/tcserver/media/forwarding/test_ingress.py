@@ -229,7 +229,7 @@ def test_packets_are_forwarded_once(world):
 
 def test_spatial_layers_count_apart(world):
     a, b, _ = world.peers
-    world.publish(a, 10, StreamKind.VIDEO, to=[b])
+    world.publish(a, 10, StreamKind.VIDEO, to=[b], layers=3)
     for spatial in range(3):
         assert world.receive(a, a.up(packet_item(keyframe(10, 5, spatial=spatial))))
     world.receive(a, a.up(packet_item(video(10, 5, spatial=2, temporal=1))))

@@ -21,7 +21,7 @@ class Picture:
     def __init__(self, members: int = 4) -> None:
         self.world = World(members)
         self.publisher, *self.viewers = self.world.peers
-        self.world.publish(self.publisher, STREAM, Kind.VIDEO)
+        self.world.publish(self.publisher, STREAM, Kind.VIDEO, layers=4)
         self.sequences = [0] * 4
 
     def watch(self, *receivers: Receiver) -> None:
