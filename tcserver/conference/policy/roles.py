@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from tcproto.messages import Permission, Role
-from tcserver import records
 from tcserver.conference.permissions import OPENER_RANK, RANK, ROLE_PERMISSIONS
 from tcserver.conference.room.policy import RoomPolicy
 from tcserver.conference.room.room import Room
