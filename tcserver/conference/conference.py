@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
-from tcproto.messages import Envelope, Sender, Source, State, Unknown, row_of
+from tcproto.messages import Envelope, Source
 from tcserver.conference.context import Context
 from tcserver.conference.crashes import CONNECTION_TIMERS, SESSION_TIMERS
-from tcserver.conference.dispatch import COMMANDS, RoomCommand
+from tcserver.conference.dispatch import Dispatcher
 from tcserver.conference.effects import Effect, Where
 from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
 from tcserver.conference.login.authenticator import Authenticator
@@ -22,9 +22,8 @@ from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.requests.operator import Operator
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
-from tcserver.conference.room.seat import Seat
 from tcserver.conference.services import Services
-from tcserver.conference.settings import MessageClass, Settings
+from tcserver.conference.settings import Settings
 from tcserver.identity import ServerIdentity
 from tcserver.media.interface import Event
 from tcserver.records import Account, RoomRecord, Standing
@@ -59,7 +58,7 @@ class Conference:
         self._authenticator = Authenticator(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, policies, now)
         self._reports = MediaReports(context, self._rooms)
-        self._services = Services(context, connections, sessions, self._authenticator, self._rooms)
+        self._dispatcher = Dispatcher(Services(context, connections, sessions, self._authenticator, self._rooms))
         self.operator = Operator(context, sessions, self._rooms)
         """What the operator asks of it, besides the changes that are on disk."""
         self._is_shut_down = False
@@ -177,7 +176,7 @@ class Conference:
             request = Request(found, envelope.message, envelope.request_id, now, self._context.outbox)
             room = self._room_of(found)
             try:
-                self._dispatch(request)
+                self._dispatcher.dispatch(request)
             except Refusal as refusal:
                 self._context.refusals[refusal.code] += 1
                 if not request.request_id:
@@ -291,68 +290,10 @@ class Conference:
         timers.run(now, self._timer_crashed)
         return self._context.outbox.take()
 
-    def _dispatch(self, request: Request[object]) -> None:
-        connection, message = request.connection, request.message
-        if wait := connection.limiter.flooded(request.now):
-            self._context.limited["all"] += 1
-            self._context.refusals[ErrorCode.RATE_LIMITED] += 1
-            text, wait_ms = "far too many messages", int(wait * 1000) + 1
-            self._connections.hang_up(connection, ErrorCode.RATE_LIMITED, request.now, text, wait_ms)
-            return
-        if not connection.handshake_hash:
-            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
-        if isinstance(message, Unknown):
-            self._limit(request, MessageClass.OTHER)
-            raise Refusal(ErrorCode.BAD_REQUEST, "no such request")
-        self._check_state(connection, message)
-        command = COMMANDS[type(message)]
-        if command.rate is not None:
-            self._limit(request, command.rate)
-        if not isinstance(command, RoomCommand):
-            command.run(self._services, request)
-            return
-        seat = self._context.seat_of[request.session.number]
-        if command.needs(message) & ~seat.permissions:
-            raise Refusal(ErrorCode.NOT_PERMITTED)
-        command.run(self._services, self._rooms.request(request, seat))
-
-    def _check_state(self, connection: Connection, message: object) -> None:
-        row = row_of(type(message))
-        if not row.sender & Sender.CLIENT:
-            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
-        state = self._state(connection)
-        if row.states & state:
-            return
-        # A client knows for certain whether it has logged in, but not whether it has been taken out of its room.
-        if state is State.LOGIN or row.states is State.LOGIN:
-            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
-        raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)
-
-    def _state(self, connection: Connection) -> State:
-        """Return the state of a connection in the sense of the message table."""
-        if connection.session is None:
-            return State.LOGIN
-        seat = self._seat_of(connection)
-        return State.LOBBY if seat is None or not seat.is_open else State.ROOM
-
-    def _seat_of(self, connection: Connection) -> Seat | None:
-        """Return the seat, or the one that the media plane is about to open."""
-        return None if connection.session is None else self._context.seat_of.get(connection.session.number)
-
     def _room_of(self, connection: Connection) -> Room | None:
-        seat = self._seat_of(connection)
+        """Return the room where a connection has a seat, or is about to have one."""
+        seat = self._context.seat_on(connection)
         return None if seat is None else self._rooms.of(seat)
-
-    def _limit(self, request: Request[object], message_class: MessageClass) -> None:
-        connection = request.connection
-        if connection.is_overdrawn and connection.budget is not None:
-            self._context.limited["account"] += 1
-            wait = connection.budget.wait(request.now)
-            raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
-        wait = connection.limiter.wait(message_class, request.now)
-        if wait:
-            self._context.limited[message_class] += 1
-            raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)
 
     def _detached(self, session: Session, ending: Ending, now: float) -> None:
         self._sessions.detached(session, ending, now)

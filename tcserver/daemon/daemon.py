@@ -22,7 +22,7 @@ from tcserver.daemon.conference_settings import conference_settings
 from tcserver.daemon.control_server import ControlServer
 from tcserver.daemon.local_socket import LocalServer
 from tcserver.daemon.persistence import Persistence
-from tcserver.exposition.endpoint import Monitoring
+from tcserver.exposition.endpoint import MetricsEndpoint
 from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
@@ -61,7 +61,7 @@ class Daemon:
         )
         self._persistence = Persistence(changes, look_ups, self._conference, self._carry_out, _now, self._log)
         self._media: Media | None = None
-        self._monitoring: Monitoring | None = None
+        self._endpoint: MetricsEndpoint | None = None
         administration = Administration(self._conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
         self._session_log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
@@ -89,9 +89,9 @@ class Daemon:
 
     async def stop(self) -> None:
         """Tell all clients, and close everything."""
-        if self._monitoring is not None:
-            self._monitoring.close()
-            self._monitoring = None
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
         self._local.close()
         if self._poller is not None:
             self._poller.cancel()
@@ -231,15 +231,15 @@ class Daemon:
         """Serve metrics, if the operator wants any."""
         http = self._configuration.http
         if http.port:
-            monitoring = Monitoring(
+            endpoint = MetricsEndpoint(
                 self._conference,
                 self._media_stats,
                 self._process_stats,
                 partial(self._log.crash, "metrics failed"),
             )
             with named_in_errors("http.port", "TCP", http.address, http.port):
-                await monitoring.open(http.address, http.port)
-            self._monitoring = monitoring
+                await endpoint.open(http.address, http.port)
+            self._endpoint = endpoint
 
     async def _open_local(self) -> None:
         """Listen for commands of the operator. A file system without sockets does not stop the server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
+from tcserver.conference.limits.token_bucket import TokenBucket
 from tcserver.conference.settings import Rate
 
 MAX_WAIT = 10.0
@@ -20,52 +21,43 @@ class _Turn(NamedTuple):
     until: float
 
 
-class _Bucket:
-    """Lets ``rate.burst`` through at once and ``rate.per_second`` on average; turns that were promised are kept."""
+class _Turns:
+    """A token bucket of which turns are promised; what was promised is kept, and takes no token from anybody else."""
 
-    __slots__ = ("_filled_at", "_rate", "_tokens", "_turns")
+    __slots__ = ("_bucket", "_turns")
 
     def __init__(self, rate: Rate, now: float) -> None:
-        self._rate = rate
-        self._tokens = float(rate.burst)
-        self._filled_at = now
+        self._bucket = TokenBucket(rate, now)
         self._turns: dict[Hashable, _Turn] = {}
 
     def is_idle(self, now: float) -> bool:
-        """Whether it is full, and nobody has a turn."""
-        self._fill(now)
-        return not self._turns and self._tokens >= self._rate.burst
+        """Whether the bucket is full, and nobody has a turn."""
+        return self._fill(now) >= self._bucket.rate.burst and not self._turns
 
     def is_booked_out(self, who: Hashable) -> bool:
         """Whether so many others have a turn as may come at once: no account books the time of all."""
-        return who not in self._turns and len(self._turns) >= self._rate.burst
+        return who not in self._turns and len(self._turns) >= self._bucket.rate.burst
 
     def earliest(self, who: Hashable, now: float) -> float:
         """Return when ``who`` may come: the turn that was promised, now, or behind everybody else's turn."""
         self._fill(now)
         turn = self._turns.get(who)
-        if turn is not None:
-            return turn.at
-        missing = 1.0 + len(self._turns) - self._tokens
-        return now + max(0.0, missing / self._rate.per_second)
+        return now + self._bucket.wait(1.0 + len(self._turns)) if turn is None else turn.at
 
     def take(self, who: Hashable) -> None:
         """Let somebody in, whose turn is over with that."""
         self._turns.pop(who, None)
-        self._tokens -= 1.0
+        self._bucket.spend()
 
     def promise(self, who: Hashable, at: float, now: float) -> None:
         """Keep a turn for somebody, who comes back."""
         self._turns[who] = _Turn(at, at + (at - now) / 2 + GRACE)
 
-    def _fill(self, now: float) -> None:
+    def _fill(self, now: float) -> float:
         for who in [who for who, turn in self._turns.items() if turn.until < now]:
             del self._turns[who]
-        elapsed = max(0.0, now - self._filled_at)
         # What has been promised is not lost to the limit of the burst.
-        most = max(self._tokens, float(self._rate.burst + len(self._turns)))
-        self._tokens = min(most, self._tokens + elapsed * self._rate.per_second)
-        self._filled_at = now
+        return self._bucket.fill(now, self._bucket.rate.burst + len(self._turns))
 
 
 class Admission:
@@ -75,11 +67,11 @@ class Admission:
     """
 
     def __init__(self, common: Rate, parts: Mapping[str, float], now: float) -> None:
-        self._common = _Bucket(common, now)
+        self._common = _Turns(common, now)
         self._rates = {
             scope: Rate(common.per_second * part, max(1, round(common.burst * part))) for scope, part in parts.items()
         }
-        self._buckets: dict[tuple[str, Hashable], _Bucket] = {}
+        self._buckets: dict[tuple[str, Hashable], _Turns] = {}
 
     def wait(self, who: Hashable, scopes: Mapping[str, Hashable], now: float) -> float:
         """Let ``who`` in and return 0, or return the seconds after which they come in, ``MAX_WAIT`` at most.
@@ -99,12 +91,12 @@ class Admission:
             bucket.promise(who, at, now)
         return at - now
 
-    def _bucket(self, key: tuple[str, Hashable], now: float) -> _Bucket:
+    def _bucket(self, key: tuple[str, Hashable], now: float) -> _Turns:
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= MAX_SCOPES:
                 idle = [key for key, bucket in self._buckets.items() if bucket.is_idle(now)]
                 for key in idle or [next(iter(self._buckets))]:
                     del self._buckets[key]
-            bucket = self._buckets[key] = _Bucket(self._rates[key[0]], now)
+            bucket = self._buckets[key] = _Turns(self._rates[key[0]], now)
         return bucket

@@ -46,37 +46,34 @@ class Budget:
     """Microseconds of processor time of one account; goes below 0, since what a message costs shows when it is done."""
 
     def __init__(self, rate: Rate, sessions: int, now: float) -> None:
-        self.rate = rate
-        """Microseconds; may be changed at any time."""
         self.publications = TokenBucket(Rate(PUBLICATIONS.per_second * sessions, PUBLICATIONS.burst * sessions), now)
         """What the account may begin to publish."""
-        self._left = float(rate.burst)
-        self._filled_at = now
+        self._bucket = TokenBucket(rate, now)
+
+    def change_rate(self, rate: Rate) -> None:
+        """Let another rate hold from now on, in microseconds."""
+        self._bucket.rate = rate
 
     def solvency(self, now: float) -> Solvency:
         """Tell how it stands."""
-        self._fill(now)
-        if self._left >= 0:
+        left = self._bucket.fill(now)
+        if left >= 0:
             return Solvency.GOOD
-        return Solvency.OVERDRAWN if self._left > -DEBT * self.rate.burst else Solvency.SPENT
+        return Solvency.OVERDRAWN if left > -DEBT * self._bucket.rate.burst else Solvency.SPENT
 
     def spend(self, cost: float) -> None:
         """Take what something has cost."""
-        self._left -= cost
+        self._bucket.spend(cost)
 
     def wait(self, now: float) -> float:
         """Return the seconds until nothing is refused."""
-        self._fill(now)
-        return max(0.0, -self._left / self.rate.per_second)
+        self._bucket.fill(now)
+        return self._bucket.wait(0.0)
 
     def rest(self, now: float) -> float:
         """Return the seconds for which nothing is read: until half of the debt is paid."""
-        return max(0.0, self.wait(now) - DEBT / 2 * self.rate.burst / self.rate.per_second)
-
-    def _fill(self, now: float) -> None:
-        elapsed = max(0.0, now - self._filled_at)
-        self._left = min(float(self.rate.burst), self._left + elapsed * self.rate.per_second)
-        self._filled_at = now
+        self._bucket.fill(now)
+        return self._bucket.wait(-DEBT / 2 * self._bucket.rate.burst)
 
 
 class Budgets:
@@ -94,5 +91,5 @@ class Budgets:
                 self._by_account.popitem(last=False)
         else:
             self._by_account.move_to_end(account.id)
-            budget.rate = rate
+            budget.change_rate(rate)
         return budget

@@ -9,7 +9,7 @@ from tcproto.errors import CODES, Refusal
 from tcproto.messages import Error, Login, LoginBegin
 from tcserver.conference.effects import Outbox
 from tcserver.conference.limits.budget import Budget
-from tcserver.conference.limits.token_bucket import Limiter
+from tcserver.conference.limits.token_bucket import ConnectionBuckets
 from tcserver.conference.login.session import Session
 from tcserver.records import Account
 
@@ -49,7 +49,7 @@ class Connection:
     address: str
     network: str
     """The network of the address, which limits count by."""
-    limiter: Limiter
+    buckets: ConnectionBuckets
     last_heard: float
     handshake_hash: bytes = b""
     attempt: LoginAttempt = field(default_factory=LoginAttempt)

@@ -9,7 +9,7 @@ from math import ceil
 from tcproto.errors import CODES, Action, ErrorCode
 from tcproto.messages import Close, Ping
 from tcserver.conference.context import Context
-from tcserver.conference.limits.token_bucket import Limiter
+from tcserver.conference.limits.token_bucket import ConnectionBuckets
 from tcserver.conference.login.connection import Connection
 from tcserver.conference.login.half_open import PATIENCE, HalfOpen, Step, network_of
 from tcserver.conference.login.session import FAREWELL, LOST, Ending, Session
@@ -63,8 +63,8 @@ class Connections:
         most, most_of_network = settings.max_half_open, settings.max_half_open_per_address
         while (leaver := self._half_open.leaver(network, most, most_of_network, now)) is not None:
             self.hang_up(self._connections[leaver], ErrorCode.SERVER_FULL, now, CROWDED, CROWDED_RETRY_MS)
-        limiter = Limiter(settings.rates, settings.total_rate, now)
-        self._connections[number] = Connection(number, address, network, limiter, last_heard=now)
+        buckets = ConnectionBuckets(settings.rates, settings.total_rate, now)
+        self._connections[number] = Connection(number, address, network, buckets, last_heard=now)
         self._half_open.add(number, network, now)
         first_frame = min(PATIENCE[Step.CONNECTED], settings.login_timeout)
         due = partial(self._first_frame_due, number, now + settings.login_timeout)

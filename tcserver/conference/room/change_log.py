@@ -1,11 +1,12 @@
-"""The numbered changes of a room, sent in batches."""
+"""What participants are told of their room: a snapshot of its state, and the numbered changes after it, in batches."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Hashable
+from itertools import chain
 
-from tcproto.messages import Change, ChangeKind, RoomChanges
+from tcproto.messages import Change, ChangeKind, RoomChanges, RoomInfo, Snapshot
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.timers import Action, Timers
 
@@ -13,10 +14,11 @@ BATCH_INTERVAL = 0.1
 """Seconds between two batches: a storm of joins becomes ten messages a second for each member, whatever they do."""
 MAX_CHANGES = 64
 """Changes of one message; a batch of more takes several messages."""
-
-
 MAX_TAIL = 128
 """Changes that are kept after they were sent: those of half a minute in a room where people come and go."""
+MEMBERS_PER_PAGE = 48
+"""With `PUBLICATIONS_PER_PAGE` of the longest names, a page still fits a message of 65,518 bytes."""
+PUBLICATIONS_PER_PAGE = 64
 
 
 class ChangeLog:
@@ -94,3 +96,21 @@ class ChangeLog:
         behind, self._behind = self._behind, []
         for action in behind:
             action(now)
+
+
+def snapshot(number: int, room: RoomInfo, seats: Collection[Seat]) -> list[Snapshot]:
+    """Return the pages of a room with at least one participant, as of a change ``number``."""
+    members = [seat.member() for seat in seats]
+    streams = chain.from_iterable(seat.publications.values() for seat in seats)
+    publications = [stream.info for stream in streams if stream.info is not None]
+    count = max(-(-len(members) // MEMBERS_PER_PAGE), -(-len(publications) // PUBLICATIONS_PER_PAGE))
+    return [
+        Snapshot(
+            number=number,
+            room=room,
+            members=tuple(members[page * MEMBERS_PER_PAGE : (page + 1) * MEMBERS_PER_PAGE]),
+            publications=tuple(publications[page * PUBLICATIONS_PER_PAGE : (page + 1) * PUBLICATIONS_PER_PAGE]),
+            last=page == count - 1,
+        )
+        for page in range(count)
+    ]

@@ -1,8 +1,34 @@
-"""Which media worker gets a room, and which of them a seat."""
+"""How busy the media workers are, which of them gets a room, and which of them a seat."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
+
+SEAT_LOAD = 50
+"""Datagrams per second that a seat is sent as soon as anybody speaks: those of one talker."""
+
+
+class WorkerLoads:
+    """What each media worker sends, and is about to send."""
+
+    def __init__(self) -> None:
+        self._sent: defaultdict[int, float] = defaultdict(float)
+        """Datagrams per second, by slot."""
+
+    def report(self, slot: int, datagrams: float) -> None:
+        """Take what a worker said that it sends, in datagrams per second."""
+        self._sent[slot] = datagrams
+
+    def estimate(self, slots: int, media_ids: Iterable[int]) -> list[float]:
+        """Return the load of each worker by slot: what it sends, and what its seats may come to get.
+
+        A seat that was placed after the last report of its worker counts in the same way.
+        """
+        seats = Counter(media_id & ~WORKER_SLOT_MASK for media_id in media_ids)
+        return [self._sent[slot] + seats[slot] * SEAT_LOAD for slot in range(slots)]
 
 
 def place(loads: Sequence[float], random_bytes: Callable[[int], bytes]) -> int:

@@ -27,8 +27,7 @@ from tcserver import records
 from tcserver.conference.context import Context
 from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
-from tcserver.conference.room import snapshot
-from tcserver.conference.room.change_log import ChangeLog
+from tcserver.conference.room.change_log import ChangeLog, snapshot
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.placement import place_seat
 from tcserver.conference.room.policy import RoomPolicy
@@ -377,7 +376,7 @@ class Room:
         What is newer stays out of no page: the pages are as of now, so the changes up to now are not sent again.
         """
         seat.seen = self.change_log.number
-        pages = snapshot.pages(self.change_log.number, self.info, self.seats.values())
+        pages = snapshot(self.change_log.number, self.info, self.seats.values())
         for page in pages:
             seat.channel.send(page)
         speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)

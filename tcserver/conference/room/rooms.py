@@ -12,7 +12,7 @@ from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
 from tcproto.names import clean_display, fold_room, looks
-from tcserver.conference.context import SEAT_LOAD, Context
+from tcserver.conference.context import Context
 from tcserver.conference.crashes import abandon, is_whole
 from tcserver.conference.effects import SaveRoom, Where
 from tcserver.conference.limits.admission import MAX_WAIT, Admission
@@ -21,11 +21,11 @@ from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Session
 from tcserver.conference.policy import Policies
 from tcserver.conference.policy.last_n import cameras_shown
+from tcserver.conference.room.change_log import MEMBERS_PER_PAGE
 from tcserver.conference.room.kicks import Kicks
-from tcserver.conference.room.placement import place
+from tcserver.conference.room.placement import SEAT_LOAD, place
 from tcserver.conference.room.room import LIFE_ID_SIZE, Room, RoomRequest
 from tcserver.conference.room.seat import Seat
-from tcserver.conference.room.snapshot import MEMBERS_PER_PAGE
 from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
@@ -154,7 +154,7 @@ class Rooms:
 
     def worker_load(self, event: WorkerLoad) -> None:
         """A media worker tells how much it sends."""
-        self._context.sent[event.slot] = event.datagrams
+        self._context.worker_loads.report(event.worker, event.datagrams)
 
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
         """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
