@@ -93,8 +93,8 @@ class MediaReports:
         return None
 
     def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:
-        for room in self._rooms.worker_replaced(event.slot, now):
+        for room in self._rooms.worker_replaced(event.worker, now):
             # Participants who speak are announced again: the new worker has heard nobody so far.
             speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-            if speaking and room.home == event.slot:
+            if speaking and room.home == event.worker:
                 room.speakers_changed((), speaking, room.dominant, now)

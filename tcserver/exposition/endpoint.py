@@ -14,10 +14,10 @@ from tcserver.monitoring.process_stats import ProcessStats
 HEALTHY = Content("text/plain; charset=utf-8", b"OK\n")
 
 
-class Monitoring:
+class MetricsEndpoint:
     """Measures the process and answers a monitoring system. Raises ``ConfigurationError`` without the extra for it.
 
-    ``media`` and ``workers`` return a reading of each media plane and of each worker's process, by slot.
+    ``media`` and ``workers`` return what each media plane and each worker process tell, in the order of the workers.
     """
 
     def __init__(

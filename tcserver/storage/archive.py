@@ -89,16 +89,16 @@ def back_up(directory: DataDirectory, settings: Path | None, target: Path, now: 
         raise StoreError(f"{target} exists") from None
 
 
-def restore(directory: DataDirectory, settings: Path | None, archive: Path) -> tuple[int, int]:
+def restore(directory: DataDirectory, settings: Path | None, archive: Path, most: int = MAX_BYTES) -> tuple[int, int]:
     """Put a backup into the empty or missing folder of ``directory``; returns the numbers of accounts and rooms.
 
     The settings of the backup, if it has any, go to the new file ``settings``. All or nothing is written, and
-    nothing is overwritten. Raises `StoreError` and ``OSError``.
+    nothing is overwritten. The archive has ``most`` bytes at most. Raises `StoreError` and ``OSError``.
     """
     with archive.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise StoreError(f"{archive}: it has more than {MAX_BYTES} bytes")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise StoreError(f"{archive}: it has more than {most} bytes")
     try:
         files = unpack(content)
     except StoreError as error:

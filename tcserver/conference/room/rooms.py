@@ -154,7 +154,7 @@ class Rooms:
 
     def worker_load(self, event: WorkerLoad) -> None:
         """Take a report of a media worker of how much it sends."""
-        self._context.worker_loads.report(event.slot, event.datagrams)
+        self._context.worker_loads.report(event.worker, event.datagrams)
 
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
         """Go on with all rooms of a media worker that was replaced; return those that go on."""

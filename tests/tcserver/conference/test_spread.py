@@ -155,7 +155,7 @@ def test_whoever_leaves_takes_no_key_along():
     before = len(commands(driver, RotateSealer))
     clients[0].drop()
     rotated = commands(driver, RotateSealer)[before:]
-    assert {command.slot for command in rotated} == {0, 1, 2}
+    assert {command.worker for command in rotated} == {0, 1, 2}
     assert len({command.key for command in rotated}) == 3
     driver.check()
 
@@ -186,7 +186,7 @@ def test_only_the_seats_of_a_worker_that_ended_move():
         assert len(client.got(m.MediaMove)) == (client in moved)
     new = driver.plane.log[told:]
     assert {c.media_id for c in new if isinstance(c, CloseSeat)} == set(ids) - {p.media_id for p in clients}
-    assert [c.slot for c in new if isinstance(c, OpenSealer)] == [1 - home]
+    assert [c.worker for c in new if isinstance(c, OpenSealer)] == [1 - home]
     assert len([c for c in new if isinstance(c, ShareRoom)]) == 1
     assert driver.logged[-1].fields == {"worker": 1 - home, "rooms": 1, "seats": 3}
     driver.check()

@@ -196,7 +196,7 @@ def test_what_is_usual_of_a_process_is_told(families: dict[str, Metric]) -> None
 
 # The dashboard
 
-DASHBOARD = json.loads(resources.files("tcserver").joinpath("dashboard.json").read_text(encoding="utf-8"))
+DASHBOARD = json.loads(resources.files("tcserver.exposition").joinpath("dashboard.json").read_text(encoding="utf-8"))
 QUERIES = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
 
 

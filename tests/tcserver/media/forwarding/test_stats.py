@@ -18,12 +18,12 @@ from tcserver.media.udp.sockets import MediaSockets
 from tests.support.media.world import World, audio, keyframe, packet_item, video
 
 
-def test_a_census() -> None:
+def test_the_counts() -> None:
     world = World(members=2)
     world.join(3, prove=False)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    counted = count(world.plane.rooms)
+    counted = count(world.plane.rooms.values())
     assert (counted.rooms, counted.seats, counted.proven, counted.streams) == (1, 3, 2, 1)
     assert count([]) == (0, 0, 0, 0)
 

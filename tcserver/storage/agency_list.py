@@ -1,4 +1,4 @@
-"""Making accounts: from a name and a password, or many from an agency list in CSV."""
+"""Lists of agencies in CSV, of which accounts are made; as spreadsheets save them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,13 @@ from dataclasses import dataclass, field, replace
 from tcproto.account import (
     DEFAULT_MEMORY,
     DEFAULT_PASSES,
-    MAX_PASSWORD_BYTES,
     SALT_SIZE,
     Challenge,
-    derive_account_key,
-    effective_salt,
 )
 from tcproto.identity import KEY_SIZE
-from tcproto.names import fold_account, skeleton
-from tcserver.identity import ServerIdentity
+from tcproto.names import skeleton
 from tcserver.records import ROLES, Account, Role, StoreError
 
-MIN_PASSWORD_CHARACTERS = 8
-"""Shorter passwords are refused (NIST SP 800-63B, 5.1.1.2)."""
 MAX_LIST_BYTES = 4 * 1024 * 1024
 """Bytes of an agency list; a larger file is some other file."""
 MAX_LIST_ROWS = 10_000
@@ -46,28 +40,6 @@ class Agency:
     role: Role | None
     written: str = field(default="", compare=False)
     """The name as the table has it."""
-
-
-def check_password(password: str) -> None:
-    """Raise `StoreError` for a password that is too short or too long."""
-    if len(password) < MIN_PASSWORD_CHARACTERS:
-        raise StoreError(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
-    if len(password) > MAX_PASSWORD_BYTES:
-        raise StoreError(f"a password has at most {MAX_PASSWORD_BYTES} bytes")
-
-
-def derive_credentials(identity: ServerIdentity, name: str, password: str, salt: bytes) -> tuple[Challenge, bytes]:
-    """The challenge and the public key of a new ``password`` of the account ``name``; takes a tenth of a second.
-
-    ``salt`` is 16 fresh random bytes. Raises `StoreError` for a bad name or password.
-    """
-    check_password(password)
-    challenge = Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES)
-    try:
-        bound = effective_salt(identity.public, fold_account(name), salt)
-        return challenge, derive_account_key(password, bound, challenge.memory_bytes, challenge.passes).public
-    except ValueError as error:
-        raise StoreError(str(error)) from None
 
 
 def check_account(name: str, display: str, role: Role | None) -> Agency:
