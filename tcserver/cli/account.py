@@ -24,7 +24,8 @@ from tcserver.config.sections import Configuration
 from tcserver.identity import ServerIdentity
 from tcserver.records import Account, DeviceRecord, Role, StoreError
 from tcserver.records.account import DEVICE_KEY
-from tcserver.storage.accounts import MAX_LIST_BYTES, check_account, derive_credentials, read_agencies
+from tcserver.storage.agency_list import MAX_LIST_BYTES, check_account, read_agencies
+from tcserver.storage.credentials import derive_credentials
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.database import Database
 

@@ -16,7 +16,7 @@ from tcproto.account import MAX_PASSWORD_BYTES, PASSWORD_ENTROPY_SIZE, generate_
 from tcserver.cli.standard_files import print_data
 from tcserver.records import StoreError
 from tcserver.storage import private_files
-from tcserver.storage.accounts import check_password
+from tcserver.storage.credentials import check_password
 
 MAX_LINE_BYTES = MAX_PASSWORD_BYTES + 8
 """Bytes of the line with a password: a byte order mark and the end of the line besides."""

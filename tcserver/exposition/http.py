@@ -30,8 +30,10 @@ Routes = Mapping[str, Callable[[], Content]]
 class HttpServer:
     """Answers on one address; ``on_error`` is told of an exception of a route, which the client sees as status 500."""
 
-    def __init__(self, routes: Routes, on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, routes: Routes, on_error: Callable[[Exception], None], time_limit: float = TIME_LIMIT) -> None:
         self._routes = routes
+        self.time_limit = time_limit
+        """Seconds of a connection."""
         self._on_error = on_error
         self._server: asyncio.Server | None = None
         self._transports: dict[asyncio.Transport, None] = {}
@@ -83,7 +85,7 @@ class _Exchange(asyncio.Protocol):
         """Begin to wait for the request."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
         self._server.begun(self._transport)
-        self._timer = asyncio.get_running_loop().call_later(TIME_LIMIT, self._transport.abort)
+        self._timer = asyncio.get_running_loop().call_later(self._server.time_limit, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         """Answer when the request is complete, or will never be."""

@@ -8,8 +8,7 @@ from weakref import WeakValueDictionary
 from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE
 from tcproto.path import Position
 from tcproto.serial import wrapped
-from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault
-from tcserver.media.forwarding.faults import Faults
+from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.receivers import Handover, ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.interface import Address
