@@ -13,7 +13,7 @@ from tcclient.core.keys.peers import MediaPacket
 from tcclient.errors import WrongValue
 from tcclient.playout.stream_queue import StreamQueue
 from tcclient.video.assembly import AssembledFrame, FrameAssembler, VideoPacket
-from tcclient.video.gate import PictureGate
+from tcclient.video.gate import ReferenceTracker
 from tcproto.messages import Kind, PublicationInfo, Source
 from tcproto.packet import AudioHeader, VideoHeader
 
@@ -117,9 +117,9 @@ class Track:
         self._request_keyframe = request_keyframe
         self._queues: list[StreamQueue[Any]] = []
         self._assembler: FrameAssembler | None = None
-        self._gate: PictureGate | None = None
+        self._gate: ReferenceTracker | None = None
         if info.kind is Kind.VIDEO and not participant.me:
-            self._assembler, self._gate = FrameAssembler(), PictureGate()
+            self._assembler, self._gate = FrameAssembler(), ReferenceTracker()
 
     @property
     def number(self) -> int:

@@ -49,7 +49,6 @@ LAYERS = {
     ),
     "tcserver/media": Layer({"tcproto", "tcserver/config", "tcserver/monitoring"}, {"asyncio"}),
     "tcserver/media/forwarding": Layer({"tcproto", "tcserver/media", "tcserver/monitoring"}),
-    "tcserver/media/lanes": Layer({"tcserver/media"}),
     "tcserver/media/speakers": Layer({"tcproto", "tcserver/media"}),
     "tcserver/media/relay": Layer({"tcproto", "tcserver/media"}),
     "tcserver/media/lanes": Layer({"tcproto", "tcserver/media/forwarding"}),

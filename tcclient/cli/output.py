@@ -40,7 +40,7 @@ _DOUBTS: dict[type[events.Event], tuple[str, str]] = {
 """What is told of a participant who has become doubtful, or is no longer: name of the line, and text."""
 
 
-class Bulletin:
+class Output:
     """Writes to a console, as text or as JSON; ``listening``: who speaks is told in lines where no line stays."""
 
     def __init__(self, console: Console, *, as_json: bool, listening: bool = False) -> None:

@@ -27,12 +27,11 @@ from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.identity import SigningKey
 from tcproto.keyring import PublicationId
 from tcproto.messages import AddressedBox, ChatScope, KeyReceipt, Kind, Source, StreamChoice
+from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import KEYFRAME_REQUEST_INTERVAL, AudioHeader
 from tcproto.sender_key import Party
 from tcproto.text import check_text
 
-BATCH = 64
-"""Boxes or receipts of one message."""
 MAX_EARLY_BOXES = 256
 """Key boxes that wait for the roster to name their senders; the oldest go first."""
 EARLY_BOX_HOLD = 5.0
@@ -191,10 +190,10 @@ class Seat:
         self._keys.handle_timeout(now)
         boxes, receipts = self._keys.take_boxes(), self._receipts
         self._receipts = []
-        for start in range(0, len(boxes), BATCH):
-            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + BATCH])))
-        for start in range(0, len(receipts), BATCH):
-            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + BATCH])))
+        for start in range(0, len(boxes), MAX_KEY_BOXES):
+            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
+        for start in range(0, len(receipts), MAX_KEY_BOXES):
+            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
         if self._keys.current is not None:
             self._presence.schedule.key_changed(self._keys.current, now)
         received, self.media.beacons = self.media.beacons, []

@@ -17,6 +17,7 @@ from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.keyring import KeyRing
 from tcproto.membership import room_hash
 from tcproto.messages import Chat, ChatMessage, ChatScope
+from tcproto.messages.types import MESSAGE_ID_SIZE
 from tcproto.secretbox import NONCE_SIZE
 from tcproto.sender_key import Party
 from tcproto.text import (
@@ -31,7 +32,6 @@ from tcproto.text import (
     text_key,
 )
 
-MESSAGE_ID_SIZE = 16
 TEXT_HOLD = 5.0
 """Seconds for which a text waits for its sender or its key: a snapshot may have to be asked for, as for key boxes."""
 MAX_HELD_TEXTS = 64

@@ -150,7 +150,7 @@ class VideoEncoder:
 class VideoDecoder:
     """Decodes pictures in order. It shows nothing before a keyframe, and nothing that it knows to be damaged.
 
-    Only the receiver of the stream knows whether a picture is missing in between: see `gate.PictureGate`.
+    Only the receiver of the stream knows whether a picture is missing in between: see `gate.ReferenceTracker`.
     """
 
     def __init__(self, codec: Codec) -> None:

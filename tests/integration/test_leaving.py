@@ -10,7 +10,7 @@ import pytest
 
 from tcclient.audio.gate import GateMode
 from tcclient.capture import SPEECH
-from tcclient.cli.attend import Attendance, Wishes
+from tcclient.cli.attend import Attending, Wishes
 from tcclient.cli.keyboard import Keyboard
 from tcclient.sources import audio_file, moving_bars
 from tcclient.trust.account_secret import AccountSecret
@@ -149,7 +149,7 @@ def test_a_script_is_told_the_end_that_came_before_it_listened(
                 require_e2ee=True, sources=(), gate=GateMode.OPEN, record=None, speaker=False, seconds=None,
                 leave_at_end=False, json=True, once=True,
             )  # fmt: skip
-            await Attendance(wishes, ())._in(room)
+            await Attending(wishes, ())._in(room)
         told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
         assert "closed" in told
 

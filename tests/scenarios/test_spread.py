@@ -53,7 +53,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
         person.talk()
     world.run(1)
     (room,) = world.server.conference._rooms._by_number.values()
-    home = room.sealers.home
+    home = room.home
     slot = home if whose == "home" else (home + 1) % 3
     untouched = [person for person in people if person.session.seat.path.media_id & 0xFF != slot]
     before = [len(person.heard) for person in untouched]
@@ -115,7 +115,7 @@ def test_who_leaves_opens_nothing_that_comes_later_from_any_plane(trio):
     cleo.leave()
     world.run(3)
     for plane in world.server.planes.all:
-        for room in plane.rooms:
+        for room in plane.rooms.values():
             room.sealer.states(world.server.clock.now)
             assert (room.sealer.ident, room.sealer.epoch, room.sealer.key) not in keys
     since = world.now

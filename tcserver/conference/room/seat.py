@@ -1,18 +1,21 @@
-"""A participant's seat in a room, what it publishes and what it wants."""
+"""The seat of a participant in a room: what it publishes, and what it wants to receive."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.datagram import EPOCH_BITS
+from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.secretbox import KEY_SIZE
+from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
 from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
-from tcserver.media.interface import OpenStream, Receiver
+from tcserver.media.interface import OpenStream, Receiver, SealerState
 
 
 @dataclass(slots=True, eq=False)
@@ -23,19 +26,20 @@ class Stream:
     seat: Seat
     info: PublicationInfo | None = None
     receivers: dict[int, Receiver] = field(default_factory=dict)
-    """By media id, as the media plane knows them."""
+    """Receivers by media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
-    offstage: bool = False
-    """A camera that only those get who have chosen it: others spoke later."""
+    beyond_last_n: bool = False
+    """Whether it is a camera that only receivers get that have chosen it: enough others spoke later (``LastN``)."""
     reply: Callable[[], None] | None = None
     """Answers the request to publish, until that is done."""
 
     def opening(self, settings: Settings) -> OpenStream:
-        """Return the command that opens it in the media plane."""
+        """Return the command that opens the stream in the media plane."""
         info = self.info
         if info is None:
             return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
-        return OpenStream(self.number, self.seat.media_id, info.kind, settings.caps[info.source], info.muted)
+        caps = settings.caps[info.source]
+        return OpenStream(self.number, self.seat.media_id, info.kind, caps, info.muted, info.layers)
 
     def acknowledge(self) -> None:
         """Answer the request to publish, unless that is done."""
@@ -46,7 +50,7 @@ class Stream:
 
 @dataclass(slots=True)
 class Subscription:
-    """What a seat wants to receive; a choice for a stream goes before the default for its source, and ends with it."""
+    """What a seat wants to receive. A choice for a stream goes before the default for its source, and ends with it."""
 
     generation: int = 0
     defaults: frozenset[Source] = frozenset()
@@ -55,7 +59,7 @@ class Subscription:
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """A seat; until the media plane has opened it, nobody in the room knows of it."""
+    """A seat. Nobody in the room knows of it until the media plane has opened it."""
 
     participant: int
     media_id: int
@@ -69,32 +73,32 @@ class Seat:
     beacon: Stream = field(init=False)
     role: Role = Role.OBSERVER
     rank: int = 0
-    """Whom the seat may act on: seats of the same rank, and of lower ones."""
+    """The seat may act on seats of this rank and of lower ranks."""
     permissions: Permission = NO_PERMISSION
     may_subscribe: bool = False
-    """One of the permissions, worked out beforehand: `wish` is asked for every stream."""
+    """One of the permissions, worked out beforehand, since ``wish`` is asked for every stream."""
     epoch: int = 0
-    """Of the keys of the media path."""
+    """Epoch of the keys of the media path."""
     seated_at: float = 0.0
-    """When the participant was let in."""
+    """Time at which the participant was let in."""
     rekeyed_at: float = 0.0
     is_open: bool = False
     is_speaking: bool = False
     waits_for: set[int] = field(default_factory=set)
-    """Sealers of the room whose media workers have not told yet how far they are."""
+    """Sealers of the room whose media workers have not reported their position yet."""
     keys: list[RoomKey] = field(default_factory=list)
-    """Room keys of those that have."""
+    """Room keys of the sealers whose workers have."""
     missed_keys: list[RoomKey] = field(default_factory=list)
     """Room keys that were announced while the seat was being opened."""
     publications: dict[int, Stream] = field(default_factory=dict)
-    """By the publisher's number."""
+    """Publications, by the publisher's number."""
     last_number: int = 0
     """The highest publication number used so far."""
     subscription: Subscription = field(default_factory=Subscription)
     seen: int = 0
     """Number of the newest change that was sent."""
     entry: int = 0
-    """Number of the change that tells the others of the seat."""
+    """Number of the change that announces the seat."""
 
     @property
     def channel(self) -> Channel:
@@ -103,7 +107,7 @@ class Seat:
 
     @property
     def streams(self) -> list[Stream]:
-        """Everything that the seat may send."""
+        """Streams that the seat may send."""
         return [self.beacon, *self.publications.values()]
 
     @property
@@ -112,12 +116,20 @@ class Seat:
         return self.media_id & ~WORKER_SLOT_MASK
 
     def room_keys(self) -> tuple[RoomKey, ...]:
-        """Return the room keys that somebody who joins needs."""
+        """Return the room keys for the reply to the join."""
         known = {(key.sealer, key.epoch) for key in self.keys}
         return (*self.keys, *(key for key in self.missed_keys if (key.sealer, key.epoch) not in known))
 
+    def take_keys(self, states: Collection[SealerState]) -> bool:
+        """Take the sealers that a media worker reported; return whether no other is waited for."""
+        for state in states:
+            if state.sealer in self.waits_for:
+                self.keys.append(RoomKey(state.sealer, state.epoch, state.key, state.next_counter))
+        self.waits_for -= {state.sealer for state in states}
+        return not self.waits_for
+
     def forget_sealer(self, sealer: int) -> None:
-        """A sealer is gone that was to be told of with the reply to the join."""
+        """Forget a sealer that is gone, and its keys for the reply to the join."""
         self.waits_for.discard(sealer)
         self.keys = [key for key in self.keys if key.sealer != sealer]
         self.missed_keys = [key for key in self.missed_keys if key.sealer != sealer]
@@ -139,17 +151,37 @@ class Seat:
             permissions=int(self.permissions),
         )
 
+    def joined(self, room_keys: tuple[RoomKey, ...]) -> Joined:
+        """Return the reply to the request to join."""
+        return Joined(
+            participant=self.participant,
+            media_id=self.media_id,
+            epoch=self.epoch,
+            up_key=self.up_key,
+            down_key=self.down_key,
+            room_keys=room_keys,
+            beacon_stream=self.beacon.number,
+            role=self.role,
+            permissions=int(self.permissions),
+        )
+
+    def renew_keys(self, random_bytes: Callable[[int], bytes], now: float) -> None:
+        """Make new keys of the media path, under the next epoch."""
+        self.rekeyed_at = now
+        self.epoch = wrapped(self.epoch + 1, EPOCH_BITS)
+        self.up_key, self.down_key = random_bytes(KEY_SIZE), random_bytes(KEY_SIZE)
+
     def wish(self, stream: Stream) -> Receiver | None:
-        """Return how the seat wants to receive a stream of somebody else, or None."""
+        """Return how the seat wants to receive a stream of another seat; None: not at all."""
         info = stream.info
         if info is None:
-            # Beacons carry the view of the member set: whoever could refuse them would not see an added member.
+            # Beacons carry the view of the member set. Who could refuse them would not see a member that was added.
             return Receiver(self.media_id)
         if not self.may_subscribe:
             return None
         choice = self.subscription.choices.get(stream.number)
         if choice is None:
-            wanted = info.source in self.subscription.defaults and not stream.offstage
+            wanted = info.source in self.subscription.defaults and not stream.beyond_last_n
             return Receiver(self.media_id) if wanted else None
         if not choice.wanted:
             return None

@@ -1,4 +1,4 @@
-"""Receivers: who gets the same bytes, and where these go."""
+"""Receivers: the addresses that get the same bytes."""
 
 from __future__ import annotations
 
@@ -24,25 +24,29 @@ class LaneReceivers:
 
 
 class ReceiverSet:
-    """Addresses that get the same datagrams. Never changes: after any change there is a new one.
+    """Addresses that get the same datagrams. It never changes: after any change there is a new one.
 
-    So what was handed out for sending keeps its meaning whatever happens meanwhile.
+    So what was handed out for sending keeps its meaning, whatever happens meanwhile.
     """
 
-    __slots__ = ("addresses", "by_lane", "handover", "media_ids", "slots")
+    __slots__ = ("addresses", "by_lane", "handover", "indices", "media_ids")
 
     def __init__(self, members: Iterable[tuple[int, Address]], handover: Handover | None = None) -> None:
         ordered = sorted(members, key=lambda member: member[1].lane)
         self.addresses = tuple(address for _, address in ordered)
-        """One slot for each receiver, ordered by lane."""
+        """Ordered by lane."""
         self.media_ids = tuple(media_id for media_id, _ in ordered)
-        """Media id of each slot."""
-        self.slots = {media_id: slot for slot, (media_id, _) in enumerate(ordered)}
-        """Slot of each media id."""
+        """Media id of each address."""
+        self.indices = {media_id: index for index, (media_id, _) in enumerate(ordered)}
+        """Index of each media id."""
         self.by_lane = _by_lane(self.addresses)
         """The receivers of each lane."""
         self.handover = handover
         """Receivers of the same datagrams that other media workers serve."""
+
+    def is_empty_without(self, skip: int) -> bool:
+        """Return whether nobody, here or at another worker, is left if the receiver at index ``skip`` gets nothing."""
+        return len(self.addresses) == (skip >= 0) and self.handover is None
 
 
 class Handover:
@@ -72,11 +76,11 @@ class Transmission(NamedTuple):
     datagram: bytes
     receivers: ReceiverSet
     skip: int = -1
-    """Slot that gets nothing: the publisher's own. -1: nobody is left out."""
+    """Index of the receiver that gets nothing, which is the publisher; -1: all get it."""
 
 
 class Audience:
-    """Members of a room who get the same series, the publisher included; shared by all series with these members."""
+    """Seats of a room that get the same series, the publisher included. All series with these seats share it."""
 
     __slots__ = ("__weakref__", "handover", "members", "receivers")
 
@@ -84,9 +88,9 @@ class Audience:
         self.members = members
         """Media ids."""
         self.handover: Handover | None = None
-        """Members that other media workers serve."""
+        """Those that other media workers serve."""
         self.receivers: ReceiverSet | None = None
-        """Those with a proven path; None where this has to be found out again."""
+        """Those with a proven path; None: to be found again."""
 
 
 def _by_lane(addresses: tuple[Address, ...]) -> tuple[LaneReceivers, ...]:

@@ -28,11 +28,10 @@ from tcproto.serial import clock_us, wrapped
 from tcproto.transit import TransitClock
 from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
+from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
 from tcserver.media.forwarding.path import Path
 from tcserver.media.forwarding.stream import MediaStream
 
-KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
-"""Requests for keyframes of streams that another worker has, with a second's worth at once: a page of pictures."""
 SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=100)
 """What a seat may send beside all that it publishes: pings, path responses, requests; and packets of what is just
 ending."""

@@ -11,7 +11,7 @@ from tcproto.replay import SEQUENCE_WINDOW, ReplayWindow, Verdict
 from tcproto.serial import wrapped
 from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, PacketKind
-from tcserver.media.forwarding.keyframes import KeyframeLog
+from tcserver.media.forwarding.keyframes import KEYFRAME_EVENT_INTERVAL, KeyframeLog
 from tcserver.media.forwarding.receivers import Audience
 from tcserver.media.interface import Receiver
 from tcserver.media.speakers.preroll import Preroll
@@ -19,8 +19,6 @@ from tcserver.media.speakers.preroll import Preroll
 KEPT_BACK = 4
 """Packets that were kept back after which a stream is one that is: of those of 60 ms, in the time that is looked at."""
 _COMFORT_TICKS = round(COMFORT_INTERVAL * AUDIO_CLOCK)
-KEYFRAME_EVENT_INTERVAL = 0.1
-"""Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
 _KINDS = {None: PacketKind.BEACON, Kind.AUDIO: PacketKind.AUDIO, Kind.VIDEO: PacketKind.VIDEO}

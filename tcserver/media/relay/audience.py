@@ -49,7 +49,7 @@ class HeardOf:
 
 
 class Audiences:
-    """What other workers have told, by slot of the worker and number."""
+    """The audiences that other workers have told of, by worker and number."""
 
     __slots__ = ("_known",)
 
@@ -60,19 +60,19 @@ class Audiences:
         """Audiences that are remembered."""
         return len(self._known)
 
-    def tell(self, slot: int, number: int, room: MediaRoom, members: frozenset[int], now: float) -> None:
+    def tell(self, worker: int, number: int, room: MediaRoom, members: frozenset[int], now: float) -> None:
         """Remember an audience."""
-        known = self._known.pop((slot, number), None)
+        known = self._known.pop((worker, number), None)
         if known is None or not known.tell_again(room, members, now):
             known = HeardOf(room, members, now)
         # Put last, so that the first is the one that was told of longest ago.
-        self._known[slot, number] = known
+        self._known[worker, number] = known
         if len(self._known) > MAX_AUDIENCES:
             del self._known[next(iter(self._known))]
 
-    def find(self, slot: int, number: int, now: float) -> HeardOf | None:
+    def find(self, worker: int, number: int, now: float) -> HeardOf | None:
         """Return an audience; None for one that is not known, or no longer."""
-        found = self._known.get((slot, number))
+        found = self._known.get((worker, number))
         return None if found is None or now - found.told_at >= LIFETIME else found
 
     def forget_room(self, room: MediaRoom) -> None:

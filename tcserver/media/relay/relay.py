@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from weakref import WeakValueDictionary
 
 from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE
 from tcproto.path import Position
 from tcproto.serial import wrapped
-from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault
-from tcserver.media.forwarding.faults import Faults
+from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.receivers import Handover, ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.interface import Address
@@ -33,14 +32,15 @@ _DATAGRAM = Message.DATAGRAM
 
 
 class Relay:
-    """A worker's connection with the others; ``slot`` is its own, ``peers`` has the address of each, by slot.
+    """A worker's connection with the others.
 
-    ``rooms`` are those of the plane, ``transmit`` takes what is to be sent.
+    ``worker`` is its own number, and ``peers`` has the address of each worker. ``rooms`` are those of the plane, and
+    ``transmit`` takes what is to be sent.
     """
 
     def __init__(
         self,
-        slot: int,
+        worker: int,
         peers: Sequence[Address],
         rooms: Mapping[int, MediaRoom],
         counters: Counters,
@@ -52,14 +52,14 @@ class Relay:
         """Rooms of several workers whose home is here."""
         self._distant: dict[int, MediaRoom] = {}
         """Rooms whose home is elsewhere."""
-        self._slot = slot
+        self._worker = worker
         self._peers = peers
-        self._slots = {address: number for number, address in enumerate(peers)}
+        self._workers = {address: number for number, address in enumerate(peers)}
         self._rooms = rooms
         self._counters = counters
         self._faults = faults
         self._transmit = transmit
-        # Random: a process that takes the slot of another must not use its numbers.
+        # Random: a process that replaces another must not use its numbers.
         self._number = int.from_bytes(random_bytes(4), "big") if peers else 0
         self._handovers: WeakValueDictionary[int, Handover] = WeakValueDictionary()
         self._audiences = Audiences()
@@ -76,17 +76,17 @@ class Relay:
             Message.HOLDERS: self._take_holders,
         }
 
-    def share(self, room: MediaRoom, home: int, slots: Sequence[int], now: float) -> None:
+    def share(self, room: MediaRoom, home: int, workers: Sequence[int], now: float) -> None:
         """Other workers have seats of a room, or one of them is new."""
         share = room.share
         if share is None:
-            share = room.share = Share(room.number, self._slot, home, self._make)
+            share = room.share = Share(room.number, self._worker, home, self._make)
             if not share.is_home:
                 room.speakers = RemoteSelection(room.speakers.limit, room.speakers.always)
                 if not self._distant:
                     self._next_summary = now
             (self.homes if share.is_home else self._distant)[room.number] = room
-        share.spread([slot for slot in slots if slot < len(self._peers)])
+        share.spread([worker for worker in workers if worker < len(self._peers)])
         room.speakers.repeat()
         for handover in self._handovers.values():
             if handover.room == room.number:
@@ -98,26 +98,39 @@ class Relay:
         self._distant.pop(room.number, None)
         self._audiences.forget_room(room)
 
-    def hand_over(self, datagram: bytes, handover: Handover) -> None:
-        """Hand a sealed datagram on to the workers that have seats of its audience."""
+    @property
+    def shares(self) -> bool:
+        """Whether there is a room that other workers have seats of."""
+        return bool(self.homes or self._distant)
+
+    def hand_over(self, transmissions: Iterable[Transmission]) -> list[Transmission]:
+        """Return what hands sealed datagrams on to the workers that have seats of their audience."""
+        handed_over: list[Transmission] = []
+        for datagram, receivers, _ in transmissions:
+            if receivers.handover is not None:
+                handed_over += self._hand_over(datagram, receivers.handover)
+        return handed_over
+
+    def _hand_over(self, datagram: bytes, handover: Handover) -> Iterator[Transmission]:
         if self._now - handover.told_at >= TELL_INTERVAL:
             handover.told_at = self._now
-            for slot, members in handover.members.items():
-                self._send(wire.pack_audience(handover.number, handover.room, members), (slot,))
+            for worker, members in handover.members.items():
+                message = wire.pack_audience(handover.number, handover.room, members)
+                yield Transmission(message, self._set((worker,)))
         self._counters.relayed_out += len(handover.members)
-        self._transmit(Transmission(handover.head + datagram, handover.peers))
+        yield Transmission(handover.head + datagram, handover.peers)
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Take what another worker has sent; raises ``Dropped``."""
-        slot = self._slots.get(address)
-        if slot is None:
+        worker = self._workers.get(address)
+        if worker is None:
             raise Dropped(Drop.RELAY_SOURCE)
         try:
             type_, number = wire.parse_head(data)
             if type_ == _DATAGRAM:
-                self._take_datagram(slot, number, data, now)
+                self._take_datagram(worker, number, data, now)
             elif type_ in self._handlers:
-                self._handlers[type_](slot, number, data, now)
+                self._handlers[type_](worker, number, data, now)
             else:
                 raise ValueError("no such message")
         except ValueError:
@@ -168,43 +181,43 @@ class Relay:
         handover = self._handovers[self._number] = Handover(self._number, room, members, self._set(members), head)
         return handover
 
-    def _take_datagram(self, slot: int, number: int, data: bytes, now: float) -> None:
+    def _take_datagram(self, worker: int, number: int, data: bytes, now: float) -> None:
         if len(data) < _SHORTEST:
             raise ValueError("no room datagram")
-        audience = self._audiences.find(slot, number, now)
+        audience = self._audiences.find(worker, number, now)
         if audience is None:
-            if now >= self._ask_at.get(slot, now):
-                self._ask_at[slot] = now + ASK_INTERVAL
-                self._send(wire.pack_head(Message.UNKNOWN, number), (slot,))
+            if now >= self._ask_at.get(worker, now):
+                self._ask_at[worker] = now + ASK_INTERVAL
+                self._send(wire.pack_head(Message.UNKNOWN, number), (worker,))
             raise Dropped(Drop.RELAY_AUDIENCE)
         self._counters.relayed_in += 1
         share = audience.room.share
         if share is not None:
             sealer, counter = int.from_bytes(data[_SEALER], "big"), int.from_bytes(data[_COUNTER], "big")
-            share.reach(slot, sealer, counter + 1)
+            share.reach(worker, sealer, counter + 1)
         self._transmit(Transmission(data[HEAD_SIZE:], audience.receivers))
 
-    def _take_audience(self, slot: int, number: int, data: bytes, now: float) -> None:
+    def _take_audience(self, worker: int, number: int, data: bytes, now: float) -> None:
         room, members = wire.parse_audience(data)
-        self._audiences.tell(slot, number, self._room(room), members, now)
+        self._audiences.tell(worker, number, self._room(room), members, now)
 
-    def _take_unknown(self, slot: int, number: int, data: bytes, now: float) -> None:
+    def _take_unknown(self, worker: int, number: int, data: bytes, now: float) -> None:
         handover = self._handovers.get(number)
         if handover is not None:
             handover.told_at = float("-inf")
 
-    def _take_position(self, slot: int, number: int, data: bytes, now: float) -> None:
+    def _take_position(self, worker: int, number: int, data: bytes, now: float) -> None:
         share = self._room(number).share
         if share is not None:
-            share.reach(slot, *wire.parse_position(data))
+            share.reach(worker, *wire.parse_position(data))
 
-    def _take_levels(self, slot: int, number: int, data: bytes, now: float) -> None:
+    def _take_levels(self, worker: int, number: int, data: bytes, now: float) -> None:
         room = self._room(number)
         if room.share is None:
             raise ValueError("levels of a room that no other worker has")
         room.speakers.take_levels(wire.parse_levels(data), now)
 
-    def _take_holders(self, slot: int, number: int, data: bytes, now: float) -> None:
+    def _take_holders(self, worker: int, number: int, data: bytes, now: float) -> None:
         self._room(number).speakers.take_holders(wire.parse_holders(data))
 
     def _room(self, number: int) -> MediaRoom:
@@ -213,16 +226,16 @@ class Relay:
             raise ValueError("a room that is not open here")
         return room
 
-    def _send(self, message: bytes, slots: Collection[int]) -> None:
-        if slots:
-            self._transmit(Transmission(message, self._set(slots)))
+    def _send(self, message: bytes, workers: Collection[int]) -> None:
+        if workers:
+            self._transmit(Transmission(message, self._set(workers)))
 
-    def _set(self, slots: Collection[int]) -> ReceiverSet:
+    def _set(self, workers: Collection[int]) -> ReceiverSet:
         """Return the same set for the same workers, so that what goes to them leaves in trains."""
-        key = tuple(sorted(slots))
+        key = tuple(sorted(workers))
         found = self._sets.get(key)
         if found is None:
             if len(self._sets) >= MAX_SETS:
                 self._sets.clear()
-            found = self._sets[key] = ReceiverSet([(slot, self._peers[slot]) for slot in key])
+            found = self._sets[key] = ReceiverSet([(worker, self._peers[worker]) for worker in key])
         return found

@@ -21,7 +21,7 @@ from tcserver.media.interface import (
     ShareRoom,
 )
 from tcserver.media.relay.wire import Message, parse_head
-from tcserver.media.workers.pool import Router
+from tcserver.media.workers.router import Router
 from tests.support.media.world import CAPS, Peer, deliveries, open_room, packet_item
 
 ROOM = 1
@@ -54,7 +54,7 @@ class Workers:
         self.share()
 
     def plane(self, slot: int) -> MediaPlane:
-        return MediaPlane(self.random.randbytes, slot=slot, peers=self.addresses)
+        return MediaPlane(self.random.randbytes, worker=slot, peers=self.addresses)
 
     def share(self) -> None:
         if len(self.planes) > 1:
@@ -68,7 +68,7 @@ class Workers:
 
     def apply(self, *commands: Command) -> None:
         for command in commands:
-            for slot in self.router.slots(command):
+            for slot in self.router.workers(command):
                 self.planes[slot].apply(command, self.now)
 
     def join(self, number: int, slot: int, prove: bool = True) -> Peer:

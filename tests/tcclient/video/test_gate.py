@@ -1,12 +1,12 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcclient.video.gate import ENOUGH, PictureGate
+from tcclient.video.gate import ENOUGH, ReferenceTracker
 from tcproto.packet import KEYFRAME_REQUEST_INTERVAL, MAX_KEYFRAME_REQUEST_INTERVAL
 
 
 def test_nothing_is_decodable_before_a_keyframe_and_one_is_asked_for() -> None:
-    gate = PictureGate()
+    gate = ReferenceTracker()
     assert gate.keyframe_due(10.0)
     assert not gate.admit(4, keyframe=False, reference_distance=1)
     assert not gate.keyframe_due(10.0 + KEYFRAME_REQUEST_INTERVAL - 0.001)
@@ -16,14 +16,14 @@ def test_nothing_is_decodable_before_a_keyframe_and_one_is_asked_for() -> None:
     assert gate.admit(6, keyframe=False, reference_distance=1)
 
 
-def asked(gate: PictureGate, start: float, seconds: float) -> list[float]:
+def asked(gate: ReferenceTracker, start: float, seconds: float) -> list[float]:
     """When a keyframe is asked for, looked at every 10 ms."""
     times = (start + n / 100 for n in range(round(seconds * 100)))
     return [round(now - start, 2) for now in times if gate.keyframe_due(now)]
 
 
 def test_where_keyframes_do_not_help_they_are_asked_for_ever_more_seldom() -> None:
-    gate = PictureGate()
+    gate = ReferenceTracker()
     assert asked(gate, 0.0, 60) == [0.0, 0.5, 2.5, 10.5, 26.5, 42.5, 58.5]
     # One that brings a few pictures only has not helped.
     for number in range(ENOUGH - 1):
@@ -38,7 +38,7 @@ def test_where_keyframes_do_not_help_they_are_asked_for_ever_more_seldom() -> No
 
 
 def test_after_a_loss_nothing_is_decodable_until_the_next_keyframe() -> None:
-    gate = PictureGate()
+    gate = ReferenceTracker()
     gate.admit(0, keyframe=True, reference_distance=0)
     assert not gate.admit(2, keyframe=False, reference_distance=1)
     assert not gate.admit(3, keyframe=False, reference_distance=1)
@@ -48,7 +48,7 @@ def test_after_a_loss_nothing_is_decodable_until_the_next_keyframe() -> None:
 
 
 def test_a_lost_frame_of_a_discardable_layer_stops_nothing() -> None:
-    gate = PictureGate()
+    gate = ReferenceTracker()
     gate.admit(0, keyframe=True, reference_distance=0)
     # frame 2 (layer 1) is lost; frame 3 refers to it, frame 4 of the base layer does not
     assert not gate.admit(3, keyframe=False, reference_distance=1, temporal_id=2)
@@ -57,14 +57,14 @@ def test_a_lost_frame_of_a_discardable_layer_stops_nothing() -> None:
 
 
 def test_a_frame_that_refers_to_itself_or_too_far_back_is_refused() -> None:
-    gate = PictureGate()
+    gate = ReferenceTracker()
     gate.admit(0, keyframe=True, reference_distance=0)
     assert not gate.admit(1, keyframe=False, reference_distance=0)
     assert not gate.admit(256, keyframe=False, reference_distance=256)
 
 
 def test_a_broken_decoder_waits_for_a_keyframe() -> None:
-    gate = PictureGate()
+    gate = ReferenceTracker()
     gate.admit(0, keyframe=True, reference_distance=0)
     gate.broken()
     assert gate.keyframe_due(0.0)
@@ -72,7 +72,7 @@ def test_a_broken_decoder_waits_for_a_keyframe() -> None:
 
 
 def test_the_chain_goes_on_over_the_wrap_and_does_not_grow() -> None:
-    gate = PictureGate()
+    gate = ReferenceTracker()
     gate.admit(65000, keyframe=True, reference_distance=0)
     for number in range(65001, 65000 + 70000):
         assert gate.admit(number % 65536, keyframe=False, reference_distance=1)
@@ -84,7 +84,7 @@ def test_the_chain_goes_on_over_the_wrap_and_does_not_grow() -> None:
 def test_a_frame_is_admitted_exactly_if_its_chain_reaches_a_keyframe(
     frames: list[tuple[bool, bool, int]], first: int
 ) -> None:
-    gate = PictureGate()
+    gate = ReferenceTracker()
     decodable: set[int] = set()
     for number, (lost, keyframe, distance) in enumerate(frames):
         if lost:

@@ -1,331 +1,172 @@
+"""The control server between its connections and the conference, over sockets of this machine."""
+
 import asyncio
-import socket
-import time
+import contextlib
+import os
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
-from tcproto.errors import Action, ErrorCode, ProtocolError
-from tcproto.messages import Close, Envelope, Error, Ping, Pong
+from tcproto.errors import ErrorCode
+from tcproto.messages import Close, Ping, Pong
+from tcserver.conference import Conference, Disconnect, Send, Settings
 from tcserver.daemon import control_server
-from tcserver.daemon.control_server import ControlPeer
-from tcserver.daemon.control_turns import ControlTurns
+from tcserver.daemon.control_server import ControlServer
+from tests.support.conference.identities import SERVER
 
-STATIC = bytes(range(32))
+PATIENCE = 10.0
 
 
-class Handler:
-    """Notes what it is told; ``act`` says what to do with a message."""
+class Setup:
+    """A control server and its conference, with the part of the daemon that carries effects out."""
 
     def __init__(self) -> None:
-        self.told: list[Any] = []
-        self.peers: list[ControlPeer] = []
-        self.charged: list[int] = []
-        self.spends: list[float] = []
-        """Microseconds that frames have taken."""
-        self.waits: list[float] = []
-        """What the next frames are told to wait, the first last."""
-        self.welcome = True
-        self.act = lambda peer, envelope: peer.send(Pong(envelope.message.time), envelope.request_id)
-        self.gone = asyncio.Event()
+        self.now = 0.0
+        self.conference = Conference(Settings(), SERVER, os.urandom, lambda: 0)
+        self.server = ControlServer(self.conference, SERVER.secret, self.carry_out, lambda: self.now, self.failed)
+        self.errors: list[OSError] = []
 
-    def connected(self, peer: ControlPeer) -> bool:
-        self.peers.append(peer)
-        return self.welcome
+    def failed(self, error: OSError) -> None:
+        self.errors.append(error)
 
-    def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
-        self.told.append(("handshake", len(handshake_hash)))
-
-    def charge(self, peer: ControlPeer, size: int) -> float:
-        self.charged.append(size)
-        return self.waits.pop() if self.waits else 0.0
-
-    def spent(self, peer: ControlPeer, microseconds: float) -> None:
-        self.spends.append(microseconds)
-
-    def received(self, peer: ControlPeer, envelope: Envelope) -> None:
-        self.act(peer, envelope)
-
-    def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
-        self.told.append(("failed", error.code))
-
-    def crashed(self, peer: ControlPeer, error: Exception) -> None:
-        self.told.append(("crashed", type(error)))
-
-    def fell_behind(self, peer: ControlPeer) -> None:
-        self.told.append("fell behind")
-
-    def disconnected(self, peer: ControlPeer) -> None:
-        self.told.append("disconnected")
-        self.gone.set()
+    def carry_out(self, effects: list) -> None:
+        for effect in effects:
+            match effect:
+                case Send(connection, message, request_id):
+                    self.server.send(connection, message, request_id)
+                case Disconnect(connection):
+                    self.server.disconnect(connection)
+        while self.server.flush():
+            pass
 
 
-class Client:
+class Dialled:
+    """A client after the handshake."""
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
         self.connection = ControlConnection.client()
 
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        while (event := await self.event()) is not None:
-            yield event
-
-    async def event(self) -> Any:
+    async def event(self) -> object:
         """The next event, or None at the end."""
-        while (event := self.connection.next_event()) is None:
-            self.writer.write(self.connection.data_to_send())
-            try:
-                data = await self.reader.read(65536)
-            except ConnectionError:
-                data = b""
-            if not data:
-                return None
-            self.connection.receive_data(data)
-        return event
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                self.writer.write(self.connection.data_to_send())
+                if (event := self.connection.next_event()) is not None:
+                    return event
+                data = await self.reader.read(4096)
+                if not data:
+                    return None
+                self.connection.receive_data(data)
 
 
-def conversation(main: Any) -> None:
-    """Run ``main(handler, client)`` on a connection of one server."""
-
-    async def run() -> None:
-        handler = Handler()
-        turns = ControlTurns(asyncio.get_running_loop().call_later, time.monotonic)
-        numbers = iter(range(1, 100))
-
-        def make() -> ControlPeer:
-            return ControlPeer(next(numbers), ControlConnection.server(STATIC), handler, turns)
-
-        async with asyncio.timeout(20):
-            server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", 0)
-            server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=4096)
-            try:
-                await main(handler, Client(reader, writer))
-            finally:
-                writer.transport.abort()
-                if handler.welcome:
-                    await handler.gone.wait()
-                server.close()
-                await server.wait_closed()
-
-    asyncio.run(run())
+def closing_code(event: object) -> ErrorCode:
+    assert isinstance(event, Received)
+    assert isinstance(event.message, Close)
+    return event.message.code
 
 
-async def ping(client: Client) -> Any:
-    assert isinstance(await client.event(), HandshakeCompleted)
-    client.connection.request(Ping(5))
-    return await client.event()
+@contextlib.asynccontextmanager
+async def dialled(port: int) -> AsyncIterator[Dialled]:
+    """A connection that was taken, and is closed behind."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Dialled(reader, writer)
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
-def test_a_conversation() -> None:
-    async def main(handler: Handler, client: Client) -> None:
-        reply = await ping(client)
-        assert reply.reply == Pong(5)
-        assert handler.peers[0].address == "127.0.0.1"
-        client.writer.write_eof()
-        await handler.gone.wait()
-        assert handler.told == [("handshake", 64), "disconnected"]
-        handler.peers[0].send(Ping(1), 0)
-        handler.peers[0].flush()
-        handler.peers[0].close()
-
-    conversation(main)
+@contextlib.asynccontextmanager
+async def greeted(port: int) -> AsyncIterator[Dialled]:
+    """A connection after the handshake."""
+    async with dialled(port) as client:
+        assert isinstance(await client.event(), HandshakeCompleted)
+        yield client
 
 
-def test_an_error_of_ours_ends_one_connection() -> None:
-    async def main(handler: Handler, client: Client) -> None:
-        handler.act = lambda peer, envelope: 1 // 0
-        event = await ping(client)
-        assert isinstance(event, Received)
-        assert isinstance(event.message, Close)
-        assert event.message.code is ErrorCode.INTERNAL
-        assert "ZeroDivision" not in event.message.text
-        assert await client.event() is None
-        assert handler.told == [("handshake", 64), ("crashed", ZeroDivisionError), "disconnected"]
+def test_messages_pass_between_a_client_and_the_conference() -> None:
+    async def main() -> None:
+        setup = Setup()
+        async with greeted(setup.server.listen(["127.0.0.1"], 0)) as client:
+            client.connection.request(Ping(7))
+            assert await client.event() == Replied(Ping(7), Pong(7), 1)
+            assert len(setup.server.peers) == setup.conference.connections == 1
+        await setup.server.stop_listening()
+        await setup.server.close()
+        assert len(setup.server.peers) == setup.conference.connections == 0
 
-    conversation(main)
-
-
-def test_an_error_of_theirs_is_told_and_logged() -> None:
-    async def main(handler: Handler, client: Client) -> None:
-        await ping(client)
-        client.writer.write(b"\x00\x01x")
-        event = await client.event()
-        assert isinstance(event.message, Close)
-        assert event.message.code is ErrorCode.BAD_FRAME
-        assert await client.event() is None
-        assert handler.told[1:] == [("failed", ErrorCode.BAD_FRAME), "disconnected"]
-
-    conversation(main)
+    asyncio.run(main())
 
 
-def test_a_refused_connection_is_not_told_of_again() -> None:
-    async def main(handler: Handler, client: Client) -> None:
-        handler.welcome = False
-        reader, writer = await asyncio.open_connection(*client.writer.get_extra_info("peername"))
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            await reader.readexactly(1)
-        writer.transport.abort()
-        handler.welcome = True
-        assert handler.told == []
-        assert len(handler.peers) == 2
+def test_a_client_that_breaks_the_protocol_is_told_so_and_forgotten() -> None:
+    async def main() -> None:
+        setup = Setup()
+        async with greeted(setup.server.listen(["127.0.0.1"], 0)) as client:
+            client.writer.write(b"\x00\x00")
+            assert closing_code(await client.event()) is ErrorCode.BAD_FRAME
+            assert setup.conference.connections == 0
+        await setup.server.stop_listening()
+        await setup.server.close()
 
-    conversation(main)
-
-
-def fill(peer: ControlPeer, messages: int) -> None:
-    for number in range(messages):
-        peer.send(Pong(number), number + 1)
-    peer.flush()
+    asyncio.run(main())
 
 
-def test_a_receiver_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 0.05)
+def test_all_are_told_of_the_end_and_none_is_taken_after_it() -> None:
+    async def main() -> None:
+        setup = Setup()
+        port = setup.server.listen(["127.0.0.1"], 0)
+        async with greeted(port) as first, greeted(port) as second:
+            setup.carry_out(setup.conference.shutdown("", 5000, setup.now))
+            for client in (first, second):
+                assert closing_code(await client.event()) is ErrorCode.SHUTDOWN
+            async with dialled(port) as late:
+                with contextlib.suppress(ConnectionError):
+                    assert await late.event() is None
+            await setup.server.stop_listening()
+        await setup.server.close()
+        assert setup.server.peers == {}
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
 
-    async def main(handler: Handler, client: Client) -> None:
-        await ping(client)
-        client.writer.transport.pause_reading()
-        while not handler.gone.is_set():
-            fill(handler.peers[0], 1000)
-            await asyncio.sleep(0)
-        assert handler.told == [("handshake", 64), "fell behind", "disconnected"]
-
-    conversation(main)
-
-
-def test_a_receiver_that_was_too_slow_and_reads_after_all_learns_why_it_is_cut_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 15)
-    answer = Error(ErrorCode.BAD_REQUEST, "x" * 256, Action.NONE)
-
-    async def main(handler: Handler, client: Client) -> None:
-        await ping(client)
-        client.writer.transport.pause_reading()
-        number = 0
-        while "fell behind" not in handler.told:
-            for _ in range(100):
-                number += 1
-                handler.peers[0].send(answer, number)
-            handler.peers[0].flush()
-            await asyncio.sleep(0)
-        handler.peers[0].send(answer, number)
-        client.connection._requests = dict.fromkeys(range(1, number + 1), Ping(1))
-        client.writer.transport.resume_reading()
-        events = [event async for event in client]
-        assert {type(event) for event in events[:-1]} == {Replied}
-        assert events[-1].message.code is ErrorCode.SLOW_CONSUMER
-        assert handler.told[-1] == "disconnected"
-
-    conversation(main)
+    asyncio.run(main())
 
 
-def test_a_receiver_that_does_not_read_cannot_put_off_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 0.05)
+def test_who_keeps_the_connection_open_does_not_delay_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_server, "DRAIN_LIMIT", 0.05)
 
-    async def main(handler: Handler, client: Client) -> None:
-        await ping(client)
-        client.writer.transport.pause_reading()
-        transport = handler.peers[0]._transport
-        assert transport is not None
-        while transport.get_write_buffer_size() < 100_000:
-            fill(handler.peers[0], 1000)
-            await asyncio.sleep(0)
-        handler.peers[0].close()
-        handler.peers[0].close()
-        await handler.gone.wait()
+    async def main() -> None:
+        setup = Setup()
+        async with greeted(setup.server.listen(["127.0.0.1"], 0)) as client:
+            await setup.server.stop_listening()
+            async with asyncio.timeout(PATIENCE):
+                await setup.server.close()
+            assert setup.server.peers == {}
+            with contextlib.suppress(ConnectionError):
+                assert await client.event() is None
 
-    conversation(main)
+    asyncio.run(main())
 
 
-def test_pings_go_out_as_requests() -> None:
-    async def main(handler: Handler, client: Client) -> None:
-        await ping(client)
-        handler.peers[0].send(Ping(9), 1)
-        handler.peers[0].flush()
-        event = await client.event()
-        assert isinstance(event, Received)
-        assert event.message == Ping(9)
-        answers: list[Envelope] = []
-        handler.act = lambda peer, envelope: answers.append(envelope)
-        client.connection.reply(event.request_id, Pong(9))
-        client.writer.write(client.connection.data_to_send())
-        client.writer.write_eof()
-        await handler.gone.wait()
-        assert answers == [Envelope(Pong(9), event.request_id)]
+def test_a_port_that_is_in_use_is_named_in_the_error() -> None:
+    async def main() -> None:
+        setup, other = Setup(), Setup()
+        port = setup.server.listen(["127.0.0.1"], 0)
+        with pytest.raises(OSError, match=f"server.port: TCP port {port}"):
+            other.server.listen(["127.0.0.1"], port)
+        await setup.server.stop_listening()
+        assert setup.errors == other.errors == []
 
-    conversation(main)
+    asyncio.run(main())
 
 
-def test_a_frame_is_charged_before_it_is_read_and_waits_as_long_as_it_is_told() -> None:
-    async def main(handler: Handler, client: Client) -> None:
-        await ping(client)
-        handler.waits = [0.02, 0.1]
-        got: list[float] = []
-        handler.act = lambda peer, envelope: got.append(time.monotonic())
-        began = time.monotonic()
-        for number in range(3):
-            client.connection.request(Ping(number))
-        frames = client.connection.data_to_send()
-        before = len(handler.charged)
-        client.writer.write(frames)
-        async with asyncio.timeout(10):
-            while len(got) < 3:  # noqa: ASYNC110 - what happens on the server is told to nobody else
-                await asyncio.sleep(0.005)
-        assert got[0] - began >= 0.12
-        size = len(frames) // 3
-        assert handler.charged[before:] == [size] * 5, "the first one is charged again after each wait"
+def test_messages_for_who_is_gone_go_nowhere() -> None:
+    async def main() -> None:
+        server = Setup().server
+        server.send(4711, Pong(1), 1)
+        server.disconnect(4711)
+        assert not server.flush()
 
-    conversation(main)
-
-
-def test_what_is_sent_before_the_end_is_handled() -> None:
-    async def main(handler: Handler, client: Client) -> None:
-        await ping(client)
-        handler.waits = [0.05]
-        got: list[Any] = []
-        handler.act = lambda peer, envelope: got.append(envelope.message)
-        for number in range(20):
-            client.connection.request(Ping(number))
-        client.writer.write(client.connection.data_to_send())
-        client.writer.write_eof()
-        await handler.gone.wait()
-        assert got == [Ping(number) for number in range(20)]
-
-    conversation(main)
-
-
-def test_who_has_to_wait_makes_the_server_hold_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_server, "MAX_BYTES_BEFORE_LOGIN", 1 << 30)
-    monkeypatch.setattr(control_server, "MAX_HELD", 1000)
-
-    async def main(handler: Handler, client: Client) -> None:
-        await ping(client)
-        handler.act = lambda peer, envelope: None
-        handler.charge = lambda peer, size: 60.0  # type: ignore[method-assign]
-        peer = handler.peers[0]
-        for _ in range(20_000):
-            client.connection.send(Close(ErrorCode.SHUTDOWN, "", Action.NONE))
-        client.writer.write(client.connection.data_to_send())
-        await asyncio.sleep(0.2)
-        assert 0 < peer._connection.buffered <= control_server.MAX_HELD + control_server.READ_SIZE
-        peer.abort()
-
-    conversation(main)
-
-
-def test_what_a_frame_takes_is_measured() -> None:
-    async def main(handler: Handler, client: Client) -> None:
-        def busy(peer: ControlPeer, envelope: Envelope) -> None:
-            end = time.thread_time() + 0.02
-            while time.thread_time() < end:
-                pass
-            peer.send(Pong(0), envelope.request_id)
-
-        handler.act = busy
-        await ping(client)
-        assert 20_000 <= handler.spends[-1] < 200_000
-        assert max(handler.spends[:-1]) < 20_000
-
-    conversation(main)
+    asyncio.run(main())

@@ -3,9 +3,9 @@ from tcserver.media.forwarding.receivers import Handover, ReceiverSet
 from tcserver.media.relay.room_share import Share
 
 
-def a_share(slots=(0, 1, 2)):
+def a_share(numbers=(0, 1, 2)):
     share = Share(1, 0, 1, lambda room, members: Handover(5, room, members, ReceiverSet(()), b""))
-    share.spread(slots)
+    share.spread(numbers)
     return share
 
 

@@ -52,7 +52,7 @@ def test_who_is_kept_back_is_unheard_until_something_is_forwarded():
     meeting.plane.suppressed.changed = False
     assert meeting.run(1, talker) == ids(other, *rest)
     assert not meeting.plane.suppressed.changed
-    # The first talker has fallen silent, so the slot is won at once, and not only at the next decision.
+    # The first talker has fallen silent, so the place is won at once, and not only at the next decision.
     meeting.run(0.3)
     assert other.media_id not in meeting.run(0.02, other)
     assert meeting.plane.suppressed.changed

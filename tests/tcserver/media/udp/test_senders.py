@@ -95,7 +95,7 @@ class TestSenders:
         receivers = ReceiverSet(members)
         assert [address.lane for address in receivers.addresses] == [0, 1, 1]
         sender = LoopbackSender(name, locals_)
-        sender.send([Transmission(b"x", receivers, receivers.slots[1]), Transmission(b"y", receivers)])
+        sender.send([Transmission(b"x", receivers, receivers.indices[1]), Transmission(b"y", receivers)])
         assert (received(six), received(four), received(mapped)) == ([b"y"], [b"x", b"y"], [b"x", b"y"])
 
     def test_more_receivers_than_one_call_takes(self, name, bind):
@@ -116,7 +116,7 @@ class TestSenders:
         for n, size in enumerate(sizes):
             publisher, to = (n % 3) * 2, few if n % 4 == 3 else receivers
             datagram = bytes((n,)) * size
-            batch.append(Transmission(datagram, to, to.slots[publisher]))
+            batch.append(Transmission(datagram, to, to.indices[publisher]))
             for media_id in to.media_ids:
                 if media_id != publisher:
                     expected[media_id].append((publisher, datagram))
