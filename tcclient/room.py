@@ -14,7 +14,7 @@ from tcclient import events as told
 from tcclient.audio.gate import GateMode
 from tcclient.capture.pacing import Timeline
 from tcclient.core import events as core
-from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.session import Session
 from tcclient.errors import RequestRefused, RoomClosed, SourceError
@@ -32,7 +32,7 @@ from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode, Refusal
 from tcproto.membership import safety_code
 from tcproto.messages import Kind, PublicationInfo, RoomInfo, Source
-from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
+from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK, Header
 
 if TYPE_CHECKING:
     from tcclient.playout.listener import Listener
@@ -404,7 +404,7 @@ class Room(RoomVerbs):
         now = tuple(p for p in self.participants.values() if p.speaking)
         self._tell(told.SpeakersChanged(now, self.participants.get(dominant)))
 
-    def _media(self, packets: list[MediaPacket]) -> None:
+    def _media(self, packets: list[MediaPacket[Header]]) -> None:
         now = time.monotonic()
         for packet in packets:
             track = self._tracks.get((packet.participant, packet.publication))
