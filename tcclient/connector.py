@@ -12,7 +12,7 @@ from typing import Any
 
 from tcclient.core import events as core
 from tcclient.core.membership.lives import Lives
-from tcclient.core.session import DEFAULT_SOURCES, Session, Settings
+from tcclient.core.session import DEFAULT_SOURCES, Session, Settings, control_connection
 from tcclient.errors import (
     ClientError,
     ConnectError,
@@ -84,7 +84,8 @@ async def connect(
     backoff = Backoff(os.urandom, known=entry.known)
     seated = False
     while not seated:
-        session = Session(Settings(entry.expected, sources), device, os.urandom, time.monotonic(), _LIVES)
+        control, settings = control_connection(os.urandom), Settings(entry.expected, sources)
+        session = Session(settings, device, control, os.urandom, time.monotonic(), _LIVES)
         room, further = Room(session, KnownDevices(directory), receive_interval), None
         for text in entry.faults:
             room.tell_fault(text)

@@ -1,11 +1,11 @@
 """Login keys: from a password to an Ed25519 key, and what the keys of accounts and devices sign.
 
-The password never leaves the client. The server sends a salt and Argon2id costs, the client derives the account key
-and signs the handshake hash; the server keeps the public half. The salt that goes into Argon2id also depends on the
-server's static key and on the name, so a false server cannot have a client compute the key of another server.
+The password never leaves the client. The server sends a salt and Argon2id costs. The client derives the account key
+and signs the handshake hash. The server keeps the public half of the key. The salt that goes into Argon2id also depends
+on the server's static key and on the name. So a false server cannot make a client compute the key of another server.
 
-Signed text is a label that ends with a zero byte, then the fields in order: fields of fixed size bare, each field of
-variable size behind its length in two bytes, big-endian.
+A signed text is a label that ends with a zero byte, and then the fields in order. A field of variable size stands
+behind its length in two bytes, big-endian.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tcproto.errors import CryptoFailure
 from tcproto.identity import KEY_SIZE, SigningKey, verify_signature
 
 MEMORY_FLOOR = 64 * 1024 * 1024
-"""Bytes of Argon2id memory below which a client refuses: a false server would ask for less and guess cheaply."""
+"""The least bytes of Argon2id memory that a client accepts. With less a false server could guess cheaply."""
 MEMORY_CEILING = 256 * 1024 * 1024
-"""Bytes above which a client refuses: a false server must not exhaust the client's machine."""
+"""The most bytes of it that a client accepts. A false server must not exhaust the client's machine."""
 PASSES_FLOOR = 2
-"""Argon2id passes below which a client refuses."""
+"""The fewest Argon2id passes that a client accepts."""
 PASSES_CEILING = 6
-"""Argon2id passes above which a client refuses."""
+"""The most Argon2id passes that a client accepts."""
 DEFAULT_MEMORY = MEMORY_FLOOR
 """Bytes for new accounts: the memory-constrained recommendation of RFC 9106, section 4."""
 DEFAULT_PASSES = 3
@@ -38,11 +38,11 @@ SALT_SIZE = 16
 HANDSHAKE_HASH_SIZE = 64
 """Bytes of a Noise handshake hash under BLAKE2b."""
 MAX_PASSWORD_BYTES = 1024
-"""UTF-8 bytes of a password: enough for any sentence, and a bound for what is normalized."""
+"""The most UTF-8 bytes of a password: enough for a sentence, and a limit for the work of normalizing it."""
 MAX_FIELD_BYTES = 0xFFFF
-"""Bytes of a variable field in signed text: its length has two bytes."""
+"""The most bytes of a variable field in a signed text: its length has two bytes."""
 PASSWORD_ENTROPY_SIZE = 10
-"""Random bytes in a generated password: 80 bits, which no guessing at Argon2id's price reaches."""
+"""Random bytes in a generated password: 80 bits, too many to guess at the price of Argon2id."""
 
 _SALT_LABEL = b"tc salt v1"
 _MADE_UP_SALT_LABEL = b"tc made-up salt"
@@ -56,7 +56,7 @@ _PASSWORD_GROUP = 4
 
 
 class Challenge(NamedTuple):
-    """What the server sends for a name: the salt (16 bytes) and the Argon2id costs (bytes, passes)."""
+    """The answer of the server to a name: the salt (16 bytes) and the Argon2id costs (bytes, passes)."""
 
     salt: bytes
     memory_bytes: int
@@ -64,9 +64,10 @@ class Challenge(NamedTuple):
 
 
 def read_password(line: bytes) -> str:
-    """The password in a line of a file or a pipe: UTF-8, without its end and without a byte order mark before it.
+    """Return the password in a line of a file or a pipe, without the end of the line and without a byte order mark.
 
-    The same bytes mean the same password for server and client, whatever the locale. Raises ``ValueError``.
+    The line is read as UTF-8 whatever the locale is, so the same bytes are the same password for server and client.
+    Raises ``ValueError`` for other encodings.
     """
     try:
         text = line.decode("utf-8-sig").rstrip("\r\n")
@@ -78,13 +79,13 @@ def read_password(line: bytes) -> str:
 
 
 def check_costs(memory_bytes: int, passes: int) -> None:
-    """Raise `CryptoFailure` for Argon2id costs outside floor and ceiling."""
+    """Raise ``CryptoFailure`` for Argon2id costs outside floor and ceiling."""
     if not MEMORY_FLOOR <= memory_bytes <= MEMORY_CEILING or not PASSES_FLOOR <= passes <= PASSES_CEILING:
         raise CryptoFailure(f"Argon2id costs of {memory_bytes} bytes and {passes} passes are refused")
 
 
 def effective_salt(server_static: bytes, folded_name: str, salt: bytes) -> bytes:
-    """The 16 bytes that go into Argon2id.
+    """Return the 16 bytes that go into Argon2id as salt.
 
     BLAKE2b-128 with the personalization ``tc salt v1`` over the server's static public key (32 bytes), the folded name
     in UTF-8, a zero byte, and the salt (16 bytes). Raises ``ValueError`` for other sizes.
@@ -96,10 +97,11 @@ def effective_salt(server_static: bytes, folded_name: str, salt: bytes) -> bytes
 
 
 def derive_account_key(password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
-    """The account key: Argon2id (RFC 9106, version 1.3, one lane) of the password in NFKC and UTF-8 gives the seed.
+    """Return the account key. Its seed is Argon2id (RFC 9106, version 1.3, one lane) of the password in NFKC and UTF-8.
 
-    ``salt`` is the `effective_salt`. Takes a tenth of a second and ``memory_bytes`` of memory: not for an event loop.
-    Raises `CryptoFailure` for costs outside floor and ceiling, ``ValueError`` for an empty or endless password.
+    ``salt`` is the ``effective_salt``. This takes a tenth of a second and ``memory_bytes`` of memory, so it must not
+    run in an event loop. Raises ``CryptoFailure`` for costs outside floor and ceiling, ``ValueError`` for a password
+    that is empty or too long.
     """
     check_costs(memory_bytes, passes)
     _check_size(salt, SALT_SIZE, "salt")
@@ -113,33 +115,36 @@ def derive_account_key(password: str, salt: bytes, memory_bytes: int, passes: in
 
 
 def sign_account_login(key: SigningKey, handshake_hash: bytes, device_public: bytes, folded_name: str) -> bytes:
-    """The account's signature for a login: handshake hash (64 bytes), device key (32 bytes), name. 64 bytes."""
+    """Return the signature of the account for a login, 64 bytes.
+
+    It covers the handshake hash (64 bytes), the device key (32 bytes) and the name.
+    """
     return key.sign(_account_login(handshake_hash, device_public, folded_name))
 
 
 def verify_account_login(
     public: bytes, signature: bytes, handshake_hash: bytes, device_public: bytes, folded_name: str
 ) -> bool:
-    """Whether the account with the key ``public`` signed this login; never raises."""
+    """Tell whether the account with the key ``public`` signed this login. Never raises."""
     return _verifies(public, signature, _account_login, handshake_hash, device_public, folded_name)
 
 
 def sign_device_login(key: SigningKey, handshake_hash: bytes, folded_name: str) -> bytes:
-    """The device's signature for a login or a resume: handshake hash (64 bytes), name. 64 bytes."""
+    """Return the signature of the device for a login or a resume, 64 bytes, over handshake hash (64 bytes) and name."""
     return key.sign(_device_login(handshake_hash, folded_name))
 
 
 def verify_device_login(public: bytes, signature: bytes, handshake_hash: bytes, folded_name: str) -> bool:
-    """Whether the device with the key ``public`` signed this login or resume; never raises."""
+    """Tell whether the device with the key ``public`` signed this login or resume. Never raises."""
     return _verifies(public, signature, _device_login, handshake_hash, folded_name)
 
 
 def sign_account_change(
     key: SigningKey, handshake_hash: bytes, folded_name: str, new_public: bytes, new: Challenge
 ) -> bytes:
-    """The old account key's signature for a new password. 64 bytes.
+    """Return the signature of the old account key for a new password, 64 bytes.
 
-    Covers the handshake hash (64 bytes), the name, the new public key (32 bytes), the new salt (16 bytes), the new
+    It covers the handshake hash (64 bytes), the name, the new public key (32 bytes), the new salt (16 bytes), the new
     memory in bytes (4 bytes) and passes (1 byte).
     """
     return key.sign(_account_change(handshake_hash, folded_name, new_public, new))
@@ -148,17 +153,18 @@ def sign_account_change(
 def verify_account_change(
     public: bytes, signature: bytes, handshake_hash: bytes, folded_name: str, new_public: bytes, new: Challenge
 ) -> bool:
-    """Whether the account with the key ``public`` signed this change, and the new costs are allowed; never raises."""
+    """Tell whether the account with the key ``public`` signed this change to costs that are allowed. Never raises."""
     return _verifies(public, signature, _account_change, handshake_hash, folded_name, new_public, new)
 
 
 def made_up_challenge(secret: bytes, folded_name: str, costs: Mapping[tuple[int, int], int]) -> Challenge:
-    """The challenge for a name that has no account: always the same for a name and a server's ``secret`` (32 bytes).
+    """Return the challenge for a name that has no account. It depends on the name and the ``secret`` (32 bytes) alone.
 
-    ``costs`` tell how many accounts have each pair of memory (bytes) and passes; without any it is the default. Nobody
-    without the secret can tell the challenge from a real one: real salts are random, and the made-up costs are as
-    frequent as the real ones. Where accounts with other costs come, few names change theirs (rendezvous hashing with
-    weights: each pair of costs has a random number of the name's own, and the least for its weight wins).
+    ``costs`` is the number of accounts by their pair of memory (bytes) and passes. Where there are none, the default
+    costs are taken. Only the secret tells the challenge from a real one: real salts are random, and the made-up costs
+    are as frequent as the real ones. When accounts with other costs are added, few names change their costs. This is
+    weighted rendezvous hashing: each pair of costs gets a random number from the name, and the least number for its
+    weight wins.
     """
     _check_size(secret, KEY_SIZE, "secret")
 
@@ -175,13 +181,13 @@ def made_up_challenge(secret: bytes, folded_name: str, costs: Mapping[tuple[int,
 
 
 def decoy_public_key(secret: bytes) -> bytes:
-    """A public key that nobody can sign for, to verify the login of an unknown name against in the usual time."""
+    """Return a public key that nobody can sign for. Logins of unknown names are verified with it in the usual time."""
     _check_size(secret, KEY_SIZE, "secret")
     return SigningKey(hashlib.blake2b(digest_size=KEY_SIZE, key=secret, person=_DECOY_LABEL).digest()).public
 
 
 def generate_password(entropy: bytes) -> str:
-    """A password from ten random bytes: four groups of four letters and digits (``k7m2-…``), 80 random bits.
+    """Return a password made of ten random bytes: four groups of four letters and digits (``k7m2-…``), 80 random bits.
 
     Raises ``ValueError`` for another number of bytes.
     """
@@ -193,7 +199,7 @@ def generate_password(entropy: bytes) -> str:
 
 
 def _verifies(public: bytes, signature: bytes, build: Callable[..., bytes], *fields: Any) -> bool:
-    """Whether ``signature`` is over what ``build`` makes of ``fields``; fields that nobody could sign verify never."""
+    """Tell whether ``signature`` is over what ``build`` makes of ``fields``. Fields out of range never verify."""
     try:
         message = build(*fields)
     except (ValueError, CryptoFailure):

@@ -1,17 +1,17 @@
-"""Beacons: what each member tells all others, signed by its device, every ten seconds.
+"""Beacons: what each member tells all others every ten seconds, signed by its device.
 
-The body of a packet of type beacon is bare: payload, then signature. Payload, big-endian::
+The body of a packet of type beacon is not sealed. It is the payload, then the signature. The payload, big-endian::
 
     0       version, 2
-    1-16    hash of the member set, as the sender sees it
+    1-16    hash of the member set that the sender has
     17-20   number of the sender key in use, 0 where there is none
     21      its generation
     22-53   commitment to the key at this generation, zeros where there is none
     54      number of clock mappings
     then for each: stream id 2, media timestamp 4, time 8 (monotonic µs of the sender)
 
-The mappings of one member share a clock: by them its audio and video are played in step. A payload may be longer than
-this version knows; the rest is ignored. Nothing in it is secret to the server; only the device can make it.
+All mappings of a member are in one clock, so that its audio and video can be played in step. A payload may be longer
+than this version knows; the rest is ignored. Nothing in it is secret. Only the device can make it.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from tcproto.sender_key import MAX_GENERATION
 from tcproto.serial import wrapped
 
 BEACON_INTERVAL = 10.0
-"""Seconds between beacons of one member, in rooms that are not too large for it."""
+"""Seconds between beacons of one member, in rooms of up to 500."""
 BEACON_SPACING = 1.0
-"""Seconds between beacons of one member at least, whatever it has to tell."""
+"""The least seconds between two beacons of one member, even when there is news."""
 ROOM_BEACONS = 50
-"""Beacons in a second of all members together: 6.5 ms of a receiver's time for the signatures."""
+"""The most beacons in a second of all members together. Their signatures take 6.5 ms of a receiver's time."""
 BEACON_STARTS = (0.0, 1.0, 3.0)
-"""Seconds after the start of a stream or of a path: a beacon each, as one may be lost and nobody should wait."""
+"""Seconds after the start of a stream or of a path at which a beacon is sent. Three, because one may be lost."""
 SILENT_INTERVALS = 3
-"""Intervals without a beacon after which a member is silent: two may be lost."""
+"""A member is silent after so many intervals without a beacon. Two beacons may be lost."""
 MAX_CLOCKS = 32
-"""Streams that one beacon maps: more than a member may publish."""
+"""The most streams in one beacon: more than a member may publish."""
 NO_COMMITMENT = bytes(32)
 _VERSION = 2
 _LABEL = b"tc beacon v2\0"
@@ -45,17 +45,17 @@ _CLOCK = Struct(">HIQ")
 
 
 def beacon_interval(members: int) -> float:
-    """Return the seconds between beacons of one member in a room of so many."""
+    """Return the seconds between beacons of one member in a room of ``members``."""
     return max(BEACON_INTERVAL, members / ROOM_BEACONS)
 
 
 def beacon_spacing(members: int) -> float:
-    """Return the seconds that lie between two beacons of one member at least, in a room of so many."""
+    """Return the least seconds between two beacons of one member in a room of ``members``."""
     return max(BEACON_SPACING, members / ROOM_BEACONS)
 
 
 class ClockMapping(NamedTuple):
-    """A moment of a stream, in both clocks."""
+    """A moment of a stream, in the clock of the stream and in that of its sender."""
 
     stream: int
     timestamp: int
@@ -65,12 +65,12 @@ class ClockMapping(NamedTuple):
 
 
 class Beacon(NamedTuple):
-    """What a member tells the others."""
+    """The content of a beacon."""
 
     member_set: bytes
     """16 bytes, see ``member_set_hash``."""
     key_number: int = 0
-    """Of the sender key in use, u32; 0: none."""
+    """Number of the sender key in use, u32; 0 where there is none."""
     generation: int = 0
     commitment: bytes = NO_COMMITMENT
     """32 bytes, see ``SenderKey.commitment``."""
@@ -87,16 +87,19 @@ class Beacon(NamedTuple):
 
 
 class BeaconContext(NamedTuple):
-    """The seat that a beacon is of: a signature for another seat, life or server does not hold."""
+    """The seat that sends a beacon. It is signed, so a beacon is good for one seat in one life on one server."""
 
     fingerprint: bytes
-    """20 bytes: the server's."""
+    """20 bytes, of the server."""
     life: bytes
     box_key: bytes
 
 
 def parse_beacon(payload: bytes) -> Beacon:
-    """Parse the payload of a beacon; raises ``ValueError`` where it is cut off, out of range or of another version."""
+    """Parse the payload of a beacon.
+
+    Raises ``ValueError`` where it is cut off, has a field out of range, or is of another version.
+    """
     if len(payload) < _HEAD.size:
         raise ValueError("beacon cut off")
     version, member_set, number, generation, commitment, count = _HEAD.unpack_from(payload)

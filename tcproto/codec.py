@@ -2,10 +2,10 @@
 
 Two layers:
 
-- `pack` and `unpack` turn a `Value` into bytes and back. They take a subset of msgpack: nil, bool, integers of 64 bits,
-  finite floats, str, bin, arrays and maps with distinct str keys, all within the limits below.
-- `encode_fields` and `decode_fields` turn a message class into a map and back, by a table made once for each class
-  from the annotations of its fields::
+- ``pack`` and ``unpack`` turn a ``Value`` into bytes and back. They take a subset of msgpack: nil, bool, integers of 64
+  bits, finite floats, str, bin, arrays and maps with distinct str keys, all within the limits below.
+- ``encode_fields`` and ``decode_fields`` turn a message class into a map and back. They use a table that is made once
+  for each class from the annotations of its fields::
 
       @dataclass(frozen=True, slots=True)
       class Join:
@@ -16,11 +16,11 @@ Two layers:
           ticket: Annotated[bytes, UpTo(64)] | None                      # absent or nil; None leaves the key out
           muted: bool = False                                            # may be absent
 
-  Unknown keys are ignored, so that the protocol can grow. A ``__post_init__`` that raises `ValueError` refuses a
-  combination of values. `describe` prints the table.
+  Unknown keys are ignored, so that the protocol can grow. A ``__post_init__`` that raises ``ValueError`` refuses a
+  combination of values. ``describe`` returns the rows of the table.
 
-What a peer sent is refused by `ProtocolError` (``bad_message``), what we were about to send by `ValueError`; a message
-class that makes no sense is refused by `TypeError` on first use.
+A fault in what a peer sent raises ``ProtocolError`` (``bad_message``). A fault in what is to be sent raises
+``ValueError``. A fault in a message class raises ``TypeError`` when the class is first used.
 """
 
 from __future__ import annotations
@@ -55,20 +55,20 @@ from tcproto.fields import (
 T = TypeVar("T")
 
 MAX_MESSAGE = 65518
-"""Bytes of a packed message: a frame of 65535 less the tag of 16 and the type byte."""
+"""The most bytes of a packed message: a frame of 65,535 less the tag of 16 and the type byte."""
 MAX_DEPTH = 8
-"""Arrays and maps inside each other; no message needs more than five, and recursion over a value stays shallow."""
+"""The most arrays and maps inside each other. No message needs more than five, and recursion stays shallow."""
 MAX_MAP_LEN = 64
-"""Pairs of a map: maps are messages, and none has as many fields."""
+"""The most pairs of a map. Maps are messages, and no message has as many fields."""
 MAX_VALUES = 16_384
-"""Values of a message, keys and those inside others included: the largest message, with all choices of a subscription,
-has two thirds of it. Each takes time to read, however few bytes it has."""
+"""The most values of a message. Keys count, and values inside others. The largest message is a subscription with all
+choices, which has two thirds of this. Each value takes time to read, however few bytes it has."""
 
 
 def pack(value: Value) -> bytes:
-    """The msgpack form of a value, as short as msgpack allows.
+    """Return the msgpack form of a value, as short as msgpack allows.
 
-    Raises `ValueError` for whatever `unpack` would refuse.
+    Raises ``ValueError`` for what ``unpack`` would refuse.
     """
     _check(value)
     data: bytes = msgpack.packb(value)
@@ -78,9 +78,9 @@ def pack(value: Value) -> bytes:
 
 
 def unpack(data: bytes) -> Value:
-    """The value of exactly one msgpack object.
+    """Return the value of exactly one msgpack object.
 
-    Raises `ProtocolError` (``bad_message``) for anything that is not one whole object of the subset, and nothing else.
+    Raises ``ProtocolError`` (``bad_message``) for all that is not one whole object of the subset, and nothing else.
     """
     try:
         if len(data) > MAX_MESSAGE:
@@ -95,13 +95,13 @@ def unpack(data: bytes) -> Value:
             max_ext_len=0,
         )
         _check(value)
-    except ValueError as error:  # of msgpack: every one of its unpacking errors, and of UTF-8
+    except ValueError as error:  # all errors of msgpack, and of UTF-8, are of this class
         raise ProtocolError(ErrorCode.BAD_MESSAGE, str(error)) from None
     return value
 
 
 def _distinct(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    # Two readings of one message (the first or the last of two equal keys) are a classic way past a check.
+    # With two equal keys one reader takes the first and another the last: a classic way past a check.
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("a key occurs twice")
@@ -109,7 +109,7 @@ def _distinct(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _check(value: Any) -> None:
-    """Refuse by `ValueError` what is outside the subset, such as an ext or a timestamp."""
+    """Raise ``ValueError`` for what is outside the subset, such as an ext or a timestamp."""
     left, level = MAX_VALUES, [value]
     for depth in range(MAX_DEPTH + 1):
         members: list[Any] = []
@@ -123,13 +123,13 @@ def _check(value: Any) -> None:
 
 
 def _check_one(value: Any, members: list[Any]) -> bool:
-    """Check a value, and put those inside it to ``members``; return whether there could be some."""
+    """Check a value, and add the values inside it to ``members``. Return whether it is an array or a map."""
     kind = type(value)
     if kind is int:
         if not INT_MIN <= value <= INT_MAX:
             raise ValueError("an integer of more than 64 bits")
     elif kind is str:
-        # Encoded only where it may be too long: most texts are short.
+        # Most texts are short, and then need not be encoded here.
         if len(value) > MAX_STR_LEN // 4:
             _bound("str", value.encode(), MAX_STR_LEN)
     elif kind is bytes:
@@ -223,16 +223,16 @@ class FieldRow(NamedTuple):
 
     name: str
     type: str
-    """As in ``u32``, ``str ≤ 64 chars, 99 bytes``, ``bin 32``, ``map Member``, ``str Source``, ``array ≤ 16 of u8``."""
+    """Such as ``u32``, ``str ≤ 9 chars, 9 bytes``, ``bin 32``, ``map Member``, ``str Source``, ``array ≤ 16 of u8``."""
     presence: str
     """``required``, ``optional`` (absent or nil), or ``default`` and the default as JSON, with bytes in hexadecimal."""
 
 
 def encode_fields(message: object) -> dict[str, Value]:
-    """The map of an instance of a message class.
+    """Return the map of an instance of a message class.
 
-    A field that is None is left out; other defaults are written, so that a reader with other defaults reads the same.
-    Raises `ValueError` naming class and key path.
+    A field that is None is left out. Other defaults are written, so that a reader with other defaults reads the same.
+    Raises ``ValueError`` that names class and key path.
     """
     try:
         return _table(type(message)).encode(message)
@@ -241,7 +241,10 @@ def encode_fields(message: object) -> dict[str, Value]:
 
 
 def decode_fields(cls: type[T], mapping: Mapping[str, Value]) -> T:
-    """An instance of the message class ``cls``. Raises `ProtocolError` (``bad_message``) naming class and key path."""
+    """Return an instance of the message class ``cls``.
+
+    Raises ``ProtocolError`` (``bad_message``) that names class and key path.
+    """
     try:
         return cast(T, _table(cls).decode(mapping))
     except Invalid as error:
@@ -249,7 +252,7 @@ def decode_fields(cls: type[T], mapping: Mapping[str, Value]) -> T:
 
 
 def describe(cls: type) -> list[FieldRow]:
-    """The fields of a message class, in order."""
+    """Return the fields of a message class, in order."""
     return [FieldRow(field.name, field.kind.text, field.presence) for field in _table(cls).fields]
 
 
@@ -338,7 +341,7 @@ def _field(cls: type, field: dataclasses.Field[Any], hint: Any) -> _Field:
         raise TypeError(f"{where}: a plain default, not a factory")
     required = not optional and field.default is dataclasses.MISSING
     if optional and field.default not in (None, dataclasses.MISSING):
-        # Otherwise None, which is left out, would come back as the default.
+        # None is left out, so it would come back as that default.
         raise TypeError(f"{where}: the default of an optional field is None")
     if not optional and not required:
         try:

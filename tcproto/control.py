@@ -1,9 +1,9 @@
-"""The control connection: handshake, frames, cipher and messages as one machine without input or output.
+"""The control connection: handshake, frames, cipher and messages as one state machine without input and output.
 
-``receive_data`` only buffers; ``next_event`` returns what happened, in order, until None; what has to be sent collects
-for ``data_to_send``. A peer that breaks the protocol makes ``next_event`` raise one ``ProtocolError``, after what came
-before was returned, and then nothing more is read. Inside the cipher a frame begins with a byte that says what it is:
-0 a control message, 1 a sealed datagram (the tunnel).
+``receive_data`` only buffers. ``next_event`` returns one event after the other, and None when more data is needed.
+``data_to_send`` returns what has to be sent. When a peer breaks the protocol, ``next_event`` returns the events before
+that, then raises one ``ProtocolError``, and nothing more is read. Inside the cipher a frame begins with a type byte: 0
+is a control message, 1 a sealed datagram (the tunnel).
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ PROTOCOL_VERSION = 1
 FRAME_MESSAGE = 0
 FRAME_DATAGRAM = 1
 MAX_OPEN_REQUESTS = 256
-"""Requests that may wait for their reply; more are refused here, and a peer that answers gets no more than that."""
+"""The most requests that wait for their reply; further ones are refused here."""
 MAX_ASKED = 8
-"""Requests of one type that timers make without a reply to any: pings of 40 s. A peer owes a reply to each; one that
-gives none, and talks otherwise, is not to use up what users may ask."""
+"""The most requests of one type that timers make while none is answered: pings of 40 s. A peer that answers no pings
+must not use up the requests of users."""
 
 
 class HandshakeCompleted(NamedTuple):
-    """The channel stands. ``remote_static`` is empty on the server's side: the client proves itself by logging in."""
+    """The channel is set up. ``remote_static`` is empty on the server's side, where the client has no key yet."""
 
     handshake_hash: bytes
     remote_static: bytes
     hello: Any
-    """What the peer said: ``ClientHello`` or ``ServerHello``."""
+    """The hello of the peer: ``ClientHello`` or ``ServerHello``."""
 
 
 class Received(NamedTuple):
@@ -86,7 +86,7 @@ class _Channel:
 
 
 class ControlConnection:
-    """One end of a control connection; made by ``client`` or ``server``."""
+    """One end of a control connection. ``client`` and ``server`` make one."""
 
     def __init__(self, role: Sender, versions: Sequence[int], features: Sequence[str], software: str) -> None:
         self._role = role
@@ -112,7 +112,7 @@ class ControlConnection:
         software: str = "",
         ephemeral_private: bytes | None = None,
     ) -> ControlConnection:
-        """Return the client's end; the first handshake message is ready to be sent."""
+        """Return the client's end. The first handshake message is ready to be sent."""
         self = cls(Sender.CLIENT, versions, features, software)
         self._initiator = Initiator(ephemeral_private)
         hello = ClientHello(self._versions, self._features, software)
@@ -129,35 +129,35 @@ class ControlConnection:
         software: str = "",
         ephemeral_private: bytes | None = None,
     ) -> ControlConnection:
-        """Return the server's end, which waits for the first handshake message."""
+        """Return the server's end. It waits for the first handshake message."""
         self = cls(Sender.SERVER, versions, features, software)
         self._responder = Responder(static_private, ephemeral_private)
         return self
 
     @property
     def authenticated(self) -> bool:
-        """Whether the login succeeded; before it frames are small and few messages are allowed."""
+        """Whether the login succeeded. Before that, frames are small and few messages are allowed."""
         return self._authenticated
 
     @property
     def buffered(self) -> int:
-        """Bytes received that did not make an event yet."""
+        """Bytes that were received and belong to no event yet."""
         return self._frames.buffered
 
     @property
     def next_size(self) -> int:
-        """Bytes of the frame that `next_event` would read, not decrypted yet; 0 where it would return None."""
+        """Bytes of the frame that ``next_event`` would read, still encrypted; 0 where it would return None."""
         return LENGTH_BYTES if self._failure is not None else self._frames.next_size
 
     def receive_data(self, data: bytes) -> None:
-        """Buffer what came from the stream; nothing any more once the peer broke the protocol."""
+        """Buffer what came from the stream. After the peer broke the protocol, drop it."""
         if self._failure is None:
             self._frames.receive_data(data)
 
     def next_event(self) -> Event | None:
         """Return the next event, or None when more data is needed.
 
-        Raises ``ProtocolError`` when the peer broke the protocol, then and ever after.
+        Raises ``ProtocolError`` when the peer broke the protocol, and the same error on each call after that.
         """
         if self._failure is not None:
             raise self._failure.with_traceback(None)
@@ -173,7 +173,7 @@ class ControlConnection:
             raise
 
     def request(self, message: object) -> int:
-        """Send a request; returns its id, which the reply will carry.
+        """Send a request. Return its id, which the reply will carry.
 
         Raises ``ValueError`` for a field out of range, ``Refusal`` when too many requests are open.
         """
@@ -186,7 +186,7 @@ class ControlConnection:
         return request_id
 
     def ask(self, message: object) -> None:
-        """Send a request that a timer makes again and again, unless too many are without a reply.
+        """Send a request that a timer repeats, unless too many of this type have no reply.
 
         Raises ``ValueError`` for a field out of range.
         """
@@ -195,11 +195,11 @@ class ControlConnection:
             self.request(message)
 
     def send(self, message: object) -> None:
-        """Send a notification; raises ``ValueError`` for a field out of range."""
+        """Send a notification. Raises ``ValueError`` for a field out of range."""
         self._send(message, 0)
 
     def reply(self, request_id: int, message: object) -> None:
-        """Send the reply to a request of the peer; raises ``ValueError`` for a field out of range."""
+        """Send the reply to a request of the peer. Raises ``ValueError`` for a field out of range."""
         self._send(message, request_id)
         if isinstance(message, Welcome | Resumed):
             self._let_in()
@@ -209,9 +209,9 @@ class ControlConnection:
         self._encrypt(bytes((FRAME_DATAGRAM,)) + data)
 
     def close(self, code: ErrorCode, text: str = "", retry_after_ms: int = 0) -> None:
-        """Tell the peer why the connection ends, as far as there is a channel to tell it through.
+        """Tell the peer why the connection ends, if there is a channel.
 
-        Of ``text`` goes what an explanation may hold: 256 printable characters.
+        Only the first 256 printable characters of ``text`` are sent: an explanation has no more.
         """
         if self._channel is not None:
             info = CODES[code]
@@ -219,7 +219,7 @@ class ControlConnection:
             self.send(Close(code, printable[:256], info.action, retry_after_ms))
 
     def data_to_send(self) -> bytes:
-        """Return what has to be sent, once."""
+        """Return what has to be sent, and forget it."""
         data = bytes(self._out)
         self._out.clear()
         return data
@@ -296,7 +296,7 @@ class ControlConnection:
 
 
 def _hello(cls: type[Any], payload: bytes) -> Any:
-    """Decode a hello, whatever other keys it has: this is how versions that are not known yet introduce themselves."""
+    """Decode a hello. It may have other keys, because a peer of a later version says hello in the same way."""
     try:
         body = codec.unpack(payload)
         if not isinstance(body, dict):

@@ -13,22 +13,22 @@ from tcproto.packet import AUDIO_CLOCK, AudioHeader
 from tcproto.serial import wrapped
 
 MAX_COPY_DISTANCE = 15
-"""Packets back that a copy reaches: 0.9 s at 60 ms, and all that a play-out delay can use."""
+"""The most packets that a copy reaches back: 0.9 s at 60 ms, and more is of no use to a play-out delay."""
 _COPY = Struct(">BBB")
 
 
 class Copy(NamedTuple):
-    """A copy of an earlier packet of a stream, without the header that can be rebuilt."""
+    """A copy of an earlier packet of a stream, without its header, which can be made again."""
 
     distance: int
-    """Sequence number of the packet before it, less this one's: 1..``MAX_COPY_DISTANCE``."""
+    """Sequence number of the packet item in front, less that of the copied packet: 1..``MAX_COPY_DISTANCE``."""
     level: int
     voice: bool
     body: bytes
     """1..255 bytes."""
 
     def header(self, carrier: AudioHeader) -> AudioHeader:
-        """Return the exact header of the copied packet, from that of the packet item before the copies."""
+        """Return the exact header of the copied packet. ``carrier`` is that of the packet item before the copies."""
         return carrier._replace(
             sequence=wrapped(carrier.sequence - self.distance),
             timestamp=wrapped(carrier.timestamp - self.distance * carrier.duration_ms * AUDIO_CLOCK // 1000),
@@ -40,7 +40,7 @@ class Copy(NamedTuple):
 
 
 def pack_copies(copies: Sequence[Copy]) -> bytes:
-    """Return 3 bytes and the body for each copy; raises ``ValueError`` for what does not fit them."""
+    """Return 3 bytes and the body for each copy. Raises ``ValueError`` for what does not fit them."""
     parts = []
     for distance, level, voice, body in copies:
         if not (1 <= distance <= MAX_COPY_DISTANCE and 0 <= level <= 127 and 1 <= len(body) <= 255):
@@ -50,7 +50,7 @@ def pack_copies(copies: Sequence[Copy]) -> bytes:
 
 
 def parse_copies(value: bytes) -> list[Copy]:
-    """Parse copies; raises ``ValueError`` where they are malformed."""
+    """Parse copies. Raises ``ValueError`` where they are malformed."""
     copies = []
     start = 0
     while start < len(value):

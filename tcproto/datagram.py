@@ -1,4 +1,4 @@
-"""Datagrams: what UDP carries. A clear header of 12 bytes, which padded with zeros is the nonce, and a secretbox.
+"""Datagrams: what UDP carries. A clear header of 12 bytes and a secretbox, whose nonce is the header and 12 zeros.
 
 Header, big-endian::
 
@@ -7,9 +7,9 @@ Header, big-endian::
     2-5     id: media id (up, down), sealer id (room)
     6-11    counter
 
-Inside the box of *up* and *down* are items; inside that of *room* first the relay time (4 bytes, µs by the sealer's
-clock, wraps), then items. An item is a type byte, a length of 2 bytes, and a value. With the high bit of the type byte
-set there is no length: the item runs to the end. Items of an unknown type are skipped.
+The box of *up* and *down* holds items. That of *room* holds first the relay time (4 bytes, µs by the sealer's clock,
+wraps), then items. An item is a type byte, a length of 2 bytes, and a value. Where the high bit of the type byte is
+set, there is no length, and the item runs to the end. Items of an unknown type are skipped.
 """
 
 from __future__ import annotations
@@ -29,26 +29,27 @@ EPOCH_BITS = 8
 FORWARD_BITS = 16
 """Of a forward number."""
 COUNTER_SIZE = 6
-"""Bytes at the end of the header."""
+"""Bytes of the counter, at the end of the header."""
 MIN_DATAGRAM = HEADER_SIZE + TAG_SIZE
-"""A box around nothing."""
+"""The fewest bytes of a datagram: a header and an empty box."""
 MAX_DATAGRAM = 1200
-"""Fits the path MTU of every network in use, tunnels included, without fragmentation."""
+"""The most bytes of a datagram. It fits the path MTU of every network in use, tunnels included, in one piece."""
 MAX_PLAINTEXT = MAX_DATAGRAM - MIN_DATAGRAM
 RELAY_TIME_SIZE = 4
 MAX_COUNTER = 2**48 - 1
 REKEY_COUNTER = 2**40
-"""A new key is due after so many datagrams, long before the counter ends."""
+"""A new key is due after so many datagrams, long before the last counter."""
 KEY_LIFETIME = 24 * 3600.0
 """Seconds after which a new session key or room key is due."""
 KEY_OVERLAP = 10.0
 """Seconds for which a session key or room key is accepted after it was replaced: longer than any datagram travels."""
 MAX_UP_ITEMS = 32
-"""Items of an up datagram: a packet with copies is two, and a server looks at each; empty ones take three bytes."""
+"""The most items of an up datagram. A packet with copies is two. A server looks at each, and an empty one takes only
+three bytes."""
 LAST_ITEM = 0x80
-"""Bit of the type byte: the item runs to the end of the datagram and has no length."""
+"""The bit of the type byte that says that the item runs to the end of the datagram and has no length."""
 NONCE_PADDING = bytes(12)
-"""Behind a header, makes it a nonce."""
+"""The zeros that make a nonce of a header."""
 
 
 class Kind(IntEnum):
@@ -114,7 +115,7 @@ class ItemType(IntEnum):
 
 
 class Header(NamedTuple):
-    """The clear header of a datagram; ``kind`` is not checked."""
+    """The clear header of a datagram. ``kind`` may be an unknown one."""
 
     version: int
     kind: int
@@ -132,7 +133,7 @@ class Item(NamedTuple):
 
 _HEADER = Struct(">BBIHI")
 unpack_header: Callable[[bytes], tuple[int, int, int, int, int]] = _HEADER.unpack_from
-"""Version and kind, epoch, id, upper 16 and lower 32 bits of the counter of a datagram of at least ``HEADER_SIZE``."""
+"""Return version and kind, epoch, id, upper 16 and lower 32 bits of the counter of a datagram of at least 12 bytes."""
 _LENGTH = Struct(">BH")
 _RELAY_TIME = Struct(">I")
 
@@ -150,19 +151,19 @@ def parse_header(data: bytes) -> Header:
 
 
 def seal(header: bytes, plaintext: bytes, key: bytes) -> bytes:
-    """Return the datagram. A header must never be used twice under a key."""
+    """Return the datagram. The caller must never use a header twice under a key."""
     return header + box(plaintext, header + NONCE_PADDING, key)
 
 
 def open_datagram(data: bytes, key: bytes) -> bytes:
-    """Return the plaintext of a datagram; raises ``CryptoFailure`` where it is short or the box does not open."""
+    """Return the plaintext of a datagram. Raises ``CryptoFailure`` where it is too short or the box does not open."""
     if len(data) < MIN_DATAGRAM:
         raise CryptoFailure("the datagram is shorter than a header and a tag")
     return unbox(data[HEADER_SIZE:], data[:HEADER_SIZE] + NONCE_PADDING, key)
 
 
 def pack_items(items: list[Item], before: bytes = b"", *, open_end: bool = True) -> bytes:
-    """Return the items in a row, behind ``before``; the last without length if ``open_end``.
+    """Return the items in a row, behind ``before``. The last one has no length if ``open_end``.
 
     Raises ``struct.error`` for a value over 65,535 bytes.
     """
@@ -178,9 +179,9 @@ def pack_items(items: list[Item], before: bytes = b"", *, open_end: bool = True)
 
 
 def parse_items(plaintext: bytes, start: int = 0, most: int = MAX_DATAGRAM) -> list[Item]:
-    """Return the items from ``start`` on, unknown types included.
+    """Return the items from ``start`` on, those of unknown types too.
 
-    Raises ``ValueError`` where one is cut off, or where there are more than ``most``.
+    Raises ``ValueError`` where an item is cut off, or where there are more than ``most``.
     """
     items: list[Item] = []
     end = len(plaintext)
@@ -207,7 +208,7 @@ def pack_relay_time(microseconds: int) -> bytes:
 
 
 def parse_relay_time(plaintext: bytes) -> int:
-    """Return the relay time in front of a room datagram's plaintext; raises ``ValueError`` where it is short."""
+    """Return the relay time at the start of a room datagram's plaintext. Raises ``ValueError`` where it is short."""
     if len(plaintext) < RELAY_TIME_SIZE:
         raise ValueError("room datagram without relay time")
     return int.from_bytes(plaintext[:RELAY_TIME_SIZE], "big")

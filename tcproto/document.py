@@ -33,12 +33,15 @@ _SENDERS = {Sender.CLIENT: "client", Sender.SERVER: "server", Sender.BOTH: "both
 
 
 def render() -> dict[str, str]:
-    """All tables of this module by name."""
+    """Return all tables of this module by name."""
     return {name: make() for name, make in _TABLES.items()}
 
 
 def replaced(text: str, tables: Mapping[str, str]) -> str:
-    """``text`` with these tables in their places; ``ValueError`` where a place is missing or there twice."""
+    """Return ``text`` with these tables in their places.
+
+    Raises ``ValueError`` where a place is missing or there twice.
+    """
     for name, table in tables.items():
         begin, end = f"<!-- begin generated: {name} -->\n", f"<!-- end generated: {name} -->\n"
         if text.count(begin) != 1 or text.count(end) != 1:
@@ -68,7 +71,7 @@ def _records() -> str:
 
 
 def _records_of(classes: Iterable[type]) -> list[type]:
-    """The records inside these message classes, each once, in the order in which they are met."""
+    """Return the records inside these message classes, each once, in the order in which they are found."""
     found: dict[type, None] = {}
 
     def visit(hint: Any) -> None:
@@ -90,7 +93,7 @@ def _records_of(classes: Iterable[type]) -> list[type]:
 
 
 def _section(title: str, cls: type, first: str = "") -> str:
-    notes = _notes(cls)
+    notes = notes_of(cls)
     rows = [(f"`{row.name}`", row.type, row.presence, notes.get(row.name, "")) for row in describe(cls)]
     parts = [f"#### {title}", "\n".join(filter(None, (first, _line(cls.__doc__))))]
     if rows:
@@ -125,10 +128,10 @@ def _enums() -> str:
     parts: list[str] = []
     enums: list[type[StrEnum]] = [*_enums_of(types), errors.Action]
     for cls in enums:
-        notes = _notes(cls)
+        notes = notes_of(cls)
         values = [(f"`{member.value}`", notes.get(member.name, "")) for member in cls if member.name != "UNKNOWN"]
         parts += [f"#### {cls.__name__}", _line(cls.__doc__), _table(("value", ""), values)]
-    notes = _notes(Permission)
+    notes = notes_of(Permission)
     rows = [(f"{bit.value:#06x}", str(bit.name), notes.get(str(bit.name), "")) for bit in Permission]
     parts += ["#### Permission", _line(Permission.__doc__), _table(("bit", "name", ""), rows)]
     return "\n\n".join(parts)
@@ -164,7 +167,7 @@ def _reserved() -> str:
 
 
 def _numbers(cls: type[IntEnum]) -> str:
-    notes = _notes(cls)
+    notes = notes_of(cls)
     return _table(("value", "name", ""), ((str(m.value), m.name, notes.get(m.name, "")) for m in cls))
 
 
@@ -195,8 +198,8 @@ def _tree(module: ModuleType) -> ast.Module:
     return ast.parse(inspect.getsource(module))
 
 
-def _notes(owner: type) -> dict[str, str]:
-    """The strings below the assignments of a class, by the assigned name."""
+def notes_of(owner: type) -> dict[str, str]:
+    """Return the strings below the assignments of a class, by the assigned name."""
     module = importlib.import_module(owner.__module__)
     for node in _tree(module).body:
         if isinstance(node, ast.ClassDef) and node.name == owner.__name__:
@@ -214,9 +217,9 @@ def _notes_in(body: list[ast.stmt]) -> Iterator[tuple[str, str]]:
                 yield name, _line(text)
 
 
-def main() -> None:
+def main(document: Path = DOCUMENT) -> None:
     """Write the tables into the document."""
-    DOCUMENT.write_text(replaced(DOCUMENT.read_text(encoding="utf-8"), render()), encoding="utf-8")
+    document.write_text(replaced(document.read_text(encoding="utf-8"), render()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Exception tree::
 
-    ProtocolError            a peer broke the protocol on a stream; the connection is over
+    ProtocolError            a peer broke the protocol on a stream; the connection ends
     Refusal                  a well-formed request was refused; the connection goes on
     CryptoFailure            a box, a signature or a cipher text did not verify
 """
@@ -23,11 +23,11 @@ class Action(StrEnum):
     RECONNECT = "reconnect"
     """Connect again and log in afresh, after ``retry_after_ms``."""
     STOP = "stop"
-    """Do not come back without a person's decision."""
+    """Do not come back unless a user decides to."""
 
     @classmethod
     def _missing_(cls, value: object) -> Action:
-        """Take an action of a later version for the careful one."""
+        """Return the most careful action for one of a later version."""
         return cls.STOP
 
 
@@ -83,7 +83,7 @@ class ErrorCode(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> ErrorCode:
-        """Take a code of a later version for ``internal``."""
+        """Return ``internal`` for a code of a later version."""
         return cls.INTERNAL
 
 
@@ -140,7 +140,7 @@ class ProtocolError(Exception):
 
 
 class Refusal(Exception):
-    """A well-formed request was refused; carries what the error reply says.
+    """A well-formed request was refused. The attributes are the fields of the error reply.
 
     ``retry_after_ms`` is 0 where waiting does not help.
     """

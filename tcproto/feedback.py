@@ -13,11 +13,11 @@ from tcproto.packet import Series, parse_series
 from tcproto.serial import wrapped
 
 MAX_ARRIVALS = 256
-"""Datagrams that one arrival report covers."""
+"""The most datagrams in one arrival report."""
 DELTA_UNIT = 250
-"""Microseconds: the unit of arrival times."""
+"""Unit of arrival times, in µs."""
 ESCAPE = 255
-"""Delta byte that is followed by 2 bytes."""
+"""The delta byte that is followed by 2 bytes."""
 _ARRIVALS = Struct(">HIBI")
 _RECEPTION = Struct(">IHBIIHHH")
 _HEAD = Struct(">HBH")
@@ -29,16 +29,16 @@ _RESEND = Struct(">HI")
 class ArrivalReport(NamedTuple):
     """When up datagrams arrived: base counter 6, count 1, reference time 4, bitmap, a delta for each that came.
 
-    ``arrivals[i]`` belongs to counter ``base + i``: µs by the server's clock, a multiple of ``DELTA_UNIT``, or None
-    where none came. The reference time is the first arrival; each delta is from the arrival before it, in units of
-    ``DELTA_UNIT``, signed and folded (0, -1, 1, -2 … as 0, 1, 2, 3 …), and from 255 on escaped to 2 more bytes.
+    ``arrivals[i]`` belongs to counter ``base + i``. It is in µs by the server's clock and a multiple of ``DELTA_UNIT``,
+    or None where none came. The reference time is the first arrival. Each delta is from the arrival before it, in units
+    of ``DELTA_UNIT``, signed and folded (0, -1, 1, -2 … as 0, 1, 2, 3 …). From 255 on it takes 2 more bytes.
     """
 
     base: int
     arrivals: tuple[int | None, ...]
 
     def pack(self) -> bytes:
-        """Return the bytes; raises ``ValueError`` for too many arrivals or a delta beyond 16 bits."""
+        """Return the bytes. Raises ``ValueError`` for too many arrivals or a delta of more than 16 bits."""
         count = len(self.arrivals)
         if not 0 < count <= MAX_ARRIVALS:
             raise ValueError(f"{count} arrivals do not fit a report")
@@ -64,7 +64,7 @@ class ArrivalReport(NamedTuple):
 
 
 def parse_arrival_report(value: bytes) -> ArrivalReport:
-    """Parse an arrival report; raises ``ValueError`` where it is malformed."""
+    """Parse an arrival report. Raises ``ValueError`` where it is malformed."""
     if len(value) < _ARRIVALS.size:
         raise ValueError("arrival report cut off")
     high, low, count, reference = _ARRIVALS.unpack_from(value)
@@ -97,7 +97,7 @@ def parse_arrival_report(value: bytes) -> ArrivalReport:
 
 
 class Reception(NamedTuple):
-    """What a receiver got of one series of one sealer since the room was joined."""
+    """What a receiver got of one series of one sealer since it joined the room."""
 
     sealer: int
     series: Series
@@ -120,7 +120,7 @@ def pack_receiver_report(receptions: Sequence[Reception]) -> bytes:
 
 
 def parse_receiver_report(value: bytes) -> list[Reception]:
-    """Parse a receiver report; raises ``ValueError`` where it is malformed."""
+    """Parse a receiver report. Raises ``ValueError`` where it is malformed."""
     if len(value) % _RECEPTION.size:
         raise ValueError("receiver report of a wrong length")
     return [
@@ -137,12 +137,12 @@ class Head(NamedTuple):
 
 
 def pack_heads(sealer: int, heads: Sequence[Head]) -> bytes:
-    """Return sealer id and 5 bytes for each head: the last packet of a burst has no successor to show a gap."""
+    """Return sealer id and 5 bytes for each head. They show the loss of the last packets, which leaves no gap."""
     return sealer.to_bytes(4, "big") + b"".join(_HEAD.pack(s.stream, s.code(), forward) for s, forward in heads)
 
 
 def parse_heads(value: bytes) -> tuple[int, list[Head]]:
-    """Parse heads; raises ``ValueError`` where they are malformed."""
+    """Parse heads. Raises ``ValueError`` where they are malformed."""
     if len(value) < 4 or (len(value) - 4) % _HEAD.size:
         raise ValueError("heads of a wrong length")
     heads = [Head(parse_series(stream, code), forward) for stream, code, forward in _HEAD.iter_unpack(value[4:])]
@@ -150,7 +150,7 @@ def parse_heads(value: bytes) -> tuple[int, list[Head]]:
 
 
 class NotSent(NamedTuple):
-    """Forward numbers, first to last, that this receiver was not sent: no loss."""
+    """Forward numbers, first to last, that were not sent to this receiver. They are not lost."""
 
     sealer: int
     series: Series
@@ -163,7 +163,7 @@ class NotSent(NamedTuple):
 
 
 def parse_not_sent(value: bytes) -> NotSent:
-    """Parse a range; raises ``ValueError`` where it is malformed."""
+    """Parse a range. Raises ``ValueError`` where it is malformed."""
     if len(value) != _NOT_SENT.size:
         raise ValueError("range of a wrong length")
     sealer, stream, code, first, last = _NOT_SENT.unpack(value)
@@ -184,7 +184,7 @@ class RetransmissionRequest(NamedTuple):
 
 
 def parse_retransmission_request(value: bytes) -> RetransmissionRequest:
-    """Parse a request; raises ``ValueError`` where it is malformed."""
+    """Parse a request. Raises ``ValueError`` where it is malformed."""
     if len(value) != _RETRANSMISSION.size:
         raise ValueError("retransmission request of a wrong length")
     sealer, stream, code, base, bitmap = _RETRANSMISSION.unpack(value)
@@ -192,12 +192,12 @@ def parse_retransmission_request(value: bytes) -> RetransmissionRequest:
 
 
 def pack_resend_request(counters: Sequence[int]) -> bytes:
-    """Return 6 bytes for each up counter whose packets are asked for again, in new up datagrams."""
+    """Return 6 bytes for each up counter. Its packets are asked for again, in new up datagrams."""
     return b"".join(_RESEND.pack(counter >> 32, counter & 0xFFFFFFFF) for counter in counters)
 
 
 def parse_resend_request(value: bytes) -> list[int]:
-    """Parse a request; raises ``ValueError`` for a wrong length."""
+    """Parse a request. Raises ``ValueError`` for a wrong length."""
     if len(value) % _RESEND.size:
         raise ValueError("resend request of a wrong length")
     return [high << 32 | low for high, low in _RESEND.iter_unpack(value)]

@@ -1,6 +1,6 @@
-"""What a field of a control message may hold: the constraints that message classes write into their annotations.
+"""Constraints: what a field of a control message may hold. Message classes have them in their annotations.
 
-`tcproto.codec` makes its tables of them.
+``tcproto.codec`` makes its tables of them.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 Value: TypeAlias = "bool | int | float | str | bytes | list[Value] | dict[str, Value] | None"
-"""What a control message is made of, between bytes and message classes."""
+"""A control message between bytes and message classes."""
 
 MAX_ARRAY_LEN = 4096
-"""Elements of an array: more than the largest room has members, and cheap to allocate before the elements are seen."""
+"""The most elements of an array: more than the members of the largest room. It is allocated before they are read."""
 MAX_STR_LEN = 16384
-"""Bytes of a str: room for a long chat message."""
+"""The most bytes of a str: room for a long chat message."""
 MAX_BIN_LEN = 32768
-"""Bytes of a bin: room for a batch of key boxes."""
+"""The most bytes of a bin: room for many key boxes."""
 INT_MIN, INT_MAX = -(1 << 63), (1 << 64) - 1
 """The integers of msgpack."""
 
 
 class Invalid(ValueError):
-    """A value does not fit its field; ``path`` is filled in on the way out, as in ``members[3].name``."""
+    """A value does not fit its field. ``path`` says where, such as ``members[3].name``."""
 
     def __init__(self, reason: str, path: str = "") -> None:
         self.reason = reason
@@ -33,13 +33,13 @@ class Invalid(ValueError):
         super().__init__(f"{path}: {reason}" if path else reason)
 
     def inside(self, step: str) -> Invalid:
-        """The same, seen from one level further out; ``step`` is a field name or an index in brackets."""
+        """Return the same error with ``step``, a field name or an index in brackets, in front of its path."""
         dot = "." if self.path and not self.path.startswith("[") else ""
         return Invalid(self.reason, step + dot + self.path)
 
 
 class Kind(ABC):
-    """How one field is checked, decoded and encoded. Both ways raise `Invalid`."""
+    """How one field is checked, decoded and encoded."""
 
     @property
     @abstractmethod
@@ -48,31 +48,31 @@ class Kind(ABC):
 
     @abstractmethod
     def decode(self, value: object) -> Any:
-        """The field's value from what `unpack` gave."""
+        """Return the value of the field from what ``unpack`` returned. Raises ``Invalid``."""
 
     @abstractmethod
     def encode(self, value: object) -> Value:
-        """What `pack` takes, from the field's value."""
+        """Return what ``pack`` takes from the value of the field. Raises ``Invalid``."""
 
 
 class Constraint(Kind):
-    """A kind whose value is the same on both sides: exactly one type, and a condition."""
+    """A kind of exactly one type, with a condition. Its value is the same in the map and in the message."""
 
     base: ClassVar[type]
-    """The exact type: a bool is no int, a subclass of str no str."""
+    """The exact type: a bool is not an int, and a subclass of str is not a str."""
 
     @abstractmethod
     def fits(self, value: Any) -> bool:
-        """Whether a value of the type `base` is allowed."""
+        """Tell whether a value of the type ``base`` is allowed."""
 
     def decode(self, value: object) -> Any:
-        """The value itself."""
+        """Return the value itself."""
         if type(value) is not self.base or not self.fits(value):
             raise Invalid(f"not {self.text}")
         return value
 
     def encode(self, value: object) -> Value:
-        """The value itself."""
+        """Return the value itself."""
         return typing.cast(Value, self.decode(value))
 
 
@@ -90,11 +90,11 @@ class Range(Constraint):
 
     @property
     def text(self) -> str:
-        """As in ``int 0..127``."""
+        """Such as ``int 0..127``."""
         return f"int {self.low}..{self.high}"
 
     def fits(self, value: int) -> bool:
-        """Whether it is in the range."""
+        """Tell whether it is in the range."""
         return self.low <= value <= self.high
 
 
@@ -107,11 +107,11 @@ class UInt(Constraint):
 
     @property
     def text(self) -> str:
-        """As in ``u32``."""
+        """Such as ``u32``."""
         return f"u{self.bits}"
 
     def fits(self, value: int) -> bool:
-        """Whether it has no more bits."""
+        """Tell whether it has no more bits."""
         return 0 <= value < 1 << self.bits
 
 
@@ -138,12 +138,12 @@ class Text(Constraint):
 
     @property
     def text(self) -> str:
-        """As in ``str ≤ 64 chars, 256 bytes``."""
+        """Such as ``str ≤ 64 chars, 256 bytes``."""
         chars = f"{self.min_chars}..{self.max_chars}" if self.min_chars else f"≤ {self.max_chars}"
         return f"str {chars} chars, {self.max_bytes} bytes" + ", multiline" * self.multiline
 
     def fits(self, value: str) -> bool:
-        """Whether length and characters are allowed."""
+        """Tell whether length and characters are allowed."""
         refused = _UNPRINTABLE_IN_LINES if self.multiline else _UNPRINTABLE
         return (
             self.min_chars <= len(value) <= self.max_chars
@@ -164,11 +164,11 @@ class Exactly(Constraint):
 
     @property
     def text(self) -> str:
-        """As in ``bin 32``."""
+        """Such as ``bin 32``."""
         return f"bin {self.size}"
 
     def fits(self, value: bytes) -> bool:
-        """Whether it has the size."""
+        """Tell whether it has the size."""
         return len(value) == self.size
 
 
@@ -184,17 +184,17 @@ class UpTo(Constraint):
 
     @property
     def text(self) -> str:
-        """As in ``bin ≤ 1024``."""
+        """Such as ``bin ≤ 1024``."""
         return f"bin ≤ {self.size}"
 
     def fits(self, value: bytes) -> bool:
-        """Whether it has at most the size."""
+        """Tell whether it has at most the size."""
         return len(value) <= self.size
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """At most ``most`` elements, as in ``Annotated[tuple[X, ...], Items(16)]``; X may be what a field may, but None."""
+    """At most ``most`` elements, ``Annotated[tuple[X, ...], Items(16)]``. X is the type of a required field."""
 
     most: int
 

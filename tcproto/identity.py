@@ -15,7 +15,7 @@ KEY_SIZE = 32
 SIGNATURE_SIZE = 64
 """Bytes of an Ed25519 signature."""
 FINGERPRINT_SIZE = 20
-"""Bytes of a fingerprint: 160 bits, out of reach for a second key of the same fingerprint, and 32 letters to read."""
+"""Bytes of a fingerprint: 160 bits, too many to find a second key with the same, and 32 letters to read."""
 
 _GROUP = 4
 _PERSON = b"tc fingerprint v1"[:16]
@@ -23,7 +23,7 @@ _PERSON = b"tc fingerprint v1"[:16]
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An Ed25519 key made from a ``seed`` of 32 secret bytes; ``public`` is the public half.
+    """An Ed25519 key made from a ``seed`` of 32 secret bytes. ``public`` is the public half.
 
     Raises ``ValueError`` for a seed of another size.
     """
@@ -40,12 +40,12 @@ class SigningKey:
         object.__setattr__(self, "_secret", secret)
 
     def sign(self, message: bytes) -> bytes:
-        """The signature of ``message``, 64 bytes."""
+        """Return the signature of ``message``, 64 bytes."""
         return nacl.bindings.crypto_sign(message, self._secret)[:SIGNATURE_SIZE]
 
 
 def verify_signature(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether ``signature`` over ``message`` was made by the key whose public half is ``public``; never raises."""
+    """Tell whether the key with the public half ``public`` made this signature of ``message``. Never raises."""
     if len(public) != KEY_SIZE or len(signature) != SIGNATURE_SIZE:
         return False
     try:
@@ -56,7 +56,7 @@ def verify_signature(public: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def fingerprint(public: bytes) -> bytes:
-    """The fingerprint of a server's static key, 20 bytes: BLAKE2b-160 with the personalization ``tc fingerprint v``.
+    """Return the fingerprint of a server's static key: BLAKE2b-160, 20 bytes, personalization ``tc fingerprint v``.
 
     Raises ``ValueError`` if ``public`` has not 32 bytes.
     """
@@ -66,7 +66,7 @@ def fingerprint(public: bytes) -> bytes:
 
 
 def format_fingerprint(value: bytes) -> str:
-    """``value`` in eight groups of four letters, lower-case base32 (RFC 4648): ``abcd-efgh-…``.
+    """Return ``value`` in eight groups of four letters, lower-case base32 (RFC 4648): ``abcd-efgh-…``.
 
     Raises ``ValueError`` if ``value`` has not 20 bytes.
     """
@@ -77,9 +77,9 @@ def format_fingerprint(value: bytes) -> str:
 
 
 def parse_fingerprint(text: str) -> bytes:
-    """The 20 bytes of a fingerprint as written by `format_fingerprint`, in any case, with or without dashes.
+    """Return the 20 bytes of a fingerprint that ``format_fingerprint`` wrote, in any case, with or without dashes.
 
-    Raises ``ValueError``.
+    Raises ``ValueError`` for another text.
     """
     try:
         value = base64.b32decode(text.replace("-", "").strip().upper())

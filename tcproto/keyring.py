@@ -13,19 +13,20 @@ from tcproto.serial import wrapped
 from tcproto.text import Note, TextHeader, open_room_text, text_key
 
 MAX_SKIPPED_GENERATIONS = 64
-"""Generations tried ahead of the newest known one: joins since the last word that was heard; 64 take 50 µs."""
+"""The most generations that are tried ahead of the newest known one: the joins that may pass unheard. 64 take 50 µs."""
 SENDER_KEY_OVERLAP = 10.0
-"""Seconds for which a key is kept after its successor arrived (which is used 3 s later at the latest), and a generation
-after its successor was first used."""
+"""Seconds for which a key is kept after the next one arrived, and a generation after the next one was first used. The
+next key is used 3 s after it was sent, at the latest."""
 MAX_KEYS = 4
-"""Sender keys kept for one member: leaves bring at most one in 2 s, and each lives ``SENDER_KEY_OVERLAP``."""
+"""The most sender keys that are kept for one member. Leaves bring at most one in 2 s, and each is kept for
+``SENDER_KEY_OVERLAP``."""
 MAX_LAYERS = 64
-"""Layers of publications tracked under one sender key, each a quarter of a kilobyte; a sender makes a new key before it
-needs more."""
+"""The most layers of publications under one sender key. Each takes a quarter of a kilobyte. A sender makes a new key
+before it needs more."""
 
 
 class PublicationId(NamedTuple):
-    """What a publication key is derived from, beside the sender key and the room's life."""
+    """What a publication key is derived from, together with the sender key and the life of the room."""
 
     number: int
     kind: int
@@ -33,9 +34,9 @@ class PublicationId(NamedTuple):
 
 
 class _Held:
-    """A sender key that was received, at its newest generation seen, and an earlier one for the overlap.
+    """A sender key that was received: its newest generation, and an earlier one during the overlap.
 
-    Only what opened under the key leaves a trace here: a forged packet costs time, and no memory.
+    Only what opened under the key changes anything here. A forged packet costs time, and no memory.
     """
 
     def __init__(self, life: bytes, opened: OpenedBox) -> None:
@@ -63,13 +64,13 @@ class _Held:
 
     def advance(self, generation: int, now: float) -> None:
         if generation > self._newest.generation:
-            # In a row of joins the oldest stays until a pause: those after it can be made of it.
+            # In a row of joins the oldest stays until a pause, since the others can be derived from it.
             self._previous = self._previous or self._newest
             self._previous_until = now + SENDER_KEY_OVERLAP
             self._newest = self._newest.ratcheted(generation)
 
     def at(self, generation: int, now: float) -> SenderKey:
-        """The key at a generation; raises ``CryptoFailure`` where it is out of reach."""
+        """Return the key at a generation. Raises ``CryptoFailure`` where it is out of reach."""
         self.forget(now)
         ahead = generation - self._newest.generation
         start = self._newest if ahead >= 0 else self._previous
@@ -81,7 +82,7 @@ class _Held:
             raise CryptoFailure("no such generation") from error
 
     def commitment(self, generation: int, now: float) -> bytes | None:
-        """Return the commitment to the key at a generation, None for one that is gone."""
+        """Return the commitment to the key at a generation; None where the generation was forgotten."""
         self.forget(now)
         for start in (self._newest, self._previous):
             if start is not None and generation >= start.generation:
@@ -113,8 +114,8 @@ class _Held:
 class KeyRing:
     """The keys of one other member, by which its packets are opened.
 
-    Each sequence number is delivered at most once, nothing below the window is, and a key or generation that was
-    replaced is forgotten after ``SENDER_KEY_OVERLAP``: what is recorded later cannot be played into the room.
+    Each sequence number is delivered at most once, and none below the window. A key or generation that was replaced is
+    forgotten after ``SENDER_KEY_OVERLAP``, so a recording cannot be played into the room later.
     """
 
     def __init__(self, life: bytes) -> None:
@@ -122,9 +123,9 @@ class KeyRing:
         self._keys: dict[int, _Held] = {}
 
     def add(self, opened: OpenedBox, now: float) -> bool:
-        """Take the content of a key box; tell whether it was news. One box for a key number is accepted.
+        """Take the content of a key box, and tell whether the key is new. Only one box for a key number is accepted.
 
-        The overlap of the keys before it begins, used or not: who left may still have them.
+        The overlap of all keys before it begins, also of those not used yet: a member that left may have them.
         """
         number = opened.sender_key.number
         if self._keys and number <= max(self._keys):
@@ -137,7 +138,7 @@ class KeyRing:
         return True
 
     def open(self, header: Header, packet: bytes, publication: PublicationId, now: float) -> bytes:
-        """Return the payload of a packet, which then counts as delivered; ``header`` is that in front of it.
+        """Return the payload of a packet, which then counts as delivered. ``header`` is the header of the packet.
 
         Raises ``CryptoFailure`` for an unknown or expired key, a generation out of reach, a replay, or a box that
         does not open; ``ValueError`` for bad padding.
@@ -146,14 +147,14 @@ class KeyRing:
 
     @property
     def newest_number(self) -> int:
-        """The number of the newest key that arrived; -1 before the first."""
+        """Number of the newest key that arrived; -1 before the first."""
         return max(self._keys, default=-1)
 
     def open_text(self, header: TextHeader, sealed: bytes, sender: Party, now: float) -> Note:
-        """Open a text to the room, of which only the newest key is good; ``header`` is that in front of it.
+        """Open a text to the room, for which only the newest key is good. ``header`` is the header of the text.
 
-        Texts and key boxes come in order, so that a text under an older key was made by somebody who has left. Whether
-        the text is new is for the caller to say, who counts across keys. Raises ``CryptoFailure`` for another key, a
+        Texts and key boxes come in order, so a text under an older key may be made by somebody who has left. The caller
+        counts texts across keys, and says whether this one is new. Raises ``CryptoFailure`` for another key, a
         generation out of reach, or a box that does not open.
         """
         if header.number != self.newest_number:
@@ -164,9 +165,9 @@ class KeyRing:
         return note
 
     def follow(self, number: int, generation: int, commitment: bytes, now: float) -> bool | None:
-        """Compare a key with what its sender committed itself to; if it is the same, go to this generation.
+        """Compare a key with the commitment of its sender. If they agree, go to this generation.
 
-        Returns None where there is no such key, or it is past this generation.
+        Returns whether they agree; None where there is no such key, or this generation was forgotten.
         """
         self.forget(now)
         held = self._keys.get(number)
@@ -190,7 +191,7 @@ class KeyRing:
                 held.forget(now)
 
     def _held(self, low_bits: int, now: float) -> _Held:
-        """Return the key, the newest first where several share the low bits; expired ones are forgotten."""
+        """Return the newest key whose number has these low bits, and forget expired ones on the way."""
         for number in sorted(self._keys, reverse=True):
             held = self._keys[number]
             if now >= held.expires:

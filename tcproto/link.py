@@ -12,19 +12,19 @@ from tcproto.identity import format_fingerprint, parse_fingerprint
 from tcproto.names import shows
 
 DEFAULT_PORT = 7433
-"""TCP and UDP."""
+"""Port of a server for TCP and UDP, where a link names none."""
 MAX_HOST_CHARACTERS = 253
-"""A longer host name cannot be in DNS (RFC 1035, 2.3.4, without the last dot)."""
+"""The most characters of a host name in DNS (RFC 1035, section 2.3.4, without the last dot)."""
 
 _ZONE = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Where to go, whom to trust there, and how the room is encrypted.
+    """A join link: the server and its fingerprint, the room, and whether the room is end-to-end encrypted.
 
-    ``fingerprint`` is the server's (20 bytes), or None where the link does not tell it. Raises ``ValueError`` for a
-    ``host`` that is neither a host name nor an IP address.
+    ``fingerprint`` has 20 bytes, or is None where the link has none. Raises ``ValueError`` for a ``host`` that is
+    neither a host name nor an IP address.
     """
 
     host: str
@@ -38,7 +38,7 @@ class Link:
 
     @property
     def address(self) -> str:
-        """``HOST:PORT``, as people write it."""
+        """``HOST:PORT``, the form that people write."""
         return f"{self._host}:{self.port}"
 
     @property
@@ -56,7 +56,7 @@ class Link:
 
 
 def parse_link(text: str) -> Link:
-    """Parse a join link; raises ``ValueError`` with what is wrong with it."""
+    """Parse a join link. Raises ``ValueError`` that says what is wrong with it."""
     try:
         parts = urlsplit(text.strip())
         port = parts.port
@@ -88,9 +88,9 @@ def parse_link(text: str) -> Link:
 
 
 def parse_server(text: str) -> Link:
-    """Parse what names a server: a join link, or ``HOST[:PORT]`` without its scheme.
+    """Parse the name of a server: a join link, or ``HOST[:PORT]`` without a scheme.
 
-    Raises ``ValueError`` with what is wrong with it.
+    Raises ``ValueError`` that says what is wrong with it.
     """
     text = text.strip()
     if "://" in text:
@@ -102,12 +102,12 @@ def parse_server(text: str) -> Link:
 
 
 def _bare(host: str) -> str:
-    """The host without the escape that RFC 6874 wants before the zone of an IPv6 address."""
+    """Return the host without the escape that RFC 6874 asks for before the zone of an IPv6 address."""
     return host.replace("%25", "%", 1) if ":" in host else host
 
 
 def _check_host(host: str) -> None:
-    """Raise ``ValueError`` unless ``host`` can be looked up, and written in a line beside other words."""
+    """Raise ``ValueError`` for a host that cannot be looked up, or that would break a line in which it is written."""
     if ":" in host:
         _check_address(host)
         return

@@ -1,4 +1,4 @@
-"""Who is in a room, provably: member signatures, the hash of the member set, the safety code."""
+"""Proofs of who is in a room: member signatures, the hash of the member set, the safety code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ ROOM_HASH_SIZE = 16
 
 
 class MemberStatement(NamedTuple):
-    """What a member signs, as ``text``, with its device identity: a server cannot swap names or replay an old key."""
+    """What a member signs with its device identity. So a server cannot swap names or replay an old key."""
 
     fingerprint: bytes
-    """20 bytes: the server's."""
+    """20 bytes, of the server."""
     life: bytes
     room: str
-    """Name of the room, folded: a life that a server shows in two rooms is not one meeting."""
+    """Folded name of the room. So a server cannot show the life of one room as that of another."""
     account: str
     name: str
     box_key: bytes
@@ -31,18 +31,18 @@ class MemberStatement(NamedTuple):
     """Unix time in ms."""
 
     def text(self) -> bytes:
-        """Return the signed bytes: label, then the fields; strings in UTF-8 behind a length of 2 bytes."""
+        """Return the signed bytes: label, then the fields. Strings are UTF-8 behind a length of 2 bytes."""
         words = _str16(self.room) + _str16(self.account) + _str16(self.name)
         return _MEMBER_LABEL + self.fingerprint + self.life + words + self.box_key + self.signed_at.to_bytes(8, "big")
 
 
 def verify_member(statement: MemberStatement, signature: bytes, device_key: bytes) -> bool:
-    """Tell whether the device identity made the signature; never raises."""
+    """Tell whether the device identity made the signature. Never raises."""
     return verify_signature(device_key, statement.text(), signature)
 
 
 def room_hash(folded: str) -> bytes:
-    """Return 16 bytes for the folded name of a room, for where names of any length would not fit."""
+    """Return 16 bytes for the folded name of a room. They stand for it in boxes that must be equally long."""
     return blake2b(_ROOM_LABEL + folded.encode(), digest_size=ROOM_HASH_SIZE).digest()
 
 
@@ -55,9 +55,9 @@ def member_set_hash(life: bytes, room: str, members: Iterable[tuple[str, bytes, 
 
 
 def safety_code(life: bytes, room: str, e2ee: bool, fingerprint: bytes, members: Iterable[tuple[str, bytes]]) -> str:
-    """Return 30 digits in 6 groups that are equal for all who see the same room, mode, server and devices.
+    """Return 30 digits in 6 groups. All members who see the same room, mode, server and devices get the same.
 
-    ``room`` is the folded name; ``members`` are (account, device key) pairs; a device that sits twice counts once. Each
+    ``room`` is the folded name. ``members`` are (account, device key) pairs; a device with two seats counts once. Each
     group is 5 bytes of a BLAKE2b digest, big-endian, modulo 100,000.
     """
     digest = blake2b(_SAFETY_LABEL + life + bytes((e2ee,)) + fingerprint + _str16(room), digest_size=5 * _GROUPS)

@@ -1,8 +1,8 @@
-"""Names of accounts, persons and rooms: one spelling for comparison, one clean spelling for the eye.
+"""Names of accounts, people and rooms: one spelling for comparison, one clean spelling to show.
 
-Folding is the caseless compatibility form of the Unicode standard (NFKC and case folding, section 3.13 D146), so that
-``Ａdmin`` and ``admin`` are one name. Look-alikes that folding keeps apart (a Cyrillic ``а`` in ``аdmin``) meet in the
-*skeleton* (after Unicode Technical Standard 39), which is compared and never shown.
+Folding is the caseless compatibility form of the Unicode standard (NFKC and case folding, section 3.13 D146). With it
+``Ａdmin`` and ``admin`` are one name. Folding keeps look-alikes apart, such as a Cyrillic ``а`` in ``аdmin``. They have
+the same *skeleton* (after Unicode Technical Standard 39), which is compared and never shown.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import re
 import unicodedata
 
 MAX_RAW_CHARACTERS = 1024
-"""Longer input is refused unread: normalization expands some characters eighteenfold."""
+"""The most characters of input. Longer input is not read: normalization makes eighteen characters of some."""
 MAX_ACCOUNT_CHARACTERS = 32
-"""An account is typed at every login and stands before each of its persons in the roster."""
+"""The most characters of an account. It is typed at every login, and stands before each name in the roster."""
 MAX_DISPLAY_CHARACTERS = 64
-"""A display name has to fit a roster line; in UTF-8 it has at most 256 bytes."""
+"""The most characters of a display name, so that it fits a line of the roster. In UTF-8 it has at most 256 bytes."""
 MAX_ROOM_CHARACTERS = 64
-"""A room name has to fit a line of a list and a join link; in UTF-8 it has at most 256 bytes."""
+"""The most characters of a room name, so that it fits a line of a list. In UTF-8 it has at most 256 bytes."""
 MAX_MARKS = 4
-"""Combining marks on one letter; more of them paint over the neighbouring lines."""
+"""The most combining marks on one letter. More of them cover the lines above and below."""
 
 RESERVED = frozenset({"admin", "administrator", "chair", "moderator", "operator", "root", "server", "system"})
-"""Names that speak for the server or for an office; kept from everybody else, look-alikes included."""
+"""Names that seem to speak for the server or for an office. Nobody else gets them, nor names that look like them."""
 
 _ACCOUNT_PUNCTUATION = "._-"
 _HIDDEN = re.compile(
@@ -30,8 +30,8 @@ _HIDDEN = re.compile(
     "\ufeff\uffa0\ufff0-\ufff8\ufffc\U00013441\U00013442\U00016fe4\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
-"""What shows nothing: default-ignorable characters of the Unicode standard, fillers, blanks, and the object replacement
-that stands where a picture was copied."""
+"""Characters that show nothing: default-ignorable ones of the Unicode standard, fillers, blanks, and the object
+replacement that stands in place of a copied picture."""
 _UNSHOWABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 _LOOK_ALIKES = {
@@ -43,20 +43,20 @@ _LOOK_ALIKES = {
     }.items()
     for alike in alikes
 }  # fmt: skip
-"""Cyrillic, Greek, Armenian and extended Latin letters, case-folded, by the letter they look like in common fonts."""
+"""The Latin letter that a case-folded Cyrillic, Greek, Armenian or extended Latin one looks like in common fonts."""
 _LIGATURES = (("rn", "m"), ("vv", "w"))
-"""Pairs that look like one letter in common fonts."""
+"""Pairs of letters that look like one letter in common fonts."""
 
 
 def _folded(text: str) -> str:
-    """``text`` in NFKC and case-folded, until neither changes it (at most three rounds for any character)."""
+    """Return ``text`` in NFKC and case-folded, until neither changes it (at most three rounds for any character)."""
     while (folded := unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())) != text:
         text = folded
     return text
 
 
 def _unstyled(text: str) -> str:
-    """``text`` without the emoji or text style of characters that NFKC puts another in place of, as of U+2122."""
+    """Return ``text`` without emoji and text styles behind characters that NFKC replaces, such as U+2122."""
     return re.sub(
         "(.)[\ufe0e\ufe0f]",
         lambda pair: pair[0] if unicodedata.normalize("NFKC", pair[1]) == pair[1] else pair[1],
@@ -66,9 +66,10 @@ def _unstyled(text: str) -> str:
 
 
 def _collapsed(text: str) -> str:
-    """``text`` with one space for each inner run of white space, and no outer ones, nor invisible characters there.
+    """Return ``text`` with one space for each run of white space, and without space and hidden characters at both ends.
 
-    Keyboards and messengers put marks of direction and byte order around what is written; nobody sees them to remove.
+    Keyboards and messengers put marks of direction and byte order around a text. Nobody sees them, so nobody removes
+    them.
     """
     start, end = 0, len(text)
     while start < end and (text[start].isspace() or _HIDDEN.match(text[start])):
@@ -87,7 +88,7 @@ def _bounded(text: str, what: str) -> str:
 
 
 def _is_needed(text: str, position: int) -> bool:
-    """Whether the hidden character there changes what is shown: scripts and emoji need some, each in its place."""
+    """Tell whether the hidden character at ``position`` changes what is shown. Scripts and emoji need some of them."""
     for characters, rule in _RULES:
         if characters.match(text[position]):
             return position > 0 and rule(text, position)
@@ -95,16 +96,16 @@ def _is_needed(text: str, position: int) -> bool:
 
 
 def _is_styled(text: str, position: int) -> bool:
-    """An emoji or text style stands behind a symbol, or in a keycap."""
+    """Tell whether an emoji or text style stands behind a symbol, or in a keycap."""
     before = text[position - 1]
     return _is_symbol(before) or before in "0123456789#*\u3030"
 
 
 def _joins(text: str, position: int) -> bool:
-    """A joiner stands between symbols, in the conjuncts of Indic scripts, and between letters that are written joined.
+    """Tell whether a joiner stands between symbols, in a conjunct of an Indic script, or between letters that join.
 
-    As in RFC 5892, appendix A, with what is written besides: a joiner before a sign (Bengali ya-phalaa, Marathi candra
-    a), and the zero-width joiner at the end of a word (Malayalam chillu).
+    The rules are those of RFC 5892, appendix A. Two uses are allowed besides: a joiner before a sign (Bengali
+    ya-phalaa, Marathi candra a), and the zero-width joiner at the end of a word (Malayalam chillu).
     """
     before, after = text[position - 1], text[position + 1 : position + 2]
     if text[position] == "\u200d" and after and _is_symbol(after) and (_is_symbol(before) or before in "\ufe0e\ufe0f"):
@@ -120,7 +121,7 @@ def _joins(text: str, position: int) -> bool:
 
 
 def _separates_words(text: str, position: int) -> bool:
-    """A zero-width space stands between words of scripts that are written without spaces."""
+    """Tell whether a zero-width space stands between words of a script that is written without spaces."""
     around = (text[position - 1], text[position + 1 : position + 2] or " ")
     return all(_script(character) in _UNSPACED for character in around)
 
@@ -130,12 +131,12 @@ def _varies_mongolian(text: str, position: int) -> bool:
 
 
 def _varies_ideograph(text: str, position: int) -> bool:
-    """A variation selector behind an ideograph: people write their names so."""
+    """Tell whether a variation selector stands behind an ideograph. Some people write their names with one."""
     return unicodedata.name(text[position - 1], "").startswith("CJK UNIFIED")
 
 
 def _is_in_flag(text: str, position: int) -> bool:
-    """A tag in the flag of a region: the black flag, tags, and their end."""
+    """Tell whether a tag belongs to the flag of a region: the black flag, tags, and their end."""
     return any(flag.start() < position < flag.end() for flag in _FLAG.finditer(text))
 
 
@@ -152,11 +153,11 @@ _RULES = (
     (re.compile("[\ufe00-\ufe02\U000e0100-\U000e01ef]"), _varies_ideograph),
     (re.compile("[\U000e0020-\U000e007f]"), _is_in_flag),
 )
-"""Which hidden characters may be needed, and what tells whether one is, by the text and its position (1 or more)."""
+"""The hidden characters that may be needed, with a function of text and position that tells whether one is."""
 
 
 def _script(character: str) -> str:
-    """The script of a letter or mark, as the first word of its name; nothing for what has no name."""
+    """Return the script of a letter or mark: the first word of its name, or nothing where it has no name."""
     return unicodedata.name(character, "").partition(" ")[0]
 
 
@@ -165,14 +166,14 @@ def _is_cursive(character: str) -> bool:
 
 
 def _is_symbol(character: str) -> bool:
-    """Whether an emoji style may stand behind ``character``: symbols, skin tones, and what is newer than this table."""
+    """Tell whether an emoji style may stand behind ``character``: a symbol, a skin tone, or an unknown one."""
     return character > "\x7f" and unicodedata.category(character) in ("So", "Sk", "Sm", "Cn")
 
 
 def _check_visible(text: str, what: str) -> None:
-    """Raise ``ValueError`` for characters that cannot be seen or that change how their neighbours are shown.
+    """Raise ``ValueError`` for characters that cannot be seen or that change how others are shown.
 
-    Also for a text in which nothing can be seen: marks need something to stand on.
+    Raise it also for a text in which nothing can be seen: marks need a letter to stand on.
     """
     marks = 0
     for position, character in enumerate(text):
@@ -191,12 +192,12 @@ def _check_visible(text: str, what: str) -> None:
 
 
 def shows(text: str) -> bool:
-    """Whether ``text`` has only characters that show something."""
+    """Tell whether ``text`` has only characters that show something."""
     return not _HIDDEN.search(text) and not any(unicodedata.category(character) in _UNSHOWABLE for character in text)
 
 
 def fold_account(name: str) -> str:
-    """The one spelling of an account name, by which accounts are compared, stored and bound into signatures.
+    """Return the one spelling of an account name, in which it is compared, stored and signed.
 
     1 to 32 characters after folding: letters (of any script, with their marks), digits and ``._-``, first and last a
     letter or digit. Folding a folded name changes nothing. Raises ``ValueError`` with the reason.
@@ -223,11 +224,12 @@ def _is_letter(character: str) -> bool:
 
 
 def clean_display(name: str) -> str:
-    """The shown spelling of a person's or an account's name: NFKC, trimmed, one space for each run of whitespace.
+    """Return the spelling of a name that is shown: NFKC, trimmed, with one space for each run of white space.
 
-    1 to 64 characters (so at most 256 bytes of UTF-8), without control, bidirectional and invisible characters, but for
-    the joiners and selectors that a script or an emoji needs; outer ones are dropped. Something has to be seen.
-    Cleaning a clean name changes nothing. Raises ``ValueError`` with the reason.
+    It has 1 to 64 characters, which are at most 256 bytes of UTF-8. Invisible characters at both ends are dropped.
+    Control, bidirectional and invisible characters are refused, but for the joiners and selectors that a script or an
+    emoji needs. The name has to show something. Cleaning a clean name changes nothing. Raises ``ValueError`` with the
+    reason.
     """
     clean = _collapsed(unicodedata.normalize("NFKC", _unstyled(_bounded(name, "display name"))))
     _check_visible(clean, "display name")
@@ -237,7 +239,7 @@ def clean_display(name: str) -> str:
 
 
 def fold_room(name: str) -> str:
-    """The one spelling of a room name, by which rooms are found.
+    """Return the one spelling of a room name, by which rooms are found.
 
     1 to 64 characters (so at most 256 bytes of UTF-8) of any script, emoji included, no ``/``, control or invisible
     characters. Folding a folded name changes nothing. Raises ``ValueError`` with the reason.
@@ -252,10 +254,10 @@ def fold_room(name: str) -> str:
 
 
 def skeleton(name: str) -> str:
-    """What ``name`` looks like: two names with one skeleton can be taken for each other.
+    """Return what ``name`` looks like. Two names with the same skeleton can be taken for each other.
 
-    For comparison only; a skeleton is no valid name. Case, accents, the script of look-alike letters, the digits 0 and
-    1, and the choice among ``._-`` and space do not count.
+    A skeleton is for comparison only, and is not a valid name. Case, accents, the script of look-alike letters, the
+    digits 0 and 1, and the choice among ``._-`` and space make no difference.
     """
     bare = "".join(c for c in unicodedata.normalize("NFKD", _folded(name)) if unicodedata.category(c)[0] not in "MC")
     looks = re.sub(r"[\s._-]+", "-", bare.translate(_LOOK_ALIKES))
@@ -265,7 +267,7 @@ def skeleton(name: str) -> str:
 
 
 def looks(name: str) -> str:
-    """What ``name`` looks like at a glance: its skeleton with the separators left out (``ad.min``), for comparison."""
+    """Return the skeleton of ``name`` without separators: at a glance ``ad.min`` looks like ``admin``."""
     return skeleton(name).replace("-", "")
 
 
@@ -273,5 +275,5 @@ _RESERVED_LOOKS = frozenset(looks(name) for name in RESERVED)
 
 
 def is_reserved(name: str) -> bool:
-    """Whether ``name`` is a reserved name or looks like one."""
+    """Tell whether ``name`` is a reserved name or looks like one."""
     return looks(name) in _RESERVED_LOOKS

@@ -1,16 +1,16 @@
 """The handshake and the cipher of a stream: ``Noise_NX_25519_ChaChaPoly_BLAKE2b``.
 
-After the Noise Protocol Framework, revision 34 (https://noiseprotocol.org/noise.html); section numbers are its own. The
-pattern NX is::
+It follows the Noise Protocol Framework, revision 34 (https://noiseprotocol.org/noise.html). Section numbers are those
+of its document. The pattern NX is::
 
     -> e                    the initiator's ephemeral key; the payload is neither secret nor authenticated
     <- e, ee, s, es         the responder's ephemeral and static key; the payload is both
 
-The initiator learns who the responder is and has to check `Initiator.remote_static`; the responder learns nothing about
-the initiator.
+The initiator learns the key of the responder, and has to check ``Initiator.remote_static``. The responder learns
+nothing about the initiator.
 
-What the peer did wrong is a `ProtocolError`: ``bad_handshake`` until the handshake is complete, ``bad_frame`` after it.
-What the caller did wrong is a `ValueError` (sizes) or a `RuntimeError` (order).
+A fault of the peer raises ``ProtocolError``: ``bad_handshake`` until the handshake is complete, ``bad_frame`` after it.
+A fault of the caller raises ``ValueError`` (sizes) or ``RuntimeError`` (order).
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from tcproto.errors import ErrorCode, ProtocolError
 
 PROTOCOL_NAME = b"Noise_NX_25519_ChaChaPoly_BLAKE2b"
 PROLOGUE = b"tc noise 1"
-"""Never changes with the protocol: versions and features are offered in the payloads."""
+"""Bytes that both sides have to agree on. They never change: versions and features are offered in the payloads."""
 
 KEY_BYTES = 32
 HASH_BYTES = 64
 TAG_BYTES = 16
 MAX_MESSAGE = 65535
-"""Bytes of a Noise message, handshake or transport (section 3)."""
+"""The most bytes of a Noise message, of the handshake or after it (section 3)."""
 MAX_NONCE = (1 << 64) - 1
-"""Reserved by section 5.1: a cipher state stops before it."""
+"""The nonce that section 5.1 reserves: a cipher state stops before it."""
 
 
 class CipherState:
     """One direction of a stream: a key and a nonce that counts up (section 5.1).
 
-    ``failure`` is the code of the error that `decrypt` raises.
+    ``failure`` is the code of the error that ``decrypt`` raises.
     """
 
     def __init__(self, key: bytes, nonce: int = 0, failure: ErrorCode = ErrorCode.BAD_FRAME) -> None:
@@ -54,9 +54,9 @@ class CipherState:
         self._failure = failure
 
     def encrypt(self, plaintext: bytes, ad: bytes = b"") -> bytes:
-        """The cipher text, `TAG_BYTES` longer than the plain text.
+        """Return the cipher text, which is ``TAG_BYTES`` longer than the plain text.
 
-        Raises `ValueError` if that is more than `MAX_MESSAGE`, `ProtocolError` when the nonces are used up.
+        Raises ``ValueError`` if it is longer than ``MAX_MESSAGE``, ``ProtocolError`` when the nonces are used up.
         """
         if len(plaintext) > MAX_MESSAGE - TAG_BYTES:
             raise ValueError(f"plain text of {len(plaintext)} bytes")
@@ -65,7 +65,7 @@ class CipherState:
         return ciphertext
 
     def decrypt(self, ciphertext: bytes, ad: bytes = b"") -> bytes:
-        """The plain text. Raises `ProtocolError` for anything that does not verify; the nonce then stays."""
+        """Return the plain text. Raises ``ProtocolError`` where it does not verify; the nonce stays the same then."""
         if not TAG_BYTES <= len(ciphertext) <= MAX_MESSAGE:
             raise ProtocolError(self._failure, f"cipher text of {len(ciphertext)} bytes")
         try:
@@ -90,39 +90,39 @@ class SymmetricState:
             if len(protocol_name) <= HASH_BYTES
             else hashlib.blake2b(protocol_name).digest()
         )
-        """The hash of all that was said so far: the handshake hash at the end."""
+        """The hash of all that was sent so far. At the end it is the handshake hash."""
         self._chaining_key = self.hash
         self._cipher: CipherState | None = None
 
     def mix_key(self, secret: bytes) -> None:
-        """Take in a shared secret; what follows is encrypted."""
+        """Mix in a shared secret. What follows is encrypted."""
         self._chaining_key, key = _hkdf(self._chaining_key, secret)
         self._cipher = CipherState(key[:KEY_BYTES], failure=ErrorCode.BAD_HANDSHAKE)
 
     def mix_hash(self, data: bytes) -> None:
-        """Take in what was said."""
+        """Mix in bytes that were sent."""
         self.hash = hashlib.blake2b(self.hash + data).digest()
 
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
-        """What to send for it: itself as long as there is no key."""
+        """Return what has to be sent: the cipher text, or the plain text as long as there is no key."""
         ciphertext = plaintext if self._cipher is None else self._cipher.encrypt(plaintext, self.hash)
         self.mix_hash(ciphertext)
         return ciphertext
 
     def decrypt_and_hash(self, ciphertext: bytes) -> bytes:
-        """What was sent. Raises `ProtocolError` (``bad_handshake``)."""
+        """Return the plain text of what was sent. Raises ``ProtocolError`` (``bad_handshake``)."""
         plaintext = ciphertext if self._cipher is None else self._cipher.decrypt(ciphertext, self.hash)
         self.mix_hash(ciphertext)
         return plaintext
 
     def split(self) -> tuple[CipherState, CipherState]:
-        """The cipher states from initiator to responder and from responder to initiator."""
+        """Return the cipher states from initiator to responder and from responder to initiator."""
         first, second = _hkdf(self._chaining_key, b"")
         return CipherState(first[:KEY_BYTES]), CipherState(second[:KEY_BYTES])
 
 
 class _Handshake:
-    """What the two roles share: the state and whose turn it is. Any failure ends the handshake for good."""
+    """What both roles have: the state, and whose turn it is. Any failure ends the handshake."""
 
     _BROKEN = -1
     _COMPLETE = 2
@@ -141,7 +141,7 @@ class _Handshake:
 
     @property
     def handshake_hash(self) -> bytes:
-        """64 bytes, the same on both sides and on no other connection: for channel binding (section 11.2)."""
+        """64 bytes for channel binding (section 11.2). Both sides have the same, and no other connection has."""
         self._require(self._COMPLETE)
         return self._symmetric.hash
 
@@ -158,20 +158,20 @@ class _Handshake:
 
     def _begin(self, turn: int) -> None:
         self._require(turn)
-        self._turn = self._BROKEN  # until the message is done
+        self._turn = self._BROKEN  # stays so where the message fails
 
-    def _say_ephemeral(self) -> bytes:
+    def _write_ephemeral(self) -> bytes:
         public = crypto_scalarmult_base(self._ephemeral)
         self._symmetric.mix_hash(public)
         return public
 
-    def _say_payload(self, said: bytes, payload: bytes) -> bytes:
+    def _write_payload(self, said: bytes, payload: bytes) -> bytes:
         message = said + self._symmetric.encrypt_and_hash(payload)
         if len(message) > MAX_MESSAGE:
             raise ValueError(f"handshake message of {len(message)} bytes")
         return message
 
-    def _hear_ephemeral(self, message: bytes) -> bytes:
+    def _read_ephemeral(self, message: bytes) -> bytes:
         if not KEY_BYTES <= len(message) <= MAX_MESSAGE:
             raise ProtocolError(ErrorCode.BAD_HANDSHAKE, f"handshake message of {len(message)} bytes")
         public = message[:KEY_BYTES]
@@ -180,9 +180,9 @@ class _Handshake:
 
 
 class Initiator(_Handshake):
-    """The side that opened the connection: `write_message`, `read_message`, check `remote_static`, `split`.
+    """The side that opened the connection: ``write_message``, ``read_message``, check ``remote_static``, ``split``.
 
-    ``ephemeral_private`` (32 bytes) is drawn if not given; never use one twice.
+    ``ephemeral_private`` has 32 bytes. It is drawn at random if not given, and must never be used twice.
     """
 
     def __init__(self, ephemeral_private: bytes | None = None, prologue: bytes = PROLOGUE) -> None:
@@ -191,21 +191,21 @@ class Initiator(_Handshake):
 
     @property
     def remote_static(self) -> bytes:
-        """The responder's static public key, proven."""
+        """The static public key of the responder, which has proven it."""
         self._require(self._COMPLETE)
         return self._remote_static
 
     def write_message(self, payload: bytes = b"") -> bytes:
-        """The first message; anyone can read and change its payload, but a change breaks the handshake."""
+        """Return the first message. Anyone can read and change its payload, but a change breaks the handshake."""
         self._begin(0)
-        message = self._say_payload(self._say_ephemeral(), payload)
+        message = self._write_payload(self._write_ephemeral(), payload)
         self._turn = 1
         return message
 
     def read_message(self, message: bytes) -> bytes:
-        """The payload of the second message. Raises `ProtocolError` (``bad_handshake``)."""
+        """Return the payload of the second message. Raises ``ProtocolError`` (``bad_handshake``)."""
         self._begin(1)
-        ephemeral = self._hear_ephemeral(message)
+        ephemeral = self._read_ephemeral(message)
         self._symmetric.mix_key(_dh(self._ephemeral, ephemeral))
         end = 2 * KEY_BYTES + TAG_BYTES
         self._remote_static = self._symmetric.decrypt_and_hash(message[KEY_BYTES:end])
@@ -215,14 +215,15 @@ class Initiator(_Handshake):
         return payload
 
     def split(self) -> tuple[CipherState, CipherState]:
-        """The cipher states to send and to receive with, once."""
+        """Return the cipher states to send and to receive with. May be called once."""
         return self._split()
 
 
 class Responder(_Handshake):
-    """The side with the static key: `read_message`, `write_message`, `split`.
+    """The side with the static key: ``read_message``, ``write_message``, ``split``.
 
-    ``static_private`` and ``ephemeral_private`` have 32 bytes; the latter is drawn if not given; never use one twice.
+    ``static_private`` and ``ephemeral_private`` have 32 bytes. The second is drawn at random if not given, and must
+    never be used twice.
     """
 
     def __init__(
@@ -233,26 +234,29 @@ class Responder(_Handshake):
         self._remote_ephemeral = b""
 
     def read_message(self, message: bytes) -> bytes:
-        """The payload of the first message. Raises `ProtocolError` (``bad_handshake``)."""
+        """Return the payload of the first message. Raises ``ProtocolError`` (``bad_handshake``)."""
         self._begin(0)
-        self._remote_ephemeral = self._hear_ephemeral(message)
+        self._remote_ephemeral = self._read_ephemeral(message)
         payload = self._symmetric.decrypt_and_hash(message[KEY_BYTES:])
         self._turn = 1
         return payload
 
     def write_message(self, payload: bytes = b"") -> bytes:
-        """The second message. Raises `ProtocolError` (``bad_handshake``) if the initiator's key was no usable point."""
+        """Return the second message.
+
+        Raises ``ProtocolError`` (``bad_handshake``) if the key of the initiator is not a usable point.
+        """
         self._begin(1)
-        said = self._say_ephemeral()
+        said = self._write_ephemeral()
         self._symmetric.mix_key(_dh(self._ephemeral, self._remote_ephemeral))
         said += self._symmetric.encrypt_and_hash(crypto_scalarmult_base(self._static))
         self._symmetric.mix_key(_dh(self._static, self._remote_ephemeral))
-        message = self._say_payload(said, payload)
+        message = self._write_payload(said, payload)
         self._turn = self._COMPLETE
         return message
 
     def split(self) -> tuple[CipherState, CipherState]:
-        """The cipher states to send and to receive with, once."""
+        """Return the cipher states to send and to receive with. May be called once."""
         receive, send = self._split()
         return send, receive
 
@@ -261,12 +265,12 @@ def _dh(private: bytes, public: bytes) -> bytes:
     try:
         return crypto_scalarmult(private, public)
     except CryptoError:
-        # libsodium refuses points of small order, whose result is all zeros whatever the private key (section 12.1).
+        # libsodium refuses points of small order: their result is all zeros for every private key (section 12.1).
         raise ProtocolError(ErrorCode.BAD_HANDSHAKE, "a public key is of small order") from None
 
 
 def _hkdf(chaining_key: bytes, material: bytes) -> tuple[bytes, bytes]:
-    """Two outputs of section 4.3."""
+    """Return the two outputs of section 4.3."""
     temporary = _hmac(chaining_key, material)
     first = _hmac(temporary, b"\x01")
     return first, _hmac(temporary, first + b"\x02")

@@ -1,9 +1,9 @@
 """Packets: what is sealed end to end, once, for any number of receivers.
 
-A packet is a header, in clear to the server and hidden from the network, and a body. In an end-to-end encrypted room
-the body is a secretbox under the publication's key whose nonce is the header, padded with zeros to 24 bytes; so any
-changed header bit makes the box fail. Otherwise the body is bare. The plaintext of a body is one byte that counts the
-padding, the payload, and that many zeros.
+A packet is a header and a body. The server can read the header; the network cannot. In an end-to-end encrypted room the
+body is a secretbox under the key of the publication. Its nonce is the header, padded with zeros to 24 bytes, so a
+changed bit of the header makes the box fail. In another room the body is not sealed. The plaintext of a body is one
+byte that counts the padding, the payload, and so many zeros.
 
 Header, all numbers big-endian::
 
@@ -30,11 +30,12 @@ from typing import NamedTuple
 from tcproto.secretbox import NONCE_SIZE, TAG_SIZE, box, unbox
 
 AUDIO_PADDING_STEP = 16
-"""Audio plaintexts are padded to this: sizes of variable-rate speech leak, and equal sizes make trains."""
+"""The plaintext of audio is padded to a multiple of this. Sizes of speech at a variable rate tell something about the
+words, and datagrams of one size can leave in one system call."""
 MAX_PACKET = 1140
-"""A packet fits a datagram of 1,200 bytes with everything that may stand around it; see PROTOCOL.md, "Sizes"."""
+"""The most bytes of a packet, so that it fits a datagram with all that may stand around it (PROTOCOL.md, section 9)."""
 COMMON_HEADER_SIZE = 13
-"""Part of the header that every type has, unknown ones included."""
+"""Bytes of the header that all types have, unknown ones too."""
 AUDIO_HEADER_SIZE = 14
 VIDEO_HEADER_SIZE = 21
 KEY_NUMBER_BITS = 8
@@ -43,11 +44,11 @@ FRAME_ID_BITS = 16
 MAX_SPATIAL = 3
 MAX_TEMPORAL = 7
 MAX_VIDEO_PAYLOAD = MAX_PACKET - VIDEO_HEADER_SIZE - TAG_SIZE - 1
-"""Bytes of a frame that one packet carries: 1,102."""
+"""The most bytes of a frame in one packet: 1,102."""
 
 
 class PacketType(IntEnum):
-    """Type nibble; the server forwards an unknown type blind."""
+    """Type of a packet, 4 bits. The server forwards packets of unknown types without looking inside."""
 
     AUDIO = 1
     VIDEO = 2
@@ -59,7 +60,7 @@ class PacketType(IntEnum):
 
 
 DURATIONS_MS = (20, 40, 60, 10)
-"""Frame length of an audio packet by its code."""
+"""Duration of an audio packet by its code."""
 AUDIO_CLOCK = 48_000
 """Ticks of an audio timestamp per second: samples of Opus (RFC 7587, section 4.1)."""
 VIDEO_CLOCK = 90_000
@@ -82,7 +83,7 @@ _END_OF_TALK = 0x4
 _COMFORT = 0x8
 _KEYFRAME = 0x1
 _DISCARDABLE = 0x2
-# Half of what the classes' own constructors cost, on the path of every packet.
+# Half the cost of the constructors of the classes, on the path of every packet.
 _tuple = tuple.__new__
 _COMMON = Struct(">BHBBII")
 _AUDIO = Struct(">BHBBIIB")
@@ -103,12 +104,12 @@ class AudioHeader(NamedTuple):
     """Audio level in -dBov: 0 loudest, 127 silence."""
     voice: bool = False
     end_of_talk: bool = False
-    """Nothing follows for now: concealment would be wrong."""
+    """Nothing follows for now, so a receiver must not conceal."""
     comfort: bool = False
-    """A silent packet of discontinuous transmission."""
+    """A packet of silence in discontinuous transmission."""
 
     def pack(self) -> bytes:
-        """Return the 14 bytes; raises ``struct.error`` or ``ValueError`` for a field out of range."""
+        """Return the 14 bytes. Raises ``struct.error`` or ``ValueError`` for a field out of range."""
         code = DURATIONS_MS.index(self.duration_ms)
         first = PacketType.AUDIO << 4 | code | self.end_of_talk * _END_OF_TALK | self.comfort * _COMFORT
         if not 0 <= self.level <= 127:
@@ -134,10 +135,10 @@ class VideoHeader(NamedTuple):
     spatial: int = 0
     temporal: int = 0
     reference: int = 1
-    """This frame's id less that of the frame it refers to; 0 for a keyframe."""
+    """The id of this frame less that of the frame that it refers to; 0 for a keyframe."""
 
     def pack(self) -> bytes:
-        """Return the 21 bytes; raises ``struct.error`` or ``ValueError`` for a field out of range."""
+        """Return the 21 bytes. Raises ``struct.error`` or ``ValueError`` for a field out of range."""
         _check_video(self.spatial, self.temporal, self.packet_index, self.packet_count, self.keyframe, self.reference)
         first = PacketType.VIDEO << 4 | self.keyframe * _KEYFRAME | self.discardable * _DISCARDABLE
         layer = self.spatial << 4 | self.temporal
@@ -167,7 +168,7 @@ class PlainHeader(NamedTuple):
     type: int = PacketType.BEACON
 
     def pack(self) -> bytes:
-        """Return the 13 bytes; raises ``struct.error`` for a field out of range."""
+        """Return the 13 bytes. Raises ``struct.error`` for a field out of range."""
         return _COMMON.pack(
             self.type << 4, self.stream, self.key_number, self.generation, self.sequence, self.timestamp
         )
@@ -252,7 +253,7 @@ class Series(NamedTuple):
 
 
 def parse_series(stream: int, code: int) -> Series:
-    """Return the series of a stream by its byte; raises ``ValueError`` where the reserved bits are not zero."""
+    """Return the series of a stream by its byte. Raises ``ValueError`` where the reserved bits are not zero."""
     if code & 0x18:
         raise ValueError("reserved bits of a series")
     return Series(stream, code >> 5 & 3, code & 7, bool(code >> 7))
@@ -285,7 +286,7 @@ def padded(payload: bytes, step: int = 1) -> bytes:
 
 
 def unpadded(plaintext: bytes) -> bytes:
-    """Return the payload of a plaintext; raises ``ValueError`` where the count or the zeros are wrong."""
+    """Return the payload of a plaintext. Raises ``ValueError`` where the count or the zeros are wrong."""
     if not plaintext or plaintext[0] >= len(plaintext):
         raise ValueError("padding count out of range")
     end = len(plaintext) - plaintext[0]
@@ -295,7 +296,7 @@ def unpadded(plaintext: bytes) -> bytes:
 
 
 def seal_packet(header: Header, payload: bytes, key: bytes | None, step: int = 1) -> bytes:
-    """Return the packet; ``key`` is the publication's key, or None in a room without end-to-end encryption.
+    """Return the packet. ``key`` is the key of the publication, or None in a room without end-to-end encryption.
 
     The caller must never use the same header twice under a key.
     """

@@ -1,4 +1,4 @@
-"""Items of the media path itself: pings, path proof, the sealers' positions."""
+"""Items about the media path: pings, proof of the path, positions of the sealers."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from struct import Struct
 from typing import NamedTuple
 
 PATH_TOKEN_SIZE = 8
-"""Bytes of a path challenge: nobody guesses 64 bits within its life."""
+"""Bytes of a path challenge: nobody guesses 64 bits in its lifetime."""
 CHALLENGE_LIFETIME = 3.0
 """Seconds for which a path challenge can be answered."""
 PING_NUMBER_BITS = 16
 PING_INTERVAL_IDLE = 5.0
-"""Seconds between pings on a path without a subscription or publication; keeps NAT bindings alive."""
+"""Seconds between pings on a path without subscriptions and publications. They keep NAT bindings alive."""
 PING_INTERVAL_CALL = 1.0
 """Seconds between pings on a path in a call."""
 PATH_SILENCE = 3.0
-"""Seconds in which nothing at all came, though pinged, after which a path counts as lost."""
+"""Seconds after which a path counts as lost, if pings were sent and nothing at all came."""
 PING_PATIENCE = 1.0
-"""Seconds after a ping in which nothing came: then pings follow each other faster, as some may be lost."""
+"""Seconds after a ping without anything, after which pings follow faster, because some may be lost."""
 PING_INTERVAL_SILENT = 0.1
-"""Seconds between these: 20 more within ``PATH_SILENCE``, all of which get lost on no path that is of any use."""
+"""Seconds between these faster pings: 20 more within ``PATH_SILENCE``. On a usable path not all of them are lost."""
 CONTROL_TIMEOUT = 15.0
 """Seconds without anything from the peer after which a control connection is dead."""
 _PING = Struct(">HI")
@@ -40,7 +40,7 @@ class PingItem(NamedTuple):
 
 
 class PongItem(NamedTuple):
-    """Answer to a ping: what came, and what had come by then."""
+    """Answer to a ping: when it came, and what else had come by then."""
 
     number: int
     time: int
@@ -50,7 +50,7 @@ class PongItem(NamedTuple):
     highest: int
     """Highest counter accepted from the asking side."""
     received: int
-    """Datagrams accepted from the asking side, modulo 2**32. Counter and count give the loss of its direction."""
+    """Datagrams accepted from the asking side, modulo 2**32. With ``highest`` this gives the loss on the way."""
 
     def pack(self) -> bytes:
         """Return the 20 bytes."""
@@ -59,21 +59,21 @@ class PongItem(NamedTuple):
 
 
 class Position(NamedTuple):
-    """The counter that a sealer will use next: the ceiling of its replay window follows it."""
+    """The counter that a sealer will use next. The ceiling of its replay window follows from it."""
 
     sealer: int
     counter: int
 
 
 def parse_ping(value: bytes) -> PingItem:
-    """Parse a ping; raises ``ValueError`` for a wrong length."""
+    """Parse a ping. Raises ``ValueError`` for a wrong length."""
     if len(value) != _PING.size:
         raise ValueError("ping of a wrong length")
     return PingItem(*_PING.unpack(value))
 
 
 def parse_pong(value: bytes) -> PongItem:
-    """Parse a pong; raises ``ValueError`` for a wrong length."""
+    """Parse a pong. Raises ``ValueError`` for a wrong length."""
     if len(value) != _PONG.size:
         raise ValueError("pong of a wrong length")
     number, time, received_at, high, low, received = _PONG.unpack(value)
@@ -86,7 +86,7 @@ def pack_positions(positions: Sequence[Position]) -> bytes:
 
 
 def parse_positions(value: bytes) -> list[Position]:
-    """Parse positions; raises ``ValueError`` for a wrong length."""
+    """Parse positions. Raises ``ValueError`` for a wrong length."""
     if len(value) % _POSITION.size:
         raise ValueError("positions of a wrong length")
     return [Position(sealer, high << 32 | low) for sealer, high, low in _POSITION.iter_unpack(value)]

@@ -1,4 +1,4 @@
-"""The replay window: which counters of a datagram key were seen."""
+"""The replay window: which counters under a key were seen."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from enum import StrEnum
 from typing import Any
 
 SESSION_WINDOW = 1024
-"""Counters for a session key: a second of reordering at a thousand datagrams a second."""
+"""Counters in the window of a session key: a second of reordering at a thousand datagrams per second."""
 SEALER_WINDOW = 8192
-"""Counters for a room key: one counter runs over all datagrams of a room, and position statements come seldom."""
+"""Counters in the window of a room key. One counter runs over all datagrams of a room, and positions come seldom."""
 SEQUENCE_WINDOW = 1024
-"""Sequence numbers for a spatial layer of a stream: a second of a fast stream."""
+"""Sequence numbers in the window of a spatial layer of a stream: a second of a fast stream."""
 MAX_COUNTER = (1 << 48) - 1
 """The largest counter of a datagram header."""
 
 
 class Verdict(StrEnum):
-    """Whether a counter may be accepted, and why not."""
+    """Whether a counter may be accepted, or the reason why not."""
 
     NEW = "new"
     DUPLICATE = "duplicate"
     OLD = "old"
-    """Below the window: seen or not, nobody knows any more."""
+    """Below the window, which no longer knows whether it was seen."""
     AHEAD = "ahead"
     """Above the ceiling."""
 
@@ -33,18 +33,18 @@ _NEW = Verdict.NEW
 class ReplayWindow:
     """Remembers the ``size`` counters up to the highest accepted one.
 
-    First `check`, then verify the datagram, then `commit`: a forged datagram must not move the window.
+    Call ``check``, verify the datagram, then call ``commit``: a forged datagram must not move the window.
 
-    ``lowest`` is the lowest valid counter; all below are refused for ever, so that a newcomer, whose window is empty,
-    does not take replays from before.
+    ``lowest`` is the lowest valid counter. All below it are refused for ever. So a newcomer, whose window is empty,
+    takes no replays from before.
 
-    A key that many know (a room key) needs more, since any of them can forge a datagram with a counter far ahead, which
-    would push the honest counters out of the window. ``confirmed`` bounds the window by a counter that came over a
-    channel that only the sealer can write (position statements; `confirm` raises it): a counter above the `ceiling`
-    ``confirmed + size - 1`` is refused. So the highest accepted counter is at most that, the lowest counter in the
-    window at most ``confirmed``, and an honest counter from ``confirmed`` on is never refused as old. The sealer has to
-    state its position more often than every ``size`` datagrams. (Who forges exactly the counters that come next still
-    takes their place: only the end-to-end layer tells such datagrams apart.)
+    A room key needs more, because many know it. Any of them can forge a datagram with a counter far ahead, which would
+    push the honest counters out of the window. ``confirmed`` is a counter that came over a channel that only the sealer
+    can write; ``confirm`` raises it. A counter above the ``ceiling``, ``confirmed + size - 1``, is refused. So the
+    highest accepted counter is at most the ceiling, and the lowest counter in the window at most ``confirmed``. An
+    honest counter from ``confirmed`` on is never refused as old. The sealer has to state its position more often than
+    every ``size`` datagrams. A member can still forge the counters that come next, and take their place. Only the
+    end-to-end layer tells such datagrams apart.
     """
 
     __slots__ = ("_seen", "ceiling", "highest", "lowest", "size")
@@ -58,12 +58,12 @@ class ReplayWindow:
         """The highest counter that may be accepted."""
         if confirmed is not None:
             self.ceiling = self._ceiling(confirmed)
-        # A ring in which each slot holds the last counter committed to it. A counter within the window is the newest of
-        # its slot, so it was seen if the slot holds it, and moving the window, however far, has nothing to erase.
+        # A ring. Each cell holds the last counter that was committed to it. A counter in the window is the newest of
+        # its cell, so it was seen if the cell holds it. When the window moves, nothing has to be erased.
         self._seen: Any = array("q", [-1]) * size
 
     def check(self, counter: int) -> Verdict:
-        """What would become of a datagram with this counter; changes nothing."""
+        """Return what would become of a datagram with this counter. Changes nothing."""
         if counter > self.highest:
             return _NEW if counter <= self.ceiling else Verdict.AHEAD
         if counter <= self.highest - self.size or counter < self.lowest:
@@ -71,19 +71,19 @@ class ReplayWindow:
         return Verdict.DUPLICATE if self._seen[counter % self.size] == counter else _NEW
 
     def commit(self, counter: int) -> None:
-        """Remember a counter of a datagram that was verified; `ValueError` if `check` would not call it new."""
-        slot = counter % self.size
-        # The window moves with most counters, and then there is less to check.
+        """Remember the counter of a verified datagram. Raises ``ValueError`` if ``check`` does not call it new."""
+        cell = counter % self.size
+        # Most counters move the window, and need no further check.
         if self.highest < counter <= self.ceiling:
             self.highest = counter
         elif self.check(counter) is not _NEW:
             raise ValueError(f"counter {counter} is not new")
-        self._seen[slot] = counter
+        self._seen[cell] = counter
 
     def confirm(self, counter: int) -> None:
-        """Take a position of the sealer that came over a channel which only the sealer can write.
+        """Take a position of the sealer. It has to come over a channel that only the sealer can write.
 
-        Never lowers the ceiling; without effect on a window that was made without ``confirmed``.
+        Never lowers the ceiling. Has no effect on a window that was made without ``confirmed``.
         """
         self.ceiling = max(self.ceiling, self._ceiling(counter))
 
@@ -92,9 +92,9 @@ class ReplayWindow:
 
 
 class CompactWindow(ReplayWindow):
-    """The same in a bit for each counter: an eighth of a kilobyte for 1,024, and a fifth of a microsecond more.
+    """A replay window with one bit for each counter. 1,024 take an eighth of a kilobyte, and 0.2 µs more time.
 
-    For windows of which others can make us keep many.
+    It is for windows that others can make us keep many of.
     """
 
     __slots__ = ("_mask",)
@@ -107,7 +107,7 @@ class CompactWindow(ReplayWindow):
         self._mask = (1 << size) - 1
 
     def check(self, counter: int) -> Verdict:
-        """As in the class above."""
+        """See ``ReplayWindow``."""
         if counter > self.highest:
             return _NEW if counter <= self.ceiling else Verdict.AHEAD
         if counter <= self.highest - self.size or counter < self.lowest:
@@ -115,7 +115,7 @@ class CompactWindow(ReplayWindow):
         return Verdict.DUPLICATE if self._seen >> (self.highest - counter) & 1 else _NEW
 
     def commit(self, counter: int) -> None:
-        """As in the class above."""
+        """See ``ReplayWindow``."""
         if self.check(counter) is not _NEW:
             raise ValueError(f"counter {counter} is not new")
         ahead = counter - self.highest

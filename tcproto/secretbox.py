@@ -1,7 +1,7 @@
-"""The box of libsodium (XSalsa20, Poly1305), without the copies that PyNaCl makes: half of its cost for small boxes.
+"""The box of libsodium (XSalsa20, Poly1305), without the copies that PyNaCl makes. For small boxes it costs half.
 
-`box` and `unbox` come from PyNaCl's own binding of the C functions where these pass a self-test, and otherwise are its
-public functions, which do the same.
+``box`` and ``unbox`` call the C functions through PyNaCl's own binding, if they pass a self-test. Otherwise they are
+the public functions of PyNaCl, which do the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Function = Callable[[bytes, bytes, bytes], bytes]
 _KEY = bytes(range(KEY_SIZE))
 _NONCE = bytes(range(NONCE_SIZE))
 _TEST_SIZES = (0, 1, 2, 15, 16, 17, 63, 64, 65, 1200)
-"""Around the blocks of both ciphers."""
+"""Sizes around the blocks of both ciphers."""
 
 
 def safe_box(plaintext: bytes, nonce: bytes, key: bytes) -> bytes:
@@ -33,7 +33,7 @@ def safe_box(plaintext: bytes, nonce: bytes, key: bytes) -> bytes:
 
 
 def safe_unbox(data: bytes, nonce: bytes, key: bytes) -> bytes:
-    """Return the plaintext; raises ``CryptoFailure`` where the box does not open, ``ValueError`` as `safe_box`."""
+    """Return the plaintext. Raises ``CryptoFailure`` where the box does not open, ``ValueError`` as ``safe_box``."""
     if len(data) < TAG_SIZE:
         raise CryptoFailure("the box is shorter than a tag")
     _check(nonce, key)
@@ -44,11 +44,11 @@ def safe_unbox(data: bytes, nonce: bytes, key: bytes) -> bytes:
 
 
 def fast_functions(lib: Any) -> tuple[Function, Function]:
-    """Return `box` and `unbox` over a cffi library with the C functions; raises ``AttributeError`` without these."""
+    """Return ``box`` and ``unbox`` over a cffi library. Raises ``AttributeError`` where it lacks the C functions."""
     seal, open_ = lib.crypto_secretbox_easy, lib.crypto_secretbox_open_easy
 
-    # The results are written into bytes that nobody else has yet, as C extensions make them. One buffer for all calls
-    # would not do: cffi releases the interpreter lock meanwhile.
+    # The results are written into new bytes objects that nobody else has yet, as C extensions do. One buffer for all
+    # calls would be wrong, because cffi releases the interpreter lock during the call.
     def fast_box(plaintext: bytes, nonce: bytes, key: bytes) -> bytes:
         if len(nonce) != NONCE_SIZE or len(key) != KEY_SIZE:
             _check(nonce, key)
@@ -59,7 +59,7 @@ def fast_functions(lib: Any) -> tuple[Function, Function]:
 
     def fast_unbox(data: bytes, nonce: bytes, key: bytes) -> bytes:
         size = len(data)
-        if size < TAG_SIZE + 2:  # Python shares its bytes objects of one byte and none.
+        if size < TAG_SIZE + 2:  # Python shares bytes objects of no byte and of one.
             return safe_unbox(data, nonce, key)
         if len(nonce) != NONCE_SIZE or len(key) != KEY_SIZE:
             _check(nonce, key)
@@ -72,7 +72,7 @@ def fast_functions(lib: Any) -> tuple[Function, Function]:
 
 
 def passes(box: Function, unbox: Function) -> bool:
-    """Whether functions do what the public ones do."""
+    """Tell whether two functions do the same as the public ones."""
     try:
         for size in _TEST_SIZES:
             plaintext = (bytes(range(256)) * 5)[:size]
@@ -96,7 +96,8 @@ def _check(nonce: bytes, key: bytes) -> None:
         raise ValueError(f"a key has {KEY_SIZE} bytes, not {len(key)}")
 
 
-def _choose() -> tuple[Function, Function]:
+def choose() -> tuple[Function, Function]:
+    """Return ``box`` and ``unbox``: the fast functions if they exist and pass the self-test, else the safe ones."""
     try:
         from nacl._sodium import lib  # type: ignore[import-not-found]
 
@@ -106,4 +107,4 @@ def _choose() -> tuple[Function, Function]:
     return fast if passes(*fast) else (safe_box, safe_unbox)
 
 
-box, unbox = _choose()
+box, unbox = choose()

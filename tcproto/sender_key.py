@@ -1,7 +1,8 @@
 """End-to-end keys: sender keys, the keys of publications, key boxes.
 
-A member's sender key goes to every other member in a key box. Each publication has a key of its own, derived from the
-sender key, because the server assigns stream ids: one that it assigned twice would repeat headers under one key.
+The sender key of a member goes to every other member in a key box. Each publication has a key of its own, derived from
+the sender key. Stream ids would not be enough to tell publications apart: the server assigns them, and one that it
+assigned twice would repeat headers under one key.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ from tcproto.messages.types import Kind, Source
 
 KEY_SIZE = 32
 MAX_GENERATION = 250
-"""After so many ratchets a new sender key is due; the field would hold 255."""
+"""After so many ratchets a new sender key is due. The field would hold 255."""
 RATCHET_PERIOD = 600.0
-"""Seconds after which a sender key ratchets even if nobody joined."""
+"""Seconds after which a sender key goes to the next generation, even if nobody joined."""
 BOX_NONCE_SIZE = 24
 MAX_FIRST_SEQUENCES = 28
-"""Streams that a key box can name: it has to fit ``SealedBox``, 512 bytes."""
+"""The most streams in a key box, so that it fits ``SealedBox``, 512 bytes."""
 KIND_CODES = {Kind.AUDIO: 1, Kind.VIDEO: 2, Kind.DATA: 3}
 SOURCE_CODES = {Source.MICROPHONE: 1, Source.CAMERA: 2, Source.SCREEN: 3, Source.SCREEN_AUDIO: 4, Source.DATA: 5}
 _RATCHET_LABEL = b"tc ratchet v1"
@@ -39,14 +40,14 @@ _PUBLICATION = Struct(">16sIBB")
 
 
 class SenderKey(NamedTuple):
-    """A member's sender key at one generation; ``number`` grows by one with every new key (u32)."""
+    """The sender key of a member at one generation. ``number`` (u32) grows by one with every new key."""
 
     number: int
     generation: int
     key: bytes
 
     def ratcheted(self, generation: int | None = None) -> SenderKey:
-        """Return the key at ``generation`` (default: the next); there is no way back.
+        """Return the key at ``generation``, by default the next. There is no way back.
 
         Raises ``ValueError`` for a generation before this one or above ``MAX_GENERATION``.
         """
@@ -64,12 +65,12 @@ class SenderKey(NamedTuple):
         return blake2b(text, key=self.key, digest_size=KEY_SIZE).digest()
 
     def commitment(self) -> bytes:
-        """Return 32 bytes that name this key without telling it, for beacons; no second key has the same ones."""
+        """Return 32 bytes for beacons. They say which key this is without telling it; no second key has the same."""
         return blake2b(_COMMITMENT_LABEL, key=self.key, digest_size=32).digest()
 
 
 class FirstSequence(NamedTuple):
-    """The lowest valid sequence number of a publication's layer; lower ones are replays to the receiver."""
+    """The lowest valid sequence number of a layer of a publication. A receiver takes lower ones for replays."""
 
     publication: int
     spatial: int
@@ -77,32 +78,32 @@ class FirstSequence(NamedTuple):
 
 
 class Party(NamedTuple):
-    """One end of a key box: its device identity and the box key of its seat, both public."""
+    """Sender or recipient of a key box: its device identity and the box key of its seat, both public."""
 
     device_key: bytes
     box_key: bytes
 
 
 class BoxContext(NamedTuple):
-    """What the recipient of a key box already knows, and compares with it."""
+    """What the recipient of a key box knows already, and compares with the box."""
 
     life: bytes
     room: str
-    """Name of the room, folded; in the box its ``room_hash``, so that boxes are equally long."""
+    """Folded name of the room. The box has its ``room_hash``, so that all boxes have the same length."""
     e2ee: bool
     sender: Party
     recipient: Party
 
 
 class OpenedBox(NamedTuple):
-    """What a key box brings."""
+    """The content of a key box."""
 
     sender_key: SenderKey
     first_sequences: tuple[FirstSequence, ...]
 
 
 def shared_key(own_private: bytes, other_public: bytes) -> bytes:
-    """Return the shared key of a pair, to be cached: it costs 38 µs, a box with it 2.4.
+    """Return the shared key of a pair. It should be cached: it costs 38 µs, a box with it 2.4 µs.
 
     Raises ``CryptoFailure`` for a public key of low order.
     """
@@ -113,7 +114,7 @@ def shared_key(own_private: bytes, other_public: bytes) -> bytes:
 
 
 def seal_key_box(context: BoxContext, opened: OpenedBox, shared: bytes, nonce: bytes) -> bytes:
-    """Return nonce and box; ``nonce`` is 24 random bytes.
+    """Return nonce and box. ``nonce`` is 24 random bytes.
 
     Raises ``ValueError`` for more than ``MAX_FIRST_SEQUENCES`` sequences.
     """
@@ -141,8 +142,8 @@ def seal_key_box(context: BoxContext, opened: OpenedBox, shared: bytes, nonce: b
 def open_key_box(context: BoxContext, box: bytes, shared: bytes) -> OpenedBox:
     """Open a key box and check every field of it.
 
-    A box is symmetric: one reflected to its maker opens too, which is why the fields say who made it for whom.
-    Raises ``CryptoFailure`` where it does not open, or anything in it is not what ``context`` says.
+    A box is symmetric: one that is sent back to its maker opens too. So the fields say who made it for whom. Raises
+    ``CryptoFailure`` where it does not open, or where anything in it differs from ``context``.
     """
     if len(box) < BOX_NONCE_SIZE + 16:
         raise CryptoFailure("the key box is too short")

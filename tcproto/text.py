@@ -1,6 +1,6 @@
-"""Sealed text of end-to-end encrypted rooms: to the room under a key made of the sender key, to one member in a box.
+"""Sealed texts of end-to-end encrypted rooms: to the room under a key made of the sender key, to one member in a box.
 
-A sealed text begins with a byte that says version and form, so that neither form can be taken for the other::
+A sealed text begins with a byte for version and form, so that one form cannot be taken for the other::
 
     room     form 1, key number 4, generation 1, sequence number 4, secretbox (the header is the nonce)
     private  form 1, nonce 24, crypto_box
@@ -23,9 +23,10 @@ from tcproto.secretbox import NONCE_SIZE, TAG_SIZE, box, unbox
 from tcproto.sender_key import KEY_SIZE, Party, SenderKey
 
 TEXT_PADDING_STEP = 64
-"""Sealed text is padded to this: how long an answer is says much of what it says."""
+"""A sealed text is padded to a multiple of this: the length of an answer tells much of its content."""
 MAX_TEXT_SEQUENCE = 2**32 - 1
-"""The field's end; a seat that has sent so many texts sends no more, since no header may come twice under a key."""
+"""The highest number that the field holds. A seat that reached it sends no more texts to the room, because no header
+may come twice under a key."""
 ROOM_FORM = 0x11
 """Version 1, to the room."""
 PRIVATE_FORM = 0x12
@@ -39,33 +40,33 @@ _ALLOWED: Text = get_args(ChatText)[1]
 
 
 class TextHeader(NamedTuple):
-    """What stands in clear before a text to the room; with zeros behind it, it is the nonce."""
+    """The clear header of a text to the room. With zeros behind it, it is the nonce."""
 
     number: int
-    """Of the sender key, u32, all of it."""
+    """The whole number of the sender key, u32."""
     generation: int
     sequence: int
-    """Counts the texts to the room of the sender's seat, from 1, through all keys."""
+    """Number of the text among those to the room of this seat, from 1, through all keys."""
 
 
 class Note(NamedTuple):
-    """What is sealed."""
+    """The content of a sealed text."""
 
     message_id: bytes
-    """16 bytes, those of the message around it."""
+    """16 bytes, the same as in the message around it."""
     previous: int
-    """Sequence number of the text before this one that was not refused, 0 for none: by it a receiver sees a gap."""
+    """Sequence number of the last text before this one that was not refused; 0 for none. It shows a receiver a gap."""
     written_at: int
     """Unix time in ms by the sender's clock."""
     text: str
 
 
 class TextContext(NamedTuple):
-    """Whom a private text is from and for, and where: the recipient compares it with what is in the box."""
+    """Sender, recipient, room and life of a private text. The recipient compares them with those in the box."""
 
     life: bytes
     room: bytes
-    """``room_hash`` of the room's folded name."""
+    """``room_hash`` of the folded name of the room."""
     sender: Party
     recipient: Party
 
@@ -79,47 +80,47 @@ def check_text(text: str) -> None:
 
 
 def text_key(key: SenderKey, life: bytes, sender: Party) -> bytes:
-    """Return the key of a member's texts to the room under a sender key at its generation.
+    """Return the key of the texts of a member to the room, under a sender key at its generation.
 
-    The sender is in it, so that nobody can pass off a key of another member, and with it that member's texts, as own.
+    It depends on the sender. So nobody can pass off the key of another member, and its texts, as their own.
     """
     return blake2b(_KEY_LABEL + life + sender.device_key + sender.box_key, key=key.key, digest_size=KEY_SIZE).digest()
 
 
 def seal_room_text(header: TextHeader, note: Note, key: bytes) -> bytes:
-    """Return header and box; ``key`` is the ``text_key``. Raises ``ValueError`` as `check_text`."""
+    """Return header and box. ``key`` is the ``text_key``. Raises ``ValueError`` as ``check_text``."""
     data = _HEADER.pack(ROOM_FORM, *header)
     return data + box(_packed(note), _nonce(data), key)
 
 
 def parse_text_header(sealed: bytes) -> TextHeader:
-    """Return what stands before a text to the room; raises ``CryptoFailure`` for another form or one cut off."""
+    """Return the header of a text to the room. Raises ``CryptoFailure`` where it has another form or is cut off."""
     if len(sealed) < _HEADER.size + TAG_SIZE or sealed[0] != ROOM_FORM:
         raise CryptoFailure("no text to the room")
     return TextHeader(*_HEADER.unpack_from(sealed)[1:])
 
 
 def open_room_text(sealed: bytes, key: bytes) -> Note:
-    """Open a text to the room; raises ``CryptoFailure`` where it does not open, or what is in it is malformed."""
+    """Open a text to the room. Raises ``CryptoFailure`` where it does not open, or its content is malformed."""
     parse_text_header(sealed)
     return _unpacked(unbox(sealed[_HEADER.size :], _nonce(sealed[: _HEADER.size]), key))
 
 
 def seal_private_text(context: TextContext, sequence: int, note: Note, shared: bytes, nonce: bytes) -> bytes:
-    """Return form, nonce and box; ``shared`` is the key of the pair, ``nonce`` is 24 random bytes.
+    """Return form, nonce and box. ``shared`` is the key of the pair, ``nonce`` is 24 random bytes.
 
-    ``sequence`` counts the texts of the sender's seat to this recipient's, from 1. Raises ``ValueError`` as
-    `check_text`.
+    ``sequence`` is the number of the text among those of this seat to the seat of the recipient, from 1. Raises
+    ``ValueError`` as ``check_text``.
     """
     names = _NAMES.pack(_BOX_LABEL, context.life, context.room, *context.sender, *context.recipient, sequence)
     return bytes((PRIVATE_FORM,)) + nonce + crypto_box_afternm(_packed(note, names), nonce, shared)
 
 
 def open_private_text(context: TextContext, sealed: bytes, shared: bytes) -> tuple[int, Note]:
-    """Open a private text and check every name in it; return its sequence number and what it says.
+    """Open a private text and check every name in it. Return its sequence number and its note.
 
-    A box is symmetric: one reflected to its maker opens too, which is why the names say who made it for whom. Raises
-    ``CryptoFailure`` where it does not open, or anything in it is not what ``context`` says.
+    A box is symmetric: one that is sent back to its maker opens too. So the names say who made it for whom. Raises
+    ``CryptoFailure`` where it does not open, or where anything in it differs from ``context``.
     """
     start = 1 + NONCE_SIZE
     if len(sealed) < start + TAG_SIZE or sealed[0] != PRIVATE_FORM:
@@ -147,7 +148,7 @@ def _packed(note: Note, names: bytes = b"") -> bytes:
 
 
 def _unpacked(data: bytes, start: int = 0) -> Note:
-    """The note at ``start``; the padding has to be zeros, and no more of them than the step asks for."""
+    """Return the note at ``start``. The padding has to be zeros, and no more of them than the step asks for."""
     try:
         message_id, previous, written_at, size = _NOTE.unpack_from(data, start)
         end = start + _NOTE.size + size

@@ -1,17 +1,17 @@
-"""Transit times by the clocks of two machines, of which nothing is known but that they go at nearly the same speed."""
+"""Transit times by the clocks of two machines. Of the clocks is only known that they go at nearly the same speed."""
 
 from __future__ import annotations
 
 from tcproto.serial import Unwrapper
 
 LATE = 0.2
-"""Seconds behind the quickest packet from which on a packet counts as late: beyond a usual play-out delay."""
+"""A packet counts as late if it takes so many seconds more than the quickest one: more than a usual play-out delay."""
 TRANSIT_MEMORY = 30.0
-"""Seconds after which the quickest transit is measured anew: clocks drift, routes change."""
+"""Seconds after which the quickest transit is measured again, because clocks drift and routes change."""
 
 
 class TransitClock:
-    """A sender's clock against the receiver's: transit times up to a constant, and delay above the quickest."""
+    """Compares the clock of a sender with that of the receiver: transit times but for a constant, and added delay."""
 
     __slots__ = ("_candidate", "_quickest", "_since", "_unwrap")
 
@@ -21,9 +21,9 @@ class TransitClock:
         self._since: float | None = None
 
     def transit(self, sent_at: int, arrived_at: float) -> tuple[float, float]:
-        """Return the transit in seconds, shifted by an unknown constant, and how much more it is than the quickest.
+        """Return the transit in seconds plus an unknown constant, and the delay: how much more it is than the quickest.
 
-        ``sent_at`` is by the sender's clock in µs, modulo 2**32, ``arrived_at`` by the receiver's in seconds.
+        ``sent_at`` is by the sender's clock in µs, modulo 2**32. ``arrived_at`` is by the receiver's in seconds.
         """
         if self._since is None:
             self._since = arrived_at

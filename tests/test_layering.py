@@ -38,18 +38,20 @@ LAYERS = {
     "tcproto": Layer(set()),
     # The server. The pure parts are the conference and the media plane; the daemon is the shell around them.
     "tcserver": Layer({"tcproto", "tcserver/cli", "tcserver/storage"}),
-    "tcserver/config": Layer({"tcserver/records.py"}),
+    "tcserver/records": Layer({"tcproto"}),
+    "tcserver/config": Layer({"tcserver/records"}),
     "tcserver/storage": Layer(
-        {"tcproto", "tcserver/config", "tcserver/identity.py", "tcserver/records.py"}, {"asyncio", "concurrent"}
+        {"tcproto", "tcserver/config", "tcserver/identity.py", "tcserver/records"}, {"asyncio", "concurrent"}
     ),
     "tcserver/monitoring": Layer({"tcproto"}, {"asyncio", "select", "threading", "time"}),
     "tcserver/conference": Layer(
-        {"tcproto", "tcserver/identity.py", "tcserver/media/interface.py", "tcserver/records.py"}
+        {"tcproto", "tcserver/identity.py", "tcserver/media/interface.py", "tcserver/records"}
     ),
     "tcserver/media": Layer({"tcproto", "tcserver/config", "tcserver/monitoring"}, {"asyncio"}),
     "tcserver/media/forwarding": Layer({"tcproto", "tcserver/media", "tcserver/monitoring"}),
     "tcserver/media/speakers": Layer({"tcproto", "tcserver/media"}),
     "tcserver/media/relay": Layer({"tcproto", "tcserver/media"}),
+    "tcserver/media/lanes": Layer({"tcproto", "tcserver/media/forwarding"}),
     "tcserver/media/udp": Layer(
         {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "ctypes", "socket", "time"}
     ),

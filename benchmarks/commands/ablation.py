@@ -47,7 +47,7 @@ RECEIVERS = 100
 QUICK_ROOMS = 2
 OPEN_MICROPHONES, LOUDEST = 35, 3
 LEAST_OF_MESH, QUICK_LEAST_OF_MESH = 3.0, 1.0
-"""Seconds of open microphones at least: in the first half second nobody knows yet who is unheard."""
+"""Seconds of open microphones at least: in the first half second nobody knows yet who is suppressed."""
 MESH_LIMIT = 8.0
 """Percent of a core for a room of open microphones."""
 TCSERVER = ("-m", "tcserver")

@@ -115,7 +115,7 @@ def run(options: argparse.Namespace) -> Report:
 def _one_talker(receivers: int, seconds: float, repeats: int) -> tuple[Figures, Approach | None]:
     _say(f"{receivers} receivers: logging in")
     figures: Figures = {}
-    # All streams of a flood are one seat's, and so would share one of the slots for the loudest. The pictures are of a
+    # All streams of a flood are one seat's, and so would share one of the places for the loudest. The pictures are of a
     # screen, since a server that is overloaded, as in a flood, shows fewer cameras.
     with Server(["hall"], {"rooms.loudest": 0}) as server, Clients(server) as clients:
         room = one_talker(clients, receivers)

@@ -38,7 +38,7 @@ MAX_TURN = 60
 CLIP_BAR_MS = 20
 COST_BAR_US = 12.0
 ECHO = 0.5
-"""Seconds after a turn in which it may still count as speech: hangover of the detector, expiry of the slot."""
+"""Seconds after a turn in which it may still count as speech: hangover of the detector, expiry of the place."""
 MEETINGS = {
     "one after the other": (0.9, PEOPLE),
     "two on average": (1.9, LIMIT),

@@ -58,9 +58,9 @@ class OpenMicrophones:
         self.sent = 0
         """Datagrams that left the server for all receivers."""
         self.switches: list[tuple[float, int]] = []
-        """When which microphone won a slot."""
+        """When which microphone won a place."""
         self.interruptions: list[float] = []
-        """When somebody lost a slot while talking."""
+        """When somebody lost a place while talking."""
         self._now = 100.0
         self._sent_at: dict[tuple[int, int], float] = {}
         self._peers = [_Peer(number) for number in range(people)]
@@ -92,8 +92,8 @@ class OpenMicrophones:
     def costs(self, frames: int, voice: Voice) -> list[float]:
         """Return the CPU seconds for a datagram that is not forwarded, a mean for each frame.
 
-        The first talkers, as many as there are slots, are loud; all others send ``voice``, in one batch. What the plane
-        decides about speakers now and then is shared out among all.
+        The first talkers, as many as there are places, are loud; all others send ``voice``, in one batch. What the
+        plane decides about speakers now and then is shared out among all.
         """
         costs = []
         decisions = 0

@@ -15,7 +15,7 @@ from tcproto.packet import AudioHeader, VideoHeader
 from tcproto.path import PingItem
 from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.interface import Address, ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
-from tcserver.media.udp.train import couple
+from tcserver.media.lanes.train import couple
 
 _CAPS = Caps(bitrate=1_000_000_000, packets_per_second=1_000_000)
 AUDIO_BATCH = 16

@@ -7,7 +7,7 @@ from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.seat import Seat
-from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES, Phase, Session, Settings
+from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES, Phase, Session, Settings, control_connection
 
 __all__ = [
     "AUDIO_ONLY",
@@ -26,5 +26,6 @@ __all__ = [
     "Session",
     "Settings",
     "StreamStatistics",
+    "control_connection",
     "events",
 ]

@@ -3,7 +3,8 @@
 Give it what arrives (``receive_control``, ``receive_datagram``), take what has to be sent (``control_to_send``,
 ``datagrams_to_send``) and what happened (``next_event``, ``media_received``), and call ``handle_timeout`` at
 ``next_deadline``. ``now`` is monotonic, in seconds. A verb in a phase that it does not belong to raises ``Refusal``;
-what the server refuses comes as an event. ``Closed`` is the last event; after it nothing is received any more.
+what the server refuses comes as an event. ``Closed`` is the last event of a connection; after it nothing is received
+until ``reconnect`` begins again on another one.
 """
 
 from __future__ import annotations
@@ -11,28 +12,28 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-from nacl.bindings import crypto_scalarmult_base
+from enum import IntEnum
+from typing import Any
 
 from tcclient.core import events
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
+from tcclient.core.joining import Joining
 from tcclient.core.login import Login
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
-from tcclient.core.membership.lives import BoxKeys, Lives
-from tcclient.core.phase import Phase as Phase
-from tcclient.core.seat import BoxPair, Seat, SeatIdentity
+from tcclient.core.membership.lives import Lives
+from tcclient.core.seat import Seat
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
-from tcproto import control, messages
+from tcproto import messages
+from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
+from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.identity import SigningKey
-from tcproto.membership import MemberStatement
 from tcproto.messages import ChatScope, Source
-from tcproto.names import clean_display, fold_account, fold_room
+from tcproto.names import clean_display, fold_account
 from tcproto.packet import Header
 from tcproto.path import CONTROL_TIMEOUT
 
@@ -40,7 +41,25 @@ CONTROL_PING = 5.0
 """Seconds between pings on the control connection: two may be lost in a stall before it counts as dead."""
 BOX_KEY_SIZE = 32
 DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
+SOFTWARE = "tcclient"
+"""What servers are told that we are."""
 AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
+
+
+class Phase(IntEnum):
+    """How far a session has come."""
+
+    CONNECTING = 0
+    UNTRUSTED = 1
+    """The server proved a key that nobody has accepted yet: nothing is sent."""
+    TRUSTED = 2
+    """Ready for ``begin_login``."""
+    LOGGING_IN = 3
+    LOBBY = 4
+    """Ready for ``join``."""
+    JOINING = 5
+    ROOM = 6
+    CLOSED = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,54 +70,50 @@ class Settings:
     """The server's, 20 bytes, from the link or pinned; None: the application decides on ``ServerKey``."""
     sources: tuple[Source, ...] = DEFAULT_SOURCES
     """What is subscribed of everybody when a room is joined."""
-    software: str = "tcclient"
 
 
-class _Joining(NamedTuple):
-    name: str
-    e2ee: bool
-    box: BoxPair
-    signed_at: int
-    room: messages.RoomInfo | None = None
-    box_keys: BoxKeys | None = None
-    identity: SeatIdentity | None = None
+def control_connection(random_bytes: Callable[[int], bytes]) -> ControlConnection:
+    """Return the client's end of a control connection, for a session; ``random_bytes`` is like ``os.urandom``."""
+    return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(BOX_KEY_SIZE))
 
 
 class Session:
     """See the module's text.
 
-    ``device`` is the device identity; ``random_bytes`` is like ``os.urandom``; ``lives`` are those that this client has
-    been in, shared by all sessions of a process.
+    ``device`` is the device identity; ``control`` the first connection, as ``control_connection`` makes it;
+    ``random_bytes`` is like ``os.urandom``; ``lives`` are those that this client has been in, shared by all sessions of
+    a process.
     """
 
     def __init__(
         self,
         settings: Settings,
         device: SigningKey,
+        control: ControlConnection,
         random_bytes: Callable[[int], bytes],
         now: float,
         lives: Lives | None = None,
     ) -> None:
-        self.phase = Phase.CONNECTING
-        self.control_rtt: float | None = None
-        """Seconds of the last round trip on the control connection."""
         self.drops: Counter[Drop] = Counter()
         """Datagrams and packets that were dropped, by reason."""
         self._settings = settings
         self._device = device
         self._random_bytes = random_bytes
         self._lives = Lives() if lives is None else lives
-        self._control = control.ControlConnection.client(
-            software=settings.software, ephemeral_private=random_bytes(BOX_KEY_SIZE)
-        )
         self._events: deque[Event] = deque()
-        self._login = Login(settings.fingerprint, device, self._control, self._events.append)
-        self._joining: _Joining | None = None
-        self._seat: Seat | None = None
         self._shown = ShownTexts()
         self._timers = Timers()
-        self._heard_at = now
-        self._timers.set("ping", now + CONTROL_PING, self._ping)
+        self._seat: Seat | None = None
+        self._connect(control, now)
+
+    def _connect(self, control: ControlConnection, now: float) -> None:
+        self.phase = Phase.CONNECTING
+        self.control_rtt: float | None = None
+        """Seconds of the last round trip on the control connection."""
+        self._control = control
+        self._login = Login(self._settings.fingerprint, self._device, control, self._events.append)
+        self._joining: Joining | None = None
+        self._expect_ping(now)
 
     @property
     def server_fingerprint(self) -> bytes:
@@ -195,6 +210,15 @@ class Session:
             self._control.close(ErrorCode.LEAVING)
         self._end(ErrorCode.LEAVING, "closed here", Action.STOP)
 
+    def reconnect(self, control: ControlConnection, now: float) -> None:
+        """Begin again on another connection, with the login; raises ``Refusal`` before ``Closed``.
+
+        What was shown, dropped and entered before still counts: a text that the server sends again is not shown again,
+        and no life of a room is taken for another one.
+        """
+        self._require(Phase.CLOSED)
+        self._connect(control, now)
+
     # Verbs
 
     def trust_server(self, now: float) -> None:
@@ -225,10 +249,8 @@ class Session:
         self._require(Phase.LOBBY)
         if require_e2ee and not e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
-        name = fold_room(room)
         private = self._random_bytes(BOX_KEY_SIZE)
-        self._control.request(messages.OpenRoom(room, e2ee))  # as typed: a new room is shown so
-        self._joining = _Joining(name, e2ee, BoxPair(crypto_scalarmult_base(private), private), unix_ms)
+        self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
 
     def leave(self) -> None:
@@ -240,15 +262,15 @@ class Session:
 
     # What the server says
 
-    def _handle(self, event: control.Event, now: float) -> None:
-        if isinstance(event, control.Received):
+    def _handle(self, event: ControlEvent, now: float) -> None:
+        if isinstance(event, Received):
             self._received(event.message, event.request_id, now)
-        elif isinstance(event, control.Replied):
+        elif isinstance(event, Replied):
             if isinstance(event.reply, messages.Error):
                 self._refused(event.request, event.reply, event.request_id, now)
             else:
                 self._replied(event.request, event.reply, event.request_id, now)
-        elif isinstance(event, control.HandshakeCompleted):
+        elif isinstance(event, HandshakeCompleted):
             self.phase = Phase.UNTRUSTED
             self._timers.cancel("ping")
             if self._login.handshake_completed(event):
@@ -284,7 +306,7 @@ class Session:
             case messages.Room():
                 self._opened(reply.room)
             case messages.Joined():
-                self._joined(reply, now)
+                self._joined(reply)
             case messages.Published():
                 if self._seat is not None:
                     self._seat.published(request.number, reply, now)
@@ -318,51 +340,22 @@ class Session:
             self._seat.texts.answered(message_id, accepted=accepted)
 
     def _opened(self, room: messages.RoomInfo) -> None:
-        """Check the room's mode, and take a seat under a signature that says who sits there."""
-        joining, welcome = self._joining, self._login.welcome
-        assert joining is not None
-        assert welcome is not None
-        if room.e2ee != joining.e2ee:
-            self._join_failed(ErrorCode.MODE_MISMATCH, CODES[ErrorCode.MODE_MISMATCH].text)
-            return
-        if room.name != joining.name:
-            raise Distrust("the server opens another room than the one asked for")
-        box_keys = self._lives.enter(self._login.fingerprint, room.name, room.life)
-        statement = MemberStatement(
-            self._login.fingerprint,
-            room.life,
-            room.name,
-            welcome.account,
-            welcome.name,
-            joining.box.public,
-            joining.signed_at,
-        )
-        signature = self._device.sign(statement.text())
-        identity = SeatIdentity(
-            self._login.fingerprint,
-            welcome.account,
-            welcome.name,
-            self._device,
-            joining.box,
-            joining.signed_at,
-            signature,
-        )
-        self._joining = joining._replace(room=room, box_keys=box_keys, identity=identity)
-        self._control.request(messages.Join(joining.name, room.life, joining.box.public, joining.signed_at, signature))
+        assert self._joining is not None
+        try:
+            self._joining.opened(room, self._lives)
+        except Refusal as refusal:
+            self._join_failed(refusal.code, refusal.text)
 
-    def _joined(self, joined: messages.Joined, now: float) -> None:
-        joining, self._joining = self._joining, None
-        assert joining is not None
-        room, box_keys, identity = joining.room, joining.box_keys, joining.identity
-        assert room is not None
-        assert box_keys is not None
-        assert identity is not None
+    def _joined(self, joined: messages.Joined) -> None:
+        assert self._joining is not None
         assert self._login.welcome is not None
+        place, self._joining = self._joining.place, None
+        assert place is not None
         self._seat = Seat(
             joined,
-            room,
-            identity,
-            box_keys,
+            place.room,
+            place.identity,
+            place.box_keys,
             self._control,
             self._events.append,
             self._random_bytes,
@@ -380,6 +373,9 @@ class Session:
 
     def _trusted(self, now: float) -> None:
         self.phase = Phase.TRUSTED
+        self._expect_ping(now)
+
+    def _expect_ping(self, now: float) -> None:
         self._heard_at = now
         self._timers.set("ping", now + CONTROL_PING, self._ping)
 

@@ -1,4 +1,4 @@
-"""Messages of the handshake, of the login, and those that any state allows."""
+"""Messages of the handshake, of the login, and of any state."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Features = Annotated[tuple[Word, ...], Items(32)]
 
 @dataclass(frozen=True, slots=True)
 class ClientHello:
-    """Payload of the first handshake message; in clear, bound by the handshake hash."""
+    """Payload of the first handshake message. It is in clear; the handshake hash covers it."""
 
     versions: Versions
     features: Features = ()
@@ -38,7 +38,7 @@ class ClientHello:
 
 @dataclass(frozen=True, slots=True)
 class ServerHello:
-    """Payload of the second handshake message; ``version`` is 0 where none of the client's is spoken."""
+    """Payload of the second handshake message. ``version`` is 0 where the server speaks none of the client's."""
 
     version: U16
     versions: Versions
@@ -63,7 +63,7 @@ class Error:
 
 @message("close", Sender.BOTH, states=State.ANY)
 class Close:
-    """The last message of a connection: why it ends, and what to do."""
+    """The last message of a connection: why it ends, and what the receiver should do."""
 
     code: ErrorCode
     text: Explanation
@@ -73,7 +73,7 @@ class Close:
 
 @message("pong", Sender.BOTH, reply=True)
 class Pong:
-    """Answer to a ping, at once."""
+    """Answers a ping at once."""
 
     time: U64
     """Copied from the ping."""
@@ -81,19 +81,19 @@ class Pong:
 
 @message("ping", Sender.BOTH, states=State.ANY, answer=Pong)
 class Ping:
-    """Asks for a pong; both sides may."""
+    """Asks for a pong."""
 
     time: U64
-    """Any number of the sender's, for the round trip."""
+    """Any number. The sender finds the round trip by it."""
 
 
 @message("probe_ticket", Sender.SERVER, reply=True)
 class ProbeTicket:
-    """A key with which ``probe`` may use UDP before login."""
+    """A key with which a client may test UDP before the login."""
 
     media_id: U32
     key: Key
-    """Seals both directions: the kinds differ, so nonces do."""
+    """Seals both directions. The kinds of datagrams differ, and so do the nonces."""
     lifetime_ms: U16
     datagrams: U8
 
@@ -105,18 +105,18 @@ class Probe:
 
 @message("login_challenge", Sender.SERVER, reply=True)
 class LoginChallenge:
-    """How to derive the account key; made up, and stable, for an unknown name."""
+    """How to derive the account key. For an unknown name it is made up, and always the same."""
 
     salt: Annotated[bytes, Exactly(16)]
     memory_kib: U32
     passes: U8
     account: AccountName
-    """The folded name, which is what gets derived from and signed."""
+    """The folded name. The key is derived with it, and it is signed."""
 
 
 @message("login_begin", Sender.CLIENT, states=State.LOGIN, answer=LoginChallenge)
 class LoginBegin:
-    """Names the account, as it was typed or folded."""
+    """Names the account, typed or folded."""
 
     account: AccountName
 
@@ -135,7 +135,7 @@ class Welcome:
 
 @message("login", Sender.CLIENT, states=State.LOGIN, answer=Welcome)
 class Login:
-    """Proves the account and the device; the challenge must have been asked for on this connection."""
+    """Proves the account and the device. The client must have asked for the challenge on this connection."""
 
     account: AccountName
     name: DisplayName
@@ -146,7 +146,7 @@ class Login:
 
 @message("resumed", Sender.SERVER, reply=True)
 class Resumed:
-    """The seat goes on: new session keys under a raised epoch, then the missed changes. Reserved."""
+    """The seat goes on, with new session keys under a raised epoch. The missed changes follow. Reserved."""
 
     participant: U32
     media_id: U32
@@ -155,12 +155,12 @@ class Resumed:
     down_key: Key
     resume_token: Token
     number: U64
-    """Number of the newest change; those after ``last_event`` follow."""
+    """Number of the newest change. Those after ``last_event`` follow."""
 
 
 @message("resume", Sender.CLIENT, states=State.LOGIN, answer=Resumed)
 class Resume:
-    """Takes a seat up again after the connection was lost. Reserved: a server may answer ``cannot_resume``."""
+    """Takes a seat again after the connection was lost. Reserved: a server may answer ``cannot_resume``."""
 
     token: Token
     device_key: Key

@@ -27,7 +27,7 @@ from tcproto.messages.types import (
 
 @message("published", Sender.SERVER, reply=True)
 class Published:
-    """The stream id of a publication, and what is accepted of it. No packet is accepted before."""
+    """The stream id of a publication, and its caps. No packet is accepted before this."""
 
     number: PublicationNumber
     stream: U16
@@ -36,7 +36,7 @@ class Published:
 
 @message("publish", Sender.CLIENT, states=State.ROOM, answer=Published)
 class Publish:
-    """Announces a publication under the publisher's own next number."""
+    """Announces a publication under the next number of its publisher."""
 
     number: PublicationNumber
     kind: Kind
@@ -50,14 +50,14 @@ class Publish:
 
 @message("unpublish", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class Unpublish:
-    """Ends a publication; its number is spent."""
+    """Ends a publication. Its number is not used again."""
 
     number: PublicationNumber
 
 
 @message("mute", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class Mute:
-    """Sets the mute flag of a live publication; the server drops packets of a muted one."""
+    """Sets the mute flag of a live publication. The server drops the packets of a muted one."""
 
     number: PublicationNumber
     muted: bool
@@ -65,17 +65,17 @@ class Mute:
 
 @message("subscribe", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class Subscribe:
-    """The desired state of all subscriptions, whole each time; an older generation is ignored."""
+    """The wanted state of all subscriptions, whole each time. An older generation is ignored."""
 
     generation: U32
     defaults: Annotated[tuple[Source, ...], Items(8)]
-    """Sources wanted of everybody, newcomers included."""
+    """Sources that are wanted of everybody, newcomers included."""
     choices: Annotated[tuple[StreamChoice, ...], Items(1024)] = ()
 
 
 @message("keyframe_request", Sender.BOTH, states=State.ROOM)
 class KeyframeRequest:
-    """A receiver needs a keyframe; the server joins requests and passes them to the publisher."""
+    """A receiver needs a keyframe. The server joins the requests of many, and passes them to the publisher."""
 
     stream: U16
     spatial: Annotated[int, Range(0, 3)] = 0
@@ -83,14 +83,14 @@ class KeyframeRequest:
 
 @message("interest", Sender.SERVER, states=State.ROOM)
 class Interest:
-    """Tells a publisher which layers anybody wants. Reserved."""
+    """Tells a publisher which of its layers somebody wants. Reserved."""
 
     layers: Annotated[tuple[LayerInterest, ...], Items(64)]
 
 
 @message("speakers", Sender.SERVER, states=State.ROOM)
 class Speakers:
-    """Participants who began and who stopped speaking, and who is dominant now, perhaps silent (0: nobody)."""
+    """Participants that began to speak, that stopped, and the dominant one, which may be silent (0: nobody)."""
 
     started: Annotated[tuple[U32, ...], Items(1024)] = ()
     stopped: Annotated[tuple[U32, ...], Items(1024)] = ()
@@ -99,21 +99,21 @@ class Speakers:
 
 @message("key_boxes", Sender.BOTH, states=State.ROOM)
 class KeyBoxes:
-    """Sender keys, boxed for each member; passed on without a look inside."""
+    """Sender keys, boxed for each member. The server passes them on without opening them."""
 
     boxes: Annotated[tuple[AddressedBox, ...], Items(64)]
 
 
 @message("key_receipts", Sender.BOTH, states=State.ROOM)
 class KeyReceipts:
-    """Sender keys that arrived and opened."""
+    """Confirms sender keys that arrived and opened."""
 
     receipts: Annotated[tuple[KeyReceipt, ...], Items(64)]
 
 
 @message("session_keys", Sender.SERVER, states=State.ROOM)
 class SessionKeys:
-    """New keys of the media path under a raised epoch; the old ones are used until the client uses these."""
+    """New keys of the media path under a raised epoch. The server uses the old ones until the client uses these."""
 
     media_id: U32
     epoch: U8
@@ -123,27 +123,27 @@ class SessionKeys:
 
 @message("room_key", Sender.SERVER, states=State.ROOM)
 class NewRoomKey:
-    """A key that a sealer will use soon; the one before it stays valid for 10 s after its first use."""
+    """A key that a sealer will use soon. The key before it stays valid for 10 s after the first use of this one."""
 
     room_key: RoomKey
 
 
 @message("sealer_closed", Sender.SERVER, states=State.ROOM)
 class SealerClosed:
-    """The sealer is gone: forget its keys."""
+    """The sealer has ended. Its keys are to be forgotten."""
 
     sealer: U32
 
 
 @message("media_move", Sender.SERVER, states=State.ROOM)
 class MediaMove:
-    """The media path moves: a new media id with new keys, perhaps at another address, and is proved again."""
+    """Moves the media path to a new media id with new keys, perhaps at another address. It has to be proved again."""
 
     media_id: U32
     epoch: U8
     up_key: Key
     down_key: Key
     host: Annotated[str, Text(max_chars=45, max_bytes=45)] = ""
-    """Numeric address, as long as IPv6 needs; empty: as now."""
+    """Numeric address of IPv4 or IPv6; empty: the address stays."""
     port: U16 = 0
-    """0: as now."""
+    """0: the port stays."""

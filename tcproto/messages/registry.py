@@ -1,6 +1,6 @@
 """The table of all control messages, and the codec between them and the bytes of a frame.
 
-On the wire a message is a msgpack map: ``t`` the type, ``id`` the request id (requests and replies only), and the
+On the wire a message is a msgpack map with ``t``, its type, ``id``, the request id (requests and replies only), and the
 fields. Every request has exactly one reply with its id: the ``answer`` of its row, or ``error``.
 """
 
@@ -38,7 +38,7 @@ class State(Flag):
 
 
 class Row(NamedTuple):
-    """The row of a message: ``answer`` is the reply's class for a request, else None."""
+    """The row of a message in the table. ``answer`` is the class of the reply to a request, else None."""
 
     name: str
     message: type
@@ -49,19 +49,19 @@ class Row(NamedTuple):
 
     @property
     def numbered(self) -> bool:
-        """Whether it carries a request id: requests and replies do."""
+        """Whether the message has a request id: requests and replies have one."""
         return self.reply or self.answer is not None
 
 
 class Envelope(NamedTuple):
-    """A decoded message; ``request_id`` is 0 for a notification."""
+    """A decoded message. ``request_id`` is 0 for a notification."""
 
     message: Any
     request_id: int
 
 
 class Unknown(NamedTuple):
-    """A message of a type that this version does not know: ignored, or refused if it is a request."""
+    """A message of a type that this version does not know. It is ignored, or refused if it is a request."""
 
     name: str
 
@@ -70,7 +70,7 @@ ROWS: dict[str, Row] = {}
 _ROW_OF: dict[type, Row] = {}
 MAX_REQUEST_ID = 2**32 - 1
 _latest: tuple[object, bytes] = (None, b"")
-"""The notification that was encoded last: a server sends the same one to everybody in a room."""
+"""The last notification and its bytes: a server sends the same one to everybody in a room."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -101,9 +101,9 @@ def row_of(cls: type) -> Row:
 
 
 def encode(value: object, request_id: int = 0) -> bytes:
-    """Encode a message; requests and replies need their id.
+    """Encode a message. Requests and replies need their id.
 
-    Raises ``ValueError`` for a field or id out of range and for an id where none belongs, or none where one does.
+    Raises ``ValueError`` for a field or an id out of range, for an id of a notification, and for a missing id.
     """
     global _latest
     if value is _latest[0] and not request_id:
@@ -122,9 +122,9 @@ def encode(value: object, request_id: int = 0) -> bytes:
 
 
 def decode(data: bytes) -> Envelope:
-    """Decode a message; an unknown type gives an ``Unknown``.
+    """Decode a message. A message of an unknown type becomes ``Unknown``.
 
-    Raises ``ProtocolError`` (``bad_message``) for everything that is not a message.
+    Raises ``ProtocolError`` (``bad_message``) for all that is not a message.
     """
     body = unpack(data)
     if not isinstance(body, dict):

@@ -32,14 +32,14 @@ from tcproto.messages.types import (
 
 @message("room", Sender.SERVER, reply=True)
 class Room:
-    """The room is open; its life id is what the member signature covers."""
+    """The room is open. The member signature covers its life id."""
 
     room: RoomInfo
 
 
 @message("open_room", Sender.CLIENT, states=State.LOBBY, answer=Room)
 class OpenRoom:
-    """Finds a room, or makes it for a while if the server allows that; ``e2ee`` must be the room's mode."""
+    """Finds a room, or makes a temporary one if the server allows that. ``e2ee`` must be the mode of the room."""
 
     name: RoomName
     e2ee: bool = True
@@ -47,7 +47,7 @@ class OpenRoom:
 
 @message("joined", Sender.SERVER, reply=True)
 class Joined:
-    """A seat. Snapshot pages follow at once, then changes."""
+    """Gives a seat. The pages of the snapshot follow at once, then changes."""
 
     participant: U32
     media_id: U32
@@ -65,7 +65,7 @@ class Join:
     """Takes a seat, with the box key of the seat and the member signature."""
 
     name: RoomName
-    """The room's."""
+    """Of the room."""
     life: LifeId
     box_key: Key
     signed_at: U64
@@ -74,12 +74,12 @@ class Join:
 
 @message("leave", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class Leave:
-    """Gives the seat up; the session stays logged in."""
+    """Gives the seat up. The session stays logged in."""
 
 
 @message("snapshot", Sender.SERVER, states=State.ROOM)
 class Snapshot:
-    """One page of the room's state as of change ``number``; the page with ``last`` completes it."""
+    """One page of the state of the room after change ``number``. The page with ``last`` is the last one."""
 
     number: U64
     room: RoomInfo
@@ -90,12 +90,12 @@ class Snapshot:
 
 @message("get_snapshot", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class GetSnapshot:
-    """Asks for the snapshot again, after a gap in the numbers; the pages follow the reply."""
+    """Asks for the snapshot again, after a gap in the numbers. The pages follow the reply."""
 
 
 @message("changes", Sender.SERVER, states=State.ROOM)
 class RoomChanges:
-    """Changes in order; the first has number ``first``, each further one the next number."""
+    """Changes in order. The first one has the number ``first``, each further one the next number."""
 
     first: U64
     changes: Changes
@@ -103,8 +103,11 @@ class RoomChanges:
 
 @message("evicted", Sender.SERVER, states=State.ROOM)
 class Evicted:
-    """The seat is gone, the session is not: kicked, the room closed, or (``internal``) begun anew after an error of the
-    server's: it may be entered again, into its next life."""
+    """The seat has ended, and the session goes on.
+
+    The participant was kicked, or the room was closed. With ``internal`` the room has begun a new life after an error
+    of the server, and may be entered again.
+    """
 
     code: ErrorCode
     text: Explanation
@@ -112,7 +115,7 @@ class Evicted:
 
 @message("chat_accepted", Sender.SERVER, reply=True)
 class ChatAccepted:
-    """The text was passed on, now or when the same ``message_id`` came first."""
+    """The text was passed on, now or when this ``message_id`` came for the first time."""
 
     sent_at: U64
     """Unix time in ms by the server's clock."""
@@ -120,38 +123,38 @@ class ChatAccepted:
 
 @message("chat", Sender.CLIENT, states=State.ROOM, answer=ChatAccepted)
 class Chat:
-    """A text, sealed in an end-to-end encrypted room. The same ``message_id`` again changes nothing."""
+    """Sends a text, sealed in an end-to-end encrypted room. The same ``message_id`` again changes nothing."""
 
     message_id: MessageId
     scope: ChatScope
     text: ChatText = ""
-    """What the server can read: a notice, or a text of a room without end-to-end encryption."""
+    """A text that the server can read: a notice, or a text of a room without end-to-end encryption."""
     participant: U32 = 0
-    """Receiver, where the scope is ``participant``."""
+    """The receiver, where the scope is ``participant``."""
     sealed: SealedText = b""
     """A text of an end-to-end encrypted room."""
 
 
 @message("chat_message", Sender.SERVER, states=State.LOBBY | State.ROOM)
 class ChatMessage:
-    """A text from another participant, or an operator's notice."""
+    """A text from another participant, or a notice of the operator."""
 
     message_id: MessageId
     scope: ChatScope
     participant: U32
     name: FullName
-    """The sender's, as "agency / name" reads it, for texts that outlive the sender's seat."""
+    """Name of the sender, as "agency / name". A text may be shown after the seat of its sender has ended."""
     text: ChatText
     """Empty where it is sealed."""
     sent_at: U64
     """Unix time in ms by the server's clock."""
     sealed: SealedText = b""
-    """As it came from the sender."""
+    """The sealed text, as it came from the sender."""
 
 
 @message("set_role", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class SetRole:
-    """Gives a participant another role in this room's life."""
+    """Gives a participant another role for this life of the room."""
 
     participant: U32
     role: Role
@@ -159,7 +162,7 @@ class SetRole:
 
 @message("kick", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class Kick:
-    """Takes a participant's seat away."""
+    """Takes the seat of a participant away."""
 
     participant: U32
     reason: Explanation = ""
@@ -167,7 +170,7 @@ class Kick:
 
 @message("update_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class UpdateRoom:
-    """Changes what is present; the end-to-end mode cannot be changed."""
+    """Changes the fields that are present. The end-to-end mode cannot be changed."""
 
     title: DisplayName | None = None
     max_participants: U16 | None = None
@@ -175,4 +178,4 @@ class UpdateRoom:
 
 @message("close_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class CloseRoom:
-    """Ends the meeting for everybody. A permanent room stays, and can be entered again as another life."""
+    """Ends the meeting for everybody. A permanent room stays, and can be entered again in another life."""

@@ -10,11 +10,11 @@ from tcproto.errors import ErrorCode
 from tcproto.fields import Exactly, Items, Range, Text, UInt, UpTo
 
 MAX_TEXT_CHARS = 2000
-"""Characters of a chat text: a page."""
+"""The most characters of a chat text: a page."""
 MAX_TEXT_BYTES = 8000
-"""The same in UTF-8, at four bytes each."""
+"""The most bytes of a chat text in UTF-8, at four for each character."""
 MAX_SEALED_TEXT = 8297
-"""Bytes of the longest text when it is sealed for one member; see PROTOCOL.md, "Sealed text"."""
+"""Bytes of the longest text when it is sealed for one member (PROTOCOL.md, section 8)."""
 
 U8 = Annotated[int, UInt(8)]
 U16 = Annotated[int, UInt(16)]
@@ -37,7 +37,7 @@ ChatText = Annotated[str, Text(max_chars=MAX_TEXT_CHARS, max_bytes=MAX_TEXT_BYTE
 SealedBox = Annotated[bytes, UpTo(512)]
 SealedText = Annotated[bytes, UpTo(MAX_SEALED_TEXT)]
 PublicationNumber = Annotated[int, Range(1, 2**32 - 1)]
-"""0 is the beacon, which nobody publishes."""
+"""Number of a publication. 0 is the beacon, which nobody publishes."""
 
 
 class Kind(StrEnum):
@@ -57,7 +57,7 @@ class Source(StrEnum):
     CAMERA = "camera"
     SCREEN = "screen"
     SCREEN_AUDIO = "screen_audio"
-    """What a screen plays, such as a film."""
+    """The sound that a screen plays, such as that of a film."""
     DATA = "data"
     """Reserved."""
     UNKNOWN = "unknown"
@@ -94,17 +94,17 @@ class Permission(IntFlag):
 
 
 class ChatScope(StrEnum):
-    """To whom a text goes."""
+    """Who gets a text."""
 
     ROOM = "room"
     PARTICIPANT = "participant"
     SERVER = "server"
-    """Everyone on the server: an operator's notice."""
+    """Everybody on the server: a notice of the operator."""
     UNKNOWN = "unknown"
 
 
 class ChangeKind(StrEnum):
-    """What one numbered change of a room is; an unknown one counts, and is otherwise ignored."""
+    """What a numbered change of a room is. An unknown one counts, and is otherwise ignored."""
 
     MEMBER_JOINED = "member_joined"
     MEMBER_UPDATED = "member_updated"
@@ -118,11 +118,11 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RoomInfo:
-    """What a room is."""
+    """A room, without its members."""
 
     name: RoomName
     life: LifeId
-    """Random, new for each life of a room; fixes the end-to-end mode and everything signed in it."""
+    """Random, and new for each life of a room. The end-to-end mode and all signatures belong to one life."""
     e2ee: bool
     max_participants: U16
     permanent: bool = False
@@ -131,7 +131,7 @@ class RoomInfo:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A participant as the roster shows it: "agency / name".
+    """A participant in the roster, which is shown as "agency / name".
 
     ``signature`` is the member signature (by ``device_key``) over server fingerprint, life, account, name, box key
     and ``signed_at``.
@@ -145,16 +145,16 @@ class Member:
     device_key: Key
     box_key: Key
     signed_at: U64
-    """Unix time in ms by the member's clock."""
+    """Unix time in ms by the clock of the member."""
     signature: Signature
     beacon_stream: U16
     permissions: U16 = 0
-    """``Permission`` bits, which a room may give otherwise than the role does."""
+    """``Permission`` bits. A room may give others than the role does."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublicationInfo:
-    """A publication of a member; ``number`` is counted by its publisher and never reused under a sender key."""
+    """A publication of a member. Its publisher counts ``number``, and never uses one twice under a sender key."""
 
     participant: U32
     number: PublicationNumber
@@ -164,14 +164,14 @@ class PublicationInfo:
     codec: Word
     muted: bool = False
     layers: Annotated[int, Range(1, 4)] = 1
-    """Spatial layers; layer 0 is the lowest."""
+    """Number of spatial layers. Layer 0 is the lowest."""
     width: U16 = 0
     height: U16 = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What the server accepts of a publication; more is dropped at ingress."""
+    """The most that the server accepts of a publication. It drops what is more."""
 
     bitrate: U32
     """Bits per second of datagrams, UDP payload."""
@@ -180,18 +180,18 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class ClassRate:
-    """How many messages of a class a connection may send; the table of classes is in section 10."""
+    """How many messages of a class a connection may send. The table of classes is in section 10."""
 
     name: Word
     per_minute: U32
     """In the long run."""
     burst: U16
-    """At once, before that holds."""
+    """At once, before the long run counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of the server that a client can respect."""
+    """Limits of the server, so that a client can respect them."""
 
     text_chars: U16
     text_bytes: U16
@@ -200,14 +200,14 @@ class Limits:
     participants: U16
     """Participants of one room, unless the room sets less."""
     requests_per_second: U16
-    """Of the class `other`, on average."""
+    """Of the class ``other``, on average."""
     rates: Annotated[tuple[ClassRate, ...], Items(16)] = ()
-    """Of all classes that are limited; `all` counts every message, and ends the connection."""
+    """Of all classes that are limited. ``all`` counts every message, and the connection ends beyond it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RoomKey:
-    """Key of one sealer and epoch; datagrams with a counter below ``lowest`` are replays to the receiver."""
+    """The key of a sealer for one epoch. A receiver takes datagrams with a counter below ``lowest`` for replays."""
 
     sealer: U32
     epoch: U8
@@ -217,19 +217,19 @@ class RoomKey:
 
 @dataclass(frozen=True, slots=True)
 class StreamChoice:
-    """Wish of a receiver for one stream; overrides the default by source."""
+    """The wish of a receiver for one stream. It overrides the default of its source."""
 
     stream: U16
     wanted: bool = True
     redundant: bool = False
-    """The variant with copies."""
+    """Whether the variant with copies is wanted."""
     max_spatial: Annotated[int, Range(0, 3)] = 3
     max_temporal: Annotated[int, Range(0, 7)] = 7
 
 
 @dataclass(frozen=True, slots=True)
 class LayerInterest:
-    """Whether anybody wants a layer of the publisher's stream."""
+    """Whether somebody wants a layer of a stream."""
 
     stream: U16
     spatial: Annotated[int, Range(0, 3)]
@@ -247,7 +247,7 @@ class AddressedBox:
 
 @dataclass(frozen=True, slots=True)
 class KeyReceipt:
-    """A sender key has arrived; addressed as ``AddressedBox``."""
+    """Confirms a sender key. It is addressed like ``AddressedBox``."""
 
     participant: U32
     key: U32
@@ -256,7 +256,7 @@ class KeyReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of a room. ``what`` decides which of the other fields are present."""
+    """One change of a room. ``what`` says which of the other fields are present."""
 
     what: ChangeKind
     participant: U32 | None = None
@@ -270,10 +270,10 @@ class Change:
     room: RoomInfo | None = None
     """room_updated."""
     code: ErrorCode | None = None
-    """member_left: why, if not of its own will."""
+    """member_left: the reason, if the member did not leave by itself."""
 
 
-# As many as fit a frame together, all names at their longest: a member takes up to 899 bytes, a publication 145.
+# As many as fit a frame together with the longest names: a member takes up to 899 bytes, a publication 145.
 Members = Annotated[tuple[Member, ...], Items(48)]
 Publications = Annotated[tuple[PublicationInfo, ...], Items(64)]
 Changes = Annotated[tuple[Change, ...], Items(64)]

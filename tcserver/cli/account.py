@@ -18,9 +18,12 @@ from tcproto.link import Link
 from tcproto.names import fold_account
 from tcserver.cli.parser import Commands, Parser, add_command, add_group, counted, data_directory, print_table
 from tcserver.cli.password import add_password_options, handed_out, made_up_password, new_password
-from tcserver.config.configuration import Configuration, Sources
+from tcserver.cli.record_options import add_options, cells, given, headings, reader
+from tcserver.config.configuration import Sources
+from tcserver.config.sections import Configuration
 from tcserver.identity import ServerIdentity
-from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, StoreError
+from tcserver.records import Account, DeviceRecord, Role, StoreError
+from tcserver.records.account import DEVICE_KEY
 from tcserver.storage.accounts import MAX_LIST_BYTES, check_account, derive_credentials, read_agencies
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.database import Database
@@ -81,11 +84,11 @@ def add_commands(commands: Commands) -> None:
 
     enroll = _for_one(group, "enroll", _enroll, "add a device that the account may be limited to")
     enroll.add_argument(
-        "key", metavar="KEY", type=_device_key, help="its public key, as `tcserver account sessions` shows it"
+        "key", metavar="KEY", type=reader(DEVICE_KEY), help="its public key, as `tcserver account sessions` shows it"
     )
     enroll.add_argument("--label", default="", help="what the device is called")
     unenroll = _for_one(group, "unenroll", _unenroll, "take a device from an account, and end the account's sessions")
-    unenroll.add_argument("key", metavar="KEY", type=_device_key, help="as `tcserver account devices` shows it")
+    unenroll.add_argument("key", metavar="KEY", type=reader(DEVICE_KEY), help="as `tcserver account devices` shows it")
     _for_one(group, "devices", _devices, "list the enrolled devices of an account")
 
 
@@ -97,42 +100,19 @@ def _for_one(group: Commands, name: str, command: Any, help: str) -> Parser:  # 
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--display", metavar="TEXT", help="what people see before the person's name")
-    role = parser.add_mutually_exclusive_group()
-    role.add_argument("--role", choices=[*map(str, Role), "none"], help="role in every room; none: each room's default")
-    role.add_argument("--admin", action="store_const", const="admin", dest="role", help="the same as --role admin")
-    parser.add_argument("--max-sessions", metavar="N", type=int, help="devices that may be in at once")
-    parser.add_argument(
-        "--duplicates",
-        choices=[*map(str, DuplicatePolicy)],
-        help="--max-sessions reached: refuse one more (allow), or end the oldest (replace); refuse: one session only",
-    )
-    devices = parser.add_mutually_exclusive_group()
-    devices.add_argument(
-        "--devices-only", action="store_true", default=None, help="only devices of `account enroll` may log in"
-    )
-    devices.add_argument("--any-device", action="store_false", dest="devices_only", help="any device may log in")
-
-
-def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were given, by their names in an account."""
-    given: dict[str, Any] = {}
-    for name in ("display", "max_sessions", "devices_only"):
-        if getattr(arguments, name) is not None:
-            given[name] = getattr(arguments, name)
-    if arguments.role is not None:
-        given["role"] = None if arguments.role == "none" else Role(arguments.role)
-    if arguments.duplicates is not None:
-        given["duplicates"] = DuplicatePolicy(arguments.duplicates)
-    return given
+    role = add_options(parser, Account)["role"]
+    role.add_argument(
+        "--admin", action="store_const", const=Role.ADMIN, dest="role", default=argparse.SUPPRESS,
+        help="the same as --role admin",
+    )  # fmt: skip
 
 
 def _add(arguments: argparse.Namespace, sources: Sources) -> int:
     configuration = sources.load()
     directory = data_directory(sources)
-    role = Role(arguments.role) if arguments.role not in (None, "none") else None
+    settings = given(arguments, Account)
     try:
-        checked = check_account(arguments.name, arguments.display or arguments.name, role)
+        checked = check_account(arguments.name, settings.get("display") or arguments.name, settings.get("role"))
     except ValueError as error:
         raise StoreError(str(error)) from None
     if directory.exists():
@@ -152,7 +132,7 @@ def _add(arguments: argparse.Namespace, sources: Sources) -> int:
         max_sessions=configuration.login.max_sessions_per_account,
     )
     with directory.database() as database, _handed_out(arguments, checked.name, password):
-        database.add_account(replace(account, **_settings(arguments)))
+        database.add_account(replace(account, **settings))
     return 0
 
 
@@ -229,22 +209,16 @@ def _list(arguments: argparse.Namespace, sources: Sources) -> int:
     with data_directory(sources).existing_database() as database:
         accounts = database.accounts()
         sessions = [session.account for session in database.sessions()]
-    print_table(
-        ("name", "display", "role", "sessions", "duplicates", "devices", "state"),
-        [
-            (
-                account.name,
-                account.display,
-                account.role or "-",
-                f"{sessions.count(account.name)}/{account.max_sessions}",
-                account.duplicates,
-                "enrolled" if account.devices_only else "any",
-                "disabled" if account.disabled else "enabled" if account.banned is None else "banned",
-            )
-            for account in accounts
-        ],
-    )
+    print_table([*headings(Account), "state"], [_cells(account, sessions.count(account.name)) for account in accounts])
     return 0
+
+
+def _cells(account: Account, sessions: int) -> list[str]:
+    """What the list shows of an account that is logged in so many times."""
+    shown = cells(account)
+    shown["sessions"] = f"{sessions}/{account.max_sessions}"
+    state = "disabled" if account.disabled else "enabled" if account.banned is None else "banned"
+    return [*shown.values(), state]
 
 
 def _reset(arguments: argparse.Namespace, sources: Sources) -> int:
@@ -268,11 +242,11 @@ def _handed_out(arguments: argparse.Namespace, name: str, password: str) -> Abst
 
 
 def _set(arguments: argparse.Namespace, sources: Sources) -> int:
-    given = _settings(arguments)
-    if not given:
+    changes = given(arguments, Account)
+    if not changes:
         raise StoreError("nothing to change is given (see: tcserver account set --help)")
     with data_directory(sources).existing_database() as database:
-        database.change_account(arguments.name, lambda account: replace(account, **given))
+        database.change_account(arguments.name, lambda account: replace(account, **changes))
     return 0
 
 
@@ -355,13 +329,6 @@ def _identity(directory: DataDirectory) -> ServerIdentity:
     if made:
         print(f"tcserver: made the server key {format_fingerprint(identity.fingerprint)}", file=sys.stderr)
     return identity
-
-
-def _device_key(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError("a device key is 64 hexadecimal digits") from None
 
 
 def _moment(seconds: float) -> str:

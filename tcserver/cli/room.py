@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from typing import Any
 
 from tcproto.names import fold_account
 from tcserver.cli import running
 from tcserver.cli.parser import Commands, add_command, add_group, data_directory, print_table
+from tcserver.cli.record_options import add_options, cells, given, headings
 from tcserver.config.configuration import Sources
-from tcserver.records import Role, RoomRecord, StoreError
+from tcserver.records import ROLES, Role, RoomRecord, StoreError
 
 
 def add_commands(commands: Commands) -> None:
@@ -20,7 +20,7 @@ def add_commands(commands: Commands) -> None:
         group, "add", _add, "make a permanent room", 'tcserver room add "Rapat Pagi" --max-participants 50'
     )
     add.add_argument("name", metavar="NAME", help="as it stands in the join link")
-    _add_settings(add)
+    add_options(add, RoomRecord)
     add_command(group, "list", _list, "list the permanent rooms", "tcserver room list")
     change = add_command(
         group,
@@ -31,7 +31,7 @@ def add_commands(commands: Commands) -> None:
     )
     change.add_argument("name", metavar="NAME", help="the room")
     change.add_argument("--name", metavar="NEW", dest="new_name", help="a new name")
-    _add_settings(change)
+    add_options(change, RoomRecord)
     role = add_command(
         group,
         "role",
@@ -50,7 +50,7 @@ def add_commands(commands: Commands) -> None:
     role.add_argument(
         "role",
         metavar="ROLE",
-        choices=[*map(str, Role), "none"],
+        choices=[*ROLES, "none"],
         help="one of those below; none: the account's own role, else the room's default",
     )
     show = add_command(
@@ -82,89 +82,31 @@ def add_commands(commands: Commands) -> None:
     remove.add_argument("name", metavar="NAME", help="the room")
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--title", metavar="TEXT", help="what people see (default: the name)")
-    e2ee = parser.add_mutually_exclusive_group()
-    e2ee.add_argument(
-        "--no-e2ee",
-        action="store_false",
-        dest="e2ee",
-        default=None,
-        help="without end-to-end encryption: the server can hear all",
-    )
-    e2ee.add_argument("--e2ee", action="store_true", dest="e2ee", help="with end-to-end encryption (the default)")
-    parser.add_argument("--max-participants", metavar="N", type=int, help="how many fit in")
-    parser.add_argument(
-        "--loudest",
-        metavar="N",
-        type=_loudest,
-        default=argparse.SUPPRESS,
-        help="talkers forwarded while more than 8 are in, the loudest; 0: all; default: as in rooms.loudest",
-    )
-    parser.add_argument("--default-role", choices=[*map(str, Role)], help="role of whoever has no other")
-
-
-def _loudest(text: str) -> int | None:
-    if text == "default":
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} should be a number or 'default'") from None
-
-
-def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The settings that were given, by their names in a room."""
-    given: dict[str, Any] = {}
-    for name in ("title", "e2ee", "max_participants"):
-        if getattr(arguments, name) is not None:
-            given[name] = getattr(arguments, name)
-    if arguments.default_role is not None:
-        given["default_role"] = Role(arguments.default_role)
-    if "loudest" in arguments:
-        given["loudest"] = arguments.loudest
-    return given
-
-
 def _add(arguments: argparse.Namespace, sources: Sources) -> int:
     directory = data_directory(sources)
     room = RoomRecord(arguments.name, "", max_participants=sources.load().rooms.max_participants)
     directory.make()
     directory.open_identity()
     with directory.database() as database:
-        database.add_room(replace(room, **_settings(arguments)))
+        database.add_room(replace(room, **given(arguments, RoomRecord)))
     return 0
 
 
 def _list(arguments: argparse.Namespace, sources: Sources) -> int:
     with data_directory(sources).existing_database() as database:
         rooms = database.rooms()
-    print_table(
-        ("name", "title", "encryption", "participants", "loudest", "default", "roles"),
-        [
-            (
-                room.name,
-                room.title,
-                "end-to-end" if room.e2ee else "to the server",
-                room.max_participants,
-                "-" if room.loudest is None else room.loudest,
-                room.default_role,
-                " ".join(f"{account}={role}" for account, role in room.roles.items()) or "-",
-            )
-            for room in rooms
-        ],
-    )
+    print_table(headings(RoomRecord), [list(cells(room).values()) for room in rooms])
     return 0
 
 
 def _set(arguments: argparse.Namespace, sources: Sources) -> int:
-    given = _settings(arguments)
+    changes = given(arguments, RoomRecord)
     if arguments.new_name is not None:
-        given = {"name": arguments.new_name, "title": "", **given}
-    if not given:
+        changes = {"name": arguments.new_name, "title": "", **changes}
+    if not changes:
         raise StoreError("nothing to change is given (see: tcserver room set --help)")
     with data_directory(sources).existing_database() as database:
-        database.change_room(arguments.name, lambda room: replace(room, **given))
+        database.change_room(arguments.name, lambda room: replace(room, **changes))
     return 0
 
 

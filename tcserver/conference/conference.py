@@ -8,15 +8,17 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
 from tcproto.messages import Envelope, Sender, Source, State, Unknown, row_of
 from tcserver.conference.context import Context
-from tcserver.conference.crashes import CONNECTION_TIMERS
+from tcserver.conference.crashes import CONNECTION_TIMERS, SESSION_TIMERS
 from tcserver.conference.dispatch import COMMANDS, RoomCommand
 from tcserver.conference.effects import Effect, Where
 from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
-from tcserver.conference.login.authenticator import LoginDesk
-from tcserver.conference.login.connection import Connection, Request, Session
+from tcserver.conference.login.authenticator import Authenticator
+from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
+from tcserver.conference.login.session import Ending, Session
 from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.media_reports import MediaReports
+from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.requests.operator import Operator
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
@@ -37,8 +39,8 @@ class Conference:
     """Each input returns the effects that it has, to be carried out in order.
 
     An input that comes of an effect (a seat opened at once, a connection found broken) has to wait until all effects
-    before it are carried out. ``now`` is monotonic time in seconds and never goes back; ``unix_ms`` tells the time that
-    people see, in ms since 1970, and decides nothing.
+    before it are carried out. ``policies`` are what each room decides by itself. ``now`` is monotonic time in seconds
+    and never goes back; ``unix_ms`` tells the time that people see, in ms since 1970, and decides nothing.
     """
 
     def __init__(
@@ -49,12 +51,13 @@ class Conference:
         unix_ms: Callable[[], int],
         rooms: Iterable[RoomRecord] = (),
         now: float = 0.0,
+        policies: Policies = POLICIES,
     ) -> None:
         self._context = context = Context(settings, server, random_bytes, unix_ms)
-        self._connections = connections = Connections(context, self._end_session)
-        self._sessions = sessions = Sessions(context, connections, now)
-        self._authenticator = LoginDesk(context, connections, sessions, now)
-        self._rooms = Rooms(context, rooms, now)
+        self._connections = connections = Connections(context, self._detached)
+        self._sessions = sessions = Sessions(context, connections, self._vacate, now)
+        self._authenticator = Authenticator(context, connections, sessions, now)
+        self._rooms = Rooms(context, rooms, policies, now)
         self._reports = MediaReports(context, self._rooms)
         self._services = Services(context, connections, sessions, self._authenticator, self._rooms)
         self.operator = Operator(context, sessions, self._rooms)
@@ -199,6 +202,23 @@ class Conference:
         """Forget a connection that the shell closes, which has told its client why."""
         return self._about(connection, lambda found: self._connections.failed(found, code, now, detail), now)
 
+    def attach(self, session: int, connection: int, last_change: int, now: float) -> list[Effect]:
+        """Give a session another connection, on which nobody has logged in; its client has seen ``last_change``.
+
+        It is sent what it has missed: changes of its room, or a snapshot where the room has forgotten them, and the
+        messages that waited. No message asks for this: `resume` is reserved, and the caller answers it. Raises
+        ``Refusal`` (``cannot_resume``).
+        """
+        found = self._connections.get(connection)
+        if found is None or not found.handshake_hash or found.session is not None:
+            raise Refusal(ErrorCode.CANNOT_RESUME)
+        attached = self._sessions.attach(session, found, now)
+        seat = self._context.seat_of.get(session)
+        if seat is not None and seat.is_open:
+            self._rooms.of(seat).catch_up(seat, last_change)
+        attached.channel.send_waiting()
+        return self._context.outbox.take()
+
     # Answers to effects
 
     def account_found(self, connection: int, account: Account | None, now: float) -> list[Effect]:
@@ -242,6 +262,7 @@ class Conference:
         self._is_shut_down = True
         for connection in self._connections:
             self._connections.hang_up(connection, ErrorCode.SHUTDOWN, now, reason, retry_after_ms)
+        self._sessions.hang_up_all(ErrorCode.SHUTDOWN, now)  # those without a connection
         self._rooms.close_all(now)
         return self._context.outbox.take()
 
@@ -333,7 +354,11 @@ class Conference:
             self._context.limited[message_class] += 1
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)
 
-    def _end_session(self, session: Session, now: float, code: ErrorCode | None) -> None:
+    def _detached(self, session: Session, ending: Ending, now: float) -> None:
+        self._sessions.detached(session, ending, now)
+
+    def _vacate(self, session: Session, code: ErrorCode | None, now: float) -> None:
+        """Take the seat of a session away, if it has one; an error of ours ends the life of that room."""
         seat = self._context.seat_of.get(session.number)
         if seat is not None:
             room = self._rooms.of(seat)
@@ -341,7 +366,6 @@ class Conference:
                 room.remove(seat, now, code)
             except Exception as error:
                 self._rooms.crashed(room, error, now)
-        self._sessions.end(session, now)
 
     # Errors of our own
 
@@ -383,5 +407,8 @@ class Conference:
         if name in CONNECTION_TIMERS:
             if (connection := self._connections.get(number)) is not None:
                 self._connections.hang_up(connection, ErrorCode.INTERNAL, now)
+        elif name in SESSION_TIMERS:
+            if (session := self._sessions.get(number)) is not None:
+                self._sessions.hang_up(session, ErrorCode.INTERNAL, now)
         elif (room := self._rooms.by_number(number)) is not None:
             self._rooms.restart(room, now)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from tcproto.errors import ErrorCode
 from tcserver.conference.effects import Crash, Outbox, Where
 from tcserver.conference.limits.budget import Budget, Budgets
-from tcserver.conference.policy.last_n import CameraCap
+from tcserver.conference.limits.camera_cap import CameraCap
 from tcserver.conference.room.identifiers import WORKER_SLOT_MASK, IdPool
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.settings import Settings

@@ -36,7 +36,7 @@ def abandon(room: Room, context: Context, now: float) -> None:
     timers.cancel_all(lambda key: _is_of(key, room.number))
     for seat in dict.fromkeys(_seats(room, context)):
         if seat.is_open:
-            outbox.send(seat.connection, Evicted(code=ErrorCode.INTERNAL, text=RESTARTED))
+            seat.channel.send(Evicted(code=ErrorCode.INTERNAL, text=RESTARTED))
             outbox.log("left", **room.who(seat), reason=ErrorCode.INTERNAL)
         else:
             seat.join.refuse(Refusal(ErrorCode.INTERNAL, RESTARTED))
@@ -49,7 +49,7 @@ def abandon(room: Room, context: Context, now: float) -> None:
             outbox.command(CloseSeat(seat.media_id, room.number))
     room.seats.clear()
     room.joining.clear()
-    room.sealers.close(now)
+    room.tell(lambda policy: policy.closed(now))
     outbox.command(CloseRoom(room.number))
     outbox.log("room_restarted", room=room.info.name)
 
@@ -63,6 +63,8 @@ def _seats(room: Room, context: Context) -> Iterator[Seat]:
 
 ROOM_TIMERS = frozenset({"changes", "keyframe", "rekey", "room", "sealer", "seat"})
 """Names of the deadlines of rooms; each key is (name, number of the room, ...)."""
+SESSION_TIMERS = frozenset({"detached"})
+"""Names of the deadlines of sessions; each key is (name, number of the session)."""
 CONNECTION_TIMERS = frozenset({"challenge", "failed login", "idle", "login"})
 """Names of the deadlines of connections; each key is (name, number of the connection)."""
 

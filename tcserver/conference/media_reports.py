@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tcproto.messages import Speakers
 from tcserver.conference.context import Context
 from tcserver.conference.effects import Where
 from tcserver.conference.requests import publishing
@@ -11,12 +10,12 @@ from tcserver.conference.room.rooms import Rooms
 from tcserver.media.interface import (
     Event,
     KeyframeAsked,
-    KeysWorn,
     Overloaded,
     RoomFailed,
+    SealerRekeyDue,
     SealerTold,
-    SealerWorn,
     SeatOpened,
+    SeatRekeyDue,
     SpeakersChanged,
     WorkerLoad,
     WorkerReplaced,
@@ -45,15 +44,16 @@ class MediaReports:
         match event:
             case SeatOpened() | SealerTold():
                 self._rooms.sealer_told(event, now)
-            case KeysWorn():
+            case SeatRekeyDue():
                 if seat := self._context.seats.get(event.media_id):
                     self._rooms.of(seat).rekey(seat, now)
-            case SealerWorn():
+            case SealerRekeyDue():
                 if room := self._rooms.by_number(event.room):
-                    room.sealers.rekey_due(event.sealer, now)
+                    sealer = event.sealer
+                    room.tell(lambda policy: policy.rekey_due(sealer, now))
             case SpeakersChanged():
                 if room := self._rooms.by_number(event.room):
-                    self._tell_speakers(room, event)
+                    room.speakers_changed(event.started, event.stopped, event.dominant, now)
             case KeyframeAsked():
                 if seat := self._context.seats.get(event.media_id):
                     publishing.keyframe_asked(self._context, self._rooms.of(seat), event, now)
@@ -76,9 +76,9 @@ class MediaReports:
 
     def _room_of(self, event: Event) -> Room | None:
         match event:
-            case SealerWorn() | SpeakersChanged() | RoomFailed():
+            case SealerRekeyDue() | SpeakersChanged() | RoomFailed():
                 return self._rooms.by_number(event.room)
-            case SeatOpened() | SealerTold() | KeysWorn() | KeyframeAsked():
+            case SeatOpened() | SealerTold() | SeatRekeyDue() | KeyframeAsked():
                 seat = self._context.seats.get(event.media_id)
                 return None if seat is None else self._rooms.of(seat)
         return None
@@ -87,18 +87,5 @@ class MediaReports:
         for room in self._rooms.worker_replaced(event.slot, now):
             # Who still speaks is told of again: the new worker has heard nobody so far.
             speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-            if speaking and room.sealers.home == event.slot:
-                self._tell_speakers(room, SpeakersChanged(room.number, (), speaking, room.dominant))
-
-    def _tell_speakers(self, room: Room, event: SpeakersChanged) -> None:
-        started = tuple(participant for participant in event.started if participant in room.seats)
-        dominant = event.dominant if event.dominant in room.seats else 0
-        for participants, speaking in ((event.started, True), (event.stopped, False)):
-            for participant in participants:
-                if seat := room.seats.get(participant):
-                    seat.is_speaking = speaking
-        room.dominant = dominant
-        room.cameras.spoke((*started, dominant) if dominant else started)
-        speakers = Speakers(started, event.stopped, dominant)
-        for seat in room.seats.values():
-            self._context.outbox.send(seat.connection, speakers)
+            if speaking and room.home == event.slot:
+                room.speakers_changed((), speaking, room.dominant, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from tcserver.conference.context import Context
-from tcserver.conference.login.authenticator import LoginDesk
+from tcserver.conference.login.authenticator import Authenticator
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.room.rooms import Rooms
@@ -17,5 +17,5 @@ class Services(NamedTuple):
     context: Context
     connections: Connections
     sessions: Sessions
-    authenticator: LoginDesk
+    authenticator: Authenticator
     rooms: Rooms

@@ -76,6 +76,8 @@ class Settings:
     """Silence after which the client is pinged."""
     idle_timeout: float = 15.0
     """Silence after which the connection counts as dead."""
+    detached_lifetime: float = 0.0
+    """A session whose connection was lost waits so long for another one; 0: it ends with the connection."""
     media_slots: int = 1
     """Media planes that rooms are placed on, 1 to 256; does not change while the server runs."""
     room_spread: int = 100

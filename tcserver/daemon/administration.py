@@ -13,7 +13,7 @@ from typing import Any
 from tcproto.errors import Refusal
 from tcserver.conference import Effect
 from tcserver.conference.requests.operator import Operator, RoomStatus, SeatStatus
-from tcserver.media.forwarding.stats import MediaReading, SeatReading
+from tcserver.media.forwarding.stats import MediaStats, SeatStats
 
 MAX_REQUEST = 65_536
 """Bytes of a request: the longest notice, and much room."""
@@ -32,7 +32,7 @@ class Administration:
     def __init__(
         self,
         operator: Operator,
-        readings: Callable[[], Iterable[MediaReading]],
+        readings: Callable[[], Iterable[MediaStats]],
         carry_out: Callable[[list[Effect]], None],
         now: Callable[[], float],
     ) -> None:
@@ -99,13 +99,13 @@ def _text(fields: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _room(room: RoomStatus, ways: Mapping[int, SeatReading]) -> dict[str, object]:
+def _room(room: RoomStatus, ways: Mapping[int, SeatStats]) -> dict[str, object]:
     fields = room._asdict()
     fields["seats"] = [_seat(seat, ways.get(seat.media_id)) for seat in room.seats]
     return fields
 
 
-def _seat(seat: SeatStatus, way: SeatReading | None) -> dict[str, object]:
+def _seat(seat: SeatStatus, way: SeatStats | None) -> dict[str, object]:
     """A seat, with what is known of its way: ``udp``, the address, and the part of what it sent that was lost."""
     fields = seat._asdict()
     del fields["media_id"]

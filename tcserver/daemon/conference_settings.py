@@ -5,7 +5,7 @@ from __future__ import annotations
 from tcproto.messages import Caps, Source
 from tcserver.conference import MessageClass, Rate, Settings
 from tcserver.conference.settings import DEFAULT_RATES
-from tcserver.config.configuration import Configuration
+from tcserver.config.sections import Configuration
 
 
 def conference_settings(configuration: Configuration) -> Settings:

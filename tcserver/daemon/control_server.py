@@ -1,242 +1,159 @@
-"""The shell of a control connection: an asyncio protocol around ``ControlConnection``."""
+"""The control connections of a server: they are taken here, and speak with the conference."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from typing import Any, Protocol, cast
+import contextlib
+from collections.abc import Callable, Sequence
 
-from tcproto.control import ControlConnection, Datagram, HandshakeCompleted, Received, Replied
+from tcproto.control import ControlConnection
 from tcproto.errors import ErrorCode, ProtocolError
-from tcproto.framing import MAX_FRAME
-from tcproto.messages import Envelope, row_of
+from tcproto.messages import Envelope
+from tcserver.conference import Conference, Effect, Where
+from tcserver.daemon.addresses import named_in_errors
+from tcserver.daemon.control_peer import ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
+from tcserver.daemon.listening import Listener
 
-MAX_BYTES_BEFORE_LOGIN = 16_384
-"""Bytes that a stranger may send in all: a handshake and three tries to log in take a fifth of it."""
-MAX_WRITE_BUFFER = 1 << 20
-"""Bytes that may wait for a slow receiver: several snapshots of the largest room; beyond it the connection ends."""
-CLOSE_LIMIT = 2.0
-"""Seconds for the last bytes to leave; a receiver that reads nothing must not keep its connection.
-
-As long has a receiver that is too slow to read all that waits, and behind it why the connection ends.
-"""
-MAX_HELD = MAX_FRAME
-"""Bytes of a connection that wait for their turn before nothing more is read of it."""
-READ_SIZE = 16_384
-"""Bytes taken from the kernel at once, so that what a peer makes us hold stays small."""
+SOFTWARE = "tcserver"
+DRAIN_LIMIT = 2.0
+"""Seconds for the last messages to leave."""
 
 
-class ControlHandler(Protocol):
-    """Who is told of connections and messages, in order."""
+class ControlServer:
+    """Listens, and passes on what its connections say; what follows from it goes to ``carry_out``.
 
-    def connected(self, peer: ControlPeer) -> bool:
-        """Tell of a new connection; False refuses it."""
-
-    def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
-        """The channel stands."""
-
-    def charge(self, peer: ControlPeer, size: int) -> float:
-        """Tell how many seconds the next frame, of ``size`` bytes, has to wait; 0: it is read, and counts.
-
-        It has not been decrypted yet. The connection may be closed instead.
-        """
-
-    def spent(self, peer: ControlPeer, microseconds: float) -> None:
-        """Tell how much processor time the frame that was charged last has taken."""
-
-    def received(self, peer: ControlPeer, envelope: Envelope) -> None:
-        """A message came."""
-
-    def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
-        """The peer broke the protocol; the connection is closed after this."""
-
-    def crashed(self, peer: ControlPeer, error: Exception) -> None:
-        """Handling a message raised; the connection is closed after this."""
-
-    def fell_behind(self, peer: ControlPeer) -> None:
-        """The peer does not take what is sent to it; it is told so, and the connection closed after this."""
-
-    def disconnected(self, peer: ControlPeer) -> None:
-        """The connection is gone; told exactly once, and only of those that were not refused."""
-
-
-class ControlPeer(asyncio.BufferedProtocol):
-    """One client's control connection."""
+    ``secret`` is the private key of the server, ``now`` the clock of the conference. ``on_error`` is told when the
+    machine cannot give one more connection.
+    """
 
     def __init__(
-        self, number: int, connection: ControlConnection, handler: ControlHandler, turns: ControlTurns
+        self,
+        conference: Conference,
+        secret: bytes,
+        carry_out: Callable[[list[Effect]], None],
+        now: Callable[[], float],
+        on_error: Callable[[OSError], None],
     ) -> None:
-        self.number = number
-        self.address = ""
-        self._connection = connection
-        self._handler = handler
-        self._turns = turns
-        self._buffer = bytearray(READ_SIZE)
-        self._transport: asyncio.Transport | None = None
-        self._welcome = False
-        self._received = 0
-        self._closing = False
-        self._last_moment: asyncio.TimerHandle | None = None
-        self._rest: asyncio.TimerHandle | None = None
-        """While the account of the client has used up its budget: nothing is read."""
-        self._reads = True
-        self._eof = False
+        self.peers: dict[int, ControlPeer] = {}
+        """The connections, by number."""
+        self.listeners: list[Listener] = []
+        self._conference = conference
+        self._secret = secret
+        self._carry_out = carry_out
+        self._now = now
+        self._on_error = on_error
+        self._turns = ControlTurns(lambda rest, run: asyncio.get_running_loop().call_later(rest, run), now)
+        self._written: set[ControlPeer] = set()
+        """Those with messages that were not given to the kernel yet."""
+        self._next_number = 1
+        self._empty = asyncio.Event()
+        """Set when the last connection is gone after the shutdown began."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport, and ask the handler whether this address may connect."""
-        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
-        peer = transport.get_extra_info("peername")
-        self.address = peer[0] if peer else ""
-        transport.set_write_buffer_limits(high=MAX_WRITE_BUFFER)
-        self._welcome = self._handler.connected(self)
-        if not self._welcome:
-            self._closing = True
-            transport.abort()
+    def listen(self, hosts: Sequence[str], port: int) -> int:
+        """Listen on numeric addresses; return the port, which is any free one for 0. Raises ``OSError``."""
+        for host in hosts:
+            listener = Listener(self._make_peer, self._on_error)
+            with named_in_errors("server.port", "TCP", host, port):
+                listener.open(host, port)
+            self.listeners.append(listener)
+            port = port or listener.port
+        return port
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the handler."""
-        self._closing = True
-        for timer in (self._last_moment, self._rest):
-            if timer is not None:
-                timer.cancel()
-        self._turns.forget(self)
-        if self._welcome:
-            self._handler.disconnected(self)
+    async def stop_listening(self) -> None:
+        """Take no more connections; those that were taken go on."""
+        for listener in self.listeners:
+            await listener.close()
+        self.listeners.clear()
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        """Return where the next bytes go."""
-        return self._buffer
+    async def close(self) -> None:
+        """Wait for the last messages to leave, and for all connections to end, which the conference has closed."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_LIMIT):
+                await self._all_gone()
+        for peer in list(self.peers.values()):
+            peer.abort()
+        await self._all_gone()
 
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes; what they complete has its turn."""
-        if self._closing:
-            return
-        self._received += nbytes
-        self._connection.receive_data(bytes(memoryview(self._buffer)[:nbytes]))
-        if self._connection.next_size or self._is_too_long:
-            self._turns.want(self)
-            if self._connection.buffered >= MAX_HELD:
-                self._set_reading(False)
+    async def _all_gone(self) -> None:
+        self._empty.clear()
+        if self.peers:
+            await self._empty.wait()
 
-    def eof_received(self) -> bool:
-        """Close when the client does, and what it sent before is handled."""
-        self._eof = True
-        return bool(self._connection.next_size) and not self._closing
+    # What the conference wants done
 
-    @property
-    def is_stranger(self) -> bool:
-        """Whether the client has not logged in."""
-        return not self._connection.authenticated
+    def send(self, connection: int, message: object, request_id: int) -> None:
+        """Send a message, which leaves with ``flush``."""
+        if peer := self.peers.get(connection):
+            peer.send(message, request_id)
+            self._written.add(peer)
 
-    def take_turn(self) -> bool:
-        """Handle the next frame, if it need not wait; tell whether another one follows."""
-        if self._closing or self._rest is not None:
+    def disconnect(self, connection: int) -> None:
+        """Close a connection when what was sent is out."""
+        if peer := self.peers.get(connection):
+            peer.close()
+
+    def flush(self) -> bool:
+        """Give the messages of one connection to the kernel; False where no connection has any.
+
+        The connection may be found too slow, which the conference is told.
+        """
+        if not self._written:
             return False
-        try:
-            if self._is_too_long:
-                raise ProtocolError(ErrorCode.BAD_FRAME, "too many bytes before the login")
-            size = self._connection.next_size
-            wait = self._handler.charge(self, size) if size else 0.0
-            if wait:
-                self._set_reading(False)
-                self._rest = asyncio.get_running_loop().call_later(wait, self._end_rest)
-            elif size and not self._closing:
-                began = time.thread_time()
-                self._handle_event()
-                self._handler.spent(self, (time.thread_time() - began) * 1e6)
-        except ProtocolError as error:
-            self._handler.failed(self, error)
-            self._connection.close(error.code, error.detail)
-            self.close()
-        except Exception as error:  # an error of ours ends this connection and no other
-            self._handler.crashed(self, error)
-            self._connection.close(ErrorCode.INTERNAL)
-            self.close()
-        if self._closing or self._rest is not None:
-            return False
-        if self._connection.next_size:
-            return True
-        if self._eof:
-            self.close()
-        else:
-            self._set_reading(True)
-        return False
-
-    def send(self, message: Any, request_id: int) -> None:
-        """Send a message: a request of the server's, a reply to ``request_id``, or a notification if that is 0."""
-        if self._closing:
-            return
-        if row_of(type(message)).answer is not None:
-            self._connection.request(message)
-        elif request_id:
-            self._connection.reply(request_id, message)
-        else:
-            self._connection.send(message)
-
-    def flush(self) -> None:
-        """Give what was sent to the kernel; a receiver that is too slow is told so behind it, and cut off."""
-        transport = self._transport
-        if not self._write() or transport is None:
-            return
-        if transport.get_write_buffer_size() > MAX_WRITE_BUFFER and not self._closing:
-            self._connection.close(ErrorCode.SLOW_CONSUMER)
-            self._end()
-            self._handler.fell_behind(self)
-
-    def close(self) -> None:
-        """Close the connection when what was sent is out."""
-        self.flush()
-        self._end()
-
-    def abort(self) -> None:
-        """Close the connection at once."""
-        self._closing = True
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _write(self) -> bool:
-        """Give what was sent to the kernel; tell whether there was anything."""
-        data = self._connection.data_to_send()
-        if self._transport is None or self._transport.is_closing() or not data:
-            return False
-        self._transport.write(data)
+        self._written.pop().flush()
         return True
 
-    def _end(self) -> None:
-        """Send the last bytes, and nothing after them."""
-        self._write()
-        self._closing = True
-        if self._transport is not None and self._last_moment is None:
-            self._transport.close()
-            self._last_moment = asyncio.get_running_loop().call_later(CLOSE_LIMIT, self._transport.abort)
+    # Told by the connections
 
-    @property
-    def _is_too_long(self) -> bool:
-        return self._received > MAX_BYTES_BEFORE_LOGIN and not self._connection.authenticated
+    def connected(self, peer: ControlPeer) -> bool:
+        """Take a new connection, unless the server is about to end."""
+        if not self._conference.may_connect():
+            return False
+        self.peers[peer.number] = peer
+        self._carry_out(self._conference.connected(peer.number, peer.address, self._now()))
+        return True
 
-    def _end_rest(self) -> None:
-        self._rest = None
-        self._turns.want(self)
+    def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
+        """Pass it on."""
+        self._carry_out(self._conference.handshake_done(peer.number, handshake_hash, self._now()))
 
-    def _set_reading(self, reads: bool) -> None:
-        if reads is self._reads or self._transport is None or self._transport.is_closing():
-            return
-        self._reads = reads
-        if reads:
-            self._transport.resume_reading()
-        else:
-            self._transport.pause_reading()
+    def charge(self, peer: ControlPeer, size: int) -> float:
+        """Pass it on."""
+        wait, effects = self._conference.charge(peer.number, size, self._now())
+        if effects:
+            self._carry_out(effects)
+        return wait
 
-    def _handle_event(self) -> None:
-        match self._connection.next_event():
-            case HandshakeCompleted(handshake_hash):
-                self.flush()
-                self._handler.handshake_done(self, handshake_hash)
-            case Received(message, request_id):
-                self._handler.received(self, Envelope(message, request_id))
-            case Replied(_, reply, request_id):
-                self._handler.received(self, Envelope(reply, request_id))
-            case Datagram() | None:
-                pass  # the tunnel is reserved: what comes by it is charged, and dropped
-        self.flush()
+    def spent(self, peer: ControlPeer, microseconds: float) -> None:
+        """Pass it on."""
+        self._conference.spent(peer.number, microseconds)
+
+    def received(self, peer: ControlPeer, envelope: Envelope) -> None:
+        """Pass it on."""
+        self._carry_out(self._conference.received(peer.number, envelope, self._now()))
+
+    def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
+        """Pass on that a client broke the protocol."""
+        self._carry_out(self._conference.failed(peer.number, error.code, self._now(), error.detail))
+
+    def crashed(self, peer: ControlPeer, error: Exception) -> None:
+        """Have an error of ours logged, and pass on what comes of it."""
+        self._carry_out(self._conference.crashed(Where.FRAME, error, address=peer.address))
+        self._carry_out(self._conference.failed(peer.number, ErrorCode.INTERNAL, self._now()))
+
+    def fell_behind(self, peer: ControlPeer) -> None:
+        """Pass on that a client is too slow."""
+        self._carry_out(self._conference.failed(peer.number, ErrorCode.SLOW_CONSUMER, self._now()))
+
+    def disconnected(self, peer: ControlPeer) -> None:
+        """Pass it on."""
+        self.peers.pop(peer.number, None)
+        if not self.peers:
+            self._empty.set()
+        self._carry_out(self._conference.disconnected(peer.number, self._now()))
+
+    def _make_peer(self) -> ControlPeer:
+        number = self._next_number
+        self._next_number += 1
+        connection = ControlConnection.server(self._secret, software=SOFTWARE)
+        return ControlPeer(number, connection, self, self._turns)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import time
@@ -11,38 +10,32 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from tcproto.control import ControlConnection
-from tcproto.errors import ErrorCode, ProtocolError
+from tcproto.errors import ErrorCode
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
-from tcproto.messages import Envelope
 from tcserver.conference import Conference, Where, effects
-from tcserver.config.configuration import Configuration, ConfigurationError, changes, merge_live
+from tcserver.config.configuration import ConfigurationError, changes, merge_live
+from tcserver.config.sections import Configuration
 from tcserver.daemon.addresses import all_addresses, named_in_errors, outward_address, reachable_address
 from tcserver.daemon.administration import Administration
 from tcserver.daemon.conference_settings import conference_settings
-from tcserver.daemon.control_server import ControlPeer
-from tcserver.daemon.control_turns import ControlTurns
-from tcserver.daemon.listening import Listener
+from tcserver.daemon.control_server import ControlServer
 from tcserver.daemon.local_socket import LocalServer
-from tcserver.daemon.persistence import Bookkeeper
+from tcserver.daemon.persistence import Persistence
 from tcserver.exposition.endpoint import Monitoring
-from tcserver.media.forwarding.stats import MediaReading
-from tcserver.media.host import MediaHost
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Event
+from tcserver.media.opening import Media, open_media
 from tcserver.monitoring import logs
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.store_thread import StoreThread
 
-SOFTWARE = "tcserver"
 SHUTDOWN_RETRY_MS = 5000
 """What clients are told to wait before they come back."""
 ANY_PORT_ATTEMPTS = 20
 """Free TCP ports that are tried for a free UDP port of the same number."""
-DRAIN_LIMIT = 2.0
-"""Seconds for the last messages to leave."""
 SESSION_BURST = 2000
 """Lines at once of what happens to sessions: as many come and go at a start and an end; strangers cannot make any."""
 SESSIONS_PER_S = 100.0
@@ -66,18 +59,14 @@ class Daemon:
             )
             for _ in range(2)
         )
-        self._bookkeeper = Bookkeeper(changes, look_ups, self._conference, self._carry_out, _now, self._log)
-        self._media: MediaHost | None = None
+        self._persistence = Persistence(changes, look_ups, self._conference, self._carry_out, _now, self._log)
+        self._media: Media | None = None
         self._monitoring: Monitoring | None = None
-        administration = Administration(self._conference.operator, self._media_readings, self._carry_out, _now)
+        administration = Administration(self._conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
         self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
-        self._listeners: list[Listener] = []
-        self._peers: dict[int, ControlPeer] = {}
-        self._turns = ControlTurns(lambda rest, run: asyncio.get_running_loop().call_later(rest, run), _now)
-        self._empty = asyncio.Event()
-        """Set when the last peer is gone after the shutdown began."""
-        self._next_peer = 1
+        on_error = partial(self._log.fault, "connections cannot be taken")
+        self._control = ControlServer(self._conference, self._identity.secret, self._carry_out, _now, on_error)
         self._timer: asyncio.TimerHandle | None = None
         self._poller: asyncio.Task[None] | None = None
         self._port = configuration.server.port
@@ -88,14 +77,14 @@ class Daemon:
     async def start(self) -> None:
         """Open database and sockets; what it raises, it raises with nothing left open (see `run`)."""
         try:
-            await self._bookkeeper.open()
+            await self._persistence.open()
             await self._listen()
             await self._monitor()
             await self._open_local()
         except BaseException:
             await self.stop()
             raise
-        self._poller = asyncio.create_task(self._bookkeeper.follow())
+        self._poller = asyncio.create_task(self._persistence.follow())
         self._log.info("started", port=self._port, fingerprint=format_fingerprint(self._identity.fingerprint))
 
     async def stop(self) -> None:
@@ -107,28 +96,17 @@ class Daemon:
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.wait((self._poller,))
-        for listener in self._listeners:
-            await listener.close()
+        await self._control.stop_listening()
         self._carry_out(self._conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_LIMIT):
-                await self._all_gone()
-        for peer in list(self._peers.values()):
-            peer.abort()
-        await self._all_gone()
+        await self._control.close()
         if self._timer is not None:
             self._timer.cancel()
-        closing = [self._bookkeeper.close()]
+        closing = [self._persistence.close()]
         if self._media is not None:
             closing.append(self._media.close())
         await asyncio.gather(*closing)
         if self._poller is not None:
             self._log.info("stopped")
-
-    async def _all_gone(self) -> None:
-        self._empty.clear()
-        if self._peers:
-            await self._empty.wait()
 
     def announcement(self) -> list[str]:
         """Return what the operator needs to know, the join link in a line of its own."""
@@ -163,55 +141,6 @@ class Daemon:
         applied, waiting = (",".join(c.key for c in found if c.live is live) for live in (True, False))
         self._log.info("configuration reloaded", applied=applied, after_restart=waiting)
 
-    # Told by the control connections.
-
-    def connected(self, peer: ControlPeer) -> bool:
-        """Take a new connection, unless the server is about to end."""
-        if not self._conference.may_connect():
-            return False
-        self._peers[peer.number] = peer
-        self._carry_out(self._conference.connected(peer.number, peer.address, _now()))
-        return True
-
-    def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
-        """Pass it on."""
-        self._carry_out(self._conference.handshake_done(peer.number, handshake_hash, _now()))
-
-    def charge(self, peer: ControlPeer, size: int) -> float:
-        """Pass it on."""
-        wait, wanted = self._conference.charge(peer.number, size, _now())
-        if wanted:
-            self._carry_out(wanted)
-        return wait
-
-    def spent(self, peer: ControlPeer, microseconds: float) -> None:
-        """Pass it on."""
-        self._conference.spent(peer.number, microseconds)
-
-    def received(self, peer: ControlPeer, envelope: Envelope) -> None:
-        """Pass it on."""
-        self._carry_out(self._conference.received(peer.number, envelope, _now()))
-
-    def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
-        """Pass on that a client broke the protocol."""
-        self._carry_out(self._conference.failed(peer.number, error.code, _now(), error.detail))
-
-    def crashed(self, peer: ControlPeer, error: Exception) -> None:
-        """Log an error of ours, and pass on what comes of it."""
-        self._carry_out(self._conference.crashed(Where.FRAME, error, address=peer.address))
-        self._carry_out(self._conference.failed(peer.number, ErrorCode.INTERNAL, _now()))
-
-    def fell_behind(self, peer: ControlPeer) -> None:
-        """Pass on that a client is too slow."""
-        self._carry_out(self._conference.failed(peer.number, ErrorCode.SLOW_CONSUMER, _now()))
-
-    def disconnected(self, peer: ControlPeer) -> None:
-        """Pass it on."""
-        self._peers.pop(peer.number, None)
-        if not self._peers:
-            self._empty.set()
-        self._carry_out(self._conference.disconnected(peer.number, _now()))
-
     # What conference and media plane want done.
 
     def _carry_out(self, wanted: list[effects.Effect]) -> None:
@@ -220,15 +149,14 @@ class Daemon:
         if self._busy:
             return
         self._busy = True
-        touched: set[ControlPeer] = set()
         try:
-            while self._effects or self._events or touched:
+            while True:
                 while self._effects:
-                    self._try(self._effects.popleft(), touched)
+                    self._try(self._effects.popleft())
                 if self._events:
                     self._effects.extend(self._take(self._events.popleft()))
-                elif touched:
-                    touched.pop().flush()  # which may find it too slow: more effects, that others are told of
+                elif not self._control.flush():  # of a client that is too slow the others are told: more effects
+                    break
         finally:
             self._busy = False
         self._rearm()
@@ -240,24 +168,21 @@ class Daemon:
         except Exception as error:
             return self._conference.crashed(Where.EVENT, error, event=type(event).__name__)
 
-    def _try(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
+    def _try(self, effect: effects.Effect) -> None:
         """Carry out an effect; one that fails ends the connection that it is for, and nothing else."""
         try:
-            self._do(effect, touched)
+            self._do(effect)
         except Exception as error:
             self._effects.extend(self._conference.crashed(Where.EFFECT, error, effect=type(effect).__name__))
             if isinstance(effect, effects.Send):
                 self._effects.extend(self._conference.hang_up(effect.connection, ErrorCode.INTERNAL, _now()))
 
-    def _do(self, effect: effects.Effect, touched: set[ControlPeer]) -> None:
+    def _do(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Send(connection, message, request_id):
-                if peer := self._peers.get(connection):
-                    peer.send(message, request_id)
-                    touched.add(peer)
+                self._control.send(connection, message, request_id)
             case effects.Disconnect(connection):
-                if peer := self._peers.get(connection):
-                    peer.close()
+                self._control.disconnect(connection)
             case effects.MediaCommand(command):
                 if self._media is not None:
                     self._media.apply(command)
@@ -266,7 +191,7 @@ class Daemon:
             case effects.LogEvent(name, fields):
                 (self._people if "session" in fields else self._log).info(name, **fields)
             case _:
-                self._bookkeeper.do(effect)
+                self._persistence.do(effect)
 
     def _rearm(self) -> None:
         if self._timer is not None:
@@ -290,25 +215,17 @@ class Daemon:
             except OSError as error:
                 if not attempts_left or error.errno != errno.EADDRINUSE:
                     raise
-                for listener in self._listeners:
-                    await listener.close()
-                self._listeners.clear()
+                await self._control.stop_listening()
                 self._port = 0
             else:
                 return
 
     async def _bind(self) -> None:
         hosts = self._configuration.server.addresses or all_addresses()
-        for host in hosts:
-            listener = Listener(self._make_peer, partial(self._log.fault, "connections cannot be taken"))
-            with named_in_errors("server.port", "TCP", host, self._port):
-                listener.open(host, self._port)
-            self._listeners.append(listener)
-            self._port = self._port or listener.port
-        media = MediaHost(self._configuration, [(host, self._port) for host in hosts], self._media_events)
+        self._port = self._control.listen(hosts, self._port)
+        addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
-            await media.open()
-        self._media = media
+            self._media = await open_media(self._configuration, addresses, self._media_events)
 
     async def _monitor(self) -> None:
         """Serve metrics, if the operator wants any."""
@@ -316,8 +233,8 @@ class Daemon:
         if http.port:
             monitoring = Monitoring(
                 self._conference,
-                self._media_readings,
-                self._worker_readings,
+                self._media_stats,
+                self._process_stats,
                 partial(self._log.crash, "metrics failed"),
             )
             with named_in_errors("http.port", "TCP", http.address, http.port):
@@ -331,17 +248,11 @@ class Daemon:
         except OSError as error:
             self._log.warning("no socket for commands", directory=str(self._directory.path), reason=str(error))
 
-    def _media_readings(self) -> list[MediaReading]:
-        return self._media.readings() if self._media is not None else []
+    def _media_stats(self) -> list[MediaStats]:
+        return self._media.stats() if self._media is not None else []
 
-    def _worker_readings(self) -> list[ProcessReading]:
-        return self._media.process_readings() if self._media is not None else []
-
-    def _make_peer(self) -> ControlPeer:
-        number = self._next_peer
-        self._next_peer += 1
-        connection = ControlConnection.server(self._identity.secret, software=SOFTWARE)
-        return ControlPeer(number, connection, self, self._turns)
+    def _process_stats(self) -> list[ProcessStats]:
+        return self._media.process_stats() if self._media is not None else []
 
     def _media_events(self, events: list[Event]) -> None:
         """Deliver what the media plane reports to the conference."""

@@ -1,4 +1,4 @@
-"""The bookkeeper: what the conference wants to know of the database, and to have written there."""
+"""What the conference wants to know of the database, and to have written there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ As often is the list of sessions tried again, which is for the operator to read,
 """
 
 
-class Bookkeeper:
+class Persistence:
     """Carries out effects that need the database, and gives the conference the answers.
 
     ``changes`` and ``look_ups`` are threads with a connection each: a look-up never waits for a change that another

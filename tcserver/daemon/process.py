@@ -9,7 +9,8 @@ import signal
 import sys
 from collections.abc import Callable
 
-from tcserver.config.configuration import Configuration, ConfigurationError
+from tcserver.config.configuration import ConfigurationError
+from tcserver.config.sections import Configuration
 from tcserver.daemon.daemon import Daemon
 from tcserver.monitoring import garbage, logs
 from tcserver.monitoring.background_writer import BackgroundWriter

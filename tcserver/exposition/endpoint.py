@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from tcserver.conference import Conference
 from tcserver.config.configuration import ConfigurationError
 from tcserver.exposition.http import Content, HttpServer
-from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.monitoring.process_meter import ProcessMeter
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 
 HEALTHY = Content("text/plain; charset=utf-8", b"OK\n")
 
@@ -23,8 +23,8 @@ class Monitoring:
     def __init__(
         self,
         conference: Conference,
-        media: Callable[[], Sequence[MediaReading]],
-        workers: Callable[[], Sequence[ProcessReading]],
+        media: Callable[[], Sequence[MediaStats]],
+        workers: Callable[[], Sequence[ProcessStats]],
         on_error: Callable[[Exception], None],
     ) -> None:
         try:
@@ -34,7 +34,7 @@ class Monitoring:
                 f"http.port: {error.name} is missing; metrics are installed with: pip install '.[metrics]'"
             ) from None
         self._meter = meter = ProcessMeter()
-        collector = metrics.Metrics(conference, media, lambda: [meter.reading(), *workers()])
+        collector = metrics.Metrics(conference, media, lambda: [meter.stats(), *workers()])
         self._http = HttpServer(
             {"/metrics": lambda: Content(metrics.CONTENT_TYPE, collector.exposition()), "/healthz": lambda: HEALTHY},
             on_error,

@@ -12,10 +12,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from tcserver.conference import Conference
-from tcserver.media.forwarding.stats import MediaReading
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.forwarding.stats import MediaStats
+from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.histogram import Histogram
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.version import version
 
 MAIN_PROCESS = "main"
@@ -57,8 +57,8 @@ class Metrics(Collector):
     def __init__(
         self,
         conference: Conference,
-        media: Callable[[], Sequence[MediaReading]],
-        processes: Callable[[], Sequence[ProcessReading]],
+        media: Callable[[], Sequence[MediaStats]],
+        processes: Callable[[], Sequence[ProcessStats]],
     ) -> None:
         self._conference = conference
         self._media = media
@@ -109,7 +109,7 @@ class Metrics(Collector):
         yield _counter("tcserver_events", "What happened, or was ignored, besides.", "event", conference.counters)
 
 
-def _traffic(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+def _traffic(readings: Sequence[MediaStats]) -> Iterator[Metric]:
     for attribute, (name, text) in MEDIA_COUNTERS.items():
         family = CounterMetricFamily(f"tcserver_media_{name}", text, labels=["worker"])
         for worker, reading in enumerate(readings):
@@ -139,7 +139,7 @@ def _traffic(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     yield latency
 
 
-def _packets(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+def _packets(readings: Sequence[MediaStats]) -> Iterator[Metric]:
     family = CounterMetricFamily(
         "tcserver_media_packets",
         "Packets by the kind of their stream: received, whatever became of them; forwarded, once for each variant.",
@@ -153,7 +153,7 @@ def _packets(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     yield family
 
 
-def _paths(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+def _paths(readings: Sequence[MediaStats]) -> Iterator[Metric]:
     changes = CounterMetricFamily(
         "tcserver_media_paths",
         "Paths by UDP that were proven, moved to another address, came back or were lost.",
@@ -175,7 +175,7 @@ def _paths(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     yield from (changes, rtt, delay)
 
 
-def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:
+def _sending(readings: Sequence[MediaStats]) -> Iterator[Metric]:
     taken = CounterMetricFamily(
         "tcserver_media_datagrams_taken", "Datagrams that the kernel took, once for each receiver.", labels=["worker"]
     )
@@ -222,12 +222,12 @@ def _sending(readings: Sequence[MediaReading]) -> Iterator[Metric]:
     yield from (taken, trains, errors, gave_way, waiting, queues, overflow)
 
 
-def _holdings(readings: Sequence[MediaReading]) -> Iterator[Metric]:
-    holdings: dict[str, tuple[str, Callable[[MediaReading], float]]] = {
-        "rooms": ("Rooms of the worker.", lambda reading: reading.census.rooms),
-        "seats": ("Seats of the worker.", lambda reading: reading.census.seats),
-        "seats_proven": ("Seats that UDP gets through to.", lambda reading: reading.census.proven),
-        "streams": ("Streams, beacons included.", lambda reading: reading.census.streams),
+def _holdings(readings: Sequence[MediaStats]) -> Iterator[Metric]:
+    holdings: dict[str, tuple[str, Callable[[MediaStats], float]]] = {
+        "rooms": ("Rooms of the worker.", lambda reading: reading.counts.rooms),
+        "seats": ("Seats of the worker.", lambda reading: reading.counts.seats),
+        "seats_proven": ("Seats that UDP gets through to.", lambda reading: reading.counts.proven),
+        "streams": ("Streams, beacons included.", lambda reading: reading.counts.streams),
     }
     for name, (text, value) in holdings.items():
         family = GaugeMetricFamily(f"tcserver_media_{name}", text, labels=["worker"])
@@ -236,7 +236,7 @@ def _holdings(readings: Sequence[MediaReading]) -> Iterator[Metric]:
         yield family
 
 
-def _runtime(readings: Sequence[ProcessReading]) -> Iterator[Metric]:
+def _runtime(readings: Sequence[ProcessStats]) -> Iterator[Metric]:
     lag = HistogramMetricFamily(
         "tcserver_loop_lag_seconds", "How late the event loop was, ten times a second.", labels=["process"]
     )

@@ -17,9 +17,10 @@ MAX_LAG = 0.05
 
 
 class Address(NamedTuple):
-    """Where a datagram came from: the local socket (by its index) and the remote address."""
+    """Where a datagram came from, and where answers go: a lane, and the remote address on it."""
 
-    local: int
+    lane: int
+    """Index of the lane, such as a UDP socket."""
     host: str
     port: int
 
@@ -124,8 +125,8 @@ class OpenStream:
     kind: Kind | None
     caps: Caps
     muted: bool = False
-    layers: int = 4
-    """Spatial layers that may be sent."""
+    layers: int = 1
+    """Spatial layers that may be sent, 1 to 4; packets of others are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,14 +253,14 @@ class PathLost:
 
 
 @dataclass(frozen=True, slots=True)
-class KeysWorn:
+class SeatRekeyDue:
     """A seat's keys come near their limit of datagrams or age: new ones are due."""
 
     media_id: int
 
 
 @dataclass(frozen=True, slots=True)
-class SealerWorn:
+class SealerRekeyDue:
     """A sealer's key comes near its limit of datagrams or age: a new one is due."""
 
     room: int
@@ -323,8 +324,8 @@ Event = (
     | SealerTold
     | PathProven
     | PathLost
-    | KeysWorn
-    | SealerWorn
+    | SeatRekeyDue
+    | SealerRekeyDue
     | SpeakersChanged
     | KeyframeAsked
     | Overloaded

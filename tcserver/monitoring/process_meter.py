@@ -9,7 +9,7 @@ import time
 from tcserver.monitoring import logs
 from tcserver.monitoring.garbage import PauseMeter
 from tcserver.monitoring.histogram import Histogram
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 
 LAG_INTERVAL = 0.1
 """Seconds between looks at how late the event loop is: often enough to meet any stall that people hear."""
@@ -36,10 +36,10 @@ class ProcessMeter:
         self._pauses.stop()
         self._lag.stop()
 
-    def reading(self) -> ProcessReading:
+    def stats(self) -> ProcessStats:
         """Tell what was measured since the start, and what the process uses."""
         pauses = tuple(self._pauses.pauses)
-        return ProcessReading(self._lag.lags, pauses, time.process_time(), _resident(), logs.output.dropped)
+        return ProcessStats(self._lag.lags, pauses, time.process_time(), _resident(), logs.output.dropped)
 
 
 class LagMeter:

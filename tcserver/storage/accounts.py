@@ -20,7 +20,7 @@ from tcproto.account import (
 from tcproto.identity import KEY_SIZE
 from tcproto.names import fold_account, skeleton
 from tcserver.identity import ServerIdentity
-from tcserver.records import Account, Role, StoreError
+from tcserver.records import ROLES, Account, Role, StoreError
 
 MIN_PASSWORD_CHARACTERS = 8
 """Shorter passwords are refused (NIST SP 800-63B, 5.1.1.2)."""
@@ -168,6 +168,6 @@ def _role(text: str) -> Role | None:
     name = text.strip().casefold()
     if not name:
         return None
-    if name not in tuple(Role):
-        raise ValueError(f"the role {text.strip()!r} is none of {', '.join(Role)}")
+    if name not in ROLES:
+        raise ValueError(f"the role {text.strip()!r} is none of {', '.join(ROLES)}")
     return Role(name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcserver.config.configuration import Configuration
+from tcserver.config.sections import Configuration
 from tcserver.identity import ServerIdentity, open_identity, read_identity
 from tcserver.records import StoreError
 from tcserver.storage import private_files

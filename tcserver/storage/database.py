@@ -12,21 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
+from tcproto.messages import Role
 from tcproto.names import fold_account, fold_room, skeleton
 from tcserver.records import (
     MAX_DEVICES,
     Account,
     DeviceRecord,
-    Role,
     RoomRecord,
     SessionRecord,
     Standing,
     StoreError,
 )
-from tcserver.storage import private_files, rows
-from tcserver.storage.schema import migrate
+from tcserver.storage import private_files
+from tcserver.storage.schema import ACCOUNTS, DEVICES, ROOMS, SESSIONS, migrate
+from tcserver.storage.table import Row
 
 BUSY_TIMEOUT_MS = 5000
 """How long a change waits for another process's change; each takes milliseconds."""
@@ -85,14 +86,14 @@ class Database:
             folded = fold_account(name)
         except ValueError:
             return None
-        query = f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts WHERE name = ?"  # noqa: S608
+        query = f"SELECT {ACCOUNTS.selection} FROM accounts WHERE name = ?"  # noqa: S608
         row = self._connection.execute(query, (folded,)).fetchone()
-        return rows.read_account(row) if row else None
+        return ACCOUNTS.read(row) if row else None
 
     def accounts(self) -> list[Account]:
         """All accounts by name."""
-        found = self._connection.execute(f"SELECT {rows.ACCOUNT_COLUMNS} FROM accounts ORDER BY name")  # noqa: S608
-        return [rows.read_account(row) for row in found]
+        found = self._connection.execute(f"SELECT {ACCOUNTS.selection} FROM accounts ORDER BY name")  # noqa: S608
+        return [ACCOUNTS.read(row) for row in found]
 
     def change_account(self, name: str, change: Callable[[Account], Account]) -> Account:
         """Store what ``change`` makes of the account, read and written in one transaction; returns it.
@@ -105,12 +106,7 @@ class Database:
             new = _checked(replace(change(old), name=old.name, id=old.id, generation=old.generation))
             if _authority(new) != _authority(old):
                 new = replace(new, generation=old.generation + 1)
-            self._connection.execute(
-                "UPDATE accounts SET display = ?, salt = ?, memory = ?, passes = ?, public_key = ?, created = ?,"
-                " role = ?, disabled = ?, max_sessions = ?, duplicates = ?, devices_only = ?, banned = ?,"
-                " generation = ? WHERE id = ?",
-                (*rows.account_values(new)[1:], new.generation, new.id),
-            )
+            ACCOUNTS.update(self._connection, new, new.id, generation=new.generation)
         return new
 
     def remove_account(self, name: str) -> None:
@@ -139,10 +135,8 @@ class Database:
             others = [known for known in self.devices(account.name) if known.key != checked.key]
             if len(others) >= MAX_DEVICES:
                 raise StoreError(f"the account {account.name!r} has {MAX_DEVICES} devices, which is the limit")
-            self._connection.execute(
-                "INSERT INTO devices (account_id, key, label, enrolled) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET label = excluded.label",
-                (account.id, checked.key, checked.label, checked.enrolled),
+            DEVICES.insert(
+                self._connection, checked, "ON CONFLICT DO UPDATE SET label = excluded.label", account_id=account.id
             )
 
     def remove_device(self, name: str, key: bytes) -> None:
@@ -159,10 +153,8 @@ class Database:
     def devices(self, name: str) -> list[DeviceRecord]:
         """The devices of an account by time of enrolment. Raises `StoreError` if there is no such account."""
         account = self._existing_account(name)
-        rows = self._connection.execute(
-            "SELECT key, label, enrolled FROM devices WHERE account_id = ? ORDER BY enrolled, key", (account.id,)
-        )
-        return [DeviceRecord(account.name, *row) for row in rows]
+        query = f"SELECT {DEVICES.selection} FROM devices WHERE account_id = ? ORDER BY enrolled, key"  # noqa: S608
+        return [DEVICES.read(row, account=account.name) for row in self._connection.execute(query, (account.id,))]
 
     def device_keys(self, name: str) -> set[bytes]:
         """The keys of the devices of an account, by its folded name; none for a name that is not there."""
@@ -175,12 +167,8 @@ class Database:
         """Store a new permanent room; returns it with its id. Raises `StoreError` for a bad or taken name."""
         with self.transaction():
             checked = _checked(room)
-            cursor = self._unique(
-                f"a room named {checked.name!r} exists",
-                "INSERT INTO rooms (name, title, e2ee, max_participants, default_role, permissions, loudest)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                rows.room_values(checked),
-            )
+            with _unique_room(checked.name):
+                cursor = ROOMS.insert(self._connection, checked)
             stored = replace(checked, id=_row_id(cursor))
             return replace(stored, roles=self._write_roles(stored))
 
@@ -190,12 +178,13 @@ class Database:
             folded = fold_room(name)
         except ValueError:
             return None
-        row = self._connection.execute(f"SELECT {rows.ROOM_COLUMNS} FROM rooms WHERE name = ?", (folded,)).fetchone()  # noqa: S608
+        query = f"SELECT {ROOMS.selection} FROM rooms WHERE name = ?"  # noqa: S608
+        row = self._connection.execute(query, (folded,)).fetchone()
         return self._room(row) if row else None
 
     def rooms(self) -> list[RoomRecord]:
         """All permanent rooms by name."""
-        found = self._connection.execute(f"SELECT {rows.ROOM_COLUMNS} FROM rooms ORDER BY name").fetchall()  # noqa: S608
+        found = self._connection.execute(f"SELECT {ROOMS.selection} FROM rooms ORDER BY name").fetchall()  # noqa: S608
         return [self._room(row) for row in found]
 
     def change_room(self, name: str, change: Callable[[RoomRecord], RoomRecord]) -> RoomRecord:
@@ -206,12 +195,8 @@ class Database:
         with self.transaction():
             old = self._existing_room(name)
             new = _checked(replace(change(old), id=old.id))
-            self._unique(
-                f"a room named {new.name!r} exists",
-                "UPDATE rooms SET name = ?, title = ?, e2ee = ?, max_participants = ?, default_role = ?,"
-                " permissions = ?, loudest = ? WHERE id = ?",
-                (*rows.room_values(new), new.id),
-            )
+            with _unique_room(new.name):
+                ROOMS.update(self._connection, new, new.id)
             return replace(new, roles=self._write_roles(new))
 
     def remove_room(self, name: str) -> None:
@@ -230,24 +215,19 @@ class Database:
             if afresh:
                 self._connection.execute("DELETE FROM sessions")
             for session_id, session in changes.items():
-                if session is None:
-                    self._connection.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,))
-                    continue
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO sessions (session_id, account_id, device_key, display, address, since)"
-                    " SELECT ?, id, ?, ?, ?, ? FROM accounts WHERE name = ?",
-                    (*session.values(), session.account),
-                )
+                self._connection.execute("DELETE FROM sessions WHERE session_id = ?", (session_id,))
+                if session is not None and (account := self._account_id(session.account)) is not None:
+                    SESSIONS.insert(self._connection, session, account_id=account)
 
     def sessions(self, name: str | None = None) -> list[SessionRecord]:
         """Who is in, by time of login; with ``name`` that account only. Raises `StoreError` if there is none such."""
         account = self._existing_account(name) if name is not None else None
-        rows = self._connection.execute(
-            "SELECT session_id, name, device_key, sessions.display, address, since FROM sessions"
-            " JOIN accounts ON accounts.id = account_id WHERE ?1 IS NULL OR account_id = ?1 ORDER BY since, session_id",
+        found = self._connection.execute(
+            f"SELECT accounts.name, {SESSIONS.selection} FROM sessions JOIN accounts ON accounts.id = account_id"  # noqa: S608
+            " WHERE ?1 IS NULL OR account_id = ?1 ORDER BY since, session_id",
             (account.id if account else None,),
         )
-        return [SessionRecord(*row) for row in rows]
+        return [SESSIONS.read(row, account=name) for name, *row in found]
 
     # The whole
 
@@ -294,6 +274,10 @@ class Database:
         version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
         return version
 
+    def _account_id(self, name: str) -> int | None:
+        found = self._connection.execute("SELECT id FROM accounts WHERE name = ?", (name,)).fetchone()
+        return found[0] if found else None
+
     def _existing_account(self, name: str) -> Account:
         account = self.account(name)
         if account is None:
@@ -317,21 +301,17 @@ class Database:
                 if same
                 else f"the name {checked.name!r} looks like the account {taken[0]!r}"
             )
-        cursor = self._connection.execute(
-            "INSERT INTO accounts (name, display, salt, memory, passes, public_key, created, role, disabled,"
-            " max_sessions, duplicates, devices_only, banned, skeleton, generation)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
-            (*rows.account_values(checked), shape),
-        )
+        cursor = ACCOUNTS.insert(self._connection, checked, skeleton=shape, generation=1)
         return replace(checked, id=_row_id(cursor), generation=1)
 
-    def _room(self, row: tuple[Any, ...]) -> RoomRecord:
+    def _room(self, row: Row) -> RoomRecord:
+        room = ROOMS.read(row)
         roles = self._connection.execute(
             "SELECT name, room_roles.role FROM room_roles JOIN accounts ON accounts.id = account_id WHERE room_id = ?"
             " ORDER BY name",
-            (row[-1],),
+            (room.id,),
         )
-        return rows.read_room(row, roles)
+        return replace(room, roles={account: Role(role) for account, role in roles})
 
     def _write_roles(self, room: RoomRecord) -> dict[str, Role]:
         roles = {self._existing_account(name): role for name, role in room.roles.items()}
@@ -342,11 +322,13 @@ class Database:
         )
         return {account.name: role for account, role in sorted(roles.items(), key=lambda item: item[0].name)}
 
-    def _unique(self, refusal: str, statement: str, values: tuple[Any, ...]) -> sqlite3.Cursor:
-        try:
-            return self._connection.execute(statement, values)
-        except sqlite3.IntegrityError:
-            raise StoreError(refusal) from None
+
+@contextmanager
+def _unique_room(name: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError:
+        raise StoreError(f"a room named {name!r} exists") from None
 
 
 def _checked(record: _Record) -> _Record:

@@ -6,16 +6,14 @@ The document holds salts and public keys, no password and not the server's key; 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-from collections.abc import Callable, Iterator
-from enum import StrEnum
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tcproto.account import Challenge
 from tcproto.identity import format_fingerprint
-from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, RoomRecord, StoreError
+from tcserver.records import Account, DeviceRecord, RoomRecord, StoreError
+from tcserver.records.declaration import Column, arguments_of, columns_of, values_of
+from tcserver.records.kinds import NotAllowed
 from tcserver.storage.database import Database
 
 FORMAT = "tcserver export"
@@ -24,14 +22,17 @@ MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 """Bytes of a document: 50,000 accounts; bounds the memory of an import."""
 
 _Value = TypeVar("_Value")
-_Choice = TypeVar("_Choice", bound=StrEnum)
+_Record = TypeVar("_Record")
 
 
 def export_document(database: Database, fingerprint: bytes) -> str:
     """Everything but sessions as JSON; ``fingerprint`` says which server's passwords these are."""
     with database.transaction():
-        accounts = [_account_out(account, database.devices(account.name)) for account in database.accounts()]
-        rooms = [_room_out(room) for room in database.rooms()]
+        accounts = [
+            {**exported(account), "devices": [exported(device) for device in database.devices(account.name)]}
+            for account in database.accounts()
+        ]
+        rooms = [exported(room) for room in database.rooms()]
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -53,7 +54,7 @@ def import_document(
     if len(content) > MAX_DOCUMENT_BYTES:
         raise StoreError(f"the document has more than {MAX_DOCUMENT_BYTES} bytes")
     try:
-        document = _Fields(json.loads(content, parse_constant=_refuse_constant), "document")
+        document = Fields(json.loads(content, parse_constant=_refuse_constant), "document")
     except (ValueError, RecursionError):
         raise StoreError("the document is no JSON") from None
     if document.take("format", str) != FORMAT or document.take("version", int) != VERSION:
@@ -66,16 +67,22 @@ def import_document(
     with database.transaction():
         for fields in accounts:
             devices = fields.records("devices")
-            account = fields.stored(database.add_account, _account_in(fields))
+            account = fields.stored(database.add_account, fields.record(Account))
             for device in devices:
-                device.stored(database.enroll_device, _device_in(device, account.name))
+                device.stored(database.enroll_device, device.record(DeviceRecord, account=account.name))
         for fields in rooms:
-            fields.stored(database.add_room, _room_in(fields))
+            fields.stored(database.add_room, fields.record(RoomRecord))
     return len(accounts), len(rooms)
 
 
-class _Fields:
-    """The fields of one JSON object, each taken once; refusals name the place."""
+def exported(record: object) -> dict[str, object]:
+    """Return the object of a record."""
+    values = values_of(record)
+    return {column.name: column.kind.to_document(values[column.name]) for column in _columns(type(record))}
+
+
+class Fields:
+    """The fields of one JSON object, each taken once; every method raises `StoreError` with the place."""
 
     def __init__(self, value: object, place: str) -> None:
         if not isinstance(value, dict):
@@ -84,138 +91,55 @@ class _Fields:
         self._place = place
 
     def take(self, name: str, kind: type[_Value]) -> _Value:
-        if name not in self._fields:
-            raise StoreError(f"{self._place}: {name} is missing")
-        value = self._fields.pop(name)
-        # JSON may write a whole float without its point; a bool is an int for Python only.
-        if kind is float and type(value) is int and abs(value) < 2**53:
-            value = float(value)
+        """Take a field of a type of JSON."""
+        value = self._take(name)
         if type(value) is not kind:
             raise StoreError(f"{self._place}: {name} should be of type {kind.__name__}")
         return value
 
-    def optional(self, name: str, kind: type[_Value]) -> _Value | None:
-        """Take a field that may be null, or missing as in documents from before it."""
-        if self._fields.get(name) is None:
-            self._fields.pop(name, None)
-            return None
-        return self.take(name, kind)
-
-    def data(self, name: str) -> bytes:
-        try:
-            return base64.b64decode(self.take(name, str), validate=True)
-        except (binascii.Error, ValueError):
-            raise StoreError(f"{self._place}: {name} should be in base64") from None
-
-    def choice(self, name: str, kind: type[_Choice]) -> _Choice:
-        return self.chosen(name, self.take(name, str), kind)
-
-    def chosen(self, name: str, value: str, kind: type[_Choice]) -> _Choice:
-        if value not in tuple(kind):
-            raise StoreError(f"{self._place}: {name} should be one of {', '.join(kind)}")
-        return kind(value)
-
-    def role(self, name: str) -> Role | None:
-        if name in self._fields and self._fields[name] is None:
-            del self._fields[name]
-            return None
-        return self.choice(name, Role)
-
-    def records(self, name: str) -> list[_Fields]:
+    def records(self, name: str) -> list[Fields]:
+        """Take a list of objects."""
         items = self.take(name, list)
-        return [_Fields(item, f"{self._place}.{name}[{position}]") for position, item in enumerate(items)]
+        return [Fields(item, f"{self._place}.{name}[{position}]") for position, item in enumerate(items)]
 
-    def object(self, name: str) -> _Fields:
-        return _Fields(self.take(name, dict), f"{self._place}.{name}")
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._fields))
+    def record(self, cls: type[_Record], **others: Any) -> _Record:
+        """Take the fields of a record; ``others`` are those that a document does not have."""
+        values = {column.name: self._value(column) for column in _columns(cls) if not self._is_older(column)}
+        return cls(**arguments_of(cls, {**values, **others}))
 
     def finish(self) -> None:
+        """Refuse fields that nobody has taken."""
         if self._fields:
             raise StoreError(f"{self._place}: unknown field {next(iter(self._fields))!r}")
 
     def stored(self, store: Callable[[_Value], Any], value: _Value) -> Any:
+        """Store the record of these fields, of which none may be left."""
         self.finish()
         try:
             return store(value)
         except StoreError as error:
             raise StoreError(f"{self._place}: {error}") from None
 
+    def _is_older(self, column: Column) -> bool:
+        """Whether the document is from before there was such a field."""
+        return column.field.known.since > 1 and column.name not in self._fields
 
-def _account_out(account: Account, devices: list[DeviceRecord]) -> dict[str, object]:
-    return {
-        "name": account.name,
-        "display": account.display,
-        "salt": _base64(account.challenge.salt),
-        "memory": account.challenge.memory_bytes,
-        "passes": account.challenge.passes,
-        "public_key": _base64(account.public_key),
-        "created": account.created,
-        "role": account.role,
-        "disabled": account.disabled,
-        "banned": account.banned,
-        "max_sessions": account.max_sessions,
-        "duplicates": account.duplicates,
-        "devices_only": account.devices_only,
-        "devices": [
-            {"key": _base64(device.key), "label": device.label, "enrolled": device.enrolled} for device in devices
-        ],
-    }
+    def _value(self, column: Column) -> Any:
+        try:
+            return column.kind.from_document(self._take(column.name))
+        except NotAllowed as error:
+            raise StoreError(f"{self._place}: {column.name}{error.path} {error}") from None
+
+    def _take(self, name: str) -> Any:
+        if name not in self._fields:
+            raise StoreError(f"{self._place}: {name} is missing")
+        return self._fields.pop(name)
 
 
-def _account_in(fields: _Fields) -> Account:
-    return Account(
-        name=fields.take("name", str),
-        display=fields.take("display", str),
-        challenge=Challenge(fields.data("salt"), fields.take("memory", int), fields.take("passes", int)),
-        public_key=fields.data("public_key"),
-        created=fields.take("created", float),
-        role=fields.role("role"),
-        disabled=fields.take("disabled", bool),
-        banned=fields.optional("banned", str),
-        max_sessions=fields.take("max_sessions", int),
-        duplicates=fields.choice("duplicates", DuplicatePolicy),
-        devices_only=fields.take("devices_only", bool),
-    )
-
-
-def _device_in(fields: _Fields, account: str) -> DeviceRecord:
-    return DeviceRecord(account, fields.data("key"), fields.take("label", str), fields.take("enrolled", float))
-
-
-def _room_out(room: RoomRecord) -> dict[str, object]:
-    return {
-        "name": room.name,
-        "title": room.title,
-        "e2ee": room.e2ee,
-        "max_participants": room.max_participants,
-        "default_role": room.default_role,
-        "roles": dict(room.roles),
-        "permissions": dict(room.permissions),
-        "loudest": room.loudest,
-    }
-
-
-def _room_in(fields: _Fields) -> RoomRecord:
-    roles = fields.object("roles")
-    permissions = fields.object("permissions")
-    return RoomRecord(
-        name=fields.take("name", str),
-        title=fields.take("title", str),
-        e2ee=fields.take("e2ee", bool),
-        max_participants=fields.take("max_participants", int),
-        default_role=fields.choice("default_role", Role),
-        roles={account: roles.choice(account, Role) for account in roles},
-        permissions={fields.chosen("permissions", role, Role): permissions.take(role, int) for role in permissions},
-        loudest=fields.optional("loudest", int),
-    )
+def _columns(cls: type) -> list[Column]:
+    return [column for column in columns_of(cls) if column.field.known.is_exported]
 
 
 def _refuse_constant(name: str) -> None:
     """Python's reader would take ``NaN`` and ``Infinity``, which are not JSON."""
     raise ValueError(name)
-
-
-def _base64(value: bytes) -> str:
-    return base64.b64encode(value).decode()

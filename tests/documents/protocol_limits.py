@@ -36,7 +36,7 @@ from tcserver.conference.limits import admission
 from tcserver.conference.login import authenticator, half_open
 from tcserver.conference.room import change_log, kicks, room, sealer, stream_ids
 from tcserver.conference.settings import Settings
-from tcserver.daemon.control_server import MAX_BYTES_BEFORE_LOGIN
+from tcserver.daemon.control_peer import MAX_BYTES_BEFORE_LOGIN
 from tcserver.media.forwarding import path as server_path
 from tcserver.media.forwarding import seat as media_seat
 from tcserver.media.speakers import preroll

@@ -34,11 +34,9 @@ def test_the_readme_leads_to_the_other_documents() -> None:
     assert {document.relative_to(ROOT).as_posix() for document in (GUIDE, OPERATING, PROTOCOL)} <= targets
 
 
-def test_the_table_of_settings_is_current() -> None:
+def test_the_tables_of_settings_are_current() -> None:
     text = text_of(OPERATING)
-    assert replaced(text, {settings_table.NAME: settings_table.table()}) == text, (
-        "run python -m tests.documents.settings_table"
-    )
+    assert replaced(text, settings_table.tables()) == text, "run python -m tests.documents.settings_table"
 
 
 def test_events_of_the_log_are_told_to_operators() -> None:

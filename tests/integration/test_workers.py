@@ -30,14 +30,13 @@ USERS = ("kantor-1", "kantor-2")
 
 def pool_of(server: Running) -> WorkerPool:
     media = server.daemon._media
-    assert media is not None
-    assert isinstance(media._media, WorkerPool)
-    return media._media
+    assert isinstance(media, WorkerPool)
+    return media
 
 
 def slots(server: Running) -> dict[str, int]:
     """The worker of each room, by the room's name."""
-    return {room.info.name: room.sealers.home for room in server.daemon._conference._rooms._by_number.values()}
+    return {room.info.name: room.home for room in server.daemon._conference._rooms._by_number.values()}
 
 
 async def hears(track: Track, more: int = 10) -> None:
@@ -78,7 +77,7 @@ def test_two_rooms_on_two_workers_and_one_of_them_ends(run: Run, world: World) -
             for track in [*tracks["hall"], *tracks["lobby"]]:
                 await hears(track)
 
-            await until(lambda: [r.census.seats for r in pool_of(server).readings()] == [2, 2], "readings of both")
+            await until(lambda: [r.counts.seats for r in pool_of(server).stats()] == [2, 2], "stats of both")
             told = [await stack.enter_async_context(watching(room)) for room in rooms["hall"]]
             before = pool_of(server).processes()
             killed_at = time.monotonic()

@@ -3,7 +3,7 @@
 import pytest
 
 from tcclient.core import PathState, events
-from tcserver.media.interface import KeysWorn
+from tcserver.media.interface import SeatRekeyDue
 from tests.support.simulation.network import LAN
 
 
@@ -47,7 +47,7 @@ def test_new_keys_of_a_seat_in_a_tcp_outage_wait_for_it(make_world, monkeypatch,
     ben.talk()
     ada.outage(seconds)
     world.run(seconds - 0.5)
-    assert [worn.media_id for worn in world.server.events if isinstance(worn, KeysWorn)]
+    assert [worn.media_id for worn in world.server.events if isinstance(worn, SeatRekeyDue)]
     assert ada.session.seat.path._epoch == 0
     world.run(5)
     ada.hush()

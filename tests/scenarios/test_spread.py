@@ -53,7 +53,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
         person.talk()
     world.run(1)
     (room,) = world.server.conference._rooms._by_number.values()
-    home = room.sealers.home
+    home = room.home
     slot = home if whose == "home" else (home + 1) % 3
     untouched = [person for person in people if person.session.seat.path.media_id & 0xFF != slot]
     before = [len(person.heard) for person in untouched]
@@ -130,7 +130,7 @@ def test_a_storm_of_joins_over_three_planes(make_world):
     world = make_world(loudest=0, media_slots=3, room_spread=5)
     people = [world.client(f"person {n}", HOME) for n in range(20)]
     world.until(lambda: world.ready(*people))
-    seats = sorted(len(plane._seats) for plane in world.server.planes.all)
+    seats = sorted(len(plane.seats) for plane in world.server.planes.all)
     assert seats == [6, 7, 7]
     since = world.now
     for person in people:

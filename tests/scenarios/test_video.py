@@ -9,6 +9,7 @@ from tcclient.participant import Participant as Person
 from tcclient.track import Track
 from tcproto.messages import KeyframeRequest, Kind, Source
 from tcproto.packet import KEYFRAME_INTERVAL, VideoHeader
+from tcserver.media.forwarding.drops import Drop
 from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
@@ -182,6 +183,20 @@ def test_nobody_who_does_not_watch_can_make_a_camera_work(world):
     ben.pump()
     world.run(0.2)
     assert len(camera.keyframes) == before + 1
+
+
+def test_a_camera_of_one_layer_sends_no_other(world):
+    """Also where the client sends more than it has announced: the server never trusts its word."""
+    ada, _ = world.room("ada", "ben", conditions=HOME)
+    world.run(0.2)
+    camera = Camera(world, ada)
+    world.run(1)
+    assert world.server.drops().get(Drop.LAYER, 0) == 0
+    publication = ada.session.seat.publications.live[camera.number]
+    publication.layers, publication.sequences, publication.frames = 2, [*publication.sequences, 0], [0, 0]
+    sent = ada.show(camera.number, b"x" * 3000, 0, keyframe=True, spatial=1)
+    world.run(0.2)
+    assert world.server.drops()[Drop.LAYER] == sent > 1
 
 
 def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):

@@ -136,7 +136,7 @@ class Meeting(RuleBasedStateMachine):
             assert roster.publications == rosters[0].publications
             assert all(member.verified for member in roster.members.values())
         assert len(world.server.sessions) == len(everybody)
-        assert sum(len(plane._seats) for plane in world.server.planes.all) == len(everybody)
+        assert sum(len(plane.seats) for plane in world.server.planes.all) == len(everybody)
         speakers = [client for client in everybody if self.speaks(client)]
         since = world.now
         for speaker in speakers:
@@ -190,6 +190,17 @@ class Spread(Meeting):
     @rule(slot=st.integers(0, 2))
     def replace_worker(self, slot):
         self.world.server.replace_worker(slot)
+
+
+def test_somebody_who_may_not_come_back_yet_begins_anew_meanwhile():
+    meeting = Spread()
+    meeting.begin(seed=0)
+    meeting.kick(actor=0, other=1)
+    meeting.drop_and_reconnect(index=1)
+    meeting.wait(seconds=0.2)
+    for index in (0, 0, 0, 1):
+        meeting.drop_and_reconnect(index=index)
+    meeting.teardown()
 
 
 for machine in (Meeting, Spread):

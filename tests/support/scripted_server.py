@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from nacl.bindings import crypto_scalarmult_base
 
-from tcclient.core import Session, Settings, events
+from tcclient.core import Session, Settings, control_connection, events
 from tcproto import messages as m
 from tcproto.account import verify_account_login, verify_device_login
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
@@ -45,7 +45,8 @@ class Client:
         self.server = server
         self.random = random.Random(number)
         self.device = SigningKey(self.random.randbytes(32))
-        self.session = Session(settings, self.device, self.random.randbytes, server.now, lives)
+        control = control_connection(self.random.randbytes)
+        self.session = Session(settings, self.device, control, self.random.randbytes, server.now, lives)
         self.connection = ControlConnection.server(STATIC)
         self.name = f"Person {number}"
         self.events = []

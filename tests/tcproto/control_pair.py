@@ -60,7 +60,8 @@ def logged_in() -> Pair:
 class RawPeer:
     """A peer that speaks Noise and says whatever the test wants."""
 
-    def __init__(self, send: CipherState) -> None:
+    def __init__(self, send: CipherState, role: Sender) -> None:
+        self.role = role
         self._send = send
 
     def frame(self, body: bytes) -> bytes:
@@ -76,7 +77,7 @@ def server_and_raw_client() -> tuple[ControlConnection, RawPeer]:
     server.receive_data(encode_frame(initiator.write_message(pack(encode_fields(ClientHello((1,)))))))
     assert len(events(server)) == 1
     initiator.read_message(server.data_to_send()[2:])
-    return server, RawPeer(initiator.split()[0])
+    return server, RawPeer(initiator.split()[0], Sender.CLIENT)
 
 
 def client_and_raw_server() -> tuple[ControlConnection, RawPeer]:
@@ -85,12 +86,12 @@ def client_and_raw_server() -> tuple[ControlConnection, RawPeer]:
     responder.read_message(client.data_to_send()[2:])
     client.receive_data(encode_frame(responder.write_message(pack(encode_fields(ServerHello(1, (1,)))))))
     assert len(events(client)) == 1
-    return client, RawPeer(responder.split()[0])
+    return client, RawPeer(responder.split()[0], Sender.SERVER)
 
 
 def let_in(connection: ControlConnection, peer: RawPeer) -> None:
     """Log in, whichever end the connection is."""
-    if connection._role is Sender.SERVER:
+    if peer.role is Sender.CLIENT:
         connection.receive_data(peer.message(LOGIN, 1))
         assert events(connection) == [Received(LOGIN, 1)]
         connection.reply(1, WELCOME)

@@ -52,11 +52,10 @@ def test_place_missing_or_there_twice(text: str) -> None:
         replaced(text, {"x": "table"})
 
 
-def test_a_stale_document_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stale_document_is_brought_up_to_date(tmp_path: Path) -> None:
     stale = tmp_path / "PROTOCOL.md"
     stale.write_text(replaced(TEXT, {"errors": "stale"}), encoding="utf-8")
-    monkeypatch.setattr(document, "DOCUMENT", stale)
-    document.main()
+    document.main(stale)
     assert stale.read_text(encoding="utf-8") == TEXT
 
 
@@ -65,4 +64,4 @@ def test_notes_of_a_class_inside_a_function() -> None:
         """Not found by its name."""
 
     with pytest.raises(ValueError, match="Hidden"):
-        document._notes(Hidden)
+        document.notes_of(Hidden)

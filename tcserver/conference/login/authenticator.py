@@ -19,7 +19,7 @@ from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions, is_current
 from tcserver.conference.room.placement import place
-from tcserver.conference.room.sealer import KEY_SIZE
+from tcserver.conference.room.seat import KEY_SIZE
 from tcserver.media.interface import OpenTicket
 from tcserver.records import Account, Role
 
@@ -36,7 +36,7 @@ MAINTENANCE_RETRY_MS = 30_000
 """When to try again during maintenance, in ms."""
 
 
-class LoginDesk:
+class Authenticator:
     """Serves connections that have not logged in."""
 
     def __init__(self, context: Context, connections: Connections, sessions: Sessions, now: float) -> None:

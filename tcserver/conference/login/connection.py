@@ -1,8 +1,7 @@
-"""Control connections, the sessions on them, and the calls that arrive on them."""
+"""Control connections, and the requests that arrive on them."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -11,25 +10,10 @@ from tcproto.messages import Error, Login, LoginBegin
 from tcserver.conference.effects import Outbox
 from tcserver.conference.limits.budget import Budget
 from tcserver.conference.limits.token_bucket import Limiter
+from tcserver.conference.login.session import Session
 from tcserver.records import Account
 
 M = TypeVar("M")
-
-
-@dataclass(slots=True, eq=False)
-class Session:
-    """A login."""
-
-    number: int
-    account: Account
-    name: str
-    """Display name, clean."""
-    device_key: bytes
-    connection: Connection
-    parting: str = ""
-    """Why the client's connection has ended, where it did so by itself."""
-    texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
-    """Texts of this session by message id, with the time they were sent at."""
 
 
 @dataclass(slots=True, eq=False)

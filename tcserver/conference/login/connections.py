@@ -10,8 +10,9 @@ from tcproto.errors import CODES, Action, ErrorCode
 from tcproto.messages import Close, Ping
 from tcserver.conference.context import Context
 from tcserver.conference.limits.token_bucket import Limiter
-from tcserver.conference.login.connection import Connection, Session
+from tcserver.conference.login.connection import Connection
 from tcserver.conference.login.half_open import PATIENCE, HalfOpen, Step, network_of
+from tcserver.conference.login.session import FAREWELL, LOST, Ending, Session
 
 WATCH_STEP = 0.05
 """Seconds; clients are looked after at multiples of it, some together: waking up for each costs more than its ping."""
@@ -23,17 +24,14 @@ CROWDED_RETRY_MS = 1000
 
 MAX_UNANSWERED_PINGS = 4
 """Pings that a client may owe: who answers none is given up for its silence, and who speaks needs none."""
-LOST = "connection_lost"
-FAREWELL = "goodbye"
-"""Reasons of the log for the end of a connection that the client, or the network, has ended."""
 
 
 class Connections:
-    """All connections. Whatever ends one passes through here, and ends its session and seat by ``end_session``."""
+    """All connections. Whatever ends one passes through here; ``detached`` is told of the session that was on it."""
 
-    def __init__(self, context: Context, end_session: Callable[[Session, float, ErrorCode | None], None]) -> None:
+    def __init__(self, context: Context, detached: Callable[[Session, Ending, float], None]) -> None:
         self._context = context
-        self._end_session = end_session
+        self._detached = detached
         self._connections: dict[int, Connection] = {}
         self._half_open = HalfOpen()
 
@@ -83,7 +81,7 @@ class Connections:
         """Note that a connection has named an account (folded), to log in with it."""
         self._half_open.advance(connection.number, Step.NAMED, now, account)
 
-    def log_in(self, connection: Connection, session: Session, now: float) -> None:
+    def put(self, session: Session, connection: Connection, now: float) -> None:
         """Put a session on a connection."""
         connection.session = session
         self._half_open.remove(connection.number)
@@ -101,42 +99,40 @@ class Connections:
             action = Action.RECONNECT
         close = Close(code=code, text=text or CODES[code].text, action=action, retry_after_ms=retry_after_ms)
         self._context.outbox.disconnect(connection.number, close)
-        self._forget(connection, now, code, text)
+        self._forget(connection, Ending(code, text), now)
 
     def failed(self, connection: Connection, code: ErrorCode, now: float, detail: str) -> None:
         """Forget a connection that the shell closes, and has told why."""
         self._context.counters[f"closed_{code}"] += 1
         self._context.outbox.forget(connection.number)
-        self._forget(connection, now, code, detail)
+        self._forget(connection, Ending(code, detail), now)
 
     def gone(self, connection: Connection, now: float) -> None:
         """Forget a connection that ended by itself."""
         self._context.outbox.forget(connection.number)
-        self._forget(connection, now, None, LOST)
+        self._forget(connection, LOST, now)
 
     def farewell(self, connection: Connection, now: float) -> None:
         """End a connection whose client said that it goes."""
         self._context.outbox.disconnect(connection.number)
-        self._forget(connection, now, None, FAREWELL)
+        self._forget(connection, FAREWELL, now)
 
-    def _forget(self, connection: Connection, now: float, code: ErrorCode | None, detail: str) -> None:
-        """Forget a connection; ``code`` says why, of one that its client ended ``detail`` does."""
+    def _forget(self, connection: Connection, ending: Ending, now: float) -> None:
         del self._connections[connection.number]
         for name in ("login", "challenge", "failed login", "idle"):
             self._context.timers.cancel((name, connection.number))
-        reason = {"address": connection.address, "reason": code or detail}
-        if code is not None and detail and detail != CODES[code].text:
-            reason["detail"] = detail
         session = connection.session
         if session is None:
             self._half_open.remove(connection.number)
-            step = "login" if connection.handshake_hash else "handshake"
-            account = connection.attempt.lookup_name
-            self._context.outbox.log("connection_ended", **reason, step=step, account=account)
-        else:
-            session.parting = detail if code is None else ""
-            self._end_session(session, now, code)
-            self._context.outbox.log("session_ended", session=session.number, account=session.account.name, **reason)
+            self._context.outbox.log(
+                "connection_ended",
+                address=connection.address,
+                **ending.fields(),
+                step="login" if connection.handshake_hash else "handshake",
+                account=connection.attempt.lookup_name,
+            )
+        elif session.channel.connection == connection.number:
+            self._detached(session, ending, now)
 
     def _first_frame_due(self, number: int, latest: float, now: float) -> None:
         """Give up who has sent no handshake, if others need the place; else wait as long as for a login."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import ClassRate, Limits, Login, Welcome
@@ -10,8 +11,9 @@ from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS
 from tcserver.conference.context import Context
 from tcserver.conference.effects import SessionEnded, SessionStarted
 from tcserver.conference.limits.admission import Admission
-from tcserver.conference.login.connection import Request, Session
+from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
+from tcserver.conference.login.session import Channel, Ending, Session
 from tcserver.conference.settings import MessageClass, Rate
 from tcserver.records import Account, DuplicatePolicy, Standing
 
@@ -27,11 +29,18 @@ NETWORK_PART = 0.5
 
 
 class Sessions:
-    """All sessions, and how many an account may have."""
+    """All sessions, and how many an account may have; ``vacate`` takes the seat of a session away, if it has one."""
 
-    def __init__(self, context: Context, connections: Connections, now: float) -> None:
+    def __init__(
+        self,
+        context: Context,
+        connections: Connections,
+        vacate: Callable[[Session, ErrorCode | None, float], None],
+        now: float,
+    ) -> None:
         self._context = context
         self._connections = connections
+        self._vacate = vacate
         self._sessions: dict[int, Session] = {}
         self._by_account: dict[int, list[Session]] = {}
         """By the account's id, the oldest first."""
@@ -62,11 +71,12 @@ class Sessions:
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many people log in at a time", round(wait * 1000) + 1)
         if replaced is not None:
-            self._connections.hang_up(replaced.connection, ErrorCode.REPLACED, now)
-        session = Session(context.session_ids.take(now), account, name, device_key, connection)
+            self.hang_up(replaced, ErrorCode.REPLACED, now)
+        channel = Channel(context.outbox, connection.number)
+        session = Session(context.session_ids.take(now), account, name, device_key, channel, connection.address)
         self._sessions[session.number] = session
         self._by_account.setdefault(account.id, []).append(session)
-        self._connections.log_in(connection, session, now)
+        self._connections.put(session, connection, now)
         context.outbox.add(
             SessionStarted(session.number, account.name, name, device_key, connection.address, context.unix_ms())
         )
@@ -81,8 +91,62 @@ class Sessions:
             )
         )
 
-    def end(self, session: Session, now: float) -> None:
-        """Forget a session."""
+    def get(self, number: int) -> Session | None:
+        """Return a session that is on."""
+        return self._sessions.get(number)
+
+    def detached(self, session: Session, ending: Ending, now: float) -> None:
+        """Let a session wait for another connection, or end with the one that it had.
+
+        A seat that is being opened is given up: the reply to the join would be lost.
+        """
+        lifetime = self._context.settings.detached_lifetime
+        if not lifetime or not ending.leaves_session:
+            self.end(session, ending, now)
+            return
+        session.channel.detach()
+        seat = self._context.seat_of.get(session.number)
+        if seat is not None and not seat.is_open:
+            self._vacate(session, None, now)
+        expire = partial(self.end, session, ending)
+        self._context.timers.set(("detached", session.number), now + lifetime, expire)
+
+    def attach(self, number: int, connection: Connection, now: float) -> Session:
+        """Put a session on another connection; the one that it may still be on is closed.
+
+        Messages go there from now on; those that waited still wait. Raises ``Refusal`` (``cannot_resume``) for a
+        session that has ended, or has missed messages.
+        """
+        session = self._sessions.get(number)
+        if session is None or session.channel.has_lost:
+            raise Refusal(ErrorCode.CANNOT_RESUME)
+        before, session.address = session.channel.connection, connection.address
+        session.channel.attach(connection.number)
+        self._context.timers.cancel(("detached", number))
+        if before is not None and (replaced := self._connections.get(before)) is not None:
+            self._connections.farewell(replaced, now)
+        self._connections.put(session, connection, now)
+        return session
+
+    def hang_up(self, session: Session, code: ErrorCode, now: float, text: str = "") -> None:
+        """End a session and say why, if it has a connection."""
+        number = session.channel.connection
+        connection = None if number is None else self._connections.get(number)
+        if connection is None:
+            self.end(session, Ending(code, text), now)
+        else:
+            self._connections.hang_up(connection, code, now, text)
+
+    def hang_up_all(self, code: ErrorCode, now: float) -> None:
+        """End all sessions."""
+        for session in self:
+            self.hang_up(session, code, now)
+
+    def end(self, session: Session, ending: Ending, now: float) -> None:
+        """End a session, and its seat with it."""
+        self._context.timers.cancel(("detached", session.number))
+        session.parting = ending.parting
+        self._vacate(session, ending.code, now)
         del self._sessions[session.number]
         others = self._by_account[session.account.id]
         others.remove(session)
@@ -90,15 +154,19 @@ class Sessions:
             del self._by_account[session.account.id]
         self._context.session_ids.free(session.number, now)
         self._context.outbox.add(SessionEnded(session.number, self._context.unix_ms()))
+        account, address = session.account.name, session.address
+        self._context.outbox.log(
+            "session_ended", session=session.number, account=account, address=address, **ending.fields()
+        )
 
     def accounts_changed(self, standing: Standing, now: float) -> None:
         """End the sessions of accounts that are gone, disabled, banned or of another generation."""
         for session in self:
             ban = standing.bans.get(session.account.id)
             if ban is not None:
-                self._connections.hang_up(session.connection, ErrorCode.BANNED, now, ban)
+                self.hang_up(session, ErrorCode.BANNED, now, ban)
             elif not is_current(session.account, standing.generations):
-                self._connections.hang_up(session.connection, ErrorCode.CREDENTIALS_CHANGED, now)
+                self.hang_up(session, ErrorCode.CREDENTIALS_CHANGED, now)
 
     def _replaced(self, account: Account, device_key: bytes) -> Session | None:
         """The session that a new one of the account takes the place of."""

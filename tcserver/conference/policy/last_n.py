@@ -1,86 +1,105 @@
-"""Whose cameras a large room shows: those of the participants who spoke last; and of how many."""
+"""Whose cameras a large room shows: those of the participants who spoke last."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+
+from tcproto.messages import Source
+from tcserver.conference.room.policy import RoomPolicy
+from tcserver.conference.room.room import Room
+from tcserver.conference.room.seat import Seat, Stream
 
 LAST_N = ((50, 10), (30, 15), (20, 20))
 """(participants of the room, cameras): from so many participants on, no more than so many cameras."""
-REDUCTION = 0.75
-"""Of the cameras, what is left after an overload."""
-RESTORATION = 1.25
-"""Of the cameras, how many there are after a calm time."""
-REDUCTION_INTERVAL = 5.0
-"""Seconds between two reductions: one has to show before the next."""
-CALM = 60.0
-"""Seconds without overload before cameras come back: each that comes costs a keyframe."""
 
 
-def last_n(participants: int) -> int | None:
+class LastN(RoomPolicy):
+    """Forwards the cameras of the participants who spoke last, and no others, to all who have not chosen otherwise.
+
+    How many these are follows from the size of the room and from what the server can bear.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._speakers = RecentSpeakers()
+
+    def entered(self, seat: Seat, now: float) -> None:
+        """Follow that the room has grown."""
+        self._follow()
+
+    def left(self, seat: Seat, now: float) -> None:
+        """Forget a participant, whose place another camera may have."""
+        self._speakers.leave(seat.participant)
+        self._follow()
+
+    def spoke(self, participants: Sequence[int], now: float) -> None:
+        """Show the cameras of participants who began to speak."""
+        for participant in participants:
+            self._speakers.spoke(participant)
+        self._follow()
+
+    def published(self, stream: Stream, now: float) -> None:
+        """Follow that there may be a camera more."""
+        self._follow()
+
+    def unpublished(self, stream: Stream, now: float) -> None:
+        """Follow that there may be a camera less."""
+        self._follow()
+
+    def camera_cap_changed(self, now: float) -> None:
+        """Follow what the server can bear."""
+        self._follow()
+
+    def _follow(self) -> None:
+        room = self._room
+        cameras = _cameras(room)
+        limits = (camera_limit(len(room.seats)), room.context.camera_cap.limit, len(cameras))
+        chosen = self._speakers.choose(cameras, min(limit for limit in limits if limit is not None))
+        for participant, streams in cameras.items():
+            for stream in streams:
+                if stream.beyond_last_n == (participant in chosen):
+                    stream.beyond_last_n = participant not in chosen
+                    room.forwarding.reconsider(stream, room.seats.values())
+
+
+def camera_limit(participants: int) -> int | None:
     """Return how many cameras a room of a size shows; None: all."""
     return next((cameras for size, cameras in LAST_N if participants >= size), None)
 
 
-SPIKE_CALM = 10.0
-"""The same after an overload that did not come again: a hiccup must not cost everybody a minute of pictures."""
+def cameras_shown(room: Room) -> int:
+    """Return the number of participants whose cameras are forwarded to all who have not chosen otherwise."""
+    return sum(not all(stream.beyond_last_n for stream in streams) for streams in _cameras(room).values())
 
 
-class CameraCap:
-    """The cameras that any room may show while the server has too much to do; ``limit`` None: as many as it wants."""
-
-    def __init__(self) -> None:
-        self.limit: int | None = None
-        self._reduced_at = float("-inf")
-        self._most = 0
-        self._reductions = 0
-
-    @property
-    def calm(self) -> float:
-        """Seconds without overload before cameras come back."""
-        return SPIKE_CALM if self._reductions == 1 else CALM
-
-    def overloaded(self, shown: int, now: float) -> bool:
-        """Lower the limit, given the most cameras that a room shows; return whether it changed."""
-        if now < self._reduced_at + REDUCTION_INTERVAL:
-            return False
-        before = self.limit
-        self._reduced_at = now
-        if before is None:
-            self._most = shown
-            self._reductions = 0
-        self._reductions += 1
-        self.limit = max(1, int(shown * REDUCTION))
-        return self.limit != before
-
-    def restore(self) -> float | None:
-        """Raise the limit after a calm time; return the seconds until the next step, None when there is no limit."""
-        if self.limit is None:
-            return None
-        self.limit = max(self.limit + 1, int(self.limit * RESTORATION))
-        if self.limit >= self._most:
-            self.limit = None
-            return None
-        return CALM
+def _cameras(room: Room) -> dict[int, list[Stream]]:
+    """Return the cameras of a room by participant."""
+    cameras: dict[int, list[Stream]] = {}
+    for seat in room.seats.values():
+        for stream in seat.publications.values():
+            if stream.info is not None and stream.info.source is Source.CAMERA:
+                cameras.setdefault(seat.participant, []).append(stream)
+    return cameras
 
 
-class Stage:
+class RecentSpeakers:
     """The participants of a room by when they spoke last."""
 
     def __init__(self) -> None:
         self._spoke: dict[int, None] = {}
-        """Who spoke last stands last."""
+        """The one who spoke last stands last."""
 
     def spoke(self, participant: int) -> None:
-        """Somebody began to speak."""
+        """Note that a participant began to speak."""
         self._spoke.pop(participant, None)
         self._spoke[participant] = None
 
     def leave(self, participant: int) -> None:
-        """Somebody is gone."""
+        """Forget a participant who has left."""
         self._spoke.pop(participant, None)
 
     def choose(self, candidates: Collection[int], most: int) -> set[int]:
-        """Return those of ``candidates`` who are on stage: who spoke last, then who was there first."""
+        """Return at most ``most`` of the candidates: those who spoke last, then those who were there first."""
         chosen: set[int] = set()
         for participant in (*reversed(self._spoke), *candidates):
             if len(chosen) >= most:

@@ -5,34 +5,40 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from tcproto.messages import Permission, Role
-from tcserver import records
 from tcserver.conference.permissions import OPENER_RANK, RANK, ROLE_PERMISSIONS
+from tcserver.conference.room.policy import RoomPolicy
+from tcserver.conference.room.room import Room
 from tcserver.conference.room.seat import Seat
 
 MAX_REMEMBERED_ROLES = 4096
 """Roles given in a life of a room that are kept for those who come back; beyond it the oldest is forgotten."""
 
 
-class Roles:
-    """The roles of one life of a room; ``record`` is that of a permanent room, else None."""
+class Roles(RoomPolicy):
+    """Gives each participant a role, the rank that goes with it, and the permissions."""
 
-    def __init__(self, record: records.RoomRecord | None) -> None:
-        self.record = record
+    def __init__(self, room: Room) -> None:
+        self._room = room
         self._given: OrderedDict[tuple[str, bytes], tuple[Role, int]] = OrderedDict()
         """Role and rank by account and device."""
         self._had_chair = False
 
-    def enter(self, seat: Seat) -> None:
-        """Give a member who comes the role that it has here."""
+    def admitted(self, seat: Seat, now: float) -> None:
+        """Give a participant who comes the role that it has here."""
         self._set(seat, *self._role_of(seat))
 
-    def give(self, seat: Seat, role: Role, rank: int) -> None:
-        """Give a member a role and a rank, also for its next seats in this life of the room."""
+    def role_given(self, seat: Seat, role: Role, rank: int, now: float) -> None:
+        """Give a participant a role and a rank, also for its next seats in this life of the room."""
         self.remember(seat, role, rank)
         self._set(seat, role, rank)
 
+    def left(self, seat: Seat, now: float) -> None:
+        """Let the next who comes lead, if nobody is here and nothing else was said."""
+        if not self._room.seats:
+            self._had_chair = False
+
     def remember(self, seat: Seat, role: Role, rank: int) -> None:
-        """Keep a role and a rank for when the member comes back."""
+        """Keep a role and a rank for when the participant comes back."""
         key = (seat.session.account.name, seat.session.device_key)
         self._given[key] = role, rank
         self._given.move_to_end(key)
@@ -43,12 +49,9 @@ class Roles:
         """Return role and rank that were given to this account on this device."""
         return self._given.get((seat.session.account.name, seat.session.device_key))
 
-    def deserted(self) -> None:
-        """Nobody is here: whoever comes next leads, if nothing else was said."""
-        self._had_chair = False
-
     def _permissions(self, role: Role) -> Permission:
-        override = None if self.record is None else self.record.permissions.get(records.Role(role))
+        record = self._room.record
+        override = None if record is None else record.permissions.get(role)
         return ROLE_PERMISSIONS[role] if override is None else Permission(override)
 
     def _set(self, seat: Seat, role: Role, rank: int) -> None:
@@ -58,15 +61,15 @@ class Roles:
         self._had_chair = self._had_chair or role in (Role.CHAIR, Role.ADMIN)
 
     def _role_of(self, seat: Seat) -> tuple[Role, int]:
-        account = seat.session.account
+        account, record = seat.session.account, self._room.record
         remembered = self.remembered(seat)
         if remembered is not None:
             return remembered
-        role = account.role if self.record is None else self.record.roles.get(account.name, account.role)
+        role = account.role if record is None else record.roles.get(account.name, account.role)
         if role is not None:
             return _ranked(Role(role))
-        if self.record is not None:
-            return _ranked(Role(self.record.default_role))
+        if record is not None:
+            return _ranked(Role(record.default_role))
         if self._had_chair:
             return _ranked(Role.SPEAKER)
         # Somebody has to lead a room that nobody prepared: whoever comes first.

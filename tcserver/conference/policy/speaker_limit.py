@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tcproto.messages import Role
-from tcserver.conference.context import Context
+from tcserver.conference.room.policy import RoomPolicy
+from tcserver.conference.room.room import Room
 from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import SetSpeakers
 
@@ -15,33 +16,53 @@ MAX_ALWAYS = 8
 """Leaders who are forwarded whatever their level, one of each account: as many as make a small room."""
 
 
-class SpeakerLimit:
-    """The limit of one room's life, told to the media plane when it changes."""
+class SpeakerLimit(RoomPolicy):
+    """Tells the media plane the limit, and who is always forwarded, when either changes."""
 
-    def __init__(self, context: Context, room: int, setting: int | None) -> None:
-        self._context = context
+    def __init__(self, room: Room) -> None:
         self._room = room
-        self.setting = setting
-        """Of this room; None: the server's."""
-        self._told = SetSpeakers(room, 0)
+        self._told = SetSpeakers(room.number, 0)
 
-    def restart(self, seats: Collection[Seat]) -> None:
-        """Tell a media plane that knows nothing of the room."""
-        self._told = SetSpeakers(self._room, 0)
-        self.follow(seats)
+    def entered(self, seat: Seat, now: float) -> None:
+        """Follow that the room has grown."""
+        self._follow()
 
-    def follow(self, seats: Collection[Seat]) -> None:
-        """Follow who is here, in the order in which they came, and the setting."""
-        setting = self._context.settings.loudest if self.setting is None else self.setting
-        limit = setting if len(seats) > SMALL_ROOM else 0
-        command = SetSpeakers(self._room, limit, _leaders(seats) if limit else ())
+    def left(self, seat: Seat, now: float) -> None:
+        """Follow that the room has shrunk."""
+        self._follow()
+
+    def role_given(self, seat: Seat, role: Role, rank: int, now: float) -> None:
+        """Follow who leads."""
+        self._follow()
+
+    def settings_changed(self, now: float) -> None:
+        """Follow the limit of the stored room."""
+        self._follow()
+
+    def worker_added(self, slot: int, now: float) -> None:
+        """Tell a media worker that knows nothing of the room."""
+        self._tell_again()
+
+    def restarted(self, now: float) -> None:
+        """Tell a media worker that knows nothing of the room."""
+        self._tell_again()
+
+    def _tell_again(self) -> None:
+        self._told = SetSpeakers(self._room.number, 0)
+        self._follow()
+
+    def _follow(self) -> None:
+        room, record = self._room, self._room.record
+        setting = room.context.settings.loudest if record is None or record.loudest is None else record.loudest
+        limit = setting if len(room.seats) > SMALL_ROOM else 0
+        command = SetSpeakers(room.number, limit, _leaders(room.seats.values()) if limit else ())
         if command != self._told:
             self._told = command
-            self._context.outbox.command(command)
+            room.context.outbox.command(command)
 
 
 def _leaders(seats: Collection[Seat]) -> tuple[int, ...]:
-    """Return the media ids of those who lead, the highest rank first."""
+    """Return the media ids of those who lead, the highest rank first, then in the order in which they came."""
     leaders = [seat for seat in seats if seat.role in (Role.ADMIN, Role.CHAIR)]
     by_account: dict[int, int] = {}
     for seat in sorted(leaders, key=lambda seat: -seat.rank):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Chat, ChatAccepted, ChatMessage, ChatScope
 from tcserver.conference.limits.budget import DELIVERY_COST
-from tcserver.conference.login.connection import Session
+from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.room.room import RoomRequest
 from tcserver.conference.services import Services
 
@@ -37,8 +37,8 @@ def pass_text(services: Services, request: RoomRequest[Chat]) -> None:
         )
 
         def send(_: float) -> None:
-            for connection in receivers:
-                context.outbox.send(connection, text)
+            for receiver in receivers:
+                receiver.send(text)
 
         request.cost(DELIVERY_COST * len(receivers))
         request.room.change_log.after(seat.entry, send, request.now)
@@ -56,16 +56,16 @@ def _check_form(message: Chat, *, e2ee: bool) -> None:
         raise Refusal(ErrorCode.BAD_REQUEST, "a sealed text is for members of an end-to-end encrypted room")
 
 
-def _receivers(request: RoomRequest[Chat], sessions: Iterable[Session]) -> list[int]:
-    """Return the connections that a text goes to; ``sessions`` are all of the server."""
+def _receivers(request: RoomRequest[Chat], sessions: Iterable[Session]) -> list[Channel]:
+    """Return the channels that a text goes to; ``sessions`` are all of the server."""
     message, sender, room = request.message, request.seat, request.room
     if message.scope is ChatScope.UNKNOWN:
         raise Refusal(ErrorCode.BAD_REQUEST, "no such scope")
     if message.scope is ChatScope.SERVER:
-        return [session.connection.number for session in sessions if session is not sender.session]
+        return [session.channel for session in sessions if session is not sender.session]
     if message.scope is ChatScope.PARTICIPANT:
         seat = room.find(message.participant)
         if seat is sender:
             raise Refusal(ErrorCode.BAD_REQUEST, "a text to oneself")
-        return [seat.connection]
-    return [seat.connection for seat in room.seats.values() if seat is not sender]
+        return [seat.channel]
+    return [seat.channel for seat in room.seats.values() if seat is not sender]

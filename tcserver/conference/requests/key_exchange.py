@@ -41,7 +41,7 @@ def _pass(context: Context, request: RoomRequest[Any], messages: Mapping[int, ob
             if seat is None or seat is sender or sender.participant not in seats:
                 context.counters["key_for_nobody"] += 1
             else:
-                context.outbox.send(seat.connection, message)
+                seat.channel.send(message)
 
     request.cost(DELIVERY_COST * len(messages))
     request.room.change_log.after(sender.entry, send, request.now)

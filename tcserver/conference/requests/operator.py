@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from typing import NamedTuple
 
@@ -90,11 +90,10 @@ class Operator:
         """
         if not text.strip():
             raise Refusal(ErrorCode.BAD_REQUEST, "the notice is empty")
-        receivers: Iterable[int]
         if name is None:
-            receivers = [session.connection.number for session in self._sessions]
+            receivers = [session.channel for session in self._sessions]
         else:
-            receivers = [seat.connection for seat in self._room(name).seats.values()]
+            receivers = [seat.channel for seat in self._room(name).seats.values()]
         message = ChatMessage(
             message_id=self._context.random_bytes(MESSAGE_ID_SIZE),
             scope=ChatScope.SERVER,
@@ -104,8 +103,8 @@ class Operator:
             sent_at=self._context.unix_ms(),
         )
         _check(message)
-        for connection in receivers:
-            self._context.outbox.send(connection, message)
+        for receiver in receivers:
+            receiver.send(message)
         self._context.outbox.log("notice", by="operator")
         return len(receivers), self._context.outbox.take()
 

@@ -37,8 +37,7 @@ def publish(services: Services, request: RoomRequest[Publish]) -> None:
         raise Refusal(ErrorCode.BAD_REQUEST, "audio has one layer")
     if message.number <= seat.last_number:
         raise Refusal(ErrorCode.BAD_REQUEST, "the publication number was used, or passed over")
-    if len(seat.publications) >= context.settings.max_publications:
-        raise Refusal(ErrorCode.TOO_MANY_STREAMS)
+    room.tell(lambda policy: policy.check_publish(seat, message))
     wait = context.budget(request.session.account, request.now).publications.take(request.now)
     if wait:
         raise Refusal(ErrorCode.RATE_LIMITED, "the account publishes and ends too much", int(wait * 1000) + 1)
@@ -141,7 +140,7 @@ def _send_request(context: Context, room: Room, stream: Stream, spatial: int, no
 
     def send(_: float) -> None:
         if stream.number in room.forwarding.streams:
-            context.outbox.send(stream.seat.connection, KeyframeRequest(stream=stream.number, spatial=spatial))
+            stream.seat.channel.send(KeyframeRequest(stream=stream.number, spatial=spatial))
 
     # The publisher has to know newcomers first, so that the keyframe is under the key that they get.
     room.change_log.after(room.change_log.number, send, now)

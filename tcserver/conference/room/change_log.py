@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Hashable
 
 from tcproto.messages import Change, ChangeKind, RoomChanges
-from tcserver.conference.effects import Outbox
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.timers import Action, Timers
 
@@ -15,15 +15,20 @@ MAX_CHANGES = 64
 """Changes of one message; a batch of more takes several messages."""
 
 
+MAX_TAIL = 128
+"""Changes that are kept after they were sent: those of half a minute in a room where people come and go."""
+
+
 class ChangeLog:
     """Numbers the changes of a room from 1 on, and brings each member those that its snapshot did not have."""
 
-    def __init__(self, outbox: Outbox, timers: Timers, key: Hashable, seats: Collection[Seat]) -> None:
-        self._outbox = outbox
+    def __init__(self, timers: Timers, key: Hashable, seats: Collection[Seat]) -> None:
         self._timers = timers
         self._key = ("changes", key)
         self._seats = seats
         self._unsent: list[Change] = []
+        self._tail: deque[Change] = deque(maxlen=MAX_TAIL)
+        """The newest of those that were sent."""
         self._behind: list[Action] = []
         self._sent_at = float("-inf")
         self.number = 0
@@ -52,6 +57,19 @@ class ChangeLog:
         else:
             self._behind.append(action)
 
+    def resend(self, seat: Seat, last: int) -> bool:
+        """Send a member the changes after ``last`` that the others have been sent; False where not all are kept."""
+        sent = self.number - len(self._unsent)
+        first = len(self._tail) - max(sent - last, 0)
+        if first < 0:
+            return False
+        changes = list(self._tail)[first:]
+        for start in range(0, len(changes), MAX_CHANGES):
+            part = tuple(changes[start : start + MAX_CHANGES])
+            seat.channel.send(RoomChanges(first=last + start + 1, changes=part))
+        seat.seen = max(last, sent)
+        return True
+
     def close(self, now: float) -> None:
         """Send what waits, and what waits for it; nothing comes after."""
         self._timers.cancel(self._key)
@@ -61,13 +79,16 @@ class ChangeLog:
         changes, self._unsent = self._unsent, []
         before = self.number - len(changes)
         parts: dict[int, RoomChanges] = {}  # one object for all, which is encoded once
+        self._tail.extend(changes)
         for seat in self._seats:
+            if seat.channel.connection is None:
+                continue  # which is sent them when it has a connection again
             for start in range(max(seat.seen - before, 0), len(changes), MAX_CHANGES):
                 part = parts.get(start)
                 if part is None:
                     selected = tuple(changes[start : start + MAX_CHANGES])
                     part = parts[start] = RoomChanges(first=before + start + 1, changes=selected)
-                self._outbox.send(seat.connection, part)
+                seat.channel.send(part)
                 self._sent_at = now
             seat.seen = self.number
         behind, self._behind = self._behind, []

@@ -3,51 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from tcproto.datagram import EPOCH_BITS
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import (
     Change,
     ChangeKind,
     Evicted,
     Join,
-    Joined,
     MediaMove,
     NewRoomKey,
     PublicationInfo,
     Role,
     RoomInfo,
-    RoomKey,
     SessionKeys,
     Speakers,
 )
-from tcproto.serial import wrapped
 from tcserver import records
 from tcserver.conference.context import Context
 from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
-from tcserver.conference.policy.cameras import Cameras
-from tcserver.conference.policy.roles import Roles
-from tcserver.conference.policy.sealers import Sealers
-from tcserver.conference.policy.speaker_limit import SpeakerLimit
 from tcserver.conference.room import snapshot
 from tcserver.conference.room.change_log import ChangeLog
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.placement import place_seat
-from tcserver.conference.room.sealer import KEY_SIZE
-from tcserver.conference.room.seat import Seat, Stream
+from tcserver.conference.room.policy import RoomPolicy
+from tcserver.conference.room.seat import KEY_SIZE, Seat, Stream
 from tcserver.conference.room.stream_ids import StreamIds
-from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState, TellSealer
+from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState
 
 LIFE_ID_SIZE = 16
-MEMBERS_PER_PAGE = 48
-"""With `PUBLICATIONS_PER_PAGE` of the longest names, a page still fits a message of 65,518 bytes."""
-PUBLICATIONS_PER_PAGE = 64
 MAX_JOINED_KEYS = 32
 """Room keys that the reply to a join has room for; there may be more workers, whose keys follow."""
 REKEY_INTERVAL = 10.0
@@ -58,7 +47,8 @@ M = TypeVar("M")
 class Room:
     """A room from its opening until it closes; opened again it is another life, with another id.
 
-    ``record`` is that of a permanent room, else None; ``expire`` is called when nobody came, or all have left.
+    ``policies`` make what the room decides by itself; ``record`` is that of a permanent room, else None; ``expire`` is
+    called when nobody came, or all have left.
     """
 
     def __init__(
@@ -68,15 +58,20 @@ class Room:
         home: int,
         info: RoomInfo,
         *,
+        policies: Iterable[Callable[[Room], RoomPolicy]],
         record: records.RoomRecord | None,
         opener: str,
         expire: Callable[[Room, float], None],
         now: float,
     ) -> None:
-        self._context = context
+        self.context = context
         self._expire = expire
         self.number = number
         """Of this life, in the media plane."""
+        self.home = home
+        """Slot of the media worker that the room began on, and that decides who speaks."""
+        self.slots: set[int] = set()
+        """Slots of the media workers that have, or had, seats of the room."""
         self.info = info
         self.opener = opener
         """Account that opened it."""
@@ -84,7 +79,6 @@ class Room:
         self.opened_at = now
         self.was_used = False
         self.is_closed = False
-        self.roles = Roles(record)
         self.seats: dict[int, Seat] = {}
         """By participant."""
         self.dominant = 0
@@ -92,28 +86,31 @@ class Room:
         self.joining: dict[int, Seat] = {}
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox, number)
-        self.cameras = Cameras(context, self.seats, self.forwarding)
-        self.change_log = ChangeLog(context.outbox, context.timers, number, self.seats.values())
-        self.sealers = Sealers(context, number, home, self.seats.values(), self.joining.values(), now)
-        self._speaker_limit = SpeakerLimit(context, number, None if record is None else record.loudest)
+        self.change_log = ChangeLog(context.timers, number, self.seats.values())
         self.stream_ids = StreamIds()
+        self.policies = [make(self) for make in policies]
+        """In the order in which they are told."""
+        self._use_worker(home, now)
         self._expire_in(context.settings.unused_room_lifetime, now)
+
+    def tell(self, what: Callable[[RoomPolicy], None]) -> None:
+        """Tell all policies something, one after the other; ``what`` calls one of their methods."""
+        for policy in self.policies:
+            what(policy)
 
     # Seats
 
     def reserve(self, request: Request[Join], now: float) -> Seat:
         """Reserve a seat and have the media plane open it.
 
-        Raises ``Refusal`` (``room_full``, and those of `StreamIds.take`).
+        Raises ``Refusal`` (those of the policies and of `StreamIds.take`).
         """
-        if len(self.seats) + len(self.joining) >= self.info.max_participants:
-            raise Refusal(ErrorCode.ROOM_FULL)
+        self.tell(lambda policy: policy.check_join(request))
         beacon = self.stream_ids.take(now, for_beacon=True)
-        context = self._context
+        context = self.context
         keys = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
         slot = self._choose_slot()
-        if self.sealers.enter(slot, now):
-            self._speaker_limit.restart(self.seats.values())
+        self._use_worker(slot, now)
         media_id = context.media_ids.take(now, slot)
         seat = Seat(context.participant_ids.take(now), media_id, self.number, request.session, request, *keys)
         seat.beacon = Stream(beacon, seat)
@@ -127,64 +124,49 @@ class Room:
 
     def _choose_slot(self) -> int:
         seats = Counter(seat.slot for seat in chain(self.seats.values(), self.joining.values()))
-        return place_seat(self.sealers.home, seats, self._context.loads(), self._context.settings.room_spread)
+        return place_seat(self.home, seats, self.context.loads(), self.context.settings.room_spread)
+
+    def _use_worker(self, slot: int, now: float) -> None:
+        if slot not in self.slots:
+            self.slots.add(slot)
+            self.tell(lambda policy: policy.worker_added(slot, now))
 
     def _open(self, seat: Seat) -> None:
-        outbox = self._context.outbox
-        self._context.seats[seat.media_id] = seat
+        self.context.seats[seat.media_id] = seat
         keys = seat.epoch, seat.up_key, seat.down_key
-        outbox.command(OpenSeat(seat.media_id, self.number, seat.participant, *keys, seat.session.account.id))
-        if not seat.is_open:
-            seat.keys.clear()
-            seat.waits_for = self.sealers.ids
-            if len(seat.waits_for) > 1:
-                outbox.command(TellSealer(self.number, seat.media_id))
+        account = seat.session.account.id
+        self.context.outbox.command(OpenSeat(seat.media_id, self.number, seat.participant, *keys, account))
+        self.tell(lambda policy: policy.opening(seat))
 
     def take_keys(self, seat: Seat, states: tuple[SealerState, ...], now: float) -> None:
-        """A media worker has opened a seat, or told how far its sealer is: when all have, let the participant in."""
-        for state in states:
-            if state.sealer in seat.waits_for:
-                seat.keys.append(RoomKey(state.sealer, state.epoch, state.key, state.next_counter))
-        seat.waits_for -= {state.sealer for state in states}
-        if not seat.waits_for:
+        """Take the keys that a media worker told of a seat that is opened; let the participant in when all have."""
+        if seat.take_keys(states):
             self._seat(seat, now)
 
     def _seat(self, seat: Seat, now: float) -> None:
-        outbox = self._context.outbox
+        outbox = self.context.outbox
         del self.joining[seat.participant]
-        self._context.timers.cancel(("seat", self.number, seat.participant))
+        self.context.timers.cancel(("seat", self.number, seat.participant))
         seat.seated_at = seat.rekeyed_at = now
-        self.roles.enter(seat)
+        self.tell(lambda policy: policy.admitted(seat, now))
         room_keys = seat.room_keys()
-        joined = Joined(
-            participant=seat.participant,
-            media_id=seat.media_id,
-            epoch=seat.epoch,
-            up_key=seat.up_key,
-            down_key=seat.down_key,
-            room_keys=room_keys[:MAX_JOINED_KEYS],
-            beacon_stream=seat.beacon.number,
-            role=seat.role,
-            permissions=int(seat.permissions),
-        )
         self.was_used = seat.is_open = True
-        seat.join.reply(joined)
+        seat.join.reply(seat.joined(room_keys[:MAX_JOINED_KEYS]))
         self.change_log.add(Change(ChangeKind.MEMBER_JOINED, member=seat.member()), now)
         seat.entry = self.change_log.number
         self.seats[seat.participant] = seat
-        self._speaker_limit.follow(self.seats.values())
         self.send_snapshot(seat)
         for room_key in room_keys[MAX_JOINED_KEYS:]:
-            outbox.send(seat.connection, NewRoomKey(room_key))
-        outbox.command(seat.beacon.opening(self._context.settings))
+            seat.channel.send(NewRoomKey(room_key))
+        outbox.command(seat.beacon.opening(self.context.settings))
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
-        self.cameras.follow()
+        self.tell(lambda policy: policy.entered(seat, now))
         outbox.log("joined", **self.who(seat))
 
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
         """Take a seat away; ``code`` says why, if it was not given up."""
-        context = self._context
+        context = self.context
         context.seat_of.pop(seat.session.number, None)
         self.seats.pop(seat.participant, None)
         self.joining.pop(seat.participant, None)
@@ -209,12 +191,8 @@ class Room:
         for stream in seat.streams:
             self._forget(stream, now)
         self.forwarding.leave(seat.media_id)
-        self._speaker_limit.follow(self.seats.values())
-        self.cameras.leave(seat.participant)
         self.change_log.add(Change(ChangeKind.MEMBER_LEFT, participant=seat.participant, code=code), now)
-        self.sealers.rotate_soon(now)
-        if not self.seats:
-            self.roles.deserted()
+        self.tell(lambda policy: policy.left(seat, now))
 
     def who(self, seat: Seat) -> dict[str, str | int]:
         """Tell in the log who has a seat: the account, but not the person."""
@@ -229,7 +207,7 @@ class Room:
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
         """Take a seat away and tell its client, whose session goes on."""
         if seat.is_open:
-            self._context.outbox.send(seat.connection, Evicted(code=code, text=text))
+            seat.channel.send(Evicted(code=code, text=text))
         else:
             seat.join.refuse(Refusal(code, text))
         self.remove(seat, now, code)
@@ -238,20 +216,20 @@ class Room:
         """End this life of the room, for everybody."""
         self.is_closed = True
         self.change_log.close(now)
-        self._context.timers.cancel(("room", self.number))
+        self.context.timers.cancel(("room", self.number))
         for stream in self.forwarding.streams.values():
             self._cancel_keyframes(stream)
         for seat in [*self.seats.values(), *self.joining.values()]:
             self.evict(seat, now, ErrorCode.ROOM_CLOSED, text)
-        self.sealers.close(now)
-        self._context.outbox.command(CloseRoom(self.number))
-        self._context.outbox.log("room_closed", room=self.info.name)
+        self.tell(lambda policy: policy.closed(now))
+        self.context.outbox.command(CloseRoom(self.number))
+        self.context.outbox.log("room_closed", room=self.info.name)
 
     def _give_up(self, seat: Seat, now: float) -> None:
         self.evict(seat, now, ErrorCode.INTERNAL, "the seat could not be opened")
 
     def _expire_in(self, delay: float, now: float) -> None:
-        self._context.timers.set(("room", self.number), now + delay, partial(self._expire, self))
+        self.context.timers.set(("room", self.number), now + delay, partial(self._expire, self))
 
     def rekey(self, seat: Seat, now: float) -> None:
         """Give a seat new keys of the media path; if that was just done, when it may be done again."""
@@ -259,47 +237,41 @@ class Room:
             return
         due = seat.rekeyed_at + REKEY_INTERVAL
         if now < due:
-            self._context.timers.set(("rekey", self.number, seat.participant), due, partial(self.rekey, seat))
+            self.context.timers.set(("rekey", self.number, seat.participant), due, partial(self.rekey, seat))
             return
-        self._renew_keys(seat, now)
-        outbox = self._context.outbox
+        seat.renew_keys(self.context.random_bytes, now)
+        outbox = self.context.outbox
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
-        outbox.send(seat.connection, SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
+        seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
     def restart(self, slot: int, now: float) -> int:
         """Go on in a media plane that knows nothing of the room: new ids and keys, the same seats and streams.
 
         Only what the media worker in the slot had is touched. Return the number of its seats.
         """
-        self.sealers.replace(slot, now)
+        self.tell(lambda policy: policy.worker_replaced(slot, now))
         moved = {seat.media_id: seat for seat in (*self.seats.values(), *self.joining.values()) if seat.slot == slot}
         for seat in moved.values():
             self._move(seat, now)
-        self._speaker_limit.restart(self.seats.values())
-        self.forwarding.restart(moved, self.seats.values(), self._context.settings)
+        self.tell(lambda policy: policy.restarted(now))
+        self.forwarding.restart(moved, self.seats.values(), self.context.settings)
         for seat in [seat for seat in self.joining.values() if not seat.waits_for]:
             self._seat(seat, now)
         return sum(seat.is_open for seat in moved.values())
 
     def _move(self, seat: Seat, now: float) -> None:
         """Give a seat another media id, with other keys."""
-        context = self._context
+        context = self.context
         del context.seats[seat.media_id]
         context.media_ids.free(seat.media_id, now)
-        if len(self.sealers.slots) > 1:
+        if len(self.slots) > 1:
             context.outbox.command(CloseSeat(seat.media_id, self.number))  # the other workers send there
         seat.media_id = context.media_ids.take(now, seat.slot)
-        self._renew_keys(seat, now)
+        seat.renew_keys(context.random_bytes, now)
         self._open(seat)
         if seat.is_open:
             move = MediaMove(seat.media_id, seat.epoch, seat.up_key, seat.down_key)
-            context.outbox.send(seat.connection, move)
-
-    def _renew_keys(self, seat: Seat, now: float) -> None:
-        random_bytes = self._context.random_bytes
-        seat.rekeyed_at = now
-        seat.epoch = wrapped(seat.epoch + 1, EPOCH_BITS)
-        seat.up_key, seat.down_key = random_bytes(KEY_SIZE), random_bytes(KEY_SIZE)
+            seat.channel.send(move)
 
     # Roles
 
@@ -312,14 +284,28 @@ class Room:
 
     def give_role(self, seat: Seat, role: Role, rank: int, now: float) -> None:
         """Give a member a role and a rank, also for its next seats in this life; what it may no longer do ends."""
-        self.roles.give(seat, role, rank)
+        self.tell(lambda policy: policy.role_given(seat, role, rank, now))
         self.change_log.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
             assert stream.info is not None
             if not SOURCE_PERMISSION[stream.info.source] & seat.permissions:
                 self.unpublish(seat, number, now)
         self.forwarding.update(seat)
-        self._speaker_limit.follow(self.seats.values())
+
+    def speakers_changed(self, started: Sequence[int], stopped: Sequence[int], dominant: int, now: float) -> None:
+        """Tell everybody which participants began and stopped speaking, and who is dominant (0: nobody yet)."""
+        for participants, speaking in ((started, True), (stopped, False)):
+            for participant in participants:
+                if seat := self.seats.get(participant):
+                    seat.is_speaking = speaking
+        began = tuple(participant for participant in started if participant in self.seats)
+        self.dominant = dominant if dominant in self.seats else 0
+        others = [participant for participant in began if participant != self.dominant]
+        heard = [*others, self.dominant] if self.dominant else others
+        self.tell(lambda policy: policy.spoke(heard, now))
+        speakers = Speakers(began, tuple(stopped), self.dominant)
+        for seat in self.seats.values():
+            seat.channel.send(speakers)
 
     # Publications
 
@@ -330,11 +316,11 @@ class Room:
         stream, or when the publication ends before.
         """
         stream = seat.publications[info.number] = Stream(info.stream, seat, info, reply=reply)
-        self._context.outbox.command(stream.opening(self._context.settings))
+        self.context.outbox.command(stream.opening(self.context.settings))
         seat.last_number = info.number
         self.change_log.add(Change(ChangeKind.PUBLISHED, publication=info), now)
         self.forwarding.add(stream, self.seats.values())
-        self.cameras.follow()
+        self.tell(lambda policy: policy.published(stream, now))
         self.change_log.after(self.change_log.number, lambda _: stream.acknowledge(), now)
 
     def unpublish(self, seat: Seat, number: int, now: float) -> None:
@@ -342,9 +328,9 @@ class Room:
         stream = self.publication(seat, number)
         del seat.publications[number]
         self._forget(stream, now)
-        self.cameras.follow()
-        self._context.outbox.command(CloseStream(stream.number, seat.media_id))
+        self.context.outbox.command(CloseStream(stream.number, seat.media_id))
         self.change_log.add(Change(ChangeKind.UNPUBLISHED, participant=seat.participant, number=number), now)
+        self.tell(lambda policy: policy.unpublished(stream, now))
 
     def publication(self, seat: Seat, number: int) -> Stream:
         """Return a member's publication. Raises ``Refusal`` (``no_such_publication``)."""
@@ -363,7 +349,7 @@ class Room:
 
     def _cancel_keyframes(self, stream: Stream) -> None:
         for spatial in range(stream.info.layers if stream.info else 0):
-            self._context.timers.cancel(("keyframe", self.number, stream.number, spatial))
+            self.context.timers.cancel(("keyframe", self.number, stream.number, spatial))
 
     # State
 
@@ -375,33 +361,30 @@ class Room:
 
     def follow(self, record: records.RoomRecord, most: int, now: float) -> None:
         """Follow a change of the stored room; its mode changes with the next life only."""
-        self.record = self.roles.record = record
-        self._speaker_limit.setting = record.loudest
-        self._speaker_limit.follow(self.seats.values())
+        self.record = record
+        self.tell(lambda policy: policy.settings_changed(now))
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
+
+    def catch_up(self, seat: Seat, last_change: int) -> None:
+        """Send a member all changes after ``last_change``, or a snapshot where they are not kept any more."""
+        if not self.change_log.resend(seat, last_change):
+            self.send_snapshot(seat)
 
     def send_snapshot(self, seat: Seat) -> int:
         """Send a member all pages of the state as of the newest change it was sent; return how many there are.
 
         What is newer stays out of no page: the pages are as of now, so the changes up to now are not sent again.
         """
-        members = [other.member() for other in self.seats.values()]
-        publications = [
-            stream.info
-            for stream in chain.from_iterable(other.publications.values() for other in self.seats.values())
-            if stream.info is not None
-        ]
         seat.seen = self.change_log.number
-        most = MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
-        found = snapshot.pages(self.change_log.number, self.info, members, publications, most)
-        for page in found:
-            self._context.outbox.send(seat.connection, page)
+        pages = snapshot.pages(self.change_log.number, self.info, self.seats.values())
+        for page in pages:
+            seat.channel.send(page)
         speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
         if speaking or self.dominant in self.seats:
             dominant = self.dominant if self.dominant in self.seats else 0
-            self._context.outbox.send(seat.connection, Speakers(started=speaking, dominant=dominant))
-        return len(found)
+            seat.channel.send(Speakers(started=speaking, dominant=dominant))
+        return len(pages)
 
 
 @dataclass(slots=True, eq=False)

@@ -17,11 +17,15 @@ from tcserver.conference.crashes import abandon, is_whole
 from tcserver.conference.effects import SaveRoom, Where
 from tcserver.conference.limits.admission import MAX_WAIT, Admission
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
-from tcserver.conference.login.connection import Request, Session
+from tcserver.conference.login.connection import Request
+from tcserver.conference.login.session import Session
+from tcserver.conference.policy import Policies
+from tcserver.conference.policy.last_n import cameras_shown
 from tcserver.conference.room.kicks import Kicks
 from tcserver.conference.room.placement import place
-from tcserver.conference.room.room import LIFE_ID_SIZE, MEMBERS_PER_PAGE, Room, RoomRequest
+from tcserver.conference.room.room import LIFE_ID_SIZE, Room, RoomRequest
 from tcserver.conference.room.seat import Seat
+from tcserver.conference.room.snapshot import MEMBERS_PER_PAGE
 from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
@@ -38,8 +42,9 @@ FAILED_SAVE_RETRY_MS = 5000
 class Rooms:
     """The rooms that are open, and the permanent ones that may be."""
 
-    def __init__(self, context: Context, records: Iterable[RoomRecord], now: float) -> None:
+    def __init__(self, context: Context, records: Iterable[RoomRecord], policies: Policies, now: float) -> None:
         self._context = context
+        self._policies = policies
         self._joins = Admission(context.settings.join_rate, {"account": ACCOUNT_PART}, now)
         self._records = {record.name: record for record in records}
         self._looks = {looks(record.name) for record in self._records.values()}
@@ -153,7 +158,7 @@ class Rooms:
 
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
         """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
-        rooms = [room for room in self._by_number.values() if slot in room.sealers.slots]
+        rooms = [room for room in self._by_number.values() if slot in room.slots]
         seats = sum(self._each(rooms, lambda room: room.restart(slot, now), now))
         self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
         return [room for room in rooms if not room.is_closed]
@@ -163,7 +168,7 @@ class Rooms:
         cap = self._context.camera_cap
         cause = "lag" if event.lag > MAX_LAG else "datagrams"
         self._context.counters[f"overload_{cause}"] += 1
-        changed = cap.overloaded(max((room.cameras.shown for room in self._by_name.values()), default=0), now)
+        changed = cap.overloaded(max(map(cameras_shown, self._by_name.values()), default=0), now)
         self._context.timers.set("cameras", now + cap.calm, self._calm)
         if changed:
             self._cap_changed(now, cause=cause, lag_ms=round(event.lag * 1000), datagrams_per_s=round(event.datagrams))
@@ -176,7 +181,7 @@ class Rooms:
 
     def _cap_changed(self, now: float, **why: str | int) -> None:
         self._context.outbox.log("camera_limit", limit=self._context.camera_cap.limit or 0, **why)
-        self._each(self._by_name.values(), lambda room: room.cameras.follow(), now)
+        self._each(self._by_name.values(), lambda room: room.tell(lambda policy: policy.camera_cap_changed(now)), now)
 
     def close(self, room: Room, now: float, text: str = "") -> None:
         """Close a room for everybody in it."""
@@ -305,6 +310,7 @@ class Rooms:
             next(self._numbers),
             self._slot(),
             info,
+            policies=self._policies,
             record=record,
             opener=opener,
             expire=self.close,
@@ -340,7 +346,7 @@ class Rooms:
         """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""
         loads = self._context.loads()
         for room in self._by_number.values():
-            loads[room.sealers.home] += SEAT_LOAD
+            loads[room.home] += SEAT_LOAD
         return place(loads, self._context.random_bytes)
 
 

@@ -8,10 +8,9 @@ from tcproto.datagram import EPOCH_BITS, KEY_LIFETIME
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
 from tcproto.serial import wrapped
 from tcserver.conference.context import Context
-from tcserver.conference.room.seat import Seat
+from tcserver.conference.room.seat import KEY_SIZE, Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
 
-KEY_SIZE = 32
 ROTATION_DELAY = 2.0
 """Seconds from the announcement of a key to its use: members must have it by then."""
 ROTATION_INTERVAL = 2.0
@@ -44,7 +43,7 @@ class Sealer:
         self._open(now)
         closed = SealerClosed(sealer=old)
         for seat in self._seats:
-            self._context.outbox.send(seat.connection, closed)
+            seat.channel.send(closed)
 
     def rotate_soon(self, now: float) -> None:
         """Announce a new key: at once, or when the interval since the last one is over."""
@@ -84,6 +83,6 @@ class Sealer:
         room_key = RoomKey(sealer=self.ident, epoch=self._epoch, key=key, lowest=0)
         message = NewRoomKey(room_key=room_key)
         for seat in self._seats:
-            self._context.outbox.send(seat.connection, message)
+            seat.channel.send(message)
         for seat in self._joining:
             seat.missed_keys.append(room_key)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from tcproto.messages import Join, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
-from tcserver.conference.login.connection import Request, Session
+from tcproto.datagram import EPOCH_BITS
+from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.serial import wrapped
+from tcserver.conference.login.connection import Request
+from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
 from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
-from tcserver.media.interface import OpenStream, Receiver
+from tcserver.media.interface import OpenStream, Receiver, SealerState
+
+KEY_SIZE = 32
+"""Bytes of each key of the media path."""
 
 
 @dataclass(slots=True, eq=False)
@@ -24,8 +30,8 @@ class Stream:
     receivers: dict[int, Receiver] = field(default_factory=dict)
     """By media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
-    offstage: bool = False
-    """A camera that only those get who have chosen it: others spoke later."""
+    beyond_last_n: bool = False
+    """A camera that only those get who have chosen it: enough others spoke later (see `LastN`)."""
     reply: Callable[[], None] | None = None
     """Answers the request to publish, until that is done."""
 
@@ -34,7 +40,8 @@ class Stream:
         info = self.info
         if info is None:
             return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
-        return OpenStream(self.number, self.seat.media_id, info.kind, settings.caps[info.source], info.muted)
+        caps = settings.caps[info.source]
+        return OpenStream(self.number, self.seat.media_id, info.kind, caps, info.muted, info.layers)
 
     def acknowledge(self) -> None:
         """Answer the request to publish, unless that is done."""
@@ -96,9 +103,9 @@ class Seat:
     """Number of the change that tells the others of the seat."""
 
     @property
-    def connection(self) -> int:
-        """Number of the control connection."""
-        return self.session.connection.number
+    def channel(self) -> Channel:
+        """The way to the client."""
+        return self.session.channel
 
     @property
     def streams(self) -> list[Stream]:
@@ -114,6 +121,14 @@ class Seat:
         """Return the room keys that somebody who joins needs."""
         known = {(key.sealer, key.epoch) for key in self.keys}
         return (*self.keys, *(key for key in self.missed_keys if (key.sealer, key.epoch) not in known))
+
+    def take_keys(self, states: Collection[SealerState]) -> bool:
+        """Take what a media worker told of its sealers; return whether all have told that are waited for."""
+        for state in states:
+            if state.sealer in self.waits_for:
+                self.keys.append(RoomKey(state.sealer, state.epoch, state.key, state.next_counter))
+        self.waits_for -= {state.sealer for state in states}
+        return not self.waits_for
 
     def forget_sealer(self, sealer: int) -> None:
         """A sealer is gone that was to be told of with the reply to the join."""
@@ -138,6 +153,26 @@ class Seat:
             permissions=int(self.permissions),
         )
 
+    def joined(self, room_keys: tuple[RoomKey, ...]) -> Joined:
+        """Return the reply to the request to join."""
+        return Joined(
+            participant=self.participant,
+            media_id=self.media_id,
+            epoch=self.epoch,
+            up_key=self.up_key,
+            down_key=self.down_key,
+            room_keys=room_keys,
+            beacon_stream=self.beacon.number,
+            role=self.role,
+            permissions=int(self.permissions),
+        )
+
+    def renew_keys(self, random_bytes: Callable[[int], bytes], now: float) -> None:
+        """Make new keys of the media path, under the next epoch."""
+        self.rekeyed_at = now
+        self.epoch = wrapped(self.epoch + 1, EPOCH_BITS)
+        self.up_key, self.down_key = random_bytes(KEY_SIZE), random_bytes(KEY_SIZE)
+
     def wish(self, stream: Stream) -> Receiver | None:
         """Return how the seat wants to receive a stream of somebody else, or None."""
         info = stream.info
@@ -148,7 +183,7 @@ class Seat:
             return None
         choice = self.subscription.choices.get(stream.number)
         if choice is None:
-            wanted = info.source in self.subscription.defaults and not stream.offstage
+            wanted = info.source in self.subscription.defaults and not stream.beyond_last_n
             return Receiver(self.media_id) if wanted else None
         if not choice.wanted:
             return None

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from itertools import chain
 
-from tcproto.messages import Member, PublicationInfo, RoomInfo, Snapshot
+from tcproto.messages import RoomInfo, Snapshot
+from tcserver.conference.room.seat import Seat
+
+MEMBERS_PER_PAGE = 48
+"""With `PUBLICATIONS_PER_PAGE` of the longest names, a page still fits a message of 65,518 bytes."""
+PUBLICATIONS_PER_PAGE = 64
 
 
-def pages(
-    number: int,
-    room: RoomInfo,
-    members: Sequence[Member],
-    publications: Sequence[PublicationInfo],
-    most: tuple[int, int],
-) -> list[Snapshot]:
-    """Return the pages of a room with at least one member, as of a change ``number``.
-
-    ``most`` are the members and publications that a page holds.
-    """
-    most_members, most_publications = most
-    count = max(-(-len(members) // most_members), -(-len(publications) // most_publications))
+def pages(number: int, room: RoomInfo, seats: Collection[Seat]) -> list[Snapshot]:
+    """Return the pages of a room with at least one participant, as of a change ``number``."""
+    members = [seat.member() for seat in seats]
+    streams = chain.from_iterable(seat.publications.values() for seat in seats)
+    publications = [stream.info for stream in streams if stream.info is not None]
+    count = max(-(-len(members) // MEMBERS_PER_PAGE), -(-len(publications) // PUBLICATIONS_PER_PAGE))
     return [
         Snapshot(
             number=number,
             room=room,
-            members=tuple(members[page * most_members : (page + 1) * most_members]),
-            publications=tuple(publications[page * most_publications : (page + 1) * most_publications]),
+            members=tuple(members[page * MEMBERS_PER_PAGE : (page + 1) * MEMBERS_PER_PAGE]),
+            publications=tuple(publications[page * PUBLICATIONS_PER_PAGE : (page + 1) * PUBLICATIONS_PER_PAGE]),
             last=page == count - 1,
         )
         for page in range(count)

@@ -6,7 +6,7 @@ from struct import Struct
 
 from tcproto.datagram import LAST_ITEM, MAX_PLAINTEXT, RELAY_TIME_SIZE, Item, pack_items, pack_relay_time
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
-from tcserver.media.forwarding.sealer import Sealer
+from tcserver.media.forwarding.sealer import MediaSealer
 
 MAX_ITEMS_SIZE = MAX_PLAINTEXT - RELAY_TIME_SIZE
 """Bytes that the items of a room datagram may take."""
@@ -50,7 +50,7 @@ class Bundle:
         datagrams.append((receivers, skip, items))
         return len(datagrams) - 1
 
-    def seal(self, sealer: Sealer, now: float) -> list[Transmission]:
+    def seal(self, sealer: MediaSealer, now: float) -> list[Transmission]:
         """Return the datagrams, sealed; raises ``Dropped`` where the sealer's counter is spent."""
         time = pack_relay_time(int(now * 1e6))
         return [

@@ -8,10 +8,10 @@ from tcserver.media.forwarding.drops import Counters, Fault
 from tcserver.media.forwarding.faults import Faults
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.path import PathChange
-from tcserver.media.forwarding.room import Room
-from tcserver.media.forwarding.sealer import Sealer
-from tcserver.media.forwarding.seat import Seat, Ticket
-from tcserver.media.forwarding.stream import Stream
+from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.forwarding.sealer import MediaSealer
+from tcserver.media.forwarding.seat import MediaSeat, Ticket
+from tcserver.media.forwarding.stream import MediaStream
 from tcserver.media.interface import (
     ChangeForwarding,
     CloseRoom,
@@ -19,7 +19,6 @@ from tcserver.media.interface import (
     CloseStream,
     Command,
     Event,
-    KeysWorn,
     MuteStream,
     OpenSealer,
     OpenSeat,
@@ -28,9 +27,10 @@ from tcserver.media.interface import (
     PathLost,
     RekeySeat,
     RotateSealer,
+    SealerRekeyDue,
     SealerTold,
-    SealerWorn,
     SeatOpened,
+    SeatRekeyDue,
     SendKeyframe,
     SetSpeakers,
     ShareRoom,
@@ -49,7 +49,7 @@ class Directory:
 
     def __init__(
         self,
-        rooms: dict[int, Room],
+        rooms: dict[int, MediaRoom],
         relay: Relay,
         replays: Replays,
         counters: Counters,
@@ -57,7 +57,7 @@ class Directory:
         ring_size: int,
     ) -> None:
         self.rooms = rooms
-        self.seats: dict[int, Seat] = {}
+        self.seats: dict[int, MediaSeat] = {}
         self.tickets: dict[int, Ticket] = {}
         self._relay = relay
         self._replays = replays
@@ -87,13 +87,13 @@ class Directory:
         """Carry out a command. One about what is gone is ignored."""
         self._commands[type(command)](command, now)
 
-    def room_of(self, command: Command) -> Room | None:
+    def room_of(self, command: Command) -> MediaRoom | None:
         """Return the room that a command is about, if it is open."""
         if isinstance(command, OpenTicket):
             return None
         if isinstance(command, (RekeySeat, OpenStream, MuteStream, CloseStream, SendKeyframe)):
             seat = self.seats.get(command.media_id)
-            return None if seat is None else seat.room
+            return None if seat is None else self.rooms[seat.room]
         return self.rooms.get(command.room)
 
     def stood_still(self, seconds: float, now: float) -> None:
@@ -107,14 +107,14 @@ class Directory:
             with self._faults.within(Fault.SEAT):
                 if seat.path.lose(now):
                     self._counters.paths[PathChange.LOST] += 1
-                    seat.room.path_changed(seat.media_id)
+                    self.rooms[seat.room].path_changed(seat.media_id)
                     self._events.append(PathLost(seat.media_id))
-                if seat.become_worn(now):
-                    self._events.append(KeysWorn(seat.media_id))
+                if seat.rekey_due(now):
+                    self._events.append(SeatRekeyDue(seat.media_id))
         for room in self.rooms.values():
             with self._faults.within(Fault.ROOM):
-                if room.sealer.become_worn(now):
-                    self._events.append(SealerWorn(room.number, room.sealer.ident))
+                if room.sealer.rekey_due(now):
+                    self._events.append(SealerRekeyDue(room.number, room.sealer.ident))
                 self._events += room.lacking()
         for media_id in [media_id for media_id, ticket in self.tickets.items() if now >= ticket.until]:
             del self.tickets[media_id]
@@ -126,9 +126,9 @@ class Directory:
 
     def _open_sealer(self, command: OpenSealer, now: float) -> None:
         room = self.rooms.get(command.room)
-        sealer = Sealer(command.sealer, command.epoch, command.key, now, self._ring_size)
+        sealer = MediaSealer(command.sealer, command.epoch, command.key, now, self._ring_size)
         if room is None:
-            self.rooms[command.room] = Room(command.room, sealer, self._counters)
+            self.rooms[command.room] = MediaRoom(command.room, sealer, self._counters)
         elif room.sealer.ident != command.sealer:
             # The same sealer again would begin with counters that its key has seen.
             room.sealer = sealer
@@ -154,7 +154,7 @@ class Directory:
             for media_id in room.seats:
                 del self.seats[media_id]
             self._relay.forget_room(room)
-            room.settle()
+            room.flush_counters()
 
     def _open_seat(self, command: OpenSeat, now: float) -> None:
         room = self.rooms.get(command.room)
@@ -162,20 +162,21 @@ class Directory:
             return
         account = -command.media_id if command.account is None else command.account
         keys = command.epoch, command.up_key, command.down_key
-        seat = Seat(command.media_id, command.participant, account, room, *keys, now)
+        seat = MediaSeat(command.media_id, command.participant, account, room.number, *keys, now)
         self.seats[command.media_id] = room.seats[command.media_id] = seat
         self._events.append(SeatOpened(command.media_id, room.sealer.states(now)))
 
     def _rekey_seat(self, command: RekeySeat, now: float) -> None:
         seat = self.seats.get(command.media_id)
         if seat is not None:
-            seat.settle(self._counters)  # of the key before the current one nothing more comes, and it is forgotten
+            # Nothing more comes under the key before the current one, and it is forgotten.
+            seat.flush_counters(self._counters)
             seat.rekey(command.epoch, command.up_key, command.down_key, now)
 
     def _close_seat(self, command: CloseSeat, now: float) -> None:
         seat = self.seats.pop(command.media_id, None)
         if seat is not None:
-            seat.room.close_seat(seat)
+            self.rooms[seat.room].close_seat(seat)
         elif command.room in self.rooms:
             self.rooms[command.room].remove_receiver(command.media_id)
 
@@ -186,29 +187,34 @@ class Directory:
 
     def _open_stream(self, command: OpenStream, now: float) -> None:
         seat = self.seats.get(command.media_id)
-        if seat is None or command.stream in seat.room.streams:
+        if seat is None or command.stream in self.rooms[seat.room].streams:
             return
-        stream = Stream(command.stream, seat, command.kind, command.caps, command.layers, command.muted, now)
-        seat.streams[command.stream] = seat.room.streams[command.stream] = stream
+        publisher = seat.media_id
+        stream = MediaStream(command.stream, publisher, command.kind, command.caps, command.layers, command.muted, now)
+        seat.streams[command.stream] = self.rooms[seat.room].streams[command.stream] = stream
         seat.follow_streams()
 
     def _mute_stream(self, command: MuteStream, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        if stream is not None:
+        found = self._find_stream(command.media_id, command.stream)
+        if found is not None:
+            room, stream = found
             stream.muted = command.muted
             if command.muted:
-                stream.seat.room.silence(stream)
+                room.silence(stream)
 
     def _close_stream(self, command: CloseStream, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        if stream is not None:
-            stream.seat.room.close_stream(stream)
+        found = self._find_stream(command.media_id, command.stream)
+        if found is not None:
+            room, stream = found
+            room.close_stream(stream)
 
     def _send_keyframe(self, command: SendKeyframe, now: float) -> None:
-        stream = self._find_stream(command.media_id, command.stream)
-        receiver = None if stream is None else stream.receivers.get(command.receiver)
-        if stream is not None and receiver is not None:
-            self._events += stream.seat.room.send_keyframe(stream, receiver, command.spatial, self._replays, now)
+        found = self._find_stream(command.media_id, command.stream)
+        if found is not None:
+            room, stream = found
+            receiver = stream.receivers.get(command.receiver)
+            if receiver is not None:
+                self._events += room.send_keyframe(stream, receiver, command.spatial, self._replays, now)
 
     def _change_forwarding(self, command: ChangeForwarding, now: float) -> None:
         room = self.rooms.get(command.room)
@@ -223,8 +229,10 @@ class Directory:
     def _set_speakers(self, command: SetSpeakers, now: float) -> None:
         room = self.rooms.get(command.room)
         if room is not None:
-            room.loudest.configure(command.limit, command.always)
+            room.speakers.configure(command.limit, command.always)
 
-    def _find_stream(self, media_id: int, ident: int) -> Stream | None:
+    def _find_stream(self, media_id: int, ident: int) -> tuple[MediaRoom, MediaStream] | None:
+        """Return a stream of a seat, with its room; None where one of them is gone."""
         seat = self.seats.get(media_id)
-        return None if seat is None else seat.streams.get(ident)
+        stream = None if seat is None else seat.streams.get(ident)
+        return None if seat is None or stream is None else (self.rooms[seat.room], stream)

@@ -115,7 +115,7 @@ class Counters:
     uplink_received: int = 0
     """How many of them arrived."""
     uplink_reordered: int = 0
-    """Of these, those that a later one overtook. All three as of the last `Seat.settle`."""
+    """Of these, those that a later one overtook. All three as of the last `MediaSeat.flush_counters`."""
     uplink_pings: int = 0
     """Pings of seats."""
     uplink_late: int = 0
@@ -136,7 +136,7 @@ class Counters:
     packets_received: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
     """Packets of streams that there are, without copies."""
     packets_forwarded: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
-    """As ``forwarded``. Both without what open streams have counted since `Stream.settle`."""
+    """As ``forwarded``. Both without what open streams have counted since `MediaStream.flush_counters`."""
     paths: dict[PathChange, int] = field(default_factory=lambda: dict.fromkeys(PathChange, 0))
     drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
     faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))

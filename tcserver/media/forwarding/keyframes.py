@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from tcproto.packet import VideoHeader
+from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.interface import Receiver
-
-if TYPE_CHECKING:
-    from tcserver.media.forwarding.sealer import Sealer
-    from tcserver.media.forwarding.seat import Seat
 
 MAX_REPLAY = 40
 """Packets since a keyframe up to which it is replayed: beyond, a new one costs less."""
@@ -47,7 +43,7 @@ class KeyframeLog:
         self.replayed: set[int] = set()
         """Media ids of seats that were sent the keyframe again."""
 
-    def note(self, header: VideoHeader, sealer: Sealer, counter: int, now: float) -> None:
+    def note(self, header: VideoHeader, sealer: MediaSealer, counter: int, now: float) -> None:
         """Note a packet, and the counter of the datagram that it is sealed in."""
         sequence = header.sequence
         if header.keyframe and (first := sequence - header.packet_index) > self._first:
@@ -66,13 +62,16 @@ class KeyframeLog:
         """A packet was sealed for nobody: nothing can be replayed before the next keyframe."""
         self._sealed = None
 
-    def replay(self, sealer: Sealer, seat: Seat, receiver: Receiver) -> list[bytes] | None:
-        """Return the datagrams from the keyframe on that a seat wants and can open; None if it takes a new keyframe."""
+    def replay(self, sealer: MediaSealer, receiver: Receiver, opened_at: float) -> list[bytes] | None:
+        """Return the datagrams from the keyframe on that a receiver wants and can open; None if it needs a new one.
+
+        ``opened_at`` is when its seat was opened.
+        """
         if self._sealed is None or (self._sealer, self._epoch) != (sealer.ident, sealer.epoch):
             return None
         if len(self._sealed) <= self._last - self._first:
             return None  # one was lost on its way here, and nothing after it could be decoded
-        if receiver.redundant or self._began < seat.opened_at + KEY_DELIVERY:
+        if receiver.redundant or self._began < opened_at + KEY_DELIVERY:
             return None
         datagrams = []
         for counter, temporal in self._sealed:
@@ -81,7 +80,7 @@ class KeyframeLog:
                 return None
             if temporal <= receiver.max_temporal:
                 datagrams.append(datagram)
-        self.replayed.add(seat.media_id)
+        self.replayed.add(receiver.media_id)
         return datagrams
 
 

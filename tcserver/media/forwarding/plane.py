@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from tcproto.datagram import (
     LAST_ITEM,
@@ -25,13 +25,13 @@ from tcserver.media.forwarding.faults import Faults
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.load import LoadMeter
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
-from tcserver.media.forwarding.room import Room
-from tcserver.media.forwarding.sealer import RING_SIZE, Sealer
-from tcserver.media.forwarding.seat import Seat, UpKey
+from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
+from tcserver.media.forwarding.seat import MediaSeat, UpKey
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 from tcserver.media.relay.relay import Relay
-from tcserver.media.speakers.speakers import DECISION_INTERVAL
-from tcserver.media.speakers.suppressed import Unheard
+from tcserver.media.speakers.local import DECISION_INTERVAL
+from tcserver.media.speakers.suppressed import LOOK_BACK, Suppression
 from tcserver.monitoring.histogram import Histogram
 
 DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -66,7 +66,7 @@ class MediaPlane:
         self,
         random_bytes: Callable[[int], bytes],
         ring_size: int = RING_SIZE,
-        slot: int = 0,
+        worker: int = 0,
         peers: Sequence[Address] = (),
     ) -> None:
         self.counters = Counters()
@@ -75,14 +75,14 @@ class MediaPlane:
         """Seconds from the challenge of a path to its answer."""
         self.uplink_delay = Histogram(DELAY_BOUNDS)
         """Seconds that pings took longer to come than the quickest of their seat."""
-        self.unheard = Unheard()
+        self.suppressed = Suppression()
         """Seats whose datagrams may wait."""
         self._random_bytes = random_bytes
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
         self._replays = Replays()
-        self._rooms: dict[int, Room] = {}
-        self._relay = Relay(slot, peers, self._rooms, self.counters, self.faults, self._transmit, random_bytes)
+        self._rooms: dict[int, MediaRoom] = {}
+        self._relay = Relay(worker, peers, self._rooms, self.counters, self.faults, self._transmit, random_bytes)
         self._directory = Directory(self._rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
         self._seats = self._directory.seats
         self._tickets = self._directory.tickets
@@ -91,9 +91,14 @@ class MediaPlane:
         self._next_decision = 0.0
 
     @property
-    def rooms(self) -> Collection[Room]:
+    def rooms(self) -> Collection[MediaRoom]:
         """The rooms that are open."""
         return self._rooms.values()
+
+    @property
+    def seats(self) -> Mapping[int, MediaSeat]:
+        """The seats that are open, by media id."""
+        return self._seats
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
@@ -108,7 +113,7 @@ class MediaPlane:
             if room is not None:
                 self._events.append(RoomFailed(room.number))
         self._events += self._directory.take_events()
-        self.unheard.discard(getattr(command, "media_id", -1))  # one that unmutes, or opens a camera
+        self.suppressed.discard(getattr(command, "media_id", -1))  # one that unmutes, or opens a camera
         self._replay(now)
 
     def receive(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
@@ -162,7 +167,9 @@ class MediaPlane:
                 with self.faults.within(Fault.ROOM):
                     self._events += room.decide(now)
             with self.faults.within(Fault.ROOM):
-                self.unheard.look(self._rooms.values(), now)
+                since = now - LOOK_BACK
+                found = {media_id for room in self._rooms.values() for media_id in room.suppressed(since)}
+                self.suppressed.replace(found)
         self._replay(now)
         self._relay.poll(now)
         if now >= self._next_sweep:
@@ -175,26 +182,25 @@ class MediaPlane:
             self._relay.sweep(now)
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
-        """Return the streams of a room that hold a slot of the loudest."""
-        return self._rooms[room].loudest.holders
+        """Return the streams of a room that hold a place among the loudest."""
+        return self._rooms[room].speakers.holders
 
-    def settled(self) -> Counters:
+    def flush_counters(self) -> Counters:
         """Return the counters, with all that seats and streams have counted."""
         for room in self._rooms.values():
-            room.settle()
+            room.flush_counters()
         return self.counters
 
     def take_transmissions(self) -> list[Transmission]:
         """Return what is to be sent, in order, and forget it."""
-        transmissions = self._transmissions
+        transmissions, self._transmissions = self._transmissions, []
+        if self._relay.shares:
+            transmissions += self._relay.hand_over(transmissions)
         counters = self.counters
         for datagram, receivers, skip in transmissions:
             count = len(receivers.addresses) - (skip >= 0)
             counters.sent += count
             counters.sent_bytes += count * len(datagram)
-            if receivers.handover is not None:
-                self._relay.hand_over(datagram, receivers.handover)  # adds to the end of what is gone through here
-        self._transmissions = []
         return transmissions
 
     def take_events(self) -> list[Event]:
@@ -245,7 +251,7 @@ class MediaPlane:
         if path.address != address:
             self._challenge(seat, now)
 
-    def _take_items(self, seat: Seat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:
+    def _take_items(self, seat: MediaSeat, up: UpKey, plaintext: bytes, address: Address, now: float) -> None:
         try:
             items = parse_items(plaintext, most=MAX_UP_ITEMS)
         except ValueError:
@@ -275,22 +281,23 @@ class MediaPlane:
         if packets:
             self._take_packets(seat, packets, now)
 
-    def _take_packet(self, seat: Seat, packet: bytes, now: float) -> None:
+    def _take_packet(self, seat: MediaSeat, packet: bytes, now: float) -> None:
         """Do the same as `_take_packets` with less, for the datagrams that are nearly all."""
-        room = seat.room
+        room = self._rooms[seat.room]
         admitted = room.admit(seat, packet, _NO_COPIES, _LONE_PACKET_OVERHEAD + len(packet), now)
         if admitted is None:
             return
         stream, header = admitted
         if stream.redundancy_wanted or stream.preroll.held:
-            self.unheard.discard(seat.media_id)
+            self.suppressed.discard(seat.media_id)
             bundle = Bundle()
             room.pass_on(stream, header, packet, [], bundle, now)
             self._send_bundle(bundle, room.sealer, now)
         else:
             self._transmissions.append(room.seal_alone(stream, header, packet, now))
 
-    def _take_packets(self, seat: Seat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
+    def _take_packets(self, seat: MediaSeat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
+        room = self._rooms[seat.room]
         bundle = Bundle()
         overhead = MIN_DATAGRAM
         for packet, copies in packets:
@@ -299,15 +306,15 @@ class MediaPlane:
                 cost += items_size(copies)
             overhead = 0
             try:
-                admitted = seat.room.admit(seat, packet, copies, cost, now)
+                admitted = room.admit(seat, packet, copies, cost, now)
                 if admitted is not None:
-                    self.unheard.discard(seat.media_id)
-                    seat.room.pass_on(*admitted, packet, copies, bundle, now)
+                    self.suppressed.discard(seat.media_id)
+                    room.pass_on(*admitted, packet, copies, bundle, now)
             except Dropped as drop:
                 self._drop(drop.reason)
-        self._send_bundle(bundle, seat.room.sealer, now)
+        self._send_bundle(bundle, room.sealer, now)
 
-    def _take_ping(self, seat: Seat, up: UpKey, value: bytes, address: Address, now: float) -> None:
+    def _take_ping(self, seat: MediaSeat, up: UpKey, value: bytes, address: Address, now: float) -> None:
         try:
             ping = parse_ping(value)
         except ValueError:
@@ -320,13 +327,13 @@ class MediaPlane:
         self.uplink_delay.observe(min(delay, LONGEST_DELAY))
         self.counters.uplink_pings += 1
         self.counters.uplink_late += delay >= LATE
-        positions = seat.room.positions()
+        positions = self._rooms[seat.room].positions()
         if address != seat.path.address:
             del positions[1:]  # not all that may be sent to an address that has proved nothing
         pong = Item(ItemType.PONG, up.pong(ping, now).pack())
         self._answer(seat, [pong, Item(ItemType.POSITIONS, pack_positions(positions))], address)
 
-    def _take_path_response(self, seat: Seat, token: bytes, address: Address, now: float) -> None:
+    def _take_path_response(self, seat: MediaSeat, token: bytes, address: Address, now: float) -> None:
         proof = seat.path.respond(address, token, now)
         if proof is None:
             self._drop(Drop.PATH_TOKEN)
@@ -334,20 +341,21 @@ class MediaPlane:
         self.counters.paths[proof.change] += 1
         if proof.rtt is not None:
             self.rtt.observe(proof.rtt)
-        seat.room.path_changed(seat.media_id)
+        self._rooms[seat.room].path_changed(seat.media_id)
         self._events.append(PathProven(seat.media_id, address))
 
-    def _take_keyframe_request(self, seat: Seat, value: bytes, now: float) -> None:
+    def _take_keyframe_request(self, seat: MediaSeat, value: bytes, now: float) -> None:
         ident = int.from_bytes(value[:2], "big")
-        stream = seat.room.streams.get(ident)
-        if len(value) != _KEYFRAME_REQUEST_SIZE or (stream is None and seat.room.share is None):
+        room = self._rooms[seat.room]
+        stream = room.streams.get(ident)
+        if len(value) != _KEYFRAME_REQUEST_SIZE or (stream is None and room.share is None):
             self._drop(Drop.ITEM)
         elif stream is None:
             if seat.may_ask(now):  # the control plane knows the streams of other workers
                 self._events.append(KeyframeAsked(seat.media_id, ident, value[2]))
         elif stream.ask_keyframe(seat.media_id, now):
             receiver = stream.receivers[seat.media_id]
-            self._events += seat.room.send_keyframe(stream, receiver, value[2], self._replays, now)
+            self._events += room.send_keyframe(stream, receiver, value[2], self._replays, now)
             self._replay(now)
 
     def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:
@@ -361,18 +369,18 @@ class MediaPlane:
 
     # Outbound.
 
-    def _send_bundle(self, bundle: Bundle, sealer: Sealer, now: float) -> None:
+    def _send_bundle(self, bundle: Bundle, sealer: MediaSealer, now: float) -> None:
         transmissions = bundle.seal(sealer, now)
         self.counters.sealed += len(transmissions)
         self._transmissions += transmissions
 
-    def _challenge(self, seat: Seat, now: float) -> None:
+    def _challenge(self, seat: MediaSeat, now: float) -> None:
         due = seat.path.challenge(now, self._random_bytes)
         if due is not None:
             address, token = due
             self._answer(seat, [Item(ItemType.PATH_CHALLENGE, token)], address)
 
-    def _answer(self, seat: Seat, items: list[Item], address: Address) -> None:
+    def _answer(self, seat: MediaSeat, items: list[Item], address: Address) -> None:
         """Send a seat a down datagram, unless the address has had what it may get."""
         try:
             datagram = seat.down.seal(items)

@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from tcserver.media.interface import Address
 
-if TYPE_CHECKING:
-    from tcserver.media.relay.audience import Handover
+
+class LaneReceivers:
+    """The receivers of a set that are reached by the same lane; never changes."""
+
+    __slots__ = ("addresses", "first", "lane", "prepared")
+
+    def __init__(self, lane: int, first: int, addresses: tuple[Address, ...]) -> None:
+        self.lane = lane
+        """Index of the lane."""
+        self.first = first
+        """Index in the set of the first of them; the others follow it."""
+        self.addresses = addresses
+        self.prepared: object = None
+        """Belongs to the lane, which may keep here what it prepared for these receivers."""
 
 
 class ReceiverSet:
     """Addresses that get the same datagrams. Never changes: after any change there is a new one.
 
-    So what was handed out for sending keeps its meaning whatever happens meanwhile, and a sender may keep what it
-    prepared for the set in ``prepared``.
+    So what was handed out for sending keeps its meaning whatever happens meanwhile.
     """
 
-    __slots__ = ("addresses", "groups", "handover", "media_ids", "prepared", "slots")
+    __slots__ = ("addresses", "by_lane", "handover", "indices", "media_ids")
 
-    def __init__(self, members: Iterable[tuple[int, Address]]) -> None:
-        ordered = sorted(members, key=lambda member: member[1].local)
+    def __init__(self, members: Iterable[tuple[int, Address]], handover: Handover | None = None) -> None:
+        ordered = sorted(members, key=lambda member: member[1].lane)
         self.addresses = tuple(address for _, address in ordered)
-        """One slot for each receiver, ordered by local socket."""
+        """Ordered by lane."""
         self.media_ids = tuple(media_id for media_id, _ in ordered)
-        """Media id of each slot."""
-        self.slots = {media_id: slot for slot, (media_id, _) in enumerate(ordered)}
-        """Slot of each media id."""
-        self.groups = _groups(self.addresses)
-        """(first slot, one past the last) of each local socket's."""
-        self.handover: Handover | None = None
-        """Those besides that other media workers serve."""
-        self.prepared: object = None
-        """Belongs to the sender."""
+        """Media id of each address."""
+        self.indices = {media_id: index for index, (media_id, _) in enumerate(ordered)}
+        """Index of each media id."""
+        self.by_lane = _by_lane(self.addresses)
+        """The receivers of each lane."""
+        self.handover = handover
+        """Receivers of the same datagrams that other media workers serve."""
+
+    def nobody_but(self, skip: int) -> bool:
+        """Whether nobody, here or elsewhere, gets what one of the receivers (-1: none) is left out of."""
+        return len(self.addresses) == (skip >= 0) and self.handover is None
+
+
+class Handover:
+    """Seats of other media workers that get what this one has sealed; the relay sends it to those workers."""
+
+    __slots__ = ("__weakref__", "head", "members", "number", "peers", "room", "told_at")
+
+    def __init__(
+        self, number: int, room: int, members: Mapping[int, tuple[int, ...]], peers: ReceiverSet, head: bytes
+    ) -> None:
+        self.number = number
+        """Of the audience, by which the other workers know it."""
+        self.room = room
+        self.members = members
+        """Media ids, by worker."""
+        self.peers = peers
+        """The addresses of those workers."""
+        self.head = head
+        """What stands before each datagram that is handed on."""
+        self.told_at = float("-inf")
+        """When the workers were told which seats these are."""
 
 
 class Transmission(NamedTuple):
@@ -43,7 +76,7 @@ class Transmission(NamedTuple):
     datagram: bytes
     receivers: ReceiverSet
     skip: int = -1
-    """Slot that gets nothing: the publisher's own. -1: nobody is left out."""
+    """Index of the receiver that gets nothing, which is the publisher; -1: all get it."""
 
 
 class Audience:
@@ -55,11 +88,17 @@ class Audience:
         self.members = members
         """Media ids."""
         self.handover: Handover | None = None
-        """Those whom other media workers have."""
+        """Members that other media workers serve."""
         self.receivers: ReceiverSet | None = None
         """Those with a proven path; None where this has to be found out again."""
 
 
-def _groups(addresses: tuple[Address, ...]) -> tuple[tuple[int, int], ...]:
-    starts = [slot for slot, address in enumerate(addresses) if not slot or address.local != addresses[slot - 1].local]
-    return tuple(pairwise((*starts, len(addresses))))
+def _by_lane(addresses: tuple[Address, ...]) -> tuple[LaneReceivers, ...]:
+    if not addresses:
+        return ()
+    lane = addresses[0].lane
+    if addresses[-1].lane == lane:  # ordered by lane: all are on one, as nearly always
+        return (LaneReceivers(lane, 0, addresses),)
+    starts = [at for at, address in enumerate(addresses) if not at or address.lane != addresses[at - 1].lane]
+    ends = (*starts[1:], len(addresses))
+    return tuple(LaneReceivers(addresses[at].lane, at, addresses[at:end]) for at, end in zip(starts, ends, strict=True))

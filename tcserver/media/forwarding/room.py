@@ -13,28 +13,25 @@ from tcserver.media.forwarding.bundle import MAX_ITEMS_SIZE, Bundle, items_size,
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.receivers import Audience, ReceiverSet, Transmission
-from tcserver.media.forwarding.sealer import Sealer
-from tcserver.media.forwarding.seat import Seat
-from tcserver.media.forwarding.stream import Series, Stream
+from tcserver.media.forwarding.sealer import MediaSealer
+from tcserver.media.forwarding.seat import MediaSeat
+from tcserver.media.forwarding.stream import MediaStream, Series
 from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
 from tcserver.media.relay.room_share import Share
-from tcserver.media.relay.wire import Level
-from tcserver.media.speakers.loudest import Loudest
+from tcserver.media.speakers.local import LocalSelection
 from tcserver.media.speakers.preroll import Held
-from tcserver.media.speakers.remote import DistantLoudest, DistantSpeakers
-from tcserver.media.speakers.speakers import Speakers
+from tcserver.media.speakers.selection import SpeakerSelection
 
 # Half of what the class's own constructor costs.
 _tuple = tuple.__new__
 
 
-class Room:
+class MediaRoom:
     """A room: sealer, seats, streams, speakers, and who gets what."""
 
     __slots__ = (
         "_audiences",
         "_counters",
-        "loudest",
         "number",
         "paths_version",
         "sealer",
@@ -44,13 +41,12 @@ class Room:
         "streams",
     )
 
-    def __init__(self, number: int, sealer: Sealer, counters: Counters) -> None:
+    def __init__(self, number: int, sealer: MediaSealer, counters: Counters) -> None:
         self.number = number
         self.sealer = sealer
-        self.seats: dict[int, Seat] = {}
-        self.streams: dict[int, Stream] = {}
-        self.speakers: Speakers | DistantSpeakers = Speakers()
-        self.loudest: Loudest | DistantLoudest = Loudest()
+        self.seats: dict[int, MediaSeat] = {}
+        self.streams: dict[int, MediaStream] = {}
+        self.speakers: SpeakerSelection = LocalSelection()
         self.share: Share | None = None
         """What is known of other media workers, where they have seats of the room, too."""
         self.paths_version = 0
@@ -59,9 +55,9 @@ class Room:
         # Audiences live as long as a series uses them.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
 
-    def close_seat(self, seat: Seat) -> None:
+    def close_seat(self, seat: MediaSeat) -> None:
         """Forget a seat and its streams; nothing goes to it any more."""
-        seat.settle(self._counters)
+        seat.flush_counters(self._counters)
         for stream in list(seat.streams.values()):
             self.close_stream(stream)
         del self.seats[seat.media_id]
@@ -73,43 +69,35 @@ class Room:
         for stream in self.streams.values():
             stream.remove_receiver(media_id)
 
-    def close_stream(self, stream: Stream) -> None:
+    def close_stream(self, stream: MediaStream) -> None:
         """Forget a stream."""
-        stream.settle(self._counters)
+        stream.flush_counters(self._counters)
+        seat = self.seats[stream.publisher]
         del self.streams[stream.ident]
-        del stream.seat.streams[stream.ident]
-        stream.seat.follow_streams()
+        del seat.streams[stream.ident]
+        seat.follow_streams()
         self.silence(stream)
 
-    def settle(self) -> None:
+    def flush_counters(self) -> None:
         """Add what seats and streams have counted to the totals."""
         for seat in self.seats.values():
-            seat.settle(self._counters)
+            seat.flush_counters(self._counters)
         for stream in self.streams.values():
-            stream.settle(self._counters)
+            stream.flush_counters(self._counters)
 
-    def silence(self, stream: Stream) -> None:
+    def silence(self, stream: MediaStream) -> None:
         """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
         self.speakers.forget(stream.ident)
-        self.loudest.forget(stream.ident)
         stream.preroll.clear()
-
-    def forget_lost(self, since: float) -> None:
-        """Forget streams of other workers of which nothing has come since then: their worker may have died."""
-        for stream in self.speakers.silent(since):
-            if stream not in self.streams:
-                self.speakers.forget(stream)
-                self.loudest.forget(stream)
 
     def decide(self, now: float) -> Iterator[SpeakersChanged]:
         """Decide who speaks and who is dominant; return what changed."""
         changed = self.speakers.decide(self.number, now)
-        self.loudest.dominant = self.speakers.dominant
         if changed is not None:
             yield changed
 
     def begin(
-        self, stream: Stream, receivers: Iterable[Receiver], replays: Replays, now: float
+        self, stream: MediaStream, receivers: Iterable[Receiver], replays: Replays, now: float
     ) -> Iterator[KeyframeAsked]:
         """Let those who are about to receive a video stream, or more of it, begin with a keyframe.
 
@@ -134,7 +122,7 @@ class Room:
                 yield KeyframeAsked(media_id, stream.ident, spatial)
 
     def send_keyframe(
-        self, stream: Stream, receiver: Receiver, spatial: int, replays: Replays, now: float
+        self, stream: MediaStream, receiver: Receiver, spatial: int, replays: Replays, now: float
     ) -> Iterator[KeyframeAsked]:
         """Replay the last keyframe of a layer to a receiver that asks for one, or ask for another one here.
 
@@ -145,11 +133,11 @@ class Room:
         if replayed or not self._replay(stream, receiver, spatial, replays, now):
             yield KeyframeAsked(receiver.media_id, stream.ident, spatial)
 
-    def _replay(self, stream: Stream, receiver: Receiver, spatial: int, replays: Replays, now: float) -> bool:
+    def _replay(self, stream: MediaStream, receiver: Receiver, spatial: int, replays: Replays, now: float) -> bool:
         seat, log = self.seats.get(receiver.media_id), stream.keyframes.get(spatial)
         if seat is None or log is None:
             return False  # for a seat that another worker serves, a new keyframe costs less than the trouble
-        datagrams = log.replay(self.sealer, seat, receiver)
+        datagrams = log.replay(self.sealer, receiver, seat.opened_at)
         if datagrams is None or not replays.add(receiver.media_id, datagrams, now):
             return False
         stream.begin_now(receiver.media_id, spatial)
@@ -162,32 +150,22 @@ class Room:
             if media_id in audience.members:
                 audience.receivers = None
 
-    def unheard(self, since: float) -> Iterator[int]:
+    def suppressed(self, since: float) -> Iterator[int]:
         """Return the media ids of seats that sent sound since then, all of which was kept back, and nothing else."""
-        if self.loudest.limit:
-            for seat in {stream.seat for stream in self.streams.values() if stream.kept_back(since)}:
-                if all(stream.idle or stream.kept_back(since) for stream in seat.streams.values()):
-                    yield seat.media_id
+        if self.speakers.limit:
+            for media_id in {stream.publisher for stream in self.streams.values() if stream.kept_back(since)}:
+                streams = self.seats[media_id].streams.values()
+                if all(stream.idle or stream.kept_back(since) for stream in streams):
+                    yield media_id
 
     def positions(self) -> list[Position]:
         """Return how far each sealer of the room is, as far as it is known here."""
         own = Position(self.sealer.ident, self.sealer.counter)
         return [own] if self.share is None else [own, *self.share.positions.values()]
 
-    def hear_levels(self, levels: Iterable[Level], now: float) -> None:
-        """Hear what another worker has heard of its seats."""
-        for stream, seat, account, participant, level, duration_ms, voice in levels:
-            if not duration_ms:
-                self.speakers.forget(stream)
-                self.loudest.forget(stream)
-                continue
-            self.speakers.hear(stream, participant, level, duration_ms, now)
-            if self.loudest.limit and seat:
-                self.loudest.hear(stream, seat, account, level, voice, now)
-
     def admit(
-        self, seat: Seat, packet: bytes, copies: list[Item], cost: int, now: float
-    ) -> tuple[Stream, Header] | None:
+        self, seat: MediaSeat, packet: bytes, copies: list[Item], cost: int, now: float
+    ) -> tuple[MediaStream, Header] | None:
         """Let a packet in, with the copies behind it; return its stream and header, None if it is kept back.
 
         ``cost`` is what all of it adds to the UDP payload, in bytes. Raises ``Dropped``.
@@ -202,34 +180,33 @@ class Room:
         stream = self.streams.get(ident)
         if stream is None:
             raise Dropped(Drop.UNKNOWN_STREAM)
-        if stream.seat is not seat:
+        if stream.publisher != seat.media_id:
             raise Dropped(Drop.FOREIGN_STREAM)
         stream.received += 1
         stream.admit(header, cost, now)
         if type(header) is AudioHeader:
-            level = header.level
-            self.speakers.hear(ident, seat.participant, level, header.duration_ms, now)
-            loudest = self.loudest
-            if loudest.limit and not loudest.hear(ident, seat.media_id, seat.account, level, header.voice, now):
+            level, duration_ms, voice = header.level, header.duration_ms, header.voice
+            hear = self.speakers.hear
+            if not hear(ident, seat.media_id, seat.account, seat.participant, level, duration_ms, voice, now):
                 stream.preroll.held.append(_tuple(Held, (header, packet, copies, now)))
                 self._counters.held += 1
                 return None
         return stream, header
 
-    def seal_alone(self, stream: Stream, header: Header, packet: bytes, now: float) -> Transmission:
+    def seal_alone(self, stream: MediaStream, header: Header, packet: bytes, now: float) -> Transmission:
         """Return the datagram of a packet that was admitted alone, in the plain variant; raises ``Dropped``."""
         sealer = self.sealer
         if type(header) is VideoHeader:
             series, log = stream.series(header, False), stream.keyframe_log(header.spatial)
             receivers, skip = self._route(stream, series)
-            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+            if receivers.nobody_but(skip):
                 log.gap()
                 raise Dropped(Drop.NO_RECEIVER)
             log.note(header, sealer, sealer.counter, now)
         else:
             series = stream.plain
             receivers, skip = self._route(stream, series)
-            if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+            if receivers.nobody_but(skip):
                 raise Dropped(Drop.NO_RECEIVER)
         datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, series.next_number(), packet), now)
         counters = self._counters
@@ -239,7 +216,7 @@ class Room:
         return _tuple(Transmission, (datagram, receivers, skip))
 
     def pass_on(
-        self, stream: Stream, header: Header, packet: bytes, copies: list[Item], bundle: Bundle, now: float
+        self, stream: MediaStream, header: Header, packet: bytes, copies: list[Item], bundle: Bundle, now: float
     ) -> None:
         """Put a packet that was admitted into the datagrams that go out, behind what was kept back of its stream.
 
@@ -253,7 +230,7 @@ class Room:
 
     def _pass_on(
         self,
-        stream: Stream,
+        stream: MediaStream,
         header: Header,
         packet: bytes,
         copies: list[Item],
@@ -276,11 +253,11 @@ class Room:
         return self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms) >= 0 or place >= 0
 
     def _forward(
-        self, stream: Stream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
+        self, stream: MediaStream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
     ) -> int:
         """Return the place in the bundle of the datagram that brings the packet; -1 where nobody gets it."""
         receivers, skip = self._route(stream, series)
-        if len(receivers.addresses) == (skip >= 0) and receivers.handover is None:
+        if receivers.nobody_but(skip):
             return -1
         number = series.next_number().to_bytes(2, "big")
         if held_ms:
@@ -295,13 +272,13 @@ class Room:
         stream.forwarded += 1
         return bundle.add(receivers, skip, items)
 
-    def _route(self, stream: Stream, series: Series) -> tuple[ReceiverSet, int]:
-        """Return who gets a series, the publisher included, and the publisher's slot; -1 where it has none."""
+    def _route(self, stream: MediaStream, series: Series) -> tuple[ReceiverSet, int]:
+        """Return who gets a series, the publisher included, and the publisher's index; -1 where it has none."""
         audience = series.audience or self._find_audience(stream, series)
         receivers = audience.receivers or self._find_receivers(audience)
-        return receivers, receivers.slots.get(stream.seat.media_id, -1)
+        return receivers, receivers.indices.get(stream.publisher, -1)
 
-    def _find_audience(self, stream: Stream, series: Series) -> Audience:
+    def _find_audience(self, stream: MediaStream, series: Series) -> Audience:
         # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.
         waiting = stream.waiting.get(series.spatial, ())
         wanting = (
@@ -309,7 +286,7 @@ class Room:
             for media_id, receiver in stream.receivers.items()
             if series.wanted_by(receiver) and media_id not in waiting
         )
-        members = frozenset((stream.seat.media_id, *wanting))
+        members = frozenset((stream.publisher, *wanting))
         audience = self._audiences.get(members)
         if audience is None:
             audience = self._audiences[members] = Audience(members)
@@ -319,8 +296,7 @@ class Room:
         return audience
 
     def _find_receivers(self, audience: Audience) -> ReceiverSet:
-        receivers = audience.receivers = ReceiverSet(self.proven(audience.members))
-        receivers.handover = audience.handover
+        receivers = audience.receivers = ReceiverSet(self.proven(audience.members), audience.handover)
         return receivers
 
     def proven(self, members: Iterable[int]) -> list[tuple[int, Address]]:
@@ -333,7 +309,7 @@ class Room:
         return addresses
 
     def _recover(
-        self, stream: Stream, carrier: Header, copies: list[Item], bundle: Bundle, now: float, held_ms: int
+        self, stream: MediaStream, carrier: Header, copies: list[Item], bundle: Bundle, now: float, held_ms: int
     ) -> None:
         """Forward what the copies bring that had not arrived, in the plain variant: the other carries them anyway.
 

@@ -35,7 +35,7 @@ class _WaitingKey(NamedTuple):
     at: float
 
 
-class Sealer:
+class MediaSealer:
     """One sealer id: its key, its counter, which runs on over all keys, and the datagrams that it sealed last."""
 
     __slots__ = ("_born", "_first", "_head", "_recent", "_reported", "_waiting", "counter", "epoch", "ident", "key")
@@ -81,7 +81,7 @@ class Sealer:
         keys = [(self.epoch, self.key), *((waiting.epoch, waiting.key) for waiting in self._waiting)]
         return tuple(SealerState(self.ident, epoch, key, self.counter) for epoch, key in keys)
 
-    def become_worn(self, now: float) -> bool:
+    def rekey_due(self, now: float) -> bool:
         """Whether a new key is due, said once for each key."""
         worn = self.counter - self._first >= REKEY_COUNTER or now - self._born >= KEY_LIFETIME
         if not worn or self._reported:

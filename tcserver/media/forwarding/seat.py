@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from tcproto.datagram import (
     EPOCH_BITS,
     HEADER_SIZE,
@@ -31,10 +29,7 @@ from tcproto.transit import TransitClock
 from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.path import Path
-
-if TYPE_CHECKING:
-    from tcserver.media.forwarding.room import Room
-    from tcserver.media.forwarding.stream import Stream
+from tcserver.media.forwarding.stream import MediaStream
 
 KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
 """Requests for keyframes of streams that another worker has, with a second's worth at once: a page of pictures."""
@@ -56,7 +51,7 @@ _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdi
 class UpKey:
     """A key for what comes in, and what came under it."""
 
-    __slots__ = ("_key", "_settled", "_skipped", "epoch", "received", "reordered", "window")
+    __slots__ = ("_flushed", "_key", "_skipped", "epoch", "received", "reordered", "window")
 
     def __init__(self, epoch: int, key: bytes, window: int = SESSION_WINDOW) -> None:
         self.epoch = wrapped(epoch, EPOCH_BITS)
@@ -66,7 +61,7 @@ class UpKey:
         """Datagrams that opened."""
         self.reordered = 0
         """Of these, those that a later one overtook."""
-        self._settled = (0, 0, 0)
+        self._flushed = (0, 0, 0)
         self._skipped = 0
         """Counters that nothing was sent under, as far as can be told."""
 
@@ -97,13 +92,13 @@ class UpKey:
         self.received += 1
         return plaintext
 
-    def settle(self, counters: Counters) -> None:
+    def flush_counters(self, counters: Counters) -> None:
         """Add what was sent and what arrived since the last call to the totals."""
         sent, received = self.sent, self.received
-        counters.uplink_sent += sent - self._settled[0]
-        counters.uplink_received += received - self._settled[1]
-        counters.uplink_reordered += self.reordered - self._settled[2]
-        self._settled = sent, received, self.reordered
+        counters.uplink_sent += sent - self._flushed[0]
+        counters.uplink_received += received - self._flushed[1]
+        counters.uplink_reordered += self.reordered - self._flushed[2]
+        self._flushed = sent, received, self.reordered
 
     def pong(self, ping: PingItem, now: float) -> PongItem:
         """Return the answer to a ping that came under this key."""
@@ -131,7 +126,7 @@ class DownKey:
         return seal(header, pack_items(items), self._key)
 
 
-class Seat:
+class MediaSeat:
     """A media id: its keys, its path, its streams."""
 
     __slots__ = (
@@ -160,7 +155,7 @@ class Seat:
         media_id: int,
         participant: int,
         account: int,
-        room: Room,
+        room: int,
         epoch: int,
         up_key: bytes,
         down_key: bytes,
@@ -171,10 +166,11 @@ class Seat:
         self.participant = participant
         self.opened_at = now
         self.room = room
+        """Number of its room."""
         self.path = Path()
         self.clock = TransitClock()
         """The client's, as its pings tell."""
-        self.streams: dict[int, Stream] = {}
+        self.streams: dict[int, MediaStream] = {}
         """What this seat publishes, by stream id."""
         self.up = UpKey(epoch, up_key)
         self.down = DownKey(media_id, epoch, down_key)
@@ -223,13 +219,13 @@ class Seat:
             raise Dropped(Drop.EPOCH)
         return previous, previous.open(data, counter)
 
-    def settle(self, counters: Counters) -> None:
+    def flush_counters(self, counters: Counters) -> None:
         """Add what was sent and what arrived under its keys since the last call to the totals."""
-        self.up.settle(counters)
+        self.up.flush_counters(counters)
         if self._previous is not None:
-            self._previous.settle(counters)
+            self._previous.flush_counters(counters)
 
-    def become_worn(self, now: float) -> bool:
+    def rekey_due(self, now: float) -> bool:
         """Whether new keys are due, said once for each pair of keys."""
         counters = max(self.up.window.highest, self.down.counter)
         if self._reported or (counters < REKEY_COUNTER and now - self._born < KEY_LIFETIME):

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tcserver.media.forwarding.drops import Counters
-from tcserver.media.forwarding.room import Room
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.histogram import Histogram
 
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Seconds that the datagrams of one batch may take; a packet of sound lasts 0.02."""
 
 
-class Census(NamedTuple):
+class Counts(NamedTuple):
     """How many of what there are."""
 
     rooms: int
@@ -26,7 +26,7 @@ class Census(NamedTuple):
     """Beacons included."""
 
 
-class SeatReading(NamedTuple):
+class SeatStats(NamedTuple):
     """What the media plane knows of the way of one seat."""
 
     media_id: int
@@ -49,7 +49,7 @@ class SocketState(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class MediaReading:
+class MediaStats:
     """One media plane at one moment."""
 
     counters: Counters
@@ -71,14 +71,14 @@ class MediaReading:
     """Seconds that pings took longer to come than the quickest of their seat: the jitter of the ways here."""
     sockets: tuple[SocketState, ...]
     """Empty where the kernel does not tell."""
-    census: Census
-    seats: tuple[SeatReading, ...]
+    counts: Counts
+    seats: tuple[SeatStats, ...]
 
 
-def seat_readings(rooms: Collection[Room]) -> tuple[SeatReading, ...]:
+def seat_stats(rooms: Collection[MediaRoom]) -> tuple[SeatStats, ...]:
     """Read the ways of all seats of rooms."""
     return tuple(
-        SeatReading(
+        SeatStats(
             seat.media_id,
             "" if seat.path.address is None else seat.path.address.host,
             seat.up.sent,
@@ -89,10 +89,10 @@ def seat_readings(rooms: Collection[Room]) -> tuple[SeatReading, ...]:
     )
 
 
-def census(rooms: Collection[Room]) -> Census:
+def count(rooms: Collection[MediaRoom]) -> Counts:
     """Count what rooms hold."""
     seats = [seat for room in rooms for seat in room.seats.values()]
-    return Census(
+    return Counts(
         rooms=len(rooms),
         seats=len(seats),
         proven=sum(seat.path.address is not None for seat in seats),

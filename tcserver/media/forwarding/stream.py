@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 from tcproto.datagram import ItemType
 from tcproto.messages import Caps, Kind
@@ -16,9 +15,6 @@ from tcserver.media.forwarding.keyframes import KeyframeLog
 from tcserver.media.forwarding.receivers import Audience
 from tcserver.media.interface import Receiver
 from tcserver.media.speakers.preroll import Preroll
-
-if TYPE_CHECKING:
-    from tcserver.media.forwarding.seat import Seat
 
 KEPT_BACK = 4
 """Packets that were kept back after which a stream is one that is: of those of 60 ms, in the time that is looked at."""
@@ -72,7 +68,7 @@ class Series:
         )
 
 
-class Stream:
+class MediaStream:
     """A stream of a seat."""
 
     __slots__ = (
@@ -92,25 +88,26 @@ class Stream:
         "muted",
         "plain",
         "preroll",
+        "publisher",
         "received",
         "receivers",
         "redundancy_wanted",
-        "seat",
         "waiting",
     )
 
     def __init__(
-        self, ident: int, seat: Seat, kind: Kind | None, caps: Caps, layers: int, muted: bool, now: float
+        self, ident: int, publisher: int, kind: Kind | None, caps: Caps, layers: int, muted: bool, now: float
     ) -> None:
         self.ident = ident
-        self.seat = seat
+        self.publisher = publisher
+        """Media id of the seat that publishes it."""
         self.muted = muted
         self.receivers: dict[int, Receiver] = {}
         """By media id."""
         self.redundancy_wanted = 0
         """Receivers that want the redundant variant."""
         self.received = 0
-        """Packets that arrived since `settle`, whatever became of them."""
+        """Packets that arrived since `flush_counters`, whatever became of them."""
         self.forwarded = 0
         """Packets that went to at least one receiver since then, counted once for each variant."""
         self.preroll = Preroll()
@@ -206,7 +203,7 @@ class Stream:
         del self.waiting[spatial]
         self._forget_audiences()
 
-    def settle(self, counters: Counters) -> None:
+    def flush_counters(self, counters: Counters) -> None:
         """Add the packets that were counted here to those of their kind."""
         counters.packets_received[self._kind] += self.received
         counters.packets_forwarded[self._kind] += self.forwarded

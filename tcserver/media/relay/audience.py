@@ -7,14 +7,8 @@ back; and a number that the other does not know it asks for, so that a lost mess
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 from tcserver.media.forwarding.receivers import ReceiverSet
-from tcserver.media.relay.wire import Message, pack_head
-
-if TYPE_CHECKING:
-    from tcserver.media.forwarding.room import Room
+from tcserver.media.forwarding.room import MediaRoom
 
 TELL_INTERVAL = 30.0
 """Seconds after which an audience that is used is told of again: half of what the others remember it for."""
@@ -24,36 +18,19 @@ MAX_AUDIENCES = 4096
 """Audiences of other workers that are remembered; the oldest gives way, and is asked for again if it is used."""
 
 
-class Handover:
-    """An audience in other workers, as the worker knows it that seals for it."""
-
-    __slots__ = ("__weakref__", "head", "members", "number", "peers", "room", "told_at")
-
-    def __init__(self, number: int, room: int, members: Mapping[int, tuple[int, ...]], peers: ReceiverSet) -> None:
-        self.number = number
-        self.room = room
-        self.members = members
-        """Media ids by slot of their worker."""
-        self.peers = peers
-        """Those workers."""
-        self.head = pack_head(Message.DATAGRAM, number)
-        self.told_at = float("-inf")
-        """When the workers were told who it is."""
-
-
 class HeardOf:
     """An audience that another worker has told of: seats of this one."""
 
     __slots__ = ("_members", "_receivers", "_version", "room", "told_at")
 
-    def __init__(self, room: Room, members: frozenset[int], now: float) -> None:
+    def __init__(self, room: MediaRoom, members: frozenset[int], now: float) -> None:
         self.room = room
         self.told_at = now
         self._members = members
         self._receivers: ReceiverSet | None = None
         self._version = 0
 
-    def tell_again(self, room: Room, members: frozenset[int], now: float) -> bool:
+    def tell_again(self, room: MediaRoom, members: frozenset[int], now: float) -> bool:
         """Take what was told once more; return whether it is the same as before."""
         if room is not self.room or members != self._members:
             return False
@@ -72,7 +49,7 @@ class HeardOf:
 
 
 class Audiences:
-    """What other workers have told, by slot of the worker and number."""
+    """The audiences that other workers have told of, by worker and number."""
 
     __slots__ = ("_known",)
 
@@ -83,22 +60,22 @@ class Audiences:
         """Audiences that are remembered."""
         return len(self._known)
 
-    def tell(self, slot: int, number: int, room: Room, members: frozenset[int], now: float) -> None:
+    def tell(self, worker: int, number: int, room: MediaRoom, members: frozenset[int], now: float) -> None:
         """Remember an audience."""
-        known = self._known.pop((slot, number), None)
+        known = self._known.pop((worker, number), None)
         if known is None or not known.tell_again(room, members, now):
             known = HeardOf(room, members, now)
         # Put last, so that the first is the one that was told of longest ago.
-        self._known[slot, number] = known
+        self._known[worker, number] = known
         if len(self._known) > MAX_AUDIENCES:
             del self._known[next(iter(self._known))]
 
-    def find(self, slot: int, number: int, now: float) -> HeardOf | None:
+    def find(self, worker: int, number: int, now: float) -> HeardOf | None:
         """Return an audience; None for one that is not known, or no longer."""
-        found = self._known.get((slot, number))
+        found = self._known.get((worker, number))
         return None if found is None or now - found.told_at >= LIFETIME else found
 
-    def forget_room(self, room: Room) -> None:
+    def forget_room(self, room: MediaRoom) -> None:
         """Forget the audiences of a room that is closed."""
         self._known = {key: known for key, known in self._known.items() if known.room is not room}
 

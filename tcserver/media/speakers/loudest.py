@@ -1,13 +1,13 @@
-"""Which talkers of a room are forwarded: the loudest few, before fan-out.
+"""Which talkers of a room are forwarded: the loudest few, decided before fan-out.
 
-Levels are claims: end-to-end encrypted audio cannot be measured here. So a talker has a *grade*, and the slot of one of
-a lower grade is won at once, whoever is louder. Who says nothing (its level does not vary, be it a hum or a lie) is
-graded below who talks; and what an account holds beside its first slot below what others want: three clients of one
-account have three slots only while nobody else needs any.
+Each audio stream contends for one of a few *places*, with packets that have voice. A place is won at once if it is
+free, or if its holder has fallen silent. From a holder who talks it is won only by being clearly louder for a while. A
+holder keeps its place through silence until somebody needs it, so pauses cost nothing.
 
-Each audio stream contends for one of a few *slots*, with packets that have voice. A slot that is free, or whose holder
-has fallen silent, is won at once; one whose holder talks only by being clearly louder for a while. A holder keeps its
-slot through silence until somebody needs it, so that pauses cost nothing.
+Levels are claims: end-to-end encrypted audio cannot be measured here. So each talker has a *grade*. A place is also won
+at once from a holder of a lower grade, whoever is louder. A stream whose level does not vary, be it a hum or a lie, has
+a lower grade than one that talks. The second place of an account has a lower grade than the first place of another:
+three clients of one account have three places only while nobody else needs any.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from tcserver.media.speakers.dominance import MAX_LEVEL
 SMOOTHING = 0.5
 """Weight of the newest packet in the loudness."""
 RELEASE = 8.0
-"""dB per second by which the loudness fades: phrases are compared, not the vowels of one with consonants of another."""
+"""dB per second by which the loudness fades. So phrases are compared, not a vowel with a consonant of somebody else."""
 EXPIRY = 0.15
 """Seconds without voice after which a holder counts as silent."""
 FADE = 25.0
-"""dB below the loudness of the last syllables: what is softer is a pause, though a detector may still call it voice."""
+"""dB below the loudness of the last syllables. Softer packets are a pause, though a detector may call them voice."""
 PAUSE = 0.3
-"""Seconds of such a pause after which a holder counts as silent: those between words are shorter."""
+"""Seconds of such a pause after which a holder counts as silent; pauses between words are shorter."""
 HOLD = 0.5
-"""Seconds for which a slot, once won, is safe from louder talkers, and from a pause."""
+"""Seconds for which a place, once won, is safe from louder talkers, and from a pause."""
 MARGIN = 6.0
 """dB that make a talker clearly louder: twice the amplitude."""
 VARIATION = 6
-"""dB between two levels that tell something: syllables and the gaps between them differ by more than twice as much."""
+"""dB between two levels that count as a variation. Syllables and the gaps between them differ by over twice as much."""
 VARIED = 1.0
-"""Seconds for which one variation counts: speech varies several times in a second."""
+"""Seconds that one variation adds to the time for which a stream counts as talk; speech varies several times in one."""
 ENOUGH_VARIED = 2.0
-"""Seconds for which more than this must count for a talker to be taken for one: three variations, a word or two."""
+"""Seconds of that time that have to be left for a stream to count as talk: three variations, a word or two."""
 MOST_VARIED = 10.0
-"""Seconds for which variations count at most: through the pauses of somebody who talks."""
+"""Seconds of that time at most: enough for the pauses of somebody who talks."""
 CHALLENGE = 0.1
-"""Seconds for which a talker has to be clearly louder, so that a cough takes no slot; pre-roll makes up for it."""
+"""Seconds for which a talker has to be clearly louder, so that a cough takes no place. Pre-roll makes up for them."""
 
 
 def contends(level: int, voice: bool) -> bool:
-    """Whether a packet of this level (in -dBov) and voice flag is one with voice."""
+    """Return whether a packet of this level (in -dBov) and voice flag counts as one with voice."""
     return voice or level <= SPEECH_LEVEL
 
 
@@ -71,29 +71,29 @@ class _Talker:
         self.reference = level
         """The level (in -dBov) that the next one has to differ from."""
         self.varied_until = now
-        """Each variation puts it off by ``VARIED``; it is talk as long as ``ENOUGH_VARIED`` are left."""
+        """Each variation puts it off by ``VARIED``; the stream counts as talk while ``ENOUGH_VARIED`` are left."""
         self.smoothed = 0.0
         self.loudness = 0.0
-        """dB above silence: follows the smoothed level up, and fades slowly."""
+        """dB above silence. It follows the smoothed level up at once, and fades slowly."""
         self.heard_at = self.loud_at = self.silent_from = now
         self.held_since = now
-        """When the slot was won."""
+        """When the place was won."""
         self.ahead_since: float | None = None
-        """Since when it is clearly louder than the quietest holder."""
+        """Since when this talker is clearly louder than the quietest holder; None: it is not."""
 
 
 class Loudest:
-    """The contest of one room. No seat holds two slots."""
+    """The contest of one room. No seat holds two places."""
 
     __slots__ = ("_holders", "_talkers", "always", "changed", "dominant", "limit")
 
     def __init__(self) -> None:
         self.limit = 0
-        """Slots; 0: all are forwarded."""
+        """Places; 0: all are forwarded."""
         self.dominant: int | None = None
-        """Stream of the dominant speaker: while it talks, it gets and keeps a slot whoever is louder."""
+        """Stream of the dominant speaker. While it talks, it gets and keeps a place, whoever is louder."""
         self.changed = True
-        """Whether the holders may have changed since whoever follows them has set it back."""
+        """Whether the holders may have changed. The user of this sets it back to False."""
         self.always: frozenset[int] = frozenset()
         """Seats that are forwarded whatever their level."""
         self._talkers: dict[int, _Talker] = {}
@@ -101,23 +101,23 @@ class Loudest:
 
     @property
     def holders(self) -> tuple[int, ...]:
-        """Streams that hold a slot."""
+        """Streams that hold a place."""
         return tuple(self._holders)
 
     def configure(self, limit: int, always: Collection[int]) -> None:
-        """Set the number of slots, and the seats that are forwarded whatever their level, without a slot."""
+        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
         self.limit = limit
         self.changed = True
         self.always = frozenset(always)
         for stream, talker in list(self._holders.items()):
             if talker.seat in self.always:
                 del self._holders[stream]
-        # Who spoke last stays.
+        # Those who spoke last stay.
         for stream, _ in sorted(self._holders.items(), key=lambda holder: holder[1].silent_from)[: -limit or None]:
             del self._holders[stream]
 
     def forget(self, stream: int) -> None:
-        """A stream was closed or muted: its slot is free."""
+        """Forget a stream that was closed or muted: its place is free."""
         self._talkers.pop(stream, None)
         if self._holders.pop(stream, None) is not None:
             self.changed = True
@@ -143,7 +143,7 @@ class Loudest:
         return stream in self._holders or seat in self.always or (contending and self._contend(stream, talker, now))
 
     def _contend(self, stream: int, talker: _Talker, now: float) -> bool:
-        """Whether a talker without a slot wins one."""
+        """Return whether a talker without a place wins one."""
         holders = self._holders
         rival, below = self._rival(talker, now)
         if rival is None:
@@ -160,10 +160,11 @@ class Loudest:
         return True
 
     def _rival(self, talker: _Talker, now: float) -> tuple[int | None, bool]:
-        """Return the holder whose slot a talker has to win, and whether it is of a lower grade.
+        """Return the holder whose place a talker has to win, and whether it is of a lower grade.
 
-        None where a slot is free, or none can be won. That of the same seat first; then who is silent, longest of them,
-        since whoever talks again gets a slot back from a lower grade; then the lowest grade; then the quietest.
+        None where a place is free, or none can be won. A holder of the same seat comes first, then the one that is
+        silent for longest (if it talks again, it gets a place back from a lower grade), then the lowest grade, then the
+        quietest.
         """
         seen: set[int] = set()
         own = _grade(talker, all(holder.account != talker.account for holder in self._holders.values()), now)
@@ -195,5 +196,5 @@ class Loudest:
 
 
 def _grade(talker: _Talker, is_first: bool, now: float) -> int:
-    """Return 0 to 3: talk stands above what does not vary, the first slot of an account above further ones."""
+    """Return the grade, 0 to 3: talk is above what does not vary, the first place of an account above further ones."""
     return 2 * (talker.varied_until > now + ENOUGH_VARIED) + is_first

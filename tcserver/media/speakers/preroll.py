@@ -10,7 +10,7 @@ from tcproto.packet import AudioHeader
 from tcserver.media.speakers.loudest import contends
 
 PREROLL = 0.2
-"""Seconds that are kept: the syllables that somebody speaks until the slot is won."""
+"""Seconds that are kept: the syllables that somebody speaks until the place is won."""
 LEAD = 0.07
 """Seconds sent from before the first packet with voice: a consonant that no detector took for voice; three packets.
 

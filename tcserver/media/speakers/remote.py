@@ -1,12 +1,13 @@
-"""Who speaks in a room whose home is another worker: levels go there in summaries, and what it decides holds here."""
+"""The selection of a worker that is not the room's home: it sends levels to the home, and follows its decisions."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from tcserver.media.interface import SpeakersChanged
 from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, Level, pack_levels
+from tcserver.media.speakers.selection import SpeakerSelection
 
 SUMMARY_INTERVAL = 0.02
 """Seconds between summaries: as often as somebody who speaks sends a packet."""
@@ -14,86 +15,87 @@ MAX_LEVELS = 8192
 """Levels that wait for a summary; a room of a thousand open microphones sends a thousand in an interval."""
 
 
-class Summary:
-    """The levels since the last summary."""
+class RemoteSelection(SpeakerSelection):
+    """Collects the levels for the home, and knows who holds a place there."""
 
-    __slots__ = ("levels",)
+    __slots__ = ("_always", "_holders", "_levels", "_limit")
 
-    def __init__(self) -> None:
-        self.levels: deque[Level] = deque(maxlen=MAX_LEVELS)
+    def __init__(self, limit: int = 0, always: Collection[int] = ()) -> None:
+        self._limit = limit
+        self._always = frozenset(always)
+        self._holders: frozenset[int] = frozenset()
+        self._levels: deque[Level] = deque(maxlen=MAX_LEVELS)
+        """Since the last summary."""
 
-    def take(self, room: int) -> list[bytes]:
-        """Return the messages to the home of the room, and begin anew."""
-        levels = list(self.levels)
-        self.levels.clear()
-        return [
-            pack_levels(room, levels[at : at + LEVELS_IN_MESSAGE]) for at in range(0, len(levels), LEVELS_IN_MESSAGE)
-        ]
+    @property
+    def limit(self) -> int:
+        """Places for talkers; 0: all are forwarded."""
+        return self._limit
 
+    @property
+    def always(self) -> Collection[int]:
+        """Media ids of seats that are forwarded whatever their level."""
+        return self._always
 
-class DistantSpeakers:
-    """Stands for the `Speakers` that the home of the room has."""
+    @property
+    def holders(self) -> tuple[int, ...]:
+        """Streams that hold a place, as far as the home has told."""
+        return tuple(self._holders)
 
-    __slots__ = ("_summary",)
+    def configure(self, limit: int, always: Collection[int]) -> None:
+        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
+        self._limit, self._always = limit, frozenset(always)
 
-    dominant = None
-    """Only the home knows."""
-
-    def __init__(self, summary: Summary) -> None:
-        self._summary = summary
-
-    def hear(self, stream: int, participant: int, level: int, duration_ms: int, now: float) -> None:
-        """Note the level (in -dBov) of an audio packet for the home."""
-        self._summary.levels.append(Level(stream, 0, 0, participant, level, duration_ms))
+    def hear(
+        self,
+        stream: int,
+        seat: int,
+        account: int,
+        participant: int,
+        level: int,
+        duration_ms: int,
+        voice: bool,
+        now: float,
+    ) -> bool:
+        """Note the level (in -dBov) and voice flag of an audio packet; return whether the packet is forwarded."""
+        if not self._limit:
+            self._levels.append(Level(stream, 0, 0, participant, level, duration_ms))
+            return True
+        self._levels.append(Level(stream, seat, account, participant, level, duration_ms, voice))
+        return stream in self._holders or seat in self._always
 
     def forget(self, stream: int) -> None:
-        """A stream was closed or muted: the home has to know."""
-        self._summary.levels.append(Level(stream, 0, 0, 0, 0, 0))
+        """Tell the home that a stream was closed or muted: whoever spoke in it stops, and its place is free."""
+        self._levels.append(Level(stream, 0, 0, 0, 0, 0))
+        self._holders -= {stream}
 
-    def silent(self, since: float) -> list[int]:
-        """Return none: the home looks after them."""
-        return []
+    def forget_lost(self, since: float, known: Collection[int]) -> None:
+        """Do nothing: the home looks after such streams."""
 
     def decide(self, room: int, now: float) -> SpeakersChanged | None:
         """Return None: the home decides."""
         return None
 
-
-class DistantLoudest:
-    """Stands for the `Loudest` that the home of the room has, and knows who holds a slot there."""
-
-    __slots__ = ("_holders", "_summary", "always", "dominant", "limit")
-
-    def __init__(self, summary: Summary) -> None:
-        self.limit = 0
-        """Slots; 0: all are forwarded."""
-        self.dominant: int | None = None
-        """Of use only at home."""
-        self._summary = summary
-        self.always: frozenset[int] = frozenset()
-        """Seats that are forwarded whatever their level."""
-        self._holders: frozenset[int] = frozenset()
-
     @property
-    def holders(self) -> tuple[int, ...]:
-        """Streams that hold a slot, as far as the home has told."""
-        return tuple(self._holders)
+    def has_news(self) -> bool:
+        """Whether something was heard since the last summary."""
+        return bool(self._levels)
 
-    def hold(self, streams: frozenset[int]) -> None:
-        """Take what the home has decided."""
+    def take_messages(self, room: int) -> list[bytes]:
+        """Return the summary of what was heard since the last one, in messages that are not too long."""
+        levels = list(self._levels)
+        self._levels.clear()
+        return [
+            pack_levels(room, levels[at : at + LEVELS_IN_MESSAGE]) for at in range(0, len(levels), LEVELS_IN_MESSAGE)
+        ]
+
+    def repeat(self) -> None:
+        """Do nothing: levels are of the moment, and those that were lost are not said again."""
+
+    def take_levels(self, levels: Iterable[Level], now: float) -> None:
+        """Raise ``ValueError``: nothing is decided here."""
+        raise ValueError("levels of a room whose home is not here")
+
+    def take_holders(self, streams: frozenset[int]) -> None:
+        """Follow the home: these streams hold a place."""
         self._holders = streams
-
-    def configure(self, limit: int, always: Collection[int]) -> None:
-        """Set the number of slots, and the seats that are forwarded whatever their level."""
-        self.limit = limit
-        self.always = frozenset(always)
-
-    def forget(self, stream: int) -> None:
-        """A stream was closed or muted, of which `DistantSpeakers` tells the home."""
-        self._holders -= {stream}
-
-    def hear(self, stream: int, seat: int, account: int, level: int, voice: bool, now: float) -> bool:
-        """Add to the level that was just noted whose it is and whether it is voice; return whether it is forwarded."""
-        levels = self._summary.levels
-        levels[-1] = levels[-1]._replace(seat=seat, account=account, voice=voice)
-        return stream in self._holders or seat in self.always

@@ -1,4 +1,4 @@
-"""Seats that nobody hears although they send: open microphones beside which others are louder."""
+"""Suppressed seats: they send sound, and none of it is forwarded, since others are louder."""
 
 from __future__ import annotations
 
@@ -6,52 +6,49 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from tcserver.media.forwarding.room import Room
-
 LOOK_BACK = 0.3
-"""Seconds of which a seat has to have been unheard."""
+"""Seconds for which everything of a seat has to have been kept back before the seat counts as suppressed."""
 FEW = 4
-"""Fewer unheard seats than this are heard out one by one: reading them together would save nothing."""
-MAX_UNHEARD = 256
-"""Most that are told: so many media ids fit a steering program on all kernels."""
+"""Where fewer seats are suppressed, none is treated so: to read their datagrams together would save nothing."""
+MAX_SUPPRESSED = 256
+"""Suppressed seats at most: so many media ids fit a steering program on all kernels."""
 
 
 @dataclass(frozen=True, slots=True)
-class UnheardSeats:
-    """What a media worker tells: seats whose datagrams may wait, by media id."""
+class SuppressedSeats:
+    """A media worker's report: its suppressed seats, by media id."""
 
     media_ids: tuple[int, ...]
 
 
 def fair_share(workers: Iterable[Sequence[int]]) -> list[int]:
-    """Return ``MAX_UNHEARD`` of the workers' unheard seats at most, of each worker as many, as far as it has them."""
+    """Return at most ``MAX_SUPPRESSED`` of the suppressed seats, in turn one of each worker that has more."""
     turns = zip_longest(*workers)
-    return [media_id for turn in turns for media_id in turn if media_id is not None][:MAX_UNHEARD]
+    return [media_id for turn in turns for media_id in turn if media_id is not None][:MAX_SUPPRESSED]
 
 
-class Unheard:
-    """Media ids of seats whose datagrams may wait a little, since what is in them is kept back anyway."""
+class Suppression:
+    """The suppressed seats of a plane. Their datagrams may wait a little, since what is in them is kept back anyway."""
 
     __slots__ = ("changed", "media_ids")
 
     def __init__(self) -> None:
         self.media_ids: set[int] = set()
         self.changed = False
-        """Whether they have changed since whoever follows them has set it back."""
+        """Whether the seats have changed. The user of this sets it back to False."""
 
-    def look(self, rooms: Iterable[Room], now: float) -> None:
-        """Find out who is unheard now."""
-        found = {media_id for room in rooms for media_id in room.unheard(now - LOOK_BACK)}
+    def replace(self, found: set[int]) -> None:
+        """Take the seats that are suppressed now, instead of those before; fewer than ``FEW`` count as none."""
         if len(found) < FEW:
             found = set()
-        elif len(found) > MAX_UNHEARD:
-            found = set(sorted(found)[:MAX_UNHEARD])
+        elif len(found) > MAX_SUPPRESSED:
+            found = set(sorted(found)[:MAX_SUPPRESSED])
         if found != self.media_ids:
             self.media_ids = found
             self.changed = True
 
     def discard(self, media_id: int) -> None:
-        """What comes from a seat matters from now on."""
+        """Take a seat out: what it sends matters from now on."""
         if media_id in self.media_ids:
             self.media_ids.discard(media_id)
             self.changed = True

@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from tcproto.datagram import MAX_DATAGRAM
-
-if TYPE_CHECKING:
-    from tcserver.media.udp.sender import Run
+from tcserver.media.forwarding.receivers import LaneReceivers
+from tcserver.media.lanes.lane import LARGE, Weight, weigh
 
 MAX_BACKLOG = 256
 """Runs of receivers that wait for room in a socket's buffer, for media are late soon."""
-LARGE = MAX_DATAGRAM // 2
-"""Bytes above which a datagram is taken for video: the packets of a frame that needs several are all larger, since they
-are of one size; audio at 64 kbit/s is smaller even with two copies. What a sealed datagram holds need not be told, nor
-passed from worker to worker, for the sake of the rare moment in which a socket is full."""
 
 
-class Weight(StrEnum):
-    """What a datagram is taken for, by its size."""
+class Run(NamedTuple):
+    """A message that waits, for the receivers from index ``start`` to before ``stop``; see `Lane.send`."""
 
-    SMALL = "small"
-    """Audio, and pictures in one small datagram."""
-    LARGE = "large"
-    """Video."""
+    payload: bytes
+    size: int
+    receivers: LaneReceivers
+    start: int
+    stop: int
+
+    @property
+    def segments(self) -> int:
+        """Datagrams that each receiver gets."""
+        return -(-len(self.payload) // self.size) if self.payload else 1
 
 
 class Backlog:
@@ -82,5 +81,4 @@ class Backlog:
             self._count(waiting.popleft())
 
     def _count(self, run: Run) -> None:
-        weight = Weight.LARGE if run.size > LARGE else Weight.SMALL
-        self._gave_way[weight] += (run.stop - run.start) * run.segments
+        self._gave_way[weigh(run.size)] += (run.stop - run.start) * run.segments

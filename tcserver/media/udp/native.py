@@ -100,12 +100,12 @@ def pack_sockaddr(address: Address, family: int) -> bytes:
     return _FAMILY.pack(family) + _IPV6.pack(port, 0, socket.inet_pton(family, host)) + _SCOPE.pack(number)
 
 
-def parse_sockaddr(data: bytes, local: int) -> Address:
+def parse_sockaddr(data: bytes, lane: int) -> Address:
     """Return the address that the kernel gave; a v4-mapped one stays one, for the socket it came from wants it so."""
     (family,) = _FAMILY.unpack_from(data)
     if family == socket.AF_INET:
         port, host = _IPV4.unpack_from(data, _FAMILY.size)
-        return Address(local, socket.inet_ntop(family, host), port)
+        return Address(lane, socket.inet_ntop(family, host), port)
     port, _, host = _IPV6.unpack_from(data, _FAMILY.size)
     (scope,) = _SCOPE.unpack_from(data, _FAMILY.size + _IPV6.size)
-    return Address(local, socket.inet_ntop(family, host) + (f"%{scope}" if scope else ""), port)
+    return Address(lane, socket.inet_ntop(family, host) + (f"%{scope}" if scope else ""), port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import socket
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tcproto.datagram import MAX_DATAGRAM
 from tcserver.media.interface import Address
@@ -23,7 +23,9 @@ from tcserver.media.udp.native import (
     message,
     parse_sockaddr,
 )
+from tcserver.media.udp.offload import can_receive_trains
 
+ReceiverName = Literal["auto", "gro", "recvmmsg", "recvfrom"]
 BATCH = 48
 """Messages in one batch: those of a room that come as single datagrams fill a train."""
 BUFFER_SIZE = MAX_DATAGRAM + 1
@@ -45,13 +47,30 @@ class Reader(Protocol):
         ...
 
 
+def make_reader(name: ReceiverName, sock: socket.socket, lane: int, size: int, known: dict[bytes, Address]) -> Reader:
+    """Return a reader of a socket with the system calls that ``name`` says; the other parameters: see `VectorReader`.
+
+    ``auto`` takes the fastest that work here; raises ``OSError`` where those of another name do not.
+    """
+    trains = name in ("auto", "gro") and can_receive_trains()
+    if name == "gro" and not trains:
+        raise OSError("the kernel does not receive trains (UDP_GRO)")
+    if name != "recvfrom":
+        try:
+            return VectorReader(sock, lane, trains, size, known)
+        except OSError:
+            if name != "auto":
+                raise
+    return PlainReader(sock, lane, size)
+
+
 class PlainReader:
     """Reads with ``recvfrom_into``, and cuts off what is longer than ``size`` bytes. Works everywhere."""
 
-    def __init__(self, sock: socket.socket, local: int, size: int = BUFFER_SIZE) -> None:
+    def __init__(self, sock: socket.socket, lane: int, size: int = BUFFER_SIZE) -> None:
         self.drained = True
         self._socket = sock
-        self._local = local
+        self._lane = lane
         self._buffer = bytearray(size)
 
     def read(self) -> list[tuple[bytes, Address]]:
@@ -67,7 +86,7 @@ class PlainReader:
             except OSError:
                 # An error of a datagram that was sent earlier; reading it clears it.
                 continue
-            batch.append((bytes(self._buffer[:size]), Address(self._local, address[0], address[1])))
+            batch.append((bytes(self._buffer[:size]), Address(self._lane, address[0], address[1])))
         return batch
 
 
@@ -84,7 +103,7 @@ class VectorReader:
     def __init__(
         self,
         sock: socket.socket,
-        local: int,
+        lane: int,
         trains: bool = False,
         size: int = BUFFER_SIZE,
         known: dict[bytes, Address] | None = None,
@@ -94,7 +113,7 @@ class VectorReader:
         if trains:
             sock.setsockopt(SOL_UDP, UDP_GRO, 1)
         self._socket = sock
-        self._local = local
+        self._lane = lane
         self._known = {} if known is None else known
         self._most = size
         size = TRAIN_BUFFER_SIZE if trains else size
@@ -156,5 +175,5 @@ class VectorReader:
     def _parse(self, name: bytes) -> Address:
         if len(self._known) >= MAX_KNOWN_ADDRESSES:
             self._known.clear()
-        address = self._known[name] = parse_sockaddr(name, self._local)
+        address = self._known[name] = parse_sockaddr(name, self._lane)
         return address

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tcserver.media.forwarding.stats import SocketState
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.steering import share_port, steer
+
+SO_MEMINFO = 55
+"""Of Linux; the socket module has no name for it. What follows is from ``linux/sock_diag.h``."""
+_MEMINFO = struct.Struct("@9I")
+_RMEM_ALLOC, _WMEM_ALLOC, _DROPS = 0, 2, 8
 
 
 @dataclass
@@ -16,7 +23,7 @@ class SocketGroup:
 
     receiving: list[socket.socket] = field(default_factory=list)
     coalesced: list[socket.socket] = field(default_factory=list)
-    """Receive what comes from seats that are unheard."""
+    """Receive what comes from seats that are suppressed."""
     sending: list[socket.socket] = field(default_factory=list)
     """Get nothing: on a socket that is waited on the kernel looks for whom to wake with each datagram that it sent."""
 
@@ -41,3 +48,9 @@ class SocketGroup:
             for sock in sockets:
                 sock.close()
             sockets.clear()
+
+
+def socket_state(sock: socket.socket) -> SocketState:
+    """Return what the kernel keeps of a socket; raises ``OSError`` where it does not tell."""
+    memory = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, _MEMINFO.size))
+    return SocketState(memory[_RMEM_ALLOC], memory[_WMEM_ALLOC], memory[_DROPS])

@@ -51,16 +51,16 @@ def share_port(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
 
 
-def steer(group: Sequence[socket.socket], unheard: Collection[int] = ()) -> None:
+def steer(group: Sequence[socket.socket], suppressed: Collection[int] = ()) -> None:
     """Give each datagram to the socket whose place in ``group`` is the slot in its header; raises ``OSError``.
 
-    Those with the media ids ``unheard`` that are long enough for sound go to a second socket of the slot; where there
-    are such, one for each slot was bound after the group, in the same order. All sockets share a port and were bound in
-    this order. None may be closed while another is in use: the kernel would put the last one in its place.
+    Those with the media ids ``suppressed`` that are long enough for sound go to a second socket of the slot; where
+    there are such, one for each slot was bound after the group, in the same order. All sockets share a port and were
+    bound in this order. None may be closed while another is in use: the kernel would put the last one in its place.
     """
     slots = len(group)
     otherwise = [(_LOAD_BYTE, 0, 0, SLOT_OFFSET), (_MODULO, 0, 0, slots), (_RETURN, 0, 0, 0)]
-    seconds = [(media_id, slots + (media_id & 0xFF) % slots) for media_id in sorted(unheard)]
+    seconds = [(media_id, slots + (media_id & 0xFF) % slots) for media_id in sorted(suppressed)]
     instructions: _Instructions = []
     if seconds:
         search = [(_LOAD_WORD, 0, 0, ID_OFFSET), *_search(seconds, 0)]

@@ -16,15 +16,15 @@ from typing import Any
 
 import msgpack
 
-from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Command, Event
-from tcserver.media.speakers.suppressed import UnheardSeats
+from tcserver.media.speakers.suppressed import SuppressedSeats
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.logs import LogSettings
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 
 LENGTH_SIZE = 4
-Report = MediaReading | ProcessReading | UnheardSeats
+Report = MediaStats | ProcessStats | SuppressedSeats
 """What a worker tells of itself, besides events."""
 _TYPES: tuple[type, ...] = (
     *typing.get_args(Command),

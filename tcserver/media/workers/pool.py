@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from tcserver.media.forwarding.sealer import RING_SIZE
-from tcserver.media.forwarding.stats import MediaReading
+from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import (
     ChangeForwarding,
     CloseRoom,
@@ -26,8 +26,8 @@ from tcserver.media.interface import (
     WorkerLoad,
     WorkerReplaced,
 )
-from tcserver.media.relay.room_share import SLOT_MASK
-from tcserver.media.speakers.suppressed import UnheardSeats, fair_share
+from tcserver.media.relay.room_share import WORKER_MASK
+from tcserver.media.speakers.suppressed import SuppressedSeats, fair_share
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.socket_group import SocketGroup
 from tcserver.media.udp.sockets import BUFFER_BYTES
@@ -35,7 +35,7 @@ from tcserver.media.udp.steering import share_port, steer
 from tcserver.media.workers.pipe import LENGTH_SIZE, decode, encode
 from tcserver.media.workers.worker import HEARTBEAT, RELAY_HOST, Options
 from tcserver.monitoring import logs
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 
 START_LIMIT = 10.0
 """Seconds until a worker has to say that it is there."""
@@ -68,7 +68,7 @@ class Router:
             case ShareRoom() | TellSealer() | SetSpeakers() | ChangeForwarding() | CloseSeat():
                 return self._rooms.get(command.room, ())
             case _:
-                return (command.media_id & SLOT_MASK,)
+                return (command.media_id & WORKER_MASK,)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class _Slot:
 
     number: int
     group: SocketGroup = field(default_factory=SocketGroup)
-    unheard: tuple[int, ...] = ()
+    suppressed: tuple[int, ...] = ()
     """Media ids of seats whose datagrams may wait."""
     relay: socket.socket | None = None
     """By which it reaches the other workers."""
@@ -85,8 +85,8 @@ class _Slot:
     writer: asyncio.StreamWriter | None = None
     """The pipe, once the worker has said that it is there."""
     process: asyncio.subprocess.Process | None = None
-    reading: MediaReading | None = None
-    process_reading: ProcessReading | None = None
+    reading: MediaStats | None = None
+    process_stats: ProcessStats | None = None
     """The last ones."""
 
 
@@ -155,13 +155,13 @@ class WorkerPool:
         """Return the bound (host, port) of each address."""
         return [sock.getsockname()[:2] for sock in self._slots[0].group.receiving]
 
-    def readings(self) -> list[MediaReading]:
+    def stats(self) -> list[MediaStats]:
         """Return what each worker last told about itself, by slot."""
         return [slot.reading for slot in self._slots if slot.reading is not None]
 
-    def process_readings(self) -> list[ProcessReading]:
+    def process_stats(self) -> list[ProcessStats]:
         """Return what each worker last told about its process, by slot."""
-        return [slot.process_reading for slot in self._slots if slot.process_reading is not None]
+        return [slot.process_stats for slot in self._slots if slot.process_stats is not None]
 
     def processes(self) -> list[int]:
         """Return the process ids of the workers that are there, by slot."""
@@ -197,13 +197,13 @@ class WorkerPool:
         self._steer()
 
     def _steer(self) -> None:
-        """Have datagrams brought to their workers, and to the second socket there if their seat is unheard."""
-        unheard = fair_share([slot.unheard for slot in self._slots])
+        """Have datagrams brought to their workers, and to the second socket there if their seat is suppressed."""
+        suppressed = fair_share([slot.suppressed for slot in self._slots])
         for group in zip(*(slot.group.receiving for slot in self._slots), strict=True):
-            steer(group, unheard)
+            steer(group, suppressed)
 
-    def _take_unheard(self, slot: _Slot, media_ids: tuple[int, ...]) -> None:
-        slot.unheard = media_ids
+    def _take_suppressed(self, slot: _Slot, media_ids: tuple[int, ...]) -> None:
+        slot.suppressed = media_ids
         try:
             self._steer()
         except OSError as error:
@@ -227,7 +227,7 @@ class WorkerPool:
                 up.set_exception(OSError("a media worker did not start"))
                 return
             self._log.error("media worker lost", worker=slot.number, reason=reason, status=status)
-            self._take_unheard(slot, ())
+            self._take_suppressed(slot, ())
             await asyncio.sleep(started_at + RESTART_INTERVAL - clock())
 
     async def _serve(self, slot: _Slot, up: asyncio.Future[None]) -> None:
@@ -266,15 +266,15 @@ class WorkerPool:
         length = int.from_bytes(await reader.readexactly(LENGTH_SIZE), "big")
         events: list[Event] = []
         for value in decode(await reader.readexactly(length)):
-            if isinstance(value, MediaReading):
+            if isinstance(value, MediaStats):
                 if slot.reading is not None:
                     sent = value.counters.sent - slot.reading.counters.sent
                     events.append(WorkerLoad(slot.number, max(0, sent) / HEARTBEAT))  # a new one begins at 0
                 slot.reading = value
-            elif isinstance(value, ProcessReading):
-                slot.process_reading = value
-            elif isinstance(value, UnheardSeats):
-                self._take_unheard(slot, value.media_ids)
+            elif isinstance(value, ProcessStats):
+                slot.process_stats = value
+            elif isinstance(value, SuppressedSeats):
+                self._take_suppressed(slot, value.media_ids)
             else:
                 events.append(value)
         return events

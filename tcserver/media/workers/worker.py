@@ -19,9 +19,11 @@ from typing import cast
 
 from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.interface import Address, Event
-from tcserver.media.speakers.suppressed import UnheardSeats
+from tcserver.media.speakers.suppressed import SuppressedSeats
+from tcserver.media.udp.reader import ReceiverName
+from tcserver.media.udp.sendmmsg import SenderName
 from tcserver.media.udp.socket_group import SocketGroup
-from tcserver.media.udp.sockets import MediaSockets, ReceiverName, SenderName
+from tcserver.media.udp.sockets import MediaSockets
 from tcserver.media.workers.pipe import LENGTH_SIZE, Report, decode, encode
 from tcserver.monitoring import garbage, logs
 from tcserver.monitoring.process_meter import ProcessMeter
@@ -91,7 +93,7 @@ class Worker:
                 for descriptors in (options.receiving, options.coalesced, options.sending)
             )
         )
-        self._sockets.open(group, socket.socket(fileno=options.relay), self._tell_unheard)
+        self._sockets.open(group, socket.socket(fileno=options.relay), self._tell_suppressed)
         reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
         self._meter.start()
         heart = asyncio.create_task(self._beat())
@@ -110,17 +112,17 @@ class Worker:
         finally:
             heart.cancel()
             self._meter.stop()
-            self._sockets.close()
+            await self._sockets.close()
             self._writer.close()
 
     async def _beat(self) -> None:
         while True:
-            self._send([self._sockets.reading(), self._meter.reading()])
+            self._send([*self._sockets.stats(), self._meter.stats()])
             self._log.report_suppressed()
             await asyncio.sleep(HEARTBEAT)
 
-    def _tell_unheard(self, media_ids: Collection[int]) -> None:
-        self._send([UnheardSeats(tuple(media_ids))])
+    def _tell_suppressed(self, media_ids: Collection[int]) -> None:
+        self._send([SuppressedSeats(tuple(media_ids))])
 
     def _send(self, values: Sequence[Event | Report]) -> None:
         if self._writer is not None:

@@ -25,6 +25,7 @@ from tcserver.conference import (
     SessionStarted,
     Settings,
 )
+from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.room.room import Room
 from tcserver.media import interface
 from tcserver.records import Account, RoomRecord, Standing
@@ -39,6 +40,7 @@ class Driver:
         *,
         accounts: tuple[Account, ...] = (),
         rooms: tuple[RoomRecord, ...] = (),
+        policies: Policies = POLICIES,
         seed: int = 1,
         **settings: object,
     ) -> None:
@@ -61,6 +63,7 @@ class Driver:
             lambda: self.unix_ms,
             rooms,
             self.now,
+            policies,
         )
         self.plane = Plane()
         self.people: dict[int, Person] = {}

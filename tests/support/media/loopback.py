@@ -3,25 +3,28 @@
 import asyncio
 import socket
 import sys
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 
 from tcserver.media.interface import Address
+from tcserver.media.lanes.lane import LaneCounts, total
+from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.offload import can_receive_trains, can_send_trains
 from tcserver.media.udp.reader import VectorReader
-from tcserver.media.udp.sender import Blocked, Run, Sender
-from tcserver.media.udp.sendmmsg import VectorSender
+from tcserver.media.udp.sendmmsg import SenderName, make_lanes
+from tcserver.media.udp.sendto import PlainLane
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="sendmmsg and recvmmsg are Linux's")
 trains_out = pytest.mark.skipif(not can_send_trains(), reason="the kernel does not send trains (UDP_SEGMENT)")
 trains_in = pytest.mark.skipif(not can_receive_trains(), reason="the kernel does not receive trains (UDP_GRO)")
-TrainSender = partial(VectorSender, trains=True)
 TrainReader = partial(VectorReader, trains=True)
 
 
-def address_of(sock: socket.socket, local: int = 0) -> Address:
-    return Address(local, *sock.getsockname()[:2])
+def address_of(sock: socket.socket, lane: int = 0) -> Address:
+    return Address(lane, *sock.getsockname()[:2])
 
 
 def received(sock: socket.socket) -> list[bytes]:
@@ -34,19 +37,35 @@ def received(sock: socket.socket) -> list[bytes]:
             return datagrams
 
 
-class Congested(Sender):
-    """Takes so many datagrams until its buffer is full."""
+class LoopbackSender(Sender):
+    """A sender on sockets, by the system calls of a name; remembers which lanes waited for room."""
 
-    def __init__(self, room: int) -> None:
-        super().__init__()
+    def __init__(self, name: SenderName, sockets: Sequence[socket.socket]) -> None:
+        self.full: list[PlainLane] = []
+        self.lanes = make_lanes(name, sockets, self.full.append)
+        super().__init__(self.lanes)
+
+    @property
+    def counts(self) -> LaneCounts:
+        return total(self.lanes)
+
+
+class CongestedSocket:
+    """Takes so many datagrams until its buffer is full. What else it is asked, it asks ``sock``."""
+
+    def __init__(self, room: int, sock: socket.socket | None = None) -> None:
         self.room = room
         self.out: list[tuple[bytes, int]] = []
         self.flowing = asyncio.Event()
+        self._socket = sock
 
-    def send_run(self, local: int, run: Run) -> None:
-        for slot in range(run.start, run.stop):
-            if not self.room:
-                raise Blocked(slot)
-            self.room -= 1
-            self.out.append((run.payload, run.receivers.addresses[slot].port))
-            self.flowing.set()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def sendto(self, datagram: bytes, address: tuple[str, int]) -> int:
+        if not self.room:
+            raise BlockingIOError
+        self.room -= 1
+        self.out.append((datagram, address[1]))
+        self.flowing.set()
+        return len(datagram)

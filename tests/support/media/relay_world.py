@@ -54,7 +54,7 @@ class Workers:
         self.share()
 
     def plane(self, slot: int) -> MediaPlane:
-        return MediaPlane(self.random.randbytes, slot=slot, peers=self.addresses)
+        return MediaPlane(self.random.randbytes, worker=slot, peers=self.addresses)
 
     def share(self) -> None:
         if len(self.planes) > 1:

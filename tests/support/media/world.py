@@ -161,7 +161,7 @@ class World:
     def forward(self, peer: Peer, stream: int, to: Iterable[Peer | Receiver]) -> None:
         """Let a stream go to these and nobody else."""
         receivers = {r.media_id: r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to}
-        room = self.plane._seats[peer.media_id].room
+        room = next(room for room in self.plane.rooms if peer.media_id in room.seats)
         gone = tuple(media_id for media_id in room.streams[stream].receivers if media_id not in receivers)
         self.apply(ChangeForwarding(room.number, (stream,), tuple(receivers.values()), gone))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-from tcclient.core import MediaPacket, PathState, Session, Settings, events
+from tcclient.core import MediaPacket, PathState, Session, Settings, control_connection, events
 from tcproto.datagram import Kind as DatagramKind
 from tcproto.datagram import parse_header
 from tcproto.identity import SigningKey
@@ -12,9 +13,7 @@ from tcproto.messages import Kind, Source
 from tests.support.simulation.clock import HostClock, Timer
 from tests.support.simulation.network import Conditions, Pipe, Stream
 from tests.support.simulation.server import ACCOUNT_KEY
-
-if TYPE_CHECKING:
-    from tests.support.simulation.world import World
+from tests.support.simulation.surroundings import Surroundings
 
 FRAME = 0.02
 """Seconds of sound in a packet."""
@@ -38,7 +37,7 @@ class Client:
 
     def __init__(
         self,
-        world: World,
+        world: Surroundings,
         name: str,
         *,
         address: tuple[str, int],
@@ -90,7 +89,8 @@ class Client:
     def connect(self) -> Client:
         """Connect, log in and enter the room."""
         world, clock, delay = self.world, self.world.clock, self._tcp_delay
-        self.session = session = Session(self._settings, self.device, world.rng.randbytes, self.clock.now)
+        control = control_connection(world.rng.randbytes)
+        self.session = session = Session(self._settings, self.device, control, world.rng.randbytes, self.clock.now)
         self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
         peer = world.server.accept(self.from_server, self.address[0])
         self.to_server = Stream(clock, peer.receive, delay)
@@ -101,6 +101,16 @@ class Client:
         """Enter the room, again."""
         self.session.join(self.room_name, self.clock.unix_ms(), e2ee=self.e2ee, require_e2ee=False)
         self.pump()
+
+    def _again(self, attempt: Callable[[], object], wait_ms: int) -> None:
+        """Make an attempt after a while, unless the session has gone on since or is another."""
+        session, phase = self.session, self.session.phase
+
+        def retry() -> None:
+            if self.session is session and session.phase is phase:
+                attempt()
+
+        self.clock.at(self.clock.now + wait_ms / 1000, retry)
 
     def leave(self) -> None:
         """Give the seat up; the login stands."""
@@ -206,13 +216,13 @@ class Client:
             case events.LoggedIn():
                 self.enter()
             case events.Joined(participant=participant):
-                self.world.people[participant] = self
+                self.world.names[participant] = self.name
                 if self.has_microphone:
                     self.microphone = self.publish(Kind.AUDIO, Source.MICROPHONE, "opus", muted=self.starts_muted)
             case events.LoginFailed(retry_after_ms=wait) if wait:
-                self.clock.at(self.clock.now + wait / 1000, self._log_in)
+                self._again(self._log_in, wait)
             case events.JoinFailed(retry_after_ms=wait) if wait:
-                self.clock.at(self.clock.now + wait / 1000, self.enter)
+                self._again(self.enter, wait)
             case events.Closed():
                 self.to_server.close()
 
@@ -222,15 +232,15 @@ class Client:
             self.pump()
 
     def _hear(self, packet: MediaPacket) -> None:
-        speaker = self.world.people[packet.participant]
-        assert speaker is not self, "nobody gets own media"
+        speaker = self.world.names[packet.participant]
+        assert speaker != self.name, "nobody gets own media"
         header = packet.header
         spatial = getattr(header, "spatial", 0)
         slot = (packet.participant, packet.publication, spatial, header.sequence)
         assert slot not in self._delivered, "delivered at most once"
         self._delivered.add(slot)
         assert self.world.spoken[slot] in (None, packet.payload), "as it was sent"
-        self.heard.append(Heard(self.world.clock.now, speaker.name, packet))
+        self.heard.append(Heard(self.world.clock.now, speaker, packet))
         self.world.note(self.name, slot, packet.payload)
 
     # Use

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.messages import Envelope, row_of
 from tests.support.simulation.network import Stream
 
-if TYPE_CHECKING:
-    from tests.support.simulation.server import Server
+
+class PeerHandler(Protocol):
+    """What is told of that which comes on a connection."""
+
+    def handshake_done(self, peer: Peer, handshake_hash: bytes) -> None:
+        """The handshake is over."""
+
+    def received(self, peer: Peer, envelope: Envelope) -> None:
+        """A message came."""
+
+    def disconnected(self, peer: Peer) -> None:
+        """The connection is closed, at either end."""
 
 
 class Peer:
-    """A control connection, which tells the server what comes on it and takes what the server sends.
+    """A control connection, which tells its handler what comes on it and takes what the server sends.
 
     A protocol error of the client's is raised: real clients make none.
     """
 
-    def __init__(self, number: int, host: str, control: ControlConnection, server: Server, down: Stream) -> None:
+    def __init__(self, number: int, host: str, control: ControlConnection, handler: PeerHandler, down: Stream) -> None:
         self.number = number
         self.host = host
         self._control = control
-        self._server = server
+        self._handler = handler
         self._down = down
         self._closed = False
 
@@ -38,11 +48,11 @@ class Peer:
             match event:
                 case HandshakeCompleted(handshake_hash):
                     self.flush()
-                    self._server.handshake_done(self, handshake_hash)
+                    self._handler.handshake_done(self, handshake_hash)
                 case Received(message, request_id):
-                    self._server.received(self, Envelope(message, request_id))
+                    self._handler.received(self, Envelope(message, request_id))
                 case Replied(_, reply, request_id):
-                    self._server.received(self, Envelope(reply, request_id))
+                    self._handler.received(self, Envelope(reply, request_id))
         self.flush()
 
     def send(self, message: Any, request_id: int) -> None:
@@ -66,4 +76,4 @@ class Peer:
             self.flush()
             self._closed = True
             self._down.close()
-            self._server.disconnected(self)
+            self._handler.disconnected(self)

@@ -10,7 +10,7 @@ from tcserver.media.udp.steering import SLOT_OFFSET
 from tcserver.media.workers.pool import Router
 
 RELAY = 1
-"""Index of the socket to the other planes."""
+"""The lane to the other planes."""
 
 
 class Planes:
@@ -54,7 +54,7 @@ class Planes:
                 for datagram, receivers, skip in plane.take_transmissions():
                     busy = True
                     for at, address in enumerate(receivers.addresses):
-                        if address.local == RELAY:
+                        if address.lane == RELAY:
                             target = self.all[self._relays.index(address)]
                             target.receive_relayed([(datagram, self._relays[slot])], now)
                         elif at != skip:
@@ -68,4 +68,4 @@ class Planes:
         return [event for plane in self.all for event in plane.take_events()]
 
     def _make(self, slot: int) -> MediaPlane:
-        return MediaPlane(self._random_bytes, slot=slot, peers=self._relays)
+        return MediaPlane(self._random_bytes, worker=slot, peers=self._relays)

@@ -1,45 +1,26 @@
-"""The world: one clock, one server, any number of clients, and all chance from one seed."""
+"""The world: clients in their surroundings."""
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable
-from hashlib import blake2b
-from itertools import count
 from typing import Any
 
 from tcclient.core import PathState
-from tcserver.conference import Settings
 from tests.support.simulation.client import Client
-from tests.support.simulation.clock import Clock
 from tests.support.simulation.network import LAN, Conditions
-from tests.support.simulation.server import Server
+from tests.support.simulation.surroundings import Surroundings
 
 STEP = 0.01
 """Seconds between looks at what is waited for."""
 
 
-class World:
+class World(Surroundings):
     """A conference in virtual time, the same again from the same seed; ``settings`` are the server's."""
 
     def __init__(self, seed: int, **settings: Any) -> None:
-        self.seed = seed
-        self.rng = random.Random(seed)
-        self.clock = Clock()
-        self.server = Server(self.clock, self.rng, Settings(**settings))
+        super().__init__(seed, **settings)
         self.clients: list[Client] = []
-        self.people: dict[int, Client] = {}
-        """By participant, of all seats there were."""
-        self.spoken: dict[tuple[int, int, int, int], bytes | None] = {}
-        """What was sent, by participant, publication, layer and sequence number; None for a part of a picture."""
-        self._trace = blake2b(digest_size=16)
-        self._ports = count(40_000)
-
-    @property
-    def now(self) -> float:
-        """Virtual time, seconds."""
-        return self.clock.now
 
     def client(self, name: str, conditions: Conditions = LAN, *, host: str = "", **options: Any) -> Client:
         """Somebody comes: connects, logs in, enters the room and publishes a microphone.
@@ -66,10 +47,6 @@ class World:
             for client in clients
         )
 
-    def new_address(self, host: str) -> tuple[str, int]:
-        """An address at a host that nobody has had."""
-        return host, next(self._ports)
-
     def run(self, seconds: float) -> None:
         """Let time pass."""
         self.clock.run(seconds)
@@ -81,14 +58,6 @@ class World:
             assert self.now < start + limit, f"not within {limit} s"
             self.run(STEP)
         return self.now - start
-
-    def note(self, *facts: object) -> None:
-        """Put something into the trace."""
-        self._trace.update(repr((self.now, facts)).encode())
-
-    def trace(self) -> str:
-        """Return a hash of all deliveries so far, with their times."""
-        return self._trace.hexdigest()
 
     def client_drops(self) -> Counter[str]:
         """What clients dropped, by reason."""

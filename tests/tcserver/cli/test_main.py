@@ -14,7 +14,8 @@ from types import ModuleType
 import pytest
 
 from tcproto.identity import format_fingerprint
-from tcserver.config.configuration import Configuration, Sources
+from tcserver.config.configuration import Sources
+from tcserver.config.sections import Configuration
 from tcserver.identity import read_identity
 from tests.support.server_command import Result, Run, add
 

@@ -10,6 +10,10 @@ from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver.conference import Where
 from tcserver.conference.crashes import RESTARTED
+from tcserver.conference.policy.last_n import LastN
+from tcserver.conference.policy.sealers import Sealers
+from tcserver.conference.room.room import Room
+from tcserver.conference.room.seat import Seat
 from tcserver.media import interface
 from tcserver.records import RoomRecord, Standing
 from tests.support.conference.driver import Driver
@@ -78,6 +82,12 @@ def fail_once(monkeypatch: pytest.MonkeyPatch, target: object, name: str, before
     monkeypatch.setattr(target, name, failing)
 
 
+def part_of(room: Room, name: str) -> type:
+    """The class of a policy of a room, or of another part of it."""
+    policies = {type(policy).__name__: type(policy) for policy in room.policies}
+    return policies.get(name) or type(getattr(room, name))
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_a_frame_that_fails_ends_its_session_and_nothing_else(monkeypatch, before):
     world = World()
@@ -93,16 +103,19 @@ def test_a_frame_that_fails_ends_its_session_and_nothing_else(monkeypatch, befor
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("part", ["sealers.enter", "change_log.add", "forwarding.add", "cameras.follow", "roles.enter"])
+@pytest.mark.parametrize(
+    "part",
+    ["Capacity.check_join", "stream_ids.take", "Roles.admitted", "change_log.add", "forwarding.add", "LastN.entered"],
+)
 def test_a_join_that_fails_half_way_leaves_no_half_seat(monkeypatch, part, before):
     world = World()
     life = world.life()
     newcomer = world.driver.user("f")
     name, method = part.split(".")
-    fail_once(monkeypatch, type(getattr(world.room(), name)), method, before)
+    fail_once(monkeypatch, part_of(world.room(), name), method, before)
     reply = newcomer.enter()
     assert sum(world.crashes().values()) == 1
-    if part == "sealers.enter":
+    if part in ("stream_ids.take", "Capacity.check_join"):
         assert newcomer.closed.code is ErrorCode.INTERNAL, "before the media plane was asked: the frame failed"
         assert world.life() == life
     else:
@@ -115,13 +128,13 @@ def test_a_join_that_fails_half_way_leaves_no_half_seat(monkeypatch, part, befor
 
 
 @pytest.mark.parametrize("before", [True, False])
-@pytest.mark.parametrize("part", ["change_log.add", "forwarding.leave", "cameras.leave", "sealers.rotate_soon"])
+@pytest.mark.parametrize("part", ["change_log.add", "forwarding.leave", "LastN.left", "Sealers.left"])
 @pytest.mark.parametrize("way", ["leave", "lost", "kicked"])
 def test_a_leave_that_fails_half_way_leaves_no_half_seat(monkeypatch, part, before, way):
     world = World()
     name, method = part.split(".")
     chair = world.first
-    fail_once(monkeypatch, type(getattr(world.room(), name)), method, before)
+    fail_once(monkeypatch, part_of(world.room(), name), method, before)
     match way:
         case "leave":
             world.second.send(m.Leave())
@@ -168,6 +181,17 @@ def test_a_deadline_of_a_connection_that_fails_closes_it(name):
     world.check()
 
 
+def test_a_deadline_of_a_session_that_fails_ends_it():
+    world = World()
+    timers = world.driver.conference._context.timers
+    timers.set(("detached", world.first.welcome.session), world.driver.now + 1, fail)
+    world.driver.advance(1)
+    assert world.first.closed.code is ErrorCode.INTERNAL
+    assert not world.second.got(m.Evicted)
+    assert world.crashes() == {Where.TIMER: 1}
+    world.check()
+
+
 @pytest.mark.parametrize("part", ["change_log._send", "sealers._rotate", "seat.rekey"])
 def test_a_deadline_of_a_room_that_fails_restarts_it(monkeypatch, part):
     world = World()
@@ -178,7 +202,8 @@ def test_a_deadline_of_a_room_that_fails_restarts_it(monkeypatch, part):
             monkeypatch.setattr(type(room.change_log), "_send", fail)
             room.change_log._timers.set(("changes", room.number), world.driver.now + 0.01, room.change_log._send)
         case "sealers._rotate":
-            (sealer,) = room.sealers._by_slot.values()
+            (sealers,) = [policy for policy in room.policies if isinstance(policy, Sealers)]
+            (sealer,) = sealers._by_slot.values()
             monkeypatch.setattr(type(sealer), "_announce", fail)
             world.driver._events.clear()
             world.driver.conference._context.timers.set(("sealer", room.number, 0), world.driver.now, sealer._rotate)
@@ -186,7 +211,7 @@ def test_a_deadline_of_a_room_that_fails_restarts_it(monkeypatch, part):
             seat = room.seats[world.first.participant]
             room.rekey(seat, world.driver.now)
             room.rekey(seat, world.driver.now)
-            monkeypatch.setattr(type(room), "_renew_keys", fail)
+            monkeypatch.setattr(Seat, "renew_keys", fail)
     world.driver.advance(11)
     monkeypatch.undo()
     assert world.crashes() == {Where.TIMER: 1}
@@ -202,14 +227,14 @@ def test_what_the_media_plane_reports_of_a_room_and_fails_restarts_it(monkeypatc
     with monkeypatch.context() as patch:
         match kind:
             case "speakers":
-                patch.setattr(type(room.cameras), "spoke", fail)
+                patch.setattr(LastN, "spoke", fail)
                 event: interface.Event = interface.SpeakersChanged(room.number, (world.first.participant,), (), 0)
             case "worn":
-                patch.setattr(type(room.sealers), "rekey_due", fail)
-                event = interface.SealerWorn(room.number, 1)
+                patch.setattr(Sealers, "rekey_due", fail)
+                event = interface.SealerRekeyDue(room.number, 1)
             case "keys":
-                patch.setattr(type(room), "_renew_keys", fail)
-                event = interface.KeysWorn(world.first.media_id)
+                patch.setattr(Seat, "renew_keys", fail)
+                event = interface.SeatRekeyDue(world.first.media_id)
             case "keyframe":
                 patch.setattr("tcserver.conference.requests.publishing._layer", fail)
                 event = interface.KeyframeAsked(world.first.media_id, 1, 0)
@@ -235,11 +260,12 @@ def test_of_many_rooms_only_the_one_that_fails_is_restarted(monkeypatch):
     world = World()
     broken = world.room()
     with monkeypatch.context() as patch:
-        cameras, followed = type(broken.cameras), []
-        patch.setattr(cameras, "follow", lambda it: fail() if it is broken.cameras else followed.append(it))
+        followed: list[Room] = []
+        follow = lambda policy, now: fail() if policy._room is broken else followed.append(policy._room)  # noqa: E731
+        patch.setattr(LastN, "camera_cap_changed", follow)
         world.driver.event(interface.Overloaded(1.0, 1.0))
     assert world.crashes() == {Where.ROOM: 1}
-    assert followed == [world.room("other").cameras]
+    assert followed == [world.room("other")]
     world.restarted(world.first, world.second)
     world.check()
 
@@ -263,7 +289,7 @@ def test_an_answer_to_a_look_up_that_fails_closes_its_connection(monkeypatch):
     world = World()
     person = world.driver.person("g")
     with monkeypatch.context() as patch:
-        patch.setattr("tcserver.conference.login.authenticator.LoginDesk.account_found", fail)
+        patch.setattr("tcserver.conference.login.authenticator.Authenticator.account_found", fail)
         person.send(m.LoginBegin("g"))
     assert person.closed.code is ErrorCode.INTERNAL
     assert world.crashes() == {Where.FRAME: 1}

@@ -29,7 +29,7 @@ def test_publication_is_opened_announced_and_acknowledged():
     driver.advance(1)
     reply = person.publish(CAMERA, layers=3, width=1280, height=720, muted=True)
     command = driver.plane.streams[person.media_id, reply.stream]
-    assert command == OpenStream(reply.stream, person.media_id, m.Kind.VIDEO, reply.caps, muted=True)
+    assert command == OpenStream(reply.stream, person.media_id, m.Kind.VIDEO, reply.caps, muted=True, layers=3)
     info = other.view.publications[person.participant, 1]
     assert (info.stream, info.layers, info.width, info.height, info.muted) == (reply.stream, 3, 1280, 720, True)
     assert (info.kind, info.source) == (m.Kind.VIDEO, CAMERA)

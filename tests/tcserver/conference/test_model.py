@@ -9,7 +9,7 @@ from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
 from tcserver import records
 from tcserver.conference import MessageClass, Rate
-from tcserver.media.interface import KeyframeAsked, KeysWorn, SealerWorn, SpeakersChanged
+from tcserver.media.interface import KeyframeAsked, SealerRekeyDue, SeatRekeyDue, SpeakersChanged
 from tcserver.records import DuplicatePolicy, RoomRecord
 from tests.support.conference.driver import Driver
 from tests.support.conference.identities import make_account
@@ -158,8 +158,8 @@ class Meeting(RuleBasedStateMachine):
         participant = person.participant if person.view else 5
         for event in (
             KeyframeAsked(media_id, stream, 0),
-            KeysWorn(media_id),
-            SealerWorn(room, next(iter(self.driver.conference._context.sealer_ids._taken), 1)),
+            SeatRekeyDue(media_id),
+            SealerRekeyDue(room, next(iter(self.driver.conference._context.sealer_ids._taken), 1)),
             SpeakersChanged(room, (participant,), (), participant),
         ):
             self.driver.event(event)

@@ -10,7 +10,6 @@ from tcserver.config.configuration import (
     ENVIRONMENT_PREFIX,
     MAX_FILE_BYTES,
     Change,
-    Configuration,
     ConfigurationError,
     Sources,
     changes,
@@ -19,8 +18,9 @@ from tcserver.config.configuration import (
     merge_live,
     settings,
 )
+from tcserver.config.sections import Configuration
 
-KEYS = [key for key, _, _ in settings()]
+KEYS = [known.key for known in settings()]
 
 
 @pytest.fixture
@@ -39,10 +39,9 @@ def test_without_sources_the_defaults_stand() -> None:
 def test_every_default_is_allowed_and_every_key_says_what_it_is(file: Path) -> None:
     file.write_text(dump(Configuration()))
     assert Sources(file).load() == Configuration()
-    for key, setting, default in settings():
-        assert setting.help, key
-        if isinstance(default, int | float) and not isinstance(default, bool):
-            assert setting.low <= default <= setting.high, key
+    for known in settings():
+        assert known.help, known.key
+        assert known.kind.checked(known.default) == known.default, known.key
 
 
 def test_variables_name_one_key_each() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver.daemon.administration import Administration
-from tcserver.media.forwarding.stats import SeatReading
+from tcserver.media.forwarding.stats import SeatStats
 from tests.support.conference.driver import Driver
 
 
@@ -19,7 +19,7 @@ class Readings:
     """Stands for the media planes: each seat on the way that it is given."""
 
     def __init__(self) -> None:
-        self.seats: tuple[SeatReading, ...] = ()
+        self.seats: tuple[SeatStats, ...] = ()
 
 
 def asked(driver: Driver, readings: Readings | None = None) -> Administration:
@@ -37,7 +37,7 @@ def test_rooms_tell_who_is_in_and_on_what_way():
     driver.member("Attic")
     other.publish(m.Source.CAMERA, muted=True)
     driver.advance(7)
-    readings.seats = (SeatReading(chair.media_id, "192.0.2.7", 200, 190), SeatReading(other.media_id, "", 0, 0))
+    readings.seats = (SeatStats(chair.media_id, "192.0.2.7", 200, 190), SeatStats(other.media_id, "", 0, 0))
     attic, hall = answer(asked(driver, readings), do="rooms")["result"]
     assert (attic["name"], hall["name"], hall["permanent"], hall["e2ee"]) == ("attic", "hall", False, True)
     first, second = hall["seats"]

@@ -1,7 +1,9 @@
 from tcproto.messages import Caps, Source
 from tcserver.conference import MessageClass, Rate, Settings
-from tcserver.config.configuration import Configuration, Sources, settings
+from tcserver.config.configuration import Sources, settings
+from tcserver.config.sections import Configuration
 from tcserver.daemon.conference_settings import conference_settings
+from tcserver.records.kinds import Flag, Number
 
 ELSEWHERE = {"login.max_sessions_per_account"}
 """Belongs to the accounts that are made, not to the conference."""
@@ -12,12 +14,15 @@ def test_the_defaults_are_those_of_the_conference() -> None:
 
 
 def test_every_limit_reaches_the_conference() -> None:
-    for key, known, default in settings():
+    for key, kind, _, _, default in settings():
         section = key.partition(".")[0]
         if section not in ("login", "rooms", "limits") and not key.endswith(("kbit_s", "packets_s")):
             continue
-        other = known.low if default == known.high else known.high
-        text = "false" if isinstance(default, bool) else str(int(other))
+        if isinstance(kind, Number):
+            text = str(int(kind.low if default == kind.high else kind.high))
+        else:
+            assert kind == Flag()
+            text = str(not default).lower()
         changed = conference_settings(Sources(flags={key: text}).load())
         assert (changed == Settings()) == (key in ELSEWHERE), key
 

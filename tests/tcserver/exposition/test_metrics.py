@@ -15,18 +15,18 @@ from tcserver.exposition.metrics import MEDIA_COUNTERS, Metrics
 from tcserver.media.forwarding.drops import Counters, Drop, PacketKind
 from tcserver.media.forwarding.path import PathChange
 from tcserver.media.forwarding.plane import DELAY_BOUNDS, RTT_BOUNDS
-from tcserver.media.forwarding.stats import LATENCY_BOUNDS, Census, MediaReading, SocketState
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.forwarding.stats import LATENCY_BOUNDS, Counts, MediaStats, SocketState
+from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.monitoring.histogram import Histogram
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 from tests.support.conference.driver import Driver
 from tests.support.conference.identities import account_key
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def reading() -> MediaReading:
+def reading() -> MediaStats:
     latency = Histogram(LATENCY_BOUNDS)
     for value in (0.00002, 0.0003, 0.0004, 5.0):
         latency.observe(value)
@@ -53,7 +53,7 @@ def reading() -> MediaReading:
     rtt.observe(0.03)
     delay = Histogram(DELAY_BOUNDS)
     delay.observe(0.007)
-    return MediaReading(
+    return MediaStats(
         counters=counters,
         kernel_sent=19,
         errors={"EPERM": 1},
@@ -64,14 +64,14 @@ def reading() -> MediaReading:
         rtt=rtt,
         uplink_delay=delay,
         sockets=(SocketState(100, 200, 4),),
-        census=Census(rooms=1, seats=2, proven=1, streams=5),
+        counts=Counts(rooms=1, seats=2, proven=1, streams=5),
         seats=(),
     )
 
 
-def process_reading(memory: int | None) -> ProcessReading:
+def process_stats(memory: int | None) -> ProcessStats:
     pauses = tuple(Histogram(PAUSE_BOUNDS) for _ in range(GENERATIONS))
-    found = ProcessReading(Histogram([0.1, 1.0]), pauses, 12.5, memory, 21)
+    found = ProcessStats(Histogram([0.1, 1.0]), pauses, 12.5, memory, 21)
     found.loop_lag.observe(0.5)
     found.pauses[1].observe(0.002)
     return found
@@ -92,7 +92,7 @@ def families() -> dict[str, Metric]:
     guess.ask(m.LoginBegin("a"))
     guess.ask(guess.login_message(key=account_key("b")))
     driver.advance(1.0)
-    processes = [process_reading(memory) for memory in (1000, 2000, None)]
+    processes = [process_stats(memory) for memory in (1000, 2000, None)]
     text = Metrics(driver.conference, lambda: [reading(), reading()], lambda: processes).exposition().decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from tcserver.config.configuration import Configuration, Sources
+from tcserver.config.configuration import Sources
+from tcserver.config.sections import Configuration
 from tcserver.records import StoreError
 from tcserver.storage.data_directory import DataDirectory
 

@@ -96,11 +96,11 @@ def test_a_reserved_name_is_for_an_administrator_and_its_look_alikes_for_nobody(
     ("fields", "reason"),
     [
         ({"display": "a\u202eb"}, "invisible"),
-        ({"challenge": Challenge(b"short", DEFAULT_MEMORY, DEFAULT_PASSES)}, "salt"),
-        ({"challenge": Challenge(b"s" * 16, 1024, 1)}, "costs"),
-        ({"public_key": b"short"}, "public key"),
-        ({"max_sessions": 0}, "1 to"),
-        ({"max_sessions": records.MAX_SESSIONS_CEILING + 1}, "1 to"),
+        ({"challenge": Challenge(b"short", DEFAULT_MEMORY, DEFAULT_PASSES)}, "salt should be 16 bytes, not 5"),
+        ({"challenge": Challenge(b"s" * 16, 1024, 1)}, "memory should be a whole number from"),
+        ({"public_key": b"short"}, "public_key should be 32 bytes, not 5"),
+        ({"max_sessions": 0}, "max_sessions should be a whole number from 1 to 1000, not 0"),
+        ({"max_sessions": records.MAX_SESSIONS_CEILING + 1}, "from 1 to 1000, not 1001"),
     ],
 )
 def test_bad_values_are_refused_when_added_and_when_changed(
@@ -183,7 +183,7 @@ def test_an_account_may_be_limited_to_its_devices(database: Database) -> None:
     assert database.standing().generations == {limited.id: limited.generation + 1}
     with pytest.raises(StoreError, match="no such device"):
         database.remove_device("kantor-1", KEY)
-    with pytest.raises(StoreError, match="device key"):
+    with pytest.raises(StoreError, match="key should be 32 bytes"):
         database.enroll_device(DeviceRecord("kantor-1", b"short", "", 3.0))
 
 
@@ -249,11 +249,11 @@ def test_a_removed_account_has_no_role_device_or_session(database: Database) -> 
     [
         ({"name": "a/b"}, "slash"),
         ({"title": "a\x00"}, "control"),
-        ({"max_participants": 0}, "1 to"),
-        ({"loudest": -1}, "0 to 1000"),
+        ({"max_participants": 0}, "max_participants should be a whole number from 1 to"),
+        ({"loudest": -1}, "loudest should be a whole number from 0 to 1000, or default, not -1"),
         ({"loudest": 1001}, "0 to 1000"),
-        ({"permissions": {Role.CHAIR: 1 << 16}}, "16 bits"),
-        ({"permissions": {Role.CHAIR: -1}}, "16 bits"),
+        ({"permissions": {Role.CHAIR: 1 << 16}}, r"permissions\.chair should be a whole number from 0 to 65535"),
+        ({"permissions": {Role.CHAIR: -1}}, "from 0 to 65535, not -1"),
         ({"roles": {"nobody": Role.CHAIR}}, "no account"),
     ],
 )

@@ -3,7 +3,8 @@
 import pytest
 
 from tcproto import messages as m
-from tcserver.conference.policy.last_n import CALM, REDUCTION_INTERVAL, SPIKE_CALM, CameraCap, Stage, last_n
+from tcserver.conference.limits.camera_cap import CALM, REDUCTION_INTERVAL, SPIKE_CALM, CameraCap
+from tcserver.conference.policy.last_n import RecentSpeakers, camera_limit
 from tcserver.media.interface import ChangeForwarding, Overloaded, SpeakersChanged
 from tests.support.conference.driver import Driver
 from tests.support.conference.person import Person
@@ -13,23 +14,23 @@ from tests.support.conference.person import Person
     ("participants", "cameras"), [(1, None), (19, None), (20, 20), (29, 20), (30, 15), (49, 15), (50, 10), (500, 10)]
 )
 def test_larger_rooms_show_fewer_cameras(participants, cameras):
-    assert last_n(participants) == cameras
+    assert camera_limit(participants) == cameras
 
 
 def test_who_spoke_last_is_on_stage_and_then_who_was_there_first():
-    stage = Stage()
-    assert stage.choose([5, 6, 7, 8], 2) == {5, 6}
-    stage.spoke(8)
-    stage.spoke(7)
-    assert stage.choose([5, 6, 7, 8], 1) == {7}
-    assert stage.choose([5, 6, 7, 8], 3) == {7, 8, 5}
-    stage.spoke(8)
-    assert stage.choose([5, 6, 7, 8], 1) == {8}
-    assert stage.choose([5, 6], 1) == {5}, "who has no camera takes no place"
-    stage.leave(8)
-    stage.leave(8)
-    assert stage.choose([5, 6, 7, 8], 1) == {7}
-    assert stage.choose([5, 6], 9) == {5, 6}
+    speakers = RecentSpeakers()
+    assert speakers.choose([5, 6, 7, 8], 2) == {5, 6}
+    speakers.spoke(8)
+    speakers.spoke(7)
+    assert speakers.choose([5, 6, 7, 8], 1) == {7}
+    assert speakers.choose([5, 6, 7, 8], 3) == {7, 8, 5}
+    speakers.spoke(8)
+    assert speakers.choose([5, 6, 7, 8], 1) == {8}
+    assert speakers.choose([5, 6], 1) == {5}, "who has no camera takes no place"
+    speakers.leave(8)
+    speakers.leave(8)
+    assert speakers.choose([5, 6, 7, 8], 1) == {7}
+    assert speakers.choose([5, 6], 9) == {5, 6}
 
 
 def test_overload_lowers_the_cap_by_a_quarter_and_calm_raises_it_again():
@@ -97,7 +98,7 @@ def test_a_room_of_thirty_shows_the_cameras_of_the_last_fifteen_who_spoke():
     driver.check()
 
 
-def test_who_has_chosen_a_camera_gets_it_though_it_is_off_stage():
+def test_who_has_chosen_a_camera_gets_it_though_others_spoke_later():
     driver, members = full_room(30, 18)
     viewer, last = members[-1], members[17]
     (publication,) = [info for info in viewer.view.publications.values() if info.participant == last.participant]

@@ -3,11 +3,11 @@
 from tcproto import messages as m
 from tcserver.conference.room.room import MAX_JOINED_KEYS, REKEY_INTERVAL
 from tcserver.media.interface import (
-    KeysWorn,
     OpenSeat,
     RekeySeat,
-    SealerWorn,
+    SealerRekeyDue,
     SeatOpened,
+    SeatRekeyDue,
 )
 from tests.support.conference.driver import Driver
 
@@ -63,7 +63,7 @@ def test_old_and_worn_room_keys_are_replaced():
     driver.advance(1)
     assert len(person.got(m.NewRoomKey)) == 1
     sealer = driver.plane.sealers[1][0][0].sealer
-    for event in (SealerWorn(1, sealer), SealerWorn(1, sealer + 1), SealerWorn(99, sealer)):
+    for event in (SealerRekeyDue(1, sealer), SealerRekeyDue(1, sealer + 1), SealerRekeyDue(99, sealer)):
         driver.event(event)
     driver.advance(2)
     assert len(person.got(m.NewRoomKey)) == 1
@@ -88,12 +88,12 @@ def test_newcomer_gets_a_key_that_was_announced_while_the_seat_was_opened():
 def test_worn_keys_of_a_seat_are_replaced_not_too_often():
     driver = Driver()
     person = driver.member()
-    driver.event(KeysWorn(person.media_id))
-    driver.event(KeysWorn(0x300))
+    driver.event(SeatRekeyDue(person.media_id))
+    driver.event(SeatRekeyDue(0x300))
     assert person.got(m.SessionKeys) == []
     driver.advance(10)
-    driver.event(KeysWorn(person.media_id))
-    driver.event(KeysWorn(person.media_id))
+    driver.event(SeatRekeyDue(person.media_id))
+    driver.event(SeatRekeyDue(person.media_id))
     (keys,) = person.got(m.SessionKeys)
     assert keys.epoch == 1
     assert keys.up_key != person.view.joined.up_key
@@ -104,8 +104,8 @@ def test_keys_that_are_worn_too_soon_are_replaced_when_it_is_time():
     driver = Driver()
     person, other = driver.member(), driver.member()
     driver.advance(REKEY_INTERVAL - 5)
-    driver.event(KeysWorn(person.media_id))
-    driver.event(KeysWorn(other.media_id))
+    driver.event(SeatRekeyDue(person.media_id))
+    driver.event(SeatRekeyDue(other.media_id))
     driver.advance(4)
     assert person.got(m.SessionKeys) == []
     other.ask(m.Leave())
@@ -114,8 +114,8 @@ def test_keys_that_are_worn_too_soon_are_replaced_when_it_is_time():
     assert driver.plane.log[-1] == RekeySeat(person.media_id, 1, keys.up_key, keys.down_key)
     driver.advance(5 * REKEY_INTERVAL)
     assert person.got(m.SessionKeys) == [], "once"
-    driver.event(KeysWorn(person.media_id))
-    driver.event(KeysWorn(person.media_id))
+    driver.event(SeatRekeyDue(person.media_id))
+    driver.event(SeatRekeyDue(person.media_id))
     driver.advance(REKEY_INTERVAL)
     assert [keys.epoch for keys in person.got(m.SessionKeys)] == [2, 3]
     driver.check()

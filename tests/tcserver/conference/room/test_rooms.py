@@ -8,7 +8,7 @@ from tcproto.membership import MemberStatement, verify_member
 from tcserver import records
 from tcserver.conference.limits.admission import MAX_WAIT
 from tcserver.conference.permissions import OPENER_RANK
-from tcserver.conference.policy.roles import MAX_REMEMBERED_ROLES
+from tcserver.conference.policy.roles import MAX_REMEMBERED_ROLES, Roles
 from tcserver.identity import ServerIdentity
 from tcserver.media.interface import CloseRoom, OpenSealer, OpenSeat
 from tcserver.records import RoomRecord
@@ -402,12 +402,13 @@ def test_remembered_roles_are_bounded():
     driver = Driver()
     chair = driver.member()
     room = driver.room_of(chair)
+    (roles,) = [policy for policy in room.policies if isinstance(policy, Roles)]
     seat = room.seats[chair.participant]
     device = seat.session.device_key
-    assert room.roles.remembered(seat) == (m.Role.CHAIR, OPENER_RANK)
+    assert roles.remembered(seat) == (m.Role.CHAIR, OPENER_RANK)
     for number in range(MAX_REMEMBERED_ROLES):
         seat.session.device_key = number.to_bytes(32, "big")
-        room.roles.remember(seat, m.Role.SPEAKER, 1)
-    assert room.roles.remembered(seat) == (m.Role.SPEAKER, 1)
+        roles.remember(seat, m.Role.SPEAKER, 1)
+    assert roles.remembered(seat) == (m.Role.SPEAKER, 1)
     seat.session.device_key = device
-    assert room.roles.remembered(seat) is None
+    assert roles.remembered(seat) is None

@@ -57,7 +57,7 @@ def talk(rooms: Rooms) -> list[object]:
     return events
 
 
-@pytest.mark.parametrize("method", ["decide", "unheard"])
+@pytest.mark.parametrize("method", ["decide", "suppressed"])
 def test_a_room_whose_decisions_fail_keeps_no_other_from_its_own(monkeypatch, method):
     rooms = Rooms()
     whole = getattr(type(rooms.broken), method)
@@ -75,7 +75,7 @@ def test_a_room_whose_decisions_fail_keeps_no_other_from_its_own(monkeypatch, me
 
 def test_a_seat_whose_look_fails_keeps_no_other_path_from_being_given_up(monkeypatch):
     rooms = Rooms()
-    broken = rooms.plane._seats[rooms.peers[0].media_id].path
+    broken = rooms.plane.seats[rooms.peers[0].media_id].path
     lose = type(broken).lose
     monkeypatch.setattr(type(broken), "lose", lambda path, now: fail() if path is broken else lose(path, now))
     rooms.plane.poll(rooms.now)
@@ -106,7 +106,7 @@ def test_a_command_that_fails_is_told_and_the_room_can_be_closed(monkeypatch, co
     assert rooms.faults() == {Fault.COMMAND: 1}
     rooms.apply(*(CloseSeat(peer.media_id, 1) for peer in rooms.peers), CloseRoom(1))
     assert rooms.plane._rooms.keys() == {2}
-    assert rooms.plane._seats.keys() == {peer.media_id for peer in rooms.others}
+    assert rooms.plane.seats.keys() == {peer.media_id for peer in rooms.others}
     assert len(send(rooms, rooms.others[0], audio(7))) == 1
 
 

@@ -122,7 +122,7 @@ def test_layers():
     world = World(4)
     a, b, c, d = world.peers
     wants = [Receiver(b.media_id, max_spatial=0, max_temporal=0), Receiver(c.media_id, max_temporal=1)]
-    world.publish(a, 7, StreamKind.VIDEO, to=[*wants, Receiver(d.media_id)])
+    world.publish(a, 7, StreamKind.VIDEO, to=[*wants, Receiver(d.media_id)], layers=4)
     expected = {
         (0, 0): [b, c, d],
         (0, 1): [c, d],

@@ -21,7 +21,7 @@ from tcproto.packet import MAX_PACKET, PlainHeader
 from tcserver.media import Drop
 from tcserver.media import interface as p
 from tcserver.media.forwarding.seat import MAX_GAP
-from tcserver.media.interface import Address, KeysWorn, MuteStream, OpenSeat, OpenStream, RekeySeat
+from tcserver.media.interface import Address, MuteStream, OpenSeat, OpenStream, RekeySeat, SeatRekeyDue
 from tests.support.media.world import (
     CAPS,
     HEADER_BITS,
@@ -148,7 +148,7 @@ def test_unknown_sources_change_nothing(world):
         assert world.receive_from(stranger, datagram) == []
     assert world.drops() == {Drop.UNKNOWN_ID: 200}
     assert world.plane.counters.accepted == before
-    assert set(world.plane._seats) == {peer.media_id for peer in world.peers}
+    assert set(world.plane.seats) == {peer.media_id for peer in world.peers}
     assert world.plane._tickets == {}
 
 
@@ -159,7 +159,7 @@ def test_a_spoofed_source_with_a_known_id_is_not_answered(world):
     for bit in range(HEADER_BITS, len(good) * 8, 37):
         assert world.receive_from(stranger, flip(good, bit)) == []
     assert set(world.drops()) == {Drop.BOX}
-    assert world.plane._seats[a.media_id].path.address == a.address
+    assert world.plane.seats[a.media_id].path.address == a.address
 
 
 def test_cut_off_items_are_dropped(world):
@@ -229,7 +229,7 @@ def test_packets_are_forwarded_once(world):
 
 def test_spatial_layers_count_apart(world):
     a, b, _ = world.peers
-    world.publish(a, 10, StreamKind.VIDEO, to=[b])
+    world.publish(a, 10, StreamKind.VIDEO, to=[b], layers=3)
     for spatial in range(3):
         assert world.receive(a, a.up(packet_item(keyframe(10, 5, spatial=spatial))))
     world.receive(a, a.up(packet_item(video(10, 5, spatial=2, temporal=1))))
@@ -332,7 +332,7 @@ def test_new_keys_are_asked_for_once(world):
     for _ in range(3):
         world.now += 1
         world.plane.poll(world.now)
-    assert world.plane.take_events() == [KeysWorn(a.media_id)]
+    assert world.plane.take_events() == [SeatRekeyDue(a.media_id)]
     world.apply(RekeySeat(a.media_id, 1, b"u" * 32, b"d" * 32))
     world.plane.poll(world.now + 1)
     assert world.plane.take_events() == []
@@ -341,32 +341,32 @@ def test_new_keys_are_asked_for_once(world):
 @pytest.mark.parametrize("jump", [1 << 20, REKEY_COUNTER, MAX_COUNTER])
 def test_counters_that_a_client_skips_are_no_datagrams_that_were_lost(world, jump):
     a = world.peers[0]
-    before = world.plane.settled()
+    before = world.plane.flush_counters()
     sent, received = before.uplink_sent, before.uplink_received
     start = a.counter
     for counter in (0, 3, 4, 4 + MAX_GAP):
         world.receive(a, a.up(counter=start + counter))
-    after = world.plane.settled()
+    after = world.plane.flush_counters()
     assert (after.uplink_sent - sent, after.uplink_received - received) == (5 + MAX_GAP, 4), "losses are"
     for counter in (jump - 1, jump, 5):
         world.receive(a, a.up(counter=counter))
-    after = world.plane.settled()
+    after = world.plane.flush_counters()
     assert (after.uplink_sent - sent, after.uplink_received - received) == (7 + MAX_GAP, 6)
 
 
 def test_keys_wear_out_with_age(world):
     world.now += 24 * 3600 - 60
     world.plane.poll(world.now)
-    assert not [event for event in world.plane.take_events() if isinstance(event, KeysWorn)]
+    assert not [event for event in world.plane.take_events() if isinstance(event, SeatRekeyDue)]
     world.now += 120
     world.plane.poll(world.now)
-    worn = [event.media_id for event in world.plane.take_events() if isinstance(event, KeysWorn)]
+    worn = [event.media_id for event in world.plane.take_events() if isinstance(event, SeatRekeyDue)]
     assert worn == [peer.media_id for peer in world.peers]
 
 
 def test_a_down_counter_stops_before_it_wraps(world):
     a = world.peers[0]
-    world.plane._seats[a.media_id].down.counter = MAX_COUNTER
+    world.plane.seats[a.media_id].down.counter = MAX_COUNTER
     assert len(world.receive(a, a.ping())) == 1
     assert world.receive(a, a.ping()) == []
     assert world.drops() == {Drop.COUNTER_SPENT: 1}

@@ -18,7 +18,7 @@ class Show:
     def __init__(self) -> None:
         self.world = World(3)
         self.publisher, self.first, self.third = self.world.peers
-        self.world.publish(self.publisher, STREAM, Kind.VIDEO, to=[self.first])
+        self.world.publish(self.publisher, STREAM, Kind.VIDEO, to=[self.first], layers=4)
         self.world.now += KEY_DELIVERY
         self.sequences = [0, 0, 0, 0]
 

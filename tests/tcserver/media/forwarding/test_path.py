@@ -54,7 +54,7 @@ def test_wrong_late_and_foreign_responses_prove_nothing():
     late = a.up(response(token))
     token = world.challenge(a, late)
     assert world.drops() == {Drop.PATH_TOKEN: 1}
-    assert world.plane._seats[a.media_id].path.state is PathState.UNKNOWN
+    assert world.plane.seats[a.media_id].path.state is PathState.UNKNOWN
     world.receive(a, a.up(response(token)))
     assert world.plane.take_events()[-1] == PathProven(a.media_id, a.address)
     world.receive(a, a.up(response(token)))
@@ -126,7 +126,7 @@ def test_an_unproven_address_gets_at_most_three_times_what_it_sent():
 def test_the_budget_refuses():
     world = World(0)
     a = world.join(1, prove=False)
-    path = world.plane._seats[a.media_id].path
+    path = world.plane.seats[a.media_id].path
     path.hear(a.address, 28, True, world.now)
     assert path.spend(a.address, 84)
     assert not path.spend(a.address, 1)
@@ -144,7 +144,7 @@ def test_an_address_that_a_reader_has_made_anew_is_taken_over():
     """Where a datagram comes from is compared by identity first; readers forget addresses when they know too many."""
     world = World(1)
     (a,) = world.peers
-    path = world.plane._seats[a.media_id].path
+    path = world.plane.seats[a.media_id].path
     again = Address(*a.address)
     world.receive_from(again, a.up())
     assert path.address is again
@@ -215,7 +215,7 @@ def test_where_the_process_stood_still_no_path_is_lost_but_that_of_who_says_noth
     assert world.plane.take_events() == []
     wait(world, PATH_TIMEOUT - 6)
     assert PathLost(c.media_id) in world.plane.take_events(), "its own silence counts"
-    assert all(world.plane._seats[peer.media_id].path.address == peer.address for peer in (a, b))
+    assert all(world.plane.seats[peer.media_id].path.address == peer.address for peer in (a, b))
 
 
 def test_a_silent_path_is_lost_and_can_be_proven_again():

@@ -9,13 +9,13 @@ from tcproto.datagram import (
 )
 from tcproto.errors import CryptoFailure
 from tcserver.media import Drop
-from tcserver.media.forwarding.sealer import MAX_WAITING_KEYS, RING_SIZE, Sealer
+from tcserver.media.forwarding.sealer import MAX_WAITING_KEYS, RING_SIZE, MediaSealer
 from tcserver.media.interface import (
     CloseSeat,
     OpenSealer,
     OpenSeat,
     RotateSealer,
-    SealerWorn,
+    SealerRekeyDue,
     SeatOpened,
 )
 from tests.support.media.world import (
@@ -68,7 +68,7 @@ def test_a_new_key_of_the_sealer_is_asked_for_once():
     for _ in range(2):
         world.now += 1
         world.plane.poll(world.now)
-    assert world.plane.take_events() == [SealerWorn(1, 0x5EA1)]
+    assert world.plane.take_events() == [SealerRekeyDue(1, 0x5EA1)]
     world.apply(RotateSealer(1, 0, 1, bytes(32), world.now))
     world.publish(a, 7, to=[b])
     assert parse_header(send(world, a, audio(7))[0][1]).counter == REKEY_COUNTER
@@ -100,14 +100,14 @@ def test_a_sealer_never_begins_again():
 
 
 def test_the_keys_that_wait_are_bounded_and_the_newest_stay():
-    sealer = Sealer(1, 0, ROOM_KEY, 0.0)
+    sealer = MediaSealer(1, 0, ROOM_KEY, 0.0)
     for epoch in range(1, MAX_WAITING_KEYS + 3):
         sealer.rotate(epoch, bytes([epoch]) * 32, 5.0)
     assert [state.epoch for state in sealer.states(0.0)] == [0, *range(3, MAX_WAITING_KEYS + 3)]
 
 
 def test_the_ring_keeps_what_was_sealed_last():
-    sealer = Sealer(1, 0, ROOM_KEY, 0.0)
+    sealer = MediaSealer(1, 0, ROOM_KEY, 0.0)
     sealed = [sealer.seal(b"%d" % n, 0.0) for n in range(RING_SIZE + 2)]
     assert sealer.recent(RING_SIZE + 1) == sealed[-1]
     assert sealer.recent(2) == sealed[2]

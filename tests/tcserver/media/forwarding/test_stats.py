@@ -12,7 +12,7 @@ from tcproto.messages import Kind
 from tcproto.packet import PlainHeader
 from tcserver.media import MediaPlane
 from tcserver.media.forwarding.drops import PacketKind
-from tcserver.media.forwarding.stats import census
+from tcserver.media.forwarding.stats import count
 from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, Receiver, RekeySeat
 from tcserver.media.udp.sockets import MediaSockets
 from tests.support.media.world import World, audio, keyframe, packet_item, video
@@ -23,14 +23,14 @@ def test_a_census() -> None:
     world.join(3, prove=False)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    counted = census(world.plane.rooms)
+    counted = count(world.plane.rooms)
     assert (counted.rooms, counted.seats, counted.proven, counted.streams) == (1, 3, 2, 1)
-    assert census([]) == (0, 0, 0, 0)
+    assert count([]) == (0, 0, 0, 0)
 
 
 def uplink(world: World) -> tuple[int, int]:
     """Datagrams sent, as far as is known, and arrived."""
-    counters = world.plane.settled()
+    counters = world.plane.flush_counters()
     return counters.uplink_sent, counters.uplink_received
 
 
@@ -88,7 +88,7 @@ def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() 
     for command in (None, CloseStream(7, a.media_id), CloseSeat(b.media_id, 1), CloseRoom(1)):
         if command is not None:
             world.apply(command)
-        counters = world.plane.settled()
+        counters = world.plane.flush_counters()
         assert (counters.packets_received, counters.packets_forwarded) == (received, forwarded)
     assert counters.forwarded == 12
 
@@ -102,19 +102,19 @@ def test_a_reading_of_real_sockets() -> None:
                 for _ in range(3):
                     client.sendto(bytes(50), sockets.local_addresses()[0])
                 if sys.platform == "linux":
-                    (state,) = sockets.reading().sockets
+                    (state,) = sockets.stats()[0].sockets
                     assert state.receive_queue > 150
                     assert (state.send_queue, state.drops) == (0, 0)
                 sockets.pump(0)
-                reading = sockets.reading()
+                reading = sockets.stats()[0]
                 assert reading.counters.received == 3
                 assert reading.latency.total == 1, "one batch"
                 assert 0 < reading.latency.sum < 20
                 assert (reading.kernel_sent, reading.waiting, dict(reading.errors)) == (0, 0, {})
-                assert reading.census.rooms == 0
+                assert reading.counts.rooms == 0
             finally:
-                sockets.close()
-        assert sockets.reading().sockets == ()
+                await sockets.close()
+        assert sockets.stats()[0].sockets == ()
 
     asyncio.run(main())
 
@@ -130,12 +130,12 @@ def test_what_a_full_queue_costs_is_told() -> None:
             try:
                 for _ in range(1000):
                     client.sendto(bytes(1000), sockets.local_addresses()[0])
-                (state,) = sockets.reading().sockets
+                (state,) = sockets.stats()[0].sockets
                 assert 0 < state.drops < 1000
-                while sockets.reading().sockets[0].receive_queue:
+                while sockets.stats()[0].sockets[0].receive_queue:
                     sockets.pump(0)
-                assert sockets.reading().counters.received == 1000 - state.drops
+                assert sockets.stats()[0].counters.received == 1000 - state.drops
             finally:
-                sockets.close()
+                await sockets.close()
 
     asyncio.run(main())

@@ -21,7 +21,7 @@ class Picture:
     def __init__(self, members: int = 4) -> None:
         self.world = World(members)
         self.publisher, *self.viewers = self.world.peers
-        self.world.publish(self.publisher, STREAM, Kind.VIDEO)
+        self.world.publish(self.publisher, STREAM, Kind.VIDEO, layers=4)
         self.sequences = [0] * 4
 
     def watch(self, *receivers: Receiver) -> None:
@@ -132,11 +132,11 @@ def test_a_replay_that_is_asked_for_ends_the_waiting():
     late = picture.world.join(9)
     picture.watch(Receiver(first.media_id))
     picture.world.now += KEY_DELIVERY
-    picture.world.plane._seats[late.media_id].opened_at = picture.world.now
+    picture.world.plane.seats[late.media_id].opened_at = picture.world.now
     picture.send(key=True)
     picture.watch(Receiver(first.media_id), Receiver(late.media_id))
     assert picture.send() == [first]
-    picture.world.plane._seats[late.media_id].opened_at -= 2 * KEY_DELIVERY
+    picture.world.plane.seats[late.media_id].opened_at -= 2 * KEY_DELIVERY
     picture.world.apply(SendKeyframe(STREAM, picture.publisher.media_id, late.media_id, 0))
     replayed = picture.world.plane.take_transmissions()
     assert len(replayed) == 2, "the keyframe, and what came since"

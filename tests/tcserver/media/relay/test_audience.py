@@ -1,17 +1,17 @@
 from tcproto.datagram import MAX_DATAGRAM
 from tcserver.media.forwarding.drops import Counters
-from tcserver.media.forwarding.room import Room
-from tcserver.media.forwarding.sealer import Sealer
+from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.forwarding.sealer import MediaSealer
+from tcserver.media.lanes.train import MAX_SEGMENTS, MAX_TRAIN
 from tcserver.media.relay.audience import LIFETIME, MAX_AUDIENCES, Audiences
 from tcserver.media.relay.wire import HEAD_SIZE
-from tcserver.media.udp.train import MAX_SEGMENTS, MAX_TRAIN
 from tests.support.media.world import World
 
 NOBODY: frozenset[int] = frozenset()
 
 
-def a_room(number: int = 1) -> Room:
-    return Room(number, Sealer(number, 0, bytes(32), 0.0), Counters())
+def a_room(number: int = 1) -> MediaRoom:
+    return MediaRoom(number, MediaSealer(number, 0, bytes(32), 0.0), Counters())
 
 
 def test_numbers_of_different_workers_are_different_audiences():

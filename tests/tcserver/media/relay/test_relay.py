@@ -37,7 +37,7 @@ def test_a_datagram_is_sealed_once_and_handed_over_once_for_each_worker():
     assert {address for address, _ in sent} == {other.address for other in others}
     assert len({data for _, data in sent}) == 1, "the same bytes for everybody"
     assert parse_header(sent[0][1]).id == sealer_of(0)
-    handed = [(slot, target) for slot, target, data in workers.relayed if parse_head(data)[0] == Message.DATAGRAM]
+    handed = [(worker, target) for worker, target, data in workers.relayed if parse_head(data)[0] == Message.DATAGRAM]
     assert sorted(handed) == [(0, 1), (0, 2)]
     assert [plane.counters.sealed for plane in workers.planes] == [1, 0, 0]
     assert [plane.counters.relayed_out for plane in workers.planes] == [2, 0, 0]
@@ -165,10 +165,10 @@ def positions_in(peer, sent):
 def test_a_pong_has_the_positions_of_all_sealers():
     workers = Workers(3)
     peers = crowd(workers, (0, 1, 2))
-    for slot in (1, 2):
-        workers.publish(peers[slot], STREAM + slot, [peers[0]])
-        for sequence in range(slot):
-            send(workers, peers[slot], audio(STREAM + slot, sequence))
+    for worker in (1, 2):
+        workers.publish(peers[worker], STREAM + worker, [peers[0]])
+        for sequence in range(worker):
+            send(workers, peers[worker], audio(STREAM + worker, sequence))
     # As the relayed datagrams tell: at once.
     assert positions_in(peers[0], workers.receive(peers[0], peers[0].ping())) == {
         sealer_of(0): 0, sealer_of(1): 1, sealer_of(2): 2,
@@ -302,8 +302,8 @@ def test_no_message_fails(type_, body, odd):
     workers = Workers(2)
     crowd(workers, (0, 1))
     data = body if odd else pack_head(type_, ROOM) + body
-    for slot in (0, 1):
-        workers.planes[slot].receive_relayed([(data, workers.addresses[1 - slot])], workers.now)
+    for worker in (0, 1):
+        workers.planes[worker].receive_relayed([(data, workers.addresses[1 - worker])], workers.now)
     workers.exchange()
 
 
@@ -313,7 +313,7 @@ def test_the_largest_messages_fit():
     (talker,) = crowd(workers, (0,))
     workers.publish(talker, STREAM, [Receiver(member) for member in members])
     for sequence in range(1000):
-        workers.planes[1]._rooms[ROOM].speakers.hear(sequence, 1, 20, 20, workers.now)
+        workers.planes[1]._rooms[ROOM].speakers.hear(sequence, 0, 0, 1, 20, 20, True, workers.now)
     send(workers, talker, audio(STREAM))
     workers.relayed.clear()
     workers.poll(1)

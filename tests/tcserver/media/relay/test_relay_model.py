@@ -58,21 +58,21 @@ class Together(RuleBasedStateMachine):
     def compare(self, together, alone) -> None:
         assert brought(together) == brought(alone)
 
-    @initialize(slots=st.lists(st.integers(0, PLANES - 1), min_size=3, max_size=5))
-    def begin(self, slots):
+    @initialize(numbers=st.lists(st.integers(0, PLANES - 1), min_size=3, max_size=5))
+    def begin(self, numbers):
         """Several are here and hear each other, so that the rest is about something."""
-        for slot in slots:
-            self.join(slot)
+        for worker in numbers:
+            self.join(worker)
         for peer in self.peers.values():
             self.prove_path(peer)
             self.open_stream(peer.media_id, StreamKind.AUDIO)
         self.apply(ChangeForwarding(ROOM, tuple(self.streams), tuple(map(Receiver, self.peers))))
 
-    @rule(slot=st.integers(0, PLANES - 1))
-    def join(self, slot):
+    @rule(worker=st.integers(0, PLANES - 1))
+    def join(self, worker):
         self.number += 1
-        peer = self.together.join(self.number, slot, prove=False)
-        self.alone.join(self.number, slot, prove=False)
+        peer = self.together.join(self.number, worker, prove=False)
+        self.alone.join(self.number, worker, prove=False)
         self.peers[peer.media_id] = peer
 
     @precondition(lambda self: self.peers)
@@ -83,14 +83,14 @@ class Together(RuleBasedStateMachine):
     def prove_path(self, peer: Peer) -> None:
         """The challenges differ, and so do the down datagrams; what they lead to does not."""
         ping = peer.ping()
-        for workers, slot in ((self.together, peer.media_id & 0xFF), (self.alone, 0)):
+        for workers, worker in ((self.together, peer.media_id & 0xFF), (self.alone, 0)):
             workers.now += 1
-            workers.planes[slot].receive([(ping, peer.address)], workers.now)
+            workers.planes[worker].receive([(ping, peer.address)], workers.now)
             for _, answer in workers.exchange():
                 for item in peer.open_down(answer):
                     if item.type == ItemType.PATH_CHALLENGE:
                         response = Item(ItemType.PATH_RESPONSE, item.value)
-                        workers.planes[slot].receive([(peer.up(response), peer.address)], workers.now)
+                        workers.planes[worker].receive([(peer.up(response), peer.address)], workers.now)
             workers.exchange()
 
     @precondition(lambda self: self.peers)

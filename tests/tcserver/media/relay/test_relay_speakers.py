@@ -22,9 +22,9 @@ STREAM = 7
 class Hall:
     """A room in which everybody has a microphone; the first are on the home, the others not."""
 
-    def __init__(self, slots: tuple[int, ...], limit: int = 1) -> None:
-        self.workers = Workers(max(slots) + 1)
-        self.peers = crowd(self.workers, slots)
+    def __init__(self, numbers: tuple[int, ...], limit: int = 1) -> None:
+        self.workers = Workers(max(numbers) + 1)
+        self.peers = crowd(self.workers, numbers)
         self.sequence = 0
         self.workers.apply(SetSpeakers(ROOM, limit))
         for stream, peer in enumerate(self.peers):
@@ -57,8 +57,8 @@ def test_who_is_always_forwarded_still_is_when_other_workers_come():
     workers = Workers(1)
     workers.addresses = [*workers.addresses, Address(1, "127.0.0.1", 9001)]
     workers.planes = [workers.plane(0), workers.plane(1)]
-    for slot in (0, 1):
-        workers.apply(OpenSealer(ROOM, sealer_of(slot), 0, key_of(slot), slot))
+    for worker in (0, 1):
+        workers.apply(OpenSealer(ROOM, sealer_of(worker), 0, key_of(worker), worker))
     workers.apply(SetSpeakers(ROOM, 1, (0x101,)))
     workers.share()
     soft, other = crowd(workers, (1, 1))

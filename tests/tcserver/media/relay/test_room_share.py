@@ -1,12 +1,11 @@
 from tcproto.path import Position
-from tcserver.media.forwarding.receivers import ReceiverSet
-from tcserver.media.relay.audience import Handover
+from tcserver.media.forwarding.receivers import Handover, ReceiverSet
 from tcserver.media.relay.room_share import Share
 
 
-def a_share(slots=(0, 1, 2)):
-    share = Share(1, 0, 1, lambda room, members: Handover(5, room, members, ReceiverSet(())))
-    share.spread(slots)
+def a_share(numbers=(0, 1, 2)):
+    share = Share(1, 0, 1, lambda room, members: Handover(5, room, members, ReceiverSet(()), b""))
+    share.spread(numbers)
     return share
 
 

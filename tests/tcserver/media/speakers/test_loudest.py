@@ -1,4 +1,4 @@
-"""The contest for the slots of the loudest, and what is kept of those who have none."""
+"""The contest for the places of the loudest, and what is kept of those who have none."""
 
 import random
 from collections import Counter
@@ -49,7 +49,7 @@ class Contest:
         return seconds
 
 
-def test_free_slots_are_won_with_the_first_packet_of_voice_and_kept_in_silence():
+def test_free_places_are_won_with_the_first_packet_of_voice_and_kept_in_silence():
     contest = Contest()
     assert contest.run(1, s1=SILENT, s2=SILENT, s3=SILENT, s4=SILENT) == set()
     assert contest.run(FRAME, s1=TALK, s2=SOFT, s3=TALK) == {1, 2, 3}
@@ -63,7 +63,7 @@ def test_what_is_loud_contends_without_the_voice_flag(level, wins):
     assert loudest.hear(1, 1001, 1001, level, False, 1.0) == wins
 
 
-def test_the_slot_of_whoever_is_silent_longest_is_won_at_once():
+def test_the_place_of_whoever_is_silent_longest_is_won_at_once():
     contest = Contest()
     contest.run(1, s1=TALK, s2=TALK, s3=TALK)
     contest.run(1, s1=TALK, s2=SILENT, s3=TALK)
@@ -80,7 +80,7 @@ def test_a_pause_shorter_than_the_expiry_costs_nothing():
     assert contest.run(FRAME, s1=SOFT, s2=SOFT) == {1}
 
 
-def test_a_talker_loses_the_slot_only_to_who_is_clearly_louder_for_a_while():
+def test_a_talker_loses_the_place_only_to_who_is_clearly_louder_for_a_while():
     contest = Contest(1)
     contest.run(2, s1=SOFT)
     assert contest.run(5, s1=SOFT, s2=SOFT - MARGIN + 1) == {1}
@@ -100,14 +100,14 @@ def test_a_pause_ends_a_turn_though_the_detector_calls_it_voice_for_longer():
     assert fresh.time_to_win(2, s1=20 + FADE + 3, s2=TALK) == pytest.approx(HOLD - FRAME, abs=FRAME)
 
 
-def test_a_cough_takes_no_slot_from_a_talker():
+def test_a_cough_takes_no_place_from_a_talker():
     contest = Contest(1)
     contest.run(2, s1=SOFT, s2=SILENT)
     assert contest.run(CHALLENGE - FRAME, s1=SOFT, s2=10) == {1}
     assert contest.run(1, s1=SOFT, s2=SILENT) == {1}
 
 
-def test_levels_are_claims_so_a_seat_holds_one_slot():
+def test_levels_are_claims_so_a_seat_holds_one_place():
     loudest = Loudest()
     loudest.configure(2, ())
     assert loudest.hear(1, 1001, 1001, TALK, True, 1.0)
@@ -184,13 +184,13 @@ def test_a_level_that_says_nothing_takes_nothing_from_those_who_talk(level: Call
     crowd.spoken.clear()
     crowd.run(300)
     assert crowd.lost() <= 0.005
-    # Silence gives them the slots back: a hum that nobody needs the slot for is forwarded, as before.
+    # Silence gives them the places back: a hum that nobody needs the place for is forwarded, as before.
     crowd.talkers.clear()
     crowd.run(20)
     assert all(stream >= 900 for stream in crowd.loudest.holders)
 
 
-def test_many_clients_of_one_account_take_one_slot_from_others():
+def test_many_clients_of_one_account_take_one_place_from_others():
     """Even if their levels look like speech, and louder."""
     alone = Crowd()
     alone.talkers = {n: Talk(n) for n in (1, 2, 3)}
@@ -204,11 +204,11 @@ def test_many_clients_of_one_account_take_one_slot_from_others():
         crowd.talkers = {n: Talk(n) for n in (1, 2)}
         crowd.run(300)
         losses[accounts] = crowd.lost()
-    assert losses[1] <= 0.01, "two talkers have the two other slots"
+    assert losses[1] <= 0.01, "two talkers have the two other places"
     assert losses[3] > 0.2, "three who talk louder are three"
 
 
-def test_colleagues_of_one_account_are_all_heard_while_nobody_else_needs_a_slot():
+def test_colleagues_of_one_account_are_all_heard_while_nobody_else_needs_a_place():
     crowd = Crowd()
     crowd.attackers = {
         900 + n: (-1, lambda now, talk=talk: talk.level()) for n, talk in enumerate([Talk(1), Talk(2), Talk(3)])
@@ -244,7 +244,7 @@ def test_the_dominant_speaker_loses_to_nobody_and_comes_back_at_once():
     assert alone.run(3, s1=SOFT, s2=10) == {1}
 
 
-def test_who_is_always_in_takes_no_slot():
+def test_who_is_always_in_takes_no_place():
     contest = Contest(1, always=(1001, 1002))
     assert contest.run(1, s1=SILENT, s2=TALK, s3=TALK, s4=TALK) == {1, 2, 3}
     contest.loudest.configure(1, (1003,))
@@ -253,7 +253,7 @@ def test_who_is_always_in_takes_no_slot():
     assert contest.run(1, s1=TALK, s2=SILENT, s3=SILENT, s4=TALK) == {4}
 
 
-def test_fewer_slots_leave_those_who_spoke_last():
+def test_fewer_places_leave_those_who_spoke_last():
     contest = Contest(3)
     contest.run(1, s1=TALK, s2=TALK, s3=TALK)
     contest.run(1, s1=SILENT, s2=TALK, s3=SILENT)
@@ -325,7 +325,7 @@ def talk(world: World, number: int, sequence: int, *behind: Item, **fields) -> l
 
 
 def crowded(redundant: bool = False) -> World:
-    """Two talkers and one slot, which the first has; the third listens."""
+    """Two talkers and one place, which the first has; the third listens."""
     world = World(3)
     for number in (1, 2):
         world.publish(world.peers[number - 1], number, to=[Receiver(1003, redundant), Receiver(1001), Receiver(1002)])
@@ -334,7 +334,7 @@ def crowded(redundant: bool = False) -> World:
     return world
 
 
-def test_who_wins_a_slot_is_sent_from_the_first_syllable_on():
+def test_who_wins_a_place_is_sent_from_the_first_syllable_on():
     world = crowded()
     for sequence in range(5):
         world.now += FRAME
@@ -379,7 +379,7 @@ def test_copies_are_held_with_their_packet_and_mend_what_was_lost_before_it():
 
 
 @pytest.mark.parametrize("end", [MuteStream(1, 1001, True), CloseStream(1, 1001)], ids=["mute", "close"])
-def test_a_stream_that_ends_leaves_its_slot(end):
+def test_a_stream_that_ends_leaves_its_place(end):
     world = crowded()
     assert talk(world, 2, 0) == []
     world.apply(end)

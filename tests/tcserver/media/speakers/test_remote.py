@@ -1,56 +1,57 @@
+import pytest
+
 from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, Level, parse_levels
-from tcserver.media.speakers.remote import MAX_LEVELS, DistantLoudest, DistantSpeakers, Summary
-
-
-def both():
-    summary = Summary()
-    return summary, DistantSpeakers(summary), DistantLoudest(summary)
+from tcserver.media.speakers.remote import MAX_LEVELS, RemoteSelection
 
 
 def test_what_was_heard_goes_into_the_next_summary_once():
-    summary, speakers, loudest = both()
-    speakers.hear(7, 3, 25, 20, 0.0)
-    assert not loudest.hear(7, 0x101, 5, 25, True, 0.0)
-    speakers.hear(8, 4, 90, 10, 0.0)
+    speakers = RemoteSelection(1)
+    assert not speakers.has_news
+    assert not speakers.hear(7, 0x101, 5, 3, 25, 20, True, 0.0)
+    speakers.configure(0, ())
+    assert speakers.hear(8, 0x102, 6, 4, 90, 10, True, 0.0), "no contest is on"
     speakers.forget(7)
-    (message,) = summary.take(1)
+    assert speakers.has_news
+    (message,) = speakers.take_messages(1)
     assert parse_levels(message) == [
         Level(7, 0x101, 5, 3, 25, 20, True),
         Level(8, 0, 0, 4, 90, 10),
         Level(7, 0, 0, 0, 0, 0),
     ]
-    assert summary.take(1) == []
+    speakers.repeat()
+    assert not speakers.has_news
+    assert speakers.take_messages(1) == []
 
 
 def test_many_levels_take_several_messages_and_too_many_are_lost_oldest_first():
-    summary, speakers, _ = both()
+    speakers = RemoteSelection()
     for stream in range(MAX_LEVELS + 1):
-        speakers.hear(stream, 3, 25, 20, 0.0)
-    levels = [parse_levels(message) for message in summary.take(1)]
+        speakers.hear(stream, 4, 4, 3, 25, 20, True, 0.0)
+    levels = [parse_levels(message) for message in speakers.take_messages(1)]
     assert max(map(len, levels)) == LEVELS_IN_MESSAGE
     assert [level.stream for part in levels for level in part] == list(range(1, MAX_LEVELS + 1))
 
 
 def test_only_holders_and_those_who_are_always_forwarded_are():
-    _, speakers, loudest = both()
-    loudest.configure(1, (5,))
-    loudest.hold(frozenset({7}))
+    speakers = RemoteSelection()
+    speakers.configure(1, (5,))
+    speakers.take_holders(frozenset({7}))
 
     def forwarded(stream, seat):
-        speakers.hear(stream, 3, 25, 20, 0.0)
-        return loudest.hear(stream, seat, seat, 25, True, 0.0)
+        return speakers.hear(stream, seat, seat, 3, 25, 20, True, 0.0)
 
     assert forwarded(7, 4)
     assert forwarded(8, 5)
     assert not forwarded(8, 4)
-    assert loudest.holders == (7,)
-    loudest.forget(7)
+    assert speakers.holders == (7,)
+    speakers.forget(7)
     assert not forwarded(7, 4)
 
 
 def test_nothing_is_decided_here():
-    _, speakers, _ = both()
+    speakers = RemoteSelection()
     for _ in range(100):
-        speakers.hear(7, 3, 10, 20, 0.0)
+        speakers.hear(7, 4, 4, 3, 10, 20, True, 0.0)
     assert speakers.decide(1, 1.0) is None
-    assert speakers.dominant is None
+    with pytest.raises(ValueError, match="home"):
+        speakers.take_levels([Level(7, 4, 4, 3, 10, 20, True)], 1.0)

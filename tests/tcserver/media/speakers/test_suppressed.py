@@ -1,10 +1,10 @@
-"""Which seats are unheard: their datagrams may wait."""
+"""Which seats are suppressed: their datagrams may wait."""
 
 import pytest
 
 from tcproto.messages import Kind as StreamKind
 from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, OpenStream, SetSpeakers
-from tcserver.media.speakers.suppressed import FEW, LOOK_BACK, MAX_UNHEARD, fair_share
+from tcserver.media.speakers.suppressed import FEW, LOOK_BACK, MAX_SUPPRESSED, fair_share
 from tests.support.media.world import CAPS, Peer, World, audio, packet_item, video
 
 TALK, NOISE = 20, 70
@@ -21,7 +21,7 @@ class Meeting(World):
             self.publish(peer, stream_of(peer), to=[other for other in self.peers if other is not peer])
 
     def run(self, seconds: float, *talking: Peer, silent: tuple[Peer, ...] = ()) -> set[int]:
-        """Let time pass; return who is unheard in the end."""
+        """Let time pass; return who is suppressed in the end."""
         end = self.now + seconds
         while self.now < end:
             self.now = round(self.now + 0.02, 6)
@@ -33,7 +33,7 @@ class Meeting(World):
                     self.receive(peer, peer.up(packet_item(packet)))
             if self.now >= self.plane.next_deadline():
                 self.plane.poll(self.now)
-        return self.plane.unheard.media_ids
+        return self.plane.suppressed.media_ids
 
 
 def stream_of(peer: Peer) -> int:
@@ -48,14 +48,14 @@ def test_who_is_kept_back_is_unheard_until_something_is_forwarded():
     meeting = Meeting()
     talker, other, *rest = meeting.peers
     assert meeting.run(1, talker) == ids(other, *rest)
-    assert meeting.plane.unheard.changed
-    meeting.plane.unheard.changed = False
+    assert meeting.plane.suppressed.changed
+    meeting.plane.suppressed.changed = False
     assert meeting.run(1, talker) == ids(other, *rest)
-    assert not meeting.plane.unheard.changed
-    # The first talker has fallen silent, so the slot is won at once, and not only at the next decision.
+    assert not meeting.plane.suppressed.changed
+    # The first talker has fallen silent, so the place is won at once, and not only at the next decision.
     meeting.run(0.3)
     assert other.media_id not in meeting.run(0.02, other)
-    assert meeting.plane.unheard.changed
+    assert meeting.plane.suppressed.changed
     assert meeting.run(1, other) == ids(talker, *rest)
 
 
@@ -69,7 +69,7 @@ def test_who_sends_little_or_nothing_is_heard_at_once():
 def test_a_few_are_not_worth_it_and_too_many_do_not_fit():
     assert Meeting(FEW).run(1) == ids(*Meeting(FEW).peers)
     assert Meeting(FEW - 1).run(1) == set()
-    assert len(Meeting(MAX_UNHEARD + 3).run(0.5)) == MAX_UNHEARD
+    assert len(Meeting(MAX_SUPPRESSED + 3).run(0.5)) == MAX_SUPPRESSED
 
 
 def test_without_a_limit_everybody_is_heard():
@@ -102,7 +102,7 @@ def test_who_changes_something_is_heard_from_then_on(command):
     talker, other, *rest = meeting.peers
     assert meeting.run(1, talker) == ids(other, *rest)
     meeting.apply(command(other))
-    assert meeting.plane.unheard.media_ids == ids(*rest)
+    assert meeting.plane.suppressed.media_ids == ids(*rest)
 
 
 def test_a_picture_of_an_unheard_seat_makes_it_heard():
@@ -116,9 +116,9 @@ def test_a_picture_of_an_unheard_seat_makes_it_heard():
 
 
 def test_workers_share_what_may_be_told():
-    many, others, few = range(1000, 1000 + MAX_UNHEARD), range(2000, 2000 + MAX_UNHEARD), (7, 8)
+    many, others, few = range(1000, 1000 + MAX_SUPPRESSED), range(2000, 2000 + MAX_SUPPRESSED), (7, 8)
     shared = fair_share([many, others, few])
-    assert len(set(shared)) == MAX_UNHEARD
+    assert len(set(shared)) == MAX_SUPPRESSED
     assert [len(set(shared) & set(seats)) for seats in (many, others, few)] == [127, 127, 2]
     assert fair_share([(), (1, 2, 3), (4,)]) == [1, 4, 2, 3]
     assert fair_share([]) == []

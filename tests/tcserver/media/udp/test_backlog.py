@@ -1,5 +1,6 @@
 """What waits while a socket is full, and what gives way when too much does."""
 
+import sys
 from collections import Counter
 from itertools import chain
 
@@ -7,8 +8,11 @@ import pytest
 
 from tcserver.media import ReceiverSet, Transmission
 from tcserver.media.interface import Address
-from tcserver.media.udp.backlog import LARGE, MAX_BACKLOG, Backlog
-from tcserver.media.udp.sender import Blocked, Run, Sender
+from tcserver.media.lanes.lane import LARGE
+from tcserver.media.lanes.sender import Sender
+from tcserver.media.udp.backlog import MAX_BACKLOG, Backlog, Run
+from tcserver.media.udp.sendto import PlainLane
+from tests.support.media.loopback import CongestedSocket
 
 ALL = ReceiverSet((port, Address(0, "127.0.0.1", port)) for port in (1, 2))
 OTHERS = ReceiverSet((port, Address(0, "127.0.0.1", port)) for port in (3, 4, 5))
@@ -22,32 +26,33 @@ def video(number: int, size: int = 1180) -> bytes:
     return number.to_bytes(2, "big") + bytes(size - 2)
 
 
-class Full(Sender):
-    """Takes nothing until it is told so, then everything."""
-
-    full = True
+class Full:
+    """A lane whose socket takes nothing until it is told so, then everything."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.out: list[bytes] = []
+        self.socket = CongestedSocket(0)
+        self.lane = PlainLane(self.socket, lambda lane: None)
+        self.sender = Sender([self.lane])
+        self.gave_way = self.lane.counts.gave_way
 
-    def send_run(self, local: int, run: Run) -> None:
-        if self.full:
-            raise Blocked(run.start)
-        self.out.append(run.payload)
+    @property
+    def waiting(self) -> int:
+        return self.lane.waiting
 
     def give(self, datagram: bytes, receivers: ReceiverSet = ALL) -> None:
-        self.send([Transmission(datagram, receivers)])
+        self.sender.send([Transmission(datagram, receivers)])
 
     def drain(self) -> list[bytes]:
-        self.full = False
-        self.resume(0)
+        """Return what the first of each set of receivers gets."""
+        self.socket.room = sys.maxsize
+        assert self.lane.resume()
         assert self.waiting == 0
-        return self.out
+        firsts = {receivers.addresses[0].port for receivers in (ALL, OTHERS)}
+        return [datagram for datagram, port in self.socket.out if port in firsts]
 
 
 def train(*datagrams: bytes) -> Run:
-    return Run(b"".join(datagrams), len(datagrams[0]), ALL, 0, 2)
+    return Run(b"".join(datagrams), len(datagrams[0]), ALL.by_lane[0], 0, 2)
 
 
 def test_audio_goes_first_and_each_kind_in_order():

@@ -1,4 +1,4 @@
-"""Receive coalescing: when a socket is looked at, and that datagrams of unheard seats come by it."""
+"""Receive coalescing: when a socket is looked at, and that datagrams of suppressed seats come by it."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tcserver.media.udp.sockets import MediaSockets
 from tcserver.media.udp.steering import SHORTEST_SOUND
 from tests.support.media.loopback import linux, received
 from tests.support.media.world import CAPS, ROOM_KEY, SEALER, audio, open_room, packet_item
-from tests.tcserver.media.udp.test_sockets import Client
+from tests.tcserver.media.udp.test_sockets import Client, hasty_clock
 
 PATIENCE = 10
 TALK, NOISE = 20, 70
@@ -180,7 +180,7 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             streams = tuple(speaker.stream for speaker in speakers if speaker is not listener)
             sockets.apply(ChangeForwarding(1, streams, (Receiver(listener.media_id),)))
             async with asyncio.timeout(PATIENCE):
-                while plane.unheard.media_ids != {speaker.media_id for speaker in quiet}:
+                while plane.suppressed.media_ids != {speaker.media_id for speaker in quiet}:
                     for speaker in (talker, *quiet):
                         speaker.say(TALK if speaker is talker else NOISE)
                     await asyncio.sleep(0.02)
@@ -212,12 +212,12 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             async with asyncio.timeout(PATIENCE):
                 while open_room(await listener.receive())[-1].value[2:] != packet:
                     pass
-            assert not plane.unheard.media_ids & {quiet[1].media_id}
+            assert not plane.suppressed.media_ids & {quiet[1].media_id}
             quiet[1].say(TALK)
             assert (sockets.pump(second), sockets.pump(first)) == (0, 1)
-            assert [state.drops for state in sockets.reading().sockets] == [0] * len(addresses)
+            assert [state.drops for state in sockets.stats()[0].sockets] == [0] * len(addresses)
         finally:
-            sockets.close()
+            await sockets.close()
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(converse())
@@ -226,13 +226,14 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
 @linux
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_what_a_look_has_no_time_for_does_not_wait_for_the_next(new_loop, bind, monkeypatch):
-    monkeypatch.setattr("tcserver.media.udp.sockets.READ_BUDGET", 1e-9)
     monkeypatch.setattr(coalescing, "INTERVAL", 3600.0)
     datagram = pack_header(Kind.UP, 0, 1001, 0).ljust(SHORTEST_SOUND, b"\0")
 
     async def flood() -> None:
         plane = MediaPlane(os.urandom)
-        sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop(), receiver="recvmmsg")
+        sockets = MediaSockets(
+            plane, [("127.0.0.1", 0)], asyncio.get_running_loop(), receiver="recvmmsg", clock=hasty_clock()
+        )
         sockets.open()
         try:
             sockets._follow({1001})
@@ -244,7 +245,7 @@ def test_what_a_look_has_no_time_for_does_not_wait_for_the_next(new_loop, bind, 
                 await asyncio.sleep(0)
             assert plane.counters.drops[Drop.UNKNOWN_ID] == 3 * BATCH + 1
         finally:
-            sockets.close()
+            await sockets.close()
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(flood())
@@ -267,6 +268,6 @@ def test_where_datagrams_cannot_be_steered_one_socket_does(monkeypatch, bind, ca
             sockets.apply(OpenSealer(1, SEALER, 0, ROOM_KEY), OpenSeat(1000, 1, 1, 0, client.up_key, client.down_key))
             await client.prove()
         finally:
-            sockets.close()
+            await sockets.close()
 
     asyncio.run(converse())

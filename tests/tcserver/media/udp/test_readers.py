@@ -127,7 +127,7 @@ def test_known_addresses_are_bounded(bind):
 def test_socket_addresses_round_trip(family, address):
     packed = pack_sockaddr(address, family)
     assert len(packed) == (16 if family == socket.AF_INET else 28)
-    assert parse_sockaddr(packed.ljust(28, b"\0"), address.local) == address
+    assert parse_sockaddr(packed.ljust(28, b"\0"), address.lane) == address
 
 
 @linux

@@ -8,12 +8,14 @@ import pytest
 
 from tcserver.media import ReceiverSet, Transmission
 from tcserver.media.interface import Address
+from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.backlog import MAX_BACKLOG
-from tcserver.media.udp.sendmmsg import VectorSender
-from tcserver.media.udp.sendto import PlainSender
+from tcserver.media.udp.native import Iovec, Mmsghdr, load
+from tcserver.media.udp.sendmmsg import VectorLane
+from tcserver.media.udp.sendto import PlainLane
 from tests.support.media.loopback import (
-    Congested,
-    TrainSender,
+    CongestedSocket,
+    LoopbackSender,
     address_of,
     linux,
     received,
@@ -21,46 +23,46 @@ from tests.support.media.loopback import (
 )
 
 SENDERS = [
-    PlainSender,
-    pytest.param(VectorSender, marks=linux),
-    pytest.param(TrainSender, marks=trains_out, id="TrainSender"),
+    "sendto",
+    pytest.param("sendmmsg", marks=linux),
+    pytest.param("gso", marks=trains_out),
 ]
 
 
-@pytest.mark.parametrize("make", SENDERS)
+@pytest.mark.parametrize("name", SENDERS)
 class TestSenders:
-    def test_trains_go_in_order_to_everybody_but_one(self, make, bind):
+    def test_trains_go_in_order_to_everybody_but_one(self, name, bind):
         clients = [bind() for _ in range(6)]
         receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
-        sender = make([bind()])
+        sender = LoopbackSender(name, [bind()])
         for skip in (-1, 0, 3, 5):
             sender.send([Transmission(data, receivers, skip) for data in (b"one", b"twotwo", b"3")])
             for n, client in enumerate(clients):
                 assert received(client) == ([] if n == skip else [b"one", b"twotwo", b"3"])
-        assert sender.sent == 3 * (6 + 5 + 5 + 5)
-        assert not sender.errors
+        assert sender.counts.sent == 3 * (6 + 5 + 5 + 5)
+        assert not sender.counts.errors
 
-    def test_a_single_receiver_and_none(self, make, bind):
+    def test_a_single_receiver_and_none(self, name, bind):
         client = bind()
-        sender = make([bind()])
+        sender = LoopbackSender(name, [bind()])
         receivers = ReceiverSet([(1, address_of(client))])
         sender.send([Transmission(b"x", receivers), Transmission(b"y", receivers, 0)])
         sender.send([Transmission(b"z", ReceiverSet([]))])
         assert received(client) == [b"x"]
 
-    def test_dead_ports_among_many(self, make, bind):
+    def test_dead_ports_among_many(self, name, bind):
         """Whatever becomes of one, the others get everything."""
         clients = [bind() for _ in range(20)]
         members = list(enumerate(map(address_of, clients)))
         dead = clients.pop(9)
         dead.close()
-        sender = make([bind()])
+        sender = LoopbackSender(name, [bind()])
         receivers = ReceiverSet(members)
         for n in range(5):
             sender.send([Transmission(b"%d" % n, receivers)])
         assert all(received(client) == [b"0", b"1", b"2", b"3", b"4"] for client in clients)
 
-    def test_refused_destinations_are_counted(self, make, bind):
+    def test_refused_destinations_are_counted(self, name, bind):
         """The kernel refuses port 0 (EINVAL) and, from the loopback interface, other networks."""
         clients = [bind() for _ in range(4)]
         members = [(n, address_of(client)) for n, client in enumerate(clients)]
@@ -68,21 +70,21 @@ class TestSenders:
         members.insert(3, (91, Address(0, "127.0.0.1", 0)))
         members.append((92, Address(0, "127.0.0.1", 0)))
         receivers = ReceiverSet(members)
-        sender = make([bind()])
+        sender = LoopbackSender(name, [bind()])
         sender.send([Transmission(data, receivers) for data in (b"a", b"b")])
         assert all(received(client) == [b"a", b"b"] for client in clients)
-        assert sender.errors == {"EINVAL": 6}
-        assert sender.sent == 8
+        assert sender.counts.errors == {"EINVAL": 6}
+        assert sender.counts.sent == 8
 
-    def test_a_broadcast_address_is_not_permitted(self, make, bind):
+    def test_a_broadcast_address_is_not_permitted(self, name, bind):
         client = bind()
-        sender = make([bind()])
+        sender = LoopbackSender(name, [bind()])
         members = [(1, Address(0, "255.255.255.255", 9)), (2, address_of(client))]
         sender.send([Transmission(b"a", ReceiverSet(members))])
         assert received(client) == [b"a"]
-        assert sum(sender.errors.values()) == 1
+        assert sum(sender.counts.errors.values()) == 1
 
-    def test_several_sockets_ipv6_and_mapped_addresses(self, make, bind):
+    def test_several_sockets_ipv6_and_mapped_addresses(self, name, bind):
         locals_ = [bind(), bind("::")]
         four, mapped, six = bind(), bind(), bind("::1")
         members = [
@@ -91,30 +93,30 @@ class TestSenders:
             (3, Address(1, f"::ffff:{mapped.getsockname()[0]}", mapped.getsockname()[1])),
         ]
         receivers = ReceiverSet(members)
-        assert [address.local for address in receivers.addresses] == [0, 1, 1]
-        sender = make(locals_)
-        sender.send([Transmission(b"x", receivers, receivers.slots[1]), Transmission(b"y", receivers)])
+        assert [address.lane for address in receivers.addresses] == [0, 1, 1]
+        sender = LoopbackSender(name, locals_)
+        sender.send([Transmission(b"x", receivers, receivers.indices[1]), Transmission(b"y", receivers)])
         assert (received(six), received(four), received(mapped)) == ([b"y"], [b"x", b"y"], [b"x", b"y"])
 
-    def test_more_receivers_than_one_call_takes(self, make, bind):
+    def test_more_receivers_than_one_call_takes(self, name, bind):
         client = bind()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        sender = make([bind()])
+        sender = LoopbackSender(name, [bind()])
         sender.send([Transmission(b"x", ReceiverSet((n, address_of(client)) for n in range(1030)), 500)])
-        assert sender.sent == 1029
+        assert sender.counts.sent == 1029
 
-    def test_several_publishers_and_sizes_in_one_batch(self, make, bind):
+    def test_several_publishers_and_sizes_in_one_batch(self, name, bind):
         """Everybody gets all but its own, each publisher's in order, whatever leaves in one message."""
         clients = [bind() for _ in range(5)]
         receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
         few = ReceiverSet((n, address_of(clients[n])) for n in (0, 2, 4))
-        sender = make([bind()])
+        sender = LoopbackSender(name, [bind()])
         sizes = [100, 100, 100, 60, 100, 100, 120, 120, 120, 20, 100, 1, 1200, 1200, 1200, 300]
         batch, expected = [], {n: [] for n in range(5)}
         for n, size in enumerate(sizes):
             publisher, to = (n % 3) * 2, few if n % 4 == 3 else receivers
             datagram = bytes((n,)) * size
-            batch.append(Transmission(datagram, to, to.slots[publisher]))
+            batch.append(Transmission(datagram, to, to.indices[publisher]))
             for media_id in to.media_ids:
                 if media_id != publisher:
                     expected[media_id].append((publisher, datagram))
@@ -125,19 +127,19 @@ class TestSenders:
             for publisher in (0, 2, 4):
                 own = [datagram for by, datagram in expected[n] if by == publisher]
                 assert [datagram for datagram in got if datagram in own] == own
-        assert sender.sent == sum(map(len, expected.values()))
-        assert not sender.errors
+        assert sender.counts.sent == sum(map(len, expected.values()))
+        assert not sender.counts.errors
 
-    def test_a_long_burst(self, make, bind):
+    def test_a_long_burst(self, name, bind):
         clients = [bind() for _ in range(3)]
         for client in clients:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
-        sender = make([bind()])
+        sender = LoopbackSender(name, [bind()])
         burst = [bytes((n,)) * 1200 for n in range(120)]
         sender.send([Transmission(datagram, receivers, 1) for datagram in burst])
         assert [received(client) for client in clients] == [burst, [], burst]
-        assert sender.sent == 240
+        assert sender.counts.sent == 240
 
 
 @trains_out
@@ -145,15 +147,14 @@ def test_what_leaves_together_is_one_message_for_each_receiver(bind):
     """Counted by the calls: the burst, before and behind its publisher; the mixed train, and each talker's part."""
     clients = [bind() for _ in range(6)]
     receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
-    sender = TrainSender([bind()])
     calls = []
-    sendmmsg = sender._sendmmsg
+    sendmmsg = load("sendmmsg")
 
     def counted(fd: int, address: int, count: int, flags: int) -> int:
-        calls.append((count, sender._iov.length))
+        calls.append((count, Iovec.from_address(Mmsghdr.from_address(address).header.iov).length))
         return sendmmsg(fd, address, count, flags)
 
-    sender._sendmmsg = counted
+    sender = Sender([VectorLane(bind(), pytest.fail, counted, trains=True)])
     sender.send([Transmission(bytes(size), receivers, 2) for size in (1180, 1180, 1180, 500)])
     assert calls == [(5, 4040)], "one call, whoever is left out"
     calls.clear()
@@ -166,19 +167,23 @@ def ports(*numbers: int) -> ReceiverSet:
 
 
 def test_what_a_full_buffer_does_not_take_waits_in_order():
-    sender = Congested(2)
+    sock, full = CongestedSocket(2), []
+    lane = PlainLane(sock, full.append)
     receivers = ports(1, 2, 3)
-    sender.send([*(Transmission(data, receivers) for data in (b"a", b"b")), Transmission(b"c", ports(1))])
-    assert sender.out == [(b"a", 1), (b"a", 2)]
-    assert sender.blocked() == [0]
-    sender.room = 2
-    sender.resume(0)
-    assert sender.blocked() == [0]
-    sender.room = 99
-    sender.resume(0)
-    assert sender.blocked() == []
-    assert sender.out == [(b"a", 1), (b"a", 2), (b"a", 3), (b"b", 1), (b"b", 2), (b"b", 3), (b"c", 1)]
-    assert not sender.errors
+    Sender([lane]).send([*(Transmission(data, receivers) for data in (b"a", b"b")), Transmission(b"c", ports(1))])
+    assert sock.out == [(b"a", 1), (b"a", 2)]
+    assert (full, lane.waiting) == ([lane], 3)
+    sock.room = 2
+    assert not lane.resume()
+    assert (full, lane.waiting) == ([lane], 2)
+    sock.room = 99
+    assert lane.resume()
+    assert (full, lane.waiting) == ([lane], 0)
+    assert sock.out == [(b"a", 1), (b"a", 2), (b"a", 3), (b"b", 1), (b"b", 2), (b"b", 3), (b"c", 1)]
+    assert not lane.counts.errors
+    sock.room = 0
+    Sender([lane]).send([Transmission(b"d", ports(1))])
+    assert (full, lane.waiting) == ([lane, lane], 1), "it is told again when it is full again"
 
 
 class FaultySendmmsg:
@@ -197,6 +202,11 @@ class FaultySendmmsg:
         return step
 
 
+def faulty(bind, *script: int, trains: bool = False) -> tuple[VectorLane, FaultySendmmsg]:
+    fault = FaultySendmmsg(*script)
+    return VectorLane(bind(), lambda lane: None, fault, trains), fault
+
+
 @linux
 @pytest.mark.parametrize(
     ("script", "counts", "errors", "sent"),
@@ -210,63 +220,80 @@ class FaultySendmmsg:
     ],
 )
 def test_one_destination_never_costs_the_rest(bind, script, counts, errors, sent):
-    sender = VectorSender([bind()])
-    sender._sendmmsg = fault = FaultySendmmsg(*script)
-    sender.send([Transmission(b"x", ports(1, 2, 3, 4, 5))])
-    assert (fault.counts, dict(sender.errors), sender.sent) == (counts, errors, sent)
+    lane, fault = faulty(bind, *script)
+    Sender([lane]).send([Transmission(b"x", ports(1, 2, 3, 4, 5))])
+    assert (fault.counts, dict(lane.counts.errors), lane.counts.sent) == (counts, errors, sent)
 
 
 @linux
 def test_a_full_buffer_of_sendmmsg_is_resumed_where_it_stopped(bind):
-    sender = VectorSender([bind()])
-    sender._sendmmsg = fault = FaultySendmmsg(2, -errno.EAGAIN, 3)
-    sender.send([Transmission(b"x", ports(1, 2, 3, 4, 5))])
-    assert sender.blocked() == [0]
-    sender.resume(0)
-    assert (fault.counts, sender.sent, sender.blocked()) == ([5, 3, 3], 5, [])
+    lane, fault = faulty(bind, 2, -errno.EAGAIN, 3)
+    Sender([lane]).send([Transmission(b"x", ports(1, 2, 3, 4, 5))])
+    assert lane.waiting == 1
+    assert lane.resume()
+    assert (fault.counts, lane.counts.sent, lane.waiting) == ([5, 3, 3], 5, 0)
 
 
 @trains_out
 @pytest.mark.parametrize("error", [errno.EMSGSIZE, errno.EIO, errno.EINVAL])
 def test_who_refuses_trains_gets_single_datagrams(bind, error):
     """In order and complete; the others get the train, and from then on the refusing one is not asked again."""
-    sender = TrainSender([bind()])
+    lane, fault = faulty(bind, 1, -error, trains=True)
+    sender, counts = Sender([lane]), lane.counts
     receivers = ports(1, 2, 3, 4, 5)
     burst = [Transmission(b"abc", receivers, 0), Transmission(b"de", receivers, 0)]
-    sender._sendmmsg = fault = FaultySendmmsg(1, -error)
     sender.send(burst)
     # 2; 3 refuses; its two datagrams; 4 and 5.
     assert fault.counts == [4, 3, 1, 1, 2]
-    assert (sender.sent, dict(sender.errors), sender.refused_trains) == (8, {}, 1)
-    sender._sendmmsg = fault = FaultySendmmsg()
+    assert (counts.sent, dict(counts.errors), counts.refused_trains) == (8, {}, 1)
+    fault.counts.clear()
     sender.send(burst)
-    assert fault.counts == [1, 2, 1, 1]
-    assert sender.sent == 16
+    assert fault.counts == [1, 1, 1, 2]
+    assert counts.sent == 16
 
 
 @trains_out
 def test_a_train_that_a_full_buffer_holds_up_is_resumed_where_it_stopped(bind):
-    sender = TrainSender([bind()])
+    lane, fault = faulty(bind, 2, -errno.EAGAIN, 1, -errno.EAGAIN, trains=True)
+    counts = lane.counts
     receivers = ports(1, 2, 3, 4, 5)
-    sender._sendmmsg = fault = FaultySendmmsg(2, -errno.EAGAIN, 1, -errno.EAGAIN)
-    sender.send([*(Transmission(data, receivers) for data in (b"abc", b"de")), Transmission(b"x", ports(1, 2))])
-    assert (fault.counts, sender.sent, sender.blocked()) == ([5, 3], 4, [0])
-    sender.resume(0)
-    assert (fault.counts, sender.sent, sender.blocked()) == ([5, 3, 3, 2], 6, [0])
-    sender.resume(0)
-    assert (fault.counts[4:], sender.sent, sender.blocked()) == ([2, 2], 12, [])
+    Sender([lane]).send([*(Transmission(data, receivers) for data in (b"abc", b"de")), Transmission(b"x", ports(1, 2))])
+    assert (fault.counts, counts.sent, lane.waiting) == ([5, 3], 4, 2)
+    assert not lane.resume()
+    assert (fault.counts, counts.sent, lane.waiting) == ([5, 3, 3, 2], 6, 2)
+    assert lane.resume()
+    assert (fault.counts[4:], counts.sent, lane.waiting) == ([2, 2], 12, 0)
+
+
+@trains_out
+def test_a_full_buffer_before_or_behind_who_refuses_trains_costs_nobody_anything(bind):
+    """Each receiver gets both datagrams once, the refusing one singly, wherever the buffer is full."""
+    for at in range(4):
+        receivers = ports(1, 2, 3, 4)
+        burst = [Transmission(b"abc", receivers), Transmission(b"de", receivers)]
+        lane, fault = faulty(bind, 2, -errno.EIO, trains=True)
+        sender = Sender([lane])
+        sender.send(burst)
+        assert (fault.counts, lane.counts.sent) == ([4, 2, 1, 1, 1], 8)
+        fault.counts.clear()
+        fault.script = [*([2, 1, 1, 1][:at]), -errno.EAGAIN]
+        sender.send(burst)
+        assert lane.waiting
+        assert lane.resume()
+        assert (lane.counts.sent, lane.counts.errors) == (16, {})
+        # The train for the first two, the two datagrams, the train for the last, and the call that found it full.
+        assert sorted(fault.counts) == [1, 1, 1, 1, 2] if at else [1, 1, 1, 2, 2]
 
 
 @trains_out
 def test_trains_that_errors_cost_and_that_give_way_are_counted_by_datagrams(bind):
-    sender = TrainSender([bind()])
-    sender._sendmmsg = FaultySendmmsg(-errno.ENOBUFS, 1, *[-errno.EAGAIN] * (MAX_BACKLOG + 9))
-    receivers = ports(1, 2)
+    lane, _ = faulty(bind, -errno.ENOBUFS, 1, *[-errno.EAGAIN] * (MAX_BACKLOG + 9), trains=True)
+    sender, receivers = Sender([lane]), ports(1, 2)
     sender.send([Transmission(data, receivers) for data in (b"abc", b"de")])
-    assert (sender.sent, sender.errors) == (2, {"ENOBUFS": 2})
+    assert (lane.counts.sent, lane.counts.errors) == (2, {"ENOBUFS": 2})
     for _ in range(MAX_BACKLOG + 1):
         sender.send([Transmission(data, receivers) for data in (b"abc", b"de")])
-    assert sender.gave_way == {"small": 4}
+    assert lane.counts.gave_way == {"small": 4}
 
 
 class FaultySocket:
@@ -283,9 +310,9 @@ class FaultySocket:
 def test_plain_sends_pass_over_errors():
     refused = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
     sock = FaultySocket(refused, None, refused, refused, OSError(errno.ENOBUFS, "full"), BlockingIOError())
-    sender = PlainSender([sock])
-    sender.send([Transmission(b"x", ports(1, 2, 3, 4, 5))])
-    assert sender.errors == {"ECONNREFUSED": 1, "ENOBUFS": 1}
-    assert sender.blocked() == [0]
-    sender.resume(0)
-    assert sender.sent == 3
+    lane = PlainLane(sock, lambda lane: None)
+    Sender([lane]).send([Transmission(b"x", ports(1, 2, 3, 4, 5))])
+    assert lane.counts.errors == {"ECONNREFUSED": 1, "ENOBUFS": 1}
+    assert lane.waiting == 1
+    assert lane.resume()
+    assert lane.counts.sent == 3

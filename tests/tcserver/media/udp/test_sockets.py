@@ -3,9 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from itertools import pairwise
+from itertools import count, pairwise
 from types import SimpleNamespace
 
 import pytest
@@ -15,12 +16,13 @@ from tcproto.messages import Kind as StreamKind
 from tcserver.media import Drop, MediaPlane
 from tcserver.media.interface import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, PathProven, Receiver
 from tcserver.media.udp.native import SOL_UDP, UDP_SEGMENT
-from tcserver.media.udp.reader import BATCH, PlainReader, VectorReader
-from tcserver.media.udp.sendmmsg import VectorSender
-from tcserver.media.udp.sendto import PlainSender
-from tcserver.media.udp.sockets import PORTION, MediaSockets
+from tcserver.media.udp.reader import BATCH, BUFFER_SIZE, PlainReader, VectorReader, make_reader
+from tcserver.media.udp.sendmmsg import VectorLane, make_lanes
+from tcserver.media.udp.sendto import PlainLane
+from tcserver.media.udp.socket_group import SocketGroup
+from tcserver.media.udp.sockets import PORTION, READ_BUDGET, MediaSockets
 from tests.support.media.loopback import (
-    Congested,
+    CongestedSocket,
     address_of,
     linux,
     received,
@@ -54,15 +56,20 @@ class Client(Peer):
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[tuple[MediaPlane, MediaSockets]]:
+async def opened(clock: Callable[[], float] = time.monotonic) -> AsyncIterator[tuple[MediaPlane, MediaSockets]]:
     """A media plane on one address."""
     plane = MediaPlane(os.urandom)
-    sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop())
+    sockets = MediaSockets(plane, [("127.0.0.1", 0)], asyncio.get_running_loop(), clock=clock)
     sockets.open()
     try:
         yield plane, sockets
     finally:
-        sockets.close()
+        await sockets.close()
+
+
+def hasty_clock() -> Callable[[], float]:
+    """A clock by which between two looks at it the time of a turn is over."""
+    return map(float, count(100, READ_BUDGET)).__next__
 
 
 @pytest.mark.parametrize(
@@ -105,10 +112,10 @@ def test_a_conversation_over_real_sockets(sender, receiver, host, bind):
                 assert [open_room(d)[0].value[2:] for d in datagrams] == packets
             assert plane.counters.drops[Drop.LENGTH] == 4
             assert all(parse_header(d).kind == Kind.DOWN for d in received(a.socket))
-            assert not sockets.sender.errors
+            assert not sockets.stats()[0].errors
         finally:
-            sockets.close()
-            sockets.close()
+            await sockets.close()
+            await sockets.close()
 
     asyncio.run(converse())
 
@@ -117,10 +124,10 @@ def test_a_conversation_over_real_sockets(sender, receiver, host, bind):
 @pytest.mark.parametrize(
     ("names", "without", "classes"),
     [
-        ({}, (), (VectorSender, True, VectorReader)),
-        ({}, ("trains",), (VectorSender, False, VectorReader)),
-        ({}, ("trains", "calls"), (PlainSender, None, PlainReader)),
-        ({"sender": "sendmmsg", "receiver": "recvmmsg"}, (), (VectorSender, False, VectorReader)),
+        ({}, (), (VectorLane, True, VectorReader)),
+        ({}, ("trains",), (VectorLane, False, VectorReader)),
+        ({}, ("trains", "calls"), (PlainLane, False, PlainReader)),
+        ({"sender": "sendmmsg", "receiver": "recvmmsg"}, (), (VectorLane, False, VectorReader)),
         ({"sender": "gso"}, ("trains",), "UDP_SEGMENT"),
         ({"receiver": "gro"}, ("trains",), "UDP_GRO"),
         ({"sender": "sendmmsg"}, ("calls",), "no sendmmsg"),
@@ -134,8 +141,8 @@ def test_what_the_kernel_lacks_is_done_without(names, without, classes, monkeypa
     if "calls" in without:
         monkeypatch.setattr("tcserver.media.udp.sendmmsg.load", missing)
         monkeypatch.setattr("tcserver.media.udp.reader.load", missing)
-    for test in ("can_send_trains", "can_receive_trains"):
-        monkeypatch.setattr(f"tcserver.media.udp.sockets.{test}", lambda: "trains" not in without)
+    for test in ("sendmmsg.can_send_trains", "reader.can_receive_trains"):
+        monkeypatch.setattr(f"tcserver.media.udp.{test}", lambda: "trains" not in without)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -146,11 +153,11 @@ def test_what_the_kernel_lacks_is_done_without(names, without, classes, monkeypa
             assert sockets.local_addresses() == []
             return
         sockets.open()
-        readers = {type(reader) for reader in sockets._readers}
-        sockets.close()
-        sender, trains, reader = classes
-        assert (type(sockets.sender), readers) == (sender, {reader})
-        assert getattr(sockets.sender, "trains", None) is trains
+        await sockets.close()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            (lane,) = make_lanes(names.get("sender", "auto"), [sock], pytest.fail)
+            reader = make_reader(names.get("receiver", "auto"), sock, 0, BUFFER_SIZE, {})
+        assert (type(lane), lane.trains, type(reader)) == classes
 
     asyncio.run(run())
 
@@ -174,12 +181,11 @@ def test_every_size_above_the_limit_is_one_drop(bind):
 
 
 @linux
-def test_a_flood_leaves_time_for_others(bind, monkeypatch):
+def test_a_flood_leaves_time_for_others(bind):
     """A turn of the loop ends after the batch in which its time is over; the rest is read in the next."""
-    monkeypatch.setattr("tcserver.media.udp.sockets.READ_BUDGET", 1e-9)
 
     async def flood() -> None:
-        async with opened() as (plane, sockets):
+        async with opened(hasty_clock()) as (plane, sockets):
             client = bind()
             for _ in range(2 * BATCH + 5):
                 client.sendto(bytes(40), sockets.local_addresses()[0])
@@ -195,10 +201,9 @@ def test_a_flood_leaves_time_for_others(bind, monkeypatch):
 def test_a_turn_of_the_loop_takes_datagrams_for_two_milliseconds(bind, monkeypatch, cost, taken):
     """The clock stands still but for what each batch costs, so the number of batches tells the time allowed."""
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr("tcserver.media.udp.sockets.time", SimpleNamespace(monotonic=lambda: clock.now))
 
     async def flood() -> None:
-        async with opened() as (plane, sockets):
+        async with opened(lambda: clock.now) as (plane, sockets):
             receive = plane.receive
 
             def costly(datagrams, now):
@@ -218,13 +223,12 @@ def test_a_turn_of_the_loop_takes_datagrams_for_two_milliseconds(bind, monkeypat
 
 @trains_out
 @trains_in
-def test_a_flood_of_trains_leaves_time_for_others(bind, monkeypatch):
+def test_a_flood_of_trains_leaves_time_for_others(bind):
     """Nor is all that a batch of trains holds taken in one turn; what is left is, in the next turns, without more."""
-    monkeypatch.setattr("tcserver.media.udp.sockets.READ_BUDGET", 1e-9)
     trains, size, datagrams = 8, 40, 50
 
     async def flood() -> None:
-        async with opened() as (plane, sockets):
+        async with opened(hasty_clock()) as (plane, sockets):
             client = bind()
             client.setsockopt(SOL_UDP, UDP_SEGMENT, size)
             for _ in range(trains):
@@ -253,8 +257,10 @@ def test_a_failure_is_logged_at_a_limited_rate_and_a_full_socket_is_resumed(bind
             raise RuntimeError("no randomness")
 
         plane = MediaPlane(no_randomness)
-        sockets = MediaSockets(plane, [("127.0.0.1", 0)], loop)
-        sockets.open()
+        sockets = MediaSockets(plane, (), loop, sender="sendto")
+        receiving = bind()
+        congested = CongestedSocket(0, receiving)
+        sockets.open(SocketGroup([receiving], [], [congested]))
         try:
             (server,) = sockets.local_addresses()
             client = Client(1000, bind(), server)
@@ -263,14 +269,14 @@ def test_a_failure_is_logged_at_a_limited_rate_and_a_full_socket_is_resumed(bind
                 client.send(client.up())
                 sockets.pump(0)
             assert plane.counters.drops[Drop.INTERNAL] == 5
-            sockets.sender = congested = Congested(0)
             client.send(client.ping())
             sockets.pump(0)
+            assert sockets.stats()[0].waiting == 1
             congested.room = 9
             await asyncio.wait_for(congested.flowing.wait(), 5)
-            assert congested.blocked() == []
+            assert sockets.stats()[0].waiting == 0
         finally:
-            sockets.close()
+            await sockets.close()
 
     asyncio.run(fail())
     assert [record.message for record in caplog.records] == ["handling a datagram failed"]
@@ -293,7 +299,7 @@ def test_the_timer_runs_and_ends_with_the_sockets(bind):
         sockets.open()
         sockets.apply(OpenSealer(1, SEALER, 0, ROOM_KEY))
         await asyncio.wait_for(done.wait(), 5)
-        sockets.close()
+        await sockets.close()
         sockets.apply(OpenSealer(2, SEALER, 0, ROOM_KEY))
         assert sockets._timer is None
 
@@ -319,7 +325,7 @@ def test_both_families_on_one_port(bind):
         sockets = MediaSockets(MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop())
         sockets.open()
         port = sockets.local_addresses()[0][1]
-        sockets.close()
+        await sockets.close()
         both = MediaSockets(
             MediaPlane(os.urandom),
             [("0.0.0.0", port), ("::", port)],
@@ -328,10 +334,10 @@ def test_both_families_on_one_port(bind):
             buffer_bytes=65_536,
         )
         both.open()
-        for sock in (*both._sockets, *both._senders):
+        for sock in (*both._group.receiving, *both._group.sending):
             for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
                 assert 65_536 <= sock.getsockopt(socket.SOL_SOCKET, option) <= 2 * 65_536
         assert both.local_addresses() == [("0.0.0.0", port), ("::", port)]
-        both.close()
+        await both.close()
 
     asyncio.run(run())

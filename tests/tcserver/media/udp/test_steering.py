@@ -11,7 +11,7 @@ import pytest
 from tcproto.datagram import Item, ItemType, Kind, pack_header
 from tcproto.path import PATH_TOKEN_SIZE
 from tcserver.media.interface import Address
-from tcserver.media.speakers.suppressed import MAX_UNHEARD
+from tcserver.media.speakers.suppressed import MAX_SUPPRESSED
 from tcserver.media.udp import steering
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.steering import SHORTEST_SOUND, share_port, steer
@@ -79,32 +79,32 @@ def test_a_socket_keeps_its_place_whoever_reads_it() -> None:
 
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("slots", [1, 3])
-@pytest.mark.parametrize("count", [0, 1, 8, 9, 100, MAX_UNHEARD])
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 100, MAX_SUPPRESSED])
 def test_unheard_seats_have_a_second_socket_in_their_slot(count: int, slots: int, host: str) -> None:
     rng = random.Random(count)
     ids = rng.sample(
-        [0, 1, 0xFFFFFFFE, 0xFFFFFFFF, *(rng.getrandbits(32) for _ in range(3 * MAX_UNHEARD))], 2 * count + 9
+        [0, 1, 0xFFFFFFFE, 0xFFFFFFFF, *(rng.getrandbits(32) for _ in range(3 * MAX_SUPPRESSED))], 2 * count + 9
     )
-    unheard, others = ids[:count], ids[count : count + 100]
+    suppressed, others = ids[:count], ids[count : count + 100]
     with group_of(2 * slots, host) as group, socket.socket(group[0].family, socket.SOCK_DGRAM) as sender:
-        steer(group[:slots], unheard)
-        for media_id in (*unheard, *others):
+        steer(group[:slots], suppressed)
+        for media_id in (*suppressed, *others):
             sender.sendto(datagram(media_id), group[0].getsockname())
         for place, sock in enumerate(group):
-            expected = unheard if place >= slots else others
+            expected = suppressed if place >= slots else others
             assert waiting(sock) == [
                 datagram(media_id) for media_id in expected if media_id % 256 % slots == place % slots
             ]
         # What is too short for sound does not wait.
-        for media_id in unheard:
+        for media_id in suppressed:
             sender.sendto(datagram(media_id, SHORTEST_SOUND - 1), group[0].getsockname())
         assert sum(len(waiting(sock)) for sock in group[:slots]) == count
-        for media_id in unheard:
+        for media_id in suppressed:
             sender.sendto(datagram(media_id, SHORTEST_SOUND), group[0].getsockname())
         assert sum(len(waiting(sock)) for sock in group[slots:]) == count
         # And back again.
         steer(group[:slots])
-        for media_id in unheard:
+        for media_id in suppressed:
             sender.sendto(datagram(media_id), group[0].getsockname())
         assert sum(len(waiting(sock)) for sock in group[:slots]) == count
 

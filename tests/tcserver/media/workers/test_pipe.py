@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from tcproto.messages import Caps, Kind
 from tcserver.media import Counters, Drop, interface
-from tcserver.media.forwarding.stats import Census, MediaReading, SeatReading, SocketState
-from tcserver.media.udp.backlog import Weight
+from tcserver.media.forwarding.stats import Counts, MediaStats, SeatStats, SocketState
+from tcserver.media.lanes.lane import Weight
 from tcserver.media.workers.pipe import LENGTH_SIZE, decode, encode
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.logs import LogSettings
-from tcserver.monitoring.process_reading import ProcessReading
+from tcserver.monitoring.process_stats import ProcessStats
 
 KEY = bytes(range(32))
 ADDRESS = interface.Address(1, "fe80::1%eth0", 65535)
@@ -41,8 +41,8 @@ VALUES = [
     interface.SealerTold(1, (interface.SealerState(1, 2, KEY, 2**48),)),
     interface.PathProven(1, ADDRESS),
     interface.PathLost(1),
-    interface.KeysWorn(1),
-    interface.SealerWorn(1, 2),
+    interface.SeatRekeyDue(1),
+    interface.SealerRekeyDue(1, 2),
     interface.SpeakersChanged(1, (2, 3), (), 2),
     interface.KeyframeAsked(1, 2, 3),
     interface.Overloaded(0.25, 1e6),
@@ -72,8 +72,8 @@ def test_a_reading_arrives_as_it_was():
     latency.observe(0.005)
     counters = Counters(received=7)
     counters.drops[Drop.BOX] = 3
-    census, seats = Census(1, 2, 3, 4), (SeatReading(7, "192.0.2.1", 10, 9), SeatReading(8, "", 0, 0))
-    reading = MediaReading(
+    counts, seats = Counts(1, 2, 3, 4), (SeatStats(7, "192.0.2.1", 10, 9), SeatStats(8, "", 0, 0))
+    reading = MediaStats(
         counters,
         5,
         {"EPERM": 1},
@@ -84,7 +84,7 @@ def test_a_reading_arrives_as_it_was():
         latency,
         latency,
         (SocketState(1, 2, 3),),
-        census,
+        counts,
         seats,
     )
     (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
@@ -99,7 +99,7 @@ def test_a_reading_of_a_process_arrives_as_it_was(memory):
     lag, pauses = Histogram((0.001,)), (Histogram((0.1,)), Histogram((0.1,)))
     lag.observe(0.5)
     pauses[1].observe(0.05)
-    reading = ProcessReading(lag, pauses, 1.5, memory)
+    reading = ProcessStats(lag, pauses, 1.5, memory)
     (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
     assert repr(replace(decoded, loop_lag=lag, pauses=pauses)) == repr(reading)
     assert [histogram.counts for histogram in (decoded.loop_lag, *decoded.pauses)] == [[0, 1], [0, 0], [1, 0]]

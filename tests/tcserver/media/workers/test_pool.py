@@ -191,9 +191,9 @@ def test_workers_tell_what_they_send(run: Any) -> None:
 def test_datagrams_of_seats_that_a_worker_calls_unheard_are_steered(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     steered: list[set[int]] = []
 
-    def steer(group: list[socket.socket], unheard: list[int]) -> None:
-        steering.steer(group, unheard)
-        steered.append(set(unheard))
+    def steer(group: list[socket.socket], suppressed: list[int]) -> None:
+        steering.steer(group, suppressed)
+        steered.append(set(suppressed))
 
     monkeypatch.setattr(pool_module, "steer", steer)
 

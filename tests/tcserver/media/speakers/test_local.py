@@ -6,17 +6,21 @@ import pytest
 
 from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, SpeakersChanged
 from tcserver.media.speakers.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
-from tcserver.media.speakers.speakers import DECISION_INTERVAL, Speakers
+from tcserver.media.speakers.local import DECISION_INTERVAL, LocalSelection
 from tests.support.media.world import World, audio, packet_item
 
 SPEECH, NOISE, SILENCE = 20, 50, 127
+
+
+def hear(speakers: LocalSelection, stream: int, participant: int, level: int, duration_ms: int, now: float) -> None:
+    speakers.hear(stream, 1000 + participant, participant, participant, level, duration_ms, True, now)
 
 
 class Talk:
     """Levels of several streams every 20 ms, decisions every 300 ms."""
 
     def __init__(self) -> None:
-        self.speakers = Speakers()
+        self.speakers = LocalSelection()
         self.step = 0
         self.changes: list[SpeakersChanged] = []
 
@@ -29,7 +33,7 @@ class Talk:
             for name, level in levels.items():
                 participant = int(name[1:])
                 if level is not None:
-                    self.speakers.hear(100 + participant, participant, level, 20, now)
+                    hear(self.speakers, 100 + participant, participant, level, 20, now)
             if self.step % 15 == 0:
                 changed = self.speakers.decide(1, now)
                 if changed:
@@ -48,17 +52,17 @@ def test_speaking_begins_and_ends():
 
 @pytest.mark.parametrize(("loud_of_20", "level", "speaks"), [(8, 35, True), (7, 35, False), (20, 36, False)])
 def test_threshold_and_share(loud_of_20, level, speaks):
-    speakers = Speakers()
+    speakers = LocalSelection()
     for n in range(20):
-        speakers.hear(1, 9, level if n < loud_of_20 else SILENCE, 20, 10 + 0.02 * n)
+        hear(speakers, 1, 9, level if n < loud_of_20 else SILENCE, 20, 10 + 0.02 * n)
     changed = speakers.decide(1, 10 + 0.02 * 19)
     assert (changed is not None and changed.started == (9,)) == speaks
 
 
 def test_long_packets_count_for_their_length():
-    speakers = Speakers()
+    speakers = LocalSelection()
     for n in range(3):
-        speakers.hear(1, 9, SPEECH, 60, 10 + 0.06 * n)
+        hear(speakers, 1, 9, SPEECH, 60, 10 + 0.06 * n)
     changed = speakers.decide(1, 10.2)
     assert changed is not None
     assert changed.started == (9,)

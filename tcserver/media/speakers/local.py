@@ -1,12 +1,16 @@
-"""Speakers of a room: who begins and stops speaking, and who is dominant."""
+"""The selection of a room's home: who begins and stops speaking, who is dominant, and who is forwarded."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Iterable
 
 from tcproto.packet import SPEECH_LEVEL
 from tcserver.media.interface import SpeakersChanged
+from tcserver.media.relay.wire import Level, pack_holders
 from tcserver.media.speakers.dominance import LEVEL_INTERVAL, LEVELS, MAX_LEVEL, Activity, dominant
+from tcserver.media.speakers.loudest import Loudest
+from tcserver.media.speakers.selection import SpeakerSelection
 
 DECISION_INTERVAL = 0.3
 """Seconds between decisions."""
@@ -73,36 +77,70 @@ class _Talk:
             self.heard = now
 
 
-class Speakers:
-    """Levels by stream, as their publishers claim them: end-to-end encrypted audio cannot be measured here."""
+class LocalSelection(SpeakerSelection):
+    """Decides who speaks and who is dominant, and lets the loudest contend for the places.
 
-    __slots__ = ("_dominant", "_reported", "_speaking", "_talks")
+    Levels are what their publishers claim: end-to-end encrypted audio cannot be measured here.
+    """
+
+    __slots__ = ("_contest", "_dominant", "_reported", "_speaking", "_talks")
 
     def __init__(self) -> None:
         self._talks: dict[int, _Talk] = {}
+        self._contest = Loudest()
         self._speaking: frozenset[int] = frozenset()
         self._dominant: int | None = None
+        """Stream of the dominant speaker; None: nobody has spoken yet."""
         self._reported = 0
 
     @property
-    def dominant(self) -> int | None:
-        """Stream of the dominant speaker."""
-        return self._dominant
+    def limit(self) -> int:
+        """Places for talkers; 0: all are forwarded."""
+        return self._contest.limit
 
-    def hear(self, stream: int, participant: int, level: int, duration_ms: int, now: float) -> None:
-        """Note the level (in -dBov) of an audio packet."""
+    @property
+    def always(self) -> Collection[int]:
+        """Media ids of seats that are forwarded whatever their level."""
+        return self._contest.always
+
+    @property
+    def holders(self) -> tuple[int, ...]:
+        """Streams that hold a place."""
+        return self._contest.holders
+
+    def configure(self, limit: int, always: Collection[int]) -> None:
+        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
+        self._contest.configure(limit, always)
+
+    def hear(
+        self,
+        stream: int,
+        seat: int,
+        account: int,
+        participant: int,
+        level: int,
+        duration_ms: int,
+        voice: bool,
+        now: float,
+    ) -> bool:
+        """Note the level (in -dBov) and voice flag of an audio packet; return whether the packet is forwarded."""
         talk = self._talks.get(stream)
         if talk is None:
             talk = self._talks[stream] = _Talk(participant, now)
         talk.packets.append((level, duration_ms, now))
+        # The worker of a seat leaves the seat out where it knows of no contest yet.
+        contest = self._contest
+        return not (contest.limit and seat) or contest.hear(stream, seat, account, level, voice, now)
 
     def forget(self, stream: int) -> None:
-        """A stream was closed or muted: whoever spoke in it stops."""
+        """Forget a stream that was closed or muted: whoever spoke in it stops, and its place is free."""
         self._talks.pop(stream, None)
+        self._contest.forget(stream)
 
-    def silent(self, since: float) -> list[int]:
-        """Return the streams of which nothing has come since then."""
-        return [stream for stream, talk in self._talks.items() if talk.arrived < since]
+    def forget_lost(self, since: float, known: Collection[int]) -> None:
+        """Forget the streams of which nothing has come since then, but those that are ``known``."""
+        for stream in [stream for stream, talk in self._talks.items() if talk.arrived < since and stream not in known]:
+            self.forget(stream)
 
     def decide(self, room: int, now: float) -> SpeakersChanged | None:
         """Return what changed since the last decision; None where nothing did."""
@@ -112,7 +150,7 @@ class Speakers:
             for stream, talk in self._talks.items()
             if now < talk.candidate_until or stream == self._dominant
         }
-        self._dominant = dominant(activities, self._dominant)
+        self._dominant = self._contest.dominant = dominant(activities, self._dominant)
         talk = self._talks.get(self._dominant) if self._dominant is not None else None
         participant = talk.participant if talk else 0
         if speaking == self._speaking and participant == self._reported:
@@ -120,3 +158,30 @@ class Speakers:
         started, stopped = tuple(sorted(speaking - self._speaking)), tuple(sorted(self._speaking - speaking))
         self._speaking, self._reported = speaking, participant
         return SpeakersChanged(room, started, stopped, participant)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the holders have changed since `take_messages`."""
+        return self._contest.changed
+
+    def take_messages(self, room: int) -> list[bytes]:
+        """Return the message that names the holders, if they have changed since the last call."""
+        if not self._contest.changed:
+            return []
+        self._contest.changed = False
+        return [pack_holders(room, self.holders)]
+
+    def repeat(self) -> None:
+        """Name the holders again, though they have not changed: a message was lost, or a worker is new."""
+        self._contest.changed = True
+
+    def take_levels(self, levels: Iterable[Level], now: float) -> None:
+        """Hear what another worker has heard of its seats."""
+        for stream, seat, account, participant, level, duration_ms, voice in levels:
+            if duration_ms:
+                self.hear(stream, seat, account, participant, level, duration_ms, voice, now)
+            else:
+                self.forget(stream)
+
+    def take_holders(self, streams: frozenset[int]) -> None:
+        """Ignore it: the holders are decided here."""

@@ -8,7 +8,7 @@ from tcserver.monitoring.histogram import Histogram
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessReading:
+class ProcessStats:
     """One process at one moment; totals are those since it began to measure."""
 
     loop_lag: Histogram

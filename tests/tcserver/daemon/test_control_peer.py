@@ -9,8 +9,8 @@ import pytest
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.errors import Action, ErrorCode, ProtocolError
 from tcproto.messages import Close, Envelope, Error, Ping, Pong
-from tcserver.daemon import control_server
-from tcserver.daemon.control_server import ControlPeer
+from tcserver.daemon import control_peer
+from tcserver.daemon.control_peer import ControlPeer
 from tcserver.daemon.control_turns import ControlTurns
 
 STATIC = bytes(range(32))
@@ -181,7 +181,7 @@ def fill(peer: ControlPeer, messages: int) -> None:
 
 
 def test_a_receiver_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 0.05)
+    monkeypatch.setattr(control_peer, "CLOSE_LIMIT", 0.05)
 
     async def main(handler: Handler, client: Client) -> None:
         await ping(client)
@@ -197,7 +197,7 @@ def test_a_receiver_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatc
 def test_a_receiver_that_was_too_slow_and_reads_after_all_learns_why_it_is_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 15)
+    monkeypatch.setattr(control_peer, "CLOSE_LIMIT", 15)
     answer = Error(ErrorCode.BAD_REQUEST, "x" * 256, Action.NONE)
 
     async def main(handler: Handler, client: Client) -> None:
@@ -222,7 +222,7 @@ def test_a_receiver_that_was_too_slow_and_reads_after_all_learns_why_it_is_cut_o
 
 
 def test_a_receiver_that_does_not_read_cannot_put_off_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_server, "CLOSE_LIMIT", 0.05)
+    monkeypatch.setattr(control_peer, "CLOSE_LIMIT", 0.05)
 
     async def main(handler: Handler, client: Client) -> None:
         await ping(client)
@@ -297,8 +297,8 @@ def test_what_is_sent_before_the_end_is_handled() -> None:
 
 
 def test_who_has_to_wait_makes_the_server_hold_little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control_server, "MAX_BYTES_BEFORE_LOGIN", 1 << 30)
-    monkeypatch.setattr(control_server, "MAX_HELD", 1000)
+    monkeypatch.setattr(control_peer, "MAX_BYTES_BEFORE_LOGIN", 1 << 30)
+    monkeypatch.setattr(control_peer, "MAX_HELD", 1000)
 
     async def main(handler: Handler, client: Client) -> None:
         await ping(client)
@@ -309,7 +309,7 @@ def test_who_has_to_wait_makes_the_server_hold_little(monkeypatch: pytest.Monkey
             client.connection.send(Close(ErrorCode.SHUTDOWN, "", Action.NONE))
         client.writer.write(client.connection.data_to_send())
         await asyncio.sleep(0.2)
-        assert 0 < peer._connection.buffered <= control_server.MAX_HELD + control_server.READ_SIZE
+        assert 0 < peer._connection.buffered <= control_peer.MAX_HELD + control_peer.READ_SIZE
         peer.abort()
 
     conversation(main)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.interface import Address
-from tcserver.media.udp.train import MAX_SEGMENTS, MAX_TRAIN, couple
+from tcserver.media.lanes.train import MAX_SEGMENTS, MAX_TRAIN, couple
 
 
 def members(*media_ids: int) -> ReceiverSet:

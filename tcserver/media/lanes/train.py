@@ -1,4 +1,4 @@
-"""Trains: datagrams that leave as one message to each receiver, which the kernel cuts apart (UDP_SEGMENT)."""
+"""Trains: datagrams that leave as one message to each receiver."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOBODY = -1
 class Train:
     """Datagrams for the same receivers, in order: all of one size, only the last may be shorter.
 
-    ``skips`` has for each datagram the slot that does not get it, its publisher's; -1: none.
+    ``skips`` has for each datagram the index of the receiver that does not get it, its publisher's; -1: none.
     """
 
     __slots__ = ("datagrams", "ended", "receivers", "size", "skips")

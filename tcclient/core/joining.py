@@ -1,0 +1,75 @@
+"""From the lobby to a seat: which room it is, and who sits there."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nacl.bindings import crypto_scalarmult_base
+
+from tcclient.core.login import Login
+from tcclient.core.membership.distrust import Distrust
+from tcclient.core.membership.lives import BoxKeys, Lives
+from tcclient.core.seat import BoxPair, SeatIdentity
+from tcproto import messages
+from tcproto.control import ControlConnection
+from tcproto.errors import CODES, ErrorCode, Refusal
+from tcproto.identity import SigningKey
+from tcproto.membership import MemberStatement
+from tcproto.names import fold_room
+
+
+class Place(NamedTuple):
+    """A seat that the server was asked for."""
+
+    room: messages.RoomInfo
+    box_keys: BoxKeys
+    """Of everybody who was in this life of the room."""
+    identity: SeatIdentity
+
+
+class Joining:
+    """The dialogue of a join; what it sends goes to ``control``.
+
+    ``e2ee`` is the mode of the room as the link tells it, ``box_private`` the box key of the seat (32 bytes),
+    ``signed_at`` the wall clock in ms. Raises ``ValueError`` for a name that cannot be a room's.
+    """
+
+    def __init__(
+        self,
+        room: str,
+        e2ee: bool,
+        box_private: bytes,
+        signed_at: int,
+        login: Login,
+        device: SigningKey,
+        control: ControlConnection,
+    ) -> None:
+        self.place: Place | None = None
+        """The seat, once the server has told of the room."""
+        self._name = fold_room(room)
+        self._e2ee = e2ee
+        self._box = BoxPair(crypto_scalarmult_base(box_private), box_private)
+        self._signed_at = signed_at
+        self._login = login
+        self._device = device
+        self._control = control
+        control.request(messages.OpenRoom(room, e2ee))  # as typed: a new room is shown so
+
+    def opened(self, room: messages.RoomInfo, lives: Lives) -> None:
+        """Ask for a seat in the room, under a signature that says who sits there; ``lives`` are those of this client.
+
+        Raises ``Refusal`` where the room has another mode, ``Distrust`` where it is another room.
+        """
+        login, box, welcome = self._login, self._box, self._login.welcome
+        assert welcome is not None
+        if room.e2ee != self._e2ee:
+            raise Refusal(ErrorCode.MODE_MISMATCH, CODES[ErrorCode.MODE_MISMATCH].text)
+        if room.name != self._name:
+            raise Distrust("the server opens another room than the one asked for")
+        box_keys = lives.enter(login.fingerprint, room.name, room.life)
+        account, name, signed_at = welcome.account, welcome.name, self._signed_at
+        statement = MemberStatement(login.fingerprint, room.life, room.name, account, name, box.public, signed_at)
+        signature = self._device.sign(statement.text())
+        identity = SeatIdentity(login.fingerprint, account, name, self._device, box, signed_at, signature)
+        self.place = Place(room, box_keys, identity)
+        self._control.request(messages.Join(self._name, room.life, box.public, signed_at, signature))

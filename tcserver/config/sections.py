@@ -1,0 +1,198 @@
+"""The sections of the configuration. Every setting is declared once: its kind and range, its help and its default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from tcserver.config.texts import Address, Addresses, Host, Line
+from tcserver.records import DEFAULT_MAX_SESSIONS, MAX_PARTICIPANTS_CEILING, MAX_SESSIONS_CEILING
+from tcserver.records.declaration import Declaration
+from tcserver.records.kinds import Choice, Flag, Number, Whole
+
+MAX_WORKERS = 64
+"""Media processes: more than one for each core cost and bring nothing."""
+
+
+@dataclass(frozen=True)
+class ServerSection:
+    """Where the server listens and keeps its files."""
+
+    addresses: Annotated[
+        tuple[str, ...], Declaration(Addresses(), "IP addresses to listen on, TCP and UDP; none: all, IPv4 and IPv6")
+    ] = ()
+    port: Annotated[int, Declaration(Whole(0, 65_535), "TCP and UDP port; 0: any free one")] = 7433
+    workers: Annotated[
+        int,
+        Declaration(
+            Whole(0, MAX_WORKERS), "media processes that rooms are spread over; 0: all in one process, without any"
+        ),
+    ] = 0
+    room_spread: Annotated[
+        int,
+        Declaration(
+            Whole(1, MAX_PARTICIPANTS_CEILING),
+            "people of a room on one media process before the room spreads to the others",
+            live=True,
+        ),
+    ] = 100
+    data: Annotated[str, Declaration(Line(), "data directory; empty: $XDG_DATA_HOME/tcserver")] = ""
+    maintenance: Annotated[
+        bool, Declaration(Flag(), "whether only accounts with the role admin may log in; who is in stays", live=True)
+    ] = False
+    public_host: Annotated[str, Declaration(Host(), "host name or address in the join link; empty: found out")] = ""
+
+
+@dataclass(frozen=True)
+class LoginSection:
+    """What happens before a login and at it."""
+
+    time_limit_s: Annotated[float, Declaration(Number(1, 120), "seconds from connection to login", live=True)] = 10.0
+    max_half_open_per_address: Annotated[
+        int, Declaration(Whole(1, 10_000), "connections of one address that have not logged in", live=True)
+    ] = 64
+    max_half_open: Annotated[int, Declaration(Whole(1, 100_000), "connections that have not logged in", live=True)] = (
+        1024
+    )
+    max_sessions: Annotated[int, Declaration(Whole(1, 100_000), "sessions of the server", live=True)] = 1000
+    max_sessions_per_account: Annotated[
+        int, Declaration(Whole(1, MAX_SESSIONS_CEILING), "sessions of an account made from now on", live=True)
+    ] = DEFAULT_MAX_SESSIONS
+    attempts: Annotated[
+        int, Declaration(Whole(1, 100), "failed logins of a connection before it is closed", live=True)
+    ] = 3
+    logins_per_s: Annotated[float, Declaration(Number(1, 10_000), "logins per second of all, in the long run")] = 50.0
+    login_burst: Annotated[int, Declaration(Whole(1, 10_000), "logins at once before that holds")] = 100
+
+
+@dataclass(frozen=True)
+class RoomsSection:
+    """Rooms, permanent and temporary."""
+
+    temporary: Annotated[bool, Declaration(Flag(), "whether joining an unknown room makes it", live=True)] = True
+    max_rooms: Annotated[int, Declaration(Whole(1, 100_000), "temporary rooms open at once", live=True)] = 256
+    max_rooms_per_account: Annotated[
+        int, Declaration(Whole(1, 100_000), "temporary rooms open at once that one account has opened", live=True)
+    ] = 16
+    max_participants: Annotated[
+        int,
+        Declaration(Whole(1, MAX_PARTICIPANTS_CEILING), "participants of any room, whatever its own limit", live=True),
+    ] = 500
+    loudest: Annotated[
+        int,
+        Declaration(
+            Whole(0, MAX_PARTICIPANTS_CEILING),
+            "talkers forwarded in a room of more than 8, the loudest; 0: all",
+            live=True,
+        ),
+    ] = 3
+    empty_close_s: Annotated[
+        float, Declaration(Number(0, 86_400), "seconds a temporary room stays after the last leave", live=True)
+    ] = 20.0
+    unused_close_s: Annotated[
+        float, Declaration(Number(1, 86_400), "seconds a temporary room waits for its first join", live=True)
+    ] = 300.0
+    kick_s: Annotated[
+        float,
+        Declaration(Number(0, 86_400), "seconds for which somebody who was kicked does not get in again", live=True),
+    ] = 300.0
+    joins_per_s: Annotated[float, Declaration(Number(1, 10_000), "joins per second of all, in the long run")] = 50.0
+    join_burst: Annotated[int, Declaration(Whole(1, 10_000), "joins at once before that holds")] = 100
+
+
+@dataclass(frozen=True)
+class LimitsSection:
+    """What one session may ask of the server."""
+
+    max_publications: Annotated[int, Declaration(Whole(1, 32), "publications of one participant", live=True)] = 8
+    messages_per_s: Annotated[
+        float, Declaration(Number(1, 10_000), "control messages per second of all kinds, in the long run", live=True)
+    ] = 200.0
+    message_burst: Annotated[
+        int, Declaration(Whole(1, 100_000), "control messages at once before that holds", live=True)
+    ] = 1000
+    account_ms_per_s: Annotated[
+        float,
+        Declaration(
+            Number(1, 1000),
+            "milliseconds of processor time that an account's control messages may take per second, in the long run",
+            live=True,
+        ),
+    ] = 50.0
+    account_burst_ms: Annotated[
+        float, Declaration(Number(50, 1_000_000), "milliseconds of it at once before that holds", live=True)
+    ] = 1000.0
+    chat_per_s: Annotated[
+        float, Declaration(Number(0.01, 100), "chat messages per second, in the long run", live=True)
+    ] = 2.0
+    chat_burst: Annotated[int, Declaration(Whole(1, 1000), "chat messages at once before that holds", live=True)] = 20
+    idle_s: Annotated[
+        float, Declaration(Number(10, 600), "seconds of silence after which a connection is over", live=True)
+    ] = 15.0
+
+
+@dataclass(frozen=True)
+class MediaSection:
+    """The media path."""
+
+    sender: Annotated[str, Declaration(Choice(("auto", "gso", "sendmmsg", "sendto")), "system calls to send with")] = (
+        "auto"
+    )
+    receiver: Annotated[
+        str, Declaration(Choice(("auto", "gro", "recvmmsg", "recvfrom")), "system calls to receive with")
+    ] = "auto"
+    socket_buffer_bytes: Annotated[
+        int, Declaration(Whole(65_536, 268_435_456), "socket buffer to ask for, each way")
+    ] = 4_194_304
+    ring_datagrams: Annotated[int, Declaration(Whole(64, 8192), "datagrams kept of each room, to be sent again")] = 1024
+    audio_kbit_s: Annotated[float, Declaration(Number(6, 2000), "highest rate of an audio publication", live=True)] = (
+        160.0
+    )
+    audio_packets_s: Annotated[
+        float, Declaration(Number(5, 1000), "packets per second of an audio publication", live=True)
+    ] = 130.0
+    video_kbit_s: Annotated[
+        float, Declaration(Number(50, 100_000), "highest rate of a video publication", live=True)
+    ] = 4000.0
+    video_packets_s: Annotated[
+        float, Declaration(Number(10, 20_000), "packets per second of a video publication", live=True)
+    ] = 1000.0
+    screen_kbit_s: Annotated[
+        float, Declaration(Number(50, 100_000), "highest rate of a screen publication", live=True)
+    ] = 6000.0
+    screen_packets_s: Annotated[
+        float, Declaration(Number(10, 20_000), "packets per second of a screen publication", live=True)
+    ] = 1500.0
+
+
+@dataclass(frozen=True)
+class HttpSection:
+    """Figures for a monitoring system, by HTTP without encryption or login."""
+
+    address: Annotated[str, Declaration(Address(), "IP address of /metrics and /healthz, for no stranger to reach")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, Declaration(Whole(0, 65_535), "TCP port of /metrics and /healthz; 0: none")] = 0
+
+
+@dataclass(frozen=True)
+class LogSection:
+    """The log, on standard error."""
+
+    level: Annotated[
+        str, Declaration(Choice(("debug", "info", "warning", "error")), "least severity that is logged", live=True)
+    ] = "info"
+    format: Annotated[str, Declaration(Choice(("text", "json")), "key=value text or JSON lines")] = "text"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The effective configuration, one attribute for each section of the file."""
+
+    server: ServerSection = ServerSection()
+    login: LoginSection = LoginSection()
+    rooms: RoomsSection = RoomsSection()
+    limits: LimitsSection = LimitsSection()
+    media: MediaSection = MediaSection()
+    http: HttpSection = HttpSection()
+    log: LogSection = LogSection()

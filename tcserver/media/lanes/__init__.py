@@ -1,0 +1,1 @@
+"""Lanes: the ways by which datagrams leave the media plane, whatever carries them."""

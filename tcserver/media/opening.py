@@ -1,0 +1,77 @@
+"""Opens the media of a server: one media plane in this process, or several in workers, as the operator wants it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import Protocol, cast
+
+from tcserver.config.sections import Configuration
+from tcserver.media.forwarding.plane import MediaPlane
+from tcserver.media.forwarding.stats import MediaStats
+from tcserver.media.interface import Command, Event
+from tcserver.media.udp.reader import ReceiverName
+from tcserver.media.udp.sendmmsg import SenderName
+from tcserver.media.udp.sockets import MediaSockets
+from tcserver.media.workers.pool import WorkerPool
+from tcserver.monitoring.process_stats import ProcessStats
+
+
+class Media(Protocol):
+    """Takes commands and reports events, in this process or in others."""
+
+    def apply(self, *commands: Command) -> None:
+        """Carry commands out in their order, or have them carried out."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything; may be called again."""
+        ...
+
+    def configure_logs(self, level: str, style: str) -> None:
+        """Change the logs of the other processes that carry commands out; as `logs.configure`."""
+        ...
+
+    def stats(self) -> list[MediaStats]:
+        """Return what each media plane tells about itself; from another process it may be a second old."""
+        ...
+
+    def process_stats(self) -> list[ProcessStats]:
+        """Return what each other process tells about itself; it may be a second old."""
+        ...
+
+
+async def open_media(
+    configuration: Configuration, addresses: Sequence[tuple[str, int]], on_events: Callable[[list[Event]], None]
+) -> Media:
+    """Return media on these addresses, (numeric host, port); raises ``OSError``, with nothing left open.
+
+    ``on_events`` gets events in order, those of a seat after what it was sent.
+    """
+    media, log = configuration.media, configuration.log
+    if configuration.server.workers:
+        pool = WorkerPool(
+            configuration.server.workers,
+            addresses,
+            sender=media.sender,
+            receiver=media.receiver,
+            on_events=on_events,
+            buffer_bytes=media.socket_buffer_bytes,
+            ring_datagrams=media.ring_datagrams,
+            log_level=log.level,
+            log_format=log.format,
+        )
+        await pool.open()
+        return pool
+    sockets = MediaSockets(
+        MediaPlane(os.urandom, media.ring_datagrams),
+        addresses,
+        asyncio.get_running_loop(),
+        sender=cast(SenderName, media.sender),
+        receiver=cast(ReceiverName, media.receiver),
+        on_events=on_events,
+        buffer_bytes=media.socket_buffer_bytes,
+    )
+    sockets.open()
+    return sockets

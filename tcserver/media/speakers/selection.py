@@ -1,0 +1,86 @@
+"""The speaker selection of a room: who speaks in it, and which of its talkers are forwarded."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable
+
+from tcserver.media.interface import SpeakersChanged
+from tcserver.media.relay.wire import Level
+
+
+class SpeakerSelection(ABC):
+    """What a room asks about its speakers.
+
+    One media worker decides for all of a room: its home. There the selection is a `LocalSelection`. Another worker that
+    has seats of the room has a `RemoteSelection`, which reports to the home what it hears, and follows what the home
+    decides. The relay carries the messages between them.
+    """
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def limit(self) -> int:
+        """Places for talkers; 0: all are forwarded."""
+
+    @property
+    @abstractmethod
+    def always(self) -> Collection[int]:
+        """Media ids of seats that are forwarded whatever their level."""
+
+    @property
+    @abstractmethod
+    def holders(self) -> tuple[int, ...]:
+        """Streams that hold a place."""
+
+    @abstractmethod
+    def configure(self, limit: int, always: Collection[int]) -> None:
+        """Set the number of places, and the seats that are forwarded whatever their level, without a place."""
+
+    @abstractmethod
+    def hear(
+        self,
+        stream: int,
+        seat: int,
+        account: int,
+        participant: int,
+        level: int,
+        duration_ms: int,
+        voice: bool,
+        now: float,
+    ) -> bool:
+        """Note the level (in -dBov) and voice flag of an audio packet; return whether the packet is forwarded."""
+
+    @abstractmethod
+    def forget(self, stream: int) -> None:
+        """Forget a stream that was closed or muted: whoever spoke in it stops, and its place is free."""
+
+    @abstractmethod
+    def forget_lost(self, since: float, known: Collection[int]) -> None:
+        """Forget the streams of which nothing has come since then, but those that are ``known``."""
+
+    @abstractmethod
+    def decide(self, room: int, now: float) -> SpeakersChanged | None:
+        """Return what changed in a room since the last decision; None where nothing did, or another worker decides."""
+
+    @property
+    @abstractmethod
+    def has_news(self) -> bool:
+        """Whether `take_messages` returns something."""
+
+    @abstractmethod
+    def take_messages(self, room: int) -> list[bytes]:
+        """Return the messages of the relay that the other side has to get, and forget them."""
+
+    @abstractmethod
+    def repeat(self) -> None:
+        """Say again what the other side has to know: a message was lost, or a worker is new."""
+
+    @abstractmethod
+    def take_levels(self, levels: Iterable[Level], now: float) -> None:
+        """Hear what another worker has heard of its seats; raises ``ValueError`` where nothing is decided here."""
+
+    @abstractmethod
+    def take_holders(self, streams: frozenset[int]) -> None:
+        """Follow the home: these streams hold a place. A selection that decides itself ignores it."""

@@ -1,0 +1,38 @@
+"""What the database keeps: accounts, their devices, rooms, and the list of sessions."""
+
+from __future__ import annotations
+
+from tcproto.messages import Role
+from tcserver.records.account import (
+    DEFAULT_MAX_SESSIONS,
+    MAX_DEVICES,
+    MAX_SESSIONS_CEILING,
+    ROLES,
+    Account,
+    DeviceRecord,
+    DuplicatePolicy,
+    Standing,
+)
+from tcserver.records.room import MAX_PARTICIPANTS_CEILING, RoomRecord
+from tcserver.records.session import SessionRecord, session_id
+
+__all__ = [
+    "DEFAULT_MAX_SESSIONS",
+    "MAX_DEVICES",
+    "MAX_PARTICIPANTS_CEILING",
+    "MAX_SESSIONS_CEILING",
+    "ROLES",
+    "Account",
+    "DeviceRecord",
+    "DuplicatePolicy",
+    "Role",
+    "RoomRecord",
+    "SessionRecord",
+    "Standing",
+    "StoreError",
+    "session_id",
+]
+
+
+class StoreError(Exception):
+    """A change that was refused, or a file that cannot be used; the text is one line for the operator."""

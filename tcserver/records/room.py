@@ -1,0 +1,70 @@
+"""Permanent rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from tcproto.messages import Role
+from tcproto.names import clean_display, fold_account, fold_room
+from tcserver.records.account import ASSIGNED, ROLE
+from tcserver.records.declaration import Declaration, Opposite, checked
+from tcserver.records.kinds import ByKey, Flag, Maybe, Name, Whole
+
+DEFAULT_MAX_PARTICIPANTS = 100
+"""Participants of a room unless it says otherwise."""
+MAX_PARTICIPANTS_CEILING = 1000
+"""What one room can be asked to hold."""
+MAX_PERMISSIONS = (1 << 16) - 1
+"""All permission bits that a role may map to: the wire has 16 of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRecord:
+    """A permanent room."""
+
+    name: Annotated[str, Declaration(Name(fold_room))]
+    """Folded."""
+    title: Annotated[str, Declaration(Name(clean_display), "what people see (default: the name)")]
+    """What is shown; the name as it was typed."""
+    e2ee: Annotated[
+        bool,
+        Declaration(
+            Flag("end-to-end", "to the server"),
+            "with end-to-end encryption (the default)",
+            opposite=Opposite("--no-e2ee", "without end-to-end encryption: the server can hear everything"),
+            heading="encryption",
+        ),
+    ] = True
+    """Whether media are end-to-end encrypted; fixed for each life of the room."""
+    max_participants: Annotated[
+        int, Declaration(Whole(1, MAX_PARTICIPANTS_CEILING), "how many people fit in", heading="participants")
+    ] = DEFAULT_MAX_PARTICIPANTS
+    loudest: Annotated[
+        int | None,
+        Declaration(
+            Maybe(Whole(0, MAX_PARTICIPANTS_CEILING), "default"),
+            "talkers forwarded while more than 8 people are in, the loudest; 0: all; default: see rooms.loudest",
+            since=2,
+        ),
+    ] = None
+    """Talkers that are forwarded in the room while it is large, the loudest; 0: all; ``None``: as many as elsewhere."""
+    default_role: Annotated[Role, Declaration(ROLE, "role of everybody who has no other", heading="default")] = (
+        Role.SPEAKER
+    )
+    """Role of whoever has no other, from the room or from the account."""
+    roles: Annotated[Mapping[str, Role], Declaration(ByKey(Name(fold_account), ROLE), is_column=False)] = field(
+        default_factory=dict
+    )
+    """Roles by account name, before the account's own role."""
+    permissions: Annotated[Mapping[Role, int], Declaration(ByKey(ROLE, Whole(0, MAX_PERMISSIONS)), heading="")] = field(
+        default_factory=dict
+    )
+    """Permission bits by role that replace what the role maps to elsewhere."""
+    id: Annotated[int, ASSIGNED] = 0
+    """Never used twice; 0 until stored."""
+
+    def checked(self) -> RoomRecord:
+        """This room with its names folded and cleaned; raises ``ValueError`` with the reason if it cannot be."""
+        return checked(replace(self, title=self.title or self.name))

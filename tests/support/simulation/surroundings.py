@@ -1,0 +1,45 @@
+"""What simulated clients have in common: one clock, one server, and all chance from one seed."""
+
+from __future__ import annotations
+
+import random
+from hashlib import blake2b
+from itertools import count
+from typing import Any
+
+from tcserver.conference import Settings
+from tests.support.simulation.clock import Clock
+from tests.support.simulation.server import Server
+
+
+class Surroundings:
+    """A server in virtual time, the same again from the same seed; ``settings`` are the server's."""
+
+    def __init__(self, seed: int, **settings: Any) -> None:
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.clock = Clock()
+        self.server = Server(self.clock, self.rng, Settings(**settings))
+        self.names: dict[int, str] = {}
+        """By participant, of all seats there were."""
+        self.spoken: dict[tuple[int, int, int, int], bytes | None] = {}
+        """What was sent, by participant, publication, layer and sequence number; None for a part of a picture."""
+        self._trace = blake2b(digest_size=16)
+        self._ports = count(40_000)
+
+    @property
+    def now(self) -> float:
+        """Virtual time, seconds."""
+        return self.clock.now
+
+    def new_address(self, host: str) -> tuple[str, int]:
+        """An address at a host that nobody has had."""
+        return host, next(self._ports)
+
+    def note(self, *facts: object) -> None:
+        """Put something into the trace."""
+        self._trace.update(repr((self.now, facts)).encode())
+
+    def trace(self) -> str:
+        """Return a hash of all deliveries so far, with their times."""
+        return self._trace.hexdigest()
