@@ -202,6 +202,8 @@ class Seat:
                 self._presence.receive(peer, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
+        for number in self.publications.take_ready():
+            self._emit(events.PublicationReady(number))
         if self.path.state is not self._path_state:
             self._path_state = self.path.state
             if self._complete:
@@ -321,7 +323,7 @@ class Seat:
             self._keys.stop()
 
     def _ended(self, number: int | None) -> None:
-        """The server has ended a publication of which the roster has told nothing."""
+        """Forget a publication that the server has ended, if it is live."""
         if number in self.publications.live:
             self._forget(number)
             self._emit(events.PublishFailed(number, ErrorCode.NOT_PERMITTED, "the server has ended the publication"))
@@ -373,9 +375,9 @@ class Seat:
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
-            if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
-                self._forget(event.track.number)
             self._emit(event)
+            if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
+                self._ended(event.track.number)
         self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id

@@ -156,7 +156,7 @@ class Session:
             self._control.close(error.code, error.detail)
             self._end(error.code, error.detail, CODES[error.code].action)
         except Distrust as distrust:
-            self._end(distrust.code, str(distrust), Action.STOP, distrust=True)
+            self._end(distrust.code, str(distrust), Action.STOP, dishonest=True)
         if self._seat is not None:
             self._seat.settle(now)
 
@@ -392,12 +392,12 @@ class Session:
         self._timers.cancel_all(but="ping")
 
     def _end(
-        self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, distrust: bool = False
+        self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, dishonest: bool = False
     ) -> None:
         if not self.closed:
             self.phase, self._seat = Phase.CLOSED, None
             self._timers.cancel_all()
-            self._events.append(events.Closed(code, text, action, retry_after_ms, distrust))
+            self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
 
     def _require(self, phase: Phase) -> None:
         if self.phase is not phase:

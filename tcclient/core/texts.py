@@ -269,10 +269,10 @@ class Texts:
         return TextContext(self._room.room.life, self._room_hash, sender, recipient)
 
 
-def notice(message: ChatMessage) -> ChatReceived:
+def notice(message: ChatMessage) -> ChatReceived[int]:
     """Return an operator's notice as an event: of no participant, since it is the server that says who wrote it."""
-    return ChatReceived(message.message_id, ChatScope.SERVER, 0, message.name, message.text, message.sent_at)
+    return ChatReceived(0, message.name, message.text, ChatScope.SERVER, message.sent_at, message.message_id)
 
 
-def _received(message: ChatMessage, name: str, text: str, at: int, *, sealed: bool = False) -> ChatReceived:
-    return ChatReceived(message.message_id, message.scope, message.participant, name, text, at, sealed)
+def _received(message: ChatMessage, name: str, text: str, at: int, *, sealed: bool = False) -> ChatReceived[int]:
+    return ChatReceived(message.participant, name, text, message.scope, at, message.message_id, sealed)
