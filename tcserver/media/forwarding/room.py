@@ -17,7 +17,7 @@ from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat
 from tcserver.media.forwarding.stream import MediaStream, Series
 from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
-from tcserver.media.relay.room_share import Share
+from tcserver.media.relay.room_share import RoomShare
 from tcserver.media.speakers.local import LocalSelection
 from tcserver.media.speakers.preroll import Held
 from tcserver.media.speakers.selection import SpeakerSelection
@@ -47,7 +47,7 @@ class MediaRoom:
         self.seats: dict[int, MediaSeat] = {}
         self.streams: dict[int, MediaStream] = {}
         self.speakers: SpeakerSelection = LocalSelection()
-        self.share: Share | None = None
+        self.share: RoomShare | None = None
         """What is known of the other media workers that have seats of the room; None: there are none."""
         self.paths_version = 0
         """Goes up when a path is proven, moved or lost."""
