@@ -271,7 +271,7 @@ class MediaRoom:
         return bundle.add(receivers, skip, items)
 
     def _route(self, stream: MediaStream, series: Series) -> tuple[ReceiverSet, int]:
-        """Return who gets a series, the publisher included, and the index of the publisher; -1: it gets nothing."""
+        """Return the receivers of a series, its publisher included, and the index of that; -1: it is not in the set."""
         audience = series.audience or self._find_audience(stream, series)
         receivers = audience.receivers or self._find_receivers(audience)
         return receivers, receivers.indices.get(stream.publisher, -1)

@@ -20,11 +20,11 @@ class RoomShare:
 
     def __init__(self, room: int, worker: int, home: int, make: MakeHandover) -> None:
         self.worker = worker
-        """Of this worker."""
+        """The number of this worker."""
         self.home = home
-        """Slot of the worker that decides who speaks."""
+        """The worker that decides who speaks."""
         self.peers: frozenset[int] = frozenset()
-        """Slots of the others."""
+        """The other workers."""
         self.positions: dict[int, Position] = {}
         """Positions of the sealers of the others, by worker."""
         self._room = room
