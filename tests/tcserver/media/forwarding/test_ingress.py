@@ -1,4 +1,4 @@
-"""What is let in, and the named reason for everything that is not."""
+"""Which datagrams and packets are let in, and the named reason for dropping the others."""
 
 import pytest
 from hypothesis import given, settings

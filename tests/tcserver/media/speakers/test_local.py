@@ -1,4 +1,4 @@
-"""Who speaks, and who is dominant."""
+"""The local selection: who speaks, who is dominant, and what other workers are told and tell."""
 
 import random
 
@@ -95,7 +95,7 @@ def test_seeded_speech_has_few_false_switches():
 
 
 def test_steady_noise_sinks_into_the_floor():
-    """A loud fan counts at first, and not after the 15 s over which the floor is taken."""
+    """A loud fan counts at first, but no longer after the 15 s that the noise floor needs."""
     activity = Activity()
     for _ in range(FLOOR_LEVELS - 1):
         activity.hear(100)
