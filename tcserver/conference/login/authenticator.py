@@ -10,7 +10,7 @@ from typing import Any
 
 from tcproto.account import verify_account_login, verify_device_login
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket
+from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket, Role
 from tcproto.names import clean_display, fold_account, is_reserved
 from tcproto.secretbox import KEY_SIZE
 from tcserver.conference.context import Context
@@ -21,7 +21,7 @@ from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions, is_current
 from tcserver.conference.room.placement import place
 from tcserver.media.interface import OpenTicket
-from tcserver.records import Account, Role
+from tcserver.records import Account
 
 TICKET_LIFETIME = 10.0
 """Seconds in which a probe ticket can be used: a probe takes two round trips."""

@@ -5,7 +5,6 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcproto.membership import MemberStatement, verify_member
-from tcserver import records
 from tcserver.conference.limits.admission import MAX_WAIT
 from tcserver.conference.permissions import OPENER_RANK
 from tcserver.conference.policy.roles import MAX_REMEMBERED_ROLES, Roles
@@ -374,13 +373,11 @@ def test_a_room_that_emptied_gets_a_chair_again():
 
 
 def test_roles_of_room_and_account():
-    hall = replace(
-        HALL, default_role=records.Role.LISTENER, roles={"a1": records.Role.CHAIR, "a2": records.Role.SPEAKER}
-    )
+    hall = replace(HALL, default_role=m.Role.LISTENER, roles={"a1": m.Role.CHAIR, "a2": m.Role.SPEAKER})
     driver = Driver(rooms=(hall,))
-    driver.add_account("a2", role=records.Role.OBSERVER)
-    driver.add_account("a3", role=records.Role.ADMIN)
-    driver.add_account("a4", role=records.Role.RECORDER)
+    driver.add_account("a2", role=m.Role.OBSERVER)
+    driver.add_account("a3", role=m.Role.ADMIN)
+    driver.add_account("a4", role=m.Role.RECORDER)
     roles = [driver.participant("hall", account).view.joined.role for account in ("a0", "a1", "a2", "a3", "a4")]
     assert roles == [m.Role.LISTENER, m.Role.CHAIR, m.Role.SPEAKER, m.Role.ADMIN, m.Role.RECORDER]
     # In a temporary room the account's own role holds, and an admin leads already.
@@ -389,7 +386,7 @@ def test_roles_of_room_and_account():
 
 
 def test_room_can_override_what_a_role_may_do():
-    hall = replace(HALL, permissions={records.Role.SPEAKER: int(m.Permission.CHAT_ROOM)})
+    hall = replace(HALL, permissions={m.Role.SPEAKER: int(m.Permission.CHAT_ROOM)})
     driver = Driver(rooms=(hall,))
     client = driver.participant("hall")
     assert client.view.joined.permissions == m.Permission.CHAT_ROOM
