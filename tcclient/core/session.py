@@ -31,14 +31,13 @@ from tcproto import messages
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
-from tcproto.identity import SigningKey
+from tcproto.identity import KEY_SIZE, SigningKey
 from tcproto.messages import ChatScope, Source
 from tcproto.names import clean_display, fold_account
 from tcproto.path import CONTROL_TIMEOUT
 
 CONTROL_PING = 5.0
 """Seconds between pings on the control connection. Two may be late before the connection counts as lost."""
-BOX_KEY_SIZE = 32
 DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
 SOFTWARE = "tcclient"
 """Name of this software in the handshake."""
@@ -73,7 +72,7 @@ class Settings:
 
 def control_connection(random_bytes: Callable[[int], bytes]) -> ControlConnection:
     """Return the client's end of a control connection, for a session; ``random_bytes`` is like ``os.urandom``."""
-    return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(BOX_KEY_SIZE))
+    return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(KEY_SIZE))
 
 
 class Session:
@@ -157,7 +156,7 @@ class Session:
             self._control.close(error.code, error.detail)
             self._end(error.code, error.detail, CODES[error.code].action)
         except Distrust as distrust:
-            self._end(distrust.code, str(distrust), Action.STOP, distrust=True)
+            self._end(distrust.code, str(distrust), Action.STOP, dishonest=True)
         if self._seat is not None:
             self._seat.settle(now)
 
@@ -245,7 +244,7 @@ class Session:
         self._require(Phase.LOBBY)
         if require_e2ee and not e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
-        private = self._random_bytes(BOX_KEY_SIZE)
+        private = self._random_bytes(KEY_SIZE)
         self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
 
@@ -389,12 +388,12 @@ class Session:
         self._timers.cancel_all(but="ping")
 
     def _end(
-        self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, distrust: bool = False
+        self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, dishonest: bool = False
     ) -> None:
         if not self.closed:
             self.phase, self._seat = Phase.CLOSED, None
             self._timers.cancel_all()
-            self._events.append(events.Closed(code, text, action, retry_after_ms, distrust))
+            self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
 
     def _require(self, phase: Phase) -> None:
         if self.phase is not phase:

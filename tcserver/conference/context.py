@@ -1,4 +1,4 @@
-"""What all parts of the conference share."""
+"""The state and the sources that all parts of the conference share."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Context:
         self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
         self.camera_cap = CameraCap()
         self.costs: Mapping[tuple[int, int], int] = {}
-        """How many accounts have each Argon2id cost (bytes, passes)."""
+        """Numbers of accounts by Argon2id cost (bytes, passes)."""
         self.seats: dict[int, Seat] = {}
-        """Of all rooms, by media id."""
+        """Seats of all rooms, by media id."""
         self.seat_of: dict[int, Seat] = {}
-        """The same, by number of the session."""
+        """The same seats, by number of the session."""
         self.worker_loads = WorkerLoads()
 
     def budget(self, account: Account, now: float) -> Budget:
@@ -58,7 +58,7 @@ class Context:
         return self._budgets.of(account, self.settings.account_cost, now)
 
     def seat_on(self, connection: Connection) -> Seat | None:
-        """Return the seat of who has logged in on a connection, or the one that the media plane is about to open."""
+        """Return the seat of the session on a connection, also one that the media plane is about to open."""
         return None if connection.session is None else self.seat_of.get(connection.session.number)
 
     def crashed(self, where: Where, error: Exception, **fields: str | int) -> None:

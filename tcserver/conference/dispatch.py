@@ -19,7 +19,7 @@ from tcserver.conference.settings import MessageClass
 
 
 class Command(NamedTuple):
-    """How a message is served that needs no seat."""
+    """Serves a message that needs no seat."""
 
     run: Callable[[Services, Request[Any]], None]
     rate: MessageClass | None
@@ -27,7 +27,7 @@ class Command(NamedTuple):
 
 
 class RoomCommand(NamedTuple):
-    """How a message is served that needs a seat."""
+    """Serves a message that needs a seat."""
 
     run: Callable[[Services, RoomRequest[Any]], None]
     rate: MessageClass | None
@@ -112,7 +112,7 @@ COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
 
 
 class Dispatcher:
-    """Serves the messages of clients by the table, each if its connection may send it, and may send it now."""
+    """Serves the messages of clients by the table, after checks of rate, state and permission."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -154,7 +154,7 @@ class Dispatcher:
         state = self._state(connection)
         if row.states & state:
             return
-        # A client knows for certain whether it has logged in, but not whether it has been taken out of its room.
+        # A client always knows whether it has logged in. It may not know yet that it was taken out of its room.
         if state is State.LOGIN or row.states is State.LOGIN:
             raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
         raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)

@@ -1,4 +1,4 @@
-"""What the media plane reports, and what the rooms make of it."""
+"""Reports of the media plane, passed to the rooms that they are about."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tcserver.media.interface import (
 
 
 class MediaReports:
-    """Takes the events of the media plane; those about a seat or a room that is gone are ignored."""
+    """Takes the events of the media plane. Those about a seat or a room that is gone are ignored."""
 
     def __init__(self, context: Context, rooms: Rooms) -> None:
         self._context = context
         self._rooms = rooms
 
     def take(self, event: Event, now: float) -> None:
-        """Take an event; an error of ours ends the life of the room that the event is about, and of no other."""
+        """Take an event. If that fails, end the life of the room that the event is about, and of no other."""
         try:
             self._take(event, now)
         except Exception as error:
@@ -94,7 +94,7 @@ class MediaReports:
 
     def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:
         for room in self._rooms.worker_replaced(event.worker, now):
-            # Who still speaks is told of again: the new worker has heard nobody so far.
+            # Participants who speak are announced again: the new worker has heard nobody so far.
             speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
             if speaking and room.home == event.worker:
                 room.speakers_changed((), speaking, room.dominant, now)

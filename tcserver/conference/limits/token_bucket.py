@@ -10,7 +10,7 @@ from tcserver.conference.settings import MessageClass, Rate
 class TokenBucket:
     """Lets ``rate.burst`` tokens through at once and ``rate.per_second`` on average; the rate may change at any time.
 
-    The rate caps of the media plane (`RateCap`) do not use it: they count bits and packets together, for each packet.
+    The rate caps of the media plane (``RateCap``) do not use it: they count bits and packets together, for each packet.
     """
 
     __slots__ = ("_filled_at", "_tokens", "rate")
@@ -33,7 +33,7 @@ class TokenBucket:
         self._tokens -= tokens
 
     def wait(self, tokens: float) -> float:
-        """Return the seconds from the last `fill` until there are so many tokens; 0: there are."""
+        """Return the seconds from the last ``fill`` until there are so many tokens; 0: there are."""
         return max(0.0, (tokens - self._tokens) / self.rate.per_second)
 
     def take(self, now: float) -> float:
