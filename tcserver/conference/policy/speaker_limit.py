@@ -39,7 +39,7 @@ class SpeakerLimit(RoomPolicy):
         """Follow the limit of the stored room."""
         self._follow()
 
-    def worker_added(self, slot: int, now: float) -> None:
+    def worker_added(self, worker: int, now: float) -> None:
         """Tell a media worker that knows nothing of the room."""
         self._tell_again()
 

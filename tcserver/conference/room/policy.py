@@ -63,11 +63,11 @@ class RoomPolicy:
 
     # Media workers and keys
 
-    def worker_added(self, slot: int, now: float) -> None:
+    def worker_added(self, worker: int, now: float) -> None:
         """Follow that a media worker is about to get its first seat of the room."""
 
-    def worker_replaced(self, slot: int, now: float) -> None:
-        """Follow that the worker in a slot has ended and another took its place; its seats are not moved yet."""
+    def worker_replaced(self, worker: int, now: float) -> None:
+        """Follow that a worker has ended and another took its place; its seats are not moved yet."""
 
     def restarted(self, now: float) -> None:
         """Follow that all seats of a replaced worker have moved to the new one."""
