@@ -152,7 +152,7 @@ class Attending:
         leaving = asyncio.create_task(self._leave.wait())
         try:
             pending = {*tasks, leaving}
-            while not self._leave.is_set():  # `_follow` sets it when the room was closed, and has told so
+            while not self._leave.is_set():  # ``_follow`` sets it when the room was closed, and has told so
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()

@@ -10,10 +10,9 @@ from typing import cast
 from tcclient.cli.commands import COMMANDS, find, help_lines, parse, text_of
 from tcclient.cli.output import Output
 from tcclient.errors import ClientError, RoomClosed
-from tcclient.participant import MAX_VOLUME, Participant
+from tcclient.participant import MAX_VOLUME, ROLES, Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
-from tcclient.verbs import ROLES
 from tcproto.errors import Refusal
 from tcproto.messages import Kind, Source
 
@@ -162,13 +161,13 @@ class Keyboard:
     def _other(self, who: str) -> Participant:
         """Return the participant of that name, who is not ourselves."""
         found = self._find(who)
-        if found.me:
+        if found.is_me:
             raise ValueError(f"{who} is you")
         return found
 
     def _find(self, who: str) -> Participant:
         """Return the one participant of that account or label, or with that text in the label."""
-        everybody = list(self._room.participants.values())
+        everybody = [self._room.me, *self._room.participants.values()]
         found = [p for p in everybody if who in (p.account, p.label)] or [
             p for p in everybody if who and who.casefold() in p.label.casefold()
         ]

@@ -51,7 +51,7 @@ class Sending:
 
     async def _begin(self, sources: Sequence[AnySource], *, muted: bool) -> list[Publication]:
         try:
-            publications = await self._room.publish(*sources, gate=self._gate, muted=muted)
+            publications = await self._room.publish_together(*sources, gate=self._gate, muted=muted)
         except (RequestRefused, NoReply, MediaError) as error:
             self._refused(error)
             return []

@@ -1,4 +1,4 @@
-"""Passwords of accounts: what they may be, and the key that the server keeps instead of one."""
+"""Passwords of accounts: their length, and the key that the server keeps in place of a password."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_password(password: str) -> None:
 
 
 def derive_credentials(identity: ServerIdentity, name: str, password: str, salt: bytes) -> tuple[Challenge, bytes]:
-    """The challenge and the public key of a new ``password`` of the account ``name``; takes a tenth of a second.
+    """Return the challenge and the public key of a new password of an account. It takes a tenth of a second.
 
     ``salt`` is 16 fresh random bytes. Raises `StoreError` for a bad name or password.
     """

@@ -12,6 +12,7 @@ from tcproto.account import verify_account_login, verify_device_login
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket
 from tcproto.names import clean_display, fold_account, is_reserved
+from tcproto.secretbox import KEY_SIZE
 from tcserver.conference.context import Context
 from tcserver.conference.effects import FindAccount, FindDevices
 from tcserver.conference.limits.token_bucket import TokenBucket
@@ -19,7 +20,6 @@ from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions, is_current
 from tcserver.conference.room.placement import place
-from tcserver.conference.room.seat import KEY_SIZE
 from tcserver.media.interface import OpenTicket
 from tcserver.records import Account, Role
 

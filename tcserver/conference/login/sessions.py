@@ -7,7 +7,7 @@ from functools import partial
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import ClassRate, Limits, Login, Welcome
-from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS
+from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS, TOKEN_SIZE
 from tcserver.conference.context import Context
 from tcserver.conference.effects import SessionEnded, SessionStarted
 from tcserver.conference.limits.admission import Admission
@@ -17,7 +17,6 @@ from tcserver.conference.login.session import Channel, Ending, Session
 from tcserver.conference.settings import MessageClass, Rate
 from tcserver.records import Account, DuplicatePolicy, Standing
 
-TOKEN_SIZE = 32
 MAX_TOLD_BURST = 0xFFFF
 """The largest number that the field holds. A larger burst is as good as no limit."""
 FULL_RETRY_MS = 5000

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tcproto.codec import encode_fields
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import ChatMessage, ChatScope, Evicted, Role, Source
+from tcproto.messages.types import MESSAGE_ID_SIZE
 from tcproto.names import fold_account, fold_room
 from tcserver.conference.context import Context
 from tcserver.conference.effects import Effect
@@ -20,7 +21,6 @@ from tcserver.records import session_id
 
 NOTICE_FROM = "operator"
 """Name of the sender of a notice of the operator. Its participant is 0, which is nobody."""
-MESSAGE_ID_SIZE = 16
 
 
 class SeatStatus(NamedTuple):

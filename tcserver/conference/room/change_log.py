@@ -7,18 +7,14 @@ from collections.abc import Collection, Hashable
 from itertools import chain
 
 from tcproto.messages import Change, ChangeKind, RoomChanges, RoomInfo, Snapshot
+from tcproto.messages.types import MAX_CHANGES, MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.timers import Action, Timers
 
 BATCH_INTERVAL = 0.1
 """Seconds between two batches. In a storm of joins each participant gets ten messages a second, not one a join."""
-MAX_CHANGES = 64
-"""Changes of one message; a batch of more takes several messages."""
 MAX_TAIL = 128
 """Changes that are kept after they were sent: those of half a minute in a room where participants come and go."""
-MEMBERS_PER_PAGE = 48
-"""With ``PUBLICATIONS_PER_PAGE`` of the longest names, a page still fits a message of 65,518 bytes."""
-PUBLICATIONS_PER_PAGE = 64
 
 
 class ChangeLog:

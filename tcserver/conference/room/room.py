@@ -23,6 +23,8 @@ from tcproto.messages import (
     SessionKeys,
     Speakers,
 )
+from tcproto.messages.types import MAX_JOINED_KEYS
+from tcproto.secretbox import KEY_SIZE
 from tcserver import records
 from tcserver.conference.context import Context
 from tcserver.conference.login.connection import Request
@@ -31,13 +33,10 @@ from tcserver.conference.room.change_log import ChangeLog, snapshot
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.placement import place_seat
 from tcserver.conference.room.policy import RoomPolicy
-from tcserver.conference.room.seat import KEY_SIZE, Seat, Stream
+from tcserver.conference.room.seat import Seat, Stream
 from tcserver.conference.room.stream_ids import StreamIds
 from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState
 
-LIFE_ID_SIZE = 16
-MAX_JOINED_KEYS = 32
-"""Room keys in the reply to a join. Where there are more media workers, their keys follow."""
 REKEY_INTERVAL = 10.0
 """Seconds between two changes of the keys of a seat: for so long the media plane accepts the keys before."""
 M = TypeVar("M")

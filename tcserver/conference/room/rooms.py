@@ -11,6 +11,7 @@ from tcproto.errors import ErrorCode, Refusal
 from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
+from tcproto.messages.types import LIFE_ID_SIZE, MEMBERS_PER_PAGE
 from tcproto.names import clean_display, fold_room, looks
 from tcserver.conference.context import Context
 from tcserver.conference.crashes import abandon, is_whole
@@ -21,10 +22,9 @@ from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Session
 from tcserver.conference.policy import Policies
 from tcserver.conference.policy.last_n import cameras_shown
-from tcserver.conference.room.change_log import MEMBERS_PER_PAGE
 from tcserver.conference.room.kicks import Kicks
 from tcserver.conference.room.placement import SEAT_LOAD, place
-from tcserver.conference.room.room import LIFE_ID_SIZE, Room, RoomRequest
+from tcserver.conference.room.room import Room, RoomRequest
 from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord

@@ -6,9 +6,10 @@ from collections.abc import Collection
 
 from tcproto.datagram import EPOCH_BITS, KEY_LIFETIME
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
+from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.context import Context
-from tcserver.conference.room.seat import KEY_SIZE, Seat
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
 
 ROTATION_DELAY = 2.0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tcproto.datagram import EPOCH_BITS
 from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Channel, Session
@@ -15,9 +16,6 @@ from tcserver.conference.room.identifiers import WORKER_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
 from tcserver.media.interface import OpenStream, Receiver, SealerState
-
-KEY_SIZE = 32
-"""Bytes of each key of the media path."""
 
 
 @dataclass(slots=True, eq=False)

@@ -23,6 +23,7 @@ def pack_lone(time: int, type_: int, number: int, packet: bytes) -> bytes:
 
     ``time`` is in µs, ``type_`` that of the item, ``number`` its forward number.
     """
+    # For nearly every datagram: a mask costs less than a call of ``wrapped``.
     return _LONE.pack(time & 0xFFFFFFFF, type_ | LAST_ITEM, number) + packet
 
 

@@ -228,7 +228,7 @@ class MediaSockets:
                 break
         if batch or (not reader.drained and place >= len(self._sockets)):  # the loop waits on the others
             self._unfinished[place] = _Unfinished(batch, read_at, self._loop.call_soon(self.pump, place))
-        self._settle()
+        self._deliver()
         if place < len(self._sockets):
             for coalescer in self._coalescers:
                 coalescer.look_along(now)
@@ -242,14 +242,14 @@ class MediaSockets:
     def _drain(self) -> None:
         """Send, deliver events, and arm the timer, in this order: events tell of what was sent."""
         self._send()
-        self._settle()
+        self._deliver()
 
     def _send(self) -> None:
         transmissions = self._plane.take_transmissions()
         if transmissions:
             self._sender.send(transmissions)
 
-    def _settle(self) -> None:
+    def _deliver(self) -> None:
         plane = self._plane
         if (failed := plane.faults.take()) is not None:
             self._log_failure(f"handling a {failed[0]} failed", failed[1])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tcclient.cli.keyboard import Keyboard
-from tests.tcclient.cli.test_output import person
+from tests.tcclient.cli.test_output import somebody
 
 
 class Output:
@@ -42,8 +42,8 @@ class Output:
 
 def typed(*lines: str) -> tuple[Any, Any, Output]:
     """Type lines in a room with Sri, who is us, and Budi; return Sri, Budi and what was told."""
-    me, other = person(1, "Sri", me=True), person(2, "Budi Tua")
-    room: Any = SimpleNamespace(participants={1: me, 2: other}, me=me)
+    me, other = somebody(1, "Sri", me=True), somebody(2, "Budi Tua")
+    room: Any = SimpleNamespace(participants={2: other}, me=me)
     output: Any = Output(list(lines))
     asyncio.run(Keyboard(room, list, output, lambda: None, lambda source, device: None).obey())
     return me, other, output

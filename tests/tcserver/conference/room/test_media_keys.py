@@ -1,7 +1,8 @@
 """Keys of the media path: of the room, and of each seat."""
 
 from tcproto import messages as m
-from tcserver.conference.room.room import MAX_JOINED_KEYS, REKEY_INTERVAL
+from tcproto.messages.types import MAX_JOINED_KEYS
+from tcserver.conference.room.room import REKEY_INTERVAL
 from tcserver.media.interface import (
     OpenSeat,
     RekeySeat,

@@ -172,7 +172,7 @@ class Speaker(Client):
 @linux
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["127.0.0.1", "::1"]])
-def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new_loop, bind):
+def test_datagrams_of_suppressed_seats_wait_in_a_socket_of_their_own(addresses, new_loop, bind):
     async def converse() -> None:
         plane = MediaPlane(os.urandom)
         sockets = MediaSockets(plane, (), asyncio.get_running_loop())

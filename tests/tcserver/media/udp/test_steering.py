@@ -80,7 +80,7 @@ def test_a_socket_keeps_its_place_whoever_reads_it() -> None:
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 100, MAX_SUPPRESSED])
-def test_unheard_seats_have_a_second_socket_for_their_worker(count: int, workers: int, host: str) -> None:
+def test_suppressed_seats_have_a_second_socket_for_their_worker(count: int, workers: int, host: str) -> None:
     rng = random.Random(count)
     ids = rng.sample(
         [0, 1, 0xFFFFFFFE, 0xFFFFFFFF, *(rng.getrandbits(32) for _ in range(3 * MAX_SUPPRESSED))], 2 * count + 9

@@ -170,7 +170,7 @@ def test_workers_tell_what_they_send(run: Any) -> None:
 
 
 @one_loop
-def test_datagrams_of_seats_that_a_worker_calls_unheard_are_steered(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datagrams_of_seats_that_a_worker_suppresses_are_steered(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     steered: list[set[int]] = []
 
     def steer(group: list[socket.socket], suppressed: list[int]) -> None:
