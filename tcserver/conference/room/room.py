@@ -159,8 +159,8 @@ class Room:
         outbox.command(seat.beacon.opening(self.context.settings))
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
-        self.tell(lambda policy: policy.entered(seat, now))
         outbox.log("joined", **self.who(seat))
+        self.tell(lambda policy: policy.entered(seat, now))
 
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
         """Take a seat away. ``code`` says why; None: the participant left."""
