@@ -37,7 +37,7 @@ def forwarding(driver):
 def streams(driver):
     seats = driver.plane.seats
     return {
-        (seats[media_id].participant, number): (stream.kind, stream.caps, stream.muted)
+        (seats[media_id].participant, number): (stream.kind, stream.caps, stream.muted, stream.layers)
         for (media_id, number), stream in driver.plane.streams.items()
     }
 
