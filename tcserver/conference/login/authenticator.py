@@ -54,8 +54,8 @@ class Authenticator:
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=round(wait * 1000) + 1)
         attempt.has_probed = True
-        slot = place((0,) * context.settings.media_slots, context.random_bytes)
-        media_id, key = context.media_ids.take(request.now, slot), context.random_bytes(KEY_SIZE)
+        worker = place((0,) * context.settings.media_workers, context.random_bytes)
+        media_id, key = context.media_ids.take(request.now, worker), context.random_bytes(KEY_SIZE)
         # Free at once: the quarantine of the id outlasts the ticket.
         context.media_ids.free(media_id, request.now)
         context.outbox.command(OpenTicket(media_id, key, request.now + TICKET_LIFETIME, TICKET_DATAGRAMS))

@@ -34,7 +34,7 @@ class Meeting(RuleBasedStateMachine):
             accounts=accounts,
             rooms=(RoomRecord("hall", "Hall", roles={"a2": m.Role.CHAIR}), RoomRecord("clear", "C", e2ee=False)),
             max_sessions=6,
-            media_slots=3,
+            media_workers=3,
             room_spread=1,
             max_rooms=2,
             max_participants=4,
@@ -67,9 +67,9 @@ class Meeting(RuleBasedStateMachine):
         if not client.is_gone:
             client.send(message)
 
-    @rule(slot=st.integers(0, 1))
-    def replace_worker(self, slot):
-        self.driver.replace_worker(slot)
+    @rule(worker=st.integers(0, 1))
+    def replace_worker(self, worker):
+        self.driver.replace_worker(worker)
 
     @rule(client=clients, wrong=st.booleans())
     def log_in(self, client, wrong):
