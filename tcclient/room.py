@@ -95,6 +95,11 @@ class Room(RoomVerbs):
         return self._me
 
     @property
+    def everybody(self) -> list[Participant]:
+        """All who are here, ourselves included, in the order of the roster."""
+        return list(self._everybody.values())
+
+    @property
     def connection(self) -> Connection:
         """The connection below."""
         return self._connection

@@ -167,7 +167,7 @@ class Keyboard:
 
     def _find(self, who: str) -> Participant:
         """Return the one participant of that account or label, or with that text in the label."""
-        everybody = [self._room.me, *self._room.participants.values()]
+        everybody = self._room.everybody
         found = [p for p in everybody if who in (p.account, p.label)] or [
             p for p in everybody if who and who.casefold() in p.label.casefold()
         ]

@@ -60,7 +60,7 @@ class Output:
         info = room.info
         mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear and read it"
         others = list(room.participants.values())
-        everybody = [room.me, *others]
+        everybody = room.everybody
         self._line(
             "joined",
             f"in room {info.title or info.name}, {mode}; {len(everybody)} here",
@@ -214,7 +214,7 @@ class Output:
 
     def roster(self, room: Room) -> None:
         """List who is here."""
-        for who in (room.me, *room.participants.values()):
+        for who in room.everybody:
             mark, tracks = "*" if who.speaking else " ", room.tracks_of(who)
             self._line("participant", f"{mark} {in_words(who, tracks)}", **described(who, tracks))
 
@@ -261,8 +261,8 @@ class Output:
             loss_up=self._found.get("loss_up_recent_percent", 0.0),
             loss_down=self._found.get("loss_down_recent_percent", 0.0),
             rtt_ms=self._found.get("rtt_ms"),
-            here=len(room.participants) + 1,
-            speaking=tuple(p.label for p in (room.me, *room.participants.values()) if p.speaking),
+            here=len(room.everybody),
+            speaking=tuple(p.label for p in room.everybody if p.speaking),
         )
         self.console.status(status)
 
@@ -270,7 +270,7 @@ class Output:
         if room.closed is not None:
             return None
         found = figures(room.network, None if listener is None else listener.statistics().values())
-        return {**found, "participants": len(room.participants) + 1}
+        return {**found, "participants": len(room.everybody)}
 
     def _line(self, name: str, text: str, /, **fields: Any) -> None:
         if self._json:
