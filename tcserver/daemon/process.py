@@ -70,7 +70,7 @@ async def _serve(
     if until_eof:
         _await_eof(loop, stop)
     await daemon.start()
-    garbage.settle()
+    garbage.configure()
     try:
         for line in daemon.announcement():
             announcement.write(f"{line}\n")

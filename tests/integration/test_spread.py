@@ -12,7 +12,7 @@ import pytest
 from tcclient.sources import AudioSource, moving_bars, tone
 from tcclient.track import Track
 from tcproto.messages import Source
-from tests.integration.test_workers import BACK_WITHIN, DISTURBANCES, hears, one_loop, pool_of, slots, track_of
+from tests.integration.test_workers import BACK_WITHIN, DISTURBANCES, hears, homes, one_loop, pool_of, track_of
 from tests.support.processes.world import Run, Running, World, until, watching
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
@@ -44,11 +44,11 @@ def test_everybody_hears_everybody_also_after_any_worker_ended(run: Run, world: 
             await until(lambda: sorted(seats(server)) == [1] * (workers - 1) + [2], "seats on all workers")
             told = [await stack.enter_async_context(watching(room)) for room in people]
 
-            home = slots(server)["hall"]
-            for slot in ((home + 1) % workers, home):
+            home = homes(server)["hall"]
+            for worker in ((home + 1) % workers, home):
                 before = pool_of(server).processes()
                 killed_at = time.monotonic()
-                os.kill(before[slot], signal.SIGKILL)
+                os.kill(before[worker], signal.SIGKILL)
                 await until(lambda before=before: len(set(pool_of(server).processes()) - set(before)) == 1, "another")
                 frames = [track.statistics.frames for track in pictures]
                 await asyncio.gather(*map(hears, tracks))

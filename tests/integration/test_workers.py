@@ -34,7 +34,7 @@ def pool_of(server: Running) -> WorkerPool:
     return media
 
 
-def slots(server: Running) -> dict[str, int]:
+def homes(server: Running) -> dict[str, int]:
     """The worker of each room, by the room's name."""
     return {room.info.name: room.home for room in server.daemon._conference._rooms._by_number.values()}
 
@@ -61,7 +61,7 @@ def test_two_rooms_on_two_workers_and_one_of_them_ends(run: Run, world: World) -
                 ]
                 for name in ("hall", "lobby")
             }
-            assert set(slots(server).values()) == {0, 1}
+            assert set(homes(server).values()) == {0, 1}
             tracks: dict[str, list[Track]] = {}
             voices: dict[str, Publication] = {}
             for name, (a, b) in rooms.items():
@@ -81,7 +81,7 @@ def test_two_rooms_on_two_workers_and_one_of_them_ends(run: Run, world: World) -
             told = [await stack.enter_async_context(watching(room)) for room in rooms["hall"]]
             before = pool_of(server).processes()
             killed_at = time.monotonic()
-            os.kill(before[slots(server)["hall"]], signal.SIGKILL)
+            os.kill(before[homes(server)["hall"]], signal.SIGKILL)
             await until(lambda: len(set(pool_of(server).processes()) - set(before)) == 1, "a new worker")
             await asyncio.gather(*(hears(track) for track in tracks["hall"]))
             back_after = time.monotonic() - killed_at

@@ -33,7 +33,7 @@ class RateCap:
         self._bit_rate, self._packet_rate = caps.bitrate, caps.packets_per_second
 
     def give_back(self, size: int) -> None:
-        """Undo `take` for a packet, as if it had not come."""
+        """Undo ``take`` for a packet, as if it had not come."""
         self._bits += size * 8
         self._packets += 1.0
 

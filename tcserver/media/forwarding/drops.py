@@ -117,7 +117,7 @@ class Counters:
     uplink_received: int = 0
     """How many of them arrived."""
     uplink_reordered: int = 0
-    """Of these, those that a later one overtook. All three are as of the last `MediaSeat.flush_counters`."""
+    """Of these, those that a later one overtook. All three are as of the last ``MediaSeat.flush_counters``."""
     uplink_pings: int = 0
     """Pings of seats."""
     uplink_late: int = 0
@@ -138,7 +138,7 @@ class Counters:
     packets_received: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
     """Packets of open streams, without copies."""
     packets_forwarded: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
-    """As ``forwarded``, by kind. Both are without what open streams have counted since `MediaStream.flush_counters`."""
+    """As ``forwarded``, by kind. What open streams count comes to both with ``MediaStream.flush_counters``."""
     paths: dict[PathChange, int] = field(default_factory=lambda: dict.fromkeys(PathChange, 0))
     drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
     faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))

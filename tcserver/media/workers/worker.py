@@ -149,7 +149,7 @@ def main(argument: str) -> int:
 
 
 async def _serve(options: Options) -> None:
-    garbage.settle()
+    garbage.configure()
     await Worker(options, asyncio.get_running_loop()).run()
 
 

@@ -1,14 +1,14 @@
+"""The login: challenge, proof, and the same answer for every failure."""
+
 import pytest
 
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
-from tcserver.conference import Disconnect, MessageClass, Rate, Settings
+from tcserver.conference import MessageClass, Settings
 from tcserver.conference.login.authenticator import ANSWER_GRID, on_grid
-from tcserver.conference.login.sessions import FULL_RETRY_MS
-from tcserver.media.interface import OpenTicket
-from tcserver.records import DuplicatePolicy, Role
-from tests.support.conference.client import CHALLENGE_WAIT, Client
+from tcserver.records import Role
+from tests.support.conference.client import CHALLENGE_WAIT
 from tests.support.conference.driver import Driver, error_code
 from tests.support.conference.identities import make_account
 
@@ -276,244 +276,10 @@ def test_impossible_account_name_is_refused(name):
     assert error_code(Driver().client().ask(m.LoginBegin(name))) is ErrorCode.BAD_REQUEST
 
 
-@pytest.mark.parametrize("handshaken", [False, True])
-def test_login_has_ten_seconds(handshaken):
-    driver = Driver()
-    if handshaken:
-        client = driver.client()
-        driver.advance(9.9)
-        assert not client.is_gone
-        driver.advance(0.1)
-        assert client.closed.code is ErrorCode.LOGIN_TIMEOUT
-    else:
-        conference = driver.conference
-        conference.connected(999_999, "10.0.0.9", driver.now)
-        assert conference.timeout(driver.now + 2) == []
-        effects = conference.timeout(driver.now + 10)
-        assert effects[0] == Disconnect(999_999), "no message without a handshake"
-        assert [effect.name for effect in effects[1:]] == ["connection_ended"]
-    driver.check()
-
-
-def test_login_that_waits_for_its_lookup_times_out_too():
-    driver = Driver()
-    driver.hold_lookups = True
-    client = driver.client()
-    client.send(m.LoginBegin("dinkes"))
-    assert error_code(client.ask(m.LoginBegin("dinkes"))) is ErrorCode.RATE_LIMITED
-    driver.advance(10)
-    assert client.closed.code is ErrorCode.LOGIN_TIMEOUT
-    driver.answer_held()
-    driver.check()
-
-
 def test_answer_that_nobody_asked_for_is_ignored():
     driver = Driver()
     client = driver.client()
     assert driver.conference.account_found(client.connection, None, driver.now) == []
-
-
-def test_half_open_connections_are_bounded_for_an_address_and_in_all():
-    driver = Driver(max_half_open_per_address=3, max_half_open=5)
-    clients = [driver.client(address="10.0.0.1") for _ in range(3)]
-    clients.append(driver.client(address="10.0.0.1"))
-    assert [client.is_gone for client in clients] == [True, False, False, False]
-    assert (clients[0].closed.code, clients[0].closed.retry_after_ms) == (ErrorCode.SERVER_FULL, 1000)
-    clients[1].log_in()
-    clients.append(driver.client(address="10.0.0.1"))
-    assert not clients[2].is_gone, "who has logged in counts no longer"
-    elsewhere = [driver.client(address=f"10.0.0.{i}") for i in range(2, 5)]
-    assert driver.conference.half_open == 5
-    assert elsewhere[0].is_gone, "the address that somebody has logged in from has a reserve"
-    assert not any(client.is_gone for client in [*clients[2:], *elsewhere[1:]])
-    driver.check()
-
-
-def test_an_end_is_logged_with_its_reason_and_the_account():
-    driver = Driver(login_attempts=1)
-    silent = driver.client(address="10.0.0.7")
-    driver.advance(10)
-    assert silent.is_gone
-    failing(driver, "wrong password")
-    driver.advance(1)
-    sri = driver.participant()
-    other = driver.participant()
-    sri.drop()
-    other.tell(m.Close(ErrorCode.INTERNAL, "bye", Action.STOP))
-    told = [(event.name, event.fields.get("account"), event.fields.get("reason")) for event in driver.logged]
-    assert [line for line in told if line[0].endswith("_ended")] == [
-        ("connection_ended", "", "login_timeout"),
-        ("connection_ended", "dinkes", "too_many_attempts"),
-        ("session_ended", "dinkes", "connection_lost"),
-        ("session_ended", "dinkes", "goodbye"),
-    ]
-    assert [name for name, *_ in told].count("left") == 2
-    assert driver.logged[0].fields["address"] == "10.0.0.7"
-
-
-def test_what_the_shell_closes_is_logged_with_its_detail_and_told_to_others():
-    driver = Driver()
-    client, witness = driver.participant(), driver.participant()
-    failed = driver.conference.failed
-    assert failed(client.connection + 100, ErrorCode.BAD_FRAME, driver.now) == []
-    client.is_gone = True
-    driver.apply(failed(client.connection, ErrorCode.BAD_FRAME, driver.now, "too long"))
-    driver.advance(1)
-    assert driver.logged[-1].fields["reason"] is ErrorCode.BAD_FRAME
-    assert driver.logged[-1].fields["detail"] == "too long"
-    changes = [change for message in witness.got(m.RoomChanges) for change in message.changes]
-    assert changes[-1].code is ErrorCode.BAD_FRAME
-    driver.check()
-
-
-@pytest.mark.parametrize("step", ["silent", "greeted", "named"])
-@pytest.mark.parametrize("addresses", [1, 18], ids=["one address", "18 addresses"])
-def test_nobody_who_stops_on_the_way_keeps_a_colleague_out(step, addresses):
-    driver = Driver()
-    numbers = iter(range(10**6, 10**7))
-
-    def attack(address):
-        if step == "silent":
-            number = next(numbers)
-            driver.clients[number] = client = Client(driver, "x", "", 1, address)
-            client.connection = number
-            driver.apply(driver.conference.connected(number, address, driver.now))
-            return
-        attacker = driver.client(address=address)
-        if step == "named":
-            attacker.ask(m.LoginBegin(f"guess-{attacker.connection % 7}"))
-
-    for i in range(1024):
-        attack(f"10.0.0.{i % addresses}")
-    for _ in range(10):
-        colleague = driver.client("dinkes", address="10.0.0.0")
-        for i in range(12):  # and the attack goes on
-            attack(f"10.0.0.{i % addresses}")
-        colleague.ask(m.LoginBegin("dinkes"))
-        driver.advance(0.3)
-        for i in range(48):
-            attack(f"10.0.0.{i % addresses}")
-        assert isinstance(colleague.ask(colleague.login_message()), m.Welcome)
-    assert driver.conference.half_open <= 1024
-
-
-@pytest.mark.parametrize("crowded", [False, True])
-def test_the_first_frame_is_due_earlier_where_places_are_few(crowded):
-    driver = Driver(max_half_open_per_address=4)
-    for number in range(3 if crowded else 1):
-        driver.conference.connected(10**6 + number, "10.0.0.1", driver.now)
-    ended = [effect for effect in driver.conference.timeout(driver.now + 2) if isinstance(effect, Disconnect)]
-    assert len(ended) == (2 if crowded else 0), "until no half of the places is taken"
-    assert driver.conference.half_open == 1
-    driver.conference.timeout(driver.now + 10)
-    assert driver.conference.half_open == 0
-
-
-def test_colleagues_behind_one_address_log_in_beside_an_attacker():
-    driver = Driver()
-    for _ in range(20):
-        failing(driver, "wrong password")
-    clients = [driver.client(address="10.0.0.1") for _ in range(34)]
-    assert all(isinstance(client.log_in(), m.Welcome) for client in clients)
-
-
-def test_account_may_have_so_many_sessions():
-    driver = Driver()
-    driver.add_account("dinkes", max_sessions=2)
-    first, second = driver.user(), driver.user()
-    third = driver.client()
-    assert error_code(third.log_in()) is ErrorCode.TOO_MANY_SESSIONS
-    assert not first.is_gone
-    second.drop()
-    assert isinstance(third.ask(third.login_message()), m.Welcome)
-    driver.check()
-
-
-def test_oldest_session_is_replaced():
-    driver = Driver()
-    driver.add_account("dinkes", max_sessions=2, duplicates=DuplicatePolicy.REPLACE)
-    first, second, third = driver.user(), driver.user(), driver.user()
-    assert first.closed.code is ErrorCode.REPLACED
-    assert first.closed.action is Action.STOP
-    assert not second.is_gone
-    assert not third.is_gone
-    driver.check()
-
-
-def test_second_session_is_refused():
-    driver = Driver()
-    driver.add_account("dinkes", max_sessions=5, duplicates=DuplicatePolicy.REFUSE)
-    driver.user()
-    assert error_code(driver.client().log_in()) is ErrorCode.TOO_MANY_SESSIONS
-
-
-@pytest.mark.parametrize("policy", list(DuplicatePolicy))
-def test_device_takes_over_its_own_seat_and_no_colleagues(policy):
-    driver = Driver()
-    driver.add_account("dinkes", duplicates=policy, max_sessions=2)
-    ghost = driver.participant(device=77)
-    other = driver.participant(account="dinas", device=78)
-    stranger = driver.participant(account="dinas", device=77)
-    again = driver.user(device=77)
-    driver.advance(1)
-    assert ghost.closed.code is ErrorCode.REPLACED
-    assert not other.is_gone
-    assert not stranger.is_gone
-    left = [change for message in other.got(m.RoomChanges) for change in message.changes]
-    assert (left[-1].what, left[-1].code) == (m.ChangeKind.MEMBER_LEFT, ErrorCode.REPLACED)
-    assert isinstance(again.enter(), m.Joined)
-    driver.check()
-
-
-def test_full_server_lets_a_device_come_back_but_nobody_new_in():
-    driver = Driver(max_sessions=2)
-    driver.user(device=50)
-    driver.user()
-    refused = driver.client().log_in()
-    assert (refused.code, refused.retry_after_ms) == (ErrorCode.SERVER_FULL, FULL_RETRY_MS)
-    driver.user(device=50)
-    driver.check()
-
-
-def test_storm_of_logins_is_spread():
-    driver = Driver(login_rate=Rate(10, 20))
-    clients = [driver.client(f"a{i}", address=f"10.0.1.{i}") for i in range(21)]
-    for client in clients:
-        client.send(m.LoginBegin(client.account))
-    driver.advance(0.1)
-    replies = [client.ask(client.login_message()) for client in clients]
-    assert [error_code(reply) for reply in replies] == [None] * 20 + [ErrorCode.RATE_LIMITED]
-    assert 100 <= replies[-1].retry_after_ms <= 101
-    driver.advance(0.101)
-    assert isinstance(clients[-1].ask(clients[-1].login_message()), m.Welcome)
-
-
-def test_an_account_that_floods_waits_for_itself():
-    driver = Driver(login_rate=Rate(10, 20), join_rate=Rate(10, 20))
-    replies = [driver.client("flood").log_in() for _ in range(40)]
-    assert {error_code(reply) for reply in replies} == {None, ErrorCode.RATE_LIMITED}
-    told = [reply.retry_after_ms for reply in replies if error_code(reply)]
-    assert 0 < min(told) <= max(told) <= 10_001
-    for number in range(8):
-        assert isinstance(driver.client(f"office-{number}", address=f"10.0.2.{number}").log_in(), m.Welcome)
-    members = [driver.user("other", address="10.0.3.1") for _ in range(3)]
-    assert all(isinstance(client.enter(), m.Joined) for client in members)
-
-
-def test_changed_and_disabled_accounts_are_logged_out():
-    driver = Driver()
-    changed, disabled, same = driver.participant(account="a1"), driver.user("a2"), driver.user("a3")
-    half = driver.client("a1")
-    half.ask(m.LoginBegin("a1"))
-    idle = driver.client("a1")
-    driver.change_accounts({1: 2, 3: 1})
-    assert changed.closed.code is disabled.closed.code is ErrorCode.CREDENTIALS_CHANGED
-    assert not same.is_gone
-    assert not idle.is_gone
-    half.send(half.login_message())
-    driver.advance(0.26)
-    assert error_code(half.replies[half.requests]) is ErrorCode.BAD_CREDENTIALS
-    driver.check()
 
 
 def test_account_that_changes_during_its_lookup_is_looked_up_again():
@@ -532,33 +298,3 @@ def test_account_that_changes_during_its_lookup_is_looked_up_again():
     assert isinstance(client.replies[client.requests], m.LoginChallenge)
     driver.change_accounts({1: 2})
     assert isinstance(client.ask(client.login_message()), m.Welcome)
-
-
-def test_probe_ticket_once_for_a_connection():
-    driver = Driver()
-    client = driver.client()
-    ticket = client.ask(m.Probe())
-    assert (ticket.lifetime_ms, ticket.datagrams) == (10_000, 20)
-    command = driver.plane.tickets[0]
-    assert command == OpenTicket(ticket.media_id, ticket.key, driver.now + 10, 20)
-    assert error_code(client.ask(m.Probe())) is ErrorCode.BAD_REQUEST
-    driver.check()
-
-
-def test_probe_tickets_are_bounded_for_all():
-    driver = Driver(ticket_rate=Rate(1, 2))
-    codes = [error_code(driver.client().ask(m.Probe())) for _ in range(3)]
-    assert codes == [None, None, ErrorCode.RATE_LIMITED]
-
-
-def test_resume_is_answered():
-    client = Driver().client()
-    assert error_code(client.ask(m.Resume(bytes(32), bytes(32), bytes(64), 0))) is ErrorCode.CANNOT_RESUME
-
-
-def test_session_ids_come_back_after_ten_minutes_at_the_earliest():
-    driver = Driver()
-    for _ in range(50):
-        driver.user().drop()
-    assert len(set(driver.session_numbers)) == 50
-    driver.check()
