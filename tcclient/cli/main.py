@@ -79,7 +79,7 @@ def _words(error: Exception) -> str:
 
 
 def _status_of(error: Exception) -> int:
-    """Return the exit status for what a person can mend, 0 for an error of ours."""
+    """Return the exit status for an error that the user can mend, 0 for an error of ours."""
     from tcclient.audio.libopus import OpusUnavailable
     from tcclient.demo.processes import DemoError
     from tcclient.errors import (
@@ -149,10 +149,10 @@ def _version() -> str:
 
 
 def _occupy_standard_files() -> None:
-    """Put the null device in place of what is closed, for this process and those that it starts.
+    """Put the null device in place of closed standard files, for this process and its children.
 
-    Otherwise a socket or a file gets the number of a standard file, and whoever prints writes into it; libuv ends the
-    process when it has to close such a one.
+    Otherwise a socket or a file gets the number of a standard file, and printed text is written into it; libuv ends
+    the process when it has to close such a descriptor.
     """
     for descriptor, (name, mode) in enumerate(_STREAMS):
         try:

@@ -48,7 +48,7 @@ class Playout:
         self._mixer = Mixer()
 
     def tick(self, now: float, arrivals: Sequence[Arrival], gone: Sequence[Hashable] = ()) -> Mix:
-        """Take what arrived, forget who has ``gone``, and return the next ``TICK_SAMPLES`` samples."""
+        """Take the arrivals, forget the speakers in ``gone``, and return the next ``TICK_SAMPLES`` samples."""
         for speaker in gone:
             self._speakers.pop(speaker, None)
         for arrival in arrivals:
