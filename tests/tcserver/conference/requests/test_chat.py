@@ -4,9 +4,9 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
+from tcproto.messages import Role
 from tcserver.conference import MessageClass, Rate
 from tcserver.conference.requests.chat import MAX_TEXTS
-from tcserver.records import Role
 from tests.support.conference.driver import Driver, error_code
 
 ROOM, PARTICIPANT, EVERYONE = m.ChatScope.ROOM, m.ChatScope.PARTICIPANT, m.ChatScope.SERVER
