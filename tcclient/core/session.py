@@ -181,7 +181,7 @@ class Session:
             return []
         if now >= self._seat.path.next_deadline:
             self._seat.handle_timeout(now)
-        return self._seat.path.take()
+        return self._seat.egress.take(now)
 
     def next_event(self) -> Event | None:
         """Return the next event, None when there is none."""
