@@ -148,24 +148,24 @@ class _Entry:
 
     async def enter(self, connection: Connection) -> core.Joined:
         """Go all the way; raises the errors that ``connect`` names."""
+        key = _step(connection, core.ServerKey, core.WrongServerKey)
         await connection.open(self._link)
-        await self._check_server(connection)
+        await self._check_server(connection, await self._answered(key))
         await self._log_in(connection)
         return await self._sit_down(connection)
 
-    async def _check_server(self, connection: Connection) -> None:
-        event = await self._answer(connection, core.ServerKey, core.WrongServerKey)
+    async def _check_server(self, connection: Connection, key: core.ServerKey | core.WrongServerKey) -> None:
         host, port = self._link.host, self._link.port
-        if isinstance(event, core.WrongServerKey):
-            raise WrongServer(host, event.expected, event.found, self._source, self._hint())
-        if not event.trusted:
-            if self._trust is None or not await self._trust(event.fingerprint):
-                raise UntrustedServer(host, event.fingerprint)
+        if isinstance(key, core.WrongServerKey):
+            raise WrongServer(host, key.expected, key.found, self._source, self._hint())
+        if not key.trusted:
+            if self._trust is None or not await self._trust(key.fingerprint):
+                raise UntrustedServer(host, key.fingerprint)
             connection.session.trust_server(time.monotonic())
             connection.pump()
-        pinned = self._known.pin(host, port, event.fingerprint)
-        if pinned != event.fingerprint:  # by another client, since we began
-            raise LinkContradictsPin(self._link.address, pinned, event.fingerprint)
+        pinned = self._known.pin(host, port, key.fingerprint)
+        if pinned != key.fingerprint:  # by another client, since we began
+            raise LinkContradictsPin(self._link.address, pinned, key.fingerprint)
 
     def _hint(self) -> str:
         """How to go on with a server that has another key than expected."""
@@ -173,30 +173,33 @@ class _Entry:
             return "If its operator confirms the new key, ask for a new link"
         return f"If its operator confirms the new key: tcclient forget {self._link.address}, and join again"
 
-    async def _answer(self, connection: Connection, *types: type[core.Event]) -> Any:
+    async def _answered(self, step: asyncio.Future[core.Event]) -> Any:
         """Wait for what the server says next; raises ``ConnectError`` where nothing comes."""
         try:
             async with asyncio.timeout(ANSWER_LIMIT):
-                return await connection.wait_for(*types)
+                return await step
         except TimeoutError:
             text = f"{self._link.address}: the server has not answered within {ANSWER_LIMIT:g} s"
             raise ConnectError(text, action=Action.RECONNECT) from None
 
     async def _log_in(self, connection: Connection) -> None:
+        step = _step(connection, core.DeriveKey, core.LoginFailed)
         with _checked():
             connection.session.begin_login(self._user, self._name)
         connection.pump()
-        step = await self._answer(connection, core.DeriveKey, core.LoginFailed)
-        if isinstance(step, core.DeriveKey):
-            key = await self._secret.key(connection, step)
+        answer = await self._answered(step)
+        if isinstance(answer, core.DeriveKey):
+            key = await self._secret.key(connection, answer)
             connection.check_open()
+            step = _step(connection, core.LoggedIn, core.LoginFailed)
             connection.session.account_key_derived(key)
             connection.pump()
-            step = await self._answer(connection, core.LoggedIn, core.LoginFailed)
-        if isinstance(step, core.LoginFailed):
-            raise LoginRefused(step.text, step.code, step.action, step.retry_after_ms)
+            answer = await self._answered(step)
+        if isinstance(answer, core.LoginFailed):
+            raise LoginRefused(answer.text, answer.code, answer.action, answer.retry_after_ms)
 
     async def _sit_down(self, connection: Connection) -> core.Joined:
+        step = _step(connection, core.Joined, core.JoinFailed)
         try:
             with _checked():
                 connection.session.join(
@@ -208,13 +211,18 @@ class _Entry:
         except Refusal as refusal:
             raise JoinRefused(refusal.text, refusal.code) from None
         connection.pump()
-        event: core.Joined | core.JoinFailed = await self._answer(connection, core.Joined, core.JoinFailed)
-        if isinstance(event, core.JoinFailed):
+        answer: core.Joined | core.JoinFailed = await self._answered(step)
+        if isinstance(answer, core.JoinFailed):
             hint = ""
-            if event.code is ErrorCode.MODE_MISMATCH:
+            if answer.code is ErrorCode.MODE_MISMATCH:
                 hint = " (the link says that it is " + ("on" if self._link.e2ee else "off") + ")"
-            raise JoinRefused(event.text + hint, event.code, retry_after_ms=event.retry_after_ms)
-        return event
+            raise JoinRefused(answer.text + hint, answer.code, retry_after_ms=answer.retry_after_ms)
+        return answer
+
+
+def _step(connection: Connection, *types: type[core.Event]) -> asyncio.Future[core.Event]:
+    """Return the future of the next event of one of these types; to be called before the server is asked."""
+    return connection.expect(lambda event: isinstance(event, types))
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tcclient.core.events import Closed
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import format_fingerprint
 
@@ -139,6 +140,12 @@ class DishonestServer(RoomClosed):
     """
 
 
+def closed_error(closed: Closed) -> RoomClosed:
+    """Return the error that says the same as the last event: what is asked of a closed room raises it."""
+    kind = DishonestServer if closed.dishonest else RoomClosed
+    return kind(closed.text, closed.code, closed.action, closed.retry_after_ms)
+
+
 class MediaError(ClientError):
     """A file, a device or a source cannot be used; the text is a single line, and ``code`` is None."""
 
@@ -163,7 +170,7 @@ class DeviceError(MediaError):
 
 
 def one_line(path: Path, reason: object) -> str:
-    """Return "path: reason" without control characters, whatever the file is called; of an `OSError` what the system
+    """Return "path: reason" without control characters, whatever the file is called; of an ``OSError`` what the system
     says."""
     text = f"{os.fspath(path)}: {getattr(reason, 'strerror', None) or reason}"
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,36 +1,28 @@
-"""A member of a room."""
+"""Somebody in a room."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from numbers import Real
-from typing import TYPE_CHECKING
 
-from tcclient import events as told
-from tcclient.core import events as core
-from tcclient.core.events import Participant as Member
+from tcclient.core import events
 from tcclient.errors import WrongValue
-from tcproto.messages import Role
-
-if TYPE_CHECKING:
-    from tcclient.track import Track
-    from tcclient.verbs import RoomVerbs
-
-Mark = core.MemberSilent | core.MemberHeard | core.MembershipMismatch | core.MembershipAgreed | core.CommitmentMismatch
-"""What beacons of a member show."""
-
+from tcproto.messages import Kick, Role, SetRole
 
 MAX_VOLUME = 2.0
 """6 dB up: enough for a quiet microphone; the limiter of the mix takes care of the rest."""
+ROLES = tuple(role.value for role in Role if role is not Role.UNKNOWN)
+"""Roles that can be given."""
+Ask = Callable[[Kick | SetRole], Awaitable[None]]
+"""Sends a request to the server, and waits for its reply."""
 
 
 class Participant:
-    """A member of a room, with its tracks; an object for as long as the seat lasts."""
+    """Somebody in a room, perhaps ourselves; one object for as long as the seat lasts."""
 
-    def __init__(self, member: Member, *, me: bool, room: RoomVerbs | None = None) -> None:
-        self.me = me
+    def __init__(self, entry: events.Participant, ask: Ask, *, is_me: bool = False) -> None:
+        self.is_me = is_me
         """Whether this is ourselves."""
-        self.tracks: dict[int, Track] = {}
-        """By publication number."""
         self.speaking = False
         self.priority = False
         """Whether ``Room.listen`` lowers all others, by 12 dB, while this one talks."""
@@ -40,44 +32,35 @@ class Participant:
         """Whether it has seen another set of members than we do for longer than a change takes to arrive."""
         self.key_mismatch = False
         """Whether it has told all members of another key than it gave us, ever since it came."""
-        self._member = member
-        self._room = room
+        self._entry = entry
+        self._ask = ask
         self._volume = 1.0
 
     async def kick(self, reason: str = "") -> None:
-        """Take the seat away; ``reason`` is shown to them. As ``Room.kick``."""
-        await self._asks().kick(self, reason)
+        """Take the seat away; ``reason`` (at most 256 characters) is shown to them. For a chair; raises as all verbs of
+        ``Room`` do."""
+        await self._ask(Kick(self.id, reason))
 
     async def set_role(self, role: Role | str) -> None:
-        """Give another role, such as ``"listener"``. As ``Room.set_role``."""
-        await self._asks().set_role(self, role)
+        """Give another role, such as ``"listener"``, for as long as the meeting goes on. For a chair; raises as all
+        verbs of ``Room`` do."""
+        if role not in ROLES:
+            raise WrongValue(f"{role!r} is no role; there are {', '.join(ROLES)}")
+        await self._ask(SetRole(self.id, Role(role)))
 
-    def _asks(self) -> RoomVerbs:
-        assert self._room is not None
-        return self._room
-
-    def update(self, member: Member) -> None:
+    def update(self, entry: events.Participant) -> None:
         """Take what the roster says now."""
-        self._member = member
+        self._entry = entry
 
-    def mark(self, event: Mark) -> told.Event:
-        """Take what its beacons show; return the event for programs."""
+    def mark(self, event: events.Event) -> None:
+        """Take what its beacons show."""
         match event:
-            case core.MemberSilent():
-                self.silent = True
-                return told.MemberSilent(self)
-            case core.MemberHeard():
-                self.silent = False
-                return told.MemberHeard(self)
-            case core.MembershipMismatch():
-                self.mismatch = True
-                return told.MembershipMismatch(self)
-            case core.MembershipAgreed():
-                self.mismatch = False
-                return told.MembershipAgreed(self)
-            case core.CommitmentMismatch():
+            case events.MemberSilent() | events.MemberHeard():
+                self.silent = isinstance(event, events.MemberSilent)
+            case events.MembershipMismatch() | events.MembershipAgreed():
+                self.mismatch = isinstance(event, events.MembershipMismatch)
+            case events.CommitmentMismatch():
                 self.key_mismatch = True
-                return told.CommitmentMismatch(self)
 
     @property
     def volume(self) -> float:
@@ -96,32 +79,32 @@ class Participant:
     @property
     def id(self) -> int:
         """The id in this room."""
-        return self._member.id
+        return self._entry.id
 
     @property
     def account(self) -> str:
         """The account's name."""
-        return self._member.member.account
+        return self._entry.member.account
 
     @property
     def label(self) -> str:
         """As the roster reads: "agency / name"."""
-        return self._member.label
+        return self._entry.label
 
     @property
     def role(self) -> Role:
         """The role in this room."""
-        return self._member.member.role
+        return self._entry.member.role
 
     @property
     def verified(self) -> bool:
         """Whether the device signed name, account and box key; what others send is neither played nor answered."""
-        return self._member.verified
+        return self._entry.verified
 
     @property
     def device_key(self) -> bytes:
         """The public half of the device identity, 32 bytes."""
-        return self._member.member.device_key
+        return self._entry.member.device_key
 
     def __repr__(self) -> str:
         return f"<Participant {self.label} ({self.id:08x})>"

@@ -9,22 +9,17 @@ import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tcclient.audio.gate import GateMode
 from tcclient.capture.pacing import Schedule, Timeline
 from tcclient.capture.publisher import AudioPublisher, VideoPublisher
-from tcclient.core.events import Published, PublishFailed
 from tcclient.errors import MediaError, RequestRefused, SourceError
 from tcclient.sources import AnySource, AudioSource, EncodedAudio, EncodedAudioSource, EncodedVideo
+from tcclient.transport.connection import Connection
 from tcclient.transport.loop import shut_down
 from tcproto.errors import Refusal
 from tcproto.messages import Kind
 from tcproto.packet import AUDIO_CLOCK
-
-if TYPE_CHECKING:
-    from tcclient.transport.connection import Connection
-
 
 Payload = bytes
 """For the class that has a field of that name."""
@@ -78,8 +73,10 @@ class Publication:
     ) -> None:
         self.source = source
         self.number = 0
-        self.answer: Published | PublishFailed | None = None
-        """What the server said of it."""
+        self.stream = 0
+        """The stream id in this room, 0 before it is granted."""
+        self.refusal: RequestRefused | None = None
+        """Why the server did not grant it, or has ended it; None while it has not."""
         self.muted = False
         """The mute flag, as ``mute`` set it."""
         self.failure: Exception | None = None
@@ -96,17 +93,6 @@ class Publication:
             self._publisher = AudioPublisher(source, self._send_audio, self._pool, gate)
         else:
             self._publisher = VideoPublisher(source, self._send_video, self._pool)
-
-    @property
-    def stream(self) -> int:
-        """The stream id in this room, 0 before it is granted."""
-        return self.answer.stream if isinstance(self.answer, Published) else 0
-
-    @property
-    def refused(self) -> RequestRefused | None:
-        """Why the server did not grant it, or has ended it; None while it has not."""
-        answer = self.answer
-        return RequestRefused(answer.text, answer.code) if isinstance(answer, PublishFailed) else None
 
     @property
     def kind(self) -> Kind:

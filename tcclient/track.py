@@ -6,14 +6,16 @@ import asyncio
 import zlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from tcclient.core.media.packet import AudioPacket, MediaPacket, VideoPacket
 from tcclient.errors import WrongValue
+from tcclient.participant import Participant
 from tcclient.playout.stream_queue import StreamQueue
 from tcclient.video.assembly import FrameAssembler
-from tcclient.video.gate import PictureGate
+from tcclient.video.gate import ReferenceTracker
 from tcproto.messages import Kind, PublicationInfo, Source
 from tcproto.packet import AudioHeader, Header, VideoHeader
 
@@ -21,15 +23,13 @@ if TYPE_CHECKING:
     import av
 
     from tcclient.audio.opus import Pcm
-    from tcclient.participant import Participant
-    from tcclient.playout.playout import Mix
 
 QUEUED_AUDIO = 100
 """Encoded audio frames that wait for a reader: two seconds."""
 QUEUED_VIDEO = 60
 """Encoded pictures that wait for a reader: two seconds."""
-QUEUED_PICTURES = 2
-"""Decoded pictures that wait for a reader: an old one is of no use."""
+QUEUED_BLOCKS = 5
+"""Blocks of 20 ms of decoded sound that wait for a reader: 100 ms."""
 
 
 Payload = bytes
@@ -81,10 +81,19 @@ class TrackStatistics:
 
 
 class Track:
-    """A publication of another participant, or of ourselves (which has no media)."""
+    """A publication of another participant, or of ourselves (which has no media).
+
+    ``decode`` plays the track by itself for the length of a block, and hands on its sound; ``request_keyframe`` asks
+    for a keyframe of a stream, and returns whether it was asked for.
+    """
 
     def __init__(
-        self, info: PublicationInfo, participant: Participant, pool: Executor, request_keyframe: Callable[[int], bool]
+        self,
+        info: PublicationInfo,
+        participant: Participant,
+        pool: Executor,
+        request_keyframe: Callable[[int], bool],
+        decode: Callable[[Track, Callable[[Pcm], None]], AbstractContextManager[None]],
     ) -> None:
         self.participant = participant
         self.statistics = TrackStatistics()
@@ -95,11 +104,12 @@ class Track:
         self._info = info
         self._pool = pool
         self._request_keyframe = request_keyframe
+        self._decode = decode
         self._queues: list[StreamQueue[Any]] = []
         self._assembler: FrameAssembler | None = None
-        self._gate: PictureGate | None = None
-        if info.kind is Kind.VIDEO and not participant.me:
-            self._assembler, self._gate = FrameAssembler(), PictureGate()
+        self._references: ReferenceTracker | None = None
+        if info.kind is Kind.VIDEO and not participant.is_me:
+            self._assembler, self._references = FrameAssembler(), ReferenceTracker()
 
     @property
     def number(self) -> int:
@@ -161,27 +171,15 @@ class Track:
         What was lost is concealed, what was not sent is silence. A reader that is more than 100 ms late misses the
         oldest. Raises ``OpusUnavailable``, and ``WrongValue`` for a track of pictures.
         """
-        from tcclient.playout.listener import QUEUED_BLOCKS, Listener
-
         if self.kind is not Kind.AUDIO:
             raise WrongValue("a track of pictures has no sound")
-        listener = Listener(self._pool)
         queue: StreamQueue[Pcm] = StreamQueue(QUEUED_BLOCKS)
-
-        def put(mix: Mix, _: float) -> None:
-            if (sound := mix.sounds.get(self)) is not None:
-                queue.put(sound.pcm)
-
-        listener.on_mix.append(put)
-        listener.add(self)
         self._queues.append(queue)
-        task = asyncio.create_task(listener.run())
         try:
-            async for block in queue:
-                yield block
+            with self._decode(self, queue.put):
+                async for block in queue:
+                    yield block
         finally:
-            task.cancel()
-            listener.remove(self)
             self._queues.remove(queue)
 
     async def pictures(self) -> AsyncIterator[av.VideoFrame]:
@@ -190,13 +188,13 @@ class Track:
 
         loop = asyncio.get_running_loop()
         decoder = VideoDecoder("h264" if self.codec == "h264" else "vp8")
-        assert self._gate is not None
-        self._gate.broken()  # the decoder is new: begin with a keyframe
+        assert self._references is not None
+        self._references.broken()  # the decoder is new: begin with a keyframe
         async for frame in self.frames():
             try:
                 picture = await loop.run_in_executor(self._pool, decoder.decode, frame.payload)
             except VideoError:
-                self._gate.broken()
+                self._references.broken()
                 continue
             if picture is not None:
                 yield picture
@@ -221,11 +219,11 @@ class Track:
 
     def tend(self, now: float) -> None:
         """Give up pictures that wait too long, and ask for a keyframe if one is needed."""
-        if self._assembler is None or self._gate is None:
+        if self._assembler is None or self._references is None:
             return
         self._deliver_video(self._assembler.expire(now))
         begun = self.statistics.packets > 0 and not self._assembler.keyframe_coming
-        if begun and not self.muted and self._gate.keyframe_due(now) and self._request_keyframe(self.stream):
+        if begun and not self.muted and self._references.keyframe_due(now) and self._request_keyframe(self.stream):
             self.statistics.keyframe_requests += 1
 
     def end(self) -> None:
@@ -234,9 +232,9 @@ class Track:
             queue.end()
 
     def _deliver_video(self, frames: list[VideoPacket]) -> None:
-        assert self._gate is not None
+        assert self._references is not None
         for frame in frames:
-            if self._gate.admit(frame.header):
+            if self._references.admit(frame.header):
                 self.statistics.add_frame(frame.payload)
                 for callback in self.on_video:
                     callback(frame)

@@ -5,22 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from tcclient.errors import NoReply, RequestRefused, WrongValue
+from tcclient.core.events import ChatFailed, ChatSent, Closed, Event, RequestDone, RequestFailed
+from tcclient.errors import NoReply, RequestRefused, WrongValue, closed_error
+from tcclient.participant import Participant
 from tcclient.transport.connection import Connection
-from tcclient.transport.replies import Key, Replies
 from tcproto.errors import Refusal
 from tcproto.messages import ChatScope, CloseRoom, Kick, Role, SetRole, Source, StreamChoice, UpdateRoom
 
-if TYPE_CHECKING:
-    from tcclient import events as told
-    from tcclient.participant import Participant
-
 REPLY_LIMIT = 15.0
 """Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
-ROLES = tuple(role.value for role in Role if role is not Role.UNKNOWN)
-"""Roles that can be given."""
 Result = TypeVar("Result")
 Request = Kick | SetRole | UpdateRoom | CloseRoom
 
@@ -34,11 +29,10 @@ class RoomVerbs:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._replies = Replies()
-        self._closed: told.Closed | None = None
+        self._closed: Closed | None = None
 
     @property
-    def closed(self) -> told.Closed | None:
+    def closed(self) -> Closed | None:
         """Why the seat is gone, or None."""
         return self._closed
 
@@ -59,14 +53,12 @@ class RoomVerbs:
         await self._send(text, ChatScope.SERVER, 0)
 
     async def kick(self, participant: Participant, reason: str = "") -> None:
-        """Take somebody's seat away; ``reason`` (at most 256 characters) is shown to them. For a chair."""
-        await self.request(Kick(participant.id, reason))
+        """Take somebody's seat away; as ``Participant.kick``."""
+        await participant.kick(reason)
 
     async def set_role(self, participant: Participant, role: Role | str) -> None:
-        """Give somebody another role, such as ``"listener"``, for as long as the meeting goes on. For a chair."""
-        if role not in ROLES:
-            raise WrongValue(f"{role!r} is no role; there are {', '.join(ROLES)}")
-        await self.request(SetRole(participant.id, Role(role)))
+        """Give somebody another role; as ``Participant.set_role``."""
+        await participant.set_role(role)
 
     async def update(self, *, title: str | None = None, max_participants: int | None = None) -> None:
         """Change title, or how many may be here (nobody has to leave for it); None: stays as it is. For a chair."""
@@ -89,36 +81,39 @@ class RoomVerbs:
     def _check_open(self) -> None:
         """Raise ``RoomClosed`` where the seat is gone."""
         if self._closed is not None:
-            raise self._closed.error()
+            raise closed_error(self._closed)
 
     def _do(self, verb: Callable[[], Result]) -> Result:
-        """Call a verb of the session, and send what it wants; its errors become those of the library."""
+        """Call a verb of the session; its errors become those of the library. What it wants is not sent yet."""
         self._check_open()
         try:
-            result = verb()
+            return verb()
         except Refusal as refusal:
             raise RequestRefused(refusal.text, refusal.code) from None
         except (ValueError, TypeError) as error:
             raise WrongValue(str(error)) from error
-        self._connection.pump()
-        return result
 
-    async def _ask(self, verb: Callable[[], Key]) -> None:
-        """Make a request and wait for its reply; the key of none is empty."""
+    async def _ask(self, verb: Callable[[], int | bytes]) -> None:
+        """Make a request, and wait for its reply."""
         key = self._do(verb)
-        if not key:
-            return
+        await self._replied(self._connection.expect(lambda event: _answers(event, key)))
+
+    async def _replied(self, *replies: asyncio.Future[Event]) -> None:
+        """Send what was asked, and wait for all replies; raises as all verbs do."""
+        self._connection.pump()
         try:
             async with asyncio.timeout(REPLY_LIMIT):
-                await self._replies.wait(key)
+                await asyncio.gather(*replies)
         except TimeoutError:
             raise NoReply(REPLY_LIMIT) from None
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        """Wait for a condition on what the server says; raises as all verbs do."""
-        try:
-            async with asyncio.timeout(REPLY_LIMIT):
-                await self._connection.wait_until(lambda: self._closed is not None or condition())
-        except TimeoutError:
-            raise NoReply(REPLY_LIMIT) from None
-        self._check_open()
+
+def _answers(event: Event, key: int | bytes) -> bool:
+    """Tell whether an event is the reply to the request of an id, or to the text of a message id."""
+    match event:
+        case RequestDone(asked) | RequestFailed(asked):
+            return asked == key
+        case ChatSent(message_id) | ChatFailed(message_id):
+            return message_id == key
+        case _:
+            return False

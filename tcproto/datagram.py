@@ -37,6 +37,7 @@ MAX_DATAGRAM = 1200
 MAX_PLAINTEXT = MAX_DATAGRAM - MIN_DATAGRAM
 RELAY_TIME_SIZE = 4
 MAX_COUNTER = 2**48 - 1
+"""The highest counter of a datagram."""
 REKEY_COUNTER = 2**40
 """A new key is due after so many datagrams, long before the last counter."""
 KEY_LIFETIME = 24 * 3600.0

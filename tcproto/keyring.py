@@ -93,7 +93,8 @@ class _Held:
         """Forget the generations whose overlap is over."""
         if self._previous is not None and now >= self._previous_until:
             self._previous = None
-            self._derived = {slot: key for slot, key in self._derived.items() if slot[0] == self._newest.generation}
+            newest = self._newest.generation
+            self._derived = {derived: key for derived, key in self._derived.items() if derived[0] == newest}
 
     def _window(self, layer: tuple[int, int]) -> CompactWindow:
         window = self._windows.get(layer)

@@ -6,14 +6,14 @@ from array import array
 from enum import StrEnum
 from typing import Any
 
+from tcproto.datagram import MAX_COUNTER
+
 SESSION_WINDOW = 1024
 """Counters in the window of a session key: a second of reordering at a thousand datagrams per second."""
 SEALER_WINDOW = 8192
 """Counters in the window of a room key. One counter runs over all datagrams of a room, and positions come seldom."""
 SEQUENCE_WINDOW = 1024
 """Sequence numbers in the window of a spatial layer of a stream: a second of a fast stream."""
-MAX_COUNTER = (1 << 48) - 1
-"""The largest counter of a datagram header."""
 
 
 class Verdict(StrEnum):

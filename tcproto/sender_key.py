@@ -18,13 +18,12 @@ from nacl.exceptions import CryptoError
 from tcproto.errors import CryptoFailure
 from tcproto.membership import room_hash
 from tcproto.messages.types import Kind, Source
+from tcproto.secretbox import KEY_SIZE, NONCE_SIZE, TAG_SIZE
 
-KEY_SIZE = 32
 MAX_GENERATION = 250
 """After so many ratchets a new sender key is due. The field would hold 255."""
 RATCHET_PERIOD = 600.0
 """Seconds after which a sender key goes to the next generation, even if nobody joined."""
-BOX_NONCE_SIZE = 24
 MAX_FIRST_SEQUENCES = 28
 """The most streams in a key box, so that it fits ``SealedBox``, 512 bytes."""
 KIND_CODES = {Kind.AUDIO: 1, Kind.VIDEO: 2, Kind.DATA: 3}
@@ -145,10 +144,10 @@ def open_key_box(context: BoxContext, box: bytes, shared: bytes) -> OpenedBox:
     A box is symmetric: one that is sent back to its maker opens too. So the fields say who made it for whom. Raises
     ``CryptoFailure`` where it does not open, or where anything in it differs from ``context``.
     """
-    if len(box) < BOX_NONCE_SIZE + 16:
+    if len(box) < NONCE_SIZE + TAG_SIZE:
         raise CryptoFailure("the key box is too short")
     try:
-        text = crypto_box_open_afternm(box[BOX_NONCE_SIZE:], box[:BOX_NONCE_SIZE], shared)
+        text = crypto_box_open_afternm(box[NONCE_SIZE:], box[:NONCE_SIZE], shared)
         label, life, room, device, box_key, to_device, to_box, scheme, mode, number, generation, key, count = (
             _BOX.unpack_from(text)
         )

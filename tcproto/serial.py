@@ -30,7 +30,8 @@ def difference(number: int, reference: int, bits: int = 32) -> int:
 
 def unwrap(number: int, near: int, bits: int = 32) -> int:
     """Return the integer that is nearest to ``near`` and equal to the number in the low ``bits``; may be negative."""
-    return near + difference(number, near, bits)
+    half = 1 << bits - 1
+    return near + (number - near + half & 2 * half - 1) - half
 
 
 class Unwrapper:

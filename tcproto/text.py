@@ -19,8 +19,8 @@ from nacl.exceptions import CryptoError
 from tcproto.errors import CryptoFailure
 from tcproto.fields import Text
 from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS, ChatText
-from tcproto.secretbox import NONCE_SIZE, TAG_SIZE, box, unbox
-from tcproto.sender_key import KEY_SIZE, Party, SenderKey
+from tcproto.secretbox import KEY_SIZE, NONCE_SIZE, TAG_SIZE, box, unbox
+from tcproto.sender_key import Party, SenderKey
 
 TEXT_PADDING_STEP = 64
 """A sealed text is padded to a multiple of this: the length of an answer tells much of its content."""

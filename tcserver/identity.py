@@ -1,7 +1,7 @@
-"""The server's own keys: the static key that clients know it by, and what is derived from it.
+"""The keys of the server: the static key, by which clients know it, and keys that are derived from it.
 
 The key is one file, ``identity.key`` in the data directory: 32 bytes in base64, mode 0600, made at the first start.
-Account keys depend on the static key, so a server that has lost it needs new passwords for everybody.
+Account keys depend on the static key. So a server that has lost it needs new passwords for everybody.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _MADE_UP_LABEL = b"tc made-up v1"
 
 @dataclass(frozen=True)
 class ServerIdentity:
-    """The static key: an X25519 ``secret`` of 32 bytes and what follows from it."""
+    """The static key (an X25519 ``secret`` of 32 bytes), and what is derived from it."""
 
     secret: bytes = field(repr=False)
     public: bytes = field(init=False)
     fingerprint: bytes = field(init=False)
     """Fingerprint of ``public``, 20 bytes."""
     decoy_key: bytes = field(init=False, repr=False)
-    """Public key to verify the login of an unknown name against."""
+    """Public key that verifies no login: for names without an account."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "public", nacl.bindings.crypto_scalarmult_base(self.secret))
@@ -40,9 +40,9 @@ class ServerIdentity:
         object.__setattr__(self, "decoy_key", decoy_public_key(self._made_up_secret()))
 
     def made_up_challenge(self, folded_name: str, costs: Mapping[tuple[int, int], int]) -> Challenge:
-        """The challenge for a name that has no account, the same for as long as the server has this key.
+        """Return the challenge for a name that has no account. It stays the same while the server has this key.
 
-        ``costs`` are those in use; see `tcproto.account.made_up_challenge`.
+        ``costs`` are those of the accounts; see `tcproto.account.made_up_challenge`.
         """
         return made_up_challenge(self._made_up_secret(), folded_name, costs)
 
@@ -51,9 +51,9 @@ class ServerIdentity:
 
 
 def open_identity(path: Path, random_bytes: Callable[[int], bytes]) -> tuple[ServerIdentity, bool]:
-    """The identity in the file ``path``, made with ``random_bytes`` if there is none; and whether it was made now.
+    """Return the identity in the file ``path``, and whether it was made now (with ``random_bytes``).
 
-    Raises `StoreError` for a file that others can read or that holds no key.
+    Raises `StoreError` if others can read the file, or if it has no key.
     """
     try:
         private_files.write_private(path, base64.b64encode(random_bytes(KEY_SIZE)) + b"\n")
@@ -63,9 +63,9 @@ def open_identity(path: Path, random_bytes: Callable[[int], bytes]) -> tuple[Ser
 
 
 def read_identity(path: Path) -> ServerIdentity:
-    """The identity in the file ``path``.
+    """Return the identity in the file ``path``.
 
-    Raises `StoreError` if there is no file, if others can read it, or if it holds no key.
+    Raises `StoreError` if there is no file, if others can read it, or if it has no key.
     """
     try:
         private_files.check_private(path)

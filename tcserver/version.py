@@ -1,4 +1,4 @@
-"""Which version this is."""
+"""The version of the product."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from importlib import metadata
 
 
 def version() -> str:
-    """Return the installed version, or that there is none."""
+    """Return the installed version, or words that say that nothing is installed."""
     try:
         return metadata.version("teleconference")
     except metadata.PackageNotFoundError:

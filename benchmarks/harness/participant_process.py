@@ -140,7 +140,7 @@ async def send(room: Room, task: Task) -> None:
     for _ in range(task.pictures):
         pictures = Loop(encoded)
         sources.append(EncodedVideoSource(pictures, WIDTH, HEIGHT, keyframe_wanted=pictures.keyframe_wanted))
-    await room.publish(*sources)
+    await room.publish_together(*sources)
     print("sends", flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 

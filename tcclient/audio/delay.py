@@ -41,7 +41,7 @@ _SPIKE_HALF_LIFE: Final = 5.0
 
 
 class DelayEstimator:
-    """Follows the transit of packets; `target` is the delay at which delay and lateness together cost least.
+    """Follows the transit of packets; ``target`` is the delay at which delay and lateness together cost least.
 
     Over a decaying histogram of relative delays, ``target = argmin_D [D + 2 s * P(relative delay > D)]``, within 20 and
     400 ms. A stall raises it at once, and is forgotten by halves.

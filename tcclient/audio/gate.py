@@ -43,7 +43,7 @@ class Decision(Enum):
     """No packet."""
 
 
-class TransmitGate:
+class MicrophoneGate:
     """Decides frame by frame. Only SEND lets sound of the microphone out; a mute holds from the next frame on."""
 
     def __init__(self, mode: GateMode = GateMode.VOICE) -> None:

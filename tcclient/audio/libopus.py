@@ -37,7 +37,7 @@ class LibOpus(NamedTuple):
 
 
 def load() -> LibOpus:
-    """Bind opuslib to the library of PyAV's wheel, else to the system's; raise `OpusUnavailable` if neither loads.
+    """Bind opuslib to the library of PyAV's wheel, else to the system's; raise ``OpusUnavailable`` if neither loads.
 
     The search function of ctypes is replaced while opuslib is imported, and answers other names as ever. Call this
     while a module is being imported: the import lock then makes it run once, in one thread.

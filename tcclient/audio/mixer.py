@@ -44,9 +44,9 @@ class Mixer:
         self._hold = 0.0
 
     def mix(self, voices: Sequence[Voice], samples: int) -> Pcm:
-        """Mix blocks of equal length ``samples``; raise `ValueError` for a block of another length.
+        """Mix blocks of equal length ``samples``; raise ``ValueError`` for a block of another length.
 
-        A single voice at volume 1 whose amplitude stays below `LIMIT` comes out as it is.
+        A single voice at volume 1 whose amplitude stays below ``LIMIT`` comes out as it is.
         """
         for voice in voices:
             if voice.pcm.shape != (samples,):
@@ -75,7 +75,7 @@ def _loudness(voice: Voice) -> float:
 
 
 def limit(mix: npt.NDArray[np.floating[Any]]) -> Pcm:
-    """Round to int16, unchanged up to `LIMIT` and bent smoothly towards full scale above; monotone, never wraps."""
+    """Round to int16, unchanged up to ``LIMIT`` and bent smoothly towards full scale above; monotone, never wraps."""
     excess = np.maximum(np.abs(mix) - LIMIT, 0)
     bent = np.sign(mix) * (LIMIT + _HEADROOM * np.tanh(excess / _HEADROOM))
     return np.rint(np.where(excess > 0, bent, mix)).astype(np.int16)

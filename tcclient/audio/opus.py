@@ -1,7 +1,7 @@
 """The Opus codec (RFC 6716), 48 kHz mono, through one checked wrapper.
 
-Every return code of the library is tested. Whatever a packet contains, `OpusDecoder` gives samples or raises
-`OpusError`, and goes on with the next packet.
+Every return code of the library is tested. Whatever a packet contains, ``OpusDecoder`` gives samples or raises
+``OpusError``, and goes on with the next packet.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class OpusEncoder:
 
     ``complexity`` is 0 to 10. ``fec`` adds a low-rate copy of the frame before (paid from the same bitrate) when
     ``expected_loss_percent`` (0 to 100) makes it worth while. ``dtx`` lets the encoder shrink frames of silence to
-    1 or 2 bytes. Raises `OpusError` for a value out of range, `OpusUnavailable` without a library. Not for several
+    1 or 2 bytes. Raises ``OpusError`` for a value out of range, ``OpusUnavailable`` without a library. Not for several
     threads at once.
     """
 
@@ -116,7 +116,7 @@ class OpusEncoder:
         self.set_dtx(dtx)
 
     def encode(self, pcm: Pcm) -> bytes:
-        """Encode exactly one frame; return 1 to 1,275 bytes. Raises `OpusError` for another length or type."""
+        """Encode exactly one frame; return 1 to 1,275 bytes. Raises ``OpusError`` for another length or type."""
         if pcm.dtype != np.int16 or pcm.shape != (self.frame_samples,):
             raise OpusError(f"a frame is int16 ({self.frame_samples},), not {pcm.dtype} {pcm.shape}")
         samples = np.ascontiguousarray(pcm)
@@ -158,7 +158,7 @@ class OpusEncoder:
 class OpusDecoder:
     """Decodes one speaker's packets, of any duration and bandwidth, to 48 kHz mono.
 
-    Raises `OpusUnavailable` without a library. Not for several threads at once.
+    Raises ``OpusUnavailable`` without a library. Not for several threads at once.
     """
 
     def __init__(self) -> None:
@@ -169,7 +169,7 @@ class OpusDecoder:
         self._pcm_pointer = _pointer(self._pcm)
 
     def decode(self, packet: bytes) -> Pcm:
-        """Decode a packet to 1 to 5,760 samples. Raises `OpusError` if it is corrupt; the decoder stays usable."""
+        """Decode a packet to 1 to 5,760 samples. Raises ``OpusError`` if it is corrupt; the decoder stays usable."""
         packet_duration(packet)
         return self._decode(packet, MAX_PACKET_SAMPLES, fec=False)
 
@@ -180,7 +180,7 @@ class OpusDecoder:
     def decode_fec(self, packet_next: bytes, samples: int) -> Pcm:
         """Recover the ``samples`` (1 to 5,760) before ``packet_next`` from its FEC data, or conceal if it has none.
 
-        Raises `OpusError` as `decode`.
+        Raises ``OpusError`` as ``decode``.
         """
         packet_duration(packet_next)
         return self._decode(packet_next, _rounded(samples), fec=True)[:samples]
@@ -193,12 +193,13 @@ class OpusDecoder:
 
 
 def require_library() -> None:
-    """Raise `OpusUnavailable` where nothing could be encoded or decoded: earlier than its first use would."""
+    """Raise ``OpusUnavailable`` where nothing could be encoded or decoded: earlier than its first use would."""
     _library()
 
 
 def packet_duration(packet: bytes) -> int:
-    """Samples at 48 kHz that a packet claims to hold (RFC 6716 section 3.1); raises `OpusError` if it can hold none."""
+    """Samples at 48 kHz that a packet claims to hold (RFC 6716 section 3.1); raises ``OpusError`` if it can hold
+    none."""
     if not 1 <= len(packet) <= MAX_PACKET_BYTES:
         raise OpusError(f"{len(packet)} bytes cannot be a packet")
     configuration, code = packet[0] >> 3, packet[0] & 3

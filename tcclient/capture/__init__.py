@@ -1,6 +1,6 @@
-"""Media in and out of a call: files to play (`reader`), a test picture, recordings (`recorder`) and devices.
+"""What is sent: files (``reader``), a test picture, devices, and how their frames are encoded and sent in time.
 
-Everything but `devices` is synchronous and without a clock: the caller paces what is played.
+Only ``devices``, ``pipe`` and ``publisher`` wait for something. The others are synchronous and have no clock.
 """
 
 from pathlib import Path

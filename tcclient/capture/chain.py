@@ -42,7 +42,7 @@ class Link(io.RawIOBase):
         return self._place
 
     def read(self, size: int = -1) -> bytes:
-        """Return up to `size` bytes, or all that is left."""
+        """Return up to ``size`` bytes, or all that is left."""
         left = max(0, self._length - self._place)
         self._file.seek(self._start + self._place)
         data = self._file.read(left if size < 0 else min(size, left))
@@ -58,7 +58,7 @@ class Link(io.RawIOBase):
 def links(file: BinaryIO) -> list[tuple[int, int]]:
     """Return the offsets, in bytes, at which each stream of a chain begins and ends; nothing for what is no Ogg file.
 
-    Streams that begin together (sound and pictures of one film) are one link. Raises `OSError`.
+    Streams that begin together (sound and pictures of one film) are one link. Raises ``OSError``.
     """
     starts: list[int] = []
     offset, opening = 0, False

@@ -41,12 +41,13 @@ class Placed(NamedTuple):
 
 
 class MediaFile:
-    """A file with its first sound and its first pictures, or one of them; `want` ("audio" or "video") has to be there.
+    """A file with its first sound and its first pictures, or one of them; ``want`` ("audio" or "video") has to be
+    there.
 
     What is read begins at 0 with the earlier of the two, holes and later beginnings keep their length, and each
-    `packets` of the same `Splice` goes on where the one before ended: so two readers of one file, one for the sound
+    ``packets`` of the same ``Splice`` goes on where the one before ended: so two readers of one file, one for the sound
     and one for the pictures, agree, however often they begin again. A pipe can be read once. Raises
-    `MediaFileError`.
+    ``MediaFileError``.
     """
 
     def __init__(self, path: Path, want: str) -> None:

@@ -1,7 +1,7 @@
 """Microphone and loudspeaker through sounddevice (an optional package), camera through PyAV.
 
 The only module here with threads: the sound card calls from one of its own, and what it brings or wants passes
-through queues of a few frames. `read` and `write` wait, so they belong in a thread too.
+through queues of a few frames. ``read`` and ``write`` wait, so they belong in a thread too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SoundDevice(NamedTuple):
 
 
 def list_sound_devices() -> list[SoundDevice]:
-    """Return the sound devices. Raises `DeviceError` where sounddevice or PortAudio is missing."""
+    """Return the sound devices. Raises ``DeviceError`` where sounddevice or PortAudio is missing."""
     library = _sounddevice()
     return [
         SoundDevice(str(device["name"]), int(device["max_input_channels"]), int(device["max_output_channels"]))
@@ -56,14 +56,15 @@ def list_sound_devices() -> list[SoundDevice]:
 
 
 def list_cameras() -> list[str]:
-    """Return the names that `Camera` takes. Only Linux lists them; elsewhere the list is empty."""
+    """Return the names that ``Camera`` takes. Only Linux lists them; elsewhere the list is empty."""
     return sorted(str(path) for path in Path("/dev").glob("video*")) if sys.platform == "linux" else []
 
 
 class Microphone:
-    """Records int16 mono 48 kHz frames of `samples` samples, from `device` (name or number as sounddevice takes it).
+    """Records int16 mono 48 kHz frames of ``samples`` samples, from ``device`` (name or number as sounddevice takes
+    it).
 
-    If nobody reads, the oldest frames are dropped and counted in `overflows`. Raises `DeviceError`.
+    If nobody reads, the oldest frames are dropped and counted in ``overflows``. Raises ``DeviceError``.
     """
 
     def __init__(self, device: str | int | None = None, *, samples: int = 960) -> None:
@@ -72,7 +73,7 @@ class Microphone:
         self._stream = _start("InputStream", device, samples, self._callback)
 
     def read(self, timeout: float = 1.0) -> Samples:
-        """Return the next frame, shape (samples,). Raises `DeviceError` if none comes in `timeout` seconds."""
+        """Return the next frame, shape (samples,). Raises ``DeviceError`` if none comes in ``timeout`` seconds."""
         try:
             return self._queue.get(timeout=timeout)
         except queue.Empty:
@@ -102,9 +103,9 @@ class Microphone:
 
 
 class Loudspeaker:
-    """Plays int16 mono 48 kHz frames of `samples` samples on `device` (name or number as sounddevice takes it).
+    """Plays int16 mono 48 kHz frames of ``samples`` samples on ``device`` (name or number as sounddevice takes it).
 
-    If nothing was written in time it plays silence and counts in `underflows`. Raises `DeviceError`.
+    If nothing was written in time it plays silence and counts in ``underflows``. Raises ``DeviceError``.
     """
 
     def __init__(self, device: str | int | None = None, *, samples: int = 960) -> None:
@@ -114,7 +115,7 @@ class Loudspeaker:
         self._stream = _start("OutputStream", device, samples, self._callback)
 
     def write(self, frame: Samples, timeout: float = 1.0) -> None:
-        """Queue a frame, shape (samples,); waits while the queue is full. Raises `DeviceError` after `timeout`
+        """Queue a frame, shape (samples,); waits while the queue is full. Raises ``DeviceError`` after ``timeout``
         seconds."""
         if frame.shape != (self._samples,):
             raise ValueError(f"a frame has {self._samples} samples")
@@ -147,8 +148,8 @@ class Camera:
     """The pictures of a camera as it sends them (the encoder scales and converts), with pts in 90 kHz that count from
     0.
 
-    `device` is a path on Linux (`/dev/video0`), a number or name as avfoundation takes it on macOS, a name as dshow
-    takes it on Windows. Iteration waits for each picture, and raises `DeviceError` when the camera goes away.
+    ``device`` is a path on Linux (``/dev/video0``), a number or name as avfoundation takes it on macOS, a name as dshow
+    takes it on Windows. Iteration waits for each picture, and raises ``DeviceError`` when the camera goes away.
     """
 
     def __init__(self, device: str | None = None, *, width: int = 1280, height: int = 720, fps: int = 25) -> None:

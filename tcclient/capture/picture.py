@@ -21,8 +21,8 @@ class TestPicture:
     """An endless moving test picture: colour bars, a bouncing ball, a sweeping line, and the frame number as a row of
     blocks.
 
-    `width` and `height` are even and at least 64, `fps` is at most 240. Deterministic: the same number gives the same
-    bytes.
+    ``width`` and ``height`` are even and at least 64, ``fps`` is at most 240. Deterministic: the same number gives the
+    same bytes.
     """
 
     __test__ = False  # not a test case, whatever its name says to pytest
@@ -45,7 +45,7 @@ class TestPicture:
             number += 1
 
     def frame(self, number: int) -> av.VideoFrame:
-        """Return picture `number` (from 0): yuv420p, pts in 90 kHz."""
+        """Return picture ``number`` (from 0): yuv420p, pts in 90 kHz."""
         y, u, v = self._draw(number)
         planes = np.concatenate((y.reshape(-1), u.reshape(-1), v.reshape(-1)))
         picture = av.VideoFrame.from_ndarray(planes.reshape(self.height * 3 // 2, self.width), format="yuv420p")

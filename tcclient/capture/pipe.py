@@ -14,7 +14,7 @@ somewhere, but a person who waits has to be told."""
 
 
 class Pipe:
-    """Reads a pipe as it is filled. `read` raises `MediaFileError` where nothing comes for `patience` seconds."""
+    """Reads a pipe as it is filled. ``read`` raises ``MediaFileError`` where nothing comes for ``patience`` seconds."""
 
     def __init__(self, path: Path, patience: float = PATIENCE) -> None:
         self._path, self._patience = path, patience
@@ -26,7 +26,7 @@ class Pipe:
         self._closed = False
 
     def read(self, size: int) -> bytes:
-        """Return up to `size` bytes; none at the end."""
+        """Return up to ``size`` bytes; none at the end."""
         ready, _, _ = select.select([self._descriptor], [], [], self._patience)
         if not ready:
             raise MediaFileError(one_line(self._path, f"nothing came through this pipe for {self._patience:.0f} s"))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tcclient.audio.gate import ComfortThinner, Decision, GateMode, TransmitGate
+from tcclient.audio.gate import ComfortThinner, Decision, GateMode, MicrophoneGate
 from tcclient.audio.opus import BitrateMode, OpusEncoder, Pcm
 from tcclient.audio.speech import VoiceDetector, audio_level
 from tcclient.capture.intake import PictureIntake, take_audio, take_pcm, take_video
@@ -125,7 +125,7 @@ class AudioPublisher:
         pool: Executor,
         mode: GateMode = GateMode.OPEN,
     ) -> None:
-        self.gate = TransmitGate(mode)
+        self.gate = MicrophoneGate(mode)
         self._thinner = ComfortThinner()
         self._send = send
         self._timestamp = 0

@@ -50,13 +50,13 @@ Samples = npt.NDArray[np.int16]
 
 
 class AudioFile:
-    """The sound of a file as frames of `samples` samples: int16, mono, 48 kHz, shape (samples,).
+    """The sound of a file as frames of ``samples`` samples: int16, mono, 48 kHz, shape (samples,).
 
     Holes, and the time before a sound that begins later than the pictures of the file, are silence. The last frame is
-    padded with zeros; with `loop` the file begins again when all of it has ended, for ever. Each iteration reads the
-    file from the beginning. `duration` is where the sound ends, in seconds, or None where the file does not tell;
-    `damaged` counts what could not be decoded and was left out. Iteration raises `MediaFileError` where nothing more
-    can be read.
+    padded with zeros; with ``loop`` the file begins again when all of it has ended, for ever. Each iteration reads the
+    file from the beginning. ``duration`` is where the sound ends, in seconds, or None where the file does not tell;
+    ``damaged`` counts what could not be decoded and was left out. Iteration raises ``MediaFileError`` where nothing
+    more can be read.
     """
 
     def __init__(self, path: Path, samples: int, loop: bool) -> None:
@@ -91,13 +91,13 @@ class AudioFile:
 
 class VideoFile:
     """The pictures of a file: yuv420p, upright, with square pixels, scaled down (never up) to fit, even sizes, pts in
-    90 kHz from the beginning of the file (`time_base` 1/90000).
+    90 kHz from the beginning of the file (``time_base`` 1/90000).
 
-    `width`, `height` are those of the pictures given out; a later picture of another aspect gets bars. `frame_rate` is
-    that of the file, at most `MAX_RATE`; `duration` is where the pictures end, in seconds, or None where the file does
-    not tell; `damaged` counts what could not be decoded and was left out. With `loop` the file begins again when all of
-    it has ended, for ever, with timestamps that go on. Each iteration reads the file from the beginning. Iteration
-    raises `MediaFileError` where nothing more can be read.
+    ``width``, ``height`` are those of the pictures given out; a later picture of another aspect gets bars.
+    ``frame_rate`` is that of the file, at most ``MAX_RATE``; ``duration`` is where the pictures end, in seconds, or
+    None where the file does not tell; ``damaged`` counts what could not be decoded and was left out. With ``loop`` the
+    file begins again when all of it has ended, for ever, with timestamps that go on. Each iteration reads the file from
+    the beginning. Iteration raises ``MediaFileError`` where nothing more can be read.
     """
 
     def __init__(self, path: Path, max_width: int, max_height: int, loop: bool) -> None:
@@ -143,12 +143,12 @@ class VideoFile:
 
 
 def open_audio(path: str | Path, *, samples: int = 960, loop: bool = False) -> AudioFile:
-    """Open the first audio stream of a file. Raises `MediaFileError`, a single line with path and reason."""
+    """Open the first audio stream of a file. Raises ``MediaFileError``, a single line with path and reason."""
     return AudioFile(Path(path), samples, loop)
 
 
 def open_video(path: str | Path, *, max_width: int = 1280, max_height: int = 720, loop: bool = False) -> VideoFile:
-    """Open the first video stream of a file. Raises `MediaFileError`, a single line with path and reason."""
+    """Open the first video stream of a file. Raises ``MediaFileError``, a single line with path and reason."""
     return VideoFile(Path(path), max_width, max_height, loop)
 
 
@@ -226,7 +226,7 @@ class _AudioReading(_Reading):
         self._peek(1)
 
     def round(self, *, fill: bool) -> Iterator[Samples]:
-        """Read the file once, from the beginning; `fill` with silence until all of the file has ended."""
+        """Read the file once, from the beginning; ``fill`` with silence until all of the file has ended."""
         for _, frame in self._frames():
             at = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
             try:

@@ -58,7 +58,7 @@ class Splice:
         self._streams: dict[int, _Stream] = {}
 
     def begin(self, start: float) -> None:
-        """Begin a file, whose first packet is at `start`, where the one before ended."""
+        """Begin a file, whose first packet is at ``start``, where the one before ended."""
         self._shift = self.end - start
         self._section += 1
         self._streams.clear()

@@ -15,7 +15,7 @@ from tcclient.audio.gate import GateMode
 from tcclient.capture.devices import Loudspeaker
 from tcclient.cli.exits import FAILED, INTERRUPTED, UNTRUSTED, status_of_end
 from tcclient.cli.keyboard import Keyboard
-from tcclient.cli.output import Bulletin
+from tcclient.cli.output import Output
 from tcclient.cli.sending import Makers, Sending
 from tcclient.cli.terminal.console import console_of
 from tcclient.connector import Trust, connect
@@ -57,7 +57,7 @@ class Wishes:
     """Who speaks is wanted in lines, where there is no line that stays."""
 
 
-class Attendance:
+class Attending:
     """From joining to leaving."""
 
     def __init__(self, wishes: Wishes, sources: Sequence[AnySource], makers: Makers | None = None) -> None:
@@ -65,7 +65,7 @@ class Attendance:
         self._sources = sources
         self._makers = makers or {}
         console = console_of(as_json=wishes.json, gone=self._reader_gone)
-        self._bulletin = Bulletin(console, as_json=wishes.json, listening=wishes.listen)
+        self._output = Output(console, as_json=wishes.json, listening=wishes.listen)
         self._sending: Sending | None = None
         self._failed = False
         """Whether a recording could not be written, or the loudspeaker not be used."""
@@ -95,14 +95,14 @@ class Attendance:
                 trust=wishes.trust,
                 require_e2ee=wishes.require_e2ee,
                 sources=wishes.sources,
-                retry=None if wishes.once else self._bulletin.trying_again,
+                retry=None if wishes.once else self._output.trying_again,
             ) as room:
                 self._seated = True
                 await self._in(room)
                 return self._told_end(room.closed)
         except RecordingError as error:
             if not self._failed:  # else it was told when it happened
-                self._bulletin.problem(str(error))
+                self._output.problem(str(error))
             return FAILED
         except asyncio.CancelledError:
             if self._seated:
@@ -110,15 +110,15 @@ class Attendance:
             sys.stderr.write("tcclient: interrupted\n")
             return INTERRUPTED
         finally:
-            self._bulletin.finish()
+            self._output.finish()
 
     def _told_end(self, closed: events.Closed | None) -> int:
         """Say why the meeting ended, if not by our own will; return the exit status."""
         if closed is not None and closed.action is not Action.NONE:
-            self._bulletin.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text, closed.code)
+            self._output.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text, closed.code)
             return UNTRUSTED if closed.dishonest else status_of_end(closed.code)
         if self._unread:
-            self._bulletin.problem("nobody reads the output any more")
+            self._output.problem("nobody reads the output any more")
             return FAILED
         return FAILED if self._failed else self._sending.status if self._sending is not None else 0
 
@@ -135,9 +135,9 @@ class Attendance:
 
     async def _in(self, room: Room) -> None:
         """Be in the room until something ends it."""
-        self._bulletin.seated(room)
+        self._output.seated(room)
         self._listener = room.listen()
-        self._sending = sending = Sending(room, self._bulletin, self._wishes.gate, self._makers)
+        self._sending = sending = Sending(room, self._output, self._wishes.gate, self._makers)
         if self._wishes.record is not None:
             room.record(self._wishes.record)
         jobs = [self._follow(room), self._report_quality(room), self._send(sending)]
@@ -147,12 +147,12 @@ class Attendance:
             jobs.append(self._leave_after(self._wishes.seconds))
         tasks = [asyncio.create_task(job) for job in jobs]
         keyboard = asyncio.create_task(
-            Keyboard(room, lambda: sending.publications, self._bulletin, self._leave.set, self._restart).obey()
+            Keyboard(room, lambda: sending.publications, self._output, self._leave.set, self._restart).obey()
         )
         leaving = asyncio.create_task(self._leave.wait())
         try:
             pending = {*tasks, leaving}
-            while not self._leave.is_set():  # `_follow` sets it when the room was closed, and has told so
+            while not self._leave.is_set():  # ``_follow`` sets it when the room was closed, and has told so
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
@@ -164,7 +164,7 @@ class Attendance:
 
     async def _follow(self, room: Room) -> None:
         async for event in room.events():
-            self._bulletin.tell(event)
+            self._output.tell(event)
             self._failed |= isinstance(event, events.RecordingFailed)
             if isinstance(event, events.Closed):
                 self._leave.set()
@@ -202,7 +202,7 @@ class Attendance:
                     await loop.run_in_executor(None, speaker.write, block)
         except DeviceError as error:
             self._failed = True
-            self._bulletin.problem(str(error))
+            self._output.problem(str(error))
 
     async def _leave_after(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -210,5 +210,5 @@ class Attendance:
 
     async def _report_quality(self, room: Room) -> None:
         while True:
-            self._bulletin.quality(room, self._listener)
+            self._output.quality(room, self._listener)
             await asyncio.sleep(QUALITY_INTERVAL)

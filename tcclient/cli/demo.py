@@ -57,19 +57,19 @@ def _demo(arguments: argparse.Namespace) -> int:
     from tcclient.transport.loop import run
 
     plan = _plan(arguments)
-    account = run(conduct(plan))
+    report = run(conduct(plan))
     if arguments.json:
-        print(json.dumps(account.as_json()))
+        print(json.dumps(report.as_json()))
     else:
-        print(account.table())
+        print(report.table())
         print()
-        for path in account.recordings():
+        for path in report.recordings():
             print(path)
         print()
-        print("Everybody received everything." if account.complete else "NOT everybody received everything:")
-    for fault in account.faults:
+        print("Everybody received everything." if report.complete else "NOT everybody received everything:")
+    for fault in report.faults:
         print(f"tcclient: {fault}", file=sys.stderr)
-    return 0 if account.complete else FAILED
+    return 0 if report.complete else FAILED
 
 
 def _plan(arguments: argparse.Namespace) -> Any:

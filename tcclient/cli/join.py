@@ -145,7 +145,7 @@ def _described(error: Exception) -> dict[str, Any]:
 
 def _attend(arguments: argparse.Namespace) -> int:
     from tcclient.audio.gate import GateMode
-    from tcclient.cli.attend import Attendance, Wishes
+    from tcclient.cli.attend import Attending, Wishes
     from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
     from tcclient.errors import JoinRefused
     from tcclient.recording.folder import prepare_folder
@@ -190,7 +190,7 @@ def _attend(arguments: argparse.Namespace) -> int:
         once=arguments.once,
         listen=arguments.listen,
     )
-    return run(Attendance(wishes, sources, makers).attend())
+    return run(Attending(wishes, sources, makers).attend())
 
 
 def _makers(arguments: argparse.Namespace) -> Makers:

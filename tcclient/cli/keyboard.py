@@ -8,12 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import cast
 
 from tcclient.cli.commands import COMMANDS, find, help_lines, parse, text_of
-from tcclient.cli.output import Bulletin
+from tcclient.cli.output import Output
 from tcclient.errors import ClientError, RoomClosed
-from tcclient.participant import MAX_VOLUME, Participant
+from tcclient.participant import MAX_VOLUME, ROLES, Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
-from tcclient.verbs import ROLES
 from tcproto.errors import Refusal
 from tcproto.messages import Kind, Source
 
@@ -23,19 +22,19 @@ _OWN = {Source.MICROPHONE: "microphone", Source.CAMERA: "camera"}
 
 
 class Keyboard:
-    """Obeys the lines of the bulletin's console; ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
+    """Obeys the lines of the output's console; ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
 
     def __init__(
         self,
         room: Room,
         publications: Callable[[], Sequence[Publication]],
-        bulletin: Bulletin,
+        output: Output,
         leave: Callable[[], None],
         restart: Callable[[Source, str | None], None],
     ) -> None:
         self._room = room
         self._publications = publications
-        self._bulletin = bulletin
+        self._output = output
         self._commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
             "/mute": lambda who: self._ask(who, PLEASE_MUTE) if who else self._mute(Source.MICROPHONE, True),
             "/unmute": lambda who: self._ask(who, PLEASE_UNMUTE) if who else self._mute(Source.MICROPHONE, False),
@@ -44,11 +43,11 @@ class Keyboard:
             "/hush": lambda _: self._talk(False),
             "/mic": lambda rest: restart(Source.MICROPHONE, rest or None),
             "/camera": lambda rest: restart(Source.CAMERA, rest or None),
-            "/who": lambda _: bulletin.roster(room),
+            "/who": lambda _: output.roster(room),
             "/volume": self._volume,
             "/priority": self._priority,
-            "/code": lambda _: bulletin.say("safety_code", room.safety_code),
-            "/quality": lambda _: bulletin.network(room),
+            "/code": lambda _: output.say("safety_code", room.safety_code),
+            "/quality": lambda _: output.network(room),
             "/msg": self._message,
             "/kick": lambda rest: self._find(rest).kick(),
             "/role": self._role,
@@ -62,7 +61,7 @@ class Keyboard:
 
     async def obey(self) -> None:
         """Do what is typed until nothing more can be; a line that fails is told of and given back."""
-        lines = cast("AsyncGenerator[str]", self._bulletin.console.lines())
+        lines = cast("AsyncGenerator[str]", self._output.console.lines())
         async with contextlib.aclosing(lines):
             async for line in lines:
                 if line.strip():
@@ -75,13 +74,13 @@ class Keyboard:
             return  # told as the end of the meeting
         except (ClientError, Refusal, ValueError) as error:
             self._refused(error, line)
-        self._bulletin.refresh()
+        self._output.refresh()
 
     def _refused(self, error: Exception, line: str) -> None:
         code = error.code if isinstance(error, ClientError | Refusal) else None
         text = error.text if isinstance(error, Refusal) else str(error)
-        self._bulletin.problem(text, code, line)
-        self._bulletin.console.give_back(line)
+        self._output.problem(text, code, line)
+        self._output.console.give_back(line)
 
     async def _do(self, line: str) -> None:
         command = parse(line)
@@ -89,7 +88,7 @@ class Keyboard:
             await self._say(text_of(line))
             return
         name, rest = command
-        self._bulletin.typed(line)
+        self._output.typed(line)
         if name != "/msg":  # a text is sent as it was typed, spaces at its end, too
             rest = rest.strip()
         if rest and not find(name).takes:
@@ -101,13 +100,13 @@ class Keyboard:
     async def _say(self, text: str, to: Participant | None = None) -> None:
         _check(text)
         await self._room.chat(text, to=to)
-        self._bulletin.said(self._room.me.label, text, None if to is None else to.label)
+        self._output.said(self._room.me.label, text, None if to is None else to.label)
 
     def _mute(self, source: Source, muted: bool) -> None:
         for publication in self._sent(source):
             publication.mute(muted)
         what = _OWN[source]
-        self._bulletin.say(what, f"your {what} is {'muted' if muted else 'on'}", muted=muted)
+        self._output.say(what, f"your {what} is {'muted' if muted else 'on'}", muted=muted)
 
     def _video(self, rest: str) -> None:
         if rest not in ("", "on", "off"):
@@ -147,28 +146,28 @@ class Keyboard:
             raise ValueError(f"/volume takes WHO and a percentage: 0 to {MAX_VOLUME * 100:.0f}, 100 as it came")
         other = self._other(who.strip())
         other.volume = int(percent) / 100
-        self._bulletin.say("volume", f"{other.label} is played at {int(percent)} %", who=other.label)
+        self._output.say("volume", f"{other.label} is played at {int(percent)} %", who=other.label)
 
     def _priority(self, rest: str) -> None:
         other = self._other(rest)
         other.priority = not other.priority
         effect = "the others are lowered while" if other.priority else "nobody is lowered any more while"
-        self._bulletin.say("priority", f"{effect} {other.label} talks", who=other.label, priority=other.priority)
+        self._output.say("priority", f"{effect} {other.label} talks", who=other.label, priority=other.priority)
 
     def _help(self, rest: str) -> None:
         for line in help_lines(rest):
-            self._bulletin.say("help", line)
+            self._output.say("help", line)
 
     def _other(self, who: str) -> Participant:
         """Return the participant of that name, who is not ourselves."""
         found = self._find(who)
-        if found.me:
+        if found.is_me:
             raise ValueError(f"{who} is you")
         return found
 
     def _find(self, who: str) -> Participant:
         """Return the one participant of that account or label, or with that text in the label."""
-        everybody = list(self._room.participants.values())
+        everybody = [self._room.me, *self._room.participants.values()]
         found = [p for p in everybody if who in (p.account, p.label)] or [
             p for p in everybody if who and who.casefold() in p.label.casefold()
         ]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import os
 import sys
 from importlib import metadata
 from typing import NoReturn
 
-from tcclient.cli import demo, devices, forget, join, probe, standard_files
+from tcclient.cli import demo, devices, forget, join, probe
 from tcclient.cli.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
 from tcproto.foreign import visible
 
@@ -27,6 +28,9 @@ examples:
 A join link comes from the operator: tc://HOST[:PORT]/ROOM?fp=FINGERPRINT[&e2ee=off]
 """
 
+_STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
+"""Standard input, output and error by descriptor; cron jobs and supervisors may have closed them."""
+
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
@@ -38,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit status and never raises for what a user, a file or a network can do."""
-    standard_files.occupy()
+    _occupy_standard_files()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A terminal that cannot show what somebody wrote must not end the meeting.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -142,6 +146,26 @@ def _version() -> str:
         return metadata.version("teleconference")
     except metadata.PackageNotFoundError:
         return "of a source tree"
+
+
+def _occupy_standard_files() -> None:
+    """Put the null device in place of what is closed, for this process and those that it starts.
+
+    Otherwise a socket or a file gets the number of a standard file, and whoever prints writes into it; libuv ends the
+    process when it has to close such a one.
+    """
+    for descriptor, (name, mode) in enumerate(_STREAMS):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened == descriptor:
+                os.set_inheritable(descriptor, True)
+            else:
+                os.dup2(opened, descriptor)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(descriptor, mode, encoding="utf-8", errors="backslashreplace", closefd=False))  # noqa: SIM115
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from tcclient.participant import Participant
+from tcclient.track import Track
 
 
 class Mark(StrEnum):
@@ -45,23 +47,23 @@ def mark_words(participant: Participant) -> str:
     return f" ({words})" if words else ""
 
 
-def described(participant: Participant) -> dict[str, object]:
-    """Return a participant as a script is told of it."""
+def described(participant: Participant, tracks: Iterable[Track]) -> dict[str, object]:
+    """Return a participant, who sends ``tracks``, as a script is told of it."""
     return {
         "id": participant.id,
         "account": participant.account,
         "who": participant.label,
         "role": str(participant.role),
-        "me": participant.me,
+        "me": participant.is_me,
         "verified": participant.verified,
         "marks": [str(mark) for mark in marks_of(participant)],
         "speaking": participant.speaking,
-        "sends": [{"source": str(t.source), "muted": t.muted} for t in participant.tracks.values()],
+        "sends": [{"source": str(t.source), "muted": t.muted} for t in tracks],
     }
 
 
-def in_words(participant: Participant) -> str:
-    """Return a participant as the list of who is here shows it."""
-    sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in participant.tracks.values()) or "only listens"
-    me = " (you)" if participant.me else ""
+def in_words(participant: Participant, tracks: Iterable[Track]) -> str:
+    """Return a participant, who sends ``tracks``, as the list of who is here shows it."""
+    sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in tracks) or "only listens"
+    me = " (you)" if participant.is_me else ""
     return f"{participant.label}{me} [{participant.role}] {sends}{mark_words(participant)}"

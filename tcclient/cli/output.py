@@ -12,6 +12,7 @@ from tcclient.cli.quality import Figures, figures, full
 from tcclient.cli.terminal.columns import fold
 from tcclient.cli.terminal.console import Console
 from tcclient.cli.terminal.status_line import Status
+from tcclient.participant import Participant
 from tcclient.playout.listener import Listener
 from tcclient.publication import Publication
 from tcclient.room import Room
@@ -40,7 +41,7 @@ _DOUBTS: dict[type[events.Event], tuple[str, str]] = {
 """What is told of a participant who has become doubtful, or is no longer: name of the line, and text."""
 
 
-class Bulletin:
+class Output:
     """Writes to a console, as text or as JSON; ``listening``: who speaks is told in lines where no line stays."""
 
     def __init__(self, console: Console, *, as_json: bool, listening: bool = False) -> None:
@@ -58,20 +59,20 @@ class Bulletin:
         self.console.open()
         info = room.info
         mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear and read it"
-        everybody = list(room.participants.values())
+        others = list(room.participants.values())
+        everybody = [room.me, *others]
         self._line(
             "joined",
             f"in room {info.title or info.name}, {mode}; {len(everybody)} here",
             room=info.name,
             e2ee=info.e2ee,
             participants=[p.label for p in everybody],
-            roster=[described(p) for p in everybody],
+            roster=[described(p, room.tracks_of(p)) for p in everybody],
         )
         if not self._json:
-            others = [p for p in everybody if not p.me]
             listed = [p for place, p in enumerate(others) if place < MAX_ROSTER or marks_of(p)]
             for participant in listed:
-                self._line("participant", f"  {in_words(participant)}")
+                self._line("participant", f"  {in_words(participant, room.tracks_of(participant))}")
             if len(listed) < len(others):
                 self._line("participant", f"  and {len(others) - len(listed)} more: /who lists all")
 
@@ -94,7 +95,7 @@ class Bulletin:
             return
         match event:
             case events.ParticipantJoined(who):
-                self._line("participant_joined", f"+ {who.label}{mark_words(who)}", **described(who))
+                self._line("participant_joined", f"+ {who.label}{mark_words(who)}", **self._described(who))
             case events.ParticipantLeft(who, code):
                 reason = f" ({code})" if code else ""
                 self._line("participant_left", f"- {who.label}{reason}", who=who.label, code=code)
@@ -169,7 +170,7 @@ class Bulletin:
                 | events.TextMissing(who)
             ):
                 name, text = _DOUBTS[type(event)]
-                self._line(name, text.format(who.label), **described(who))
+                self._line(name, text.format(who.label), **self._described(who))
             case events.NewDevice(who):
                 self._line(
                     "new_device",
@@ -193,6 +194,9 @@ class Bulletin:
             case _:
                 self._line("room_updated", "the room was changed")
 
+    def _described(self, who: Participant) -> dict[str, object]:
+        return described(who, self._room.tracks_of(who) if self._room is not None else ())
+
     def said(self, name: str, text: str, to: str | None = None) -> None:
         """Show a text of our own; ``to`` is the label of whom it is for, None for all."""
         scope = ChatScope.ROOM if to is None else ChatScope.PARTICIPANT
@@ -210,9 +214,9 @@ class Bulletin:
 
     def roster(self, room: Room) -> None:
         """List who is here."""
-        for who in room.participants.values():
-            mark = "*" if who.speaking else " "
-            self._line("participant", f"{mark} {in_words(who)}", **described(who))
+        for who in (room.me, *room.participants.values()):
+            mark, tracks = "*" if who.speaking else " ", room.tracks_of(who)
+            self._line("participant", f"{mark} {in_words(who, tracks)}", **described(who, tracks))
 
     def network(self, room: Room) -> None:
         """Tell how the network does, in a line that stays."""
@@ -257,8 +261,8 @@ class Bulletin:
             loss_up=self._found.get("loss_up_recent_percent", 0.0),
             loss_down=self._found.get("loss_down_recent_percent", 0.0),
             rtt_ms=self._found.get("rtt_ms"),
-            here=len(room.participants),
-            speaking=tuple(p.label for p in room.participants.values() if p.speaking),
+            here=len(room.participants) + 1,
+            speaking=tuple(p.label for p in (room.me, *room.participants.values()) if p.speaking),
         )
         self.console.status(status)
 
@@ -266,7 +270,7 @@ class Bulletin:
         if room.closed is not None:
             return None
         found = figures(room.network, None if listener is None else listener.statistics().values())
-        return {**found, "participants": len(room.participants)}
+        return {**found, "participants": len(room.participants) + 1}
 
     def _line(self, name: str, text: str, /, **fields: Any) -> None:
         if self._json:

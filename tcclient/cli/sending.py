@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tcclient.audio.gate import GateMode
 from tcclient.cli.exits import FAILED, REFUSED
-from tcclient.cli.output import Bulletin
+from tcclient.cli.output import Output
 from tcclient.errors import MediaError, NoReply, RequestRefused
 from tcclient.publication import Publication
 from tcclient.room import Room
@@ -21,11 +21,11 @@ Makers = Mapping[Source, Callable[[str | None], AnySource]]
 class Sending:
     """The publications of a person at a terminal."""
 
-    def __init__(self, room: Room, bulletin: Bulletin, gate: GateMode, makers: Makers) -> None:
+    def __init__(self, room: Room, output: Output, gate: GateMode, makers: Makers) -> None:
         self.publications: list[Publication] = []
         self.status = 0
         """Exit status for what was to be sent and could not be."""
-        self._room, self._bulletin, self._gate, self._makers = room, bulletin, gate, makers
+        self._room, self._output, self._gate, self._makers = room, output, gate, makers
 
     async def send(self, sources: Sequence[AnySource]) -> None:
         """Publish, and see it through; in what state the path is changes nothing: some of it may arrive."""
@@ -51,13 +51,13 @@ class Sending:
 
     async def _begin(self, sources: Sequence[AnySource], *, muted: bool) -> list[Publication]:
         try:
-            publications = await self._room.publish(*sources, gate=self._gate, muted=muted)
+            publications = await self._room.publish_together(*sources, gate=self._gate, muted=muted)
         except (RequestRefused, NoReply, MediaError) as error:
             self._refused(error)
             return []
         self.publications += publications
         self.status = 0
-        self._bulletin.say("sending", "sending " + " and ".join(str(p.kind) for p in publications))
+        self._output.say("sending", "sending " + " and ".join(str(p.kind) for p in publications))
         return publications
 
     async def _see_through(self, publications: Sequence[Publication]) -> None:
@@ -68,8 +68,8 @@ class Sending:
         elif publications:
             damaged = sum(getattr(p.source.frames, "damaged", 0) for p in publications)
             note = f"; {damaged} damaged parts were left out" if damaged else ""
-            self._bulletin.say("sent", "what was to be sent has ended" + note)
+            self._output.say("sent", "what was to be sent has ended" + note)
 
     def _refused(self, error: Exception) -> None:
         self.status = REFUSED if isinstance(error, RequestRefused) else FAILED
-        self._bulletin.problem(f"not sent: {error}")
+        self._output.problem(f"not sent: {error}")

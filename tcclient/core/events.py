@@ -1,12 +1,22 @@
-"""What a session tells the application. Events are frozen, and come in the order in which things happened."""
+"""What a session tells the application. Events are frozen, and come in the order in which things happened.
+
+Events about participants and tracks are generic in what stands for these. A session gives the id or the record of the
+roster. A room gives the same event to programs, with its own object in that place: see ``tcclient.events``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 from tcproto.errors import Action, ErrorCode
 from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo
+
+Who = TypeVar("Who")
+"""What stands for a participant."""
+What = TypeVar("What")
+"""What stands for a track."""
 
 
 class PathState(StrEnum):
@@ -37,6 +47,28 @@ class Participant:
     def label(self) -> str:
         """The participant as "agency / name" reads."""
         return f"{self.member.agency} / {self.member.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantEvent(Generic[Who]):
+    """An event about one participant."""
+
+    participant: Who
+
+    def about(self, participant: Any) -> Any:
+        """Return the same event with another object for the participant."""
+        return replace(self, participant=participant)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackEvent(Generic[What]):
+    """An event about one track."""
+
+    track: What
+
+    def about(self, track: Any) -> Any:
+        """Return the same event with another object for the track."""
+        return replace(self, track=track)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,46 +153,35 @@ class Evicted:
 
 
 @dataclass(frozen=True, slots=True)
-class ParticipantJoined:
+class ParticipantJoined(ParticipantEvent[Who]):
     """Somebody is in the room."""
 
-    participant: Participant
-
 
 @dataclass(frozen=True, slots=True)
-class ParticipantUpdated:
+class ParticipantUpdated(ParticipantEvent[Who]):
     """A participant's role changed."""
 
-    participant: Participant
-
 
 @dataclass(frozen=True, slots=True)
-class ParticipantLeft:
+class ParticipantLeft(ParticipantEvent[Who]):
     """Somebody is gone; ``code`` says why, if not of their own will."""
 
-    participant: Participant
     code: ErrorCode | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TrackPublished:
+class TrackPublished(TrackEvent[What]):
     """A publication appeared."""
 
-    track: PublicationInfo
-
 
 @dataclass(frozen=True, slots=True)
-class TrackUpdated:
+class TrackUpdated(TrackEvent[What]):
     """A publication changed, such as being muted."""
 
-    track: PublicationInfo
-
 
 @dataclass(frozen=True, slots=True)
-class TrackUnpublished:
+class TrackUnpublished(TrackEvent[What]):
     """A publication ended."""
-
-    track: PublicationInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,26 +204,23 @@ class Speakers:
 
 
 @dataclass(frozen=True, slots=True)
-class ChatReceived:
-    """Plain text; show it as it is."""
+class ChatReceived(ParticipantEvent[Who]):
+    """Plain text; show it as it is. ``participant`` is its sender, to a session 0 for an operator's notice."""
 
-    message_id: bytes
-    scope: ChatScope
-    participant: int
-    """0 for an operator's notice."""
     name: str
+    """The sender as "agency / name" reads."""
     text: str
+    scope: ChatScope
     sent_at: int
     """Unix time in ms by the sender's clock if sealed, else by the server's."""
+    message_id: bytes
     sealed: bool = False
     """Only members could read or write it; otherwise all of it is the server's word."""
 
 
 @dataclass(frozen=True, slots=True)
-class TextMissing:
+class TextMissing(ParticipantEvent[Who]):
     """An earlier text of this participant did not come: the server withheld it, or let a later one overtake it."""
-
-    participant: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +250,15 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicationReady:
+    """A frame of our publication would be sent now, were it not muted: it has a stream, and all have the key."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class PublishFailed:
-    """Our publication was refused; its number is spent."""
+    """Our publication was refused, or the server has ended it; its number is spent."""
 
     number: int
     code: ErrorCode
@@ -281,57 +306,47 @@ class MediaMoved:
 
 
 @dataclass(frozen=True, slots=True)
-class MembershipMismatch:
+class MembershipMismatch(ParticipantEvent[Who]):
     """For ten seconds or more this participant has seen another set of members than we do: the server may be lying."""
 
-    participant: int
-
 
 @dataclass(frozen=True, slots=True)
-class MembershipAgreed:
+class MembershipAgreed(ParticipantEvent[Who]):
     """This participant sees the same members as we do again."""
 
-    participant: int
-
 
 @dataclass(frozen=True, slots=True)
-class MemberSilent:
+class MemberSilent(ParticipantEvent[Who]):
     """No beacon of this participant has come for three intervals (30 s in a room of up to 500).
 
     It gets no new keys. It may have no UDP; or it is not there, or the server keeps from us what it sees of the room.
     """
 
-    participant: int
-
 
 @dataclass(frozen=True, slots=True)
-class MemberHeard:
+class MemberHeard(ParticipantEvent[Who]):
     """A beacon of a silent participant has come; it gets keys again."""
 
-    participant: int
-
 
 @dataclass(frozen=True, slots=True)
-class CommitmentMismatch:
+class CommitmentMismatch(ParticipantEvent[Who]):
     """This participant told all members of another key than it gave us; once for each key.
 
     It may say different things to different people.
     """
 
-    participant: int
-
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The session is over: the last event."""
+    """The session is over, to a program also the seat: the last event."""
 
     code: ErrorCode | None
     """None where the connection was lost without a word."""
     text: str
     action: Action
     retry_after_ms: int = 0
-    distrust: bool = False
-    """The server said what no honest server says; ``text`` tells what."""
+    dishonest: bool = False
+    """The server said what no honest server says, such as that we are not in the room; ``text`` tells what."""
 
 
 Event = (
@@ -344,29 +359,30 @@ Event = (
     | Joined
     | Left
     | Evicted
-    | ParticipantJoined
-    | ParticipantUpdated
-    | ParticipantLeft
-    | TrackPublished
-    | TrackUpdated
-    | TrackUnpublished
+    | ParticipantJoined[Participant]
+    | ParticipantUpdated[Participant]
+    | ParticipantLeft[Participant]
+    | TrackPublished[PublicationInfo]
+    | TrackUpdated[PublicationInfo]
+    | TrackUnpublished[PublicationInfo]
     | RoomUpdated
     | Speakers
-    | ChatReceived
-    | TextMissing
+    | ChatReceived[int]
+    | TextMissing[int]
     | ChatSent
     | ChatFailed
     | Published
+    | PublicationReady
     | PublishFailed
     | KeyframeRequested
     | RequestDone
     | RequestFailed
     | PathChanged
     | MediaMoved
-    | MembershipMismatch
-    | MembershipAgreed
-    | MemberSilent
-    | MemberHeard
-    | CommitmentMismatch
+    | MembershipMismatch[int]
+    | MembershipAgreed[int]
+    | MemberSilent[int]
+    | MemberHeard[int]
+    | CommitmentMismatch[int]
     | Closed
 )

@@ -1,4 +1,4 @@
-"""From the lobby to a seat: which room it is, and who sits there."""
+"""From the lobby to a seat: the room, and the signature of the seat."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Place(NamedTuple):
 
     room: messages.RoomInfo
     box_keys: BoxKeys
-    """Of everybody who was in this life of the room."""
+    """Box keys of everybody who was in this life of the room."""
     identity: SeatIdentity
 
 
 class Joining:
-    """The dialogue of a join; what it sends goes to ``control``.
+    """The dialogue of a join. Its messages go to ``control``.
 
     ``e2ee`` is the mode of the room as the link tells it, ``box_private`` the box key of the seat (32 bytes),
-    ``signed_at`` the wall clock in ms. Raises ``ValueError`` for a name that cannot be a room's.
+    ``signed_at`` the wall clock in ms. Raises ``ValueError`` for a name that no room can have.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Joining:
         control.request(messages.OpenRoom(room, e2ee))  # as typed: a new room is shown so
 
     def opened(self, room: messages.RoomInfo, lives: Lives) -> None:
-        """Ask for a seat in the room, under a signature that says who sits there; ``lives`` are those of this client.
+        """Ask for a seat in the room, with a signature of its owner; ``lives`` are those of this client.
 
         Raises ``Refusal`` where the room has another mode, ``Distrust`` where it is another room.
         """

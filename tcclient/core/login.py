@@ -1,4 +1,4 @@
-"""From the handshake to the welcome: whose key the server has, and who we are."""
+"""From the handshake to the welcome: the key of the server, and the proof of account and device."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ KIB = 1024
 
 
 class Login:
-    """The dialogue of a login; what it sends goes to ``control``, what happens to ``emit``.
+    """The dialogue of a login. Its messages go to ``control``, its events to ``emit``.
 
-    ``expected`` is the server's fingerprint from the link or the pin, None where the application decides.
+    ``expected`` is the fingerprint of the server from the link or the pin, None where the application decides.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Login:
         emit: Callable[[Event], None],
     ) -> None:
         self.fingerprint = b""
-        """The server's, once it has proved its key."""
+        """Fingerprint of the server, once it has proved its key."""
         self.welcome: messages.Welcome | None = None
         self._expected = expected
         self._device = device
@@ -42,7 +42,7 @@ class Login:
         self._name = ""
 
     def handshake_completed(self, event: HandshakeCompleted) -> bool:
-        """Look at the server's key; tell whether it is the one expected. Raises ``Distrust`` if it is another one."""
+        """Check the key of the server; tell whether one was expected. Raises ``Distrust`` if it is another one."""
         self._hash, self._static = event.handshake_hash, event.remote_static
         self.fingerprint = fingerprint(event.remote_static)
         if self._expected not in (None, self.fingerprint):
@@ -58,7 +58,7 @@ class Login:
         self._control.request(messages.LoginBegin(account))
 
     def challenged(self, challenge: messages.LoginChallenge) -> None:
-        """Have the account key derived. Raises ``Distrust`` for costs outside floor and ceiling, or another account."""
+        """Have the account key derived. Raises ``Distrust`` for costs out of range, or for another account."""
         if challenge.account != self._account:
             raise Distrust("the server answered for another account than was asked for")
         memory, passes = challenge.memory_kib * KIB, challenge.passes
@@ -71,7 +71,7 @@ class Login:
         self._emit(events.DeriveKey(self._account, salt, memory, passes))
 
     def account_key_derived(self, key: SigningKey) -> None:
-        """Prove account and device; both signatures hold on this connection only."""
+        """Prove account and device. Both signatures are valid on this connection only."""
         public = self._device.public
         self._control.request(
             messages.Login(
@@ -84,7 +84,7 @@ class Login:
         )
 
     def welcomed(self, welcome: messages.Welcome) -> None:
-        """Note the welcome. Raises ``Distrust`` unless it is for whom we asked: we would sign another one's name."""
+        """Take the welcome. Raises ``Distrust`` if it is for another name, which this client would sign later."""
         if (welcome.account, welcome.name) != (self._account, self._name):
             raise Distrust("the server logs us in as somebody else than we asked for")
         self.welcome = welcome

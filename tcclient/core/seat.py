@@ -28,12 +28,11 @@ from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.identity import SigningKey
 from tcproto.keyring import PublicationId
 from tcproto.messages import AddressedBox, ChatScope, KeyReceipt, Kind, Source, StreamChoice
+from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import KEYFRAME_REQUEST_INTERVAL, AudioHeader
 from tcproto.sender_key import Party
 from tcproto.text import check_text
 
-BATCH = 64
-"""Boxes or receipts of one message."""
 MAX_EARLY_BOXES = 256
 """Key boxes that wait for the roster to name their senders; the oldest go first."""
 EARLY_BOX_HOLD = 5.0
@@ -193,10 +192,10 @@ class Seat:
         self._keys.handle_timeout(now)
         boxes, receipts = self._keys.take_boxes(), self._receipts
         self._receipts = []
-        for start in range(0, len(boxes), BATCH):
-            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + BATCH])))
-        for start in range(0, len(receipts), BATCH):
-            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + BATCH])))
+        for start in range(0, len(boxes), MAX_KEY_BOXES):
+            self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
+        for start in range(0, len(receipts), MAX_KEY_BOXES):
+            self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
         if self._keys.current is not None:
             self._presence.schedule.key_changed(self._keys.current, now)
         received, self.media.beacons = self.media.beacons, []
@@ -205,6 +204,8 @@ class Seat:
                 self._presence.receive(peer, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
+        for number in self.publications.take_ready():
+            self._emit(events.PublicationReady(number))
         if self.path.state is not self._path_state:
             self._path_state = self.path.state
             if self._complete:
@@ -324,7 +325,7 @@ class Seat:
             self._keys.stop()
 
     def _ended(self, number: int | None) -> None:
-        """The server has ended a publication of which the roster has told nothing."""
+        """Forget a publication that the server has ended, if it is live."""
         if number in self.publications.live:
             self._forget(number)
             self._emit(events.PublishFailed(number, ErrorCode.NOT_PERMITTED, "the server has ended the publication"))
@@ -376,9 +377,9 @@ class Seat:
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
-            if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
-                self._forget(event.track.number)
             self._emit(event)
+            if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
+                self._ended(event.track.number)
         self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id

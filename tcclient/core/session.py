@@ -1,10 +1,10 @@
 """A client's session with a server, without input or output: connect, trust, log in, sit in a room.
 
-Give it what arrives (``receive_control``, ``receive_datagram``), take what has to be sent (``control_to_send``,
-``datagrams_to_send``) and what happened (``next_event``, ``media_received``), and call ``handle_timeout`` at
-``next_deadline``. ``now`` is monotonic, in seconds. A verb in a phase that it does not belong to raises ``Refusal``;
-what the server refuses comes as an event. ``Closed`` is the last event of a connection; after it nothing is received
-until ``reconnect`` begins again on another one.
+The owner passes in what arrives (``receive_control``, ``receive_datagram``). It takes out what has to be sent
+(``control_to_send``, ``datagrams_to_send``) and what has happened (``next_event``, ``media_received``), and calls
+``handle_timeout`` at ``next_deadline``. ``now`` is monotonic, in seconds. A verb in the wrong phase raises ``Refusal``.
+What the server refuses comes as an event. ``Closed`` is the last event of a connection: nothing is received after it
+until ``reconnect`` begins again on another connection.
 """
 
 from __future__ import annotations
@@ -31,18 +31,17 @@ from tcproto import messages
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
-from tcproto.identity import SigningKey
+from tcproto.identity import KEY_SIZE, SigningKey
 from tcproto.messages import ChatScope, Source
 from tcproto.names import clean_display, fold_account
 from tcproto.packet import Header
 from tcproto.path import CONTROL_TIMEOUT
 
 CONTROL_PING = 5.0
-"""Seconds between pings on the control connection: two may be lost in a stall before it counts as dead."""
-BOX_KEY_SIZE = 32
+"""Seconds between pings on the control connection. Two may be late before the connection counts as lost."""
 DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
 SOFTWARE = "tcclient"
-"""What servers are told that we are."""
+"""Name of this software in the handshake."""
 AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
 
 
@@ -51,7 +50,7 @@ class Phase(IntEnum):
 
     CONNECTING = 0
     UNTRUSTED = 1
-    """The server proved a key that nobody has accepted yet: nothing is sent."""
+    """The server has proved a key that nobody has accepted yet. Nothing is sent."""
     TRUSTED = 2
     """Ready for ``begin_login``."""
     LOGGING_IN = 3
@@ -64,17 +63,17 @@ class Phase(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a session is told beforehand."""
+    """Settings of a session."""
 
     fingerprint: bytes | None = None
-    """The server's, 20 bytes, from the link or pinned; None: the application decides on ``ServerKey``."""
+    """Fingerprint of the server, 20 bytes, from the link or pinned. None: the application decides on ``ServerKey``."""
     sources: tuple[Source, ...] = DEFAULT_SOURCES
-    """What is subscribed of everybody when a room is joined."""
+    """Sources of everybody that are subscribed to after a join."""
 
 
 def control_connection(random_bytes: Callable[[int], bytes]) -> ControlConnection:
     """Return the client's end of a control connection, for a session; ``random_bytes`` is like ``os.urandom``."""
-    return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(BOX_KEY_SIZE))
+    return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(KEY_SIZE))
 
 
 class Session:
@@ -158,7 +157,7 @@ class Session:
             self._control.close(error.code, error.detail)
             self._end(error.code, error.detail, CODES[error.code].action)
         except Distrust as distrust:
-            self._end(distrust.code, str(distrust), Action.STOP, distrust=True)
+            self._end(distrust.code, str(distrust), Action.STOP, dishonest=True)
         if self._seat is not None:
             self._seat.settle(now)
 
@@ -172,7 +171,7 @@ class Session:
             self._seat.receive_datagram(data, now)
 
     def control_to_send(self) -> bytes:
-        """Return the bytes for the control connection, once; after ``Closed`` there may be a last word."""
+        """Return the bytes for the control connection, once. After ``Closed`` there may be a last message."""
         return self._control.data_to_send()
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
@@ -188,7 +187,7 @@ class Session:
         return self._events.popleft() if self._events else None
 
     def media_received(self) -> list[MediaPacket[Header]]:
-        """Return the packets of others that came, in order, once; ask after each ``receive_*``."""
+        """Return the packets of others that came, in order, once. Called after each ``receive_*``."""
         return self._seat.media.take() if self._seat is not None else []
 
     def next_deadline(self) -> float | None:
@@ -213,8 +212,8 @@ class Session:
     def reconnect(self, control: ControlConnection, now: float) -> None:
         """Begin again on another connection, with the login; raises ``Refusal`` before ``Closed``.
 
-        What was shown, dropped and entered before still counts: a text that the server sends again is not shown again,
-        and no life of a room is taken for another one.
+        The session remembers the texts that it has shown, the lives of rooms that it has been in, and what it has
+        dropped. So a text that the server sends again is not shown again.
         """
         self._require(Phase.CLOSED)
         self._connect(control, now)
@@ -227,9 +226,9 @@ class Session:
         self._trusted(now)
 
     def begin_login(self, account: str, name: str) -> None:
-        """Log in as a person ``name`` of an account; ``DeriveKey`` or ``LoginFailed`` follows.
+        """Log in with an account, under the display name ``name``; ``DeriveKey`` or ``LoginFailed`` follows.
 
-        Raises ``ValueError`` for names that cannot be such.
+        Raises ``ValueError`` for a name that is not allowed.
         """
         self._require(Phase.TRUSTED)
         self._login.begin(fold_account(account), clean_display(name))
@@ -241,15 +240,16 @@ class Session:
         self._login.account_key_derived(key)
 
     def join(self, room: str, unix_ms: int, *, e2ee: bool = True, require_e2ee: bool = True) -> None:
-        """Enter a room whose mode, known from the link, is ``e2ee``; ``Joined`` or ``JoinFailed`` follows.
+        """Enter a room; ``Joined`` or ``JoinFailed`` follows.
 
-        ``unix_ms`` is the wall clock, which the member signature covers. Raises ``Refusal`` for a room without
-        end-to-end encryption where that is required, ``ValueError`` for a name that cannot be a room's.
+        ``e2ee`` is the mode of the room, as the link tells it. ``unix_ms`` is the wall clock, which the member
+        signature covers. Raises ``Refusal`` for a room without end-to-end encryption where that is required, and
+        ``ValueError`` for a name that no room can have.
         """
         self._require(Phase.LOBBY)
         if require_e2ee and not e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
-        private = self._random_bytes(BOX_KEY_SIZE)
+        private = self._random_bytes(KEY_SIZE)
         self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
 
@@ -380,7 +380,7 @@ class Session:
         self._timers.set("ping", now + CONTROL_PING, self._ping)
 
     def _ping(self, now: float) -> None:
-        """Ask for a sign of life, or give up a server that has given none for too long."""
+        """Ping the server, or end the session if the server was silent for too long."""
         if now >= self._heard_at + CONTROL_TIMEOUT:
             self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RECONNECT)
             return
@@ -393,12 +393,12 @@ class Session:
         self._timers.cancel_all(but="ping")
 
     def _end(
-        self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, distrust: bool = False
+        self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, dishonest: bool = False
     ) -> None:
         if not self.closed:
             self.phase, self._seat = Phase.CLOSED, None
             self._timers.cancel_all()
-            self._events.append(events.Closed(code, text, action, retry_after_ms, distrust))
+            self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
 
     def _require(self, phase: Phase) -> None:
         if self.phase is not phase:

@@ -17,6 +17,7 @@ from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.keyring import KeyRing
 from tcproto.membership import room_hash
 from tcproto.messages import Chat, ChatMessage, ChatScope
+from tcproto.messages.types import MESSAGE_ID_SIZE
 from tcproto.secretbox import NONCE_SIZE
 from tcproto.sender_key import Party
 from tcproto.text import (
@@ -31,7 +32,6 @@ from tcproto.text import (
     text_key,
 )
 
-MESSAGE_ID_SIZE = 16
 TEXT_HOLD = 5.0
 """Seconds for which a text waits for its sender or its key: a snapshot may have to be asked for, as for key boxes."""
 MAX_HELD_TEXTS = 64
@@ -269,10 +269,10 @@ class Texts:
         return TextContext(self._room.room.life, self._room_hash, sender, recipient)
 
 
-def notice(message: ChatMessage) -> ChatReceived:
+def notice(message: ChatMessage) -> ChatReceived[int]:
     """Return an operator's notice as an event: of no participant, since it is the server that says who wrote it."""
-    return ChatReceived(message.message_id, ChatScope.SERVER, 0, message.name, message.text, message.sent_at)
+    return ChatReceived(0, message.name, message.text, ChatScope.SERVER, message.sent_at, message.message_id)
 
 
-def _received(message: ChatMessage, name: str, text: str, at: int, *, sealed: bool = False) -> ChatReceived:
-    return ChatReceived(message.message_id, message.scope, message.participant, name, text, at, sealed)
+def _received(message: ChatMessage, name: str, text: str, at: int, *, sealed: bool = False) -> ChatReceived[int]:
+    return ChatReceived(message.participant, name, text, message.scope, at, message.message_id, sealed)

@@ -1,1 +1,1 @@
-"""The demonstration: a real server, participants in processes of their own, and an account of what arrived."""
+"""The demonstration: a real server, participants in processes of their own, and a report of what arrived."""

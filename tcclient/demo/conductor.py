@@ -12,7 +12,7 @@ from typing import Any
 
 from tcclient.demo.plan import Plan
 from tcclient.demo.processes import DemoError, Participant, make_accounts, run_server
-from tcclient.demo.report import Account, account_for
+from tcclient.demo.report import Report, report_on
 
 ROOM = "demo"
 AT_ONCE = 8
@@ -25,7 +25,7 @@ END_LIMIT = 60.0
 PROGRESS_INTERVAL = 1.0
 
 
-async def conduct(plan: Plan, *, progress: bool = True) -> Account:
+async def conduct(plan: Plan, *, progress: bool = True) -> Report:
     """Run the plan; raises ``DemoError`` when it cannot be carried out."""
     plan.out.mkdir(parents=True, exist_ok=True)
     say = _Progress(progress)
@@ -56,7 +56,7 @@ async def conduct(plan: Plan, *, progress: bool = True) -> Account:
             await participant.tell("stop")
         await _all_reach(participants, "report", END_LIMIT)
         say.end()
-        return account_for([participant.report for participant in participants if participant.report is not None])
+        return report_on([participant.report for participant in participants if participant.report is not None])
 
 
 def _room_link(link: str) -> str:

@@ -197,12 +197,12 @@ async def _progress(witness: Witness) -> None:
             "progress",
             packets=sum(c.packets for c in counts),
             lost=sum(c.lost for c in counts),
-            speaking=[p.label for p in witness.room.participants.values() if p.speaking],
+            speaking=[p.label for p in (witness.room.me, *witness.room.participants.values()) if p.speaking],
         )
 
 
 async def _publish(room: Room, sources: list[AnySource]) -> list[Publication]:
-    publications = await room.publish(*sources)
+    publications = await room.publish_together(*sources)
     await asyncio.gather(*(publication.wait() for publication in publications))
     return publications
 
@@ -231,7 +231,7 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
         receive_interval=0.0 if part.decode else IDLE_INTERVAL,
     ) as room:
         witness = Witness(room, part)
-        await room.connection.wait_until(lambda: room.path_is_ok)
+        await room.wait_connected()
         seated_ms = round((time.monotonic() - asked) * 1000)
         _say("seated", ms=seated_ms)
         if await commands.readline() != b"start\n":

@@ -1,4 +1,4 @@
-"""The account of a demonstration: did everybody get what was sent, and the tables that say so."""
+"""The report of a demonstration: did everybody get what was sent, and the tables that say so."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEADER = ("participant", "stream", "packets", "lost", "frames", "concealed", "b
 
 
 @dataclass(frozen=True)
-class Account:
+class Report:
     """What the participants reported, and what is wrong with it."""
 
     reports: Sequence[dict[str, Any]]
@@ -40,7 +40,7 @@ class Account:
         return list(dict.fromkeys(paths))
 
 
-def account_for(reports: Sequence[dict[str, Any]]) -> Account:
+def report_on(reports: Sequence[dict[str, Any]]) -> Report:
     """Compare what each participant received with what the others sent."""
     faults = []
     for report in reports:
@@ -49,7 +49,7 @@ def account_for(reports: Sequence[dict[str, Any]]) -> Account:
         for other in reports:
             if other is not report:
                 faults += [fault for sent in other["sent"] if (fault := _fault(who, other["user"], sent, received))]
-    return Account(reports, tuple(faults))
+    return Report(reports, tuple(faults))
 
 
 def _fault(who: str, speaker: str, sent: dict[str, Any], received: dict[tuple[str, int], dict[str, Any]]) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 
 from tcclient.audio.jitter import JitterStatistics
 from tcclient.audio.opus import Pcm, require_library
@@ -13,7 +14,7 @@ from tcclient.capture.pacing import Schedule, Timeline
 from tcclient.core.media.packet import AudioPacket
 from tcclient.playout.playout import TICK_SAMPLES, Mix, Playout
 from tcclient.playout.stream_queue import StreamQueue
-from tcclient.track import Track
+from tcclient.track import QUEUED_BLOCKS, Track
 from tcproto.messages import Kind
 from tcproto.packet import AUDIO_CLOCK
 
@@ -21,8 +22,6 @@ TICK = TICK_SAMPLES / AUDIO_CLOCK
 """Seconds of a tick."""
 FAREWELL = 1.0
 """Seconds for which a track that ended is still played: more than a jitter buffer holds."""
-QUEUED_BLOCKS = 5
-"""Blocks of the mix that wait for a reader: 100 ms."""
 
 
 class Listener:
@@ -45,7 +44,7 @@ class Listener:
 
     def add(self, track: Track) -> None:
         """Listen to a track."""
-        if track.kind is not Kind.AUDIO or track in self._tracks or track.participant.me:
+        if track.kind is not Kind.AUDIO or track in self._tracks or track.participant.is_me:
             return
 
         def arrived(packet: AudioPacket) -> None:
@@ -104,3 +103,22 @@ class Listener:
     def statistics(self) -> dict[Track, JitterStatistics]:
         """Return the statistics of each track's jitter buffer."""
         return {track: counts for track, counts in self.playout.statistics().items() if isinstance(track, Track)}
+
+
+@contextmanager
+def decoding(track: Track, pool: Executor, put: Callable[[Pcm], None]) -> Iterator[None]:
+    """Play one track by itself for the length of the block, and give each of its blocks of sound to ``put``."""
+
+    def played(mix: Mix, _: float) -> None:
+        if (sound := mix.sounds.get(track)) is not None:
+            put(sound.pcm)
+
+    listener = Listener(pool)
+    listener.on_mix.append(played)
+    listener.add(track)
+    task = asyncio.create_task(listener.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        listener.remove(track)

@@ -57,7 +57,7 @@ def file_header() -> bytes:
 
 
 def info(application: str, duration: float | None = None, title: str = "") -> bytes:
-    """Return the segment information: `duration` in units of time. Without one, its place is kept by a void of the
+    """Return the segment information: ``duration`` in units of time. Without one, its place is kept by a void of the
     same size."""
     length = void(len(real(0x4489, 0.0))) if duration is None else real(0x4489, duration)
     name = text(0x7BA9, title) if title else b""
@@ -66,12 +66,12 @@ def info(application: str, duration: float | None = None, title: str = "") -> by
 
 
 def void(size: int) -> bytes:
-    """Return an element without meaning, of `size` bytes with all: a place for what is written later."""
+    """Return an element without meaning, of ``size`` bytes with all: a place for what is written later."""
     return element(0xEC, bytes(size - len(element(0xEC))))
 
 
 def video_track(codec: str, width: int, height: int, private: bytes = b"") -> bytes:
-    """Return the entry of a video track; `private` is the decoder configuration record of H.264."""
+    """Return the entry of a video track; ``private`` is the decoder configuration record of H.264."""
     return element(
         0xAE,
         unsigned(0xD7, VIDEO_TRACK),
@@ -85,8 +85,8 @@ def video_track(codec: str, width: int, height: int, private: bytes = b"") -> by
 
 
 def audio_track(head: bytes, channels: int, pre_skip: int) -> bytes:
-    """Return the entry of an Opus track; `head` is the identification header of Ogg Opus, `pre_skip` in samples of 48
-    kHz."""
+    """Return the entry of an Opus track; ``head`` is the identification header of Ogg Opus, ``pre_skip`` in samples of
+    48 kHz."""
     return element(
         0xAE,
         unsigned(0xD7, AUDIO_TRACK),
@@ -112,7 +112,7 @@ def cluster(timestamp: int) -> bytes:
 
 
 def simple_block(track: int, relative: int, keyframe: bool, data: bytes) -> bytes:
-    """Return a block with one frame; `relative` is its time in the cluster, -32,768 to 32,767 units."""
+    """Return a block with one frame; ``relative`` is its time in the cluster, -32,768 to 32,767 units."""
     return element(0xA3, struct.pack(">BhB", 0x80 | track, relative, 0x80 if keyframe else 0), data)
 
 

@@ -53,7 +53,7 @@ def packet_duration(packet: bytes) -> int | None:
 
 
 def lost_packets(duration: int, *, stereo: bool = False) -> list[bytes]:
-    """Return packets that hold no sound for a time of `duration` samples of 48 kHz, less than 2.5 ms short of it.
+    """Return packets that hold no sound for a time of ``duration`` samples of 48 kHz, less than 2.5 ms short of it.
 
     Each is a TOC byte with a frame of no bytes: "not sent or lost" (RFC 6716, section 3.2.1); a decoder conceals it,
     and after a few it is silent.
@@ -91,9 +91,9 @@ class OggStream:
         return len(packet) // 255 + 1
 
     def page(self, packets: list[bytes], granule: int, flags: int = 0) -> bytes:
-        """Return a page of whole packets with at most `MAX_SEGMENTS` lacing values.
+        """Return a page of whole packets with at most ``MAX_SEGMENTS`` lacing values.
 
-        `granule` is the number of samples that a decoder has given out after the last of them. Raises `ValueError`
+        ``granule`` is the number of samples that a decoder has given out after the last of them. Raises ``ValueError``
         for too many.
         """
         lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)

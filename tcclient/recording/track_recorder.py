@@ -44,7 +44,7 @@ class TrackRecorder:
 
     def add(self, track: Track) -> None:
         """Record a track, unless it is our own."""
-        if track.participant.me:
+        if track.participant.is_me:
             return
         video, who = track.kind is Kind.VIDEO, track.participant
         screen = track.source in (Source.SCREEN, Source.SCREEN_AUDIO)

@@ -47,9 +47,9 @@ class OggOpusWriter:
     """Records the Opus packets of one speaker, and keeps time: what is missing is filled with packets that hold no
     sound.
 
-    `start` is the 48 kHz timestamp, and the time of the clock, at which the recording begins; by default those of the
-    first packet. `tags` are written as comments (RFC 7845, section 5.2.2). An existing file is refused. Raises
-    `RecordingError`, also from the methods.
+    ``start`` is the 48 kHz timestamp, and the time of the clock, at which the recording begins; by default those of the
+    first packet. ``tags`` are written as comments (RFC 7845, section 5.2.2). An existing file is refused. Raises
+    ``RecordingError``, also from the methods.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class OggOpusWriter:
         return self._granule / AUDIO_CLOCK
 
     def write(self, packet: bytes, timestamp: int, now: float) -> bool:
-        """Record a packet whose first sample has this 48 kHz timestamp (32 bits, wraps); `now` in seconds, monotonic.
+        """Record a packet whose first sample has this 48 kHz timestamp (32 bits, wraps); ``now`` in seconds, monotonic.
 
         Returns False, and records nothing, for what is no Opus packet, does not fit an Ogg page, or comes after its
         time. A timestamp that jumps back, or ahead of the clock, goes on where the recording is.
@@ -103,7 +103,7 @@ class OggOpusWriter:
         return True
 
     def check(self) -> None:
-        """Raise `RecordingError` if the file is no longer there: writing alone would not tell."""
+        """Raise ``RecordingError`` if the file is no longer there: writing alone would not tell."""
         self._file.check()
 
     def sync(self) -> None:
@@ -150,11 +150,11 @@ class OggOpusWriter:
 class MatroskaWriter:
     """Records one video and one audio stream, in step; pictures begin with a keyframe.
 
-    Times are microseconds of one clock for both, rounded to 0.1 ms; that of the file begins at `start`, by default with
-    the first block. A track of sound is made with the first packet of it, if ever. The bytes of VP8 are kept as they
-    are; of H.264 the NAL units are, but lengths take the place of start codes. Pictures may change their size in the
-    middle; `width` and `height` are those of the first. Without `video_codec` it records sound alone. An existing file
-    is refused. Raises `RecordingError`, also from the methods.
+    Times are microseconds of one clock for both, rounded to 0.1 ms; that of the file begins at ``start``, by default
+    with the first block. A track of sound is made with the first packet of it, if ever. The bytes of VP8 are kept as
+    they are; of H.264 the NAL units are, but lengths take the place of start codes. Pictures may change their size in
+    the middle; ``width`` and ``height`` are those of the first. Without ``video_codec`` it records sound alone. An
+    existing file is refused. Raises ``RecordingError``, also from the methods.
     """
 
     def __init__(
@@ -231,7 +231,7 @@ class MatroskaWriter:
         return self._block(matroska.VIDEO_TRACK, microseconds, keyframe, data)
 
     def check(self) -> None:
-        """Raise `RecordingError` if the file is no longer there: writing alone would not tell."""
+        """Raise ``RecordingError`` if the file is no longer there: writing alone would not tell."""
         self._file.check()
 
     @property
@@ -298,7 +298,7 @@ class MatroskaWriter:
 
 
 class _File:
-    """A new file that grows, for its owner alone, without a buffer; errors of the system become `RecordingError`."""
+    """A new file that grows, for its owner alone, without a buffer; errors of the system become ``RecordingError``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

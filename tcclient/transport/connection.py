@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import cast
 
 from tcclient.core.events import Closed, Event
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.session import Session
-from tcclient.errors import ConnectError, DishonestServer, RoomClosed
+from tcclient.errors import ConnectError, closed_error
 from tcclient.transport.loop import shut_down
+from tcclient.transport.replies import Replies, Wanted
 from tcclient.transport.udp import UdpSocket
 from tcproto.account import derive_account_key
 from tcproto.errors import Action
@@ -23,8 +23,6 @@ from tcproto.packet import Header
 
 CONNECT_LIMIT = 10.0
 """Seconds for the TCP connection to stand."""
-MAX_BACKLOG = 64
-"""Events kept for who waits for them: a login and a join make ten."""
 FAREWELL_LIMIT = 1.0
 """Seconds for the last bytes to leave when a connection is closed."""
 
@@ -55,9 +53,7 @@ class Connection(asyncio.Protocol):
         self._opened = False
         """Whether the loop tells of the end: of a connection that is given up half made it need not."""
         self._gone = asyncio.Event()
-        self._backlog: deque[Event] = deque(maxlen=MAX_BACKLOG)
-        self._waiter: tuple[tuple[type[Event], ...], asyncio.Future[Event]] | None = None
-        self._conditions: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
+        self._replies = Replies()
         self._pumping = False
 
     async def open(self, link: Link) -> None:
@@ -74,28 +70,13 @@ class Connection(asyncio.Protocol):
         except OSError as error:
             raise ConnectError(f"{where}: {error.strerror or error}") from error
 
-    async def wait_for(self, *types: type[Event]) -> Any:
-        """Return the next event of one of the types that nobody has waited for; for one caller at a time.
+    def expect(self, wanted: Wanted) -> asyncio.Future[Event]:
+        """Return the future of the next event that is wanted; see ``Replies``. To be called before it can come."""
+        return self._replies.expect(wanted)
 
-        Raises ``RoomClosed`` if the session ends first.
-        """
-        while self._backlog:
-            event = self._backlog.popleft()
-            if isinstance(event, types):
-                return event
-        self.check_open()
-        future: asyncio.Future[Event] = self._loop.create_future()
-        self._waiter = (types, future)
-        return await future
-
-    async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Return when a condition on the session holds; raises ``RoomClosed`` if the session ends first."""
-        self.check_open()
-        if condition():
-            return
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._conditions.append((condition, future))
-        await future
+    def give_up(self, closed: Closed) -> None:
+        """Fail all that is expected, as the seat is gone, though the connection may stand."""
+        self._replies.deliver(closed)
 
     async def derive_key(self, password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
         """Derive the account key in a thread: it takes a tenth of a second and more."""
@@ -118,8 +99,6 @@ class Connection(asyncio.Protocol):
             if media := self.session.media_received():
                 self._on_media(media)
                 self._send()
-            if self._conditions:
-                self._check_conditions()
         finally:
             self._pumping = False
         self._rearm()
@@ -199,34 +178,9 @@ class Connection(asyncio.Protocol):
         if isinstance(event, Closed):
             self.closed = event
         self._on_event(event)
-        self._backlog.append(event)
-        if self._waiter is not None:
-            types, future = self._waiter
-            if isinstance(event, (*types, Closed)) and not future.done():
-                self._waiter = None
-                self._backlog.clear()
-                if isinstance(event, Closed) and Closed not in types:
-                    future.set_exception(self._farewell(event))
-                else:
-                    future.set_result(event)
-        if isinstance(event, Closed):
-            for _, condition in self._conditions:
-                if not condition.done():
-                    condition.set_exception(self._farewell(event))
-            self._conditions.clear()
-
-    def _check_conditions(self) -> None:
-        for condition, future in self._conditions:
-            if not future.done() and condition():
-                future.set_result(None)
-        self._conditions = [entry for entry in self._conditions if not entry[1].done()]
+        self._replies.deliver(event)
 
     def check_open(self) -> None:
         """Raise ``RoomClosed`` if the session has ended."""
         if self.closed is not None:
-            raise self._farewell(self.closed)
-
-    @staticmethod
-    def _farewell(closed: Closed) -> RoomClosed:
-        kind = DishonestServer if closed.distrust else RoomClosed
-        return kind(closed.text, closed.code, closed.action, closed.retry_after_ms)
+            raise closed_error(self.closed)

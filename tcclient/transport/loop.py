@@ -1,4 +1,4 @@
-"""The event loop of the command line (uvloop where there is one), what interrupts it, and the end of its threads."""
+"""The event loop of the command line (uvloop where it exists), its signals, and the end of its threads."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 INTERRUPTING = ("SIGINT", "SIGTERM", "SIGHUP")
-"""Ctrl-C, a service manager, a terminal that is closed; not every platform has them all."""
+"""Signals of Ctrl-C, a service manager, and a closed terminal. Not every platform has them all."""
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end; signals cancel it, so that it can clean up, and raise ``KeyboardInterrupt`` then."""
+    """Run a coroutine to its end. A signal cancels it, so that it can clean up, and raises ``KeyboardInterrupt``."""
     try:
         if sys.platform == "win32":
             return asyncio.run(_interruptible(main))
@@ -29,7 +29,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def _interruptible(main: Coroutine[Any, Any, Result]) -> Result:
-    """Cancel by signal: an exception that a handler raises comes anywhere, and gets lost in callbacks."""
+    """Let signals cancel the coroutine. An exception out of a signal handler could get lost in a callback."""
     task = asyncio.current_task()
     assert task is not None
     for name in INTERRUPTING:
@@ -39,9 +39,9 @@ async def _interruptible(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def shut_down(pool: ThreadPoolExecutor) -> None:
-    """Wait for what a pool still does, and for its threads to end, without stopping the loop.
+    """Wait for the jobs and the threads of a pool to end, while the loop goes on.
 
-    The loop's own executor would do, but its threads stay until the loop ends.
+    The executor of the loop is no help: its threads stay until the loop ends.
     """
     loop = asyncio.get_running_loop()
     done = asyncio.Event()

@@ -1,4 +1,4 @@
-"""Looks at a server without logging in: versions, fingerprint, round trips, and whether UDP gets through."""
+"""Probe of a server without a login: versions, fingerprint, round trips, and whether UDP works."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from tcproto.serial import clock_us
 
 TCP_PINGS = 3
 UDP_PINGS = 10
-"""Half of what a ticket allows."""
+"""UDP pings of a probe, half of what a ticket allows."""
 PING_SPACING = 0.1
-"""Seconds between UDP pings: ten of them see a loss of 10 % and take a second."""
+"""Seconds between UDP pings. Ten pings take a second and can show a loss of 10 %."""
 UDP_PATIENCE = 1.0
 """Seconds to wait for the last pong."""
 STEP_LIMIT = 10.0
 """Seconds for each answer over TCP."""
 PROBE_PADDING = 40
-"""Bytes that make a ping longer than its pong: before login a server sends no more than it got."""
+"""Bytes that make a ping longer than its pong. Before a login a server sends no more than it got."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """What a probe found. Times in milliseconds."""
+    """Result of a probe. Times are in milliseconds."""
 
     host: str
     port: int
@@ -62,7 +62,7 @@ class ProbeResult:
 
 
 class _Control:
-    """A control connection on asyncio streams, as far as a probe needs it."""
+    """A control connection on asyncio streams, with what a probe needs."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader

@@ -1,43 +1,54 @@
-"""Replies that are waited for: what was asked of the server, and what became of it."""
+"""What is expected of the server: one future for each request, for each step of the login, and for any other event."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
-from tcclient.errors import RequestRefused, RoomClosed
+from tcclient.core.events import ChatFailed, Closed, Event, PublishFailed, RequestFailed
+from tcclient.errors import RequestRefused, closed_error
 
-Key = int | bytes
-"""Of a request (above 0) or a text."""
+Wanted = Callable[[Event], bool]
 
 
 class Replies:
-    """Who waits for which reply."""
+    """Futures that wait for an event of the session.
+
+    A future gets the first event that it wants. It fails with ``RequestRefused`` where that event is a refusal, and
+    with ``RoomClosed`` where the session ends first.
+    """
 
     def __init__(self) -> None:
-        self._waiting: dict[Key, asyncio.Future[None]] = {}
+        self._waiting: list[tuple[Wanted, asyncio.Future[Event]]] = []
+        self._closed: Closed | None = None
 
-    async def wait(self, key: Key) -> None:
-        """Wait for the reply to a request that was just sent; raises ``RequestRefused`` and ``RoomClosed``."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[key] = future
-        try:
-            await future
-        finally:
-            self._waiting.pop(key, None)
-
-    def settle(self, key: Key, refusal: RequestRefused | None = None) -> None:
-        """Tell who waits that the reply is there."""
-        future = self._waiting.get(key)
-        if future is None or future.done():
-            return
-        if refusal is None:
-            future.set_result(None)
+    def expect(self, wanted: Wanted) -> asyncio.Future[Event]:
+        """Return the future of the next event that is wanted."""
+        future: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        if self._closed is not None:
+            _fail(future, closed_error(self._closed))
         else:
-            future.set_exception(refusal)
+            self._waiting.append((wanted, future))
+        return future
 
-    def give_up(self, farewell: RoomClosed) -> None:
-        """Tell all who wait that no reply comes any more."""
-        for future in self._waiting.values():
-            if not future.done():
-                future.set_exception(farewell)
-        self._waiting.clear()
+    def deliver(self, event: Event) -> None:
+        """Give an event to all who wait for it."""
+        waiting, self._waiting = self._waiting, []
+        for wanted, future in waiting:
+            if future.done():  # given up by who waited
+                continue
+            if isinstance(event, Closed):
+                _fail(future, closed_error(event))
+            elif not wanted(event):
+                self._waiting.append((wanted, future))
+            elif isinstance(event, RequestFailed | ChatFailed | PublishFailed):
+                _fail(future, RequestRefused(event.text, event.code))
+            else:
+                future.set_result(event)
+        if isinstance(event, Closed):
+            self._closed = event
+
+
+def _fail(future: asyncio.Future[Event], error: Exception) -> None:
+    future.set_exception(error)
+    future.exception()  # asyncio logs an error that nobody has looked at, and whoever waited may be gone

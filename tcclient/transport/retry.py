@@ -1,4 +1,4 @@
-"""When the way into a room is tried again, and how long to wait before."""
+"""When to enter a room again after a failure, and how long to wait before."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from tcclient.errors import ClientError, ConnectError, JoinRefused, LoginRefused
 from tcproto.errors import Action
 
 FIRST_WAIT = 1.0
-"""Seconds to wait after the first failure, where the server named no time: a few logins of a busy machine."""
+"""Seconds to wait after the first failure, if the server named no time. A busy machine does a few logins in it."""
 MAX_WAIT = 30.0
-"""Seconds to which waits grow (PROTOCOL.md, section 11)."""
+"""Seconds of the longest wait (PROTOCOL.md, section 11)."""
 JITTER = 0.5
-"""Share of each wait that is added by chance at most (there, too), so that those sent away together come one by one."""
+"""Largest random part that is added to a wait, as a share of it (same section). It spreads clients in time."""
 _AGAIN = (Action.RECONNECT, Action.RESUME)
 
 
 class Retry(NamedTuple):
-    """A further attempt, before it is made."""
+    """An attempt that is about to be made."""
 
     attempt: int
-    """Which one it will be: the first further one is 2."""
+    """Number of the attempt. The first retry is 2."""
     wait: float
-    """Seconds until then."""
+    """Seconds until the attempt."""
     error: ClientError
-    """Why the one before failed."""
+    """Error of the attempt before."""
 
 
 RetryHook = Callable[[Retry], None]
 
 
 class Backoff:
-    """Waits that double from failure to failure; ``random_bytes`` is like ``os.urandom``.
+    """Waits that double with each failure; ``random_bytes`` is like ``os.urandom``.
 
-    ``known``: there was a server at this address at an earlier time. One that was there, then or since the first
-    attempt, and cannot be reached now, starts again, or its network does: that is tried again, too.
+    ``known`` says that there was a server at this address at an earlier time. A server that was reached before, then or
+    since the first attempt, is tried again even when it cannot be reached: it may be restarting, or its network may.
     """
 
     def __init__(self, random_bytes: Callable[[int], bytes], *, known: bool = False) -> None:
@@ -45,9 +45,9 @@ class Backoff:
         self._wait = FIRST_WAIT
 
     def failed(self, error: ClientError) -> Retry | None:
-        """Return the next attempt after a failure; None where there is to be none.
+        """Return the next attempt after a failure; None if another attempt makes no sense.
 
-        A time that the server named is never undercut.
+        The wait is never shorter than the time that the server named.
         """
         self._reached = self._reached or not isinstance(error, ConnectError)
         if not may_retry(error) and not (self._reached and isinstance(error, ConnectError)):
@@ -61,11 +61,10 @@ class Backoff:
 
 
 def may_retry(error: ClientError) -> bool:
-    """Whether the same attempt may succeed later, without a person's decision.
+    """Tell whether the same attempt may succeed later without a decision of the user.
 
-    So says the action of the server's code, or a time that it named; a connection that was lost without a word; and a
-    server that did not answer in time. An address at which there is no server, and was none before, is more often wrong
-    than too early.
+    It may if the server says so, by the action of its code or by a time; if the connection was lost; and if the server
+    did not answer in time. An address without a server is more often wrong than too early, and is not tried again.
     """
     if isinstance(error, ConnectError):
         return error.action is not Action.STOP

@@ -10,25 +10,25 @@ from collections.abc import Callable
 from struct import pack
 
 RECEIVE_SIZE = 2048
-"""More than any datagram of the protocol: what fills it is too long and is dropped further in."""
+"""More than any datagram of the protocol. What fills it is too long, and is dropped later."""
 MAX_BATCH = 128
-"""Datagrams read in one go, so that other tasks get their turn."""
+"""Datagrams that are read at a time, so that other tasks get their turn."""
 BUFFER_BYTES = 1 << 20
-"""Asked for in both directions: half a second of a large conference, should the loop be late."""
+"""Bytes of both socket buffers: half a second of a large conference, in case the loop is late."""
 MAX_TRAIN = 48
-"""Datagrams of a train: kernels take 64, and as many of the largest as fit an IP packet are 54."""
+"""Datagrams of a train. A kernel takes 64, and an IP packet has room for 54 of the largest."""
 _SOL_UDP, _UDP_SEGMENT = 17, 103
-"""Of Linux; the socket module does not have them."""
+"""Constants of Linux that the socket module does not have."""
 _NO_TRAINS = frozenset((errno.EINVAL, errno.EMSGSIZE, errno.EIO, errno.ENOPROTOOPT, errno.EOPNOTSUPP))
-"""What kernels answer that do not cut trains apart, or not on this way: old ones, small MTU, no checksum offload."""
+"""Errors of a kernel that cannot cut trains apart: an old kernel, a small MTU, or no checksum offload."""
 
 
 class UdpSocket:
-    """A connected UDP socket: hands over what has arrived in batches, and sends without waiting.
+    """A connected UDP socket. It delivers datagrams in batches, and sends without waiting.
 
-    With ``interval`` > 0 (seconds) the socket is looked at no more often than that: a receiver that is in no hurry
-    wakes up less and lets datagrams collect in the kernel. What the kernel does not take is counted and dropped, as
-    the network would.
+    With ``interval`` > 0 (seconds) the socket is read no more often than that. A receiver that may be late wakes up
+    less, and datagrams collect in the kernel. Datagrams that the kernel refuses are counted and dropped, as a network
+    would do.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class UdpSocket:
         self._socket = sock
 
     def send(self, datagrams: list[bytes]) -> None:
-        """Send datagrams; one that the kernel refuses does not keep the next from being tried."""
+        """Send datagrams. If the kernel refuses one, the next is tried all the same."""
         sock = self._socket
         if sock is None:
             return
@@ -76,7 +76,7 @@ class UdpSocket:
                     self.send_failures += 1
 
     def close(self) -> None:
-        """Close the socket; nothing is received any more."""
+        """Close the socket. Nothing is received any more."""
         if self._later is not None:
             self._later.cancel()
             self._later = None
@@ -89,7 +89,7 @@ class UdpSocket:
             self._socket = None
 
     def _send_train(self, sock: socket.socket, train: list[bytes]) -> bool:
-        """Whether that was tried; False where the kernel does not do it."""
+        """Send a train; False where the kernel cannot, and nothing was sent."""
         try:
             sock.sendmsg(train, [(_SOL_UDP, _UDP_SEGMENT, pack("@H", len(train[0])))])
         except OSError as error:
@@ -115,7 +115,7 @@ class UdpSocket:
             self._receive([data])
 
     def _look(self) -> None:
-        """Read what has collected, and look again later."""
+        """Read what has collected, and set the timer for the next look."""
         while self._socket is not None and self._readable() == MAX_BATCH:
             pass
         if self._socket is not None:
@@ -133,7 +133,7 @@ class UdpSocket:
         except (BlockingIOError, InterruptedError):
             pass
         except OSError:
-            # An ICMP error of an earlier send, such as a closed port: it says nothing that a missing pong does not.
+            # An ICMP error of an earlier send, such as a closed port. A missing pong says the same.
             self.send_failures += 1
         if batch:
             self._receive(batch)
@@ -141,7 +141,7 @@ class UdpSocket:
 
 
 def trains(datagrams: list[bytes]) -> list[list[bytes]]:
-    """Cut into runs of one size, of which only the last may be shorter."""
+    """Cut datagrams into trains of one size. Only the last datagram of a train may be shorter."""
     found: list[list[bytes]] = []
     size = 0
     for data in datagrams:

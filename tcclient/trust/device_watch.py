@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-from tcclient import events as told
+from tcclient import events
 from tcclient.core.membership.pins import MAX_ACCOUNTS, Acquaintance, DevicePins
 from tcclient.participant import Participant
 from tcclient.trust.known_devices import KnownDevices
@@ -19,7 +19,7 @@ class DeviceWatch:
     A file that cannot be written is told once, and the room goes on.
     """
 
-    def __init__(self, known: KnownDevices, pool: Executor, tell: Callable[[told.Event], None]) -> None:
+    def __init__(self, known: KnownDevices, pool: Executor, tell: Callable[[events.Event], None]) -> None:
         self._known = known
         self._pool = pool
         self._tell = tell
@@ -41,7 +41,7 @@ class DeviceWatch:
         if not participant.verified:
             return
         if self._pins.meet(participant.account, participant.device_key) is Acquaintance.NEW:
-            self._tell(told.NewDevice(participant))
+            self._tell(events.NewDevice(participant))
         if self._pins.full:
             self._fault(f"{self._known.path}: {MAX_ACCOUNTS} accounts of this server are known, and no more remembered")
         self._changed.set()
@@ -66,4 +66,4 @@ class DeviceWatch:
     def _fault(self, text: str) -> None:
         if text not in self._faults:
             self._faults.add(text)
-            self._tell(told.TrustFault(text))
+            self._tell(events.TrustFault(text))

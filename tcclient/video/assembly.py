@@ -51,7 +51,7 @@ class FrameAssembler:
 
     A complete frame waits for the frame that it refers to and for nothing else, so layers that were not forwarded delay
     nothing. Each frame, complete or not, waits at most `patience` seconds from its newest packet; the frames that then
-    refer to nothing are for `gate.PictureGate` to refuse. Pure: `now` in seconds of a monotonic clock.
+    refer to nothing are for `gate.ReferenceTracker` to refuse. Pure: `now` in seconds of a monotonic clock.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:

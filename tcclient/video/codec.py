@@ -50,13 +50,13 @@ VP8_GOOD_PIXELS = 1280 * 720 * 25
 
 That is as good as the slowest speed of its mode "realtime", in less time: 39.3 dB in 11 ms against 39.2 dB in 15 ms for
 a picture of 640x360. A picture of 1280x720 takes 27 ms, so that two cameras of 25/s leave two cores just enough time:
-none is left out, and sound does not wait. Beyond that "realtime" at `VP8_FAST` takes 14 ms, for 0.8 dB (measured, one
+none is left out, and sound does not wait. Beyond that "realtime" at ``VP8_FAST`` takes 14 ms, for 0.8 dB (measured, one
 thread, CPU time). The speeds beside 3 are no use: 2 misses the rate by 20 %, 4 is no better than "realtime".
 """
 
 VP8_FAST = "-4"
-"""`cpu-used` of the mode "realtime" for more pixels; negative means fixed, where a positive one would let libvpx choose
-from the time that it measures, and gives 2 dB less where it begins."""
+"""``cpu-used`` of the mode "realtime" for more pixels; negative means fixed, where a positive one would let libvpx
+choose from the time that it measures, and gives 2 dB less where it begins."""
 
 av.logging.set_level(None)  # libraries print about each broken packet; here every failure is an exception
 
@@ -80,9 +80,9 @@ class VideoEncoder:
     """Encodes pictures of one size at one rate. Another rate needs another encoder: libvpx and x264 ignore later
     changes.
 
-    `width` and `height` are even and at least 16, `fps` is the nominal rate, `bitrate` in bit/s. One thread:
+    ``width`` and ``height`` are even and at least 16, ``fps`` is the nominal rate, ``bitrate`` in bit/s. One thread:
     the workers of libvpx spin while they wait, which on a busy machine of 2 cores makes a picture take 100 ms instead
-    of 25 (measured). Raises `VideoError` for parameters that cannot be had.
+    of 25 (measured). Raises ``VideoError`` for parameters that cannot be had.
     """
 
     def __init__(self, codec: Codec, width: int, height: int, fps: Fraction | float, bitrate: int) -> None:
@@ -117,9 +117,9 @@ class VideoEncoder:
     def encode(self, frame: av.VideoFrame, *, timestamp: int, keyframe: bool = False) -> EncodedFrame:
         """Encode a picture, scaled to the size of the encoder if it has another, with bars if its aspect is another.
 
-        `timestamp` in 90 kHz may wrap at 32 bits; one that does not advance counts as one tick later. `keyframe` asks
-        for a keyframe; the first picture, and one each `MAX_KEYFRAME_INTERVAL`, are keyframes anyway. The frame is
-        borrowed for the length of the call. Raises `VideoError`.
+        ``timestamp`` in 90 kHz may wrap at 32 bits; one that does not advance counts as one tick later. ``keyframe``
+        asks for a keyframe; the first picture, and one each ``MAX_KEYFRAME_INTERVAL``, are keyframes anyway. The frame
+        is borrowed for the length of the call. Raises ``VideoError``.
         """
         first = self._timestamp is None
         if self._timestamp is not None:
@@ -150,7 +150,7 @@ class VideoEncoder:
 class VideoDecoder:
     """Decodes pictures in order. It shows nothing before a keyframe, and nothing that it knows to be damaged.
 
-    Only the receiver of the stream knows whether a picture is missing in between: see `gate.PictureGate`.
+    Only the receiver of the stream knows whether a picture is missing in between: see ``gate.ReferenceTracker``.
     """
 
     def __init__(self, codec: Codec) -> None:
@@ -169,7 +169,7 @@ class VideoDecoder:
     def decode(self, data: bytes) -> av.VideoFrame | None:
         """Return the picture, or None before the first keyframe or where the data holds none.
 
-        Raises `VideoError` for what is no picture, is damaged, or is larger than `MAX_PIXELS`; after it, None until
+        Raises ``VideoError`` for what is no picture, is damaged, or is larger than ``MAX_PIXELS``; after it, None until
         the next keyframe.
         """
         if not 0 < len(data) <= MAX_ENCODED:

@@ -20,7 +20,7 @@ SQUARE = Fraction(1)
 
 
 def shown_size(picture: av.VideoFrame, pixel: Fraction | None = None) -> tuple[int, int]:
-    """Return the size at which to show a picture: upright, with square pixels; `pixel` is the aspect of those that it
+    """Return the size at which to show a picture: upright, with square pixels; ``pixel`` is the aspect of those that it
     has. No side is shorter than the picture's own."""
     width, height = Fraction(picture.width), Fraction(picture.height)
     if pixel is not None and Fraction(1, MAX_STRETCH) <= pixel <= MAX_STRETCH:
@@ -42,8 +42,8 @@ def frame_picture(picture: av.VideoFrame, width: int, height: int, pixel: Fracti
     """Return a picture as yuv420p of the size wanted, which is even: upright, with bars where its aspect is another,
     and in limited range (luma 16 to 235), which is what VP8 means and H.264 says.
 
-    `pixel` is the aspect of the pixels it has, square by default. The picture itself is not changed, and may be
-    returned as it is. Raises `av.FFmpegError` and `ValueError` for what cannot be converted.
+    ``pixel`` is the aspect of the pixels it has, square by default. The picture itself is not changed, and may be
+    returned as it is. Raises ``av.FFmpegError`` and ``ValueError`` for what cannot be converted.
     """
     if not picture.width or not picture.height:
         raise ValueError("there is no picture in it")

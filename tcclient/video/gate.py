@@ -16,7 +16,7 @@ MAX_REFERENCE_DISTANCE = 255
 """Furthest back, in frames, that a picture can refer: the field on the wire has one byte."""
 
 
-class PictureGate:
+class ReferenceTracker:
     """Follows the chain of frame ids of one stream: a picture is decodable if it is a keyframe, or what it refers to
     was.
 

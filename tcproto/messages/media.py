@@ -8,6 +8,7 @@ from tcproto.fields import Items, Range, Text
 from tcproto.messages.login import Ok
 from tcproto.messages.registry import Sender, State, message
 from tcproto.messages.types import (
+    MAX_KEY_BOXES,
     U8,
     U16,
     U32,
@@ -101,14 +102,14 @@ class Speakers:
 class KeyBoxes:
     """Sender keys, boxed for each member. The server passes them on without opening them."""
 
-    boxes: Annotated[tuple[AddressedBox, ...], Items(64)]
+    boxes: Annotated[tuple[AddressedBox, ...], Items(MAX_KEY_BOXES)]
 
 
 @message("key_receipts", Sender.BOTH, states=State.ROOM)
 class KeyReceipts:
     """Confirms sender keys that arrived and opened."""
 
-    receipts: Annotated[tuple[KeyReceipt, ...], Items(64)]
+    receipts: Annotated[tuple[KeyReceipt, ...], Items(MAX_KEY_BOXES)]
 
 
 @message("session_keys", Sender.SERVER, states=State.ROOM)

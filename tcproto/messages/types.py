@@ -8,7 +8,22 @@ from typing import Annotated
 
 from tcproto.errors import ErrorCode
 from tcproto.fields import Exactly, Items, Range, Text, UInt, UpTo
+from tcproto.names import MAX_ACCOUNT_CHARACTERS, MAX_DISPLAY_CHARACTERS, MAX_ROOM_CHARACTERS
 
+LIFE_ID_SIZE = 16
+MESSAGE_ID_SIZE = 16
+TOKEN_SIZE = 32
+MAX_KEY_BOXES = 64
+"""The most key boxes, or receipts, of one message."""
+MAX_CHANGES = 64
+"""The most changes of one message."""
+MEMBERS_PER_PAGE = 48
+"""The most members of a page of a snapshot. With all publications of a page, and the longest names, it fits a frame: a
+member takes up to 899 bytes, a publication 145."""
+PUBLICATIONS_PER_PAGE = 64
+"""The most publications of a page of a snapshot."""
+MAX_JOINED_KEYS = 32
+"""The most room keys in the reply to a join. The keys of further sealers follow."""
 MAX_TEXT_CHARS = 2000
 """The most characters of a chat text: a page."""
 MAX_TEXT_BYTES = 8000
@@ -23,14 +38,14 @@ U48 = Annotated[int, Range(0, 2**48 - 1)]
 U64 = Annotated[int, UInt(64)]
 Key = Annotated[bytes, Exactly(32)]
 Signature = Annotated[bytes, Exactly(64)]
-LifeId = Annotated[bytes, Exactly(16)]
-Token = Annotated[bytes, Exactly(32)]
-MessageId = Annotated[bytes, Exactly(16)]
-AccountName = Annotated[str, Text(max_chars=32, max_bytes=128)]
-DisplayName = Annotated[str, Text(max_chars=64, max_bytes=256)]
+LifeId = Annotated[bytes, Exactly(LIFE_ID_SIZE)]
+Token = Annotated[bytes, Exactly(TOKEN_SIZE)]
+MessageId = Annotated[bytes, Exactly(MESSAGE_ID_SIZE)]
+AccountName = Annotated[str, Text(MAX_ACCOUNT_CHARACTERS, 4 * MAX_ACCOUNT_CHARACTERS)]
+DisplayName = Annotated[str, Text(MAX_DISPLAY_CHARACTERS, 4 * MAX_DISPLAY_CHARACTERS)]
 FullName = Annotated[str, Text(max_chars=131, max_bytes=515)]
 """Two display names, as "agency / name"."""
-RoomName = Annotated[str, Text(max_chars=64, max_bytes=256)]
+RoomName = Annotated[str, Text(MAX_ROOM_CHARACTERS, 4 * MAX_ROOM_CHARACTERS)]
 Word = Annotated[str, Text(max_chars=32, max_bytes=64)]
 Explanation = Annotated[str, Text(max_chars=256, max_bytes=1024)]
 ChatText = Annotated[str, Text(max_chars=MAX_TEXT_CHARS, max_bytes=MAX_TEXT_BYTES, multiline=True)]
@@ -273,8 +288,7 @@ class Change:
     """member_left: the reason, if the member did not leave by itself."""
 
 
-# As many as fit a frame together with the longest names: a member takes up to 899 bytes, a publication 145.
-Members = Annotated[tuple[Member, ...], Items(48)]
-Publications = Annotated[tuple[PublicationInfo, ...], Items(64)]
-Changes = Annotated[tuple[Change, ...], Items(64)]
-RoomKeys = Annotated[tuple[RoomKey, ...], Items(32)]
+Members = Annotated[tuple[Member, ...], Items(MEMBERS_PER_PAGE)]
+Publications = Annotated[tuple[PublicationInfo, ...], Items(PUBLICATIONS_PER_PAGE)]
+Changes = Annotated[tuple[Change, ...], Items(MAX_CHANGES)]
+RoomKeys = Annotated[tuple[RoomKey, ...], Items(MAX_JOINED_KEYS)]

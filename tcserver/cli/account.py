@@ -1,4 +1,4 @@
-"""``tcserver account``: making, changing and listing accounts. All of it works while the server is running."""
+"""``tcserver account``: makes, changes and lists accounts, also while the server runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from tcserver.config.sections import Configuration
 from tcserver.identity import ServerIdentity
 from tcserver.records import Account, DeviceRecord, Role, StoreError
 from tcserver.records.account import DEVICE_KEY
-from tcserver.storage.accounts import MAX_LIST_BYTES, check_account, derive_credentials, read_agencies
+from tcserver.storage.agency_list import MAX_LIST_BYTES, check_account, read_agencies
+from tcserver.storage.credentials import derive_credentials
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.database import Database
 
@@ -39,7 +40,7 @@ def add_commands(commands: Commands) -> None:
     add = add_command(
         group, "add", _add, "make an account", 'tcserver account add kantor-1 --display "Kantor Satu" --generate'
     )
-    add.add_argument("name", metavar="NAME", help="what is typed at login: letters, digits and ._-")
+    add.add_argument("name", metavar="NAME", help="the name for the login: letters, digits and ._-")
     add_password_options(add)
     _add_settings(add)
 
@@ -47,7 +48,7 @@ def add_commands(commands: Commands) -> None:
         group,
         "import",
         _import,
-        "make accounts from a CSV file, and write their passwords down, once",
+        "make accounts from a CSV file, and write or print their passwords once",
         "tcserver account import agencies.csv --output passwords.csv --set server.public_host=conference.example",
         "tcserver account import agencies.csv",
         "",
@@ -55,39 +56,44 @@ def add_commands(commands: Commands) -> None:
         "  name,display,role",
         "  kantor-1,Kantor Satu,",
         "  kantor-2,Kantor Dua,chair",
-        "The column role may be left out. If any line is wrong, no account is made.",
-        "The passwords are printed as a table of name and password; with --output they go to a new file that only its",
-        "owner can read, as a table of name, display name, user name, password and join link.",
+        "The column role is optional. If a line is wrong, no account is made.",
+        "Without --output the command prints a table of name and password. With --output it writes a new file that",
+        "only its owner can read, with name, display name, user name, password and join link.",
     )
     importing.add_argument("file", metavar="FILE.csv", help="the table of agencies")
     importing.add_argument(
-        "--output", metavar="FILE", help="a new file for passwords and links, which need server.public_host"
+        "--output", metavar="FILE", help="a new file for passwords and links; links need server.public_host"
     )
     importing.add_argument(
         "--room", metavar="NAME", default="", help="with --output: the room in the links (default: none)"
     )
 
     add_command(group, "list", _list, "list the accounts", "tcserver account list")
-    reset = _for_one(group, "reset", _reset, "set a new password, and end the account's sessions")
+    reset = _for_one(group, "reset", _reset, "set a new password, and end the sessions of the account")
     add_password_options(reset)
     change = _for_one(group, "set", _set, "change settings of an account")
     _add_settings(change)
     _for_one(group, "disable", _disable, "keep an account from logging in, and end its sessions")
-    _for_one(group, "enable", _enable, "let a disabled account log in again")
-    ban = _for_one(group, "ban", _ban, "refuse an account, tell it so, and end its sessions")
-    ban.add_argument("--reason", metavar="TEXT", default="", help="what people are told")
-    _for_one(group, "unban", _unban, "let a banned account log in again")
+    _for_one(group, "enable", _enable, "allow a disabled account to log in again")
+    ban = _for_one(group, "ban", _ban, "refuse the logins of an account with a reason, and end its sessions")
+    ban.add_argument("--reason", metavar="TEXT", default="", help="the reason that people see")
+    _for_one(group, "unban", _unban, "allow a banned account to log in again")
     _for_one(group, "remove", _remove, "remove an account, and end its sessions")
 
     sessions = add_command(group, "sessions", _sessions, "list who is logged in", "tcserver account sessions kantor-1")
     sessions.add_argument("name", metavar="NAME", nargs="?", help="of this account only")
 
-    enroll = _for_one(group, "enroll", _enroll, "add a device that the account may be limited to")
+    enroll = _for_one(group, "enroll", _enroll, "add a device to those that the account may be limited to")
     enroll.add_argument(
-        "key", metavar="KEY", type=reader(DEVICE_KEY), help="its public key, as `tcserver account sessions` shows it"
+        "key",
+        metavar="KEY",
+        type=reader(DEVICE_KEY),
+        help="the public key of the device, as `tcserver account sessions` shows it",
     )
-    enroll.add_argument("--label", default="", help="what the device is called")
-    unenroll = _for_one(group, "unenroll", _unenroll, "take a device from an account, and end the account's sessions")
+    enroll.add_argument("--label", default="", help="a name for the device")
+    unenroll = _for_one(
+        group, "unenroll", _unenroll, "remove a device from an account, and end the sessions of the account"
+    )
     unenroll.add_argument("key", metavar="KEY", type=reader(DEVICE_KEY), help="as `tcserver account devices` shows it")
     _for_one(group, "devices", _devices, "list the enrolled devices of an account")
 
@@ -119,7 +125,7 @@ def _add(arguments: argparse.Namespace, sources: Sources) -> int:
         with directory.database() as database:
             if database.account(checked.name):
                 raise StoreError(f"an account named {checked.name!r} exists")
-    # Asked before anything is made, so that an interrupted question leaves nothing behind.
+    # Ask before anything is made, so that an interrupted question leaves nothing behind.
     password = new_password(arguments)
     identity = _identity(directory)
     challenge, public_key = derive_credentials(identity, checked.name, password, os.urandom(SALT_SIZE))
@@ -188,18 +194,18 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _check_output(output: Path, configuration: Configuration) -> None:
-    """Refuse before work is done what would be refused after it."""
+    """Refuse what cannot be written later, before the keys are derived."""
     if output.exists():
         raise StoreError(f"{output} exists")
     if not configuration.server.public_host or not configuration.server.port:
         raise StoreError(
-            "the links need the name or address, and the port, that people reach the server by: set server.public_host "
+            "the links need the name or address and the port at which people reach the server: set server.public_host "
             "(and server.port) in the configuration, or with --set server.public_host=NAME"
         )
 
 
 def _join_link(configuration: Configuration, identity: ServerIdentity, database: Database, room: str) -> Link:
-    """The link that people get; of a permanent room without end-to-end encryption it says so."""
+    """Return the join link. It says if a permanent room is without end-to-end encryption."""
     record = database.room(room) if room else None
     server = configuration.server
     return Link(server.public_host, server.port, room, identity.fingerprint, record is None or record.e2ee)
@@ -214,7 +220,7 @@ def _list(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _cells(account: Account, sessions: int) -> list[str]:
-    """What the list shows of an account that is logged in so many times."""
+    """Return the cells of an account that has so many ``sessions``."""
     shown = cells(account)
     shown["sessions"] = f"{sessions}/{account.max_sessions}"
     state = "disabled" if account.disabled else "enabled" if account.banned is None else "banned"
@@ -237,7 +243,7 @@ def _reset(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _handed_out(arguments: argparse.Namespace, name: str, password: str) -> AbstractContextManager[None]:
-    """See `handed_out`; a password that somebody chose is known already."""
+    """Hand out a made-up password (see `handed_out`). A password that somebody chose is known already."""
     return handed_out([("name", "password"), (name, password)]) if arguments.generate else nullcontext()
 
 
@@ -323,7 +329,7 @@ def _devices(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _identity(directory: DataDirectory) -> ServerIdentity:
-    """The server's identity; it is made with the first account, because passwords depend on it."""
+    """Return the identity of the server. It is made with the first account, because passwords depend on it."""
     directory.make()
     identity, made = directory.open_identity()
     if made:

@@ -1,4 +1,4 @@
-"""The command line of the server: ``tcserver run`` and what an operator does to accounts, rooms and files.
+"""The command line of the server: ``tcserver run``, and commands for accounts, rooms and files.
 
 Exit status: 0 done, 1 it failed, 2 the input was wrong, 130 interrupted.
 """
@@ -31,9 +31,9 @@ examples:
   tcserver account import agencies.csv --output passwords.csv --set server.public_host=conference.example
   tcserver room add "Rapat Pagi" --max-participants 50
   tcserver room show                            who is in which room
-  tcserver kick "Rapat Pagi" kantor-1           take somebody out of a meeting
+  tcserver kick "Rapat Pagi" kantor-1           remove somebody from a meeting
   tcserver notice "The server restarts at 17:00"
-  tcserver fingerprint                          what people compare at their first connection
+  tcserver fingerprint                          the fingerprint that people compare at their first connection
   tcserver config > tcserver.toml               a configuration file to start from
   tcserver backup /backup/conference.backup     while the server is running
   tcserver restore /backup/conference.backup --data /srv/conference
@@ -44,10 +44,10 @@ Every setting of the configuration file can be given as a flag (--set media.send
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status and never raises for what an operator or a disk can do."""
+    """Run one command and return the exit status. Mistakes of operators and errors of disks do not raise."""
     standard_files.occupy()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that cannot show a name must not keep its password from being printed.
+        # If a terminal cannot show a name, the password beside it has to be printed all the same.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         arguments = _parser().parse_args(argv)
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read the output has left; the interpreter must not try to flush it once more.
+        # The reader of the output has gone; the interpreter must not flush it again.
         sys.stdout = io.StringIO()
         return FAILED
     except OSError as error:
@@ -89,43 +89,43 @@ def _parser() -> Parser:
         commands,
         "run",
         _run,
-        "serve until interrupted",
+        "run the server until it is interrupted",
         "tcserver run",
         "tcserver run --data /srv/conference --set server.public_host=conference.example --set server.port=7433",
         "",
-        "Prints the fingerprint of the server's key and the join link; the log goes to standard error.",
-        "SIGHUP reads the configuration again, SIGTERM and Ctrl-C end the meeting for all.",
+        "Prints the fingerprint of the key and the join link. The log goes to standard error.",
+        "SIGHUP reads the configuration again. SIGTERM and Ctrl-C end all meetings and the server.",
     )
     run.add_argument(
         "--until-eof",
         action="store_true",
-        help="end as after SIGTERM when standard input ends: for a program that starts a server",
+        help="end like after SIGTERM when standard input ends; for programs that start a server",
     )
     account.add_commands(commands)
     room.add_commands(commands)
     running.add_commands(commands)
     add_command(
-        commands, "config", _config, "print the effective configuration, every setting explained", "tcserver config"
+        commands, "config", _config, "print the effective configuration, with help for every setting", "tcserver config"
     )
     add_command(
-        commands, "fingerprint", _fingerprint, "print the fingerprint of the server's key", "tcserver fingerprint"
+        commands, "fingerprint", _fingerprint, "print the fingerprint of the key of the server", "tcserver fingerprint"
     )
     add_command(
         commands,
         "new-identity",
         _new_identity,
-        "make a new key for a server whose key is lost for good",
+        "make a new key for a server that has lost its key",
         "tcserver new-identity",
         "",
-        "Not while there is a backup with identity.key. Afterwards every account needs a new password (`tcserver",
-        "account reset`), and everybody the new link: clients refuse the server until they have forgotten the old key.",
+        "Use it only if there is no backup with identity.key. Afterwards every account needs a new password (`tcserver",
+        "account reset`), and everybody the new link. Clients refuse the server until they have forgotten the old key.",
     )
     store.add_commands(commands)
     return parser
 
 
 def _sources(arguments: argparse.Namespace) -> Sources:
-    """Where the settings come from: ``--config``, else the file in ``--data``, else the file of the user."""
+    """Return the sources of the settings: ``--config``, else the file in ``--data``, else the file of the user."""
     flags = dict(arguments.set)
     if arguments.data is not None:
         flags["server.data"] = arguments.data

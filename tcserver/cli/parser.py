@@ -1,4 +1,4 @@
-"""What the commands of the command line share: options, help, tables and the data directory they work on."""
+"""Parts of all commands: options, help, tables, and the data directory."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ WRONG_INPUT = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """A parser that reports a mistake in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Leave with the message and where to find help."""
+        """Exit with the message and a hint to the help."""
         self.exit(WRONG_INPUT, f"tcserver: {message} (see: {self.prog} --help)\n")
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 Command = Callable[[argparse.Namespace, Sources], int]
-"""Does the work of one command; returns the exit status."""
+"""Runs one command, and returns the exit status."""
 
 
 def add_group(commands: Commands, name: str, help: str) -> Commands:  # noqa: A002 - the argparse word for it
@@ -40,7 +40,7 @@ def add_command(
     help: str,  # noqa: A002 - the argparse word for it
     *examples: str,
 ) -> Parser:
-    """Add a command with the options that all have; returns its parser for more."""
+    """Add a command with the options of all commands. Return its parser, for more options."""
     parser = commands.add_parser(
         name,
         help=help,
@@ -60,13 +60,13 @@ def add_command(
         type=_assignment,
         action="append",
         default=[],
-        help="one setting; may be repeated",
+        help="a setting; may be repeated",
     )
     return parser
 
 
 def data_directory(sources: Sources) -> DataDirectory:
-    """The data directory that the sources name."""
+    """Return the data directory that the sources name."""
     return DataDirectory.of(sources.load(), os.environ)
 
 

@@ -1,4 +1,4 @@
-"""Passwords on the command line: where they come from, and how made-up ones get to whoever hands them out."""
+"""Passwords on the command line: where they come from, and how made-up ones are handed out."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from tcproto.account import MAX_PASSWORD_BYTES, PASSWORD_ENTROPY_SIZE, generate_
 from tcserver.cli.standard_files import print_data
 from tcserver.records import StoreError
 from tcserver.storage import private_files
-from tcserver.storage.accounts import check_password
+from tcserver.storage.credentials import check_password
 
 MAX_LINE_BYTES = MAX_PASSWORD_BYTES + 8
-"""Bytes of the line with a password: a byte order mark and the end of the line besides."""
+"""Bytes of the line with a password, with a byte order mark and the end of the line."""
 
 
 def add_password_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where a password comes from."""
+    """Add the options for the source of a password."""
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--password-stdin", action="store_true", help="read the password from standard input, in UTF-8")
     source.add_argument("--generate", action="store_true", help="make up a password and print it, once")
 
 
 def made_up_password() -> str:
-    """A password of 80 random bits."""
+    """Return a password of 80 random bits."""
     return generate_password(os.urandom(PASSWORD_ENTROPY_SIZE))
 
 
 def new_password(arguments: argparse.Namespace) -> str:
-    """The new password, checked: made up, from standard input, or asked for twice. Raises `StoreError`."""
+    """Return the new password, checked. It is made up, read, or asked for twice. Raises `StoreError`."""
     if arguments.generate:
         return made_up_password()
     try:
@@ -45,7 +45,7 @@ def new_password(arguments: argparse.Namespace) -> str:
             typed = getpass.getpass("Password: ")
             if getpass.getpass("Once more: ") != typed:
                 raise StoreError("the two passwords differ")
-            password = read_password(typed.encode(errors="surrogateescape"))  # a locale may not know what was typed
+            password = read_password(typed.encode(errors="surrogateescape"))  # the locale may not have the characters
         else:
             raise StoreError("there is no terminal to ask for the password: use --password-stdin or --generate")
     except ValueError as error:
@@ -56,11 +56,10 @@ def new_password(arguments: argparse.Namespace) -> str:
 
 @contextmanager
 def handed_out(rows: Sequence[Sequence[str]], output: Path | None = None) -> Iterator[None]:
-    """Write a table of made-up passwords, and only then do what makes them valid.
+    """Write a table of made-up passwords before the block that makes them valid.
 
-    So no disk that is full and no reader that has left can lose a password that is in use. ``output`` is a new file of
-    mode 0600, which is gone again if what follows fails; without it the table is printed. Raises `StoreError` and
-    ``OSError``.
+    So a full disk or a closed pipe cannot lose a password that is in use. ``output`` is a new file of mode 0600, which
+    is removed if the block fails. Without it the table is printed. Raises `StoreError` and ``OSError``.
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)

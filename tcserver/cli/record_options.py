@@ -1,4 +1,4 @@
-"""Options and tables of commands about records, made of the declarations of their fields."""
+"""Options and tables for records, made of the declarations of their fields."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from tcserver.records.kinds import Flag, Kind, NotAllowed
 
 
 def settable(record: type) -> Iterator[Column]:
-    """The values of a record class that an option sets."""
+    """Yield the columns of a record class that an option sets."""
     return (column for column in columns_of(record) if column.field.known.help)
 
 
 def option(column: Column) -> str:
-    """The option that sets a value, as ``--max-sessions``."""
+    """Return the option that sets a column, as ``--max-sessions``."""
     return f"--{column.name.replace('_', '-')}"
 
 
 def add_options(parser: argparse.ArgumentParser, record: type) -> dict[str, argparse._MutuallyExclusiveGroup]:
-    """Add the options of a record class; returns the group of each by its name, for more options that set the same."""
+    """Add the options of a record class. Return the group of each by its column, for more options that set the same."""
     groups = {}
     for column in settable(record):
         group = groups[column.name] = parser.add_mutually_exclusive_group()
@@ -36,18 +36,18 @@ def add_options(parser: argparse.ArgumentParser, record: type) -> dict[str, argp
 
 
 def given(arguments: argparse.Namespace, record: type) -> dict[str, Any]:
-    """The values that options gave, by the names of their fields."""
+    """Return the values of the options that were given, by their fields."""
     return {column.name: getattr(arguments, column.name) for column in settable(record) if column.name in arguments}
 
 
 def cells(record: object) -> dict[str, str]:
-    """The values of a record that a table on the terminal shows, by the headings of its columns."""
+    """Return the cells of a record in a table on the terminal, by heading."""
     values = values_of(record)
     return {heading: column.kind.shown(values[column.name]) for heading, column in _listed(type(record)).items()}
 
 
 def headings(record: type) -> list[str]:
-    """The headings of a table of records of a class."""
+    """Return the headings of a table of records of a class."""
     return list(_listed(record))
 
 
@@ -61,7 +61,7 @@ def _listed(record: type) -> dict[str, Column]:
 
 
 def reader(kind: Kind) -> Callable[[str], Any]:
-    """The ``type`` of an argument that is of a kind."""
+    """Return the ``type`` of an argument that holds a value of a kind."""
 
     def read(text: str) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""``tcserver room``: permanent rooms, and the open ones. All of it works while the server is running."""
+"""``tcserver room``: permanent rooms and open rooms. All commands work while the server runs."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from tcserver.records import ROLES, Role, RoomRecord, StoreError
 
 def add_commands(commands: Commands) -> None:
     """Add the commands of this group."""
-    group = add_group(commands, "room", "permanent rooms, roles in them, and who is in which room")
+    group = add_group(commands, "room", "permanent rooms, roles in them, and the participants of open rooms")
     add = add_command(
         group, "add", _add, "make a permanent room", 'tcserver room add "Rapat Pagi" --max-participants 50'
     )
-    add.add_argument("name", metavar="NAME", help="as it stands in the join link")
+    add.add_argument("name", metavar="NAME", help="the name in the join link")
     add_options(add, RoomRecord)
     add_command(group, "list", _list, "list the permanent rooms", "tcserver room list")
     change = add_command(
         group,
         "set",
         _set,
-        "change settings of a room; encryption from its next life on",
+        "change settings of a room; encryption changes when everybody has left",
         'tcserver room set "Rapat Pagi" --no-e2ee',
     )
     change.add_argument("name", metavar="NAME", help="the room")
@@ -36,14 +36,14 @@ def add_commands(commands: Commands) -> None:
         group,
         "role",
         _role,
-        "give an account a role in a room, or none",
+        "give a role in a room to an account, or take it away",
         'tcserver room role "Rapat Pagi" kantor-1 chair',
         "",
-        "admin     as chair, and notices to everybody on the server",
-        "chair     as speaker; removes members, gives roles, changes and closes the room",
-        "speaker   sound, pictures and text",
-        "listener  text only",
-        "observer  only hears and sees; recorder the same, for who records",
+        "admin     like chair; also sends notices to everybody on the server",
+        "chair     like speaker; also removes participants, gives roles, changes and closes the room",
+        "speaker   sends sound, pictures and text",
+        "listener  sends text only",
+        "observer  only hears and sees; recorder: the same, for somebody who records",
     )
     role.add_argument("name", metavar="NAME", help="the room")
     role.add_argument("account", metavar="ACCOUNT", help="the account, by its name")
@@ -51,20 +51,20 @@ def add_commands(commands: Commands) -> None:
         "role",
         metavar="ROLE",
         choices=[*ROLES, "none"],
-        help="one of those below; none: the account's own role, else the room's default",
+        help="a role of those below; none: the role of the account, else the default of the room",
     )
     show = add_command(
         group,
         "show",
         running.show,
-        "show who is in which room of the running server",
+        "show the rooms of the running server and their participants",
         'tcserver room show "Rapat Pagi"',
         "tcserver room show --json",
         "",
-        "udp    whether sound and pictures reach the participant; without it only text does",
-        "loss   of the datagrams that the participant sent, under its key of at most a day",
+        "udp    whether sound and pictures reach the participant; if not, only text does",
+        "loss   part of the datagrams of the participant that was lost, since its key is in use (at most a day)",
     )
-    show.add_argument("name", metavar="NAME", nargs="?", help="of this room only")
+    show.add_argument("name", metavar="NAME", nargs="?", help="only this room")
     running.add_json(show)
     close = add_command(
         group,
@@ -73,7 +73,7 @@ def add_commands(commands: Commands) -> None:
         "end the meeting in a room of the running server, for everybody",
         'tcserver room close "Rapat Pagi" --reason "the building closes"',
         "",
-        "A permanent room stays: whoever comes next opens it again. To remove it: tcserver room remove.",
+        "A permanent room stays: the next participant opens it again. To remove it: tcserver room remove.",
     )
     close.add_argument("name", metavar="NAME", help="the room")
     running.add_reason(close)

@@ -1,4 +1,4 @@
-"""What an operator asks of the running server: who is in, to take somebody out, to tell everybody, to end a meeting."""
+"""Commands for the running server: show rooms, remove a participant, send a notice, end a meeting."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ _HOUR = 3600
 
 
 def add_commands(commands: Commands) -> None:
-    """Add the commands that stand by themselves."""
+    """Add the commands that are in no group."""
     kick = add_command(
         commands,
         "kick",
         _kick,
-        "take somebody out of a room of the running server",
+        "remove somebody from a room of the running server",
         'tcserver kick "Rapat Pagi" kantor-1 --reason "please come back with a headset"',
         "",
-        "To keep an account out for good: tcserver account disable.",
+        "To keep an account out permanently: tcserver account disable.",
     )
     kick.add_argument("room", metavar="ROOM", help="the room")
-    kick.add_argument("who", metavar="WHO", help="an account, or a participant's number as `tcserver room show` has it")
+    kick.add_argument(
+        "who", metavar="WHO", help="an account, or the number of a participant as `tcserver room show` prints it"
+    )
     add_reason(kick)
     add_json(kick)
     notice = add_command(
@@ -39,23 +41,23 @@ def add_commands(commands: Commands) -> None:
         'tcserver notice "The server restarts at 17:00"',
         'tcserver notice --room "Rapat Pagi" "Ten minutes left"',
     )
-    notice.add_argument("text", metavar="TEXT", help="what they are told")
-    notice.add_argument("--room", metavar="NAME", help="only who is in this room")
+    notice.add_argument("text", metavar="TEXT", help="the text")
+    notice.add_argument("--room", metavar="NAME", help="only the participants of this room")
     add_json(notice)
 
 
 def add_reason(parser: argparse.ArgumentParser) -> None:
-    """Add what they are told who are put out."""
-    parser.add_argument("--reason", metavar="TEXT", default="", help="what they are told")
+    """Add the option for the reason that removed participants see."""
+    parser.add_argument("--reason", metavar="TEXT", default="", help="the reason that they see")
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    """Add the form for programs."""
+    """Add the option for output as JSON."""
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
 def show(arguments: argparse.Namespace, sources: Sources) -> int:
-    """Print the open rooms with who is in them."""
+    """Print the open rooms and their participants."""
     rooms = _ask(sources, {"do": "rooms"})
     if arguments.name is not None:
         rooms = [room for room in rooms if room["name"] == _folded(arguments.name)]
@@ -105,7 +107,7 @@ def _told(arguments: argparse.Namespace, count: int, text: str) -> int:
 
 
 def _ask(sources: Sources, request: dict[str, Any]) -> Any:
-    """Return what the running server answers; what it refuses is the operator's mistake."""
+    """Return the answer of the running server. Raises `StoreError` if it refuses."""
     answer = json.loads(ask(data_directory(sources).path, json.dumps(request).encode()))
     if "error" in answer:
         raise StoreError(answer["error"])

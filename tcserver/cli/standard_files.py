@@ -1,4 +1,4 @@
-"""Standard input, output and error, which cron jobs and supervisors may have closed."""
+"""Standard input, output and error. Cron jobs and supervisors may have closed them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import os
 import sys
 
 _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
-"""By descriptor."""
+"""Names and modes, in the order of the descriptors."""
 _NO_DISK = (errno.EINVAL, errno.ENOTSUP, errno.EROFS, None)
-"""What syncing says of a pipe, a terminal and what is no file at all."""
+"""Errors of ``fsync`` on a pipe, on a terminal, and on what is no file."""
 
 
 def occupy() -> None:
-    """Put the null device in place of what is closed, for this process and those that it starts.
+    """Open the null device for each closed one, for this process and the processes that it starts.
 
-    Otherwise a socket or a file gets the number of a standard file, and whoever prints writes into it; libuv ends the
-    process when it has to close such a one.
+    Otherwise a socket or a file gets the number of a standard file, and prints go into it. libuv ends the process if
+    it has to close such a descriptor.
     """
     for descriptor, (name, mode) in enumerate(_STREAMS):
         try:
@@ -33,9 +33,9 @@ def occupy() -> None:
 
 
 def print_data(text: str) -> None:
-    """Print what other programs read: in UTF-8, whatever the locale says, and on disk where it goes to a file.
+    """Print text for other programs: in UTF-8 in every locale. If it goes to a file, it is on disk afterwards.
 
-    Raises ``OSError`` if it did not get there.
+    Raises ``OSError`` if that fails.
     """
     try:
         sys.stdout.flush()

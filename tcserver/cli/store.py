@@ -26,35 +26,37 @@ def add_commands(commands: Commands) -> None:
         "write database, key and settings to a new file",
         "tcserver backup /backup/conference.backup",
         "",
-        "The file has the key of the server, and only its owner can read it: keep it as you keep a key. Settings are",
-        "in it if they are in a configuration file; those of the environment and of flags are not.",
+        "The file has the key of the server, and only its owner can read it: keep it as safe as a key. It has the",
+        "settings of a configuration file, but not those of the environment and of flags.",
     )
-    backup.add_argument("file", metavar="FILE", help="a new file; what is there is never overwritten")
+    backup.add_argument("file", metavar="FILE", help="a new file; an existing one is never overwritten")
     restoring = add_command(
         commands,
         "restore",
         _restore,
-        "put a backup into an empty folder",
+        "put a backup into an empty data directory",
         "tcserver restore /backup/conference.backup --data /srv/conference",
         "",
-        "Nothing is overwritten: move an old folder away first. The settings go to tcserver.toml in --data, without it",
-        "to the configuration file of the user.",
+        "Nothing is overwritten: move an old data directory away first. The settings go to tcserver.toml in --data;",
+        "without --data they go to the configuration file of the user.",
     )
-    restoring.add_argument("file", metavar="FILE", help="a file that `tcserver backup` has written")
+    restoring.add_argument("file", metavar="FILE", help="a file of `tcserver backup`")
     export = add_command(commands, "export", _export, "write accounts and rooms as JSON", "tcserver export rooms.json")
     export.add_argument("file", metavar="FILE", help="a new file, or - for standard output")
     importing = add_command(
         commands,
         "import",
         _import,
-        "add the accounts and rooms of an export, all or none",
+        "add the accounts and rooms of an export, all of them or none",
         "tcserver import rooms.json",
         "",
-        "Passwords work only where identity.key is that of the server that made the export.",
+        "Passwords work only with the identity.key of the server that made the export.",
     )
     importing.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     importing.add_argument(
-        "--other-server", action="store_true", help="of a server with another key; its passwords will not work here"
+        "--other-server",
+        action="store_true",
+        help="accept an export of a server with another key; its passwords will not work here",
     )
 
 
@@ -96,7 +98,7 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
     if not arguments.other_server and not directory.has_identity():
         raise StoreError(
             f"there is no server key in {directory.path}: copy identity.key of the server that made the export there "
-            "first, with mode 600; with a new key (--other-server) every password would have to be set anew"
+            "first, with mode 600; with a new key (--other-server) you have to set every password again"
         )
     identity = directory.open_identity()[0]
     with directory.database() as database:

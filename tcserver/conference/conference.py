@@ -1,4 +1,4 @@
-"""The conference: accounts log in, people meet in rooms. A pure state machine: inputs in, effects out."""
+"""The conference: accounts log in, participants meet in rooms. A pure state machine: inputs in, effects out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
 from tcproto.errors import ErrorCode, ProtocolError, Refusal
-from tcproto.messages import Envelope, Sender, Source, State, Unknown, row_of
+from tcproto.messages import Envelope, Source
 from tcserver.conference.context import Context
 from tcserver.conference.crashes import CONNECTION_TIMERS, SESSION_TIMERS
-from tcserver.conference.dispatch import COMMANDS, RoomCommand
+from tcserver.conference.dispatch import Dispatcher
 from tcserver.conference.effects import Effect, Where
 from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, Solvency
 from tcserver.conference.login.authenticator import Authenticator
@@ -22,17 +22,16 @@ from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.requests.operator import Operator
 from tcserver.conference.room.room import Room
 from tcserver.conference.room.rooms import Rooms
-from tcserver.conference.room.seat import Seat
 from tcserver.conference.services import Services
-from tcserver.conference.settings import MessageClass, Settings
+from tcserver.conference.settings import Settings
 from tcserver.identity import ServerIdentity
 from tcserver.media.interface import Event
 from tcserver.records import Account, RoomRecord, Standing
 
 STANDSTILL = 2.0
-"""Seconds that a deadline is late by where the process, or its machine, was stopped: no load makes it so late."""
+"""Seconds: a deadline that is so late means that the process, or its machine, stood still. No load does it."""
 RECOVERY = 1.0
-"""Seconds after that in which what came meanwhile is read, before anything is due."""
+"""Seconds after a standstill before anything is due. In them the server reads what came meanwhile."""
 
 
 class Conference:
@@ -59,14 +58,14 @@ class Conference:
         self._authenticator = Authenticator(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, policies, now)
         self._reports = MediaReports(context, self._rooms)
-        self._services = Services(context, connections, sessions, self._authenticator, self._rooms)
+        self._dispatcher = Dispatcher(Services(context, connections, sessions, self._authenticator, self._rooms))
         self.operator = Operator(context, sessions, self._rooms)
-        """What the operator asks of it, besides the changes that are on disk."""
+        """Serves the operator, apart from changes that are on disk."""
         self._is_shut_down = False
 
     @property
     def counters(self) -> Mapping[str, int]:
-        """How often what was ignored, by a fixed set of names."""
+        """Counts of what was ignored, by a fixed set of names."""
         return self._context.counters
 
     @property
@@ -76,7 +75,7 @@ class Conference:
 
     @property
     def limited(self) -> Mapping[str, int]:
-        """Messages beyond a rate, by their class; ``all``: those that ended their connection.
+        """Messages beyond a rate, by their class. ``all`` are those that ended their connection.
 
         Of those beyond their account's budget ``account`` were refused, ``rest`` had to wait to be read, and ``closed``
         ended their connection.
@@ -85,7 +84,7 @@ class Conference:
 
     @property
     def crashes(self) -> Mapping[str, int]:
-        """Errors of our own, by what failed (see `Where`)."""
+        """Errors of our own, by what failed (see ``Where``)."""
         return self._context.crashes
 
     @property
@@ -122,16 +121,16 @@ class Conference:
     # Connections
 
     def may_connect(self) -> bool:
-        """Tell whether connections may be accepted, which is so until the end begins."""
+        """Tell whether connections may be accepted: until ``shutdown``."""
         return not self._is_shut_down
 
     def connected(self, connection: int, address: str, now: float) -> list[Effect]:
-        """A connection was accepted; ``connection`` is a number that is never used again."""
+        """Take a connection in that was accepted; ``connection`` is a number that is never used again."""
         self._connections.open(connection, address, now)
         return self._context.outbox.take()
 
     def handshake_done(self, connection: int, handshake_hash: bytes, now: float) -> list[Effect]:
-        """The Noise handshake is done; its hash has 64 bytes."""
+        """Let a client log in whose Noise handshake is done; the hash of the handshake has 64 bytes."""
         return self._about(connection, lambda found: self._connections.handshake_done(found, handshake_hash, now), now)
 
     def charge(self, connection: int, size: int, now: float) -> tuple[float, list[Effect]]:
@@ -163,21 +162,21 @@ class Conference:
         return 0.0, []
 
     def spent(self, connection: int, microseconds: float) -> None:
-        """Charge what the frame has taken, in processor time, beyond what it was charged before it was read."""
+        """Charge the processor time that a frame took, less what it was charged before it was read."""
         found = self._connections.get(connection)
         if found is not None and found.budget is not None:
             found.budget.spend(max(0.0, microseconds - found.charged))
             found.charged = max(found.charged, microseconds)
 
     def received(self, connection: int, envelope: Envelope, now: float) -> list[Effect]:
-        """A message arrived. What comes on a connection that is closed already is ignored."""
+        """Serve a message; one that comes on a closed connection is ignored."""
         found = self._connections.get(connection)
         if found is not None:
             found.last_heard = now
             request = Request(found, envelope.message, envelope.request_id, now, self._context.outbox)
             room = self._room_of(found)
             try:
-                self._dispatch(request)
+                self._dispatcher.dispatch(request)
             except Refusal as refusal:
                 self._context.refusals[refusal.code] += 1
                 if not request.request_id:
@@ -191,22 +190,22 @@ class Conference:
         return self._context.outbox.take()
 
     def disconnected(self, connection: int, now: float) -> list[Effect]:
-        """A connection broke, or its peer closed it."""
+        """Forget a connection that broke, or that its peer closed."""
         return self._about(connection, lambda found: self._connections.gone(found, now), now)
 
     def hang_up(self, connection: int, code: ErrorCode, now: float, text: str = "") -> list[Effect]:
-        """Close a connection for a reason of the shell's, such as a bad frame or a full queue."""
+        """Close a connection for a reason that the shell has, such as a bad frame or a full queue."""
         return self._about(connection, lambda found: self._connections.hang_up(found, code, now, text), now)
 
     def failed(self, connection: int, code: ErrorCode, now: float, detail: str = "") -> list[Effect]:
-        """Forget a connection that the shell closes, which has told its client why."""
+        """Forget a connection that the shell closes. The shell has told the client why."""
         return self._about(connection, lambda found: self._connections.failed(found, code, now, detail), now)
 
     def attach(self, session: int, connection: int, last_change: int, now: float) -> list[Effect]:
         """Give a session another connection, on which nobody has logged in; its client has seen ``last_change``.
 
         It is sent what it has missed: changes of its room, or a snapshot where the room has forgotten them, and the
-        messages that waited. No message asks for this: `resume` is reserved, and the caller answers it. Raises
+        messages that waited. No message asks for this: ``resume`` is reserved, and the caller answers it. Raises
         ``Refusal`` (``cannot_resume``).
         """
         found = self._connections.get(connection)
@@ -222,26 +221,26 @@ class Conference:
     # Answers to effects
 
     def account_found(self, connection: int, account: Account | None, now: float) -> list[Effect]:
-        """Answer to `FindAccount`: the account, or None."""
+        """Take the answer to ``FindAccount``: the account, or None."""
         return self._about(connection, lambda found: self._authenticator.account_found(found, account, now), now)
 
     def devices_found(self, connection: int, devices: Collection[bytes], now: float) -> list[Effect]:
-        """Answer to `FindDevices`: the keys of the account's enrolled devices."""
+        """Take the answer to ``FindDevices``: the keys of the account's enrolled devices."""
         return self._about(connection, lambda found: self._authenticator.devices_found(found, devices, now), now)
 
     def lookup_failed(self, connection: int, now: float) -> list[Effect]:
-        """Answer to `FindAccount` and `FindDevices` where the database cannot tell."""
+        """Take that the database could not answer ``FindAccount`` or ``FindDevices``."""
         return self._about(connection, lambda found: self._authenticator.lookup_failed(found), now)
 
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
-        """Answer to `SaveRoom`: whether it is on disk."""
+        """Take the answer to ``SaveRoom``: whether the room is on disk."""
         self._rooms.saved(ticket, ok, now)
         return self._context.outbox.take()
 
     # The operator
 
     def accounts_changed(self, standing: Standing, now: float) -> list[Effect]:
-        """Accounts were changed, or are told of for the first time."""
+        """Follow a change of accounts, or take the first list of them."""
         self._context.costs = standing.costs
         for connection in self._connections:
             self._authenticator.accounts_changed(connection, standing.generations)
@@ -249,7 +248,7 @@ class Conference:
         return self._context.outbox.take()
 
     def rooms_changed(self, rooms: Iterable[RoomRecord], now: float) -> list[Effect]:
-        """Permanent rooms were changed; ``rooms`` are all of them."""
+        """Follow a change of permanent rooms; ``rooms`` are all of them."""
         self._rooms.records_changed(rooms, now)
         return self._context.outbox.take()
 
@@ -269,18 +268,18 @@ class Conference:
     # The media plane
 
     def media_event(self, event: Event, now: float) -> list[Effect]:
-        """The media plane reports something; what is about a seat or a room that is gone is ignored."""
+        """Take a report of the media plane; one about a seat or a room that is gone is ignored."""
         self._reports.take(event, now)
         return self._context.outbox.take()
 
     # Time
 
     def next_deadline(self) -> float | None:
-        """Return when `timeout` has to be called."""
+        """Return when ``timeout`` has to be called."""
         return self._context.timers.next()
 
     def timeout(self, now: float) -> list[Effect]:
-        """Do what is due; where the process stood still, that time counts for nobody."""
+        """Do what is due. Time in which the process stood still counts for nobody."""
         timers = self._context.timers
         late = now - (timers.next() or now)
         if late >= STANDSTILL:
@@ -291,68 +290,10 @@ class Conference:
         timers.run(now, self._timer_crashed)
         return self._context.outbox.take()
 
-    def _dispatch(self, request: Request[object]) -> None:
-        connection, message = request.connection, request.message
-        if wait := connection.limiter.flooded(request.now):
-            self._context.limited["all"] += 1
-            self._context.refusals[ErrorCode.RATE_LIMITED] += 1
-            text, wait_ms = "far too many messages", int(wait * 1000) + 1
-            self._connections.hang_up(connection, ErrorCode.RATE_LIMITED, request.now, text, wait_ms)
-            return
-        if not connection.handshake_hash:
-            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
-        if isinstance(message, Unknown):
-            self._limit(request, MessageClass.OTHER)
-            raise Refusal(ErrorCode.BAD_REQUEST, "no such request")
-        self._check_state(connection, message)
-        command = COMMANDS[type(message)]
-        if command.rate is not None:
-            self._limit(request, command.rate)
-        if not isinstance(command, RoomCommand):
-            command.run(self._services, request)
-            return
-        seat = self._context.seat_of[request.session.number]
-        if command.needs(message) & ~seat.permissions:
-            raise Refusal(ErrorCode.NOT_PERMITTED)
-        command.run(self._services, self._rooms.request(request, seat))
-
-    def _check_state(self, connection: Connection, message: object) -> None:
-        row = row_of(type(message))
-        if not row.sender & Sender.CLIENT:
-            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
-        state = self._state(connection)
-        if row.states & state:
-            return
-        # A client knows for certain whether it has logged in, but not whether it has been taken out of its room.
-        if state is State.LOGIN or row.states is State.LOGIN:
-            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
-        raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)
-
-    def _state(self, connection: Connection) -> State:
-        """Return the state of a connection in the sense of the message table."""
-        if connection.session is None:
-            return State.LOGIN
-        seat = self._seat_of(connection)
-        return State.LOBBY if seat is None or not seat.is_open else State.ROOM
-
-    def _seat_of(self, connection: Connection) -> Seat | None:
-        """Return the seat, or the one that the media plane is about to open."""
-        return None if connection.session is None else self._context.seat_of.get(connection.session.number)
-
     def _room_of(self, connection: Connection) -> Room | None:
-        seat = self._seat_of(connection)
+        """Return the room where a connection has a seat, or is about to have one."""
+        seat = self._context.seat_on(connection)
         return None if seat is None else self._rooms.of(seat)
-
-    def _limit(self, request: Request[object], message_class: MessageClass) -> None:
-        connection = request.connection
-        if connection.is_overdrawn and connection.budget is not None:
-            self._context.limited["account"] += 1
-            wait = connection.budget.wait(request.now)
-            raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
-        wait = connection.limiter.wait(message_class, request.now)
-        if wait:
-            self._context.limited[message_class] += 1
-            raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)
 
     def _detached(self, session: Session, ending: Ending, now: float) -> None:
         self._sessions.detached(session, ending, now)
@@ -370,7 +311,7 @@ class Conference:
     # Errors of our own
 
     def crashed(self, where: Where, error: Exception, **fields: str | int) -> list[Effect]:
-        """Count an error of the shell's; it is one of the effects that it is logged."""
+        """Count an error of the shell; one of the effects logs it."""
         self._context.crashed(where, error, **fields)
         return self._context.outbox.take()
 
@@ -388,9 +329,9 @@ class Conference:
     def _connection_crashed(
         self, connection: Connection, room: Room | None, error: Exception, now: float, message: str = ""
     ) -> None:
-        """End the session for which something failed, and the life of a room that it left half changed.
+        """End the session for which something failed. End the life of a room that was left half changed, too.
 
-        ``room`` is where it had a seat before.
+        ``room`` is where the session had a seat before.
         """
         self._context.crashed(Where.FRAME, error, address=connection.address, message=message)
         concerned = dict.fromkeys((room, self._room_of(connection)))

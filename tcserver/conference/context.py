@@ -1,23 +1,22 @@
-"""What all parts of the conference share."""
+"""The state and the sources that all parts of the conference share."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Mapping
 
 from tcproto.errors import ErrorCode
 from tcserver.conference.effects import Crash, Outbox, Where
 from tcserver.conference.limits.budget import Budget, Budgets
 from tcserver.conference.limits.camera_cap import CameraCap
+from tcserver.conference.login.connection import Connection
 from tcserver.conference.room.identifiers import WORKER_SLOT_MASK, IdPool
+from tcserver.conference.room.placement import WorkerLoads
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.settings import Settings
 from tcserver.conference.timers import Timers
 from tcserver.identity import ServerIdentity
 from tcserver.records import Account
-
-SEAT_LOAD = 50
-"""Datagrams per second that a seat is sent as soon as anybody speaks: those of one talker."""
 
 
 class Context:
@@ -47,17 +46,20 @@ class Context:
         self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
         self.camera_cap = CameraCap()
         self.costs: Mapping[tuple[int, int], int] = {}
-        """How many accounts have each Argon2id cost (bytes, passes)."""
+        """Numbers of accounts by Argon2id cost (bytes, passes)."""
         self.seats: dict[int, Seat] = {}
-        """Of all rooms, by media id."""
+        """Seats of all rooms, by media id."""
         self.seat_of: dict[int, Seat] = {}
-        """The same, by number of the session."""
-        self.sent: defaultdict[int, float] = defaultdict(float)
-        """Datagrams per second that each media worker said that it sends, by slot."""
+        """The same seats, by number of the session."""
+        self.worker_loads = WorkerLoads()
 
     def budget(self, account: Account, now: float) -> Budget:
         """Return what an account may still cost."""
         return self._budgets.of(account, self.settings.account_cost, now)
+
+    def seat_on(self, connection: Connection) -> Seat | None:
+        """Return the seat of the session on a connection, also one that the media plane is about to open."""
+        return None if connection.session is None else self.seat_of.get(connection.session.number)
 
     def crashed(self, where: Where, error: Exception, **fields: str | int) -> None:
         """Count an error of ours, and have it logged."""
@@ -65,9 +67,5 @@ class Context:
         self.outbox.add(Crash(where, error, fields))
 
     def loads(self) -> list[float]:
-        """Return how busy each media worker is, by slot: what it sends, and what its seats may come to get.
-
-        What was placed since a worker last told counts so as well.
-        """
-        seats = Counter(media_id & ~WORKER_SLOT_MASK for media_id in self.seats)
-        return [self.sent[slot] + seats[slot] * SEAT_LOAD for slot in range(self.settings.media_slots)]
+        """Return how busy each media worker is, by slot."""
+        return self.worker_loads.estimate(self.settings.media_slots, self.seats)

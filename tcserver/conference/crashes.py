@@ -1,4 +1,4 @@
-"""Errors of our own: what each ends, which is what it was about and nothing else."""
+"""What an error of the server itself ends: the room or the connection that it was about, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import CloseRoom, CloseSeat
 
 RESTARTED = "the room had to be restarted"
-"""What its members are told: they may enter again, into a new life of it."""
+"""What participants of a room that failed are told. They may enter again, into a new life of the room."""
 
 
 def is_whole(room: Room, context: Context) -> bool:
-    """Tell whether the seats of a room are those that its members were told of, each with its session."""
+    """Tell whether the tables of a room agree: it has the seats that were announced, each with its session."""
     seats = list(chain(room.seats.values(), room.joining.values()))
     known = {media_id for media_id, seat in context.seats.items() if seat.room == room.number}
     if room.is_closed:
@@ -30,7 +30,7 @@ def is_whole(room: Room, context: Context) -> bool:
 
 
 def abandon(room: Room, context: Context, now: float) -> None:
-    """End the life of a room that failed, in whatever state that left it, and tell everybody who has a seat there."""
+    """End the life of a room that failed, whatever state it is in, and tell everybody who has a seat there."""
     room.is_closed = True
     outbox, timers = context.outbox, context.timers
     timers.cancel_all(lambda key: _is_of(key, room.number))
@@ -55,7 +55,7 @@ def abandon(room: Room, context: Context, now: float) -> None:
 
 
 def _seats(room: Room, context: Context) -> Iterator[Seat]:
-    """Go through all who have a seat of a room by any of the tables."""
+    """Go through the seats of a room that any of the tables has."""
     yield from room.seats.values()
     yield from room.joining.values()
     yield from (seat for seat in context.seats.values() if seat.room == room.number)

@@ -1,4 +1,4 @@
-"""The dispatcher's table: what serves each message, what permission it needs, and what limits it."""
+"""The dispatcher and its table: what serves each message, what permission it needs, and what limits it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tcproto import messages as m
-from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Permission
+from tcproto.errors import ErrorCode, ProtocolError, Refusal
+from tcproto.messages import Permission, Sender, State, Unknown, row_of
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
-from tcserver.conference.login.connection import Request
+from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.permissions import NO_PERMISSION, SCOPE_PERMISSION, SOURCE_PERMISSION
 from tcserver.conference.requests import chat, key_exchange, moderation, publishing
 from tcserver.conference.room.room import RoomRequest
@@ -19,7 +19,7 @@ from tcserver.conference.settings import MessageClass
 
 
 class Command(NamedTuple):
-    """How a message is served that needs no seat."""
+    """Serves a message that needs no seat."""
 
     run: Callable[[Services, Request[Any]], None]
     rate: MessageClass | None
@@ -27,7 +27,7 @@ class Command(NamedTuple):
 
 
 class RoomCommand(NamedTuple):
-    """How a message is served that needs a seat."""
+    """Serves a message that needs a seat."""
 
     run: Callable[[Services, RoomRequest[Any]], None]
     rate: MessageClass | None
@@ -109,3 +109,70 @@ COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
     }
 )
 """Every message that a client may send."""
+
+
+class Dispatcher:
+    """Serves the messages of clients by the table, after checks of rate, state and permission."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._context = services.context
+
+    def dispatch(self, request: Request[object]) -> None:
+        """Serve a request.
+
+        Raises ``Refusal``, which is the reply to the client, or ``ProtocolError``, which ends its connection.
+        """
+        services, connection, message = self._services, request.connection, request.message
+        if wait := connection.buckets.flooded(request.now):
+            self._context.limited["all"] += 1
+            self._context.refusals[ErrorCode.RATE_LIMITED] += 1
+            text, wait_ms = "far too many messages", int(wait * 1000) + 1
+            services.connections.hang_up(connection, ErrorCode.RATE_LIMITED, request.now, text, wait_ms)
+            return
+        if not connection.handshake_hash:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
+        if isinstance(message, Unknown):
+            self._limit(request, MessageClass.OTHER)
+            raise Refusal(ErrorCode.BAD_REQUEST, "no such request")
+        self._check_state(connection, message)
+        command = COMMANDS[type(message)]
+        if command.rate is not None:
+            self._limit(request, command.rate)
+        if not isinstance(command, RoomCommand):
+            command.run(services, request)
+            return
+        seat = self._context.seat_of[request.session.number]
+        if command.needs(message) & ~seat.permissions:
+            raise Refusal(ErrorCode.NOT_PERMITTED)
+        command.run(services, services.rooms.request(request, seat))
+
+    def _check_state(self, connection: Connection, message: object) -> None:
+        row = row_of(type(message))
+        if not row.sender & Sender.CLIENT:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
+        state = self._state(connection)
+        if row.states & state:
+            return
+        # A client always knows whether it has logged in. It may not know yet that it was taken out of its room.
+        if state is State.LOGIN or row.states is State.LOGIN:
+            raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE)
+        raise Refusal(ErrorCode.NOT_IN_ROOM if state is State.LOBBY else ErrorCode.ALREADY_IN_ROOM)
+
+    def _state(self, connection: Connection) -> State:
+        """Return the state of a connection in the sense of the message table."""
+        if connection.session is None:
+            return State.LOGIN
+        seat = self._context.seat_on(connection)
+        return State.LOBBY if seat is None or not seat.is_open else State.ROOM
+
+    def _limit(self, request: Request[object], message_class: MessageClass) -> None:
+        connection = request.connection
+        if connection.is_overdrawn and connection.budget is not None:
+            self._context.limited["account"] += 1
+            wait = connection.budget.wait(request.now)
+            raise Refusal(ErrorCode.RATE_LIMITED, "the account asks too much of the server", int(wait * 1000) + 1)
+        wait = connection.buckets.wait(message_class, request.now)
+        if wait:
+            self._context.limited[message_class] += 1
+            raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=int(wait * 1000) + 1)

@@ -1,4 +1,4 @@
-"""What the conference wants done, in order; the shell does it."""
+"""Effects: what the conference wants done, in order. The shell carries them out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Send(NamedTuple):
 
 
 class Disconnect(NamedTuple):
-    """Close the connection when what was sent is out; nothing more is sent to it, and it need not be reported."""
+    """Close a connection when what was sent is out. Nothing more is sent to it, and its end need not be reported."""
 
     connection: int
 
@@ -63,7 +63,7 @@ class SessionStarted(NamedTuple):
 
 
 class SessionEnded(NamedTuple):
-    """A session is over; exactly one for each `SessionStarted`."""
+    """A session has ended. There is exactly one for each ``SessionStarted``."""
 
     session: int
     unix_ms: int
@@ -99,7 +99,7 @@ class Where(StrEnum):
 
 
 class Crash(NamedTuple):
-    """Log an error of ours, which has been dealt with."""
+    """Log an error of the server itself, which has been dealt with."""
 
     where: Where
     error: Exception
@@ -121,14 +121,14 @@ Effect = (
 
 
 class Outbox:
-    """Effects that wait to be taken; what is for a connection that is gone never gets in."""
+    """Effects that wait to be taken. A message for a connection that is gone is not among them."""
 
     def __init__(self) -> None:
         self._effects: list[Effect] = []
         self._open: set[int] = set()
 
     def open(self, connection: int) -> None:
-        """Let messages to the connection in from now on."""
+        """Take messages for a connection from now on."""
         self._open.add(connection)
 
     def send(self, connection: int, message: object, request_id: int = 0) -> None:
@@ -144,7 +144,7 @@ class Outbox:
         self.forget(connection)
 
     def forget(self, connection: int) -> None:
-        """Let nothing more in for a connection that ended by itself."""
+        """Take nothing more for a connection that has ended by itself."""
         self._open.discard(connection)
 
     def command(self, command: Command) -> None:
@@ -152,7 +152,7 @@ class Outbox:
         self._effects.append(MediaCommand(command))
 
     def log(self, name: str, **fields: str | int) -> None:
-        """Write an event to the log; ``session`` and ``by`` are numbers of sessions, or another word for who did it."""
+        """Write an event to the log. ``session`` and ``by`` are numbers of sessions; ``by`` may also be a word."""
         named = {
             key: session_id(value) if key in _SESSIONS and isinstance(value, int) else value
             for key, value in fields.items()

@@ -1,6 +1,8 @@
-"""What the media plane reports, and what the rooms make of it."""
+"""Reports of the media plane, passed to the rooms that they are about."""
 
 from __future__ import annotations
+
+from typing import assert_never
 
 from tcserver.conference.context import Context
 from tcserver.conference.effects import Where
@@ -11,6 +13,8 @@ from tcserver.media.interface import (
     Event,
     KeyframeAsked,
     Overloaded,
+    PathLost,
+    PathProven,
     RoomFailed,
     SealerRekeyDue,
     SealerTold,
@@ -23,14 +27,14 @@ from tcserver.media.interface import (
 
 
 class MediaReports:
-    """Takes the events of the media plane; those about a seat or a room that is gone are ignored."""
+    """Takes the events of the media plane. Those about a seat or a room that is gone are ignored."""
 
     def __init__(self, context: Context, rooms: Rooms) -> None:
         self._context = context
         self._rooms = rooms
 
     def take(self, event: Event, now: float) -> None:
-        """Take an event; an error of ours ends the life of the room that the event is about, and of no other."""
+        """Take an event. If that fails, end the life of the room that the event is about, and of no other."""
         try:
             self._take(event, now)
         except Exception as error:
@@ -61,9 +65,11 @@ class MediaReports:
                 if room := self._rooms.by_number(event.room):
                     self._rooms.restart(room, now)
             case _:
-                self._take_of_worker(event, now)
+                self._take_of_no_room(event, now)
 
-    def _take_of_worker(self, event: Event, now: float) -> None:
+    def _take_of_no_room(
+        self, event: WorkerLoad | WorkerReplaced | Overloaded | PathProven | PathLost, now: float
+    ) -> None:
         match event:
             case WorkerLoad():
                 self._rooms.worker_load(event)
@@ -71,8 +77,11 @@ class MediaReports:
                 self._worker_replaced(event, now)
             case Overloaded():
                 self._rooms.overloaded(event, now)
-            case _:
+            case PathProven() | PathLost():
+                # Nothing is decided by the paths of seats: the dashboard shows how often they come and go.
                 self._context.counters[f"media_{type(event).__name__}"] += 1
+            case _:
+                assert_never(event)
 
     def _room_of(self, event: Event) -> Room | None:
         match event:
@@ -84,8 +93,8 @@ class MediaReports:
         return None
 
     def _worker_replaced(self, event: WorkerReplaced, now: float) -> None:
-        for room in self._rooms.worker_replaced(event.slot, now):
-            # Who still speaks is told of again: the new worker has heard nobody so far.
+        for room in self._rooms.worker_replaced(event.worker, now):
+            # Participants who speak are announced again: the new worker has heard nobody so far.
             speaking = tuple(seat.participant for seat in room.seats.values() if seat.is_speaking)
-            if speaking and room.home == event.slot:
+            if speaking and room.home == event.worker:
                 room.speakers_changed((), speaking, room.dominant, now)

@@ -1,4 +1,4 @@
-"""Roles, what each may do, and which of them may touch which."""
+"""Roles: what each may do, and on which others it may act."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SOURCE_PERMISSION: Mapping[Source, Permission] = MappingProxyType(
         Source.SCREEN_AUDIO: Permission.PUBLISH_SCREEN,
     }
 )
-"""What publishing from a source needs; other sources cannot be published."""
+"""Permissions that publishing from a source needs. Other sources cannot be published."""
 
 SOURCE_KIND: Mapping[Source, Kind] = MappingProxyType(
     {
@@ -50,7 +50,7 @@ SOURCE_KIND: Mapping[Source, Kind] = MappingProxyType(
         Source.SCREEN_AUDIO: Kind.AUDIO,
     }
 )
-"""What a source gives."""
+"""Kind of media that each source gives."""
 
 SCOPE_PERMISSION: Mapping[ChatScope, Permission] = MappingProxyType(
     {
@@ -59,15 +59,15 @@ SCOPE_PERMISSION: Mapping[ChatScope, Permission] = MappingProxyType(
         ChatScope.SERVER: Permission.NOTICE,
     }
 )
-"""What a text to a scope needs."""
+"""Permissions that a text to a scope needs."""
 
 RANK: Mapping[Role, int] = MappingProxyType(
     {Role.ADMIN: 4, Role.CHAIR: 3, Role.SPEAKER: 1, Role.LISTENER: 0, Role.OBSERVER: 0, Role.RECORDER: 0}
 )
-"""Nobody acts on a higher rank, and nobody gives a role above the own one."""
+"""Ranks of roles. Nobody acts on a higher rank, or gives a role of a higher rank than the own one."""
 OPENER_RANK = 2
-"""Of who is chair only because nobody else was there when a temporary room began, and of whom such a chair makes one:
-below the chairs whom the operator or the room has named."""
+"""Rank of a chair who is chair only as the first in a temporary room, and of those whom this chair makes chairs. It is
+below the rank of chairs whom the operator or the room has named."""
 
 
 def may_give(actor: Role, role: Role) -> bool:

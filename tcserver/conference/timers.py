@@ -13,7 +13,7 @@ _SLACK = 64
 
 
 class Timers:
-    """Deadlines on the monotonic clock, each under a key; to set a key again moves it."""
+    """Deadlines on the monotonic clock, each under a key. Setting a key again moves its deadline."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Hashable]] = []
@@ -21,11 +21,11 @@ class Timers:
         self._count = count()
 
     def __len__(self) -> int:
-        """Deadlines that are set."""
+        """Return the number of deadlines that are set."""
         return len(self._actions)
 
     def set(self, key: Hashable, when: float, action: Action) -> None:
-        """Call ``action`` with the time when ``when`` has come."""
+        """Set a deadline: at ``when``, call ``action`` with the time."""
         number = next(self._count)
         self._actions[key] = (number, when, action)
         heapq.heappush(self._heap, (when, number, key))
@@ -38,12 +38,12 @@ class Timers:
         self._actions.pop(key, None)
 
     def cancel_all(self, belongs: Callable[[Hashable], bool]) -> None:
-        """Forget the deadlines under keys that ``belongs`` names."""
+        """Forget the deadlines for whose key ``belongs`` is true."""
         for key in [key for key in self._actions if belongs(key)]:
             del self._actions[key]
 
     def postpone(self, seconds: float) -> None:
-        """Put all deadlines off: in that time nothing could be done, and nobody be heard."""
+        """Put all deadlines off by a time in which the server could do nothing, and hear nobody."""
         self._actions = {key: (nth, at + seconds, action) for key, (nth, at, action) in self._actions.items()}
         self._heap = [(at, nth, key) for key, (nth, at, _) in self._actions.items()]
         heapq.heapify(self._heap)
@@ -60,7 +60,7 @@ class Timers:
         return self._heap[0][0] if self._heap else None
 
     def run(self, now: float, failed: Callable[[Hashable, Exception, float], None]) -> None:
-        """Call the actions that are due, in order; of one that raises, ``failed`` is told, and the others follow."""
+        """Call the actions that are due, in order. Where one raises, call ``failed``, and go on with the others."""
         while (when := self.next()) is not None and when <= now:
             _, _, key = heapq.heappop(self._heap)
             action = self._actions.pop(key)[2]

@@ -1,7 +1,7 @@
-"""The configuration: every setting with its help, range and default; read from a file, the environment and flags.
+"""The configuration, read from a file, the environment and flags.
 
-Later sources win: the defaults, the TOML file, environment variables ``TCSERVER_SECTION_KEY``, flags. Whatever is
-unknown or out of range stops the start, with the source and the key named.
+Later sources win: the defaults, the TOML file, environment variables ``TCSERVER_SECTION_KEY``, flags. A setting that is
+unknown or out of range is an error that names the source and the key.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 class ConfigurationError(Exception):
-    """A setting that is unknown or out of range; the text is one line with source, key and what it should be."""
+    """A setting is unknown or out of range. The text is one line: the source, the key, and what it should be."""
 
 
 _DEFAULTS = Configuration()
 
 
 class _Text(NamedTuple):
-    """A value from the environment or a flag, still to be read."""
+    """A value of the environment or of a flag that is not read yet."""
 
     text: str
 
@@ -49,14 +49,14 @@ class Setting(NamedTuple):
 
 
 class Change(NamedTuple):
-    """A key that differs between two configurations, and whether the running server can take it."""
+    """A key that differs between two configurations, and whether the running server can apply it."""
 
     key: str
     live: bool
 
 
 def settings() -> Iterator[Setting]:
-    """The settings, in the order of the file."""
+    """Return the settings, in the order of the file."""
     for section in dataclasses.fields(Configuration):
         for column in columns_of(type(getattr(_DEFAULTS, section.name))):
             known = column.field.known
@@ -68,7 +68,7 @@ _SETTINGS = {known.key: known for known in settings()}
 
 @dataclass(frozen=True)
 class Sources:
-    """Where the configuration comes from; loaded at the start and again at each reload."""
+    """Where the configuration comes from. It is loaded at the start and at each reload."""
 
     file: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -78,23 +78,23 @@ class Sources:
     """Whether a missing file is an error."""
 
     def load(self) -> Configuration:
-        """The effective configuration. Raises `ConfigurationError` for the first thing that is wrong."""
+        """Return the effective configuration. Raises `ConfigurationError` for the first mistake."""
         return _load(self)
 
 
 def get(configuration: Configuration, key: str) -> Any:
-    """The value of ``section.key``."""
+    """Return the value of ``section.key``."""
     section, _, name = key.partition(".")
     return getattr(getattr(configuration, section), name)
 
 
 def changes(old: Configuration, new: Configuration) -> list[Change]:
-    """What a reload changes, in the order of the file."""
+    """Return what a reload changes, in the order of the file."""
     return [Change(known.key, known.live) for known in settings() if get(old, known.key) != get(new, known.key)]
 
 
 def merge_live(old: Configuration, new: Configuration) -> Configuration:
-    """``old`` with what a reload can apply from ``new``."""
+    """Return ``old`` with the settings of ``new`` that a reload can apply."""
     for key, live in changes(old, new):
         if live:
             section, _, name = key.partition(".")
@@ -103,7 +103,7 @@ def merge_live(old: Configuration, new: Configuration) -> Configuration:
 
 
 def dump(configuration: Configuration) -> str:
-    """The configuration as a TOML file with its help as comments; it holds no secrets."""
+    """Return the configuration as a TOML file, with the help as comments. It has no secrets."""
     lines: list[str] = []
     open_section = ""
     for known in settings():
@@ -148,7 +148,7 @@ def _file_values(file: Path, *, required: bool) -> Iterator[tuple[str, object]]:
     except OSError as error:
         raise ConfigurationError(f"{file}: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigurationError(f"{file}: no TOML: {error}") from None
+        raise ConfigurationError(f"{file}: not TOML: {error}") from None
     for section, values in document.items():
         if not isinstance(values, dict):
             raise ConfigurationError(f"{file}: {section} stands outside a section")
@@ -159,7 +159,7 @@ def _file_values(file: Path, *, required: bool) -> Iterator[tuple[str, object]]:
 
 
 def _with(configuration: Configuration, source: str, key: str, value: object) -> Configuration:
-    """``configuration`` with one key replaced; ``value`` is one of the file's, or a `_Text`."""
+    """Return ``configuration`` with one key replaced. ``value`` is a value of the file, or a `_Text`."""
     if key not in _SETTINGS:
         raise ConfigurationError(f"{source}: {key} is no setting; see: tcserver config")
     kind = _SETTINGS[key].kind

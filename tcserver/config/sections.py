@@ -11,7 +11,7 @@ from tcserver.records.declaration import Declaration
 from tcserver.records.kinds import Choice, Flag, Number, Whole
 
 MAX_WORKERS = 64
-"""Media processes: more than one for each core cost and bring nothing."""
+"""Media processes: more than one for each core costs, and brings nothing."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ServerSection:
     workers: Annotated[
         int,
         Declaration(
-            Whole(0, MAX_WORKERS), "media processes that rooms are spread over; 0: all in one process, without any"
+            Whole(0, MAX_WORKERS), "media processes that share the rooms; 0: none, one process does everything"
         ),
     ] = 0
     room_spread: Annotated[
@@ -38,14 +38,17 @@ class ServerSection:
     ] = 100
     data: Annotated[str, Declaration(Line(), "data directory; empty: $XDG_DATA_HOME/tcserver")] = ""
     maintenance: Annotated[
-        bool, Declaration(Flag(), "whether only accounts with the role admin may log in; who is in stays", live=True)
+        bool,
+        Declaration(Flag(), "whether only accounts with the role admin may log in; people who are in stay", live=True),
     ] = False
-    public_host: Annotated[str, Declaration(Host(), "host name or address in the join link; empty: found out")] = ""
+    public_host: Annotated[
+        str, Declaration(Host(), "host name or address in the join link; empty: the server finds one")
+    ] = ""
 
 
 @dataclass(frozen=True)
 class LoginSection:
-    """What happens before a login and at it."""
+    """What clients may do before and during a login."""
 
     time_limit_s: Annotated[float, Declaration(Number(1, 120), "seconds from connection to login", live=True)] = 10.0
     max_half_open_per_address: Annotated[
@@ -56,20 +59,24 @@ class LoginSection:
     )
     max_sessions: Annotated[int, Declaration(Whole(1, 100_000), "sessions of the server", live=True)] = 1000
     max_sessions_per_account: Annotated[
-        int, Declaration(Whole(1, MAX_SESSIONS_CEILING), "sessions of an account made from now on", live=True)
+        int, Declaration(Whole(1, MAX_SESSIONS_CEILING), "sessions of an account that is made from now on", live=True)
     ] = DEFAULT_MAX_SESSIONS
     attempts: Annotated[
         int, Declaration(Whole(1, 100), "failed logins of a connection before it is closed", live=True)
     ] = 3
-    logins_per_s: Annotated[float, Declaration(Number(1, 10_000), "logins per second of all, in the long run")] = 50.0
-    login_burst: Annotated[int, Declaration(Whole(1, 10_000), "logins at once before that holds")] = 100
+    logins_per_s: Annotated[
+        float, Declaration(Number(1, 10_000), "logins per second of the whole server, in the long run")
+    ] = 50.0
+    login_burst: Annotated[int, Declaration(Whole(1, 10_000), "logins at once before logins_per_s holds")] = 100
 
 
 @dataclass(frozen=True)
 class RoomsSection:
     """Rooms, permanent and temporary."""
 
-    temporary: Annotated[bool, Declaration(Flag(), "whether joining an unknown room makes it", live=True)] = True
+    temporary: Annotated[
+        bool, Declaration(Flag(), "whether somebody who joins an unknown room makes it", live=True)
+    ] = True
     max_rooms: Annotated[int, Declaration(Whole(1, 100_000), "temporary rooms open at once", live=True)] = 256
     max_rooms_per_account: Annotated[
         int, Declaration(Whole(1, 100_000), "temporary rooms open at once that one account has opened", live=True)
@@ -82,7 +89,7 @@ class RoomsSection:
         int,
         Declaration(
             Whole(0, MAX_PARTICIPANTS_CEILING),
-            "talkers forwarded in a room of more than 8, the loudest; 0: all",
+            "loudest talkers that are forwarded in a room of more than 8 people; 0: all",
             live=True,
         ),
     ] = 3
@@ -94,10 +101,12 @@ class RoomsSection:
     ] = 300.0
     kick_s: Annotated[
         float,
-        Declaration(Number(0, 86_400), "seconds for which somebody who was kicked does not get in again", live=True),
+        Declaration(Number(0, 86_400), "seconds before somebody who was kicked can enter again", live=True),
     ] = 300.0
-    joins_per_s: Annotated[float, Declaration(Number(1, 10_000), "joins per second of all, in the long run")] = 50.0
-    join_burst: Annotated[int, Declaration(Whole(1, 10_000), "joins at once before that holds")] = 100
+    joins_per_s: Annotated[
+        float, Declaration(Number(1, 10_000), "joins per second of the whole server, in the long run")
+    ] = 50.0
+    join_burst: Annotated[int, Declaration(Whole(1, 10_000), "joins at once before joins_per_s holds")] = 100
 
 
 @dataclass(frozen=True)
@@ -106,10 +115,10 @@ class LimitsSection:
 
     max_publications: Annotated[int, Declaration(Whole(1, 32), "publications of one participant", live=True)] = 8
     messages_per_s: Annotated[
-        float, Declaration(Number(1, 10_000), "control messages per second of all kinds, in the long run", live=True)
+        float, Declaration(Number(1, 10_000), "control messages of all kinds per second, in the long run", live=True)
     ] = 200.0
     message_burst: Annotated[
-        int, Declaration(Whole(1, 100_000), "control messages at once before that holds", live=True)
+        int, Declaration(Whole(1, 100_000), "control messages at once before messages_per_s holds", live=True)
     ] = 1000
     account_ms_per_s: Annotated[
         float,
@@ -120,12 +129,17 @@ class LimitsSection:
         ),
     ] = 50.0
     account_burst_ms: Annotated[
-        float, Declaration(Number(50, 1_000_000), "milliseconds of it at once before that holds", live=True)
+        float,
+        Declaration(
+            Number(50, 1_000_000), "milliseconds of processor time at once before account_ms_per_s holds", live=True
+        ),
     ] = 1000.0
     chat_per_s: Annotated[
         float, Declaration(Number(0.01, 100), "chat messages per second, in the long run", live=True)
     ] = 2.0
-    chat_burst: Annotated[int, Declaration(Whole(1, 1000), "chat messages at once before that holds", live=True)] = 20
+    chat_burst: Annotated[
+        int, Declaration(Whole(1, 1000), "chat messages at once before chat_per_s holds", live=True)
+    ] = 20
     idle_s: Annotated[
         float, Declaration(Number(10, 600), "seconds of silence after which a connection is over", live=True)
     ] = 15.0
@@ -142,9 +156,12 @@ class MediaSection:
         str, Declaration(Choice(("auto", "gro", "recvmmsg", "recvfrom")), "system calls to receive with")
     ] = "auto"
     socket_buffer_bytes: Annotated[
-        int, Declaration(Whole(65_536, 268_435_456), "socket buffer to ask for, each way")
+        int,
+        Declaration(Whole(65_536, 268_435_456), "bytes of socket buffer that the server asks for, in each direction"),
     ] = 4_194_304
-    ring_datagrams: Annotated[int, Declaration(Whole(64, 8192), "datagrams kept of each room, to be sent again")] = 1024
+    ring_datagrams: Annotated[
+        int, Declaration(Whole(64, 8192), "datagrams of each room that are kept, to be sent again")
+    ] = 1024
     audio_kbit_s: Annotated[float, Declaration(Number(6, 2000), "highest rate of an audio publication", live=True)] = (
         160.0
     )
@@ -167,11 +184,11 @@ class MediaSection:
 
 @dataclass(frozen=True)
 class HttpSection:
-    """Figures for a monitoring system, by HTTP without encryption or login."""
+    """Metrics for a monitoring system, over HTTP without encryption or login."""
 
-    address: Annotated[str, Declaration(Address(), "IP address of /metrics and /healthz, for no stranger to reach")] = (
-        "127.0.0.1"
-    )
+    address: Annotated[
+        str, Declaration(Address(), "IP address of /metrics and /healthz; no stranger should reach it")
+    ] = "127.0.0.1"
     port: Annotated[int, Declaration(Whole(0, 65_535), "TCP port of /metrics and /healthz; 0: none")] = 0
 
 
@@ -180,7 +197,7 @@ class LogSection:
     """The log, on standard error."""
 
     level: Annotated[
-        str, Declaration(Choice(("debug", "info", "warning", "error")), "least severity that is logged", live=True)
+        str, Declaration(Choice(("debug", "info", "warning", "error")), "lowest severity that is logged", live=True)
     ] = "info"
     format: Annotated[str, Declaration(Choice(("text", "json")), "key=value text or JSON lines")] = "text"
 

@@ -1,4 +1,4 @@
-"""Addresses of this machine: those to listen on, the one to be reached at, and how errors name them."""
+"""Addresses of this machine: those to listen on, the one for clients, and their names in errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TypeAlias
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _ELSEWHERE = {socket.AF_INET: ("192.0.2.1", 9), socket.AF_INET6: ("2001:db8::1", 9)}
-"""Addresses of other networks (RFC 5737, RFC 3849); connecting a UDP socket to one sends nothing."""
+"""Addresses of other networks (RFC 5737, RFC 3849). To connect a UDP socket to one sends nothing."""
 _GET_INTERFACE_ADDRESS = 0x8915
 """SIOCGIFADDR of Linux."""
 _INTERFACE_REQUEST = struct.Struct("16s 4x 4s 232x")
@@ -23,7 +23,7 @@ _INTERFACE_REQUEST = struct.Struct("16s 4x 4s 232x")
 
 
 def all_addresses() -> tuple[str, ...]:
-    """Return the addresses that mean all of this machine's; a kernel may be without IPv6."""
+    """Return the addresses that stand for all addresses of this machine, without IPv6 where the kernel has none."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
             probe.bind(("::", 0))
@@ -33,11 +33,11 @@ def all_addresses() -> tuple[str, ...]:
 
 
 def reachable_address(addresses: Sequence[str], outward: Callable[[int], str | None]) -> str | None:
-    """Return the address that people should be told of a server that listens on ``addresses``; none: on all.
+    """Return the address that participants should use for a server that listens on ``addresses``.
 
-    The first that other machines can reach; for an address that means all of a family the one that ``outward`` finds
-    for it (``AF_INET`` or ``AF_INET6``); one of this machine alone only where nothing else is listened on; None where
-    no address is found.
+    It is the first that other machines can reach. For an address that stands for a whole family, or for no address at
+    all, ``outward`` is asked (with ``AF_INET`` or ``AF_INET6``). A loopback or link-local address is returned only
+    where there is no other. None means that no address was found.
     """
     listed = [ipaddress.ip_address(address) for address in addresses]
     named = [address for address in listed if not _unmapped(address).is_unspecified]
@@ -52,7 +52,7 @@ def reachable_address(addresses: Sequence[str], outward: Callable[[int], str | N
 
 
 def outward_address(family: int) -> str | None:
-    """Return the address of a family that other networks are reached from, else one of any interface, or None."""
+    """Return the address of a family that packets to other networks leave from, else one of any interface, or None."""
     with socket.socket(family, socket.SOCK_DGRAM) as probe, contextlib.suppress(OSError):
         probe.connect(_ELSEWHERE[socket.AddressFamily(family)])
         address = str(probe.getsockname()[0])
@@ -65,7 +65,7 @@ def outward_address(family: int) -> str | None:
 
 
 def _interface_addresses() -> Iterator[Address]:
-    """IPv4 addresses of the interfaces of a Linux machine, where there may be no way to other networks."""
+    """Yield the IPv4 addresses of the interfaces of a Linux machine, which may have no route to other networks."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for _, name in socket.if_nameindex():
             with contextlib.suppress(OSError):
@@ -86,13 +86,13 @@ def _is_of_a_network(address: Address) -> bool:
 
 
 def _unmapped(address: Address) -> Address:
-    """The IPv4 address in an IPv6 one of the form ``::ffff:192.0.2.1``."""
+    """Return the IPv4 address in an IPv6 one of the form ``::ffff:192.0.2.1``, else the address itself."""
     return getattr(address, "ipv4_mapped", None) or address
 
 
 @contextlib.contextmanager
 def named_in_errors(setting: str, transport: str, host: str, port: int) -> Iterator[None]:
-    """Name the address in each ``OSError`` about it; of a port in use, the setting that names it and the transport."""
+    """Name the address in each ``OSError`` about it. For a port in use, name the setting and the transport."""
     try:
         yield
     except OSError as error:

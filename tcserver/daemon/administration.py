@@ -1,7 +1,7 @@
-"""Questions and orders of the operator to the running server: one JSON object in, one JSON object out. Pure.
+"""Requests of the operator to the running server: one JSON object in, one JSON object out. Pure.
 
-A request names what it wants in ``do``, beside the fields that this needs; the answer has ``result``, or ``error`` with
-a text for the operator. It is asked through a socket that only the owner of the data directory can open.
+A request has the name of the command in ``do``, and the fields that the command needs. The answer has ``result``, or
+``error`` with a text for the operator. Only the owner of the data directory can open the socket for such requests.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from tcserver.conference.requests.operator import Operator, RoomStatus, SeatStat
 from tcserver.media.forwarding.stats import MediaStats, SeatStats
 
 MAX_REQUEST = 65_536
-"""Bytes of a request: the longest notice, and much room."""
+"""Bytes of a request: many times the longest notice."""
 
 
 class BadRequest(Exception):
-    """A request that no command of ours makes."""
+    """A request that is not well-formed, or not known."""
 
 
 class Administration:
-    """Answers requests; what follows from an order goes to ``carry_out``.
+    """Answers requests; the effects of a command go to ``carry_out``.
 
     ``readings`` returns what the media planes tell of themselves, ``now`` the conference's time.
     """
@@ -48,7 +48,7 @@ class Administration:
         }
 
     def answer(self, request: bytes) -> bytes:
-        """Return the answer to a request, a line of JSON; what is wrong with the request is in the answer."""
+        """Return the answer to a request, a line of JSON. If the request is wrong the answer says why."""
         try:
             reply = {"result": self._do(request)}
         except Refusal as refusal:
@@ -68,8 +68,8 @@ class Administration:
         return self._requests[wanted](fields)
 
     def _rooms(self, _: Mapping[str, Any]) -> object:
-        ways = {seat.media_id: seat for reading in self._readings() for seat in reading.seats}
-        return [_room(room, ways) for room in self._operator.rooms(self._now())]
+        paths = {seat.media_id: seat for reading in self._readings() for seat in reading.seats}
+        return [_room(room, paths) for room in self._operator.rooms(self._now())]
 
     def _kick(self, fields: Mapping[str, Any]) -> object:
         room, who, reason = _text(fields, "room"), _text(fields, "who"), _text(fields, "reason")
@@ -99,19 +99,19 @@ def _text(fields: Mapping[str, Any], key: str) -> str:
     return value
 
 
-def _room(room: RoomStatus, ways: Mapping[int, SeatStats]) -> dict[str, object]:
+def _room(room: RoomStatus, paths: Mapping[int, SeatStats]) -> dict[str, object]:
     fields = room._asdict()
-    fields["seats"] = [_seat(seat, ways.get(seat.media_id)) for seat in room.seats]
+    fields["seats"] = [_seat(seat, paths.get(seat.media_id)) for seat in room.seats]
     return fields
 
 
-def _seat(seat: SeatStatus, way: SeatStats | None) -> dict[str, object]:
-    """A seat, with what is known of its way: ``udp``, the address, and the part of what it sent that was lost."""
+def _seat(seat: SeatStatus, path: SeatStats | None) -> dict[str, object]:
+    """Return a seat with its path: whether UDP works, the address, datagrams sent, and how many of them were lost."""
     fields = seat._asdict()
     del fields["media_id"]
     fields["publications"] = dict(seat.publications)
-    fields["udp"] = way is not None and bool(way.host)
-    fields["address"] = way.host if way is not None else ""
-    fields["sent"] = way.sent if way is not None else 0
-    fields["lost"] = max(0, way.sent - way.received) if way is not None else 0
+    fields["udp"] = path is not None and bool(path.host)
+    fields["address"] = path.host if path is not None else ""
+    fields["sent"] = path.sent if path is not None else 0
+    fields["lost"] = max(0, path.sent - path.received) if path is not None else 0
     return fields

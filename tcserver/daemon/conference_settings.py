@@ -1,4 +1,4 @@
-"""From the operator's configuration to what the conference is told."""
+"""The settings of the conference, from the operator's configuration."""
 
 from __future__ import annotations
 

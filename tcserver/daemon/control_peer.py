@@ -13,52 +13,52 @@ from tcproto.messages import Envelope, row_of
 from tcserver.daemon.control_turns import ControlTurns
 
 MAX_BYTES_BEFORE_LOGIN = 16_384
-"""Bytes that a stranger may send in all: a handshake and three tries to log in take a fifth of it."""
+"""Bytes that a client may send before its login. A handshake and three attempts to log in take a fifth of it."""
 MAX_WRITE_BUFFER = 1 << 20
-"""Bytes that may wait for a slow receiver: several snapshots of the largest room; beyond it the connection ends."""
+"""Bytes that may wait for a slow receiver, several snapshots of the largest room. Beyond it the connection ends."""
 CLOSE_LIMIT = 2.0
-"""Seconds for the last bytes to leave; a receiver that reads nothing must not keep its connection.
+"""Seconds for the last bytes to leave. A receiver that reads nothing must not keep its connection open.
 
-As long has a receiver that is too slow to read all that waits, and behind it why the connection ends.
+A receiver that was too slow has the same time to read what waits, and the reason for the end behind it.
 """
 MAX_HELD = MAX_FRAME
-"""Bytes of a connection that wait for their turn before nothing more is read of it."""
+"""Bytes of a connection that may wait for their turn. Beyond it nothing more is read from the socket."""
 READ_SIZE = 16_384
-"""Bytes taken from the kernel at once, so that what a peer makes us hold stays small."""
+"""Bytes taken from the kernel at once. A small buffer keeps the memory of a connection small."""
 
 
 class ControlHandler(Protocol):
-    """Who is told of connections and messages, in order."""
+    """Receives the events of the connections, in order."""
 
     def connected(self, peer: ControlPeer) -> bool:
-        """Tell of a new connection; False refuses it."""
+        """Take a new connection; False refuses it."""
 
     def handshake_done(self, peer: ControlPeer, handshake_hash: bytes) -> None:
-        """The channel stands."""
+        """The Noise handshake is done."""
 
     def charge(self, peer: ControlPeer, size: int) -> float:
-        """Tell how many seconds the next frame, of ``size`` bytes, has to wait; 0: it is read, and counts.
+        """Charge the next frame, of ``size`` bytes; return the seconds that it has to wait, 0 to read it now.
 
-        It has not been decrypted yet. The connection may be closed instead.
+        The frame has not been decrypted yet. The handler may close the connection instead.
         """
 
     def spent(self, peer: ControlPeer, microseconds: float) -> None:
-        """Tell how much processor time the frame that was charged last has taken."""
+        """Take the processor time that the frame charged last has used."""
 
     def received(self, peer: ControlPeer, envelope: Envelope) -> None:
         """A message came."""
 
     def failed(self, peer: ControlPeer, error: ProtocolError) -> None:
-        """The peer broke the protocol; the connection is closed after this."""
+        """The peer broke the protocol. The connection is closed after this call."""
 
     def crashed(self, peer: ControlPeer, error: Exception) -> None:
-        """Handling a message raised; the connection is closed after this."""
+        """The handling of a message raised an error. The connection is closed after this call."""
 
     def fell_behind(self, peer: ControlPeer) -> None:
-        """The peer does not take what is sent to it; it is told so, and the connection closed after this."""
+        """The peer reads too slowly. It has been told so, and the connection is being closed."""
 
     def disconnected(self, peer: ControlPeer) -> None:
-        """The connection is gone; told exactly once, and only of those that were not refused."""
+        """The connection has ended. Called exactly once for each connection that was not refused."""
 
 
 class ControlPeer(asyncio.BufferedProtocol):
@@ -79,7 +79,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         self._closing = False
         self._last_moment: asyncio.TimerHandle | None = None
         self._rest: asyncio.TimerHandle | None = None
-        """While the account of the client has used up its budget: nothing is read."""
+        """Set while the account of the client has used up its budget, and nothing is read."""
         self._reads = True
         self._eof = False
 
@@ -109,7 +109,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Take the bytes; what they complete has its turn."""
+        """Take the bytes. A frame that they complete waits for its turn."""
         if self._closing:
             return
         self._received += nbytes
@@ -120,7 +120,7 @@ class ControlPeer(asyncio.BufferedProtocol):
                 self._set_reading(False)
 
     def eof_received(self) -> bool:
-        """Close when the client does, and what it sent before is handled."""
+        """Close when the client does, after the handling of what it has sent before."""
         self._eof = True
         return bool(self._connection.next_size) and not self._closing
 
@@ -130,7 +130,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         return not self._connection.authenticated
 
     def take_turn(self) -> bool:
-        """Handle the next frame, if it need not wait; tell whether another one follows."""
+        """Handle the next frame unless it has to wait; tell whether another one follows."""
         if self._closing or self._rest is not None:
             return False
         try:
@@ -164,7 +164,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         return False
 
     def send(self, message: Any, request_id: int) -> None:
-        """Send a message: a request of the server's, a reply to ``request_id``, or a notification if that is 0."""
+        """Send a request of the server, the reply to ``request_id``, or a notification (``request_id`` 0)."""
         if self._closing:
             return
         if row_of(type(message)).answer is not None:
@@ -175,7 +175,7 @@ class ControlPeer(asyncio.BufferedProtocol):
             self._connection.send(message)
 
     def flush(self) -> None:
-        """Give what was sent to the kernel; a receiver that is too slow is told so behind it, and cut off."""
+        """Pass what was sent to the kernel. Close the connection of a receiver that is too slow."""
         transport = self._transport
         if not self._write() or transport is None:
             return
@@ -185,7 +185,7 @@ class ControlPeer(asyncio.BufferedProtocol):
             self._handler.fell_behind(self)
 
     def close(self) -> None:
-        """Close the connection when what was sent is out."""
+        """Close the connection after what was sent."""
         self.flush()
         self._end()
 
@@ -196,7 +196,7 @@ class ControlPeer(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def _write(self) -> bool:
-        """Give what was sent to the kernel; tell whether there was anything."""
+        """Pass what was sent to the kernel; tell whether there was anything."""
         data = self._connection.data_to_send()
         if self._transport is None or self._transport.is_closing() or not data:
             return False

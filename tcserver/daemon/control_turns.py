@@ -1,6 +1,4 @@
-"""Turns of control connections: a bounded time in each turn of the event loop, one frame of each connection after
-the other.
-"""
+"""Turns of control connections: in each turn of the event loop a bounded time, one frame of each at a time."""
 
 from __future__ import annotations
 
@@ -8,30 +6,30 @@ from collections.abc import Callable
 from typing import Protocol
 
 TURN_BUDGET = 0.002
-"""Seconds for control messages in one turn of the loop, as for the media: whatever many clients ask at a time, sound
-waits no longer than for the message that is being handled."""
+"""Seconds for control messages in one turn of the loop, as many as for the media. If many clients ask at a time, audio
+waits only for the message that is being handled."""
 LONG_TURN = 2 * TURN_BUDGET
-"""Seconds from which a turn, of one message that takes so long, is followed by a rest of the same length: half of the
-time stays for the media whatever is sent."""
+"""Seconds. A turn that takes longer, because of one slow message, is followed by a pause of the same length. So half of
+the time is left for the media whatever clients send."""
 
 
 class Taker(Protocol):
-    """A connection that has something to do."""
+    """A connection with frames to handle."""
 
     @property
     def is_stranger(self) -> bool:
-        """Whether it has not logged in."""
+        """Whether the client has not logged in."""
 
     def take_turn(self) -> bool:
-        """Handle at most one frame; tell whether there is another one to handle now."""
+        """Handle at most one frame; tell whether another one can be handled now."""
 
 
 class ControlTurns:
-    """The connections with frames to handle. Those that have logged in come first; strangers get what time is left,
-    and one frame in each turn at least, so that a flood of them delays itself and no meeting.
+    """Gives turns to the connections with frames to handle.
 
-    ``clock`` is in seconds; ``call_later`` calls a function after so many seconds, with 0 in the next turn of the loop,
-    after the sockets were looked at.
+    Connections that have logged in come first. Strangers get the time that is left, and at least one frame in each
+    turn, so that a flood of strangers delays only strangers. ``clock`` is in seconds. ``call_later`` calls a function
+    after a number of seconds; with 0 in the next turn of the loop, after its sockets.
     """
 
     def __init__(self, call_later: Callable[[float, Callable[[], None]], object], clock: Callable[[], float]) -> None:
@@ -43,12 +41,12 @@ class ControlTurns:
         self._is_called = False
 
     def want(self, taker: Taker) -> None:
-        """Let a connection have its turn, after those that wait."""
+        """Give a connection a turn, after those that wait already."""
         self._queue(taker).setdefault(taker)
         self._call()
 
     def forget(self, taker: Taker) -> None:
-        """The connection is gone."""
+        """Give a connection no turn any more."""
         self._members.pop(taker, None)
         self._strangers.pop(taker, None)
 

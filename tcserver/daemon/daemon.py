@@ -1,4 +1,4 @@
-"""The daemon: sockets and database around the conference and the media plane."""
+"""The daemon: it starts the parts of a server, and carries out what the conference wants done."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tcserver.daemon.conference_settings import conference_settings
 from tcserver.daemon.control_server import ControlServer
 from tcserver.daemon.local_socket import LocalServer
 from tcserver.daemon.persistence import Persistence
-from tcserver.exposition.endpoint import Monitoring
+from tcserver.exposition.endpoint import MetricsEndpoint
 from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
@@ -33,17 +33,17 @@ from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.store_thread import StoreThread
 
 SHUTDOWN_RETRY_MS = 5000
-"""What clients are told to wait before they come back."""
+"""Milliseconds that clients are told to wait before they come back."""
 ANY_PORT_ATTEMPTS = 20
-"""Free TCP ports that are tried for a free UDP port of the same number."""
+"""Free TCP ports to try until the UDP port of the same number is free, too."""
 SESSION_BURST = 2000
-"""Lines at once of what happens to sessions: as many come and go at a start and an end; strangers cannot make any."""
+"""Log lines about sessions at once, as many as a start or an end makes. Strangers cannot cause such lines."""
 SESSIONS_PER_S = 100.0
-"""Such lines per second in the long run: twice as many as log in."""
+"""Such lines per second in the long run, twice the limit of logins."""
 
 
 class Daemon:
-    """One server: the event loop's side of everything."""
+    """One server on an event loop."""
 
     def __init__(self, configuration: Configuration, directory: DataDirectory) -> None:
         self._configuration = configuration
@@ -61,10 +61,10 @@ class Daemon:
         )
         self._persistence = Persistence(changes, look_ups, self._conference, self._carry_out, _now, self._log)
         self._media: Media | None = None
-        self._monitoring: Monitoring | None = None
+        self._endpoint: MetricsEndpoint | None = None
         administration = Administration(self._conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
-        self._people = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
+        self._session_log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         on_error = partial(self._log.fault, "connections cannot be taken")
         self._control = ControlServer(self._conference, self._identity.secret, self._carry_out, _now, on_error)
         self._timer: asyncio.TimerHandle | None = None
@@ -75,7 +75,7 @@ class Daemon:
         self._busy = False
 
     async def start(self) -> None:
-        """Open database and sockets; what it raises, it raises with nothing left open (see `run`)."""
+        """Open database and sockets. If it raises, nothing is left open (for the errors see ``process.run``)."""
         try:
             await self._persistence.open()
             await self._listen()
@@ -88,10 +88,10 @@ class Daemon:
         self._log.info("started", port=self._port, fingerprint=format_fingerprint(self._identity.fingerprint))
 
     async def stop(self) -> None:
-        """Tell everybody, and close everything."""
-        if self._monitoring is not None:
-            self._monitoring.close()
-            self._monitoring = None
+        """Tell all clients, and close everything."""
+        if self._endpoint is not None:
+            self._endpoint.close()
+            self._endpoint = None
         self._local.close()
         if self._poller is not None:
             self._poller.cancel()
@@ -109,7 +109,7 @@ class Daemon:
             self._log.info("stopped")
 
     def announcement(self) -> list[str]:
-        """Return what the operator needs to know, the join link in a line of its own."""
+        """Return lines for the operator, with the join link in a line of its own."""
         identity = format_fingerprint(self._identity.fingerprint)
         server = self._configuration.server
         host = server.public_host or reachable_address(server.addresses, outward_address)
@@ -125,7 +125,7 @@ class Daemon:
         return lines
 
     def reload(self, load: Callable[[], Configuration]) -> None:
-        """Apply what can be applied of a changed configuration; a broken one changes nothing."""
+        """Apply the settings that may change at run time. A broken configuration changes nothing."""
         try:
             new = load()
         except ConfigurationError as error:
@@ -141,10 +141,10 @@ class Daemon:
         applied, waiting = (",".join(c.key for c in found if c.live is live) for live in (True, False))
         self._log.info("configuration reloaded", applied=applied, after_restart=waiting)
 
-    # What conference and media plane want done.
+    # Effects of the conference, and events of the media plane
 
     def _carry_out(self, wanted: list[effects.Effect]) -> None:
-        """Carry out effects, and those that they have in turn, in order; then send, and set the one timer."""
+        """Carry out effects in order, with the effects that these have in turn. Then send, and set the timer."""
         self._effects.extend(wanted)
         if self._busy:
             return
@@ -162,14 +162,14 @@ class Daemon:
         self._rearm()
 
     def _take(self, event: Event) -> list[effects.Effect]:
-        """Tell the conference what the media plane reports; what fails ends nothing."""
+        """Pass an event of the media plane to the conference. An error of ours is logged and ends nothing."""
         try:
             return self._conference.media_event(event, _now())
         except Exception as error:
             return self._conference.crashed(Where.EVENT, error, event=type(event).__name__)
 
     def _try(self, effect: effects.Effect) -> None:
-        """Carry out an effect; one that fails ends the connection that it is for, and nothing else."""
+        """Carry out an effect. If that fails, only the connection that it is for is closed."""
         try:
             self._do(effect)
         except Exception as error:
@@ -189,7 +189,7 @@ class Daemon:
             case effects.Crash(where, error, fields):
                 self._log.crash(f"{where} failed", error, **fields)
             case effects.LogEvent(name, fields):
-                (self._people if "session" in fields else self._log).info(name, **fields)
+                (self._session_log if "session" in fields else self._log).info(name, **fields)
             case _:
                 self._persistence.do(effect)
 
@@ -208,7 +208,7 @@ class Daemon:
         self._carry_out(wanted)
 
     async def _listen(self) -> None:
-        """Bind TCP and UDP to the same port; any free one has to be free for both."""
+        """Bind TCP and UDP to the same port. Where any free port will do, it has to be free for both."""
         for attempts_left in reversed(range(1 if self._port else ANY_PORT_ATTEMPTS)):
             try:
                 await self._bind()
@@ -231,18 +231,18 @@ class Daemon:
         """Serve metrics, if the operator wants any."""
         http = self._configuration.http
         if http.port:
-            monitoring = Monitoring(
+            endpoint = MetricsEndpoint(
                 self._conference,
                 self._media_stats,
                 self._process_stats,
                 partial(self._log.crash, "metrics failed"),
             )
             with named_in_errors("http.port", "TCP", http.address, http.port):
-                await monitoring.open(http.address, http.port)
-            self._monitoring = monitoring
+                await endpoint.open(http.address, http.port)
+            self._endpoint = endpoint
 
     async def _open_local(self) -> None:
-        """Listen to the operator's commands; a file system without sockets keeps nobody from conferring."""
+        """Listen for commands of the operator. A file system without sockets does not stop the server."""
         try:
             await self._local.open()
         except OSError as error:

@@ -7,15 +7,15 @@ import socket
 from collections.abc import Callable
 
 LISTEN_BACKLOG = 1024
-"""Connections that the kernel completes before they are taken: a flood of a second, and everybody after a restart."""
+"""Connections that may wait in the kernel: a flood of one second, or all clients after a restart."""
 ACCEPTS_PER_TURN = 8
-"""Connections taken in a turn of the loop, at some 0.1 ms for each: loops by themselves take the whole backlog."""
+"""Connections taken in one turn of the loop, at about 0.1 ms for each. asyncio would take the whole backlog."""
 PAUSE = 0.5
-"""Seconds until the next try where the machine has no descriptor or memory for one more connection."""
+"""Seconds until the next attempt where the machine has no descriptor or memory for one more connection."""
 
 
 class Listener:
-    """Takes the connections of one address; ``on_error`` is told when the machine cannot give one more."""
+    """Takes the connections of one address. ``on_error`` is called when the machine cannot give one more."""
 
     def __init__(self, make_protocol: Callable[[], asyncio.BaseProtocol], on_error: Callable[[OSError], None]) -> None:
         self._make_protocol = make_protocol
@@ -32,7 +32,7 @@ class Listener:
         return port
 
     def open(self, host: str, port: int) -> None:
-        """Listen on a numeric address, of IPv6 for IPv6 only; port 0 is any free one. Raises ``OSError``."""
+        """Listen on a numeric address; port 0 is any free one. An IPv6 socket takes IPv6 only. Raises ``OSError``."""
         flags = socket.AI_NUMERICHOST | socket.AI_PASSIVE
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)[0]
         sock = socket.socket(family, kind, protocol)
@@ -50,7 +50,7 @@ class Listener:
         self._socket = sock
 
     async def close(self) -> None:
-        """Take no more connections; those that were taken go on. May be called again."""
+        """Take no more connections. Those that were taken go on. May be called again."""
         if self._pause is not None:
             self._pause.cancel()
         if self._socket is not None:

@@ -1,7 +1,7 @@
-"""The socket in the data directory by which the operator's commands reach the running server: both of its ends.
+"""Both ends of the socket in the data directory, which carries the operator's commands to the running server.
 
-One request and one answer for each connection, a line each. Whoever can open the socket may do everything: it has mode
-0600, and the kernel asks for the right to write before it connects.
+Each connection has one request and one answer, a line each. Whoever can open the socket may do everything. Its mode is
+0600, and the kernel checks the right to write before it connects.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from tcserver.daemon.administration import MAX_REQUEST
 from tcserver.storage.private_files import SOCKET_FILE
 
 MAX_CONNECTIONS = 8
-"""At a time; one more is closed at once. A command lasts for milliseconds."""
+"""Connections at a time. One more is closed at once. A command takes milliseconds."""
 TIME_LIMIT = 5.0
-"""Seconds of a connection."""
+"""Seconds that a connection may last."""
 ANSWER_LIMIT = 10.0
-"""Seconds that a command waits for an answer of a server that is busy."""
+"""Seconds that a command waits for the answer of a busy server."""
 _NOT_PRIVATE = 0o177
 
 
 class LocalServer:
-    """Serves the socket of a data directory; ``answer`` makes the answer to a request, and never raises for it."""
+    """Serves the socket of a data directory. ``answer`` returns the answer to a request, and does not raise."""
 
     def __init__(self, data: Path, answer: Callable[[bytes], bytes]) -> None:
         self._data = data
@@ -35,9 +35,9 @@ class LocalServer:
         self._open = 0
 
     async def open(self) -> None:
-        """Listen, in place of a server that has ended without a word; raises ``OSError``.
+        """Listen, and remove the socket that a crashed server has left. Raises ``OSError``.
 
-        The caller holds the lock of the data directory, so no other server listens there.
+        The caller holds the lock of the data directory, so that no other server listens there.
         """
         path = self._data / SOCKET_FILE
         path.unlink(missing_ok=True)
@@ -57,7 +57,7 @@ class LocalServer:
             raise
 
     def close(self) -> None:
-        """Listen no longer; may be called again."""
+        """Stop listening. May be called again."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -77,9 +77,9 @@ class LocalServer:
 
 
 def ask(data: Path, request: bytes) -> bytes:
-    """Return the running server's answer to a request, a line without its end.
+    """Send a request to the running server; return its answer, a line without the line end.
 
-    Raises ``OSError`` with a line for the operator where no server runs on the data directory, or it does not answer.
+    Raises ``OSError`` with a text for the operator where no server runs on the data directory, or none answers.
     """
     with socket.socket(socket.AF_UNIX) as asking:
         asking.settimeout(ANSWER_LIMIT)
@@ -105,7 +105,7 @@ def ask(data: Path, request: bytes) -> bytes:
 
 @contextlib.contextmanager
 def _short(data: Path) -> Iterator[str]:
-    """The socket's path, however long that of the directory is: the kernel takes 107 bytes."""
+    """Yield a short path of the socket. The kernel takes 107 bytes, and the path of the directory may be longer."""
     directory = os.open(data, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{directory}/{SOCKET_FILE}"

@@ -1,4 +1,4 @@
-"""What the conference wants to know of the database, and to have written there."""
+"""What the conference reads from the database, and writes to it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ from tcserver.storage.session_book import SessionBook
 from tcserver.storage.store_thread import StoreThread
 
 POLL_INTERVAL = 1.0
-"""Seconds between looks at the database for changes by the account command: a disabled account is out in two.
+"""Seconds between two polls of the database for changes by commands. A disabled account is out within two.
 
-As often is the list of sessions tried again, which is for the operator to read, where it could not be written.
+If the list of sessions, which operators read, could not be written, it is tried again as often.
 """
 
 
 class Persistence:
-    """Carries out effects that need the database, and gives the conference the answers.
+    """Carries out the effects that need the database, and gives the answers to the conference.
 
-    ``changes`` and ``look_ups`` are threads with a connection each: a look-up never waits for a change that another
-    process's lock holds up. What has to be done then goes to ``carry_out``; ``now`` is the conference's clock.
+    ``changes`` and ``look_ups`` are threads with a database connection each. So a look-up never waits for a change that
+    waits for the lock of another process. Effects of the answers go to ``carry_out``; ``now`` is the clock of the
+    conference.
     """
 
     def __init__(
@@ -46,19 +47,19 @@ class Persistence:
         self._sessions = SessionBook()
         self._is_writing = False
         self._saves = 0
-        """Changes of rooms that were begun or have ended: what was read meanwhile may be older than they are."""
+        """Changes of rooms that have begun or ended. What was read while this number changed may be too old."""
         self._has_to_look = True
         self._is_open = False
 
     async def open(self) -> None:
-        """Open the database, and tell the conference which accounts and rooms there are; raises ``StoreError``."""
+        """Open the database, and tell the conference its accounts and rooms. Raises ``StoreError``."""
         await self._changes.open()
         await self._look_ups.open()
         await self._look()
         self._is_open = True
 
     async def follow(self) -> None:
-        """Notice what the account and room commands change meanwhile, until cancelled."""
+        """Poll for changes by the account and room commands, until cancelled."""
         while True:
             self._write_sessions()
             await asyncio.sleep(POLL_INTERVAL)
@@ -69,13 +70,13 @@ class Persistence:
                 self._complain("database poll failed", error)
 
     async def close(self) -> None:
-        """Write what is to be written, as far as there is time for it, and close the database."""
+        """Write the list of sessions, if there is time, and close the database."""
         if self._is_open:
             self._write_sessions()
         await asyncio.gather(self._changes.close(), self._look_ups.close())
 
     def do(self, effect: effects.Effect) -> None:
-        """Begin to carry out an effect; one that is not for the database is ignored."""
+        """Begin to carry out an effect. An effect that is not for the database is ignored."""
         match effect:
             case effects.FindAccount(connection, name):
                 self._look_ups.start(lambda db: db.account(name), partial(self._account_found, connection))
@@ -96,7 +97,7 @@ class Persistence:
                 self._write_sessions()
 
     async def _look(self) -> None:
-        """Tell the conference what others have changed, unless a room was changed from here meanwhile."""
+        """Tell the conference what others have changed, unless this process has changed a room meanwhile."""
         saves, surely = self._saves, self._has_to_look
         changed = await self._look_ups.run(lambda db: db.changed_elsewhere(surely=surely))
         if changed is None:
@@ -108,7 +109,7 @@ class Persistence:
             self._carry_out(self._conference.rooms_changed(rooms, self._now()))
 
     def _write_sessions(self) -> None:
-        """Write the list of sessions; what changes while that is under way is written together, behind it."""
+        """Write the changes of the list of sessions. Changes during the write are written together after it."""
         if self._is_writing or not self._sessions.is_due:
             return
         self._is_writing = True
@@ -144,7 +145,7 @@ class Persistence:
         self._carry_out(self._conference.saved(ticket, error is None, self._now()))
 
     def _complain(self, event: str, error: BaseException, **fields: object) -> None:
-        """Log why the database does not do: another process's lock or the disk in a line, a fault of ours in full."""
+        """Log an error of the database: a lock or the disk in one line, a fault of ours with its traceback."""
         if isinstance(error, sqlite3.OperationalError | OSError | StoreError):
             self._log.error(event, reason=str(error), **fields)
         else:
@@ -152,5 +153,5 @@ class Persistence:
 
 
 def _changed(room: RoomRecord, stored: RoomRecord) -> RoomRecord:
-    """Return a stored room with what participants can change; the rest may be an operator's newer word."""
+    """Return a stored room with the fields that participants can change. An operator may have changed the others."""
     return replace(stored, title=room.title, max_participants=room.max_participants)

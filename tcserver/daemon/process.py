@@ -17,11 +17,11 @@ from tcserver.monitoring.background_writer import BackgroundWriter
 from tcserver.storage.data_directory import DataDirectory
 
 LAST_LINES_LIMIT = 0.5
-"""Seconds for the last lines of announcement and log to leave, if anybody reads them."""
+"""Seconds for the last lines of announcement and log to leave. Their reader may be slow, or gone."""
 
 
 def run(configuration: Configuration, reload: Callable[[], Configuration], *, until_eof: bool = False) -> int:
-    """Serve until SIGTERM or SIGINT, with ``until_eof`` also until standard input ends; return the exit status.
+    """Serve until SIGTERM or SIGINT; return the exit status. With ``until_eof`` the end of standard input ends it, too.
 
     Raises ``StoreError``, ``OSError`` or ``ConfigurationError`` at the start.
     """
@@ -58,7 +58,7 @@ async def _serve(
     announcement = BackgroundWriter(1 if sys.__stdout__ is not None else -1)
 
     def end() -> None:
-        """Begin the end; whoever asks twice does not want to wait for it."""
+        """Begin the shutdown. A second signal ends the process at once."""
         stop.set()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
@@ -70,7 +70,7 @@ async def _serve(
     if until_eof:
         _await_eof(loop, stop)
     await daemon.start()
-    garbage.settle()
+    garbage.configure()
     try:
         for line in daemon.announcement():
             announcement.write(f"{line}\n")
@@ -82,7 +82,7 @@ async def _serve(
 
 
 def _await_eof(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    """Set ``ended`` when whoever has the other end of standard input has closed it, or is no more."""
+    """Set ``ended`` when the other end of standard input is closed."""
     descriptor = sys.stdin.fileno()
 
     def look() -> None:

@@ -1,4 +1,4 @@
-"""What a monitoring system asks for: the metrics and whether the server is well, by HTTP."""
+"""The endpoint of a monitoring system: metrics, and whether the server is well, over HTTP."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tcserver.monitoring.process_stats import ProcessStats
 HEALTHY = Content("text/plain; charset=utf-8", b"OK\n")
 
 
-class Monitoring:
-    """Measures the process and answers a monitoring system. Raises ``ConfigurationError`` without the extra for it.
+class MetricsEndpoint:
+    """Measures the process and answers a monitoring system. Raises ``ConfigurationError`` if the extra is missing.
 
-    ``media`` and ``workers`` return a reading of each media plane and of each worker's process, by slot.
+    ``media`` returns what each media plane tells, ``workers`` what the process of each worker tells.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Monitoring:
         on_error: Callable[[Exception], None],
     ) -> None:
         try:
-            from tcserver.exposition import metrics  # a server without metrics needs no further package
+            from tcserver.exposition import metrics  # so that a server without metrics needs no extra package
         except ModuleNotFoundError as error:
             raise ConfigurationError(
                 f"http.port: {error.name} is missing; metrics are installed with: pip install '.[metrics]'"
@@ -41,11 +41,11 @@ class Monitoring:
         )
 
     async def open(self, address: str, port: int) -> None:
-        """Listen and begin to measure; raises ``OSError``."""
+        """Listen, and begin to measure. Raises ``OSError``."""
         await self._http.open(address, port)
         self._meter.start()
 
     def close(self) -> None:
-        """Listen and measure no longer; once, after it was opened."""
+        """Stop listening and measuring. Call it once, after `open`."""
         self._meter.stop()
         self._http.close()

@@ -1,4 +1,4 @@
-"""A listener for HTTP, as much of it as a monitoring system needs: GET of few documents, one for each connection."""
+"""A server for HTTP with what a monitoring system needs: GET of few documents, one request for each connection."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import NamedTuple, cast
 
 MAX_HEAD = 8192
-"""Bytes of a request: those of monitoring systems and browsers have less."""
+"""Bytes of a request. Monitoring systems and browsers send less."""
 MAX_CONNECTIONS = 16
-"""At a time; where one more comes, the one that has been open longest is closed."""
+"""Connections at a time. One more closes the oldest."""
 TIME_LIMIT = 5.0
 """Seconds of a connection, from the first byte of the request to the last of the answer."""
 _END = b"\r\n\r\n"
@@ -24,33 +24,35 @@ class Content(NamedTuple):
 
 
 Routes = Mapping[str, Callable[[], Content]]
-"""By path, what makes the document."""
+"""Functions that make the documents, by path."""
 
 
 class HttpServer:
-    """Answers on one address; ``on_error`` is told of an exception of a route, which the client sees as status 500."""
+    """Answers on one address. ``on_error`` gets the exception of a route; the client gets status 500."""
 
-    def __init__(self, routes: Routes, on_error: Callable[[Exception], None]) -> None:
+    def __init__(self, routes: Routes, on_error: Callable[[Exception], None], time_limit: float = TIME_LIMIT) -> None:
         self._routes = routes
+        self.time_limit = time_limit
+        """Seconds of a connection."""
         self._on_error = on_error
         self._server: asyncio.Server | None = None
         self._transports: dict[asyncio.Transport, None] = {}
         """The oldest first."""
 
     async def open(self, host: str, port: int) -> None:
-        """Listen; raises ``OSError``."""
+        """Listen. Raises ``OSError``."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Exchange(self), host, port, reuse_address=True)
 
     def close(self) -> None:
-        """End everything; may be called again."""
+        """Close everything. It may be called again."""
         if self._server is not None:
             self._server.close()
         for transport in list(self._transports):
             transport.abort()
 
     def begun(self, transport: asyncio.Transport) -> None:
-        """Take a connection; whoever keeps others open for nothing keeps nobody out."""
+        """Take a connection. If there are too many, close the oldest, so that idle ones keep nobody out."""
         if len(self._transports) >= MAX_CONNECTIONS:
             oldest = next(iter(self._transports))
             oldest.abort()
@@ -71,7 +73,7 @@ class HttpServer:
 
 
 class _Exchange(asyncio.Protocol):
-    """One connection: a request, an answer."""
+    """A connection: one request and one answer."""
 
     def __init__(self, server: HttpServer) -> None:
         self._server = server
@@ -83,10 +85,10 @@ class _Exchange(asyncio.Protocol):
         """Begin to wait for the request."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
         self._server.begun(self._transport)
-        self._timer = asyncio.get_running_loop().call_later(TIME_LIMIT, self._transport.abort)
+        self._timer = asyncio.get_running_loop().call_later(self._server.time_limit, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
-        """Answer when the request is complete, or will never be."""
+        """Answer when the request is complete or too long."""
         if self._is_answered:
             return
         self._request += data
@@ -96,14 +98,14 @@ class _Exchange(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the server."""
+        """Tell the server that the connection is closed."""
         if self._timer is not None:
             self._timer.cancel()
         self._server.ended(self._transport)
 
 
 def respond(request: bytes, routes: Routes) -> bytes:
-    """Return the answer to what came of a request until its end or its limit; raises what a route raises."""
+    """Return the answer to a request, which is complete or too long. Raises what a route raises."""
     head, end, _ = request.partition(_END)
     if not end or len(head) > MAX_HEAD:
         return _response(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)

@@ -1,4 +1,4 @@
-"""Metrics in the exposition format of Prometheus. Nothing is counted here: what others count is read when asked for."""
+"""Metrics in the exposition format of Prometheus. They read the counters of others, and count nothing themselves."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.version import version
 
 MAIN_PROCESS = "main"
-"""Label of the process that was started, which serves all control connections and, without workers, all media."""
+"""Label of the process that was started. It serves all control connections and, without workers, all media."""
 S = TypeVar("S", bound=str)
 CONTENT_TYPE: str = CONTENT_TYPE_LATEST
 MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
     "received": ("datagrams_received", "Datagrams that arrived, bad ones included."),
     "received_bytes": ("received_bytes", "Bytes of UDP payload that arrived."),
-    "accepted": ("datagrams_accepted", "Datagrams that opened."),
+    "accepted": ("datagrams_accepted", "Datagrams that could be opened."),
     "uplink_sent": (
         "uplink_datagrams_sent",
-        "Datagrams that those who are seated have sent, as far as their counters tell.",
+        "Datagrams that participants have sent, as their counters tell.",
     ),
-    "uplink_received": ("uplink_datagrams_received", "How many of them arrived."),
-    "uplink_reordered": ("uplink_datagrams_reordered", "Of those, how many a later one overtook."),
-    "uplink_pings": ("uplink_pings", "Pings by UDP that arrived."),
+    "uplink_received": ("uplink_datagrams_received", "Datagrams of participants that arrived."),
+    "uplink_reordered": ("uplink_datagrams_reordered", "Datagrams of participants that a later one overtook."),
+    "uplink_pings": ("uplink_pings", "Pings over UDP that arrived."),
     "uplink_late": (
         "uplink_pings_late",
-        "Pings that took 0.2 s more or longer still than the quickest of their seat.",
+        "Pings over UDP that took at least 0.2 s longer than the quickest of their seat.",
     ),
     "forwarded": ("packets_forwarded", "Packets that went to at least one receiver, once for each variant."),
-    "held": ("packets_held", "Audio packets kept back because others are louder."),
+    "held": ("packets_held", "Audio packets that were not forwarded because others are louder."),
     "sealed": ("datagrams_sealed", "Room datagrams that were sealed."),
-    "sent": ("datagrams_sent", "Datagrams handed out for sending, once for each receiver."),
-    "sent_bytes": ("sent_bytes", "Bytes of UDP payload handed out for sending."),
-    "relayed_out": ("datagrams_relayed_out", "Room datagrams handed on to another media worker, once for each worker."),
-    "relayed_in": ("datagrams_relayed_in", "Room datagrams that another media worker handed on."),
+    "sent": ("datagrams_sent", "Datagrams given to sockets, once for each receiver."),
+    "sent_bytes": ("sent_bytes", "Bytes of UDP payload given to sockets."),
+    "relayed_out": ("datagrams_relayed_out", "Room datagrams sent to other media workers, once for each worker."),
+    "relayed_in": ("datagrams_relayed_in", "Room datagrams received from other media workers."),
 }
-"""By the attribute of `Counters`: name, after ``tcserver_media_``, and help."""
+"""Name (after ``tcserver_media_``) and help, by the attribute of `Counters`."""
 
 
 class Metrics(Collector):
-    """Reads a conference, its media planes and the processes.
+    """Collects metrics of a conference, its media planes and the processes.
 
-    ``media`` returns a reading of each media plane; ``processes`` one of this process and then of each worker's.
+    ``media`` returns what each media plane tells, ``processes`` what this process and then each worker tell.
     """
 
     def __init__(
@@ -72,17 +72,17 @@ class Metrics(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """Go through the metrics of the server."""
+        """Yield the metrics of the server."""
         yield _gauge(
             "tcserver_build_info", "The version that runs.", 1, version=version(), python=platform.python_version()
         )
         yield from self._control()
-        readings = self._media()
-        yield from _traffic(readings)
-        yield from _packets(readings)
-        yield from _paths(readings)
-        yield from _sending(readings)
-        yield from _holdings(readings)
+        media = self._media()
+        yield from _traffic(media)
+        yield from _packets(media)
+        yield from _paths(media)
+        yield from _sending(media)
+        yield from _holdings(media)
         yield from _runtime(self._processes())
 
     def _control(self) -> Iterator[Metric]:
@@ -101,32 +101,32 @@ class Metrics(Collector):
         yield _counter("tcserver_refusals", "Requests that were refused, by reason.", "code", conference.refusals)
         yield _counter(
             "tcserver_limited",
-            "Messages beyond a rate, by class; all: connections closed for the rate of all messages.",
+            "Messages above a rate, by class. all: connections closed for the rate of all messages.",
             "class",
             conference.limited,
         )
-        yield _counter("tcserver_crashes", "Errors of the server's own, by what failed.", "where", conference.crashes)
-        yield _counter("tcserver_events", "What happened, or was ignored, besides.", "event", conference.counters)
+        yield _counter("tcserver_crashes", "Errors of this program, by what failed.", "where", conference.crashes)
+        yield _counter("tcserver_events", "Other events, and things that were ignored.", "event", conference.counters)
 
 
-def _traffic(readings: Sequence[MediaStats]) -> Iterator[Metric]:
+def _traffic(media: Sequence[MediaStats]) -> Iterator[Metric]:
     for attribute, (name, text) in MEDIA_COUNTERS.items():
         family = CounterMetricFamily(f"tcserver_media_{name}", text, labels=["worker"])
-        for worker, reading in enumerate(readings):
-            family.add_metric([str(worker)], getattr(reading.counters, attribute))
+        for worker, stats in enumerate(media):
+            family.add_metric([str(worker)], getattr(stats.counters, attribute))
         yield family
     drops = CounterMetricFamily(
         "tcserver_media_drops", "Datagrams, items and packets dropped, by reason.", labels=["worker", "reason"]
     )
-    for worker, reading in enumerate(readings):
-        for reason, number in reading.counters.drops.items():
+    for worker, stats in enumerate(media):
+        for reason, number in stats.counters.drops.items():
             drops.add_metric([str(worker), reason], number)
     yield drops
     faults = CounterMetricFamily(
-        "tcserver_media_crashes", "Errors of the server's own, by what failed.", labels=["worker", "where"]
+        "tcserver_media_crashes", "Errors of this program, by what failed.", labels=["worker", "where"]
     )
-    for worker, reading in enumerate(readings):
-        for fault, number in reading.counters.faults.items():
+    for worker, stats in enumerate(media):
+        for fault, number in stats.counters.faults.items():
             faults.add_metric([str(worker), fault], number)
     yield faults
     latency = HistogramMetricFamily(
@@ -134,131 +134,135 @@ def _traffic(readings: Sequence[MediaStats]) -> Iterator[Metric]:
         "From the arrival of a batch of datagrams in the process to the end of its sending.",
         labels=["worker"],
     )
-    for worker, reading in enumerate(readings):
-        _add(latency, [str(worker)], reading.latency)
+    for worker, stats in enumerate(media):
+        _add(latency, [str(worker)], stats.latency)
     yield latency
 
 
-def _packets(readings: Sequence[MediaStats]) -> Iterator[Metric]:
+def _packets(media: Sequence[MediaStats]) -> Iterator[Metric]:
     family = CounterMetricFamily(
         "tcserver_media_packets",
-        "Packets by the kind of their stream: received, whatever became of them; forwarded, once for each variant.",
+        "Packets by the kind of their stream. received: all; forwarded: once for each variant.",
         labels=["worker", "kind", "direction"],
     )
-    for worker, reading in enumerate(readings):
-        counters = reading.counters
+    for worker, stats in enumerate(media):
+        counters = stats.counters
         for direction, packets in (("received", counters.packets_received), ("forwarded", counters.packets_forwarded)):
             for kind, number in packets.items():
                 family.add_metric([str(worker), kind, direction], number)
     yield family
 
 
-def _paths(readings: Sequence[MediaStats]) -> Iterator[Metric]:
+def _paths(media: Sequence[MediaStats]) -> Iterator[Metric]:
     changes = CounterMetricFamily(
         "tcserver_media_paths",
-        "Paths by UDP that were proven, moved to another address, came back or were lost.",
+        "Changes of UDP paths: proven, moved to another address, came back, lost.",
         labels=["worker", "change"],
     )
     rtt = HistogramMetricFamily(
-        "tcserver_media_rtt_seconds", "Round trips by UDP, one each time that a path is proven.", labels=["worker"]
+        "tcserver_media_rtt_seconds", "Round trips over UDP, one each time that a path is proven.", labels=["worker"]
     )
     delay = HistogramMetricFamily(
         "tcserver_media_uplink_delay_seconds",
-        "How much longer pings by UDP took to come than the quickest of their seat.",
+        "Seconds by which pings over UDP took longer than the quickest of their seat.",
         labels=["worker"],
     )
-    for worker, reading in enumerate(readings):
-        for change, number in reading.counters.paths.items():
+    for worker, stats in enumerate(media):
+        for change, number in stats.counters.paths.items():
             changes.add_metric([str(worker), change], number)
-        _add(rtt, [str(worker)], reading.rtt)
-        _add(delay, [str(worker)], reading.uplink_delay)
+        _add(rtt, [str(worker)], stats.rtt)
+        _add(delay, [str(worker)], stats.uplink_delay)
     yield from (changes, rtt, delay)
 
 
-def _sending(readings: Sequence[MediaStats]) -> Iterator[Metric]:
+def _sending(media: Sequence[MediaStats]) -> Iterator[Metric]:
     taken = CounterMetricFamily(
         "tcserver_media_datagrams_taken", "Datagrams that the kernel took, once for each receiver.", labels=["worker"]
     )
     trains = CounterMetricFamily(
         "tcserver_media_refused_trains",
-        "Trains of datagrams that had to be taken apart for a receiver, on whose way the kernel does not cut.",
+        "Trains of datagrams that were sent one by one, because the kernel cannot split them on that path.",
         labels=["worker"],
     )
     errors = CounterMetricFamily(
         "tcserver_media_send_errors",
-        "Datagrams lost in sending, by error.",
+        "Datagrams that could not be sent, by error.",
         labels=["worker", "error"],
     )
     gave_way = CounterMetricFamily(
         "tcserver_media_gave_way",
-        "Datagrams lost while they waited for room in a socket's buffer, by size; large: video; small: audio.",
+        "Datagrams dropped while they waited for room in the buffer of a socket, by size. large: video; small: audio.",
         labels=["worker", "size"],
     )
     waiting = GaugeMetricFamily(
-        "tcserver_media_waiting_messages", "Messages that wait for room in a socket's buffer.", labels=["worker"]
+        "tcserver_media_waiting_messages", "Messages that wait for room in the buffer of a socket.", labels=["worker"]
     )
     queues = GaugeMetricFamily(
         "tcserver_media_socket_queue_bytes",
-        "Bytes in the kernel's queues, by direction and socket.",
+        "Bytes in the queues of the kernel, by direction and socket.",
         labels=["worker", "socket", "direction"],
     )
     overflow = CounterMetricFamily(
         "tcserver_media_socket_drops",
-        "Datagrams that arrived when the kernel's queue was full.",
+        "Datagrams that the kernel dropped because its queue was full.",
         labels=["worker", "socket"],
     )
-    for worker, reading in enumerate(readings):
-        taken.add_metric([str(worker)], reading.kernel_sent)
-        trains.add_metric([str(worker)], reading.refused_trains)
-        waiting.add_metric([str(worker)], reading.waiting)
-        for error, number in reading.errors.items():
+    for worker, stats in enumerate(media):
+        taken.add_metric([str(worker)], stats.kernel_sent)
+        trains.add_metric([str(worker)], stats.refused_trains)
+        waiting.add_metric([str(worker)], stats.waiting)
+        for error, number in stats.errors.items():
             errors.add_metric([str(worker), error], number)
         for size in Weight:
-            gave_way.add_metric([str(worker), size], reading.gave_way.get(size, 0))
-        for local, state in enumerate(reading.sockets):
+            gave_way.add_metric([str(worker), size], stats.gave_way.get(size, 0))
+        for local, state in enumerate(stats.sockets):
             queues.add_metric([str(worker), str(local), "receive"], state.receive_queue)
             queues.add_metric([str(worker), str(local), "send"], state.send_queue)
             overflow.add_metric([str(worker), str(local)], state.drops)
     yield from (taken, trains, errors, gave_way, waiting, queues, overflow)
 
 
-def _holdings(readings: Sequence[MediaStats]) -> Iterator[Metric]:
+def _holdings(media: Sequence[MediaStats]) -> Iterator[Metric]:
     holdings: dict[str, tuple[str, Callable[[MediaStats], float]]] = {
-        "rooms": ("Rooms of the worker.", lambda reading: reading.counts.rooms),
-        "seats": ("Seats of the worker.", lambda reading: reading.counts.seats),
-        "seats_proven": ("Seats that UDP gets through to.", lambda reading: reading.counts.proven),
-        "streams": ("Streams, beacons included.", lambda reading: reading.counts.streams),
+        "rooms": ("Rooms of the worker.", lambda stats: stats.counts.rooms),
+        "seats": ("Seats of the worker.", lambda stats: stats.counts.seats),
+        "seats_proven": ("Seats that UDP reaches.", lambda stats: stats.counts.proven),
+        "streams": ("Streams, beacons included.", lambda stats: stats.counts.streams),
     }
     for name, (text, value) in holdings.items():
         family = GaugeMetricFamily(f"tcserver_media_{name}", text, labels=["worker"])
-        for worker, reading in enumerate(readings):
-            family.add_metric([str(worker)], value(reading))
+        for worker, stats in enumerate(media):
+            family.add_metric([str(worker)], value(stats))
         yield family
 
 
-def _runtime(readings: Sequence[ProcessStats]) -> Iterator[Metric]:
+def _runtime(processes: Sequence[ProcessStats]) -> Iterator[Metric]:
     lag = HistogramMetricFamily(
-        "tcserver_loop_lag_seconds", "How late the event loop was, ten times a second.", labels=["process"]
+        "tcserver_loop_lag_seconds",
+        "Seconds by which the event loop was late, measured ten times a second.",
+        labels=["process"],
     )
     pauses = HistogramMetricFamily(
         "tcserver_gc_pause_seconds",
-        "Garbage collections, in which nothing else happens.",
+        "Seconds of garbage collections, during which the process does nothing else.",
         labels=["process", "generation"],
     )
-    cpu = CounterMetricFamily("tcserver_process_cpu_seconds", "Seconds of processor.", labels=["process"])
-    memory = GaugeMetricFamily("tcserver_process_resident_memory_bytes", "Resident memory.", labels=["process"])
-    log = CounterMetricFamily(
-        "tcserver_log_dropped", "Lines of the log that were dropped since nobody read them.", labels=["process"]
+    cpu = CounterMetricFamily("tcserver_process_cpu_seconds", "Processor time in seconds.", labels=["process"])
+    memory = GaugeMetricFamily(
+        "tcserver_process_resident_memory_bytes", "Resident memory in bytes.", labels=["process"]
     )
-    for number, reading in enumerate(readings):
+    log = CounterMetricFamily(
+        "tcserver_log_dropped", "Lines of the log that were dropped because nobody read them.", labels=["process"]
+    )
+    for number, stats in enumerate(processes):
         process = f"worker {number - 1}" if number else MAIN_PROCESS
-        _add(lag, [process], reading.loop_lag)
-        for generation, pause in enumerate(reading.pauses):
+        _add(lag, [process], stats.loop_lag)
+        for generation, pause in enumerate(stats.pauses):
             _add(pauses, [process, str(generation)], pause)
-        cpu.add_metric([process], reading.cpu)
-        log.add_metric([process], reading.log_dropped)
-        if reading.memory is not None:
-            memory.add_metric([process], reading.memory)
+        cpu.add_metric([process], stats.cpu)
+        log.add_metric([process], stats.log_dropped)
+        if stats.memory is not None:
+            memory.add_metric([process], stats.memory)
     yield from (lag, pauses, cpu, memory, log)
 
 

@@ -13,11 +13,11 @@ from typing import NamedTuple
 from tcproto.messages import Caps, Kind
 
 MAX_LAG = 0.05
-"""Seconds that deadlines may be missed by, one after the other: more is heard as jitter by everybody."""
+"""Seconds by which one deadline after the other may be missed. Everybody hears more as jitter."""
 
 
 class Address(NamedTuple):
-    """Where a datagram came from, and where answers go: a lane, and the remote address on it."""
+    """Where a datagram came from, and where answers go: a lane, and the remote address there."""
 
     lane: int
     """Index of the lane, such as a UDP socket."""
@@ -27,30 +27,30 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenSealer:
-    """The room's sealer in this media plane; ``room`` is the life-long number of the room in this server."""
+    """Opens a room and its sealer in this media plane. ``room`` is the number of the room in this server for life."""
 
     room: int
     sealer: int
     epoch: int
     key: bytes
-    slot: int = 0
-    """The media worker that seals under it: the low byte of the media ids that are served there."""
+    worker: int = 0
+    """The media worker that seals with this key. Its number is the low byte of the media ids that it serves."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShareRoom:
-    """Several media workers have seats of the room: told to each of them, again when one is new or was replaced."""
+    """Tells each media worker of a room which workers the room has; again when one is new or was replaced."""
 
     room: int
     home: int
-    """Slot of the worker that decides who speaks and who is forwarded."""
-    slots: tuple[int, ...]
-    """Of all the workers."""
+    """The worker that decides who speaks and who is forwarded."""
+    workers: tuple[int, ...]
+    """All that have seats of the room."""
 
 
 @dataclass(frozen=True, slots=True)
 class TellSealer:
-    """Asks each media worker of a room how far its sealer is, for somebody who joins; ``SealerTold`` is the answer."""
+    """Asks each media worker of a room how far its sealer is, for a seat that joins; answered by ``SealerTold``."""
 
     room: int
     media_id: int
@@ -58,10 +58,10 @@ class TellSealer:
 
 @dataclass(frozen=True, slots=True)
 class RotateSealer:
-    """From ``at`` (monotonic seconds) on the sealer in a slot seals under a new key."""
+    """Has the sealer of a media worker seal with a new key, from ``at`` (monotonic seconds) on."""
 
     room: int
-    slot: int
+    worker: int
     epoch: int
     key: bytes
     at: float
@@ -76,7 +76,7 @@ class CloseRoom:
 
 @dataclass(frozen=True, slots=True)
 class OpenSeat:
-    """A media id with its keys, in a room; answered by ``SeatOpened``."""
+    """Opens a seat in a room: its media id and its keys; answered by ``SeatOpened``."""
 
     media_id: int
     room: int
@@ -85,12 +85,12 @@ class OpenSeat:
     up_key: bytes
     down_key: bytes
     account: int | None = None
-    """Number of the account (from 0), whose seats have one place among the loudest together; None: of nobody else's."""
+    """Number of the account (from 0). All its seats have one place among the loudest together; None: this one alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class RekeySeat:
-    """New keys of a seat, used from the first datagram on that is under them; the old up key for the overlap more."""
+    """Gives a seat new keys, in use from its first datagram under them on. The old up key stays for the overlap."""
 
     media_id: int
     epoch: int
@@ -108,7 +108,7 @@ class CloseSeat:
 
 @dataclass(frozen=True, slots=True)
 class OpenTicket:
-    """A probe ticket: pings under this id and key are answered until ``until``, or ``datagrams`` are spent."""
+    """Has pings under this id and key answered until ``until`` (monotonic seconds), at most so many ``datagrams``."""
 
     media_id: int
     key: bytes
@@ -118,7 +118,7 @@ class OpenTicket:
 
 @dataclass(frozen=True, slots=True)
 class OpenStream:
-    """A stream that a seat may send; ``kind`` None is the seat's beacon."""
+    """Opens a stream that a seat may send. ``kind`` None: the beacon of the seat."""
 
     stream: int
     media_id: int
@@ -131,7 +131,7 @@ class OpenStream:
 
 @dataclass(frozen=True, slots=True)
 class MuteStream:
-    """Packets of a muted stream are dropped at ingress."""
+    """Mutes a stream, or ends that. Packets of a muted stream are dropped as they come."""
 
     stream: int
     media_id: int
@@ -140,7 +140,7 @@ class MuteStream:
 
 @dataclass(frozen=True, slots=True)
 class CloseStream:
-    """The stream ends."""
+    """Forgets a stream."""
 
     stream: int
     media_id: int
@@ -148,18 +148,18 @@ class CloseStream:
 
 @dataclass(frozen=True, slots=True)
 class SendKeyframe:
-    """A receiver of a stream asks for a keyframe: it is sent the last one again, or ``KeyframeAsked`` is the answer."""
+    """Sends a receiver of a stream the last keyframe again; if it is not kept, ``KeyframeAsked`` is the answer."""
 
     stream: int
     media_id: int
-    """Of the publisher."""
+    """Media id of the publisher."""
     receiver: int
-    """Media id of who asks."""
+    """Media id of the receiver, which asked for it."""
     spatial: int
 
 
 class Receiver(NamedTuple):
-    """One receiver of a stream, and what of it is wanted."""
+    """One receiver of a stream, and which parts of the stream it wants."""
 
     media_id: int
     redundant: bool = False
@@ -169,7 +169,7 @@ class Receiver(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChangeForwarding:
-    """Each of these streams of a room goes to these receivers from now on; those of ``gone`` get it no more.
+    """Forwards these streams of a room to these receivers too, and no more to those of ``gone``.
 
     Only differences: all receivers of all streams would be megabytes for each join of a room of hundreds.
     """
@@ -177,14 +177,14 @@ class ChangeForwarding:
     room: int
     streams: tuple[int, ...]
     receivers: tuple[Receiver, ...] = ()
-    """New ones, and those that want something else than before."""
+    """New receivers, and those that want other parts than before."""
     gone: tuple[int, ...] = ()
     """Media ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetSpeakers:
-    """How many talkers of a room are forwarded, the loudest; ``limit`` 0: all, as in a room that is new."""
+    """Limits how many talkers of a room are forwarded: the loudest. ``limit`` 0: all, as in a new room."""
 
     room: int
     limit: int
@@ -212,7 +212,7 @@ Command = (
 
 
 class SealerState(NamedTuple):
-    """Key and position of a sealer, as a newcomer needs it."""
+    """Key and position of a sealer, as a new seat needs them."""
 
     sealer: int
     epoch: int
@@ -222,7 +222,7 @@ class SealerState(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SeatOpened:
-    """The seat is there; ``sealer`` is that of its room and media worker, a key that waits for its turn as one more."""
+    """The seat is open. ``sealer`` is that of its room and media worker; a key that waits for its turn is one more."""
 
     media_id: int
     sealer: tuple[SealerState, ...]
@@ -233,13 +233,13 @@ class SealerTold:
     """The sealer of another media worker that has seats of the room."""
 
     media_id: int
-    """For whom it was asked."""
+    """The seat for which it was asked."""
     sealer: tuple[SealerState, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PathProven:
-    """UDP to and from the seat works, at this address."""
+    """Datagrams to and from the seat arrive, at this address."""
 
     media_id: int
     address: Address
@@ -247,7 +247,7 @@ class PathProven:
 
 @dataclass(frozen=True, slots=True)
 class PathLost:
-    """Nothing came from the seat by UDP for too long; nothing is sent to it until the path is proven again."""
+    """Nothing came from the seat for too long. Nothing is sent to it until its path is proven again."""
 
     media_id: int
 
@@ -288,33 +288,33 @@ class KeyframeAsked:
 
 @dataclass(frozen=True, slots=True)
 class Overloaded:
-    """The media plane has more to do than it can: told each second while it lasts."""
+    """The media plane has more to do than it can. Told each second while that lasts."""
 
     lag: float
-    """Seconds by which it was late each time, at least."""
+    """Seconds by which it was late each time at least."""
     datagrams: float
-    """Sent per second, all receivers counted."""
+    """Datagrams sent per second, counted once for each receiver."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoad:
     """How much a media worker has to do, told each second."""
 
-    slot: int
+    worker: int
     datagrams: float
-    """Sent per second, all receivers counted."""
+    """Datagrams sent per second, counted once for each receiver."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerReplaced:
-    """A media worker has ended, and another that knows nothing has its slot; what was commanded meanwhile is lost."""
+    """The process of a media worker has ended. Another is in its place, which knows nothing of earlier commands."""
 
-    slot: int
+    worker: int
 
 
 @dataclass(frozen=True, slots=True)
 class RoomFailed:
-    """A command about a room failed unexpectedly, and was not carried out or in part: the room has to begin anew."""
+    """A command about a room failed unexpectedly, and was carried out in part or not at all. The room begins anew."""
 
     room: int
 

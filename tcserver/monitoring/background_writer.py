@@ -1,4 +1,4 @@
-"""Text for somebody who may stop reading it: whoever writes it never waits."""
+"""A stream whose writer never waits, even if nobody reads it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import threading
 from collections import deque
 
 MAX_WAITING_BYTES = 1 << 20
-"""Bytes that may wait for the reader, thousands of lines; what is newer is dropped and counted."""
+"""Bytes that may wait for the reader: thousands of lines. Newer texts are dropped and counted."""
 
 
 class BackgroundWriter:
-    """A text stream in front of a file descriptor, which a thread writes to; below 0 there is nobody to write for.
+    """A text stream. A thread writes to its file descriptor; a negative descriptor means that there is no reader.
 
-    ``write`` may be called from any thread. The thread starts with the first text and does not keep the process from
-    ending. A descriptor that fails (the reader is gone, the disk is full) drops what it was given, and is tried again.
+    ``write`` may be called from any thread. The thread starts with the first text, and ends with the process.
+    If a write fails (the reader is gone, the disk is full), its text is dropped, and the next one is tried.
     """
 
     def __init__(self, descriptor: int, most: int = MAX_WAITING_BYTES) -> None:
@@ -23,7 +23,7 @@ class BackgroundWriter:
         self._most = most
         self._waiting: deque[bytes] = deque()
         self._waiting_bytes = 0
-        """Of what waits and of what is being written."""
+        """Bytes that wait or are being written."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._dropped = 0
@@ -31,11 +31,11 @@ class BackgroundWriter:
 
     @property
     def dropped(self) -> int:
-        """Texts that were dropped so far."""
+        """Number of texts that were dropped."""
         return self._dropped
 
     def write(self, text: str) -> int:
-        """Take a text, whole or not at all; returns its length, as streams do."""
+        """Take a text, whole or not at all. Return its length, as streams do."""
         if self._descriptor < 0:
             return len(text)
         data = text.encode(errors="backslashreplace")
@@ -52,10 +52,10 @@ class BackgroundWriter:
         return len(text)
 
     def flush(self) -> None:
-        """Do nothing: what was written goes out as soon as it can."""
+        """Do nothing: the thread writes as soon as it can."""
 
     def take_dropped(self) -> int:
-        """Return how many texts were dropped and not told of yet, once there is room to tell it; they are told now."""
+        """Return how many texts were dropped after the last call. While there is little room for a report, return 0."""
         with self._changed:
             if self._waiting_bytes > self._most // 2:
                 return 0
@@ -63,7 +63,7 @@ class BackgroundWriter:
             return count
 
     def drain(self, seconds: float) -> bool:
-        """Wait until everything is out, so long at most; tell whether it is."""
+        """Wait until everything is written, at most for some seconds. Return whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting_bytes, seconds)
 

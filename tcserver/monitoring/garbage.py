@@ -1,4 +1,4 @@
-"""Garbage collection: what was made at the start is left out of it, the rest is looked at less often."""
+"""Garbage collection: it leaves out what was made at the start, and examines the rest less often."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from collections.abc import Callable, Mapping
 from tcserver.monitoring.histogram import Histogram
 
 THRESHOLDS = (1000, 5, 200)
-"""For ``gc.set_threshold``. Forwarding makes no garbage, joining does: looking at little and often, in less than a ms,
-is nobody's loss; a look at everything that 2,000 seats hold takes 30 ms, so it has to be rare."""
+"""For ``gc.set_threshold``. Joining makes garbage, forwarding does not. A collection of young objects takes less than
+1 ms, so it may come often. A full one takes 30 ms with 2,000 seats, so it has to be rare."""
 PAUSE_BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25)
-"""Seconds: from what nobody notices to what everybody hears."""
+"""Seconds: from pauses that nobody notices to pauses that everybody hears."""
 GENERATIONS = 3
 
 
-def settle() -> None:
-    """Call it once, when the process has started: modules and classes live as long as it does."""
+def configure() -> None:
+    """Leave out what exists now, and set the thresholds. Call it once, when the process has loaded its modules."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)
 
 
 class PauseMeter:
-    """Measures collections; ``clock`` returns seconds. In effect between `start` and `stop`."""
+    """Measures collections between `start` and `stop`. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -36,7 +36,7 @@ class PauseMeter:
         gc.callbacks.append(self._watch)
 
     def stop(self) -> None:
-        """Measure no longer."""
+        """Stop measuring."""
         gc.callbacks.remove(self._watch)
 
     def _watch(self, phase: str, info: Mapping[str, int]) -> None:

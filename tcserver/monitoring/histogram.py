@@ -1,4 +1,4 @@
-"""Histograms that cost next to nothing to add to."""
+"""Histograms that are cheap to add to."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 
 class Histogram:
-    """Counts values by buckets. ``bounds`` ascend; each is the largest value of its bucket, one more is above."""
+    """Counts values in buckets. ``bounds`` ascend: each is the largest value of its bucket. One more bucket follows."""
 
     __slots__ = ("bounds", "counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
         self.counts = [0] * (len(self.bounds) + 1)
-        """Values of each bucket, not of those below it."""
+        """Number of values in each bucket, without the buckets below it."""
         self.sum = 0.0
 
     def observe(self, value: float) -> None:
@@ -24,5 +24,5 @@ class Histogram:
 
     @property
     def total(self) -> int:
-        """Values counted."""
+        """Number of all values."""
         return sum(self.counts)

@@ -1,7 +1,7 @@
-"""Structured logs: an event and its fields, as ``key=value`` text or JSON lines, at a limited rate for each event.
+"""Structured logs: events with fields, as ``key=value`` text or JSON lines. The rate of each event is limited.
 
-A peer can make events as fast as it can send, so every event has a token bucket; what is left out is counted and
-reported with the next line of the same event. A peer's fault is logged in one line; tracebacks are for our own.
+A peer can cause events as fast as it can send, so every event has a token bucket. Lines that are left out are counted,
+and reported with the next line of the event. A fault of a peer is one line; only our own have tracebacks.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ EVENT_BURST = 20
 EVENTS_PER_S = 1.0
 """Lines of one event per second, in the long run."""
 MAX_EVENTS = 512
-"""Different events that are counted; names are constants of the program, so more of them are a mistake in it."""
+"""Different events that are counted. Their names are constants of the program, so there are fewer."""
 MAX_VALUE_CHARACTERS = 256
-"""Characters of a value in text; a peer chooses some of them."""
+"""Characters of a value in text. Peers choose some of the values."""
 
 ROOT = "tcserver"
-"""The logger that `configure` sets up, and the parent of all others here."""
+"""The logger that `configure` sets up. It is the parent of all others here."""
 
 FOREIGN = ("asyncio", "py.warnings")
-"""Loggers of the standard library that would write to standard error themselves."""
+"""Loggers of the standard library that would otherwise write to standard error."""
 
 _FIELDS = "tcserver_fields"
 _BARE = re.compile(r"[A-Za-z0-9._:/@+\[\]%,-]+")
 
 
 class TextStream(Protocol):
-    """What lines are written to."""
+    """A stream that takes lines."""
 
     def write(self, text: str, /) -> int:
         """Take a text."""
 
     def flush(self) -> None:
-        """Give on what was taken."""
+        """Pass on what was taken."""
 
 
 output = BackgroundWriter(2 if sys.__stderr__ is not None else -1)
-"""Standard error of a server's process, whose event loop never waits for who reads it."""
+"""Standard error of a process of the server. Its event loop never waits for the reader."""
 
 
 def configure(level: str, style: str, stream: TextStream = output) -> None:
     """Write the logs of the server to ``stream`` from severity ``level`` up, in ``style`` ``text`` or ``json``.
 
-    What the standard library logs and warns of goes there as well. May be called again, to change any of them.
+    Logs and warnings of the standard library go there, too. It may be called again, with other arguments.
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
@@ -67,19 +67,19 @@ def configure(level: str, style: str, stream: TextStream = output) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """What a media worker is told when its server's logs change; as for `configure`."""
+    """New settings of the logs for a media worker; as for `configure`."""
 
     level: str
     style: str
 
 
 class TextFormatter(logging.Formatter):
-    """``time level logger event key=value …``; values of anything but plain characters are quoted as in JSON."""
+    """``time level logger event key=value …``. Values with other than plain characters are quoted as in JSON."""
 
     default_msec_format = "%s.%03d"
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, and the traceback of an error of our own after it."""
+        """Return one line, and after it the traceback of a fault of this program."""
         words = [self.formatTime(record), record.levelname.lower(), record.name, record.getMessage()]
         words += [f"{key}={_text(value)}" for key, value in _fields(record).items()]
         line = " ".join(words)
@@ -90,7 +90,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a line: ``time`` (seconds since 1970), ``level``, ``logger``, ``event`` and the fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; the traceback of an error of our own is the field ``traceback``."""
+        """Return one line. The traceback of a fault of this program is the field ``traceback``."""
         line: dict[str, object] = {
             "time": round(record.created, 3),
             "level": record.levelname.lower(),
@@ -112,7 +112,7 @@ class _Bucket:
 
 
 class EventLimiter:
-    """A token bucket for each event. ``clock`` is monotonic, in seconds: setting the time of day changes nothing."""
+    """Token buckets, one for each event. ``clock`` returns monotonic seconds, which the time of day does not change."""
 
     def __init__(self, clock: Callable[[], float], burst: int = EVENT_BURST, per_s: float = EVENTS_PER_S) -> None:
         self._clock = clock
@@ -121,7 +121,7 @@ class EventLimiter:
         self._buckets: dict[str, _Bucket] = {}
 
     def admit(self, event: str, level: int = logging.INFO) -> int | None:
-        """How many of ``event`` were left out before this one, which may be logged; ``None`` if it is left out, too."""
+        """Return how many of ``event`` were left out before this one. ``None``: leave this one out, too."""
         now = self._clock()
         if event not in self._buckets and len(self._buckets) >= MAX_EVENTS:
             event = "other"
@@ -137,7 +137,7 @@ class EventLimiter:
         return suppressed
 
     def take_suppressed(self) -> dict[str, tuple[int, int]]:
-        """Count and severity by event of what was left out and not reported yet; it is reported with this."""
+        """Return count and severity of lines that were left out and not reported, by event; they are reported now."""
         taken = {
             event: (bucket.suppressed, bucket.level) for event, bucket in self._buckets.items() if bucket.suppressed
         }
@@ -149,7 +149,7 @@ class EventLimiter:
 class EventLog:
     """The log of one part of the server, ``tcserver.<name>``.
 
-    The event is a constant, lower-case phrase; what differs from case to case goes into the fields.
+    An event is a constant phrase in lower case. Values go into the fields.
     """
 
     def __init__(self, name: str, limiter: EventLimiter) -> None:
@@ -157,23 +157,23 @@ class EventLog:
         self._limiter = limiter
 
     def debug(self, event: str, /, **fields: object) -> None:
-        """Log what only matters when something is being looked for."""
+        """Log an event that helps to find a fault."""
         self._log(logging.DEBUG, event, fields)
 
     def info(self, event: str, /, **fields: object) -> None:
-        """Log what happened in the usual course."""
+        """Log an ordinary event."""
         self._log(logging.INFO, event, fields)
 
     def warning(self, event: str, /, **fields: object) -> None:
-        """Log what an operator should look into."""
+        """Log an event that an operator should look into."""
         self._log(logging.WARNING, event, fields)
 
     def error(self, event: str, /, **fields: object) -> None:
-        """Log what stops something from working."""
+        """Log an event that stops something from working."""
         self._log(logging.ERROR, event, fields)
 
     def fault(self, event: str, error: BaseException, /, **fields: object) -> None:
-        """Log a peer's fault in one line without traceback: the code and detail of a protocol error, else the text."""
+        """Log a fault of a peer in one line, with the code and detail of a protocol error, else with the text."""
         if isinstance(error, ProtocolError):
             fields |= {"code": str(error.code), "detail": error.detail}
         else:
@@ -181,13 +181,13 @@ class EventLog:
         self._log(logging.INFO, event, fields)
 
     def crash(self, event: str, error: BaseException, /, **fields: object) -> None:
-        """Log an error of our own with its traceback."""
+        """Log a fault of this program with its traceback."""
         self._log(logging.ERROR, event, fields, error)
 
     def report_suppressed(self) -> None:
-        """Log what was left out of events that have not come again since, and what a reader was too slow for.
+        """Log how many lines were left out of events that did not come again, and how many the reader was too slow for.
 
-        To be called now and then.
+        Call it regularly.
         """
         for event, (count, level) in self._limiter.take_suppressed().items():
             self._write(level, "events suppressed", {"name": event, "suppressed": count}, None)
@@ -211,7 +211,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 def _plain(value: object) -> str:
-    """A value that JSON has no type for: bytes in hexadecimal, the rest as text."""
+    """Return text for a value that JSON has no type for: bytes in hexadecimal, others as ``str``."""
     return value.hex() if isinstance(value, bytes) else str(value)
 
 

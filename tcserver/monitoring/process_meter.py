@@ -1,4 +1,4 @@
-"""Measures the process that it runs in: how late its event loop is, how long garbage collections take, what it uses."""
+"""Measures its own process: the lag of the event loop, the length of garbage collections, processor and memory."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.process_stats import ProcessStats
 
 LAG_INTERVAL = 0.1
-"""Seconds between looks at how late the event loop is: often enough to meet any stall that people hear."""
+"""Seconds between measurements of the lag: often enough to meet every stall that people hear."""
 LAG_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Seconds; the timers of uvloop have whole milliseconds."""
 _STATM = "/proc/self/statm"
-"""Of Linux; its second field is the number of resident pages."""
+"""A file of Linux. Its second field is the number of resident pages."""
 
 
 class ProcessMeter:
-    """Measures between `start` and `stop`; a timer ten times a second is all that it costs."""
+    """Measures between `start` and `stop`. It costs a timer ten times a second."""
 
     def __init__(self) -> None:
         self._lag = LagMeter()
@@ -32,18 +32,18 @@ class ProcessMeter:
         self._pauses.start()
 
     def stop(self) -> None:
-        """Measure no longer; once, after `start`."""
+        """Stop measuring. Call it once, after `start`."""
         self._pauses.stop()
         self._lag.stop()
 
     def stats(self) -> ProcessStats:
-        """Tell what was measured since the start, and what the process uses."""
+        """Return what was measured since the start, and what the process uses."""
         pauses = tuple(self._pauses.pauses)
         return ProcessStats(self._lag.lags, pauses, time.process_time(), _resident(), logs.output.dropped)
 
 
 class LagMeter:
-    """Measures by how much a timer of the running event loop comes late."""
+    """Measures by how much a timer of the running event loop is late."""
 
     def __init__(self) -> None:
         self.lags = Histogram(LAG_BOUNDS)
@@ -56,7 +56,7 @@ class LagMeter:
         self._timer = asyncio.get_running_loop().call_later(LAG_INTERVAL, self._look)
 
     def stop(self) -> None:
-        """Measure no longer."""
+        """Stop measuring."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -1,4 +1,4 @@
-"""What the database keeps: accounts, their devices, rooms, and the list of sessions."""
+"""Records of the database: accounts, their devices, rooms, and the list of sessions."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ __all__ = [
 
 
 class StoreError(Exception):
-    """A change that was refused, or a file that cannot be used; the text is one line for the operator."""
+    """A change is refused, or a file cannot be used. The text is one line for the operator."""

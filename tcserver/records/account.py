@@ -22,18 +22,18 @@ from tcserver.records.declaration import Declaration, Opposite, Parts, checked
 from tcserver.records.kinds import Choice, Data, Flag, Maybe, Name, Number, Whole
 
 DEFAULT_MAX_SESSIONS = 5
-"""Sessions of an account at once: one agency, several desks."""
+"""Sessions of an account at once: one agency has several desks."""
 MAX_SESSIONS_CEILING = 1000
-"""More than an agency has desks; a bound for the operator's typing error."""
+"""Sessions that an account may be set to: more than an agency has desks, and a bound for a typing error."""
 MAX_DEVICES = 100
-"""Enrolled devices of an account; bounds the check at login."""
+"""Enrolled devices of an account. Bounds the cost of the check at login."""
 MAX_ID = 2**63 - 1
 """Largest integer of SQLite."""
 MAX_TIME = 253_402_300_799
-"""Seconds since 1970 at the end of the year 9999, the last that dates are written for."""
+"""Seconds since 1970 at the end of the year 9999: ``datetime`` ends there."""
 
 ROLES = tuple(role for role in Role if role is not Role.UNKNOWN)
-"""Roles that can be given, from most to least; ``recorder`` stands aside and is always shown."""
+"""Roles that can be given, from the most permissions to the least. ``recorder`` is always shown to the others."""
 ROLE = Choice(ROLES)
 TIME = Number(0, MAX_TIME)
 """Seconds since 1970 (UTC)."""
@@ -44,23 +44,23 @@ ASSIGNED = Declaration(Whole(0, MAX_ID), is_exported=False)
 
 
 class DuplicatePolicy(StrEnum):
-    """What a login does when the account is already in."""
+    """What happens at a login of an account that has sessions already."""
 
     ALLOW = "allow"
-    """Up to the account's sessions; one more is refused."""
+    """As many as the account may have; one more is refused."""
     REPLACE = "replace"
-    """Up to the account's sessions; one more ends the oldest."""
+    """As many as the account may have; one more ends the oldest."""
     REFUSE = "refuse"
     """One session only; a second is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of an agency; the server knows no password, only what its key is derived with and verified by."""
+    """An account of an agency. The server has no password: it has salt, costs and the public key that it leads to."""
 
     name: Annotated[str, Declaration(Name(fold_account))]
     """Folded; never changes."""
-    display: Annotated[str, Declaration(Name(clean_display), "what people see before the person's name")]
+    display: Annotated[str, Declaration(Name(clean_display), "what people see before the name of a person")]
     challenge: Annotated[
         Challenge,
         Declaration(
@@ -81,17 +81,17 @@ class Account:
     role: Annotated[Role | None, Declaration(Maybe(ROLE, "none"), "role in every room; none: each room's default")] = (
         None
     )
-    """Its role wherever a room does not name another; ``None``: the room's default role."""
+    """Its role in rooms that give it no other. ``None``: the default role of the room."""
     disabled: Annotated[bool, Declaration(Flag(), heading="")] = False
     max_sessions: Annotated[
         int,
-        Declaration(Whole(1, MAX_SESSIONS_CEILING), "devices that may be in at once", heading="sessions"),
+        Declaration(Whole(1, MAX_SESSIONS_CEILING), "devices that may be logged in at once", heading="sessions"),
     ] = DEFAULT_MAX_SESSIONS
     duplicates: Annotated[
         DuplicatePolicy,
         Declaration(
             Choice(tuple(DuplicatePolicy)),
-            "--max-sessions reached: refuse one more (allow), or end the oldest (replace); refuse: one session only",
+            "one login more than --max-sessions: allow refuses it, replace ends the oldest; refuse: one session only",
         ),
     ] = DuplicatePolicy.ALLOW
     devices_only: Annotated[
@@ -103,18 +103,18 @@ class Account:
             heading="devices",
         ),
     ] = False
-    """Only its enrolled devices may log in."""
+    """Whether only its enrolled devices may log in."""
     banned: Annotated[
         str | None, Declaration(Maybe(Name(clean_display, may_be_empty=True), "none"), since=3, heading="")
     ] = None
-    """What somebody who proves to be this account is told instead of being let in; ``None``: it is not banned."""
+    """The reason that a login with the right password is refused with. ``None``: the account is not banned."""
     id: Annotated[int, ASSIGNED] = 0
-    """Never used twice; 0 until stored."""
+    """Never used twice; 0 until the account is stored."""
     generation: Annotated[int, ASSIGNED] = 0
-    """Raised with each change that ends the account's sessions and resume tokens; 0 until stored."""
+    """Grows with each change that ends the sessions of the account and their resume tokens; 0 until it is stored."""
 
     def checked(self) -> Account:
-        """This account with its names folded and cleaned; raises ``ValueError`` with the reason if it cannot be."""
+        """This account with its names folded and cleaned. Raises ``ValueError`` with the reason."""
         account = checked(self)
         if is_reserved(account.name) and not (account.name in RESERVED and self.role is Role.ADMIN):
             raise ValueError(f"the name {account.name!r} is reserved, or looks like one that is")
@@ -122,19 +122,19 @@ class Account:
 
 
 class Standing(NamedTuple):
-    """What the running server has to know of all accounts at any time."""
+    """What the running server knows of all accounts at any time."""
 
     generations: Mapping[int, int]
-    """By id, of those that may log in: a session of another generation, or of none here, is over."""
+    """Generations by id, of accounts that may log in. A session of another generation, or of no such id, is over."""
     bans: Mapping[int, str]
-    """What those that are banned are told, by id."""
+    """Reasons by id, of accounts that are banned."""
     costs: Mapping[tuple[int, int], int]
-    """How many have each Argon2id cost (bytes, passes)."""
+    """Number of accounts by their Argon2id costs (bytes, passes)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRecord:
-    """A device that an account is limited to."""
+    """A device that an account may be limited to."""
 
     account: Annotated[str, Declaration(Name(fold_account), is_column=False, is_exported=False)]
     key: Annotated[bytes, Declaration(DEVICE_KEY)]
@@ -142,5 +142,5 @@ class DeviceRecord:
     enrolled: Annotated[float, Declaration(TIME)]
 
     def checked(self) -> DeviceRecord:
-        """This device with its label cleaned; raises ``ValueError`` with the reason if it cannot be."""
+        """This device with its label cleaned. Raises ``ValueError`` with the reason."""
         return checked(self)

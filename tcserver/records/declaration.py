@@ -76,17 +76,17 @@ class Column(NamedTuple):
 
 
 def fields_of(cls: type) -> tuple[Field, ...]:
-    """The fields of a dataclass, in order. Raises ``TypeError`` for one without a declaration."""
+    """Return the fields of a dataclass, in order. Raises ``TypeError`` for one without a declaration."""
     return _read(cls)[0]
 
 
 def columns_of(cls: type) -> tuple[Column, ...]:
-    """The values of a dataclass, in the order of its fields. Raises ``TypeError`` for one without a declaration."""
+    """Return the columns of a dataclass, in the order of its fields. Raises ``TypeError`` as `fields_of`."""
     return _read(cls)[1]
 
 
 def values_of(record: object) -> dict[str, Any]:
-    """The values of a record by the names of its columns."""
+    """Return the values of a record by the names of its columns."""
     values: dict[str, Any] = {}
     for field in fields_of(type(record)):
         value = getattr(record, field.name)
@@ -98,7 +98,7 @@ def values_of(record: object) -> dict[str, Any]:
 
 
 def arguments_of(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a record class, from values by the names of its columns; what is missing gets the default."""
+    """Return the arguments of a record class from values by column. Missing ones are left to their defaults."""
     arguments: dict[str, Any] = {}
     for field in fields_of(cls):
         kind = field.known.kind
@@ -110,7 +110,7 @@ def arguments_of(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked(record: R) -> R:
-    """The record with each value as it is kept. Raises ``ValueError`` that names the first wrong field."""
+    """Return the record with each value as it is kept. Raises ``ValueError`` that names the first wrong field."""
     values = values_of(record)
     for column in columns_of(type(record)):
         try:

@@ -13,9 +13,9 @@ from tcserver.records.declaration import Declaration, Opposite, checked
 from tcserver.records.kinds import ByKey, Flag, Maybe, Name, Whole
 
 DEFAULT_MAX_PARTICIPANTS = 100
-"""Participants of a room unless it says otherwise."""
+"""Participants of a room that sets no other number."""
 MAX_PARTICIPANTS_CEILING = 1000
-"""What one room can be asked to hold."""
+"""Participants that a room may be set to hold."""
 MAX_PERMISSIONS = (1 << 16) - 1
 """All permission bits that a role may map to: the wire has 16 of them."""
 
@@ -45,26 +45,26 @@ class RoomRecord:
         int | None,
         Declaration(
             Maybe(Whole(0, MAX_PARTICIPANTS_CEILING), "default"),
-            "talkers forwarded while more than 8 people are in, the loudest; 0: all; default: see rooms.loudest",
+            "loudest talkers that are forwarded while more than 8 people are in; 0: all; default: rooms.loudest",
             since=2,
         ),
     ] = None
-    """Talkers that are forwarded in the room while it is large, the loudest; 0: all; ``None``: as many as elsewhere."""
+    """Loudest talkers that are forwarded while the room is large. 0: all; ``None``: as many as in other rooms."""
     default_role: Annotated[Role, Declaration(ROLE, "role of everybody who has no other", heading="default")] = (
         Role.SPEAKER
     )
-    """Role of whoever has no other, from the room or from the account."""
+    """Role of a participant who has none from the room and none from the account."""
     roles: Annotated[Mapping[str, Role], Declaration(ByKey(Name(fold_account), ROLE), is_column=False)] = field(
         default_factory=dict
     )
-    """Roles by account name, before the account's own role."""
+    """Roles by account name. They come before the role of the account."""
     permissions: Annotated[Mapping[Role, int], Declaration(ByKey(ROLE, Whole(0, MAX_PERMISSIONS)), heading="")] = field(
         default_factory=dict
     )
-    """Permission bits by role that replace what the role maps to elsewhere."""
+    """Permission bits by role, in place of those that the role has in other rooms."""
     id: Annotated[int, ASSIGNED] = 0
-    """Never used twice; 0 until stored."""
+    """Never used twice; 0 until the room is stored."""
 
     def checked(self) -> RoomRecord:
-        """This room with its names folded and cleaned; raises ``ValueError`` with the reason if it cannot be."""
+        """This room with its names folded and cleaned. Raises ``ValueError`` with the reason."""
         return checked(replace(self, title=self.title or self.name))

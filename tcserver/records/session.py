@@ -1,4 +1,4 @@
-"""The list of sessions, which the running server writes and the operator reads."""
+"""Sessions, of which the running server writes a list for the operator."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from tcserver.records.declaration import Declaration
 from tcserver.records.kinds import Name
 
 _AS_IT_IS = Declaration(Name(str))
-"""A text of the server's own, or one that it has cleaned."""
+"""A text that the server has made or cleaned."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """Somebody who is logged in."""
+    """A session: somebody is logged in."""
 
     session_id: Annotated[str, _AS_IT_IS]
     account: Annotated[str, Declaration(Name(str), is_column=False)]
@@ -26,5 +26,5 @@ class SessionRecord:
 
 
 def session_id(number: int) -> str:
-    """A session's number as operators read it everywhere: in the list of sessions and in the log."""
+    """Return the number of a session as operators read it, in the list of sessions and in the log."""
     return f"{number:08x}"

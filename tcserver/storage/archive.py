@@ -1,6 +1,6 @@
-"""A backup: database, key and settings in one file, a tar archive with a list of what is in it.
+"""Backups: database, key and settings in one file, a tar archive with a list of its files.
 
-Whoever has the file can pretend to be the server, so it is as private as the key.
+Anybody who has the file can pretend to be the server, so it is as private as the key.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ LIST_FILE = "tcserver-backup.json"
 FORMAT = "tcserver backup"
 VERSION = 1
 MAX_BYTES = 1024 * 1024 * 1024
-"""Bytes of a backup, which is held in memory: a database of 50,000 accounts has a fiftieth of that."""
+"""Bytes of a backup, which is read into memory. A database of 50,000 accounts takes a fiftieth of it."""
 
 _NEEDED = frozenset({private_files.DATABASE_FILE, private_files.IDENTITY_FILE})
 _KNOWN = _NEEDED | {private_files.CONFIGURATION_FILE, LIST_FILE}
 
 
 def pack(files: dict[str, bytes], now: int) -> bytes:
-    """The archive of ``files`` by name, with the time of now in Unix seconds."""
+    """Return the archive of ``files`` (content by name). ``now`` is their time in Unix seconds."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     listing = json.dumps({"format": FORMAT, "version": VERSION, "sha256": digests}, indent=2).encode() + b"\n"
     archive = io.BytesIO()
@@ -42,7 +42,7 @@ def pack(files: dict[str, bytes], now: int) -> bytes:
 
 
 def unpack(content: bytes) -> dict[str, bytes]:
-    """The files of an archive by name. Raises `StoreError` for one that is none, damaged or not whole."""
+    """Return the files of an archive by name. Raises `StoreError` if it is no backup, is damaged or not whole."""
     try:
         files = _members(content)
         listing = json.loads(files.pop(LIST_FILE))
@@ -52,7 +52,7 @@ def unpack(content: bytes) -> dict[str, bytes]:
         if digests != listing["sha256"] or not set(digests) >= _NEEDED:
             raise StoreError("it is damaged")
     except (tarfile.TarError, KeyError, TypeError, ValueError, RecursionError, EOFError):
-        raise StoreError(f"it is no {FORMAT}, or damaged") from None
+        raise StoreError(f"it is no {FORMAT}, or it is damaged") from None
     return files
 
 
@@ -68,13 +68,13 @@ def _members(content: bytes) -> dict[str, bytes]:
 
 
 def back_up(directory: DataDirectory, settings: Path | None, target: Path, now: int) -> None:
-    """Write a backup of ``directory`` and of the file of settings, if there is one, to a new file of mode 0600.
+    """Write ``directory`` and the file of settings, if there is one, to a new file of mode 0600.
 
-    Servers may go on writing meanwhile. Raises `StoreError` and ``OSError``.
+    A server may write to the database meanwhile. Raises `StoreError` and ``OSError``.
     """
     if target.exists():
         raise StoreError(f"{target} exists")
-    directory.identity()  # which says what is wrong with it
+    directory.identity()  # raises if it is missing or damaged
     files = {private_files.IDENTITY_FILE: (directory.path / private_files.IDENTITY_FILE).read_bytes()}
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.") as folder:
         copy = Path(folder) / private_files.DATABASE_FILE
@@ -89,16 +89,16 @@ def back_up(directory: DataDirectory, settings: Path | None, target: Path, now: 
         raise StoreError(f"{target} exists") from None
 
 
-def restore(directory: DataDirectory, settings: Path | None, archive: Path) -> tuple[int, int]:
-    """Put a backup into the empty or missing folder of ``directory``; returns the numbers of accounts and rooms.
+def restore(directory: DataDirectory, settings: Path | None, archive: Path, most: int = MAX_BYTES) -> tuple[int, int]:
+    """Put a backup into ``directory``, which is empty or missing; return the numbers of accounts and rooms.
 
-    The settings of the backup, if it has any, go to the new file ``settings``. All or nothing is written, and
-    nothing is overwritten. Raises `StoreError` and ``OSError``.
+    The settings of the backup, if it has any, go to the new file ``settings``. It writes all or nothing, and
+    overwrites nothing. The archive has ``most`` bytes at most. Raises `StoreError` and ``OSError``.
     """
     with archive.open("rb") as file:
-        content = file.read(MAX_BYTES + 1)
-    if len(content) > MAX_BYTES:
-        raise StoreError(f"{archive}: it has more than {MAX_BYTES} bytes")
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise StoreError(f"{archive}: it has more than {most} bytes")
     try:
         files = unpack(content)
     except StoreError as error:
@@ -129,7 +129,7 @@ def restore(directory: DataDirectory, settings: Path | None, archive: Path) -> t
 
 
 def _checked(directory: DataDirectory) -> tuple[int, int]:
-    """Look whether everything can be used. Raises `StoreError`."""
+    """Check that the key and the database can be used. Raises `StoreError`."""
     directory.identity()
     try:
         with closing(sqlite3.connect(directory.path / private_files.DATABASE_FILE)) as connection:

@@ -1,8 +1,8 @@
 """The database: accounts, devices, permanent rooms and the list of sessions, in SQLite.
 
-What a method has returned from is on disk (write-ahead log, synced at each commit). Several processes may use one
-database: the running server and the operator's commands. A `Database` belongs to the thread that made it; the server
-gives it a thread of its own, so that no query runs on the media path.
+When a method has returned, its change is on disk (write-ahead log, synced at each commit). Several processes may use
+one database: the running server and the operator's commands. A `Database` belongs to the thread that made it. The
+server gives it a thread of its own, so that no query runs on the media path.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tcserver.storage.schema import ACCOUNTS, DEVICES, ROOMS, SESSIONS, migrate
 from tcserver.storage.table import Row
 
 BUSY_TIMEOUT_MS = 5000
-"""How long a change waits for another process's change; each takes milliseconds."""
+"""Milliseconds that a change waits for the change of another process, which takes a few."""
 
 _Record = TypeVar("_Record", Account, DeviceRecord, RoomRecord)
 
@@ -39,8 +39,8 @@ class Database:
     """An open database; a context manager that closes it.
 
     The file is made with mode 0600 and brought to the newest version. Raises `StoreError` for a file that others can
-    read, that is newer than this program, or that is no database. Every method raises ``sqlite3.Error`` when the disk
-    or another process's lock, waited for ``busy_ms``, fails it; then nothing has changed.
+    read, that is newer than this program, or that is no database. Every method raises ``sqlite3.Error`` if the disk
+    fails, or if another process holds the lock for ``busy_ms``; then nothing has changed.
     """
 
     def __init__(self, path: Path, busy_ms: int = BUSY_TIMEOUT_MS) -> None:
@@ -66,22 +66,22 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Close the database; no method may follow."""
+        """Close the database. Call no method after it."""
         self._connection.close()
 
     # Accounts
 
     def add_account(self, account: Account) -> Account:
-        """Store a new account; returns it with its id. Raises `StoreError` for a bad, taken or look-alike name."""
+        """Store a new account, and return it with its id. Raises `StoreError` for a bad, taken or look-alike name."""
         return self.add_accounts([account])[0]
 
     def add_accounts(self, accounts: Iterable[Account]) -> list[Account]:
-        """Store new accounts, all of them or none; as `add_account`."""
+        """Store new accounts, all of them or none. Raises as `add_account`."""
         with self.transaction():
             return [self._insert_account(account) for account in accounts]
 
     def account(self, name: str) -> Account | None:
-        """The account of this name in any spelling; ``None`` if there is none."""
+        """Return the account of this name in any spelling; ``None`` if there is none."""
         try:
             folded = fold_account(name)
         except ValueError:
@@ -91,15 +91,15 @@ class Database:
         return ACCOUNTS.read(row) if row else None
 
     def accounts(self) -> list[Account]:
-        """All accounts by name."""
+        """Return all accounts, sorted by name."""
         found = self._connection.execute(f"SELECT {ACCOUNTS.selection} FROM accounts ORDER BY name")  # noqa: S608
         return [ACCOUNTS.read(row) for row in found]
 
     def change_account(self, name: str, change: Callable[[Account], Account]) -> Account:
-        """Store what ``change`` makes of the account, read and written in one transaction; returns it.
+        """Change an account in one transaction: store what ``change`` returns for it, and return that.
 
-        The name and the id stay. The generation rises, which ends the account's sessions, when the password, the role
-        or whether it is disabled, banned or limited to its devices has changed. Raises `StoreError`.
+        Name and id stay. The generation grows, which ends the sessions of the account, if the password or the role
+        changes, or whether it is disabled, banned or limited to its devices. Raises `StoreError`.
         """
         with self.transaction():
             old = self._existing_account(name)
@@ -116,7 +116,7 @@ class Database:
             self._connection.execute("DELETE FROM accounts WHERE id = ?", (account.id,))
 
     def standing(self) -> Standing:
-        """What the running server has to know of all accounts at any time."""
+        """Return what the running server knows of all accounts at any time."""
         execute = self._connection.execute
         costs = execute("SELECT memory, passes, count(*) FROM accounts GROUP BY memory, passes")
         return Standing(
@@ -128,7 +128,7 @@ class Database:
     # Devices
 
     def enroll_device(self, device: DeviceRecord) -> None:
-        """Add a device to those of its account, or give it a new label. Raises `StoreError`."""
+        """Add a device to its account, or give it a new label. Raises `StoreError`."""
         with self.transaction():
             account = self._existing_account(device.account)
             checked = _checked(device)
@@ -140,7 +140,7 @@ class Database:
             )
 
     def remove_device(self, name: str, key: bytes) -> None:
-        """Take a device from an account, and end the account's sessions. Raises `StoreError` if it has none such."""
+        """Take a device from an account, and end its sessions. Raises `StoreError` if the account does not have it."""
         with self.transaction():
             account = self._existing_account(name)
             removed = self._connection.execute(
@@ -151,20 +151,20 @@ class Database:
             self._connection.execute("UPDATE accounts SET generation = generation + 1 WHERE id = ?", (account.id,))
 
     def devices(self, name: str) -> list[DeviceRecord]:
-        """The devices of an account by time of enrolment. Raises `StoreError` if there is no such account."""
+        """Return the devices of an account, sorted by time of enrolment. Raises `StoreError` for an unknown name."""
         account = self._existing_account(name)
         query = f"SELECT {DEVICES.selection} FROM devices WHERE account_id = ? ORDER BY enrolled, key"  # noqa: S608
         return [DEVICES.read(row, account=account.name) for row in self._connection.execute(query, (account.id,))]
 
     def device_keys(self, name: str) -> set[bytes]:
-        """The keys of the devices of an account, by its folded name; none for a name that is not there."""
+        """Return the keys of the devices of an account, by its folded name; none for an unknown name."""
         query = "SELECT key FROM devices JOIN accounts ON accounts.id = account_id WHERE accounts.name = ?"
         return {row[0] for row in self._connection.execute(query, (name,))}
 
     # Rooms
 
     def add_room(self, room: RoomRecord) -> RoomRecord:
-        """Store a new permanent room; returns it with its id. Raises `StoreError` for a bad or taken name."""
+        """Store a new permanent room, and return it with its id. Raises `StoreError` for a bad or taken name."""
         with self.transaction():
             checked = _checked(room)
             with _unique_room(checked.name):
@@ -173,7 +173,7 @@ class Database:
             return replace(stored, roles=self._write_roles(stored))
 
     def room(self, name: str) -> RoomRecord | None:
-        """The permanent room of this name in any spelling; ``None`` if there is none."""
+        """Return the permanent room of this name in any spelling; ``None`` if there is none."""
         try:
             folded = fold_room(name)
         except ValueError:
@@ -183,12 +183,12 @@ class Database:
         return self._room(row) if row else None
 
     def rooms(self) -> list[RoomRecord]:
-        """All permanent rooms by name."""
+        """Return all permanent rooms, sorted by name."""
         found = self._connection.execute(f"SELECT {ROOMS.selection} FROM rooms ORDER BY name").fetchall()  # noqa: S608
         return [self._room(row) for row in found]
 
     def change_room(self, name: str, change: Callable[[RoomRecord], RoomRecord]) -> RoomRecord:
-        """Store what ``change`` makes of the room (its name, too), in one transaction; returns it.
+        """Change a room, also its name, in one transaction: store what ``change`` returns for it, and return that.
 
         Raises `StoreError`.
         """
@@ -207,9 +207,9 @@ class Database:
     # Sessions
 
     def note_sessions(self, changes: Mapping[str, SessionRecord | None], *, afresh: bool = False) -> None:
-        """Note sessions by their ids, in one transaction: None for one that is over, if it was noted.
+        """Write changes of the list of sessions by id, in one transaction. None: the session is over.
 
-        With ``afresh`` all others are forgotten: a server has started. Those of accounts that are gone are not noted.
+        ``afresh`` deletes all others: a server has started. Sessions of accounts that do not exist are left out.
         """
         with self.transaction():
             if afresh:
@@ -220,7 +220,7 @@ class Database:
                     SESSIONS.insert(self._connection, session, account_id=account)
 
     def sessions(self, name: str | None = None) -> list[SessionRecord]:
-        """Who is in, by time of login; with ``name`` that account only. Raises `StoreError` if there is none such."""
+        """Return the sessions, all or of one account, by time of login. Raises `StoreError` for an unknown name."""
         account = self._existing_account(name) if name is not None else None
         found = self._connection.execute(
             f"SELECT accounts.name, {SESSIONS.selection} FROM sessions JOIN accounts ON accounts.id = account_id"  # noqa: S608
@@ -234,8 +234,8 @@ class Database:
     def changed_elsewhere(self, *, surely: bool = False) -> tuple[Standing, list[RoomRecord]] | None:
         """Return `standing` and `rooms` if another connection (an operator's command) has changed anything.
 
-        Since the last call that returned, or the opening, or ``surely``; None where nothing was, which takes
-        microseconds.
+        It looks for changes after the last call that returned, or after the opening. Without changes it returns None
+        after microseconds; with ``surely`` it returns both anyway.
         """
         version = self._data_version()
         if version == self._seen and not surely:
@@ -245,7 +245,7 @@ class Database:
         return found
 
     def backup(self, target: Path) -> None:
-        """Copy the database to a new file of mode 0600, whole and consistent, while servers go on writing.
+        """Copy the database to a new file of mode 0600. The copy is consistent, also while servers write.
 
         Raises `StoreError` if ``target`` exists.
         """
@@ -257,7 +257,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """A block that is stored whole or not at all; inside another it is part of that one."""
+        """Return a context: all changes in it are stored, or none. A context inside another is part of that one."""
         if self._connection.in_transaction:
             yield
             return
@@ -344,7 +344,7 @@ def _row_id(cursor: sqlite3.Cursor) -> int:
 
 
 def _authority(account: Account) -> tuple[object, ...]:
-    """What a session of the account rests on."""
+    """Return what the sessions of the account depend on."""
     return (
         account.challenge,
         account.public_key,

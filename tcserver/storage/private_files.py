@@ -1,7 +1,7 @@
-"""Where the server keeps its files, and how it makes them so that nobody else can read them.
+"""The files of a server, which nobody else can read: their places, and how to make them.
 
-Under the data directory: ``tcserver.db`` (accounts and rooms), ``identity.key`` (the static key), ``lock`` (held by the
-running server), ``socket`` (by which commands reach it), and, if there, ``tcserver.toml``.
+In the data directory: ``tcserver.db`` (accounts and rooms), ``identity.key`` (the static key), ``lock`` (which the
+running server holds), ``socket`` (through which commands reach it), and sometimes ``tcserver.toml``.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _OTHERS = 0o077
 
 
 def default_data_directory(environment: Mapping[str, str]) -> Path:
-    """``$XDG_DATA_HOME/tcserver``, else ``~/.local/share/tcserver``.
+    """Return ``$XDG_DATA_HOME/tcserver``, else ``~/.local/share/tcserver``.
 
-    Raises `StoreError` for a user without a home.
+    Raises `StoreError` for a user without a home folder.
     """
     base = _xdg(environment, "XDG_DATA_HOME", ".local/share")
     if base is None:
@@ -38,13 +38,13 @@ def default_data_directory(environment: Mapping[str, str]) -> Path:
 
 
 def default_configuration_file(environment: Mapping[str, str]) -> Path | None:
-    """``$XDG_CONFIG_HOME/tcserver/tcserver.toml``, else ``~/.config/tcserver/tcserver.toml``; None without a home."""
+    """Return the file of the user in ``$XDG_CONFIG_HOME`` or ``~/.config``; None for a user without a home folder."""
     base = _xdg(environment, "XDG_CONFIG_HOME", ".config")
     return None if base is None else base / "tcserver" / CONFIGURATION_FILE
 
 
 def expanded(named: str) -> Path:
-    """A path that may begin with ``~``. Raises `StoreError` where nobody knows that home."""
+    """Return a path in which ``~`` is replaced. Raises `StoreError` if that user has no home folder."""
     try:
         return Path(named).expanduser()
     except RuntimeError:
@@ -52,7 +52,7 @@ def expanded(named: str) -> Path:
 
 
 def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path | None:
-    """The base directory specification has relative values ignored. A service may run without ``$HOME``, or a home."""
+    """Return a base directory. The XDG specification says to ignore relative values. A service may have no home."""
     base = Path(environment.get(variable, ""))
     if base.is_absolute():
         return base
@@ -63,15 +63,15 @@ def _xdg(environment: Mapping[str, str], variable: str, fallback: str) -> Path |
 
 
 def make_private_directory(path: Path) -> None:
-    """Make ``path`` with its parents, itself for the owner only; one that is there stays as it is."""
+    """Make the directory ``path`` with its parents. Only its owner can read it. An existing one stays as it is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.mkdir(mode=_PRIVATE_DIRECTORY, exist_ok=True)
 
 
 def create_private(path: Path) -> bool:
-    """Create an empty file of mode 0600, before anything is in it. False if a file was there.
+    """Create an empty file of mode 0600. Return False if there was a file.
 
-    Raises `StoreError` for a file that others can read or write.
+    Raises `StoreError` if others can read or write that file.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE))
@@ -83,13 +83,13 @@ def create_private(path: Path) -> bool:
 
 
 def check_private(path: Path) -> None:
-    """Raise `StoreError` if anybody but the owner can read or write ``path`` (CVE-2012-0863 was such a file)."""
+    """Raise `StoreError` if others than the owner can read or write ``path`` (CVE-2012-0863 was such a file)."""
     if path.stat().st_mode & _OTHERS:
         raise StoreError(f"{path} can be read by others; make it private with: chmod 600 {path}")
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a new file of mode 0600 that has all its content as soon as it has its name, and is on disk.
+    """Write a new file of mode 0600 to disk. When the name appears, the content is complete.
 
     Raises ``FileExistsError``.
     """
@@ -107,13 +107,13 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def name_new(made: Path, path: Path) -> None:
-    """Give a finished file its name, on file systems without hard links, too. Raises ``FileExistsError``."""
+    """Give a finished file its name, also on file systems without hard links. Raises ``FileExistsError``."""
     try:
         os.link(made, path)
     except FileExistsError:
         raise
-    except OSError:  # FAT, and some that come over a network
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, _PRIVATE))  # the name is ours; the next step is one, too
+    except OSError:  # FAT, and some network file systems
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, _PRIVATE))  # takes the name; `replace` is atomic
         try:
             made.replace(path)
         except OSError:
@@ -130,7 +130,7 @@ def _sync_directory(path: Path) -> None:
 
 
 class DataLock:
-    """The data directory held by one server: a context manager, gone with the process however it ends.
+    """The lock of a data directory, for one server: a context manager. The kernel frees it when the process ends.
 
     Raises `StoreError` on entry if another server holds it.
     """

@@ -1,4 +1,4 @@
-"""The tables, and the steps by which a database of any earlier version becomes one of this version."""
+"""The tables, and the steps from each version of the database to the next."""
 
 from __future__ import annotations
 
@@ -77,11 +77,11 @@ _FIRST = (
     "CREATE INDEX room_roles_by_account ON room_roles (account_id)",
     "CREATE INDEX sessions_by_account ON sessions (account_id)",
 )
-"""The tables of version 1, as they were published. The declarations of records may change, and this does not."""
+"""The tables of version 1, as they were published. They never change, while declarations of records may."""
 
 
 def steps_of(tables: Iterable[Table[Any]]) -> tuple[tuple[str, ...], ...]:
-    """Return the statements that lead from each version to the next: a version after the first adds columns.
+    """Return the statements that lead from each version to the next. Each version after the first adds columns.
 
     A published step never changes: a field that is added gets a ``since`` of its own, one above the newest.
     """

@@ -1,4 +1,4 @@
-"""Who came and went since the list of sessions was written."""
+"""Changes of the list of sessions that are not written yet."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tcserver.records import SessionRecord
 
 
 class SessionBook:
-    """Changes of the list that are still to be written, each session once: as many as are on or listed, at most."""
+    """Collects changes, one for each session: at most as many as there are sessions now and in the list."""
 
     def __init__(self) -> None:
         self._changes: dict[str, SessionRecord | None] = {}
@@ -16,32 +16,32 @@ class SessionBook:
         self._afresh = True
 
     def __len__(self) -> int:
-        """Changes that wait."""
+        """Number of changes that wait."""
         return len(self._changes)
 
     @property
     def is_due(self) -> bool:
-        """Whether there is anything to write, the list of an earlier run included."""
+        """Whether there is anything to write. At the start there is: the list of the last run has to go."""
         return bool(self._changes) or self._afresh
 
     def begun(self, session: SessionRecord) -> None:
-        """Somebody has logged in."""
+        """Add a session that has begun."""
         self._changes[session.session_id] = session
 
     def ended(self, session_id: str) -> None:
-        """A session is over; of one that was not written yet nothing ever needs to be."""
+        """Add the end of a session. If its beginning is not written yet, neither needs to be."""
         if self._changes.get(session_id) is not None and session_id not in self._under_way:
             del self._changes[session_id]
         else:
             self._changes[session_id] = None
 
     def take(self) -> tuple[Mapping[str, SessionRecord | None], bool]:
-        """Return the changes, and whether all that was listed before is to be forgotten; until `written`."""
+        """Return the changes, and whether all other sessions are to be deleted. Call `written` next."""
         self._under_way, self._changes = self._changes, {}
         return self._under_way, self._afresh
 
     def written(self, ok: bool) -> None:
-        """The changes that were taken are in the list, or have to be tried again."""
+        """Take note that the changes are written, or else keep them for the next time."""
         if ok:
             self._afresh = False
         else:

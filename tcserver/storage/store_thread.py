@@ -1,4 +1,4 @@
-"""The database in a thread of its own: nothing on the event loop ever waits for a disk."""
+"""The database in a thread of its own, so that the event loop never waits for a disk."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from tcserver.storage.database import Database
 
 Result = TypeVar("Result")
 MAX_WAITING = 10_000
-"""Jobs that may wait for the disk; more would mean that it hangs, and are refused."""
+"""Jobs that may wait. More of them mean that the disk hangs, and are refused."""
 BUSY_LIMIT_MS = 1000
-"""How long a job waits for another process's lock: people wait for the answer, and the operator for the end."""
+"""Milliseconds that a job waits for the lock of another process: people wait for the answer."""
 CLOSE_LIMIT = 1.5
-"""Seconds for the jobs that wait at the end, and again for the one that is under way; the others are given up."""
+"""Seconds that `StoreThread.close` waits for the jobs, and again for the last of them. Later ones are cancelled."""
 
 
 class StoreThread:
-    """Runs jobs on an open database, one after the other, in the order in which they were given.
+    """Runs jobs on an open database, one after the other, in order.
 
-    ``crashed`` is told of a callback that raised.
+    ``crashed`` gets the exception of a callback that raised.
     """
 
     def __init__(self, path: Path, crashed: Callable[[BaseException], None]) -> None:
@@ -34,7 +34,7 @@ class StoreThread:
         self._waiting: set[asyncio.Future[Any]] = set()
 
     async def open(self) -> None:
-        """Open the database; raises ``StoreError``."""
+        """Open the database. Raises `StoreError`."""
         self._database = await self._submit(lambda: Database(self._path, BUSY_LIMIT_MS))
 
     async def run(self, job: Callable[[Database], Result]) -> Result:
@@ -57,7 +57,7 @@ class StoreThread:
         future.add_done_callback(lambda finished: self._finish(finished, done))
 
     async def close(self) -> None:
-        """Finish the jobs and close the database; what another process's lock holds up for too long is given up."""
+        """Finish the jobs and close the database. Jobs that wait too long for another process are cancelled."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_LIMIT):
                 while self._waiting:

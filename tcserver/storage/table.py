@@ -24,26 +24,26 @@ class Table(Generic[R]):
         """For ``SELECT``."""
 
     def read(self, row: Row, **others: Any) -> R:
-        """Return the record of a row of `selection`; ``others`` are its fields that are no columns of this table."""
+        """Return the record of a row of `selection`. ``others`` are its fields that are not columns of this table."""
         values = {column.name: column.kind.from_sql(value) for column, value in zip(self.columns, row, strict=True)}
         return self._record(**arguments_of(self._record, {**values, **others}))
 
     def insert(self, connection: sqlite3.Connection, record: R, also: str = "", **others: Any) -> sqlite3.Cursor:
-        """Insert a record; ``others`` are columns besides those of the record, ``also`` is the end of the statement."""
+        """Insert a record. ``others`` are more columns and their values, ``also`` ends the statement."""
         row = {**self._written(record), **others}
         marks = ", ".join("?" * len(row))
         statement = f"INSERT INTO {self.name} ({', '.join(row)}) VALUES ({marks}) {also}"  # noqa: S608
         return connection.execute(statement, tuple(row.values()))
 
     def update(self, connection: sqlite3.Connection, record: R, row_id: int, **others: Any) -> None:
-        """Write a record over the row with this id."""
+        """Replace the row with this id by a record."""
         row = {**self._written(record), **others}
         changes = ", ".join(f"{name} = ?" for name in row)
         statement = f"UPDATE {self.name} SET {changes} WHERE id = ?"  # noqa: S608
         connection.execute(statement, (*row.values(), row_id))
 
     def added(self, version: int) -> tuple[str, ...]:
-        """Return the statements that add the columns of this version of the database to a table that lacks them."""
+        """Return the statements that add the columns of this version to the table of the version before."""
         return tuple(self._addition(column) for column in self.columns if column.field.known.since == version)
 
     def _written(self, record: R) -> dict[str, Any]:

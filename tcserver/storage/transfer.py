@@ -1,6 +1,6 @@
-"""Accounts and rooms as one JSON document, for moving to another machine and for reading with other programs.
+"""Accounts and rooms as one JSON document, to move to another machine and for other programs.
 
-The document holds salts and public keys, no password and not the server's key; passwords go on working only where
+The document has salts and public keys, but no passwords and not the key of the server. Passwords work only where
 ``identity.key`` is the same.
 """
 
@@ -19,14 +19,14 @@ from tcserver.storage.database import Database
 FORMAT = "tcserver export"
 VERSION = 1
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
-"""Bytes of a document: 50,000 accounts; bounds the memory of an import."""
+"""Bytes of a document: enough for 50,000 accounts. Bounds the memory of an import."""
 
 _Value = TypeVar("_Value")
 _Record = TypeVar("_Record")
 
 
 def export_document(database: Database, fingerprint: bytes) -> str:
-    """Everything but sessions as JSON; ``fingerprint`` says which server's passwords these are."""
+    """Return everything but sessions as JSON. ``fingerprint`` is that of the server that the passwords belong to."""
     with database.transaction():
         accounts = [
             {**exported(account), "devices": [exported(device) for device in database.devices(account.name)]}
@@ -46,10 +46,10 @@ def export_document(database: Database, fingerprint: bytes) -> str:
 def import_document(
     database: Database, content: bytes, fingerprint: bytes, *, other_server: bool = False
 ) -> tuple[int, int]:
-    """Add everything in a document to the database, or nothing; returns the numbers of accounts and of rooms.
+    """Add everything in a document to the database, or nothing. Return the numbers of accounts and rooms.
 
-    Raises `StoreError` with the place and the reason if anything in it is wrong or there already, and for the document
-    of a server with another key unless ``other_server``.
+    Raises `StoreError` with the place and the reason if anything in it is wrong or exists already. The document of a
+    server with another key is refused unless ``other_server``.
     """
     if len(content) > MAX_DOCUMENT_BYTES:
         raise StoreError(f"the document has more than {MAX_DOCUMENT_BYTES} bytes")
@@ -76,13 +76,13 @@ def import_document(
 
 
 def exported(record: object) -> dict[str, object]:
-    """Return the object of a record."""
+    """Return what the document has for a record."""
     values = values_of(record)
     return {column.name: column.kind.to_document(values[column.name]) for column in _columns(type(record))}
 
 
 class Fields:
-    """The fields of one JSON object, each taken once; every method raises `StoreError` with the place."""
+    """The fields of one JSON object, each taken once. Every method raises `StoreError` with the place."""
 
     def __init__(self, value: object, place: str) -> None:
         if not isinstance(value, dict):
@@ -91,7 +91,7 @@ class Fields:
         self._place = place
 
     def take(self, name: str, kind: type[_Value]) -> _Value:
-        """Take a field of a type of JSON."""
+        """Take a field that has one of the types of JSON."""
         value = self._take(name)
         if type(value) is not kind:
             raise StoreError(f"{self._place}: {name} should be of type {kind.__name__}")
@@ -103,17 +103,17 @@ class Fields:
         return [Fields(item, f"{self._place}.{name}[{position}]") for position, item in enumerate(items)]
 
     def record(self, cls: type[_Record], **others: Any) -> _Record:
-        """Take the fields of a record; ``others`` are those that a document does not have."""
+        """Take the fields of a record. ``others`` are fields of it that a document does not have."""
         values = {column.name: self._value(column) for column in _columns(cls) if not self._is_older(column)}
         return cls(**arguments_of(cls, {**values, **others}))
 
     def finish(self) -> None:
-        """Refuse fields that nobody has taken."""
+        """Refuse the object if it has more fields than were taken."""
         if self._fields:
             raise StoreError(f"{self._place}: unknown field {next(iter(self._fields))!r}")
 
     def stored(self, store: Callable[[_Value], Any], value: _Value) -> Any:
-        """Store the record of these fields, of which none may be left."""
+        """Store the record of these fields, after `finish`."""
         self.finish()
         try:
             return store(value)
@@ -121,7 +121,7 @@ class Fields:
             raise StoreError(f"{self._place}: {error}") from None
 
     def _is_older(self, column: Column) -> bool:
-        """Whether the document is from before there was such a field."""
+        """Tell whether the document is older than the field."""
         return column.field.known.since > 1 and column.name not in self._fields
 
     def _value(self, column: Column) -> Any:
@@ -141,5 +141,5 @@ def _columns(cls: type) -> list[Column]:
 
 
 def _refuse_constant(name: str) -> None:
-    """Python's reader would take ``NaN`` and ``Infinity``, which are not JSON."""
+    """Refuse ``NaN`` and ``Infinity``: Python reads them, but they are not JSON."""
     raise ValueError(name)

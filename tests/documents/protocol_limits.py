@@ -30,11 +30,11 @@ from tcproto import (
     text,
 )
 from tcproto.document import DOCUMENT, replaced
-from tcproto.messages import row_of
+from tcproto.messages import row_of, types
 from tcserver.conference.dispatch import COMMANDS
 from tcserver.conference.limits import admission
 from tcserver.conference.login import authenticator, half_open
-from tcserver.conference.room import change_log, kicks, room, sealer, stream_ids
+from tcserver.conference.room import change_log, kicks, sealer, stream_ids
 from tcserver.conference.settings import Settings
 from tcserver.daemon.control_peer import MAX_BYTES_BEFORE_LOGIN
 from tcserver.media.forwarding import path as server_path
@@ -90,10 +90,13 @@ def _names() -> list[_Row]:
 def _room() -> list[_Row]:
     return [
         ("changes are collected for at most", _seconds(change_log.BATCH_INTERVAL)),
-        ("changes, key boxes, receipts of one message", f"{change_log.MAX_CHANGES}, {seat.BATCH}, {seat.BATCH}"),
-        ("members, publications of a page of `snapshot`", f"{room.MEMBERS_PER_PAGE}, {room.PUBLICATIONS_PER_PAGE}"),
+        (
+            "changes, key boxes, receipts of one message",
+            f"{types.MAX_CHANGES}, {types.MAX_KEY_BOXES}, {types.MAX_KEY_BOXES}",
+        ),
+        ("members, publications of a page of `snapshot`", f"{types.MEMBERS_PER_PAGE}, {types.PUBLICATIONS_PER_PAGE}"),
         ("a client asks for a snapshot again after", _seconds(seat.SNAPSHOT_RETRY)),
-        ("room keys in `joined`; more follow as `room_key`", _number(room.MAX_JOINED_KEYS)),
+        ("room keys in `joined`; more follow as `room_key`", _number(types.MAX_JOINED_KEYS)),
         (
             "a stream id comes back after; at the earliest",
             f"{_seconds(stream_ids.QUARANTINE)}; {_seconds(stream_ids.MIN_QUARANTINE)}",

@@ -39,8 +39,8 @@ def failing(error: Exception, good: int = 3) -> Iterator[Any]:
 def test_a_source_that_fails_is_an_event_and_ends_alone(run: Run, world: World, error: Exception, text: str) -> None:
     async def main() -> None:
         async with two(world) as (a, b):
-            (good,) = await a.publish(tone())
-            (bad,) = await a.publish(AudioSource(failing(error)))
+            good = await a.publish(tone())
+            bad = await a.publish(AudioSource(failing(error)))
             async for event in a.events():
                 if isinstance(event, events.PublicationFailed):
                     break
@@ -49,7 +49,7 @@ def test_a_source_that_fails_is_an_event_and_ends_alone(run: Run, world: World, 
                 await bad.wait()
             await until(lambda: list(a.publications.values()) == [good])
             await until(lambda: len(b.tracks) == 1)
-            (again,) = await a.publish(audio_file(str(SPEECH)))
+            again = await a.publish(audio_file(str(SPEECH)))
             await until(lambda: again.statistics.packets > 5)
 
     run(main)
@@ -74,7 +74,7 @@ def test_what_cannot_be_sent_is_refused_by_publish(run: Run, world: World, make:
     async def main() -> None:
         async with two(world) as (a, b):
             with pytest.raises(SourceError):
-                await a.publish(tone(), make())
+                await a.publish_together(tone(), make())
             assert a.publications == {}
             await a.publish(tone())
             await until(lambda: len(b.tracks) == 1)
@@ -99,7 +99,7 @@ def test_arrays_are_seen_and_the_sound_of_a_track_is_heard(run: Run, world: Worl
         async with two(world) as (a, b):
             red = np.zeros((96, 160, 3), np.uint8)
             red[:, :, 0] = 255
-            await a.publish(VideoSource((red for _ in range(500)), 160, 96), tone())
+            await a.publish_together(VideoSource((red for _ in range(500)), 160, 96), tone())
             pictures = (await track_of(b, Source.CAMERA)).pictures()
             shown = (await anext(pictures)).to_ndarray(format="rgb24")
             assert shown[50, 80, 0] > 200 > 80 > shown[50, 80, 2]
@@ -121,7 +121,7 @@ def test_arrays_are_seen_and_the_sound_of_a_track_is_heard(run: Run, world: Worl
 def test_the_sound_of_a_track_ends_with_it(run: Run, world: World) -> None:
     async def main() -> None:
         async with two(world) as (a, b):
-            (publication,) = await a.publish(tone())
+            publication = await a.publish(tone())
             track = await track_of(b, Source.MICROPHONE)
             listening = asyncio.create_task(count(track.audio()))
             await until(lambda: track.statistics.packets > 20)

@@ -10,7 +10,7 @@ import pytest
 
 from tcclient.audio.gate import GateMode
 from tcclient.capture import SPEECH
-from tcclient.cli.attend import Attendance, Wishes
+from tcclient.cli.attend import Attending, Wishes
 from tcclient.cli.keyboard import Keyboard
 from tcclient.sources import audio_file, moving_bars
 from tcclient.trust.account_secret import AccountSecret
@@ -27,7 +27,7 @@ async def take_part(world: World, server: Running, recording: Path, reached: lis
         reached.append("joined")
         room.record(recording)
         blocks = room.listen().blocks()
-        publishing = asyncio.create_task(room.publish(audio_file(SPEECH), moving_bars(160, 96)))
+        publishing = asyncio.create_task(room.publish_together(audio_file(SPEECH), moving_bars(160, 96)))
         try:
             await publishing
             reached.append("published")
@@ -50,10 +50,10 @@ def test_a_client_may_be_cancelled_at_any_moment(run: Run, world: World, tmp_pat
     async def main() -> None:
         reached: list[str] = []
         async with world.serving() as server, world.client(server.room("Hall")) as witness:
-            (speech,) = await witness.publish(audio_file(SPEECH, loop=True))
+            speech = await witness.publish(audio_file(SPEECH, loop=True))
             await until(lambda: speech.statistics.frames > 2)
             for step in STEPS:
-                await until(lambda: len(witness.participants) == 1)
+                await until(lambda: len(witness.participants) == 0)
                 tasks, threads, files = clients_tasks(), set(threading.enumerate()), open_files()
                 task = asyncio.create_task(take_part(world, server, tmp_path / str(step), reached))
                 for _ in range(step):
@@ -78,7 +78,7 @@ def test_a_client_may_be_cancelled_at_any_moment(run: Run, world: World, tmp_pat
 def test_an_error_of_the_application_leaves_by_the_same_door(run: Run, world: World) -> None:
     async def main() -> None:
         async with world.serving() as server, world.client(server.room("Hall")) as room:
-            await room.publish(moving_bars(160, 96), audio_file(SPEECH))
+            await room.publish_together(moving_bars(160, 96), audio_file(SPEECH))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -92,7 +92,7 @@ def test_a_source_that_fails_says_so_and_ends(run: Run, world: World) -> None:
 
     async def main() -> None:
         async with world.serving() as server, world.client(server.room("Hall")) as room:
-            (publication,) = await room.publish(type(audio_file(SPEECH))(frames()))
+            publication = await room.publish(type(audio_file(SPEECH))(frames()))
             with pytest.raises(OSError, match="the disk is gone"):
                 await publication.wait()
 
@@ -124,9 +124,9 @@ def test_a_client_that_vanishes_leaves_its_seat(run: Run, world: World) -> None:
             world.client(server.room("Hall")) as witness,
             world.client(server.room("Hall"), "kantor-2") as room,
         ):
-            await until(lambda: len(witness.participants) == 2)
+            await until(lambda: len(witness.participants) == 1)
             room.connection._transport.abort()
-            await until(lambda: len(witness.participants) == 1 and room.closed is not None)
+            await until(lambda: len(witness.participants) == 0 and room.closed is not None)
             assert (room.closed.code, room.closed.text) == (None, "the connection was lost")
             assert room.closed.action is Action.RECONNECT
 
@@ -149,7 +149,7 @@ def test_a_script_is_told_the_end_that_came_before_it_listened(
                 require_e2ee=True, sources=(), gate=GateMode.OPEN, record=None, speaker=False, seconds=None,
                 leave_at_end=False, json=True, once=True,
             )  # fmt: skip
-            await Attendance(wishes, ())._in(room)
+            await Attending(wishes, ())._in(room)
         told = [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
         assert "closed" in told
 

@@ -195,7 +195,7 @@ def test_an_event_that_cannot_be_handled_ends_nothing(
             link = server.room("Hall")
             async with world.client(link, "kantor-1", "Sri"), world.client(link, "kantor-2", "Budi") as b:
                 await until(lambda: b.path_is_ok)
-                await until(lambda: len(b.participants) == 2)
+                await until(lambda: len(b.participants) == 1)
 
     run(main)
     assert failed
@@ -337,12 +337,12 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
                 listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # passed on to what it accepts
             link = server.room("Hall")
             async with world.client(link) as a, world.client(link, "kantor-2") as deaf, watching(a) as told:
-                await until(lambda: len(a.participants) == 2)
+                await until(lambda: len(a.participants) == 1)
                 deaf.connection._transport.pause_reading()
                 text = "x" * 2000
                 for _ in range(5000):
                     await a.chat(text)
-                    if len(a.participants) == 1:
+                    if len(a.participants) == 0:
                         break
                 await until(lambda: any(isinstance(event, events.ParticipantLeft) for event in told))
                 (code,) = (event.code for event in told if isinstance(event, events.ParticipantLeft))
@@ -366,7 +366,7 @@ def test_many_clients_behind_one_address(run: Run, world: World) -> None:
             rooms: list[Room] = await gathered(
                 *(stack.enter_async_context(world.client(link, name=f"Person {i}")) for i in range(count))
             )
-            await until(lambda: all(len(room.participants) == count and room.path_is_ok for room in rooms))
+            await until(lambda: all(len(room.participants) == count - 1 and room.path_is_ok for room in rooms))
             assert len({room.safety_code for room in rooms}) == 1
             for room in rooms[:3]:
                 await room.publish(tone())
@@ -390,10 +390,10 @@ def test_an_effect_that_fails_ends_one_connection(run: Run, world: World, monkey
             world.client(server.room("Hall"), "kantor-2") as other,
             undisturbed(other),
         ):
-            await until(lambda: len(other.participants) == 2)
-            peer = next(iter(server.daemon._control.peers.values()))
+            await until(lambda: len(other.participants) == 1)
+            peer = next(iter(server.daemon._peers.values()))
             monkeypatch.setattr(peer, "send", lambda message, request_id: 1 // 0)
             await other.chat("this cannot be told to all")
-            await until(lambda: room.closed is not None and len(other.participants) == 1)
+            await until(lambda: room.closed is not None and len(other.participants) == 0)
 
     run(main)

@@ -226,14 +226,14 @@ def test_pictures_are_asked_for_only_where_somebody_sees_them(
 ) -> None:
     asked = []
 
-    class Attendance:
+    class Attending:
         def __init__(self, wishes: attend.Wishes, *_: object) -> None:
             asked.append(wishes.sources)
 
         async def attend(self) -> int:
             return 0
 
-    monkeypatch.setattr("tcclient.cli.attend.Attendance", Attendance)
+    monkeypatch.setattr("tcclient.cli.attend.Attending", Attending)
     monkeypatch.setattr("tcclient.cli.join._password", lambda _: "x")
     assert main(["join", "tc://localhost/hall", "--user", "ketua", *options]) == 0
     assert asked == [sources]

@@ -35,7 +35,7 @@ def test_packets_in_new_datagrams_of_a_hostile_server_are_delivered_once(world):
     """The outer counters are new, so only the end-to-end layer can tell."""
     ada, ben, cleo, tap = conversation(world)
     heard = len(ben.heard)
-    (room,) = world.server.plane._rooms.values()
+    (room,) = world.server.plane.rooms.values()
     for tapped in tap.between(0):
         plaintext = room_plaintext(cleo.session.seat, tapped.data)
         ben._datagram(room.sealer.seal(plaintext, world.now))
@@ -54,7 +54,7 @@ def test_old_packets_stay_dead_over_key_changes(world):
     """A hostile server keeps packets and plays them after a ratchet, after a new key, and after an hour."""
     ada, ben, cleo, tap = conversation(world)
     kept = [room_plaintext(cleo.session.seat, tapped.data) for tapped in tap.between(0)]
-    (room,) = world.server.plane._rooms.values()
+    (room,) = world.server.plane.rooms.values()
     ada.hush()
 
     def play():
@@ -106,7 +106,7 @@ def test_a_member_cannot_speak_in_the_name_of_another(world):
     world.run(0.5)
     genuine = packets(room_plaintext(cleo.session.seat, tap.datagrams[-1].data))[0]
     before = len(ben.heard)
-    (sealer,) = world.server.plane._rooms.values()
+    (sealer,) = world.server.plane.rooms.values()
     counter = sealer.sealer.counter + 10
     for bit in range(0, 8 * len(genuine), 3):
         changed = bytearray(genuine)

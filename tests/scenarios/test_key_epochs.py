@@ -31,7 +31,7 @@ def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch, t
     assert ada.heard_from(ben) == ben.spoken
     assert not ada.unsent
     assert not ben.unsent
-    (room,) = world.server.plane._rooms.values()
+    (room,) = world.server.plane.rooms.values()
     assert room.sealer.epoch >= 9
     assert ada.session.seat.egress.epoch >= 8
 
@@ -70,7 +70,7 @@ def test_every_epoch_number_comes_round(make_world, monkeypatch):
     world.run(900)
     ada.hush()
     world.run(1)
-    (room,) = world.server.plane._rooms.values()
+    (room,) = world.server.plane.rooms.values()
     assert room.sealer.epoch < 200, "it has come round"
     assert ben.heard_from(ada) == ada.spoken
     assert not ada.unsent

@@ -216,8 +216,8 @@ def test_rooms_of_one_server_hear_nothing_of_each_other(world):
 
 
 def test_a_roster_of_many_pages_is_whole_for_who_comes_amid_changes(world, monkeypatch):
-    monkeypatch.setattr("tcserver.conference.room.snapshot.MEMBERS_PER_PAGE", 3)
-    monkeypatch.setattr("tcserver.conference.room.snapshot.PUBLICATIONS_PER_PAGE", 2)
+    monkeypatch.setattr("tcserver.conference.room.change_log.MEMBERS_PER_PAGE", 3)
+    monkeypatch.setattr("tcserver.conference.room.change_log.PUBLICATIONS_PER_PAGE", 2)
     people = []
     for i in range(10):
         people.append(world.client(f"person {i}", tcp_delay=0.01 * (i % 4)))

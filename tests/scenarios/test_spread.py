@@ -115,7 +115,7 @@ def test_who_leaves_opens_nothing_that_comes_later_from_any_plane(trio):
     cleo.leave()
     world.run(3)
     for plane in world.server.planes.all:
-        for room in plane.rooms:
+        for room in plane.rooms.values():
             room.sealer.states(world.server.clock.now)
             assert (room.sealer.ident, room.sealer.epoch, room.sealer.key) not in keys
     since = world.now

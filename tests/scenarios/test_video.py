@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from tcclient.core import events
-from tcclient.participant import Participant as Person
+from tcclient.participant import Participant
 from tcclient.track import Track
 from tcproto.messages import KeyframeRequest, Kind, Source
 from tcproto.packet import KEYFRAME_INTERVAL, VideoHeader
@@ -61,7 +61,7 @@ class Viewer:
         room = client.session.seat.room
         world.until(lambda: any(info.kind is Kind.VIDEO for info in room.publications.values()))
         (info,) = [info for info in room.publications.values() if info.kind is Kind.VIDEO]
-        self.track = Track(info, person(client, info.participant), None, self._ask)
+        self.track = Track(info, participant(client, info.participant), None, self._ask, None)
         self.track.on_video.append(lambda frame: self.shown.append((world.now, camera.frames[frame.payload])))
         self._tend()
 
@@ -79,8 +79,8 @@ class Viewer:
         self._world.clock.after(FRAME / 4, self._tend)
 
 
-def person(client, participant):
-    return Person(client.session.seat.room.members[participant], me=False)
+def participant(client, number):
+    return Participant(client.session.seat.room.members[number], None)
 
 
 def test_everybody_sees_each_picture_once_and_in_order(world):

@@ -44,11 +44,17 @@ def names_of(module: types.ModuleType) -> dict[str, Any]:
 
 
 def hints(thing: Any) -> dict[str, Any]:
-    return typing.get_type_hints(thing, names_of(sys.modules[thing.__module__]))
+    homes = [part.__module__ for part in (thing.__mro__ if inspect.isclass(thing) else (thing,))]
+    names: dict[str, Any] = {}
+    for module in reversed([home for home in homes if home.split(".")[0] in PACKAGES]):
+        names |= names_of(sys.modules[module])
+    return typing.get_type_hints(thing, names)
 
 
 def parts(hint: Any) -> Iterator[type]:
-    """The classes in an annotation."""
+    """The classes in an annotation, and the generic ones whose arguments it gives."""
+    if inspect.isclass(origin := typing.get_origin(hint)):
+        yield origin
     for argument in typing.get_args(hint):
         for part in argument if isinstance(argument, list) else (argument,):
             yield from parts(part)

@@ -2,8 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,39 +11,11 @@ import pytest
 from tcclient import events
 from tcclient.core import events as core
 from tcclient.errors import RoomClosed
-from tcclient.room import QUEUED_EVENTS, Room
-from tcclient.trust.known_devices import KnownDevices
+from tcclient.room import QUEUED_EVENTS
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tests.support.scripted_server import Server
-
-
-@asynccontextmanager
-async def seated(server, before_joining=lambda room: None) -> AsyncIterator[Room]:
-    """A room whose session the scripted server moves, in place of sockets and timers."""
-    client = server.connect()
-    server.pump()
-    client.session.begin_login("agency", client.name)
-    server.pump()
-    data = tempfile.TemporaryDirectory()
-    room = Room(client.session, KnownDevices(Path(data.name)))
-    room.client = client
-    connection = room.connection
-    connection._send = connection._rearm = lambda: None
-    client.collect = connection.pump
-    before_joining(room)
-
-    async def enter(connection):
-        client.session.join("room", 0)
-        server.pump()
-        return await connection.wait_for(core.Joined)
-
-    try:
-        await room.open(enter)
-        yield room
-    finally:
-        await room.close()
-        data.cleanup()
+from tests.support.seated_room import seated
 
 
 async def waiting(room):
@@ -57,18 +28,22 @@ async def waiting(room):
 
 
 def run(test):
-    asyncio.run(test())
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(test(Path(folder)))
 
 
 def test_who_is_there_stands_in_the_roster_and_is_no_event():
-    async def test():
+    async def test(folder):
         server = Server()
         (other,) = server.seated(1)
         other.publish()
-        async with seated(server) as room:
-            assert {p.label for p in room.participants.values()} == {"The Agency / Person 1", "The Agency / Person 2"}
+        async with seated(server, folder) as room:
+            assert [p.label for p in room.participants.values()] == ["The Agency / Person 1"]
+            assert room.me.label == "The Agency / Person 2"
+            assert room.me.id not in room.participants
             assert all(
-                p.verified and not (p.silent or p.mismatch or p.key_mismatch) for p in room.participants.values()
+                p.verified and not (p.silent or p.mismatch or p.key_mismatch)
+                for p in (room.me, *room.participants.values())
             )
             assert len(room.tracks) == 1
             device, path = await waiting(room)
@@ -79,9 +54,9 @@ def test_who_is_there_stands_in_the_roster_and_is_no_event():
 
 
 def test_nothing_is_lost_before_the_first_look_at_events():
-    async def test():
+    async def test(folder):
         server = Server()
-        async with seated(server) as room:
+        async with seated(server, folder) as room:
             came = server.connect().login()
             came.publish()
             impostor = replace(server.members[came.participant], participant=99, name="Somebody")
@@ -98,9 +73,9 @@ def test_nothing_is_lost_before_the_first_look_at_events():
 
 
 def test_events_that_nobody_reads_are_bounded():
-    async def test():
+    async def test(folder):
         server = Server()
-        async with seated(server) as room:
+        async with seated(server, folder) as room:
             for number in range(QUEUED_EVENTS + 10):
                 room.client.notify(m.ChatMessage(bytes(16), m.ChatScope.SERVER, 0, "A / B", str(number), 0))
             server.pump()
@@ -112,9 +87,9 @@ def test_events_that_nobody_reads_are_bounded():
 
 
 def test_a_room_without_us_ends_and_we_are_still_ourselves():
-    async def test():
+    async def test(folder):
         server = Server()
-        async with seated(server) as room:
+        async with seated(server, folder) as room:
             me = room.me
             gone = m.Change(m.ChangeKind.MEMBER_LEFT, participant=room.client.participant)
             room.client.notify(m.RoomChanges(server.number + 1, (gone,)))
@@ -131,39 +106,39 @@ def test_a_room_without_us_ends_and_we_are_still_ourselves():
 
 
 def test_before_the_room_is_entered_there_is_nobody():
-    async def test():
+    async def test(folder):
         def look(room):
             with pytest.raises(RoomClosed):
                 _ = room.me
 
-        async with seated(Server(), look) as room:
-            assert room.me.me
+        async with seated(Server(), folder, look) as room:
+            assert room.me.is_me
 
     run(test)
 
 
 @pytest.mark.parametrize("end", [m.Close(ErrorCode.SHUTDOWN, "", Action.STOP, 0), m.Evicted(ErrorCode.KICKED, "out")])
 def test_a_seat_that_ends_with_its_first_breath_ends_cleanly(end):
-    async def test():
+    async def test(folder):
         server = Server()
 
         def at_once(room):
             snapshot = server.snapshot
             server.snapshot = lambda client: (snapshot(client), client.notify(end))
 
-        async with seated(server, at_once) as room:
+        async with seated(server, folder, at_once) as room:
             assert isinstance((await waiting(room))[-1], events.Closed)
-            assert room.me.me
+            assert room.me.is_me
 
     run(test)
 
 
 def test_marks_are_told_and_stand_in_the_roster():
-    async def test():
+    async def test(folder):
         server = Server()
         (other,) = server.seated(1)
         other.udp = False
-        async with seated(server) as room:
+        async with seated(server, folder) as room:
             server.advance(40)
             participant = room.participants[other.participant]
             assert participant.silent

@@ -1,8 +1,7 @@
 """What a participant asks of the server: each verb ends, and says how."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,46 +17,10 @@ from tcclient.cli.sending import Sending
 from tcclient.core import events as core
 from tcclient.core.session import Phase
 from tcclient.errors import DishonestServer, NoReply, RequestRefused, RoomClosed, WrongValue
-from tcclient.room import Room
-from tcclient.trust.known_devices import KnownDevices
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tests.support.scripted_server import CAPS, KEEP, Server
-
-
-@asynccontextmanager
-async def seated(server: Any, folder: Path) -> AsyncIterator[Any]:
-    """A room whose session the scripted server moves, in place of sockets and timers."""
-    client = server.connect()
-    server.pump()
-    client.session.begin_login("agency", client.name)
-    server.pump()
-    room: Any = Room(client.session, KnownDevices(folder))
-    room.client = client
-    connection = room.connection
-    connection._send = connection._rearm = lambda: None
-    client.collect = connection.pump
-
-    async def enter(connection: Any) -> Any:
-        client.session.join("room", 0)
-        server.pump()
-        return await connection.wait_for(core.Joined)
-
-    try:
-        await room.open(enter)
-        yield room
-    finally:
-        await room.close()
-
-
-async def asking(server: Any, asked: Awaitable[None]) -> None:
-    """Wait for a verb while the server moves."""
-    task = asyncio.ensure_future(asked)
-    while not task.done():
-        await asyncio.sleep(0)
-        server.pump()
-    await task
-
+from tests.support.seated_room import asking, seated, unconnected
 
 VERBS: list[tuple[Callable[[Any, Any], Awaitable[None]], object]] = [
     (lambda room, who: who.kick("late"), m.Kick),
@@ -224,7 +187,7 @@ def test_a_server_that_lies_in_a_meeting_is_told_apart(tmp_path: Path) -> None:
             with pytest.raises(DishonestServer):
                 _ = room.path_statistics
             with pytest.raises(DishonestServer):
-                await room.connection.wait_for(core.Joined)
+                await room.connection.expect(lambda event: True)
 
     asyncio.run(test())
 
@@ -235,16 +198,15 @@ def test_a_server_that_lies_at_the_door_is_told_apart(tmp_path: Path) -> None:
         server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, 65536, 3, "another")
         client = server.connect()
         server.pump()
-        room = Room(client.session, KnownDevices(tmp_path))
+        room = unconnected(client.session, tmp_path)
         client.session.begin_login("agency", "Anna")
+        derive = room.connection.expect(lambda event: isinstance(event, core.DeriveKey))
+        client.collect = room.connection.pump
         server.pump()
         assert client.session.phase is Phase.CLOSED
-        room.connection._send = room.connection._rearm = lambda: None  # type: ignore[method-assign]
-        for event in client.events:
-            room.connection._deliver(event)
-        room.connection._backlog.clear()
-        with pytest.raises(DishonestServer, match="another account"):
-            await room.connection.wait_for(core.DeriveKey)
+        for expected in (derive, room.connection.expect(lambda event: True)):
+            with pytest.raises(DishonestServer, match="another account"):
+                await expected
         await room.close()
 
     asyncio.run(test())

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tcproto.replay import MAX_COUNTER, SEALER_WINDOW, SESSION_WINDOW, CompactWindow, ReplayWindow, Verdict
+from tcproto.datagram import MAX_COUNTER
+from tcproto.replay import SEALER_WINDOW, SESSION_WINDOW, CompactWindow, ReplayWindow, Verdict
 
 SIZES = [1, 2, 64, SESSION_WINDOW, SEALER_WINDOW]
 

@@ -10,9 +10,8 @@ from tcproto.errors import CryptoFailure
 from tcproto.keyring import MAX_KEYS, MAX_LAYERS, PublicationId
 from tcproto.messages import AddressedBox
 from tcproto.packet import KEY_NUMBER_BITS
+from tcproto.secretbox import KEY_SIZE, NONCE_SIZE
 from tcproto.sender_key import (
-    BOX_NONCE_SIZE,
-    KEY_SIZE,
     MAX_GENERATION,
     RATCHET_PERIOD,
     BoxContext,
@@ -275,7 +274,7 @@ class SenderKeys:
         context = BoxContext(self._life, self._room, True, self._own, peer.party)
         opened = OpenedBox(key, self._first_sequences())
         try:
-            box = seal_key_box(context, opened, peer.shared(), self._random_bytes(BOX_NONCE_SIZE))
+            box = seal_key_box(context, opened, peer.shared(), self._random_bytes(NONCE_SIZE))
         except CryptoFailure:
             return False
         self._boxes.append(AddressedBox(participant, box))

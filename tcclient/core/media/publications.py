@@ -56,6 +56,8 @@ class Publication:
         self.layers = info.layers
         self.muted = info.muted
         self.stream: int | None = None
+        self.was_ready = False
+        """Whether ``take_ready`` has told of it."""
         self.id: PublicationId = publication_id(PublicationInfo(0, info.number, 0, info.kind, info.source, info.codec))
         self.sequences = [0] * info.layers
         """The next sequence number of each spatial layer; never goes back."""
@@ -275,6 +277,13 @@ class Publications:
         """
         publication = self.live.get(number)
         return publication is not None and self._way(publication) is not None
+
+    def take_ready(self) -> list[int]:
+        """Return the numbers of the publications whose frames can be sent, each once."""
+        ready = [p for p in self.live.values() if not p.was_ready and self._way(p) is not None]
+        for publication in ready:
+            publication.was_ready = True
+        return [publication.number for publication in ready]
 
     def _ready(self, number: int, kind: Kind, spatial: int, count: int) -> tuple[Publication, int, SealingKey] | None:
         """Return what a frame of ``count`` packets needs; None for one that may not be sent now."""

@@ -1,18 +1,19 @@
-"""How many are let in at a time: a part for each of those who ask, before what all have together."""
+"""Admission: how many are let in at a time, in total and by account or address."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
+from tcserver.conference.limits.token_bucket import TokenBucket
 from tcserver.conference.settings import Rate
 
 MAX_WAIT = 10.0
-"""Seconds that somebody is told to wait at most; who cannot have a turn by then is told this, and asks again."""
+"""Longest wait in seconds that a client is told. One that has no turn by then asks again."""
 GRACE = 2.0
-"""Seconds that a turn is kept for who is late, beside half of the wait, which clients add by chance."""
+"""Seconds that a turn is kept for a late client, in addition to half of the wait, which clients add at random."""
 MAX_SCOPES = 4096
-"""Accounts and addresses whose buckets are kept; a bucket that is full again needs none."""
+"""Accounts and addresses whose buckets are kept. A bucket that is full again is not needed."""
 
 
 class _Turn(NamedTuple):
@@ -20,71 +21,62 @@ class _Turn(NamedTuple):
     until: float
 
 
-class _Bucket:
-    """Lets ``rate.burst`` through at once and ``rate.per_second`` on average; turns that were promised are kept."""
+class _Turns:
+    """A token bucket with turns that were promised. A turn that was promised is kept."""
 
-    __slots__ = ("_filled_at", "_rate", "_tokens", "_turns")
+    __slots__ = ("_bucket", "_turns")
 
     def __init__(self, rate: Rate, now: float) -> None:
-        self._rate = rate
-        self._tokens = float(rate.burst)
-        self._filled_at = now
+        self._bucket = TokenBucket(rate, now)
         self._turns: dict[Hashable, _Turn] = {}
 
     def is_idle(self, now: float) -> bool:
-        """Whether it is full, and nobody has a turn."""
-        self._fill(now)
-        return not self._turns and self._tokens >= self._rate.burst
+        """Tell whether the bucket is full, and nobody has a turn."""
+        return self._fill(now) >= self._bucket.rate.burst and not self._turns
 
     def is_booked_out(self, who: Hashable) -> bool:
-        """Whether so many others have a turn as may come at once: no account books the time of all."""
-        return who not in self._turns and len(self._turns) >= self._rate.burst
+        """Tell whether as many others have a turn as may come at once, so that no account books the time of all."""
+        return who not in self._turns and len(self._turns) >= self._bucket.rate.burst
 
     def earliest(self, who: Hashable, now: float) -> float:
-        """Return when ``who`` may come: the turn that was promised, now, or behind everybody else's turn."""
+        """Return when ``who`` may come: at the turn that was promised, now, or behind all other turns."""
         self._fill(now)
         turn = self._turns.get(who)
-        if turn is not None:
-            return turn.at
-        missing = 1.0 + len(self._turns) - self._tokens
-        return now + max(0.0, missing / self._rate.per_second)
+        return now + self._bucket.wait(1.0 + len(self._turns)) if turn is None else turn.at
 
     def take(self, who: Hashable) -> None:
-        """Let somebody in, whose turn is over with that."""
+        """Let ``who`` in, and end the turn of ``who``, if there is one."""
         self._turns.pop(who, None)
-        self._tokens -= 1.0
+        self._bucket.spend()
 
     def promise(self, who: Hashable, at: float, now: float) -> None:
-        """Keep a turn for somebody, who comes back."""
+        """Keep a turn for ``who`` at a time."""
         self._turns[who] = _Turn(at, at + (at - now) / 2 + GRACE)
 
-    def _fill(self, now: float) -> None:
+    def _fill(self, now: float) -> float:
         for who in [who for who, turn in self._turns.items() if turn.until < now]:
             del self._turns[who]
-        elapsed = max(0.0, now - self._filled_at)
-        # What has been promised is not lost to the limit of the burst.
-        most = max(self._tokens, float(self._rate.burst + len(self._turns)))
-        self._tokens = min(most, self._tokens + elapsed * self._rate.per_second)
-        self._filled_at = now
+        # The limit of the burst must not take tokens away that were promised.
+        return self._bucket.fill(now, self._bucket.rate.burst + len(self._turns))
 
 
 class Admission:
-    """Tells who may come now and who has to wait how long; who comes back then is let in.
+    """Tells a client to come in, or how long to wait. A client that comes back after that time is let in.
 
-    ``common`` is the rate of all, ``parts`` the part of it that one of a scope (an account, an address) may use.
+    ``common`` is the rate of all clients. ``parts`` are the shares of it that one account or one address may use.
     """
 
     def __init__(self, common: Rate, parts: Mapping[str, float], now: float) -> None:
-        self._common = _Bucket(common, now)
+        self._common = _Turns(common, now)
         self._rates = {
             scope: Rate(common.per_second * part, max(1, round(common.burst * part))) for scope, part in parts.items()
         }
-        self._buckets: dict[tuple[str, Hashable], _Bucket] = {}
+        self._buckets: dict[tuple[str, Hashable], _Turns] = {}
 
     def wait(self, who: Hashable, scopes: Mapping[str, Hashable], now: float) -> float:
-        """Let ``who`` in and return 0, or return the seconds after which they come in, ``MAX_WAIT`` at most.
+        """Let ``who`` in and return 0, or return the seconds to wait, ``MAX_WAIT`` at most.
 
-        ``scopes`` name their account and so on. Who is told ``MAX_WAIT`` may have to wait again.
+        ``scopes`` name the account, the address and so on. After a wait of ``MAX_WAIT`` there may be another.
         """
         parts = [self._bucket((scope, scopes[scope]), now) for scope in self._rates]
         buckets = [self._common, *parts]
@@ -99,12 +91,12 @@ class Admission:
             bucket.promise(who, at, now)
         return at - now
 
-    def _bucket(self, key: tuple[str, Hashable], now: float) -> _Bucket:
+    def _bucket(self, key: tuple[str, Hashable], now: float) -> _Turns:
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= MAX_SCOPES:
                 idle = [key for key, bucket in self._buckets.items() if bucket.is_idle(now)]
                 for key in idle or [next(iter(self._buckets))]:
                     del self._buckets[key]
-            bucket = self._buckets[key] = _Bucket(self._rates[key[0]], now)
+            bucket = self._buckets[key] = _Turns(self._rates[key[0]], now)
         return bucket

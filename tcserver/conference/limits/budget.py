@@ -1,4 +1,4 @@
-"""What accounts may cost the server: one budget for each, shared by its sessions."""
+"""Budgets: what each account may cost the server. All sessions of an account share one."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from tcserver.conference.settings import Rate
 from tcserver.records import Account
 
 FRAME_COST = 60.0
-"""Microseconds of processor time that a frame costs whatever it holds: decrypted, decoded, dispatched, answered."""
+"""Microseconds of processor time for each frame, whatever is in it: decrypt, decode, dispatch, answer."""
 BYTE_COST = 0.05
-"""Microseconds for each of its bytes: what a map of many small values takes to decode."""
+"""Microseconds for each byte of a frame: what a map of many small values takes to decode."""
 DELIVERY_COST = 25.0
-"""Microseconds for each message that it makes the server send: encoded, encrypted, handed to the kernel."""
+"""Microseconds for each message that a frame makes the server send: encode, encrypt, hand to the kernel."""
 PAGE_COST = 1500.0
-"""Microseconds for a page of a snapshot, with its dozens of members."""
+"""Microseconds for a page of a snapshot, with dozens of participants."""
 STREAM_COST = 3.0
 """Microseconds for each stream of the room that a subscription is compared with."""
 PUBLICATIONS = Rate(0.5, 16)
-"""Publications that an account may begin, for each session that it may have: nobody needs more to change devices, and
-all of an agency can come back at once. So a room of 500 in which everybody does nothing else than publish and end uses
-up some 10,000 stream ids in the 10 s after which they come back, of 65,535."""
+"""Publications that an account may begin, for each session that it may have. Nobody needs more to change devices, and
+all clients of an agency can come back at once. A room of 500 in which everybody only publishes and ends uses some
+10,000 of the 65,535 stream ids in the 10 s after which ids are given again."""
 DEBT = 0.1
-"""Share of the burst by which a budget may be overdrawn before nothing more is read; until then requests are refused,
+"""Share of the burst by which a budget may be overdrawn before nothing more is read. Until then requests are refused,
 and what cannot be refused, such as keys, is passed on."""
 MAX_RESTS = 10
-"""Times that reading is stopped for a connection, one after the other, before it is closed: some ten seconds."""
+"""Times in a row that a connection is not read for a while, before it is closed: some ten seconds in total."""
 MAX_BUDGETS = 4096
-"""Accounts whose budgets are kept; the one that was not used for longest is forgotten, and begins afresh."""
+"""Accounts whose budgets are kept. Beyond it, the budget that was not used for longest begins afresh."""
 
 
 class Solvency(Enum):
@@ -43,44 +43,41 @@ class Solvency(Enum):
 
 
 class Budget:
-    """Microseconds of processor time of one account; goes below 0, since what a message costs shows when it is done."""
+    """Microseconds of processor time of one account. It may go below 0: a cost is known afterwards."""
 
     def __init__(self, rate: Rate, sessions: int, now: float) -> None:
-        self.rate = rate
-        """Microseconds; may be changed at any time."""
         self.publications = TokenBucket(Rate(PUBLICATIONS.per_second * sessions, PUBLICATIONS.burst * sessions), now)
-        """What the account may begin to publish."""
-        self._left = float(rate.burst)
-        self._filled_at = now
+        """Publications that the account may begin."""
+        self._bucket = TokenBucket(rate, now)
+
+    def change_rate(self, rate: Rate) -> None:
+        """Let another rate hold from now on, in microseconds."""
+        self._bucket.rate = rate
 
     def solvency(self, now: float) -> Solvency:
-        """Tell how it stands."""
-        self._fill(now)
-        if self._left >= 0:
+        """Tell how the budget stands."""
+        left = self._bucket.fill(now)
+        if left >= 0:
             return Solvency.GOOD
-        return Solvency.OVERDRAWN if self._left > -DEBT * self.rate.burst else Solvency.SPENT
+        return Solvency.OVERDRAWN if left > -DEBT * self._bucket.rate.burst else Solvency.SPENT
 
     def spend(self, cost: float) -> None:
-        """Take what something has cost."""
-        self._left -= cost
+        """Take a cost from the budget."""
+        self._bucket.spend(cost)
 
     def wait(self, now: float) -> float:
         """Return the seconds until nothing is refused."""
-        self._fill(now)
-        return max(0.0, -self._left / self.rate.per_second)
+        self._bucket.fill(now)
+        return self._bucket.wait(0.0)
 
     def rest(self, now: float) -> float:
         """Return the seconds for which nothing is read: until half of the debt is paid."""
-        return max(0.0, self.wait(now) - DEBT / 2 * self.rate.burst / self.rate.per_second)
-
-    def _fill(self, now: float) -> None:
-        elapsed = max(0.0, now - self._filled_at)
-        self._left = min(float(self.rate.burst), self._left + elapsed * self.rate.per_second)
-        self._filled_at = now
+        self._bucket.fill(now)
+        return self._bucket.wait(-DEBT / 2 * self._bucket.rate.burst)
 
 
 class Budgets:
-    """The budgets of accounts; they outlive sessions, so that a new login brings no new one."""
+    """The budgets of accounts. They outlive sessions, so that a new login brings no new budget."""
 
     def __init__(self) -> None:
         self._by_account: OrderedDict[int, Budget] = OrderedDict()
@@ -94,5 +91,5 @@ class Budgets:
                 self._by_account.popitem(last=False)
         else:
             self._by_account.move_to_end(account.id)
-            budget.rate = rate
+            budget.change_rate(rate)
         return budget

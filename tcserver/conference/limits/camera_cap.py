@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 REDUCTION = 0.75
-"""Of the cameras, what is left after an overload."""
+"""Share of the cameras that is left after an overload."""
 RESTORATION = 1.25
-"""Of the cameras, how many there are after a calm time."""
+"""Factor of the number of cameras after a calm time."""
 REDUCTION_INTERVAL = 5.0
-"""Seconds between two reductions: one has to show before the next."""
+"""Seconds between two reductions. The effect of one has to show before the next."""
 CALM = 60.0
-"""Seconds without overload before cameras come back: each that comes costs a keyframe."""
+"""Seconds without overload before cameras come back. Each camera that comes back costs a keyframe."""
 SPIKE_CALM = 10.0
-"""The same after an overload that did not come again: a hiccup must not cost everybody a minute of pictures."""
+"""Seconds without overload after a single overload. It must not cost everybody a minute of pictures."""
 
 
 class CameraCap:
-    """The cameras that any room may show while the server has too much to do; ``limit`` None: as many as it wants."""
+    """The cameras that any room may show while the server has too much to do. ``limit`` None: no limit."""
 
     def __init__(self) -> None:
         self.limit: int | None = None

@@ -8,26 +8,44 @@ from tcserver.conference.settings import MessageClass, Rate
 
 
 class TokenBucket:
-    """Lets ``rate.burst`` through at once and ``rate.per_second`` on average."""
+    """Lets ``rate.burst`` tokens through at once and ``rate.per_second`` on average; the rate may change at any time.
+
+    The rate caps of the media plane (``RateCap``) do not use it: they count bits and packets together, for each packet.
+    """
+
+    __slots__ = ("_filled_at", "_tokens", "rate")
 
     def __init__(self, rate: Rate, now: float) -> None:
-        self._rate = rate
+        self.rate = rate
         self._tokens = float(rate.burst)
         self._filled_at = now
 
+    def fill(self, now: float, most: float | None = None) -> float:
+        """Add the tokens since the last call, up to ``most`` (None: the burst), and return how many there are."""
+        elapsed = max(0.0, now - self._filled_at)
+        limit = float(self.rate.burst) if most is None else max(most, self._tokens)
+        self._tokens = min(limit, self._tokens + elapsed * self.rate.per_second)
+        self._filled_at = now
+        return self._tokens
+
+    def spend(self, tokens: float = 1.0) -> None:
+        """Take tokens, also more than there are."""
+        self._tokens -= tokens
+
+    def wait(self, tokens: float) -> float:
+        """Return the seconds from the last ``fill`` until there are so many tokens; 0: there are."""
+        return max(0.0, (tokens - self._tokens) / self.rate.per_second)
+
     def take(self, now: float) -> float:
         """Take a token and return 0, or return the seconds until there is one."""
-        elapsed = max(0.0, now - self._filled_at)
-        self._tokens = min(float(self._rate.burst), self._tokens + elapsed * self._rate.per_second)
-        self._filled_at = now
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
+        if self.fill(now) >= 1.0:
+            self.spend()
             return 0.0
-        return (1.0 - self._tokens) / self._rate.per_second
+        return self.wait(1.0)
 
 
-class Limiter:
-    """The buckets of one connection."""
+class ConnectionBuckets:
+    """The buckets of one connection: one for each class of messages, and one for all of them."""
 
     def __init__(self, rates: Mapping[MessageClass, Rate], total: Rate, now: float) -> None:
         self._rates = rates
@@ -35,7 +53,7 @@ class Limiter:
         self._buckets: dict[MessageClass, TokenBucket] = {}
 
     def flooded(self, now: float) -> float:
-        """Count a message of any class and return 0, or the seconds until one is allowed, of who sends too many."""
+        """Count a message of any class and return 0, or return the seconds until one is allowed."""
         return self._total.take(now)
 
     def wait(self, message_class: MessageClass, now: float) -> float:

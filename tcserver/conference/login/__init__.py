@@ -1,1 +1,1 @@
-"""From an accepted connection to a session."""
+"""Connections, the login, and the sessions that follow it."""

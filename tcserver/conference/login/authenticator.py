@@ -12,6 +12,7 @@ from tcproto.account import verify_account_login, verify_device_login
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket
 from tcproto.names import clean_display, fold_account, is_reserved
+from tcproto.secretbox import KEY_SIZE
 from tcserver.conference.context import Context
 from tcserver.conference.effects import FindAccount, FindDevices
 from tcserver.conference.limits.token_bucket import TokenBucket
@@ -19,7 +20,6 @@ from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions, is_current
 from tcserver.conference.room.placement import place
-from tcserver.conference.room.seat import KEY_SIZE
 from tcserver.media.interface import OpenTicket
 from tcserver.records import Account, Role
 
@@ -29,15 +29,15 @@ TICKET_DATAGRAMS = 20
 """Datagrams that a ticket is good for: what a stranger can make the server answer."""
 
 ANSWER_GRID = 0.01
-"""Seconds; challenges and failed logins are answered at multiples of it, so that a µs more of work never shows."""
+"""Challenges and failed logins are answered at multiples of this time, in seconds, which hides a few µs of work."""
 LOOKUP_RETRY_MS = 2000
-"""When to try again after the database did not answer, in ms: another process's lock is gone by then."""
+"""Milliseconds to wait after the database did not answer. Another process has given up its lock by then."""
 MAINTENANCE_RETRY_MS = 30_000
-"""When to try again during maintenance, in ms."""
+"""Milliseconds to wait during maintenance."""
 
 
 class Authenticator:
-    """Serves connections that have not logged in."""
+    """Serves the messages of connections that have not logged in."""
 
     def __init__(self, context: Context, connections: Connections, sessions: Sessions, now: float) -> None:
         self._context = context
@@ -62,7 +62,10 @@ class Authenticator:
         request.reply(ProbeTicket(media_id, key, int(TICKET_LIFETIME * 1000), TICKET_DATAGRAMS))
 
     def begin(self, request: Request[LoginBegin]) -> None:
-        """Look the account up; the challenge follows at its time, whatever the look-up finds, and takes."""
+        """Look the account up. The challenge follows after a fixed delay.
+
+        Neither what the look-up finds nor how long it takes shows in the delay.
+        """
         connection, attempt = request.connection, request.connection.attempt
         self._refuse_while_busy(connection)
         attempt.lookup_name = _folded(request.message.account)
@@ -74,7 +77,7 @@ class Authenticator:
         self._challenge_at(connection, request.now + self._context.settings.challenge_delay)
 
     def account_found(self, connection: Connection, account: Account | None, now: float) -> None:
-        """Take the account that the challenge is for, or None."""
+        """Take the account that was looked up; None where there is none."""
         attempt = connection.attempt
         if attempt.lookup is None:
             return
@@ -87,7 +90,7 @@ class Authenticator:
             self._challenge_at(connection, now)
 
     def lookup_failed(self, connection: Connection) -> None:
-        """Say that it is not the password: what the database should tell is not known."""
+        """Refuse the login because the database did not answer, so that nobody takes the password for wrong."""
         attempt = connection.attempt
         request = attempt.lookup or attempt.proof
         if request is not None:
@@ -96,7 +99,7 @@ class Authenticator:
             self._refuse(request, Refusal(ErrorCode.INTERNAL, "the account could not be looked up", LOOKUP_RETRY_MS))
 
     def login(self, request: Request[Login]) -> None:
-        """Verify the login, and begin the session or let the attempt fail."""
+        """Verify a login. Begin the session, or let the attempt fail."""
         message, connection = request.message, request.connection
         attempt = connection.attempt
         self._refuse_while_busy(connection)
@@ -113,7 +116,7 @@ class Authenticator:
             self._let_in(request, account)
 
     def devices_found(self, connection: Connection, devices: Collection[bytes], now: float) -> None:
-        """Go on with a login that is proven, of an account that is limited to devices."""
+        """Go on with a verified login of an account that only enrolled devices may use."""
         attempt = connection.attempt
         request, attempt.proof = attempt.proof, None
         if request is None:
@@ -128,7 +131,7 @@ class Authenticator:
             self._refuse(request, refusal)
 
     def accounts_changed(self, connection: Connection, generations: Mapping[int, int]) -> None:
-        """Let no login that is under way pass with an account as it was."""
+        """Keep logins that are under way from using an account that has changed meanwhile."""
         attempt = connection.attempt
         if attempt.lookup is None:
             if attempt.account is not None and not is_current(attempt.account, generations):
@@ -145,7 +148,7 @@ class Authenticator:
         )
 
     def _challenge(self, connection: Connection, _now: float) -> None:
-        """Send the challenge: the account's, or one that looks as real."""
+        """Send the challenge of the account, or a made-up one that looks the same."""
         attempt = connection.attempt
         request = attempt.lookup
         if request is None or not attempt.is_found:
@@ -159,7 +162,7 @@ class Authenticator:
         request.reply(LoginChallenge(challenge.salt, *costs, attempt.lookup_name))
 
     def _is_proven(self, connection: Connection, message: Login) -> bool:
-        """Whether both signatures hold and the account may be used; as much work for any name and any reason."""
+        """Tell whether both signatures are valid and the account is enabled. The work is the same in all cases."""
         attempt, account = connection.attempt, connection.attempt.account
         name = attempt.challenged or ""
         public = self._context.server.decoy_key if account is None else account.public_key
@@ -173,7 +176,7 @@ class Authenticator:
         return all(checks)
 
     def _let_in(self, request: Request[Login], account: Account) -> None:
-        """Begin the session of who has proved to be who they are, unless something else is in the way."""
+        """Begin the session of a verified login. Raises ``Refusal`` where something else forbids it."""
         if account.banned is not None:
             raise Refusal(ErrorCode.BANNED, account.banned)
         if self._context.settings.maintenance and account.role is not Role.ADMIN:
@@ -213,7 +216,7 @@ class Authenticator:
 
 
 def on_grid(earliest: float) -> float:
-    """Return the first moment of the grid that is not before ``earliest``."""
+    """Return the first multiple of ``ANSWER_GRID`` that is not before ``earliest``."""
     return ceil(earliest / ANSWER_GRID) * ANSWER_GRID
 
 

@@ -9,7 +9,7 @@ from tcproto.errors import CODES, Refusal
 from tcproto.messages import Error, Login, LoginBegin
 from tcserver.conference.effects import Outbox
 from tcserver.conference.limits.budget import Budget
-from tcserver.conference.limits.token_bucket import Limiter
+from tcserver.conference.limits.token_bucket import ConnectionBuckets
 from tcserver.conference.login.session import Session
 from tcserver.records import Account
 
@@ -18,50 +18,50 @@ M = TypeVar("M")
 
 @dataclass(slots=True, eq=False)
 class LoginAttempt:
-    """What a connection does before its login."""
+    """What is known of the login of a connection."""
 
     lookup: Request[LoginBegin] | None = None
     """The request whose account is being looked up."""
     lookup_name: str = ""
     is_stale: bool = False
-    """The account changed during the lookup."""
+    """Whether the account has changed during the lookup."""
     is_found: bool = False
-    """The lookup is done; its reply waits for its time."""
+    """Whether the lookup is done and the reply waits for its time."""
     is_late: bool = False
-    """The time of the reply has come before the lookup was done."""
+    """Whether the time of the reply has come before the lookup was done."""
     challenged: str | None = None
     """The name that the last challenge was for."""
     account: Account | None = None
     """The account that was found last, if there is one."""
     proof: Request[Login] | None = None
-    """The login that is proven, and waits for the account's enrolled devices."""
+    """The verified login that waits for the list of enrolled devices."""
     failures: int = 0
     is_failing: bool = False
-    """The reply to a failed login waits for its time."""
+    """Whether the reply to a failed login waits for its time."""
     has_probed: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """A control connection; before the handshake is done ``handshake_hash`` is empty."""
+    """A control connection. ``handshake_hash`` is empty until the handshake is done."""
 
     number: int
     address: str
     network: str
-    """What the address is counted by."""
-    limiter: Limiter
+    """The network of the address, which limits count by."""
+    buckets: ConnectionBuckets
     last_heard: float
     handshake_hash: bytes = b""
     attempt: LoginAttempt = field(default_factory=LoginAttempt)
     session: Session | None = None
     budget: Budget | None = None
-    """Of the account; None before the login, when bytes are counted instead."""
+    """The budget of the account. None before the login, where the shell limits the bytes."""
     charged: float = 0.0
-    """Microseconds that the message which is handled has cost so far."""
+    """Microseconds that the present message has cost so far."""
     is_overdrawn: bool = False
-    """Whether the budget was, when the message that is handled came."""
+    """Whether the budget was overdrawn when the present message came."""
     rests: int = 0
-    """How often nothing was read of it for a while, one time after the other, since its account's budget was spent."""
+    """Pauses in reading, one after the other, because the budget of the account was used up."""
     pings: int = 0
     """Pings sent, which number them."""
     unanswered: int = 0
@@ -86,11 +86,11 @@ class Request(Generic[M]):
         return session
 
     def reply(self, message: object) -> None:
-        """Send the reply, exactly once; now, or later if the answer has to be waited for."""
+        """Send the reply. Called exactly once, at once or later."""
         self.outbox.send(self.connection.number, message, self.request_id)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Send the refusal as the reply; a notification gets none."""
+        """Send a refusal as the reply. A notification gets no reply."""
         if self.request_id:
             self.reply(
                 Error(
@@ -102,9 +102,9 @@ class Request(Generic[M]):
             )
 
     def cost(self, microseconds: float) -> None:
-        """Take what the message makes the server do beside reading it from the account's budget.
+        """Charge the account for the work that a message causes beside its reading.
 
-        What it does at once is measured, too, and is not taken twice.
+        The work that is done at once is also measured, and is not charged twice.
         """
         if self.connection.budget is not None:
             self.connection.budget.spend(microseconds)

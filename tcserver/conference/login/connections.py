@@ -9,25 +9,25 @@ from math import ceil
 from tcproto.errors import CODES, Action, ErrorCode
 from tcproto.messages import Close, Ping
 from tcserver.conference.context import Context
-from tcserver.conference.limits.token_bucket import Limiter
+from tcserver.conference.limits.token_bucket import ConnectionBuckets
 from tcserver.conference.login.connection import Connection
 from tcserver.conference.login.half_open import PATIENCE, HalfOpen, Step, network_of
 from tcserver.conference.login.session import FAREWELL, LOST, Ending, Session
 
 WATCH_STEP = 0.05
-"""Seconds; clients are looked after at multiples of it, some together: waking up for each costs more than its ping."""
+"""Seconds. Silent clients are looked for at multiples of it, many at a time: a wake-up costs more than a ping."""
 
 CROWDED = "too many connections that have not logged in"
-"""What who has to make room for a newcomer is told."""
+"""Text for a connection that is closed to make room for a new one."""
 CROWDED_RETRY_MS = 1000
-"""When that one may come again, in ms; at once it would only drive out the next."""
+"""Milliseconds that its client waits. If it came back at once it would only push out the next one."""
 
 MAX_UNANSWERED_PINGS = 4
-"""Pings that a client may owe: who answers none is given up for its silence, and who speaks needs none."""
+"""Pings without an answer before no more are sent. The client is closed when it has been silent for too long."""
 
 
 class Connections:
-    """All connections. Whatever ends one passes through here; ``detached`` is told of the session that was on it."""
+    """All control connections. Each of them ends here; ``detached`` is called with the session that was on it."""
 
     def __init__(self, context: Context, detached: Callable[[Session, Ending, float], None]) -> None:
         self._context = context
@@ -45,7 +45,7 @@ class Connections:
         return len(self._half_open)
 
     def stood_still(self, seconds: float, now: float) -> None:
-        """Take no client's silence for its own where the server could not listen."""
+        """Forgive the clients a silence in which the server itself did not run."""
         for connection in self._connections.values():
             connection.last_heard = min(now, connection.last_heard + seconds)
 
@@ -58,27 +58,27 @@ class Connections:
         return self._connections.get(number)
 
     def open(self, number: int, address: str, now: float) -> None:
-        """Take a connection in, whose handshake is still to come; another goes if there is no room for it."""
+        """Add a connection, before its handshake. Close another one if there is no room for it."""
         settings, network = self._context.settings, network_of(address)
         most, most_of_network = settings.max_half_open, settings.max_half_open_per_address
         while (leaver := self._half_open.leaver(network, most, most_of_network, now)) is not None:
             self.hang_up(self._connections[leaver], ErrorCode.SERVER_FULL, now, CROWDED, CROWDED_RETRY_MS)
-        limiter = Limiter(settings.rates, settings.total_rate, now)
-        self._connections[number] = Connection(number, address, network, limiter, last_heard=now)
+        buckets = ConnectionBuckets(settings.rates, settings.total_rate, now)
+        self._connections[number] = Connection(number, address, network, buckets, last_heard=now)
         self._half_open.add(number, network, now)
         first_frame = min(PATIENCE[Step.CONNECTED], settings.login_timeout)
         due = partial(self._first_frame_due, number, now + settings.login_timeout)
         self._context.timers.set(("login", number), now + first_frame, due)
 
     def handshake_done(self, connection: Connection, handshake_hash: bytes, now: float) -> None:
-        """Let messages to the connection out from now on, and await its login."""
+        """Allow messages to the connection, and wait for its login."""
         connection.handshake_hash = handshake_hash
         self._half_open.advance(connection.number, Step.GREETED, now)
         self._context.outbox.open(connection.number)
         self._await_login(connection.number, now + self._context.settings.login_timeout)
 
     def named(self, connection: Connection, account: str, now: float) -> None:
-        """Note that a connection has named an account (folded), to log in with it."""
+        """Note the account that a connection wants to log in with (folded name)."""
         self._half_open.advance(connection.number, Step.NAMED, now, account)
 
     def put(self, session: Session, connection: Connection, now: float) -> None:
@@ -92,7 +92,7 @@ class Connections:
     def hang_up(
         self, connection: Connection, code: ErrorCode, now: float, text: str = "", retry_after_ms: int = 0
     ) -> None:
-        """Close a connection and say why, if the handshake is done."""
+        """Close a connection. If the handshake is done, its client is told why."""
         self._context.counters[f"closed_{code}"] += 1
         action = CODES[code].action
         if action is Action.NONE:
@@ -102,7 +102,7 @@ class Connections:
         self._forget(connection, Ending(code, text), now)
 
     def failed(self, connection: Connection, code: ErrorCode, now: float, detail: str) -> None:
-        """Forget a connection that the shell closes, and has told why."""
+        """Forget a connection that the shell closes. The shell has told its client why."""
         self._context.counters[f"closed_{code}"] += 1
         self._context.outbox.forget(connection.number)
         self._forget(connection, Ending(code, detail), now)
@@ -113,7 +113,7 @@ class Connections:
         self._forget(connection, LOST, now)
 
     def farewell(self, connection: Connection, now: float) -> None:
-        """End a connection whose client said that it goes."""
+        """Close a connection whose client has said goodbye, or uses another one."""
         self._context.outbox.disconnect(connection.number)
         self._forget(connection, FAREWELL, now)
 
@@ -135,7 +135,7 @@ class Connections:
             self._detached(session, ending, now)
 
     def _first_frame_due(self, number: int, latest: float, now: float) -> None:
-        """Give up who has sent no handshake, if others need the place; else wait as long as for a login."""
+        """Close a connection without a handshake if others need its place, else wait as long as for a login."""
         connection, settings = self._connections[number], self._context.settings
         if self._half_open.is_crowded(connection.network, settings.max_half_open, settings.max_half_open_per_address):
             self.hang_up(connection, ErrorCode.LOGIN_TIMEOUT, now)
@@ -147,7 +147,7 @@ class Connections:
         self._context.timers.set(("login", number), due, late)
 
     def _watch(self, connection: Connection, now: float) -> None:
-        """Ping a silent client, and give up one that stays silent."""
+        """Ping a silent client. Close the connection of one that stays silent."""
         settings = self._context.settings
         silence = now - connection.last_heard
         if silence >= settings.idle_timeout:

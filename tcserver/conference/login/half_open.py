@@ -1,4 +1,4 @@
-"""Connections that have not logged in: who has to go when there is no room for one more."""
+"""Connections that have not logged in, and which of them is closed when there is no room for one more."""
 
 from __future__ import annotations
 
@@ -9,45 +9,47 @@ from enum import IntEnum
 from types import MappingProxyType
 
 KNOWN_NETWORKS = 4096
-"""Networks remembered for a login from them: more than any town has; the one that is longest ago is forgotten."""
+"""Networks with a login that are remembered, more than any town has. The oldest is forgotten first."""
 RESERVE = 16
-"""Connections of a network with an earlier login that do not count when the largest network is looked for."""
+"""Connections that a network with an earlier login has free when the largest network is looked for."""
 
 
 class Step(IntEnum):
-    """How far a connection is on its way to a login; bytes that complete nothing are no step."""
+    """How far a connection is on its way to a login. Bytes that complete no message are no step."""
 
     CONNECTED = 0
     """The handshake is not done."""
     GREETED = 1
-    """The handshake is done; no account was named."""
+    """The handshake is done. No account was named."""
     NAMED = 2
-    """An account was named: the client derives its key."""
+    """An account was named. The client derives its key."""
 
 
 PATIENCE: Mapping[Step, float] = MappingProxyType({Step.CONNECTED: 2.0, Step.GREETED: 2.0, Step.NAMED: 5.0})
-"""Seconds for the next step, after which a connection goes before those that are in time: two round trips over a bad
-line; Argon2id on a slow machine."""
+"""Seconds for the next step. A connection that takes longer is closed before those that are in time.
+
+Two seconds are two round trips over a bad line, five are Argon2id on a slow machine.
+"""
 SHARES: Mapping[Step, float] = MappingProxyType({Step.CONNECTED: 0.25, Step.GREETED: 0.25, Step.NAMED: 0.5})
-"""Part of the places that is left to each step where all are in time: so those who come have the time to take their
-first step, and those who take it cannot be driven out by others who only come."""
+"""Part of the places for each step, where all connections are in time. New connections have the time for their first
+step. Connections that have taken it cannot be pushed out by connections that never do."""
 
 
 class _Network:
-    """Connections of one network, by step, those first that have been at it longest."""
+    """The connections of one network by step, the oldest first."""
 
     __slots__ = ("names", "steps")
 
     def __init__(self) -> None:
         self.steps: tuple[dict[int, None], ...] = tuple({} for _ in Step)
         self.names: dict[str, dict[int, None]] = {}
-        """Those that have named an account, by its name."""
+        """Connections that have named an account, by its name."""
 
     def __len__(self) -> int:
         return sum(map(len, self.steps))
 
     def least(self, step: Step) -> int:
-        """The connection that goes first of those at a step: of an account that many name, the oldest."""
+        """Return the connection at a step that is closed first: the oldest one of the account that most have named."""
         if step is Step.NAMED:
             largest: dict[int, None] = max(self.names.values(), key=len)
             return next(iter(largest))
@@ -65,7 +67,10 @@ class _Entry:
 
 
 class HalfOpen:
-    """The connections that have not logged in, by network; which of them goes is decided without the newcomer."""
+    """The connections that have not logged in, by network.
+
+    Which of them is closed does not depend on the new connection.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[int, _Entry] = {}
@@ -74,22 +79,22 @@ class HalfOpen:
         self._known: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of connections that have not logged in."""
         return len(self._entries)
 
     def of(self, network: str) -> int:
-        """How many a network has."""
+        """Return the number of connections of a network."""
         found = self._networks.get(network)
         return len(found) if found is not None else 0
 
     def add(self, connection: int, network: str, now: float) -> None:
-        """Take in a new connection."""
+        """Add a connection."""
         self._entries[connection] = _Entry(network, now)
         self._networks.setdefault(network, _Network()).steps[Step.CONNECTED][connection] = None
         self._steps[Step.CONNECTED][connection] = None
 
     def advance(self, connection: int, step: Step, now: float, name: str = "") -> None:
-        """Note that a connection has taken a step, with the account's ``name`` if it is that; not twice the same."""
+        """Note a step of a connection, the third with the ``name`` of the account. The same step again is ignored."""
         entry = self._entries.get(connection)
         if entry is None or entry.step >= step:
             return
@@ -102,7 +107,7 @@ class HalfOpen:
             network.names.setdefault(name, {})[connection] = None
 
     def remove(self, connection: int) -> None:
-        """Forget a connection, which has logged in or is gone."""
+        """Forget a connection that has logged in or has ended."""
         entry = self._entries.pop(connection)
         network = self._networks[entry.network]
         del network.steps[entry.step][connection]
@@ -127,10 +132,11 @@ class HalfOpen:
         return 2 * len(self) >= most or 2 * self.of(network) >= most_of_network
 
     def leaver(self, network: str, most: int, most_of_network: int, now: float) -> int | None:
-        """Return the connection that has to go before one more of ``network`` comes; None while there is room.
+        """Return the connection to close before one more of ``network`` is added; None while there is room.
 
-        It is the one with the least progress: first who is late for the next step, else at the first step that more
-        are at than its share; where all networks are looked at, of the network with most of them.
+        A connection that is late for its next step goes first, the one with the least progress. If none is late, one
+        goes from the first step that has more than its share. If the whole server is full, it is one of the network
+        with the most connections at this step.
         """
         here = self._networks.get(network)
         if here is not None and len(here) >= most_of_network:
@@ -157,9 +163,10 @@ class HalfOpen:
 
 
 def network_of(address: str) -> str:
-    """Return the network that an address is counted by.
+    """Return the network that limits count an address by.
 
-    An IPv4 address, also one mapped into IPv6, is its own; of IPv6 it is the /64, which is what a household gets.
+    An IPv4 address, also one mapped into IPv6, counts by itself. An IPv6 address counts by its /64, which is what a
+    household gets.
     """
     try:
         parsed = ipaddress.ip_address(address)
@@ -173,9 +180,9 @@ def network_of(address: str) -> str:
 
 
 def _crowded_step(steps: tuple[dict[int, None], ...]) -> Step:
-    """The first step that more than its share of the connections are at; the shares make a whole, so there is one.
+    """Return the first step that has more than its share of the connections.
 
-    Where each has its share exactly, the first step that any are at.
+    If each step has exactly its share, it is the first step that has any.
     """
     total = sum(map(len, steps))
     taken = [step for step in Step if steps[step]]

@@ -1,4 +1,4 @@
-"""Who is logged in."""
+"""All sessions: their beginning, their connections, and their end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import ClassRate, Limits, Login, Welcome
-from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS
+from tcproto.messages.types import MAX_TEXT_BYTES, MAX_TEXT_CHARS, TOKEN_SIZE
 from tcserver.conference.context import Context
 from tcserver.conference.effects import SessionEnded, SessionStarted
 from tcserver.conference.limits.admission import Admission
@@ -17,19 +17,18 @@ from tcserver.conference.login.session import Channel, Ending, Session
 from tcserver.conference.settings import MessageClass, Rate
 from tcserver.records import Account, DuplicatePolicy, Standing
 
-TOKEN_SIZE = 32
 MAX_TOLD_BURST = 0xFFFF
-"""What the field holds; a larger burst is as good as none."""
+"""The largest number that the field holds. A larger burst is as good as no limit."""
 FULL_RETRY_MS = 5000
-"""When to try again where the server is full, in ms: nobody knows when somebody leaves, and each try costs a login."""
+"""Milliseconds to wait where the server is full. Each attempt costs a login, and nobody knows when one may succeed."""
 ACCOUNT_PART = 0.25
-"""Part of the logins of all that one account may make; the burst that is left lets an office in at once."""
+"""Part of all logins per second that one account may use. The rest of the burst lets an office in at once."""
 NETWORK_PART = 0.5
-"""Part of the logins of all that may come from one network: agencies behind one address."""
+"""Part of all logins per second that one network may use. Several agencies may share one address."""
 
 
 class Sessions:
-    """All sessions, and how many an account may have; ``vacate`` takes the seat of a session away, if it has one."""
+    """All sessions. ``vacate`` takes the seat of a session away, if it has one."""
 
     def __init__(
         self,
@@ -49,7 +48,7 @@ class Sessions:
         )
 
     def __len__(self) -> int:
-        """Sessions that are on."""
+        """Number of sessions, those without a connection included."""
         return len(self._sessions)
 
     def __iter__(self) -> Iterator[Session]:
@@ -57,10 +56,10 @@ class Sessions:
         return iter(list(self._sessions.values()))
 
     def start(self, request: Request[Login], account: Account, name: str, device_key: bytes) -> None:
-        """Begin a session for somebody who has proved to be who they are, and welcome them.
+        """Begin the session of a verified login, and send the welcome.
 
-        A device takes over the session that it had, never another's. Raises ``Refusal`` (``too_many_sessions``,
-        ``server_full``, ``rate_limited``).
+        It replaces an earlier session of the same device, never that of another one. Raises ``Refusal``
+        (``too_many_sessions``, ``server_full``, ``rate_limited``).
         """
         context, connection, now = self._context, request.connection, request.now
         replaced = self._replaced(account, device_key)
@@ -92,7 +91,7 @@ class Sessions:
         )
 
     def get(self, number: int) -> Session | None:
-        """Return a session that is on."""
+        """Return a session, or None where it has ended."""
         return self._sessions.get(number)
 
     def detached(self, session: Session, ending: Ending, now: float) -> None:
@@ -160,7 +159,7 @@ class Sessions:
         )
 
     def accounts_changed(self, standing: Standing, now: float) -> None:
-        """End the sessions of accounts that are gone, disabled, banned or of another generation."""
+        """End the sessions of accounts that were removed, disabled, banned or changed."""
         for session in self:
             ban = standing.bans.get(session.account.id)
             if ban is not None:
@@ -169,7 +168,7 @@ class Sessions:
                 self.hang_up(session, ErrorCode.CREDENTIALS_CHANGED, now)
 
     def _replaced(self, account: Account, device_key: bytes) -> Session | None:
-        """The session that a new one of the account takes the place of."""
+        """Return the session that a new one of the account replaces."""
         sessions = self._by_account.get(account.id, [])
         for session in sessions:
             if session.device_key == device_key:

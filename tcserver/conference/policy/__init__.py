@@ -21,4 +21,4 @@ POLICIES: tuple[Callable[[Room], RoomPolicy], ...] = (
     SpeakerLimit,
     LastN,
 )
-"""The policies of each room, in the order in which they are told; who leads (``SpeakerLimit``) follows from roles."""
+"""The policies of each room, in the order in which they are told: ``SpeakerLimit`` needs what ``Roles`` decides."""

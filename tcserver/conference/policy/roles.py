@@ -1,4 +1,4 @@
-"""Roles in a room: who has which, what it allows, and who has it again after coming back."""
+"""Roles in a room: which participant has which, what it allows, and which role a device gets when it comes back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tcserver.conference.room.room import Room
 from tcserver.conference.room.seat import Seat
 
 MAX_REMEMBERED_ROLES = 4096
-"""Roles given in a life of a room that are kept for those who come back; beyond it the oldest is forgotten."""
+"""Roles that are kept for devices that come back in the same life of a room. Beyond it the oldest is forgotten."""
 
 
 class Roles(RoomPolicy):
@@ -24,7 +24,7 @@ class Roles(RoomPolicy):
         self._had_chair = False
 
     def admitted(self, seat: Seat, now: float) -> None:
-        """Give a participant who comes the role that it has here."""
+        """Give a participant who joins its role in this room."""
         self._set(seat, *self._role_of(seat))
 
     def role_given(self, seat: Seat, role: Role, rank: int, now: float) -> None:
@@ -33,7 +33,7 @@ class Roles(RoomPolicy):
         self._set(seat, role, rank)
 
     def left(self, seat: Seat, now: float) -> None:
-        """Let the next who comes lead, if nobody is here and nothing else was said."""
+        """Let the next participant lead an empty room, where no record or account says otherwise."""
         if not self._room.seats:
             self._had_chair = False
 
@@ -72,7 +72,7 @@ class Roles(RoomPolicy):
             return _ranked(Role(record.default_role))
         if self._had_chair:
             return _ranked(Role.SPEAKER)
-        # Somebody has to lead a room that nobody prepared: whoever comes first.
+        # Nobody prepared this room: the first participant leads it.
         self.remember(seat, Role.CHAIR, OPENER_RANK)
         return Role.CHAIR, OPENER_RANK
 

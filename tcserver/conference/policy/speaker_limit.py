@@ -1,4 +1,4 @@
-"""How many talkers of a room the media plane forwards, and who always is."""
+"""The speaker limit: how many talkers of a room the media plane forwards, and which it always forwards."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import SetSpeakers
 
 SMALL_ROOM = 8
-"""Participants up to which all talkers are forwarded: eight open microphones are fewer streams than some have tiles."""
+"""Largest room in which all talkers are forwarded. Eight open microphones are fewer streams than a page of pictures."""
 MAX_ALWAYS = 8
-"""Leaders who are forwarded whatever their level, one of each account: as many as make a small room."""
+"""Leaders who are always forwarded, whatever their level, one for each account: as many as are in a small room."""
 
 
 class SpeakerLimit(RoomPolicy):
@@ -32,7 +32,7 @@ class SpeakerLimit(RoomPolicy):
         self._follow()
 
     def role_given(self, seat: Seat, role: Role, rank: int, now: float) -> None:
-        """Follow who leads."""
+        """Follow that another participant may lead."""
         self._follow()
 
     def settings_changed(self, now: float) -> None:

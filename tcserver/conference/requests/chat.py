@@ -1,4 +1,4 @@
-"""What participants write to each other: texts, passed on once each."""
+"""Texts that participants write to each other. Each is passed on once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tcserver.conference.room.room import RoomRequest
 from tcserver.conference.services import Services
 
 MAX_TEXTS = 256
-"""Texts remembered for a session, so that one sent again is not shown again; more than a client has in flight."""
+"""Texts that are remembered for a session, so that none is passed on twice. A client has fewer in flight."""
 
 
 def pass_text(services: Services, request: RoomRequest[Chat]) -> None:
-    """Pass a text on, once."""
+    """Pass a text on, unless it was passed on before."""
     context, message, session, seat = services.context, request.message, request.session, request.seat
     _check_form(message, e2ee=request.room.info.e2ee)
     sent_at = session.texts.get(message.message_id)
@@ -48,7 +48,7 @@ def pass_text(services: Services, request: RoomRequest[Chat]) -> None:
 
 
 def _check_form(message: Chat, *, e2ee: bool) -> None:
-    """Refuse a text that is plain where it has to be sealed, or the other way round."""
+    """Refuse a text that is plain where it has to be sealed, or sealed where it has to be plain."""
     sealed = e2ee and message.scope is not ChatScope.SERVER
     if sealed and (message.text or not message.sealed):
         raise Refusal(ErrorCode.BAD_REQUEST, "text is sealed in an end-to-end encrypted room")

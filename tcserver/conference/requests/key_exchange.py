@@ -1,4 +1,4 @@
-"""What participants need to agree on keys: sealed key boxes and receipts for them, passed through the server."""
+"""Key exchange between participants through the server: sealed key boxes, and receipts for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tcserver.conference.services import Services
 
 
 def pass_boxes(services: Services, request: RoomRequest[KeyBoxes]) -> None:
-    """Pass key boxes to the members they are for, as coming from the sender."""
+    """Pass key boxes on to their participants, with the sender named by the server."""
     boxes = defaultdict(list)
     for item in request.message.boxes:
         boxes[item.participant].append(AddressedBox(request.seat.participant, item.box))
@@ -23,7 +23,7 @@ def pass_boxes(services: Services, request: RoomRequest[KeyBoxes]) -> None:
 
 
 def pass_receipts(services: Services, request: RoomRequest[KeyReceipts]) -> None:
-    """Pass receipts to the members they are for, as coming from the sender."""
+    """Pass receipts on to their participants, with the sender named by the server."""
     receipts = defaultdict(list)
     for item in request.message.receipts:
         receipts[item.participant].append(KeyReceipt(request.seat.participant, item.key))
@@ -32,7 +32,7 @@ def pass_receipts(services: Services, request: RoomRequest[KeyReceipts]) -> None
 
 
 def _pass(context: Context, request: RoomRequest[Any], messages: Mapping[int, object]) -> None:
-    """Send other members a message each, once they know the sender; if either has left meanwhile, it is dropped."""
+    """Send other participants a message each, once they know the sender. Drop it if either has left meanwhile."""
     sender, seats = request.seat, request.room.seats
 
     def send(_: float) -> None:

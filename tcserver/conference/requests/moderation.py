@@ -1,4 +1,4 @@
-"""What members do about each other: roles and removal."""
+"""Moderation: participants remove others, and give them roles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tcserver.conference.services import Services
 
 
 def kick(services: Services, request: RoomRequest[Kick]) -> None:
-    """Take a member's seat away for a while; one's own, too, which is no more than to leave."""
+    """Remove a participant for a while. A participant who removes itself just leaves."""
     actor, room = request.seat, request.room
     target = room.find(request.message.participant)
     if actor.rank < target.rank:
@@ -32,7 +32,7 @@ def kick(services: Services, request: RoomRequest[Kick]) -> None:
 
 
 def set_role(services: Services, request: RoomRequest[SetRole]) -> None:
-    """Give a member another role; one's own, too, but none above it."""
+    """Give a participant another role, but none above the own one. A participant may give itself a role."""
     actor, room, role = request.seat, request.room, request.message.role
     target = room.find(request.message.participant)
     if role is Role.UNKNOWN:

@@ -1,4 +1,4 @@
-"""What an operator asks of the running conference: who is in which room, and to end what must end."""
+"""What an operator asks of the running conference: who is in which room, kicks, notices, the end of a meeting."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tcproto.codec import encode_fields
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.messages import ChatMessage, ChatScope, Evicted, Role, Source
+from tcproto.messages.types import MESSAGE_ID_SIZE
 from tcproto.names import fold_account, fold_room
 from tcserver.conference.context import Context
 from tcserver.conference.effects import Effect
@@ -19,12 +20,11 @@ from tcserver.conference.room.seat import Seat
 from tcserver.records import session_id
 
 NOTICE_FROM = "operator"
-"""Name of the sender of an operator's notice; its participant is 0, which is nobody."""
-MESSAGE_ID_SIZE = 16
+"""Name of the sender of a notice of the operator. Its participant is 0, which is nobody."""
 
 
 class SeatStatus(NamedTuple):
-    """Who sits in a room; ``media_id`` is the number of the seat on the media path."""
+    """A participant of a room. ``media_id`` is the number of the seat on the media path."""
 
     participant: int
     account: str
@@ -32,17 +32,17 @@ class SeatStatus(NamedTuple):
     name: str
     role: Role
     session: str
-    """As the log and the list of sessions show it."""
+    """Identifier of the session, as the log and the list of sessions show it."""
     seconds: int
-    """Since the seat was taken."""
+    """Seconds since the seat was taken."""
     speaking: bool
     publications: Mapping[str, bool]
-    """By source, whether it is muted."""
+    """By source: whether all publications of it are muted."""
     media_id: int
 
 
 class RoomStatus(NamedTuple):
-    """An open room; ``seconds`` since this life of it began."""
+    """An open room. ``seconds`` count from the beginning of this life of the room."""
 
     name: str
     title: str
@@ -54,7 +54,7 @@ class RoomStatus(NamedTuple):
 
 
 class Operator:
-    """The operator's part of a conference. Names are folded here; what is not there is a ``Refusal``."""
+    """Serves the operator. Names are folded here. A room or participant that is not there raises ``Refusal``."""
 
     def __init__(self, context: Context, sessions: Sessions, rooms: Rooms) -> None:
         self._context = context
@@ -66,7 +66,7 @@ class Operator:
         return [_room_status(room, now) for room in sorted(self._rooms, key=lambda room: room.info.name)]
 
     def kick(self, name: str, who: str, reason: str, now: float) -> tuple[int, list[Effect]]:
-        """Take the seats of an account away for a while, or that of one participant; return how many they were.
+        """Remove the seats of an account for a while, or the seat of one participant; return how many they were.
 
         ``who`` is an account, or a participant's number. Raises ``Refusal`` (``no_such_room``,
         ``no_such_participant``, ``bad_request`` for a reason that no message can carry).
@@ -84,7 +84,7 @@ class Operator:
         return len(seats), self._context.outbox.take()
 
     def notice(self, text: str, name: str | None) -> tuple[int, list[Effect]]:
-        """Send a text to everybody who is logged in, or in one room; return to how many.
+        """Send a text to everybody who is logged in, or is in one room; return the number of receivers.
 
         Raises ``Refusal`` (``bad_request`` for a text that no message can carry, ``no_such_room``).
         """
@@ -109,7 +109,7 @@ class Operator:
         return len(receivers), self._context.outbox.take()
 
     def close(self, name: str, reason: str, now: float) -> tuple[int, list[Effect]]:
-        """End the meeting in a room; return how many were in it.
+        """End the meeting in a room; return the number of its participants.
 
         Raises ``Refusal`` (``no_such_room``, ``bad_request`` for a reason that no message can carry).
         """

@@ -1,4 +1,4 @@
-"""What members publish and what they want: publish, unpublish, mute, subscribe, ask for keyframes."""
+"""What participants publish and want to receive: publish, unpublish, mute, subscribe, ask for keyframes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def mute(services: Services, request: RoomRequest[Mute]) -> None:
 
 
 def subscribe(_: Services, request: RoomRequest[Subscribe]) -> None:
-    """Follow what a member wants from now on; an older wish that came late changes nothing."""
+    """Follow what a participant wants from now on. An older wish that comes late changes nothing."""
     message, seat, forwarding = request.message, request.seat, request.room.forwarding
     if message.generation >= seat.subscription.generation:
         streams = forwarding.streams
@@ -92,7 +92,7 @@ def subscribe(_: Services, request: RoomRequest[Subscribe]) -> None:
 
 
 def request_keyframe(services: Services, request: RoomRequest[KeyframeRequest]) -> None:
-    """Have a receiver get the last keyframe again, or the publisher asked for one."""
+    """Have the last keyframe sent to a receiver again, or have the publisher asked for one."""
     request.cost(DELIVERY_COST)
     number, spatial = request.message.stream, request.message.spatial
     context, asker = services.context, request.seat.media_id
@@ -118,7 +118,7 @@ def keyframe_asked(context: Context, room: Room, event: KeyframeAsked, now: floa
 
 
 def _layer(context: Context, room: Room, asker: int, stream_number: int, spatial: int) -> Stream | None:
-    """Return the stream of a layer of which a receiver may ask for a keyframe; count any other, and return None."""
+    """Return the stream if the receiver may ask for a keyframe of the layer; else count that, and return None."""
     stream = room.forwarding.streams.get(stream_number)
     receiver = stream.receivers.get(asker) if stream else None
     if (
@@ -129,7 +129,7 @@ def _layer(context: Context, room: Room, asker: int, stream_number: int, spatial
         or spatial >= stream.info.layers
         or stream.info.kind is Kind.AUDIO
     ):
-        # Only a layer that the asker receives: nobody else may make a publisher send bigger frames.
+        # Only who receives a layer may make its publisher send bigger frames.
         context.counters["keyframe_request_ignored"] += 1
         return None
     return stream
@@ -142,5 +142,5 @@ def _send_request(context: Context, room: Room, stream: Stream, spatial: int, no
         if stream.number in room.forwarding.streams:
             stream.seat.channel.send(KeyframeRequest(stream=stream.number, spatial=spatial))
 
-    # The publisher has to know newcomers first, so that the keyframe is under the key that they get.
+    # The publisher must know newcomers first, so that the keyframe is under a key that they have.
     room.change_log.after(room.change_log.number, send, now)

@@ -1,26 +1,24 @@
-"""The numbered changes of a room, sent in batches."""
+"""What participants are told of their room: a snapshot of its state, and the numbered changes after it, in batches."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Hashable
+from itertools import chain
 
-from tcproto.messages import Change, ChangeKind, RoomChanges
+from tcproto.messages import Change, ChangeKind, RoomChanges, RoomInfo, Snapshot
+from tcproto.messages.types import MAX_CHANGES, MEMBERS_PER_PAGE, PUBLICATIONS_PER_PAGE
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.timers import Action, Timers
 
 BATCH_INTERVAL = 0.1
-"""Seconds between two batches: a storm of joins becomes ten messages a second for each member, whatever they do."""
-MAX_CHANGES = 64
-"""Changes of one message; a batch of more takes several messages."""
-
-
+"""Seconds between two batches. In a storm of joins each participant gets ten messages a second, not one a join."""
 MAX_TAIL = 128
-"""Changes that are kept after they were sent: those of half a minute in a room where people come and go."""
+"""Changes that are kept after they were sent: those of half a minute in a room where participants come and go."""
 
 
 class ChangeLog:
-    """Numbers the changes of a room from 1 on, and brings each member those that its snapshot did not have."""
+    """Numbers the changes of a room from 1 on, and sends each participant those that its snapshot did not have."""
 
     def __init__(self, timers: Timers, key: Hashable, seats: Collection[Seat]) -> None:
         self._timers = timers
@@ -28,13 +26,13 @@ class ChangeLog:
         self._seats = seats
         self._unsent: list[Change] = []
         self._tail: deque[Change] = deque(maxlen=MAX_TAIL)
-        """The newest of those that were sent."""
+        """The newest changes that were sent."""
         self._behind: list[Action] = []
         self._sent_at = float("-inf")
         self.number = 0
-        """Of the newest change."""
+        """Number of the newest change."""
         self.told: set[int] = set()
-        """Participants whom the changes tell of as members."""
+        """Participants who are in the room by what the changes say."""
 
     def add(self, change: Change, now: float) -> None:
         """Number a change, and send it with this batch or the next."""
@@ -51,14 +49,14 @@ class ChangeLog:
             self._timers.set(self._key, due, self._send)
 
     def after(self, number: int, action: Action, now: float) -> None:
-        """Do what makes no sense to who has not been sent change ``number``: now, or right behind its batch."""
+        """Do something when everybody was sent change ``number``: now, or right behind the batch that has it."""
         if number <= self.number - len(self._unsent):
             action(now)
         else:
             self._behind.append(action)
 
     def resend(self, seat: Seat, last: int) -> bool:
-        """Send a member the changes after ``last`` that the others have been sent; False where not all are kept."""
+        """Send a participant the changes after ``last`` that others were sent; return whether all were kept."""
         sent = self.number - len(self._unsent)
         first = len(self._tail) - max(sent - last, 0)
         if first < 0:
@@ -71,7 +69,7 @@ class ChangeLog:
         return True
 
     def close(self, now: float) -> None:
-        """Send what waits, and what waits for it; nothing comes after."""
+        """Send the changes that wait, and do what waits for them. Nothing comes after."""
         self._timers.cancel(self._key)
         self._send(now)
 
@@ -94,3 +92,21 @@ class ChangeLog:
         behind, self._behind = self._behind, []
         for action in behind:
             action(now)
+
+
+def snapshot(number: int, room: RoomInfo, seats: Collection[Seat]) -> list[Snapshot]:
+    """Return the pages of a room with at least one participant, as of a change ``number``."""
+    members = [seat.member() for seat in seats]
+    streams = chain.from_iterable(seat.publications.values() for seat in seats)
+    publications = [stream.info for stream in streams if stream.info is not None]
+    count = max(-(-len(members) // MEMBERS_PER_PAGE), -(-len(publications) // PUBLICATIONS_PER_PAGE))
+    return [
+        Snapshot(
+            number=number,
+            room=room,
+            members=tuple(members[page * MEMBERS_PER_PAGE : (page + 1) * MEMBERS_PER_PAGE]),
+            publications=tuple(publications[page * PUBLICATIONS_PER_PAGE : (page + 1) * PUBLICATIONS_PER_PAGE]),
+            last=page == count - 1,
+        )
+        for page in range(count)
+    ]

@@ -23,12 +23,12 @@ class Forwarding:
         self.streams: dict[int, Stream] = {}
 
     def add(self, stream: Stream, seats: Iterable[Seat]) -> None:
-        """Forward a new stream to those of ``seats`` who want it."""
+        """Forward a new stream to those of ``seats`` that want it."""
         self.streams[stream.number] = stream
         self.reconsider(stream, seats)
 
     def reconsider(self, stream: Stream, seats: Iterable[Seat]) -> None:
-        """Forward a stream to those of ``seats`` who want it as it is now, and to nobody else."""
+        """Forward a stream to those of ``seats`` that want it as it is now, and to no others."""
         before = stream.receivers
         wishes = ((seat.media_id, seat.wish(stream)) for seat in seats if seat is not stream.seat)
         stream.receivers = {media_id: receiver for media_id, receiver in wishes if receiver}
@@ -42,7 +42,7 @@ class Forwarding:
         del self.streams[stream.number]
 
     def update(self, seat: Seat) -> None:
-        """Follow what a receiver wants now."""
+        """Forward to a receiver the streams that it wants now, and no others."""
         changed: dict[Receiver | None, list[int]] = {}
         for stream in self.streams.values():
             if stream.seat is seat:
@@ -60,7 +60,7 @@ class Forwarding:
             self._outbox.command(ChangeForwarding(self._room, tuple(streams), receivers, gone))
 
     def restart(self, moved: Mapping[int, Seat], seats: Iterable[Seat], settings: Settings) -> None:
-        """Open streams of seats again that a new media worker has, and forward to these.
+        """Open the streams of seats that moved to a new media worker again, and forward to these seats.
 
         ``moved`` has those seats by the media id that each had before.
         """
@@ -83,7 +83,7 @@ class Forwarding:
             self._outbox.command(ChangeForwarding(self._room, tuple(streams), wishes))
 
     def leave(self, media_id: int) -> None:
-        """Forget a receiver that is gone; the media plane does so when it closes the seat."""
+        """Forget a receiver that is gone. The media plane forgets it when it closes the seat."""
         for stream in self.streams.values():
             stream.receivers.pop(media_id, None)
             stream.keyframes.forget(media_id)

@@ -6,15 +6,15 @@ from collections import deque
 from collections.abc import Callable
 
 QUARANTINE = 600.0
-"""Seconds for which a freed identifier is not used again: what still travels under it must reach nobody else."""
+"""Seconds for which a freed identifier is not used again. What still travels under it must reach nobody else."""
 MAX_QUARANTINED = 65_536
-"""Freed identifiers remembered; beyond it the oldest is forgotten, with one chance in 65,536 or less to come back."""
+"""Freed identifiers that are kept back. Beyond it the oldest may come back, with a chance of one in 65,536 or less."""
 WORKER_SLOT_MASK = 0xFFFF_FF00
-"""The low byte of a media id is the slot of the media worker that serves it, 0 where there is one media plane."""
+"""Clears the low byte of a media id: the slot of the media worker that serves it, 0 where there is one media plane."""
 
 
 class IdPool:
-    """Distinct random 32-bit identifiers, never 0; ``mask`` clears bits that mean something else."""
+    """Distinct random 32-bit identifiers, never 0. ``mask`` clears bits that mean something else."""
 
     def __init__(self, random_bytes: Callable[[int], bytes], mask: int = 0xFFFF_FFFF) -> None:
         self._random_bytes = random_bytes
@@ -23,11 +23,11 @@ class IdPool:
         self._freed: deque[tuple[float, int]] = deque()
 
     def __len__(self) -> int:
-        """Identifiers in use."""
+        """Return the number of identifiers in use."""
         return len(self._taken) - len(self._freed)
 
     def take(self, now: float, bits: int = 0) -> int:
-        """Return an identifier that is neither in use nor in quarantine, with ``bits`` where the mask clears."""
+        """Return an identifier that is neither in use nor kept back, with ``bits`` where the mask clears."""
         while self._freed and (self._freed[0][0] <= now or len(self._freed) > MAX_QUARANTINED):
             self._taken.discard(self._freed.popleft()[1])
         while True:

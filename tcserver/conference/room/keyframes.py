@@ -1,4 +1,4 @@
-"""Keyframe requests of many receivers: limited for each, joined and throttled for the publisher."""
+"""Keyframe requests of many receivers, limited for each receiver, and joined and throttled for the publisher."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from tcserver.conference.limits.token_bucket import TokenBucket
 from tcserver.conference.settings import Rate
 
 ASKER_RATE = Rate(0.5, 8)
-"""Requests of one receiver for a stream that reach its publisher, whatever it makes of them."""
+"""Rate at which the requests of one receiver for a stream reach the publisher, whatever becomes of them."""
 HELPED = 0.75
-"""Seconds without a request after which the keyframe before is taken to have helped: clients that still need one ask
+"""Seconds without a request from which on the last keyframe is taken to have helped: clients that still need one ask
 every half second."""
 
 
@@ -28,7 +28,7 @@ class _Asker:
         self._wait = KEYFRAME_REQUEST_INTERVAL
 
     def ask(self, now: float) -> float | None:
-        """Return when the request counts; None: never."""
+        """Return when the request counts; None where it does not."""
         quiet, self._asked_at = now - self._asked_at, now
         if self._granted_at > now:
             return self._granted_at
@@ -50,7 +50,7 @@ class KeyframeThrottle:
         """By media id of a receiver."""
 
     def ask(self, media_id: int, spatial: int, now: float) -> float | None:
-        """Return when the publisher is to be asked: ``now``, or when it was not for long enough; None: not at all."""
+        """Return when to ask the publisher: ``now``, or later where it was asked just before; None: not at all."""
         asker = self._askers.get(media_id)
         if asker is None:
             asker = self._askers[media_id] = _Asker(now)
@@ -58,7 +58,7 @@ class KeyframeThrottle:
         return None if due is None else max(due, self._next_at.get(spatial, now))
 
     def forget(self, media_id: int) -> None:
-        """A receiver is gone."""
+        """Forget a receiver that is gone."""
         self._askers.pop(media_id, None)
 
     def asked(self, spatial: int, now: float) -> None:

@@ -1,24 +1,24 @@
-"""Who was removed from a room, and does not come back for a while."""
+"""Kicks: devices and accounts that may not enter a room again for a while."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 MAX_KICKED = 4096
-"""Accounts that are kept out of a room at a time, of all rooms; beyond it the one kicked longest ago may come back."""
+"""Accounts that are kept out of rooms at a time, all rooms together. Beyond it the oldest kick is forgotten."""
 KICKED_DEVICES = 3
-"""Devices of one account that are kept out of a room; with so many the whole account is: a client makes itself a new
-device as often as it likes."""
+"""Devices of one account that are kept out of a room one by one. With so many the whole account is kept out: a client
+can make a new device as often as it likes."""
 
 
 class Kicks:
-    """Kicks by room (its folded name), account and device. They outlast the room: it must not help to open it again."""
+    """Kicks by room (its folded name), account and device. They outlast the room: to open it again must not help."""
 
     def __init__(self) -> None:
         self._until: OrderedDict[tuple[str, str], OrderedDict[bytes, float]] = OrderedDict()
 
     def add(self, room: str, account: str, device: bytes, until: float) -> None:
-        """Keep a device out until then."""
+        """Keep a device out of a room until ``until``."""
         devices = self._until.setdefault((room, account), OrderedDict())
         self._until.move_to_end((room, account))
         devices[device] = until

@@ -12,7 +12,7 @@ from tcserver.conference.room.seat import Seat, Stream
 class RoomPolicy:
     """One thing that a room decides by itself; the methods do nothing where a policy has no use for them.
 
-    A room makes one object of each policy in its list (`POLICIES`), with itself as the argument, and tells all of them
+    A room makes one object of each policy in its list (``POLICIES``), with itself as the argument. It tells all of them
     what happens, in the order of the list. A policy may use every method of its room. ``now`` is monotonic time in
     seconds.
     """

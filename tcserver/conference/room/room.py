@@ -1,4 +1,4 @@
-"""One life of a room: who sits in it, and what they are told about each other."""
+"""One life of a room: its seats and streams, and what participants are told about each other."""
 
 from __future__ import annotations
 
@@ -23,32 +23,30 @@ from tcproto.messages import (
     SessionKeys,
     Speakers,
 )
+from tcproto.messages.types import MAX_JOINED_KEYS
+from tcproto.secretbox import KEY_SIZE
 from tcserver import records
 from tcserver.conference.context import Context
 from tcserver.conference.login.connection import Request
 from tcserver.conference.permissions import SOURCE_PERMISSION
-from tcserver.conference.room import snapshot
-from tcserver.conference.room.change_log import ChangeLog
+from tcserver.conference.room.change_log import ChangeLog, snapshot
 from tcserver.conference.room.forwarding import Forwarding
 from tcserver.conference.room.placement import place_seat
 from tcserver.conference.room.policy import RoomPolicy
-from tcserver.conference.room.seat import KEY_SIZE, Seat, Stream
+from tcserver.conference.room.seat import Seat, Stream
 from tcserver.conference.room.stream_ids import StreamIds
 from tcserver.media.interface import CloseRoom, CloseSeat, CloseStream, OpenSeat, RekeySeat, SealerState
 
-LIFE_ID_SIZE = 16
-MAX_JOINED_KEYS = 32
-"""Room keys that the reply to a join has room for; there may be more workers, whose keys follow."""
 REKEY_INTERVAL = 10.0
-"""Seconds for which the media plane accepts the keys before; new ones do not follow faster."""
+"""Seconds between two changes of the keys of a seat: for so long the media plane accepts the keys before."""
 M = TypeVar("M")
 
 
 class Room:
-    """A room from its opening until it closes; opened again it is another life, with another id.
+    """A room from its opening until it closes. A room that is opened again has another life, with another id.
 
-    ``policies`` make what the room decides by itself; ``record`` is that of a permanent room, else None; ``expire`` is
-    called when nobody came, or all have left.
+    ``policies`` make what the room decides by itself. ``record`` is the stored record of a permanent room, else None.
+    ``expire`` is called when nobody came, or all have left.
     """
 
     def __init__(
@@ -67,29 +65,29 @@ class Room:
         self.context = context
         self._expire = expire
         self.number = number
-        """Of this life, in the media plane."""
+        """Number of this life in the media plane."""
         self.home = home
         """Slot of the media worker that the room began on, and that decides who speaks."""
         self.slots: set[int] = set()
         """Slots of the media workers that have, or had, seats of the room."""
         self.info = info
         self.opener = opener
-        """Account that opened it."""
+        """Account that opened the room."""
         self.record = record
         self.opened_at = now
         self.was_used = False
         self.is_closed = False
         self.seats: dict[int, Seat] = {}
-        """By participant."""
+        """Open seats, by participant."""
         self.dominant = 0
-        """The dominant speaker, 0 for nobody; it may have left."""
+        """Participant who is the dominant speaker, 0 for nobody. The participant may have left."""
         self.joining: dict[int, Seat] = {}
         """Seats that the media plane is about to open, by participant."""
         self.forwarding = Forwarding(context.outbox, number)
         self.change_log = ChangeLog(context.timers, number, self.seats.values())
         self.stream_ids = StreamIds()
         self.policies = [make(self) for make in policies]
-        """In the order in which they are told."""
+        """Policies, in the order in which they are told."""
         self._use_worker(home, now)
         self._expire_in(context.settings.unused_room_lifetime, now)
 
@@ -103,7 +101,7 @@ class Room:
     def reserve(self, request: Request[Join], now: float) -> Seat:
         """Reserve a seat and have the media plane open it.
 
-        Raises ``Refusal`` (those of the policies and of `StreamIds.take`).
+        Raises ``Refusal`` (those of the policies and of ``StreamIds.take``).
         """
         self.tell(lambda policy: policy.check_join(request))
         beacon = self.stream_ids.take(now, for_beacon=True)
@@ -139,7 +137,7 @@ class Room:
         self.tell(lambda policy: policy.opening(seat))
 
     def take_keys(self, seat: Seat, states: tuple[SealerState, ...], now: float) -> None:
-        """Take the keys that a media worker told of a seat that is opened; let the participant in when all have."""
+        """Take the room keys that a media worker reported for a seat; let the participant in when all workers have."""
         if seat.take_keys(states):
             self._seat(seat, now)
 
@@ -165,7 +163,7 @@ class Room:
         outbox.log("joined", **self.who(seat))
 
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
-        """Take a seat away; ``code`` says why, if it was not given up."""
+        """Take a seat away. ``code`` says why; None: the participant left."""
         context = self.context
         context.seat_of.pop(seat.session.number, None)
         self.seats.pop(seat.participant, None)
@@ -195,7 +193,7 @@ class Room:
         self.tell(lambda policy: policy.left(seat, now))
 
     def who(self, seat: Seat) -> dict[str, str | int]:
-        """Tell in the log who has a seat: the account, but not the person."""
+        """Return the fields of the log that name a participant: by account, not by display name."""
         session = seat.session
         return {
             "room": self.info.name,
@@ -205,7 +203,7 @@ class Room:
         }
 
     def evict(self, seat: Seat, now: float, code: ErrorCode, text: str) -> None:
-        """Take a seat away and tell its client, whose session goes on."""
+        """Take a seat away and tell its client. The session goes on."""
         if seat.is_open:
             seat.channel.send(Evicted(code=code, text=text))
         else:
@@ -213,7 +211,7 @@ class Room:
         self.remove(seat, now, code)
 
     def close(self, now: float, text: str) -> None:
-        """End this life of the room, for everybody."""
+        """End this life of the room for everybody."""
         self.is_closed = True
         self.change_log.close(now)
         self.context.timers.cancel(("room", self.number))
@@ -232,7 +230,7 @@ class Room:
         self.context.timers.set(("room", self.number), now + delay, partial(self._expire, self))
 
     def rekey(self, seat: Seat, now: float) -> None:
-        """Give a seat new keys of the media path; if that was just done, when it may be done again."""
+        """Give a seat new keys of the media path, as soon as ``REKEY_INTERVAL`` has passed since the last ones."""
         if not seat.is_open:
             return
         due = seat.rekeyed_at + REKEY_INTERVAL
@@ -245,9 +243,9 @@ class Room:
         seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
     def restart(self, slot: int, now: float) -> int:
-        """Go on in a media plane that knows nothing of the room: new ids and keys, the same seats and streams.
+        """Go on after the media worker in a slot was replaced: its seats and streams stay, with new ids and keys.
 
-        Only what the media worker in the slot had is touched. Return the number of its seats.
+        Seats of other workers stay as they are. Return the number of open seats that have moved.
         """
         self.tell(lambda policy: policy.worker_replaced(slot, now))
         moved = {seat.media_id: seat for seat in (*self.seats.values(), *self.joining.values()) if seat.slot == slot}
@@ -276,14 +274,14 @@ class Room:
     # Roles
 
     def find(self, participant: int) -> Seat:
-        """Return a member's seat. Raises ``Refusal`` (``no_such_participant``)."""
+        """Return the seat of a participant. Raises ``Refusal`` (``no_such_participant``)."""
         seat = self.seats.get(participant)
         if seat is None:
             raise Refusal(ErrorCode.NO_SUCH_PARTICIPANT)
         return seat
 
     def give_role(self, seat: Seat, role: Role, rank: int, now: float) -> None:
-        """Give a member a role and a rank, also for its next seats in this life; what it may no longer do ends."""
+        """Give a participant a role and a rank, and end the publications that the role does not allow."""
         self.tell(lambda policy: policy.role_given(seat, role, rank, now))
         self.change_log.add(Change(ChangeKind.MEMBER_UPDATED, member=seat.member()), now)
         for number, stream in list(seat.publications.items()):
@@ -293,7 +291,7 @@ class Room:
         self.forwarding.update(seat)
 
     def speakers_changed(self, started: Sequence[int], stopped: Sequence[int], dominant: int, now: float) -> None:
-        """Tell everybody which participants began and stopped speaking, and who is dominant (0: nobody yet)."""
+        """Tell everybody which participants began and stopped speaking. ``dominant`` is 0 for nobody yet."""
         for participants, speaking in ((started, True), (stopped, False)):
             for participant in participants:
                 if seat := self.seats.get(participant):
@@ -333,7 +331,7 @@ class Room:
         self.tell(lambda policy: policy.unpublished(stream, now))
 
     def publication(self, seat: Seat, number: int) -> Stream:
-        """Return a member's publication. Raises ``Refusal`` (``no_such_publication``)."""
+        """Return a publication of a participant. Raises ``Refusal`` (``no_such_publication``)."""
         stream = seat.publications.get(number)
         if stream is None:
             raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
@@ -354,30 +352,30 @@ class Room:
     # State
 
     def set_info(self, info: RoomInfo, now: float) -> None:
-        """Change what the room is."""
+        """Change the title or the limits of the room, and tell everybody."""
         if info != self.info:
             self.info = info
             self.change_log.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
 
     def follow(self, record: records.RoomRecord, most: int, now: float) -> None:
-        """Follow a change of the stored room; its mode changes with the next life only."""
+        """Follow a change of the stored room. Its encryption mode changes with the next life only."""
         self.record = record
         self.tell(lambda policy: policy.settings_changed(now))
         participants = min(record.max_participants, most)
         self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
 
     def catch_up(self, seat: Seat, last_change: int) -> None:
-        """Send a member all changes after ``last_change``, or a snapshot where they are not kept any more."""
+        """Send a participant all changes after ``last_change``, or a snapshot where they are not kept any more."""
         if not self.change_log.resend(seat, last_change):
             self.send_snapshot(seat)
 
     def send_snapshot(self, seat: Seat) -> int:
-        """Send a member all pages of the state as of the newest change it was sent; return how many there are.
+        """Send a participant the state of the room in pages; return how many pages there are.
 
-        What is newer stays out of no page: the pages are as of now, so the changes up to now are not sent again.
+        The pages show the state as of now, so the changes up to now are not sent to this participant again.
         """
         seat.seen = self.change_log.number
-        pages = snapshot.pages(self.change_log.number, self.info, self.seats.values())
+        pages = snapshot(self.change_log.number, self.info, self.seats.values())
         for page in pages:
             seat.channel.send(page)
         speaking = tuple(other.participant for other in self.seats.values() if other.is_speaking)
@@ -389,7 +387,7 @@ class Room:
 
 @dataclass(slots=True, eq=False)
 class RoomRequest(Request[M]):
-    """A request of somebody who has a seat."""
+    """A request of a participant, with its seat and room."""
 
     seat: Seat
     room: Room

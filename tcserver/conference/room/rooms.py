@@ -1,4 +1,4 @@
-"""All rooms: found or made by name, entered, changed, closed."""
+"""All rooms of the server: find or make them by name, enter, change and close them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from tcproto.errors import ErrorCode, Refusal
 from tcproto.membership import MemberStatement, verify_member
 from tcproto.messages import CloseRoom, Join, Ok, OpenRoom, RoomInfo, UpdateRoom
 from tcproto.messages import Room as RoomReply
+from tcproto.messages.types import LIFE_ID_SIZE, MEMBERS_PER_PAGE
 from tcproto.names import clean_display, fold_room, looks
-from tcserver.conference.context import SEAT_LOAD, Context
+from tcserver.conference.context import Context
 from tcserver.conference.crashes import abandon, is_whole
 from tcserver.conference.effects import SaveRoom, Where
 from tcserver.conference.limits.admission import MAX_WAIT, Admission
@@ -22,25 +23,24 @@ from tcserver.conference.login.session import Session
 from tcserver.conference.policy import Policies
 from tcserver.conference.policy.last_n import cameras_shown
 from tcserver.conference.room.kicks import Kicks
-from tcserver.conference.room.placement import place
-from tcserver.conference.room.room import LIFE_ID_SIZE, Room, RoomRequest
+from tcserver.conference.room.placement import SEAT_LOAD, place
+from tcserver.conference.room.room import Room, RoomRequest
 from tcserver.conference.room.seat import Seat
-from tcserver.conference.room.snapshot import MEMBERS_PER_PAGE
 from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
 from tcserver.records import RoomRecord
 
 ACCOUNT_PART = 0.25
-"""Part of the joins of all that one account may make."""
+"""Share of all joins that one account may make."""
 M = TypeVar("M")
 T = TypeVar("T")
 SAVE_RETRY_MS = 200
-"""When to ask again while another change of the room is being written."""
+"""Time in ms after which to ask again while another change of the room is being written."""
 FAILED_SAVE_RETRY_MS = 5000
-"""When to ask again where a change could not be written: what locks a database, such as a copy of it, takes seconds."""
+"""Time in ms after which to ask again after a failed write. A copy of a database locks it for seconds."""
 
 
 class Rooms:
-    """The rooms that are open, and the permanent ones that may be."""
+    """The open rooms, and the records of permanent ones."""
 
     def __init__(self, context: Context, records: Iterable[RoomRecord], policies: Policies, now: float) -> None:
         self._context = context
@@ -48,7 +48,7 @@ class Rooms:
         self._joins = Admission(context.settings.join_rate, {"account": ACCOUNT_PART}, now)
         self._records = {record.name: record for record in records}
         self._looks = {looks(record.name) for record in self._records.values()}
-        """What the names of the permanent rooms look like."""
+        """Names of permanent rooms without what looks alike."""
         self._kicks = Kicks()
         self._by_name: dict[str, Room] = {}
         self._by_number: dict[int, Room] = {}
@@ -58,7 +58,7 @@ class Rooms:
         """By ticket: the request, and what is being written."""
 
     def __len__(self) -> int:
-        """Rooms that are open."""
+        """Return the number of open rooms."""
         return len(self._by_name)
 
     def open(self, request: Request[OpenRoom]) -> None:
@@ -82,7 +82,7 @@ class Rooms:
         request.reply(RoomReply(room=room.info))
 
     def join(self, request: Request[Join]) -> None:
-        """Check that the session may sit down, and reserve a seat; the reply comes when it is open."""
+        """Check that the session may have a seat, and reserve one. The reply comes when the seat is open."""
         message, session = request.message, request.session
         if session.number in self._context.seat_of:
             raise Refusal(ErrorCode.ALREADY_IN_ROOM)
@@ -109,12 +109,12 @@ class Rooms:
             raise Refusal(ErrorCode.BAD_REQUEST, "somebody else in the room has this box key")
         wait = self._joins.wait(session.number, {"account": session.account.id}, request.now)
         if wait:
-            raise Refusal(ErrorCode.RATE_LIMITED, "too many people enter at a time", round(wait * 1000) + 1)
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many participants enter at a time", round(wait * 1000) + 1)
         request.cost(DELIVERY_COST * len(room.seats) + PAGE_COST * (1 + len(room.seats) // MEMBERS_PER_PAGE))
         room.reserve(request, request.now)
 
     def kick(self, room: Room, seat: Seat, now: float, text: str) -> None:
-        """Take a member's seat away, and let that device of the account not come back for a while."""
+        """Take the seat of a participant away, and keep that device of the account out for a while."""
         session, lasts = seat.session, self._context.settings.kick
         if lasts:
             self._kicks.add(room.info.name, session.account.name, session.device_key, now + lasts)
@@ -126,7 +126,7 @@ class Rooms:
             raise Refusal(ErrorCode.KICKED, retry_after_ms=int(wait * 1000) + 1)
 
     def sealer_told(self, event: SeatOpened | SealerTold, now: float) -> None:
-        """Let somebody in, if nothing else is waited for; a seat that was given up meanwhile is ignored."""
+        """Pass the keys of a media worker to the seat that waits for them, if it was not given up."""
         seat = self._context.seats.get(event.media_id)
         if seat is not None and not seat.is_open:
             self.of(seat).take_keys(seat, event.sealer, now)
@@ -153,18 +153,18 @@ class Rooms:
         return RoomRequest(connection, message, request_id, now, request.outbox, seat, self.of(seat))
 
     def worker_load(self, event: WorkerLoad) -> None:
-        """A media worker tells how much it sends."""
-        self._context.sent[event.slot] = event.datagrams
+        """Take a report of a media worker of how much it sends."""
+        self._context.worker_loads.report(event.worker, event.datagrams)
 
     def worker_replaced(self, slot: int, now: float) -> list[Room]:
-        """A media worker knows nothing of its rooms: go on in it with all of them, and return them."""
+        """Go on with all rooms of a media worker that was replaced; return those that go on."""
         rooms = [room for room in self._by_number.values() if slot in room.slots]
         seats = sum(self._each(rooms, lambda room: room.restart(slot, now), now))
         self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
         return [room for room in rooms if not room.is_closed]
 
     def overloaded(self, event: Overloaded, now: float) -> None:
-        """The media plane has too much to do: let the rooms that show most show fewer cameras until it is calm."""
+        """Let the rooms that show most cameras show fewer while the media plane has too much to do."""
         cap = self._context.camera_cap
         cause = "lag" if event.lag > MAX_LAG else "datagrams"
         self._context.counters[f"overload_{cause}"] += 1
@@ -199,12 +199,12 @@ class Rooms:
     # Errors of our own
 
     def crashed(self, room: Room, error: Exception, now: float) -> None:
-        """A change of a room failed: end this life of it."""
+        """End this life of a room in which a change failed, and log the error."""
         self._context.crashed(Where.ROOM, error, room=room.info.name)
         self.restart(room, now)
 
     def restart(self, room: Room, now: float) -> None:
-        """End this life of a room that failed; the next begins when somebody enters."""
+        """End this life of a room that failed. The next begins when somebody enters."""
         self._forget(room)
         abandon(room, self._context, now)
 
@@ -214,7 +214,7 @@ class Rooms:
             self.restart(room, now)
 
     def _each(self, rooms: Iterable[Room], do: Callable[[Room], T], now: float) -> list[T]:
-        """Do the same to several rooms, and return what came of it; one that fails is restarted, and no other."""
+        """Do the same to several rooms, and return the results. A room that fails is restarted, and no other."""
         results = []
         for room in list(rooms):
             try:
@@ -226,7 +226,7 @@ class Rooms:
     # Changes
 
     def update(self, request: RoomRequest[UpdateRoom]) -> None:
-        """Change title or participant limit; of a permanent room on disk first."""
+        """Change the title or the participant limit; those of a permanent room are written to disk first."""
         message, room = request.message, request.room
         title, most = room.info.title, room.info.max_participants
         if message.title is not None:
@@ -240,7 +240,7 @@ class Rooms:
             room.set_info(replace(room.info, title=title, max_participants=most), request.now)
             request.reply(Ok())
             return
-        # What was not asked for stays as stored, which may be more than the server allows at present.
+        # What was not asked for stays as stored. The stored limit may be more than the server allows at present.
         record = replace(room.record, title=title)
         if message.max_participants is not None:
             record = replace(record, max_participants=most)
@@ -248,14 +248,14 @@ class Rooms:
         self._context.outbox.add(SaveRoom(ticket, record))
 
     def end(self, request: RoomRequest[CloseRoom]) -> None:
-        """End the meeting for everybody; a permanent room stays, and its next life begins when somebody comes."""
+        """End the meeting for everybody. A permanent room stays, and its next life begins when somebody comes."""
         room = request.room
         self._context.outbox.log("meeting_ended", room=room.info.name, by=request.session.number)
         request.reply(Ok())
         self.close(room, request.now)
 
     def saved(self, ticket: int, ok: bool, now: float) -> None:
-        """Carry out a change that is on disk now, or refuse it if it could not be written."""
+        """Carry out a change that is on disk, or refuse one that could not be written."""
         request, record = self._saving.pop(ticket)
         if not ok:
             request.refuse(Refusal(ErrorCode.INTERNAL, "the room could not be saved", FAILED_SAVE_RETRY_MS))
@@ -264,7 +264,7 @@ class Rooms:
         self._stored(record, now)
 
     def records_changed(self, records: Iterable[RoomRecord], now: float) -> None:
-        """Follow what an operator did to the permanent rooms; ``records`` are all of them."""
+        """Follow a change of permanent rooms by the operator; ``records`` are all of them."""
         current = {record.name: record for record in records}
         self._looks = {looks(name) for name in current}
         for name in self._records.keys() - current.keys():
@@ -321,7 +321,7 @@ class Rooms:
         return room
 
     def _check_temporary(self, name: str, opener: str, now: float) -> None:
-        """Refuse a temporary room that would take the place, or the looks, of others."""
+        """Refuse a temporary room that looks like a permanent one by its name, or that is one too many."""
         settings = self._context.settings
         if looks(name) in self._looks:
             raise Refusal(ErrorCode.BAD_NAME, "the name looks like that of a permanent room")
@@ -338,12 +338,12 @@ class Rooms:
             raise Refusal(ErrorCode.RATE_LIMITED, "too many rooms were opened and not entered", wait_ms)
 
     def _until_one_ends(self, rooms: Iterable[Room], now: float) -> int:
-        """Return the ms until the first of the rooms ends in which nobody is; ``MAX_WAIT`` at most."""
+        """Return the ms until the first empty room of these closes; ``MAX_WAIT`` at most."""
         ends = [end for room in rooms if (end := self._context.timers.when(("room", room.number))) is not None]
         return int(min([MAX_WAIT, *(end - now + 0.001 for end in ends)]) * 1000)
 
     def _slot(self) -> int:
-        """Choose the media worker of a new room; a room without seats counts too: somebody is about to come."""
+        """Choose the media worker of a new room. Rooms without seats count too, since somebody is about to come."""
         loads = self._context.loads()
         for room in self._by_number.values():
             loads[room.home] += SEAT_LOAD
@@ -351,7 +351,7 @@ class Rooms:
 
 
 def _clean(name: str) -> tuple[str, str]:
-    """Folded and shown spelling of a room name."""
+    """Return the folded and the shown spelling of a room name."""
     try:
         return fold_room(name), clean_display(name)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The room key: what the media plane seals under, and when it changes."""
+"""The room key: the key that the media plane seals under, and its changes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Collection
 
 from tcproto.datagram import EPOCH_BITS, KEY_LIFETIME
 from tcproto.messages import NewRoomKey, RoomKey, SealerClosed
+from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.context import Context
-from tcserver.conference.room.seat import KEY_SIZE, Seat
+from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import OpenSealer, RotateSealer
 
 ROTATION_DELAY = 2.0
-"""Seconds from the announcement of a key to its use: members must have it by then."""
+"""Seconds from the announcement of a key to its use. Participants must have it by then."""
 ROTATION_INTERVAL = 2.0
-"""Seconds between two new keys: leaves in between share one.
+"""Seconds between two new keys. All who leave in between share one.
 
 So an epoch number comes back after 512 s at the earliest, long after the overlap of 10 s.
 """
 
 
 class Sealer:
-    """The sealer of one room's life in one media worker, one after the other where that ends, and its newest key."""
+    """The sealer of one life of a room in one media worker, and its newest key. A new worker gets a new sealer."""
 
     def __init__(
         self, context: Context, room: int, slot: int, seats: Collection[Seat], joining: Collection[Seat], now: float
@@ -35,7 +36,7 @@ class Sealer:
         self._open(now)
 
     def replace(self, now: float) -> None:
-        """Let another sealer take over: the process that sealed is gone, and what it counted with it."""
+        """Let another sealer take over. The process that sealed is gone, and the counter of its key with it."""
         old = self.ident
         self._context.sealer_ids.free(old, now)
         for seat in self._joining:
@@ -79,7 +80,7 @@ class Sealer:
         self._context.timers.set(self._timer, now + KEY_LIFETIME, self._rotate)
 
     def _announce(self, key: bytes) -> None:
-        """Give a key to all who are here, and have those get it who are about to be."""
+        """Send a key to all participants, and keep it for those whose seats are being opened."""
         room_key = RoomKey(sealer=self.ident, epoch=self._epoch, key=key, lowest=0)
         message = NewRoomKey(room_key=room_key)
         for seat in self._seats:

@@ -1,4 +1,4 @@
-"""A participant's seat in a room, what it publishes and what it wants."""
+"""The seat of a participant in a room: what it publishes, and what it wants to receive."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from tcproto.datagram import EPOCH_BITS
 from tcproto.messages import Join, Joined, Member, Permission, PublicationInfo, Role, RoomKey, Source, StreamChoice
+from tcproto.secretbox import KEY_SIZE
 from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Channel, Session
@@ -15,9 +16,6 @@ from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
 from tcserver.media.interface import OpenStream, Receiver, SealerState
-
-KEY_SIZE = 32
-"""Bytes of each key of the media path."""
 
 
 @dataclass(slots=True, eq=False)
@@ -28,15 +26,15 @@ class Stream:
     seat: Seat
     info: PublicationInfo | None = None
     receivers: dict[int, Receiver] = field(default_factory=dict)
-    """By media id, as the media plane knows them."""
+    """Receivers by media id, as the media plane knows them."""
     keyframes: KeyframeThrottle = field(default_factory=KeyframeThrottle)
     beyond_last_n: bool = False
-    """A camera that only those get who have chosen it: enough others spoke later (see `LastN`)."""
+    """Whether it is a camera that only receivers get that have chosen it: enough others spoke later (``LastN``)."""
     reply: Callable[[], None] | None = None
     """Answers the request to publish, until that is done."""
 
     def opening(self, settings: Settings) -> OpenStream:
-        """Return the command that opens it in the media plane."""
+        """Return the command that opens the stream in the media plane."""
         info = self.info
         if info is None:
             return OpenStream(self.number, self.seat.media_id, kind=None, caps=settings.beacon_caps)
@@ -52,7 +50,7 @@ class Stream:
 
 @dataclass(slots=True)
 class Subscription:
-    """What a seat wants to receive; a choice for a stream goes before the default for its source, and ends with it."""
+    """What a seat wants to receive. A choice for a stream goes before the default for its source, and ends with it."""
 
     generation: int = 0
     defaults: frozenset[Source] = frozenset()
@@ -61,7 +59,7 @@ class Subscription:
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """A seat; until the media plane has opened it, nobody in the room knows of it."""
+    """A seat. Nobody in the room knows of it until the media plane has opened it."""
 
     participant: int
     media_id: int
@@ -75,32 +73,32 @@ class Seat:
     beacon: Stream = field(init=False)
     role: Role = Role.OBSERVER
     rank: int = 0
-    """Whom the seat may act on: seats of the same rank, and of lower ones."""
+    """The seat may act on seats of this rank and of lower ranks."""
     permissions: Permission = NO_PERMISSION
     may_subscribe: bool = False
-    """One of the permissions, worked out beforehand: `wish` is asked for every stream."""
+    """One of the permissions, worked out beforehand, since ``wish`` is asked for every stream."""
     epoch: int = 0
-    """Of the keys of the media path."""
+    """Epoch of the keys of the media path."""
     seated_at: float = 0.0
-    """When the participant was let in."""
+    """Time at which the participant was let in."""
     rekeyed_at: float = 0.0
     is_open: bool = False
     is_speaking: bool = False
     waits_for: set[int] = field(default_factory=set)
-    """Sealers of the room whose media workers have not told yet how far they are."""
+    """Sealers of the room whose media workers have not reported their position yet."""
     keys: list[RoomKey] = field(default_factory=list)
-    """Room keys of those that have."""
+    """Room keys of the sealers whose workers have."""
     missed_keys: list[RoomKey] = field(default_factory=list)
     """Room keys that were announced while the seat was being opened."""
     publications: dict[int, Stream] = field(default_factory=dict)
-    """By the publisher's number."""
+    """Publications, by the publisher's number."""
     last_number: int = 0
     """The highest publication number used so far."""
     subscription: Subscription = field(default_factory=Subscription)
     seen: int = 0
     """Number of the newest change that was sent."""
     entry: int = 0
-    """Number of the change that tells the others of the seat."""
+    """Number of the change that announces the seat."""
 
     @property
     def channel(self) -> Channel:
@@ -109,7 +107,7 @@ class Seat:
 
     @property
     def streams(self) -> list[Stream]:
-        """Everything that the seat may send."""
+        """Streams that the seat may send."""
         return [self.beacon, *self.publications.values()]
 
     @property
@@ -118,12 +116,12 @@ class Seat:
         return self.media_id & ~WORKER_SLOT_MASK
 
     def room_keys(self) -> tuple[RoomKey, ...]:
-        """Return the room keys that somebody who joins needs."""
+        """Return the room keys for the reply to the join."""
         known = {(key.sealer, key.epoch) for key in self.keys}
         return (*self.keys, *(key for key in self.missed_keys if (key.sealer, key.epoch) not in known))
 
     def take_keys(self, states: Collection[SealerState]) -> bool:
-        """Take what a media worker told of its sealers; return whether all have told that are waited for."""
+        """Take the sealers that a media worker reported; return whether no other is waited for."""
         for state in states:
             if state.sealer in self.waits_for:
                 self.keys.append(RoomKey(state.sealer, state.epoch, state.key, state.next_counter))
@@ -131,7 +129,7 @@ class Seat:
         return not self.waits_for
 
     def forget_sealer(self, sealer: int) -> None:
-        """A sealer is gone that was to be told of with the reply to the join."""
+        """Forget a sealer that is gone, and its keys for the reply to the join."""
         self.waits_for.discard(sealer)
         self.keys = [key for key in self.keys if key.sealer != sealer]
         self.missed_keys = [key for key in self.missed_keys if key.sealer != sealer]
@@ -174,10 +172,10 @@ class Seat:
         self.up_key, self.down_key = random_bytes(KEY_SIZE), random_bytes(KEY_SIZE)
 
     def wish(self, stream: Stream) -> Receiver | None:
-        """Return how the seat wants to receive a stream of somebody else, or None."""
+        """Return how the seat wants to receive a stream of another seat; None: not at all."""
         info = stream.info
         if info is None:
-            # Beacons carry the view of the member set: whoever could refuse them would not see an added member.
+            # Beacons carry the view of the member set. Who could refuse them would not see a member that was added.
             return Receiver(self.media_id)
         if not self.may_subscribe:
             return None

@@ -1,4 +1,4 @@
-"""The stream ids of a room: 16 bits, of which those that ended come back after a while."""
+"""The stream ids of a room. They have 16 bits, so ids of streams that ended are given again after a while."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from tcproto.errors import ErrorCode, Refusal
 MAX_STREAM = 0xFFFF
 """The highest stream id: it has two bytes. 0 is none."""
 QUARANTINE = 60.0
-"""Seconds for which an id that ended is not given again, as long as there are others."""
+"""Seconds for which an id is not given again after its stream ended, as long as there are others."""
 MIN_QUARANTINE = 10.0
-"""Seconds for which it is not given again whatever happens: by then everybody has been told that the stream ended, and
-nothing of it is on its way any more (senders stop at once, the roster tells within 100 ms, room keys overlap 10 s)."""
+"""Seconds for which an id is never given again after its stream ended. By then everybody was told of the end, and no
+packet is on its way any more (senders stop at once, changes are sent within 100 ms, room keys overlap 10 s)."""
 RESERVE = 1024
-"""Ids that are left to those who come, each of whom needs one for its beacon: 20 s of them at the usual rate."""
+"""Ids that are kept for participants who join, each of whom needs one for its beacon: enough for 20 s of joins."""
 
 
 class StreamIds:
     """The ids of one life of a room.
 
-    Those never used are given first, then those that ended, the oldest first. At most 33,000 are in use (1,000 seats
-    with 32 publications and a beacon each), so there always are some; a flood of publications that begin and end makes
-    them come back sooner, but not before ``MIN_QUARANTINE``, and accounts have an allowance of it (`PUBLICATIONS`).
+    Ids that were never used are given first, then those whose streams ended, the oldest first. At most 33,000 are in
+    use (1,000 seats with 32 publications and a beacon each), so there always are some. In a flood of publications that
+    begin and end, ids are given again sooner, but not before ``MIN_QUARANTINE``. What one account can do is limited by
+    ``PUBLICATIONS``.
     """
 
     def __init__(self) -> None:
         self._last = 0
         self._ended: deque[tuple[float, int]] = deque()
-        """When each ended, the oldest first."""
+        """Time of the end and id, the oldest first."""
 
     def take(self, now: float, *, for_beacon: bool = False) -> int:
         """Return an id.
@@ -48,5 +49,5 @@ class StreamIds:
         return ended.popleft()[1]
 
     def free(self, stream: int, now: float) -> None:
-        """A stream has ended."""
+        """Take back the id of a stream that has ended."""
         self._ended.append((now, stream))

@@ -6,7 +6,7 @@ from tcproto.datagram import MAX_DATAGRAM
 from tcproto.messages import Caps
 
 BURST = 1.0
-"""Seconds at the full rate that may come at once: a keyframe, or what a stalled network lets go."""
+"""Seconds at the full rate that may come at once: a keyframe, or all that a stalled network held back."""
 
 
 class RateCap:
@@ -22,7 +22,7 @@ class RateCap:
         self._packets = self._packet_limit = max(caps.packets_per_second * BURST, 1.0)
 
     def change(self, caps: Caps) -> None:
-        """Let another rate hold from now on; what could be sent at once still can, and as much more as it grew."""
+        """Change the rate. What may come at once stays, and grows by as much as the limit grows."""
         bit_limit, packet_limit = (
             max(caps.bitrate * BURST, MAX_DATAGRAM * 8.0),
             max(caps.packets_per_second * BURST, 1.0),
@@ -33,12 +33,12 @@ class RateCap:
         self._bit_rate, self._packet_rate = caps.bitrate, caps.packets_per_second
 
     def give_back(self, size: int) -> None:
-        """Take a packet for one that has not come."""
+        """Undo ``take`` for a packet, as if it had not come."""
         self._bits += size * 8
         self._packets += 1.0
 
     def take(self, size: int, now: float) -> bool:
-        """Whether a packet that adds ``size`` bytes of UDP payload is within the cap; only then it counts."""
+        """Return whether a packet that adds ``size`` bytes of UDP payload is within the cap, and if so count it."""
         elapsed = now - self._at
         self._at = now
         bits = self._bits + elapsed * self._bit_rate

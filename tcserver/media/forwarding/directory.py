@@ -1,11 +1,10 @@
-"""The directory of a media plane: rooms, seats and tickets, as the control plane commands them."""
+"""The directory of a media plane: its rooms, seats and tickets. It carries out the commands of the control plane."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from tcserver.media.forwarding.drops import Counters, Fault
-from tcserver.media.forwarding.faults import Faults
+from tcserver.media.forwarding.drops import Counters, Fault, Faults
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.path import PathChange
 from tcserver.media.forwarding.room import MediaRoom
@@ -39,13 +38,13 @@ from tcserver.media.interface import (
 from tcserver.media.relay.relay import Relay
 
 MAX_TICKETS = 1024
-"""Probe tickets at a time, each for seconds; the oldest gives way."""
+"""Probe tickets at a time, each of which lasts for seconds; the oldest gives way."""
 STANDSTILL = 2.0
-"""Seconds that a deadline is late by where the process, or its machine, was stopped: no load makes it so late."""
+"""Seconds of lateness that no load causes: where a deadline is so late, the process or its machine was stopped."""
 
 
 class Directory:
-    """Rooms by number, seats and tickets by media id. Of each room the last ``ring_size`` sealed datagrams are kept."""
+    """Rooms by number, seats and tickets by media id. Each room keeps its last ``ring_size`` sealed datagrams."""
 
     def __init__(
         self,
@@ -84,11 +83,11 @@ class Directory:
         }
 
     def apply(self, command: Command, now: float) -> None:
-        """Carry out a command. One about what is gone is ignored."""
+        """Carry out a command, or ignore it where it is about something that is gone."""
         self._commands[type(command)](command, now)
 
     def room_of(self, command: Command) -> MediaRoom | None:
-        """Return the room that a command is about, if it is open."""
+        """Return the room that a command is about; None where it is not open."""
         if isinstance(command, OpenTicket):
             return None
         if isinstance(command, (RekeySeat, OpenStream, MuteStream, CloseStream, SendKeyframe)):
@@ -97,12 +96,12 @@ class Directory:
         return self.rooms.get(command.room)
 
     def stood_still(self, seconds: float, now: float) -> None:
-        """Take nobody's silence for its own in a time in which nothing could be read."""
+        """Pardon the silence of all seats: for so many seconds nothing could be read."""
         for seat in self.seats.values():
             seat.path.pardon(seconds, now)
 
     def sweep(self, now: float) -> None:
-        """Look for lost paths, worn keys and tickets that are over."""
+        """Find the paths that are lost, the keys that are due, and the tickets that are over."""
         for seat in self.seats.values():
             with self._faults.within(Fault.SEAT):
                 if seat.path.lose(now):
@@ -120,7 +119,7 @@ class Directory:
             del self.tickets[media_id]
 
     def take_events(self) -> list[Event]:
-        """Return what the control plane has to know, and forget it."""
+        """Return the events for the control plane, and forget them."""
         events, self._events = self._events, []
         return events
 
@@ -130,13 +129,13 @@ class Directory:
         if room is None:
             self.rooms[command.room] = MediaRoom(command.room, sealer, self._counters)
         elif room.sealer.ident != command.sealer:
-            # The same sealer again would begin with counters that its key has seen.
+            # To open the same sealer again would use counters again under the same key.
             room.sealer = sealer
 
     def _share_room(self, command: ShareRoom, now: float) -> None:
         room = self.rooms.get(command.room)
         if room is not None:
-            self._relay.share(room, command.home, command.slots, now)
+            self._relay.share(room, command.home, command.workers, now)
 
     def _tell_sealer(self, command: TellSealer, now: float) -> None:
         room = self.rooms.get(command.room)

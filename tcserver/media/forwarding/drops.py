@@ -1,7 +1,9 @@
-"""What the media plane does not carry, and how much it does."""
+"""Why the media plane drops what it does not forward, what may fail in it, and how much it does."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -9,7 +11,7 @@ from tcserver.media.forwarding.path import PathChange
 
 
 class PacketKind(StrEnum):
-    """What the stream of a packet is for; in any there may be packets of types that are unknown here."""
+    """What the stream of a packet carries. In each there may be packets of types that are unknown here."""
 
     AUDIO = "audio"
     VIDEO = "video"
@@ -23,7 +25,7 @@ class Drop(StrEnum):
     """datagram: shorter than a box around nothing, or longer than allowed"""
     VERSION = "version"
     KIND = "kind"
-    """datagram: not one that a client may send"""
+    """datagram: of a kind that no client may send"""
     UNKNOWN_ID = "unknown_id"
     EPOCH = "epoch"
     """datagram: under a key that the seat does not have, or no longer"""
@@ -43,9 +45,9 @@ class Drop(StrEnum):
     PATH_TOKEN = "path_token"  # noqa: S105 - a reason, not a secret
     """path response: wrong, late, or from another address than was asked"""
     BUDGET = "budget"
-    """answer: an address that has not proved itself has had three times what it sent"""
+    """answer: an address that has not proved itself has been sent three times what it sent"""
     COUNTER_SPENT = "counter_spent"
-    """answer or room datagram: the counter of its key has come to its end"""
+    """answer or room datagram: the counter of its key is at its end"""
     PACKET_LENGTH = "packet_length"
     PACKET_HEADER = "packet_header"
     COPY = "copy"
@@ -63,9 +65,9 @@ class Drop(StrEnum):
     PACKET_DUPLICATE = "packet_duplicate"
     PACKET_OLD = "packet_old"
     SURPLUS_COMFORT = "surplus_comfort"
-    """packet: silence, more often than needed"""
+    """packet: silence, sent more often than needed"""
     NO_RECEIVER = "no_receiver"
-    """packet: nobody wants it, or nobody who does has a proven path"""
+    """packet: nobody with a proven path wants it"""
     PROBE_SPENT = "probe_spent"
     """probe: the ticket is over, in time or in datagrams"""
     PROBE_SHORT = "probe_short"
@@ -75,26 +77,26 @@ class Drop(StrEnum):
     RELAY_MESSAGE = "relay_message"
     """relayed message: malformed, or about a room that is not open"""
     RELAY_AUDIENCE = "relay_audience"
-    """relayed datagram: for receivers that were not told of, or not lately; they are asked for"""
+    """relayed datagram: the audience is not known, or no longer; the other worker is asked for it"""
     INTERNAL = "internal"
     """datagram: handling it failed unexpectedly"""
 
 
 class Fault(StrEnum):
-    """What failed unexpectedly, by an error of ours; the rest of the media plane goes on."""
+    """What failed because of a bug in the server. The rest of the media plane goes on."""
 
     DATAGRAM = "datagram"
     """it was dropped"""
     COMMAND = "command"
     """it was not carried out, or in part; its room begins anew"""
     ROOM = "room"
-    """who speaks in a room was not decided this time, or what else is due in it not done"""
+    """what was due in a room, such as the decision who speaks, was not done this time"""
     SEAT = "seat"
-    """whether the path or the keys of a seat are at their end was not found out this time"""
+    """the path and the keys of a seat were not checked this time"""
 
 
 class Dropped(Exception):
-    """Ends the handling of a datagram or an item; never leaves the media plane."""
+    """Ends the handling of a datagram or an item. It never leaves the media plane."""
 
     def __init__(self, reason: Drop) -> None:
         self.reason = reason
@@ -111,19 +113,19 @@ class Counters:
     accepted: int = 0
     """Datagrams that opened."""
     uplink_sent: int = 0
-    """Datagrams that seats have sent, as far as the counters in those that arrived tell."""
+    """Datagrams that seats have sent, as the counters in those that arrived show."""
     uplink_received: int = 0
     """How many of them arrived."""
     uplink_reordered: int = 0
-    """Of these, those that a later one overtook. All three as of the last `MediaSeat.flush_counters`."""
+    """Of these, those that a later one overtook. All three are as of the last ``MediaSeat.flush_counters``."""
     uplink_pings: int = 0
     """Pings of seats."""
     uplink_late: int = 0
-    """Of these, those that took ``LATE`` or more longer to come than the quickest of their seat."""
+    """Of these, those that took at least ``LATE`` longer to come than the quickest of their seat."""
     forwarded: int = 0
     """Packets that went to at least one receiver, counted once for each variant."""
     held: int = 0
-    """Audio packets kept back because others are louder; the last of a talker may still be sent."""
+    """Audio packets kept back because others are louder; the newest of a stream may still be sent later."""
     sealed: int = 0
     """Room datagrams."""
     sent: int = 0
@@ -134,9 +136,35 @@ class Counters:
     relayed_in: int = 0
     """Room datagrams that another media worker handed on."""
     packets_received: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
-    """Packets of streams that there are, without copies."""
+    """Packets of open streams, without copies."""
     packets_forwarded: dict[PacketKind, int] = field(default_factory=lambda: dict.fromkeys(PacketKind, 0))
-    """As ``forwarded``. Both without what open streams have counted since `MediaStream.flush_counters`."""
+    """As ``forwarded``, by kind. What open streams count comes to both with ``MediaStream.flush_counters``."""
     paths: dict[PathChange, int] = field(default_factory=lambda: dict.fromkeys(PathChange, 0))
     drops: dict[Drop, int] = field(default_factory=lambda: dict.fromkeys(Drop, 0))
     faults: dict[Fault, int] = field(default_factory=lambda: dict.fromkeys(Fault, 0))
+
+
+class Faults:
+    """Unexpected exceptions: each is counted, and ends only what it happened in. The last one is kept for the log."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self._last: tuple[Fault, Exception] | None = None
+
+    def note(self, fault: Fault, error: Exception) -> None:
+        """Count an error."""
+        self._counters.faults[fault] += 1
+        self._last = fault, error
+
+    @contextmanager
+    def within(self, fault: Fault) -> Iterator[None]:
+        """Return a context that catches and counts an exception."""
+        try:
+            yield
+        except Exception as error:
+            self.note(fault, error)
+
+    def take(self) -> tuple[Fault, Exception] | None:
+        """Return what failed last, and forget it; None: nothing did."""
+        last, self._last = self._last, None
+        return last

@@ -1,8 +1,8 @@
 """Keyframe replay: what a receiver needs to begin with a picture, from the ring of sealed datagrams.
 
-Sealed datagrams are of use only to who has the keys that they were sealed under: the room key of then, and the sender
-key of then. So they are replayed to members who have been here for a while, and begin to want a stream (again), or a
-layer of it; for all others a new keyframe is asked for.
+A sealed datagram can be opened only with the room key and the sender key of its time. So datagrams are replayed to
+participants who have been here for a while, and who begin to want a stream, or a layer of it. For all others a new
+keyframe is asked for.
 """
 
 from __future__ import annotations
@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from tcproto.messages import Caps
 from tcproto.packet import VideoHeader
 from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.interface import Receiver
 
 MAX_REPLAY = 40
-"""Packets since a keyframe up to which it is replayed: beyond, a new one costs less."""
+"""Packets since a keyframe with which it is still replayed; with more, a new keyframe costs less."""
 KEY_DELIVERY = 5.0
-"""Seconds after which a member has the sender keys: those of a change are in use after 3 s at the latest."""
+"""Seconds after which a participant has the sender keys; those of a change are in use after 3 s at the latest."""
+KEYFRAME_EVENT_INTERVAL = 0.1
+"""Seconds between two requests for keyframes of a stream that are passed on. The control plane limits them further."""
+KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
+"""Requests of a seat for keyframes of streams that another worker has, of one second at once: a page of pictures."""
 BURST = 10
-"""Datagrams sent to one receiver at once; it is not known how much its downlink bears."""
+"""Datagrams sent to one receiver at once, since nobody knows how much its downlink bears."""
 BURST_INTERVAL = 0.005
 """Seconds between bursts."""
 MAX_WAITING = 400
@@ -27,7 +32,7 @@ MAX_WAITING = 400
 
 
 class KeyframeLog:
-    """What was sealed of one spatial layer since its last keyframe, if that is little."""
+    """What was sealed of one spatial layer since its last keyframe, unless that is too much."""
 
     __slots__ = ("_began", "_epoch", "_first", "_last", "_sealed", "_sealer", "replayed")
 
@@ -59,7 +64,7 @@ class KeyframeLog:
             self._sealed = None
 
     def gap(self) -> None:
-        """A packet was sealed for nobody: nothing can be replayed before the next keyframe."""
+        """Note that a packet was sealed for nobody: nothing can be replayed before the next keyframe."""
         self._sealed = None
 
     def replay(self, sealer: MediaSealer, receiver: Receiver, opened_at: float) -> list[bytes] | None:
@@ -70,7 +75,7 @@ class KeyframeLog:
         if self._sealed is None or (self._sealer, self._epoch) != (sealer.ident, sealer.epoch):
             return None
         if len(self._sealed) <= self._last - self._first:
-            return None  # one was lost on its way here, and nothing after it could be decoded
+            return None  # a packet was lost on its way here, and nothing after it could be decoded
         if receiver.redundant or self._began < opened_at + KEY_DELIVERY:
             return None
         datagrams = []
@@ -85,7 +90,7 @@ class KeyframeLog:
 
 
 class Replays:
-    """Datagrams on their way to single receivers, paced."""
+    """Sends datagrams from the ring to single receivers, a few at a time."""
 
     __slots__ = ("_next", "_waiting")
 
@@ -104,11 +109,11 @@ class Replays:
         return True
 
     def next_deadline(self) -> float | None:
-        """Return when `due` has something."""
+        """Return when ``due`` has something; None: it has nothing."""
         return self._next if self._waiting else None
 
     def due(self, now: float) -> Iterator[tuple[int, list[bytes]]]:
-        """Go through what is to be sent now, by media id."""
+        """Return the datagrams that are to be sent now, by media id, and forget them."""
         if not self._waiting or now < self._next:
             return
         self._next = now + BURST_INTERVAL

@@ -1,4 +1,4 @@
-"""The UDP path of a seat: which address has proved that it gets what is sent there."""
+"""The UDP path of a seat: the address that has proved that it gets what is sent there."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tcproto.path import CHALLENGE_LIFETIME, PATH_TOKEN_SIZE, PING_INTERVAL_IDLE
 from tcserver.media.interface import Address
 
 AMPLIFICATION = 3
-"""An unproven address gets at most so many times the bytes that came from it (RFC 9000, section 8.1)."""
+"""An unproven address is sent at most so many times the bytes that came from it (RFC 9000, section 8.1)."""
 CHALLENGE_INTERVAL = 0.2
 """Seconds between two challenges to a seat: one round trip of most networks."""
 PATH_TIMEOUT = 3 * PING_INTERVAL_IDLE
 """Seconds without a datagram after which a path is lost: clients ping at least every ``PING_INTERVAL_IDLE``.
 
-After that nothing is sent there, though it might still arrive: the address may have become somebody else's.
+After that nothing is sent there: the address may belong to somebody else by then.
 """
 
 
@@ -29,7 +29,7 @@ class PathState(Enum):
 
 
 class PathChange(StrEnum):
-    """What has become of a path."""
+    """What has happened to a path."""
 
     PROVEN = "proven"
     """for the first time"""
@@ -41,7 +41,7 @@ class PathChange(StrEnum):
 
 
 class Proof(NamedTuple):
-    """An address has proved that it gets what is sent there."""
+    """The proof that an address gets what is sent there."""
 
     change: PathChange
     rtt: float | None
@@ -56,7 +56,7 @@ _PROVEN = {
 
 
 class _Candidate:
-    """An address that authentic datagrams came from, and that has not proved itself."""
+    """An address that authentic datagrams came from, and that has not proved itself yet."""
 
     __slots__ = ("address", "challenged", "challenges", "expires", "received", "sent", "token")
 
@@ -68,11 +68,11 @@ class _Candidate:
         self.expires = 0.0
         self.challenged = 0.0
         self.challenges = 0
-        """How often the token was sent, the last time then."""
+        """How often the token was sent."""
 
 
 class Path:
-    """Proven address of a seat, and at most one candidate to follow it."""
+    """The proven address of a seat, and at most one candidate to replace it."""
 
     __slots__ = ("_candidate", "_next_challenge", "address", "heard_at", "state")
 
@@ -86,9 +86,9 @@ class Path:
         self._next_challenge = 0.0
 
     def hear(self, address: Address, size: int, newest: bool, now: float) -> None:
-        """Note an authentic datagram of ``size`` bytes; only the ``newest`` may point to another address."""
+        """Note an authentic datagram of ``size`` bytes; only the ``newest`` one may bring another address."""
         if address == self.address:
-            self.address = address  # the same one is found sooner the next time, and readers may have made another
+            self.address = address  # the same object is found sooner next time; readers may have made another
             self.heard_at = now
             return
         candidate = self._candidate
@@ -99,7 +99,7 @@ class Path:
         candidate.received += size
 
     def challenge(self, now: float, random_bytes: Callable[[int], bytes]) -> tuple[Address, bytes] | None:
-        """Return whom to challenge now, and with what token; None where nobody is due."""
+        """Return the address to challenge now, and the token; None where no challenge is due."""
         candidate = self._candidate
         if candidate is None or now < self._next_challenge:
             return None
@@ -113,7 +113,7 @@ class Path:
         return candidate.address, candidate.token
 
     def respond(self, address: Address, token: bytes, now: float) -> Proof | None:
-        """Take the response to a challenge; return what it proves of ``address``, None where that is nothing."""
+        """Take the response to a challenge; return what it proves about ``address``; None: nothing."""
         candidate = self._candidate
         if candidate is None or candidate.address != address or candidate.token != token or now >= candidate.expires:
             return None
@@ -126,7 +126,7 @@ class Path:
         return Proof(change, now - candidate.challenged if candidate.challenges == 1 else None)
 
     def spend(self, address: Address, size: int) -> bool:
-        """Whether ``size`` bytes may be sent to an address, which are then counted."""
+        """Return whether ``size`` bytes may be sent to an address, and if so count them."""
         if address == self.address:
             return True
         candidate = self._candidate
@@ -138,11 +138,11 @@ class Path:
         return True
 
     def pardon(self, seconds: float, now: float) -> None:
-        """So long nothing could be heard, whatever was sent."""
+        """Do not count the last ``seconds`` as silence: nothing could be heard in them."""
         self.heard_at = min(now, self.heard_at + seconds)
 
     def lose(self, now: float) -> bool:
-        """Give the path up if nothing came for too long; return whether that happened."""
+        """Give the path up if nothing came for too long; return whether it was given up now."""
         if self.state is not PathState.OK or now - self.heard_at < PATH_TIMEOUT:
             return False
         self.state = PathState.LOST

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tcproto.datagram import (
     LAST_ITEM,
@@ -20,14 +20,13 @@ from tcproto.path import pack_positions, parse_ping
 from tcproto.transit import LATE
 from tcserver.media.forwarding.bundle import ITEM_HEAD, Bundle, items_size
 from tcserver.media.forwarding.directory import STANDSTILL, Directory
-from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault
-from tcserver.media.forwarding.faults import Faults
+from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.keyframes import Replays
-from tcserver.media.forwarding.load import LoadMeter
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
-from tcserver.media.forwarding.seat import MediaSeat, UpKey
+from tcserver.media.forwarding.seat import MediaSeat, Ticket, UpKey
+from tcserver.media.forwarding.stats import LoadMeter
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 from tcserver.media.relay.relay import Relay
 from tcserver.media.speakers.local import DECISION_INTERVAL
@@ -35,17 +34,17 @@ from tcserver.media.speakers.suppressed import LOOK_BACK, Suppression
 from tcserver.monitoring.histogram import Histogram
 
 DELAY_BOUNDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Seconds: from a quiet line to a play-out delay that nobody talks with."""
+"""Seconds: from a quiet line to a delay with which nobody can talk."""
 LONGEST_DELAY = 2.0
-"""Seconds that a longer delay counts as: the clock in a ping is the client's word, and the sum must not follow it."""
+"""Seconds that a longer delay counts as. The client sets the clock in a ping, and must not rule the sum."""
 RTT_BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
-"""Seconds: from the same building to a satellite link; a challenge is good for a few."""
+"""Seconds: from the same building to a satellite link. A challenge is good for a few seconds."""
 SWEEP_INTERVAL = 1.0
-"""Seconds between looks for lost paths, worn keys and tickets that are over."""
-# Members looked up once: on the packet path the look-up in an enum costs more than the comparison.
+"""Seconds between two searches for lost paths, keys that are due, and tickets that are over."""
+# Looked up once: on the packet path the look-up of an enum member costs more than the comparison.
 _UP_HEADER = VERSION << 4 | Kind.UP
 _ONLY_PACKET = LAST_ITEM | ItemType.PACKET
-"""Begins a datagram that holds one packet and nothing else, as nearly all do."""
+"""First byte of a datagram that holds one packet and nothing else, as nearly all do."""
 _PACKET = ItemType.PACKET
 _LONE_PACKET_OVERHEAD = MIN_DATAGRAM + ITEM_HEAD
 _NO_COPIES: list[Item] = []
@@ -56,10 +55,10 @@ _KEYFRAME_REQUEST_SIZE = 3
 class MediaPlane:
     """Rooms, seats and streams of one media plane.
 
-    Feed it with `apply`, `receive` and, when `next_deadline` has come, `poll`; after each, send `take_transmissions`
-    and deliver `take_events`. ``now`` is in seconds on one monotonic clock. Of each room the last ``ring_size`` sealed
-    datagrams are kept. Nothing raises because of what came from the network: it is dropped, and counted in
-    ``counters``.
+    Call ``apply`` and ``receive``, and ``poll`` when ``next_deadline`` has come. After each, send what
+    ``take_transmissions`` returns, and deliver what ``take_events`` returns. ``now`` is in seconds on one monotonic
+    clock. Each room keeps its last ``ring_size`` sealed datagrams. Nothing that comes from the network raises: it is
+    dropped, and counted in ``counters``.
     """
 
     def __init__(
@@ -91,19 +90,24 @@ class MediaPlane:
         self._next_decision = 0.0
 
     @property
-    def rooms(self) -> Collection[MediaRoom]:
-        """The rooms that are open."""
-        return self._rooms.values()
+    def rooms(self) -> Mapping[int, MediaRoom]:
+        """The rooms that are open, by number."""
+        return self._rooms
 
     @property
     def seats(self) -> Mapping[int, MediaSeat]:
         """The seats that are open, by media id."""
         return self._seats
 
+    @property
+    def tickets(self) -> Mapping[int, Ticket]:
+        """The probe tickets that are good, by media id."""
+        return self._tickets
+
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
         if self.next_deadline() is None:
-            # Nothing was due while there was nothing to do, so nothing is late.
+            # Nothing was due before there was something to do, so nothing is late.
             self._next_sweep = self._next_decision = now
         try:
             self._directory.apply(command, now)
@@ -113,11 +117,11 @@ class MediaPlane:
             if room is not None:
                 self._events.append(RoomFailed(room.number))
         self._events += self._directory.take_events()
-        self.suppressed.discard(getattr(command, "media_id", -1))  # one that unmutes, or opens a camera
+        self.suppressed.discard(getattr(command, "media_id", -1))  # it may unmute, or open a camera
         self._replay(now)
 
     def receive(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
-        """Take datagrams as they came from the network."""
+        """Take datagrams that came from the network, each with its address."""
         counters = self.counters
         counters.received += len(batch)
         for data, address in batch:
@@ -126,14 +130,14 @@ class MediaPlane:
                 self._receive(data, address, now)
             except Dropped as drop:
                 counters.drops[drop.reason] += 1
-            except Exception as error:  # Whatever one datagram does, the others go on.
+            except Exception as error:  # whatever one datagram does, the others go on
                 counters.drops[Drop.INTERNAL] += 1
                 self.faults.note(Fault.DATAGRAM, error)
         if self._relay.homes:
             self._relay.tell_holders()
 
     def receive_relayed(self, batch: Sequence[tuple[bytes, Address]], now: float) -> None:
-        """Take what other media workers have sent."""
+        """Take messages of other media workers, each with its address."""
         for data, address in batch:
             try:
                 self._relay.receive(data, address, now)
@@ -145,7 +149,7 @@ class MediaPlane:
         self._relay.tell_holders()
 
     def next_deadline(self) -> float | None:
-        """Return when `poll` is due; None: not before the next command."""
+        """Return when ``poll`` is due; None: not before the next command."""
         if not self._rooms and not self._tickets:
             return None
         deadline = min(self._next_sweep, self._next_decision)
@@ -186,13 +190,13 @@ class MediaPlane:
         return self._rooms[room].speakers.holders
 
     def flush_counters(self) -> Counters:
-        """Return the counters, with all that seats and streams have counted."""
+        """Add what seats and streams have counted to the counters, and return these."""
         for room in self._rooms.values():
             room.flush_counters()
         return self.counters
 
     def take_transmissions(self) -> list[Transmission]:
-        """Return what is to be sent, in order, and forget it."""
+        """Return the datagrams to send, in order, and forget them."""
         transmissions, self._transmissions = self._transmissions, []
         if self._relay.shares:
             transmissions += self._relay.hand_over(transmissions)
@@ -204,7 +208,7 @@ class MediaPlane:
         return transmissions
 
     def take_events(self) -> list[Event]:
-        """Return what the control plane has to know, in order, and forget it."""
+        """Return the events for the control plane, in order, and forget them."""
         events, self._events = self._events, []
         return events
 
@@ -237,7 +241,7 @@ class MediaPlane:
                 up, plaintext = seat.open_other(epoch, data, counter, now)
         except Dropped:
             if proven:
-                cap.give_back(size)  # whoever forges the address, or repeats what was sent, takes nothing from the seat
+                cap.give_back(size)  # a forged address, or a repeated datagram, takes nothing from the seat
             raise
         if not proven and not cap.take(size, now):
             raise Dropped(Drop.SEAT_RATE)
@@ -268,7 +272,7 @@ class MediaPlane:
                 else:
                     self._drop(Drop.COPY)
             elif type_ == ItemType.PING:
-                # One answer for a datagram, or a datagram full of pings would be answered at length.
+                # One answer for each datagram: one that is full of pings would be answered at length.
                 if pinged:
                     self._drop(Drop.ITEM)
                 else:
@@ -282,7 +286,7 @@ class MediaPlane:
             self._take_packets(seat, packets, now)
 
     def _take_packet(self, seat: MediaSeat, packet: bytes, now: float) -> None:
-        """Do the same as `_take_packets` with less, for the datagrams that are nearly all."""
+        """Do the same as ``_take_packets`` for a single packet, with less work: nearly all datagrams hold one."""
         room = self._rooms[seat.room]
         admitted = room.admit(seat, packet, _NO_COPIES, _LONE_PACKET_OVERHEAD + len(packet), now)
         if admitted is None:
@@ -329,7 +333,7 @@ class MediaPlane:
         self.counters.uplink_late += delay >= LATE
         positions = self._rooms[seat.room].positions()
         if address != seat.path.address:
-            del positions[1:]  # not all that may be sent to an address that has proved nothing
+            del positions[1:]  # an address that has proved nothing is sent as little as possible
         pong = Item(ItemType.PONG, up.pong(ping, now).pack())
         self._answer(seat, [pong, Item(ItemType.POSITIONS, pack_positions(positions))], address)
 
@@ -381,7 +385,7 @@ class MediaPlane:
             self._answer(seat, [Item(ItemType.PATH_CHALLENGE, token)], address)
 
     def _answer(self, seat: MediaSeat, items: list[Item], address: Address) -> None:
-        """Send a seat a down datagram, unless the address has had what it may get."""
+        """Send a seat a down datagram, unless the address has been sent all that it may get."""
         try:
             datagram = seat.down.seal(items)
         except Dropped as drop:
@@ -393,7 +397,7 @@ class MediaPlane:
             self._drop(Drop.BUDGET)
 
     def _replay(self, now: float) -> None:
-        """Send what is due of keyframes from the ring to those who begin with them."""
+        """Send what is due of the keyframes that are replayed."""
         for media_id, datagrams in self._replays.due(now):
             seat = self._seats.get(media_id)
             if seat is not None and seat.path.address is not None:

@@ -1,4 +1,4 @@
-"""Receivers: who gets the same bytes, and where these go."""
+"""Receivers: the addresses that get the same bytes."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class LaneReceivers:
 
 
 class ReceiverSet:
-    """Addresses that get the same datagrams. Never changes: after any change there is a new one.
+    """Addresses that get the same datagrams. It never changes: after any change there is a new one.
 
-    So what was handed out for sending keeps its meaning whatever happens meanwhile.
+    So what was handed out for sending keeps its meaning, whatever happens meanwhile.
     """
 
     __slots__ = ("addresses", "by_lane", "handover", "indices", "media_ids")
@@ -44,8 +44,8 @@ class ReceiverSet:
         self.handover = handover
         """Receivers of the same datagrams that other media workers serve."""
 
-    def nobody_but(self, skip: int) -> bool:
-        """Whether nobody, here or elsewhere, gets what one of the receivers (-1: none) is left out of."""
+    def is_empty_without(self, skip: int) -> bool:
+        """Return whether nobody, here or at another worker, is left if the receiver at index ``skip`` gets nothing."""
         return len(self.addresses) == (skip >= 0) and self.handover is None
 
 
@@ -80,7 +80,7 @@ class Transmission(NamedTuple):
 
 
 class Audience:
-    """Members of a room who get the same series, the publisher included; shared by all series with these members."""
+    """Seats of a room that get the same series, the publisher included. All series with these seats share it."""
 
     __slots__ = ("__weakref__", "handover", "members", "receivers")
 
@@ -88,9 +88,9 @@ class Audience:
         self.members = members
         """Media ids."""
         self.handover: Handover | None = None
-        """Members that other media workers serve."""
+        """Those that other media workers serve."""
         self.receivers: ReceiverSet | None = None
-        """Those with a proven path; None where this has to be found out again."""
+        """Those with a proven path; None: to be found again."""
 
 
 def _by_lane(addresses: tuple[Address, ...]) -> tuple[LaneReceivers, ...]:

@@ -1,4 +1,4 @@
-"""Rooms: the forwarding table between their seats."""
+"""Rooms: the forwarding table between the seats of a room."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tcserver.media.speakers.local import LocalSelection
 from tcserver.media.speakers.preroll import Held
 from tcserver.media.speakers.selection import SpeakerSelection
 
-# Half of what the class's own constructor costs.
+# Costs half as much as the constructor of the named tuple.
 _tuple = tuple.__new__
 
 
 class MediaRoom:
-    """A room: sealer, seats, streams, speakers, and who gets what."""
+    """A room: its sealer, seats, streams and speakers, and who gets what."""
 
     __slots__ = (
         "_audiences",
@@ -48,15 +48,15 @@ class MediaRoom:
         self.streams: dict[int, MediaStream] = {}
         self.speakers: SpeakerSelection = LocalSelection()
         self.share: Share | None = None
-        """What is known of other media workers, where they have seats of the room, too."""
+        """What is known of the other media workers that have seats of the room; None: there are none."""
         self.paths_version = 0
-        """Goes up when a path was proven, moved or lost."""
+        """Goes up when a path is proven, moved or lost."""
         self._counters = counters
-        # Audiences live as long as a series uses them.
+        # An audience lives as long as a series uses it.
         self._audiences: WeakValueDictionary[frozenset[int], Audience] = WeakValueDictionary()
 
     def close_seat(self, seat: MediaSeat) -> None:
-        """Forget a seat and its streams; nothing goes to it any more."""
+        """Forget a seat and its streams, and send nothing to it any more."""
         seat.flush_counters(self._counters)
         for stream in list(seat.streams.values()):
             self.close_stream(stream)
@@ -65,7 +65,7 @@ class MediaRoom:
         self.path_changed(seat.media_id)
 
     def remove_receiver(self, media_id: int) -> None:
-        """Take a seat, whoever serves it, out of the receivers of all streams."""
+        """Take a seat, of this worker or another, out of the receivers of all streams."""
         for stream in self.streams.values():
             stream.remove_receiver(media_id)
 
@@ -86,12 +86,12 @@ class MediaRoom:
             stream.flush_counters(self._counters)
 
     def silence(self, stream: MediaStream) -> None:
-        """A stream is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
+        """Stop a stream that is muted or gone: it speaks no more, and nothing of it is kept to be sent."""
         self.speakers.forget(stream.ident)
         stream.preroll.clear()
 
     def decide(self, now: float) -> Iterator[SpeakersChanged]:
-        """Decide who speaks and who is dominant; return what changed."""
+        """Decide who speaks and who is dominant; return what changed, if anything."""
         changed = self.speakers.decide(self.number, now)
         if changed is not None:
             yield changed
@@ -99,9 +99,10 @@ class MediaRoom:
     def begin(
         self, stream: MediaStream, receivers: Iterable[Receiver], replays: Replays, now: float
     ) -> Iterator[KeyframeAsked]:
-        """Let those who are about to receive a video stream, or more of it, begin with a keyframe.
+        """Let receivers of a video stream, or of more layers of it, begin with a keyframe.
 
-        It is replayed, or asked for here; then the layer goes to them from its first packet on.
+        Where a keyframe is replayed, they get the layer from now on. For the others one is asked for, and they get the
+        layer from the first packet of that keyframe on.
         """
         for receiver in receivers:
             media_id = receiver.media_id
@@ -116,7 +117,7 @@ class MediaRoom:
                     yield KeyframeAsked(media_id, stream.ident, spatial)
 
     def lacking(self) -> Iterator[KeyframeAsked]:
-        """Ask again for the keyframes that somebody waits for: a request, or a keyframe, may have been lost."""
+        """Ask again for the keyframes that receivers wait for: a request or a keyframe may have been lost."""
         for stream in self.streams.values():
             for media_id, spatial in stream.lacking():
                 yield KeyframeAsked(media_id, stream.ident, spatial)
@@ -124,9 +125,9 @@ class MediaRoom:
     def send_keyframe(
         self, stream: MediaStream, receiver: Receiver, spatial: int, replays: Replays, now: float
     ) -> Iterator[KeyframeAsked]:
-        """Replay the last keyframe of a layer to a receiver that asks for one, or ask for another one here.
+        """Replay the last keyframe of a layer to a receiver that asks for one, or ask the publisher for a new one.
 
-        Whom it did not help once it does not help again.
+        A keyframe is replayed to a receiver only once: if that did not help, it does not help again.
         """
         log = stream.keyframes.get(spatial)
         replayed = log is not None and receiver.media_id in log.replayed
@@ -136,7 +137,7 @@ class MediaRoom:
     def _replay(self, stream: MediaStream, receiver: Receiver, spatial: int, replays: Replays, now: float) -> bool:
         seat, log = self.seats.get(receiver.media_id), stream.keyframes.get(spatial)
         if seat is None or log is None:
-            return False  # for a seat that another worker serves, a new keyframe costs less than the trouble
+            return False  # to replay it to the seat of another worker would cost more than a new keyframe
         datagrams = log.replay(self.sealer, receiver, seat.opened_at)
         if datagrams is None or not replays.add(receiver.media_id, datagrams, now):
             return False
@@ -144,14 +145,14 @@ class MediaRoom:
         return True
 
     def path_changed(self, media_id: int) -> None:
-        """The path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
+        """Note that the path of a seat was proven, moved or lost: sets of receivers with it have to be made again."""
         self.paths_version += 1
         for audience in self._audiences.values():
             if media_id in audience.members:
                 audience.receivers = None
 
     def suppressed(self, since: float) -> Iterator[int]:
-        """Return the media ids of seats that sent sound since then, all of which was kept back, and nothing else."""
+        """Return the media ids of seats that sent nothing but sound since then, all of which was kept back."""
         if self.speakers.limit:
             for media_id in {stream.publisher for stream in self.streams.values() if stream.kept_back(since)}:
                 streams = self.seats[media_id].streams.values()
@@ -159,14 +160,14 @@ class MediaRoom:
                     yield media_id
 
     def positions(self) -> list[Position]:
-        """Return how far each sealer of the room is, as far as it is known here."""
+        """Return the position of each sealer of the room that is known here."""
         own = Position(self.sealer.ident, self.sealer.counter)
         return [own] if self.share is None else [own, *self.share.positions.values()]
 
     def admit(
         self, seat: MediaSeat, packet: bytes, copies: list[Item], cost: int, now: float
     ) -> tuple[MediaStream, Header] | None:
-        """Let a packet in, with the copies behind it; return its stream and header, None if it is kept back.
+        """Let a packet in, with the copies behind it; return its stream and header; None: it is kept back.
 
         ``cost`` is what all of it adds to the UDP payload, in bytes. Raises ``Dropped``.
         """
@@ -194,19 +195,19 @@ class MediaRoom:
         return stream, header
 
     def seal_alone(self, stream: MediaStream, header: Header, packet: bytes, now: float) -> Transmission:
-        """Return the datagram of a packet that was admitted alone, in the plain variant; raises ``Dropped``."""
+        """Return the datagram of an admitted packet that came alone, in the plain variant; raises ``Dropped``."""
         sealer = self.sealer
         if type(header) is VideoHeader:
             series, log = stream.series(header, False), stream.keyframe_log(header.spatial)
             receivers, skip = self._route(stream, series)
-            if receivers.nobody_but(skip):
+            if receivers.is_empty_without(skip):
                 log.gap()
                 raise Dropped(Drop.NO_RECEIVER)
             log.note(header, sealer, sealer.counter, now)
         else:
             series = stream.plain
             receivers, skip = self._route(stream, series)
-            if receivers.nobody_but(skip):
+            if receivers.is_empty_without(skip):
                 raise Dropped(Drop.NO_RECEIVER)
         datagram = sealer.seal(pack_lone(int(now * 1e6), series.item_type, series.next_number(), packet), now)
         counters = self._counters
@@ -218,10 +219,7 @@ class MediaRoom:
     def pass_on(
         self, stream: MediaStream, header: Header, packet: bytes, copies: list[Item], bundle: Bundle, now: float
     ) -> None:
-        """Put a packet that was admitted into the datagrams that go out, behind what was kept back of its stream.
-
-        Raises ``Dropped``.
-        """
+        """Add an admitted packet to a bundle, behind what was kept back of its stream; raises ``Dropped``."""
         for held in stream.preroll.take(now):
             held_ms = round((now - held.arrived) * 1000)
             self._pass_on(stream, held.header, held.packet, held.copies, bundle, now, held_ms)
@@ -238,26 +236,26 @@ class MediaRoom:
         now: float,
         held_ms: int = 0,
     ) -> bool:
-        """Forward a packet in the variants that are wanted; return whether anybody gets it."""
+        """Add a packet to the bundle in the variants that are wanted; return whether anybody gets it."""
         if copies:
             self._recover(stream, header, copies, bundle, now, held_ms)
-        place = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
+        index = self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
         if type(header) is VideoHeader:
             log = stream.keyframe_log(header.spatial)
-            if place < 0:
+            if index < 0:
                 log.gap()
             else:
-                log.note(header, self.sealer, self.sealer.counter + place, now)
+                log.note(header, self.sealer, self.sealer.counter + index, now)
         if not stream.redundancy_wanted:
-            return place >= 0
-        return self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms) >= 0 or place >= 0
+            return index >= 0
+        return self._forward(stream, stream.series(header, True), packet, copies, bundle, held_ms) >= 0 or index >= 0
 
     def _forward(
         self, stream: MediaStream, series: Series, packet: bytes, behind: list[Item], bundle: Bundle, held_ms: int
     ) -> int:
-        """Return the place in the bundle of the datagram that brings the packet; -1 where nobody gets it."""
+        """Return the index in the bundle of the datagram that brings the packet; -1: nobody gets it."""
         receivers, skip = self._route(stream, series)
-        if receivers.nobody_but(skip):
+        if receivers.is_empty_without(skip):
             return -1
         number = series.next_number().to_bytes(2, "big")
         if held_ms:
@@ -273,13 +271,13 @@ class MediaRoom:
         return bundle.add(receivers, skip, items)
 
     def _route(self, stream: MediaStream, series: Series) -> tuple[ReceiverSet, int]:
-        """Return who gets a series, the publisher included, and the publisher's index; -1 where it has none."""
+        """Return who gets a series, the publisher included, and the index of the publisher; -1: it gets nothing."""
         audience = series.audience or self._find_audience(stream, series)
         receivers = audience.receivers or self._find_receivers(audience)
         return receivers, receivers.indices.get(stream.publisher, -1)
 
     def _find_audience(self, stream: MediaStream, series: Series) -> Audience:
-        # With the publisher in it, all streams of a room in which everybody hears everybody share one audience.
+        # The publisher is in it: so where everybody gets everything, all streams of the room share one audience.
         waiting = stream.waiting.get(series.spatial, ())
         wanting = (
             media_id
@@ -300,7 +298,7 @@ class MediaRoom:
         return receivers
 
     def proven(self, members: Iterable[int]) -> list[tuple[int, Address]]:
-        """Return those of some seats that are here and have a proven path, with its address."""
+        """Return those of the seats that this worker serves and that have a proven path, with its address."""
         addresses = []
         for media_id in members:
             seat = self.seats.get(media_id)
@@ -311,9 +309,9 @@ class MediaRoom:
     def _recover(
         self, stream: MediaStream, carrier: Header, copies: list[Item], bundle: Bundle, now: float, held_ms: int
     ) -> None:
-        """Forward what the copies bring that had not arrived, in the plain variant: the other carries them anyway.
+        """Forward the packets that had not arrived before these copies of them, in the plain variant.
 
-        Copies that are malformed are taken out, so that receivers need not meet them.
+        The redundant variant carries the copies anyway. Malformed copies are taken out, so that no receiver meets them.
         """
         for item in list(copies):
             try:
@@ -330,7 +328,7 @@ class MediaRoom:
                 self._forward(stream, stream.series(header, False), packet, [], bundle, held_ms)
 
     def _copied_packets(self, carrier: Header, item: Item) -> list[tuple[Header, bytes]]:
-        """Return the packets of an item of copies; raises ``ValueError`` where it is malformed."""
+        """Return the packets in an item of copies; raises ``ValueError`` where it is malformed."""
         if item.type == ItemType.FULL_COPY:
             header = parse_header(item.value)
             if header.stream != carrier.stream or len(item.value) > MAX_PACKET:

@@ -20,10 +20,12 @@ from tcserver.media.forwarding.drops import Drop, Dropped
 from tcserver.media.interface import SealerState
 
 RING_SIZE = 1024
-"""Room datagrams kept to be sent again, where nothing else is said: two seconds of three talkers and four cameras, more
-than is ever replayed of a keyframe. Each beyond that costs memory and, worse, cache."""
+"""Room datagrams that are kept to be sent again, if nothing else is set: two seconds of three talkers and four cameras.
+
+That is more than is ever replayed of a keyframe. More of them would cost memory and, worse, cache.
+"""
 MAX_WAITING_KEYS = 8
-"""Keys that wait for their turn: a new one comes at most every 2 s and waits for at most 3 s."""
+"""Keys that wait for their turn; a new one comes at most every 2 s, and waits for at most 3 s."""
 
 
 _ROOM = Kind.ROOM
@@ -36,7 +38,7 @@ class _WaitingKey(NamedTuple):
 
 
 class MediaSealer:
-    """One sealer id: its key, its counter, which runs on over all keys, and the datagrams that it sealed last."""
+    """A sealer: its key, its counter, which runs on over all keys, and the datagrams that it sealed last."""
 
     __slots__ = ("_born", "_first", "_head", "_recent", "_reported", "_waiting", "counter", "epoch", "ident", "key")
 
@@ -58,7 +60,7 @@ class MediaSealer:
         self._waiting.append(_WaitingKey(epoch, key, at))
 
     def seal(self, plaintext: bytes, now: float) -> bytes:
-        """Return a room datagram with this plaintext; raises ``Dropped`` rather than let the counter wrap."""
+        """Return a room datagram with this plaintext; raises ``Dropped`` where the counter would wrap."""
         if self._waiting:
             self._turn_key(now)
         counter = self.counter
@@ -71,18 +73,18 @@ class MediaSealer:
         return datagram
 
     def recent(self, counter: int) -> bytes | None:
-        """Return the datagram with this counter, if it is kept."""
+        """Return the datagram with this counter; None: it is not kept."""
         index = counter - self.counter + len(self._recent)
         return self._recent[index] if 0 <= index < len(self._recent) else None
 
     def states(self, now: float) -> tuple[SealerState, ...]:
-        """Return what a newcomer needs: the key in use, then those that wait."""
+        """Return the states that a newcomer needs: that of the key in use, then those of the keys that wait."""
         self._turn_key(now)
         keys = [(self.epoch, self.key), *((waiting.epoch, waiting.key) for waiting in self._waiting)]
         return tuple(SealerState(self.ident, epoch, key, self.counter) for epoch, key in keys)
 
     def rekey_due(self, now: float) -> bool:
-        """Whether a new key is due, said once for each key."""
+        """Return whether a new key is due; True only once for each key."""
         worn = self.counter - self._first >= REKEY_COUNTER or now - self._born >= KEY_LIFETIME
         if not worn or self._reported:
             return False
@@ -97,5 +99,5 @@ class MediaSealer:
             self._reported = False
 
     def _make_head(self) -> bytes:
-        """Return what all headers under the key have in front of the counter."""
+        """Return the bytes of all headers under this key that stand before the counter."""
         return pack_header(_ROOM, self.epoch, self.ident, 0)[: HEADER_SIZE - COUNTER_SIZE]

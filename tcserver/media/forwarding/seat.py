@@ -1,4 +1,4 @@
-"""Seats: the participants as the media plane knows them; and tickets for those who are none yet."""
+"""Seats: the participants as the media plane knows them; and tickets for those who have no seat yet."""
 
 from __future__ import annotations
 
@@ -28,28 +28,27 @@ from tcproto.serial import clock_us, wrapped
 from tcproto.transit import TransitClock
 from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
+from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
 from tcserver.media.forwarding.path import Path
 from tcserver.media.forwarding.stream import MediaStream
 
-KEYFRAME_ASKS = Caps(bitrate=0, packets_per_second=25)
-"""Requests for keyframes of streams that another worker has, with a second's worth at once: a page of pictures."""
 SEAT_CAPS = Caps(bitrate=256_000, packets_per_second=100)
-"""What a seat may send beside all that it publishes: pings, path responses, requests; and packets of what is just
-ending."""
+"""What a seat may send besides all that it publishes: pings, path responses, requests, and the last packets of a stream
+that ends."""
 ANSWERED_PINGS = Caps(bitrate=0, packets_per_second=10)
-"""Pings of a seat that are answered, with a second's worth at once: a client that proves its path sends five in two
-seconds, one that missed the position of a sealer five in one."""
+"""Pings of a seat that are answered, those of one second at once. A client that proves its path sends five in two
+seconds; one that missed the position of a sealer sends five in one."""
 MAX_GAP = SESSION_WINDOW
-"""Counters from one datagram to the next up to which those between are taken for lost. Beyond, the client has skipped
-them, or nothing came for very long: one datagram must not change a metric by millions."""
+"""The largest gap between the counters of two datagrams that counts as loss. In a larger one the client has skipped
+counters, or nothing came for very long: one datagram must not change a metric by millions."""
 TICKET_WINDOW = 64
-"""Counters of a ticket, which is good for few datagrams."""
+"""Size of the replay window of a ticket, which is good for few datagrams."""
 _NEW = Verdict.NEW
 _REPLAY_DROPS = {Verdict.DUPLICATE: Drop.DUPLICATE, Verdict.OLD: Drop.OLD, Verdict.AHEAD: Drop.OLD}
 
 
 class UpKey:
-    """A key for what comes in, and what came under it."""
+    """A key for datagrams that come in, and the counts of those."""
 
     __slots__ = ("_flushed", "_key", "_skipped", "epoch", "received", "reordered", "window")
 
@@ -63,17 +62,17 @@ class UpKey:
         """Of these, those that a later one overtook."""
         self._flushed = (0, 0, 0)
         self._skipped = 0
-        """Counters that nothing was sent under, as far as can be told."""
+        """Counters that were not used, as far as can be told."""
 
     @property
     def sent(self) -> int:
-        """Datagrams that were sent under the key, as far as those that arrived tell."""
+        """Datagrams that were sent under the key, as far as those that arrived show."""
         return self.window.highest + 1 - self._skipped
 
     def open(self, data: bytes, counter: int) -> bytes:
         """Return the plaintext of a datagram; raises ``Dropped``.
 
-        The replay check comes before the box, which costs more; the window moves only after it.
+        The replay check comes before the box is opened, which costs more. The window moves only after that.
         """
         window = self.window
         if not window.highest < counter <= window.ceiling:
@@ -106,7 +105,7 @@ class UpKey:
 
 
 class DownKey:
-    """A key for what goes to one client."""
+    """A key for datagrams to one client."""
 
     __slots__ = ("_epoch", "_ident", "_key", "counter")
 
@@ -118,7 +117,7 @@ class DownKey:
         """Counter of the next datagram."""
 
     def seal(self, items: list[Item]) -> bytes:
-        """Return a down datagram; raises ``Dropped`` rather than let the counter wrap."""
+        """Return a down datagram; raises ``Dropped`` where the counter would wrap."""
         if self.counter > MAX_COUNTER:
             raise Dropped(Drop.COUNTER_SPENT)
         header = pack_header(Kind.DOWN, self._epoch, self._ident, self.counter)
@@ -127,7 +126,7 @@ class DownKey:
 
 
 class MediaSeat:
-    """A media id: its keys, its path, its streams."""
+    """A seat: its media id, keys, path and streams."""
 
     __slots__ = (
         "_asks",
@@ -169,7 +168,7 @@ class MediaSeat:
         """Number of its room."""
         self.path = Path()
         self.clock = TransitClock()
-        """The client's, as its pings tell."""
+        """The clock of the client, as its pings show."""
         self.streams: dict[int, MediaStream] = {}
         """What this seat publishes, by stream id."""
         self.up = UpKey(epoch, up_key)
@@ -182,30 +181,30 @@ class MediaSeat:
         self._asks = RateCap(KEYFRAME_ASKS, now)
         self._pings = RateCap(ANSWERED_PINGS, now)
         self.cap = RateCap(SEAT_CAPS, now)
-        """Of all that comes from the proven address, before it is opened."""
+        """For all that comes from the proven address, before it is opened."""
 
     def may_ask(self, now: float) -> bool:
-        """Whether a request for a keyframe of a stream that is not known here is passed on."""
+        """Return whether a request for a keyframe of a stream that is not known here is passed on."""
         return self._asks.take(0, now)
 
     def may_ping(self, now: float) -> bool:
-        """Whether a ping is answered."""
+        """Return whether a ping is answered."""
         return self._pings.take(0, now)
 
     def follow_streams(self) -> None:
-        """Let as much in as all streams together may bring."""
+        """Set the cap of the seat to what all its streams together may bring."""
         caps = [SEAT_CAPS, *(stream.caps for stream in self.streams.values())]
         self.cap.change(Caps(sum(cap.bitrate for cap in caps), sum(cap.packets_per_second for cap in caps)))
 
     def rekey(self, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
-        """Take new keys, for when the client has them: they are announced by TCP, which may stall while UDP works."""
+        """Take new keys, to use as soon as the client does: it gets them by TCP, which may stall while UDP works."""
         self._offered = UpKey(epoch, up_key), DownKey(self.media_id, epoch, down_key)
 
     def open_other(self, epoch: int, data: bytes, counter: int, now: float) -> tuple[UpKey, bytes]:
         """Return key and plaintext of a datagram that is not under ``up``; raises ``Dropped``.
 
-        The first one under the key that was offered makes that the current one; what is under the one before is
-        accepted for ``KEY_OVERLAP`` more.
+        The first one under the new key makes that the current one. The key before it is accepted for ``KEY_OVERLAP``
+        more.
         """
         if self._offered is not None and epoch == self._offered[0].epoch:
             up, down = self._offered
@@ -226,7 +225,7 @@ class MediaSeat:
             self._previous.flush_counters(counters)
 
     def rekey_due(self, now: float) -> bool:
-        """Whether new keys are due, said once for each pair of keys."""
+        """Return whether new keys are due; True only once for each pair of keys."""
         counters = max(self.up.window.highest, self.down.counter)
         if self._reported or (counters < REKEY_COUNTER and now - self._born < KEY_LIFETIME):
             return False
@@ -235,7 +234,7 @@ class MediaSeat:
 
 
 class Ticket:
-    """Lets someone without a seat find out whether UDP works: pings are answered, a few, for a short time."""
+    """Lets someone without a seat find out whether UDP works: a few pings are answered, for a short time."""
 
     __slots__ = ("_left", "down", "until", "up")
 

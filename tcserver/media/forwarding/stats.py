@@ -8,15 +8,19 @@ from typing import NamedTuple
 
 from tcserver.media.forwarding.drops import Counters
 from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.interface import MAX_LAG, Overloaded
 from tcserver.media.lanes.lane import Weight
 from tcserver.monitoring.histogram import Histogram
 
 LATENCY_BOUNDS = (0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 """Seconds that the datagrams of one batch may take; a packet of sound lasts 0.02."""
+MAX_RATE = 400_000
+"""Datagrams sent per second, all receivers counted: two fifths of what a core sends at best, which is in trains
+(benchmarks/README.md, fanout). Without trains a core sends fewer than this, and its lag tells that it is too much."""
 
 
 class Counts(NamedTuple):
-    """How many of what there are."""
+    """How many rooms, seats and streams there are."""
 
     rooms: int
     seats: int
@@ -27,7 +31,7 @@ class Counts(NamedTuple):
 
 
 class SeatStats(NamedTuple):
-    """What the media plane knows of the way of one seat."""
+    """What the media plane knows of the path of one seat."""
 
     media_id: int
     host: str
@@ -76,7 +80,7 @@ class MediaStats:
 
 
 def seat_stats(rooms: Collection[MediaRoom]) -> tuple[SeatStats, ...]:
-    """Read the ways of all seats of rooms."""
+    """Return the statistics of all seats of rooms."""
     return tuple(
         SeatStats(
             seat.media_id,
@@ -98,3 +102,28 @@ def count(rooms: Collection[MediaRoom]) -> Counts:
         proven=sum(seat.path.address is not None for seat in seats),
         streams=sum(len(room.streams) for room in rooms),
     )
+
+
+class LoadMeter:
+    """Measures how busy a media plane is: by how much its deadlines are late, and how much it sends."""
+
+    __slots__ = ("_lags", "_sent", "_since")
+
+    def __init__(self) -> None:
+        self._lags: list[float] = []
+        self._since = 0.0
+        self._sent = 0
+
+    def late(self, lag: float) -> None:
+        """Note that a deadline was met so many seconds late."""
+        self._lags.append(lag)
+
+    def measure(self, sent: int, now: float) -> Overloaded | None:
+        """Return what is too much since the last call, if anything is; ``sent`` counts from the beginning."""
+        elapsed = now - self._since
+        rate = (sent - self._sent) / elapsed if elapsed > 0 else 0.0
+        # The least: a single hiccup, or a machine that was suspended, is no load.
+        lag = min(self._lags) if len(self._lags) > 1 else 0.0
+        self._lags.clear()
+        self._since, self._sent = now, sent
+        return Overloaded(lag, rate) if lag > MAX_LAG or rate > MAX_RATE else None

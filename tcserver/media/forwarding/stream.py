@@ -1,4 +1,4 @@
-"""Streams: what a seat publishes, what of it is let in, and who gets it."""
+"""Streams: what a seat publishes, which of its packets are let in, and who gets them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,21 @@ from tcproto.replay import SEQUENCE_WINDOW, ReplayWindow, Verdict
 from tcproto.serial import wrapped
 from tcserver.media.forwarding.cap import RateCap
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, PacketKind
-from tcserver.media.forwarding.keyframes import KeyframeLog
+from tcserver.media.forwarding.keyframes import KEYFRAME_EVENT_INTERVAL, KeyframeLog
 from tcserver.media.forwarding.receivers import Audience
 from tcserver.media.interface import Receiver
 from tcserver.media.speakers.preroll import Preroll
 
 KEPT_BACK = 4
-"""Packets that were kept back after which a stream is one that is: of those of 60 ms, in the time that is looked at."""
+"""Packets that have to be kept back before a stream counts as kept back; so many of 60 ms come in 0.3 s."""
 _COMFORT_TICKS = round(COMFORT_INTERVAL * AUDIO_CLOCK)
-KEYFRAME_EVENT_INTERVAL = 0.1
-"""Seconds between requests for keyframes of a stream that are passed on; the control plane joins them further."""
 _AUDIO, _VIDEO = PacketType.AUDIO, PacketType.VIDEO
 _TYPES = {None: PacketType.BEACON, Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO}
 _KINDS = {None: PacketKind.BEACON, Kind.AUDIO: PacketKind.AUDIO, Kind.VIDEO: PacketKind.VIDEO}
 _CLASSES: dict[Kind, type[Header]] = {Kind.AUDIO: AudioHeader, Kind.VIDEO: VideoHeader}
-"""Headers of these are of the right type, without further look."""
+"""A header of this class is of the right type; any other has to be checked."""
 _READ_TYPES = frozenset(_TYPES.values())
-"""Types whose headers are read here; all others are forwarded blind."""
+"""Types whose headers are read here. Packets of all others are forwarded unread."""
 _NEW = Verdict.NEW
 _SEQUENCE_DROPS = {
     Verdict.DUPLICATE: Drop.PACKET_DUPLICATE,
@@ -37,7 +35,7 @@ _SEQUENCE_DROPS = {
 
 
 class Series:
-    """A layer of a stream in one variant: what one run of forward numbers counts."""
+    """A layer of a stream in one variant. Its packets are counted by one run of forward numbers."""
 
     __slots__ = ("audience", "held_type", "item_type", "number", "redundant", "spatial", "temporal")
 
@@ -45,22 +43,22 @@ class Series:
         self.spatial = spatial
         self.temporal = temporal
         self.redundant = redundant
-        # Plain numbers: with a member of an enum each use costs more.
+        # Plain numbers: each use of an enum member would cost more.
         self.item_type = int(ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET)
         self.held_type = int(ItemType.HELD_REDUNDANT_PACKET if redundant else ItemType.HELD_PACKET)
         self.number = 0
         """Forward number of the next packet."""
         self.audience: Audience | None = None
-        """None where it has to be found out again."""
+        """None: to be found again."""
 
     def next_number(self) -> int:
-        """Return the forward number of a packet that is forwarded now."""
+        """Return the forward number of a packet that is forwarded now, and count it."""
         number = self.number
         self.number = number + 1 & 0xFFFF  # for every packet: a mask costs less than a call of ``wrapped``
         return number
 
     def wanted_by(self, receiver: Receiver) -> bool:
-        """Whether a receiver gets this series."""
+        """Return whether a receiver wants this series."""
         return (
             receiver.redundant == self.redundant
             and self.spatial <= receiver.max_spatial
@@ -107,14 +105,14 @@ class MediaStream:
         self.redundancy_wanted = 0
         """Receivers that want the redundant variant."""
         self.received = 0
-        """Packets that arrived since `flush_counters`, whatever became of them."""
+        """Packets that arrived since ``flush_counters``, dropped ones included."""
         self.forwarded = 0
         """Packets that went to at least one receiver since then, counted once for each variant."""
         self.preroll = Preroll()
         self.keyframes: dict[int, KeyframeLog] = {}
-        """By spatial layer, of those that were seen."""
+        """By spatial layer that was seen."""
         self.waiting: dict[int, set[int]] = {}
-        """By spatial layer: media ids of receivers that get nothing of it before its next keyframe."""
+        """By spatial layer: media ids of the receivers that get nothing of the layer before its next keyframe."""
         self._kind = _KINDS[kind]
         self._type = _TYPES[kind]
         self._class = None if kind is None else _CLASSES[kind]
@@ -125,21 +123,21 @@ class MediaStream:
         self._comfort: int | None = None
         self._keyframe_asked = -KEYFRAME_EVENT_INTERVAL
         self.plain = Series(0, 0, False)
-        """The only series of a stream without layers that nobody wants with redundancy."""
+        """The only series of a stream that has no layers, and that nobody wants with redundancy."""
         self._series: dict[int, Series] = {0: self.plain}
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is to come of it but a beacon now and then."""
+        """Whether nothing is expected of it, or only a beacon now and then."""
         return self.muted or self._kind is PacketKind.BEACON
 
     def kept_back(self, since: float) -> bool:
-        """Whether packets have come since then, all of which were kept back."""
+        """Return whether packets have come since then, and all of them were kept back."""
         held = self.preroll.held
         return len(held) >= KEPT_BACK and held[-KEPT_BACK].arrived >= since
 
     def admit(self, header: Header, cost: int, now: float) -> None:
-        """Let a packet in that adds ``cost`` bytes of UDP payload, once; raises ``Dropped``."""
+        """Let a packet in, only once; it adds ``cost`` bytes of UDP payload. Raises ``Dropped``."""
         if type(header) is not self._class:
             self._check_type(header)
         if self.muted:
@@ -178,28 +176,28 @@ class MediaStream:
 
     @property
     def layers(self) -> tuple[int, ...]:
-        """Spatial layers of which something has come."""
+        """Spatial layers of which packets have come."""
         return tuple(self._windows) if self._kind is PacketKind.VIDEO else ()
 
     def wait(self, media_id: int, spatial: int) -> None:
-        """Let a receiver of a layer begin with its next keyframe."""
+        """Let a receiver wait for the next keyframe of a layer, and begin with that."""
         self.waiting.setdefault(spatial, set()).add(media_id)
 
     def begin_now(self, media_id: int, spatial: int) -> None:
-        """Let a receiver that has a keyframe get a layer from the next packet on, if it waits for one."""
+        """Let a receiver that was sent a keyframe get the layer from the next packet on, if it waits."""
         waiting = self.waiting.get(spatial)
         if waiting is not None and media_id in waiting:
             waiting.discard(media_id)
             self._forget_audiences()
 
     def lacking(self) -> Iterator[tuple[int, int]]:
-        """Go through the spatial layers that somebody waits for, with one who does."""
+        """Return each spatial layer that somebody waits for, with the media id of one receiver that does."""
         for spatial, waiting in self.waiting.items():
             if waiting:
                 yield min(waiting), spatial
 
     def _begin(self, spatial: int) -> None:
-        """A keyframe comes: those who waited for it get the layer from here on."""
+        """Begin a keyframe: the receivers that waited for it get the layer from here on."""
         del self.waiting[spatial]
         self._forget_audiences()
 
@@ -217,7 +215,7 @@ class MediaStream:
         return log
 
     def change_receivers(self, receivers: Iterable[Receiver], gone: Iterable[int]) -> None:
-        """Take receivers in, or what they want instead, and take others out; it holds from the next packet on."""
+        """Add or change receivers, and remove others, from the next packet on."""
         for media_id in gone:
             self.remove_receiver(media_id)
         for receiver in receivers:
@@ -230,7 +228,7 @@ class MediaStream:
         self._forget_audiences()
 
     def remove_receiver(self, media_id: int) -> None:
-        """Take a receiver out, if it is one."""
+        """Remove a receiver, if it is one."""
         receiver = self.receivers.pop(media_id, None)
         if receiver is not None:
             self.redundancy_wanted -= receiver.redundant
@@ -239,7 +237,7 @@ class MediaStream:
             self._forget_audiences()
 
     def ask_keyframe(self, media_id: int, now: float) -> bool:
-        """Whether a receiver's request for a keyframe is to be passed on."""
+        """Return whether the request of a receiver for a keyframe is to be passed on."""
         if media_id not in self.receivers or now - self._keyframe_asked < KEYFRAME_EVENT_INTERVAL:
             return False
         self._keyframe_asked = now

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 
 MAX_SEGMENTS = 48
-"""Datagrams of a train: kernels take 64, newer ones 128."""
+"""Datagrams of a train at most: older kernels take 64, newer ones 128."""
 MAX_TRAIN = 65_507
-"""Bytes of a train: the payload of the largest IPv4 datagram."""
+"""Bytes of a train at most: the payload of the largest IPv4 datagram."""
 _NOBODY = -1
 
 
 class Train:
-    """Datagrams for the same receivers, in order: all of one size, only the last may be shorter.
+    """Datagrams for the same receivers, in order. All are of one size; only the last may be shorter.
 
     ``skips`` has for each datagram the index of the receiver that does not get it, its publisher's; -1: none.
     """
@@ -29,7 +29,7 @@ class Train:
         self.ended = self.size > MAX_TRAIN // 2
 
     def join(self, datagram: bytes, skip: int) -> bool:
-        """Whether the datagram fits, and so has become the last of the train."""
+        """Put a datagram at the end of the train, if it fits; return whether it did."""
         size = self.size
         length = len(datagram)
         if self.ended or length > size:
@@ -43,14 +43,14 @@ class Train:
 
 
 def couple(transmissions: Iterable[Transmission]) -> list[Train]:
-    """Return trains of what is to be sent together, each as long as it may be.
+    """Return trains of what is sent together, each as long as it may be.
 
-    A datagram may overtake those of other publishers, never one of its own: each publisher's datagrams stay in order
-    for whoever gets them, also where its layers go to different sets of receivers.
+    A datagram may overtake datagrams of other publishers, never one of its own publisher. So each receiver gets the
+    datagrams of a publisher in order, also where its layers go to different sets of receivers.
     """
     trains: list[Train] = []
     open_trains: dict[ReceiverSet, int] = {}
-    # Where the last datagram of a publisher went: its next ones go there or behind.
+    # The train with the last datagram of each publisher: its next ones go into that or into a later one.
     latest: dict[int, int] = {}
     for datagram, receivers, skip in transmissions:
         publisher = receivers.media_ids[skip] if skip >= 0 else _NOBODY

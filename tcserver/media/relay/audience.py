@@ -1,8 +1,9 @@
-"""Audiences in other workers: sets of seats that get what another worker has sealed.
+"""Audiences of other workers: sets of seats here that get what another worker has sealed.
 
-A worker that seals for seats of others gives each set of them a number, tells each of the others whom it stands for
-there, and then hands on datagrams with the number. What was told is forgotten after a while, so nothing has to be taken
-back; and a number that the other does not know it asks for, so that a lost message or a new process does no harm.
+A worker that seals for seats of others gives each set of these seats a number. It tells each of the other workers
+which of its seats the number stands for, and then hands on datagrams with the number. The other workers forget it after
+a while, so nothing has to be taken back. They ask about a number that they do not know, so a lost message or a new
+process does no harm.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ from tcserver.media.forwarding.receivers import ReceiverSet
 from tcserver.media.forwarding.room import MediaRoom
 
 TELL_INTERVAL = 30.0
-"""Seconds after which an audience that is used is told of again: half of what the others remember it for."""
+"""Seconds after which an audience that is in use is told of again: half of the time that it is remembered."""
 LIFETIME = 60.0
 """Seconds for which an audience is remembered after it was told of."""
 MAX_AUDIENCES = 4096
-"""Audiences of other workers that are remembered; the oldest gives way, and is asked for again if it is used."""
+"""Audiences that are remembered; the oldest gives way, and is asked for again if it is used."""
 
 
 class HeardOf:
-    """An audience that another worker has told of: seats of this one."""
+    """An audience that another worker has told of: seats of this worker."""
 
     __slots__ = ("_members", "_receivers", "_version", "room", "told_at")
 
@@ -65,13 +66,13 @@ class Audiences:
         known = self._known.pop((worker, number), None)
         if known is None or not known.tell_again(room, members, now):
             known = HeardOf(room, members, now)
-        # Put last, so that the first is the one that was told of longest ago.
+        # It goes to the end, so the first is the one that was told of longest ago.
         self._known[worker, number] = known
         if len(self._known) > MAX_AUDIENCES:
             del self._known[next(iter(self._known))]
 
     def find(self, worker: int, number: int, now: float) -> HeardOf | None:
-        """Return an audience; None for one that is not known, or no longer."""
+        """Return an audience; None: it is not known, or no longer."""
         found = self._known.get((worker, number))
         return None if found is None or now - found.told_at >= LIFETIME else found
 
@@ -80,7 +81,7 @@ class Audiences:
         self._known = {key: known for key, known in self._known.items() if known.room is not room}
 
     def forget_old(self, now: float) -> None:
-        """Forget what is remembered for long enough."""
+        """Forget the audiences that nobody has told of for ``LIFETIME``."""
         for key, known in list(self._known.items()):
             if now - known.told_at < LIFETIME:
                 break

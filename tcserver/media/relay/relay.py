@@ -1,4 +1,4 @@
-"""The relay between media workers: what one has sealed goes to the seats of others as it is. Pure, as the plane is."""
+"""The relay between media workers: what one has sealed goes unchanged to the seats of the others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from weakref import WeakValueDictionary
 from tcproto.datagram import COUNTER_SIZE, HEADER_SIZE
 from tcproto.path import Position
 from tcproto.serial import wrapped
-from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault
-from tcserver.media.forwarding.faults import Faults
+from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.receivers import Handover, ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.interface import Address
@@ -20,11 +19,11 @@ from tcserver.media.relay.wire import HEAD_SIZE, Message
 from tcserver.media.speakers.remote import SUMMARY_INTERVAL, RemoteSelection
 
 ASK_INTERVAL = 0.01
-"""Seconds between two questions to a worker who an audience is: each is about what is in use at that moment."""
+"""Seconds between two questions to a worker about audiences; each is about one that is in use at that moment."""
 LOST_AFTER = 5.0
-"""Seconds without a level after which a talker elsewhere is forgotten: in silence one comes every 0.4 s."""
+"""Seconds without a level after which a talker of another worker is forgotten; in silence one comes every 0.4 s."""
 MAX_SETS = 1024
-"""Combinations of workers that are kept, to send to; when there are more, all are forgotten."""
+"""Sets of workers that are kept to send to; when there are more, all are forgotten."""
 _SHORTEST = HEAD_SIZE + HEADER_SIZE
 _SEALER = slice(HEAD_SIZE + 2, HEAD_SIZE + 6)
 _COUNTER = slice(HEAD_SIZE + HEADER_SIZE - COUNTER_SIZE, HEAD_SIZE + HEADER_SIZE)
@@ -67,7 +66,7 @@ class Relay:
         self._sets: dict[tuple[int, ...], ReceiverSet] = {}
         self._ask_at: dict[int, float] = {}
         self._now = 0.0
-        """When `poll` was called last: near enough for what happens twice a minute."""
+        """When ``poll`` was called last: exact enough for what happens twice a minute."""
         self._next_summary = 0.0
         self._handlers: dict[int, Callable[[int, int, bytes, float], None]] = {
             Message.AUDIENCE: self._take_audience,
@@ -78,7 +77,7 @@ class Relay:
         }
 
     def share(self, room: MediaRoom, home: int, workers: Sequence[int], now: float) -> None:
-        """Other workers have seats of a room, or one of them is new."""
+        """Share a room with other workers; also called when one of them is new."""
         share = room.share
         if share is None:
             share = room.share = Share(room.number, self._worker, home, self._make)
@@ -94,7 +93,7 @@ class Relay:
                 handover.told_at = float("-inf")
 
     def forget_room(self, room: MediaRoom) -> None:
-        """A room is closed."""
+        """Forget a room that is closed."""
         self.homes.pop(room.number, None)
         self._distant.pop(room.number, None)
         self._audiences.forget_room(room)
@@ -105,7 +104,7 @@ class Relay:
         return bool(self.homes or self._distant)
 
     def hand_over(self, transmissions: Iterable[Transmission]) -> list[Transmission]:
-        """Return what hands sealed datagrams on to the workers that have seats of their audience."""
+        """Return the messages that hand sealed datagrams on to the workers that have seats of their audience."""
         handed_over: list[Transmission] = []
         for datagram, receivers, _ in transmissions:
             if receivers.handover is not None:
@@ -122,7 +121,7 @@ class Relay:
         yield Transmission(handover.head + datagram, handover.peers)
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
-        """Take what another worker has sent; raises ``Dropped``."""
+        """Take a message of another worker; raises ``Dropped``."""
         worker = self._workers.get(address)
         if worker is None:
             raise Dropped(Drop.RELAY_SOURCE)
@@ -138,11 +137,11 @@ class Relay:
             raise Dropped(Drop.RELAY_MESSAGE) from None
 
     def next_deadline(self) -> float | None:
-        """Return when `poll` is due."""
+        """Return when ``poll`` is due; None: never, as it is now."""
         return self._next_summary if self._distant else None
 
     def poll(self, now: float) -> None:
-        """Send the homes of rooms what was heard here."""
+        """Tell the homes of rooms what was heard here."""
         self._now = now
         if not self._distant or now < self._next_summary:
             return
@@ -150,7 +149,7 @@ class Relay:
         self._tell_speakers(self._distant.values())
 
     def sweep(self, now: float) -> None:
-        """Tell once a second what else would be lost with a message, and forget what is old."""
+        """Say again, once a second, what a lost message would leave unknown, and forget what is old."""
         self._audiences.forget_old(now)
         for rooms in (self.homes, self._distant):
             for number, room in rooms.items():
@@ -232,7 +231,7 @@ class Relay:
             self._transmit(Transmission(message, self._set(workers)))
 
     def _set(self, workers: Collection[int]) -> ReceiverSet:
-        """Return the same set for the same workers, so that what goes to them leaves in trains."""
+        """Return the set of these workers, always the same one, so that what goes to them leaves in trains."""
         key = tuple(sorted(workers))
         found = self._sets.get(key)
         if found is None:

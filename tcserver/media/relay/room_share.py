@@ -1,4 +1,4 @@
-"""A room that several workers have: what one of them knows of the others."""
+"""A room with seats of several workers: what one of them knows of the others."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tcserver.media.forwarding.receivers import Handover
 WORKER_MASK = 0xFF
 """The low byte of a media id is the number of the worker that serves the seat."""
 Make = Callable[[int, Mapping[int, tuple[int, ...]]], Handover]
-"""Makes an audience of a room (its number) out of media ids by worker."""
+"""Makes the handover for a room (its number) and its seats (media ids by worker)."""
 
 
 class Share:
-    """This worker's part in a room that others have seats of, too."""
+    """The part of this worker in a room that other workers have seats of, too."""
 
     __slots__ = ("_make", "_room", "home", "peers", "positions", "worker")
 
@@ -26,13 +26,13 @@ class Share:
         self.peers: frozenset[int] = frozenset()
         """Slots of the others."""
         self.positions: dict[int, Position] = {}
-        """Sealers of the others and how far they are, by worker."""
+        """Positions of the sealers of the others, by worker."""
         self._room = room
         self._make = make
 
     @property
     def is_home(self) -> bool:
-        """Whether this worker decides."""
+        """Whether this worker decides who speaks."""
         return self.worker == self.home
 
     @property
@@ -41,12 +41,12 @@ class Share:
         return self.peers if self.is_home else (self.home,)
 
     def spread(self, workers: Collection[int]) -> None:
-        """Take note of the workers of the room."""
+        """Set the workers of the room."""
         self.peers = frozenset(workers) - {self.worker}
         self.positions = {worker: position for worker, position in self.positions.items() if worker in self.peers}
 
     def hand_over(self, members: Iterable[int]) -> Handover | None:
-        """Return the audience of those members whom other workers have; None where there are none."""
+        """Return the handover for those members that other workers serve; None: there are none."""
         by_worker: dict[int, list[int]] = {}
         for media_id in members:
             worker = media_id & WORKER_MASK
@@ -55,7 +55,7 @@ class Share:
         return self._make(self._room, {worker: tuple(ids) for worker, ids in by_worker.items()}) if by_worker else None
 
     def reach(self, worker: int, sealer: int, counter: int) -> None:
-        """A sealer of another worker is that far; it never goes back, but another may take its place."""
+        """Note the position of a sealer of another worker. It never goes back, but another sealer may follow."""
         known = self.positions.get(worker)
         if worker in self.peers and (known is None or known.sealer != sealer or known.counter < counter):
             self.positions[worker] = Position(sealer, counter)

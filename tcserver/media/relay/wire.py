@@ -1,8 +1,8 @@
-"""What media workers of one server tell each other by UDP, about the rooms that several of them have.
+"""The messages of the media workers of one server, by UDP, about the rooms that several of them have seats of.
 
 All numbers are big-endian. A datagram begins with version and kind (1 byte, as in PROTOCOL.md, section 6: relay), the
-type of the message (1 byte) and a number (4 bytes), of an audience or a room. The workers trust each other: they are
-one program, and nobody else can send from their ports.
+type of the message (1 byte) and a number (4 bytes), which is that of an audience or of a room. The workers trust each
+other: they are one program, and nobody else can send from their ports.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Message(IntEnum):
     DATAGRAM = 0
     """For an audience: a room datagram, as it was sealed."""
     AUDIENCE = 1
-    """Who a number stands for from now on: room (4 bytes), media ids (4 each)."""
+    """The seats that a number stands for from now on: room (4 bytes), media ids (4 each)."""
     UNKNOWN = 2
-    """The answer to a datagram for an audience that was not told of; nothing."""
+    """The answer to a datagram for an audience that is not known; nothing follows."""
     POSITION = 3
     """Of the sender's sealer of a room: sealer (4), next counter (6)."""
     LEVELS = 4
     """To the home of a room, for each audio packet: stream (2), media id (4), account (8), participant (4), level (1),
-    voice (1 bit) and ms (7 bits), of which 0 says that the stream is muted or over."""
+    voice (1 bit) and ms (7 bits). 0 ms says that the stream is muted or over."""
     HOLDERS = 5
     """From the home of a room: the streams that are forwarded (2 each)."""
 
@@ -52,7 +52,7 @@ class Level(NamedTuple):
 
     stream: int
     seat: int
-    """Media id, 0 where no contest is on."""
+    """Media id; 0 where no contest is on."""
     account: int
     participant: int
     level: int
@@ -76,7 +76,7 @@ def pack_head(type_: Message, number: int) -> bytes:
 
 
 def pack_audience(number: int, room: int, members: Iterable[int]) -> bytes:
-    """Return a message that tells who an audience is."""
+    """Return a message that tells the seats of an audience."""
     head = pack_head(Message.AUDIENCE, number) + _IDENT.pack(room)
     return head + b"".join(map(_IDENT.pack, members))
 
@@ -91,7 +91,7 @@ def parse_audience(data: bytes) -> tuple[int, frozenset[int]]:
 
 
 def pack_position(room: int, position: Position) -> bytes:
-    """Return a message that tells how far a sealer is."""
+    """Return a message that tells the position of a sealer."""
     sealer, counter = position
     return pack_head(Message.POSITION, room) + _IDENT.pack(sealer) + counter.to_bytes(COUNTER_SIZE, "big")
 
@@ -125,7 +125,7 @@ def parse_levels(data: bytes) -> list[Level]:
 
 
 def pack_holders(room: int, streams: Iterable[int]) -> bytes:
-    """Return a message that tells who is forwarded."""
+    """Return a message that tells which streams are forwarded."""
     return pack_head(Message.HOLDERS, room) + b"".join(map(_STREAM.pack, streams))
 
 

@@ -1,8 +1,8 @@
-"""Who is the dominant speaker.
+"""The dominant speaker of a room.
 
 After I. Volfin and I. Cohen, "Dominant speaker identification for multipoint videoconferencing", Computer Speech and
-Language 27 (2013): speech activity is scored over an immediate, a medium and a long time, and the dominant speaker
-changes only if another one is ahead in all three.
+Language 27 (2013). Speech activity is scored over an immediate, a medium and a long time. The dominant speaker changes
+only if another one is ahead in all three.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ LEVEL_INTERVAL = 0.02
 """Seconds that one level stands for."""
 MAX_LEVEL = 127
 FLOOR_LEVELS = 750
-"""Levels, 15 s of them, whose minimum is the noise floor of a speaker."""
+"""Levels whose minimum is the noise floor of a speaker: those of 15 s."""
 MIN_SCORE = 1e-10
 
 _SUBUNITS = 13
 _SUBUNIT = 10
 _IMMEDIATES = 5
-"""Immediate values that make a medium one."""
+"""Immediate values in a medium one."""
 _MEDIUMS = 10
-"""Medium values that make a long one."""
+"""Medium values in a long one."""
 _MEDIUM_THRESHOLD = 7
 _LONG_THRESHOLD = 4
 _C1 = 3.0
 _C2 = 2.0
 _C3 = 0.0
 LEVELS = _IMMEDIATES * _MEDIUMS
-"""Levels that are kept, 1 s of them."""
+"""Levels that are kept: those of 1 s."""
 
 
 def _scores(n: int, rate: float) -> tuple[float, ...]:
@@ -100,7 +100,7 @@ class Activity:
 
 
 def dominant(activities: Mapping[Key, Activity], current: Key | None) -> Key | None:
-    """Return the dominant speaker, given the one of the last decision; None only if there was and is none."""
+    """Return the dominant speaker; ``current`` is that of the last decision. None: there is none, and was none."""
     incumbent = activities[current].scores() if current is not None and current in activities else _SILENCE
     best, best_lead = current, _C2
     for key, activity in activities.items():

@@ -15,15 +15,15 @@ from tcserver.media.speakers.selection import SpeakerSelection
 DECISION_INTERVAL = 0.3
 """Seconds between decisions."""
 SPEECH_WINDOW = 0.4
-"""Seconds that are looked at for whether somebody speaks."""
+"""Seconds that decide whether somebody speaks."""
 SPEECH_MS = 160
-"""How much of the window has to be loud: 40 %."""
+"""Milliseconds of the window that have to be loud: 40 %."""
 IDLE_AFTER = 0.04
-"""Seconds without a level that count as silence."""
+"""Seconds without a level, after which they count as silence."""
 _CANDIDATE_LEVEL = 47
-"""-dBov: nothing below it counts over more than 20 ms, so that it alone makes nobody dominant."""
+"""-dBov. What is softer scores only over 20 ms, and so cannot make anybody dominant."""
 _MAX_LOUD = 64
-"""Loud packets kept: more than a window holds at 10 ms each."""
+"""Loud packets that are kept: more than a window holds at 10 ms each."""
 
 
 class _Talk:
@@ -34,16 +34,16 @@ class _Talk:
     def __init__(self, participant: int, now: float) -> None:
         self.participant = participant
         self.packets: list[tuple[int, int, float]] = []
-        """Level, ms and arrival of packets since the last decision, where their turn comes."""
+        """Level, ms and arrival of the packets since the last decision; the next one takes them in."""
         self.activity = Activity()
         self.loud: deque[tuple[float, int]] = deque(maxlen=_MAX_LOUD)
         """(arrival, ms) of loud packets."""
         self.heard = now
-        """Until when the activity is filled."""
+        """The time up to which the activity is filled."""
         self.arrived = now
-        """When the last packet of those came that were decided on."""
+        """When the newest packet came that a decision has taken in."""
         self.candidate_until = now
-        """From then on no level that is kept could make this the dominant speaker."""
+        """From then on the levels that are kept cannot make this the dominant speaker."""
 
     def _hear(self, level: int, duration_ms: int, now: float) -> None:
         if level <= SPEECH_LEVEL:
@@ -59,7 +59,7 @@ class _Talk:
         self.heard = now
 
     def decide(self, now: float) -> bool:
-        """Whether somebody speaks."""
+        """Take in the packets since the last decision; return whether somebody speaks."""
         for packet in self.packets:
             self._hear(*packet)
             self.arrived = packet[2]
@@ -128,7 +128,7 @@ class LocalSelection(SpeakerSelection):
         if talk is None:
             talk = self._talks[stream] = _Talk(participant, now)
         talk.packets.append((level, duration_ms, now))
-        # The worker of a seat leaves the seat out where it knows of no contest yet.
+        # A worker that knows of no contest yet reports levels without a seat.
         contest = self._contest
         return not (contest.limit and seat) or contest.hear(stream, seat, account, level, voice, now)
 
@@ -161,7 +161,7 @@ class LocalSelection(SpeakerSelection):
 
     @property
     def has_news(self) -> bool:
-        """Whether the holders have changed since `take_messages`."""
+        """Whether the holders have changed since ``take_messages``."""
         return self._contest.changed
 
     def take_messages(self, room: int) -> list[bytes]:

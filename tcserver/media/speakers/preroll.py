@@ -1,4 +1,4 @@
-"""Pre-roll: the last packets of a talker who is not forwarded, for when that changes."""
+"""Pre-roll: the last packets of a talker who is not forwarded, to be sent if that changes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tcproto.packet import AudioHeader
 from tcserver.media.speakers.loudest import contends
 
 PREROLL = 0.2
-"""Seconds that are kept: the syllables that somebody speaks until the place is won."""
+"""Seconds that are kept: the syllables that somebody speaks before the place is won."""
 LEAD = 0.07
-"""Seconds sent from before the first packet with voice: a consonant that no detector took for voice; three packets.
+"""Seconds that are sent from before the first packet with voice: three packets, a consonant that no detector noticed.
 
-More would only make who begins to speak late: what is sent has to be played.
+More would only make the talker late, since all that is sent has to be played.
 """
 MAX_PREROLL_PACKETS = 20
-"""Packets kept: so many of 10 ms fill the time."""
+"""Packets that are kept: so many of 10 ms fill the time."""
 
 
 class Held(NamedTuple):
@@ -30,20 +30,20 @@ class Held(NamedTuple):
 
 
 class Preroll:
-    """What one stream has sent and nobody was sent."""
+    """The last packets of one stream that were kept back."""
 
     __slots__ = ("held",)
 
     def __init__(self) -> None:
         self.held: deque[Held] = deque(maxlen=MAX_PREROLL_PACKETS)
-        """In the order of their arrival; what is too old is let go when the rest is taken."""
+        """In the order of their arrival. Those that are too old are left out when the others are taken."""
 
     def clear(self) -> None:
-        """Keep nothing."""
+        """Forget all packets."""
         self.held.clear()
 
     def take(self, now: float) -> list[Held]:
-        """Return what is young enough to be sent, in order, and keep nothing."""
+        """Return the packets that are young enough to be sent, in order, and forget all."""
         if not self.held:
             return []
         young = [held for held in self.held if now - held.arrived <= PREROLL]

@@ -10,9 +10,9 @@ from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, Level, pack_levels
 from tcserver.media.speakers.selection import SpeakerSelection
 
 SUMMARY_INTERVAL = 0.02
-"""Seconds between summaries: as often as somebody who speaks sends a packet."""
+"""Seconds between two summaries: as long as one packet of sound lasts."""
 MAX_LEVELS = 8192
-"""Levels that wait for a summary; a room of a thousand open microphones sends a thousand in an interval."""
+"""Levels that wait for a summary at most; a thousand open microphones send a thousand in an interval."""
 
 
 class RemoteSelection(SpeakerSelection):

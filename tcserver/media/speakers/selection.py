@@ -12,8 +12,8 @@ from tcserver.media.relay.wire import Level
 class SpeakerSelection(ABC):
     """What a room asks about its speakers.
 
-    One media worker decides for all of a room: its home. There the selection is a `LocalSelection`. Another worker that
-    has seats of the room has a `RemoteSelection`, which reports to the home what it hears, and follows what the home
+    One media worker decides for all of a room: its home. There the selection is a ``LocalSelection``. Another worker
+    with seats of the room has a ``RemoteSelection``. That reports to the home what it hears, and follows what the home
     decides. The relay carries the messages between them.
     """
 
@@ -67,7 +67,7 @@ class SpeakerSelection(ABC):
     @property
     @abstractmethod
     def has_news(self) -> bool:
-        """Whether `take_messages` returns something."""
+        """Whether ``take_messages`` returns something."""
 
     @abstractmethod
     def take_messages(self, room: int) -> list[bytes]:

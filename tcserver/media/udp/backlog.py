@@ -1,4 +1,4 @@
-"""The backlog of a socket: what its buffer had no room for, audio before video."""
+"""The backlog of a socket: what its buffer had no room for. Audio leaves before video."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tcserver.media.forwarding.receivers import LaneReceivers
 from tcserver.media.lanes.lane import LARGE, Weight, weigh
 
 MAX_BACKLOG = 256
-"""Runs of receivers that wait for room in a socket's buffer, for media are late soon."""
+"""Runs that wait for room in the buffer of a socket at most: media that wait longer come too late anyway."""
 
 
 class Run(NamedTuple):
@@ -30,7 +30,7 @@ class Run(NamedTuple):
 class Backlog:
     """Keeps runs in order. When there are too many, the oldest video gives way, then the oldest audio.
 
-    ``gave_way`` counts the datagrams that do, once for each receiver.
+    ``gave_way`` counts the datagrams that are dropped so, once for each receiver.
     """
 
     __slots__ = ("_gave_way", "_large", "_small")
@@ -41,24 +41,24 @@ class Backlog:
         self._large: deque[Run] = deque()
 
     def __len__(self) -> int:
-        """Runs that wait."""
+        """Return the number of runs that wait."""
         return len(self._small) + len(self._large)
 
     def put(self, run: Run) -> None:
-        """Let a run wait, behind those of its weight."""
+        """Let a run wait, behind the others of its weight."""
         tail = (run.segments - 1) * run.size
         if run.size > LARGE >= len(run.payload) - tail:
-            # The shorter end of a train may be somebody's audio.
+            # The last datagram of a train is shorter, and may be somebody's audio.
             self._put(run._replace(payload=run.payload[:tail]))
             run = run._replace(payload=run.payload[tail:], size=len(run.payload) - tail)
         self._put(run)
 
     def put_back(self, run: Run) -> None:
-        """Put what is left of a run that was taken in front again."""
+        """Put a run, or what is left of it, back in front after it was taken."""
         (self._large if run.size > LARGE else self._small).appendleft(run)
 
     def take(self) -> Run:
-        """Return the next run, of those that are small first; raises ``IndexError`` where none waits."""
+        """Return the next run, the small ones first; raises ``IndexError`` if none waits."""
         return (self._small or self._large).popleft()
 
     def _put(self, run: Run) -> None:
@@ -74,7 +74,7 @@ class Backlog:
         (self._large if large else self._small).append(run)
 
     def _drop_frame(self) -> None:
-        """Drop the oldest large run and what waits of the same frame, without which it is of no use."""
+        """Drop the oldest large run and what else waits of its frame, which is of no use without it."""
         waiting = self._large
         first = waiting[0]
         while waiting and waiting[0].receivers is first.receivers and waiting[0].size == first.size:

@@ -52,7 +52,7 @@ SOL_UDP = 17
 UDP_SEGMENT = 103
 """Socket option and control message: the kernel cuts what is sent into datagrams of this size."""
 UDP_GRO = 104
-"""Socket option and control message: the kernel hands over a row of datagrams as one, and says their size."""
+"""Socket option and control message: the kernel hands over datagrams in a row as one message, with their size."""
 _CMSGHDR = struct.Struct("@Nii")
 SEGMENT_SIZE = struct.Struct("@H")
 SEGMENT_SIZE_OFFSET = _CMSGHDR.size
@@ -73,9 +73,11 @@ def segment_control(size: int) -> bytes:
 
 
 def load(name: str) -> Any:
-    """Return ``sendmmsg`` or ``recvmmsg``, called as (fd, address of messages, count, flags, 0) and without the last.
+    """Return ``sendmmsg`` or ``recvmmsg`` of the C library.
 
-    Raises ``OSError`` where the C library does not have it or the structures are others than these.
+    Both are called with (file descriptor, address of the messages, number of messages, flags); ``recvmmsg`` takes a
+    time limit as well, which is None here. Raises ``OSError`` where the C library does not have the call, or where the
+    platform has other structures than these.
     """
     if _MMSGHDR.size != MMSGHDR_SIZE or not DONT_WAIT:
         raise OSError("the structures of this platform are not known")
@@ -101,7 +103,10 @@ def pack_sockaddr(address: Address, family: int) -> bytes:
 
 
 def parse_sockaddr(data: bytes, lane: int) -> Address:
-    """Return the address that the kernel gave; a v4-mapped one stays one, for the socket it came from wants it so."""
+    """Return the address that the kernel gave.
+
+    An IPv4 address that is mapped into IPv6 stays mapped: answers to it leave by the same socket, which needs it so.
+    """
     (family,) = _FAMILY.unpack_from(data)
     if family == socket.AF_INET:
         port, host = _IPV4.unpack_from(data, _FAMILY.size)

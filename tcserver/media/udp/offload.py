@@ -1,4 +1,4 @@
-"""Self-tests: whether this kernel cuts trains apart when sending, and puts them together when receiving."""
+"""Self-tests: does this kernel cut trains apart when it sends, and put them together when it receives?"""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _SIZE = 100
 _TRAIN = bytes(range(250))
 """Two datagrams of ``_SIZE`` and a shorter one."""
 _PATIENCE = 1.0
-"""Seconds to wait for what loopback delivers at once or never."""
+"""Seconds to wait. The loopback interface delivers at once or never."""
 
 
 def can_send_trains() -> bool:
-    """Whether a train that is sent arrives as its datagrams."""
+    """Return whether a train that is sent arrives as its datagrams."""
     try:
         with _receiver() as receiver:
             _send_train(receiver)
@@ -25,7 +25,7 @@ def can_send_trains() -> bool:
 
 
 def can_receive_trains() -> bool:
-    """Whether a train that is sent arrives as one, with the size of its datagrams."""
+    """Return whether a train that is sent arrives as one message, with the size of its datagrams."""
     try:
         with _receiver() as receiver:
             receiver.setsockopt(SOL_UDP, UDP_GRO, 1)

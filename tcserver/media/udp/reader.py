@@ -27,11 +27,11 @@ from tcserver.media.udp.offload import can_receive_trains
 
 ReceiverName = Literal["auto", "gro", "recvmmsg", "recvfrom"]
 BATCH = 48
-"""Messages in one batch: those of a room that come as single datagrams fill a train."""
+"""Messages in one batch: as many as fill a train, if each is a single datagram."""
 BUFFER_SIZE = MAX_DATAGRAM + 1
-"""Whatever is longer than a datagram may be is cut off here, and still too long."""
+"""A datagram that is longer than allowed is cut off here, and is still too long then."""
 TRAIN_BUFFER_SIZE = 65_536 + 4_160
-"""Holds any message; not a power of two, or the beginnings of all buffers would share a few lines of the cache."""
+"""Holds any message. Not a power of two, or the beginnings of all buffers would share a few lines of the cache."""
 MAX_KNOWN_ADDRESSES = 4096
 """Addresses kept in parsed form; when there are more, all are forgotten."""
 
@@ -43,7 +43,7 @@ class Reader(Protocol):
     """Whether the last batch was all that waited."""
 
     def read(self) -> list[tuple[bytes, Address]]:
-        """Return the datagrams of at most ``BATCH`` messages, none where none wait."""
+        """Return the datagrams of at most ``BATCH`` messages; an empty list if none wait."""
         ...
 
 
@@ -84,7 +84,7 @@ class PlainReader:
                 self.drained = True
                 break
             except OSError:
-                # An error of a datagram that was sent earlier; reading it clears it.
+                # The error is of a datagram that was sent earlier. Reading it clears it.
                 continue
             batch.append((bytes(self._buffer[:size]), Address(self._lane, address[0], address[1])))
         return batch
@@ -95,9 +95,9 @@ class VectorReader:
 
     Raises ``OSError`` where the platform does not have the call.
 
-    With ``trains`` the kernel hands over datagrams that came in a row as one message, which is cut apart here; raises
-    ``OSError`` where it does not do that. An address is the same object each time; readers that share ``known`` share
-    these.
+    With ``trains`` the kernel hands over datagrams that came in a row as one message, which is cut apart here. Raises
+    ``OSError`` where it does not do that. An address is the same object each time, also in all readers that share
+    ``known``.
     """
 
     def __init__(
@@ -138,9 +138,9 @@ class VectorReader:
         self._messages = ctypes.create_string_buffer(messages, len(messages))
         self._address = ctypes.addressof(self._messages)
         data_view, name_view = memoryview(self._data).cast("B"), memoryview(self._names).cast("B")
-        # Slices made once: each costs as much as the copy of a datagram.
-        self._data_slots = [data_view[at : at + size] for at in range(0, BATCH * size, size)]
-        self._name_slots = [name_view[at : at + SOCKADDR_SIZE] for at in range(0, BATCH * SOCKADDR_SIZE, SOCKADDR_SIZE)]
+        # Slices are made once: each costs as much as the copy of a datagram.
+        self._data_cells = [data_view[at : at + size] for at in range(0, BATCH * size, size)]
+        self._name_cells = [name_view[at : at + SOCKADDR_SIZE] for at in range(0, BATCH * SOCKADDR_SIZE, SOCKADDR_SIZE)]
         table = memoryview(self._messages).cast("B")
         # Columns of the tables that the kernel writes.
         self._lengths = table.cast("I")[LENGTH_OFFSET // 4 :: MMSGHDR_SIZE // 4]
@@ -154,7 +154,7 @@ class VectorReader:
         self.drained = count < BATCH
         if count <= 0:
             return batch
-        names, slots, known = self._name_slots, self._data_slots, self._known
+        names, cells, known = self._name_cells, self._data_cells, self._known
         lengths, control_lengths, control_size = self._lengths, self._control_lengths, self._control_size
         for i in range(count):
             length, size = lengths[i], 0
@@ -163,13 +163,13 @@ class VectorReader:
             if control_size:
                 if control_lengths[i]:
                     size = self._sizes[i]
-                # The kernel wrote how much it used of what it may use.
+                # Here the kernel wrote how much it has used. For the next call it has to be how much it may use.
                 control_lengths[i] = control_size
             if 0 < size < length:
-                data = slots[i][:length]
+                data = cells[i][:length]
                 batch += [(data[at : at + size].tobytes(), address) for at in range(0, length, size)]
             else:
-                batch.append((slots[i][: min(length, self._most)].tobytes(), address))
+                batch.append((cells[i][: min(length, self._most)].tobytes(), address))
         return batch
 
     def _parse(self, name: bytes) -> Address:

@@ -1,4 +1,4 @@
-"""The sockets of one media plane on the server's addresses, several for each where datagrams can be steered."""
+"""The sockets of one media plane on the addresses of the server: several for each, where datagrams can be steered."""
 
 from __future__ import annotations
 
@@ -12,24 +12,25 @@ from tcserver.media.udp.binding import bind
 from tcserver.media.udp.steering import share_port, steer
 
 SO_MEMINFO = 55
-"""Of Linux; the socket module has no name for it. What follows is from ``linux/sock_diag.h``."""
+"""Socket option of Linux, for which the socket module has no name. The places below are from ``linux/sock_diag.h``."""
 _MEMINFO = struct.Struct("@9I")
 _RMEM_ALLOC, _WMEM_ALLOC, _DROPS = 0, 2, 8
 
 
 @dataclass
 class SocketGroup:
-    """By address, in the same order: sockets that receive, and where datagrams can be steered two more of each."""
+    """Sockets by address, in one order. Each list but the first is empty where datagrams cannot be steered."""
 
     receiving: list[socket.socket] = field(default_factory=list)
     coalesced: list[socket.socket] = field(default_factory=list)
-    """Receive what comes from seats that are suppressed."""
+    """These receive what comes from suppressed seats."""
     sending: list[socket.socket] = field(default_factory=list)
-    """Get nothing: on a socket that is waited on the kernel looks for whom to wake with each datagram that it sent."""
+    """These only send, and nobody waits on them: the kernel would look for whom to wake after each datagram sent."""
 
     def bind_others(self, addresses: Sequence[tuple[str, int]], buffer_bytes: int) -> None:
-        """Bind those beside the receiving ones, which are bound; raises ``OSError``, with none of them left."""
-        for sock in self.receiving:  # not before: an address that somebody else uses was to be an error
+        """Bind the other sockets, after the receiving ones; raises ``OSError``, with none of the others left open."""
+        for sock in self.receiving:
+            # Not earlier: an address that somebody else uses has to be an error when the receiving ones are bound.
             share_port(sock)
         try:
             self.coalesced = bind(addresses, buffer_bytes, share_port)

@@ -27,18 +27,18 @@ from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.process_stats import ProcessStats
 
 BUFFER_BYTES = 4 << 20
-"""Asked of the kernel for each socket and direction: 20 ms of a busy server; it grants what ``rmem_max`` allows."""
+"""Bytes asked of the kernel for each socket and direction: 20 ms of a busy server. It grants up to ``rmem_max``."""
 READ_BUDGET = 0.002
-"""Seconds in one turn of the loop after which nothing further is taken, so that a flood leaves time for the rest."""
+"""Seconds of one turn of the loop: then no more is taken, so that a flood leaves time for the rest."""
 PORTION = 64
-"""Datagrams taken between two looks at the clock; a batch of trains may hold thousands."""
+"""Datagrams taken between two looks at the clock. A batch of trains may hold thousands."""
 FAILURE_LOG_INTERVAL = 10.0
 """Seconds between log entries about unexpected failures, which a peer may be able to cause."""
 _log = logging.getLogger(__name__)
 
 
 class _Unfinished(NamedTuple):
-    """What is left of a batch when its turn is over, and goes on with the next."""
+    """What is left of a batch when its turn of the loop is over; the next turn goes on with it."""
 
     datagrams: list[tuple[bytes, Address]]
     read_at: float
@@ -48,12 +48,12 @@ class _Unfinished(NamedTuple):
 class MediaSockets:
     """Runs a media plane on UDP sockets, one for each local address.
 
-    ``addresses`` are (numeric host, port), see `bind`. ``sender`` and ``receiver`` choose the system calls; ``auto``
-    takes the fastest that pass a self-test, any other name those or an ``OSError``.
-    ``on_events`` gets the plane's events, in order, after what belongs to them was sent.
+    ``addresses`` are (numeric host, port), see `bind`. ``sender`` and ``receiver`` choose the system calls: ``auto``
+    takes the fastest that pass a self-test; with any other name `open` raises ``OSError`` where those calls fail.
+    ``on_events`` gets the events of the plane, in order, after what belongs to them was sent.
 
-    Where the platform can steer datagrams, there are three for each address (see `SocketGroup`): those of seats that
-    nobody hears anyway come by the second, which is read now and then.
+    Where the platform can steer datagrams, there are three sockets for each address (see `SocketGroup`). Datagrams of
+    suppressed seats come by the second, which is read in intervals.
     """
 
     def __init__(
@@ -77,20 +77,20 @@ class MediaSockets:
         self._clock = clock
         self._group = SocketGroup()
         self._sockets: list[socket.socket] = []
-        """Those that are waited on: receiving from clients, and the one to other media workers."""
+        """Sockets that are waited on: those that receive from clients, and the one to other media workers."""
         self._lanes: list[PlainLane] = []
-        """By the same index."""
+        """Lanes by the same index."""
         self._sender = Sender(self._lanes)
         self._full: set[PlainLane] = set()
         """Lanes that wait for room in the buffer of their socket."""
         self._readers: list[Reader] = []
-        """Of the sockets, and of the group's coalesced ones."""
+        """Readers of the sockets, then of the coalesced ones of the group."""
         self._coalescers: list[Coalescer] = []
         self._follow: Callable[[Collection[int]], None] = self._steer
         self._relay = -1
         """Index of the socket to other media workers."""
         self._unfinished: dict[int, _Unfinished] = {}
-        """By place of the socket."""
+        """By the place of the reader."""
         self._timer: asyncio.TimerHandle | None = None
         self._next_failure_log = 0.0
         self._latency = Histogram(LATENCY_BOUNDS)
@@ -103,8 +103,9 @@ class MediaSockets:
     ) -> None:
         """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
 
-        A worker's ``group`` is bound already, and taken instead of the addresses. Datagrams of the media ids of which
-        ``follow`` is told last come by its coalesced sockets. By ``relay`` other media workers are reached.
+        In a media worker ``group`` is bound already, and taken instead of the addresses; ``relay`` reaches the other
+        workers. ``follow`` is told whenever other seats are suppressed, with the media ids of all that are, and has to
+        steer their datagrams to the coalesced sockets.
         """
         group = self._group = group or self._bind()
         self._sockets += group.receiving
@@ -128,7 +129,8 @@ class MediaSockets:
         for place, sock in enumerate(self._sockets):
             self._loop.add_reader(sock.fileno(), self.pump, place)
         for place, sock in enumerate(group.coalesced, len(self._sockets)):
-            self._coalescers.append(Coalescer(sock.fileno(), partial(self.pump, place), self._loop))
+            pump = partial(self.pump, place)
+            self._coalescers.append(Coalescer(sock.fileno(), pump, self._loop, self._clock))
         self._arm()
 
     async def close(self) -> None:
@@ -181,8 +183,8 @@ class MediaSockets:
             rtt=self._plane.rtt,
             uplink_delay=self._plane.uplink_delay,
             sockets=self._socket_states(),
-            counts=count(self._plane.rooms),
-            seats=seat_stats(self._plane.rooms),
+            counts=count(self._plane.rooms.values()),
+            seats=seat_stats(self._plane.rooms.values()),
         )
         return [stats]
 
@@ -190,7 +192,7 @@ class MediaSockets:
         """Give the plane commands of the control plane."""
         for command in commands:
             self._plane.apply(command, self._clock())
-        # Replays begin with a command, and are due sooner than anything before.
+        # A command may begin a replay, which is due sooner than what the timer waits for.
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -199,8 +201,8 @@ class MediaSockets:
     def pump(self, place: int) -> int:
         """Read what a socket has, for a bounded time, and send what follows from it; return how many datagrams came.
 
-        ``place`` is that of the socket among all, those coalesced being the last. What the time did not suffice for is
-        taken in the next turn of the loop.
+        ``place`` is that of its reader: the coalesced sockets come last. What is left when the time is over is taken in
+        the next turn of the loop.
         """
         reader, plane = self._readers[place], self._plane
         receive = plane.receive if place != self._relay else plane.receive_relayed
@@ -224,9 +226,9 @@ class MediaSockets:
                 self._latency.observe(now - read_at)
             if reader.drained and not batch:
                 break
-        if batch or (not reader.drained and place >= len(self._sockets)):  # the loop waits on all others
+        if batch or (not reader.drained and place >= len(self._sockets)):  # the loop waits on the others
             self._unfinished[place] = _Unfinished(batch, read_at, self._loop.call_soon(self.pump, place))
-        self._settle()
+        self._deliver()
         if place < len(self._sockets):
             for coalescer in self._coalescers:
                 coalescer.look_along(now)
@@ -238,16 +240,16 @@ class MediaSockets:
         self._drain()
 
     def _drain(self) -> None:
-        """Send, deliver events, arm the timer: the order in which a peer may rely on it."""
+        """Send, deliver events, and arm the timer, in this order: events tell of what was sent."""
         self._send()
-        self._settle()
+        self._deliver()
 
     def _send(self) -> None:
         transmissions = self._plane.take_transmissions()
         if transmissions:
             self._sender.send(transmissions)
 
-    def _settle(self) -> None:
+    def _deliver(self) -> None:
         plane = self._plane
         if (failed := plane.faults.take()) is not None:
             self._log_failure(f"handling a {failed[0]} failed", failed[1])
@@ -271,12 +273,12 @@ class MediaSockets:
             self._loop.remove_writer(lane.fileno())
 
     def _arm(self) -> None:
-        # But for commands a deadline only moves away, so a timer that is armed comes at the latest when it is due.
+        # Except by commands, deadlines only move away. So an armed timer is never too late.
         if self._timer is not None or not self._sockets:
             return
         deadline = self._plane.next_deadline()
         if deadline is not None:
-            # Not call_at: the clock of uvloop counts whole milliseconds, relay times need microseconds.
+            # Not call_at: the clock of uvloop counts whole milliseconds, and relay times need microseconds.
             self._timer = self._loop.call_later(max(0.0, deadline - self._clock()), self._poll)
 
     def _log_failure(self, what: str, failure: Exception) -> None:

@@ -1,8 +1,9 @@
-"""Commands, events and readings as bytes, between the control plane and a media worker.
+"""Commands, events and stats as bytes, between the control plane and a media worker.
 
 A frame is a length (4 bytes, big-endian) and a msgpack array of values; a value is an array of its type's place in
 ``_TYPES`` and its fields. Both ends are the same program, started from the same files: there are no versions. Not
-pickle: workers read what strangers send, and what they say must not become code in the process with the identity key.
+pickle: workers read what strangers send, and what a worker says must not become code in the process that has the
+identity key.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def _fields(value: Any) -> list[Any]:
 
 
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """Return what makes a value of a type again from what msgpack has made of it."""
+    """Return the function that makes a value of a type from what msgpack has made of it."""
     if typing.get_origin(kind) is tuple:
         item = _reader(typing.get_args(kind)[0])
         return lambda values: tuple(map(item, values))

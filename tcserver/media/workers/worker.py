@@ -29,11 +29,11 @@ from tcserver.monitoring import garbage, logs
 from tcserver.monitoring.process_meter import ProcessMeter
 
 RELAY_HOST = "127.0.0.1"
-"""Where workers reach each other. A port that is bound there nobody else can send from."""
+"""Where workers reach each other. From a port that is bound there nobody else can send."""
 LAST_LINES_LIMIT = 0.3
-"""Seconds for the last lines of the log to leave; the pool gives a worker a second to end in."""
+"""Seconds for the last lines of the log to leave. The pool gives a worker one second to end."""
 HEARTBEAT = 1.0
-"""Seconds between readings, which are signs of life."""
+"""Seconds between two reports of stats, which are the signs of life."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,16 @@ class Options:
     ``pipe``, ``receiving``, ``coalesced``, ``sending`` and ``relay`` are inherited file descriptors, see `SocketGroup`.
     """
 
-    slot: int
+    number: int
     """Its own: the low byte of the media ids that it serves."""
     pipe: int
     receiving: tuple[int, ...]
     coalesced: tuple[int, ...]
     sending: tuple[int, ...]
     relay: int
-    """By which it reaches the other workers."""
+    """The socket by which it reaches the other workers."""
     peers: tuple[int, ...]
-    """UDP ports by which workers reach each other, by slot."""
+    """UDP ports by which workers reach each other, by number of the worker."""
     sender: str
     receiver: str
     ring_datagrams: int
@@ -74,7 +74,7 @@ class Worker:
         peers = [Address(len(options.receiving), RELAY_HOST, port) for port in options.peers]
         self._log = logs.EventLog("media.worker", logs.EventLimiter(time.monotonic))
         self._sockets = MediaSockets(
-            MediaPlane(os.urandom, options.ring_datagrams, options.slot, peers),
+            MediaPlane(os.urandom, options.ring_datagrams, options.number, peers),
             (),
             loop,
             sender=cast(SenderName, options.sender),
@@ -131,7 +131,7 @@ class Worker:
 
 def main(argument: str) -> int:
     """Run a worker; return the exit status."""
-    # The server is told to end or to reload, and closes the pipe; a signal to the whole group means it, not us.
+    # A signal to the whole group is meant for the server. It closes the pipe when a worker has to end.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     options = Options(**json.loads(argument))
@@ -149,7 +149,7 @@ def main(argument: str) -> int:
 
 
 async def _serve(options: Options) -> None:
-    garbage.settle()
+    garbage.configure()
     await Worker(options, asyncio.get_running_loop()).run()
 
 

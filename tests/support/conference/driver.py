@@ -1,4 +1,4 @@
-"""A shell without sockets: people who speak to a conference, a media plane that keeps the books, and a clock.
+"""A shell without sockets: a conference, clients that speak to it, a media plane that keeps the books, and a clock.
 
 Every effect is checked against what must always hold, so each test checks more than it says.
 """
@@ -29,8 +29,8 @@ from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.room.room import Room
 from tcserver.media import interface
 from tcserver.records import Account, RoomRecord, Standing
+from tests.support.conference.client import Client
 from tests.support.conference.identities import SERVER, make_account
-from tests.support.conference.person import Person
 from tests.support.conference.plane import Plane
 
 
@@ -66,7 +66,7 @@ class Driver:
             policies,
         )
         self.plane = Plane()
-        self.people: dict[int, Person] = {}
+        self.clients: dict[int, Client] = {}
         self.numbers = iter(range(1, 1_000_000))
         self.devices_made = iter(range(1, 1_000_000))
         self.sessions: dict[int, SessionStarted] = {}
@@ -82,51 +82,51 @@ class Driver:
         self._events: deque = deque()
         self._is_busy = False
 
-    # People
+    # Clients
 
-    def person(self, account: str = "dinkes", name: str = "", device: int = 0, address: str = "10.0.0.1") -> Person:
-        """Somebody with a connection after the handshake; the account is made if it is new."""
+    def client(self, account: str = "dinkes", name: str = "", device: int = 0, address: str = "10.0.0.1") -> Client:
+        """Return a client with a connection after the handshake; the account is made if it is new."""
         self.add_account(account)
         device = device or next(self.devices_made)
-        person = Person(self, account, name or f"Person {device}", device, address)
-        self.people[person.connection] = person
-        return person.connect()
+        client = Client(self, account, name or f"Client {device}", device, address)
+        self.clients[client.connection] = client
+        return client.connect()
 
     def add_account(self, name: str, **values: object) -> Account:
         if name not in self.accounts:
             self.accounts[name] = make_account(name, len(self.accounts) + 1, **{"max_sessions": 1000, **values})
         return self.accounts[name]
 
-    def user(self, account: str = "dinkes", **values: object) -> Person:
-        """Somebody who has logged in."""
-        person = self.person(account, **values)
-        assert isinstance(person.log_in(), m.Welcome), person.replies
-        return person
+    def user(self, account: str = "dinkes", **values: object) -> Client:
+        """Return a client that has logged in."""
+        client = self.client(account, **values)
+        assert isinstance(client.log_in(), m.Welcome), client.replies
+        return client
 
-    def member(self, room: str = "room", account: str = "dinkes", **values: object) -> Person:
-        """Somebody who has a seat."""
-        person = self.user(account, **values)
-        reply = person.enter(room)
+    def participant(self, room: str = "room", account: str = "dinkes", **values: object) -> Client:
+        """Return a client that has a seat."""
+        client = self.user(account, **values)
+        reply = client.enter(room)
         assert isinstance(reply, m.Joined), reply
-        return person
+        return client
 
-    def room_of(self, person: Person) -> Room:
-        """The room, as the conference has it, of somebody who has a seat."""
+    def room_of(self, client: Client) -> Room:
+        """Return the room, as the conference has it, of a client that has a seat."""
         conference = self.conference
-        return conference._rooms.of(conference._context.seats[person.media_id])
+        return conference._rooms.of(conference._context.seats[client.media_id])
 
     # Inputs
 
-    def receive(self, person: Person, message: object, request_id: int, size: int = 200) -> None:
+    def receive(self, client: Client, message: object, request_id: int, size: int = 200) -> None:
         """Bring a message, which waits while its account's budget is spent."""
         while True:
-            wait, effects = self.conference.charge(person.connection, size, self.now)
+            wait, effects = self.conference.charge(client.connection, size, self.now)
             self.apply(effects)
             if not wait:
                 break
             self.rested.append(wait)
             self.advance(wait)
-        self.apply(self.conference.received(person.connection, m.Envelope(message, request_id), self.now))
+        self.apply(self.conference.received(client.connection, m.Envelope(message, request_id), self.now))
 
     def event(self, event: interface.Event) -> None:
         self.apply(self.conference.media_event(event, self.now))
@@ -174,18 +174,18 @@ class Driver:
         conference, now = self.conference, self.now
         match effect:
             case Send():
-                person = self.people[effect.connection]
-                assert not person.is_gone, "nothing is sent to who is gone"
+                client = self.clients[effect.connection]
+                assert not client.is_gone, "nothing is sent to who is gone"
                 decoded = m.decode(m.encode(effect.message, effect.request_id))
                 assert decoded == (effect.message, effect.request_id)
-                person.take(*decoded)
+                client.take(*decoded)
                 if isinstance(effect.message, m.Ping):
                     pong = m.Envelope(m.Pong(effect.message.time), effect.request_id)
                     self._events.extend(conference.received(effect.connection, pong, now))
             case Disconnect():
-                person = self.people[effect.connection]
-                assert not person.is_gone
-                person.is_gone = True
+                client = self.clients[effect.connection]
+                assert not client.is_gone
+                client.is_gone = True
             case FindAccount():
                 self._answer(
                     self.hold_lookups,
@@ -234,28 +234,28 @@ class Driver:
         assert len(conference._context.participant_ids) == len(self.plane.seats)
         assert conference.rooms == len(self.plane.rooms)
         assert sum(map(len, self.plane.sealers.values())) == len(conference._context.sealer_ids)
-        half_open = [person for person in self.people.values() if not person.is_gone and person.welcome is None]
+        half_open = [client for client in self.clients.values() if not client.is_gone and client.welcome is None]
         assert conference.half_open == len(half_open)
-        rooms: dict[bytes, list[Person]] = {}
-        for person in self.people.values():
-            if not person.is_gone and person.view is not None:
-                rooms.setdefault(person.view.info.life, []).append(person)
+        rooms: dict[bytes, list[Client]] = {}
+        for client in self.clients.values():
+            if not client.is_gone and client.view is not None:
+                rooms.setdefault(client.view.info.life, []).append(client)
         for members in rooms.values():
             first = members[0].view
             room = self.plane.seats[members[0].media_id].room
             sealers = {states[0].sealer for states in self.plane.sealers[room].values()}
-            assert all(person.view.sealers == sealers for person in members)
-            media_ids = {person.media_id for person in members}
+            assert all(client.view.sealers == sealers for client in members)
+            media_ids = {client.media_id for client in members}
             assert media_ids == set(self.plane.rooms[room])
             for key, receivers in self.plane.forwarding.items():
                 if key[0] in media_ids:
                     assert receivers.keys() <= media_ids, "nothing is sent to who is gone"
-            assert first.members.keys() == {person.participant for person in members}
-            for person in members[1:]:
-                assert person.view.number == first.number
-                assert person.view.members == first.members
-                assert person.view.publications == first.publications
-                assert person.view.info == first.info
+            assert first.members.keys() == {client.participant for client in members}
+            for client in members[1:]:
+                assert client.view.number == first.number
+                assert client.view.members == first.members
+                assert client.view.publications == first.publications
+                assert client.view.info == first.info
 
 
 def error_code(reply: object) -> ErrorCode | None:

@@ -36,19 +36,19 @@ class Plane:
             case interface.OpenSealer():
                 self.rooms.setdefault(command.room, {})
                 sealers = self.sealers.setdefault(command.room, {})
-                assert command.slot not in sealers
-                sealers[command.slot] = [interface.SealerState(command.sealer, command.epoch, command.key, 0)]
-                if command.slot == self.homes.setdefault(command.room, command.slot):
+                assert command.worker not in sealers
+                sealers[command.worker] = [interface.SealerState(command.sealer, command.epoch, command.key, 0)]
+                if command.worker == self.homes.setdefault(command.room, command.worker):
                     self.limits[command.room] = []
             case interface.ShareRoom():
                 assert command.home == self.homes[command.room]
-                assert set(command.slots) == self.sealers[command.room].keys()
-                self.shared[command.room] = command.slots
+                assert set(command.workers) == self.sealers[command.room].keys()
+                self.shared[command.room] = command.workers
             case interface.TellSealer():
                 sealers = self.sealers[command.room].values()
                 return [interface.SealerTold(command.media_id, tuple(states)) for states in sealers]
             case interface.RotateSealer():
-                states = self.sealers[command.room][command.slot]
+                states = self.sealers[command.room][command.worker]
                 states.append(interface.SealerState(states[0].sealer, command.epoch, command.key, 0))
                 assert command.epoch == (states[-2].epoch + 1) % 256
                 del states[:-2]

@@ -21,7 +21,7 @@ from tcserver.media.interface import (
     ShareRoom,
 )
 from tcserver.media.relay.wire import Message, parse_head
-from tcserver.media.workers.pool import Router
+from tcserver.media.workers.router import Router
 from tests.support.media.world import CAPS, Peer, deliveries, open_room, packet_item
 
 ROOM = 1
@@ -68,7 +68,7 @@ class Workers:
 
     def apply(self, *commands: Command) -> None:
         for command in commands:
-            for slot in self.router.slots(command):
+            for slot in self.router.workers(command):
                 self.planes[slot].apply(command, self.now)
 
     def join(self, number: int, slot: int, prove: bool = True) -> Peer:

@@ -98,7 +98,7 @@ class World:
     def __init__(self, members: int = 3) -> None:
         self.now = 100.0
         self.random = 0
-        self.plane = MediaPlane(self.random_bytes)
+        self.plane = MediaPlane(lambda size: self.random_bytes(size))  # which a test may replace
         self.events: list[Event] = []
         self.apply(OpenSealer(1, SEALER, 0, ROOM_KEY))
         self.peers = [self.join(n) for n in range(1, members + 1)]
@@ -161,7 +161,7 @@ class World:
     def forward(self, peer: Peer, stream: int, to: Iterable[Peer | Receiver]) -> None:
         """Let a stream go to these and nobody else."""
         receivers = {r.media_id: r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to}
-        room = next(room for room in self.plane.rooms if peer.media_id in room.seats)
+        room = self.plane.rooms[self.plane.seats[peer.media_id].room]
         gone = tuple(media_id for media_id in room.streams[stream].receivers if media_id not in receivers)
         self.apply(ChangeForwarding(room.number, (stream,), tuple(receivers.values()), gone))
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from tcserver.media import MediaPlane
 from tcserver.media.interface import Address, Command, Event
-from tcserver.media.udp.steering import SLOT_OFFSET
-from tcserver.media.workers.pool import Router
+from tcserver.media.udp.steering import WORKER_OFFSET
+from tcserver.media.workers.router import Router
 
 RELAY = 1
 """The lane to the other planes."""
@@ -18,23 +18,23 @@ class Planes:
 
     def __init__(self, count: int, random_bytes: Callable[[int], bytes]) -> None:
         self._random_bytes = random_bytes
-        self._relays = [Address(RELAY, "127.0.0.1", 9000 + slot) for slot in range(count)] if count > 1 else []
+        self._relays = [Address(RELAY, "127.0.0.1", 9000 + worker) for worker in range(count)] if count > 1 else []
         self._router = Router()
-        self.all = [self._make(slot) for slot in range(count)]
+        self.all = [self._make(worker) for worker in range(count)]
 
-    def replace(self, slot: int) -> None:
+    def replace(self, worker: int) -> None:
         """Let a plane that knows nothing come in place of another."""
-        self.all[slot] = self._make(slot)
+        self.all[worker] = self._make(worker)
 
     def apply(self, command: Command, now: float) -> None:
         """Give a command to all whom it is for."""
-        for slot in self._router.slots(command):
-            self.all[slot].apply(command, now)
+        for worker in self._router.workers(command):
+            self.all[worker].apply(command, now)
 
     def receive(self, data: bytes, address: Address, now: float) -> None:
         """Give a datagram to the plane that the kernel would choose."""
-        slot = data[SLOT_OFFSET] % len(self.all) if len(data) > SLOT_OFFSET else 0
-        self.all[slot].receive([(data, address)], now)
+        worker = data[WORKER_OFFSET] % len(self.all) if len(data) > WORKER_OFFSET else 0
+        self.all[worker].receive([(data, address)], now)
 
     def poll(self, now: float) -> None:
         """Let all do what is due."""
@@ -50,13 +50,13 @@ class Planes:
         busy = True
         while busy:
             busy = False
-            for slot, plane in enumerate(self.all):
+            for worker, plane in enumerate(self.all):
                 for datagram, receivers, skip in plane.take_transmissions():
                     busy = True
                     for at, address in enumerate(receivers.addresses):
                         if address.lane == RELAY:
                             target = self.all[self._relays.index(address)]
-                            target.receive_relayed([(datagram, self._relays[slot])], now)
+                            target.receive_relayed([(datagram, self._relays[worker])], now)
                         elif at != skip:
                             yield address, datagram
         for plane in self.all:
@@ -67,5 +67,5 @@ class Planes:
         """Return what all report."""
         return [event for plane in self.all for event in plane.take_events()]
 
-    def _make(self, slot: int) -> MediaPlane:
-        return MediaPlane(self._random_bytes, worker=slot, peers=self._relays)
+    def _make(self, worker: int) -> MediaPlane:
+        return MediaPlane(self._random_bytes, worker=worker, peers=self._relays)

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import pytest
 
-from tcclient.audio.gate import ComfortThinner, Decision, GateMode, TransmitGate
+from tcclient.audio.gate import ComfortThinner, Decision, GateMode, MicrophoneGate
 from tcproto.packet import COMFORT_INTERVAL
 
 SEND, END, SILENCE, NOTHING = Decision.SEND, Decision.END, Decision.SILENCE, Decision.NOTHING
@@ -10,19 +10,19 @@ LAST, COMFORT = Decision.LAST, Decision.COMFORT
 
 
 def test_open_gate_sends_whatever_it_hears():
-    gate = TransmitGate(GateMode.OPEN)
+    gate = MicrophoneGate(GateMode.OPEN)
     assert [gate.decide(voice, 960) for voice in (False, True, False)] == [SEND] * 3
 
 
 def test_voice_opens_and_its_end_is_marked():
-    gate = TransmitGate(GateMode.VOICE)
+    gate = MicrophoneGate(GateMode.VOICE)
     assert [gate.decide(voice, 960) for voice in (False, True, True, False, False)] == [
         NOTHING, SEND, SEND, END, NOTHING,
     ]  # fmt: skip
 
 
 def test_push_to_talk_ignores_voice():
-    gate = TransmitGate(GateMode.PUSH_TO_TALK)
+    gate = MicrophoneGate(GateMode.PUSH_TO_TALK)
     assert gate.decide(True, 960) is NOTHING
     gate.talk_pressed = True
     assert gate.decide(False, 960) is SEND
@@ -32,7 +32,7 @@ def test_push_to_talk_ignores_voice():
 
 @pytest.mark.parametrize("mode", GateMode)
 def test_mute_shuts_every_mode_from_the_next_frame(mode):
-    gate = TransmitGate(mode)
+    gate = MicrophoneGate(mode)
     gate.talk_pressed = True
     assert gate.decide(True, 960) is SEND
     gate.muted = True
@@ -43,7 +43,7 @@ def test_mute_shuts_every_mode_from_the_next_frame(mode):
 
 @pytest.mark.parametrize(("samples", "every"), [(960, 20), (1_920, 10), (2_880, 7)])
 def test_silence_is_told_every_400_ms(samples, every):
-    gate = TransmitGate()
+    gate = MicrophoneGate()
     decisions = [gate.decide(False, samples) for _ in range(5 * every)]
     assert [index for index, decision in enumerate(decisions, 1) if decision is SILENCE] == [
         every * count for count in range(1, 6)
@@ -52,7 +52,7 @@ def test_silence_is_told_every_400_ms(samples, every):
 
 
 def test_silence_is_counted_from_the_end_of_talk():
-    gate = TransmitGate()
+    gate = MicrophoneGate()
     for _ in range(15):
         gate.decide(False, 960)
     gate.decide(True, 960)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tcclient.cli.keyboard import Keyboard
-from tests.tcclient.cli.test_output import person
+from tests.tcclient.cli.test_output import somebody
 
 
-class Bulletin:
+class Output:
     """Keeps what is said and refused."""
 
     def __init__(self, lines: list[str]) -> None:
@@ -40,13 +40,13 @@ class Bulletin:
         pass
 
 
-def typed(*lines: str) -> tuple[Any, Any, Bulletin]:
+def typed(*lines: str) -> tuple[Any, Any, Output]:
     """Type lines in a room with Sri, who is us, and Budi; return Sri, Budi and what was told."""
-    me, other = person(1, "Sri", me=True), person(2, "Budi Tua")
-    room: Any = SimpleNamespace(participants={1: me, 2: other}, me=me)
-    bulletin: Any = Bulletin(list(lines))
-    asyncio.run(Keyboard(room, list, bulletin, lambda: None, lambda source, device: None).obey())
-    return me, other, bulletin
+    me, other = somebody(1, "Sri", me=True), somebody(2, "Budi Tua")
+    room: Any = SimpleNamespace(participants={2: other}, me=me)
+    output: Any = Output(list(lines))
+    asyncio.run(Keyboard(room, list, output, lambda: None, lambda source, device: None).obey())
+    return me, other, output
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def typed(*lines: str) -> tuple[Any, Any, Bulletin]:
     ],
 )
 def test_somebody_is_played_as_loud_as_was_typed(line: str, volume: float) -> None:
-    me, other, bulletin = typed("/volume budi 70", line)
+    me, other, output = typed("/volume budi 70", line)
     assert (other.volume, me.volume) == (volume, 1.0)
-    assert bulletin.said[-1] == f"Kantor / Budi Tua is played at {round(volume * 100)} %"
-    assert not bulletin.problems
+    assert output.said[-1] == f"Kantor / Budi Tua is played at {round(volume * 100)} %"
+    assert not output.problems
 
 
 @pytest.mark.parametrize(
@@ -81,19 +81,19 @@ def test_somebody_is_played_as_loud_as_was_typed(line: str, volume: float) -> No
     ],
 )
 def test_a_line_that_names_nobody_or_no_percentage_changes_nothing(line: str, text: str) -> None:
-    me, other, bulletin = typed(line)
+    me, other, output = typed(line)
     assert (me.volume, other.volume, me.priority, other.priority) == (1.0, 1.0, False, False)
-    (problem,) = bulletin.problems
+    (problem,) = output.problems
     assert problem.startswith(text)
-    assert bulletin.given_back == [line]
+    assert output.given_back == [line]
 
 
 def test_priority_is_given_and_taken_back() -> None:
-    _, other, bulletin = typed("/priority budi")
+    _, other, output = typed("/priority budi")
     assert other.priority
-    _, other, bulletin = typed("/priority budi", "/priority kantor-2")
+    _, other, output = typed("/priority budi", "/priority kantor-2")
     assert not other.priority
-    assert bulletin.said == [
+    assert output.said == [
         "the others are lowered while Kantor / Budi Tua talks",
         "nobody is lowered any more while Kantor / Budi Tua talks",
     ]

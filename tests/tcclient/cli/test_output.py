@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from tcclient import events
-from tcclient.cli.output import MAX_ROSTER, Bulletin
+from tcclient.cli.output import MAX_ROSTER, Output
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcclient.cli.terminal.status_line import Status
 from tcclient.core.events import Participant as Seated
@@ -43,17 +43,22 @@ class FakeConsole:
         self.finished += 1
 
 
-def person(number: int, name: str = "Sri", *, me: bool = False, verified: bool = True) -> Participant:
+def somebody(number: int, name: str = "Sri", *, me: bool = False, verified: bool = True) -> Participant:
     member = Member(number, f"kantor-{number}", "Kantor", name, Role.SPEAKER, bytes(32), bytes(32), 0, bytes(64), 0)
-    return Participant(Seated(member, verified), me=me)
+    return Participant(Seated(member, verified), unasked, is_me=me)
+
+
+async def unasked(request: object) -> None:
+    raise AssertionError(request)
 
 
 def room(*people: Participant) -> SimpleNamespace:
+    """A room; the first of ``people`` is ourselves."""
     return SimpleNamespace(
         info=SimpleNamespace(name="hall", title="", e2ee=True),
-        participants={p.id: p for p in people},
+        participants={p.id: p for p in people[1:]},
         publications={},
-        tracks=[],
+        tracks_of=lambda participant: [],
         path=PathState.OK,
         path_statistics=PathStatistics(),
         closed=None,
@@ -61,12 +66,12 @@ def room(*people: Participant) -> SimpleNamespace:
     )
 
 
-def bulletin(
+def output(
     *people: Participant, as_json: bool = False, columns: int | None = None, listening: bool = False
-) -> tuple[Bulletin, FakeConsole]:
-    """A bulletin of a room that was just entered."""
+) -> tuple[Output, FakeConsole]:
+    """A output of a room that was just entered."""
     console = FakeConsole(columns)
-    made = Bulletin(console, as_json=as_json, listening=listening)  # type: ignore[arg-type]
+    made = Output(console, as_json=as_json, listening=listening)  # type: ignore[arg-type]
     made.seated(room(*people))  # type: ignore[arg-type]
     assert console.opened == 1
     return made, console
@@ -82,14 +87,14 @@ def told(console: FakeConsole) -> list[dict]:
 
 
 def test_the_roster_with_its_marks_is_told_at_joining() -> None:
-    people = [person(1, "Aku", me=True), person(2, "Budi"), person(3, "Hantu\u202e", verified=False)]
-    _, console = bulletin(*people)
+    people = [somebody(1, "Aku", me=True), somebody(2, "Budi"), somebody(3, "Hantu\u202e", verified=False)]
+    _, console = output(*people)
     assert texts(console) == [
         "in room hall, end-to-end encrypted; 3 here",
         "  Kantor / Budi [speaker] only listens",
         "  Kantor / Hantu\ufffd [speaker] only listens (NOT VERIFIED)",
     ]
-    _, console = bulletin(*people, as_json=True)
+    _, console = output(*people, as_json=True)
     (joined,) = told(console)
     assert [(p["account"], p["who"], p["role"], p["me"], p["marks"]) for p in joined["roster"]] == [
         ("kantor-1", "Kantor / Aku", "speaker", True, []),
@@ -100,8 +105,8 @@ def test_the_roster_with_its_marks_is_told_at_joining() -> None:
 
 
 def test_a_full_room_is_listed_in_part_but_for_those_who_are_doubtful() -> None:
-    others = [person(number, f"N{number}", verified=number != 400) for number in range(2, 502)]
-    _, console = bulletin(person(1, me=True), *others)
+    others = [somebody(number, f"N{number}", verified=number != 400) for number in range(2, 502)]
+    _, console = output(somebody(1, me=True), *others)
     lines = texts(console)
     assert len(lines) == 1 + MAX_ROSTER + 2
     assert lines[-2] == "  Kantor / N400 [speaker] only listens (NOT VERIFIED)"
@@ -109,7 +114,7 @@ def test_a_full_room_is_listed_in_part_but_for_those_who_are_doubtful() -> None:
 
 
 def test_who_is_here_has_roles_and_marks_for_a_script() -> None:
-    made, console = bulletin(person(1, me=True), person(2, verified=False), as_json=True)
+    made, console = output(somebody(1, me=True), somebody(2, verified=False), as_json=True)
     made.roster(made._room)  # type: ignore[arg-type]
     _, me, other = told(console)
     assert (me["event"], me["role"], me["me"], me["marks"]) == ("participant", "speaker", True, [])
@@ -129,8 +134,8 @@ def test_who_is_here_has_roles_and_marks_for_a_script() -> None:
 def test_who_speaks_is_a_line_only_where_no_line_stays(
     columns: int | None, listening: bool, as_json: bool, lines: int
 ) -> None:
-    who = person(2, "Budi")
-    made, console = bulletin(person(1, me=True), who, columns=columns, listening=listening, as_json=as_json)
+    who = somebody(2, "Budi")
+    made, console = output(somebody(1, me=True), who, columns=columns, listening=listening, as_json=as_json)
     before = len(console.shown)
     who.speaking = True
     made.tell(events.SpeakersChanged((who,), who))
@@ -140,9 +145,9 @@ def test_who_speaks_is_a_line_only_where_no_line_stays(
 
 
 def test_no_text_looks_like_another_line() -> None:
-    made, console = bulletin(person(1, me=True))
+    made, console = output(somebody(1, me=True))
     for scope in (ChatScope.ROOM, ChatScope.PARTICIPANT):
-        made.tell(events.ChatReceived("Kantor / Budi", "satu\n12:00:00 Ketua: \x1b[2Jya", scope, 0, None))
+        made.tell(events.ChatReceived(None, "Kantor / Budi", "satu\n12:00:00 Ketua: \x1b[2Jya", scope, 0, b""))
     made.tell(events.Closed(ErrorCode.KICKED, "pergi\n12:00:00 x\u2028y", Action.STOP, 0))
     assert texts(console)[1::2] == [
         "Kantor / Budi: satu",
@@ -156,9 +161,9 @@ def test_no_text_looks_like_another_line() -> None:
 
 
 def test_a_text_is_not_changed_for_a_script() -> None:
-    made, console = bulletin(person(1, me=True), as_json=True)
+    made, console = output(somebody(1, me=True), as_json=True)
     text = "mi\u200cx\n\tab\u202e\N{MAN}\u200d\N{WOMAN}"
-    made.tell(events.ChatReceived("Kantor / Budi", text, ChatScope.ROOM, 0, None))
+    made.tell(events.ChatReceived(None, "Kantor / Budi", text, ChatScope.ROOM, 0, b""))
     assert told(console)[-1] == {
         "event": "chat",
         "who": "Kantor / Budi",
@@ -169,7 +174,7 @@ def test_a_text_is_not_changed_for_a_script() -> None:
 
 
 def test_a_mistake_is_told_to_a_script_with_what_was_typed() -> None:
-    made, console = bulletin(person(1, me=True), as_json=True)
+    made, console = output(somebody(1, me=True), as_json=True)
     made.problem("not permitted", ErrorCode.NOT_PERMITTED, "/kick x")
     made.problem("lost")
     assert told(console)[1:] == [
@@ -184,7 +189,7 @@ def test_what_is_sent_stays_in_the_line() -> None:
         source = SimpleNamespace(source=Source.MICROPHONE if kind is Kind.AUDIO else Source.CAMERA)
         return SimpleNamespace(source=source, muted=muted, open=is_open and not muted, ended=ended)
 
-    made, console = bulletin(person(1, me=True), columns=80)
+    made, console = output(somebody(1, me=True), columns=80)
     for publications, microphone, camera in (
         ([], "off", "off"),
         ([sent(Kind.AUDIO), sent(Kind.VIDEO, muted=True)], "on", "muted"),

@@ -92,7 +92,7 @@ def test_a_server_that_asks_for_wrong_costs_gets_no_signature(server, memory, pa
     client.session.begin_login("agency", "Anna")
     server.pump()
     (closed,) = client.told(events.Closed)
-    assert (closed.action, closed.distrust) == (Action.STOP, True)
+    assert (closed.action, closed.dishonest) == (Action.STOP, True)
     assert f"of {memory * 1024} bytes and {passes} passes" in closed.text
     assert not client.of(m.Login)
 

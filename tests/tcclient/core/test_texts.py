@@ -46,7 +46,7 @@ def test_text_of_a_sealed_room_reaches_all_and_the_server_has_none_of_it(sealed)
     a, b, c = sealed.seated(3)
     message_id = write(sealed, a, "halo\nsemua 😀")
     received = events.ChatReceived(
-        message_id, ROOM, a.participant, "The Agency / Person 1", "halo\nsemua 😀", UNIX_MS, True
+        a.participant, "The Agency / Person 1", "halo\nsemua 😀", ROOM, UNIX_MS, message_id, True
     )
     assert b.told(events.ChatReceived) == c.told(events.ChatReceived) == [received]
     assert a.told(events.ChatSent) == [events.ChatSent(message_id, 5)]
@@ -60,7 +60,7 @@ def test_private_text_reaches_one_and_makes_no_sender_key(sealed):
     a, b, c = sealed.seated(3)
     message_id = private(sealed, a, b)
     received = events.ChatReceived(
-        message_id, PARTICIPANT, a.participant, "The Agency / Person 1", "psst", UNIX_MS, True
+        a.participant, "The Agency / Person 1", "psst", PARTICIPANT, UNIX_MS, message_id, True
     )
     assert b.told(events.ChatReceived) == [received]
     assert not c.told(events.ChatReceived)
@@ -73,7 +73,7 @@ def test_private_text_reaches_one_and_makes_no_sender_key(sealed):
 def test_text_of_a_bare_room_is_plain_and_marked_so(bare):
     a, b = bare.seated(2)
     message_id = write(bare, a, "<b>")
-    assert b.told(events.ChatReceived) == [events.ChatReceived(message_id, ROOM, a.participant, "A / B", "<b>", 5)]
+    assert b.told(events.ChatReceived) == [events.ChatReceived(a.participant, "A / B", "<b>", ROOM, 5, message_id)]
     private(bare, a, b)
     assert texts(b) == ["<b>", "psst"]
     give(bare, b, bare.chat_log[0][1])

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tcclient.demo.report import MAX_ROWS, account_for
+from tcclient.demo.report import MAX_ROWS, report_on
 
 
 def reports(count: int = 3) -> list[dict[str, Any]]:
@@ -34,11 +34,11 @@ def words(line: str) -> str:
 
 
 def test_who_got_everything_is_told_so() -> None:
-    account = account_for(reports())
-    assert account.complete
-    assert account.as_json() == {"complete": True, "faults": [], "participants": reports()}
-    assert account.recordings()[:2] == ["out/u0/u1.ogg", "out/u0/u2.ogg"]
-    header, rule, sent, got, *more = account.table().splitlines()
+    report = report_on(reports())
+    assert report.complete
+    assert report.as_json() == {"complete": True, "faults": [], "participants": reports()}
+    assert report.recordings()[:2] == ["out/u0/u1.ogg", "out/u0/u2.ogg"]
+    header, rule, sent, got, *more = report.table().splitlines()
     assert words(header) == "participant stream packets lost frames concealed bitrate latency p50/p95"
     assert set(rule) == {"-", " "}
     assert words(sent) == "u0 -> audio 1,250 1,250 25.2 kbit/s"
@@ -59,21 +59,21 @@ def test_who_got_everything_is_told_so() -> None:
 def test_what_one_participant_missed_is_a_fault(change: dict[str, Any], fault: str) -> None:
     changed = reports()
     changed[2]["received"][0].update(change)
-    account = account_for(changed)
-    assert not account.complete
-    assert account.faults == (f"u2 <- u0 audio: {fault}",)
+    report = report_on(changed)
+    assert not report.complete
+    assert report.faults == (f"u2 <- u0 audio: {fault}",)
 
 
 def test_a_silent_source_is_a_fault_at_each_receiver() -> None:
     changed = reports()
     changed[0]["sent"][0]["packets"] = 0
-    assert account_for(changed).faults == tuple(f"u{n} <- u0 audio: nothing was sent" for n in (1, 2))
+    assert report_on(changed).faults == tuple(f"u{n} <- u0 audio: nothing was sent" for n in (1, 2))
 
 
 def test_a_large_table_sums_up_the_receivers() -> None:
     many = reports(9)
     assert sum(len(report["sent"]) + len(report["received"]) for report in many) > MAX_ROWS
     many[3]["received"][0]["packets"] = 1200
-    lines = account_for(many).table().splitlines()
+    lines = report_on(many).table().splitlines()
     assert words(lines[3]) == "8 receivers <- u0 audio 1,200-1,250 0 1,250 worst 21 / 22 ms"
     assert len(lines) == 2 + 2 * 9

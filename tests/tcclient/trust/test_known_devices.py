@@ -138,6 +138,10 @@ def test_devices_of_a_server_are_forgotten(tmp_path: Path) -> None:
     assert KnownDevices(tmp_path).devices(ELSEWHERE) == {"a": [key(1)]}
 
 
+async def unasked(request: object) -> None:
+    raise AssertionError(request)
+
+
 def participant(account: str, device: int, *, verified: bool = True) -> Participant:
     member = MemberInfo(
         participant=1,
@@ -152,7 +156,7 @@ def participant(account: str, device: int, *, verified: bool = True) -> Particip
         signature=bytes(64),
         beacon_stream=1,
     )
-    return Participant(Member(member, verified), me=False)
+    return Participant(Member(member, verified), unasked)
 
 
 def watched(directory: Path, *seen: Participant) -> list[told.Event]:

@@ -19,7 +19,7 @@ from tcclient.video.codec import (
     VideoEncoder,
     VideoError,
 )
-from tcclient.video.gate import PictureGate
+from tcclient.video.gate import ReferenceTracker
 from tcproto.packet import VIDEO_CLOCK, cut_frame
 from tests.support.packets import picture_packet
 
@@ -202,7 +202,7 @@ def test_the_size_may_change_in_the_middle() -> None:
 def test_over_a_lossy_link_every_picture_shown_is_right(codec: Codec, pictures: list[av.VideoFrame]) -> None:
     rng = random.Random(11)
     encoder, decoder = VideoEncoder(codec, WIDTH, HEIGHT, FPS, 400_000), VideoDecoder(codec)
-    assembler, gate = FrameAssembler(patience=0.1), PictureGate()
+    assembler, gate = FrameAssembler(patience=0.1), ReferenceTracker()
     sequence, now, wanted, shown, requests = 0, 0.0, False, 0, 0
     for number in range(100):
         now = number / FPS

@@ -101,9 +101,8 @@ def test_run_hands_the_configuration_and_its_reload_to_the_daemon(run: Run, monk
     assert ends == [False, True]
 
 
-def test_a_database_that_fails_is_one_line(run: Run, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_fails_is_one_line(run: Run, data: Path) -> None:
     run("room", "add", "a")
-    monkeypatch.setattr("tcserver.storage.database.BUSY_TIMEOUT_MS", 1)
     blocker = sqlite3.connect(data / "tcserver.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     result = run("room", "remove", "a")

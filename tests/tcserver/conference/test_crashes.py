@@ -16,8 +16,8 @@ from tcserver.conference.room.room import Room
 from tcserver.conference.room.seat import Seat
 from tcserver.media import interface
 from tcserver.records import RoomRecord, Standing
+from tests.support.conference.client import Client
 from tests.support.conference.driver import Driver
-from tests.support.conference.person import Person
 
 
 class Fault(Exception):
@@ -29,8 +29,8 @@ class World:
 
     def __init__(self, **options: object) -> None:
         self.driver = Driver(**options)
-        self.first, self.second = (self.driver.member("room", account) for account in ("a", "b"))
-        self.others = [self.driver.member("other", account) for account in ("c", "d")]
+        self.first, self.second = (self.driver.participant("room", account) for account in ("a", "b"))
+        self.others = [self.driver.participant("other", account) for account in ("c", "d")]
         self.driver.advance(10)
         self.driver.expects_crashes = True
 
@@ -56,7 +56,7 @@ class World:
         assert isinstance(self.driver.user("e").enter("room"), m.Joined)
         self.driver.check()
 
-    def restarted(self, *members: Person) -> None:
+    def restarted(self, *members: Client) -> None:
         """The members were told so, and come back into a new life."""
         for member in members:
             (evicted,) = member.got(m.Evicted)
@@ -170,10 +170,10 @@ def test_a_deadline_that_fails_ends_what_it_belongs_to_and_the_others_follow(mon
 @pytest.mark.parametrize("name", ["idle", "login", "challenge", "failed login"])
 def test_a_deadline_of_a_connection_that_fails_closes_it(name):
     world = World()
-    stranger = world.driver.person("g")
+    stranger = world.driver.client("g")
     timers = world.driver.conference._context.timers
-    for person in (stranger, world.first):
-        timers.set((name, person.connection), world.driver.now + 1, fail)
+    for client in (stranger, world.first):
+        timers.set((name, client.connection), world.driver.now + 1, fail)
     world.driver.advance(1)
     assert stranger.closed.code is world.first.closed.code is ErrorCode.INTERNAL
     assert not world.second.got(m.Evicted)
@@ -287,11 +287,11 @@ def test_a_change_of_stored_rooms_that_fails_in_one_reaches_the_others(monkeypat
 
 def test_an_answer_to_a_look_up_that_fails_closes_its_connection(monkeypatch):
     world = World()
-    person = world.driver.person("g")
+    client = world.driver.client("g")
     with monkeypatch.context() as patch:
         patch.setattr("tcserver.conference.login.authenticator.Authenticator.account_found", fail)
-        person.send(m.LoginBegin("g"))
-    assert person.closed.code is ErrorCode.INTERNAL
+        client.send(m.LoginBegin("g"))
+    assert client.closed.code is ErrorCode.INTERNAL
     assert world.crashes() == {Where.FRAME: 1}
     world.check()
 

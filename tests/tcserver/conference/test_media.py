@@ -8,6 +8,7 @@ from tcserver.media.interface import (
     KeyframeAsked,
     MuteStream,
     OpenStream,
+    PathLost,
     PathProven,
     Receiver,
     SendKeyframe,
@@ -25,12 +26,12 @@ def receivers(driver, publisher, stream):
 
 def test_publication_is_opened_announced_and_acknowledged():
     driver = Driver()
-    person, other = driver.member(), driver.member()
+    client, other = driver.participant(), driver.participant()
     driver.advance(1)
-    reply = person.publish(CAMERA, layers=3, width=1280, height=720, muted=True)
-    command = driver.plane.streams[person.media_id, reply.stream]
-    assert command == OpenStream(reply.stream, person.media_id, m.Kind.VIDEO, reply.caps, muted=True, layers=3)
-    info = other.view.publications[person.participant, 1]
+    reply = client.publish(CAMERA, layers=3, width=1280, height=720, muted=True)
+    command = driver.plane.streams[client.media_id, reply.stream]
+    assert command == OpenStream(reply.stream, client.media_id, m.Kind.VIDEO, reply.caps, muted=True, layers=3)
+    info = other.view.publications[client.participant, 1]
     assert (info.stream, info.layers, info.width, info.height, info.muted) == (reply.stream, 3, 1280, 720, True)
     assert (info.kind, info.source) == (m.Kind.VIDEO, CAMERA)
 
@@ -50,42 +51,42 @@ def test_publication_is_opened_announced_and_acknowledged():
     ],
 )
 def test_publication_that_makes_no_sense(message):
-    assert error_code(Driver().member().ask(message)) is ErrorCode.BAD_REQUEST
+    assert error_code(Driver().participant().ask(message)) is ErrorCode.BAD_REQUEST
 
 
 def test_publication_numbers_only_grow():
     driver = Driver()
-    person = driver.member()
-    person.ask(m.Publish(7, m.Kind.AUDIO, MICROPHONE, "opus"))
+    client = driver.participant()
+    client.ask(m.Publish(7, m.Kind.AUDIO, MICROPHONE, "opus"))
     for number in (0, 5, 7):
-        assert error_code(person.ask(m.Publish(number, m.Kind.AUDIO, MICROPHONE, "opus"))) is ErrorCode.BAD_REQUEST
+        assert error_code(client.ask(m.Publish(number, m.Kind.AUDIO, MICROPHONE, "opus"))) is ErrorCode.BAD_REQUEST
 
 
 def test_publications_are_bounded():
     driver = Driver(max_publications=2)
-    person = driver.member()
-    assert [error_code(person.publish()) for _ in range(3)] == [None, None, ErrorCode.TOO_MANY_STREAMS]
-    person.ask(m.Unpublish(1))
-    assert isinstance(person.publish(), m.Published)
+    client = driver.participant()
+    assert [error_code(client.publish()) for _ in range(3)] == [None, None, ErrorCode.TOO_MANY_STREAMS]
+    client.ask(m.Unpublish(1))
+    assert isinstance(client.publish(), m.Published)
 
 
 def test_mute_and_unpublish():
     driver = Driver()
-    person, other = driver.member(), driver.member()
-    stream = person.publish().stream
+    client, other = driver.participant(), driver.participant()
+    stream = client.publish().stream
     driver.advance(1)
     for muted in (True, True, False):
-        assert isinstance(person.ask(m.Mute(1, muted)), m.Ok)
+        assert isinstance(client.ask(m.Mute(1, muted)), m.Ok)
     mutes = [c for c in driver.plane.log if isinstance(c, MuteStream)]
-    assert mutes == [MuteStream(stream, person.media_id, True), MuteStream(stream, person.media_id, False)]
-    person.ask(m.Mute(1, True))
+    assert mutes == [MuteStream(stream, client.media_id, True), MuteStream(stream, client.media_id, False)]
+    client.ask(m.Mute(1, True))
     driver.advance(1)
-    assert other.view.publications[person.participant, 1].muted
-    assert isinstance(person.ask(m.Unpublish(1)), m.Ok)
+    assert other.view.publications[client.participant, 1].muted
+    assert isinstance(client.ask(m.Unpublish(1)), m.Ok)
     driver.advance(1)
     assert other.view.publications == {}
-    assert error_code(person.ask(m.Unpublish(1))) is ErrorCode.NO_SUCH_PUBLICATION
-    assert error_code(person.ask(m.Mute(1, True))) is ErrorCode.NO_SUCH_PUBLICATION
+    assert error_code(client.ask(m.Unpublish(1))) is ErrorCode.NO_SUCH_PUBLICATION
+    assert error_code(client.ask(m.Mute(1, True))) is ErrorCode.NO_SUCH_PUBLICATION
     assert error_code(other.ask(m.Mute(1, True))) is ErrorCode.NO_SUCH_PUBLICATION
     driver.check()
 
@@ -95,27 +96,27 @@ def test_mute_and_unpublish():
 
 def test_before_the_first_wish_only_beacons_are_forwarded():
     driver = Driver()
-    people = [driver.member() for _ in range(3)]
-    for person in people:
-        stream = person.publish().stream
-        assert receivers(driver, person, stream) == {}
-        others = {other.media_id for other in people if other is not person}
-        assert receivers(driver, person, person.view.joined.beacon_stream).keys() == others
-    people[0].drop()
-    for person in people[1:]:
-        assert len(receivers(driver, person, person.view.joined.beacon_stream)) == 1
+    clients = [driver.participant() for _ in range(3)]
+    for client in clients:
+        stream = client.publish().stream
+        assert receivers(driver, client, stream) == {}
+        others = {other.media_id for other in clients if other is not client}
+        assert receivers(driver, client, client.view.joined.beacon_stream).keys() == others
+    clients[0].drop()
+    for client in clients[1:]:
+        assert len(receivers(driver, client, client.view.joined.beacon_stream)) == 1
     driver.check()
 
 
 def test_defaults_cover_newcomers_and_choices_go_before_them():
     driver = Driver()
-    talker, listener = driver.member(), driver.member()
+    talker, listener = driver.participant(), driver.participant()
     first = talker.publish().stream
     assert isinstance(listener.subscribe(MICROPHONE, CAMERA), m.Ok)
     assert receivers(driver, talker, first) == {listener.media_id: Receiver(listener.media_id)}
     camera = talker.publish(CAMERA).stream
     screen = talker.publish(SCREEN).stream
-    newcomer = driver.member()
+    newcomer = driver.participant()
     second = newcomer.publish().stream
     assert receivers(driver, newcomer, second).keys() == {listener.media_id}
     assert receivers(driver, talker, camera).keys() == {listener.media_id}
@@ -142,7 +143,7 @@ def test_defaults_cover_newcomers_and_choices_go_before_them():
 
 def test_who_leaves_gets_nothing_more():
     driver = Driver()
-    talker, listener = driver.member(), driver.member()
+    talker, listener = driver.participant(), driver.participant()
     stream = talker.publish().stream
     listener.subscribe(MICROPHONE)
     listener.ask(m.Leave())
@@ -154,7 +155,7 @@ def test_who_leaves_gets_nothing_more():
 
 def test_losing_a_right_ends_what_it_allowed_at_once():
     driver = Driver()
-    chair, speaker, other = driver.member(), driver.member(), driver.member()
+    chair, speaker, other = driver.participant(), driver.participant(), driver.participant()
     other.subscribe(MICROPHONE, CAMERA)
     speaker.publish()
     speaker.publish(CAMERA)
@@ -178,7 +179,7 @@ def test_losing_a_right_ends_what_it_allowed_at_once():
 def test_losing_the_right_to_listen_ends_forwarding_at_once():
     hall = RoomRecord("hall", "Hall", roles={"a1": Role.CHAIR}, permissions={Role.OBSERVER: 0})
     driver = Driver(rooms=(hall,))
-    chair, listener = driver.member("hall", "a1"), driver.member("hall", "a2")
+    chair, listener = driver.participant("hall", "a1"), driver.participant("hall", "a2")
     stream = chair.publish().stream
     listener.subscribe(MICROPHONE)
     assert len(receivers(driver, chair, stream)) == 1
@@ -193,15 +194,15 @@ def test_losing_the_right_to_listen_ends_forwarding_at_once():
 @pytest.mark.parametrize("meanwhile", [None, m.Unpublish(1), m.Leave(), m.CloseRoom()])
 def test_publisher_may_send_once_all_know_the_stream_or_when_it_is_over(meanwhile):
     driver = Driver()
-    person, other = driver.member(), driver.member()
-    request = person.announce()
-    assert request in person.open
+    client, other = driver.participant(), driver.participant()
+    request = client.announce()
+    assert request in client.open
     assert other.view.publications == {}
     if meanwhile is None:
         driver.advance(BATCH_INTERVAL)
     else:
-        assert isinstance(person.ask(meanwhile), m.Ok)
-    reply = person.replies[request]
+        assert isinstance(client.ask(meanwhile), m.Ok)
+    reply = client.replies[request]
     assert isinstance(reply, m.Published)
     if meanwhile is None:
         assert [info.stream for info in other.view.publications.values()] == [reply.stream]
@@ -211,11 +212,11 @@ def test_publisher_may_send_once_all_know_the_stream_or_when_it_is_over(meanwhil
 
 def test_publications_are_told_of_in_batches():
     driver = Driver()
-    first, *others = (driver.member() for _ in range(20))
+    first, *others = (driver.participant() for _ in range(20))
     driver.advance(1)
     first.got(m.RoomChanges)
-    for person in others:
-        person.announce()
+    for client in others:
+        client.announce()
         driver.advance(0.02)
     driver.advance(1)
     assert len(first.view.publications) == 19
@@ -228,7 +229,7 @@ def test_publications_are_told_of_in_batches():
 @pytest.mark.parametrize(("spatial", "interval"), [(0, 0.5), (2, 1.0)])
 def test_keyframe_requests_are_joined_and_throttled(spatial, interval):
     driver = Driver()
-    camera, *watchers = (driver.member() for _ in range(4))
+    camera, *watchers = (driver.participant() for _ in range(4))
     stream = camera.publish(CAMERA, layers=3).stream
     for watcher in watchers:
         watcher.subscribe(CAMERA)
@@ -258,10 +259,10 @@ def asked_for(driver, camera, watcher, stream, seconds, every):
 def test_one_receiver_cannot_make_a_publisher_send_keyframe_after_keyframe(every, most):
     """Whoever asks without a pause has nothing of keyframes; who asks at a slow rate gets no more than that."""
     driver = Driver()
-    camera, watcher, other = driver.member(), driver.member(account="b"), driver.member(account="c")
+    camera, watcher, other = driver.participant(), driver.participant(account="b"), driver.participant(account="c")
     stream = camera.publish(CAMERA).stream
-    for person in (watcher, other):
-        person.subscribe(CAMERA)
+    for client in (watcher, other):
+        client.subscribe(CAMERA)
     driver.advance(1)
     assert 5 <= asked_for(driver, camera, watcher, stream, 60, every) <= most
     other.tell(m.KeyframeRequest(stream, 0))
@@ -282,7 +283,7 @@ def test_one_receiver_cannot_make_a_publisher_send_keyframe_after_keyframe(every
 
 def test_a_keyframe_that_can_be_sent_again_is_not_asked_for():
     driver = Driver()
-    camera, watcher = driver.member(), driver.member()
+    camera, watcher = driver.participant(), driver.participant()
     stream = camera.publish(CAMERA).stream
     watcher.subscribe(CAMERA)
     driver.plane.replays.add(watcher.media_id)
@@ -294,8 +295,8 @@ def test_a_keyframe_that_can_be_sent_again_is_not_asked_for():
 
 def test_keyframe_requests_for_what_one_does_not_receive_are_ignored():
     driver = Driver()
-    camera, watcher = driver.member(), driver.member()
-    outsider = driver.member("other")
+    camera, watcher = driver.participant(), driver.participant()
+    outsider = driver.participant("other")
     stream = camera.publish(CAMERA, layers=2).stream
     audio = camera.publish().stream
     watcher.tell(m.KeyframeRequest(stream, 0))
@@ -319,9 +320,9 @@ def test_keyframe_requests_for_what_one_does_not_receive_are_ignored():
 
 def test_publisher_knows_a_newcomer_before_it_is_asked_for_a_keyframe():
     driver = Driver()
-    camera, other = driver.member(), driver.member()
+    camera, other = driver.participant(), driver.participant()
     stream = camera.publish(CAMERA).stream
-    newcomer = driver.member()
+    newcomer = driver.participant()
     for watcher in (other, newcomer):
         watcher.subscribe(CAMERA)
         watcher.tell(m.KeyframeRequest(stream, 0))
@@ -334,10 +335,10 @@ def test_publisher_knows_a_newcomer_before_it_is_asked_for_a_keyframe():
 @pytest.mark.parametrize("end", [m.Unpublish(1), m.Leave()])
 def test_keyframe_request_that_waits_for_a_newcomer_to_be_known_ends_with_the_stream(end):
     driver = Driver()
-    camera = driver.member()
-    driver.member()
+    camera = driver.participant()
+    driver.participant()
     stream = camera.publish(CAMERA).stream
-    newcomer = driver.member()
+    newcomer = driver.participant()
     newcomer.subscribe(CAMERA)
     newcomer.tell(m.KeyframeRequest(stream, 0))
     camera.ask(end)
@@ -349,7 +350,7 @@ def test_keyframe_request_that_waits_for_a_newcomer_to_be_known_ends_with_the_st
 @pytest.mark.parametrize("end", ["unpublish", "leave", "delete"])
 def test_waiting_keyframe_request_ends_with_the_stream(end):
     driver = Driver()
-    camera, watcher = driver.member(), driver.member()
+    camera, watcher = driver.participant(), driver.participant()
     stream = camera.publish(CAMERA).stream
     watcher.subscribe(CAMERA)
     watcher.tell(m.KeyframeRequest(stream, 0))
@@ -366,15 +367,18 @@ def test_waiting_keyframe_request_ends_with_the_stream(end):
 
 def test_speakers_are_told_to_their_room():
     driver = Driver()
-    first, second, outsider = driver.member(), driver.member(), driver.member("other")
+    first, second, outsider = driver.participant(), driver.participant(), driver.participant("other")
     driver.event(SpeakersChanged(1, (first.participant, 999), (888,), 999))
     driver.event(SpeakersChanged(77, (first.participant,), (), 0))
-    for person in (first, second):
-        assert person.got(m.Speakers) == [m.Speakers((first.participant,), (888,), 0)]
+    for client in (first, second):
+        assert client.got(m.Speakers) == [m.Speakers((first.participant,), (888,), 0)]
     assert outsider.got(m.Speakers) == []
 
 
-def test_other_reports_are_counted():
+def test_paths_are_counted_for_the_dashboard():
     driver = Driver()
     driver.event(PathProven(0x100, Address(0, "127.0.0.1", 9)))
+    driver.event(PathLost(0x100))
+    driver.event(PathLost(0x100))
     assert driver.conference.counters["media_PathProven"] == 1
+    assert driver.conference.counters["media_PathLost"] == 2

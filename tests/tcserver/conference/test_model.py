@@ -1,4 +1,4 @@
-"""Many people doing anything in any order; the driver checks each effect, the machine what must hold in the end."""
+"""Many clients doing anything in any order; the driver checks each effect, the machine what must hold in the end."""
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
@@ -21,7 +21,7 @@ ROLES = list(m.Role)
 
 
 class Meeting(RuleBasedStateMachine):
-    people = Bundle("people")
+    clients = Bundle("clients")
 
     def __init__(self):
         super().__init__()
@@ -44,100 +44,102 @@ class Meeting(RuleBasedStateMachine):
         )
         self.all = []
 
-    @rule(target=people, account=st.sampled_from(ACCOUNTS), device=st.integers(1, 4))
+    @rule(target=clients, account=st.sampled_from(ACCOUNTS), device=st.integers(1, 4))
     def connect(self, account, device):
         driver = self.driver
         known = account in driver.accounts
-        person = driver.person(account, device=device)
+        client = driver.client(account, device=device)
         if not known:
             del driver.accounts[account]
-        self.all.append(person)
-        return person
+        self.all.append(client)
+        return client
 
     @rule(
-        target=people, account=st.sampled_from(ACCOUNTS[:4]), device=st.integers(1, 9), room=st.sampled_from(ROOMS[:2])
+        target=clients, account=st.sampled_from(ACCOUNTS[:4]), device=st.integers(1, 9), room=st.sampled_from(ROOMS[:2])
     )
     def arrive(self, account, device, room):
-        person = self.driver.person(account, device=device)
-        self.all.append(person)
-        if isinstance(person.log_in(), m.Welcome):
-            person.enter(room)
-        return person
+        client = self.driver.client(account, device=device)
+        self.all.append(client)
+        if isinstance(client.log_in(), m.Welcome):
+            client.enter(room)
+        return client
 
-    def ask(self, person, message):
-        if not person.is_gone:
-            person.send(message)
+    def ask(self, client, message):
+        if not client.is_gone:
+            client.send(message)
 
     @rule(slot=st.integers(0, 1))
     def replace_worker(self, slot):
         self.driver.replace_worker(slot)
 
-    @rule(person=people, wrong=st.booleans())
-    def log_in(self, person, wrong):
-        self.ask(person, m.LoginBegin(person.account))
-        self.ask(person, person.login_message(key=SigningKey(bytes(32)) if wrong else None))
+    @rule(client=clients, wrong=st.booleans())
+    def log_in(self, client, wrong):
+        self.ask(client, m.LoginBegin(client.account))
+        self.ask(client, client.login_message(key=SigningKey(bytes(32)) if wrong else None))
 
-    @rule(person=people, room=st.sampled_from(ROOMS), e2ee=st.sampled_from([True, True, True, False]))
-    def enter(self, person, room, e2ee):
-        if not person.is_gone:
-            person.enter(room, e2ee=e2ee)
-
-    @rule(person=people, message=st.sampled_from([m.Leave(), m.GetSnapshot(), m.Probe(), m.Ping(1), m.UpdateRoom("T")]))
-    def simple(self, person, message):
-        self.ask(person, message)
-
-    @rule(person=people, source=st.sampled_from(SOURCES), muted=st.booleans())
-    def publish(self, person, source, muted):
-        if not person.is_gone:
-            person.announce(source, muted=muted)
-
-    @rule(person=people, number=st.integers(1, 4), what=st.sampled_from(["unpublish", "mute", "unmute"]))
-    def change_publication(self, person, number, what):
-        self.ask(person, m.Unpublish(number) if what == "unpublish" else m.Mute(number, what == "mute"))
+    @rule(client=clients, room=st.sampled_from(ROOMS), e2ee=st.sampled_from([True, True, True, False]))
+    def enter(self, client, room, e2ee):
+        if not client.is_gone:
+            client.enter(room, e2ee=e2ee)
 
     @rule(
-        person=people,
+        client=clients, message=st.sampled_from([m.Leave(), m.GetSnapshot(), m.Probe(), m.Ping(1), m.UpdateRoom("T")])
+    )
+    def simple(self, client, message):
+        self.ask(client, message)
+
+    @rule(client=clients, source=st.sampled_from(SOURCES), muted=st.booleans())
+    def publish(self, client, source, muted):
+        if not client.is_gone:
+            client.announce(source, muted=muted)
+
+    @rule(client=clients, number=st.integers(1, 4), what=st.sampled_from(["unpublish", "mute", "unmute"]))
+    def change_publication(self, client, number, what):
+        self.ask(client, m.Unpublish(number) if what == "unpublish" else m.Mute(number, what == "mute"))
+
+    @rule(
+        client=clients,
         generation=st.integers(0, 5),
         sources=st.sets(st.sampled_from(SOURCES)),
         choices=st.lists(st.builds(m.StreamChoice, st.integers(1, 9), st.booleans(), st.booleans()), max_size=3),
     )
-    def subscribe(self, person, generation, sources, choices):
-        self.ask(person, m.Subscribe(generation, tuple(sources), tuple(choices)))
+    def subscribe(self, client, generation, sources, choices):
+        self.ask(client, m.Subscribe(generation, tuple(sources), tuple(choices)))
 
-    @rule(person=people, other=people, role=st.sampled_from(ROLES), kick=st.booleans())
-    def moderate(self, person, other, role, kick):
+    @rule(client=clients, other=clients, role=st.sampled_from(ROLES), kick=st.booleans())
+    def moderate(self, client, other, role, kick):
         participant = other.participant if other.view else 5
-        self.ask(person, m.Kick(participant) if kick else m.SetRole(participant, role))
+        self.ask(client, m.Kick(participant) if kick else m.SetRole(participant, role))
 
     @rule(
-        person=people,
-        other=people,
+        client=clients,
+        other=clients,
         scope=st.sampled_from(list(m.ChatScope)),
         number=st.integers(0, 3),
         form=st.sampled_from([("halo", b""), ("", b"halo"), ("halo", b"halo")]),
     )
-    def chat(self, person, other, scope, number, form):
+    def chat(self, client, other, scope, number, form):
         participant = other.participant if other.view else 5
-        self.ask(person, m.Chat(number.to_bytes(16, "big"), scope, form[0], participant, form[1]))
+        self.ask(client, m.Chat(number.to_bytes(16, "big"), scope, form[0], participant, form[1]))
 
-    @rule(person=people, other=people, stream=st.integers(1, 9))
-    def notify(self, person, other, stream):
-        if not person.is_gone:
-            person.tell(m.KeyframeRequest(stream))
-        if not person.is_gone:
-            person.tell(m.KeyBoxes((m.AddressedBox(other.participant if other.view else 5, b"box"),)))
+    @rule(client=clients, other=clients, stream=st.integers(1, 9))
+    def notify(self, client, other, stream):
+        if not client.is_gone:
+            client.tell(m.KeyframeRequest(stream))
+        if not client.is_gone:
+            client.tell(m.KeyBoxes((m.AddressedBox(other.participant if other.view else 5, b"box"),)))
 
-    @rule(person=people)
-    def close_room(self, person):
-        self.ask(person, m.CloseRoom())
+    @rule(client=clients)
+    def close_room(self, client):
+        self.ask(client, m.CloseRoom())
 
-    @rule(person=consumes(people), polite=st.booleans())
-    def go(self, person, polite):
-        if not person.is_gone:
+    @rule(client=consumes(clients), polite=st.booleans())
+    def go(self, client, polite):
+        if not client.is_gone:
             if polite:
-                person.tell(m.Close(ErrorCode.INTERNAL, "", Action.NONE))
+                client.tell(m.Close(ErrorCode.INTERNAL, "", Action.NONE))
             else:
-                person.drop()
+                client.drop()
 
     @rule(seconds=st.sampled_from([0.01, 0.1, 0.3, 1.0, 3.0, 11.0, 25.0, 400.0]), jump=st.integers(-(10**8), 10**8))
     def wait(self, seconds, jump):
@@ -152,10 +154,10 @@ class Meeting(RuleBasedStateMachine):
     def answer(self):
         self.driver.answer_held()
 
-    @rule(person=people, stream=st.integers(1, 9), room=st.integers(1, 4))
-    def media(self, person, stream, room):
-        media_id = person.media_id if person.view else 0x500
-        participant = person.participant if person.view else 5
+    @rule(client=clients, stream=st.integers(1, 9), room=st.integers(1, 4))
+    def media(self, client, stream, room):
+        media_id = client.media_id if client.view else 0x500
+        participant = client.participant if client.view else 5
         for event in (
             KeyframeAsked(media_id, stream, 0),
             SeatRekeyDue(media_id),
@@ -189,11 +191,11 @@ class Meeting(RuleBasedStateMachine):
         driver.answer_held()
         driver.advance(6)
         driver.check()
-        for person in self.all:
-            assert person.is_gone or person.open == {}, "every request has a reply"
-        for person in self.all:
-            if not person.is_gone:
-                person.drop()
+        for client in self.all:
+            assert client.is_gone or client.open == {}, "every request has a reply"
+        for client in self.all:
+            if not client.is_gone:
+                client.drop()
         driver.advance(301)
         driver.check()
         assert driver.sessions == driver.plane.rooms == driver.plane.seats == driver.plane.streams == {}

@@ -22,9 +22,9 @@ from tests.tcserver.conference.test_workers import forwarding, slot_of, streams
 MICROPHONE = m.Source.MICROPHONE
 
 
-def spread(people, slots=2, room_spread=2, **settings):
+def spread(clients, slots=2, room_spread=2, **settings):
     driver = Driver(media_slots=slots, room_spread=room_spread, **settings)
-    return driver, [driver.member() for _ in range(people)]
+    return driver, [driver.participant() for _ in range(clients)]
 
 
 def sealer(driver, slot):
@@ -52,39 +52,39 @@ def test_where_a_seat_goes(home, seats, loads, chosen):
 
 
 def test_a_room_stays_on_its_worker_until_it_is_large_and_then_fills_all():
-    driver, people = spread(9, slots=3)
-    home = slot_of(driver, people[0])
-    assert [slot_of(driver, person) == home for person in people[:3]] == [True, True, False]
-    counts = sorted(sum(slot_of(driver, person) == slot for person in people) for slot in range(3))
+    driver, clients = spread(9, slots=3)
+    home = slot_of(driver, clients[0])
+    assert [slot_of(driver, client) == home for client in clients[:3]] == [True, True, False]
+    counts = sorted(sum(slot_of(driver, client) == slot for client in clients) for slot in range(3))
     assert counts == [3, 3, 3]
-    for person in people:
-        if slot_of(driver, person) == home:
-            person.drop()
+    for client in clients:
+        if slot_of(driver, client) == home:
+            client.drop()
             break
-    for person in people:
-        if not person.is_gone and slot_of(driver, person) == home:
-            person.drop()
+    for client in clients:
+        if not client.is_gone and slot_of(driver, client) == home:
+            client.drop()
             break
-    assert slot_of(driver, driver.member()) == home, "fewer than the setting are there"
+    assert slot_of(driver, driver.participant()) == home, "fewer than the setting are there"
     driver.check()
 
 
 def test_all_know_the_keys_of_all_sealers():
-    driver, people = spread(2)
-    home = slot_of(driver, people[0])
+    driver, clients = spread(2)
+    home = slot_of(driver, clients[0])
     driver.plane.sealers[1][home] = [state._replace(next_counter=77) for state in driver.plane.sealers[1][home]]
-    newcomer = driver.member()
+    newcomer = driver.participant()
     other = 1 - home
     assert {(key.sealer, key.lowest) for key in newcomer.view.joined.room_keys} == {
         (sealer(driver, home), 77),
         (sealer(driver, other), 0),
     }
-    for person in people:
-        (told,) = person.got(m.NewRoomKey)
+    for client in clients:
+        (told,) = client.got(m.NewRoomKey)
         assert (told.room_key.sealer, told.room_key.lowest) == (sealer(driver, other), 0)
     assert commands(driver, ShareRoom) == [ShareRoom(1, home, (0, 1))]
     driver.plane.sealers[1][other] = [state._replace(next_counter=5) for state in driver.plane.sealers[1][other]]
-    last = driver.member()
+    last = driver.participant()
     assert {(key.sealer, key.lowest) for key in last.view.joined.room_keys} == {
         (sealer(driver, home), 77),
         (sealer(driver, other), 5),
@@ -101,92 +101,92 @@ def test_a_room_on_one_worker_asks_nobody():
 def test_a_newcomer_waits_for_all_workers():
     driver, _ = spread(3)
     driver.hold_seats = True
-    person = driver.user()
-    person.enter()
+    client = driver.user()
+    client.enter()
     opened = commands(driver, OpenSeat)[-1]
     states = {slot: tuple(driver.plane.sealers[1][slot]) for slot in (0, 1)}
     own = opened.media_id & 0xFF
     driver.event(SealerTold(opened.media_id, states[1 - own]))
-    assert person.view is None
+    assert client.view is None
     driver.event(SealerTold(opened.media_id, states[1 - own]))
-    assert person.view is None
+    assert client.view is None
     driver.event(SeatOpened(opened.media_id, states[own]))
-    assert len(person.view.joined.room_keys) == 2
+    assert len(client.view.joined.room_keys) == 2
     driver.event(SealerTold(opened.media_id, states[own]))
     driver.check()
 
 
 def test_a_newcomer_who_waits_hears_of_a_new_worker_and_of_new_keys():
-    driver, people = spread(2)
+    driver, clients = spread(2)
     driver.hold_seats = True
     first, second = driver.user(), driver.user()
     first.enter()
     second.enter()
-    people[0].drop()
+    clients[0].drop()
     driver.answer_held()
-    for person in (first, second):
-        keys = {(key.sealer, key.epoch) for key in person.view.joined.room_keys}
+    for client in (first, second):
+        keys = {(key.sealer, key.epoch) for key in client.view.joined.room_keys}
         assert keys == {(sealer(driver, slot), epoch) for slot in (0, 1) for epoch in (0, 1)}
     driver.check()
 
 
 @pytest.mark.parametrize("whose", ["home", "other"])
 def test_a_newcomer_does_not_wait_for_a_worker_that_is_gone(whose):
-    driver, people = spread(3)
-    home = slot_of(driver, people[0])
+    driver, clients = spread(3)
+    home = slot_of(driver, clients[0])
     gone = home if whose == "home" else 1 - home
     driver.hold_seats = True
     waiting = [driver.user() for _ in range(4)]
-    for person in waiting:
-        person.enter()
+    for client in waiting:
+        client.enter()
     assert {command.media_id & 0xFF for command in commands(driver, OpenSeat)[-4:]} == {0, 1}
     # What the worker that is gone would have answered is lost; the other's answers come.
     held, driver.held = driver.held, type(driver.held)()
     driver.replace_worker(gone)
     driver.held.extend(held)
     driver.answer_held()
-    for person in waiting:
-        assert {key.sealer for key in person.view.joined.room_keys} == {sealer(driver, slot) for slot in (0, 1)}
+    for client in waiting:
+        assert {key.sealer for key in client.view.joined.room_keys} == {sealer(driver, slot) for slot in (0, 1)}
     driver.check()
 
 
 def test_whoever_leaves_takes_no_key_along():
-    driver, people = spread(4, slots=3)
+    driver, clients = spread(4, slots=3)
     before = len(commands(driver, RotateSealer))
-    people[0].drop()
+    clients[0].drop()
     rotated = commands(driver, RotateSealer)[before:]
-    assert {command.slot for command in rotated} == {0, 1, 2}
+    assert {command.worker for command in rotated} == {0, 1, 2}
     assert len({command.key for command in rotated}) == 3
     driver.check()
 
 
 def test_only_the_seats_of_a_worker_that_ended_move():
-    driver, people = spread(6)
-    home = slot_of(driver, people[0])
-    for person in people:
-        person.publish()
-        person.subscribe(MICROPHONE)
+    driver, clients = spread(6)
+    home = slot_of(driver, clients[0])
+    for client in clients:
+        client.publish()
+        client.subscribe(MICROPHONE)
     driver.advance(1)
     before = streams(driver), forwarding(driver)
-    ids = [person.media_id for person in people]
+    ids = [client.media_id for client in clients]
     old = sealer(driver, 1 - home)
-    for person in people:
-        person.inbox.clear()
+    for client in clients:
+        client.inbox.clear()
     told = len(driver.plane.log)
 
     driver.replace_worker(1 - home)
 
     assert (streams(driver), forwarding(driver)) == before
-    moved = {person for person, media_id in zip(people, ids, strict=True) if person.media_id != media_id}
-    assert moved == {person for person in people if slot_of(driver, person) != home}
+    moved = {client for client, media_id in zip(clients, ids, strict=True) if client.media_id != media_id}
+    assert moved == {client for client in clients if slot_of(driver, client) != home}
     assert len(moved) == 3
-    for person in people:
-        assert [type(message) for message in person.inbox[:2]] == [m.NewRoomKey, m.SealerClosed]
-        assert person.got(m.SealerClosed) == [m.SealerClosed(old)]
-        assert len(person.got(m.MediaMove)) == (person in moved)
+    for client in clients:
+        assert [type(message) for message in client.inbox[:2]] == [m.NewRoomKey, m.SealerClosed]
+        assert client.got(m.SealerClosed) == [m.SealerClosed(old)]
+        assert len(client.got(m.MediaMove)) == (client in moved)
     new = driver.plane.log[told:]
-    assert {c.media_id for c in new if isinstance(c, CloseSeat)} == set(ids) - {p.media_id for p in people}
-    assert [c.slot for c in new if isinstance(c, OpenSealer)] == [1 - home]
+    assert {c.media_id for c in new if isinstance(c, CloseSeat)} == set(ids) - {p.media_id for p in clients}
+    assert [c.worker for c in new if isinstance(c, OpenSealer)] == [1 - home]
     assert len([c for c in new if isinstance(c, ShareRoom)]) == 1
     assert driver.logged[-1].fields == {"worker": 1 - home, "rooms": 1, "seats": 3}
     driver.check()
@@ -194,29 +194,29 @@ def test_only_the_seats_of_a_worker_that_ended_move():
 
 @pytest.mark.parametrize("whose", ["home", "other"])
 def test_only_without_the_home_nobody_knows_who_speaks(whose):
-    driver, people = spread(3)
-    home = slot_of(driver, people[0])
-    driver.event(SpeakersChanged(1, (people[2].participant,), (), people[2].participant))
-    people[0].inbox.clear()
+    driver, clients = spread(3)
+    home = slot_of(driver, clients[0])
+    driver.event(SpeakersChanged(1, (clients[2].participant,), (), clients[2].participant))
+    clients[0].inbox.clear()
     driver.replace_worker(home if whose == "home" else 1 - home)
-    stopped = [m.Speakers((), (people[2].participant,), people[2].participant)]
-    assert people[0].got(m.Speakers) == (stopped if whose == "home" else [])
+    stopped = [m.Speakers((), (clients[2].participant,), clients[2].participant)]
+    assert clients[0].got(m.Speakers) == (stopped if whose == "home" else [])
     driver.check()
 
 
 def test_a_worker_that_is_new_in_a_room_learns_how_many_talkers_are_forwarded():
     driver, _ = spread(10, room_spread=10)
     before = len(commands(driver, SetSpeakers))
-    driver.member()
+    driver.participant()
     assert [command.limit for command in commands(driver, SetSpeakers)[before:]] == [3]
     assert driver.plane.limits[1] == [3]
 
 
 def test_a_change_for_many_is_told_in_few_words():
-    driver, people = spread(12, slots=3)
-    for person in people:
-        person.publish()
-        person.subscribe(MICROPHONE)
+    driver, clients = spread(12, slots=3)
+    for client in clients:
+        client.publish()
+        client.subscribe(MICROPHONE)
     told = len(driver.plane.log)
-    driver.member()
+    driver.participant()
     assert sum("Forwarding" in type(command).__name__ for command in driver.plane.log[told:]) == 2

@@ -45,8 +45,8 @@ def sample(name):
 
 def in_state(driver, state):
     if state is LOGIN:
-        return driver.person()
-    return driver.user() if state is LOBBY else driver.member()
+        return driver.client()
+    return driver.user() if state is LOBBY else driver.participant()
 
 
 def test_every_message_of_a_client_is_served():
@@ -58,42 +58,42 @@ def test_every_message_of_a_client_is_served():
 @pytest.mark.parametrize("name", m.ROWS)
 def test_every_message_in_every_state(name, state):
     driver = Driver()
-    bystander = driver.member()
-    person = in_state(driver, state)
+    bystander = driver.participant()
+    client = in_state(driver, state)
     row, message = m.ROWS[name], sample(name)
     is_login = row.states is LOGIN
     if not row.sender & m.Sender.CLIENT or (not row.states & state and (is_login or state is LOGIN)):
-        driver.receive(person, message, 5)
-        assert person.closed.code is ErrorCode.UNEXPECTED_MESSAGE
-        assert person.is_gone
+        driver.receive(client, message, 5)
+        assert client.closed.code is ErrorCode.UNEXPECTED_MESSAGE
+        assert client.is_gone
     elif row.answer is None:
-        person.tell(message)
-        assert person.is_gone == (name == "close")
+        client.tell(message)
+        assert client.is_gone == (name == "close")
         if not row.states & state:
             assert driver.conference.counters["notification_not_in_room"] == 1
     else:
-        person.send(message)
+        client.send(message)
         driver.advance(0.26)
-        reply = person.replies[person.requests]
+        reply = client.replies[client.requests]
         if not row.states & state:
             wrong = ErrorCode.NOT_IN_ROOM if state is LOBBY else ErrorCode.ALREADY_IN_ROOM
             assert error_code(reply) is wrong
-        assert not person.is_gone
+        assert not client.is_gone
     assert not bystander.is_gone
-    assert person.open == {}
+    assert client.open == {}
     driver.check()
 
 
 @pytest.mark.parametrize("state", [LOGIN, LOBBY, ROOM])
 def test_unknown_messages(state):
     driver = Driver()
-    person = in_state(driver, state)
-    person.open[99] = m.Leave()
-    driver.receive(person, m.Unknown("fly"), 99)
-    assert error_code(person.replies[99]) is ErrorCode.BAD_REQUEST
-    driver.receive(person, m.Unknown("fly"), 0)
+    client = in_state(driver, state)
+    client.open[99] = m.Leave()
+    driver.receive(client, m.Unknown("fly"), 99)
+    assert error_code(client.replies[99]) is ErrorCode.BAD_REQUEST
+    driver.receive(client, m.Unknown("fly"), 0)
     assert driver.conference.counters["notification_bad_request"] == 1
-    assert not person.is_gone
+    assert not client.is_gone
 
 
 def test_message_before_the_handshake_is_over():
@@ -108,9 +108,9 @@ def test_message_before_the_handshake_is_over():
 
 def test_what_comes_after_the_end_is_ignored():
     driver = Driver()
-    person = driver.member()
-    person.tell(m.Close(ErrorCode.INTERNAL, "", Action.NONE))
-    conference, number = driver.conference, person.connection
+    client = driver.participant()
+    client.tell(m.Close(ErrorCode.INTERNAL, "", Action.NONE))
+    conference, number = driver.conference, client.connection
     assert conference.received(number, m.Envelope(m.Ping(1), 1), driver.now) == []
     assert conference.disconnected(number, driver.now) == []
     assert conference.hang_up(number, ErrorCode.BAD_FRAME, driver.now) == []
@@ -119,9 +119,9 @@ def test_what_comes_after_the_end_is_ignored():
 
 def test_shell_can_close_a_connection_with_a_reason():
     driver = Driver()
-    person = driver.member()
-    driver.apply(driver.conference.hang_up(person.connection, ErrorCode.SLOW_CONSUMER, driver.now, "1 MiB waits"))
-    assert (person.closed.code, person.closed.text) == (ErrorCode.SLOW_CONSUMER, "1 MiB waits")
+    client = driver.participant()
+    driver.apply(driver.conference.hang_up(client.connection, ErrorCode.SLOW_CONSUMER, driver.now, "1 MiB waits"))
+    assert (client.closed.code, client.closed.text) == (ErrorCode.SLOW_CONSUMER, "1 MiB waits")
     assert driver.conference.counters["closed_slow_consumer"] == 1
     driver.check()
 
@@ -129,15 +129,15 @@ def test_shell_can_close_a_connection_with_a_reason():
 @pytest.mark.parametrize("name", [name for name in SAMPLES if m.ROWS[name].states & ROOM])
 def test_disconnect_between_a_message_and_its_effects(name):
     driver = Driver()
-    person, other = driver.member(), driver.member()
+    client, other = driver.participant(), driver.participant()
     driver.hold_seats = driver.hold_writes = True
     conference = driver.conference
     request = 1_000 if m.ROWS[name].answer else 0
-    effects = conference.received(person.connection, m.Envelope(SAMPLES[name], request), driver.now)
-    after = conference.disconnected(person.connection, driver.now)
-    assert not [e for e in after if isinstance(e, Send | Disconnect) and e.connection == person.connection]
-    driver.apply([e for e in effects if not (isinstance(e, Send | Disconnect) and e.connection == person.connection)])
-    person.is_gone = True
+    effects = conference.received(client.connection, m.Envelope(SAMPLES[name], request), driver.now)
+    after = conference.disconnected(client.connection, driver.now)
+    assert not [e for e in after if isinstance(e, Send | Disconnect) and e.connection == client.connection]
+    driver.apply([e for e in effects if not (isinstance(e, Send | Disconnect) and e.connection == client.connection)])
+    client.is_gone = True
     driver.apply(after)
     driver.advance(1)
     if name != "close_room":
@@ -147,12 +147,12 @@ def test_disconnect_between_a_message_and_its_effects(name):
 
 def test_disconnect_of_all_at_once():
     driver = Driver()
-    people = [driver.member() for _ in range(20)]
-    for person in people:
-        person.publish()
-        person.subscribe(m.Source.MICROPHONE)
-    for person in people:
-        person.drop()
+    clients = [driver.participant() for _ in range(20)]
+    for client in clients:
+        client.publish()
+        client.subscribe(m.Source.MICROPHONE)
+    for client in clients:
+        client.drop()
     driver.check()
     driver.advance(20)
     assert driver.conference.rooms == 0
@@ -162,20 +162,20 @@ def test_disconnect_of_all_at_once():
 
 def test_silent_client_is_pinged_then_given_up():
     driver = Driver()
-    person, other = driver.member(), driver.member()
+    client, other = driver.participant(), driver.participant()
     driver.advance(60)
-    assert not person.is_gone, "it answers pings"
-    driver.conference._connections.get(person.connection).last_heard = driver.now
+    assert not client.is_gone, "it answers pings"
+    driver.conference._connections.get(client.connection).last_heard = driver.now
     pings = []
     end = driver.now + 30
-    while not person.is_gone and driver.now < end:
+    while not client.is_gone and driver.now < end:
         driver.now = max(driver.now, driver.conference.next_deadline())
         for effect in driver.conference.timeout(driver.now):
-            if isinstance(effect, Send) and effect.connection == person.connection:
+            if isinstance(effect, Send) and effect.connection == client.connection:
                 pings.append(effect.message)
                 if isinstance(effect.message, m.Close):
-                    person.is_gone = True
-            elif not (isinstance(effect, Disconnect) and effect.connection == person.connection):
+                    client.is_gone = True
+            elif not (isinstance(effect, Disconnect) and effect.connection == client.connection):
                 driver.apply([effect])
     assert [type(message) for message in pings].count(m.Ping) == 2
     assert pings[-1].code is ErrorCode.IDLE_TIMEOUT
@@ -186,8 +186,8 @@ def test_silent_client_is_pinged_then_given_up():
 
 def test_a_client_that_speaks_and_answers_no_ping_is_not_sent_ever_more():
     driver = Driver()
-    person = driver.member()
-    conference, number = driver.conference, person.connection
+    client = driver.participant()
+    conference, number = driver.conference, client.connection
     pings = 0
     for _ in range(2000):
         driver.now = max(driver.now, conference.next_deadline())
@@ -199,34 +199,34 @@ def test_a_client_that_speaks_and_answers_no_ping_is_not_sent_ever_more():
                 driver.apply([effect])
         conference.received(number, m.Envelope(m.KeyReceipts(()), 0), driver.now)
     assert pings == MAX_UNANSWERED_PINGS
-    assert not person.is_gone
+    assert not client.is_gone
     conference.received(number, m.Envelope(m.Pong(0), owed), driver.now)
     assert conference._connections.get(number).unanswered == MAX_UNANSWERED_PINGS - 1
 
 
 def test_who_is_stopped_for_twenty_seconds_gives_nobody_up():
     driver = Driver()
-    people = [driver.member(), driver.user(), driver.person()]
+    clients = [driver.participant(), driver.user(), driver.client()]
     driver.advance(7)
     driver.now += 20
     driver.apply(driver.conference.timeout(driver.now))
     assert driver.logged[-1].name == "stood_still"
     assert driver.logged[-1].fields["ms"] > 17_000
-    assert not any(person.is_gone for person in people)
+    assert not any(client.is_gone for client in clients)
     driver.advance(0.9)
-    assert not any(person.is_gone for person in people), "what they have sent meanwhile is read first"
+    assert not any(client.is_gone for client in clients), "what they have sent meanwhile is read first"
     driver.advance(10)
-    assert [person.is_gone for person in people] == [False, False, True], "the login goes on to be awaited"
+    assert [client.is_gone for client in clients] == [False, False, True], "the login goes on to be awaited"
     driver.check()
 
 
 def test_the_end_of_each_seat_is_logged_with_its_reason():
     driver = Driver()
-    people = [driver.member(account=f"a{i}") for i in range(5)]
-    people[0].ask(m.Leave())
-    people[1].drop()
-    people[2].tell(m.Close(ErrorCode.LEAVING, "bye", Action.NONE))
-    chair = driver.member(account="a6")
+    clients = [driver.participant(account=f"a{i}") for i in range(5)]
+    clients[0].ask(m.Leave())
+    clients[1].drop()
+    clients[2].tell(m.Close(ErrorCode.LEAVING, "bye", Action.NONE))
+    chair = driver.participant(account="a6")
     room = driver.conference._rooms._by_number[1]
     driver.conference._rooms.close(room, driver.now)
     driver.apply(driver.conference._context.outbox.take())
@@ -240,12 +240,12 @@ def test_the_end_of_each_seat_is_logged_with_its_reason():
 
 def test_shutdown_tells_everybody_and_closes_everything():
     driver = Driver()
-    people = [driver.person(), driver.user(), driver.member(), driver.member()]
+    clients = [driver.client(), driver.user(), driver.participant(), driver.participant()]
     driver.user().ask(m.OpenRoom("empty"))
     driver.apply(driver.conference.shutdown("new version", 5000, driver.now))
-    for person in people:
-        assert (person.closed.code, person.closed.text) == (ErrorCode.SHUTDOWN, "new version")
-        assert (person.closed.action, person.closed.retry_after_ms) == (Action.RECONNECT, 5000)
+    for client in clients:
+        assert (client.closed.code, client.closed.text) == (ErrorCode.SHUTDOWN, "new version")
+        assert (client.closed.action, client.closed.retry_after_ms) == (Action.RECONNECT, 5000)
     assert not driver.conference.may_connect()
     assert driver.plane.rooms == driver.plane.seats == driver.plane.streams == {}
     closes = [type(c) for c in driver.plane.log if isinstance(c, CloseRoom | CloseSeat)]

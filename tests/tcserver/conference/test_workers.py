@@ -21,8 +21,8 @@ from tests.support.conference.driver import Driver
 MICROPHONE, CAMERA = m.Source.MICROPHONE, m.Source.CAMERA
 
 
-def slot_of(driver, person):
-    return person.media_id & 0xFF
+def slot_of(driver, client):
+    return client.media_id & 0xFF
 
 
 def forwarding(driver):
@@ -60,36 +60,36 @@ def test_the_lesser_of_two_random_loads_is_chosen():
 
 def test_rooms_go_where_fewer_seats_are():
     driver = Driver(media_slots=2)
-    crowd = [driver.member("one") for _ in range(5)]
+    crowd = [driver.participant("one") for _ in range(5)]
     first = slot_of(driver, crowd[0])
-    others = [driver.member(f"room {number}") for number in range(3)]
-    assert {slot_of(driver, person) for person in crowd} == {first}
-    assert {slot_of(driver, person) for person in others} == {1 - first}
-    assert all(person.media_id & 0xFF == slot_of(driver, person) for person in crowd + others)
+    others = [driver.participant(f"room {number}") for number in range(3)]
+    assert {slot_of(driver, client) for client in crowd} == {first}
+    assert {slot_of(driver, client) for client in others} == {1 - first}
+    assert all(client.media_id & 0xFF == slot_of(driver, client) for client in crowd + others)
 
 
 def test_rooms_go_where_less_is_sent():
     driver = Driver(media_slots=2)
-    first = slot_of(driver, driver.member("one"))
+    first = slot_of(driver, driver.participant("one"))
     driver.event(WorkerLoad(1 - first, 1000.0))
-    crowd = [driver.member(f"room {number}") for number in range(9)]
-    assert {slot_of(driver, person) for person in crowd} == {first}
-    late = [driver.member(f"late room {number}") for number in range(3)]
-    assert {slot_of(driver, person) for person in late} == {0, 1}, "what was placed counts before it is measured"
+    crowd = [driver.participant(f"room {number}") for number in range(9)]
+    assert {slot_of(driver, client) for client in crowd} == {first}
+    late = [driver.participant(f"late room {number}") for number in range(3)]
+    assert {slot_of(driver, client) for client in late} == {0, 1}, "what was placed counts before it is measured"
     driver.event(WorkerLoad(1 - first, 0.0))
-    assert slot_of(driver, driver.member("last")) == 1 - first
+    assert slot_of(driver, driver.participant("last")) == 1 - first
 
 
 def test_tickets_go_to_all_workers():
     driver = Driver(media_slots=2)
     for _ in range(20):
-        driver.person().ask(m.Probe())
+        driver.client().ask(m.Probe())
     assert {ticket.media_id & 0xFF for ticket in driver.plane.tickets} == {0, 1}
 
 
 def test_a_room_goes_on_after_its_worker_ended():
     driver = Driver()
-    a, b = driver.member(), driver.member()
+    a, b = driver.participant(), driver.participant()
     voice, picture = a.publish(), b.publish(CAMERA, layers=2)
     a.ask(m.Mute(1, True))
     b.subscribe(MICROPHONE)
@@ -99,8 +99,8 @@ def test_a_room_goes_on_after_its_worker_ended():
     assert before[0][a.participant, voice.stream][2], "muted"
     ids, keys = {a.media_id, b.media_id}, {seat.up_key for seat in driver.plane.seats.values()}
     (sealer,) = driver.plane.sealers[1][0]
-    for person in (a, b):
-        person.inbox.clear()
+    for client in (a, b):
+        client.inbox.clear()
 
     driver.replace_worker()
 
@@ -109,13 +109,13 @@ def test_a_room_goes_on_after_its_worker_ended():
     (new,) = driver.plane.sealers[1][0]
     assert new.sealer != sealer.sealer
     assert new.key != sealer.key
-    for person in (a, b):
-        seat = driver.plane.seats[person.media_id]
+    for client in (a, b):
+        seat = driver.plane.seats[client.media_id]
         assert not {seat.up_key, seat.down_key} & keys
-        assert person.inbox == [
+        assert client.inbox == [
             m.NewRoomKey(m.RoomKey(new.sealer, new.epoch, new.key, 0)),
             m.SealerClosed(sealer.sealer),
-            m.MediaMove(person.media_id, 1, seat.up_key, seat.down_key),
+            m.MediaMove(client.media_id, 1, seat.up_key, seat.down_key),
         ]
     assert driver.logged[-1].fields == {"worker": 0, "rooms": 1, "seats": 2}
     driver.check()
@@ -123,7 +123,7 @@ def test_a_room_goes_on_after_its_worker_ended():
 
 def test_only_the_rooms_of_the_worker_are_touched():
     driver = Driver(media_slots=2)
-    a, b = driver.member("one"), driver.member("two")
+    a, b = driver.participant("one"), driver.participant("two")
     assert slot_of(driver, a) != slot_of(driver, b)
     seats = dict(driver.plane.seats)
     driver.replace_worker(slot_of(driver, a))
@@ -134,19 +134,19 @@ def test_only_the_rooms_of_the_worker_are_touched():
 
 def test_a_seat_that_was_being_opened_is_opened_again():
     driver = Driver()
-    other = driver.member()
+    other = driver.participant()
     driver.hold_seats = True
-    person = driver.user()
-    person.enter()
+    client = driver.user()
+    client.enter()
     lost = driver.plane.log[-1]
     driver.replace_worker()
     opened = [c for c in driver.plane.log if isinstance(c, OpenSeat) and c.participant == lost.participant]
     assert len(opened) == 2
     driver.answer_held()
-    assert person.media_id == opened[1].media_id != lost.media_id
+    assert client.media_id == opened[1].media_id != lost.media_id
     (state,) = driver.plane.sealers[1][0]
-    assert [key.sealer for key in person.view.joined.room_keys] == [state.sealer]
-    assert not person.got(m.MediaMove)
+    assert [key.sealer for key in client.view.joined.room_keys] == [state.sealer]
+    assert not client.got(m.MediaMove)
     assert len(other.got(m.MediaMove)) == 1
     driver.check()
 
@@ -154,45 +154,45 @@ def test_a_seat_that_was_being_opened_is_opened_again():
 def test_an_answer_of_the_worker_that_ended_is_ignored():
     driver = Driver()
     driver.hold_seats = True
-    person = driver.user()
-    person.enter()
+    client = driver.user()
+    client.enter()
     lost = driver.plane.log[-1]
     driver.replace_worker()
     driver.event(SeatOpened(lost.media_id, tuple(driver.plane.sealers[1][0])))
-    assert person.view is None
+    assert client.view is None
     driver.answer_held()
-    assert person.view is not None
+    assert client.view is not None
 
 
 def test_a_seat_that_no_worker_opens_is_given_up():
     driver = Driver()
     driver.hold_seats = True
-    person = driver.user()
-    person.enter()
+    client = driver.user()
+    client.enter()
     driver.replace_worker()
     driver.advance(6)
-    assert [reply for reply in person.replies.values() if isinstance(reply, m.Error)]
+    assert [reply for reply in client.replies.values() if isinstance(reply, m.Error)]
     driver.held.clear()
     driver.check()
 
 
 def test_a_new_sealer_needs_no_key_for_those_who_left_before():
     driver = Driver()
-    driver.member()
+    driver.participant()
     for _ in range(2):
-        driver.member().ask(m.Leave())
+        driver.participant().ask(m.Leave())
     driver.replace_worker()
     rotations = len(driver.plane.rotations)
     driver.advance(10)
     assert len(driver.plane.rotations) == rotations
-    driver.member().ask(m.Leave())
+    driver.participant().ask(m.Leave())
     assert isinstance(driver.plane.log[-1], RotateSealer)
 
 
 def test_a_new_worker_learns_how_many_talkers_are_forwarded():
     driver = Driver()
     for _ in range(9):
-        driver.member()
+        driver.participant()
     limit = driver.plane.limits[1]
     driver.replace_worker()
     assert driver.plane.limits[1] == limit
@@ -208,9 +208,9 @@ def test_a_worker_without_rooms(slot):
 
 def test_a_room_that_closes_later_closes_the_new_sealer():
     driver = Driver(empty_room_lifetime=1.0)
-    person = driver.member()
+    client = driver.participant()
     driver.replace_worker()
-    person.ask(m.Leave())
+    client.ask(m.Leave())
     driver.advance(2)
     assert isinstance(driver.plane.log[-1], CloseRoom)
     assert sum(isinstance(command, OpenSealer) for command in driver.plane.log) == 2
@@ -219,7 +219,7 @@ def test_a_room_that_closes_later_closes_the_new_sealer():
 
 def test_those_who_spoke_are_silent_until_the_new_worker_hears_them():
     driver = Driver()
-    a, b = driver.member(), driver.member()
+    a, b = driver.participant(), driver.participant()
     driver.event(SpeakersChanged(1, (a.participant,), (), a.participant))
     b.inbox.clear()
     driver.replace_worker()

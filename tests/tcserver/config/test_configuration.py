@@ -135,7 +135,7 @@ def test_bad_flags_are_refused_with_key_and_range(key: str, text: str, reason: s
         ("[speed]", r"\[speed\] is no section"),
         ("[rooms]\ntemporary = 1", "true or false"),
         ("[speed]\nlimit = 1", r"speed\.limit is no setting"),
-        ("[server", "no TOML"),
+        ("[server", "not TOML"),
         ("#" * (MAX_FILE_BYTES + 1), "more than"),
         ("[log]\nlevel = 3", r"log\.level should be one of debug, info, warning, error, not 3$"),
     ],
@@ -168,7 +168,7 @@ def test_a_missing_file_is_an_error_only_where_it_was_asked_for(file: Path, tmp_
 
 def test_a_file_that_is_no_text_is_refused(file: Path) -> None:
     file.write_bytes(b"\xff")
-    with pytest.raises(ConfigurationError, match="no TOML"):
+    with pytest.raises(ConfigurationError, match="not TOML"):
         Sources(file).load()
 
 

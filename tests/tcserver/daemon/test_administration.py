@@ -33,8 +33,8 @@ def answer(administration: Administration, **request: object) -> dict:
 
 def test_rooms_tell_who_is_in_and_on_what_way():
     driver, readings = Driver(), Readings()
-    chair, other = driver.member("Hall"), driver.member("Hall")
-    driver.member("Attic")
+    chair, other = driver.participant("Hall"), driver.participant("Hall")
+    driver.participant("Attic")
     other.publish(m.Source.CAMERA, muted=True)
     driver.advance(7)
     readings.seats = (SeatStats(chair.media_id, "192.0.2.7", 200, 190), SeatStats(other.media_id, "", 0, 0))
@@ -51,7 +51,7 @@ def test_rooms_tell_who_is_in_and_on_what_way():
 
 def test_a_seat_that_no_media_plane_knows_is_on_no_way():
     driver = Driver()
-    driver.member("hall")
+    driver.participant("hall")
     (room,) = answer(asked(driver), do="rooms")["result"]
     assert (room["seats"][0]["udp"], room["seats"][0]["sent"]) == (False, 0)
 
@@ -59,7 +59,7 @@ def test_a_seat_that_no_media_plane_knows_is_on_no_way():
 @pytest.mark.parametrize("by_number", [False, True])
 def test_kick_takes_the_seats_of_an_account_or_one_participant(by_number):
     driver = Driver()
-    stays, goes = driver.member("hall", "a1"), driver.member("hall", "a2")
+    stays, goes = driver.participant("hall", "a1"), driver.participant("hall", "a2")
     who = str(goes.participant) if by_number else "A2"
     assert answer(asked(driver), do="kick", room="Hall", who=who, reason="late") == {"result": 1}
     assert goes.got(m.Evicted) == [m.Evicted(ErrorCode.KICKED, "late")]
@@ -71,26 +71,26 @@ def test_kick_takes_the_seats_of_an_account_or_one_participant(by_number):
 
 def test_kick_takes_all_seats_of_an_account():
     driver = Driver()
-    devices = [driver.member("hall", "a1") for _ in range(2)]
+    devices = [driver.participant("hall", "a1") for _ in range(2)]
     assert answer(asked(driver), do="kick", room="hall", who="a1", reason="") == {"result": 2}
-    assert all(person.got(m.Evicted) for person in devices)
+    assert all(client.got(m.Evicted) for client in devices)
 
 
 def test_a_meeting_is_ended_and_its_room_can_be_entered_again():
     driver = Driver()
-    people = [driver.member("hall") for _ in range(3)]
+    clients = [driver.participant("hall") for _ in range(3)]
     assert answer(asked(driver), do="close", room="hall", reason="fire") == {"result": 3}
-    assert [person.got(m.Evicted) for person in people] == [[m.Evicted(ErrorCode.ROOM_CLOSED, "fire")]] * 3
+    assert [client.got(m.Evicted) for client in clients] == [[m.Evicted(ErrorCode.ROOM_CLOSED, "fire")]] * 3
     assert driver.conference.rooms == 0
-    assert isinstance(people[0].enter("hall"), m.Joined)
+    assert isinstance(clients[0].enter("hall"), m.Joined)
 
 
 @pytest.mark.parametrize(("room", "told"), [(None, 3), ("hall", 2)])
 def test_a_notice_goes_to_all_or_to_one_room(room, told):
     driver = Driver()
-    people = [driver.member("hall"), driver.member("hall"), driver.member("attic")]
+    clients = [driver.participant("hall"), driver.participant("hall"), driver.participant("attic")]
     assert answer(asked(driver), do="notice", text="one\ntwo", room=room) == {"result": told}
-    got = [message for person in people for message in person.got(m.ChatMessage)]
+    got = [message for client in clients for message in client.got(m.ChatMessage)]
     assert len(got) == told
     assert {(text.scope, text.participant, text.text) for text in got} == {(m.ChatScope.SERVER, 0, "one\ntwo")}
 
@@ -120,11 +120,11 @@ def test_a_notice_goes_to_all_or_to_one_room(room, told):
 )
 def test_what_cannot_be_done_is_said_and_changes_nothing(request_):
     driver = Driver()
-    person = driver.member("hall", "a1")
+    client = driver.participant("hall", "a1")
     reply = answer(asked(driver), **request_)
     assert reply.keys() == {"error", "code"}
     assert reply["error"]
-    assert person.got(m.Evicted) == person.got(m.ChatMessage) == []
+    assert client.got(m.Evicted) == client.got(m.ChatMessage) == []
     driver.check()
 
 

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvloop
 
-from tcserver.exposition import http
-from tcserver.exposition.http import MAX_CONNECTIONS, MAX_HEAD, Content, HttpServer, respond
+from tcserver.exposition.http import MAX_CONNECTIONS, MAX_HEAD, TIME_LIMIT, Content, HttpServer, respond
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 on_each_loop = pytest.mark.parametrize(
@@ -56,9 +55,9 @@ def test_answers(request_: bytes, status: str) -> None:
 class Served:
     """A listener on a port of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, time_limit: float) -> None:
         self.errors: list[Exception] = []
-        self.server = HttpServer(ROUTES, self.errors.append)
+        self.server = HttpServer(ROUTES, self.errors.append, time_limit)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -80,8 +79,8 @@ def run(main: Callable[[], Awaitable[None]], factory: Factory) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving() -> AsyncIterator[Served]:
-    served = Served()
+async def serving(time_limit: float = TIME_LIMIT) -> AsyncIterator[Served]:
+    served = Served(time_limit)
     await served.server.open("127.0.0.1", served.port)
     try:
         async with asyncio.timeout(20):
@@ -135,11 +134,9 @@ async def closed(reader: asyncio.StreamReader) -> bool:
 
 
 @on_each_loop
-def test_who_says_nothing_is_left(monkeypatch: pytest.MonkeyPatch, factory: Factory) -> None:
-    monkeypatch.setattr(http, "TIME_LIMIT", 0.01)
-
+def test_who_says_nothing_is_left(factory: Factory) -> None:
     async def main() -> None:
-        async with serving() as served, served.connected() as (reader, writer):
+        async with serving(time_limit=0.01) as served, served.connected() as (reader, writer):
             writer.write(b"GET /page")
             assert await closed(reader)
 

@@ -1,4 +1,4 @@
-"""The metrics of a server with people, media and trouble in it; and the dashboard that shows them."""
+"""The metrics of a server with clients, media and trouble in it; and the dashboard that shows them."""
 
 import dataclasses
 import json
@@ -81,14 +81,14 @@ def process_stats(memory: int | None) -> ProcessStats:
 def families() -> dict[str, Metric]:
     """Everything that a busy server tells, with two workers."""
     driver = Driver()
-    a, b = driver.member("room", "a"), driver.member("room", "b")
-    driver.person()
+    a, b = driver.participant("room", "a"), driver.participant("room", "b")
+    driver.client()
     a.publish()
     a.publish(m.Source.CAMERA)
     a.tell(m.KeyframeRequest(99, 0))
     for number in range(25):
         b.ask(m.Chat(number.to_bytes(16, "big"), m.ChatScope.ROOM, sealed=b"text"))
-    guess = driver.person("a")
+    guess = driver.client("a")
     guess.ask(m.LoginBegin("a"))
     guess.ask(guess.login_message(key=account_key("b")))
     driver.advance(1.0)
@@ -196,7 +196,7 @@ def test_what_is_usual_of_a_process_is_told(families: dict[str, Metric]) -> None
 
 # The dashboard
 
-DASHBOARD = json.loads(resources.files("tcserver").joinpath("dashboard.json").read_text(encoding="utf-8"))
+DASHBOARD = json.loads(resources.files("tcserver.exposition").joinpath("dashboard.json").read_text(encoding="utf-8"))
 QUERIES = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
 
 

@@ -27,7 +27,7 @@ def test_each_collection_is_measured_by_its_generation() -> None:
 
 def test_what_there_is_at_the_start_is_not_looked_at_again() -> None:
     code = (
-        "import gc; from tcserver.monitoring import garbage; garbage.settle(); "
+        "import gc; from tcserver.monitoring import garbage; garbage.configure(); "
         "print(len(gc.get_objects()), *gc.get_threshold())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tcserver.records import RoomRecord, StoreError
-from tcserver.storage import archive
 from tcserver.storage.archive import back_up, pack, restore, unpack
 from tcserver.storage.data_directory import DataDirectory
 
@@ -167,12 +166,9 @@ def test_a_database_with_damaged_pages_is_refused(directory: DataDirectory, tmp_
     assert list(again.path.iterdir()) == []
 
 
-def test_a_file_that_is_too_large_is_no_backup(
-    directory: DataDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_too_large_is_no_backup(directory: DataDirectory, tmp_path: Path) -> None:
     target = packed(directory, tmp_path)
-    monkeypatch.setattr(archive, "MAX_BYTES", target.stat().st_size)
-    assert restore(DataDirectory(tmp_path / "one"), None, target) == (0, 1)
-    monkeypatch.setattr(archive, "MAX_BYTES", target.stat().st_size - 1)
+    size = target.stat().st_size
+    assert restore(DataDirectory(tmp_path / "one"), None, target, size) == (0, 1)
     with pytest.raises(StoreError, match="more than"):
-        restore(DataDirectory(tmp_path / "two"), None, target)
+        restore(DataDirectory(tmp_path / "two"), None, target, size - 1)

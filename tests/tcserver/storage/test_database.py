@@ -1,6 +1,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -330,6 +331,7 @@ def test_a_failed_transaction_leaves_nothing(database: Database) -> None:
 def test_a_transaction_that_the_engine_ended_is_not_ended_twice(database: Database) -> None:
     def fail() -> None:
         with database.transaction():
+            # As SQLite does on some errors, such as a full disk.
             database._connection.execute("ROLLBACK")
             raise sqlite3.OperationalError("stop")
 
@@ -354,6 +356,7 @@ def test_all_files_are_private_and_synced(database: Database, tmp_path: Path) ->
     database.add_account(make_account("kantor-1"))
     modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
     assert modes == {"tcserver.db": 0o600, "tcserver.db-wal": 0o600, "tcserver.db-shm": 0o600}
+    # They belong to the connection: another one would have its own.
     settings = {
         name: database._connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -369,8 +372,9 @@ def test_what_is_no_database_is_refused(path: Path) -> None:
 
 
 def test_a_newer_database_is_refused_and_untouched(path: Path) -> None:
-    with Database(path) as database:
-        database._connection.execute("PRAGMA user_version = 99")
+    Database(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="version 99"):
         Database(path)
 
@@ -417,4 +421,5 @@ def test_processes_that_open_a_new_database_at_once_make_it_once(path: Path) -> 
     assert failures == []
     with Database(path) as database:
         assert len(database.accounts()) == 8
-        assert database._connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)

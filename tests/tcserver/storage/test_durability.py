@@ -4,9 +4,11 @@ import os
 import random
 import select
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from tcserver.records import RoomRecord
@@ -88,6 +90,7 @@ def test_every_acknowledged_change_survives_a_hundred_kills(tmp_path: Path) -> N
         stored = {account.name for account in database.accounts()}
         assert acknowledged <= stored
         assert len(stored - acknowledged) <= KILLS
-        assert database._connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert database._connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert len(acknowledged) >= KILLS * 3 // 4

@@ -141,12 +141,14 @@ def test_nothing_is_sent_before_it_is_accepted_or_while_muted(server):
     assert not a.session.seat.publications.can_send(number)
     assert not a.speak(number)
     assert a.session.seat.publications.can_send(number)
+    assert a.told(events.PublicationReady) == [events.PublicationReady(number)]
     assert a.speak(number)
     a.session.seat.set_muted(number, True)
     assert a.session.seat.publications.can_send(number), "were it not muted"
     assert not a.speak(number)
     a.session.seat.set_muted(number, False)
     assert a.speak(number)
+    assert len(a.told(events.PublicationReady)) == 1, "it is told once"
     assert not a.speak(4711)
     assert not a.session.seat.publications.can_send(4711)
 

@@ -26,8 +26,8 @@ def driver(**settings: object) -> Driver:
     return Driver(account_cost=RATE, rates=rates, total_rate=FREE, **settings)
 
 
-def boxes(person: object, number: int = 64) -> m.KeyBoxes:
-    return m.KeyBoxes(tuple(m.AddressedBox(person.participant, bytes(300)) for _ in range(number)))
+def boxes(client: object, number: int = 64) -> m.KeyBoxes:
+    return m.KeyBoxes(tuple(m.AddressedBox(client.participant, bytes(300)) for _ in range(number)))
 
 
 def chat(number: int) -> m.Chat:
@@ -35,18 +35,18 @@ def chat(number: int) -> m.Chat:
 
 
 FLOODS = {
-    "unknown requests": lambda person, n: person.send_raw(m.Unknown("future"), 60_000),
-    "subscriptions": lambda person, n: person.ask(m.Subscribe(n, (), tuple(m.StreamChoice(i) for i in range(100)))),
-    "snapshots": lambda person, n: person.ask(m.GetSnapshot()),
-    "texts": lambda person, n: person.ask(chat(n)),
+    "unknown requests": lambda client, n: client.send_raw(m.Unknown("future"), 60_000),
+    "subscriptions": lambda client, n: client.ask(m.Subscribe(n, (), tuple(m.StreamChoice(i) for i in range(100)))),
+    "snapshots": lambda client, n: client.ask(m.GetSnapshot()),
+    "texts": lambda client, n: client.ask(chat(n)),
 }
 
 
 @pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
 def test_whoever_asks_too_much_is_told_then_slowed_then_closed(flood: object) -> None:
     world = driver()
-    attacker = world.member(account="attacker")
-    others = [world.member(account=f"other-{n}") for n in range(4)]
+    attacker = world.participant(account="attacker")
+    others = [world.participant(account=f"other-{n}") for n in range(4)]
     began, told = world.now, 0
     for number in range(1, 200_000):
         if attacker.is_gone:
@@ -70,28 +70,28 @@ def test_whoever_asks_too_much_is_told_then_slowed_then_closed(flood: object) ->
 
 def test_the_wait_that_is_told_is_true() -> None:
     world = driver()
-    person = world.member()
+    client = world.participant()
     number = 0
-    while error_code(reply := person.ask(chat(number := number + 1))) is None:
+    while error_code(reply := client.ask(chat(number := number + 1))) is None:
         pass
     wait = reply.retry_after_ms / 1000
     world.advance(wait - 0.002)
-    early = person.ask(chat(0))
+    early = client.ask(chat(0))
     assert error_code(early) is ErrorCode.RATE_LIMITED
     world.advance(early.retry_after_ms / 1000)
-    assert isinstance(person.ask(chat(0)), m.ChatAccepted)
+    assert isinstance(client.ask(chat(0)), m.ChatAccepted)
 
 
 def test_keys_are_charged_for_those_they_go_to_and_never_refused() -> None:
     world = driver()
-    sender, receiver = world.member(account="a"), world.member(account="b")
+    sender, receiver = world.participant(account="a"), world.participant(account="b")
     before = left(world, "a")
     sender.tell(m.KeyBoxes((m.AddressedBox(receiver.participant, b"box"),)))
     alone = before - left(world, "a")
     assert alone > budget.DELIVERY_COST
-    third = [world.member(account=f"c{n}") for n in range(8)]
+    third = [world.participant(account=f"c{n}") for n in range(8)]
     before = left(world, "a")
-    sender.tell(m.KeyBoxes(tuple(m.AddressedBox(person.participant, b"box") for person in third)))
+    sender.tell(m.KeyBoxes(tuple(m.AddressedBox(client.participant, b"box") for client in third)))
     spent = before - left(world, "a")
     assert spent - alone > 6 * budget.DELIVERY_COST
     sent = 0
@@ -105,13 +105,16 @@ def test_keys_are_charged_for_those_they_go_to_and_never_refused() -> None:
 def left(world: Driver, name: str) -> float:
     """What an account may spend now."""
     account = world.conference._context.budget(world.accounts[name], world.now)
-    account.solvency(world.now)
-    return account._left
+    return account._bucket.fill(world.now)
 
 
 def test_sessions_of_an_account_share_its_budget_and_a_new_login_brings_no_new_one() -> None:
     world = driver()
-    flooding, colleague, other = world.member(account="a"), world.member(account="a"), world.member(account="b")
+    flooding, colleague, other = (
+        world.participant(account="a"),
+        world.participant(account="a"),
+        world.participant(account="b"),
+    )
     number = 0
     while error_code(flooding.ask(chat(number := number + 1))) is None:
         pass
@@ -153,24 +156,24 @@ def test_budgets_are_bounded_and_a_changed_rate_holds_at_once() -> None:
 
 def test_what_a_message_took_is_charged_once() -> None:
     world = driver()
-    person = world.member(account="a")
+    client = world.participant(account="a")
     for n in range(4):
-        world.member(account=f"b{n}")
+        world.participant(account=f"b{n}")
     account = world.conference._context.budget(world.accounts["a"], world.now)
 
     numbers = count(1)
 
     def cost(took: float) -> float:
         before = left(world, "a")
-        person.ask(chat(next(numbers)))
-        world.conference.spent(person.connection, took)
-        return before - account._left
+        client.ask(chat(next(numbers)))
+        world.conference.spent(client.connection, took)
+        return before - account._bucket._tokens
 
     estimate = cost(0.0)
     assert estimate == pytest.approx(budget.FRAME_COST + 200 * budget.BYTE_COST + 4 * budget.DELIVERY_COST)
     assert cost(estimate - 1) == pytest.approx(estimate)
     assert cost(5000.0) == pytest.approx(5000.0)
-    world.conference.spent(person.connection, 5000.0)
+    world.conference.spent(client.connection, 5000.0)
     assert cost(0.0) == pytest.approx(estimate)
-    person.drop()
-    world.conference.spent(person.connection, 5000.0)
+    client.drop()
+    world.conference.spent(client.connection, 5000.0)

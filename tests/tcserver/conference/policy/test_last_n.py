@@ -6,8 +6,8 @@ from tcproto import messages as m
 from tcserver.conference.limits.camera_cap import CALM, REDUCTION_INTERVAL, SPIKE_CALM, CameraCap
 from tcserver.conference.policy.last_n import RecentSpeakers, camera_limit
 from tcserver.media.interface import ChangeForwarding, Overloaded, SpeakersChanged
+from tests.support.conference.client import Client
 from tests.support.conference.driver import Driver
-from tests.support.conference.person import Person
 
 
 @pytest.mark.parametrize(
@@ -59,23 +59,23 @@ def test_the_cap_leaves_one_camera():
     assert cap.limit == 2
 
 
-def shown_to(driver: Driver, viewer: Person) -> set[int]:
+def shown_to(driver: Driver, viewer: Client) -> set[int]:
     """Return the participants whose cameras a viewer gets."""
     return {
-        person.participant
-        for person in driver.people.values()
-        if person.view is not None
+        client.participant
+        for client in driver.clients.values()
+        if client.view is not None
         for (media_id, stream), receivers in driver.plane.forwarding.items()
-        if media_id == person.media_id
+        if media_id == client.media_id
         and driver.plane.streams[media_id, stream].caps == driver.conference._context.settings.caps[m.Source.CAMERA]
         and viewer.media_id in receivers
     }
 
 
-def full_room(people: int, cameras: int) -> tuple[Driver, list[Person]]:
+def full_room(clients: int, cameras: int) -> tuple[Driver, list[Client]]:
     """A room, of which the first so many have cameras; the last one watches."""
     driver = Driver()
-    members = [driver.member() for _ in range(people)]
+    members = [driver.participant() for _ in range(clients)]
     for number, member in enumerate(members):
         member.subscribe(m.Source.MICROPHONE, m.Source.CAMERA)
         if number < cameras:

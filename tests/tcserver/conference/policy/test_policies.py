@@ -71,7 +71,7 @@ class Lobby(RoomPolicy):
 
 def test_a_floor_is_one_class_and_one_place_in_the_list():
     driver = Driver(policies=(*POLICIES, Floor))
-    first, second = driver.member(account="a"), driver.member(account="b")
+    first, second = driver.participant(account="a"), driver.participant(account="b")
     held = first.publish()
     assert isinstance(held, m.Published)
     refused = second.publish()
@@ -82,7 +82,7 @@ def test_a_floor_is_one_class_and_one_place_in_the_list():
     assert error_code(first.publish()) is ErrorCode.NOT_PERMITTED
     second.drop()
     assert isinstance(first.publish(), m.Published)
-    third = driver.member(account="c")
+    third = driver.participant(account="c")
     first.ask(m.SetRole(third.participant, Role.CHAIR))
     driver.advance(1)
     assert not third.view.publications, "the policy has used a method of its room"
@@ -92,8 +92,8 @@ def test_a_floor_is_one_class_and_one_place_in_the_list():
 
 def test_a_lobby_is_one_class_and_one_place_in_the_list():
     driver = Driver(policies=(*POLICIES, partial(Lobby, {"a", "mistake"})))
-    driver.member(account="a")
-    mistake = driver.member(account="mistake")
+    driver.participant(account="a")
+    mistake = driver.participant(account="mistake")
     refused = driver.user("b").enter()
     assert (error_code(refused), refused.text) == (ErrorCode.NOT_PERMITTED, "wait until you are let in")
     driver.event(SpeakersChanged(1, (mistake.participant,), (), mistake.participant))
@@ -119,7 +119,7 @@ def test_every_policy_is_told_everything():
     assert log == ["worker_added"]
     told.update(log)
     log.clear()
-    first, second = driver.member(account="a"), driver.member(account="b")
+    first, second = driver.participant(account="a"), driver.participant(account="b")
     assert log == 2 * ["check_join", "opening", "admitted", "entered"]
     told.update(log)
     log.clear()
@@ -129,7 +129,7 @@ def test_every_policy_is_told_everything():
     told.update(log)
     log.clear()
     driver.add_account("admin", role=Role.ADMIN)
-    admin = driver.member(account="admin")
+    admin = driver.participant(account="admin")
     admin.ask(m.SetRole(second.participant, Role.CHAIR))
     second.ask(m.Leave())
     assert log == ["check_join", "opening", "admitted", "entered", "role_given", "left"]

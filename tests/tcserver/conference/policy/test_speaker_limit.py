@@ -14,8 +14,8 @@ def told(driver: Driver) -> SetSpeakers:
     return [command for command in driver.plane.log if isinstance(command, SetSpeakers)][-1]
 
 
-def crowd(driver: Driver, people: int = SMALL_ROOM) -> list:
-    return [driver.member("room", f"a{n}") for n in range(people)]
+def crowd(driver: Driver, clients: int = SMALL_ROOM) -> list:
+    return [driver.participant("room", f"a{n}") for n in range(clients)]
 
 
 def test_chair_and_operator_are_always_in_and_nobody_else() -> None:
@@ -24,7 +24,7 @@ def test_chair_and_operator_are_always_in_and_nobody_else() -> None:
     driver.add_account("ketua", role=records.Role.CHAIR)
     opener, *others = crowd(driver)
     assert not any(isinstance(command, SetSpeakers) for command in driver.plane.log), "all are forwarded"
-    chair, admin = driver.member("room", "ketua"), driver.member("room", "admin")
+    chair, admin = driver.participant("room", "ketua"), driver.participant("room", "admin")
     assert told(driver) == SetSpeakers(1, 3, (admin.media_id, chair.media_id, opener.media_id))
     chair.ask(m.SetRole(others[0].participant, Role.CHAIR))
     assert others[0].media_id in told(driver).always
@@ -32,7 +32,7 @@ def test_chair_and_operator_are_always_in_and_nobody_else() -> None:
     admin.ask(m.Leave())
     opener.drop()
     assert told(driver) == SetSpeakers(1, 0, ())
-    driver.member("room", "b")
+    driver.participant("room", "b")
     assert told(driver) == SetSpeakers(1, 3, (chair.media_id,))
     driver.check()
 
@@ -41,10 +41,10 @@ def test_an_account_has_one_of_a_few_places_that_are_always_in() -> None:
     driver = Driver()
     for name in ("ketua", *(f"ketua-{n}" for n in range(MAX_ALWAYS + 3))):
         driver.add_account(name, role=records.Role.CHAIR)
-    first, *_ = [driver.member("room", "ketua") for _ in range(SMALL_ROOM + 1)]
+    first, *_ = [driver.participant("room", "ketua") for _ in range(SMALL_ROOM + 1)]
     assert told(driver).always == (first.media_id,)
     for n in range(MAX_ALWAYS + 3):
-        driver.member("room", f"ketua-{n}")
+        driver.participant("room", f"ketua-{n}")
     assert len(told(driver).always) == MAX_ALWAYS
 
 
@@ -59,6 +59,6 @@ def test_a_replaced_worker_is_told_of_them_under_their_new_ids() -> None:
 
 def test_the_media_plane_knows_whose_seats_are_whose() -> None:
     driver = Driver()
-    people = [driver.member("room", account) for account in ("a", "b", "a")]
+    clients = [driver.participant("room", account) for account in ("a", "b", "a")]
     accounts = {command.media_id: command.account for command in driver.plane.log if isinstance(command, OpenSeat)}
-    assert [accounts[person.media_id] for person in people] == [driver.accounts[name].id for name in "aba"]
+    assert [accounts[client.media_id] for client in clients] == [driver.accounts[name].id for name in "aba"]

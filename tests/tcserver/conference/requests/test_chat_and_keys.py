@@ -17,16 +17,16 @@ def text_id(number):
 
 def bare_members(driver):
     """Two in a room without end-to-end encryption."""
-    people = driver.user(name="Siti"), driver.user()
-    for person in people:
-        assert isinstance(person.enter("open", e2ee=False), m.Joined)
-    return people
+    clients = driver.user(name="Siti"), driver.user()
+    for client in clients:
+        assert isinstance(client.enter("open", e2ee=False), m.Joined)
+    return clients
 
 
 def test_boxes_and_receipts_go_to_the_members_they_name_and_no_one_else():
     driver = Driver()
-    sender, first, second, bystander = (driver.member() for _ in range(4))
-    outsider = driver.member("other")
+    sender, first, second, bystander = (driver.participant() for _ in range(4))
+    outsider = driver.participant("other")
     sender.tell(
         m.KeyBoxes(
             (
@@ -44,16 +44,16 @@ def test_boxes_and_receipts_go_to_the_members_they_name_and_no_one_else():
     assert second.got(m.KeyBoxes) == [m.KeyBoxes((m.AddressedBox(mine, b"2"),))]
     first.tell(m.KeyReceipts((m.KeyReceipt(mine, 9), m.KeyReceipt(outsider.participant, 9))))
     assert sender.got(m.KeyReceipts) == [m.KeyReceipts((m.KeyReceipt(first.participant, 9),))]
-    for person in (bystander, outsider, sender):
-        assert person.got(m.KeyBoxes) == person.got(m.KeyReceipts) == []
+    for client in (bystander, outsider, sender):
+        assert client.got(m.KeyBoxes) == client.got(m.KeyReceipts) == []
     assert driver.conference.counters["key_for_nobody"] == 4
 
 
 def test_what_a_newcomer_sends_comes_right_behind_the_change_that_brings_it():
     driver = Driver()
-    first, _, newcomer = people = [driver.user() for _ in range(3)]
-    for person in people:
-        person.enter()
+    first, _, newcomer = clients = [driver.user() for _ in range(3)]
+    for client in clients:
+        client.enter()
     first.inbox.clear()
     for number in range(2):
         newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, bytes([number])),)))
@@ -76,7 +76,7 @@ def test_what_a_newcomer_sends_comes_right_behind_the_change_that_brings_it():
 def test_a_snapshot_meanwhile_puts_no_box_before_another():
     """A box that comes after one with a higher key number is dropped."""
     driver = Driver()
-    first, _, newcomer = (driver.member() for _ in range(3))
+    first, _, newcomer = (driver.participant() for _ in range(3))
     newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"1"),)))
     assert isinstance(first.ask(m.GetSnapshot()), m.Ok)
     newcomer.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"2"),)))
@@ -86,9 +86,9 @@ def test_a_snapshot_meanwhile_puts_no_box_before_another():
 
 def test_what_waits_for_a_newcomer_to_be_known_is_dropped_for_who_leaves_and_lost_for_nobody_else():
     driver = Driver()
-    first, second, newcomer, visitor = (driver.member() for _ in range(4))
-    for person in (newcomer, visitor):
-        person.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"1"), m.AddressedBox(second.participant, b"2"))))
+    first, second, newcomer, visitor = (driver.participant() for _ in range(4))
+    for client in (newcomer, visitor):
+        client.tell(m.KeyBoxes((m.AddressedBox(first.participant, b"1"), m.AddressedBox(second.participant, b"2"))))
     assert isinstance(visitor.ask(m.Chat(text_id(1), ROOM, sealed=b"wrong room, sorry")), m.ChatAccepted)
     second.ask(m.Leave())
     visitor.ask(m.Leave())
@@ -102,7 +102,7 @@ def test_what_waits_for_a_newcomer_to_be_known_is_dropped_for_who_leaves_and_los
 
 def test_a_room_that_closes_first_sends_what_waits():
     driver = Driver()
-    chair, other, newcomer = (driver.member() for _ in range(3))
+    chair, other, newcomer = (driver.participant() for _ in range(3))
     other.inbox.clear()
     newcomer.tell(m.KeyBoxes((m.AddressedBox(other.participant, b"1"),)))
     chair.ask(m.CloseRoom())
@@ -115,7 +115,7 @@ def test_a_room_that_closes_first_sends_what_waits():
 
 def test_sealed_text_reaches_the_room_as_it_came():
     driver = Driver()
-    sender, other, outsider = driver.member(name="Siti"), driver.member(), driver.member("other")
+    sender, other, outsider = driver.participant(name="Siti"), driver.participant(), driver.participant("other")
     sealed = bytes(range(256))
     assert sender.ask(m.Chat(text_id(1), ROOM, sealed=sealed)) == m.ChatAccepted(driver.unix_ms)
     assert other.got(m.ChatMessage) == [
@@ -141,7 +141,7 @@ def test_text_reaches_a_room_without_encryption():
 )
 def test_text_of_the_wrong_form_is_refused_and_passed_to_nobody(scope, e2ee, text, sealed):
     driver = Driver()
-    sender, other = (driver.member(), driver.member()) if e2ee else bare_members(driver)
+    sender, other = (driver.participant(), driver.participant()) if e2ee else bare_members(driver)
     participant = other.participant if scope is PARTICIPANT else 0
     assert error_code(sender.ask(m.Chat(text_id(1), scope, text, participant, sealed))) is ErrorCode.BAD_REQUEST
     right = m.Chat(text_id(1), scope, *(("", participant, b"s") if e2ee else ("plain", participant)))
@@ -152,7 +152,12 @@ def test_text_of_the_wrong_form_is_refused_and_passed_to_nobody(scope, e2ee, tex
 
 def test_private_text_reaches_one_and_not_oneself():
     driver = Driver()
-    sender, other, third, outsider = (driver.member(), driver.member(), driver.member(), driver.member("other"))
+    sender, other, third, outsider = (
+        driver.participant(),
+        driver.participant(),
+        driver.participant(),
+        driver.participant("other"),
+    )
     sender.ask(m.Chat(text_id(1), PARTICIPANT, "", other.participant, b"psst"))
     assert len(other.got(m.ChatMessage)) == 1
     assert third.got(m.ChatMessage) == []
@@ -169,10 +174,10 @@ def test_notice_reaches_everyone_who_is_logged_in():
     driver = Driver()
     driver.add_account("kominfo", role=Role.ADMIN)
     admin, member, lobby, guest = (
-        driver.member(account="kominfo"),
-        driver.member("other"),
+        driver.participant(account="kominfo"),
+        driver.participant("other"),
         driver.user(),
-        driver.person(),
+        driver.client(),
     )
     assert isinstance(admin.ask(m.Chat(text_id(1), EVERYONE, "maintenance at nine")), m.ChatAccepted)
     assert len(member.got(m.ChatMessage)) == len(lobby.got(m.ChatMessage)) == 1
@@ -184,7 +189,7 @@ def test_notice_reaches_everyone_who_is_logged_in():
 
 def test_text_sent_again_is_accepted_and_not_shown_again():
     driver = Driver()
-    sender, other = driver.member(), driver.member()
+    sender, other = driver.participant(), driver.participant()
     first = sender.ask(m.Chat(text_id(1), ROOM, sealed=b"halo"))
     driver.unix_ms += 5000
     assert sender.ask(m.Chat(text_id(1), ROOM, sealed=b"halo")) == first
@@ -193,7 +198,7 @@ def test_text_sent_again_is_accepted_and_not_shown_again():
 
 def test_memory_of_texts_is_bounded():
     driver = Driver(rates={name: Rate(50_000, 10_000) for name in MessageClass}, total_rate=Rate(50_000, 10_000))
-    sender, other = driver.member(), driver.member()
+    sender, other = driver.participant(), driver.participant()
     for number in range(MAX_TEXTS + 1):
         sender.ask(m.Chat(text_id(number), ROOM, sealed=b"x"))
     assert len(driver.conference._connections.get(sender.connection).session.texts) == MAX_TEXTS
@@ -206,14 +211,14 @@ def test_memory_of_texts_is_bounded():
 def test_no_address_is_ever_told():
     driver = Driver()
     driver.add_account("kominfo", role=Role.ADMIN)
-    person = driver.member(address="203.0.113.77")
-    admin = driver.member(account="kominfo", address="198.51.100.3")
-    person.publish()
-    person.ask(m.Chat(text_id(1), ROOM, sealed=b"halo"))
-    admin.ask(m.SetRole(person.participant, m.Role.LISTENER))
+    client = driver.participant(address="203.0.113.77")
+    admin = driver.participant(account="kominfo", address="198.51.100.3")
+    client.publish()
+    client.ask(m.Chat(text_id(1), ROOM, sealed=b"halo"))
+    admin.ask(m.SetRole(client.participant, m.Role.LISTENER))
     admin.ask(m.GetSnapshot())
     driver.advance(1)
-    told = repr((person.inbox, person.replies, admin.inbox, admin.replies))
+    told = repr((client.inbox, client.replies, admin.inbox, admin.replies))
     assert "halo" in told
     assert "203.0.113.77" not in told
     assert "198.51.100.3" not in told
@@ -234,23 +239,23 @@ def test_no_address_is_ever_told():
 def test_requests_beyond_the_rate_are_told_when_to_come_again(message, rate):
     rates = {name: Rate(2, 3) for name in MessageClass}
     driver = Driver(rates=rates)
-    person = driver.member()
+    client = driver.participant()
     driver.advance(10)
-    replies = [person.ask(message) for _ in range(4)]
+    replies = [client.ask(message) for _ in range(4)]
     assert [error_code(reply) for reply in replies] == [None] * 3 + [ErrorCode.RATE_LIMITED], rate
     assert 500 <= replies[-1].retry_after_ms <= 501
     driver.unix_ms += 86_400_000
-    assert error_code(person.ask(message)) is ErrorCode.RATE_LIMITED, "the wall clock limits nothing"
+    assert error_code(client.ask(message)) is ErrorCode.RATE_LIMITED, "the wall clock limits nothing"
     driver.unix_ms -= 2 * 86_400_000
     driver.advance(replies[-1].retry_after_ms / 1000)
-    assert error_code(person.ask(message)) is None
+    assert error_code(client.ask(message)) is None
 
 
 def test_notifications_beyond_the_rate_are_dropped_and_counted():
     driver = Driver(rates={name: Rate(2, 3) for name in MessageClass})
-    person = driver.member()
+    client = driver.participant()
     for _ in range(5):
-        person.tell(m.KeyframeRequest(1, 0))
+        client.tell(m.KeyframeRequest(1, 0))
     assert driver.conference.counters["keyframe_request_ignored"] == 3
     assert driver.conference.counters["notification_rate_limited"] == 2
 
@@ -258,7 +263,7 @@ def test_notifications_beyond_the_rate_are_dropped_and_counted():
 def test_keys_are_never_dropped():
     """Nobody sends a box again: a hundred who come at once make hundreds of them, and as many receipts."""
     driver = Driver()
-    sender, other = driver.member(), driver.member()
+    sender, other = driver.participant(), driver.participant()
     for number in range(400):
         sender.tell(m.KeyBoxes((m.AddressedBox(other.participant, b""),)))
         other.tell(m.KeyReceipts((m.KeyReceipt(sender.participant, number),)))
@@ -267,15 +272,15 @@ def test_keys_are_never_dropped():
 
 def test_mute_leave_and_the_like_are_never_limited():
     driver = Driver(rates={name: Rate(0.001, 2) for name in MessageClass})
-    person = driver.member()
-    person.publish()
-    while error_code(person.publish()) is None:
+    client = driver.participant()
+    client.publish()
+    while error_code(client.publish()) is None:
         pass
     for muted in [True, False] * 20:
-        assert isinstance(person.ask(m.Mute(1, muted)), m.Ok)
-    assert person.ask(m.Ping(5)) == m.Pong(5)
-    assert isinstance(person.ask(m.Unpublish(1)), m.Ok)
-    assert isinstance(person.ask(m.Leave()), m.Ok)
+        assert isinstance(client.ask(m.Mute(1, muted)), m.Ok)
+    assert client.ask(m.Ping(5)) == m.Pong(5)
+    assert isinstance(client.ask(m.Unpublish(1)), m.Ok)
+    assert isinstance(client.ask(m.Leave()), m.Ok)
 
 
 @pytest.mark.parametrize(
@@ -283,13 +288,13 @@ def test_mute_leave_and_the_like_are_never_limited():
 )
 def test_flood_of_anything_ends_the_connection_that_sends_it_and_no_other(message):
     driver = Driver(total_rate=Rate(200, 300))
-    other = driver.member()
-    person = driver.person() if isinstance(message, m.LoginBegin) else driver.member()
+    other = driver.participant()
+    client = driver.client() if isinstance(message, m.LoginBegin) else driver.participant()
     for _ in range(301):
-        if not person.is_gone:
-            person.send(message)
-    assert person.closed.code is ErrorCode.RATE_LIMITED
-    assert person.closed.action is Action.RECONNECT
-    assert 0 < person.closed.retry_after_ms <= 6
+        if not client.is_gone:
+            client.send(message)
+    assert client.closed.code is ErrorCode.RATE_LIMITED
+    assert client.closed.action is Action.RECONNECT
+    assert 0 < client.closed.retry_after_ms <= 6
     assert isinstance(other.ask(m.GetSnapshot()), m.Ok)
     driver.check()

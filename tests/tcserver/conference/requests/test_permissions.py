@@ -46,15 +46,15 @@ COMMAND_TABLE = {
 def meeting(role):
     """Somebody of a role and a speaker, in one room."""
     driver = Driver(rooms=(HALL,))
-    person, other = driver.member("hall", role.value), driver.member("hall", "somebody")
+    client, other = driver.participant("hall", role.value), driver.participant("hall", "somebody")
     driver.advance(1)
-    assert person.view.joined.role is role
-    assert person.view.joined.permissions == ROLE_PERMISSIONS[role]
-    return driver, person, other
+    assert client.view.joined.role is role
+    assert client.view.joined.permissions == ROLE_PERMISSIONS[role]
+    return driver, client, other
 
 
 def test_the_table_names_every_command_of_a_member():
-    named = {type(make(Driver().member())).__name__ for make, _ in COMMAND_TABLE.values()}
+    named = {type(make(Driver().participant())).__name__ for make, _ in COMMAND_TABLE.values()}
     served = {
         row.message.__name__
         for row in m.ROWS.values()
@@ -68,9 +68,9 @@ def test_the_table_names_every_command_of_a_member():
 @pytest.mark.parametrize("role", ROLES)
 def test_in_the_room(role, command):
     make, allowed = COMMAND_TABLE[command]
-    driver, person, other = meeting(role)
+    driver, client, other = meeting(role)
     before = (other.view.info, dict(other.view.members), len(driver.plane.log))
-    code = error_code(person.ask(make(other)))
+    code = error_code(client.ask(make(other)))
     driver.advance(1)
     if role in allowed:
         assert code is None
@@ -85,11 +85,11 @@ def test_in_the_room(role, command):
 @pytest.mark.parametrize("role", ROLES)
 def test_outside_the_room(role, command):
     make, _ = COMMAND_TABLE[command]
-    driver, person, other = meeting(role)
+    driver, client, other = meeting(role)
     message = make(other)
-    person.ask(m.Leave())
-    assert error_code(person.ask(message)) is ErrorCode.NOT_IN_ROOM
-    guest = driver.person(role.value)
+    client.ask(m.Leave())
+    assert error_code(client.ask(message)) is ErrorCode.NOT_IN_ROOM
+    guest = driver.client(role.value)
     guest.send(message)
     assert guest.closed.code is ErrorCode.UNEXPECTED_MESSAGE
     driver.check()
@@ -99,10 +99,10 @@ def test_outside_the_room(role, command):
 @pytest.mark.parametrize("role", ROLES)
 def test_in_a_room_just_deleted(role, command):
     make, _ = COMMAND_TABLE[command]
-    driver, person, other = meeting(role)
+    driver, client, other = meeting(role)
     message = make(other)
-    driver.member("hall", "admin").ask(m.CloseRoom())
-    assert error_code(person.ask(message)) is ErrorCode.NOT_IN_ROOM
+    driver.participant("hall", "admin").ask(m.CloseRoom())
+    assert error_code(client.ask(message)) is ErrorCode.NOT_IN_ROOM
     driver.check()
 
 
@@ -116,14 +116,14 @@ def rank(role):
 @pytest.mark.parametrize("target_role", ROLES)
 @pytest.mark.parametrize("role", ROLES)
 def test_kick_of_another(role, target_role):
-    driver, person, _ = meeting(role)
-    target = driver.member("hall", target_role.value)
-    code = error_code(person.ask(m.Kick(target.participant, "off topic")))
+    driver, client, _ = meeting(role)
+    target = driver.participant("hall", target_role.value)
+    code = error_code(client.ask(m.Kick(target.participant, "off topic")))
     driver.advance(1)
     if role in LEADERS and rank(role) <= rank(target_role):
         assert code is None
         assert target.got(m.Evicted) == [m.Evicted(ErrorCode.KICKED, "off topic")]
-        left = [c for message in person.got(m.RoomChanges) for c in message.changes][-1]
+        left = [c for message in client.got(m.RoomChanges) for c in message.changes][-1]
         assert (left.participant, left.code) == (left.participant, ErrorCode.KICKED)
         assert error_code(target.enter("hall")) is ErrorCode.KICKED
         assert isinstance(target.enter("elsewhere"), m.Joined), "the session goes on"
@@ -137,28 +137,28 @@ def test_kick_of_another(role, target_role):
 @pytest.mark.parametrize("target_role", ROLES)
 @pytest.mark.parametrize("role", ROLES)
 def test_role_for_another(role, target_role, given):
-    driver, person, _ = meeting(role)
-    target = driver.member("hall", target_role.value)
-    code = error_code(person.ask(m.SetRole(target.participant, given)))
+    driver, client, _ = meeting(role)
+    target = driver.participant("hall", target_role.value)
+    code = error_code(client.ask(m.SetRole(target.participant, given)))
     driver.advance(0.1)
     if role in LEADERS and rank(role) <= rank(target_role) and rank(role) <= rank(given):
         assert code is None
-        assert person.view.members[target.participant].role is given
+        assert client.view.members[target.participant].role is given
     else:
         assert code is ErrorCode.NOT_PERMITTED
-        assert person.view.members[target.participant].role is target_role
+        assert client.view.members[target.participant].role is target_role
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_kick_of_oneself_is_a_leave(role):
-    driver, person, other = meeting(role)
-    code = error_code(person.ask(m.Kick(person.participant)))
+    driver, client, other = meeting(role)
+    code = error_code(client.ask(m.Kick(client.participant)))
     driver.advance(1)
     if role in LEADERS:
         assert code is None
-        assert [evicted.code for evicted in person.got(m.Evicted)] == [ErrorCode.KICKED]
+        assert [evicted.code for evicted in client.got(m.Evicted)] == [ErrorCode.KICKED]
         assert other.view.members.keys() == {other.participant}
-        assert isinstance(person.enter("hall"), m.Joined)
+        assert isinstance(client.enter("hall"), m.Joined)
     else:
         assert code is ErrorCode.NOT_PERMITTED
     driver.check()
@@ -166,27 +166,27 @@ def test_kick_of_oneself_is_a_leave(role):
 
 @pytest.mark.parametrize("role", ROLES)
 def test_role_for_oneself_does_not_rise(role):
-    driver, person, other = meeting(role)
-    code = error_code(person.ask(m.SetRole(person.participant, ADMIN)))
+    driver, client, other = meeting(role)
+    code = error_code(client.ask(m.SetRole(client.participant, ADMIN)))
     assert code is (None if role is ADMIN else ErrorCode.NOT_PERMITTED)
     if role in LEADERS:
-        assert error_code(person.ask(m.SetRole(person.participant, OBSERVER))) is None
-        assert error_code(person.ask(m.SetRole(person.participant, role))) is ErrorCode.NOT_PERMITTED
+        assert error_code(client.ask(m.SetRole(client.participant, OBSERVER))) is None
+        assert error_code(client.ask(m.SetRole(client.participant, role))) is ErrorCode.NOT_PERMITTED
         driver.advance(1)
-        assert other.view.members[person.participant].role is OBSERVER
+        assert other.view.members[client.participant].role is OBSERVER
     driver.check()
 
 
 def test_chairs_may_act_on_each_other_and_nobody_below_on_them():
     driver, chair, _ = meeting(CHAIR)
-    second = driver.member("hall", "second")
+    second = driver.participant("hall", "second")
     assert error_code(second.ask(m.SetRole(chair.participant, SPEAKER))) is None
     assert error_code(chair.ask(m.Kick(second.participant))) is ErrorCode.NOT_PERMITTED
 
 
-def test_roles_and_kicks_of_people_who_are_not_there():
+def test_roles_and_kicks_of_participants_who_are_not_there():
     driver, chair, other = meeting(CHAIR)
-    outsider = driver.member("other", "somebody")
+    outsider = driver.participant("other", "somebody")
     other.drop()
     for participant in (0, outsider.participant, other.participant):
         assert error_code(chair.ask(m.Kick(participant))) is ErrorCode.NO_SUCH_PARTICIPANT
@@ -196,10 +196,10 @@ def test_roles_and_kicks_of_people_who_are_not_there():
 
 def test_a_role_that_was_given_holds_for_the_next_seat_too():
     driver = Driver()
-    chair, loud = driver.member(), driver.member(device=70)
+    chair, loud = driver.participant(), driver.participant(device=70)
     chair.ask(m.SetRole(loud.participant, LISTENER))
     loud.drop()
-    assert driver.member(device=70).view.joined.role is LISTENER
+    assert driver.participant(device=70).view.joined.role is LISTENER
 
 
 def test_sixteen_bits_hold_all_permissions():

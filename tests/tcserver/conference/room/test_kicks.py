@@ -16,8 +16,8 @@ KICK = 300.0
 
 
 def kicked(driver: Driver, device: int = 70, room: str = "room") -> tuple:
-    chair = driver.member(room, "chair")
-    target = driver.member(room, "loud", device=device)
+    chair = driver.participant(room, "chair")
+    target = driver.participant(room, "loud", device=device)
     assert isinstance(chair.ask(m.Kick(target.participant)), m.Ok)
     return chair, target
 
@@ -53,7 +53,7 @@ def test_neither_a_new_login_nor_a_new_life_of_the_room_ends_a_kick(name: str) -
 
 def test_a_device_that_is_made_anew_helps_a_few_times_only() -> None:
     driver = Driver()
-    chair = driver.member("room", "chair")
+    chair = driver.participant("room", "chair")
     for number in range(KICKED_DEVICES):
         target = driver.user("loud", device=70 + number)
         assert isinstance(target.enter(), m.Joined)
@@ -94,8 +94,8 @@ def test_kicks_are_bounded() -> None:
 def test_who_opened_a_temporary_room_stands_below_the_chairs(leader: records.Role) -> None:
     driver = Driver()
     driver.add_account("ketua", role=leader)
-    opener, speaker = driver.member("room", "opener"), driver.member("room", "speaker")
-    chair = driver.member("room", "ketua")
+    opener, speaker = driver.participant("room", "opener"), driver.participant("room", "speaker")
+    chair = driver.participant("room", "ketua")
     assert opener.view.joined.role is Role.CHAIR
     for reply in (opener.ask(m.Kick(chair.participant)), opener.ask(m.SetRole(chair.participant, Role.OBSERVER))):
         assert error_code(reply) is ErrorCode.NOT_PERMITTED
@@ -103,8 +103,8 @@ def test_who_opened_a_temporary_room_stands_below_the_chairs(leader: records.Rol
     assert isinstance(opener.ask(m.SetRole(speaker.participant, Role.CHAIR)), m.Ok)
     opener.ask(m.SetRole(opener.participant, Role.SPEAKER))
     speaker.ask(m.SetRole(opener.participant, Role.CHAIR))
-    for person in (opener, speaker):
-        assert error_code(person.ask(m.Kick(chair.participant))) is ErrorCode.NOT_PERMITTED
+    for client in (opener, speaker):
+        assert error_code(client.ask(m.Kick(chair.participant))) is ErrorCode.NOT_PERMITTED
     assert isinstance(speaker.ask(m.Kick(opener.participant)), m.Ok), "among themselves they may"
     assert isinstance(chair.ask(m.SetRole(speaker.participant, Role.LISTENER)), m.Ok)
     driver.check()
@@ -114,7 +114,7 @@ def test_a_real_chair_who_opens_a_room_is_one_and_can_make_others() -> None:
     driver = Driver()
     for name in ("first", "second"):
         driver.add_account(name, role=records.Role.CHAIR)
-    first, second, speaker = (driver.member("room", name) for name in ("first", "second", "speaker"))
+    first, second, speaker = (driver.participant("room", name) for name in ("first", "second", "speaker"))
     assert isinstance(first.ask(m.SetRole(speaker.participant, Role.CHAIR)), m.Ok)
     assert isinstance(speaker.ask(m.Kick(second.participant)), m.Ok)
 
@@ -122,5 +122,5 @@ def test_a_real_chair_who_opens_a_room_is_one_and_can_make_others() -> None:
 def test_chairs_of_a_permanent_room_are_real_ones() -> None:
     driver = Driver(rooms=(RoomRecord("hall", "Hall", roles={"a": records.Role.CHAIR}),))
     driver.add_account("b", role=records.Role.CHAIR)
-    a, b = driver.member("hall", "a"), driver.member("hall", "b")
+    a, b = driver.participant("hall", "a"), driver.participant("hall", "b")
     assert isinstance(a.ask(m.Kick(b.participant)), m.Ok)

@@ -1,7 +1,8 @@
 """Keys of the media path: of the room, and of each seat."""
 
 from tcproto import messages as m
-from tcserver.conference.room.room import MAX_JOINED_KEYS, REKEY_INTERVAL
+from tcproto.messages.types import MAX_JOINED_KEYS
+from tcserver.conference.room.room import REKEY_INTERVAL
 from tcserver.media.interface import (
     OpenSeat,
     RekeySeat,
@@ -16,14 +17,14 @@ MICROPHONE, CAMERA, SCREEN = m.Source.MICROPHONE, m.Source.CAMERA, m.Source.SCRE
 
 def test_leave_changes_the_room_key_and_leaves_together_share_one():
     driver = Driver()
-    first, *others = (driver.member() for _ in range(6))
+    first, *others = (driver.participant() for _ in range(6))
     others[0].drop()
     (rotation,) = driver.plane.rotations
     assert rotation.at == driver.now + 2
     (new,) = first.got(m.NewRoomKey)
     assert (new.room_key.key, new.room_key.epoch, new.room_key.lowest) == (rotation.key, 1, 0)
-    for person in others[1:4]:
-        person.drop()
+    for client in others[1:4]:
+        client.drop()
         driver.advance(0.5)
     assert others[0].got(m.NewRoomKey) == []
     driver.advance(0.5)
@@ -36,10 +37,10 @@ def test_leave_changes_the_room_key_and_leaves_together_share_one():
 
 def test_epoch_numbers_do_not_come_back_within_the_overlap():
     driver = Driver()
-    driver.member()
+    driver.participant()
     seen = {}
     for _ in range(530):
-        driver.member().drop()
+        driver.participant().drop()
         driver.advance(1)
     for rotation in driver.plane.rotations:
         assert rotation.at - seen.get(rotation.epoch, -100) > 12
@@ -49,7 +50,7 @@ def test_epoch_numbers_do_not_come_back_within_the_overlap():
 
 def test_kick_changes_the_room_key():
     driver = Driver()
-    chair, other = driver.member(), driver.member()
+    chair, other = driver.participant(), driver.participant()
     chair.ask(m.Kick(other.participant))
     assert len(chair.got(m.NewRoomKey)) == 1
     assert other.got(m.NewRoomKey) == []
@@ -57,29 +58,29 @@ def test_kick_changes_the_room_key():
 
 def test_old_and_worn_room_keys_are_replaced():
     driver = Driver(idle_timeout=1e9, ping_interval=1e9)
-    person = driver.member()
+    client = driver.participant()
     driver.advance(24 * 3600 - 1)
     assert driver.plane.rotations == []
     driver.advance(1)
-    assert len(person.got(m.NewRoomKey)) == 1
+    assert len(client.got(m.NewRoomKey)) == 1
     sealer = driver.plane.sealers[1][0][0].sealer
     for event in (SealerRekeyDue(1, sealer), SealerRekeyDue(1, sealer + 1), SealerRekeyDue(99, sealer)):
         driver.event(event)
     driver.advance(2)
-    assert len(person.got(m.NewRoomKey)) == 1
+    assert len(client.got(m.NewRoomKey)) == 1
 
 
 def test_newcomer_gets_a_key_that_was_announced_while_the_seat_was_opened():
     driver = Driver()
-    _, leaver = driver.member(), driver.member()
+    _, leaver = driver.participant(), driver.participant()
     driver.hold_seats = True
-    person = driver.user()
-    person.enter()
+    client = driver.user()
+    client.enter()
     seen_by_the_plane = tuple(driver.plane.sealers[1][0])
     leaver.drop()
     waiting = [command for command in driver.plane.log if isinstance(command, OpenSeat)][-1]
     driver.event(SeatOpened(waiting.media_id, seen_by_the_plane))
-    first, second = person.view.joined.room_keys
+    first, second = client.view.joined.room_keys
     assert (first.epoch, second.epoch) == (0, 1)
     assert second.key == driver.plane.rotations[0].key
     driver.check()
@@ -87,45 +88,45 @@ def test_newcomer_gets_a_key_that_was_announced_while_the_seat_was_opened():
 
 def test_worn_keys_of_a_seat_are_replaced_not_too_often():
     driver = Driver()
-    person = driver.member()
-    driver.event(SeatRekeyDue(person.media_id))
+    client = driver.participant()
+    driver.event(SeatRekeyDue(client.media_id))
     driver.event(SeatRekeyDue(0x300))
-    assert person.got(m.SessionKeys) == []
+    assert client.got(m.SessionKeys) == []
     driver.advance(10)
-    driver.event(SeatRekeyDue(person.media_id))
-    driver.event(SeatRekeyDue(person.media_id))
-    (keys,) = person.got(m.SessionKeys)
+    driver.event(SeatRekeyDue(client.media_id))
+    driver.event(SeatRekeyDue(client.media_id))
+    (keys,) = client.got(m.SessionKeys)
     assert keys.epoch == 1
-    assert keys.up_key != person.view.joined.up_key
-    assert driver.plane.log[-1] == RekeySeat(person.media_id, 1, keys.up_key, keys.down_key)
+    assert keys.up_key != client.view.joined.up_key
+    assert driver.plane.log[-1] == RekeySeat(client.media_id, 1, keys.up_key, keys.down_key)
 
 
 def test_keys_that_are_worn_too_soon_are_replaced_when_it_is_time():
     driver = Driver()
-    person, other = driver.member(), driver.member()
+    client, other = driver.participant(), driver.participant()
     driver.advance(REKEY_INTERVAL - 5)
-    driver.event(SeatRekeyDue(person.media_id))
+    driver.event(SeatRekeyDue(client.media_id))
     driver.event(SeatRekeyDue(other.media_id))
     driver.advance(4)
-    assert person.got(m.SessionKeys) == []
+    assert client.got(m.SessionKeys) == []
     other.ask(m.Leave())
     driver.advance(1.1)
-    (keys,) = person.got(m.SessionKeys)
-    assert driver.plane.log[-1] == RekeySeat(person.media_id, 1, keys.up_key, keys.down_key)
+    (keys,) = client.got(m.SessionKeys)
+    assert driver.plane.log[-1] == RekeySeat(client.media_id, 1, keys.up_key, keys.down_key)
     driver.advance(5 * REKEY_INTERVAL)
-    assert person.got(m.SessionKeys) == [], "once"
-    driver.event(SeatRekeyDue(person.media_id))
-    driver.event(SeatRekeyDue(person.media_id))
+    assert client.got(m.SessionKeys) == [], "once"
+    driver.event(SeatRekeyDue(client.media_id))
+    driver.event(SeatRekeyDue(client.media_id))
     driver.advance(REKEY_INTERVAL)
-    assert [keys.epoch for keys in person.got(m.SessionKeys)] == [2, 3]
+    assert [keys.epoch for keys in client.got(m.SessionKeys)] == [2, 3]
     driver.check()
 
 
 def test_a_room_of_more_workers_than_a_reply_holds_keys_can_be_joined():
     workers = MAX_JOINED_KEYS + 5
     driver = Driver(media_slots=workers, room_spread=1)
-    people = [driver.member() for _ in range(workers + 3)]
-    last = people[-1]
+    clients = [driver.participant() for _ in range(workers + 3)]
+    last = clients[-1]
     assert len(last.view.joined.room_keys) == MAX_JOINED_KEYS
     assert len(last.view.sealers) == workers
     driver.check()

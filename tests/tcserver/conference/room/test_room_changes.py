@@ -17,7 +17,7 @@ HALL = RoomRecord("hall", "The Hall", max_participants=20)
 
 def test_update_of_a_temporary_room():
     driver = Driver(max_participants=10)
-    chair, other = driver.member(), driver.member()
+    chair, other = driver.participant(), driver.participant()
     assert isinstance(chair.ask(m.UpdateRoom("Rapat", 2)), m.Ok)
     driver.advance(0.1)
     assert (other.view.info.title, other.view.info.max_participants) == ("Rapat", 2)
@@ -37,7 +37,7 @@ def test_update_of_a_temporary_room():
 
 def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
     driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),), max_participants=10)
-    chair = driver.member("hall")
+    chair = driver.participant("hall")
     assert chair.view.info.max_participants == 10
     driver.hold_writes = True
     assert chair.ask(m.UpdateRoom("New")) is None
@@ -58,7 +58,7 @@ def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
 
 def test_change_that_cannot_be_written_is_refused():
     driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),))
-    chair = driver.member("hall")
+    chair = driver.participant("hall")
     driver.hold_writes = True
     assert chair.ask(m.UpdateRoom("New")) is None
     driver.apply(driver.conference.saved(driver.writes[0].ticket, False, driver.now))
@@ -73,15 +73,15 @@ def test_change_that_cannot_be_written_is_refused():
 def test_who_ends_the_meeting_ends_it_for_all_and_a_permanent_room_stays(permanent):
     rooms = (replace(HALL, roles={"a1": records.Role.CHAIR}),) if permanent else ()
     driver = Driver(rooms=rooms, temporary_rooms=not permanent)
-    chair, other = driver.member("hall", "a1"), driver.member("hall", "a2")
+    chair, other = driver.participant("hall", "a1"), driver.participant("hall", "a2")
     driver.hold_seats = True
     joining = driver.user("a3")
     joining.enter("hall")
     assert isinstance(chair.ask(m.CloseRoom()), m.Ok)
     assert driver.writes == []
-    for person in (chair, other):
-        assert [e.code for e in person.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
-        assert error_code(person.ask(m.Leave())) is ErrorCode.NOT_IN_ROOM
+    for client in (chair, other):
+        assert [e.code for e in client.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
+        assert error_code(client.ask(m.Leave())) is ErrorCode.NOT_IN_ROOM
     assert error_code(joining.replies[joining.requests]) is ErrorCode.ROOM_CLOSED
     driver.answer_held()
     assert driver.conference.rooms == 0
@@ -92,7 +92,7 @@ def test_who_ends_the_meeting_ends_it_for_all_and_a_permanent_room_stays(permane
 
 def test_operator_changes_permanent_rooms():
     driver = Driver(rooms=(HALL, replace(HALL, name="attic", title="Attic")))
-    hall, attic, temporary = driver.member("hall"), driver.member("attic"), driver.member("cellar")
+    hall, attic, temporary = driver.participant("hall"), driver.participant("attic"), driver.participant("cellar")
     changed = replace(HALL, title="Hall 2", max_participants=1, e2ee=False)
     cellar = replace(HALL, name="cellar", title="Cellar")
     driver.apply(driver.conference.rooms_changed([changed, cellar], driver.now))
@@ -102,7 +102,7 @@ def test_operator_changes_permanent_rooms():
     assert not temporary.view.info.permanent
     temporary.drop()
     driver.advance(30)
-    assert driver.member("cellar").view.info.permanent
+    assert driver.participant("cellar").view.info.permanent
     hall.drop()
     driver.advance(30)
     assert error_code(driver.user().enter("hall")) is ErrorCode.MODE_MISMATCH
@@ -111,46 +111,46 @@ def test_operator_changes_permanent_rooms():
 
 def test_permanent_room_that_comes_and_goes_leaves_an_open_temporary_one_alone():
     driver = Driver()
-    person = driver.member("cellar")
+    client = driver.participant("cellar")
     driver.apply(driver.conference.rooms_changed([replace(HALL, name="cellar", title="Cellar")], driver.now))
     driver.apply(driver.conference.rooms_changed([], driver.now))
     driver.advance(1)
-    assert person.view.info.title == "cellar"
+    assert client.view.info.title == "cellar"
     driver.check()
 
 
 def test_new_settings_hold_from_now_on():
     driver = Driver()
-    driver.member()
+    driver.participant()
     driver.conference.settings_changed(replace(driver.conference._context.settings, temporary_rooms=False))
     assert error_code(driver.user().enter("other")) is ErrorCode.NO_SUCH_ROOM
 
 
 def test_seat_that_was_opened_twice_counts_once():
     driver = Driver()
-    person = driver.member()
-    driver.event(SeatOpened(person.media_id, ()))
+    client = driver.participant()
+    driver.event(SeatOpened(client.media_id, ()))
     driver.event(SeatOpened(0x100, ()))
     driver.check()
 
 
 def test_talkers_are_limited_in_rooms_of_more_than_eight():
     driver = Driver()
-    people = [driver.member() for _ in range(SMALL_ROOM)]
+    clients = [driver.participant() for _ in range(SMALL_ROOM)]
     (room,) = driver.plane.limits
     assert driver.plane.limits[room] == []
-    last = driver.member()
-    driver.member()
+    last = driver.participant()
+    driver.participant()
     assert driver.plane.limits[room] == [3]
     last.drop()
-    people[0].drop()
+    clients[0].drop()
     driver.advance(0.1)
     assert driver.plane.limits[room] == [3, 0]
     driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=0))
-    driver.member()
+    driver.participant()
     assert driver.plane.limits[room] == [3, 0]
     driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=5))
-    driver.member()
+    driver.participant()
     assert driver.plane.limits[room] == [3, 0, 5]
     driver.check()
 
@@ -158,13 +158,13 @@ def test_talkers_are_limited_in_rooms_of_more_than_eight():
 def test_a_permanent_room_has_its_own_number_of_talkers():
     driver = Driver(rooms=[replace(HALL, max_participants=50, loudest=7)])
     for _ in range(SMALL_ROOM + 1):
-        driver.member("hall")
+        driver.participant("hall")
     (room,) = driver.plane.limits
     for loudest in (7, 7, 0, None, 2):
         driver.apply(driver.conference.rooms_changed([replace(HALL, max_participants=50, loudest=loudest)], driver.now))
     assert driver.plane.limits[room] == [7, 0, 3, 2]
     driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=5))
-    driver.member("hall")
+    driver.participant("hall")
     assert driver.plane.limits[room] == [7, 0, 3, 2]
     driver.check()
 
@@ -172,11 +172,11 @@ def test_a_permanent_room_has_its_own_number_of_talkers():
 def test_joins_of_the_whole_server_pass_a_bucket():
     driver = Driver(join_rate=Rate(2, 4))
     for number in range(4):
-        driver.member(account=f"a{number}")
-    person = driver.user()
-    refused = person.enter()
+        driver.participant(account=f"a{number}")
+    client = driver.user()
+    refused = client.enter()
     assert error_code(refused) is ErrorCode.RATE_LIMITED
     assert 0 < refused.retry_after_ms <= 501
     driver.advance(0.6)
-    assert error_code(person.enter()) is None
+    assert error_code(client.enter()) is None
     driver.check()

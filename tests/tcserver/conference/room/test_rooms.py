@@ -20,8 +20,8 @@ HALL = RoomRecord("hall", "The Hall", max_participants=20)
 
 def test_first_joins_and_sees_itself_as_chair():
     driver = Driver()
-    person = driver.member("Rapat  Desa", name="Siti")
-    view = person.view
+    client = driver.participant("Rapat  Desa", name="Siti")
+    view = client.view
     assert (view.info.name, view.info.title, view.info.e2ee, view.info.permanent) == (
         "rapat desa",
         "Rapat Desa",
@@ -52,7 +52,7 @@ def test_first_joins_and_sees_itself_as_chair():
 def test_nobody_sits_down_with_the_box_key_of_somebody_who_is_here():
     """Otherwise a member could copy it from the roster, and newcomers would not know whose it is."""
     driver = Driver()
-    owner, _, copier = driver.member(), driver.member(), driver.user(account="dinsos")
+    owner, _, copier = driver.participant(), driver.participant(), driver.user(account="dinsos")
     opened = copier.ask(m.OpenRoom("room"))
     box_key = owner.view.members[owner.participant].box_key
     copied = copier.join_message("room", opened.room.life, box_key=box_key)
@@ -64,7 +64,7 @@ def test_nobody_sits_down_with_the_box_key_of_somebody_who_is_here():
 
 def test_the_log_has_sessions_as_the_list_of_sessions_has_them_and_the_accounts_of_who_comes_and_goes():
     driver = Driver()
-    chair, other = driver.member(), driver.member(account="dinsos")
+    chair, other = driver.participant(), driver.participant(account="dinsos")
     participant = other.participant
     chair.ask(m.SetRole(participant, m.Role.LISTENER))
     chair.ask(m.Kick(participant))
@@ -84,38 +84,38 @@ def test_the_log_has_sessions_as_the_list_of_sessions_has_them_and_the_accounts_
 def test_the_reply_waits_for_the_media_plane():
     driver = Driver()
     driver.hold_seats = True
-    first, person = driver.user(), driver.user()
+    first, client = driver.user(), driver.user()
     assert first.enter() is None
-    assert person.enter() is None
-    assert error_code(person.ask(m.Leave())) is ErrorCode.NOT_IN_ROOM
-    room = person.ask(m.OpenRoom("room")).room
-    assert error_code(person.ask(person.join_message("room", room.life))) is ErrorCode.ALREADY_IN_ROOM
+    assert client.enter() is None
+    assert error_code(client.ask(m.Leave())) is ErrorCode.NOT_IN_ROOM
+    room = client.ask(m.OpenRoom("room")).room
+    assert error_code(client.ask(client.join_message("room", room.life))) is ErrorCode.ALREADY_IN_ROOM
     driver.answer_held()
-    assert person.view.members.keys() == {first.participant, person.participant}
+    assert client.view.members.keys() == {first.participant, client.participant}
     driver.check()
 
 
 def test_seat_that_the_media_plane_does_not_open_is_given_up():
     driver = Driver()
     driver.hold_seats = True
-    person = driver.user()
-    person.enter()
+    client = driver.user()
+    client.enter()
     late = driver.held.pop()
     driver.advance(5)
-    assert error_code(person.replies[person.requests]) is ErrorCode.INTERNAL
+    assert error_code(client.replies[client.requests]) is ErrorCode.INTERNAL
     driver.apply(late())
     driver.check()
     driver.hold_seats = False
-    assert isinstance(person.enter(), m.Joined)
+    assert isinstance(client.enter(), m.Joined)
 
 
 def test_who_disconnects_while_the_seat_is_opened_was_never_there():
     driver = Driver()
-    other = driver.member()
+    other = driver.participant()
     driver.hold_seats = True
-    person = driver.user()
-    person.enter()
-    person.drop()
+    client = driver.user()
+    client.enter()
+    client.drop()
     driver.answer_held()
     driver.advance(1)
     assert other.got(m.RoomChanges) == []
@@ -126,24 +126,24 @@ def test_who_disconnects_while_the_seat_is_opened_was_never_there():
 def test_joins_of_others_come_as_numbered_changes_in_batches():
     driver = Driver()
     first, *others = [driver.user() for _ in range(36)]
-    for person in (first, *others):
-        person.enter()
+    for client in (first, *others):
+        client.enter()
     assert len(first.got(m.RoomChanges)) == 1
     driver.advance(0.1)
     assert len(first.got(m.RoomChanges)) == 1
     assert len(first.view.members) == 36
     driver.advance(1)
     assert first.got(m.RoomChanges) == []
-    assert {person.view.number for person in others} == {36}
+    assert {client.view.number for client in others} == {36}
     driver.check()
 
 
 def test_big_room_comes_in_pages_and_long_batches_in_several_messages():
     driver = Driver()
-    people = [driver.user() for _ in range(100)]
-    for person in people:
-        person.enter()
-    first, last = people[0], people[-1]
+    clients = [driver.user() for _ in range(100)]
+    for client in clients:
+        client.enter()
+    first, last = clients[0], clients[-1]
     assert last.publish().stream
     driver.advance(0.1)
     assert len(first.view.members) == 100
@@ -157,20 +157,20 @@ def test_longest_names_fit_a_page_and_a_batch():
     driver = Driver()
     wide = "\U0001f600"
     driver.accounts["a" * 32] = replace(driver.add_account("a" * 32), display=wide * 64)
-    people = [driver.member(account="a" * 32, name=wide * 61 + f"{i:03}") for i in range(66)]
+    clients = [driver.participant(account="a" * 32, name=wide * 61 + f"{i:03}") for i in range(66)]
     driver.advance(0.1)
-    for person in people:
-        person.send(m.Publish(2**32 - 1, m.Kind.VIDEO, m.Source.SCREEN, wide * 16, True, 4, 65535, 65535))
-    assert isinstance(people[0].ask(m.GetSnapshot()), m.Ok)
-    assert len(people[0].view.publications) == 66
+    for client in clients:
+        client.send(m.Publish(2**32 - 1, m.Kind.VIDEO, m.Source.SCREEN, wide * 16, True, 4, 65535, 65535))
+    assert isinstance(clients[0].ask(m.GetSnapshot()), m.Ok)
+    assert len(clients[0].view.publications) == 66
     driver.advance(0.1)
-    assert all(isinstance(person.replies[person.requests], m.Published) for person in people[1:])
+    assert all(isinstance(client.replies[client.requests], m.Published) for client in clients[1:])
     driver.check()
 
 
 def test_snapshot_can_be_asked_for_again_in_the_middle_of_a_batch():
     driver = Driver()
-    first, _second, third = driver.member(), driver.member(), driver.member()
+    first, _second, third = driver.participant(), driver.participant(), driver.participant()
     assert first.view.number == 2
     assert isinstance(first.ask(m.GetSnapshot()), m.Ok)
     assert first.view.number == 3
@@ -193,19 +193,19 @@ def test_room_has_a_limit():
 
 def test_mode_has_to_match():
     driver = Driver(rooms=(replace(HALL, e2ee=False),))
-    driver.member()
-    person = driver.user()
-    assert error_code(person.enter("room", e2ee=False)) is ErrorCode.MODE_MISMATCH
-    assert error_code(person.enter("hall", e2ee=True)) is ErrorCode.MODE_MISMATCH
-    assert isinstance(person.enter("hall", e2ee=False), m.Joined)
-    assert not person.view.info.e2ee
+    driver.participant()
+    client = driver.user()
+    assert error_code(client.enter("room", e2ee=False)) is ErrorCode.MODE_MISMATCH
+    assert error_code(client.enter("hall", e2ee=True)) is ErrorCode.MODE_MISMATCH
+    assert isinstance(client.enter("hall", e2ee=False), m.Joined)
+    assert not client.view.info.e2ee
 
 
 def test_unknown_room_where_temporary_ones_are_not_allowed():
     driver = Driver(temporary_rooms=False, rooms=(HALL,))
-    person = driver.user()
-    assert error_code(person.enter("other")) is ErrorCode.NO_SUCH_ROOM
-    assert isinstance(person.enter("HALL"), m.Joined)
+    client = driver.user()
+    assert error_code(client.enter("other")) is ErrorCode.NO_SUCH_ROOM
+    assert isinstance(client.enter("HALL"), m.Joined)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a\u202eb", "\ufeff", "x" * 65])
@@ -222,48 +222,48 @@ def test_room_names_of_all_scripts(name):
 
 def test_join_is_for_this_life_and_signed():
     driver = Driver(rooms=(HALL,))
-    person = driver.user()
-    assert error_code(person.ask(person.join_message("room", LIFE))) is ErrorCode.NO_SUCH_ROOM
-    assert error_code(person.ask(person.join_message("hall", LIFE))) is ErrorCode.ROOM_CHANGED
-    life = person.ask(m.OpenRoom("room")).room.life
-    assert error_code(person.ask(person.join_message("room", LIFE))) is ErrorCode.ROOM_CHANGED
-    assert error_code(person.ask(person.join_message("room", life, name="Another"))) is ErrorCode.BAD_REQUEST
-    assert isinstance(person.ask(person.join_message("room", life)), m.Joined)
+    client = driver.user()
+    assert error_code(client.ask(client.join_message("room", LIFE))) is ErrorCode.NO_SUCH_ROOM
+    assert error_code(client.ask(client.join_message("hall", LIFE))) is ErrorCode.ROOM_CHANGED
+    life = client.ask(m.OpenRoom("room")).room.life
+    assert error_code(client.ask(client.join_message("room", LIFE))) is ErrorCode.ROOM_CHANGED
+    assert error_code(client.ask(client.join_message("room", life, name="Another"))) is ErrorCode.BAD_REQUEST
+    assert isinstance(client.ask(client.join_message("room", life)), m.Joined)
 
 
 def test_unused_room_closes_after_five_minutes_and_an_empty_one_after_twenty_seconds():
     driver = Driver(rooms=(HALL,))
-    person = driver.user()
+    client = driver.user()
     lives = {}
     for name in ("room", "hall"):
-        lives[name] = person.ask(m.OpenRoom(name)).room.life
+        lives[name] = client.ask(m.OpenRoom(name)).room.life
     driver.advance(299)
     assert driver.conference.rooms == 2
     driver.advance(1)
     assert driver.conference.rooms == 0
     for name in ("room", "hall"):
-        assert isinstance(person.enter(name), m.Joined)
-        assert person.view.info.life != lives[name]
-        lives[name] = person.view.info.life
+        assert isinstance(client.enter(name), m.Joined)
+        assert client.view.info.life != lives[name]
+        lives[name] = client.view.info.life
         driver.advance(1000)
-        assert isinstance(person.ask(m.Leave()), m.Ok)
+        assert isinstance(client.ask(m.Leave()), m.Ok)
         driver.advance(19)
-        assert isinstance(person.enter(name), m.Joined)
-        assert person.view.info.life == lives[name]
-        person.ask(m.Leave())
+        assert isinstance(client.enter(name), m.Joined)
+        assert client.view.info.life == lives[name]
+        client.ask(m.Leave())
         driver.advance(20)
         assert driver.conference.rooms == 0
         assert isinstance(driver.plane.log[-1], CloseRoom)
-    assert person.ask(m.OpenRoom("hall")).room.life != lives["hall"]
+    assert client.ask(m.OpenRoom("hall")).room.life != lives["hall"]
     driver.check()
 
 
 def test_rooms_are_bounded_for_all_and_for_an_account():
     driver = Driver(max_rooms=3, max_unused_rooms=2)
-    person, other = driver.user("a1"), driver.user("a2")
-    codes = [error_code(person.ask(m.OpenRoom(name))) for name in "abc"]
+    client, other = driver.user("a1"), driver.user("a2")
+    codes = [error_code(client.ask(m.OpenRoom(name))) for name in "abc"]
     assert codes == [None, None, ErrorCode.RATE_LIMITED]
-    assert isinstance(person.enter("a"), m.Joined)
+    assert isinstance(client.enter("a"), m.Joined)
     assert error_code(other.ask(m.OpenRoom("c"))) is None
     assert error_code(other.ask(m.OpenRoom("d"))) is ErrorCode.SERVER_FULL
 
@@ -271,32 +271,32 @@ def test_rooms_are_bounded_for_all_and_for_an_account():
 @pytest.mark.parametrize("limit", ["max_rooms", "max_rooms_per_account", "max_unused_rooms"])
 def test_who_may_open_no_further_room_is_told_when_one_ends(limit):
     driver = Driver(**{"max_rooms": 9, "max_rooms_per_account": 9, "max_unused_rooms": 9, limit: 2})
-    person = driver.user("a1")
+    client = driver.user("a1")
     lifetime = driver.conference._context.settings.unused_room_lifetime
     for name in "ab":
-        assert error_code(person.ask(m.OpenRoom(name))) is None
+        assert error_code(client.ask(m.OpenRoom(name))) is None
         driver.advance(1)
-    assert person.ask(m.OpenRoom("c")).retry_after_ms == min(MAX_WAIT, lifetime - 2) * 1000 + (lifetime - 2 < MAX_WAIT)
+    assert client.ask(m.OpenRoom("c")).retry_after_ms == min(MAX_WAIT, lifetime - 2) * 1000 + (lifetime - 2 < MAX_WAIT)
     driver.advance(lifetime - 4)
-    refused = person.ask(m.OpenRoom("c"))
+    refused = client.ask(m.OpenRoom("c"))
     assert refused.retry_after_ms == 2001
     driver.advance(refused.retry_after_ms / 1000)
-    assert error_code(person.ask(m.OpenRoom("c"))) is None, "what was told is true"
+    assert error_code(client.ask(m.OpenRoom("c"))) is None, "what was told is true"
 
 
 def test_who_may_open_no_further_room_while_all_are_in_use_is_told_to_ask_again():
     driver = Driver(max_rooms=2)
     for name in "ab":
-        driver.member(name, f"in-{name}")
+        driver.participant(name, f"in-{name}")
     refused = driver.user("a1").ask(m.OpenRoom("c"))
     assert (refused.code, refused.retry_after_ms) == (ErrorCode.SERVER_FULL, MAX_WAIT * 1000)
 
 
 def test_no_account_uses_up_the_rooms_and_permanent_ones_can_always_be_opened():
     driver = Driver(max_rooms=10, max_rooms_per_account=4, max_unused_rooms=3, rooms=(HALL, replace(HALL, name="aula")))
-    persons = [driver.user("greedy") for _ in range(4)]
-    for number, person in enumerate(persons):
-        assert isinstance(person.enter(f"room-{number}"), m.Joined)
+    clients = [driver.user("greedy") for _ in range(4)]
+    for number, client in enumerate(clients):
+        assert isinstance(client.enter(f"room-{number}"), m.Joined)
     fifth = driver.user("greedy")
     assert error_code(fifth.ask(m.OpenRoom("room-5"))) is ErrorCode.RATE_LIMITED
     assert error_code(fifth.ask(m.OpenRoom("room-0"))) is None, "what is open is found"
@@ -304,11 +304,11 @@ def test_no_account_uses_up_the_rooms_and_permanent_ones_can_always_be_opened():
     # A room counts for whoever opened it, as long as it is open.
     other = driver.user("other")
     assert isinstance(other.enter("room-0"), m.Joined)
-    persons[0].ask(m.Leave())
-    assert error_code(persons[0].ask(m.OpenRoom("room-5"))) is ErrorCode.RATE_LIMITED
+    clients[0].ask(m.Leave())
+    assert error_code(clients[0].ask(m.OpenRoom("room-5"))) is ErrorCode.RATE_LIMITED
     other.ask(m.Leave())
     driver.advance(20)
-    assert error_code(persons[0].ask(m.OpenRoom("room-5"))) is None
+    assert error_code(clients[0].ask(m.OpenRoom("room-5"))) is None
     # When all temporary ones are taken, permanent ones are not.
     for number in range(6):
         assert error_code(driver.user(f"a{number}").ask(m.OpenRoom(f"a{number}"))) is None
@@ -322,17 +322,17 @@ def test_no_account_uses_up_the_rooms_and_permanent_ones_can_always_be_opened():
 )
 def test_a_temporary_room_does_not_look_like_a_permanent_one(name):
     driver = Driver(rooms=(HALL,))
-    person = driver.user()
-    assert error_code(person.ask(m.OpenRoom(name))) is ErrorCode.BAD_NAME
-    assert error_code(person.ask(m.OpenRoom("hill"))) is None
+    client = driver.user()
+    assert error_code(client.ask(m.OpenRoom(name))) is ErrorCode.BAD_NAME
+    assert error_code(client.ask(m.OpenRoom("hill"))) is None
     driver.apply(driver.conference.rooms_changed([replace(HALL, name="hill 2")], driver.now))
-    assert error_code(person.ask(m.OpenRoom(name))) is None
-    assert error_code(person.ask(m.OpenRoom("hi11-2"))) is ErrorCode.BAD_NAME
+    assert error_code(client.ask(m.OpenRoom(name))) is None
+    assert error_code(client.ask(m.OpenRoom("hi11-2"))) is ErrorCode.BAD_NAME
 
 
 def test_leave_ends_everything_that_came_from_the_room():
     driver = Driver()
-    first, second = driver.member(), driver.member()
+    first, second = driver.participant(), driver.participant()
     driver.advance(1)
     assert isinstance(first.ask(m.Leave()), m.Ok)
     second.publish()
@@ -346,7 +346,7 @@ def test_leave_ends_everything_that_came_from_the_room():
 
 def test_disconnect_is_a_leave():
     driver = Driver()
-    first, second = driver.member(), driver.member()
+    first, second = driver.participant(), driver.participant()
     first.drop()
     driver.advance(0.1)
     assert second.view.members.keys() == {second.participant}
@@ -358,19 +358,19 @@ def test_disconnect_is_a_leave():
 
 def test_who_opened_the_room_is_chair_again_after_coming_back_and_nobody_else():
     driver = Driver()
-    chair, speaker = driver.member(device=70), driver.member()
+    chair, speaker = driver.participant(device=70), driver.participant()
     assert speaker.view.joined.role is m.Role.SPEAKER
     chair.drop()
-    assert driver.member().view.joined.role is m.Role.SPEAKER
-    assert driver.member(device=70).view.joined.role is m.Role.CHAIR
+    assert driver.participant().view.joined.role is m.Role.SPEAKER
+    assert driver.participant(device=70).view.joined.role is m.Role.CHAIR
     driver.check()
 
 
 def test_a_room_that_emptied_gets_a_chair_again():
     driver = Driver()
-    driver.member(device=70).drop()
+    driver.participant(device=70).drop()
     driver.advance(1)
-    assert driver.member().view.joined.role is m.Role.CHAIR
+    assert driver.participant().view.joined.role is m.Role.CHAIR
 
 
 def test_roles_of_room_and_account():
@@ -381,26 +381,26 @@ def test_roles_of_room_and_account():
     driver.add_account("a2", role=records.Role.OBSERVER)
     driver.add_account("a3", role=records.Role.ADMIN)
     driver.add_account("a4", role=records.Role.RECORDER)
-    roles = [driver.member("hall", account).view.joined.role for account in ("a0", "a1", "a2", "a3", "a4")]
+    roles = [driver.participant("hall", account).view.joined.role for account in ("a0", "a1", "a2", "a3", "a4")]
     assert roles == [m.Role.LISTENER, m.Role.CHAIR, m.Role.SPEAKER, m.Role.ADMIN, m.Role.RECORDER]
     # In a temporary room the account's own role holds, and an admin leads already.
-    roles = [driver.member("room", account).view.joined.role for account in ("a2", "a3", "a0")]
+    roles = [driver.participant("room", account).view.joined.role for account in ("a2", "a3", "a0")]
     assert roles == [m.Role.OBSERVER, m.Role.ADMIN, m.Role.SPEAKER]
 
 
 def test_room_can_override_what_a_role_may_do():
     hall = replace(HALL, permissions={records.Role.SPEAKER: int(m.Permission.CHAT_ROOM)})
     driver = Driver(rooms=(hall,))
-    person = driver.member("hall")
-    assert person.view.joined.permissions == m.Permission.CHAT_ROOM
-    assert error_code(person.publish()) is ErrorCode.NOT_PERMITTED
-    assert error_code(person.subscribe()) is ErrorCode.NOT_PERMITTED
-    assert isinstance(person.ask(m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"hello")), m.ChatAccepted)
+    client = driver.participant("hall")
+    assert client.view.joined.permissions == m.Permission.CHAT_ROOM
+    assert error_code(client.publish()) is ErrorCode.NOT_PERMITTED
+    assert error_code(client.subscribe()) is ErrorCode.NOT_PERMITTED
+    assert isinstance(client.ask(m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"hello")), m.ChatAccepted)
 
 
 def test_remembered_roles_are_bounded():
     driver = Driver()
-    chair = driver.member()
+    chair = driver.participant()
     room = driver.room_of(chair)
     (roles,) = [policy for policy in room.policies if isinstance(policy, Roles)]
     seat = room.seats[chair.participant]

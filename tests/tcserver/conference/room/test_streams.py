@@ -87,14 +87,14 @@ def test_when_all_are_on_there_is_none() -> None:
 def test_an_account_has_an_allowance_of_publications_for_all_of_its_sessions() -> None:
     world = unlimited()
     world.add_account("flooding", max_sessions=2)
-    flooding, colleague = world.member(account="flooding"), world.member(account="flooding")
-    other = world.member(account="other")
+    flooding, colleague = world.participant(account="flooding"), world.participant(account="flooding")
+    other = world.participant(account="other")
     made = 0
-    for person in (flooding, colleague) * 50:
-        reply = person.publish()
+    for client in (flooding, colleague) * 50:
+        reply = client.publish()
         if isinstance(reply, m.Published):
             made += 1
-            person.ask(m.Unpublish(person.numbers))
+            client.ask(m.Unpublish(client.numbers))
     assert PUBLICATIONS.burst * 2 <= made <= PUBLICATIONS.burst * 2 + 25
     assert reply.code is ErrorCode.RATE_LIMITED
     world.advance(reply.retry_after_ms / 1000)
@@ -102,20 +102,20 @@ def test_an_account_has_an_allowance_of_publications_for_all_of_its_sessions() -
     assert isinstance(other.publish(), m.Published)
     # A new login brings no new allowance.
     flooding.drop()
-    again = world.member(account="flooding")
+    again = world.participant(account="flooding")
     assert error_code(again.publish()) is ErrorCode.RATE_LIMITED
 
 
 def test_a_newcomer_finds_an_id_after_more_publications_than_there_are_ids() -> None:
     world = unlimited()
     world.add_account("flooding", max_sessions=1000)
-    flooding = world.member(account="flooding")
+    flooding = world.participant(account="flooding")
     room = world.room_of(flooding)
     for _ in range(200):  # the rest of the way is the same again
         room.stream_ids._last = max(room.stream_ids._last, MAX_STREAM - RESERVE - 100)
         flooding.publish()
         flooding.ask(m.Unpublish(flooding.numbers))
-    newcomer = world.member(account="new")
+    newcomer = world.participant(account="new")
     world.advance(QUARANTINE)
     assert isinstance(newcomer.publish(), m.Published)
     world.check()
@@ -123,12 +123,12 @@ def test_a_newcomer_finds_an_id_after_more_publications_than_there_are_ids() -> 
 
 def test_seats_that_end_give_their_ids_back() -> None:
     world = unlimited()
-    first = world.member()
+    first = world.participant()
     room = world.room_of(first)
     for _ in range(3):
-        person = world.member(account="b")
-        person.publish()
-        person.ask(m.Leave())
+        client = world.participant(account="b")
+        client.publish()
+        client.ask(m.Leave())
     world.hold_seats = True
     waiting = world.user("c")
     waiting.enter()
@@ -143,7 +143,7 @@ def receivers(world: Driver, publisher: object, stream: int) -> set[int]:
 def test_a_choice_ends_with_its_stream() -> None:
     """Whoever paused one stream must not miss another that has its id later."""
     world = unlimited()
-    talker, listener = world.member(account="a"), world.member(account="b")
+    talker, listener = world.participant(account="a"), world.participant(account="b")
     stream = talker.publish().stream
     paused = (m.StreamChoice(stream, wanted=False), m.StreamChoice(stream + 5, wanted=False))
     listener.subscribe(m.Source.MICROPHONE, choices=paused)

@@ -35,7 +35,7 @@ class Rooms(World):
         super().__init__(2)
         self.apply(OpenSealer(2, SEALER + 1, 0, ROOM_KEY))
         self.others = [self.join(number, room=2) for number in (11, 12)]
-        self.broken = self.plane._rooms[1]
+        self.broken = self.plane.rooms[1]
         self.publish(self.peers[0], 7, to=[self.peers[1]])
         self.publish(self.others[0], 7, to=[self.others[1]])
         self.plane.take_events()
@@ -105,7 +105,7 @@ def test_a_command_that_fails_is_told_and_the_room_can_be_closed(monkeypatch, co
     assert rooms.plane.take_events() == [RoomFailed(1)]
     assert rooms.faults() == {Fault.COMMAND: 1}
     rooms.apply(*(CloseSeat(peer.media_id, 1) for peer in rooms.peers), CloseRoom(1))
-    assert rooms.plane._rooms.keys() == {2}
+    assert rooms.plane.rooms.keys() == {2}
     assert rooms.plane.seats.keys() == {peer.media_id for peer in rooms.others}
     assert len(send(rooms, rooms.others[0], audio(7))) == 1
 

@@ -15,7 +15,7 @@ from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcproto.packet import MAX_PACKET
 from tcserver.media import Drop
-from tcserver.media.forwarding.stream import KEYFRAME_EVENT_INTERVAL
+from tcserver.media.forwarding.keyframes import KEYFRAME_EVENT_INTERVAL
 from tcserver.media.interface import (
     ChangeForwarding,
     CloseRoom,
@@ -146,7 +146,7 @@ def test_forward_numbers_wrap_and_are_spent_only_on_what_is_sent():
     send(world, a, audio(7, 1))
     world.forward(a, 7, [b])
     assert forwarded(send(world, a, audio(7, 2)))[b.address][0][0] == 1
-    world.plane._rooms[1].streams[7]._series[0].number = 0xFFFF
+    world.plane.rooms[1].streams[7].plain.number = 0xFFFF
     numbers = [forwarded(send(world, a, audio(7, n)))[b.address][0][0] for n in (3, 4)]
     assert numbers == [0xFFFF, 0]
 
@@ -272,7 +272,7 @@ def test_a_seat_takes_its_streams_with_it():
     a, b = world.peers
     world.publish(a, 7, to=[b])
     world.apply(CloseSeat(a.media_id, 1))
-    assert world.plane._rooms[1].streams == {}
+    assert world.plane.rooms[1].streams == {}
     a = world.join(1)
     world.publish(b, 8, to=[a])
     assert set(forwarded(send(world, b, audio(8)))) == {a.address}

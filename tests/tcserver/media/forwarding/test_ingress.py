@@ -149,7 +149,7 @@ def test_unknown_sources_change_nothing(world):
     assert world.drops() == {Drop.UNKNOWN_ID: 200}
     assert world.plane.counters.accepted == before
     assert set(world.plane.seats) == {peer.media_id for peer in world.peers}
-    assert world.plane._tickets == {}
+    assert world.plane.tickets == {}
 
 
 def test_a_spoofed_source_with_a_known_id_is_not_answered(world):
@@ -379,7 +379,7 @@ def test_an_unexpected_failure_ends_one_datagram(world):
     def broken(size: int) -> bytes:
         raise RuntimeError("no randomness")
 
-    world.plane._random_bytes = broken
+    world.random_bytes = broken
     sent = world.plane.receive([(newcomer.up(), newcomer.address), (a.up(packet_item(audio(7))), a.address)], world.now)
     assert sent is None
     assert len(world.plane.take_transmissions()) == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tcserver.media.forwarding.load import MAX_RATE, LoadMeter
+from tcserver.media.forwarding.stats import MAX_RATE, LoadMeter
 from tcserver.media.interface import MAX_LAG, CloseRoom, OpenSealer, Overloaded
 from tcserver.media.speakers.local import DECISION_INTERVAL
 from tests.support.media.world import World

@@ -346,7 +346,7 @@ def test_tickets_are_bounded():
     world = World(0)
     for media_id in range(MAX_TICKETS + 1):
         prober = Prober(world, media_id=media_id)
-    assert len(world.plane._tickets) == MAX_TICKETS
+    assert len(world.plane.tickets) == MAX_TICKETS
     assert len(world.receive(prober, prober.probe())) == 1
     first = Peer(0, ELSEWHERE)
     world.receive(first, first.up())

@@ -63,7 +63,7 @@ def test_a_waiting_key_is_told_to_newcomers_and_keys_take_turns():
 def test_a_new_key_of_the_sealer_is_asked_for_once():
     world = World(2)
     a, b = world.peers
-    sealer = world.plane._rooms[1].sealer
+    sealer = world.plane.rooms[1].sealer
     sealer.counter = REKEY_COUNTER
     for _ in range(2):
         world.now += 1
@@ -81,7 +81,7 @@ def test_a_sealer_stops_before_its_counter_wraps():
     world = World(2)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    world.plane._rooms[1].sealer.counter = MAX_COUNTER
+    world.plane.rooms[1].sealer.counter = MAX_COUNTER
     assert parse_header(send(world, a, audio(7, 0))[0][1]).counter == MAX_COUNTER
     assert send(world, a, audio(7, 1)) == []
     assert world.drops() == {Drop.COUNTER_SPENT: 1}
@@ -92,7 +92,7 @@ def test_a_sealer_never_begins_again():
     a, b = world.peers
     world.publish(a, 7, to=[b])
     send(world, a, audio(7, 0))
-    world.apply(OpenSealer(1, world.plane._rooms[1].sealer.ident, 0, ROOM_KEY))
+    world.apply(OpenSealer(1, world.plane.rooms[1].sealer.ident, 0, ROOM_KEY))
     assert parse_header(send(world, a, audio(7, 1))[0][1]).counter == 1
     world.apply(OpenSealer(1, 99, 0, b"z" * 32))
     header = parse_header(send(world, a, audio(7, 2))[0][1])

@@ -18,12 +18,12 @@ from tcserver.media.udp.sockets import MediaSockets
 from tests.support.media.world import World, audio, keyframe, packet_item, video
 
 
-def test_a_census() -> None:
+def test_the_counts() -> None:
     world = World(members=2)
     world.join(3, prove=False)
     a, b = world.peers
     world.publish(a, 7, to=[b])
-    counted = count(world.plane.rooms)
+    counted = count(world.plane.rooms.values())
     assert (counted.rooms, counted.seats, counted.proven, counted.streams) == (1, 3, 2, 1)
     assert count([]) == (0, 0, 0, 0)
 
@@ -93,7 +93,7 @@ def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() 
     assert counters.forwarded == 12
 
 
-def test_a_reading_of_real_sockets() -> None:
+def test_the_stats_of_real_sockets() -> None:
     async def main() -> None:
         sockets = MediaSockets(MediaPlane(os.urandom), [("127.0.0.1", 0)], asyncio.get_running_loop())
         sockets.open()
@@ -106,12 +106,12 @@ def test_a_reading_of_real_sockets() -> None:
                     assert state.receive_queue > 150
                     assert (state.send_queue, state.drops) == (0, 0)
                 sockets.pump(0)
-                reading = sockets.stats()[0]
-                assert reading.counters.received == 3
-                assert reading.latency.total == 1, "one batch"
-                assert 0 < reading.latency.sum < 20
-                assert (reading.kernel_sent, reading.waiting, dict(reading.errors)) == (0, 0, {})
-                assert reading.counts.rooms == 0
+                stats = sockets.stats()[0]
+                assert stats.counters.received == 3
+                assert stats.latency.total == 1, "one batch"
+                assert 0 < stats.latency.sum < 20
+                assert (stats.kernel_sent, stats.waiting, dict(stats.errors)) == (0, 0, {})
+                assert stats.counts.rooms == 0
             finally:
                 await sockets.close()
         assert sockets.stats()[0].sockets == ()

@@ -49,7 +49,7 @@ def test_who_comes_while_a_picture_runs_begins_with_the_next_keyframe():
     assert [picture.send() for _ in range(5)] == [[first]] * 5
     assert picture.send(key=True) == [first, second, third]
     assert [picture.send() for _ in range(3)] == [[first, second, third]] * 3
-    assert not any(picture.world.plane._rooms[1].streams[STREAM].waiting.values())
+    assert not any(picture.world.plane.rooms[1].streams[STREAM].waiting.values())
 
 
 def test_the_first_who_watches_a_picture_that_runs_waits_too():
@@ -170,7 +170,7 @@ def test_nobody_waits_who_is_gone(how):
         picture.world.apply(CloseSeat(viewer.media_id, 1))
     else:
         picture.watch()
-    stream = picture.world.plane._rooms[1].streams[STREAM]
+    stream = picture.world.plane.rooms[1].streams[STREAM]
     assert not any(stream.waiting.values())
     assert picture.send(key=True) == []
 

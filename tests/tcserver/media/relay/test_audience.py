@@ -41,7 +41,7 @@ def test_an_audience_lives_as_long_as_it_is_told_of():
 def test_a_number_may_come_to_mean_others():
     world = World(2)
     a, b = world.peers
-    room = world.plane._rooms[1]
+    room = world.plane.rooms[1]
     audiences = Audiences()
     for peer in (a, b):
         audiences.tell(1, 7, room, frozenset({peer.media_id}), 0.0)
@@ -51,7 +51,7 @@ def test_a_number_may_come_to_mean_others():
 def test_receivers_are_found_again_only_when_a_path_has_changed():
     world = World(2)
     a, b = world.peers
-    room = world.plane._rooms[1]
+    room = world.plane.rooms[1]
     audiences = Audiences()
     audiences.tell(1, 7, room, frozenset({a.media_id, b.media_id, 99}), 0.0)
     known = audiences.find(1, 7, 0.0)

@@ -8,7 +8,7 @@ from tcproto.datagram import Item, ItemType, Kind, parse_header
 from tcproto.messages import Kind as StreamKind
 from tcproto.path import Position, parse_positions
 from tcserver.media import Drop
-from tcserver.media.forwarding.seat import KEYFRAME_ASKS
+from tcserver.media.forwarding.keyframes import KEYFRAME_ASKS
 from tcserver.media.interface import (
     Address,
     ChangeForwarding,
@@ -87,7 +87,7 @@ def test_who_left_is_sent_nothing():
     send(workers, talker, audio(STREAM, 0))
     workers.apply(CloseSeat(gone.media_id, ROOM))
     assert set(packets(send(workers, talker, audio(STREAM, 1)))) == {stays.address}
-    assert workers.planes[0]._rooms[ROOM].streams[STREAM].receivers.keys() == {stays.media_id}
+    assert workers.planes[0].rooms[ROOM].streams[STREAM].receivers.keys() == {stays.media_id}
 
 
 def test_an_audience_whose_telling_was_lost_is_asked_for():
@@ -313,10 +313,10 @@ def test_the_largest_messages_fit():
     (talker,) = crowd(workers, (0,))
     workers.publish(talker, STREAM, [Receiver(member) for member in members])
     for sequence in range(1000):
-        workers.planes[1]._rooms[ROOM].speakers.hear(sequence, 0, 0, 1, 20, 20, True, workers.now)
+        workers.planes[1].rooms[ROOM].speakers.hear(sequence, 0, 0, 1, 20, 20, True, workers.now)
     send(workers, talker, audio(STREAM))
     workers.relayed.clear()
     workers.poll(1)
     assert sum(parse_head(data)[0] == Message.LEVELS for _, _, data in workers.relayed) == 3
     assert max(len(data) for _, _, data in workers.relayed) <= MAX_RELAYED
-    assert Position(sealer_of(1), 0) in workers.planes[0]._rooms[ROOM].positions()
+    assert Position(sealer_of(1), 0) in workers.planes[0].rooms[ROOM].positions()

@@ -38,7 +38,7 @@ class Together(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.together, self.alone = Workers(PLANES), Workers(1)
-        self.alone.router.slots = lambda _: (0,)
+        self.alone.router.workers = lambda _: (0,)
         self.peers: dict[int, Peer] = {}
         self.streams: dict[int, tuple[int, StreamKind]] = {}
         self.number = self.sequence = 0

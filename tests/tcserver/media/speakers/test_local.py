@@ -74,8 +74,7 @@ def test_the_dominant_speaker_changes_when_another_takes_over_and_not_for_a_coug
     assert talk.run(0.1, p1=SILENCE, p2=5) + talk.run(0.9, p1=SPEECH, p2=SILENCE) == []
     changes = talk.run(2, p1=SILENCE, p2=SPEECH)
     assert changes[-1].dominant == 2
-    talk.run(3, p1=SILENCE, p2=SILENCE)
-    assert talk.speakers._reported == 2
+    assert talk.run(3, p1=SILENCE, p2=SILENCE) == [SpeakersChanged(1, (), (2,), 2)]
 
 
 def test_seeded_speech_has_few_false_switches():

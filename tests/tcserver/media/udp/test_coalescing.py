@@ -14,10 +14,12 @@ from tcserver.media import Drop, MediaPlane
 from tcserver.media.interface import ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
 from tcserver.media.speakers.suppressed import FEW
 from tcserver.media.udp import coalescing, socket_group
+from tcserver.media.udp.binding import bind as bind_sockets
 from tcserver.media.udp.coalescing import ALONG, INTERVAL, MANY, Coalescer
 from tcserver.media.udp.reader import BATCH
-from tcserver.media.udp.sockets import MediaSockets
-from tcserver.media.udp.steering import SHORTEST_SOUND
+from tcserver.media.udp.socket_group import SocketGroup
+from tcserver.media.udp.sockets import BUFFER_BYTES, MediaSockets
+from tcserver.media.udp.steering import SHORTEST_SOUND, steer
 from tests.support.media.loopback import linux, received
 from tests.support.media.world import CAPS, ROOM_KEY, SEALER, audio, open_room, packet_item
 from tests.tcserver.media.udp.test_sockets import Client, hasty_clock
@@ -29,13 +31,12 @@ TALK, NOISE = 20, 70
 class Loop:
     """Knows what is waited for, and turns when it is told to."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.now = 100.0
         self.reader = None
         self.timers: list[Timer] = []
         self.waiting = 0
         self.looks: list[float] = []
-        monkeypatch.setattr(coalescing.time, "monotonic", lambda: self.now)
 
     def add_reader(self, descriptor, callback):
         assert self.reader is None
@@ -47,6 +48,9 @@ class Loop:
     def call_later(self, delay, callback):
         self.timers.append(Timer(self.now + delay, callback))
         return self.timers[-1]
+
+    def clock(self) -> float:
+        return self.now
 
     def pump(self) -> int:
         self.looks.append(round(self.now - 100, 6))
@@ -80,9 +84,9 @@ class Timer:
         self.cancelled = True
 
 
-def test_what_comes_often_is_read_in_intervals_and_the_first_at_once(monkeypatch):
-    loop = Loop(monkeypatch)
-    coalescer = Coalescer(5, loop.pump, loop)
+def test_what_comes_often_is_read_in_intervals_and_the_first_at_once():
+    loop = Loop()
+    coalescer = Coalescer(5, loop.pump, loop, loop.clock)
     loop.turn(1)
     assert loop.looks == []
     for _ in range(55):
@@ -100,9 +104,9 @@ def test_what_comes_often_is_read_in_intervals_and_the_first_at_once(monkeypatch
     assert loop.reader is None
 
 
-def test_a_look_that_is_due_soon_is_taken_along(monkeypatch):
-    loop = Loop(monkeypatch)
-    coalescer = Coalescer(5, loop.pump, loop)
+def test_a_look_that_is_due_soon_is_taken_along():
+    loop = Loop()
+    coalescer = Coalescer(5, loop.pump, loop, loop.clock)
     coalescer.look_along(loop.now)
     assert loop.looks == []  # it is waited on: nothing is there
     loop.arrive()
@@ -113,9 +117,9 @@ def test_a_look_that_is_due_soon_is_taken_along(monkeypatch):
     assert loop.looks == pytest.approx([ALONG * 1.5 * n for n in range(6)])
 
 
-def test_the_more_comes_the_sooner_the_next_look(monkeypatch):
-    loop = Loop(monkeypatch)
-    Coalescer(5, loop.pump, loop)
+def test_the_more_comes_the_sooner_the_next_look():
+    loop = Loop()
+    Coalescer(5, loop.pump, loop, loop.clock)
     for many in (MANY, MANY * 2, MANY * 4, 1, MANY // 2):
         loop.waiting = many - 1
         if loop.reader is not None:
@@ -128,17 +132,24 @@ def test_the_more_comes_the_sooner_the_next_look(monkeypatch):
     )
 
 
-def test_what_a_look_brings_may_end_it(monkeypatch):
-    loop = Loop(monkeypatch)
+def test_what_a_look_brings_may_end_it():
+    loop = Loop()
 
     def pump() -> int:
         coalescer.close()
         return 0
 
-    coalescer = Coalescer(5, pump, loop)
+    coalescer = Coalescer(5, pump, loop, loop.clock)
     loop.arrive()
     loop.turn(1)
     assert loop.reader is None
+
+
+def steered_group(hosts: list[str]) -> SocketGroup:
+    group = SocketGroup([sock for host in hosts for sock in bind_sockets([(host, 0)], BUFFER_BYTES)])
+    ports = [sock.getsockname()[1] for sock in group.receiving]
+    group.bind_others(list(zip(hosts, ports, strict=True)), BUFFER_BYTES)
+    return group
 
 
 class Speaker(Client):
@@ -161,11 +172,12 @@ class Speaker(Client):
 @linux
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("addresses", [["127.0.0.1"], ["127.0.0.1", "::1"]])
-def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new_loop, bind):
+def test_datagrams_of_suppressed_seats_wait_in_a_socket_of_their_own(addresses, new_loop, bind):
     async def converse() -> None:
         plane = MediaPlane(os.urandom)
-        sockets = MediaSockets(plane, [(host, 0) for host in addresses], asyncio.get_running_loop())
-        sockets.open()
+        sockets = MediaSockets(plane, (), asyncio.get_running_loop())
+        group = steered_group(addresses)
+        sockets.open(group)
         try:
             server, first, second = sockets.local_addresses()[-1], len(addresses) - 1, 2 * len(addresses) - 1
             speakers = [Speaker(1001 + n, bind(addresses[-1]), server) for n in range(FEW + 2)]
@@ -202,7 +214,7 @@ def test_datagrams_of_unheard_seats_wait_in_a_socket_of_their_own(addresses, new
             talker.say(TALK)
             assert sockets.pump(first)
             assert listener.socket.recvfrom(2048)[1][:2] == server
-            for sock in sockets._group.sending:
+            for sock in group.sending:
                 with pytest.raises(BlockingIOError):
                     sock.recv(1)
             # Whoever is forwarded comes by the first socket again, with the next packet.
@@ -231,12 +243,11 @@ def test_what_a_look_has_no_time_for_does_not_wait_for_the_next(new_loop, bind, 
 
     async def flood() -> None:
         plane = MediaPlane(os.urandom)
-        sockets = MediaSockets(
-            plane, [("127.0.0.1", 0)], asyncio.get_running_loop(), receiver="recvmmsg", clock=hasty_clock()
-        )
-        sockets.open()
+        sockets = MediaSockets(plane, (), asyncio.get_running_loop(), receiver="recvmmsg", clock=hasty_clock())
+        group = steered_group(["127.0.0.1"])
+        sockets.open(group)
         try:
-            sockets._follow({1001})
+            steer(group.receiving, {1001})
             client = bind()
             for _ in range(3 * BATCH + 1):
                 client.sendto(datagram, sockets.local_addresses()[0])

@@ -107,11 +107,11 @@ def test_an_address_is_one_object_whichever_reader_it_comes_by(bind):
 @linux
 def test_known_addresses_are_bounded(bind):
     server, client = bind(), bind()
-    reader = VectorReader(server, 0)
-    reader._known = {n.to_bytes(4, "big"): Address(0, "", 0) for n in range(MAX_KNOWN_ADDRESSES)}
+    known = {n.to_bytes(4, "big"): Address(0, "", 0) for n in range(MAX_KNOWN_ADDRESSES)}
+    reader = VectorReader(server, 0, known=known)
     client.sendto(b"x", server.getsockname())
     assert reader.read() == [(b"x", address_of(client))]
-    assert len(reader._known) == 1
+    assert len(known) == 1
 
 
 @linux

@@ -55,15 +55,15 @@ def datagram(media_id: int, size: int = 60) -> bytes:
 
 @pytest.mark.parametrize("host", HOSTS)
 @pytest.mark.parametrize("count", [1, 2, 3, 64])
-def test_each_datagram_reaches_the_slot_in_its_header(host: str, count: int) -> None:
+def test_each_datagram_reaches_the_worker_in_its_header(host: str, count: int) -> None:
     with group_of(count, host) as group:
         address = group[0].getsockname()
         for source in range(4):
             with socket.socket(group[0].family, socket.SOCK_DGRAM) as sender:
-                for slot in range(count):
-                    sender.sendto(datagram(0xA1B2C300 + slot, 60 + source), address)
-        for slot, sock in enumerate(group):
-            assert waiting(sock) == [datagram(0xA1B2C300 + slot, 60 + source) for source in range(4)]
+                for worker in range(count):
+                    sender.sendto(datagram(0xA1B2C300 + worker, 60 + source), address)
+        for worker, sock in enumerate(group):
+            assert waiting(sock) == [datagram(0xA1B2C300 + worker, 60 + source) for source in range(4)]
 
 
 def test_a_socket_keeps_its_place_whoever_reads_it() -> None:
@@ -72,41 +72,41 @@ def test_a_socket_keeps_its_place_whoever_reads_it() -> None:
         address = group[0].getsockname()
         copy = socket.socket(fileno=group[1].dup().detach())
         copy.close()
-        for slot in range(3):
-            sender.sendto(datagram(slot), address)
-        assert [waiting(sock) for sock in group] == [[datagram(slot)] for slot in range(3)]
+        for worker in range(3):
+            sender.sendto(datagram(worker), address)
+        assert [waiting(sock) for sock in group] == [[datagram(worker)] for worker in range(3)]
 
 
 @pytest.mark.parametrize("host", HOSTS)
-@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 100, MAX_SUPPRESSED])
-def test_unheard_seats_have_a_second_socket_in_their_slot(count: int, slots: int, host: str) -> None:
+def test_suppressed_seats_have_a_second_socket_for_their_worker(count: int, workers: int, host: str) -> None:
     rng = random.Random(count)
     ids = rng.sample(
         [0, 1, 0xFFFFFFFE, 0xFFFFFFFF, *(rng.getrandbits(32) for _ in range(3 * MAX_SUPPRESSED))], 2 * count + 9
     )
     suppressed, others = ids[:count], ids[count : count + 100]
-    with group_of(2 * slots, host) as group, socket.socket(group[0].family, socket.SOCK_DGRAM) as sender:
-        steer(group[:slots], suppressed)
+    with group_of(2 * workers, host) as group, socket.socket(group[0].family, socket.SOCK_DGRAM) as sender:
+        steer(group[:workers], suppressed)
         for media_id in (*suppressed, *others):
             sender.sendto(datagram(media_id), group[0].getsockname())
         for place, sock in enumerate(group):
-            expected = suppressed if place >= slots else others
+            expected = suppressed if place >= workers else others
             assert waiting(sock) == [
-                datagram(media_id) for media_id in expected if media_id % 256 % slots == place % slots
+                datagram(media_id) for media_id in expected if media_id % 256 % workers == place % workers
             ]
         # What is too short for sound does not wait.
         for media_id in suppressed:
             sender.sendto(datagram(media_id, SHORTEST_SOUND - 1), group[0].getsockname())
-        assert sum(len(waiting(sock)) for sock in group[:slots]) == count
+        assert sum(len(waiting(sock)) for sock in group[:workers]) == count
         for media_id in suppressed:
             sender.sendto(datagram(media_id, SHORTEST_SOUND), group[0].getsockname())
-        assert sum(len(waiting(sock)) for sock in group[slots:]) == count
+        assert sum(len(waiting(sock)) for sock in group[workers:]) == count
         # And back again.
-        steer(group[:slots])
+        steer(group[:workers])
         for media_id in suppressed:
             sender.sendto(datagram(media_id), group[0].getsockname())
-        assert sum(len(waiting(sock)) for sock in group[:slots]) == count
+        assert sum(len(waiting(sock)) for sock in group[:workers]) == count
 
 
 def test_only_what_may_wait_is_as_long_as_sound() -> None:
@@ -117,7 +117,7 @@ def test_only_what_may_wait_is_as_long_as_sound() -> None:
     assert len(peer.up(packet_item(audio(1, body=b"")))) == SHORTEST_SOUND
 
 
-def test_what_names_no_slot_still_goes_somewhere() -> None:
+def test_what_names_no_worker_still_goes_somewhere() -> None:
     with group_of(3) as group, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         address = group[0].getsockname()
         for data in (b"", b"short", b"x" * 5):

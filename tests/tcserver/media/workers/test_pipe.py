@@ -73,7 +73,7 @@ def test_a_reading_arrives_as_it_was():
     counters = Counters(received=7)
     counters.drops[Drop.BOX] = 3
     counts, seats = Counts(1, 2, 3, 4), (SeatStats(7, "192.0.2.1", 10, 9), SeatStats(8, "", 0, 0))
-    reading = MediaStats(
+    stats = MediaStats(
         counters,
         5,
         {"EPERM": 1},
@@ -87,8 +87,8 @@ def test_a_reading_arrives_as_it_was():
         counts,
         seats,
     )
-    (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
-    assert repr(replace(decoded, latency=latency, rtt=latency, uplink_delay=latency)) == repr(reading)
+    (decoded,) = decode(encode([stats])[LENGTH_SIZE:])
+    assert repr(replace(decoded, latency=latency, rtt=latency, uplink_delay=latency)) == repr(stats)
     assert (decoded.latency.bounds, decoded.latency.sum) == (latency.bounds, latency.sum)
     decoded.latency.observe(1.0)
     assert decoded.latency.counts == [0, 1, 1]
@@ -99,9 +99,9 @@ def test_a_reading_of_a_process_arrives_as_it_was(memory):
     lag, pauses = Histogram((0.001,)), (Histogram((0.1,)), Histogram((0.1,)))
     lag.observe(0.5)
     pauses[1].observe(0.05)
-    reading = ProcessStats(lag, pauses, 1.5, memory)
-    (decoded,) = decode(encode([reading])[LENGTH_SIZE:])
-    assert repr(replace(decoded, loop_lag=lag, pauses=pauses)) == repr(reading)
+    stats = ProcessStats(lag, pauses, 1.5, memory)
+    (decoded,) = decode(encode([stats])[LENGTH_SIZE:])
+    assert repr(replace(decoded, loop_lag=lag, pauses=pauses)) == repr(stats)
     assert [histogram.counts for histogram in (decoded.loop_lag, *decoded.pauses)] == [[0, 1], [0, 0], [1, 0]]
 
 

@@ -21,26 +21,21 @@ from tcproto.datagram import Item, ItemType, parse_header
 from tcproto.messages import Kind
 from tcserver.media.interface import (
     Address,
-    ChangeForwarding,
-    CloseRoom,
     CloseSeat,
     Event,
     OpenSealer,
     OpenSeat,
     OpenStream,
     PathProven,
-    RotateSealer,
     SeatOpened,
     SetSpeakers,
-    ShareRoom,
-    TellSealer,
     WorkerLoad,
     WorkerReplaced,
 )
 from tcserver.media.speakers.suppressed import FEW
 from tcserver.media.udp import steering
 from tcserver.media.workers import pool as pool_module
-from tcserver.media.workers.pool import Router, WorkerPool
+from tcserver.media.workers.pool import WorkerPool
 from tests.support.media.world import CAPS, ROOM_KEY, Peer, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
@@ -49,30 +44,17 @@ PATIENCE = 20.0
 """Seconds until something has to come: generous, since the machine may be busy."""
 
 
-def test_a_command_goes_to_the_workers_of_its_room_or_seat() -> None:
-    router = Router()
-    assert router.slots(OpenSealer(1, 5, 0, ROOM_KEY, 3)) == (3,)
-    assert router.slots(OpenSealer(1, 6, 0, ROOM_KEY, 0)) == (0,)
-    assert router.slots(RotateSealer(1, 3, 1, ROOM_KEY, 0.0)) == (3,)
-    assert router.slots(OpenSeat(0xABCD02, 1, 1, 0, ROOM_KEY, ROOM_KEY)) == (2,)
-    for_all = (ShareRoom(1, 3, (0, 3)), TellSealer(1, 5), SetSpeakers(1, 3), CloseSeat(0xABCD03, 1))
-    for command in (*for_all, ChangeForwarding(1, (5,)), CloseRoom(1)):
-        assert router.slots(command) == {0, 3}
-    assert not router.slots(CloseRoom(1))
-    assert not router.slots(SetSpeakers(1, 3))
-
-
 class Running:
-    """A pool, what it reported, and a client for each slot."""
+    """A pool, what it reported, and a client."""
 
     def __init__(self, workers: int) -> None:
         self.events: list[Event] = []
         self._came = asyncio.Event()
-        self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=self._take)
+        self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=lambda events: self.take(events))
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.client.setblocking(False)
 
-    def _take(self, events: list[Event]) -> None:
+    def take(self, events: list[Event]) -> None:
         self.events += events
         self._came.set()
 
@@ -87,11 +69,11 @@ class Running:
                 self._came.clear()
                 await self._came.wait()
 
-    async def seat(self, slot: int, number: int) -> Peer:
+    async def seat(self, worker: int, number: int) -> Peer:
         """Open a room and a seat on a worker; ``number`` makes both new."""
-        peer = Peer(number << 8 | slot, Address(0, *self.client.getsockname()))
+        peer = Peer(number << 8 | worker, Address(0, *self.client.getsockname()))
         self.pool.apply(
-            OpenSealer(number, number, 0, ROOM_KEY, slot),
+            OpenSealer(number, number, 0, ROOM_KEY, worker),
             OpenSeat(peer.media_id, number, 1, 0, peer.up_key, peer.down_key),
         )
         opened = await self.event(SeatOpened)
@@ -153,7 +135,7 @@ def test_workers_serve_their_seats_and_one_that_ended_is_replaced(run: Any) -> N
     async def main() -> None:
         async with running(3) as world:
             before = world.pool.processes()
-            peers = [await world.seat(slot, 10 + slot) for slot in range(3)]
+            peers = [await world.seat(worker, 10 + worker) for worker in range(3)]
             for peer in peers:
                 await world.answer(peer)
             os.kill(before[1], signal.SIGKILL)
@@ -181,14 +163,14 @@ def test_workers_tell_what_they_send(run: Any) -> None:
             while not loads[1]:
                 await world.answer(peer)
                 load = await world.event(WorkerLoad)
-                loads[load.slot] = max(loads[load.slot], load.datagrams)
+                loads[load.worker] = max(loads[load.worker], load.datagrams)
             assert loads[0] == 0
 
     run(main())
 
 
 @one_loop
-def test_datagrams_of_seats_that_a_worker_calls_unheard_are_steered(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datagrams_of_seats_that_a_worker_suppresses_are_steered(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     steered: list[set[int]] = []
 
     def steer(group: list[socket.socket], suppressed: list[int]) -> None:
@@ -271,13 +253,13 @@ def test_workers_are_not_taken_for_stuck_where_the_server_itself_was_stopped(
 def test_a_worker_whose_events_cannot_be_taken_is_replaced(run: Any, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with running(1) as world:
-            take = world.pool._on_events
+            take = world.take
 
             def fail(events: list[Event]) -> None:
-                world.pool._on_events = take
+                world.take = take
                 raise KeyError("no such seat")
 
-            world.pool._on_events = fail
+            world.take = fail
             assert await world.event(WorkerReplaced) == WorkerReplaced(0)
             await world.answer(await world.seat(0, 5))
         assert "KeyError: 'no such seat'" in caplog.text
@@ -314,7 +296,7 @@ def test_logs_change_in_all_workers_and_those_to_come(run: Any, capfd: pytest.Ca
     async def main() -> None:
         async with running(2) as world:
             world.pool.configure_logs("debug", "json")
-            peers = [await world.seat(slot, 30 + slot) for slot in range(2)]
+            peers = [await world.seat(worker, 30 + worker) for worker in range(2)]
             for peer in peers:
                 await world.answer(peer)
             lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]

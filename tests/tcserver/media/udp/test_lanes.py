@@ -1,4 +1,4 @@
-"""Senders on real sockets of the loopback interface."""
+"""The lanes of UDP, behind the sender, on real sockets of the loopback interface."""
 
 import ctypes
 import errno
@@ -22,15 +22,15 @@ from tests.support.media.loopback import (
     trains_out,
 )
 
-SENDERS = [
+KINDS = [
     "sendto",
     pytest.param("sendmmsg", marks=linux),
     pytest.param("gso", marks=trains_out),
 ]
 
 
-@pytest.mark.parametrize("name", SENDERS)
-class TestSenders:
+@pytest.mark.parametrize("name", KINDS)
+class TestLanes:
     def test_trains_go_in_order_to_everybody_but_one(self, name, bind):
         clients = [bind() for _ in range(6)]
         receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))

@@ -1,4 +1,4 @@
-"""Making accounts: from a name and a password, or many from an agency list in CSV."""
+"""Lists of agencies in CSV, as spreadsheets save them. Accounts are made of them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,20 @@ from dataclasses import dataclass, field, replace
 from tcproto.account import (
     DEFAULT_MEMORY,
     DEFAULT_PASSES,
-    MAX_PASSWORD_BYTES,
     SALT_SIZE,
     Challenge,
-    derive_account_key,
-    effective_salt,
 )
 from tcproto.identity import KEY_SIZE
-from tcproto.names import fold_account, skeleton
-from tcserver.identity import ServerIdentity
+from tcproto.names import skeleton
 from tcserver.records import ROLES, Account, Role, StoreError
 
-MIN_PASSWORD_CHARACTERS = 8
-"""Shorter passwords are refused (NIST SP 800-63B, 5.1.1.2)."""
 MAX_LIST_BYTES = 4 * 1024 * 1024
-"""Bytes of an agency list; a larger file is some other file."""
+"""Bytes of an agency list. A larger file is something else."""
 MAX_LIST_ROWS = 10_000
 """Agencies in one list: deriving their keys takes twenty minutes."""
 
 MAX_QUOTED = 60
-"""Characters of a table that a line about it repeats."""
+"""Characters of a cell that an error repeats."""
 
 _COLUMNS = ("name", "display")
 _OPTIONAL_COLUMNS = ("role",)
@@ -45,45 +39,22 @@ class Agency:
     display: str
     role: Role | None
     written: str = field(default="", compare=False)
-    """The name as the table has it."""
-
-
-def check_password(password: str) -> None:
-    """Raise `StoreError` for a password that is too short or too long."""
-    if len(password) < MIN_PASSWORD_CHARACTERS:
-        raise StoreError(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
-    if len(password) > MAX_PASSWORD_BYTES:
-        raise StoreError(f"a password has at most {MAX_PASSWORD_BYTES} bytes")
-
-
-def derive_credentials(identity: ServerIdentity, name: str, password: str, salt: bytes) -> tuple[Challenge, bytes]:
-    """The challenge and the public key of a new ``password`` of the account ``name``; takes a tenth of a second.
-
-    ``salt`` is 16 fresh random bytes. Raises `StoreError` for a bad name or password.
-    """
-    check_password(password)
-    challenge = Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES)
-    try:
-        bound = effective_salt(identity.public, fold_account(name), salt)
-        return challenge, derive_account_key(password, bound, challenge.memory_bytes, challenge.passes).public
-    except ValueError as error:
-        raise StoreError(str(error)) from None
+    """The name as the list has it."""
 
 
 def check_account(name: str, display: str, role: Role | None) -> Agency:
-    """The name and display as they would be stored; raises ``ValueError`` with the reason if they cannot be."""
+    """Return name and display as the database will have them. Raises ``ValueError`` with the reason."""
     blank = Challenge(bytes(SALT_SIZE), DEFAULT_MEMORY, DEFAULT_PASSES)
     account = Account(name, display, blank, bytes(KEY_SIZE), role=role).checked()
     return Agency(account.name, account.display, role)
 
 
 def read_agencies(content: bytes, existing: Iterable[Account]) -> list[Agency]:
-    """The agencies of a CSV file in UTF-8, checked against ``existing`` accounts and each other.
+    """Return the agencies of a CSV file in UTF-8, checked against ``existing`` accounts and each other.
 
-    The first line that is not empty names the columns: ``name``, ``display`` and, if wanted, ``role``; commas,
-    semicolons or tabs stand between, or what a line ``sep=`` before it says. Columns without a name and with nothing
-    in them are passed over: spreadsheets save them. Raises `StoreError` with the line and the reason for the first
-    thing that is wrong.
+    The first line that is not empty names the columns: ``name``, ``display`` and optionally ``role``. Commas,
+    semicolons or tabs separate them, or the character that a line ``sep=`` names before. Empty columns without a name,
+    which spreadsheets save, are ignored. Raises `StoreError` with the line and the reason of the first mistake.
     """
     if len(content) > MAX_LIST_BYTES:
         raise StoreError(f"the file has more than {MAX_LIST_BYTES} bytes")
@@ -112,7 +83,7 @@ def read_agencies(content: bytes, existing: Iterable[Account]) -> list[Agency]:
 
 
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Number of the line and fields by column, of each row that is not empty."""
+    """Yield the number of the line and the fields by column, for each row that is not empty."""
     lines = io.StringIO(text, newline="").readlines()
     first = next((number for number, line in enumerate(lines) if line.strip(_BLANK)), 0)
     delimiter = ""
@@ -136,9 +107,9 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 _BLANK = ' \t\r\n,;"'
-"""What a line of empty cells has."""
+"""Characters of a line of empty cells."""
 _SEPARATOR = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-"""How Excel names what stands between cells."""
+"""How Excel names the separator of cells."""
 
 
 def _delimiter(header: str) -> str:
@@ -153,7 +124,7 @@ def _check_header(header: list[str], place: str) -> None:
 
 
 def _by_column(header: list[str], fields: list[str], place: str) -> dict[str, str]:
-    """The fields of a row by the names of their columns; cells without a column are there only if they are empty."""
+    """Return the fields of a row by column. Raises `StoreError` for a cell without a column that is not empty."""
     if any(field.strip() for field in fields[len(header) :]) or any(header[len(fields) :]):
         raise StoreError(f"{place}: {len(fields)} fields instead of {len(header)}")
     cells = list(zip(header, fields, strict=False))
@@ -164,7 +135,7 @@ def _by_column(header: list[str], fields: list[str], place: str) -> dict[str, st
 
 
 def _role(text: str) -> Role | None:
-    """The role named in a list; none if the field is empty."""
+    """Return the role in a cell; None if the cell is empty."""
     name = text.strip().casefold()
     if not name:
         return None

@@ -1,8 +1,9 @@
-"""People who speak to a conference, and check what they are sent."""
+"""Clients that speak to a conference, and check what they are sent."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import Protocol
 
 from tcproto import messages as m
 from tcproto.account import sign_account_login, sign_device_login
@@ -10,23 +11,34 @@ from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.messages import State
 from tcproto.names import fold_room
-from tcserver.conference import Settings
+from tcserver.conference import Conference, Effect, Settings
 from tcserver.conference.login.authenticator import ANSWER_GRID
 from tcserver.conference.room.change_log import BATCH_INTERVAL
 from tests.support.conference.identities import SERVER, account_key
 from tests.support.conference.view import View
 
-if TYPE_CHECKING:
-    from tests.support.conference.driver import Driver
-
 CHALLENGE_WAIT = Settings().challenge_delay + ANSWER_GRID
 """Seconds in which a challenge has come."""
 
 
-class Person:
+class Shell(Protocol):
+    """What carries a client's messages to a conference, and time along."""
+
+    conference: Conference
+    now: float
+    numbers: Iterator[int]
+
+    def receive(self, client: Client, message: object, request_id: int, size: int = ...) -> None: ...
+
+    def apply(self, effects: list[Effect]) -> None: ...
+
+    def advance(self, seconds: float) -> None: ...
+
+
+class Client:
     """A client and its connection."""
 
-    def __init__(self, driver: Driver, account: str, name: str, device: int, address: str) -> None:
+    def __init__(self, driver: Shell, account: str, name: str, device: int, address: str) -> None:
         self.driver = driver
         self.account = account
         self.name = name
@@ -71,7 +83,7 @@ class Person:
     def tell(self, message: object) -> None:
         self.driver.receive(self, message, 0)
 
-    def connect(self) -> Person:
+    def connect(self) -> Client:
         self.driver.apply(self.driver.conference.connected(self.connection, self.address, self.driver.now))
         self.driver.apply(self.driver.conference.handshake_done(self.connection, self.handshake_hash, self.driver.now))
         return self

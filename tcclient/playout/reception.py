@@ -1,0 +1,153 @@
+"""What is received of a room: its tracks, who listens to them, and who records them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tcclient.core.media.packet import MediaPacket
+from tcclient.participant import Participant
+from tcclient.recording.recording import ClockMapping, Failure, RoomRecording
+from tcclient.recording.track_recorder import TrackRecorder
+from tcclient.track import Track
+from tcclient.transport.connection import Connection
+from tcproto.errors import Refusal
+from tcproto.messages import Kind, PublicationInfo
+from tcproto.packet import Header
+
+if TYPE_CHECKING:
+    from tcclient.audio.opus import Pcm
+    from tcclient.playout.listener import Listener
+
+TEND_INTERVAL = 0.1
+"""Seconds between looks for pictures that wait too long."""
+
+
+class Reception:
+    """Keeps the tracks, gives them their packets, and has them played and recorded.
+
+    ``pool`` runs codecs and files, ``spawn`` a task for as long as the room is open. ``failed`` is called for what
+    cannot be recorded.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        pool: Executor,
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        failed: Callable[[Failure], None],
+    ) -> None:
+        self.tracks: dict[tuple[int, int], Track] = {}
+        """By participant and number of the publication; ours, which have no media, included."""
+        self.recorder: TrackRecorder | None = None
+        self._listener: Listener | None = None
+        self._connection = connection
+        self._pool = pool
+        self._spawn = spawn
+        self._failed = failed
+
+    # What the roster says
+
+    def published(self, info: PublicationInfo, participant: Participant) -> Track:
+        """Begin a track."""
+        track = Track(info, participant, self._pool, self._ask_keyframe, self._decode)
+        self.tracks[info.participant, info.number] = track
+        for user in (self._listener, self.recorder):
+            if user is not None:
+                user.add(track)
+        return track
+
+    def updated(self, info: PublicationInfo) -> Track:
+        """Note what has changed of a track."""
+        track = self.tracks[info.participant, info.number]
+        track.update(info)
+        return track
+
+    def unpublished(self, info: PublicationInfo) -> Track:
+        """End a track."""
+        track = self.tracks.pop((info.participant, info.number))
+        for user in (self._listener, self.recorder):
+            if user is not None:
+                user.remove(track)
+        track.end()
+        return track
+
+    def end(self) -> None:
+        """Let all iterations over tracks end."""
+        for track in self.tracks.values():
+            track.end()
+
+    # Media
+
+    def receive(self, packets: list[MediaPacket[Header]]) -> None:
+        """Give packets to their tracks."""
+        now = time.monotonic()
+        for packet in packets:
+            track = self.tracks.get((packet.participant, packet.publication))
+            if track is not None:
+                track.receive(packet, now)
+
+    async def tend(self) -> None:
+        """Look after pictures that wait too long, until cancelled."""
+        while True:
+            await asyncio.sleep(TEND_INTERVAL)
+            now = time.monotonic()
+            for track in list(self.tracks.values()):
+                track.tend(now)
+
+    def listen(self) -> Listener:
+        """Play out all tracks from now on; further calls return the same listener. Raises ``OpusUnavailable``."""
+        from tcclient.playout.listener import Listener
+
+        if self._listener is None:
+            self._listener = Listener(self._pool)
+            for track in self.tracks.values():
+                self._listener.add(track)
+            self._spawn(self._listener.run())
+        return self._listener
+
+    def record(self, directory: Path, room: str) -> RoomRecording:
+        """Record all tracks of the room of that name; a further call lets what failed begin anew.
+
+        Raises ``RecordingError``.
+        """
+        if self.recorder is not None:
+            self.recorder.recording.retry()
+        else:
+            self.recorder = TrackRecorder(directory, room, self._pool, self.clock_of, self._failed)
+            for track in self.tracks.values():
+                self.recorder.add(track)
+            self._spawn(self.recorder.run())
+        return self.recorder.recording
+
+    def clock_of(self, track: Track) -> ClockMapping | None:
+        """Return how the timestamps of a track are those of its sender's clock, once that is known."""
+        session = self._connection.session
+        peer = session.seat.peers.get(track.participant.id) if session.seated else None
+        clock = peer.clocks.get(track.stream) if peer is not None else None
+        return ClockMapping(clock.timestamp, clock.time) if clock is not None else None
+
+    def capture_time(self, track: Track, timestamp: int) -> float | None:
+        """Return when the sample of a timestamp was captured, in seconds of the sender's monotonic clock, if known."""
+        clock = self.clock_of(track)
+        if clock is None:
+            return None
+        return clock.time_of(timestamp, 48_000 if track.kind is Kind.AUDIO else 90_000) / 1e6
+
+    def _ask_keyframe(self, stream: int) -> bool:
+        try:
+            asked = self._connection.session.seat.request_keyframe(stream, 0, time.monotonic())
+        except Refusal:  # the seat is gone, and its last events are being delivered
+            return False
+        self._connection.pump()
+        return asked
+
+    def _decode(self, track: Track, put: Callable[[Pcm], None]) -> AbstractContextManager[None]:
+        from tcclient.playout.listener import decoding
+
+        return decoding(track, self._pool, put)

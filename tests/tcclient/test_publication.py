@@ -1,0 +1,144 @@
+"""What we publish, over a session that notes what it is asked."""
+
+import asyncio
+import zlib
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tcclient.audio.gate import GateMode
+from tcclient.errors import MediaFileError, RequestRefused, SourceError
+from tcclient.publication import Publication, SentStatistics, described
+from tcclient.sources import AnySource, AudioSource, EncodedAudioSource, VideoSource
+from tcproto.errors import ErrorCode, Refusal
+from tcproto.messages import Kind
+
+
+class Seat:
+    """Takes what a publication asks of a seat; ``gone``: refuses it, as after the end."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.muted: list[tuple[int, bool]] = []
+        self.ended: list[int] = []
+
+    def set_muted(self, number: int, muted: bool) -> None:
+        if self.gone:
+            raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
+        self.muted.append((number, muted))
+
+    def unpublish(self, number: int) -> None:
+        if self.gone:
+            raise Refusal(ErrorCode.NOT_IN_ROOM)
+        self.ended.append(number)
+
+
+def made(source: AnySource, gate: GateMode = GateMode.OPEN) -> tuple[Publication, Seat, list[Any]]:
+    """A publication, the seat that it asks, and what it told of its end."""
+    seat, told = Seat(), []
+    connection: Any = SimpleNamespace(session=SimpleNamespace(seat=seat, seated=True), pump=lambda: None)
+    publication = Publication(source, connection, gate, told.append, lambda _, error: told.append(error))
+    publication.number = 4
+    return publication, seat, told
+
+
+def test_what_was_not_sent_is_counted_apart() -> None:
+    counts = SentStatistics()
+    counts.count(0, b"lost", 1.0)
+    assert (counts.unsent, counts.frames, counts.bitrate) == (1, 0, 0.0)
+    counts.count(2, b"ab", 10.0)
+    counts.count(1, b"cde", 12.0)
+    assert (counts.packets, counts.frames, counts.bytes, counts.checksum) == (3, 2, 5, zlib.crc32(b"abcde"))
+    assert counts.bitrate == 5 * 8 / 2
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MediaFileError("a.wav:\n  damaged"), "a.wav: damaged"),
+        (RuntimeError("no more"), "the source failed: no more"),
+        (ZeroDivisionError(), "the source failed: ZeroDivisionError"),
+    ],
+)
+def test_an_error_of_a_source_is_told_in_a_line(error: Exception, text: str) -> None:
+    assert described(error) == text
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "period"),
+    [
+        (AudioSource((), frame_ms=60), Kind.AUDIO, 0.06),
+        (EncodedAudioSource(()), Kind.AUDIO, 0.02),
+        (VideoSource((), 64, 64), Kind.VIDEO, 0.04),
+    ],
+)
+def test_kind_and_period_are_those_of_the_source(source: AnySource, kind: Kind, period: float) -> None:
+    publication, _, _ = made(source)
+    assert (publication.kind, publication.period) == (kind, period)
+    assert (publication.started, publication.ended) == (False, False)
+    assert (publication.stream, publication.refusal, publication.left_out) == (0, None, 0)
+
+
+def test_muting_is_told_and_holds_also_when_the_seat_is_gone() -> None:
+    publication, seat, _ = made(AudioSource(()))
+    assert publication.open
+    publication.mute()
+    assert (seat.muted, publication.muted, publication.open) == ([(4, True)], True, False)
+    publication.mute(False)
+    assert publication.open
+    seat.gone = True
+    with pytest.raises(RequestRefused):
+        publication.mute()
+    assert not publication.muted
+
+
+def test_push_to_talk_opens_and_shuts() -> None:
+    publication, _, _ = made(AudioSource(()), GateMode.PUSH_TO_TALK)
+    assert not publication.open
+    publication.talk(True)
+    assert publication.open
+    publication.talk(False)
+    assert not publication.open
+
+
+@pytest.mark.parametrize(
+    ("source", "gate", "text"),
+    [
+        (AudioSource(()), GateMode.OPEN, "push-to-talk is off"),
+        (VideoSource((), 64, 64), GateMode.PUSH_TO_TALK, "push-to-talk is for sound"),
+    ],
+)
+def test_where_there_is_nothing_to_press_talking_is_refused(source: AnySource, gate: GateMode, text: str) -> None:
+    publication, _, _ = made(source, gate)
+    with pytest.raises(RequestRefused, match=text):
+        publication.talk(True)
+
+
+def test_a_source_that_fails_at_once_is_refused_with_its_words() -> None:
+    def broken() -> Any:
+        raise RuntimeError("no sound")
+        yield
+
+    async def test() -> None:
+        publication, _, told = made(AudioSource(broken()))
+        with pytest.raises(SourceError, match="no sound"):
+            await publication.look()
+        await publication.stop()
+        assert told == [publication]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_stopping_ends_it_here_and_at_the_server_if_there_is_one(gone: bool) -> None:
+    async def test() -> None:
+        publication, seat, told = made(AudioSource([np.zeros(960, np.int16)]))
+        seat.gone = gone
+        await publication.stop()
+        assert seat.ended == ([] if gone else [4])
+        assert told == [publication]
+        await publication.wait()  # nothing was begun, so nothing is waited for
+
+    asyncio.run(test())

@@ -1,0 +1,127 @@
+"""A track as programs read it, fed by hand."""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tcclient.core.events import Participant as Entry
+from tcclient.errors import WrongValue
+from tcclient.participant import Participant
+from tcclient.track import QUEUED_AUDIO, QUEUED_BLOCKS, Track, TrackStatistics
+from tcproto.messages import Kind, Member, PublicationInfo, Role, Source
+
+ENTRY = Entry(Member(7, "dinkes", "Dinas", "Sri", Role.SPEAKER, b"", b"", 0, b"", 0), True)
+
+
+async def unasked(request: object) -> None:
+    raise AssertionError(request)
+
+
+class Decoder:
+    """Stands for the play-out of one track: gives what a test puts."""
+
+    def __init__(self) -> None:
+        self.put: Callable[[Any], None] | None = None
+
+    @contextmanager
+    def __call__(self, track: Track, put: Callable[[Any], None]) -> Iterator[None]:
+        self.put = put
+        try:
+            yield
+        finally:
+            self.put = None
+
+
+def made(kind: Kind = Kind.AUDIO, decode: Any = None, **more: Any) -> Track:
+    codec = "opus" if kind is Kind.AUDIO else "vp8"
+    source = Source.MICROPHONE if kind is Kind.AUDIO else Source.CAMERA
+    info = PublicationInfo(7, 1, 99, kind, source, codec, **more)
+    pool: Any = None
+    return Track(info, Participant(ENTRY, unasked), pool, lambda stream: True, decode or Decoder())
+
+
+async def read(stream: AsyncIterator[Any], count: int) -> list[Any]:
+    return [await anext(stream) for _ in range(count)]
+
+
+def test_it_shows_what_was_announced_and_what_changed() -> None:
+    track = made(Kind.VIDEO, width=64, height=48)
+    assert (track.number, track.stream, track.kind, track.source) == (1, 99, Kind.VIDEO, Source.CAMERA)
+    assert (track.codec, track.size, track.muted, track.incomplete) == ("vp8", (64, 48), False, 0)
+    track.update(PublicationInfo(7, 1, 99, Kind.VIDEO, Source.CAMERA, "vp8", muted=True, width=32, height=16))
+    assert (track.muted, track.size) == (True, (32, 16))
+    assert made().incomplete == 0
+
+
+def test_frames_end_with_the_track_and_a_slow_reader_misses_the_oldest() -> None:
+    async def test() -> None:
+        track = made()
+        frames = track.frames()
+        first = asyncio.ensure_future(anext(frames))
+        await asyncio.sleep(0)
+        (put,) = track.on_audio
+        put("first")  # type: ignore[arg-type]
+        assert await first == "first"
+        for number in range(QUEUED_AUDIO + 5):
+            put(number)  # type: ignore[arg-type]
+        track.end()
+        assert [frame async for frame in frames] == list(range(5, QUEUED_AUDIO + 5))
+        assert track.on_audio == []
+
+    asyncio.run(test())
+
+
+def test_sound_is_what_the_play_out_gives_and_is_bounded() -> None:
+    async def test() -> None:
+        decoder = Decoder()
+        track = made(decode=decoder)
+        blocks = track.audio()
+        first = asyncio.ensure_future(anext(blocks))
+        await asyncio.sleep(0)
+        put = decoder.put
+        assert put is not None
+        put(0)
+        assert await first == 0
+        for number in range(1, QUEUED_BLOCKS + 3):
+            put(number)
+        assert await read(blocks, QUEUED_BLOCKS) == list(range(3, QUEUED_BLOCKS + 3))
+        track.end()
+        assert [block async for block in blocks] == []
+        assert decoder.put is None, "the play-out has ended"
+
+    asyncio.run(test())
+
+
+def test_pictures_have_no_sound() -> None:
+    async def test() -> None:
+        with pytest.raises(WrongValue, match="no sound"):
+            await anext(made(Kind.VIDEO).audio())
+
+    asyncio.run(test())
+
+
+def test_looking_after_a_track_of_sound_asks_for_nothing() -> None:
+    track = made()
+    track.tend(1.0)
+    assert track.statistics.keyframe_requests == 0
+
+
+def test_packets_are_counted_in_whatever_order_they_come() -> None:
+    counts = TrackStatistics()
+    assert counts.bitrate == 0
+    for sequence, now in ((5, 10.0), (3, 10.5), (9, 12.0)):
+        counts.count(sequence, 100, now)
+    assert (counts.first, counts.highest, counts.packets, counts.bytes) == (3, 9, 3, 300)
+    assert (counts.began, counts.latest) == (10.0, 12.0)
+    assert counts.bitrate == 300 * 8 / 2
+
+
+def test_the_checksum_is_that_of_all_frames_in_order() -> None:
+    counts = TrackStatistics()
+    for frame in (b"ab", b"", b"cde"):
+        counts.add_frame(frame)
+    assert (counts.frames, counts.checksum) == (3, zlib.crc32(b"abcde"))
