@@ -20,7 +20,7 @@ from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
 from benchmarks.harness.processes import child, pin, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
-from tcclient.transport.connection import PACED_BURST, PACED_INTERVAL
+from tcclient.core.media.egress import PACED_BURST, PACED_INTERVAL
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader, VideoHeader

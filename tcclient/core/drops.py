@@ -41,7 +41,7 @@ class Drop(StrEnum):
     PACKET_REFUSED = "packet_refused"
     """Replayed end to end, under an expired key, or its box did not open; a beacon whose signature does not hold."""
     QUEUE_FULL = "queue_full"
-    """The application does not take its media."""
+    """The application does not take its media, or sends more than may leave."""
     KEY_BOX = "key_box"
     """A key box that did not open, was made for something else, whose number came before, or from nobody here."""
     PLAIN_TEXT = "plain_text"

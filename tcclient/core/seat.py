@@ -13,6 +13,7 @@ from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.peers import Peer
 from tcclient.core.keys.sealers import Sealers
 from tcclient.core.media.audible import Audible
+from tcclient.core.media.egress import Egress
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
@@ -97,11 +98,12 @@ class Seat:
         self.timers = timers
         """The deadlines of the session; those of the seat are forgotten with it."""
         self._drops = drops
-        self.path = MediaPath(joined.media_id, joined.epoch, joined.up_key, joined.down_key, drops)
+        self.egress = Egress(joined.media_id, joined.epoch, joined.up_key, drops)
+        self.path = MediaPath(self.egress, joined.down_key, drops)
         self.sealers = Sealers(drops, self.path.ask_position)
         for room_key in joined.room_keys:
             self.sealers.add_key(room_key)
-        self.publications = Publications(self._sealing_key, self.path, self._clock_changed, self._spoke, drops)
+        self.publications = Publications(self._sealing_key, self.egress, self._clock_changed, self._spoke, drops)
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
@@ -120,7 +122,7 @@ class Seat:
             recipients,
             self._keys,
             self.publications,
-            self.path,
+            self.egress,
             emit,
             random_bytes,
         )
@@ -156,6 +158,7 @@ class Seat:
         for name, deadline, action in (
             ("keys", lambda: self._keys.next_deadline, self._keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
+            ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
             ("presence", lambda: self._presence.next_deadline, self._presence.handle_timeout),
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),

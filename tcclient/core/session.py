@@ -178,7 +178,7 @@ class Session:
         """Return the datagrams that wait, once, with a ping if one is due."""
         if now >= self._timers.when("path"):
             self.handle_timeout(now)
-        return [] if self._seat is None else self._seat.path.take()
+        return [] if self._seat is None else self._seat.egress.take(now)
 
     def next_event(self) -> Event | None:
         """Return the next event, None when there is none."""

@@ -23,12 +23,6 @@ from tcproto.packet import Header
 
 CONNECT_LIMIT = 10.0
 """Seconds for the TCP connection to be made."""
-PACED_BURST = 12
-"""Datagrams of pictures sent at once: a frame of 13 kB; a larger one is spread."""
-PACED_INTERVAL = 0.004
-"""Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
-MAX_PACED = 1024
-"""Datagrams that wait for their burst, a third of a second; what a source sends beyond it is dropped."""
 FAREWELL_LIMIT = 1.0
 """Seconds for the last bytes to leave when a connection is closed."""
 
@@ -49,8 +43,6 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.session = session
         self.closed: Closed | None = None
-        self.unsent = 0
-        """Datagrams dropped because a source sends faster than they may leave."""
         self._on_event = on_event
         self._on_media = on_media
         self._loop = asyncio.get_running_loop()
@@ -58,8 +50,6 @@ class Connection(asyncio.Protocol):
         self._udp = UdpSocket(self._loop, self._datagrams_came, receive_interval)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._pacer: asyncio.TimerHandle | None = None
-        self._paced: list[bytes] = []
         self._opened = False
         """Whether the connection was made. If it was not, the loop need not call ``connection_lost``."""
         self._gone = asyncio.Event()
@@ -118,10 +108,9 @@ class Connection(asyncio.Protocol):
         self.session.close()
         self.pump()
         self._udp.close()
-        for timer in (self._timer, self._pacer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._pacer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._transport is not None:
             try:
                 if self._opened:
@@ -165,20 +154,8 @@ class Connection(asyncio.Protocol):
         if data and self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
         datagrams = self.session.datagrams_to_send(time.monotonic())
-        if len(datagrams) > PACED_BURST or (self._paced and len(datagrams) > 1):
-            room = MAX_PACED - len(self._paced)
-            self._paced += datagrams[:room]
-            self.unsent += max(0, len(datagrams) - room)
-            if self._pacer is None:
-                self._send_paced()
-        elif datagrams:
+        if datagrams:
             self._udp.send(datagrams)
-
-    def _send_paced(self) -> None:
-        """Send a large picture in bursts, so that small buffers on the way do not overflow; sound does not wait."""
-        self._udp.send(self._paced[:PACED_BURST])
-        del self._paced[:PACED_BURST]
-        self._pacer = self._loop.call_later(PACED_INTERVAL, self._send_paced) if self._paced else None
 
     def _rearm(self) -> None:
         """Set the timer, unless one comes in time: a timer that comes too early is set again."""

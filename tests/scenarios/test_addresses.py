@@ -124,9 +124,9 @@ def test_a_datagram_that_is_stolen_and_sent_first_moves_nothing_for_long(world):
     world.run(1)
     server = world.server
     for _ in range(20):
-        path = ada.session.seat.path
-        path.send(b"")  # a datagram of ada's without items
-        (stolen,) = path.take()
+        egress = ada.session.seat.egress
+        egress.send()  # a datagram of ada's without items
+        (stolen,) = egress.take(ada.clock.now)
         server.receive(stolen, ELSEWHERE)
         world.run(0.1)
     world.run(2)

@@ -33,7 +33,7 @@ def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch, t
     assert not ben.unsent
     (room,) = world.server.plane.rooms.values()
     assert room.sealer.epoch >= 9
-    assert ada.session.seat.path._epoch >= 8
+    assert ada.session.seat.egress.epoch >= 8
 
 
 @pytest.mark.parametrize("seconds", [5, 13])
@@ -48,12 +48,12 @@ def test_new_keys_of_a_seat_in_a_tcp_outage_wait_for_it(make_world, monkeypatch,
     ada.outage(seconds)
     world.run(seconds - 0.5)
     assert [due.media_id for due in world.server.events if isinstance(due, SeatRekeyDue)]
-    assert ada.session.seat.path._epoch == 0
+    assert ada.session.seat.egress.epoch == 0
     world.run(5)
     ada.hush()
     ben.hush()
     world.run(1)
-    assert ada.session.seat.path._epoch >= 1
+    assert ada.session.seat.egress.epoch >= 1
     assert ben.heard_from(ada) == ada.spoken
     assert ada.heard_from(ben) == ben.spoken
     assert not ada.unsent

@@ -6,19 +6,9 @@ from collections import Counter
 
 from tcclient.core.drops import Drop
 from tcclient.core.events import PathState
+from tcclient.core.media.egress import Egress
 from tcclient.core.media.statistics import PathStatistics
-from tcproto.datagram import (
-    KEY_OVERLAP,
-    MAX_COUNTER,
-    Header,
-    Item,
-    ItemType,
-    Kind,
-    open_datagram,
-    pack_header,
-    pack_items,
-    seal,
-)
+from tcproto.datagram import KEY_OVERLAP, Header, Item, ItemType, open_datagram
 from tcproto.errors import CryptoFailure
 from tcproto.path import (
     PATH_SILENCE,
@@ -44,8 +34,6 @@ POSITION_INTERVAL = 0.1
 """Seconds between pings out of turn: whoever can make us send them gets ten a second."""
 MAX_UNANSWERED = 32
 """Pings whose pongs are waited for: those of a path that falls silent; the oldest are forgotten first."""
-MAX_QUEUED = 512
-"""Datagrams that wait to be sent: a keyframe of half a megabyte; the oldest go first."""
 
 
 class _DownKey:
@@ -56,26 +44,23 @@ class _DownKey:
 
 
 class MediaPath:
-    """Seals up datagrams, opens down datagrams, and knows whether UDP works.
+    """Opens down datagrams, and knows whether UDP works; what it sends goes to ``egress``.
 
     ``on_call`` says whether anything is published or subscribed, which decides how often to ping. The state stops
     nothing: what is sent while the path is not proved, or lost, may arrive all the same, and there is no other way.
     """
 
-    def __init__(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, drops: Counter[Drop]) -> None:
-        self.media_id = media_id
+    def __init__(self, egress: Egress, down_key: bytes, drops: Counter[Drop]) -> None:
+        self.media_id = egress.media_id
         self.state = PathState.UNKNOWN
         self.statistics = PathStatistics()
         self.on_call = True
         self.next_deadline = 0.0
         """When ``handle_timeout`` is due: at once, at first."""
         self._drops = drops
-        self._epoch = epoch
-        self._up_key = up_key
-        self._counter = 0
-        self._down = {epoch: _DownKey(down_key)}
+        self._egress = egress
+        self._down = {egress.epoch: _DownKey(down_key)}
         self._down_count = 0
-        self._queue: list[bytes] = []
         self._pings: dict[int, tuple[float, int, int]] = {}
         """Pings without a pong, by number: when each was sent, under which epoch and counter."""
         self._number = 0
@@ -84,7 +69,7 @@ class MediaPath:
         """When the first ping was sent since anything came."""
         self._position_asked_at = float("-inf")
         self._started_at: float | None = None
-        self._covered = (epoch, 0, 0)
+        self._covered = (egress.epoch, 0, 0)
         """Epoch, highest counter and count of the pong before, which give the loss since."""
 
     def rekey(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
@@ -95,7 +80,8 @@ class MediaPath:
             held.until = min(held.until, now + KEY_OVERLAP)
         self.forget(now)
         self._down[epoch] = _DownKey(down_key)
-        self.media_id, self._epoch, self._up_key, self._counter = media_id, epoch, up_key, 0
+        self.media_id = media_id
+        self._egress.rekey(media_id, epoch, up_key)
 
     def forget(self, now: float) -> None:
         """Forget the down keys whose overlap is over."""
@@ -110,23 +96,6 @@ class MediaPath:
         self._number = 0
         self._silent_since = None
         self._pings.clear()
-
-    def send(self, plaintext: bytes) -> None:
-        """Seal items into an up datagram and queue it. A counter at its end sends nothing more under this key."""
-        counter = self._counter
-        if counter > MAX_COUNTER:
-            self._drops[Drop.COUNTER_SPENT] += 1
-            return
-        self._counter = counter + 1
-        self._queue.append(seal(pack_header(Kind.UP, self._epoch, self.media_id, counter), plaintext, self._up_key))
-        if len(self._queue) > MAX_QUEUED:
-            del self._queue[0]
-            self._drops[Drop.QUEUE_FULL] += 1
-
-    def take(self) -> list[bytes]:
-        """Return what waits to be sent, once."""
-        queue, self._queue = self._queue, []
-        return queue
 
     def open(self, header: Header, data: bytes, now: float) -> bytes | None:
         """Return the plaintext of a down datagram that came by UDP, or None where it was dropped."""
@@ -162,13 +131,13 @@ class MediaPath:
             self._pong(parse_pong(value), now)
         elif type_ == ItemType.PING:
             number, time = parse_ping(value)
-            highest = max(0, self._down[self._epoch].window.highest)
+            highest = max(0, self._down[self._egress.epoch].window.highest)
             pong = PongItem(number, time, clock_us(now), highest, wrapped(self._down_count))
-            self.send(pack_items([Item(ItemType.PONG, pong.pack())]))
+            self._egress.send(Item(ItemType.PONG, pong.pack()))
         elif type_ == ItemType.PATH_CHALLENGE:
             if len(value) != PATH_TOKEN_SIZE:
                 raise ValueError("path challenge of a wrong length")
-            self.send(pack_items([Item(ItemType.PATH_RESPONSE, value)]))
+            self._egress.send(Item(ItemType.PATH_RESPONSE, value))
             self._pings.clear()
             self._proven(now)
 
@@ -183,7 +152,7 @@ class MediaPath:
         if silent or blocked:
             self.state = PathState.LOST
         self._number = wrapped(self._number + 1, PING_NUMBER_BITS)
-        self._pings[self._number] = (now, self._epoch, self._counter)
+        self._pings[self._number] = (now, self._egress.epoch, self._egress.counter)
         if len(self._pings) > MAX_UNANSWERED:
             del self._pings[next(iter(self._pings))]
         self._ping(now)
@@ -202,7 +171,7 @@ class MediaPath:
             self._ping(now)
 
     def _ping(self, now: float) -> None:
-        self.send(pack_items([Item(ItemType.PING, PingItem(self._number, clock_us(now)).pack())]))
+        self._egress.send(Item(ItemType.PING, PingItem(self._number, clock_us(now)).pack()))
 
     def _silent_for(self, now: float) -> float:
         """Return the seconds in which pings were sent and nothing came."""
@@ -228,10 +197,12 @@ class MediaPath:
         epoch, highest, received = self._covered
         sent = pong.highest - highest
         arrived = wrapped(pong.received - received)
-        if epoch == self._epoch and 0 <= arrived <= sent:
+        if epoch == self._egress.epoch and 0 <= arrived <= sent:
             self.statistics.up_counted(sent, sent - arrived, now)
-        self.statistics.ping_arrived(pong.time, pong.received_at, epoch_sent == self._epoch and pong.highest > counter)
-        self._covered = (self._epoch, pong.highest, pong.received)
+        self.statistics.ping_arrived(
+            pong.time, pong.received_at, epoch_sent == self._egress.epoch and pong.highest > counter
+        )
+        self._covered = (self._egress.epoch, pong.highest, pong.received)
         self._proven(now)
 
     def _proven(self, now: float) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from tcclient.core.drops import Drop
 from tcclient.core.keys.own_key import SealingKey
+from tcclient.core.media.egress import Egress
 from tcclient.core.media.keyframes import KeyframeRequests
-from tcclient.core.media.path import MediaPath
 from tcclient.core.membership.roster import publication_id
 from tcproto.beacon import ClockMapping
-from tcproto.datagram import KEY_OVERLAP, LAST_ITEM, ItemType
+from tcproto.datagram import KEY_OVERLAP
 from tcproto.keyring import PublicationId
 from tcproto.messages import Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
@@ -44,7 +44,6 @@ MAX_AUDIO_PAYLOAD = (MAX_PACKET - AUDIO_HEADER_SIZE - TAG_SIZE) // AUDIO_PADDING
 MAX_REFERENCE = 255
 """Frames back to the one referred to: one byte."""
 MAX_TEMPORAL = 7
-PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
 
 
 class Publication:
@@ -73,7 +72,7 @@ class Publication:
 class Publications:
     """Makes packets.
 
-    ``sealing_key`` tells the key of a publication, None while there is none; ``path`` takes what is to be sent;
+    ``sealing_key`` tells the key of a publication, None while there is none; ``egress`` takes what is to be sent;
     ``clock_changed`` is called with ``now``, when a publication sends its first frame (True), and when its clock moves;
     ``spoke`` with the header of each packet of sound that is sent.
     """
@@ -81,7 +80,7 @@ class Publications:
     def __init__(
         self,
         sealing_key: Callable[[PublicationId], SealingKey | None],
-        path: MediaPath,
+        egress: Egress,
         clock_changed: Callable[[float, bool], None],
         spoke: Callable[[AudioHeader, float], None],
         drops: Counter[Drop],
@@ -89,7 +88,7 @@ class Publications:
         self.live: dict[int, Publication] = {}
         """By number: announced, and not ended."""
         self._sealing_key = sealing_key
-        self._path = path
+        self._egress = egress
         self._clock_changed = clock_changed
         self._spoke = spoke
         self._drops = drops
@@ -198,7 +197,7 @@ class Publications:
         publication.sequences[0] += 1
         self._spoke(header, now)
         self._tick(publication, timestamp, now if captured_at is None else captured_at, now)
-        self._path.send(PACKET_ITEM + packet)
+        self._egress.send_packet(packet)
         return True
 
     def send_video(
@@ -253,7 +252,7 @@ class Publications:
         )
         for i, piece in enumerate(pieces):
             packet = seal_packet(header._replace(sequence=header.sequence + i, packet_index=i), piece, key.key, step)
-            self._path.send(PACKET_ITEM + packet)
+            self._egress.send_packet(packet)
         publication.sequences[spatial] += count
         publication.frames[spatial] = wrapped(publication.frames[spatial] + 1, FRAME_ID_BITS)
         self._tick(publication, timestamp, now if captured_at is None else captured_at, now)

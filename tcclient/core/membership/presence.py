@@ -8,8 +8,8 @@ from tcclient.core import events
 from tcclient.core.events import Event, PathState
 from tcclient.core.keys.own_key import SenderKeys
 from tcclient.core.keys.peers import Peer
-from tcclient.core.media.path import MediaPath
-from tcclient.core.media.publications import PACKET_ITEM, Publications
+from tcclient.core.media.egress import Egress
+from tcclient.core.media.publications import Publications
 from tcclient.core.membership.beacons import BeaconSchedule
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.membership.silence import Silence
@@ -34,7 +34,7 @@ class Presence:
         recipients: dict[int, Peer],
         keys: SenderKeys,
         publications: Publications,
-        path: MediaPath,
+        egress: Egress,
         emit: Callable[[Event], None],
         random_bytes: Callable[[int], bytes],
     ) -> None:
@@ -46,7 +46,7 @@ class Presence:
         self._recipients = recipients
         self._keys = keys
         self._publications = publications
-        self._path = path
+        self._egress = egress
         self._emit = emit
         self._silence = Silence()
 
@@ -125,5 +125,5 @@ class Presence:
             BeaconContext(self._room.fingerprint, self._room.room.life, self._box_key),
             self._device,
         )
-        self._path.send(PACKET_ITEM + packet)
+        self._egress.send_packet(packet)
         self.schedule.sent(key, now)

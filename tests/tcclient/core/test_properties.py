@@ -19,7 +19,7 @@ def test_each_packet_comes_at_most_once_and_unchanged(plan, e2ee):
     server.deliver = False
     for i in range(40):
         a.session.seat.publications.send_audio(number, bytes([i]), i * 960, server.now)
-    server.pump()
+        server.pump()
     datagrams = server.forwarded[-40:]
     for which, pause in plan:
         server.now += pause

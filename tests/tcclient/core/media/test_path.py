@@ -125,12 +125,12 @@ def test_an_idle_path_is_pinged_less(server):
 def test_round_trips_loss_and_clock(server):
     (a,) = server.seated(1)
     path = a.seat.path
-    path.take()
+    a.seat.egress.take(server.now)
     start = server.now + 10
     for i in range(20):
         now = start + i
         path.handle_timeout(now)
-        (ping,) = path.take()
+        (ping,) = a.seat.egress.take(server.now)
         counter = parse_header(ping).counter
         sent = int(now * 1e6) & 0xFFFFFFFF
         pong = PongItem(path._number, sent, sent + 5_000_000 + 25_000 & 0xFFFFFFFF, counter, counter + 1 - i // 2)

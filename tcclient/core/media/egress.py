@@ -1,0 +1,85 @@
+"""What leaves by UDP: items become sealed datagrams, which wait here until they may be sent."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tcclient.core.drops import Drop
+from tcclient.core.timers import NEVER
+from tcproto.datagram import LAST_ITEM, MAX_COUNTER, Item, ItemType, Kind, pack_header, pack_items, seal
+
+MAX_QUEUED = 512
+"""Datagrams that nobody has taken yet: a keyframe of half a megabyte; the oldest go first."""
+PACED_BURST = 12
+"""Datagrams of pictures sent at once: a frame of 13 kB; a larger one is spread."""
+PACED_INTERVAL = 0.004
+"""Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
+MAX_PACED = 1024
+"""Datagrams that wait for their burst, a third of a second; what a source sends beyond it is dropped."""
+_PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
+
+
+class Egress:
+    """Seals datagrams under the up key, and queues them in the order in which they are to leave.
+
+    Each packet of media has a datagram of its own, and passes ``send_packet`` once. Whatever needs the packets that
+    were sent, such as retransmission, finds them there. A large picture leaves in bursts, so that small buffers on the
+    way do not overflow; a single datagram, such as one of sound, does not wait for the bursts.
+    """
+
+    def __init__(self, media_id: int, epoch: int, key: bytes, drops: Counter[Drop]) -> None:
+        self.media_id = media_id
+        self.epoch = epoch
+        self.counter = 0
+        """Counter of the next datagram."""
+        self.next_deadline = NEVER
+        """When ``take`` has the next burst."""
+        self._key = key
+        self._drops = drops
+        self._queue: list[bytes] = []
+        self._paced: list[bytes] = []
+        """Waits for its burst."""
+
+    def rekey(self, media_id: int, epoch: int, key: bytes) -> None:
+        """Seal under another key from now on."""
+        self.media_id, self.epoch, self._key, self.counter = media_id, epoch, key, 0
+
+    def send(self, *items: Item) -> None:
+        """Queue a datagram with these items."""
+        self._send(pack_items(list(items)))
+
+    def send_packet(self, packet: bytes) -> None:
+        """Queue a datagram with a packet of media or a beacon."""
+        self._send(_PACKET_ITEM + packet)
+
+    def take(self, now: float) -> list[bytes]:
+        """Return the datagrams that may leave now, once."""
+        ready, self._queue = self._queue, []
+        if len(ready) > PACED_BURST or (self._paced and len(ready) > 1):
+            self._pace(ready, now)
+            ready = []
+        if now >= self.next_deadline:
+            ready += self._paced[:PACED_BURST]
+            del self._paced[:PACED_BURST]
+            self.next_deadline = now + PACED_INTERVAL if self._paced else NEVER
+        return ready
+
+    def _send(self, plaintext: bytes) -> None:
+        """Seal and queue; a counter at its end sends nothing more under this key."""
+        if self.counter > MAX_COUNTER:
+            self._drops[Drop.COUNTER_SPENT] += 1
+            return
+        header = pack_header(Kind.UP, self.epoch, self.media_id, self.counter)
+        self.counter += 1
+        self._queue.append(seal(header, plaintext, self._key))
+        if len(self._queue) > MAX_QUEUED:
+            del self._queue[0]
+            self._drops[Drop.QUEUE_FULL] += 1
+
+    def _pace(self, datagrams: list[bytes], now: float) -> None:
+        if not self._paced:
+            self.next_deadline = now
+        room = MAX_PACED - len(self._paced)
+        self._paced += datagrams[:room]
+        if len(datagrams) > room:
+            self._drops[Drop.QUEUE_FULL] += len(datagrams) - room
