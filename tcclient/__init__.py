@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from tcclient.core.events import (
         PathState as PathState,
     )
+    from tcclient.core.media.packet import (
+        AudioPacket as AudioPacket,
+        MediaPacket as MediaPacket,
+        VideoPacket as VideoPacket,
+    )
     from tcclient.core.media.statistics import (
         DirectionStatistics as DirectionStatistics,
         NetworkStatistics as NetworkStatistics,
@@ -118,15 +123,11 @@ if TYPE_CHECKING:
         video_file as video_file,
     )
     from tcclient.track import (
-        AudioFrame as AudioFrame,
         Track as Track,
         TrackStatistics as TrackStatistics,
     )
     from tcclient.trust.trust_file import (
         TrustFileError as TrustFileError,
-    )
-    from tcclient.video.assembly import (
-        AssembledFrame as AssembledFrame,
     )
     from tcclient.video.codec import (
         VideoError as VideoError,
@@ -150,6 +151,10 @@ if TYPE_CHECKING:
         StreamChoice as StreamChoice,
         UpdateRoom as UpdateRoom,
     )
+    from tcproto.packet import (
+        AudioHeader as AudioHeader,
+        VideoHeader as VideoHeader,
+    )
 
 _PUBLIC = {
     "tcclient.trust.account_secret": ("AccountSecret",),
@@ -157,6 +162,7 @@ _PUBLIC = {
     "tcclient.audio.jitter": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.events": ("PathState",),
+    "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
     "tcclient.core.media.statistics": ("DirectionStatistics", "NetworkStatistics", "PathStatistics"),
     "tcclient.connector": ("connect",),
     "tcclient.errors": (
@@ -224,9 +230,8 @@ _PUBLIC = {
         "tone",
         "video_file",
     ),
-    "tcclient.track": ("AudioFrame", "Track", "TrackStatistics"),
+    "tcclient.track": ("Track", "TrackStatistics"),
     "tcclient.trust.trust_file": ("TrustFileError",),
-    "tcclient.video.assembly": ("AssembledFrame",),
     "tcclient.video.codec": ("VideoError",),
     "tcproto.errors": ("Action", "ErrorCode"),
     "tcproto.link": ("Link",),
@@ -242,6 +247,7 @@ _PUBLIC = {
         "StreamChoice",
         "UpdateRoom",
     ),
+    "tcproto.packet": ("AudioHeader", "VideoHeader"),
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 __all__ = tuple(sorted(_HOMES))

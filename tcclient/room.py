@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tcclient.audio.gate import GateMode
 from tcclient.capture.pacing import Timeline
 from tcclient.core import events as core
-from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import NetworkStatistics, PathStatistics
 from tcclient.core.session import Session
 from tcclient.errors import RequestRefused, RoomClosed, SourceError
@@ -41,6 +41,7 @@ from tcclient.verbs import RoomVerbs
 from tcproto.errors import CODES, ErrorCode
 from tcproto.membership import safety_code
 from tcproto.messages import PublicationInfo, RoomInfo, Source
+from tcproto.packet import Header
 
 if TYPE_CHECKING:
     from tcclient.playout.listener import Listener
@@ -389,7 +390,7 @@ class Room(RoomVerbs):
 
     # Inside: media and tasks
 
-    def _receive(self, packets: list[MediaPacket]) -> None:
+    def _receive(self, packets: list[MediaPacket[Header]]) -> None:
         self._reception.receive(packets)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, cast
 
-from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.packet import AudioPacket, MediaPacket, VideoPacket
 from tcclient.errors import WrongValue
 from tcclient.participant import Participant
 from tcclient.playout.stream_queue import StreamQueue
-from tcclient.video.assembly import AssembledFrame, FrameAssembler, VideoPacket
+from tcclient.video.assembly import FrameAssembler
 from tcclient.video.gate import ReferenceTracker
 from tcproto.messages import Kind, PublicationInfo, Source
-from tcproto.packet import AudioHeader, VideoHeader
+from tcproto.packet import AudioHeader, Header, VideoHeader
 
 if TYPE_CHECKING:
     import av
@@ -34,26 +34,6 @@ QUEUED_BLOCKS = 5
 
 Payload = bytes
 """For the classes that have a field of that name."""
-
-
-class AudioFrame(NamedTuple):
-    """An encoded frame of sound, as it came: perhaps out of order, never twice."""
-
-    sequence: int
-    timestamp: int
-    """48 kHz, 32 bits, wraps."""
-    duration_ms: int
-    payload: bytes
-    """An Opus packet."""
-    level: int
-    """-dBov, 0..127."""
-    voice: bool
-    end_of_talk: bool
-    comfort: bool
-    received_at: float
-    """Monotonic seconds."""
-    held_ms: int
-    """How long the server held it back."""
 
 
 @dataclass(slots=True)
@@ -117,9 +97,9 @@ class Track:
     ) -> None:
         self.participant = participant
         self.statistics = TrackStatistics()
-        self.on_audio: list[Callable[[AudioFrame], None]] = []
+        self.on_audio: list[Callable[[AudioPacket], None]] = []
         """Called with each frame of sound, on the event loop."""
-        self.on_video: list[Callable[[AssembledFrame], None]] = []
+        self.on_video: list[Callable[[VideoPacket], None]] = []
         """Called with each complete picture that can be decoded, on the event loop."""
         self._info = info
         self._pool = pool
@@ -171,7 +151,7 @@ class Track:
         """Pictures given up because packets were missing."""
         return self._assembler.statistics.incomplete if self._assembler is not None else 0
 
-    async def frames(self) -> AsyncIterator[AudioFrame | AssembledFrame]:
+    async def frames(self) -> AsyncIterator[AudioPacket | VideoPacket]:
         """Iterate over encoded frames as they come; a slow reader misses the oldest."""
         callbacks: list[Any] = self.on_audio if self.kind is Kind.AUDIO else self.on_video
         queue: StreamQueue[Any] = StreamQueue(QUEUED_AUDIO if self.kind is Kind.AUDIO else QUEUED_VIDEO)
@@ -212,7 +192,7 @@ class Track:
         self._references.broken()  # the decoder is new: begin with a keyframe
         async for frame in self.frames():
             try:
-                picture = await loop.run_in_executor(self._pool, decoder.decode, frame.data)  # type: ignore[union-attr]
+                picture = await loop.run_in_executor(self._pool, decoder.decode, frame.payload)
             except VideoError:
                 self._references.broken()
                 continue
@@ -225,31 +205,17 @@ class Track:
         """Take what the roster says now."""
         self._info = info
 
-    def receive(self, packet: MediaPacket, now: float) -> None:
+    def receive(self, packet: MediaPacket[Header], now: float) -> None:
         """Take a packet."""
         header = packet.header
         self.statistics.count(header.sequence, len(packet.payload), packet.received_at)
         self.statistics.lost = packet.lost
         if isinstance(header, AudioHeader):
             self.statistics.add_frame(packet.payload)
-            if self.on_audio:
-                self._deliver_audio(header, packet)
+            for callback in self.on_audio:
+                callback(cast(AudioPacket, packet))
         elif isinstance(header, VideoHeader) and self._assembler is not None:
-            assembled = self._assembler.push(
-                VideoPacket(
-                    header.sequence,
-                    header.timestamp,
-                    header.frame_id,
-                    header.packet_index,
-                    header.packet_count,
-                    header.keyframe,
-                    header.temporal,
-                    header.reference,
-                    packet.payload,
-                ),
-                now,
-            )
-            self._deliver_video(assembled)
+            self._deliver_video(self._assembler.push(cast(VideoPacket, packet), now))
 
     def tend(self, now: float) -> None:
         """Give up pictures that wait too long, and ask for a keyframe if one is needed."""
@@ -265,31 +231,10 @@ class Track:
         for queue in self._queues:
             queue.end()
 
-    def _deliver_audio(self, header: AudioHeader, packet: MediaPacket) -> None:
-        frame = AudioFrame(
-            header.sequence,
-            header.timestamp,
-            header.duration_ms,
-            packet.payload,
-            header.level,
-            header.voice,
-            header.end_of_talk,
-            header.comfort,
-            packet.received_at,
-            packet.held_ms,
-        )
-        for callback in self.on_audio:
-            callback(frame)
-
-    def _deliver_video(self, frames: list[AssembledFrame]) -> None:
+    def _deliver_video(self, frames: list[VideoPacket]) -> None:
         assert self._references is not None
         for frame in frames:
-            if self._references.admit(
-                frame.frame_id,
-                keyframe=frame.keyframe,
-                reference_distance=frame.reference_distance,
-                temporal_id=frame.temporal_id,
-            ):
-                self.statistics.add_frame(frame.data)
+            if self._references.admit(frame.header):
+                self.statistics.add_frame(frame.payload)
                 for callback in self.on_video:
                     callback(frame)

@@ -67,8 +67,8 @@ LAYERS = {
     # The client. The pure part is the core.
     "tcclient": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),
     "tcclient/core": Layer({"tcproto"}),
-    "tcclient/audio": Layer({"tcproto", "tcclient/errors.py"}, {"ctypes"}),
-    "tcclient/video": Layer({"tcproto", "tcclient/errors.py"}),
+    "tcclient/audio": Layer({"tcproto", "tcclient/core/media/packet.py", "tcclient/errors.py"}, {"ctypes"}),
+    "tcclient/video": Layer({"tcproto", "tcclient/core/media/packet.py", "tcclient/errors.py"}),
     "tcclient/transport": Layer(
         {"tcproto", "tcclient/core", "tcclient/errors.py"},
         {"asyncio", "concurrent", "signal", "socket", "threading", "time", "uvloop"},

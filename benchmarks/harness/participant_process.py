@@ -21,12 +21,12 @@ import uvloop
 import tcclient
 from tcclient.capture import SPEECH
 from tcclient.capture.picture import TestPicture
+from tcclient.core.media.packet import VideoPacket
 from tcclient.events import TrackPublished
 from tcclient.playout.playout import Mix
 from tcclient.room import Room
 from tcclient.sources import AnySource, EncodedVideo, EncodedVideoSource, audio_file
 from tcclient.track import Track
-from tcclient.video.assembly import AssembledFrame
 from tcclient.video.codec import EncodedFrame, VideoDecoder, VideoEncoder
 from tcproto.messages import Kind
 
@@ -117,8 +117,8 @@ class Observer:
         self._tracks.append(track)
         decoder = VideoDecoder("vp8")
 
-        def decode(frame: AssembledFrame) -> None:
-            if decoder.decode(frame.data) is not None:
+        def decode(frame: VideoPacket) -> None:
+            if decoder.decode(frame.payload) is not None:
                 self.result.pictures += 1
                 if self.result.first_picture is None:
                     self.result.first_picture = time.monotonic() - self._seated

@@ -10,6 +10,7 @@ import numpy as np
 from tcclient.audio.jitter import Frame, FrameKind, JitterBuffer, JitterStatistics, PutResult
 from tcclient.audio.opus import OpusDecoder, OpusError, Pcm, packet_duration, packet_has_fec
 from tcclient.audio.stretch import lengthen, shorten
+from tcclient.core.media.packet import AudioPacket
 from tcproto.serial import wrapped
 
 _FADE: Final = 240
@@ -55,34 +56,14 @@ class SpeakerDecoder:
         """A copy of the statistics of the jitter buffer."""
         return self._buffer.statistics
 
-    def put(
-        self,
-        sequence: int,
-        timestamp: int,
-        payload: bytes,
-        now: float,
-        *,
-        held: float = 0.0,
-        end_of_talk: bool = False,
-        silence: bool = False,
-    ) -> PutResult | None:
-        """Take a packet as `JitterBuffer.put` does; None if the payload cannot be Opus, which is then lost."""
+    def put(self, packet: AudioPacket) -> PutResult | None:
+        """Take a packet as ``JitterBuffer.put`` does; None if the payload cannot be Opus, which is then lost."""
         try:
-            duration = packet_duration(payload)
+            duration = packet_duration(packet.payload)
         except OpusError:
             self.corrupt += 1
             return None
-        return self._buffer.put(
-            sequence,
-            timestamp,
-            duration,
-            payload,
-            now,
-            held=held,
-            end_of_talk=end_of_talk,
-            silence=silence,
-            fec=packet_has_fec(payload),
-        )
+        return self._buffer.put(packet, duration, fec=packet_has_fec(packet.payload))
 
     def pcm(self, now: float, samples: int) -> Sound:
         """The next ``samples``, as of ``now``; to be called once per tick of the play-out."""

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from tcclient.audio.delay import DelayEstimator
 from tcclient.audio.opus import MAX_PACKET_SAMPLES, SAMPLE_RATE
+from tcclient.core.media.packet import AudioPacket
 from tcproto.serial import unwrap, wrapped
 
 MAX_BUFFERED_MS: Final = 1_000
@@ -124,13 +125,20 @@ class JitterStatistics:
 
 class _Packet(NamedTuple):
     sequence: int
+    """Unwrapped, as the timestamp."""
     timestamp: int
     duration: int
-    payload: bytes
-    ended: bool
-    """No packet need follow this one."""
-    silence: bool
     fec: bool
+    packet: AudioPacket
+
+    @property
+    def silence(self) -> bool:
+        return self.packet.header.comfort
+
+    @property
+    def ended(self) -> bool:
+        """No packet need follow this one."""
+        return self.packet.header.end_of_talk or self.silence
 
 
 class JitterBuffer:
@@ -178,34 +186,22 @@ class JitterBuffer:
         """A copy of the statistics as they are now."""
         return replace(self._statistics, target_ms=1e3 * self._delay.target)
 
-    def put(
-        self,
-        sequence: int,
-        timestamp: int,
-        duration: int,
-        payload: bytes,
-        now: float,
-        *,
-        held: float = 0.0,
-        end_of_talk: bool = False,
-        silence: bool = False,
-        fec: bool = False,
-    ) -> PutResult:
-        """Take a packet that arrived at ``now``.
+    def put(self, packet: AudioPacket, duration: int, *, fec: bool = False) -> PutResult:
+        """Take a packet.
 
-        ``sequence`` and ``timestamp`` (48 kHz) are taken modulo 2**32. ``duration``: samples, 1 to 5,760. ``held``:
-        seconds that the server kept it back. ``end_of_talk``, ``silence``: nothing need follow. ``fec``: it has a copy
-        of the frame before. Raises `ValueError` for a duration out of range.
+        ``duration``: samples, 1 to 5,760. ``fec``: the packet has a copy of the frame before. Raises ``ValueError`` for
+        a duration out of range.
         """
         if not 0 < duration <= MAX_PACKET_SAMPLES:
             raise ValueError(f"a packet cannot last {duration} samples")
         self._statistics.received += 1
+        sequence, timestamp, now = packet.header.sequence, packet.header.timestamp, packet.received_at
         if self._newest_sequence is None:
             sequence, timestamp = wrapped(sequence), wrapped(timestamp)
         else:
             sequence = unwrap(sequence, self._newest_sequence)
             timestamp = unwrap(timestamp, self._newest_timestamp)
-        transit = now - held - timestamp / SAMPLE_RATE
+        transit = now - packet.held_ms / 1000 - timestamp / SAMPLE_RATE
         result = PutResult.QUEUED
         if self._jumped(sequence, transit):
             self._statistics.resyncs += 1
@@ -226,7 +222,7 @@ class JitterBuffer:
             return PutResult.LATE
         if self._stalled and timestamp == self._position:
             self._statistics.late += 1
-        self._packets[sequence] = _Packet(sequence, timestamp, duration, payload, end_of_talk or silence, silence, fec)
+        self._packets[sequence] = _Packet(sequence, timestamp, duration, fec, packet)
         while len(self._packets) > MAX_PACKETS or self.buffered > MAX_BUFFERED_MS * _SAMPLES_PER_MS:
             self._skip()
         return result
@@ -284,7 +280,7 @@ class JitterBuffer:
         timestamp = wrapped(self._position)
         if head.fec and gap == head.duration:
             self._position += gap
-            return Frame(FrameKind.FEC, head.payload, timestamp, gap, self._lag(now))
+            return Frame(FrameKind.FEC, head.packet.payload, timestamp, gap, self._lag(now))
         step = min(gap - head.duration if head.fec and gap > head.duration else gap, self._last.duration)
         kind = FrameKind.CONCEAL if self._concealed < _MAX_CONCEAL else FrameKind.LOST
         frame = Frame(kind, None, timestamp, step, self._lag(now))
@@ -314,7 +310,7 @@ class JitterBuffer:
         self._position = head.timestamp
         frame = Frame(
             FrameKind.PACKET,
-            head.payload,
+            head.packet.payload,
             wrapped(head.timestamp),
             head.duration,
             self._lag(now),

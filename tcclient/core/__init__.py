@@ -3,7 +3,7 @@
 from tcclient.core import events
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event, Participant, PathState
-from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
 from tcclient.core.membership.roster import RoomState
 from tcclient.core.seat import Seat

@@ -19,8 +19,8 @@ from tcclient.core import events
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Joining
-from tcclient.core.keys.peers import MediaPacket
 from tcclient.core.login import Login
+from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import Lives
@@ -34,6 +34,7 @@ from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.identity import KEY_SIZE, SigningKey
 from tcproto.messages import ChatScope, Source
 from tcproto.names import clean_display, fold_account
+from tcproto.packet import Header
 from tcproto.path import CONTROL_TIMEOUT
 
 CONTROL_PING = 5.0
@@ -185,7 +186,7 @@ class Session:
         """Return the next event, None when there is none."""
         return self._events.popleft() if self._events else None
 
-    def media_received(self) -> list[MediaPacket]:
+    def media_received(self) -> list[MediaPacket[Header]]:
         """Return the packets of others that came, in order, once. Called after each ``receive_*``."""
         return self._seat.media.take() if self._seat is not None else []
 

@@ -113,9 +113,9 @@ class Witness:
             if track not in self._tracks:
                 self._tracks.append(track)
                 if track.kind is Kind.AUDIO:
-                    track.on_audio.append(lambda f, t=track: self._arrived(t, f.timestamp, f.received_at))  # type: ignore[misc]
+                    track.on_audio.append(lambda f, t=track: self._arrived(t, f.header.timestamp, f.received_at))  # type: ignore[misc]
                 else:
-                    track.on_video.append(lambda f, t=track: self._arrived(t, f.timestamp, time.monotonic()))  # type: ignore[misc]
+                    track.on_video.append(lambda f, t=track: self._arrived(t, f.header.timestamp, time.monotonic()))  # type: ignore[misc]
 
     @property
     def statistics(self) -> list[TrackStatistics]:

@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from tcclient.audio.jitter import JitterStatistics
 from tcclient.audio.opus import Pcm, require_library
 from tcclient.capture.pacing import Schedule, Timeline
-from tcclient.playout.playout import TICK_SAMPLES, Arrival, Mix, Playout
+from tcclient.core.media.packet import AudioPacket
+from tcclient.playout.playout import TICK_SAMPLES, Mix, Playout
 from tcclient.playout.stream_queue import StreamQueue
-from tcclient.track import QUEUED_BLOCKS, AudioFrame, Track
+from tcclient.track import QUEUED_BLOCKS, Track
 from tcproto.messages import Kind
 from tcproto.packet import AUDIO_CLOCK
 
@@ -36,29 +37,18 @@ class Listener:
         self.playout = Playout()
         self.on_mix: list[Callable[[Mix, float], None]] = []
         self._pool = pool
-        self._arrivals: list[Arrival] = []
+        self._arrivals: list[tuple[Track, AudioPacket]] = []
         self._leaving: dict[Track, float] = {}
         """Tracks that ended, and when to forget them."""
-        self._tracks: dict[Track, Callable[[AudioFrame], None]] = {}
+        self._tracks: dict[Track, Callable[[AudioPacket], None]] = {}
 
     def add(self, track: Track) -> None:
         """Listen to a track."""
         if track.kind is not Kind.AUDIO or track in self._tracks or track.participant.is_me:
             return
 
-        def arrived(frame: AudioFrame) -> None:
-            self._arrivals.append(
-                Arrival(
-                    track,
-                    frame.sequence,
-                    frame.timestamp,
-                    frame.payload,
-                    frame.received_at,
-                    frame.held_ms / 1000,
-                    frame.end_of_talk,
-                    frame.comfort,
-                )
-            )
+        def arrived(packet: AudioPacket) -> None:
+            self._arrivals.append((track, packet))
 
         self._tracks[track] = arrived
         track.on_audio.append(arrived)

@@ -9,24 +9,10 @@ from tcclient.audio.decoder import Sound, SpeakerDecoder
 from tcclient.audio.jitter import JitterStatistics
 from tcclient.audio.mixer import Mixer, Voice
 from tcclient.audio.opus import Pcm
+from tcclient.core.media.packet import AudioPacket
 
 TICK_SAMPLES = 960
 """Samples of a tick: 20 ms at 48 kHz."""
-
-
-class Arrival(NamedTuple):
-    """A packet of a speaker; ``speaker`` is any key that names the stream."""
-
-    speaker: Hashable
-    sequence: int
-    timestamp: int
-    payload: bytes
-    at: float
-    """Monotonic seconds at which it came."""
-    held: float = 0.0
-    """Seconds for which the server held it back."""
-    end_of_talk: bool = False
-    comfort: bool = False
 
 
 class Mix(NamedTuple):
@@ -47,23 +33,18 @@ class Playout:
         self._speakers: dict[Hashable, SpeakerDecoder] = {}
         self._mixer = Mixer()
 
-    def tick(self, now: float, arrivals: Sequence[Arrival], gone: Sequence[Hashable] = ()) -> Mix:
-        """Take the arrivals, forget the speakers in ``gone``, and return the next ``TICK_SAMPLES`` samples."""
+    def tick(self, now: float, arrivals: Sequence[tuple[Hashable, AudioPacket]], gone: Sequence[Hashable] = ()) -> Mix:
+        """Take packets, each with the key of its speaker; return the next ``TICK_SAMPLES`` samples.
+
+        The speakers in ``gone`` are forgotten first.
+        """
         for speaker in gone:
             self._speakers.pop(speaker, None)
-        for arrival in arrivals:
-            decoder = self._speakers.get(arrival.speaker)
+        for speaker, packet in arrivals:
+            decoder = self._speakers.get(speaker)
             if decoder is None:
-                decoder = self._speakers[arrival.speaker] = SpeakerDecoder()
-            decoder.put(
-                arrival.sequence,
-                arrival.timestamp,
-                arrival.payload,
-                arrival.at,
-                held=arrival.held,
-                end_of_talk=arrival.end_of_talk,
-                silence=arrival.comfort,
-            )
+                decoder = self._speakers[speaker] = SpeakerDecoder()
+            decoder.put(packet)
         sounds = {speaker: decoder.pcm(now, TICK_SAMPLES) for speaker, decoder in self._speakers.items()}
         voices = [
             Voice(sound.pcm, self.volumes.get(speaker, 1.0), speaker in self.priority)

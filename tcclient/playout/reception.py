@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.packet import MediaPacket
 from tcclient.participant import Participant
 from tcclient.recording.recording import ClockMapping, Failure, RoomRecording
 from tcclient.recording.track_recorder import TrackRecorder
@@ -18,6 +18,7 @@ from tcclient.track import Track
 from tcclient.transport.connection import Connection
 from tcproto.errors import Refusal
 from tcproto.messages import Kind, PublicationInfo
+from tcproto.packet import Header
 
 if TYPE_CHECKING:
     from tcclient.audio.opus import Pcm
@@ -83,7 +84,7 @@ class Reception:
 
     # Media
 
-    def receive(self, packets: list[MediaPacket]) -> None:
+    def receive(self, packets: list[MediaPacket[Header]]) -> None:
         """Give packets to their tracks."""
         now = time.monotonic()
         for packet in packets:

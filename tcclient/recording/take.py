@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from tcclient.core.media.packet import AudioPacket, VideoPacket
 from tcclient.errors import RecordingError
 from tcclient.recording.clock import ClockMapping, MediaClock, Unwrapper
 from tcclient.recording.folder import Index, free_names
@@ -123,17 +124,21 @@ class SpeakerRecording:
         """Take what the sender says of its clock, each time that it does."""
         self._clocks[video].map(mapping)
 
-    def add_audio(self, sequence: int, timestamp: int, payload: bytes, at: float) -> None:
-        """Take an Opus packet; ``sequence`` does not wrap within a recording."""
+    def add_audio(self, packet: AudioPacket) -> None:
+        """Take an Opus packet; its sequence number does not wrap within a recording."""
         if not self.failed:
-            ticks = self._unwrap[False].ticks(timestamp, at)
-            heapq.heappush(self._sound, _Entry(sequence, next(self._ties), at, ticks, payload, False, False))
+            header, at = packet.header, packet.received_at - packet.held_ms / 1000
+            ticks = self._unwrap[False].ticks(header.timestamp, at)
+            heapq.heappush(
+                self._sound, _Entry(header.sequence, next(self._ties), at, ticks, packet.payload, False, False)
+            )
 
-    def add_video(self, timestamp: int, data: bytes, keyframe: bool, at: float) -> None:
+    def add_video(self, frame: VideoPacket, at: float) -> None:
         """Take a complete picture."""
         if not self.failed:
-            ticks = self._unwrap[True].ticks(timestamp, at)
-            self._unplaced.append(_Entry(0, next(self._ties), at, ticks, data, True, keyframe))
+            header = frame.header
+            ticks = self._unwrap[True].ticks(header.timestamp, at)
+            self._unplaced.append(_Entry(0, next(self._ties), at, ticks, frame.payload, True, header.keyframe))
 
     def expect(self, *, video: bool) -> None:
         """Say that a track begins."""

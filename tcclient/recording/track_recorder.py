@@ -8,10 +8,10 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
+from tcclient.core.media.packet import VideoPacket
 from tcclient.recording.recording import ClockMapping, Failure, RoomRecording
 from tcclient.recording.take import SpeakerRecording
-from tcclient.track import AudioFrame, Track
-from tcclient.video.assembly import AssembledFrame
+from tcclient.track import Track
 from tcproto.messages import Kind, Source
 
 FLUSH_INTERVAL = 0.5
@@ -51,17 +51,11 @@ class TrackRecorder:
         speaker = self.recording.take(who.id, who.account, video=video, screen=screen, label=who.label)
         self._takes[track] = speaker
         if track.kind is Kind.AUDIO:
-
-            def heard(frame: AudioFrame) -> None:
-                speaker.add_audio(
-                    frame.sequence, frame.timestamp, frame.payload, frame.received_at - frame.held_ms / 1000
-                )
-
-            track.on_audio.append(heard)
+            track.on_audio.append(speaker.add_audio)
         elif video:
 
-            def seen(frame: AssembledFrame) -> None:
-                speaker.add_video(frame.timestamp, frame.data, frame.keyframe, time.monotonic())
+            def seen(frame: VideoPacket) -> None:
+                speaker.add_video(frame, time.monotonic())
 
             speaker.expect_video("h264" if track.codec == "h264" else "vp8", *track.size)
             track.on_video.append(seen)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from tcclient.core.events import Closed, Event
-from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.packet import MediaPacket
 from tcclient.core.session import Session
 from tcclient.errors import ConnectError, closed_error
 from tcclient.transport.loop import shut_down
@@ -19,6 +19,7 @@ from tcproto.account import derive_account_key
 from tcproto.errors import Action
 from tcproto.identity import SigningKey
 from tcproto.link import Link
+from tcproto.packet import Header
 
 CONNECT_LIMIT = 10.0
 """Seconds for the TCP connection to stand."""
@@ -43,7 +44,7 @@ class Connection(asyncio.Protocol):
         self,
         session: Session,
         on_event: Callable[[Event], None],
-        on_media: Callable[[list[MediaPacket]], None],
+        on_media: Callable[[list[MediaPacket[Header]]], None],
         receive_interval: float,
     ) -> None:
         self.session = session

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from tcproto.packet import FRAME_ID_BITS
-from tcproto.serial import difference, unwrap
+from tcclient.core.media.packet import VideoPacket
+from tcproto.packet import FRAME_ID_BITS, VideoHeader
+from tcproto.serial import difference, unwrap, wrapped
 
 MAX_FRAMES = 32
 """Most incomplete or waiting frames of a stream: `PATIENCE` at 60 frames/s."""
@@ -20,37 +20,6 @@ PACKET_OVERHEAD = 128
 PATIENCE = 0.5
 """Seconds from the newest packet of a frame until it is given up: by then a retransmission has come, or the talk has
 gone on. Not from the first one: a keyframe may take longer than this on a slow link, and is not lost while it comes."""
-
-
-class VideoPacket(NamedTuple):
-    """What the header of a video packet says, and its payload."""
-
-    sequence: int
-    """32 bits, one up with each packet of the stream; never goes back."""
-    timestamp: int
-    """90 kHz, 32 bits, wraps."""
-    frame_id: int
-    """16 bits, one up with each frame, wraps."""
-    packet_index: int
-    """Place in the frame, 0 to `packet_count` - 1."""
-    packet_count: int
-    """Packets of the frame, 1 to 65,535."""
-    keyframe: bool
-    temporal_id: int
-    reference_distance: int
-    """How many frames back this one refers, 1 to 255; 0 in a keyframe."""
-    payload: bytes
-
-
-class AssembledFrame(NamedTuple):
-    """A complete frame."""
-
-    frame_id: int
-    timestamp: int
-    keyframe: bool
-    temporal_id: int
-    reference_distance: int
-    data: bytes
 
 
 @dataclass(slots=True)
@@ -102,19 +71,19 @@ class FrameAssembler:
     @property
     def keyframe_coming(self) -> bool:
         """Whether a part of a keyframe is here, and the rest may follow."""
-        return any(frame.first.keyframe and not frame.dead for frame in self._pending.values())
+        return any(frame.first.header.keyframe and not frame.dead for frame in self._pending.values())
 
-    def push(self, packet: VideoPacket, now: float) -> list[AssembledFrame]:
+    def push(self, packet: VideoPacket, now: float) -> list[VideoPacket]:
         """Take a packet; return the frames, in order, that it completes or sets free."""
         return self.expire(now) + self._take(packet, now)
 
-    def _take(self, packet: VideoPacket, now: float) -> list[AssembledFrame]:
+    def _take(self, packet: VideoPacket, now: float) -> list[VideoPacket]:
         self.statistics.packets += 1
-        emitted: list[AssembledFrame] = []
+        emitted: list[VideoPacket] = []
         if not _well_formed(packet):
             self.statistics.malformed += 1
             return []
-        number = self._place(packet)
+        number = self._place(packet.header)
         if number is None:
             return []
         frame = self._pending.get(number)
@@ -127,14 +96,14 @@ class FrameAssembler:
             frame = self._pending[number] = _Frame(packet)
         elif frame.dead:
             return []
-        elif not frame.agrees(packet):
+        elif not frame.agrees(packet.header):
             self.statistics.inconsistent += 1
             self._kill(frame)
             return []
-        elif packet.packet_index in frame.payloads:
+        elif packet.header.packet_index in frame.payloads:
             self.statistics.duplicates += 1
             return []
-        frame.payloads[packet.packet_index] = packet.payload
+        frame.payloads[packet.header.packet_index] = packet.payload
         frame.deadline = now + self.patience
         frame.charge += len(packet.payload) + PACKET_OVERHEAD
         self._bytes += len(packet.payload) + PACKET_OVERHEAD
@@ -144,7 +113,7 @@ class FrameAssembler:
             emitted += self._free()
         return emitted
 
-    def expire(self, now: float) -> list[AssembledFrame]:
+    def expire(self, now: float) -> list[VideoPacket]:
         """Give up what has waited too long; return the complete frames, in order, that waited for it."""
         overdue = [number for number, frame in self._pending.items() if frame.deadline <= now]
         return self._advance(max(overdue)) + self._free() if overdue else []
@@ -153,12 +122,12 @@ class FrameAssembler:
         """Return when `expire` is due next, or None."""
         return min((frame.deadline for frame in self._pending.values()), default=None)
 
-    def _place(self, packet: VideoPacket) -> int | None:
+    def _place(self, header: VideoHeader) -> int | None:
         """Return the extended frame id, or None for a packet that is of no use. Frame ids follow sequence numbers."""
-        near = packet.frame_id if self._newest is None else self._newest
-        number = unwrap(packet.frame_id, near, FRAME_ID_BITS)
-        if self._sequence is None or difference(packet.sequence, self._sequence) > 0:
-            self._sequence = packet.sequence
+        near = header.frame_id if self._newest is None else self._newest
+        number = unwrap(header.frame_id, near, FRAME_ID_BITS)
+        if self._sequence is None or difference(header.sequence, self._sequence) > 0:
+            self._sequence = header.sequence
             if number < near:
                 self._restart()
             self._newest = number
@@ -177,22 +146,22 @@ class FrameAssembler:
         self._bytes = 0
         self._passed = None
 
-    def _free(self) -> list[AssembledFrame]:
+    def _free(self) -> list[VideoPacket]:
         """Emit what need not wait any more."""
-        emitted: list[AssembledFrame] = []
+        emitted: list[VideoPacket] = []
         for number in sorted(self._pending):
             frame = self._pending.get(number)
             if frame is None or not frame.complete:
                 continue
             # in the beginning, what is older than all that came is as good as passed
             passed = min(self._pending) - 1 if self._passed is None else self._passed
-            if frame.first.keyframe or number - frame.first.reference_distance <= passed:
+            if frame.first.header.keyframe or number - frame.first.header.reference <= passed:
                 emitted += self._advance(number)
         return emitted
 
-    def _advance(self, to: int, *, overflow: bool = False) -> list[AssembledFrame]:
+    def _advance(self, to: int, *, overflow: bool = False) -> list[VideoPacket]:
         """Pass all frames up to one: emit the complete ones in order, give up the others."""
-        emitted: list[AssembledFrame] = []
+        emitted: list[VideoPacket] = []
         for number in sorted(number for number in self._pending if number <= to):
             frame = self._pending.pop(number)
             self._bytes -= frame.charge
@@ -228,29 +197,30 @@ class _Frame:
 
     @property
     def complete(self) -> bool:
-        return len(self.payloads) == self.first.packet_count
+        return len(self.payloads) == self.first.header.packet_count
 
-    def agrees(self, packet: VideoPacket) -> bool:
-        first = self.first
+    def agrees(self, header: VideoHeader) -> bool:
+        first = self.first.header
         return (
-            packet.packet_count == first.packet_count
-            and packet.timestamp == first.timestamp
-            and packet.keyframe == first.keyframe
-            and packet.temporal_id == first.temporal_id
-            and packet.reference_distance == first.reference_distance
+            header.packet_count == first.packet_count
+            and header.timestamp == first.timestamp
+            and header.keyframe == first.keyframe
+            and header.temporal == first.temporal
+            and header.reference == first.reference
         )
 
-    def assemble(self) -> AssembledFrame:
-        first = self.first
-        data = b"".join(self.payloads[index] for index in range(first.packet_count))
-        return AssembledFrame(
-            first.frame_id, first.timestamp, first.keyframe, first.temporal_id, first.reference_distance, data
-        )
+    def assemble(self) -> VideoPacket:
+        """Return the frame, under the header of its first packet."""
+        header = self.first.header
+        sequence = wrapped(header.sequence - header.packet_index)
+        payload = b"".join(self.payloads[index] for index in range(header.packet_count))
+        return self.first._replace(header=header._replace(sequence=sequence, packet_index=0), payload=payload)
 
 
 def _well_formed(packet: VideoPacket) -> bool:
+    header = packet.header
     return (
-        0 <= packet.packet_index < packet.packet_count
+        0 <= header.packet_index < header.packet_count
         and len(packet.payload) > 0
-        and (packet.keyframe or 0 < packet.reference_distance <= 0xFF)
+        and (header.keyframe or 0 < header.reference <= 0xFF)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcproto.packet import FRAME_ID_BITS, KEYFRAME_REQUEST_INTERVAL, MAX_KEYFRAME_REQUEST_INTERVAL
+from tcproto.packet import FRAME_ID_BITS, KEYFRAME_REQUEST_INTERVAL, MAX_KEYFRAME_REQUEST_INTERVAL, VideoHeader
 from tcproto.serial import wrapped
 
 GROWTH = 4
@@ -32,19 +32,17 @@ class ReferenceTracker:
         self._admitted = 0
         """Pictures since the last request."""
 
-    def admit(self, frame_id: int, *, keyframe: bool, reference_distance: int, temporal_id: int = 0) -> bool:
-        """Return whether the next picture of the stream, in order, may be decoded.
-
-        `frame_id` has 16 bits and wraps; `reference_distance` is how many frames back the picture refers (1 to 255).
-        """
-        if keyframe:
+    def admit(self, header: VideoHeader) -> bool:
+        """Return whether the next picture of the stream, in order, may be decoded."""
+        frame_id, distance = header.frame_id, header.reference
+        if header.keyframe:
             self._decodable = {frame_id}
             self._admitted += 1
             self._waiting = False
             return True
-        reference = wrapped(frame_id - reference_distance, FRAME_ID_BITS)
-        if not 0 < reference_distance <= MAX_REFERENCE_DISTANCE or reference not in self._decodable:
-            self._waiting = self._waiting or temporal_id == 0
+        reference = wrapped(frame_id - distance, FRAME_ID_BITS)
+        if not 0 < distance <= MAX_REFERENCE_DISTANCE or reference not in self._decodable:
+            self._waiting = self._waiting or header.temporal == 0
             return False
         if len(self._decodable) > 2 * MAX_REFERENCE_DISTANCE:
             self._decodable = {

@@ -87,10 +87,12 @@ def test_encoded_frames_arrive_as_they_were_and_are_recorded_so(run: Run, world:
                 await publication.wait()
             await until(lambda: len(heard) == 41 and len(seen) == 20, "all frames")
             assert [frame.payload for frame in heard] == [frame.payload for frame in sound] + [SILENT_FRAMES[20]]
-            assert [frame.timestamp for frame in heard] == [960 * i for i in range(41)]
-            assert [frame.end_of_talk for frame in heard] == [False] * 40 + [True]
-            assert [frame.level for frame in heard[:40]] == [30] * 40
-            assert [(frame.data, frame.keyframe) for frame in seen] == [(f.data, f.keyframe) for f in pictures]
+            assert [frame.header.timestamp for frame in heard] == [960 * i for i in range(41)]
+            assert [frame.header.end_of_talk for frame in heard] == [False] * 40 + [True]
+            assert [frame.header.level for frame in heard[:40]] == [30] * 40
+            assert [(frame.payload, frame.header.keyframe) for frame in seen] == [
+                (f.data, f.keyframe) for f in pictures
+            ]
             assert (audio.statistics.packets, audio.statistics.lost) == (41, 0)
             assert [p.statistics.frames for p in publications] == [41, 20]
             assert [p.statistics.unsent for p in publications] == [0, 0]
@@ -170,7 +172,7 @@ def test_sources_of_all_kinds_are_heard_and_seen(run: Run, world: World) -> None
                 assert (picture.width, picture.height) == size
                 await pictures.aclose()
                 frames = (await track_of(room, Source.MICROPHONE)).frames()
-                assert (await anext(frames)).duration_ms == 20
+                assert (await anext(frames)).header.duration_ms == 20
                 await frames.aclose()
             await until(lambda: a.participants[b.me.id].speaking or b.participants[a.me.id].speaking, "a speaker")
 
@@ -323,11 +325,11 @@ def test_push_to_talk(run: Run, world: World) -> None:
             (await track_of(b, Source.MICROPHONE)).on_audio.append(heard.append)
             publication = await publishing
             await until(lambda: spoken > 10)
-            assert all(frame.comfort for frame in heard)
+            assert all(frame.header.comfort for frame in heard)
             publication.talk(True)
-            await until(lambda: sum(not frame.comfort for frame in heard) > 5)
+            await until(lambda: sum(not frame.header.comfort for frame in heard) > 5)
             publication.talk(False)
-            await until(lambda: heard[-1].end_of_talk or heard[-1].comfort)
+            await until(lambda: heard[-1].header.end_of_talk or heard[-1].header.comfort)
             picture = await a.publish(moving_bars(160, 96))
             with pytest.raises(RequestRefused, match="sound"):
                 picture.talk(True)
@@ -366,7 +368,7 @@ def test_who_comes_late_gets_a_keyframe_of_encoded_pictures(run: Run, world: Wor
                     got: list[Any] = []
                     track.on_video.append(got.append)
                     await until(lambda: len(got) > 3)
-                    assert got[0].keyframe
+                    assert got[0].header.keyframe
                     assert wanted >= 1
 
     run(main)

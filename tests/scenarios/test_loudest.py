@@ -28,6 +28,7 @@ from tcclient.audio.jitter import FrameKind
 from tcclient.audio.opus import SAMPLE_RATE, OpusEncoder
 from tcclient.capture import SPEECH
 from tcserver.media.speakers.preroll import PREROLL
+from tests.support.packets import sound_packet
 from tests.support.simulation.world import World as VirtualWorld
 
 ROOM_NOISE = -60.0
@@ -127,7 +128,7 @@ def play(
         now = tick * FRAME_SECONDS
         while due and due[0][0] <= now:
             at, n, held = due.pop(0)
-            decoder.put(n, n * 960, packets[n], at, held=held)
+            decoder.put(sound_packet(n, n * 960, packets[n], at, held=held))
         for kind, samples in decoder.pcm(now, 960).labels:
             kinds[kind] += samples
         statistics = decoder.statistics

@@ -62,7 +62,7 @@ class Viewer:
         world.until(lambda: any(info.kind is Kind.VIDEO for info in room.publications.values()))
         (info,) = [info for info in room.publications.values() if info.kind is Kind.VIDEO]
         self.track = Track(info, participant(client, info.participant), None, self._ask, None)
-        self.track.on_video.append(lambda frame: self.shown.append((world.now, camera.frames[frame.data])))
+        self.track.on_video.append(lambda frame: self.shown.append((world.now, camera.frames[frame.payload])))
         self._tend()
 
     def _ask(self, stream):

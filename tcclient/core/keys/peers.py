@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
 
+from tcclient.core.media.packet import SealedPacket
 from tcclient.core.membership.claims import Claims
 from tcproto.beacon import ClockMapping
 from tcproto.errors import CryptoFailure
@@ -20,34 +20,6 @@ MAX_HELD = 32
 """Packets of one sender that wait for a key; the oldest go first."""
 MAX_WINDOWS = 64
 """Layers of streams tracked for one sender; more are refused."""
-
-
-class MediaPacket(NamedTuple):
-    """A packet of another participant, opened and new."""
-
-    participant: int
-    publication: int
-    """Number of the publication."""
-    header: Header
-    payload: bytes
-    received_at: float
-    relay_time: int
-    """µs by the relay's clock, modulo 2**32."""
-    held_ms: int
-    """How long the relay held the packet back; not jitter."""
-    lost: int = 0
-    """Packets of the stream that were lost on the way from the relay, as far as known; may fall when one comes late."""
-
-
-class HeldPacket(NamedTuple):
-    """A packet that waits for its key, and what is known about it."""
-
-    header: Header
-    packet: bytes
-    publication: PublicationId
-    received_at: float
-    relay_time: int
-    held_ms: int
 
 
 class BareRing:
@@ -86,7 +58,7 @@ class Peer:
         self._shared: bytes | None = None
         self._numbers: deque[int] = deque(maxlen=MAX_KEYS)
         """Low bits of the key numbers that came."""
-        self._held: deque[HeldPacket] = deque(maxlen=MAX_HELD)
+        self._held: deque[tuple[SealedPacket, PublicationId]] = deque(maxlen=MAX_HELD)
 
     @property
     def clocks(self) -> dict[int, ClockMapping]:
@@ -123,22 +95,22 @@ class Peer:
         """Tell whether a box with this key number (its low 8 bits) may still come."""
         return isinstance(self.ring, KeyRing) and key_number not in self._numbers
 
-    def hold(self, packet: HeldPacket) -> bool:
+    def hold(self, sealed: SealedPacket, publication: PublicationId) -> bool:
         """Keep a packet until its key comes; tell whether another one had to go for it."""
         full = len(self._held) == MAX_HELD
-        self._held.append(packet)
+        self._held.append((sealed, publication))
         return full
 
-    def released(self, now: float) -> tuple[list[HeldPacket], int]:
-        """Return the packets whose key has come, and how many have waited too long."""
+    def released(self, now: float) -> tuple[list[tuple[SealedPacket, PublicationId]], int]:
+        """Return the packets whose key has come, with their publications, and how many have waited too long."""
         held, expired = list(self._held), 0
         self._held.clear()
         ready = []
-        for packet in held:
-            if now >= packet.received_at + HOLD:
+        for sealed, publication in held:
+            if now >= sealed.received_at + HOLD:
                 expired += 1
-            elif self.lacks_key(packet.header.key_number):
-                self._held.append(packet)
+            elif self.lacks_key(sealed.header.key_number):
+                self._held.append((sealed, publication))
             else:
-                ready.append(packet)
+                ready.append((sealed, publication))
         return ready, expired

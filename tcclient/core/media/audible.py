@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from tcclient.core import events
 from tcclient.core.events import Event
-from tcclient.core.keys.peers import MediaPacket
+from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.speaking import Speaking, Unmuted
 from tcclient.core.membership.roster import RoomState
-from tcproto.packet import AudioHeader
+from tcproto.packet import AudioHeader, Header
 
 
 class Audible:
@@ -27,7 +27,7 @@ class Audible:
         """When ``handle_timeout`` is due."""
         return self._speaking.next_deadline
 
-    def received(self, packet: MediaPacket, now: float) -> None:
+    def received(self, packet: MediaPacket[Header], now: float) -> None:
         """A packet of another participant opened."""
         if isinstance(packet.header, AudioHeader):
             self.heard(packet.participant, packet.header, now)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from tcclient.core.drops import Drop
-from tcclient.core.keys.peers import HeldPacket, MediaPacket, Peer
+from tcclient.core.keys.peers import Peer
 from tcclient.core.keys.sealers import Opened, Sealers
+from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
 from tcclient.core.membership.roster import RoomState
@@ -25,6 +25,7 @@ from tcproto.datagram import (
     parse_relay_time,
 )
 from tcproto.errors import CryptoFailure
+from tcproto.keyring import PublicationId
 from tcproto.packet import Header, PacketType, Series, VideoHeader, parse_series
 from tcproto.packet import parse_header as parse_packet_header
 from tcproto.path import parse_positions
@@ -49,20 +50,6 @@ _PACKET_ITEMS = {
 """Bytes in front of the packet, and whether it belongs to the redundant variant."""
 
 
-class _Forwarded(NamedTuple):
-    """A packet of a room datagram, and how it came."""
-
-    packet: bytes
-    sealer: int
-    forward: int
-    redundant: bool
-    relay_time: int
-    held_ms: int
-    transit: float | None
-    delay: float
-    received_at: float
-
-
 class MediaReceiver:
     """Opens datagrams and the packets in them. What is bad is dropped and counted under its reason.
 
@@ -75,7 +62,7 @@ class MediaReceiver:
         sealers: Sealers,
         room: RoomState,
         peers: Mapping[int, Peer],
-        heard: Callable[[MediaPacket, float], None],
+        heard: Callable[[MediaPacket[Header], float], None],
         drops: Counter[Drop],
     ) -> None:
         self.beacons: list[tuple[Peer, Beacon, bool]] = []
@@ -86,7 +73,7 @@ class MediaReceiver:
         self._peers = peers
         self._heard = heard
         self._drops = drops
-        self._queue: list[MediaPacket] = []
+        self._queue: list[MediaPacket[Header]] = []
         self._streams = room.streams
         self._series: dict[tuple[int, int, int], StreamStatistics] = {}
         self._lost: dict[int, int] = {}
@@ -94,9 +81,9 @@ class MediaReceiver:
         self._expected = self._received = self._reordered = self._late = 0
         """Packets of all series there were."""
         self._loss = LossMeter()
-        self._strays: deque[_Forwarded] = deque()
+        self._strays: deque[SealedPacket] = deque()
 
-    def take(self) -> list[MediaPacket]:
+    def take(self) -> list[MediaPacket[Header]]:
         """Return the packets that came, in order, once."""
         queue, self._queue = self._queue, []
         return queue
@@ -161,8 +148,8 @@ class MediaReceiver:
         ready, expired = peer.released(now)
         if expired:
             self._drops[Drop.NO_KEY] += expired
-        for held in ready:
-            self._open(peer, held, now)
+        for sealed, publication in ready:
+            self._open(peer, sealed, publication, now)
 
     def _down_datagram(self, plaintext: bytes, now: float) -> None:
         try:
@@ -191,63 +178,61 @@ class MediaReceiver:
             if kind is None:
                 continue
             start, redundant = kind
-            forward, held_ms = value[:2], value[2:start]
-            forwarded = _Forwarded(
-                value[start:],
+            packet = value[start:]
+            try:
+                packet_header = parse_packet_header(packet)
+            except ValueError:
+                self._drops[Drop.PACKET_MALFORMED] += 1
+                continue
+            sealed = SealedPacket(
+                packet_header,
+                packet,
                 sealer,
-                int.from_bytes(forward, "big"),
+                int.from_bytes(value[:2], "big"),
                 redundant,
                 relay_time,
-                int.from_bytes(held_ms, "big"),
+                int.from_bytes(value[2:start], "big"),
                 transit if start == 2 else None,
                 delay,
                 now,
             )
-            self._packet(forwarded, now)
+            self._packet(sealed, now)
 
-    def _packet(self, forwarded: _Forwarded, now: float) -> None:
-        packet = forwarded.packet
-        try:
-            header = parse_packet_header(packet)
-        except ValueError:
-            self._drops[Drop.PACKET_MALFORMED] += 1
-            return
-        stream = self._room.streams.get(header.stream)
+    def _packet(self, sealed: SealedPacket, now: float) -> None:
+        stream = self._room.streams.get(sealed.header.stream)
         if stream is None:
-            self._stray(forwarded, now)
+            self._stray(sealed, now)
             return
-        self._count(header, forwarded)
+        self._count(sealed)
         peer = self._peers.get(stream.participant)
         if peer is None:
             self._drops[Drop.OWN if stream.participant == self._room.own else Drop.UNVERIFIED] += 1
-        elif stream.packet_type != packet[0] >> 4:
+        elif stream.packet_type != sealed.packet[0] >> 4:
             self._drops[Drop.PACKET_MALFORMED] += 1
         elif stream.packet_type == PacketType.BEACON:
-            self._beacon(peer, header, packet)
+            self._beacon(peer, sealed)
         else:
-            held = HeldPacket(
-                header, packet, stream.publication, forwarded.received_at, forwarded.relay_time, forwarded.held_ms
-            )
-            self._open(peer, held, now)
+            self._open(peer, sealed, stream.publication, now)
 
-    def _stray(self, forwarded: _Forwarded, now: float) -> None:
+    def _stray(self, sealed: SealedPacket, now: float) -> None:
         strays = self._strays
-        strays.append(forwarded)
+        strays.append(sealed)
         while len(strays) > MAX_STRAYS or (strays and now >= strays[0].received_at + STRAY_HOLD):
             strays.popleft()
             self._drops[Drop.UNKNOWN_STREAM] += 1
 
-    def _count(self, header: Header, forwarded: _Forwarded) -> None:
+    def _count(self, sealed: SealedPacket) -> None:
+        header = sealed.header
         layer = header.spatial << 5 | header.temporal if isinstance(header, VideoHeader) else 0
-        slot = (forwarded.sealer, header.stream, forwarded.redundant << 7 | layer)
+        slot = (sealed.sealer, header.stream, sealed.redundant << 7 | layer)
         counts = self._series.get(slot)
         if counts is None:
             if len(self._series) >= MAX_SERIES:
                 return
             counts = self._series[slot] = StreamStatistics()
         reordered, late = counts.reordered, counts.late
-        more = counts.count(forwarded.forward, forwarded.transit, forwarded.delay)
-        self._loss.mark(forwarded.received_at, self._expected, max(0, self._expected - self._received))
+        more = counts.count(sealed.forward, sealed.transit, sealed.delay)
+        self._loss.mark(sealed.received_at, self._expected, max(0, self._expected - self._received))
         self._expected += more
         self._received += 1
         self._reordered += counts.reordered - reordered
@@ -255,39 +240,49 @@ class MediaReceiver:
         if more != 1:
             self._lost[header.stream] = self._lost.get(header.stream, 0) + more - 1
 
-    def _open(self, peer: Peer, held: HeldPacket, now: float) -> None:
-        header, packet, publication, received_at, relay_time, held_ms = held
+    def _open(self, peer: Peer, sealed: SealedPacket, publication: PublicationId, now: float) -> None:
+        header = sealed.header
         try:
-            payload = peer.ring.open(header, packet, publication, now)
+            payload = peer.ring.open(header, sealed.packet, publication, now)
         except CryptoFailure:
             if not peer.lacks_key(header.key_number):
                 self._drops[Drop.PACKET_REFUSED] += 1
-            elif peer.hold(held):
+            elif peer.hold(sealed, publication):
                 self._drops[Drop.NO_KEY] += 1
             return
         except ValueError:
             self._drops[Drop.PACKET_MALFORMED] += 1
             return
         lost = self._lost.get(header.stream, 0)
-        media = MediaPacket(peer.id, publication.number, header, payload, received_at, relay_time, held_ms, lost)
+        media = MediaPacket(
+            peer.id,
+            publication.number,
+            header,
+            payload,
+            sealed.received_at,
+            sealed.relay_time,
+            sealed.held_ms,
+            lost,
+        )
         self._heard(media, now)
         self._queue.append(media)
         if len(self._queue) > MAX_QUEUED:
             del self._queue[0]
             self._drops[Drop.QUEUE_FULL] += 1
 
-    def _beacon(self, peer: Peer, header: Header, packet: bytes) -> None:
-        if header.sequence <= peer.claims.sequence:
+    def _beacon(self, peer: Peer, sealed: SealedPacket) -> None:
+        sequence = sealed.header.sequence
+        if sequence <= peer.claims.sequence:
             self._drops[Drop.PACKET_REFUSED] += 1
             return
         context = BeaconContext(self._room.fingerprint, self._room.room.life, peer.party.box_key)
         try:
-            beacon = open_beacon(packet, context, peer.party.device_key)
+            beacon = open_beacon(sealed.packet, context, peer.party.device_key)
         except CryptoFailure:
             self._drops[Drop.PACKET_REFUSED] += 1
         except ValueError:
             self._drops[Drop.PACKET_MALFORMED] += 1
         else:
             first = peer.claims.sequence < 0
-            peer.claims.sequence = header.sequence
+            peer.claims.sequence = sequence
             self.beacons.append((peer, beacon, first))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tcclient.audio.jitter import MAX_CONCEAL_MS, MAX_SPEED_CHANGE, FrameKind, JitterBuffer
+from tests.support.packets import put
 
 TICK = 0.02
 
@@ -20,7 +21,7 @@ def play(arrivals, *, timestamps=None, options=None, extra=0.3):
     while now < end:
         while index is not None and arrivals[index] <= now:
             timestamp = 960 * index if timestamps is None else int(timestamps[index])
-            buffer.put(index, timestamp, 960, b"%d" % index, float(arrivals[index]), **(options or {}).get(index, {}))
+            put(buffer, index, timestamp, 960, b"%d" % index, float(arrivals[index]), **(options or {}).get(index, {}))
             index = next(waiting, None)
         while backlog < 960:
             frame = buffer.get(now)
@@ -165,7 +166,7 @@ def test_discontinuous_transmission_is_not_loss():
     quiet = [index for start in range(150, 3_000, 300) for index in range(start, start + 150, 20)]
     sent = np.array(sorted(talk + quiet))
     arrivals = punctual(3_000)[sent]
-    options = {position: {"silence": True} for position, index in enumerate(sent) if index in set(quiet)}
+    options = {position: {"comfort": True} for position, index in enumerate(sent) if index in set(quiet)}
     buffer, played = play(arrivals, timestamps=960 * sent, options=options)
     assert set(kinds(played)) == {FrameKind.PACKET, FrameKind.SILENCE}
     assert (buffer.statistics.lost, buffer.statistics.late) == (0, 0)

@@ -12,6 +12,7 @@ from tcclient.audio.jitter import (
     JitterBuffer,
     PutResult,
 )
+from tests.support.packets import put
 
 TICK = 0.02
 
@@ -20,7 +21,7 @@ def filled(*sequences, **options):
     """A buffer whose packets, 960 samples each, arrived on time, and that has been played up to the first of them."""
     buffer = JitterBuffer()
     for sequence in sequences:
-        buffer.put(sequence, 960 * sequence, 960, b"%d" % sequence, 10 + TICK * sequence, **options)
+        put(buffer, sequence, 960 * sequence, 960, b"%d" % sequence, 10 + TICK * sequence, **options)
     return buffer
 
 
@@ -37,7 +38,7 @@ def test_empty_buffer_gives_silence():
 
 def test_first_packet_waits_for_the_start_target():
     buffer = JitterBuffer()
-    buffer.put(7, 70_000, 960, b"first", 1.0)
+    put(buffer, 7, 70_000, 960, b"first", 1.0)
     assert [buffer.get(1.0 + wait).kind for wait in (0, 0.02, 0.0401)] == [
         FrameKind.SILENCE,
         FrameKind.SILENCE,
@@ -83,7 +84,7 @@ def test_long_gap_is_concealed_then_lost():
 def test_late_packet_is_waited_for_and_played():
     buffer = filled(0)
     assert [frame.kind for frame in drain(buffer, 10.05, 3)] == [FrameKind.PACKET, FrameKind.LATE, FrameKind.LATE]
-    assert buffer.put(1, 960, 960, b"1", 10.105) is PutResult.QUEUED
+    assert put(buffer, 1, 960, 960, b"1", 10.105) is PutResult.QUEUED
     frame = buffer.get(10.11)
     assert (frame.kind, frame.payload) == (FrameKind.PACKET, b"1")
     assert frame.delay == pytest.approx(0.09)
@@ -93,9 +94,9 @@ def test_late_packet_is_waited_for_and_played():
 def test_waiting_counts_towards_a_gap():
     buffer = filled(0)
     assert [frame.kind for frame in drain(buffer, 10.05, 2)] == [FrameKind.PACKET, FrameKind.LATE]
-    buffer.put(2, 1_920, 960, b"2", 10.08)
+    put(buffer, 2, 1_920, 960, b"2", 10.08)
     assert buffer.get(10.09).payload == b"2"
-    assert buffer.put(1, 960, 960, b"1", 10.1) is PutResult.LATE
+    assert put(buffer, 1, 960, 960, b"1", 10.1) is PutResult.LATE
     assert (buffer.statistics.lost, buffer.statistics.late) == (1, 1)
 
 
@@ -107,18 +108,18 @@ def test_stream_that_dries_up_falls_silent():
     )
 
 
-@pytest.mark.parametrize("flag", ["end_of_talk", "silence"])
+@pytest.mark.parametrize("flag", ["end_of_talk", "comfort"])
 def test_nothing_is_concealed_after_the_end(flag):
     buffer = filled(0, **{flag: True})
     assert [frame.kind for frame in drain(buffer, 10.05, 3)] == [FrameKind.PACKET, FrameKind.SILENCE, FrameKind.SILENCE]
-    buffer.put(4, 19_200, 960, b"4", 10.4)
+    put(buffer, 4, 19_200, 960, b"4", 10.4)
     assert [frame.kind for frame in drain(buffer, 10.41, 3)] == [FrameKind.SILENCE, FrameKind.SILENCE, FrameKind.PACKET]
     assert (buffer.statistics.lost, buffer.statistics.concealed_ms) == (0, 0)
 
 
 def test_gap_of_time_without_gap_of_numbers_is_a_pause():
     buffer = filled(0)
-    buffer.put(1, 960 * 11, 960, b"1", 10.22)
+    put(buffer, 1, 960 * 11, 960, b"1", 10.22)
     assert [frame.kind for frame in drain(buffer, 10.05, 3)] == [FrameKind.PACKET, FrameKind.SILENCE, FrameKind.SILENCE]
     assert buffer.get(10.27).payload == b"1"
     assert buffer.statistics.lost == 0
@@ -126,10 +127,10 @@ def test_gap_of_time_without_gap_of_numbers_is_a_pause():
 
 def test_duplicates_are_told_from_late_packets():
     buffer = filled(0, 1, 3)
-    assert buffer.put(3, 2_880, 960, b"again", 10.07) is PutResult.DUPLICATE
+    assert put(buffer, 3, 2_880, 960, b"again", 10.07) is PutResult.DUPLICATE
     drain(buffer, 10.07, 4)
-    assert buffer.put(1, 960, 960, b"again", 10.08) is PutResult.DUPLICATE
-    assert buffer.put(2, 1_920, 960, b"2", 10.08) is PutResult.LATE
+    assert put(buffer, 1, 960, 960, b"again", 10.08) is PutResult.DUPLICATE
+    assert put(buffer, 2, 1_920, 960, b"2", 10.08) is PutResult.LATE
     assert (buffer.statistics.duplicate, buffer.statistics.late) == (2, 1)
 
 
@@ -137,7 +138,7 @@ def test_numbers_wrap():
     buffer = JitterBuffer()
     for step in range(200):
         number, timestamp = (2**32 - 100 + step) % 2**32, (2**32 - 96_000 + 960 * step) % 2**32
-        assert buffer.put(number, timestamp, 960, b"%d" % step, 10 + TICK * step) is PutResult.QUEUED
+        assert put(buffer, number, timestamp, 960, b"%d" % step, 10 + TICK * step) is PutResult.QUEUED
         frame = buffer.get(10.041 + TICK * step)
         assert (frame.payload, frame.timestamp) == ((b"%d" % step, timestamp) if frame.payload else (None, None))
     assert buffer.statistics.played > 190
@@ -151,28 +152,28 @@ def test_numbers_wrap():
 def test_jumps_resynchronise(sequence, timestamp):
     buffer, now = JitterBuffer(), 10.0
     for step in range(51):
-        buffer.put(step, 960 * step, 960, b"old", now)
+        put(buffer, step, 960 * step, 960, b"old", now)
         buffer.get(now)
         now += TICK
-    assert buffer.put(sequence, timestamp, 960, b"new", now) is PutResult.RESYNC
+    assert put(buffer, sequence, timestamp, 960, b"new", now) is PutResult.RESYNC
     assert (len(buffer), buffer.statistics.resyncs) == (1, 1)
     frames = drain(buffer, now, 4)
     assert {frame.payload for frame in frames} == {None, b"new"}
-    assert buffer.put(sequence + 1, timestamp + 960, 960, b"next", now + TICK) is PutResult.QUEUED
+    assert put(buffer, sequence + 1, timestamp + 960, 960, b"next", now + TICK) is PutResult.QUEUED
 
 
 def test_old_packet_with_a_wild_timestamp_is_only_late():
     buffer = filled(0, 1, 3)
     drain(buffer, 10.07, 4)
     target = buffer.statistics.target_ms
-    assert buffer.put(2, 2**31 - 1, 960, b"wild", 10.08) is PutResult.LATE
+    assert put(buffer, 2, 2**31 - 1, 960, b"wild", 10.08) is PutResult.LATE
     assert buffer.statistics.target_ms == target
 
 
 def test_overlapping_packets_are_dropped():
     buffer = JitterBuffer()
     for step in range(3):
-        buffer.put(step, 100 * step, 960, b"%d" % step, 10.0)
+        put(buffer, step, 100 * step, 960, b"%d" % step, 10.0)
     assert [frame.payload for frame in drain(buffer, 10.05, 2)] == [b"0", None]
     assert buffer.statistics.late == 2
 
@@ -187,7 +188,7 @@ def test_memory_is_bounded_in_milliseconds():
 def test_memory_is_bounded_in_packets():
     buffer = JitterBuffer()
     for step in range(4 * MAX_PACKETS):
-        buffer.put(step, 120 * step, 120, b"short", 10 + 0.0025 * step)
+        put(buffer, step, 120 * step, 120, b"short", 10 + 0.0025 * step)
     assert len(buffer) == MAX_PACKETS
 
 
@@ -199,7 +200,7 @@ def test_delay_has_a_ceiling():
 
 
 def test_surplus_silence_is_dropped():
-    buffer = filled(*range(20), silence=True)
+    buffer = filled(*range(20), comfort=True)
     frame = buffer.get(10.40)
     assert frame.delay < 0.07
     assert buffer.statistics.discarded > 10
@@ -208,15 +209,15 @@ def test_surplus_silence_is_dropped():
 @pytest.mark.parametrize("duration", [0, -1, 5_761])
 def test_impossible_durations_are_refused(duration):
     with pytest.raises(ValueError, match="cannot last"):
-        JitterBuffer().put(0, 0, duration, b"", 0.0)
+        put(JitterBuffer(), 0, 0, duration, b"", 0.0)
 
 
 def test_time_held_by_the_server_is_no_jitter():
     buffer = JitterBuffer()
     for step in range(20):
         held = TICK * (20 - step)
-        buffer.put(step, 960 * step, 960, b"", 10.4, held=held)
+        put(buffer, step, 960 * step, 960, b"", 10.4, held=held)
     for step in range(20, 200):
-        buffer.put(step, 960 * step, 960, b"", 10 + TICK * step)
+        put(buffer, step, 960 * step, 960, b"", 10 + TICK * step)
         buffer.get(10 + TICK * step)
     assert buffer.statistics.target_ms <= 40

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tcclient.audio.jitter import MAX_BUFFERED_MS, MAX_PACKETS, FrameKind, JitterBuffer, PutResult
+from tests.support.packets import put
 
 TICK = 0.02
 
@@ -25,8 +26,8 @@ class AnyNetwork(RuleBasedStateMachine):
     def put(self, sequence, timestamp, duration, **options):
         before = self.buffer.statistics
         self.put_count += 1
-        result = self.buffer.put(
-            sequence % 2**32, timestamp % 2**32, duration, b"%d" % self.put_count, self.now, **options
+        result = put(
+            self.buffer, sequence % 2**32, timestamp % 2**32, duration, b"%d" % self.put_count, self.now, **options
         )
         after = self.buffer.statistics
         assert after.received == before.received + 1
@@ -38,11 +39,11 @@ class AnyNetwork(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 30), flags=st.tuples(st.booleans(), st.booleans(), st.booleans()))
     def speak(self, count, flags):
-        end_of_talk, silence, fec = flags
+        end_of_talk, comfort, fec = flags
         for step in range(count):
             last = step == count - 1
             self.put(
-                self.sent, self.timestamp, 960, fec=fec, end_of_talk=end_of_talk and last, silence=silence and last
+                self.sent, self.timestamp, 960, fec=fec, end_of_talk=end_of_talk and last, comfort=comfort and last
             )
             self.sent += 1
             self.timestamp += 960

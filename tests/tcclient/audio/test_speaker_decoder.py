@@ -9,6 +9,7 @@ from tcclient.audio.decoder import SpeakerDecoder
 from tcclient.audio.jitter import FrameKind, PutResult
 from tcclient.audio.opus import BitrateMode, OpusDecoder, OpusEncoder
 from tcclient.audio.tone import sine, speech_like
+from tests.support.packets import sound_packet
 
 TICK = 0.02
 SPEECH = speech_like(48_000 * 6, seed=5)
@@ -35,19 +36,21 @@ def play(packets, *, frame_ms=20, lost=(), delays=None, ends=(), silent=(), extr
         while due and due[0][0] <= now + 1e-9:
             arrival, index = due.pop(0)
             decoder.put(
-                index,
-                index * frame_ms * 48,
-                packets[index],
-                arrival,
-                end_of_talk=index in ends,
-                silence=index in silent,
+                sound_packet(
+                    index,
+                    index * frame_ms * 48,
+                    packets[index],
+                    arrival,
+                    end_of_talk=index in ends,
+                    comfort=index in silent,
+                )
             )
-        sound = decoder.pcm(now, 960)
-        assert sound.pcm.dtype == np.int16
-        assert sound.pcm.shape == (960,)
-        assert sum(samples for _, samples in sound.labels) == 960
-        blocks.append(sound)
-        for kind, samples in sound.labels:
+        block = decoder.pcm(now, 960)
+        assert block.pcm.dtype == np.int16
+        assert block.pcm.shape == (960,)
+        assert sum(samples for _, samples in block.labels) == 960
+        blocks.append(block)
+        for kind, samples in block.labels:
             labels[kind] += samples
     return decoder, blocks, labels
 
@@ -89,7 +92,7 @@ def test_block_of_no_samples():
 def test_blocks_have_any_length(samples):
     decoder = SpeakerDecoder()
     for index, packet in enumerate(encode(SPEECH[:48_000], 60)):
-        decoder.put(index, 2_880 * index, packet, 0.06 * index)
+        decoder.put(sound_packet(index, 2_880 * index, packet, 0.06 * index))
     for call in range(5):
         assert decoder.pcm(0.1 + call * samples / 48_000, samples).pcm.shape == (samples,)
 
@@ -126,7 +129,7 @@ def test_known_long_loss_is_labelled_lost():
     packets = encode(sine(300, 96_000))
     decoder = SpeakerDecoder()
     for index in (0, 1, *range(12, 30)):
-        decoder.put(index, 960 * index, packets[index], 0.02 * index)
+        decoder.put(sound_packet(index, 960 * index, packets[index], 0.02 * index))
     kinds = [decoder.pcm(0.3 + 0.02 * tick, 960).labels[0][0] for tick in range(14)]
     assert kinds[2:7] == [FrameKind.CONCEAL] * 5
     assert kinds[7:12] == [FrameKind.LOST] * 5
@@ -169,8 +172,8 @@ def test_corrupt_payloads_are_counted_and_concealed():
 
 def test_put_tells_what_cannot_be_opus():
     decoder = SpeakerDecoder()
-    assert decoder.put(0, 0, b"", 0.0) is None
-    assert decoder.put(1, 960, encode(SPEECH[:960])[0], 0.0) is PutResult.QUEUED
+    assert decoder.put(sound_packet(0, 0, b"", 0.0)) is None
+    assert decoder.put(sound_packet(1, 960, encode(SPEECH[:960])[0], 0.0)) is PutResult.QUEUED
 
 
 GOOD = encode(SPEECH[:48_000], mode=BitrateMode.VBR, bitrate=32_000, fec=True, expected_loss_percent=20)
@@ -198,10 +201,12 @@ def test_no_packet_makes_it_raise(packets):
     for step, (payload, ahead, shift, ended) in enumerate(packets):
         sequence += ahead
         timestamp += 960 * ahead
-        decoder.put(sequence, timestamp + shift, payload, TICK * step, end_of_talk=ended)
+        decoder.put(sound_packet(sequence, timestamp + shift, payload, TICK * step, end_of_talk=ended))
         assert decoder.pcm(TICK * step, 960).pcm.shape == (960,)
     for index, payload in enumerate(GOOD):
         step = len(packets) + index
-        decoder.put(sequence + 5_000 + index, timestamp + 48_000 * 100 + 960 * index, payload, TICK * step)
-        sound = decoder.pcm(TICK * step, 960)
-    assert sound.labels[0][0] is FrameKind.PACKET
+        decoder.put(
+            sound_packet(sequence + 5_000 + index, timestamp + 48_000 * 100 + 960 * index, payload, TICK * step)
+        )
+        block = decoder.pcm(TICK * step, 960)
+    assert block.labels[0][0] is FrameKind.PACKET

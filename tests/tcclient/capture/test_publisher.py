@@ -11,8 +11,9 @@ from tcclient.audio.speech import audio_level
 from tcclient.audio.tone import speech_like
 from tcclient.capture.pacing import Schedule, Timeline
 from tcclient.capture.publisher import AudioPublisher
-from tcclient.playout.playout import Arrival, Playout
+from tcclient.playout.playout import Playout
 from tcclient.sources import AudioSource, EncodedAudio, EncodedAudioSource
+from tests.support.packets import sound_packet
 
 TALK = speech_like(96_000, seed=3)
 AGAIN = speech_like(96_000, seed=4)
@@ -45,7 +46,10 @@ def heard(frames):
         while waiting and waiting[0][1][0] / 48_000 + 0.05 <= now:
             number, (timestamp, frame) = waiting.pop(0)
             at = timestamp / 48_000 + 0.05
-            came.append(Arrival("a", number, timestamp, frame.payload, at, 0.0, frame.end_of_talk, frame.comfort))
+            packet = sound_packet(
+                number, timestamp, frame.payload, at, end_of_talk=frame.end_of_talk, comfort=frame.comfort
+            )
+            came.append(("a", packet))
         blocks.append(playout.tick(now, came).pcm)
     return np.concatenate(blocks)
 

@@ -12,10 +12,11 @@ from tcclient.audio.tone import sine
 from tcclient.core.events import Participant as Member
 from tcclient.participant import Participant
 from tcclient.playout.listener import Listener
-from tcclient.playout.playout import Arrival, Playout
-from tcclient.track import AudioFrame, Track
+from tcclient.playout.playout import Playout
+from tcclient.track import Track
 from tcproto import messages as m
 from tcproto.messages import Kind, PublicationInfo, Source
+from tests.support.packets import sound_packet
 
 FRAMES = 60
 
@@ -41,7 +42,7 @@ def settled(playout, speakers=("ada", "ben")):
     blocks = []
     for tick in range(FRAMES):
         now = 0.02 * tick
-        came = [Arrival(name, tick, 960 * tick, TONES[name][tick], now) for name in speakers]
+        came = [(name, sound_packet(tick, 960 * tick, TONES[name][tick], now)) for name in speakers]
         blocks.append(playout.tick(now + 0.001, came).pcm)
     return np.concatenate(blocks[FRAMES // 2 :])
 
@@ -75,8 +76,8 @@ def track(number, name):
 
 async def speak(tracks, frame):
     for each in tracks:
-        received = AudioFrame(
-            frame, 960 * frame, 20, TONES[each.participant.account][frame], 30, True, False, False, time.monotonic(), 0
+        received = sound_packet(
+            frame, 960 * frame, TONES[each.participant.account][frame], time.monotonic(), voice=True
         )
         for callback in each.on_audio:
             callback(received)

@@ -7,7 +7,8 @@ import pytest
 
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
-from tcclient.playout.playout import Arrival, Playout
+from tcclient.playout.playout import Playout
+from tests.support.packets import sound_packet
 
 TICK = 0.02
 START = 3.0
@@ -43,13 +44,15 @@ def silences(arrivals, *, frame_ms=20, sequence=0, timestamp=0, flags=None):
         while order and arrivals[order[0]] <= now:
             index = order.pop(0)
             came.append(
-                Arrival(
+                (
                     "ada",
-                    (sequence + index) % 2**32,
-                    (timestamp + index * frame_ms * 48) % 2**32,
-                    frames[index],
-                    float(arrivals[index]),
-                    **(flags or {}).get(index, {}),
+                    sound_packet(
+                        (sequence + index) % 2**32,
+                        (timestamp + index * frame_ms * 48) % 2**32,
+                        frames[index],
+                        float(arrivals[index]),
+                        **(flags or {}).get(index, {}),
+                    ),
                 )
             )
         loud = np.abs(playout.tick(now, came).pcm).max() > QUIET

@@ -12,7 +12,7 @@ from tcclient.audio.tone import sine
 from tcclient.errors import RecordingError
 from tcclient.recording import recording as module
 from tcclient.recording.recording import ClockMapping, RoomRecording
-from tests.tcclient.recording.test_take import VP8_KEY
+from tests.support.packets import sound_packet, whole_picture
 from tests.tcclient.recording.test_writers import room_for
 
 
@@ -38,7 +38,7 @@ def test_a_name_is_given_once(tmp_path: Path, opus: list[bytes]) -> None:
     assert recording.take(0, "a.b", video=False) is not takes[0]
     assert recording.speaker(0, "a.b") is takes[0]
     for take in takes:
-        take.add_audio(0, 0, opus[0], 1.0)
+        take.add_audio(sound_packet(0, 0, opus[0], 1.0))
     recording.close()
     assert sorted(file.name for file in tmp_path.glob("*.ogg")) == ["a_b-2.ogg", "a_b-3.ogg", "a_b.ogg"]
     assert [take.paths for take in takes] == [[tmp_path / f"a_b{end}.ogg"] for end in ("", "-2", "-3")]
@@ -50,7 +50,7 @@ def test_recordings_of_earlier_sessions_are_left_alone(tmp_path: Path, opus: lis
         recording = RoomRecording(tmp_path)
         take = recording.take(1, "ann", video=False)
         for number in range(10 * (session + 1)):
-            take.add_audio(number, 960 * number, opus[number], 1.0)
+            take.add_audio(sound_packet(number, 960 * number, opus[number], 1.0))
         recording.close()
     assert [len(stored(tmp_path / f"ann{end}.ogg")) for end in ("", "-2", "-3")] == [10, 20, 30]
     assert [list(listed(tmp_path, f"index{end}.json")) for end in ("", "-2")] == [["ann.ogg"], ["ann-2.ogg"]]
@@ -61,8 +61,8 @@ def test_the_index_tells_who_and_when(tmp_path: Path, opus: list[bytes]) -> None
     recording = RoomRecording(tmp_path, room="rapat", began=100.0, date="2026-01-02T03:04:05Z")
     ann = recording.take(1, "ann", video=False, label="Agency / Ann")
     cid = recording.take(0xABC, "кабинет", video=False)
-    ann.add_audio(0, 0, opus[0], 100.5)
-    cid.add_audio(0, 5, opus[0], 103.5)
+    ann.add_audio(sound_packet(0, 0, opus[0], 100.5))
+    cid.add_audio(sound_packet(0, 5, opus[0], 103.5))
     recording.flush(104.0)
     head = json.loads((tmp_path / "index.json").read_text())
     assert (head["format"], head["room"], head["began"]) == (1, "rapat", "2026-01-02T03:04:05Z")
@@ -98,7 +98,7 @@ def test_pictures_that_come_while_a_worker_writes_are_not_lost(tmp_path: Path) -
     worker = threading.Thread(target=write)
     worker.start()
     for i in range(3000):
-        take.add_video(90 * i, VP8_KEY, True, 0.0)
+        take.add_video(whole_picture(90 * i), 0.0)
     stop.set()
     worker.join()
     recording.close()
@@ -108,17 +108,17 @@ def test_pictures_that_come_while_a_worker_writes_are_not_lost(tmp_path: Path) -
 def test_a_disk_that_is_full_is_told_at_once_and_stops_nobody_else(tmp_path: Path, opus: list[bytes]) -> None:
     recording = RoomRecording(tmp_path)
     broken, fine = (recording.take(i, name, video=False) for i, name in enumerate(("a", "b")))
-    broken.add_audio(0, 0, opus[0], 1.0)
+    broken.add_audio(sound_packet(0, 0, opus[0], 1.0))
     with room_for(0):
         failure, index = recording.flush(10.0)
     assert (failure.account, str(failure.error)) == ("a", f"{tmp_path}/a.ogg: File too large")
     assert index.account == ""
-    fine.add_audio(0, 0, opus[0], 11.0)
-    broken.add_audio(1, 960, opus[1], 11.0)
+    fine.add_audio(sound_packet(0, 0, opus[0], 11.0))
+    broken.add_audio(sound_packet(1, 960, opus[1], 11.0))
     assert recording.flush(20.0) == []
     assert (fine.packets_written, broken.packets_written) == (1, 0)
     recording.retry()
-    broken.add_audio(2, 1920, opus[2], 21.0)
+    broken.add_audio(sound_packet(2, 1920, opus[2], 21.0))
     assert recording.flush(30.0) == []
     with pytest.raises(RecordingError, match="File too large"):
         recording.close()
@@ -130,12 +130,12 @@ def test_a_file_that_ends_for_a_fault_is_marked_in_the_index(tmp_path: Path, opu
     recording = RoomRecording(tmp_path)
     take = recording.take(1, "a", video=False)
     for number in range(30):
-        take.add_audio(number, 50_000 * number, opus[number], float(number))
+        take.add_audio(sound_packet(number, 50_000 * number, opus[number], float(number)))
     recording.flush(2.5)
     with room_for((tmp_path / "a.ogg").stat().st_size):
         recording.flush(40.0)
     recording.retry()
-    take.add_audio(30, 50_000 * 30, opus[0], 41.0)
+    take.add_audio(sound_packet(30, 50_000 * 30, opus[0], 41.0))
     recording.flush(50.0)
     entries = listed(tmp_path)
     assert list(entries) == ["a.ogg", "a-2.ogg"]
@@ -150,7 +150,7 @@ def test_a_file_that_ends_for_a_fault_is_marked_in_the_index(tmp_path: Path, opu
 def test_a_folder_that_is_deleted_is_told(tmp_path: Path, opus: list[bytes]) -> None:
     recording = RoomRecording(tmp_path / "x")
     take = recording.take(1, "a", video=False)
-    take.add_audio(0, 0, opus[0], 1.0)
+    take.add_audio(sound_packet(0, 0, opus[0], 1.0))
     assert recording.flush(10.0) == []
     shutil.rmtree(tmp_path / "x")
     first, second = recording.flush(11.0)
@@ -170,7 +170,7 @@ def test_who_begins_anew_again_and_again_uses_up_neither_files_nor_descriptors(
     for number in range(200):
         take = recording.take(1, "a", video=False)
         if number % 2:
-            take.add_audio(0, 0, opus[0], float(number))
+            take.add_audio(sound_packet(0, 0, opus[0], float(number)))
         failures += recording.flush(number + 0.4)
         assert sum(take.open_files for take in recording._takes) <= 1
         recording.end(take, video=False)
@@ -189,7 +189,7 @@ def test_files_are_bounded(
     monkeypatch.setattr(module, limit, 3)
     recording = RoomRecording(tmp_path)
     for number in range(5):
-        recording.take(number, f"a{number}", video=False).add_audio(0, 0, opus[0], 1.0)
+        recording.take(number, f"a{number}", video=False).add_audio(sound_packet(0, 0, opus[0], 1.0))
     failures = recording.flush(2.0)
     assert [failure.account for failure in failures] == ["a3", "a4"]
     assert all(text in str(failure.error) for failure in failures)

@@ -7,8 +7,8 @@ from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
 from tcclient.recording.clock import ClockMapping
 from tcclient.recording.take import CLOCK_PATIENCE, MAX_ENTRIES, PATIENCE, SpeakerRecording
+from tests.support.packets import sound_packet, whole_picture
 
-VP8_KEY = bytes.fromhex("30030 09d012a1000100000".replace(" ", "")) + bytes(40)
 """As much of a keyframe of 16x16 as a container looks at."""
 WRAP = 1 << 32
 
@@ -33,11 +33,11 @@ def stored(path: Path) -> list[bytes]:
 def test_packets_out_of_order_are_written_in_order(tmp_path: Path, opus: list[bytes]) -> None:
     speaker = SpeakerRecording(tmp_path, "a")
     for number in (0, 2, 1, 3, 5):
-        speaker.add_audio(number, 960 * number, opus[number], 10.0)
+        speaker.add_audio(sound_packet(number, 960 * number, opus[number], 10.0))
     speaker.flush(10.0 + PATIENCE / 2)
     assert speaker.paths == []
     speaker.flush(10.0 + PATIENCE)
-    speaker.add_audio(4, 960 * 4, opus[4], 10.4)
+    speaker.add_audio(sound_packet(4, 960 * 4, opus[4], 10.4))
     speaker.close()
     assert speaker.packets_written == 5
     assert stored(tmp_path / "a.ogg")[:4] == opus[:4]
@@ -46,14 +46,14 @@ def test_packets_out_of_order_are_written_in_order(tmp_path: Path, opus: list[by
 def test_without_a_clock_the_time_of_arrival_has_to_do(tmp_path: Path, opus: list[bytes]) -> None:
     speaker = SpeakerRecording(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
-    speaker.add_video(0, VP8_KEY, True, 10.0)
-    speaker.add_audio(0, 77, opus[0], 10.01)
+    speaker.add_video(whole_picture(0), 10.0)
+    speaker.add_audio(sound_packet(0, 77, opus[0], 10.01))
     speaker.flush(10.0 + CLOCK_PATIENCE)
     assert speaker.frames_written == 0
     speaker.flush(10.1 + CLOCK_PATIENCE + PATIENCE)
     assert speaker.frames_written == 1
     speaker.map_clock(video=True, mapping=ClockMapping(0, 0))
-    speaker.add_video(3600, VP8_KEY, True, 10.04)
+    speaker.add_video(whole_picture(3600), 10.04)
     speaker.close()
     assert speaker.frames_written == 2
     assert speaker.paths == [tmp_path / "a.ogg", tmp_path / "a.mkv"]
@@ -62,7 +62,7 @@ def test_without_a_clock_the_time_of_arrival_has_to_do(tmp_path: Path, opus: lis
 def test_what_waits_is_bounded(tmp_path: Path, opus: list[bytes]) -> None:
     speaker = SpeakerRecording(tmp_path, "a")
     for number in range(MAX_ENTRIES + 5):
-        speaker.add_audio(number, 960 * number, opus[0], 10.0)
+        speaker.add_audio(sound_packet(number, 960 * number, opus[0], 10.0))
     speaker.flush(10.0)
     assert speaker.packets_written == 5
     speaker.close()
@@ -78,8 +78,8 @@ def test_nothing_is_lost_in_a_day(tmp_path: Path, opus: list[bytes], first: int,
     count = hours * 60
     for minute in range(count):
         now = 1000.0 + 60 * minute
-        speaker.add_video((first + 5_400_000 * minute) % WRAP, VP8_KEY, True, now)
-        speaker.add_audio(minute, (first + 2_880_000 * minute) % WRAP, opus[0], now)
+        speaker.add_video(whole_picture((first + 5_400_000 * minute) % WRAP), now)
+        speaker.add_audio(sound_packet(minute, (first + 2_880_000 * minute) % WRAP, opus[0], now))
         speaker.flush(now)
     speaker.close()
     assert speaker.frames_written == speaker.packets_written == count
@@ -98,8 +98,8 @@ def test_a_film_keeps_in_step_with_a_sound_card_that_is_off(tmp_path: Path, opus
             speaker.map_clock(
                 video=video, mapping=ClockMapping(round(second * rate) % WRAP, 7_000_000 + second * 10**6)
             )
-        speaker.add_audio(second, round(second * off) % WRAP, opus[0], now)
-        speaker.add_video(second * 90_000 % WRAP, VP8_KEY, True, now)
+        speaker.add_audio(sound_packet(second, round(second * off) % WRAP, opus[0], now))
+        speaker.add_video(whole_picture(second * 90_000 % WRAP), now)
         speaker.flush(now + 1)
     speaker.close()
     sound, pictures = times(tmp_path / "a.mkv", "audio"), times(tmp_path / "a.mkv", "video")
@@ -114,8 +114,8 @@ def test_the_sound_of_a_film_begins_where_the_ogg_file_does(tmp_path: Path, opus
     speaker.map_clock(video=True, mapping=ClockMapping(100, 1_000_000))
     for number in range(50):
         now = 20.0 + number * 0.02
-        speaker.add_audio(number, 5000 + 960 * number, opus[number], now)
-        speaker.add_video(100 + 1800 * number, VP8_KEY, number >= 40, now)
+        speaker.add_audio(sound_packet(number, 5000 + 960 * number, opus[number], now))
+        speaker.add_video(whole_picture(100 + 1800 * number, keyframe=number >= 40), now)
         if number % 10 == 9:
             speaker.flush(now + PATIENCE)
     speaker.close()
@@ -128,7 +128,7 @@ def test_pictures_alone_have_no_sound(tmp_path: Path) -> None:
     speaker = SpeakerRecording(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
     for number in range(5):
-        speaker.add_video(3600 * number, VP8_KEY, True, 0.04 * number)
+        speaker.add_video(whole_picture(3600 * number), 0.04 * number)
     speaker.close()
     assert [path.name for path in tmp_path.iterdir()] == ["a.mkv"]
     with av.open(str(tmp_path / "a.mkv")) as container:
@@ -141,14 +141,14 @@ def test_a_file_is_closed_when_its_track_has_ended_and_the_other_goes_on(tmp_pat
     for video in (False, True):
         speaker.expect(video=video)
         speaker.map_clock(video=video, mapping=ClockMapping(0, 0))
-    speaker.add_audio(0, 0, opus[0], 10.0)
-    speaker.add_video(0, VP8_KEY, True, 10.0)
+    speaker.add_audio(sound_packet(0, 0, opus[0], 10.0))
+    speaker.add_video(whole_picture(0), 10.0)
     speaker.flush(11.0)
     assert speaker.open_files == 2
     speaker.end(video=True)
     speaker.flush(12.0)
     assert (speaker.open_files, speaker.done) == (1, False)
-    speaker.add_audio(1, 960, opus[1], 12.0)
+    speaker.add_audio(sound_packet(1, 960, opus[1], 12.0))
     speaker.end(video=False)
     speaker.flush(13.0)
     assert (speaker.open_files, speaker.done, speaker.packets_written) == (0, True, 2)
@@ -158,12 +158,12 @@ def test_another_program_that_records_here_takes_no_name_twice(tmp_path: Path, o
     one, two = SpeakerRecording(tmp_path, "a"), SpeakerRecording(tmp_path, "a")
     two.expect_video("vp8", 16, 16)
     two.map_clock(video=True, mapping=ClockMapping(0, 0))
-    two.add_video(0, VP8_KEY, True, 1.0)
+    two.add_video(whole_picture(0), 1.0)
     two.flush(2.0)
-    one.add_audio(0, 0, opus[0], 1.0)
+    one.add_audio(sound_packet(0, 0, opus[0], 1.0))
     one.flush(2.0)
     (tmp_path / "a.ogg").write_bytes(b"of a third one")
-    two.add_audio(0, 0, opus[1], 3.0)
+    two.add_audio(sound_packet(0, 0, opus[1], 3.0))
     two.close()
     one.close()
     assert one.paths == [tmp_path / "a-2.ogg"]

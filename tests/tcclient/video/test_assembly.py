@@ -1,19 +1,24 @@
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tcclient.core.media.packet import VideoPacket
 from tcclient.video.assembly import (
     MAX_BYTES,
     MAX_FRAMES,
     PACKET_OVERHEAD,
     PATIENCE,
-    AssembledFrame,
     FrameAssembler,
-    VideoPacket,
 )
 from tcproto.packet import cut_frame
+from tests.support.packets import picture_packet
+
+
+def changed(packet: VideoPacket, **fields: Any) -> VideoPacket:
+    return packet._replace(header=packet.header._replace(**fields))
 
 
 def packets_of(
@@ -29,33 +34,32 @@ def packets_of(
         pieces = cut_frame(data, max_payload)
         for index, piece in enumerate(pieces):
             packets.append(
-                VideoPacket(
-                    sequence=(first_sequence + len(packets)) % (1 << 32),
+                picture_packet(
+                    (first_sequence + len(packets)) % (1 << 32),
+                    (first_id + number) % (1 << 16),
+                    piece,
+                    index=index,
+                    count=len(pieces),
                     timestamp=number * 3600,
-                    frame_id=(first_id + number) % (1 << 16),
-                    packet_index=index,
-                    packet_count=len(pieces),
                     keyframe=number in keyframes,
-                    temporal_id=0,
-                    reference_distance=0 if number in keyframes else 1,
-                    payload=piece,
                 )
             )
     return packets
 
 
-def push_all(assembler: FrameAssembler, packets: list[VideoPacket], now: float = 0.0) -> list[AssembledFrame]:
+def push_all(assembler: FrameAssembler, packets: list[VideoPacket], now: float = 0.0) -> list[VideoPacket]:
     return [frame for packet in packets for frame in assembler.push(packet, now)]
 
 
 def single(
-    frame_id: int, sequence: int, *, keyframe: bool = False, distance: int = 1, temporal_id: int = 0
+    frame_id: int, sequence: int, *, keyframe: bool = False, reference: int = 1, temporal: int = 0
 ) -> VideoPacket:
-    return VideoPacket(sequence, 0, frame_id, 0, 1, keyframe, temporal_id, 0 if keyframe else distance, b"x")
+    fields = {} if keyframe else {"reference": reference}
+    return picture_packet(sequence, frame_id, b"x", keyframe=keyframe, temporal=temporal, **fields)
 
 
 def part(frame_id: int, sequence: int, index: int, count: int, *, keyframe: bool = True) -> VideoPacket:
-    return VideoPacket(sequence, 0, frame_id, index, count, keyframe, 0, 0 if keyframe else 1, b"x")
+    return picture_packet(sequence, frame_id, b"x", index=index, count=count, keyframe=keyframe)
 
 
 @given(
@@ -74,9 +78,11 @@ def test_reordered_and_repeated_packets_give_all_frames_in_order(
     repeated = [packet for packet in shuffled for _ in range(rng.choice((1, 1, 2)))]
     assembler = FrameAssembler()
     got = push_all(assembler, [head, *repeated])
-    assert [frame.data for frame in got] == frames
-    assert [frame.frame_id for frame in got] == [(first_id + number) % (1 << 16) for number in range(len(frames))]
-    assert got[0].keyframe
+    assert [frame.payload for frame in got] == frames
+    assert [frame.header.frame_id for frame in got] == [
+        (first_id + number) % (1 << 16) for number in range(len(frames))
+    ]
+    assert got[0].header.keyframe
     assert assembler.occupied == 0
     assert assembler.deadline() is None
     extra = len(repeated) - len(tail)
@@ -97,35 +103,35 @@ def test_whatever_is_lost_frames_are_whole_in_order_and_on_time(
     packets = packets_of(frames, first_id=first_id, keyframes=frozenset(keyframes | {0}))
     assembler = FrameAssembler()
     now = 0.0
-    got: list[tuple[float, AssembledFrame]] = []
+    got: list[tuple[float, VideoPacket]] = []
     sent_at: dict[int, float] = {}
     for packet in packets:
         now += 0.01
-        sent_at.setdefault(packet.frame_id, now)
+        sent_at.setdefault(packet.header.frame_id, now)
         if rng.random() >= loss:
             got += [(now, frame) for frame in assembler.push(packet, now)]
         deadline = assembler.deadline()
         assert deadline is None or now < deadline <= now + PATIENCE
     while (deadline := assembler.deadline()) is not None:
         got += [(deadline, frame) for frame in assembler.expire(deadline)]
-    numbers = [(frame.frame_id - first_id) % (1 << 16) for _, frame in got]
+    numbers = [(frame.header.frame_id - first_id) % (1 << 16) for _, frame in got]
     assert numbers == sorted(set(numbers))
-    assert all(frame.data == frames[number] for number, (_, frame) in zip(numbers, got, strict=True))
-    assert all(at <= sent_at[frame.frame_id] + 0.1 + PATIENCE for at, frame in got)
+    assert all(frame.payload == frames[number] for number, (_, frame) in zip(numbers, got, strict=True))
+    assert all(at <= sent_at[frame.header.frame_id] + 0.1 + PATIENCE for at, frame in got)
     assert assembler.occupied == 0
 
 
 def packet_strategy() -> st.SearchStrategy[VideoPacket]:
     return st.builds(
-        VideoPacket,
+        picture_packet,
         sequence=st.integers(0, 200) | st.integers(0, 0xFFFFFFFF),
         timestamp=st.integers(0, 1),
         frame_id=st.integers(0, 60) | st.integers(0, 0xFFFF),
-        packet_index=st.integers(0, 4) | st.integers(0, 0xFFFF),
-        packet_count=st.integers(0, 4) | st.integers(0, 0xFFFF),
+        index=st.integers(0, 4) | st.integers(0, 0xFFFF),
+        count=st.integers(0, 4) | st.integers(0, 0xFFFF),
         keyframe=st.booleans(),
-        temporal_id=st.integers(0, 1),
-        reference_distance=st.integers(0, 3) | st.integers(0, 255),
+        temporal=st.integers(0, 1),
+        reference=st.integers(0, 3) | st.integers(0, 255),
         payload=st.sampled_from([b"", b"x", bytes(1000), bytes(MAX_BYTES // 3)]),
     )
 
@@ -146,8 +152,8 @@ def test_any_packets_stay_within_the_limits_and_never_go_back(steps: list[tuple[
             previous = None
         for frame in emitted:
             if previous is not None:
-                assert 0 < (frame.frame_id - previous) % (1 << 16) < 1 << 15
-            previous = frame.frame_id
+                assert 0 < (frame.header.frame_id - previous) % (1 << 16) < 1 << 15
+            previous = frame.header.frame_id
     assert assembler.statistics.packets == len(steps)
 
 
@@ -157,7 +163,7 @@ def test_a_keyframe_that_comes_slowly_is_not_given_up_and_shows_that_it_is_comin
     for index in range(9):
         assert assembler.push(part(1, index, index, 10), 0.9 * PATIENCE * index) == []
         assert assembler.keyframe_coming
-    assert [frame.frame_id for frame in assembler.push(part(1, 9, 9, 10), 0.9 * PATIENCE * 9)] == [1]
+    assert [frame.header.frame_id for frame in assembler.push(part(1, 9, 9, 10), 0.9 * PATIENCE * 9)] == [1]
     assert not assembler.keyframe_coming
 
 
@@ -174,12 +180,12 @@ def test_a_keyframe_that_comes_no_further_is_given_up() -> None:
 
 def test_a_lost_packet_holds_what_refers_to_it_for_the_patience_and_no_longer() -> None:
     assembler = FrameAssembler()
-    assert [frame.frame_id for frame in assembler.push(single(0, 0, keyframe=True), 0.0)] == [0]
+    assert [frame.header.frame_id for frame in assembler.push(single(0, 0, keyframe=True), 0.0)] == [0]
     assert assembler.push(part(1, 1, 0, 2, keyframe=False), 0.1) == []
     assert assembler.push(single(2, 3), 0.2) == []
     assert assembler.deadline() == pytest.approx(0.1 + PATIENCE)
     assert assembler.expire(0.5) == []
-    assert [frame.frame_id for frame in assembler.expire(0.1 + PATIENCE)] == [2]
+    assert [frame.header.frame_id for frame in assembler.expire(0.1 + PATIENCE)] == [2]
     assert assembler.statistics.incomplete == 1
     assert assembler.push(part(1, 2, 1, 2, keyframe=False), 0.7) == []
     assert assembler.statistics.late == 1
@@ -188,26 +194,26 @@ def test_a_lost_packet_holds_what_refers_to_it_for_the_patience_and_no_longer() 
 def test_a_frame_that_is_wholly_lost_is_given_up_with_the_one_that_waits_for_it() -> None:
     assembler = FrameAssembler()
     push_all(assembler, [single(0, 0, keyframe=True), single(2, 2), single(3, 3)])
-    assert [frame.frame_id for frame in assembler.push(single(4, 4), PATIENCE)] == [2, 3, 4]
+    assert [frame.header.frame_id for frame in assembler.push(single(4, 4), PATIENCE)] == [2, 3, 4]
 
 
 def test_a_retransmission_frees_what_waited() -> None:
     assembler = FrameAssembler()
     push_all(assembler, [single(0, 0, keyframe=True), single(2, 2), single(3, 3)])
-    assert [frame.frame_id for frame in assembler.push(single(1, 1), 0.3)] == [1, 2, 3]
+    assert [frame.header.frame_id for frame in assembler.push(single(1, 1), 0.3)] == [1, 2, 3]
 
 
 def test_a_keyframe_overtakes_what_is_incomplete() -> None:
     assembler = FrameAssembler()
     push_all(assembler, [single(0, 0, keyframe=True), part(1, 1, 0, 2, keyframe=False)])
-    assert [frame.frame_id for frame in assembler.push(single(2, 3, keyframe=True), 0.1)] == [2]
+    assert [frame.header.frame_id for frame in assembler.push(single(2, 3, keyframe=True), 0.1)] == [2]
     assert assembler.statistics.incomplete == 1
 
 
 def test_layers_that_were_not_forwarded_delay_nothing() -> None:
     assembler = FrameAssembler()
-    sent = [single(0, 0, keyframe=True), single(4, 4, distance=4), single(8, 8, distance=4)]
-    assert [frame.frame_id for frame in push_all(assembler, sent)] == [0, 4, 8]
+    sent = [single(0, 0, keyframe=True), single(4, 4, reference=4), single(8, 8, reference=4)]
+    assert [frame.header.frame_id for frame in push_all(assembler, sent)] == [0, 4, 8]
 
 
 @pytest.mark.parametrize(
@@ -215,19 +221,19 @@ def test_layers_that_were_not_forwarded_delay_nothing() -> None:
     [
         {"packet_count": 3},
         {"timestamp": 9},
-        {"keyframe": False, "reference_distance": 1},
-        {"temporal_id": 1},
-        {"reference_distance": 7},
+        {"keyframe": False, "reference": 1},
+        {"temporal": 1},
+        {"reference": 7},
     ],
 )
 def test_packets_that_contradict_each_other_drop_the_frame(change: dict[str, int]) -> None:
     assembler = FrameAssembler()
     assert assembler.push(part(5, 0, 0, 2), 0.0) == []
-    assert assembler.push(part(5, 1, 1, 2)._replace(**change), 0.0) == []
+    assert assembler.push(changed(part(5, 1, 1, 2), **change), 0.0) == []
     assert assembler.statistics.inconsistent == 1
     assert assembler.occupied == 0
     assert push_all(assembler, [part(5, 2, 0, 2), part(5, 3, 1, 2)]) == []
-    assert [frame.frame_id for frame in assembler.push(single(6, 4, keyframe=True), 0.0)] == [6]
+    assert [frame.header.frame_id for frame in assembler.push(single(6, 4, keyframe=True), 0.0)] == [6]
     assert assembler.statistics.incomplete == 0
 
 
@@ -237,7 +243,7 @@ def test_packets_that_contradict_each_other_drop_the_frame(change: dict[str, int
         part(0, 0, 2, 2),
         part(0, 0, 0, 0),
         part(0, 0, 0, 1)._replace(payload=b""),
-        single(0, 0)._replace(reference_distance=0),
+        changed(single(0, 0), reference=0),
     ],
 )
 def test_packets_that_cannot_be_are_counted_and_dropped(packet: VideoPacket) -> None:
@@ -290,8 +296,8 @@ def test_a_frame_larger_than_the_limit_is_given_up() -> None:
 def test_frame_ids_that_go_back_while_sequence_numbers_go_on_are_a_new_beginning() -> None:
     assembler = FrameAssembler()
     push_all(assembler, [single(30000, 0, keyframe=True), part(30001, 1, 0, 2, keyframe=False)])
-    assert [frame.frame_id for frame in assembler.push(single(7, 3, keyframe=True), 0.0)] == [7]
-    assert [frame.frame_id for frame in assembler.push(single(8, 4), 0.0)] == [8]
+    assert [frame.header.frame_id for frame in assembler.push(single(7, 3, keyframe=True), 0.0)] == [7]
+    assert [frame.header.frame_id for frame in assembler.push(single(8, 4), 0.0)] == [8]
     assert assembler.statistics.restarts == 1
     assert assembler.statistics.incomplete == 1
 
@@ -299,6 +305,6 @@ def test_frame_ids_that_go_back_while_sequence_numbers_go_on_are_a_new_beginning
 def test_a_jump_ahead_is_followed() -> None:
     assembler = FrameAssembler()
     push_all(assembler, [single(0, 0, keyframe=True)])
-    assert [frame.frame_id for frame in assembler.push(single(20000, 1, keyframe=True), 0.0)] == [20000]
-    assert [frame.frame_id for frame in assembler.push(single(20001, 2), 0.0)] == [20001]
+    assert [frame.header.frame_id for frame in assembler.push(single(20000, 1, keyframe=True), 0.0)] == [20000]
+    assert [frame.header.frame_id for frame in assembler.push(single(20001, 2), 0.0)] == [20001]
     assert assembler.statistics.restarts == 0

@@ -9,7 +9,7 @@ import pytest
 
 from tcclient.capture.picture import TestPicture, read_counter
 from tcclient.capture.reader import open_video
-from tcclient.video.assembly import FrameAssembler, VideoPacket
+from tcclient.video.assembly import FrameAssembler
 from tcclient.video.bitstream import Codec, holds_keyframe, nal_units
 from tcclient.video.codec import (
     H264_RATE_WINDOW,
@@ -21,6 +21,7 @@ from tcclient.video.codec import (
 )
 from tcclient.video.gate import ReferenceTracker
 from tcproto.packet import VIDEO_CLOCK, cut_frame
+from tests.support.packets import picture_packet
 
 WIDTH, HEIGHT, FPS, STEP = 320, 180, 25, 3600
 
@@ -210,17 +211,23 @@ def test_over_a_lossy_link_every_picture_shown_is_right(codec: Codec, pictures: 
         pieces = cut_frame(frame.data, 300)
         wanted = False
         for index, piece in enumerate(pieces):
-            packet = VideoPacket(
-                sequence, frame.timestamp, number, index, len(pieces), frame.keyframe, 0, int(not frame.keyframe), piece
+            packet = picture_packet(
+                sequence,
+                number,
+                piece,
+                index=index,
+                count=len(pieces),
+                timestamp=frame.timestamp,
+                keyframe=frame.keyframe,
             )
             sequence += 1
             if rng.random() < 0.01:
                 continue
             for whole in assembler.push(packet, now):
-                if gate.admit(whole.frame_id, keyframe=whole.keyframe, reference_distance=whole.reference_distance):
-                    picture = decoder.decode(whole.data)
-                    assert picture is not None
-                    assert read_counter(picture) == whole.frame_id % len(pictures)
+                if gate.admit(whole.header):
+                    seen = decoder.decode(whole.payload)
+                    assert seen is not None
+                    assert read_counter(seen) == whole.header.frame_id % len(pictures)
                     shown += 1
         if gate.keyframe_due(now):
             wanted = True
