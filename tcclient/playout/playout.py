@@ -36,7 +36,7 @@ class Playout:
     def tick(self, now: float, arrivals: Sequence[tuple[Hashable, AudioPacket]], gone: Sequence[Hashable] = ()) -> Mix:
         """Take packets, each with the key of its speaker; return the next ``TICK_SAMPLES`` samples.
 
-        What is kept of the speakers in ``gone`` is forgotten first.
+        The speakers in ``gone`` are forgotten first.
         """
         for speaker in gone:
             self._speakers.pop(speaker, None)
