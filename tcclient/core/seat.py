@@ -11,7 +11,7 @@ from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.peers import Peer
-from tcclient.core.keys.sealers import Sealers
+from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.path import MediaPath
@@ -100,14 +100,14 @@ class Seat:
         self._drops = drops
         self.egress = Egress(joined.media_id, joined.epoch, joined.up_key, drops)
         self.path = MediaPath(self.egress, joined.down_key, drops)
-        self.sealers = Sealers(drops, self.path.ask_position)
+        self.opener = RoomDatagramOpener(drops, self.path.ask_position)
         for room_key in joined.room_keys:
-            self.sealers.add_key(room_key)
+            self.opener.add_key(room_key)
         self.publications = Publications(self._sealing_key, self.egress, self._clock_changed, self._spoke, drops)
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, self._audible.received, drops)
+        self.media = MediaReceiver(self.path, self.opener, self.room, self.peers, self._audible.received, drops)
         self._own = Party(identity.device.public, identity.box.public)
         self._box_private = identity.box.private
         recipients: dict[int, Peer] = {}
@@ -147,8 +147,8 @@ class Seat:
             messages.KeyReceipts: self._key_receipts,
             messages.SessionKeys: self._session_keys,
             messages.MediaMove: self._media_move,
-            messages.NewRoomKey: lambda message, now: self.sealers.add_key(message.room_key),
-            messages.SealerClosed: lambda message, now: self.sealers.close(message.sealer),
+            messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
+            messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self._keyframe_request,
             messages.ChatMessage: self.texts.receive,
         }
@@ -456,6 +456,6 @@ class Seat:
         """Forget keys that have expired, whether or not anything comes under them."""
         self._purge_at = now + PURGE_INTERVAL
         self.path.forget(now)
-        self.sealers.forget(now)
+        self.opener.forget(now)
         for peer in self.peers.values():
             peer.forget(now)

@@ -378,7 +378,7 @@ def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(serv
     server.epoch, server.room_key = 2, b"n" * 32
     spoken(a)  # under the new keys of all kinds
     ring, seat = b.seat.peers[a.participant].ring, b.seat
-    (sealer,) = seat.sealers._sealers.values()
+    (sealer,) = seat.opener.sealers.values()
     assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
     server.deliver = False
     server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
