@@ -3,9 +3,10 @@ import copy
 import pytest
 
 from tcclient.core import Drop, PathState
+from tcclient.core.keys.key_inbox import EARLY_BOX_HOLD, MAX_EARLY_BOXES
 from tcclient.core.keys.own_key import ACTIVATION, LEAVE_SPACING
 from tcclient.core.keys.peers import HOLD, MAX_HELD
-from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES, PURGE_INTERVAL
+from tcclient.core.seat import PURGE_INTERVAL
 from tcproto import messages as m
 from tcproto.keyring import SENDER_KEY_OVERLAP, PublicationId
 from tcproto.packet import parse_header
