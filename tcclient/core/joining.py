@@ -9,13 +9,40 @@ from nacl.bindings import crypto_scalarmult_base
 from tcclient.core.login import Login
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import BoxKeys, Lives
-from tcclient.core.seat import BoxPair, SeatIdentity
+from tcclient.core.membership.roster import OwnSeat
 from tcproto import messages
 from tcproto.control import ControlConnection
 from tcproto.errors import CODES, ErrorCode, Refusal
 from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement
 from tcproto.names import fold_room
+
+
+class BoxPair(NamedTuple):
+    """The box key of a seat."""
+
+    public: bytes
+    private: bytes
+
+
+class SeatIdentity(NamedTuple):
+    """Who sits here, and where."""
+
+    fingerprint: bytes
+    """The server's."""
+    account: str
+    name: str
+    device: SigningKey
+    box: BoxPair
+    """The box key of the seat."""
+    signed_at: int
+    signature: bytes
+
+    def seat(self, participant: int) -> OwnSeat:
+        """Return the seat as the roster has to show it."""
+        return OwnSeat(
+            participant, self.account, self.name, self.device.public, self.box.public, self.signed_at, self.signature
+        )
 
 
 class Place(NamedTuple):

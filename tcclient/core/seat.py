@@ -2,73 +2,43 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from tcclient.core import events
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
+from tcclient.core.joining import SeatIdentity
+from tcclient.core.keys.key_inbox import KeyInbox
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.peers import Peer
-from tcclient.core.keys.sealers import Sealers
+from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.egress import Egress
+from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
 from tcclient.core.membership.lives import BoxKeys
 from tcclient.core.membership.presence import Presence
-from tcclient.core.membership.roster import OwnSeat, RoomState
+from tcclient.core.membership.roster import RoomState
 from tcclient.core.texts import ShownTexts, Texts
-from tcclient.core.timers import Timers
+from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
 from tcproto.control import ControlConnection
-from tcproto.errors import CryptoFailure, ErrorCode, Refusal
-from tcproto.identity import SigningKey
+from tcproto.errors import ErrorCode, Refusal
 from tcproto.keyring import PublicationId
-from tcproto.messages import AddressedBox, ChatScope, KeyReceipt, Kind, Source, StreamChoice
+from tcproto.messages import ChatScope, Kind, Source, StreamChoice
 from tcproto.messages.types import MAX_KEY_BOXES
-from tcproto.packet import KEYFRAME_REQUEST_INTERVAL, AudioHeader
+from tcproto.packet import AudioHeader
 from tcproto.sender_key import Party
 from tcproto.text import check_text
 
-MAX_EARLY_BOXES = 256
-"""Key boxes that wait for the roster to name their senders; the oldest go first."""
-EARLY_BOX_HOLD = 5.0
-"""Seconds for which they wait: the server tells changes in batches, and a snapshot may have to be asked for."""
 SNAPSHOT_RETRY = 2.0
 """Seconds after which a snapshot is asked for again."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
-NEVER = float("inf")
-
-
-class BoxPair(NamedTuple):
-    """The box key of a seat."""
-
-    public: bytes
-    private: bytes
-
-
-class SeatIdentity(NamedTuple):
-    """Who sits here, and where."""
-
-    fingerprint: bytes
-    """The server's."""
-    account: str
-    name: str
-    device: SigningKey
-    box: BoxPair
-    """The box key of the seat."""
-    signed_at: int
-    signature: bytes
-
-    def seat(self, participant: int) -> OwnSeat:
-        """Return the seat as the roster has to show it."""
-        return OwnSeat(
-            participant, self.account, self.name, self.device.public, self.box.public, self.signed_at, self.signature
-        )
 
 
 class Seat:
@@ -97,17 +67,16 @@ class Seat:
         self.peers: dict[int, Peer] = {}
         self.timers = timers
         """The deadlines of the session; those of the seat are forgotten with it."""
-        self._drops = drops
         self.egress = Egress(joined.media_id, joined.epoch, joined.up_key, drops)
         self.path = MediaPath(self.egress, joined.down_key, drops)
-        self.sealers = Sealers(drops, self.path.ask_position)
+        self.opener = RoomDatagramOpener(drops, self.path.ask_position)
         for room_key in joined.room_keys:
-            self.sealers.add_key(room_key)
+            self.opener.add_key(room_key)
         self.publications = Publications(self._sealing_key, self.egress, self._clock_changed, self._spoke, drops)
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.media = MediaReceiver(self.path, self.sealers, self.room, self.peers, self._audible.received, drops)
+        self.media = MediaReceiver(self.path, self.opener, self.room, self.peers, self._audible.received, drops)
         self._own = Party(identity.device.public, identity.box.public)
         self._box_private = identity.box.private
         recipients: dict[int, Peer] = {}
@@ -126,6 +95,7 @@ class Seat:
             emit,
             random_bytes,
         )
+        self._inbox = KeyInbox(self.room, self.peers, self._key_came, drops)
         self.texts = Texts(self.room, self._own, self.peers, self._keys, shown, random_bytes, emit, drops, timers)
         self._control = control
         self._emit = emit
@@ -135,11 +105,9 @@ class Seat:
         self._complete = False
         self._snapshot_at = NEVER
         self._purge_at = NEVER
-        self._receipts: list[KeyReceipt] = []
-        self._early_boxes: deque[tuple[float, AddressedBox]] = deque()
         self._generation = 0
         self._wants_media = False
-        self._keyframes: dict[tuple[int, int], float] = {}
+        self._keyframe_spacing = KeyframeSpacing()
         self._handlers: dict[type, Callable[[Any, float], None]] = {
             messages.Snapshot: self._snapshot,
             messages.RoomChanges: self._changes,
@@ -147,8 +115,8 @@ class Seat:
             messages.KeyReceipts: self._key_receipts,
             messages.SessionKeys: self._session_keys,
             messages.MediaMove: self._media_move,
-            messages.NewRoomKey: lambda message, now: self.sealers.add_key(message.room_key),
-            messages.SealerClosed: lambda message, now: self.sealers.close(message.sealer),
+            messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
+            messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self._keyframe_request,
             messages.ChatMessage: self.texts.receive,
         }
@@ -186,8 +154,7 @@ class Seat:
             self._snapshot_at = now + SNAPSHOT_RETRY
             self._control.ask(messages.GetSnapshot())
         self._keys.handle_timeout(now)
-        boxes, receipts = self._keys.take_boxes(), self._receipts
-        self._receipts = []
+        boxes, receipts = self._keys.take_boxes(), self._inbox.take_receipts()
         for start in range(0, len(boxes), MAX_KEY_BOXES):
             self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
         for start in range(0, len(receipts), MAX_KEY_BOXES):
@@ -226,13 +193,10 @@ class Seat:
 
     def request_keyframe(self, stream: int, spatial: int, now: float) -> bool:
         """Ask for a keyframe of a stream's layer; False where one was asked for within the last half second."""
-        slot = (stream, spatial)
-        if now < self._keyframes.get(slot, -NEVER) + KEYFRAME_REQUEST_INTERVAL:
-            return False
-        self._keyframes = {known: at for known, at in self._keyframes.items() if now < at + KEYFRAME_REQUEST_INTERVAL}
-        self._keyframes[slot] = now
-        self._control.send(messages.KeyframeRequest(stream, spatial))
-        return True
+        due = self._keyframe_spacing.due(stream, spatial, now)
+        if due:
+            self._control.send(messages.KeyframeRequest(stream, spatial))
+        return due
 
     def publish(
         self,
@@ -363,7 +327,7 @@ class Seat:
         if changed:
             self._roster_changed(changed, now)
         else:
-            self._try_early_boxes(now)
+            self._retry(now)
         for change in message.changes:
             # One that began and ended within the message leaves no difference in the roster.
             if change.what is messages.ChangeKind.UNPUBLISHED and change.participant == self.room.own:
@@ -382,11 +346,7 @@ class Seat:
             for event in changed
             if isinstance(event, events.ParticipantLeft) and event.code is ErrorCode.KICKED
         }
-        verified = {
-            i: Party(participant.member.device_key, participant.member.box_key)
-            for i, participant in self.room.members.items()
-            if participant.verified and i != self.room.own
-        }
+        verified = self.room.verified_others()
         e2ee = self.room.room.e2ee
         for i in [i for i, peer in self.peers.items() if verified.get(i) != peer.party]:
             del self.peers[i]
@@ -399,36 +359,18 @@ class Seat:
                 )
                 self._presence.came(self.peers[i], now)
         self.media.streams_changed(now)
-        self._try_early_boxes(now)
+        self._retry(now)
 
-    def _try_early_boxes(self, now: float) -> None:
-        early, self._early_boxes = self._early_boxes, deque()
-        for came_at, addressed in early:
-            self._key_box(addressed, came_at, now)
+    def _retry(self, now: float) -> None:
+        """Look again at what waits for the roster."""
+        self._inbox.retry(now)
         self.texts.retry(now)
 
     def _key_boxes(self, message: messages.KeyBoxes, now: float) -> None:
-        for addressed in message.boxes:
-            self._key_box(addressed, now, now)
+        self._inbox.receive(message.boxes, now)
         self.texts.retry(now)
 
-    def _key_box(self, addressed: AddressedBox, came_at: float, now: float) -> None:
-        """Open a key box, or let it wait for its sender, who may have been told of us before we are of him."""
-        peer = self.peers.get(addressed.participant)
-        if peer is None and addressed.participant not in self.room.members and now < came_at + EARLY_BOX_HOLD:
-            self._early_boxes.append((came_at, addressed))
-            if len(self._early_boxes) > MAX_EARLY_BOXES:
-                self._early_boxes.popleft()
-                self._drops[Drop.KEY_BOX] += 1
-            return
-        try:
-            if peer is None:
-                raise CryptoFailure("the sender is not a verified member")
-            number = peer.open_box(addressed.box, now)
-        except CryptoFailure:
-            self._drops[Drop.KEY_BOX] += 1
-            return
-        self._receipts.append(KeyReceipt(peer.id, number))
+    def _key_came(self, peer: Peer, now: float) -> None:
         self._presence.compare(peer, now)
         self.media.release(peer, now)
 
@@ -456,6 +398,6 @@ class Seat:
         """Forget keys that have expired, whether or not anything comes under them."""
         self._purge_at = now + PURGE_INTERVAL
         self.path.forget(now)
-        self.sealers.forget(now)
+        self.opener.forget(now)
         for peer in self.peers.values():
             peer.forget(now)

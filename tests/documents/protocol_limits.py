@@ -8,7 +8,7 @@ Only what the other side of a connection can notice is there, in the words of th
 from __future__ import annotations
 
 from tcclient.core import seat, session, texts
-from tcclient.core.keys import own_key
+from tcclient.core.keys import key_inbox, own_key
 from tcclient.core.media import path as client_path
 from tcclient.video import assembly
 from tcproto import (
@@ -103,7 +103,7 @@ def _room() -> list[_Row]:
         ),
         (
             "a client keeps key boxes of who is not in its roster yet",
-            f"{seat.MAX_EARLY_BOXES} for {_seconds(seat.EARLY_BOX_HOLD)}",
+            f"{key_inbox.MAX_EARLY_BOXES} for {_seconds(key_inbox.EARLY_BOX_HOLD)}",
         ),
         (
             "a client keeps texts whose sender or key it does not know yet",

@@ -172,7 +172,7 @@ def test_both_sides_recover_after_all_of_udp_was_gone(world, outage):
 
 def test_after_a_long_silence_the_window_follows_within_a_round_trip(world, monkeypatch):
     """More room datagrams passed by than the window takes: the client asks for the sealer's position at once."""
-    monkeypatch.setattr("tcclient.core.keys.sealers.SEALER_WINDOW", 64)
+    monkeypatch.setattr("tcclient.core.keys.room_datagrams.SEALER_WINDOW", 64)
     ada, ben = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)
     ada.talk()
@@ -194,7 +194,7 @@ def test_after_a_long_silence_the_window_follows_within_a_round_trip(world, monk
 
 def test_a_newcomer_needs_no_ping_for_the_next_room_key(world, monkeypatch):
     """A key that is announced before the first pong has no lower ceiling than the one before it."""
-    monkeypatch.setattr("tcclient.core.keys.sealers.SEALER_WINDOW", 64)
+    monkeypatch.setattr("tcclient.core.keys.room_datagrams.SEALER_WINDOW", 64)
     ada, ben = world.room("ada", "ben")
     world.run(0.2)
     ada.talk()
@@ -204,7 +204,7 @@ def test_a_newcomer_needs_no_ping_for_the_next_room_key(world, monkeypatch):
     world.until(lambda: cleo.in_room)
     ben.leave()
     world.run(0.1)
-    ((_, sealer),) = cleo.session.seat.sealers._sealers.items()
+    ((_, sealer),) = cleo.session.seat.opener.sealers.items()
     assert len(sealer.epochs) == 2
     ceilings = {held.window.ceiling for held in sealer.epochs.values()}
     assert len(ceilings) == 1

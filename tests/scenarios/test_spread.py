@@ -73,7 +73,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
 
 def test_positions_of_other_planes_keep_up(make_world, monkeypatch):
     """Far more datagrams come from another plane than a window takes, and none is refused for being ahead."""
-    monkeypatch.setattr("tcclient.core.keys.sealers.SEALER_WINDOW", 96)
+    monkeypatch.setattr("tcclient.core.keys.room_datagrams.SEALER_WINDOW", 96)
     world = make_world(**SPREAD)
     ada, ben = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)
@@ -109,7 +109,7 @@ def test_who_leaves_opens_nothing_that_comes_later_from_any_plane(trio):
     world.run(1)
     keys = {
         (ident, epoch, held.key)
-        for ident, sealer in cleo.session.seat.sealers._sealers.items()
+        for ident, sealer in cleo.session.seat.opener.sealers.items()
         for epoch, held in sealer.epochs.items()
     }
     cleo.leave()

@@ -1,11 +1,11 @@
-"""Keyframes that others need of our publications: how often one is made, whoever asks.
+"""Keyframes: those that others need of our publications, and those that we ask others for.
 
-A server that asks more often is wrong, or hostile.
+Ours are made at most once in ``KEYFRAME_INTERVAL``, whoever asks. A server that asks more often is wrong, or hostile.
 """
 
 from __future__ import annotations
 
-from tcproto.packet import KEYFRAME_INTERVAL
+from tcproto.packet import KEYFRAME_INTERVAL, KEYFRAME_REQUEST_INTERVAL
 
 NEVER = float("inf")
 
@@ -41,3 +41,19 @@ class KeyframeRequests:
         for table in (self._made, self._due):
             for layer in [layer for layer in table if layer[0] == number]:
                 del table[layer]
+
+
+class KeyframeSpacing:
+    """When we may ask for a keyframe of somebody else's layer."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[int, int], float] = {}
+        """When we asked for each layer, by stream and spatial layer; only where that was a moment ago."""
+
+    def due(self, stream: int, spatial: int, now: float) -> bool:
+        """Tell whether to ask now; True counts as asked."""
+        self._asked = {layer: at for layer, at in self._asked.items() if now < at + KEYFRAME_REQUEST_INTERVAL}
+        if (stream, spatial) in self._asked:
+            return False
+        self._asked[stream, spatial] = now
+        return True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from tcclient.core.drops import Drop
 from tcclient.core.keys.peers import Peer
-from tcclient.core.keys.sealers import Opened, Sealers
+from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.statistics import DirectionStatistics, LossMeter, StreamStatistics
@@ -59,7 +59,7 @@ class MediaReceiver:
     def __init__(
         self,
         path: MediaPath,
-        sealers: Sealers,
+        opener: RoomDatagramOpener,
         room: RoomState,
         peers: Mapping[int, Peer],
         heard: Callable[[MediaPacket[Header], float], None],
@@ -68,7 +68,7 @@ class MediaReceiver:
         self.beacons: list[tuple[Peer, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
         self._path = path
-        self._sealers = sealers
+        self._opener = opener
         self._room = room
         self._peers = peers
         self._heard = heard
@@ -127,7 +127,7 @@ class MediaReceiver:
         if header.version != VERSION:
             self._drops[Drop.VERSION] += 1
         elif header.kind == Kind.ROOM:
-            opened = self._sealers.open(header, data, now)
+            opened = self._opener.open(header, data, now)
             if opened is not None:
                 if not tunnel:
                     self._path.hear(opened.reordered)
@@ -156,7 +156,7 @@ class MediaReceiver:
             for type_, value in parse_items(plaintext):
                 if type_ == ItemType.POSITIONS:
                     for sealer, counter in parse_positions(value):
-                        self._sealers.confirm(sealer, counter)
+                        self._opener.confirm(sealer, counter)
                 else:
                     self._path.handle_item(type_, value, now)
         except ValueError:

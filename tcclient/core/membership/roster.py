@@ -23,7 +23,7 @@ from tcproto.keyring import PublicationId
 from tcproto.membership import MemberStatement, member_set_hash, safety_code, verify_member
 from tcproto.messages import Change, ChangeKind, Kind, Member, PublicationInfo, RoomChanges, RoomInfo, Snapshot
 from tcproto.packet import PacketType
-from tcproto.sender_key import KIND_CODES, SOURCE_CODES
+from tcproto.sender_key import KIND_CODES, SOURCE_CODES, Party
 
 MAX_MEMBERS = 1024
 """Members of a room that a client holds; the server's own limits are lower."""
@@ -155,6 +155,14 @@ class RoomState:
         if same and publications == self.publications and room == self.room:
             return []  # a few bytes that say nothing must not cost a look at all members
         return self._replace(room, members, publications, codes)
+
+    def verified_others(self) -> dict[int, Party]:
+        """Return the keys of each verified participant but ourselves."""
+        return {
+            i: Party(participant.member.device_key, participant.member.box_key)
+            for i, participant in self.members.items()
+            if participant.verified and i != self.own
+        }
 
     def member_set_hash(self) -> bytes:
         """Return the hash of all seats, for beacons."""

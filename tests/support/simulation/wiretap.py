@@ -60,7 +60,7 @@ class Wiretap:
 def room_plaintext(seat: Seat, datagram: bytes) -> bytes | None:
     """What a seat's room keys make of a datagram, whatever their age and the replay windows; None for nothing."""
     header = parse_header(datagram)
-    sealer = seat.sealers._sealers.get(header.id)
+    sealer = seat.opener.sealers.get(header.id)
     held = sealer.epochs.get(header.epoch) if sealer else None
     if held is None:
         return None
@@ -96,7 +96,7 @@ def opens_packet(seat: Seat, packet: bytes) -> bool:
 
 def forge_room(seat: Seat, counter: int, packet: bytes = b"", forward: int = 0, relay_time: int = 0) -> bytes:
     """A room datagram as a member can make one, who knows the room key."""
-    ((ident, sealer),) = seat.sealers._sealers.items()
+    ((ident, sealer),) = seat.opener.sealers.items()
     epoch = max(sealer.epochs, key=lambda known: known == sealer.newest_used)
     items = [Item(ItemType.PACKET, forward.to_bytes(2, "big") + packet)] if packet else []
     plaintext = pack_relay_time(relay_time) + pack_items(items)

@@ -3,9 +3,10 @@ import copy
 import pytest
 
 from tcclient.core import Drop, PathState
+from tcclient.core.keys.key_inbox import EARLY_BOX_HOLD, MAX_EARLY_BOXES
 from tcclient.core.keys.own_key import ACTIVATION, LEAVE_SPACING
 from tcclient.core.keys.peers import HOLD, MAX_HELD
-from tcclient.core.seat import EARLY_BOX_HOLD, MAX_EARLY_BOXES, PURGE_INTERVAL
+from tcclient.core.seat import PURGE_INTERVAL
 from tcproto import messages as m
 from tcproto.keyring import SENDER_KEY_OVERLAP, PublicationId
 from tcproto.packet import parse_header
@@ -378,7 +379,7 @@ def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(serv
     server.epoch, server.room_key = 2, b"n" * 32
     spoken(a)  # under the new keys of all kinds
     ring, seat = b.seat.peers[a.participant].ring, b.seat
-    (sealer,) = seat.sealers._sealers.values()
+    (sealer,) = seat.opener.sealers.values()
     assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
     server.deliver = False
     server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)

@@ -53,7 +53,7 @@ class Opened(NamedTuple):
     """Behind a later one: on the way, or since the server sent it again. Its relay time tells nothing about the way."""
 
 
-class Sealers:
+class RoomDatagramOpener:
     """Opens room datagrams. A member who can forge a datagram of a sealer can neither replay nor push its window.
 
     ``ask_position`` is called with ``now`` where a datagram was ahead of its sealer's known position.
@@ -62,32 +62,33 @@ class Sealers:
     def __init__(self, drops: Counter[Drop], ask_position: Callable[[float], None]) -> None:
         self._drops = drops
         self._ask_position = ask_position
-        self._sealers: dict[int, Sealer] = {}
+        self.sealers: dict[int, Sealer] = {}
+        """By id, the oldest first."""
 
     def add_key(self, room_key: RoomKey) -> None:
         """Take a key; one for an epoch that is known changes nothing, or its window would forget."""
-        sealer = self._sealers.setdefault(room_key.sealer, Sealer())
+        sealer = self.sealers.setdefault(room_key.sealer, Sealer())
         if room_key.epoch in sealer.epochs:
             return
         sealer.position = max(sealer.position, room_key.lowest)
         sealer.epochs[room_key.epoch] = _RoomKey(room_key, sealer.position)
         if len(sealer.epochs) > MAX_EPOCHS:
             del sealer.epochs[next(iter(sealer.epochs))]
-        if len(self._sealers) > MAX_SEALERS:
-            del self._sealers[next(iter(self._sealers))]
+        if len(self.sealers) > MAX_SEALERS:
+            del self.sealers[next(iter(self.sealers))]
 
     def close(self, sealer: int) -> None:
         """Forget a sealer."""
-        self._sealers.pop(sealer, None)
+        self.sealers.pop(sealer, None)
 
     def forget(self, now: float) -> None:
         """Forget the room keys whose overlap is over."""
-        for sealer in self._sealers.values():
+        for sealer in self.sealers.values():
             sealer.forget(now)
 
     def confirm(self, sealer: int, counter: int) -> None:
         """Take a sealer's position, which came under our own down key."""
-        known = self._sealers.get(sealer)
+        known = self.sealers.get(sealer)
         if known is not None:
             known.position = max(known.position, counter)
             for held in known.epochs.values():
@@ -95,7 +96,7 @@ class Sealers:
 
     def open(self, header: Header, data: bytes, now: float) -> Opened | None:
         """Return what a room datagram holds, or None where it was dropped."""
-        sealer = self._sealers.get(header.id)
+        sealer = self.sealers.get(header.id)
         if sealer is None:
             self._drops[Drop.UNKNOWN_ID] += 1
             return None
