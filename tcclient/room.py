@@ -28,7 +28,7 @@ from tcclient.events import (
     TrustFault,
 )
 from tcclient.participant import Participant
-from tcclient.playout.reception import Reception
+from tcclient.playout.reception import TrackReception
 from tcclient.playout.stream_queue import Broadcast
 from tcclient.recording.recording import Failure, RoomRecording
 from tcclient.sources import AnySource, codec_of
@@ -67,7 +67,7 @@ class Room(RoomVerbs):
         self.permissions = 0
         super().__init__(Connection(session, self._event, self._receive, receive_interval))
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="media")
-        self._reception = Reception(self._connection, self._pool, self._spawn, self._recording_failed)
+        self._reception = TrackReception(self._connection, self._pool, self._spawn, self._recording_failed)
         self._history: Broadcast[Event] = Broadcast(QUEUED_EVENTS)
         self._devices = DeviceWatch(known_devices, self._pool, self._tell)
         self._entered = False

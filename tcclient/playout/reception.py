@@ -28,7 +28,7 @@ TEND_INTERVAL = 0.1
 """Seconds between looks for pictures that wait too long."""
 
 
-class Reception:
+class TrackReception:
     """Keeps the tracks, gives them their packets, and has them played and recorded.
 
     ``pool`` runs codecs and files, ``spawn`` a task for as long as the room is open. ``failed`` is called for what
