@@ -34,12 +34,12 @@ from tcproto.link import Link, parse_link
 from tcproto.messages import Source
 
 ANSWER_LIMIT = 30.0
-"""Seconds for each answer of the server on the way in: many times what one takes that is busy with a whole town's
-logins, and one that lives but never answers would keep a program waiting for ever."""
+"""Seconds to wait for each answer while connecting. A server that is busy with the logins of a whole town needs far
+less. Without a limit, a server that lives but never answers would keep a program waiting for ever."""
 _LIVES = Lives()
-"""Of all sessions of this process: what one has seen to be over must not be shown to the next."""
+"""The lives of rooms that any session of this process has seen: a meeting that has ended must not be shown again."""
 Trust = Callable[[bytes], Awaitable[bool]]
-"""Asks a person whether a fingerprint (20 bytes) is the server's."""
+"""Asks the user whether a fingerprint (20 bytes) is the server's."""
 
 
 @asynccontextmanager
@@ -58,16 +58,16 @@ async def connect(
 ) -> AsyncIterator[Room]:
     """Log in as ``name`` of the account ``user``, and sit down in the link's room for the length of the block.
 
-    The password is forgotten once the account key is derived from it. Who will connect again makes an
-    ``AccountSecret`` of it, and gives that each time.
+    The password is forgotten once the account key is derived from it. To connect again later, make an
+    ``AccountSecret`` of it, and give that each time.
 
     ``data`` is the directory of device identity, known servers and known devices (default: the user's). A server whose
     key is neither in the link nor known is trusted only if ``trust`` says so; one that is known by another key than the
     link's is never asked. A room without end-to-end encryption is entered only
     with ``require_e2ee=False``, and only if the link says so too. ``sources`` are subscribed of everybody. With
     ``receive_interval`` (seconds) the network is looked at no more often than that, for programs in no hurry. With
-    ``retry``, what may succeed later (a server too busy, or going down) is tried again, with growing waits, until the
-    caller gives up or the server says stop; it is called before each wait.
+    ``retry``, attempts that may succeed later (a server too busy, or going down) are repeated with growing waits, until
+    the caller gives up or the server says stop. ``retry`` is called before each wait.
 
     Raises ``WrongValue`` for a link without a room or a name that cannot be, and the other errors of
     ``tcclient.errors``.
@@ -143,11 +143,11 @@ class _Entry:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with the file of known servers, for people to read."""
+        """The faults of the file of known servers, in words."""
         return self._known.faults
 
     async def enter(self, connection: Connection) -> core.Joined:
-        """Go all the way; raises the errors that ``connect`` names."""
+        """Connect, check the server, log in and join; raises the errors of ``connect``."""
         key = _step(connection, core.ServerKey, core.WrongServerKey)
         await connection.open(self._link)
         await self._check_server(connection, await self._answered(key))
@@ -227,7 +227,7 @@ def _step(connection: Connection, *types: type[core.Event]) -> asyncio.Future[co
 
 @contextmanager
 def _checked() -> Iterator[None]:
-    """Turn what a value is refused for into the error of the library."""
+    """Turn the ``ValueError`` for a wrong value into the error of the library."""
     try:
         yield
     except ValueError as error:

@@ -36,7 +36,7 @@ from tcproto.identity import format_fingerprint
 
 
 class ClientError(Exception):
-    """The text is one line for a person; ``code`` is stable, for programs."""
+    """The text is one line to be read; ``code`` is stable, for programs."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class WrongServer(ServerKeyError):
 class LinkContradictsPin(ServerKeyError):
     """The link names another key (``fingerprint``) than the one that was pinned (``pinned``, 20 bytes).
 
-    No server was asked. The pin stays until a person removes it: ``tcclient forget``, or ``KnownServers.forget``.
+    No server was asked. The pin stays until a user removes it: ``tcclient forget``, or ``KnownServers.forget``.
     """
 
     def __init__(self, address: str, pinned: bytes, in_link: bytes) -> None:

@@ -62,7 +62,7 @@ __all__ = (
 
 @dataclass(frozen=True, slots=True)
 class SpeakersChanged:
-    """Who speaks now, ourselves included, and who is dominant (None: nobody yet), by what was heard."""
+    """The participants who speak now, ourselves included, and the dominant one (None: nobody yet), by their sound."""
 
     speaking: tuple[Participant, ...]
     dominant: Participant | None

@@ -71,7 +71,7 @@ class Room(RoomVerbs):
         self._history: Broadcast[Event] = Broadcast(QUEUED_EVENTS)
         self._devices = DeviceWatch(known_devices, self._pool, self._tell)
         self._entered = False
-        """Whether who comes in is news; who was there before stands in ``participants``."""
+        """Whether a new participant is an event; those that were there before stand in ``participants``."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._info: RoomInfo | None = None
         self._own_id = 0
@@ -94,6 +94,11 @@ class Room(RoomVerbs):
         if self._me is None:
             raise RoomClosed("not in a room", ErrorCode.NOT_IN_ROOM)
         return self._me
+
+    @property
+    def everybody(self) -> list[Participant]:
+        """All who are here, ourselves included, in the order of the roster."""
+        return list(self._everybody.values())
 
     @property
     def connection(self) -> Connection:
@@ -143,8 +148,8 @@ class Room(RoomVerbs):
         """Iterate over what happens, until ``Closed``; a slow reader misses the oldest.
 
         The first iteration begins with what has happened since the seat was taken, a further one with what happens
-        from then on. Who and what was there when ``connect`` returned is in ``participants``, with its marks; that is
-        told as no event.
+        from then on. Participants and tracks that were there when ``connect`` returned are in ``participants`` and
+        ``tracks``; they give no events.
         """
         async for event in self._history.read():
             yield event
@@ -221,7 +226,7 @@ class Room(RoomVerbs):
     # Hearing and recording
 
     def listen(self) -> Listener:
-        """Play out what the room says; the listener gives the mix. Raises ``OpusUnavailable``."""
+        """Play out the sound of the room; the listener gives the mix. Raises ``OpusUnavailable``."""
         return self._reception.listen()
 
     def record(self, directory: Path | str) -> RoomRecording:

@@ -1,4 +1,4 @@
-"""What can be published: files, generators, devices, and frames that the caller encoded.
+"""Sources that can be published: files, generators, devices, and frames that the caller encoded.
 
 A source is a description; its frames come from one iteration, synchronous (read and encoded in a worker thread and
 paced by the library) or asynchronous (paced by whoever makes them).
@@ -106,7 +106,7 @@ class VideoSource:
     live: bool = False
     """Frames come at their own times, as from a device, though the iteration is synchronous."""
     begin: Fraction | None = None
-    """Time of the pictures, in seconds, that stands at the beginning of what is published; None: that of the first."""
+    """Time of the pictures, in seconds, at which the publication begins; None: the time of the first picture."""
 
     @property
     def target_bitrate(self) -> int:
@@ -133,7 +133,7 @@ AnySource = AnyAudio | AnyVideo
 
 
 def codec_of(source: AnySource) -> tuple[Kind, Source, str, int, int]:
-    """Return kind, source, codec, width and height of what is published."""
+    """Return kind, source, codec, width and height of the publication of a source."""
     if isinstance(source, AudioSource | EncodedAudioSource):
         return Kind.AUDIO, source.source, "opus", 0, 0
     return Kind.VIDEO, source.source, source.codec, source.width, source.height
@@ -150,7 +150,7 @@ def audio_file(
 ) -> AudioSource:
     """Return the sound of a WAV, Ogg, FLAC, MP3, MP4 or MKV file, at most ``seconds`` of it.
 
-    ``source`` may be ``Source.SCREEN_AUDIO``, for a film that is shown beside the people. ``bitrate`` 0: 25,200 bit/s,
+    ``source`` may be ``Source.SCREEN_AUDIO``, for the sound of a film beside the camera. ``bitrate`` 0: 25,200 bit/s,
     of a screen 64,000.
 
     Time counts from the beginning of the file, as in ``video_file``: published together, both are in step. Raises
@@ -178,7 +178,7 @@ def video_file(
 ) -> VideoSource:
     """Return the pictures of an MP4 or MKV file, at most ``seconds`` of them, scaled down to fit.
 
-    ``source`` may be ``Source.SCREEN``, for a film that is shown beside the people.
+    ``source`` may be ``Source.SCREEN``, for a film beside the camera.
     Raises ``MediaFileError``.
     """
     from tcclient.capture.reader import open_video

@@ -168,8 +168,8 @@ class Track:
         """Iterate over the decoded sound, for audio tracks: int16 blocks of 960 samples, 48 kHz, mono, one each 20 ms
         from the first packet to the end of the track.
 
-        What was lost is concealed, what was not sent is silence. A reader that is more than 100 ms late misses the
-        oldest. Raises ``OpusUnavailable``, and ``WrongValue`` for a track of pictures.
+        Lost packets are concealed, and silence stands where nothing was sent. A reader that is more than 100 ms late
+        misses the oldest blocks. Raises ``OpusUnavailable``, and ``WrongValue`` for a track of pictures.
         """
         if self.kind is not Kind.AUDIO:
             raise WrongValue("a track of pictures has no sound")

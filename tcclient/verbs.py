@@ -1,4 +1,4 @@
-"""What a participant can ask of the server; ``Room`` offers these verbs."""
+"""The requests that a program can make to the server; ``Room`` offers them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ import numpy as np
 MIN_TARGET: Final = 0.020
 """Seconds. The tick of the play-out: with less, a frame that is punctual misses every other tick."""
 MAX_TARGET: Final = 0.400
-"""Seconds. Beyond this, people talk over each other (ITU-T G.114); losing what is later is the lesser evil."""
+"""Seconds. With more delay, speakers interrupt each other (ITU-T G.114); losing later packets is the lesser evil."""
 START_TARGET: Final = 0.040
 """Seconds. Assumed until packets show better: two frames, enough for a wired link."""
 
@@ -90,7 +90,7 @@ class DelayEstimator:
         return base
 
     def _raised(self, by: float) -> None:
-        """Count what was seen from the new base on: or a way that became longer would be taken for jitter."""
+        """Count the packets seen so far from the new base on. Otherwise a longer path would look like jitter."""
         self._spike = max(0.0, self._spike - by)
         if by > MAX_TARGET:  # nothing but the packets since then was so late, and the others tell about jitter still
             self._histogram[-1] = 0.0

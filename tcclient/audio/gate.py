@@ -1,4 +1,4 @@
-"""What to do with a frame of the microphone: send it, say that it is silent, or nothing.
+"""Decides about each frame of the microphone: send it, send that it is silent, or send nothing.
 
 A frame that is not sent takes no sequence number; its time passes all the same.
 """

@@ -60,7 +60,8 @@ def check_source(source: AnySource) -> None:
 
 
 def _check_kind(source: AnySource) -> None:
-    """Check that it is a source, and that sound is of what can be heard, and pictures of what can be seen."""
+    """Check the type of a source, and that its kind fits: sound of a microphone or a screen, pictures of a camera or a
+    screen."""
     if not isinstance(source, AnySource):
         kinds = ", ".join(kind.__name__ for kind in get_args(AnySource))
         raise SourceError(f"a source is one of {kinds}, not {_described(source)}")

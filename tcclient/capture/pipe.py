@@ -9,8 +9,8 @@ from pathlib import Path
 from tcclient.errors import MediaFileError, one_line
 
 PATIENCE = 10.0
-"""Seconds without a byte after which a pipe counts as forgotten: what feeds it may have to start, or to connect
-somewhere, but a person who waits has to be told."""
+"""Seconds without a byte after which a pipe counts as forgotten: its writer may have to start, or to connect
+somewhere, but a user who waits has to be told."""
 
 
 class Pipe:

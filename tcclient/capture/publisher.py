@@ -76,7 +76,7 @@ class _Puller:
         return await loop.run_in_executor(self._pool, self._next)
 
     async def close(self) -> None:
-        """Let go of what the frames come from, behind the call that may still run in the executor."""
+        """Close the iterator of the frames, after the call that may still run in the executor."""
         if isinstance(self._frames, AsyncGenerator):
             await self._frames.aclose()
         elif (close := getattr(self._frames, "close", None)) is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 MAX_HOLE = 60.0
 """Longest hole, in seconds, in all streams of a file at once: a longer one is taken for a jump of the timestamps, and
-left out, where people would wait and take the sender for gone."""
+left out: listeners would take the sender for gone."""
 
 MAX_BACK = 0.1
 """Furthest that decoding times of a stream may go back, in seconds, without beginning anew: rounding and careless

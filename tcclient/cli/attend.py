@@ -1,4 +1,4 @@
-"""Attends a room on behalf of a person at a terminal, or of a script."""
+"""Attends a room for a user at a terminal, or for a script."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ QUALITY_INTERVAL = 1.0
 
 @dataclass(frozen=True)
 class Wishes:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     link: Link
     user: str
@@ -44,7 +44,7 @@ class Wishes:
     trust: Trust | None
     require_e2ee: bool
     sources: tuple[Source, ...]
-    """What is wanted of everybody."""
+    """Sources that are subscribed of everybody."""
     gate: GateMode
     record: Path | None
     speaker: bool
@@ -54,7 +54,7 @@ class Wishes:
     once: bool
     """Try once to get in."""
     listen: bool = False
-    """Who speaks is wanted in lines, where there is no line that stays."""
+    """Whether the speakers are told in lines, where there is no status line."""
 
 
 class Attending:
@@ -170,7 +170,7 @@ class Attending:
                 self._leave.set()
 
     async def _send(self, sending: Sending) -> None:
-        """Send what was asked for; leave then, if wanted."""
+        """Send the sources; leave at their end, if wanted."""
         if not self._sources:
             return
         await sending.send(self._sources)
@@ -194,7 +194,7 @@ class Attending:
             task.add_done_callback(lambda _: self._restarting.pop(source, None))
 
     async def _play(self, room: Room) -> None:
-        """Play what is heard; a loudspeaker that fails is told, and the meeting goes on without."""
+        """Play the mix; if the loudspeaker fails, tell it, and go on without."""
         loop = asyncio.get_running_loop()
         try:
             with Loudspeaker() as speaker:

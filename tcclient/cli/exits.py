@@ -1,5 +1,7 @@
 """Exit statuses of the command line."""
 
+from __future__ import annotations
+
 from tcproto.errors import ErrorCode
 
 FAILED = 1
@@ -30,3 +32,43 @@ _OF_CODES = {
 def status_of_end(code: ErrorCode | None) -> int:
     """Return the exit status where a login, a room or a seat was refused or ended for this reason (None: lost)."""
     return _OF_CODES.get(code, REFUSED)
+
+
+def status_of(error: Exception) -> int:
+    """Return the exit status for an error that the user can mend, 0 for an error of ours."""
+    from tcclient.audio.libopus import OpusUnavailable
+    from tcclient.demo.processes import DemoError
+    from tcclient.errors import (
+        ClientError,
+        ConnectError,
+        DishonestServer,
+        JoinRefused,
+        LoginRefused,
+        MediaError,
+        RecordingError,
+        RoomClosed,
+        ServerKeyError,
+        WrongValue,
+    )
+    from tcclient.trust.identity import TrustFileError
+    from tcproto.errors import ProtocolError
+
+    if isinstance(error, DishonestServer):
+        return UNTRUSTED
+    if isinstance(error, RoomClosed | LoginRefused | JoinRefused):
+        return status_of_end(error.code)
+    kinds: tuple[tuple[type[Exception], int], ...] = (
+        (ServerKeyError, UNTRUSTED),
+        (TrustFileError, WRONG_INPUT),
+        (WrongValue, WRONG_INPUT),
+        (ConnectError, FAILED),
+        (RecordingError, FAILED),
+        (OpusUnavailable, FAILED),
+        (MediaError, WRONG_INPUT),
+        (ClientError, REFUSED),
+        (ProtocolError, FAILED),
+        (DemoError, FAILED),
+        (OSError, FAILED),
+        (ValueError, WRONG_INPUT),
+    )
+    return next((status for kind, status in kinds if isinstance(error, kind)), 0)

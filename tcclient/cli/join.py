@@ -213,7 +213,7 @@ def _device(what: str | None, kind: str) -> tuple[str, str, str]:
 
 
 def _sources(arguments: argparse.Namespace, makers: Makers) -> list[AnySource]:
-    """Open what is to be sent; what can never be is refused now, and not in the room."""
+    """Open the sources; one that can never be sent is refused now, and not in the room."""
     from tcclient.capture.intake import check_source
     from tcproto.messages import Source
 

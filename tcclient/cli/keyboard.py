@@ -60,7 +60,7 @@ class Keyboard:
         assert self._commands.keys() == {command.name for command in COMMANDS}
 
     async def obey(self) -> None:
-        """Do what is typed until nothing more can be; a line that fails is told of and given back."""
+        """Do what is typed, until the input ends; a line that fails is told and given back."""
         lines = cast("AsyncGenerator[str]", self._output.console.lines())
         async with contextlib.aclosing(lines):
             async for line in lines:
@@ -119,7 +119,7 @@ class Keyboard:
             publication.talk(pressed)
 
     def _sent(self, source: Source) -> list[Publication]:
-        """Return what we send from a source; raises ``ValueError`` if that is nothing."""
+        """Return our publications of a source; raises ``ValueError`` if there are none."""
         kind = Kind.AUDIO if source is Source.MICROPHONE else Kind.VIDEO
         found = [p for p in self._publications() if p.kind is kind and p.source.source is source]
         if not found:
@@ -167,7 +167,7 @@ class Keyboard:
 
     def _find(self, who: str) -> Participant:
         """Return the one participant of that account or label, or with that text in the label."""
-        everybody = [self._room.me, *self._room.participants.values()]
+        everybody = self._room.everybody
         found = [p for p in everybody if who in (p.account, p.label)] or [
             p for p in everybody if who and who.casefold() in p.label.casefold()
         ]
@@ -178,7 +178,7 @@ class Keyboard:
 
 
 def _check(text: str) -> None:
-    """Raise ``ValueError`` for what no text may have: better said here than refused without a word where."""
+    """Raise ``ValueError`` for a control character, and name it: the refusal of the server would not."""
     for character in text:
         if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
             raise ValueError(f"a text has no control characters (U+{ord(character):04X}); nothing was sent")

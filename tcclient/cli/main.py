@@ -15,7 +15,7 @@ from importlib import metadata
 from typing import NoReturn
 
 from tcclient.cli import demo, devices, forget, join, probe
-from tcclient.cli.exits import FAILED, INTERRUPTED, REFUSED, UNTRUSTED, WRONG_INPUT, status_of_end
+from tcclient.cli.exits import FAILED, INTERRUPTED, WRONG_INPUT, status_of
 from tcproto.foreign import visible
 
 _EXAMPLES = """\
@@ -65,7 +65,7 @@ def _run(argv: list[str] | None) -> int:
         sys.stderr.close()
         return FAILED
     except Exception as error:
-        status = _status_of(error)
+        status = status_of(error)
         if not status:
             raise
         return _complain(_words(error), status)
@@ -76,46 +76,6 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return str(error)
-
-
-def _status_of(error: Exception) -> int:
-    """Return the exit status for what a person can mend, 0 for an error of ours."""
-    from tcclient.audio.libopus import OpusUnavailable
-    from tcclient.demo.processes import DemoError
-    from tcclient.errors import (
-        ClientError,
-        ConnectError,
-        DishonestServer,
-        JoinRefused,
-        LoginRefused,
-        MediaError,
-        RecordingError,
-        RoomClosed,
-        ServerKeyError,
-        WrongValue,
-    )
-    from tcclient.trust.identity import TrustFileError
-    from tcproto.errors import ProtocolError
-
-    if isinstance(error, DishonestServer):
-        return UNTRUSTED
-    if isinstance(error, RoomClosed | LoginRefused | JoinRefused):
-        return status_of_end(error.code)
-    kinds: tuple[tuple[type[Exception], int], ...] = (
-        (ServerKeyError, UNTRUSTED),
-        (TrustFileError, WRONG_INPUT),
-        (WrongValue, WRONG_INPUT),
-        (ConnectError, FAILED),
-        (RecordingError, FAILED),
-        (OpusUnavailable, FAILED),
-        (MediaError, WRONG_INPUT),
-        (ClientError, REFUSED),
-        (ProtocolError, FAILED),
-        (DemoError, FAILED),
-        (OSError, FAILED),
-        (ValueError, WRONG_INPUT),
-    )
-    return next((status for kind, status in kinds if isinstance(error, kind)), 0)
 
 
 def _complain(text: str, status: int) -> int:
@@ -149,10 +109,10 @@ def _version() -> str:
 
 
 def _occupy_standard_files() -> None:
-    """Put the null device in place of what is closed, for this process and those that it starts.
+    """Put the null device in place of closed standard files, for this process and its children.
 
-    Otherwise a socket or a file gets the number of a standard file, and whoever prints writes into it; libuv ends the
-    process when it has to close such a one.
+    Otherwise a socket or a file gets the number of a standard file, and printed text is written into it; libuv ends
+    the process when it has to close such a descriptor.
     """
     for descriptor, (name, mode) in enumerate(_STREAMS):
         try:

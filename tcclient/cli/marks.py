@@ -1,4 +1,4 @@
-"""What is doubtful about a participant, in words for a person and for a script."""
+"""The doubts about a participant, in words for a user and for a script."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORDS = {
 
 
 def marks_of(participant: Participant) -> list[Mark]:
-    """Return what is doubtful about a participant."""
+    """Return the doubts about a participant."""
     marks = {
         Mark.UNVERIFIED: not participant.verified,
         Mark.SILENT: participant.silent,

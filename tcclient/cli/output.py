@@ -1,4 +1,4 @@
-"""What a person reads while attending a room, or a script: a line for each thing that happens, and one that stays."""
+"""The output of ``join``, for a user or a script: a line for each event, and the status line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tcproto.messages import ChatScope, Source
 MAX_ROSTER = 20
 """Participants that are listed at joining: what a screen shows. Doubtful ones are always listed."""
 _SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (notice of the server)"}
-"""What is said of a text that is not for the room."""
+"""The addition to the sender of a text that is not for the room."""
 
 _DOUBTS: dict[type[events.Event], tuple[str, str]] = {
     events.MembershipMismatch: ("mismatch", "WARNING: {} sees other members than you do"),
@@ -38,7 +38,7 @@ _DOUBTS: dict[type[events.Event], tuple[str, str]] = {
     events.CommitmentMismatch: ("other_key", "WARNING: {} gave you another key than it tells everybody"),
     events.TextMissing: ("text_missing", "WARNING: a text of {} did not come"),
 }
-"""What is told of a participant who has become doubtful, or is no longer: name of the line, and text."""
+"""Events about doubts: name of the line, and text."""
 
 
 class Output:
@@ -60,7 +60,7 @@ class Output:
         info = room.info
         mode = "end-to-end encrypted" if info.e2ee else "NOT end-to-end encrypted: the server can hear and read it"
         others = list(room.participants.values())
-        everybody = [room.me, *others]
+        everybody = room.everybody
         self._line(
             "joined",
             f"in room {info.title or info.name}, {mode}; {len(everybody)} here",
@@ -120,7 +120,7 @@ class Output:
         self.refresh()
 
     def _failed(self, event: events.PublicationFailed | events.RecordingFailed) -> None:
-        """Tell what does not work, on standard error, and to a script besides."""
+        """Tell of a failure on standard error, and to a script also on standard output."""
         if isinstance(event, events.RecordingFailed):
             name, text = "recording_failed", f"not recorded any more: {event.text}"
             fields = {"who": event.participant, "text": event.text}
@@ -146,7 +146,7 @@ class Output:
         )
 
     def _speakers(self, event: events.SpeakersChanged) -> None:
-        """Tell who speaks; of people that is no line of its own where the line that stays shows it."""
+        """Tell who speaks; for a user only where there is no status line that shows it."""
         if not self._json and (self.console.columns is not None or not self._listening):
             return
         names = ", ".join(p.label for p in event.speaking)
@@ -214,7 +214,7 @@ class Output:
 
     def roster(self, room: Room) -> None:
         """List who is here."""
-        for who in (room.me, *room.participants.values()):
+        for who in room.everybody:
             mark, tracks = "*" if who.speaking else " ", room.tracks_of(who)
             self._line("participant", f"{mark} {in_words(who, tracks)}", **described(who, tracks))
 
@@ -261,8 +261,8 @@ class Output:
             loss_up=self._found.get("loss_up_recent_percent", 0.0),
             loss_down=self._found.get("loss_down_recent_percent", 0.0),
             rtt_ms=self._found.get("rtt_ms"),
-            here=len(room.participants) + 1,
-            speaking=tuple(p.label for p in (room.me, *room.participants.values()) if p.speaking),
+            here=len(room.everybody),
+            speaking=tuple(p.label for p in room.everybody if p.speaking),
         )
         self.console.status(status)
 
@@ -270,7 +270,7 @@ class Output:
         if room.closed is not None:
             return None
         found = figures(room.network, None if listener is None else listener.statistics().values())
-        return {**found, "participants": len(room.participants) + 1}
+        return {**found, "participants": len(room.everybody)}
 
     def _line(self, name: str, text: str, /, **fields: Any) -> None:
         if self._json:

@@ -1,4 +1,4 @@
-"""The figures of a network, for scripts and for people."""
+"""The figures of the network, for scripts and for users."""
 
 from __future__ import annotations
 

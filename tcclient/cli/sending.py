@@ -1,4 +1,4 @@
-"""What a person sends into a room: begun, ended, failed, begun again; no fault of a device ends the meeting."""
+"""Sends the sources of the command line into a room, and begins them again; no fault of a device ends the meeting."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Makers = Mapping[Source, Callable[[str | None], AnySource]]
 
 
 class Sending:
-    """The publications of a person at a terminal."""
+    """The publications of the user at the terminal."""
 
     def __init__(self, room: Room, output: Output, gate: GateMode, makers: Makers) -> None:
         self.publications: list[Publication] = []
         self.status = 0
-        """Exit status for what was to be sent and could not be."""
+        """Exit status: not 0 where a source could not be sent."""
         self._room, self._output, self._gate, self._makers = room, output, gate, makers
 
     async def send(self, sources: Sequence[AnySource]) -> None:
-        """Publish, and see it through; in what state the path is changes nothing: some of it may arrive."""
+        """Publish, and wait for the end. The state of the path does not matter: some packets may arrive."""
         await self._see_through(await self._begin(sources, muted=False))
 
     async def restart(self, source: Source, device: str | None = None) -> None:
-        """Begin a microphone or a camera anew, muted if it was, and see it through."""
+        """Begin a microphone or a camera anew, muted if it was muted before, and wait for its end."""
         maker = self._makers.get(source)
         if maker is None:
             raise ValueError(f"{source} cannot be begun anew")

@@ -120,30 +120,26 @@ class Seat:
             messages.KeyframeRequest: self._keyframe_request,
             messages.ChatMessage: self.texts.receive,
         }
+        self._follow_deadlines()
 
-    @property
-    def next_deadline(self) -> float:
-        """When ``handle_timeout`` is due."""
-        control = min(self._keys.next_deadline, self._snapshot_at, self._purge_at)
-        media = min(self.path.next_deadline, self.publications.keyframes.next_deadline, self._audible.next_deadline)
-        return min(control, media, self.egress.next_deadline, self._presence.next_deadline)
+    def _follow_deadlines(self) -> None:
+        for name, deadline, action in (
+            ("keys", lambda: self._keys.next_deadline, self._keys.handle_timeout),
+            ("path", lambda: self.path.next_deadline, self._path_due),
+            ("egress", lambda: self.egress.next_deadline, self.settle),
+            ("presence", lambda: self._presence.next_deadline, self._presence.handle_timeout),
+            ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
+            ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
+            ("snapshot", lambda: self._snapshot_at, self.settle),
+            ("purge", lambda: self._purge_at, self._purge),
+        ):
+            self.timers.follow(name, deadline, action)
 
     def handle_message(self, message: object, now: float) -> None:
         """Act on a notification; one that belongs to no seat, or to a later version, is ignored."""
         handler = self._handlers.get(type(message))
         if handler is not None:
             handler(message, now)
-
-    def handle_timeout(self, now: float) -> None:
-        """Do what is due."""
-        self._keys.handle_timeout(now)
-        self.path.on_call = bool(self.publications.live) or self._wants_media
-        self.path.handle_timeout(now)
-        self._presence.handle_timeout(now)
-        self._audible.handle_timeout(now)
-        if now >= self._purge_at:
-            self._purge(now)
-        self.settle(now)
 
     def receive_datagram(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
         """Take a datagram, by UDP or through the tunnel."""
@@ -393,6 +389,10 @@ class Seat:
         publication = self.publications.by_stream(message.stream)
         if publication is not None and message.spatial < publication.layers:
             self.publications.keyframes.ask(publication.number, message.spatial, now)
+
+    def _path_due(self, now: float) -> None:
+        self.path.on_call = bool(self.publications.live) or self._wants_media
+        self.path.handle_timeout(now)
 
     def _purge(self, now: float) -> None:
         """Forget keys that have expired, whether or not anything comes under them."""

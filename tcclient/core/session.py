@@ -176,11 +176,9 @@ class Session:
 
     def datagrams_to_send(self, now: float) -> list[bytes]:
         """Return the datagrams that wait, once, with a ping if one is due."""
-        if self._seat is None:
-            return []
-        if now >= self._seat.path.next_deadline:
-            self._seat.handle_timeout(now)
-        return self._seat.egress.take(now)
+        if now >= self._timers.when("path"):
+            self.handle_timeout(now)
+        return [] if self._seat is None else self._seat.egress.take(now)
 
     def next_event(self) -> Event | None:
         """Return the next event, None when there is none."""
@@ -193,15 +191,13 @@ class Session:
     def next_deadline(self) -> float | None:
         """Return when ``handle_timeout`` is due, None when never."""
         due = self._timers.next()
-        if self._seat is not None:
-            due = min(due, self._seat.next_deadline)
         return None if due == NEVER else due
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due by ``now``."""
         self._timers.run(now)
         if self._seat is not None:
-            self._seat.handle_timeout(now)
+            self._seat.settle(now)
 
     def close(self) -> None:
         """End the session; the bytes of the farewell are in ``control_to_send``."""

@@ -12,13 +12,15 @@ Action = Callable[[float], None]
 
 
 class Timers:
-    """Deadlines on the monotonic clock in seconds, each under a key; to set a key again moves its deadline.
+    """Deadlines on the monotonic clock in seconds, each under a key.
 
-    A session has about a dozen of them, so that to look through all costs less than to keep them in order.
+    A deadline is ``set`` by its owner, and set again to move it. A part that keeps its own deadline is followed with
+    ``follow``. A session has about a dozen, so that to look through all costs less than to keep them in order.
     """
 
     def __init__(self) -> None:
         self._deadlines: dict[Hashable, tuple[float, Action]] = {}
+        self._followed: dict[Hashable, tuple[Callable[[], float], Action]] = {}
 
     def set(self, key: Hashable, when: float, action: Action) -> None:
         """Call ``action`` with the time when ``when`` has come; ``NEVER`` cancels the deadline."""
@@ -27,32 +29,44 @@ class Timers:
         else:
             self._deadlines[key] = when, action
 
+    def follow(self, key: Hashable, deadline: Callable[[], float], action: Action) -> None:
+        """Call ``action`` with the time when the moment that ``deadline`` returns has come, again and again.
+
+        The action moves the deadline; ``NEVER`` means that nothing is due.
+        """
+        self._followed[key] = deadline, action
+
     def cancel(self, key: Hashable) -> None:
         """Forget the deadline, if there is one."""
         self._deadlines.pop(key, None)
 
     def cancel_all(self, *, but: Hashable = None) -> None:
         """Forget all deadlines, except that of the key ``but``."""
+        self._followed = {key: followed for key, followed in self._followed.items() if key == but}
         self._deadlines = {key: deadline for key, deadline in self._deadlines.items() if key == but}
 
     def when(self, key: Hashable) -> float:
         """Return when a deadline is, ``NEVER`` if it is not set."""
+        if followed := self._followed.get(key):
+            return followed[0]()
         deadline = self._deadlines.get(key)
         return NEVER if deadline is None else deadline[0]
 
     def next(self) -> float:
         """Return the earliest deadline, ``NEVER`` if none is set."""
-        return min((when for when, _ in self._deadlines.values()), default=NEVER)
+        return min((self.when(key) for key in (*self._deadlines, *self._followed)), default=NEVER)
 
     def run(self, now: float) -> None:
-        """Call each action that is due once, the earliest first; what an action sets anew waits for the next call."""
-        due = [key for key, (when, _) in sorted(self._deadlines.items(), key=_moment) if when <= now]
-        for key in due:
-            deadline = self._deadlines.get(key)
-            if deadline is not None and deadline[0] <= now:  # no action before has put it off
-                del self._deadlines[key]
-                deadline[1](now)
+        """Call each action that is due once, the earliest first; what is due again at once waits for the next call."""
+        due = [(when, key) for key in (*self._deadlines, *self._followed) if (when := self.when(key)) <= now]
+        for _, key in sorted(due, key=_moment):
+            if self.when(key) > now:
+                continue  # an action before this one has put it off
+            if key in self._followed:
+                self._followed[key][1](now)
+            else:
+                self._deadlines.pop(key)[1](now)
 
 
-def _moment(entry: tuple[Hashable, tuple[float, Action]]) -> float:
-    return entry[1][0]
+def _moment(entry: tuple[float, Hashable]) -> float:
+    return entry[0]

@@ -80,7 +80,7 @@ async def _all_reach(participants: Sequence[Participant], event: str, limit: flo
 
 
 class _Progress:
-    """Tells a person how it goes, on standard error; in place where that is a terminal."""
+    """Tells the progress on standard error; in one line where that is a terminal."""
 
     def __init__(self, wanted: bool) -> None:
         self._wanted = wanted

@@ -197,7 +197,7 @@ async def _progress(witness: Witness) -> None:
             "progress",
             packets=sum(c.packets for c in counts),
             lost=sum(c.lost for c in counts),
-            speaking=[p.label for p in (witness.room.me, *witness.room.participants.values()) if p.speaking],
+            speaking=[p.label for p in witness.room.everybody if p.speaking],
         )
 
 

@@ -1,4 +1,4 @@
-"""The report of a demonstration: did everybody get what was sent, and the tables that say so."""
+"""The report of a demonstration: whether everything that was sent was received, and tables of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_ROWS = 60
-"""Rows of the table for a person; beyond that each stream gets one row that sums up its receivers."""
+"""Rows of the printed table; beyond that each stream gets one row that sums up its receivers."""
 _HEADER = ("participant", "stream", "packets", "lost", "frames", "concealed", "bitrate", "latency p50/p95")
 
 
@@ -28,7 +28,7 @@ class Report:
         return {"complete": self.complete, "faults": list(self.faults), "participants": list(self.reports)}
 
     def table(self) -> str:
-        """Return the table for a person."""
+        """Return the table to print."""
         rows = [row for report in self.reports for row in _rows(report)]
         if len(rows) > MAX_ROWS:
             rows = _summed(self.reports)

@@ -25,9 +25,9 @@ FAREWELL = 1.0
 
 
 class Listener:
-    """Plays out what the tracks bring; ``on_mix`` is called with each block, and the time at which it plays.
+    """Plays out the sound of tracks; ``on_mix`` is called with each block, and the time at which it plays.
 
-    How loud somebody is played, and for whom the others are lowered, says the participant of each track.
+    The participant of each track tells how loud it is played, and whether the others are lowered for it.
 
     Raises ``OpusUnavailable`` when made without a library.
     """
@@ -54,7 +54,7 @@ class Listener:
         track.on_audio.append(arrived)
 
     def remove(self, track: Track) -> None:
-        """Forget a track, when what it has brought has been played."""
+        """Forget a track, after its last packets have been played."""
         arrived = self._tracks.pop(track, None)
         if arrived is not None:
             track.on_audio.remove(arrived)
@@ -81,7 +81,7 @@ class Listener:
                 callback(mix, played)
 
     def _weigh(self) -> None:
-        """Tell the play-out who is how loud, while it does nothing."""
+        """Give volumes and priorities to the play-out, between its ticks."""
         playing = (*self._tracks, *self._leaving)
         self.playout.volumes = {track: track.participant.volume for track in playing}
         self.playout.priority = {track for track in playing if track.participant.priority}

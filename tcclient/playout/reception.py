@@ -1,4 +1,4 @@
-"""What is received of a room: its tracks, who listens to them, and who records them."""
+"""The receiving side of a room: its tracks, their play-out and their recording."""
 
 from __future__ import annotations
 

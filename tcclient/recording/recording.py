@@ -97,7 +97,7 @@ class RoomRecording:
             recording.retry()
 
     def flush(self, now: float) -> list[Failure]:
-        """Write what has waited long enough; return what has failed since."""
+        """Write the entries that have waited long enough; return the failures since the last call."""
         with self._writing:
             for recording in list(self._takes):
                 self._attempt(recording, lambda take=recording: take.flush(now))  # type: ignore[misc]

@@ -44,7 +44,7 @@ MIN_CUE_DISTANCE = 1_000_000_000 // matroska.TICK
 
 
 class OggOpusWriter:
-    """Records the Opus packets of one speaker, and keeps time: what is missing is filled with packets that hold no
+    """Records the Opus packets of one speaker, and keeps time: gaps are filled with packets that hold no
     sound.
 
     ``start`` is the 48 kHz timestamp, and the time of the clock, at which the recording begins; by default those of the

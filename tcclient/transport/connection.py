@@ -22,16 +22,16 @@ from tcproto.link import Link
 from tcproto.packet import Header
 
 CONNECT_LIMIT = 10.0
-"""Seconds for the TCP connection to stand."""
+"""Seconds for the TCP connection to be made."""
 FAREWELL_LIMIT = 1.0
 """Seconds for the last bytes to leave when a connection is closed."""
 
 
 class Connection(asyncio.Protocol):
-    """Carries bytes, datagrams and time between the network and a session, and hands on what the session says.
+    """Carries bytes and datagrams between the network and a session, and delivers its events and media.
 
-    After every input, in this order: what has to be sent is sent, then events are delivered, then media, then the one
-    timer is set.
+    After each input, in this order: the session's bytes and datagrams are sent, its events are delivered, its media
+    are delivered, and the timer is set.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._opened = False
-        """Whether the loop tells of the end: of a connection that is given up half made it need not."""
+        """Whether the connection was made. If it was not, the loop need not call ``connection_lost``."""
         self._gone = asyncio.Event()
         self._replies = Replies()
         self._pumping = False
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
         self._replies.deliver(closed)
 
     async def derive_key(self, password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:
-        """Derive the account key in a thread: it takes a tenth of a second and more."""
+        """Derive the account key in a thread, because it takes 0.1 s and more."""
         pool = ThreadPoolExecutor(1, thread_name_prefix="login")
         try:
             return await self._loop.run_in_executor(pool, derive_account_key, password, salt, memory_bytes, passes)
@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
             await shut_down(pool)
 
     def pump(self) -> None:
-        """Act on everything that the session wants; called after each call of one of its verbs."""
+        """Send and deliver all that the session has. Called after each of its verbs."""
         if self._pumping:
             return
         self._pumping = True

@@ -31,7 +31,7 @@ class DeviceWatch:
     def look(self, participant: Participant, fingerprint: bytes) -> None:
         """Compare a participant with what is known on the server of this fingerprint (20 bytes).
 
-        Who is not verified proved no device, so that nothing is remembered.
+        A participant that is not verified has proved no device, so nothing is remembered of it.
         """
         if self._pins is None:
             self._fingerprint = fingerprint

@@ -103,7 +103,7 @@ class KnownServers:
     def pin(self, host: str, port: int, fingerprint: bytes) -> bytes:
         """Pin the fingerprint of a server that is not known; return the one that is pinned now.
 
-        One that is there stays: only ``forget``, at a person's word, takes it away.
+        One that is there stays: only ``forget``, when the user asks for it, takes it away.
         """
         server = _server(host, port)
 

@@ -51,7 +51,7 @@ class TrustFile:
             return []
 
     def change(self, change: Callable[[list[bytes]], Sequence[bytes]]) -> None:
-        """Replace the lines by what ``change`` makes of those that are there now, whole or not at all.
+        """Replace the lines by those that ``change`` returns for the present ones, whole or not at all.
 
         Raises ``TrustFileError``; then the file is as it was.
         """

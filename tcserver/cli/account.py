@@ -15,6 +15,7 @@ from typing import Any
 from tcproto.account import SALT_SIZE
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
+from tcproto.messages import Role
 from tcproto.names import fold_account
 from tcserver.cli.parser import Commands, Parser, add_command, add_group, counted, data_directory, print_table
 from tcserver.cli.password import add_password_options, handed_out, made_up_password, new_password
@@ -22,7 +23,7 @@ from tcserver.cli.record_options import add_options, cells, given, headings, rea
 from tcserver.config.configuration import Sources
 from tcserver.config.sections import Configuration
 from tcserver.identity import ServerIdentity
-from tcserver.records import Account, DeviceRecord, Role, StoreError
+from tcserver.records import Account, DeviceRecord, StoreError
 from tcserver.records.account import DEVICE_KEY
 from tcserver.storage.agency_list import MAX_LIST_BYTES, check_account, read_agencies
 from tcserver.storage.credentials import derive_credentials

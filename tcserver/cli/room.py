@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
+from tcproto.messages import Role
 from tcproto.names import fold_account
 from tcserver.cli import running
 from tcserver.cli.parser import Commands, add_command, add_group, data_directory, print_table
 from tcserver.cli.record_options import add_options, cells, given, headings
 from tcserver.config.configuration import Sources
-from tcserver.records import ROLES, Role, RoomRecord, StoreError
+from tcserver.records import ROLES, RoomRecord, StoreError
 
 
 def add_commands(commands: Commands) -> None:

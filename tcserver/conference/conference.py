@@ -202,11 +202,11 @@ class Conference:
         return self._about(connection, lambda found: self._connections.failed(found, code, now, detail), now)
 
     def attach(self, session: int, connection: int, last_change: int, now: float) -> list[Effect]:
-        """Give a session another connection, on which nobody has logged in; its client has seen ``last_change``.
+        """Give a session another connection, on which nobody has logged in.
 
-        It is sent what it has missed: changes of its room, or a snapshot where the room has forgotten them, and the
-        messages that waited. No message asks for this: ``resume`` is reserved, and the caller answers it. Raises
-        ``Refusal`` (``cannot_resume``).
+        Its client has seen the changes of its room up to ``last_change``. It is sent those after it, or a snapshot
+        where the room does not keep them any more, and then the messages that have waited. No message asks for this
+        yet: ``resume`` is reserved. Raises ``Refusal`` (``cannot_resume``).
         """
         found = self._connections.get(connection)
         if found is None or not found.handshake_hash or found.session is not None:

@@ -10,7 +10,7 @@ from tcserver.conference.effects import Crash, Outbox, Where
 from tcserver.conference.limits.budget import Budget, Budgets
 from tcserver.conference.limits.camera_cap import CameraCap
 from tcserver.conference.login.connection import Connection
-from tcserver.conference.room.identifiers import WORKER_SLOT_MASK, IdPool
+from tcserver.conference.room.identifiers import WORKER_MASK, IdPool
 from tcserver.conference.room.placement import WorkerLoads
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.settings import Settings
@@ -43,7 +43,7 @@ class Context:
         self.session_ids = IdPool(random_bytes)
         self.participant_ids = IdPool(random_bytes)
         self.sealer_ids = IdPool(random_bytes)
-        self.media_ids = IdPool(random_bytes, WORKER_SLOT_MASK)
+        self.media_ids = IdPool(random_bytes, WORKER_MASK)
         self.camera_cap = CameraCap()
         self.costs: Mapping[tuple[int, int], int] = {}
         """Numbers of accounts by Argon2id cost (bytes, passes)."""
@@ -67,5 +67,5 @@ class Context:
         self.outbox.add(Crash(where, error, fields))
 
     def loads(self) -> list[float]:
-        """Return how busy each media worker is, by slot."""
-        return self.worker_loads.estimate(self.settings.media_slots, self.seats)
+        """Return how busy each media worker is."""
+        return self.worker_loads.estimate(self.settings.media_workers, self.seats)

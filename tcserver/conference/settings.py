@@ -78,7 +78,7 @@ class Settings:
     """Silence after which the connection counts as dead."""
     detached_lifetime: float = 0.0
     """A session whose connection was lost waits so long for another one; 0: it ends with the connection."""
-    media_slots: int = 1
+    media_workers: int = 1
     """Media planes that rooms are placed on, 1 to 256; does not change while the server runs."""
     room_spread: int = 100
     """Seats of a room on the media plane that it began on before others get some. One core serves so many with ease."""

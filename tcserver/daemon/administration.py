@@ -26,18 +26,18 @@ class BadRequest(Exception):
 class Administration:
     """Answers requests; the effects of a command go to ``carry_out``.
 
-    ``readings`` returns what the media planes tell of themselves, ``now`` the conference's time.
+    ``media_stats`` returns the statistics of the media planes, ``now`` the conference's time.
     """
 
     def __init__(
         self,
         operator: Operator,
-        readings: Callable[[], Iterable[MediaStats]],
+        media_stats: Callable[[], Iterable[MediaStats]],
         carry_out: Callable[[list[Effect]], None],
         now: Callable[[], float],
     ) -> None:
         self._operator = operator
-        self._readings = readings
+        self._media_stats = media_stats
         self._carry_out = carry_out
         self._now = now
         self._requests: Mapping[str, Callable[[Mapping[str, Any]], object]] = {
@@ -68,7 +68,7 @@ class Administration:
         return self._requests[wanted](fields)
 
     def _rooms(self, _: Mapping[str, Any]) -> object:
-        paths = {seat.media_id: seat for reading in self._readings() for seat in reading.seats}
+        paths = {seat.media_id: seat for stats in self._media_stats() for seat in stats.seats}
         return [_room(room, paths) for room in self._operator.rooms(self._now())]
 
     def _kick(self, fields: Mapping[str, Any]) -> object:

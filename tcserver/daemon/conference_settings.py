@@ -25,7 +25,7 @@ def conference_settings(configuration: Configuration) -> Settings:
         kick=rooms.kick_s,
         max_participants=rooms.max_participants,
         join_rate=Rate(rooms.joins_per_s, rooms.join_burst),
-        media_slots=max(1, configuration.server.workers),
+        media_workers=max(1, configuration.server.workers),
         room_spread=configuration.server.room_spread,
         loudest=rooms.loudest,
         unused_room_lifetime=rooms.unused_close_s,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tcproto.messages import Role
 from tcserver.records.account import (
     DEFAULT_MAX_SESSIONS,
     MAX_DEVICES,
@@ -25,7 +24,6 @@ __all__ = [
     "Account",
     "DeviceRecord",
     "DuplicatePolicy",
-    "Role",
     "RoomRecord",
     "SessionRecord",
     "Standing",

@@ -15,8 +15,9 @@ from tcproto.account import (
     Challenge,
 )
 from tcproto.identity import KEY_SIZE
+from tcproto.messages import Role
 from tcproto.names import skeleton
-from tcserver.records import ROLES, Account, Role, StoreError
+from tcserver.records import ROLES, Account, StoreError
 
 MAX_LIST_BYTES = 4 * 1024 * 1024
 """Bytes of an agency list. A larger file is something else."""

@@ -391,7 +391,7 @@ def test_an_effect_that_fails_ends_one_connection(run: Run, world: World, monkey
             undisturbed(other),
         ):
             await until(lambda: len(other.participants) == 1)
-            peer = next(iter(server.daemon._peers.values()))
+            peer = next(iter(server.daemon._control.peers.values()))
             monkeypatch.setattr(peer, "send", lambda message, request_id: 1 // 0)
             await other.chat("this cannot be told to all")
             await until(lambda: room.closed is not None and len(other.participants) == 0)

@@ -86,7 +86,7 @@ def test_the_loudest_of_a_room_over_two_workers(run: Run, world: World) -> None:
         ):
             link = server.room("hall")
             people = [await stack.enter_async_context(world.client(link, name=f"Person {n}")) for n in range(9)]
-            seated = {seat.participant: seat.slot for seat in server.daemon._conference._context.seats.values()}
+            seated = {seat.participant: seat.worker for seat in server.daemon._conference._context.seats.values()}
             assert seated[people[0].me.id] != seated[people[1].me.id]
             loud = await people[0].publish(tone())
             soft = await people[1].publish(AudioSource(frame // 4 for frame in tone().frames))

@@ -47,7 +47,7 @@ def test_new_keys_of_a_seat_in_a_tcp_outage_wait_for_it(make_world, monkeypatch,
     ben.talk()
     ada.outage(seconds)
     world.run(seconds - 0.5)
-    assert [worn.media_id for worn in world.server.events if isinstance(worn, SeatRekeyDue)]
+    assert [due.media_id for due in world.server.events if isinstance(due, SeatRekeyDue)]
     assert ada.session.seat.egress.epoch == 0
     world.run(5)
     ada.hush()

@@ -41,10 +41,8 @@ def test_who_is_there_stands_in_the_roster_and_is_no_event():
             assert [p.label for p in room.participants.values()] == ["The Agency / Person 1"]
             assert room.me.label == "The Agency / Person 2"
             assert room.me.id not in room.participants
-            assert all(
-                p.verified and not (p.silent or p.mismatch or p.key_mismatch)
-                for p in (room.me, *room.participants.values())
-            )
+            assert room.everybody == [*room.participants.values(), room.me]
+            assert all(p.verified and not (p.silent or p.mismatch or p.key_mismatch) for p in room.everybody)
             assert len(room.tracks) == 1
             device, path = await waiting(room)
             assert isinstance(device, events.NewDevice), "both are of one account"

@@ -12,7 +12,6 @@ import pytest
 import tcclient
 from tcclient import events, verbs
 from tcclient.audio.gate import GateMode
-from tcclient.cli.exits import UNTRUSTED
 from tcclient.cli.sending import Sending
 from tcclient.core import events as core
 from tcclient.core.session import Phase
@@ -223,14 +222,6 @@ def test_an_honest_end_is_none(tmp_path: Path) -> None:
             assert not isinstance(closed.value, DishonestServer)
 
     asyncio.run(test())
-
-
-def test_the_command_line_has_a_status_for_it() -> None:
-    from tcclient.cli.main import _status_of
-
-    error = DishonestServer("it lies", ErrorCode.UNEXPECTED_MESSAGE, Action.STOP)
-    assert _status_of(error) == UNTRUSTED
-    assert _status_of(WrongValue("no room")) == 2
 
 
 def test_what_is_sent_does_not_wait_for_the_path(tmp_path: Path) -> None:

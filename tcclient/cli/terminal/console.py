@@ -14,7 +14,7 @@ from tcclient.cli.terminal.typed_lines import typed_lines
 
 
 class Console(Protocol):
-    """What a person has in front of them, or a script; nothing here waits for a reader."""
+    """The terminal of a user, or the output that a script reads; nothing here waits for a reader."""
 
     @property
     def columns(self) -> int | None:

@@ -9,7 +9,7 @@ from tcproto.foreign import visible
 
 SEPARATOR = " | "
 LEAST_FOR_SPEAKERS = 30
-"""Columns that are kept for who speaks before what is less needed is left out."""
+"""Columns that are kept for the names of speakers; less important parts are left out before."""
 
 
 @dataclass(frozen=True, slots=True)

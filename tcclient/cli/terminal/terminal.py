@@ -208,7 +208,7 @@ class Terminal:
                 self._listener.call_soon_threadsafe(put)
 
     def _draw(self) -> None:
-        """Write the lines that wait above what stays, and draw that anew."""
+        """Write the waiting lines above the fixed lines, and draw the fixed lines anew."""
         assert self._application is not None
         with self._changed:
             self._due = False

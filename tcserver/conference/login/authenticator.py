@@ -10,7 +10,7 @@ from typing import Any
 
 from tcproto.account import verify_account_login, verify_device_login
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket
+from tcproto.messages import Login, LoginBegin, LoginChallenge, Probe, ProbeTicket, Role
 from tcproto.names import clean_display, fold_account, is_reserved
 from tcproto.secretbox import KEY_SIZE
 from tcserver.conference.context import Context
@@ -21,7 +21,7 @@ from tcserver.conference.login.connections import Connections
 from tcserver.conference.login.sessions import Sessions, is_current
 from tcserver.conference.room.placement import place
 from tcserver.media.interface import OpenTicket
-from tcserver.records import Account, Role
+from tcserver.records import Account
 
 TICKET_LIFETIME = 10.0
 """Seconds in which a probe ticket can be used: a probe takes two round trips."""
@@ -54,8 +54,8 @@ class Authenticator:
         if wait:
             raise Refusal(ErrorCode.RATE_LIMITED, retry_after_ms=round(wait * 1000) + 1)
         attempt.has_probed = True
-        slot = place((0,) * context.settings.media_slots, context.random_bytes)
-        media_id, key = context.media_ids.take(request.now, slot), context.random_bytes(KEY_SIZE)
+        worker = place((0,) * context.settings.media_workers, context.random_bytes)
+        media_id, key = context.media_ids.take(request.now, worker), context.random_bytes(KEY_SIZE)
         # Free at once: the quarantine of the id outlasts the ticket.
         context.media_ids.free(media_id, request.now)
         context.outbox.command(OpenTicket(media_id, key, request.now + TICKET_LIFETIME, TICKET_DATAGRAMS))

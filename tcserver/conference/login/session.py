@@ -11,7 +11,7 @@ from tcserver.conference.effects import Outbox
 from tcserver.records import Account
 
 MAX_WAITING = 256
-"""Messages that wait for another connection, without the changes of the room: half a minute of a lively meeting."""
+"""Messages that may wait for another connection: half a minute of a lively meeting, changes of the room excepted."""
 
 
 class Ending(NamedTuple):
@@ -23,16 +23,16 @@ class Ending(NamedTuple):
 
     @property
     def leaves_session(self) -> bool:
-        """Whether the client may not know of the end, or could not help it: its session may go on."""
+        """Whether the session may go on: the connection was lost, or the client was silent for too long."""
         return self.code is ErrorCode.IDLE_TIMEOUT or self == LOST
 
     @property
     def parting(self) -> str:
-        """The word of the log for an end that no code explains."""
+        """The reason for the log where there is no code, else an empty text."""
         return self.detail if self.code is None else ""
 
     def fields(self) -> dict[str, str]:
-        """Return what the log tells of it."""
+        """Return the fields of the log."""
         fields = {"reason": self.code or self.detail}
         if self.code is not None and self.detail and self.detail != CODES[self.code].text:
             fields["detail"] = self.detail
@@ -46,8 +46,8 @@ FAREWELL = Ending(None, "goodbye")
 class Channel:
     """The way to the client of a session: a connection, which can be taken away and replaced by another.
 
-    Messages wait in between. Beyond ``MAX_WAITING`` of them nothing waits any more, and no other connection can take
-    over: keys may be among what is missing.
+    Messages wait while there is no connection. After more than ``MAX_WAITING`` they are all dropped, and no other
+    connection may take over, because keys may be among them.
     """
 
     def __init__(self, outbox: Outbox, connection: int) -> None:
@@ -59,7 +59,7 @@ class Channel:
         self._waiting: list[object] = []
 
     def send(self, message: object) -> None:
-        """Send a notification, or keep it for the next connection."""
+        """Send a notification, or let it wait for the next connection."""
         if self.connection is not None:
             self._outbox.send(self.connection, message)
         elif len(self._waiting) < MAX_WAITING and not self.has_lost:
@@ -69,15 +69,15 @@ class Channel:
             self._waiting.clear()
 
     def detach(self) -> None:
-        """Keep messages from now on: the connection is gone."""
+        """Note that the connection has ended. Messages wait from now on."""
         self.connection = None
 
     def attach(self, connection: int) -> None:
-        """Send messages on another connection from now on; those that waited follow with ``send_waiting``."""
+        """Send messages on another connection from now on. Those that wait are sent with ``send_waiting``."""
         self.connection = connection
 
     def send_waiting(self) -> None:
-        """Send what waited for a connection."""
+        """Send the messages that have waited."""
         waiting, self._waiting = self._waiting, []
         for message in waiting:
             self.send(message)
@@ -94,8 +94,8 @@ class Session:
     device_key: bytes
     channel: Channel
     address: str
-    """Of the client, on its newest connection."""
+    """Address of the client on its newest connection."""
     parting: str = ""
-    """Why the client's connection has ended, where it did so by itself."""
+    """Why the session has ended, where no code says it."""
     texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     """Texts of this session by message id, with the time they were sent at."""

@@ -95,9 +95,9 @@ class Sessions:
         return self._sessions.get(number)
 
     def detached(self, session: Session, ending: Ending, now: float) -> None:
-        """Let a session wait for another connection, or end with the one that it had.
+        """End a session whose connection has ended, or let it wait for another one.
 
-        A seat that is being opened is given up: the reply to the join would be lost.
+        A seat that is still being opened is given up, because the reply to the join would be lost.
         """
         lifetime = self._context.settings.detached_lifetime
         if not lifetime or not ending.leaves_session:
@@ -111,10 +111,10 @@ class Sessions:
         self._context.timers.set(("detached", session.number), now + lifetime, expire)
 
     def attach(self, number: int, connection: Connection, now: float) -> Session:
-        """Put a session on another connection; the one that it may still be on is closed.
+        """Put a session on another connection, and close the one that it may still have.
 
-        Messages go there from now on; those that waited still wait. Raises ``Refusal`` (``cannot_resume``) for a
-        session that has ended, or has missed messages.
+        New messages go to it from now on. Those that have waited wait until ``Channel.send_waiting``. Raises
+        ``Refusal`` (``cannot_resume``) for a session that has ended, or whose messages were dropped.
         """
         session = self._sessions.get(number)
         if session is None or session.channel.has_lost:
@@ -128,7 +128,7 @@ class Sessions:
         return session
 
     def hang_up(self, session: Session, code: ErrorCode, now: float, text: str = "") -> None:
-        """End a session and say why, if it has a connection."""
+        """End a session. If it has a connection, the client is told why."""
         number = session.channel.connection
         connection = None if number is None else self._connections.get(number)
         if connection is None:

@@ -24,33 +24,33 @@ class LastN(RoomPolicy):
         self._speakers = RecentSpeakers()
 
     def entered(self, seat: Seat, now: float) -> None:
-        """Follow that the room has grown."""
-        self._follow()
+        """Adapt to a room that has grown."""
+        self._choose()
 
     def left(self, seat: Seat, now: float) -> None:
-        """Forget a participant, whose place another camera may have."""
+        """Forget a participant. Another camera may have its place."""
         self._speakers.leave(seat.participant)
-        self._follow()
+        self._choose()
 
     def spoke(self, participants: Sequence[int], now: float) -> None:
         """Show the cameras of participants who began to speak."""
         for participant in participants:
             self._speakers.spoke(participant)
-        self._follow()
+        self._choose()
 
     def published(self, stream: Stream, now: float) -> None:
-        """Follow that there may be a camera more."""
-        self._follow()
+        """Adapt to a camera that may be new."""
+        self._choose()
 
     def unpublished(self, stream: Stream, now: float) -> None:
-        """Follow that there may be a camera less."""
-        self._follow()
+        """Adapt to a camera that may be gone."""
+        self._choose()
 
     def camera_cap_changed(self, now: float) -> None:
-        """Follow what the server can bear."""
-        self._follow()
+        """Adapt to the number of cameras that the server can bear."""
+        self._choose()
 
-    def _follow(self) -> None:
+    def _choose(self) -> None:
         room = self._room
         cameras = _cameras(room)
         limits = (camera_limit(len(room.seats)), room.context.camera_cap.limit, len(cameras))

@@ -67,9 +67,9 @@ class Roles(RoomPolicy):
             return remembered
         role = account.role if record is None else record.roles.get(account.name, account.role)
         if role is not None:
-            return _ranked(Role(role))
+            return _ranked(role)
         if record is not None:
-            return _ranked(Role(record.default_role))
+            return _ranked(record.default_role)
         if self._had_chair:
             return _ranked(Role.SPEAKER)
         # Nobody prepared this room: the first participant leads it.

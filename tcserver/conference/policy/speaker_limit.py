@@ -24,22 +24,22 @@ class SpeakerLimit(RoomPolicy):
         self._told = SetSpeakers(room.number, 0)
 
     def entered(self, seat: Seat, now: float) -> None:
-        """Follow that the room has grown."""
-        self._follow()
+        """Adapt to a room that has grown."""
+        self._update()
 
     def left(self, seat: Seat, now: float) -> None:
-        """Follow that the room has shrunk."""
-        self._follow()
+        """Adapt to a room that has shrunk."""
+        self._update()
 
     def role_given(self, seat: Seat, role: Role, rank: int, now: float) -> None:
-        """Follow that another participant may lead."""
-        self._follow()
+        """Adapt to a participant who leads, or leads no more."""
+        self._update()
 
     def settings_changed(self, now: float) -> None:
-        """Follow the limit of the stored room."""
-        self._follow()
+        """Adapt to the limit of the stored room."""
+        self._update()
 
-    def worker_added(self, slot: int, now: float) -> None:
+    def worker_added(self, worker: int, now: float) -> None:
         """Tell a media worker that knows nothing of the room."""
         self._tell_again()
 
@@ -49,9 +49,9 @@ class SpeakerLimit(RoomPolicy):
 
     def _tell_again(self) -> None:
         self._told = SetSpeakers(self._room.number, 0)
-        self._follow()
+        self._update()
 
-    def _follow(self) -> None:
+    def _update(self) -> None:
         room, record = self._room, self._room.record
         setting = room.context.settings.loudest if record is None or record.loudest is None else record.loudest
         limit = setting if len(room.seats) > SMALL_ROOM else 0

@@ -9,8 +9,8 @@ QUARANTINE = 600.0
 """Seconds for which a freed identifier is not used again. What still travels under it must reach nobody else."""
 MAX_QUARANTINED = 65_536
 """Freed identifiers that are kept back. Beyond it the oldest may come back, with a chance of one in 65,536 or less."""
-WORKER_SLOT_MASK = 0xFFFF_FF00
-"""Clears the low byte of a media id: the slot of the media worker that serves it, 0 where there is one media plane."""
+WORKER_MASK = 0xFFFF_FF00
+"""Clears the low byte of a media id: the media worker that serves it, 0 where there is one media plane."""
 
 
 class IdPool:

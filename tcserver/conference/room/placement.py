@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
+from tcserver.conference.room.identifiers import WORKER_MASK
 
 SEAT_LOAD = 50
 """Datagrams per second that a seat is sent while one participant speaks."""
@@ -16,19 +16,19 @@ class WorkerLoads:
 
     def __init__(self) -> None:
         self._sent: defaultdict[int, float] = defaultdict(float)
-        """Datagrams per second, by slot."""
+        """Datagrams per second, by worker."""
 
-    def report(self, slot: int, datagrams: float) -> None:
+    def report(self, worker: int, datagrams: float) -> None:
         """Take a report of a worker: it sends ``datagrams`` per second."""
-        self._sent[slot] = datagrams
+        self._sent[worker] = datagrams
 
-    def estimate(self, slots: int, media_ids: Iterable[int]) -> list[float]:
-        """Return the load of each worker by slot: what it sends, and what its seats may soon be sent.
+    def estimate(self, workers: int, media_ids: Iterable[int]) -> list[float]:
+        """Return the load of each worker: what it sends, and what its seats may soon be sent.
 
         A seat that was placed after the last report of its worker counts in the same way.
         """
-        seats = Counter(media_id & ~WORKER_SLOT_MASK for media_id in media_ids)
-        return [self._sent[slot] + seats[slot] * SEAT_LOAD for slot in range(slots)]
+        seats = Counter(media_id & ~WORKER_MASK for media_id in media_ids)
+        return [self._sent[worker] + seats[worker] * SEAT_LOAD for worker in range(workers)]
 
 
 def place(loads: Sequence[float], random_bytes: Callable[[int], bytes]) -> int:
@@ -45,12 +45,12 @@ def place(loads: Sequence[float], random_bytes: Callable[[int], bytes]) -> int:
 
 
 def place_seat(home: int, seats: Mapping[int, int], loads: Sequence[float], spread: int) -> int:
-    """Return the slot of the worker for the next seat of a room.
+    """Return the worker for the next seat of a room.
 
-    ``seats`` are the numbers of seats that the room has, by slot; ``loads`` the datagrams per second of each worker. A
-    room stays where it began (``home``) while it has fewer than ``spread`` seats there, since what one worker seals has
+    ``seats`` are the numbers of seats of the room by worker, ``loads`` the datagrams per second of each worker. A room
+    stays where it began (``home``) while it has fewer than ``spread`` seats there, since what one worker seals has
     to be handed over to another. Then the seat goes where the room has the fewest.
     """
     if len(loads) == 1 or seats.get(home, 0) < spread:
         return home
-    return min(range(len(loads)), key=lambda slot: (seats.get(slot, 0), loads[slot]))
+    return min(range(len(loads)), key=lambda worker: (seats.get(worker, 0), loads[worker]))

@@ -28,52 +28,52 @@ class RoomPolicy:
     # Participants
 
     def opening(self, seat: Seat) -> None:
-        """Follow that the media plane was told to open a seat: for a join, or again after a worker was replaced."""
+        """React to a command that opens a seat in the media plane: for a join, or after a worker was replaced."""
 
     def admitted(self, seat: Seat, now: float) -> None:
-        """Follow that a seat is open; nobody has been told of it yet."""
+        """React to a seat that is open now. Nobody was told of it yet."""
 
     def entered(self, seat: Seat, now: float) -> None:
-        """Follow that a participant is in the room, and everybody was told."""
+        """React to a participant who has entered. Everybody was told."""
 
     def left(self, seat: Seat, now: float) -> None:
-        """Follow that a participant has left the room, and everybody was told."""
+        """React to a participant who has left. Everybody was told."""
 
     def role_given(self, seat: Seat, role: Role, rank: int, now: float) -> None:
-        """Follow that a participant is given a role and a rank by another, before anybody is told."""
+        """React to a role and a rank that a participant was given by another. Nobody was told yet."""
 
     def spoke(self, participants: Sequence[int], now: float) -> None:
-        """Follow that participants began to speak; the dominant speaker stands last."""
+        """React to participants who began to speak. The dominant speaker stands last."""
 
     # Publications
 
     def published(self, stream: Stream, now: float) -> None:
-        """Follow that a publication has begun."""
+        """React to a publication that has begun."""
 
     def unpublished(self, stream: Stream, now: float) -> None:
-        """Follow that a participant who stays in the room has ended a publication, or may no longer have it."""
+        """React to the end of a publication of a participant who stays in the room."""
 
     # Settings
 
     def settings_changed(self, now: float) -> None:
-        """Follow a change of the stored room, which is ``room.record``."""
+        """React to a change of ``room.record``, the stored room."""
 
     def camera_cap_changed(self, now: float) -> None:
-        """Follow a change of the cameras that the server can bear."""
+        """React to a change of the number of cameras that the server can bear."""
 
     # Media workers and keys
 
-    def worker_added(self, slot: int, now: float) -> None:
-        """Follow that a media worker is about to get its first seat of the room."""
+    def worker_added(self, worker: int, now: float) -> None:
+        """React to a media worker that is about to get its first seat of the room."""
 
-    def worker_replaced(self, slot: int, now: float) -> None:
-        """Follow that the worker in a slot has ended and another took its place; its seats are not moved yet."""
+    def worker_replaced(self, worker: int, now: float) -> None:
+        """React to a media worker that was replaced. Its seats are not moved yet."""
 
     def restarted(self, now: float) -> None:
-        """Follow that all seats of a replaced worker have moved to the new one."""
+        """React to the move of all seats of a replaced worker to the new one."""
 
     def rekey_due(self, sealer: int, now: float) -> None:
-        """Follow that the key of a sealer is to be replaced."""
+        """React to a sealer whose key is to be replaced."""
 
     def closed(self, now: float) -> None:
-        """Follow that this life of the room is over."""
+        """React to the end of this life of the room."""

@@ -67,9 +67,9 @@ class Room:
         self.number = number
         """Number of this life in the media plane."""
         self.home = home
-        """Slot of the media worker that the room began on, and that decides who speaks."""
-        self.slots: set[int] = set()
-        """Slots of the media workers that have, or had, seats of the room."""
+        """Media worker that the room began on, and that decides who speaks."""
+        self.workers: set[int] = set()
+        """Media workers that have, or had, seats of the room."""
         self.info = info
         self.opener = opener
         """Account that opened the room."""
@@ -107,9 +107,9 @@ class Room:
         beacon = self.stream_ids.take(now, for_beacon=True)
         context = self.context
         keys = context.random_bytes(KEY_SIZE), context.random_bytes(KEY_SIZE)
-        slot = self._choose_slot()
-        self._use_worker(slot, now)
-        media_id = context.media_ids.take(now, slot)
+        worker = self._choose_worker()
+        self._use_worker(worker, now)
+        media_id = context.media_ids.take(now, worker)
         seat = Seat(context.participant_ids.take(now), media_id, self.number, request.session, request, *keys)
         seat.beacon = Stream(beacon, seat)
         context.seat_of[request.session.number] = seat
@@ -120,14 +120,14 @@ class Room:
         self._open(seat)
         return seat
 
-    def _choose_slot(self) -> int:
-        seats = Counter(seat.slot for seat in chain(self.seats.values(), self.joining.values()))
+    def _choose_worker(self) -> int:
+        seats = Counter(seat.worker for seat in chain(self.seats.values(), self.joining.values()))
         return place_seat(self.home, seats, self.context.loads(), self.context.settings.room_spread)
 
-    def _use_worker(self, slot: int, now: float) -> None:
-        if slot not in self.slots:
-            self.slots.add(slot)
-            self.tell(lambda policy: policy.worker_added(slot, now))
+    def _use_worker(self, worker: int, now: float) -> None:
+        if worker not in self.workers:
+            self.workers.add(worker)
+            self.tell(lambda policy: policy.worker_added(worker, now))
 
     def _open(self, seat: Seat) -> None:
         self.context.seats[seat.media_id] = seat
@@ -159,8 +159,8 @@ class Room:
         outbox.command(seat.beacon.opening(self.context.settings))
         self.forwarding.update(seat)
         self.forwarding.add(seat.beacon, self.seats.values())
-        self.tell(lambda policy: policy.entered(seat, now))
         outbox.log("joined", **self.who(seat))
+        self.tell(lambda policy: policy.entered(seat, now))
 
     def remove(self, seat: Seat, now: float, code: ErrorCode | None = None) -> None:
         """Take a seat away. ``code`` says why; None: the participant left."""
@@ -242,13 +242,15 @@ class Room:
         outbox.command(RekeySeat(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
         seat.channel.send(SessionKeys(seat.media_id, seat.epoch, seat.up_key, seat.down_key))
 
-    def restart(self, slot: int, now: float) -> int:
-        """Go on after the media worker in a slot was replaced: its seats and streams stay, with new ids and keys.
+    def restart(self, worker: int, now: float) -> int:
+        """Go on after a media worker was replaced: its seats and streams stay, with new ids and keys.
 
         Seats of other workers stay as they are. Return the number of open seats that have moved.
         """
-        self.tell(lambda policy: policy.worker_replaced(slot, now))
-        moved = {seat.media_id: seat for seat in (*self.seats.values(), *self.joining.values()) if seat.slot == slot}
+        self.tell(lambda policy: policy.worker_replaced(worker, now))
+        moved = {
+            seat.media_id: seat for seat in (*self.seats.values(), *self.joining.values()) if seat.worker == worker
+        }
         for seat in moved.values():
             self._move(seat, now)
         self.tell(lambda policy: policy.restarted(now))
@@ -262,9 +264,9 @@ class Room:
         context = self.context
         del context.seats[seat.media_id]
         context.media_ids.free(seat.media_id, now)
-        if len(self.slots) > 1:
+        if len(self.workers) > 1:
             context.outbox.command(CloseSeat(seat.media_id, self.number))  # the other workers send there
-        seat.media_id = context.media_ids.take(now, seat.slot)
+        seat.media_id = context.media_ids.take(now, seat.worker)
         seat.renew_keys(context.random_bytes, now)
         self._open(seat)
         if seat.is_open:

@@ -156,11 +156,11 @@ class Rooms:
         """Take a report of a media worker of how much it sends."""
         self._context.worker_loads.report(event.worker, event.datagrams)
 
-    def worker_replaced(self, slot: int, now: float) -> list[Room]:
+    def worker_replaced(self, worker: int, now: float) -> list[Room]:
         """Go on with all rooms of a media worker that was replaced; return those that go on."""
-        rooms = [room for room in self._by_number.values() if slot in room.slots]
-        seats = sum(self._each(rooms, lambda room: room.restart(slot, now), now))
-        self._context.outbox.log("media_restarted", worker=slot, rooms=len(rooms), seats=seats)
+        rooms = [room for room in self._by_number.values() if worker in room.workers]
+        seats = sum(self._each(rooms, lambda room: room.restart(worker, now), now))
+        self._context.outbox.log("media_restarted", worker=worker, rooms=len(rooms), seats=seats)
         return [room for room in rooms if not room.is_closed]
 
     def overloaded(self, event: Overloaded, now: float) -> None:
@@ -308,7 +308,7 @@ class Rooms:
         room = Room(
             self._context,
             next(self._numbers),
-            self._slot(),
+            self._choose_worker(),
             info,
             policies=self._policies,
             record=record,
@@ -342,7 +342,7 @@ class Rooms:
         ends = [end for room in rooms if (end := self._context.timers.when(("room", room.number))) is not None]
         return int(min([MAX_WAIT, *(end - now + 0.001 for end in ends)]) * 1000)
 
-    def _slot(self) -> int:
+    def _choose_worker(self) -> int:
         """Choose the media worker of a new room. Rooms without seats count too, since somebody is about to come."""
         loads = self._context.loads()
         for room in self._by_number.values():

@@ -25,14 +25,14 @@ class Sealer:
     """The sealer of one life of a room in one media worker, and its newest key. A new worker gets a new sealer."""
 
     def __init__(
-        self, context: Context, room: int, slot: int, seats: Collection[Seat], joining: Collection[Seat], now: float
+        self, context: Context, room: int, worker: int, seats: Collection[Seat], joining: Collection[Seat], now: float
     ) -> None:
         self._context = context
         self._room = room
-        self._slot = slot
+        self._worker = worker
         self._seats = seats
         self._joining = joining
-        self._timer = ("sealer", room, slot)
+        self._timer = ("sealer", room, worker)
         self._open(now)
 
     def replace(self, now: float) -> None:
@@ -66,7 +66,7 @@ class Sealer:
         self._epoch = 0
         self._rotated_at = now - ROTATION_INTERVAL
         key = context.random_bytes(KEY_SIZE)
-        context.outbox.command(OpenSealer(self._room, self.ident, self._epoch, key, self._slot))
+        context.outbox.command(OpenSealer(self._room, self.ident, self._epoch, key, self._worker))
         self._announce(key)
         context.timers.set(self._timer, now + KEY_LIFETIME, self._rotate)
 
@@ -75,7 +75,7 @@ class Sealer:
         self._epoch = wrapped(self._epoch + 1, EPOCH_BITS)
         key = self._context.random_bytes(KEY_SIZE)
         self._announce(key)
-        rotation = RotateSealer(self._room, self._slot, self._epoch, key, now + ROTATION_DELAY)
+        rotation = RotateSealer(self._room, self._worker, self._epoch, key, now + ROTATION_DELAY)
         self._context.outbox.command(rotation)
         self._context.timers.set(self._timer, now + KEY_LIFETIME, self._rotate)
 

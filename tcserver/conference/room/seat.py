@@ -12,7 +12,7 @@ from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
-from tcserver.conference.room.identifiers import WORKER_SLOT_MASK
+from tcserver.conference.room.identifiers import WORKER_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
 from tcserver.media.interface import OpenStream, Receiver, SealerState
@@ -111,9 +111,9 @@ class Seat:
         return [self.beacon, *self.publications.values()]
 
     @property
-    def slot(self) -> int:
-        """Slot of the media worker that serves the seat."""
-        return self.media_id & ~WORKER_SLOT_MASK
+    def worker(self) -> int:
+        """Media worker that serves the seat."""
+        return self.media_id & ~WORKER_MASK
 
     def room_keys(self) -> tuple[RoomKey, ...]:
         """Return the room keys for the reply to the join."""

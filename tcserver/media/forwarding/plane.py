@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from tcproto.datagram import (
     LAST_ITEM,
@@ -25,7 +25,7 @@ from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
-from tcserver.media.forwarding.seat import MediaSeat, Ticket, UpKey
+from tcserver.media.forwarding.seat import MediaSeat, UpKey
 from tcserver.media.forwarding.stats import LoadMeter
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
 from tcserver.media.relay.relay import Relay
@@ -57,8 +57,9 @@ class MediaPlane:
 
     Call ``apply`` and ``receive``, and ``poll`` when ``next_deadline`` has come. After each, send what
     ``take_transmissions`` returns, and deliver what ``take_events`` returns. ``now`` is in seconds on one monotonic
-    clock. Each room keeps its last ``ring_size`` sealed datagrams. Nothing that comes from the network raises: it is
-    dropped, and counted in ``counters``.
+    clock. Each room keeps its last ``ring_size`` sealed datagrams. ``worker`` is the number of this media worker, and
+    ``peers`` has the address of each worker. Nothing that comes from the network raises: it is dropped, and counted in
+    ``counters``.
     """
 
     def __init__(
@@ -80,29 +81,17 @@ class MediaPlane:
         self._transmissions: list[Transmission] = []
         self._events: list[Event] = []
         self._replays = Replays()
-        self._rooms: dict[int, MediaRoom] = {}
-        self._relay = Relay(worker, peers, self._rooms, self.counters, self.faults, self._transmit, random_bytes)
-        self._directory = Directory(self._rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
-        self._seats = self._directory.seats
-        self._tickets = self._directory.tickets
+        self.rooms: dict[int, MediaRoom] = {}
+        """By number."""
+        self._relay = Relay(worker, peers, self.rooms, self.counters, self.faults, self._transmit, random_bytes)
+        self._directory = Directory(self.rooms, self._relay, self._replays, self.counters, self.faults, ring_size)
+        self.seats = self._directory.seats
+        """By media id."""
+        self.tickets = self._directory.tickets
+        """By media id."""
         self._load = LoadMeter()
         self._next_sweep = 0.0
         self._next_decision = 0.0
-
-    @property
-    def rooms(self) -> Mapping[int, MediaRoom]:
-        """The rooms that are open, by number."""
-        return self._rooms
-
-    @property
-    def seats(self) -> Mapping[int, MediaSeat]:
-        """The seats that are open, by media id."""
-        return self._seats
-
-    @property
-    def tickets(self) -> Mapping[int, Ticket]:
-        """The probe tickets that are good, by media id."""
-        return self._tickets
 
     def apply(self, command: Command, now: float) -> None:
         """Carry out a command of the control plane; one about something that is gone is ignored."""
@@ -150,7 +139,7 @@ class MediaPlane:
 
     def next_deadline(self) -> float | None:
         """Return when ``poll`` is due; None: not before the next command."""
-        if not self._rooms and not self._tickets:
+        if not self.rooms and not self.tickets:
             return None
         deadline = min(self._next_sweep, self._next_decision)
         for other in (self._replays.next_deadline(), self._relay.next_deadline()):
@@ -167,12 +156,12 @@ class MediaPlane:
                 self._directory.stood_still(now - due, now)
         if now >= self._next_decision:
             self._next_decision = now + DECISION_INTERVAL
-            for room in self._rooms.values():
+            for room in self.rooms.values():
                 with self.faults.within(Fault.ROOM):
                     self._events += room.decide(now)
             with self.faults.within(Fault.ROOM):
                 since = now - LOOK_BACK
-                found = {media_id for room in self._rooms.values() for media_id in room.suppressed(since)}
+                found = {media_id for room in self.rooms.values() for media_id in room.suppressed(since)}
                 self.suppressed.replace(found)
         self._replay(now)
         self._relay.poll(now)
@@ -187,11 +176,11 @@ class MediaPlane:
 
     def forwarded_talkers(self, room: int) -> tuple[int, ...]:
         """Return the streams of a room that hold a place among the loudest."""
-        return self._rooms[room].speakers.holders
+        return self.rooms[room].speakers.holders
 
     def flush_counters(self) -> Counters:
         """Add what seats and streams have counted to the counters, and return these."""
-        for room in self._rooms.values():
+        for room in self.rooms.values():
             room.flush_counters()
         return self.counters
 
@@ -225,7 +214,7 @@ class MediaPlane:
         if first != _UP_HEADER:
             raise Dropped(Drop.KIND if first >> 4 == VERSION else Drop.VERSION)
         counter = high << 32 | low
-        seat = self._seats.get(ident)
+        seat = self.seats.get(ident)
         if seat is None:
             self._receive_probe(data, ident, epoch, counter, address, now)
             return
@@ -287,7 +276,7 @@ class MediaPlane:
 
     def _take_packet(self, seat: MediaSeat, packet: bytes, now: float) -> None:
         """Do the same as ``_take_packets`` for a single packet, with less work: nearly all datagrams hold one."""
-        room = self._rooms[seat.room]
+        room = self.rooms[seat.room]
         admitted = room.admit(seat, packet, _NO_COPIES, _LONE_PACKET_OVERHEAD + len(packet), now)
         if admitted is None:
             return
@@ -301,7 +290,7 @@ class MediaPlane:
             self._transmissions.append(room.seal_alone(stream, header, packet, now))
 
     def _take_packets(self, seat: MediaSeat, packets: list[tuple[bytes, list[Item]]], now: float) -> None:
-        room = self._rooms[seat.room]
+        room = self.rooms[seat.room]
         bundle = Bundle()
         overhead = MIN_DATAGRAM
         for packet, copies in packets:
@@ -331,7 +320,7 @@ class MediaPlane:
         self.uplink_delay.observe(min(delay, LONGEST_DELAY))
         self.counters.uplink_pings += 1
         self.counters.uplink_late += delay >= LATE
-        positions = self._rooms[seat.room].positions()
+        positions = self.rooms[seat.room].positions()
         if address != seat.path.address:
             del positions[1:]  # an address that has proved nothing is sent as little as possible
         pong = Item(ItemType.PONG, up.pong(ping, now).pack())
@@ -345,12 +334,12 @@ class MediaPlane:
         self.counters.paths[proof.change] += 1
         if proof.rtt is not None:
             self.rtt.observe(proof.rtt)
-        self._rooms[seat.room].path_changed(seat.media_id)
+        self.rooms[seat.room].path_changed(seat.media_id)
         self._events.append(PathProven(seat.media_id, address))
 
     def _take_keyframe_request(self, seat: MediaSeat, value: bytes, now: float) -> None:
         ident = int.from_bytes(value[:2], "big")
-        room = self._rooms[seat.room]
+        room = self.rooms[seat.room]
         stream = room.streams.get(ident)
         if len(value) != _KEYFRAME_REQUEST_SIZE or (stream is None and room.share is None):
             self._drop(Drop.ITEM)
@@ -363,7 +352,7 @@ class MediaPlane:
             self._replay(now)
 
     def _receive_probe(self, data: bytes, ident: int, epoch: int, counter: int, address: Address, now: float) -> None:
-        ticket = self._tickets.get(ident)
+        ticket = self.tickets.get(ident)
         if ticket is None:
             raise Dropped(Drop.UNKNOWN_ID)
         plaintext = ticket.open(data, epoch, counter, now)
@@ -399,7 +388,7 @@ class MediaPlane:
     def _replay(self, now: float) -> None:
         """Send what is due of the keyframes that are replayed."""
         for media_id, datagrams in self._replays.due(now):
-            seat = self._seats.get(media_id)
+            seat = self.seats.get(media_id)
             if seat is not None and seat.path.address is not None:
                 receivers = ReceiverSet([(media_id, seat.path.address)])
                 for datagram in datagrams:

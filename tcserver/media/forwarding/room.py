@@ -17,7 +17,7 @@ from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat
 from tcserver.media.forwarding.stream import MediaStream, Series
 from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
-from tcserver.media.relay.room_share import Share
+from tcserver.media.relay.room_share import RoomShare
 from tcserver.media.speakers.local import LocalSelection
 from tcserver.media.speakers.preroll import Held
 from tcserver.media.speakers.selection import SpeakerSelection
@@ -47,7 +47,7 @@ class MediaRoom:
         self.seats: dict[int, MediaSeat] = {}
         self.streams: dict[int, MediaStream] = {}
         self.speakers: SpeakerSelection = LocalSelection()
-        self.share: Share | None = None
+        self.share: RoomShare | None = None
         """What is known of the other media workers that have seats of the room; None: there are none."""
         self.paths_version = 0
         """Goes up when a path is proven, moved or lost."""
@@ -271,7 +271,7 @@ class MediaRoom:
         return bundle.add(receivers, skip, items)
 
     def _route(self, stream: MediaStream, series: Series) -> tuple[ReceiverSet, int]:
-        """Return who gets a series, the publisher included, and the index of the publisher; -1: it gets nothing."""
+        """Return the receivers of a series, its publisher included, and the index of that; -1: it is not in the set."""
         audience = series.audience or self._find_audience(stream, series)
         receivers = audience.receivers or self._find_receivers(audience)
         return receivers, receivers.indices.get(stream.publisher, -1)

@@ -85,8 +85,8 @@ class MediaSealer:
 
     def rekey_due(self, now: float) -> bool:
         """Return whether a new key is due; True only once for each key."""
-        worn = self.counter - self._first >= REKEY_COUNTER or now - self._born >= KEY_LIFETIME
-        if not worn or self._reported:
+        due = self.counter - self._first >= REKEY_COUNTER or now - self._born >= KEY_LIFETIME
+        if not due or self._reported:
             return False
         self._reported = True
         return True

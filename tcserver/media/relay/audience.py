@@ -19,7 +19,7 @@ MAX_AUDIENCES = 4096
 """Audiences that are remembered; the oldest gives way, and is asked for again if it is used."""
 
 
-class HeardOf:
+class RelayedAudience:
     """An audience that another worker has told of: seats of this worker."""
 
     __slots__ = ("_members", "_receivers", "_version", "room", "told_at")
@@ -49,13 +49,13 @@ class HeardOf:
         return receivers
 
 
-class Audiences:
+class RelayedAudiences:
     """The audiences that other workers have told of, by worker and number."""
 
     __slots__ = ("_known",)
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int], HeardOf] = {}
+        self._known: dict[tuple[int, int], RelayedAudience] = {}
 
     def __len__(self) -> int:
         """Audiences that are remembered."""
@@ -65,13 +65,13 @@ class Audiences:
         """Remember an audience."""
         known = self._known.pop((worker, number), None)
         if known is None or not known.tell_again(room, members, now):
-            known = HeardOf(room, members, now)
+            known = RelayedAudience(room, members, now)
         # It goes to the end, so the first is the one that was told of longest ago.
         self._known[worker, number] = known
         if len(self._known) > MAX_AUDIENCES:
             del self._known[next(iter(self._known))]
 
-    def find(self, worker: int, number: int, now: float) -> HeardOf | None:
+    def find(self, worker: int, number: int, now: float) -> RelayedAudience | None:
         """Return an audience; None: it is not known, or no longer."""
         found = self._known.get((worker, number))
         return None if found is None or now - found.told_at >= LIFETIME else found

@@ -13,8 +13,8 @@ from tcserver.media.forwarding.receivers import Handover, ReceiverSet, Transmiss
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.interface import Address
 from tcserver.media.relay import wire
-from tcserver.media.relay.audience import TELL_INTERVAL, Audiences
-from tcserver.media.relay.room_share import Share
+from tcserver.media.relay.audience import TELL_INTERVAL, RelayedAudiences
+from tcserver.media.relay.room_share import RoomShare
 from tcserver.media.relay.wire import HEAD_SIZE, Message
 from tcserver.media.speakers.remote import SUMMARY_INTERVAL, RemoteSelection
 
@@ -62,7 +62,7 @@ class Relay:
         # Random: a process that replaces another must not use its numbers.
         self._number = int.from_bytes(random_bytes(4), "big") if peers else 0
         self._handovers: WeakValueDictionary[int, Handover] = WeakValueDictionary()
-        self._audiences = Audiences()
+        self._audiences = RelayedAudiences()
         self._sets: dict[tuple[int, ...], ReceiverSet] = {}
         self._ask_at: dict[int, float] = {}
         self._now = 0.0
@@ -80,7 +80,7 @@ class Relay:
         """Share a room with other workers; also called when one of them is new."""
         share = room.share
         if share is None:
-            share = room.share = Share(room.number, self._worker, home, self._make)
+            share = room.share = RoomShare(room.number, self._worker, home, self._make)
             if not share.is_home:
                 room.speakers = RemoteSelection(room.speakers.limit, room.speakers.always)
                 if not self._distant:

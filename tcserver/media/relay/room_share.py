@@ -9,22 +9,22 @@ from tcserver.media.forwarding.receivers import Handover
 
 WORKER_MASK = 0xFF
 """The low byte of a media id is the number of the worker that serves the seat."""
-Make = Callable[[int, Mapping[int, tuple[int, ...]]], Handover]
+MakeHandover = Callable[[int, Mapping[int, tuple[int, ...]]], Handover]
 """Makes the handover for a room (its number) and its seats (media ids by worker)."""
 
 
-class Share:
+class RoomShare:
     """The part of this worker in a room that other workers have seats of, too."""
 
     __slots__ = ("_make", "_room", "home", "peers", "positions", "worker")
 
-    def __init__(self, room: int, worker: int, home: int, make: Make) -> None:
+    def __init__(self, room: int, worker: int, home: int, make: MakeHandover) -> None:
         self.worker = worker
-        """Of this worker."""
+        """The number of this worker."""
         self.home = home
-        """Slot of the worker that decides who speaks."""
+        """The worker that decides who speaks."""
         self.peers: frozenset[int] = frozenset()
-        """Slots of the others."""
+        """The other workers."""
         self.positions: dict[int, Position] = {}
         """Positions of the sealers of the others, by worker."""
         self._room = room

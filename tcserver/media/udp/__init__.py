@@ -1,1 +1,1 @@
-"""UDP sockets of the media plane: readers, senders, and what the kernel offers."""
+"""UDP sockets of the media plane: lanes on the way out, readers on the way in, and what the kernel offers for them."""

@@ -233,10 +233,9 @@ class WorkerPool:
         for value in decode(await reader.readexactly(length)):
             if isinstance(value, MediaStats):
                 if worker.stats is not None:
-                    sent = value.counters.sent - worker.stats.counters.sent
-                    events.append(
-                        WorkerLoad(worker.number, max(0, sent) / HEARTBEAT)
-                    )  # that of a new process begins at 0
+                    # The count of a new process begins at 0 again.
+                    sent = max(0, value.counters.sent - worker.stats.counters.sent)
+                    events.append(WorkerLoad(worker.number, sent / HEARTBEAT))
                 worker.stats = value
             elif isinstance(value, ProcessStats):
                 worker.process_stats = value

@@ -138,10 +138,10 @@ class Driver:
         standing = Standing(generations, bans or {}, costs or {})
         self.apply(self.conference.accounts_changed(standing, self.now))
 
-    def replace_worker(self, slot: int = 0) -> None:
+    def replace_worker(self, worker: int = 0) -> None:
         """A media worker ends, and another comes in its place."""
-        self.plane.lose(slot)
-        self.event(interface.WorkerReplaced(slot))
+        self.plane.lose(worker)
+        self.event(interface.WorkerReplaced(worker))
 
     def advance(self, seconds: float) -> None:
         """Let time pass, with all that falls due in it."""

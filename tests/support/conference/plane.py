@@ -14,7 +14,7 @@ class Plane:
         self.rooms: dict[int, dict[int, interface.OpenSeat]] = {}
         self.homes: dict[int, int] = {}
         self.sealers: dict[int, dict[int, list[interface.SealerState]]] = {}
-        """By room and slot: the two newest keys."""
+        """By room and worker: the two newest keys."""
         self.shared: dict[int, tuple[int, ...]] = {}
         """The workers of each room that has several."""
         self.seats: dict[int, interface.OpenSeat] = {}
@@ -99,11 +99,11 @@ class Plane:
                 self.always[command.room] = command.always
         return []
 
-    def lose(self, slot: int) -> None:
-        """Forget everything that the worker in a slot had."""
+    def lose(self, worker: int) -> None:
+        """Forget everything that a worker had."""
         for room, sealers in self.sealers.items():
-            sealers.pop(slot, None)
-            for media_id in [media_id for media_id in self.rooms[room] if media_id & 0xFF == slot]:
+            sealers.pop(worker, None)
+            for media_id in [media_id for media_id in self.rooms[room] if media_id & 0xFF == worker]:
                 del self.seats[media_id]
                 self._forget(media_id, room)
 

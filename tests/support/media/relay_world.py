@@ -28,12 +28,12 @@ ROOM = 1
 Sent = list[tuple[Address, bytes]]
 
 
-def sealer_of(slot: int, life: int = 0) -> int:
-    return 0x5EA0 + slot + 0x100 * life
+def sealer_of(worker: int, life: int = 0) -> int:
+    return 0x5EA0 + worker + 0x100 * life
 
 
-def key_of(slot: int) -> bytes:
-    return bytes([slot]) * 32
+def key_of(worker: int) -> bytes:
+    return bytes([worker]) * 32
 
 
 class Workers:
@@ -41,38 +41,38 @@ class Workers:
 
     def __init__(self, count: int) -> None:
         self.now = 100.0
-        self.addresses = [Address(1, "127.0.0.1", 9000 + slot) for slot in range(count)]
+        self.addresses = [Address(1, "127.0.0.1", 9000 + worker) for worker in range(count)]
         self.random = random.Random(1)
-        self.planes = [self.plane(slot) for slot in range(count)]
+        self.planes = [self.plane(worker) for worker in range(count)]
         self.router = Router()
         self.events: list[Event] = []
         self.loses: Callable[[bytes], bool] = lambda _: False
         self.relayed: list[tuple[int, int, bytes]] = []
-        """From which slot, to which, and what, whether it arrived or not."""
-        for slot in range(count):
-            self.apply(OpenSealer(ROOM, sealer_of(slot), 0, key_of(slot), slot))
+        """(from, to, message) of each, whether it arrived or not."""
+        for worker in range(count):
+            self.apply(OpenSealer(ROOM, sealer_of(worker), 0, key_of(worker), worker))
         self.share()
 
-    def plane(self, slot: int) -> MediaPlane:
-        return MediaPlane(self.random.randbytes, worker=slot, peers=self.addresses)
+    def plane(self, worker: int) -> MediaPlane:
+        return MediaPlane(self.random.randbytes, worker=worker, peers=self.addresses)
 
     def share(self) -> None:
         if len(self.planes) > 1:
             self.apply(ShareRoom(ROOM, 0, tuple(range(len(self.planes)))))
 
-    def replace(self, slot: int, life: int = 1) -> None:
-        """A process comes in place of another; its seats are gone."""
-        self.planes[slot] = self.plane(slot)
-        self.apply(OpenSealer(ROOM, sealer_of(slot, life), 0, key_of(slot), slot))
+    def replace(self, worker: int, life: int = 1) -> None:
+        """Replace the process of a worker; its seats are gone."""
+        self.planes[worker] = self.plane(worker)
+        self.apply(OpenSealer(ROOM, sealer_of(worker, life), 0, key_of(worker), worker))
         self.share()
 
     def apply(self, *commands: Command) -> None:
         for command in commands:
-            for slot in self.router.workers(command):
-                self.planes[slot].apply(command, self.now)
+            for worker in self.router.workers(command):
+                self.planes[worker].apply(command, self.now)
 
-    def join(self, number: int, slot: int, prove: bool = True) -> Peer:
-        peer = Peer(number << 8 | slot, Address(0, f"10.0.0.{number}", 5000))
+    def join(self, number: int, worker: int, prove: bool = True) -> Peer:
+        peer = Peer(number << 8 | worker, Address(0, f"10.0.0.{number}", 5000))
         self.apply(OpenSeat(peer.media_id, ROOM, number, 0, peer.up_key, peer.down_key))
         if prove:
             self.prove(peer)
@@ -108,21 +108,21 @@ class Workers:
         return self.exchange()
 
     def exchange(self) -> Sent:
-        """Bring everything where it goes, and return what goes to clients."""
+        """Deliver everything between the planes, and return what goes to clients."""
         to_clients: Sent = []
         busy = True
         while busy:
             busy = False
-            for slot, plane in enumerate(self.planes):
+            for worker, plane in enumerate(self.planes):
                 for address, data in deliveries(plane.take_transmissions()):
                     busy = True
                     if address not in self.addresses:
                         to_clients.append((address, data))
                         continue
                     target = self.addresses.index(address)
-                    self.relayed.append((slot, target, data))
+                    self.relayed.append((worker, target, data))
                     if not self.loses(data):
-                        self.planes[target].receive_relayed([(data, self.addresses[slot])], self.now)
+                        self.planes[target].receive_relayed([(data, self.addresses[worker])], self.now)
         for plane in self.planes:
             self.events += plane.take_events()
             assert (failed := plane.faults.take()) is None, failed
@@ -134,12 +134,12 @@ class Workers:
 
     def messages(self, kind: Message) -> list[tuple[int, int]]:
         """Return (from, to) of the relayed messages of a kind since the last call, and forget all."""
-        found = [(slot, target) for slot, target, data in self.relayed if parse_head(data)[0] == kind]
+        found = [(worker, target) for worker, target, data in self.relayed if parse_head(data)[0] == kind]
         self.relayed = []
         return found
 
-    def drops(self, slot: int) -> dict[Drop, int]:
-        counters: Counters = self.planes[slot].counters
+    def drops(self, worker: int) -> dict[Drop, int]:
+        counters: Counters = self.planes[worker].counters
         drops = {reason: count for reason, count in counters.drops.items() if count}
         counters.drops.update(dict.fromkeys(Drop, 0))
         return drops
@@ -156,8 +156,8 @@ def packets(sent: Sent) -> dict[Address, list[bytes]]:
     return found
 
 
-def crowd(workers: Workers, slots: tuple[int, ...]) -> list[Peer]:
-    return [workers.join(number, slot) for number, slot in enumerate(slots, 1)]
+def crowd(workers: Workers, numbers: tuple[int, ...]) -> list[Peer]:
+    return [workers.join(number, worker) for number, worker in enumerate(numbers, 1)]
 
 
 def send(workers: Workers, peer: Peer, packet: bytes) -> Sent:

@@ -1,4 +1,4 @@
-"""Clients of a media plane for its tests: they seal, open, and keep the keys; and a plane with a room full of them."""
+"""Clients of a media plane, which seal, open and keep the keys; and a plane with a room full of them."""
 
 from collections.abc import Iterable
 

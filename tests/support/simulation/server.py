@@ -36,7 +36,7 @@ class Server:
         self.clock = HostClock(clock)
         self.identity = ServerIdentity(rng.randbytes(32))
         self.conference = Conference(settings, self.identity, rng.randbytes, self.clock.unix_ms, now=self.clock.now)
-        self.planes = Planes(settings.media_slots, rng.randbytes)
+        self.planes = Planes(settings.media_workers, rng.randbytes)
         self.accounts: dict[str, Account] = {}
         self.routes: dict[tuple[str, int], Pipe] = {}
         self.bytes_in: Counter[Address] = Counter()
@@ -65,10 +65,10 @@ class Server:
         (plane,) = self.planes.all
         return plane
 
-    def replace_worker(self, slot: int) -> None:
+    def replace_worker(self, worker: int) -> None:
         """A media worker ends, and another comes in its place."""
-        self.planes.replace(slot)
-        self._events.append(WorkerReplaced(slot))
+        self.planes.replace(worker)
+        self._events.append(WorkerReplaced(worker))
         self._carry_out([])
 
     def account(self, name: str, **values: object) -> Account:

@@ -1,7 +1,8 @@
 import pytest
 
-from tcclient.cli.exits import status_of_end
-from tcproto.errors import ErrorCode
+from tcclient import errors
+from tcclient.cli.exits import status_of, status_of_end
+from tcproto.errors import Action, ErrorCode
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,23 @@ from tcproto.errors import ErrorCode
 )
 def test_the_status_of_an_end(code: ErrorCode | None, status: int) -> None:
     assert status_of_end(code) == status
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.DishonestServer("it lies", ErrorCode.UNEXPECTED_MESSAGE, Action.STOP), 4),
+        (errors.UntrustedServer("host", bytes(20)), 4),
+        (errors.RoomClosed("out", ErrorCode.KICKED), 6),
+        (errors.LoginRefused("no", ErrorCode.BAD_CREDENTIALS), 5),
+        (errors.WrongValue("no room"), 2),
+        (errors.MediaFileError("damaged"), 2),
+        (errors.RecordingError("full"), 1),
+        (errors.ConnectError("nobody"), 1),
+        (errors.RequestRefused("no"), 3),
+        (OSError("disk"), 1),
+        (KeyError("a fault of ours"), 0),
+    ],
+)
+def test_the_status_of_an_error(error: Exception, status: int) -> None:
+    assert status_of(error) == status

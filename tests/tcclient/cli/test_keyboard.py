@@ -43,7 +43,7 @@ class Output:
 def typed(*lines: str) -> tuple[Any, Any, Output]:
     """Type lines in a room with Sri, who is us, and Budi; return Sri, Budi and what was told."""
     me, other = somebody(1, "Sri", me=True), somebody(2, "Budi Tua")
-    room: Any = SimpleNamespace(participants={2: other}, me=me)
+    room: Any = SimpleNamespace(everybody=[me, other], me=me)
     output: Any = Output(list(lines))
     asyncio.run(Keyboard(room, list, output, lambda: None, lambda source, device: None).obey())
     return me, other, output

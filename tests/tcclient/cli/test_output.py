@@ -57,6 +57,7 @@ def room(*people: Participant) -> SimpleNamespace:
     return SimpleNamespace(
         info=SimpleNamespace(name="hall", title="", e2ee=True),
         participants={p.id: p for p in people[1:]},
+        everybody=list(people),
         publications={},
         tracks_of=lambda participant: [],
         path=PathState.OK,

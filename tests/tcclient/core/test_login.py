@@ -249,3 +249,10 @@ def test_closing_says_goodbye(server):
     client.session.close()
     server.pump()
     assert len(client.told(events.Closed)) == len(client.of(m.Close)) == 1
+
+
+def test_a_server_that_is_silent_for_too_long_may_be_found_out_while_datagrams_are_taken(server):
+    client = connected(server).login()
+    assert client.session.datagrams_to_send(server.now + 100.0) == []
+    client.collect()
+    assert client.told(events.Closed)[-1].code is ErrorCode.IDLE_TIMEOUT

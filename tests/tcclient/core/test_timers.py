@@ -81,3 +81,21 @@ def test_an_action_may_cancel_or_put_off_another_that_is_due():
     timers.run(2.0)
     assert log.calls == []
     assert timers.next() == 3.0
+
+
+def test_the_deadline_of_a_part_is_followed_wherever_it_moves():
+    timers, log = Timers(), Log()
+    moments = [NEVER]
+    timers.follow("part", lambda: moments[0], log.action("part"))
+    timers.set("ping", 5.0, log.action("ping"))
+    assert (timers.when("part"), timers.next()) == (NEVER, 5.0)
+    moments[0] = 3.0
+    assert (timers.when("part"), timers.next()) == (3.0, 3.0)
+    timers.run(4.0)
+    timers.run(4.0)
+    assert log.calls == [("part", 4.0), ("part", 4.0)], "it is due until it is moved"
+    moments[0] = 6.0
+    timers.run(5.0)
+    assert log.calls[2:] == [("ping", 5.0)]
+    timers.cancel_all(but="ping")
+    assert timers.next() == NEVER

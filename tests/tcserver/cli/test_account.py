@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tcproto.identity import parse_fingerprint
-from tcserver.records import Role, SessionRecord
+from tcproto.messages import Role
+from tcserver.records import SessionRecord
 from tests.support.server_command import PASSWORD, Run, add, login_works, open_database
 
 DEVICE = "ab" * 32

@@ -203,7 +203,7 @@ def test_a_deadline_of_a_room_that_fails_restarts_it(monkeypatch, part):
             room.change_log._timers.set(("changes", room.number), world.driver.now + 0.01, room.change_log._send)
         case "sealers._rotate":
             (sealers,) = [policy for policy in room.policies if isinstance(policy, Sealers)]
-            (sealer,) = sealers._by_slot.values()
+            (sealer,) = sealers._by_worker.values()
             monkeypatch.setattr(type(sealer), "_announce", fail)
             world.driver._events.clear()
             world.driver.conference._context.timers.set(("sealer", room.number, 0), world.driver.now, sealer._rotate)

@@ -2,6 +2,7 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
+from tcproto.messages import Role
 from tcserver.conference.room.change_log import BATCH_INTERVAL
 from tcserver.media.interface import (
     Address,
@@ -14,7 +15,7 @@ from tcserver.media.interface import (
     SendKeyframe,
     SpeakersChanged,
 )
-from tcserver.records import Role, RoomRecord
+from tcserver.records import RoomRecord
 from tests.support.conference.driver import Driver, error_code
 
 MICROPHONE, CAMERA, SCREEN = m.Source.MICROPHONE, m.Source.CAMERA, m.Source.SCREEN

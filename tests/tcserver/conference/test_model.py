@@ -7,7 +7,6 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
-from tcserver import records
 from tcserver.conference import MessageClass, Rate
 from tcserver.media.interface import KeyframeAsked, SealerRekeyDue, SeatRekeyDue, SpeakersChanged
 from tcserver.records import DuplicatePolicy, RoomRecord
@@ -28,14 +27,14 @@ class Meeting(RuleBasedStateMachine):
         accounts = (
             make_account("a1", 1, max_sessions=2),
             make_account("a2", 2, max_sessions=2, duplicates=DuplicatePolicy.REPLACE),
-            make_account("a3", 3, duplicates=DuplicatePolicy.REFUSE, role=records.Role.LISTENER),
-            make_account("boss", 4, role=records.Role.ADMIN),
+            make_account("a3", 3, duplicates=DuplicatePolicy.REFUSE, role=m.Role.LISTENER),
+            make_account("boss", 4, role=m.Role.ADMIN),
         )
         self.driver = Driver(
             accounts=accounts,
-            rooms=(RoomRecord("hall", "Hall", roles={"a2": records.Role.CHAIR}), RoomRecord("clear", "C", e2ee=False)),
+            rooms=(RoomRecord("hall", "Hall", roles={"a2": m.Role.CHAIR}), RoomRecord("clear", "C", e2ee=False)),
             max_sessions=6,
-            media_slots=3,
+            media_workers=3,
             room_spread=1,
             max_rooms=2,
             max_participants=4,
@@ -68,9 +67,9 @@ class Meeting(RuleBasedStateMachine):
         if not client.is_gone:
             client.send(message)
 
-    @rule(slot=st.integers(0, 1))
-    def replace_worker(self, slot):
-        self.driver.replace_worker(slot)
+    @rule(worker=st.integers(0, 1))
+    def replace_worker(self, worker):
+        self.driver.replace_worker(worker)
 
     @rule(client=clients, wrong=st.booleans())
     def log_in(self, client, wrong):

@@ -17,18 +17,18 @@ from tcserver.media.interface import (
     TellSealer,
 )
 from tests.support.conference.driver import Driver
-from tests.tcserver.conference.test_workers import forwarding, slot_of, streams
+from tests.tcserver.conference.test_workers import forwarding, streams, worker_of
 
 MICROPHONE = m.Source.MICROPHONE
 
 
-def spread(clients, slots=2, room_spread=2, **settings):
-    driver = Driver(media_slots=slots, room_spread=room_spread, **settings)
+def spread(clients, workers=2, room_spread=2, **settings):
+    driver = Driver(media_workers=workers, room_spread=room_spread, **settings)
     return driver, [driver.participant() for _ in range(clients)]
 
 
-def sealer(driver, slot):
-    return driver.plane.sealers[1][slot][0].sealer
+def sealer(driver, worker):
+    return driver.plane.sealers[1][worker][0].sealer
 
 
 def commands(driver, kind):
@@ -52,26 +52,26 @@ def test_where_a_seat_goes(home, seats, loads, chosen):
 
 
 def test_a_room_stays_on_its_worker_until_it_is_large_and_then_fills_all():
-    driver, clients = spread(9, slots=3)
-    home = slot_of(driver, clients[0])
-    assert [slot_of(driver, client) == home for client in clients[:3]] == [True, True, False]
-    counts = sorted(sum(slot_of(driver, client) == slot for client in clients) for slot in range(3))
+    driver, clients = spread(9, workers=3)
+    home = worker_of(driver, clients[0])
+    assert [worker_of(driver, client) == home for client in clients[:3]] == [True, True, False]
+    counts = sorted(sum(worker_of(driver, client) == worker for client in clients) for worker in range(3))
     assert counts == [3, 3, 3]
     for client in clients:
-        if slot_of(driver, client) == home:
+        if worker_of(driver, client) == home:
             client.drop()
             break
     for client in clients:
-        if not client.is_gone and slot_of(driver, client) == home:
+        if not client.is_gone and worker_of(driver, client) == home:
             client.drop()
             break
-    assert slot_of(driver, driver.participant()) == home, "fewer than the setting are there"
+    assert worker_of(driver, driver.participant()) == home, "fewer than the setting are there"
     driver.check()
 
 
 def test_all_know_the_keys_of_all_sealers():
     driver, clients = spread(2)
-    home = slot_of(driver, clients[0])
+    home = worker_of(driver, clients[0])
     driver.plane.sealers[1][home] = [state._replace(next_counter=77) for state in driver.plane.sealers[1][home]]
     newcomer = driver.participant()
     other = 1 - home
@@ -104,7 +104,7 @@ def test_a_newcomer_waits_for_all_workers():
     client = driver.user()
     client.enter()
     opened = commands(driver, OpenSeat)[-1]
-    states = {slot: tuple(driver.plane.sealers[1][slot]) for slot in (0, 1)}
+    states = {worker: tuple(driver.plane.sealers[1][worker]) for worker in (0, 1)}
     own = opened.media_id & 0xFF
     driver.event(SealerTold(opened.media_id, states[1 - own]))
     assert client.view is None
@@ -126,14 +126,14 @@ def test_a_newcomer_who_waits_hears_of_a_new_worker_and_of_new_keys():
     driver.answer_held()
     for client in (first, second):
         keys = {(key.sealer, key.epoch) for key in client.view.joined.room_keys}
-        assert keys == {(sealer(driver, slot), epoch) for slot in (0, 1) for epoch in (0, 1)}
+        assert keys == {(sealer(driver, worker), epoch) for worker in (0, 1) for epoch in (0, 1)}
     driver.check()
 
 
 @pytest.mark.parametrize("whose", ["home", "other"])
 def test_a_newcomer_does_not_wait_for_a_worker_that_is_gone(whose):
     driver, clients = spread(3)
-    home = slot_of(driver, clients[0])
+    home = worker_of(driver, clients[0])
     gone = home if whose == "home" else 1 - home
     driver.hold_seats = True
     waiting = [driver.user() for _ in range(4)]
@@ -146,12 +146,12 @@ def test_a_newcomer_does_not_wait_for_a_worker_that_is_gone(whose):
     driver.held.extend(held)
     driver.answer_held()
     for client in waiting:
-        assert {key.sealer for key in client.view.joined.room_keys} == {sealer(driver, slot) for slot in (0, 1)}
+        assert {key.sealer for key in client.view.joined.room_keys} == {sealer(driver, worker) for worker in (0, 1)}
     driver.check()
 
 
 def test_whoever_leaves_takes_no_key_along():
-    driver, clients = spread(4, slots=3)
+    driver, clients = spread(4, workers=3)
     before = len(commands(driver, RotateSealer))
     clients[0].drop()
     rotated = commands(driver, RotateSealer)[before:]
@@ -162,7 +162,7 @@ def test_whoever_leaves_takes_no_key_along():
 
 def test_only_the_seats_of_a_worker_that_ended_move():
     driver, clients = spread(6)
-    home = slot_of(driver, clients[0])
+    home = worker_of(driver, clients[0])
     for client in clients:
         client.publish()
         client.subscribe(MICROPHONE)
@@ -178,7 +178,7 @@ def test_only_the_seats_of_a_worker_that_ended_move():
 
     assert (streams(driver), forwarding(driver)) == before
     moved = {client for client, media_id in zip(clients, ids, strict=True) if client.media_id != media_id}
-    assert moved == {client for client in clients if slot_of(driver, client) != home}
+    assert moved == {client for client in clients if worker_of(driver, client) != home}
     assert len(moved) == 3
     for client in clients:
         assert [type(message) for message in client.inbox[:2]] == [m.NewRoomKey, m.SealerClosed]
@@ -195,7 +195,7 @@ def test_only_the_seats_of_a_worker_that_ended_move():
 @pytest.mark.parametrize("whose", ["home", "other"])
 def test_only_without_the_home_nobody_knows_who_speaks(whose):
     driver, clients = spread(3)
-    home = slot_of(driver, clients[0])
+    home = worker_of(driver, clients[0])
     driver.event(SpeakersChanged(1, (clients[2].participant,), (), clients[2].participant))
     clients[0].inbox.clear()
     driver.replace_worker(home if whose == "home" else 1 - home)
@@ -213,7 +213,7 @@ def test_a_worker_that_is_new_in_a_room_learns_how_many_talkers_are_forwarded():
 
 
 def test_a_change_for_many_is_told_in_few_words():
-    driver, clients = spread(12, slots=3)
+    driver, clients = spread(12, workers=3)
     for client in clients:
         client.publish()
         client.subscribe(MICROPHONE)

@@ -21,7 +21,7 @@ from tests.support.conference.driver import Driver
 MICROPHONE, CAMERA = m.Source.MICROPHONE, m.Source.CAMERA
 
 
-def slot_of(driver, client):
+def worker_of(driver, client):
     return client.media_id & 0xFF
 
 
@@ -37,7 +37,7 @@ def forwarding(driver):
 def streams(driver):
     seats = driver.plane.seats
     return {
-        (seats[media_id].participant, number): (stream.kind, stream.caps, stream.muted)
+        (seats[media_id].participant, number): (stream.kind, stream.caps, stream.muted, stream.layers)
         for (media_id, number), stream in driver.plane.streams.items()
     }
 
@@ -59,29 +59,29 @@ def test_the_lesser_of_two_random_loads_is_chosen():
 
 
 def test_rooms_go_where_fewer_seats_are():
-    driver = Driver(media_slots=2)
+    driver = Driver(media_workers=2)
     crowd = [driver.participant("one") for _ in range(5)]
-    first = slot_of(driver, crowd[0])
+    first = worker_of(driver, crowd[0])
     others = [driver.participant(f"room {number}") for number in range(3)]
-    assert {slot_of(driver, client) for client in crowd} == {first}
-    assert {slot_of(driver, client) for client in others} == {1 - first}
-    assert all(client.media_id & 0xFF == slot_of(driver, client) for client in crowd + others)
+    assert {worker_of(driver, client) for client in crowd} == {first}
+    assert {worker_of(driver, client) for client in others} == {1 - first}
+    assert all(client.media_id & 0xFF == worker_of(driver, client) for client in crowd + others)
 
 
 def test_rooms_go_where_less_is_sent():
-    driver = Driver(media_slots=2)
-    first = slot_of(driver, driver.participant("one"))
+    driver = Driver(media_workers=2)
+    first = worker_of(driver, driver.participant("one"))
     driver.event(WorkerLoad(1 - first, 1000.0))
     crowd = [driver.participant(f"room {number}") for number in range(9)]
-    assert {slot_of(driver, client) for client in crowd} == {first}
+    assert {worker_of(driver, client) for client in crowd} == {first}
     late = [driver.participant(f"late room {number}") for number in range(3)]
-    assert {slot_of(driver, client) for client in late} == {0, 1}, "what was placed counts before it is measured"
+    assert {worker_of(driver, client) for client in late} == {0, 1}, "what was placed counts before it is measured"
     driver.event(WorkerLoad(1 - first, 0.0))
-    assert slot_of(driver, driver.participant("last")) == 1 - first
+    assert worker_of(driver, driver.participant("last")) == 1 - first
 
 
 def test_tickets_go_to_all_workers():
-    driver = Driver(media_slots=2)
+    driver = Driver(media_workers=2)
     for _ in range(20):
         driver.client().ask(m.Probe())
     assert {ticket.media_id & 0xFF for ticket in driver.plane.tickets} == {0, 1}
@@ -122,11 +122,11 @@ def test_a_room_goes_on_after_its_worker_ended():
 
 
 def test_only_the_rooms_of_the_worker_are_touched():
-    driver = Driver(media_slots=2)
+    driver = Driver(media_workers=2)
     a, b = driver.participant("one"), driver.participant("two")
-    assert slot_of(driver, a) != slot_of(driver, b)
+    assert worker_of(driver, a) != worker_of(driver, b)
     seats = dict(driver.plane.seats)
-    driver.replace_worker(slot_of(driver, a))
+    driver.replace_worker(worker_of(driver, a))
     assert driver.plane.seats[b.media_id] is seats[b.media_id]
     assert not b.got(m.MediaMove)
     assert len(a.got(m.MediaMove)) == 1
@@ -199,10 +199,10 @@ def test_a_new_worker_learns_how_many_talkers_are_forwarded():
     assert sum(isinstance(command, SetSpeakers) for command in driver.plane.log) == 2
 
 
-@pytest.mark.parametrize("slot", [0, 200])
-def test_a_worker_without_rooms(slot):
+@pytest.mark.parametrize("worker", [0, 200])
+def test_a_worker_without_rooms(worker):
     driver = Driver()
-    driver.event(WorkerReplaced(slot))
+    driver.event(WorkerReplaced(worker))
     assert not driver.plane.log
 
 

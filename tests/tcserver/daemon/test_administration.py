@@ -15,15 +15,15 @@ from tcserver.media.forwarding.stats import SeatStats
 from tests.support.conference.driver import Driver
 
 
-class Readings:
+class Stats:
     """Stands for the media planes: each seat on the way that it is given."""
 
     def __init__(self) -> None:
         self.seats: tuple[SeatStats, ...] = ()
 
 
-def asked(driver: Driver, readings: Readings | None = None) -> Administration:
-    found = [readings] if readings is not None else []
+def asked(driver: Driver, stats: Stats | None = None) -> Administration:
+    found = [stats] if stats is not None else []
     return Administration(driver.conference.operator, lambda: found, driver.apply, lambda: driver.now)
 
 
@@ -32,13 +32,13 @@ def answer(administration: Administration, **request: object) -> dict:
 
 
 def test_rooms_tell_who_is_in_and_on_what_way():
-    driver, readings = Driver(), Readings()
+    driver, stats = Driver(), Stats()
     chair, other = driver.participant("Hall"), driver.participant("Hall")
     driver.participant("Attic")
     other.publish(m.Source.CAMERA, muted=True)
     driver.advance(7)
-    readings.seats = (SeatStats(chair.media_id, "192.0.2.7", 200, 190), SeatStats(other.media_id, "", 0, 0))
-    attic, hall = answer(asked(driver, readings), do="rooms")["result"]
+    stats.seats = (SeatStats(chair.media_id, "192.0.2.7", 200, 190), SeatStats(other.media_id, "", 0, 0))
+    attic, hall = answer(asked(driver, stats), do="rooms")["result"]
     assert (attic["name"], hall["name"], hall["permanent"], hall["e2ee"]) == ("attic", "hall", False, True)
     first, second = hall["seats"]
     assert (first["participant"], first["account"], first["role"]) == (chair.participant, chair.account, "chair")

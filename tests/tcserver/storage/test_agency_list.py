@@ -1,7 +1,8 @@
 import pytest
 
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
-from tcserver.records import Account, Role, StoreError
+from tcproto.messages import Role
+from tcserver.records import Account, StoreError
 from tcserver.storage.agency_list import MAX_LIST_BYTES, MAX_LIST_ROWS, Agency, read_agencies
 
 SALT = b"s" * 16

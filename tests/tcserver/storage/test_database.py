@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
+from tcproto.messages import Role
 from tcserver import records
 from tcserver.records import (
     MAX_DEVICES,
     Account,
     DeviceRecord,
     DuplicatePolicy,
-    Role,
     RoomRecord,
     SessionRecord,
     StoreError,

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tcproto.account import DEFAULT_MEMORY, DEFAULT_PASSES, Challenge
-from tcserver.records import Account, DeviceRecord, DuplicatePolicy, Role, RoomRecord, StoreError
+from tcproto.messages import Role
+from tcserver.records import Account, DeviceRecord, DuplicatePolicy, RoomRecord, StoreError
 from tcserver.storage.database import Database
 from tcserver.storage.transfer import MAX_DOCUMENT_BYTES, export_document, import_document
 

@@ -5,9 +5,9 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
+from tcproto.messages import Role
 from tcserver.conference import MessageClass, Settings
 from tcserver.conference.login.authenticator import ANSWER_GRID, on_grid
-from tcserver.records import Role
 from tests.support.conference.client import CHALLENGE_WAIT
 from tests.support.conference.driver import Driver, error_code
 from tests.support.conference.identities import make_account

@@ -3,7 +3,7 @@
 import pytest
 
 from tcproto import messages as m
-from tcserver.conference.limits.camera_cap import CALM, REDUCTION_INTERVAL, SPIKE_CALM, CameraCap
+from tcserver.conference.limits.camera_cap import CALM, REDUCTION_INTERVAL, SPIKE_CALM
 from tcserver.conference.policy.last_n import RecentSpeakers, camera_limit
 from tcserver.media.interface import ChangeForwarding, Overloaded, SpeakersChanged
 from tests.support.conference.client import Client
@@ -31,32 +31,6 @@ def test_who_spoke_last_is_on_stage_and_then_who_was_there_first():
     speakers.leave(8)
     assert speakers.choose([5, 6, 7, 8], 1) == {7}
     assert speakers.choose([5, 6], 9) == {5, 6}
-
-
-def test_overload_lowers_the_cap_by_a_quarter_and_calm_raises_it_again():
-    cap = CameraCap()
-    assert cap.overloaded(20, 100.0)
-    assert cap.limit == 15
-    assert not cap.overloaded(15, 100.0 + REDUCTION_INTERVAL - 0.1)
-    assert cap.overloaded(15, 100.0 + REDUCTION_INTERVAL)
-    assert cap.limit == 11
-    assert [(cap.restore(), cap.limit) for _ in range(5)] == [
-        (CALM, 13),
-        (CALM, 16),
-        (None, None),
-        (None, None),
-        (None, None),
-    ]
-
-
-def test_the_cap_leaves_one_camera():
-    cap = CameraCap()
-    for n in range(10):
-        cap.overloaded(cap.limit or 3, n * REDUCTION_INTERVAL)
-    assert cap.limit == 1
-    assert not cap.overloaded(1, 1000.0)
-    assert cap.restore() == CALM
-    assert cap.limit == 2
 
 
 def shown_to(driver: Driver, viewer: Client) -> set[int]:

@@ -147,3 +147,25 @@ def test_every_policy_is_told_everything():
     admin.ask(m.CloseRoom())
     assert log == ["closed"]
     assert told | set(log) == METHODS
+
+
+class ShortStay(RoomPolicy):
+    """Lets nobody stay who comes after the first."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    def entered(self, seat: Seat, now: float) -> None:
+        if len(self._room.seats) > 1:
+            self._room.evict(seat, now, ErrorCode.KICKED, "one at a time")
+
+
+def test_a_policy_may_send_away_who_has_just_entered():
+    driver = Driver(policies=(*POLICIES, ShortStay))
+    first, second = driver.participant(account="a"), driver.participant(account="b")
+    driver.advance(1)
+    (evicted,) = second.got(m.Evicted)
+    assert (evicted.code, evicted.text) == (ErrorCode.KICKED, "one at a time")
+    assert first.view.members.keys() == {first.participant}
+    assert [event.name for event in driver.logged if event.fields.get("account") == "b"][-2:] == ["joined", "left"]
+    driver.check()

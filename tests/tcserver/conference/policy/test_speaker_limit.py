@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tcproto import messages as m
 from tcproto.messages import Role
-from tcserver import records
 from tcserver.conference.policy.speaker_limit import MAX_ALWAYS, SMALL_ROOM
 from tcserver.media.interface import OpenSeat, SetSpeakers
 from tests.support.conference.driver import Driver
@@ -20,8 +19,8 @@ def crowd(driver: Driver, clients: int = SMALL_ROOM) -> list:
 
 def test_chair_and_operator_are_always_in_and_nobody_else() -> None:
     driver = Driver()
-    driver.add_account("admin", role=records.Role.ADMIN)
-    driver.add_account("ketua", role=records.Role.CHAIR)
+    driver.add_account("admin", role=m.Role.ADMIN)
+    driver.add_account("ketua", role=m.Role.CHAIR)
     opener, *others = crowd(driver)
     assert not any(isinstance(command, SetSpeakers) for command in driver.plane.log), "all are forwarded"
     chair, admin = driver.participant("room", "ketua"), driver.participant("room", "admin")
@@ -40,7 +39,7 @@ def test_chair_and_operator_are_always_in_and_nobody_else() -> None:
 def test_an_account_has_one_of_a_few_places_that_are_always_in() -> None:
     driver = Driver()
     for name in ("ketua", *(f"ketua-{n}" for n in range(MAX_ALWAYS + 3))):
-        driver.add_account(name, role=records.Role.CHAIR)
+        driver.add_account(name, role=m.Role.CHAIR)
     first, *_ = [driver.participant("room", "ketua") for _ in range(SMALL_ROOM + 1)]
     assert told(driver).always == (first.media_id,)
     for n in range(MAX_ALWAYS + 3):

@@ -4,7 +4,6 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
-from tcserver import records
 from tcserver.conference import ROLE_PERMISSIONS
 from tcserver.conference.dispatch import COMMANDS
 from tcserver.records import RoomRecord
@@ -16,9 +15,7 @@ ALL, LEADERS = set(ROLES), {ADMIN, CHAIR}
 TALKERS = LEADERS | {SPEAKER}
 MICROPHONE, CAMERA, SCREEN = m.Source.MICROPHONE, m.Source.CAMERA, m.Source.SCREEN
 
-HALL = RoomRecord(
-    "hall", "Hall", roles={role.value: records.Role(role) for role in ROLES} | {"second": records.Role.CHAIR}
-)
+HALL = RoomRecord("hall", "Hall", roles={role.value: m.Role(role) for role in ROLES} | {"second": m.Role.CHAIR})
 
 COMMAND_TABLE = {
     "leave": (lambda _: m.Leave(), ALL),

@@ -7,7 +7,6 @@ import pytest
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcproto.messages import Role
-from tcserver import records
 from tcserver.conference.room.kicks import KICKED_DEVICES, MAX_KICKED, Kicks
 from tcserver.records import RoomRecord
 from tests.support.conference.driver import Driver, error_code
@@ -90,8 +89,8 @@ def test_kicks_are_bounded() -> None:
     assert len(kicks._until) == MAX_KICKED - 1
 
 
-@pytest.mark.parametrize("leader", [records.Role.CHAIR, records.Role.ADMIN])
-def test_who_opened_a_temporary_room_stands_below_the_chairs(leader: records.Role) -> None:
+@pytest.mark.parametrize("leader", [m.Role.CHAIR, m.Role.ADMIN])
+def test_who_opened_a_temporary_room_stands_below_the_chairs(leader: m.Role) -> None:
     driver = Driver()
     driver.add_account("ketua", role=leader)
     opener, speaker = driver.participant("room", "opener"), driver.participant("room", "speaker")
@@ -113,14 +112,14 @@ def test_who_opened_a_temporary_room_stands_below_the_chairs(leader: records.Rol
 def test_a_real_chair_who_opens_a_room_is_one_and_can_make_others() -> None:
     driver = Driver()
     for name in ("first", "second"):
-        driver.add_account(name, role=records.Role.CHAIR)
+        driver.add_account(name, role=m.Role.CHAIR)
     first, second, speaker = (driver.participant("room", name) for name in ("first", "second", "speaker"))
     assert isinstance(first.ask(m.SetRole(speaker.participant, Role.CHAIR)), m.Ok)
     assert isinstance(speaker.ask(m.Kick(second.participant)), m.Ok)
 
 
 def test_chairs_of_a_permanent_room_are_real_ones() -> None:
-    driver = Driver(rooms=(RoomRecord("hall", "Hall", roles={"a": records.Role.CHAIR}),))
-    driver.add_account("b", role=records.Role.CHAIR)
+    driver = Driver(rooms=(RoomRecord("hall", "Hall", roles={"a": m.Role.CHAIR}),))
+    driver.add_account("b", role=m.Role.CHAIR)
     a, b = driver.participant("hall", "a"), driver.participant("hall", "b")
     assert isinstance(a.ask(m.Kick(b.participant)), m.Ok)

@@ -4,7 +4,6 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
-from tcserver import records
 from tcserver.conference import Rate, SaveRoom
 from tcserver.conference.policy.speaker_limit import SMALL_ROOM
 from tcserver.conference.room.rooms import FAILED_SAVE_RETRY_MS
@@ -36,7 +35,7 @@ def test_update_of_a_temporary_room():
 
 
 def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
-    driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),), max_participants=10)
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": m.Role.CHAIR}),), max_participants=10)
     chair = driver.participant("hall")
     assert chair.view.info.max_participants == 10
     driver.hold_writes = True
@@ -57,7 +56,7 @@ def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
 
 
 def test_change_that_cannot_be_written_is_refused():
-    driver = Driver(rooms=(replace(HALL, roles={"dinkes": records.Role.CHAIR}),))
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": m.Role.CHAIR}),))
     chair = driver.participant("hall")
     driver.hold_writes = True
     assert chair.ask(m.UpdateRoom("New")) is None
@@ -71,7 +70,7 @@ def test_change_that_cannot_be_written_is_refused():
 
 @pytest.mark.parametrize("permanent", [False, True])
 def test_who_ends_the_meeting_ends_it_for_all_and_a_permanent_room_stays(permanent):
-    rooms = (replace(HALL, roles={"a1": records.Role.CHAIR}),) if permanent else ()
+    rooms = (replace(HALL, roles={"a1": m.Role.CHAIR}),) if permanent else ()
     driver = Driver(rooms=rooms, temporary_rooms=not permanent)
     chair, other = driver.participant("hall", "a1"), driver.participant("hall", "a2")
     driver.hold_seats = True

@@ -1,4 +1,4 @@
-"""Errors of our own in a media plane: each ends what it happened in, and the other rooms go on."""
+"""Bugs in a media plane: an exception ends only what it happened in, and the other rooms go on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.media.world import ROOM_KEY, SEALER, World, audio, send
 
 
 class Bug(Exception):
-    """What is put in."""
+    """The exception that the tests put in."""
 
 
 def fail(*args: object, **kwargs: object) -> None:

@@ -1,4 +1,4 @@
-"""What is let in, and the named reason for everything that is not."""
+"""Which datagrams and packets are let in, and the named reason for dropping the others."""
 
 import pytest
 from hypothesis import given, settings
@@ -360,8 +360,8 @@ def test_keys_wear_out_with_age(world):
     assert not [event for event in world.plane.take_events() if isinstance(event, SeatRekeyDue)]
     world.now += 120
     world.plane.poll(world.now)
-    worn = [event.media_id for event in world.plane.take_events() if isinstance(event, SeatRekeyDue)]
-    assert worn == [peer.media_id for peer in world.peers]
+    due = [event.media_id for event in world.plane.take_events() if isinstance(event, SeatRekeyDue)]
+    assert due == [peer.media_id for peer in world.peers]
 
 
 def test_a_down_counter_stops_before_it_wraps(world):

@@ -1,4 +1,4 @@
-"""Keyframes from the ring, for those who begin to want a picture and have the keys."""
+"""Keyframes from the ring, for receivers that begin to want a stream and have the keys."""
 
 import pytest
 
@@ -13,7 +13,7 @@ STREAM = 7
 
 
 class Show:
-    """Participant 1 publishes a picture, which the second gets; the third is there, and has had the keys for long."""
+    """Participant 1 publishes video, and the second gets it. The third is there, and has had the keys for long."""
 
     def __init__(self) -> None:
         self.world = World(3)
@@ -115,7 +115,7 @@ def test_far_behind_a_keyframe_a_new_one_is_asked_for(packets):
 
 
 def spoil(how: str, show: Show) -> Receiver:
-    """Make a replay useless; return who wants the stream."""
+    """Make a replay useless; return the receiver that wants the stream."""
     world = show.world
     match how:
         case "newcomer":

@@ -110,7 +110,7 @@ def test_round_trips_are_measured_by_challenges_that_were_sent_once():
 
 
 def test_an_unproven_address_gets_at_most_three_times_what_it_sent():
-    """V35, whatever it sends: here bare datagrams and pings, at any pace."""
+    """V35, for bare datagrams and pings at any pace."""
     world = World(0)
     a = world.join(1, prove=False)
     received = sent = 0
@@ -141,7 +141,7 @@ def test_the_budget_refuses():
 
 
 def test_an_address_that_a_reader_has_made_anew_is_taken_over():
-    """Where a datagram comes from is compared by identity first; readers forget addresses when they know too many."""
+    """Addresses are compared by identity first, and readers forget the addresses when they know too many."""
     world = World(1)
     (a,) = world.peers
     path = world.plane.seats[a.media_id].path

@@ -105,7 +105,7 @@ class Routing(RuleBasedStateMachine):
     @precondition(lambda self: self.streams)
     @rule(data=st.data())
     def route(self, data):
-        """To anybody: the publisher itself and members of the other room included, who must get nothing."""
+        """Forward to anybody: also to the publisher and to participants of the other room, who must get nothing."""
         stream = data.draw(st.sampled_from(sorted(self.streams)))
         wants = data.draw(st.dictionaries(st.sampled_from(sorted(self.peers)), st.booleans()))
         receivers = [Receiver(media_id, redundant) for media_id, redundant in wants.items()]

@@ -1,4 +1,4 @@
-"""Sealers: keys that take turns, counters that do not wrap, and what they keep."""
+"""Sealers: keys follow each other, counters do not wrap, and the last datagrams are kept."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What one seat may send: so many items, datagrams, bytes and pings; and nobody else uses that up for it."""
+"""The limits of what one seat may send. Nobody else can use them up for it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_datagram_of_too_many_items_is_one_counted_drop(world: World, item: It
 
 @pytest.mark.parametrize("item", [EMPTY, FUTURE, Item(ItemType.PATH_RESPONSE, bytes(8)), packet_item(b"?" * 20)])
 def test_datagrams_beyond_the_budget_are_dropped_unopened(world: World, item: Item) -> None:
-    """Of 5,000 in a second no more get as far as the box than the seat may send with all that it publishes."""
+    """Of 5,000 in a second, only as many are opened as the seat may send with all that it publishes."""
     a = world.peers[0]
     before = world.plane.counters.accepted
     most = SEAT_CAPS.packets_per_second + 130
@@ -83,7 +83,7 @@ def test_all_that_a_seat_publishes_has_room_within_its_budget() -> None:
 
 
 def test_nobody_else_uses_up_the_budget_of_a_seat(world: World) -> None:
-    """Neither by forged nor by repeated datagrams, from its own address or from others."""
+    """Neither with forged nor with repeated datagrams, from the address of the seat or from others."""
     a = world.peers[0]
     world.now += 1
     genuine = a.up(packet_item(audio(7, 0)))

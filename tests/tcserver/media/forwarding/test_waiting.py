@@ -1,4 +1,4 @@
-"""Who begins to want a picture gets nothing of it before a keyframe, and everything from there on."""
+"""A receiver that begins to want video gets nothing before a keyframe, and everything from there on."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_first_who_watches_a_picture_that_runs_waits_too():
 
 
 def test_any_packet_of_the_keyframe_will_do():
-    """The first may have been lost on its way to the server, and may be sent again."""
+    """The first packet may have been lost on its way to the server, and may be sent again."""
     picture = Picture()
     picture.watch(Receiver(picture.viewers[0].media_id))
     picture.send()
@@ -126,7 +126,7 @@ def test_a_replay_is_followed_by_what_comes_next():
 
 
 def test_a_replay_that_is_asked_for_ends_the_waiting():
-    """It could not be opened when the viewer came, and can be now."""
+    """The viewer could not open it when it came, and can now."""
     picture = Picture()
     first = picture.viewers[0]
     late = picture.world.join(9)
@@ -191,7 +191,7 @@ def test_forward_numbers_begin_where_the_keyframe_does():
 
 
 def test_a_page_that_is_turned_costs_no_packet_that_cannot_be_shown():
-    """Ten viewers turn to ten cameras, 75 packets before the keyframes that are asked for: 7,500 are saved."""
+    """Ten viewers turn to ten cameras, 75 packets before the keyframes that are asked for: 7,500 packets are saved."""
     world = World(20)
     films, viewers = world.peers[:10], world.peers[10:]
     for stream, film in enumerate(films, 1):

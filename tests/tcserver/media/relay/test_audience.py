@@ -3,7 +3,7 @@ from tcserver.media.forwarding.drops import Counters
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.lanes.train import MAX_SEGMENTS, MAX_TRAIN
-from tcserver.media.relay.audience import LIFETIME, MAX_AUDIENCES, Audiences
+from tcserver.media.relay.audience import LIFETIME, MAX_AUDIENCES, RelayedAudiences
 from tcserver.media.relay.wire import HEAD_SIZE
 from tests.support.media.world import World
 
@@ -15,7 +15,7 @@ def a_room(number: int = 1) -> MediaRoom:
 
 
 def test_numbers_of_different_workers_are_different_audiences():
-    audiences, one, two = Audiences(), a_room(1), a_room(2)
+    audiences, one, two = RelayedAudiences(), a_room(1), a_room(2)
     audiences.tell(1, 7, one, NOBODY, 0.0)
     audiences.tell(2, 7, two, NOBODY, 0.0)
     assert audiences.find(1, 7, 0.0).room is one
@@ -27,7 +27,7 @@ def test_numbers_of_different_workers_are_different_audiences():
 
 
 def test_an_audience_lives_as_long_as_it_is_told_of():
-    audiences, room = Audiences(), a_room()
+    audiences, room = RelayedAudiences(), a_room()
     audiences.tell(1, 7, room, NOBODY, 0.0)
     audiences.tell(1, 8, room, NOBODY, 0.0)
     known = audiences.find(1, 7, 0.0)
@@ -42,7 +42,7 @@ def test_a_number_may_come_to_mean_others():
     world = World(2)
     a, b = world.peers
     room = world.plane.rooms[1]
-    audiences = Audiences()
+    audiences = RelayedAudiences()
     for peer in (a, b):
         audiences.tell(1, 7, room, frozenset({peer.media_id}), 0.0)
         assert audiences.find(1, 7, 0.0).receivers.media_ids == (peer.media_id,)
@@ -52,7 +52,7 @@ def test_receivers_are_found_again_only_when_a_path_has_changed():
     world = World(2)
     a, b = world.peers
     room = world.plane.rooms[1]
-    audiences = Audiences()
+    audiences = RelayedAudiences()
     audiences.tell(1, 7, room, frozenset({a.media_id, b.media_id, 99}), 0.0)
     known = audiences.find(1, 7, 0.0)
     assert set(known.receivers.media_ids) == {a.media_id, b.media_id}
@@ -64,7 +64,7 @@ def test_receivers_are_found_again_only_when_a_path_has_changed():
 
 
 def test_there_is_room_for_so_many():
-    audiences, room = Audiences(), a_room()
+    audiences, room = RelayedAudiences(), a_room()
     for number in range(MAX_AUDIENCES + 1):
         audiences.tell(1, number, room, NOBODY, 0.0)
     assert len(audiences) == MAX_AUDIENCES

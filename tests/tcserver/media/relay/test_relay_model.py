@@ -60,7 +60,7 @@ class Together(RuleBasedStateMachine):
 
     @initialize(numbers=st.lists(st.integers(0, PLANES - 1), min_size=3, max_size=5))
     def begin(self, numbers):
-        """Several are here and hear each other, so that the rest is about something."""
+        """Let some join who hear each other, so that the other steps have something to act on."""
         for worker in numbers:
             self.join(worker)
         for peer in self.peers.values():
@@ -81,7 +81,7 @@ class Together(RuleBasedStateMachine):
         self.prove_path(self.peers[data.draw(st.sampled_from(sorted(self.peers)))])
 
     def prove_path(self, peer: Peer) -> None:
-        """The challenges differ, and so do the down datagrams; what they lead to does not."""
+        """Prove a path. The challenges and the down datagrams differ, but their outcome does not."""
         ping = peer.ping()
         for workers, worker in ((self.together, peer.media_id & 0xFF), (self.alone, 0)):
             workers.now += 1

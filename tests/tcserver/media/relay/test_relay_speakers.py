@@ -1,4 +1,4 @@
-"""Who speaks in a room over several media planes, and who of them is forwarded."""
+"""Who speaks in a room over several media planes, and which talkers are forwarded."""
 
 from tcproto.datagram import ItemType
 from tcserver.media.interface import (
@@ -20,7 +20,7 @@ STREAM = 7
 
 
 class Hall:
-    """A room in which everybody has a microphone; the first are on the home, the others not."""
+    """A room in which everybody has a microphone, with seats on the home and on other workers."""
 
     def __init__(self, numbers: tuple[int, ...], limit: int = 1) -> None:
         self.workers = Workers(max(numbers) + 1)

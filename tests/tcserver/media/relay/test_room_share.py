@@ -1,10 +1,10 @@
 from tcproto.path import Position
 from tcserver.media.forwarding.receivers import Handover, ReceiverSet
-from tcserver.media.relay.room_share import Share
+from tcserver.media.relay.room_share import RoomShare
 
 
 def a_share(numbers=(0, 1, 2)):
-    share = Share(1, 0, 1, lambda room, members: Handover(5, room, members, ReceiverSet(()), b""))
+    share = RoomShare(1, 0, 1, lambda room, members: Handover(5, room, members, ReceiverSet(()), b""))
     share.spread(numbers)
     return share
 

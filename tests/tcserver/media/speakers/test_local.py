@@ -1,10 +1,11 @@
-"""Who speaks, and who is dominant."""
+"""The local selection: who speaks, who is dominant, and what other workers are told and tell."""
 
 import random
 
 import pytest
 
 from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, SpeakersChanged
+from tcserver.media.relay.wire import Level, parse_holders
 from tcserver.media.speakers.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
 from tcserver.media.speakers.local import DECISION_INTERVAL, LocalSelection
 from tests.support.media.world import World, audio, packet_item
@@ -94,7 +95,7 @@ def test_seeded_speech_has_few_false_switches():
 
 
 def test_steady_noise_sinks_into_the_floor():
-    """A loud fan counts at first, and not after the 15 s over which the floor is taken."""
+    """A loud fan counts at first, but no longer after the 15 s that the noise floor needs."""
     activity = Activity()
     for _ in range(FLOOR_LEVELS - 1):
         activity.hear(100)
@@ -177,3 +178,41 @@ def test_the_next_deadline_is_that_of_a_decision():
     world = World(1)
     world.plane.poll(world.now)
     assert world.plane.next_deadline() == pytest.approx(world.now + DECISION_INTERVAL)
+
+
+def test_the_holders_are_told_when_they_change_and_when_they_are_to_be_said_again():
+    speakers = LocalSelection()
+    speakers.configure(1, ())
+    speakers.take_messages(5)
+    assert not speakers.has_news
+    assert speakers.take_messages(5) == []
+    assert speakers.hear(7, 0x101, 1, 1, SPEECH, 20, True, 10.0)
+    assert speakers.has_news
+    (message,) = speakers.take_messages(5)
+    assert parse_holders(message) == {7}
+    speakers.repeat()
+    assert speakers.take_messages(5) == [message]
+    speakers.take_holders(frozenset({9}))
+    assert speakers.holders == (7,), "the home decides itself"
+
+
+def test_levels_of_another_worker_contend_where_they_name_a_seat():
+    speakers = LocalSelection()
+    speakers.configure(1, ())
+    speakers.take_levels([Level(8, 0, 0, 2, SPEECH, 20, True)], 10.0)
+    assert speakers.holders == ()
+    speakers.take_levels([Level(7, 0x101, 1, 1, SPEECH, 20, True)], 10.0)
+    assert speakers.holders == (7,)
+    speakers.take_levels([Level(7, 0, 0, 0, 0, 0)], 10.1)
+    assert speakers.holders == (), "muted or over"
+
+
+def test_lost_streams_are_forgotten_but_those_that_are_known():
+    speakers = LocalSelection()
+    speakers.configure(2, ())
+    for stream in (7, 8):
+        speakers.hear(stream, 0x100 + stream, stream, stream, SPEECH, 20, True, 10.0)
+    speakers.forget_lost(9.0, ())
+    assert speakers.holders == (7, 8)
+    speakers.forget_lost(11.0, {8})
+    assert speakers.holders == (8,)

@@ -1,4 +1,4 @@
-"""The contest for the places of the loudest, and what is kept of those who have none."""
+"""The contest for the places of the loudest, and the pre-roll of those who have no place."""
 
 import random
 from collections import Counter
@@ -135,7 +135,7 @@ class Talk:
 
 
 class Crowd:
-    """Talkers, and attackers whose levels say what they like, 20 ms after 20 ms; what was lost of the talkers."""
+    """Talkers, and attackers that claim any level they like, in steps of 20 ms. Measures the loss of talkers."""
 
     def __init__(self, limit: int = 3) -> None:
         self.loudest = Loudest()
@@ -191,7 +191,7 @@ def test_a_level_that_says_nothing_takes_nothing_from_those_who_talk(level: Call
 
 
 def test_many_clients_of_one_account_take_one_place_from_others():
-    """Even if their levels look like speech, and louder."""
+    """Not even if their levels look like speech, and are louder."""
     alone = Crowd()
     alone.talkers = {n: Talk(n) for n in (1, 2, 3)}
     alone.run(300)

@@ -11,7 +11,7 @@ TALK, NOISE = 20, 70
 
 
 class Meeting(World):
-    """Everybody has a microphone; who is in ``talking`` talks, all others make a noise. One is forwarded."""
+    """Everybody has a microphone. Those in ``talking`` talk, all others make a noise; one is forwarded."""
 
     def __init__(self, members: int = FEW + 2) -> None:
         super().__init__(members)
@@ -21,7 +21,7 @@ class Meeting(World):
             self.publish(peer, stream_of(peer), to=[other for other in self.peers if other is not peer])
 
     def run(self, seconds: float, *talking: Peer, silent: tuple[Peer, ...] = ()) -> set[int]:
-        """Let time pass; return who is suppressed in the end."""
+        """Let time pass; return the seats that are suppressed in the end."""
         end = self.now + seconds
         while self.now < end:
             self.now = round(self.now + 0.02, 6)
