@@ -62,8 +62,20 @@ LAYERS = {
         {"tcserver/conference", "tcserver/config", "tcserver/media", "tcserver/monitoring", "tcserver/version.py"},
         {"asyncio", "http"},
     ),
-    "tcserver/daemon": Layer({"tcproto", "tcserver"}, {"asyncio", "signal", "socket", "time", "uvloop"}),
-    "tcserver/cli": Layer({"tcproto", "tcserver"}, {"datetime", "time"}),
+    "tcserver/daemon": Layer(
+        {
+            *("tcproto", "tcserver/conference", "tcserver/config", "tcserver/exposition", "tcserver/media"),
+            *("tcserver/monitoring", "tcserver/records", "tcserver/storage"),
+        },
+        {"asyncio", "signal", "socket", "time", "uvloop"},
+    ),
+    "tcserver/cli": Layer(
+        {
+            *("tcproto", "tcserver/config", "tcserver/daemon", "tcserver/identity.py", "tcserver/records"),
+            *("tcserver/storage", "tcserver/version.py"),
+        },
+        {"datetime", "time"},
+    ),
     # The client. The pure part is the core.
     "tcclient": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),
     "tcclient/core": Layer({"tcproto"}),
@@ -73,10 +85,31 @@ LAYERS = {
         {"tcproto", "tcclient/core", "tcclient/errors.py"},
         {"asyncio", "concurrent", "signal", "socket", "threading", "time", "uvloop"},
     ),
-    "tcclient/trust": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "datetime", "time"}),
-    "tcclient/capture": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "select", "time"}),
-    "tcclient/playout": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "time"}),
-    "tcclient/recording": Layer({"tcproto", "tcclient"}, {"asyncio", "concurrent", "threading", "time"}),
+    "tcclient/trust": Layer(
+        {
+            *("tcproto", "tcclient/core", "tcclient/errors.py", "tcclient/events.py", "tcclient/participant.py"),
+            "tcclient/transport",
+        },
+        {"asyncio", "concurrent", "datetime", "time"},
+    ),
+    "tcclient/capture": Layer(
+        {
+            *("tcproto", "tcclient/audio", "tcclient/errors.py", "tcclient/recording", "tcclient/sources.py"),
+            "tcclient/video",
+        },
+        {"asyncio", "concurrent", "select", "time"},
+    ),
+    "tcclient/playout": Layer(
+        {
+            *("tcproto", "tcclient/audio", "tcclient/capture", "tcclient/core", "tcclient/participant.py"),
+            *("tcclient/recording", "tcclient/track.py", "tcclient/transport"),
+        },
+        {"asyncio", "concurrent", "time"},
+    ),
+    "tcclient/recording": Layer(
+        {"tcproto", "tcclient/core", "tcclient/errors.py", "tcclient/track.py", "tcclient/video"},
+        {"asyncio", "concurrent", "threading", "time"},
+    ),
     "tcclient/demo": Layer({"tcproto", "tcclient"}, {"asyncio", "time", "uvloop"}),
     "tcclient/cli": Layer({"tcproto", "tcclient"}, {"asyncio", "signal", "threading", "time"}),
     "tcclient/cli/terminal": Layer({"tcproto"}, {"asyncio", "threading"}),
