@@ -107,7 +107,7 @@ LAYERS = {
         {"asyncio", "concurrent", "time"},
     ),
     "tcclient/recording": Layer(
-        {"tcproto", "tcclient/core", "tcclient/errors.py", "tcclient/track.py", "tcclient/video"},
+        {"tcproto", "tcclient/audio", "tcclient/core", "tcclient/errors.py", "tcclient/track.py", "tcclient/video"},
         {"asyncio", "concurrent", "threading", "time"},
     ),
     "tcclient/demo": Layer({"tcproto", "tcclient"}, {"asyncio", "time", "uvloop"}),

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tcclient.audio import libopus
+from tcclient.audio import libopus, opus_packet
 from tcclient.audio.libopus import LibOpus, OpusUnavailable
 from tcproto.packet import AUDIO_CLOCK
 
@@ -40,8 +40,8 @@ Pcm = npt.NDArray[np.int16]
 
 SAMPLE_RATE: Final = AUDIO_CLOCK
 """Samples per second of all PCM in the client: a tick of a timestamp is a sample."""
-MAX_PACKET_SAMPLES: Final = 5_760
-"""120 ms: the longest packet (RFC 6716 section 3.2.5, rule R5)."""
+MAX_PACKET_SAMPLES: Final = opus_packet.MAX_PACKET_DURATION
+"""120 ms."""
 MAX_PACKET_BYTES: Final = 1_275
 """The longest frame (RFC 6716 section 3.4, rule R2); also more than one datagram holds."""
 FRAME_MS: Final = (20, 40, 60)
@@ -198,26 +198,11 @@ def require_library() -> None:
 
 
 def packet_duration(packet: bytes) -> int:
-    """Samples at 48 kHz that a packet claims to hold (RFC 6716 section 3.1); raises ``OpusError`` if it can hold
-    none."""
-    if not 1 <= len(packet) <= MAX_PACKET_BYTES:
+    """Samples at 48 kHz that a packet of one frame's size claims to hold; raises ``OpusError`` if it can hold none."""
+    samples = opus_packet.packet_duration(packet) if len(packet) <= MAX_PACKET_BYTES else None
+    if samples is None:
         raise OpusError(f"{len(packet)} bytes cannot be a packet")
-    configuration, code = packet[0] >> 3, packet[0] & 3
-    if configuration < 12:  # SILK
-        frame = (480, 960, 1_920, 2_880)[configuration & 3]
-    elif configuration < 16:  # Hybrid
-        frame = (480, 960)[configuration & 1]
-    else:  # CELT
-        frame = (120, 240, 480, 960)[configuration & 3]
-    if code < 3:
-        count = (1, 2, 2)[code]
-    elif len(packet) < 2:
-        raise OpusError("the frame count is missing")
-    else:
-        count = packet[1] & 0x3F
-    if not 0 < frame * count <= MAX_PACKET_SAMPLES:
-        raise OpusError(f"{count} frames of {frame} samples")
-    return frame * count
+    return samples
 
 
 def packet_has_fec(packet: bytes) -> bool:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from av.video.reformatter import ColorRange
 
 from tcclient.audio.opus import FRAME_MS, Pcm
+from tcclient.audio.opus_packet import packet_duration
 from tcclient.errors import SourceError
-from tcclient.recording import ogg
 from tcclient.sources import (
     AnySource,
     AudioSource,
@@ -86,7 +86,7 @@ def take_audio(frame: object) -> EncodedAudio:
     """Return an encoded frame of sound; raises ``SourceError`` for what is no Opus packet of the duration it says."""
     if not isinstance(frame, EncodedAudio):
         raise SourceError(f"encoded sound is an EncodedAudio, not {_described(frame)}")
-    duration = ogg.packet_duration(frame.payload) if isinstance(frame.payload, bytes) else None
+    duration = packet_duration(frame.payload) if isinstance(frame.payload, bytes) else None
     if duration is None or frame.duration_ms not in PACKET_MS or duration != frame.duration_ms * 48:
         durations = ", ".join(map(str, PACKET_MS))
         raise SourceError(f"encoded sound is an Opus packet of {durations} ms, as duration_ms says")

@@ -1,5 +1,4 @@
-"""Ogg pages with Opus in them (RFC 3533, RFC 7845), and what the first bytes of an Opus packet tell (RFC 6716).
-Pure."""
+"""Ogg pages with Opus in them (RFC 3533, RFC 7845). Pure."""
 
 from __future__ import annotations
 
@@ -12,58 +11,8 @@ from tcproto.packet import AUDIO_CLOCK
 MAX_SEGMENTS = 255
 """Most lacing values of a page (RFC 3533, section 6)."""
 
-MAX_PACKET = 1275 * 48
-"""Largest Opus packet, in bytes: 48 frames of 1,275 (RFC 6716, section 3.2)."""
-
-MIN_DURATION = 120
-"""Shortest Opus frame, in samples of 48 kHz: 2.5 ms."""
-
-MAX_PACKET_DURATION = 5760
-"""Longest Opus packet, in samples of 48 kHz: 120 ms (RFC 6716, section 3.2.5)."""
-
 CONTINUED, FIRST, LAST = 1, 2, 4
 """Flags of a page: begins inside a packet, first of the stream, last of the stream."""
-
-_SILK = (480, 960, 1920, 2880)
-_HYBRID = (480, 960)
-_CELT = (120, 240, 480, 960)
-
-
-def packet_duration(packet: bytes) -> int | None:
-    """Return how long an Opus packet plays, in samples of 48 kHz, or None if it is none (RFC 6716, section 3).
-
-    Only the first two bytes and the length are looked at.
-    """
-    if not 0 < len(packet) <= MAX_PACKET:
-        return None
-    config, code = packet[0] >> 3, packet[0] & 3
-    if code < 3:
-        frames = 1 if code == 0 else 2
-    elif len(packet) < 2:
-        return None
-    else:
-        frames = packet[1] & 63
-    if config < 12:
-        size = _SILK[config & 3]
-    elif config < 16:
-        size = _HYBRID[config & 1]
-    else:
-        size = _CELT[config & 3]
-    return frames * size if 0 < frames * size <= MAX_PACKET_DURATION else None
-
-
-def lost_packets(duration: int, *, stereo: bool = False) -> list[bytes]:
-    """Return packets that hold no sound for a time of ``duration`` samples of 48 kHz, less than 2.5 ms short of it.
-
-    Each is a TOC byte with a frame of no bytes: "not sent or lost" (RFC 6716, section 3.2.1); a decoder conceals it,
-    and after a few it is silent.
-    """
-    toc = stereo << 2
-    packets: list[bytes] = []
-    for size in (3, 2, 1, 0):
-        count, duration = divmod(duration, _CELT[size])
-        packets += [bytes([28 + size << 3 | toc])] * count
-    return packets
 
 
 def opus_head(channels: int, pre_skip: int, input_rate: int = AUDIO_CLOCK) -> bytes:

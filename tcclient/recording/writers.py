@@ -17,6 +17,7 @@ from typing import Self
 
 import av
 
+from tcclient.audio.opus_packet import MIN_DURATION, lost_packets, packet_duration
 from tcclient.errors import RecordingError, one_line
 from tcclient.recording import matroska, ogg
 from tcclient.video.bitstream import Codec
@@ -85,7 +86,7 @@ class OggOpusWriter:
         Returns False, and records nothing, for what is no Opus packet, does not fit an Ogg page, or comes after its
         time. A timestamp that jumps back, or ahead of the clock, goes on where the recording is.
         """
-        if ogg.packet_duration(packet) is None or self._stream.segments(packet) > ogg.MAX_SEGMENTS:
+        if packet_duration(packet) is None or self._stream.segments(packet) > ogg.MAX_SEGMENTS:
             return False
         if self._start is None:
             self._start = timestamp, now
@@ -93,11 +94,11 @@ class OggOpusWriter:
         gap = difference(timestamp, first + self._granule)
         if gap < -MAX_LATE or self._granule + gap - (now - begun) * AUDIO_CLOCK > MAX_LEAD:
             self._start = timestamp - self._granule, begun
-        elif gap <= -ogg.MIN_DURATION:
+        elif gap <= -MIN_DURATION:
             return False
         else:
             # what is left, below 2.5 ms, stays a difference of the two and never adds up
-            for filler in ogg.lost_packets(max(gap, 0), stereo=self._stereo):
+            for filler in lost_packets(max(gap, 0), stereo=self._stereo):
                 self._put(filler)
         self._put(packet)
         return True
@@ -110,7 +111,7 @@ class OggOpusWriter:
         """Write what is complete, all but the newest packet: the last page of a stream has to end with one."""
         if len(self._page) > 1:
             newest = self._page.pop()
-            self._granule -= ogg.packet_duration(newest) or 0
+            self._granule -= packet_duration(newest) or 0
             self._flush()
             self._put(newest)
 
@@ -119,7 +120,7 @@ class OggOpusWriter:
         if not self._file.closed:
             try:
                 if not self._granule:
-                    self._put(ogg.lost_packets(ogg.MIN_DURATION, stereo=self._stereo)[0])  # players refuse no packets
+                    self._put(lost_packets(MIN_DURATION, stereo=self._stereo)[0])  # players refuse no packets
                 self._flush(ogg.LAST)
             finally:
                 self._file.close()
@@ -131,7 +132,7 @@ class OggOpusWriter:
             self._flush()
         self._page.append(packet)
         self._segments += segments
-        self._granule += ogg.packet_duration(packet) or 0
+        self._granule += packet_duration(packet) or 0
 
     def _flush(self, flags: int = 0) -> None:
         page, self._page, self._segments = self._page, [], 0
@@ -193,7 +194,7 @@ class MatroskaWriter:
         Returns False, and records nothing, before the first keyframe, for what is no Opus packet, and for what comes
         late.
         """
-        if not self._audio or ogg.packet_duration(packet) is None:
+        if not self._audio or packet_duration(packet) is None:
             return False
         if self._base is None:
             if self._codec:
