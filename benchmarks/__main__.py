@@ -164,7 +164,7 @@ def _told(error: OSError) -> str:
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     """Do what Ctrl-C does at this moment: asyncio cancels what it runs."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # `timeout` tells the process, and then its group once more
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # ``timeout`` tells the process, and then its group once more
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else signal.default_int_handler)(number, frame)
 

@@ -42,7 +42,7 @@ class ServerIdentity:
     def made_up_challenge(self, folded_name: str, costs: Mapping[tuple[int, int], int]) -> Challenge:
         """Return the challenge for a name that has no account. It stays the same while the server has this key.
 
-        ``costs`` are those of the accounts; see `tcproto.account.made_up_challenge`.
+        ``costs`` are those of the accounts; see ``tcproto.account.made_up_challenge``.
         """
         return made_up_challenge(self._made_up_secret(), folded_name, costs)
 
@@ -53,7 +53,7 @@ class ServerIdentity:
 def open_identity(path: Path, random_bytes: Callable[[int], bytes]) -> tuple[ServerIdentity, bool]:
     """Return the identity in the file ``path``, and whether it was made now (with ``random_bytes``).
 
-    Raises `StoreError` if others can read the file, or if it has no key.
+    Raises ``StoreError`` if others can read the file, or if it has no key.
     """
     try:
         private_files.write_private(path, base64.b64encode(random_bytes(KEY_SIZE)) + b"\n")
@@ -65,7 +65,7 @@ def open_identity(path: Path, random_bytes: Callable[[int], bytes]) -> tuple[Ser
 def read_identity(path: Path) -> ServerIdentity:
     """Return the identity in the file ``path``.
 
-    Raises `StoreError` if there is no file, if others can read it, or if it has no key.
+    Raises ``StoreError`` if there is no file, if others can read it, or if it has no key.
     """
     try:
         private_files.check_private(path)

@@ -173,20 +173,20 @@ def _measure(variants: Sequence[Variant], rooms: int, seconds: float, repeats: i
     """Put all loads on all variants in turns: what else the machine does meets all of them alike."""
     found: dict[str, dict[str, Figure]] = {}
     with ExitStack() as stack:
-        houses = {variant.name: _open(variant, rooms, stack) for variant in variants}
-        for house in houses.values():  # not before, for a path lasts 15 s without a datagram
-            house.clients.prove()
+        servers = {variant.name: _open(variant, rooms, stack) for variant in variants}
+        for loaded in servers.values():  # not before, for a path lasts 15 s without a datagram
+            loaded.clients.prove()
         for turn in range(repeats):
-            for name, house in houses.items():
+            for name, loaded in servers.items():
                 _say(f"{name}, {turn + 1} of {repeats}")
-                for kind, load in house.loads().items():
-                    for other in houses.values():  # all paths are to stay
+                for kind, load in loaded.loads().items():
+                    for other in servers.values():  # all paths are to stay
                         other.clients.ping()
                     figure = found.setdefault(kind, {}).setdefault(name, Figure())
                     with draining(load.seats) as counts:
-                        house.clients.rest(SETTLE)
-                        ready = batches(load, house.server.address, seconds)
-                        figure.runs.append(put_under(load, ready, house.server.process.pid, counts, seconds))
+                        loaded.clients.rest(SETTLE)
+                        ready = batches(load, loaded.server.address, seconds)
+                        figure.runs.append(put_under(load, ready, loaded.server.process.pid, counts, seconds))
     return found
 
 

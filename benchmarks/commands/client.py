@@ -111,7 +111,7 @@ def shares(voices: int, pictures: int) -> list[tuple[int, int]]:
 
 
 class _Member:
-    """A process of `benchmarks.harness.participant_process`."""
+    """A process of ``benchmarks.harness.participant_process``."""
 
     def __init__(self, task: Task) -> None:
         self._limit = LIMIT + task.seconds

@@ -32,7 +32,7 @@ LIMIT = 3
 NOISE = -60.0
 """dBov of the noise that each open microphone hears."""
 PAUSE = 0.1
-"""Seconds, at least, between two turns of one person."""
+"""Seconds, at least, between two turns of one participant."""
 MAX_TURN = 60
 """Frames of a turn: one phrase of 1.2 s, so that turns change often."""
 CLIP_BAR_MS = 20
@@ -54,7 +54,7 @@ EASY = ("one after the other", "two on average", "three, never more")
 class Turn(NamedTuple):
     """A word or phrase, at its place in somebody's microphone."""
 
-    person: int
+    participant: int
     word: Word
 
 
@@ -68,13 +68,17 @@ class Outcome(NamedTuple):
     @property
     def clips(self) -> list[int]:
         """Return the ms missing from the beginning of each turn."""
-        return [self.room.clipped_ms(person, word) for person, word in self.turns]
+        return [self.room.clipped_ms(participant, word) for participant, word in self.turns]
 
     @property
     def waits(self) -> list[float]:
         """Return the ms from each turn's first syllable to its leaving the server, of those that were heard."""
         heard = self.room.heard
-        return [heard[person][word.start][0] * 1000 for person, word in self.turns if word.start in heard[person]]
+        return [
+            heard[participant][word.start][0] * 1000
+            for participant, word in self.turns
+            if word.start in heard[participant]
+        ]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -138,20 +142,20 @@ def hold(phrases: list[Samples], at_a_time: float, at_most: int, seconds: float,
         frames = len(phrase) // FRAME
         while sum(free + ECHO > start for free in free_at if free > 0.5) >= at_most:
             start += FRAME_SECONDS
-        person = rng.choice([n for n, free in enumerate(free_at) if free <= start])
+        participant = rng.choice([n for n, free in enumerate(free_at) if free <= start])
         begin = round(start / FRAME_SECONDS)
         if begin + frames > seconds / FRAME_SECONDS:
             break
-        parts[person].append((start, phrase))
-        turns.append(Turn(person, shifted(words(phrase), begin)[0]))
-        free_at[person] = start + frames * FRAME_SECONDS + PAUSE
+        parts[participant].append((start, phrase))
+        turns.append(Turn(participant, shifted(words(phrase), begin)[0]))
+        free_at[participant] = start + frames * FRAME_SECONDS + PAUSE
         start += frames * FRAME_SECONDS / at_a_time * rng.uniform(0.8, 1.2)
     quiet = voices(microphone(seconds, [], NOISE, rng))
     microphones: dict[int, list[Voice]] = {}
-    for person in range(PEOPLE - 1):
+    for participant in range(PEOPLE - 1):
         gain = rng.uniform(-8.0, 0.0)
-        heard = parts.get(person)
-        microphones[person] = voices(microphone(seconds, heard, NOISE, rng, gain)) if heard else quiet
+        heard = parts.get(participant)
+        microphones[participant] = voices(microphone(seconds, heard, NOISE, rng, gain)) if heard else quiet
     room = OpenMicrophones(PEOPLE, LIMIT)
     room.run(microphones)
     return Outcome(room, turns, seconds)

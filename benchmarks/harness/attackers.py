@@ -1,4 +1,4 @@
-"""What somebody with an account can throw at a server, each as fast as one process can: see `attack`."""
+"""What somebody with an account can throw at a server, each as fast as one process can: see ``attack``."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def take(index: int, sock: socket.socket) -> Iterator[Stamp]:
 
 
 def pack(stamp: Stamp) -> bytes:
-    """Return a record for `unpack`."""
+    """Return a record for ``unpack``."""
     return _RECORD.pack(stamp.socket, stamp.at, len(stamp.data)) + stamp.data
 
 

@@ -86,7 +86,7 @@ class Clients:
         publications: Sequence[Source] = (),
         keyframe_wanted: Callable[[], None] | None = None,
     ) -> list[MediaClient]:
-        """MediaClient people in a room, each with these publications; raises ``BenchmarkError``.
+        """Seat people in a room, each with these publications; raises ``BenchmarkError``.
 
         ``keyframe_wanted`` is called when the server asks one of them for a keyframe, during ``rest`` and ``arrive``.
         """
@@ -99,7 +99,7 @@ class Clients:
         return self._runner.run(work)
 
     async def guest(self, room: str) -> tuple[ControlClient, MediaClient]:
-        """MediaClient one more person; return its control connection, too."""
+        """Seat one more participant; return its control connection, too."""
         session = await self._log_in()
         return session.line, await self._take_seat(session, room)
 
@@ -114,7 +114,7 @@ class Clients:
     def arrive(
         self, room: str, people: int, within: float, publications: Sequence[Source] = (), layers: int = 1
     ) -> list[Entry]:
-        """MediaClient people who dial evenly spread over some seconds, and prove each path as soon as there is a seat.
+        """Seat people who dial evenly spread over some seconds, and prove each path as soon as there is a seat.
 
         Each has these publications, pictures with so many spatial layers. Raises ``BenchmarkError``.
         """

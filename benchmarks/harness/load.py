@@ -184,7 +184,7 @@ class Figure:
 
 
 def one_talker(clients: Clients, receivers: int, room: str = "hall") -> LoadedRoom[MediaClient]:
-    """MediaClient somebody who can talk and show, and who is heard by some."""
+    """Seat somebody who can talk and show, and who is heard by some."""
     sources = [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
     return LoadedRoom([*clients.join(room, 1, sources), *clients.join(room, receivers)], 1)
 

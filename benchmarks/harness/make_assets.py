@@ -1,4 +1,4 @@
-"""Make the media that tcclient ships: `python -m benchmarks.harness.make_assets` (needs espeak-ng)."""
+"""Make the media that tcclient ships: ``python -m benchmarks.harness.make_assets`` (needs espeak-ng)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""One member of the meeting of `client`, in a process of its own: ``python -m benchmarks.harness.participant_process``.
+"""One participant of the meeting of ``client``, in a process of its own.
 
-Reads a `Task` as a line of JSON. A sender publishes, prints a line when everything is on its way, and ends with its
+Started as ``python -m benchmarks.harness.participant_process``.
+
+Reads a ``Task`` as a line of JSON. A sender publishes, prints a line when everything is on its way, and ends with its
 input. A receiver hears and sees everything for the seconds of its task, and prints what that cost.
 """
 

@@ -29,7 +29,7 @@ class Measuring(NamedTuple):
     without: float
     """ms of processor per second of an idle server."""
     with_: float
-    """The same with `/metrics`, which looks at the loop's lag ten times a second."""
+    """The same with ``/metrics``, which looks at the loop's lag ten times a second."""
 
     def share(self, busy: Measurement, receivers: int) -> float:
         """Return how much of a load's processor time they take, in percent, if each datagram comes alone."""

@@ -55,20 +55,20 @@ def measure(rooms: int, seconds: float, repeats: int, say: Callable[[str], None]
     shares = [*(Share(workers, rooms) for workers in range(MOST + 1)), Share(1, rooms // MOST)]
     found = {share: Figure() for share in shares}
     with ExitStack() as stack:
-        houses = []
+        servers = []
         for workers in range(MOST + 1):
             say(f"{workers} workers: logging in")
             server = stack.enter_context(Server(names, {"server.workers": workers}))
             clients = stack.enter_context(Clients(server))
-            houses.append(_LoadedServer(server, clients, busy_rooms(clients, names)))
-        for house in houses:  # not before, for a path lasts 15 s without a datagram
-            house.clients.prove()
+            servers.append(_LoadedServer(server, clients, busy_rooms(clients, names)))
+        for loaded in servers:  # not before, for a path lasts 15 s without a datagram
+            loaded.clients.prove()
         for _ in range(repeats):
             for share, figure in found.items():
                 say(str(share))
-                for house in houses:  # all paths are to stay
-                    house.clients.ping()
-                server, clients, halls = houses[share.workers]
+                for loaded in servers:  # all paths are to stay
+                    loaded.clients.ping()
+                server, clients, halls = servers[share.workers]
                 load = Load("audio", halls[: share.rooms], AUDIO_RATE * BUSY_TALKERS * share.rooms)
                 with draining(load.seats) as counts:
                     clients.rest(SETTLE)

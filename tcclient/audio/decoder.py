@@ -39,7 +39,7 @@ class _Chunk(NamedTuple):
 class SpeakerDecoder:
     """Jitter buffer and Opus decoder of one speaker. No packet, however broken, makes it raise.
 
-    Raises `OpusUnavailable` when made without a library.
+    Raises ``OpusUnavailable`` when made without a library.
     """
 
     def __init__(self) -> None:

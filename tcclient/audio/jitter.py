@@ -1,8 +1,8 @@
 """A jitter buffer for the packets of one speaker.
 
-Packets go in as they arrive, with `JitterBuffer.put`; `JitterBuffer.get` gives the next stretch of sound to play, each
-labelled with where it comes from. What is late waits its turn and is played late: the speaker then lags, and the lag is
-won back in pauses, by dropping silent packets, and by asking the decoder to shorten frames a little. So a stall of the
+Packets go in as they arrive, with ``JitterBuffer.put``; ``JitterBuffer.get`` gives the next stretch of sound to play,
+each labelled with its origin. A late packet waits its turn and is played late. The speaker then lags. The lag is won
+back in pauses: silent packets are dropped, and the decoder is asked to shorten frames a little. So a stall of the
 network costs a pause and not a word.
 """
 

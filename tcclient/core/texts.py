@@ -131,7 +131,7 @@ class Texts:
     def compose(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> Chat:
         """Return the request for a text; the key boxes that collect meanwhile must be sent before it.
 
-        ``unix_ms`` is the wall clock; ``text`` has passed `check_text`. Raises ``Refusal`` for a private text to
+        ``unix_ms`` is the wall clock; ``text`` has passed ``check_text``. Raises ``Refusal`` for a private text to
         somebody who is not there or not verified.
         """
         message_id = self._random_bytes(MESSAGE_ID_SIZE)

@@ -9,13 +9,13 @@ from tcproto.packet import FRAME_ID_BITS, VideoHeader
 from tcproto.serial import difference, unwrap, wrapped
 
 MAX_FRAMES = 32
-"""Most incomplete or waiting frames of a stream: `PATIENCE` at 60 frames/s."""
+"""Most incomplete or waiting frames of a stream: ``PATIENCE`` at 60 frames/s."""
 
 MAX_BYTES = 4 << 20
 """Most bytes that the packets of a stream may occupy while frames wait: a few keyframes of 4K."""
 
 PACKET_OVERHEAD = 128
-"""Bytes charged for each packet besides its payload, so that a flood of tiny packets meets `MAX_BYTES` too."""
+"""Bytes charged for each packet besides its payload, so that a flood of tiny packets meets ``MAX_BYTES`` too."""
 
 PATIENCE = 0.5
 """Seconds from the newest packet of a frame until it is given up: by then a retransmission has come, or the talk has
@@ -41,7 +41,7 @@ class AssemblyStatistics:
     inconsistent: int = 0
     """Frames dropped because their packets contradict each other."""
     overflow: int = 0
-    """Frames given up because `MAX_FRAMES` or `MAX_BYTES` was full."""
+    """Frames given up because ``MAX_FRAMES`` or ``MAX_BYTES`` was full."""
     restarts: int = 0
     """Times that the frame ids of the sender went back while its sequence numbers went on."""
 
@@ -50,8 +50,8 @@ class FrameAssembler:
     """Puts the packets of one stream and layer, in any order, together to frames, which it emits in order.
 
     A complete frame waits for the frame that it refers to and for nothing else, so layers that were not forwarded delay
-    nothing. Each frame, complete or not, waits at most `patience` seconds from its newest packet; the frames that then
-    refer to nothing are for `gate.ReferenceTracker` to refuse. Pure: `now` in seconds of a monotonic clock.
+    nothing. Each frame, complete or not, waits at most ``patience`` seconds from its newest packet; the frames that
+    then refer to nothing are for ``gate.ReferenceTracker`` to refuse. Pure: ``now`` in seconds of a monotonic clock.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
@@ -65,7 +65,7 @@ class FrameAssembler:
 
     @property
     def occupied(self) -> int:
-        """Bytes charged for the packets that wait; at most `MAX_BYTES`."""
+        """Bytes charged for the packets that wait; at most ``MAX_BYTES``."""
         return self._bytes
 
     @property
@@ -119,7 +119,7 @@ class FrameAssembler:
         return self._advance(max(overdue)) + self._free() if overdue else []
 
     def deadline(self) -> float | None:
-        """Return when `expire` is due next, or None."""
+        """Return when ``expire`` is due next, or None."""
         return min((frame.deadline for frame in self._pending.values()), default=None)
 
     def _place(self, header: VideoHeader) -> int | None:
@@ -176,7 +176,7 @@ class FrameAssembler:
         return emitted
 
     def _kill(self, frame: _Frame) -> None:
-        """Keep only the grave, so that later packets of the frame do not begin it anew."""
+        """Forget the packets of a frame, but not its number: later packets of it must not begin it anew."""
         frame.dead = True
         frame.payloads.clear()
         self._bytes -= frame.charge

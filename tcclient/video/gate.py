@@ -21,7 +21,7 @@ class ReferenceTracker:
     was.
 
     A picture lost in a discardable layer therefore stops nothing, and one lost in the base layer stops everything up
-    to the next keyframe. Pure: `now` in seconds of a monotonic clock.
+    to the next keyframe. Pure: ``now`` in seconds of a monotonic clock.
     """
 
     def __init__(self) -> None:

@@ -244,7 +244,7 @@ def _reset(arguments: argparse.Namespace, sources: Sources) -> int:
 
 
 def _handed_out(arguments: argparse.Namespace, name: str, password: str) -> AbstractContextManager[None]:
-    """Hand out a made-up password (see `handed_out`). A password that somebody chose is known already."""
+    """Hand out a made-up password (see ``handed_out``). A password that somebody chose is known already."""
     return handed_out([("name", "password"), (name, password)]) if arguments.generate else nullcontext()
 
 

@@ -35,7 +35,7 @@ def made_up_password() -> str:
 
 
 def new_password(arguments: argparse.Namespace) -> str:
-    """Return the new password, checked. It is made up, read, or asked for twice. Raises `StoreError`."""
+    """Return the new password, checked. It is made up, read, or asked for twice. Raises ``StoreError``."""
     if arguments.generate:
         return made_up_password()
     try:
@@ -59,7 +59,7 @@ def handed_out(rows: Sequence[Sequence[str]], output: Path | None = None) -> Ite
     """Write a table of made-up passwords before the block that makes them valid.
 
     So a full disk or a closed pipe cannot lose a password that is in use. ``output`` is a new file of mode 0600, which
-    is removed if the block fails. Without it the table is printed. Raises `StoreError` and ``OSError``.
+    is removed if the block fails. Without it the table is printed. Raises ``StoreError`` and ``OSError``.
     """
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)

@@ -107,7 +107,7 @@ def _told(arguments: argparse.Namespace, count: int, text: str) -> int:
 
 
 def _ask(sources: Sources, request: dict[str, Any]) -> Any:
-    """Return the answer of the running server. Raises `StoreError` if it refuses."""
+    """Return the answer of the running server. Raises ``StoreError`` if it refuses."""
     answer = json.loads(ask(data_directory(sources).path, json.dumps(request).encode()))
     if "error" in answer:
         raise StoreError(answer["error"])

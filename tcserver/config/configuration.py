@@ -78,7 +78,7 @@ class Sources:
     """Whether a missing file is an error."""
 
     def load(self) -> Configuration:
-        """Return the effective configuration. Raises `ConfigurationError` for the first mistake."""
+        """Return the effective configuration. Raises ``ConfigurationError`` for the first mistake."""
         return _load(self)
 
 
@@ -159,7 +159,7 @@ def _file_values(file: Path, *, required: bool) -> Iterator[tuple[str, object]]:
 
 
 def _with(configuration: Configuration, source: str, key: str, value: object) -> Configuration:
-    """Return ``configuration`` with one key replaced. ``value`` is a value of the file, or a `_Text`."""
+    """Return ``configuration`` with one key replaced. ``value`` is a value of the file, or a ``_Text``."""
     if key not in _SETTINGS:
         raise ConfigurationError(f"{source}: {key} is no setting; see: tcserver config")
     kind = _SETTINGS[key].kind

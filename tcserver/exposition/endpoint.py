@@ -46,6 +46,6 @@ class MetricsEndpoint:
         self._meter.start()
 
     def close(self) -> None:
-        """Stop listening and measuring. Call it once, after `open`."""
+        """Stop listening and measuring. Call it once, after ``open``."""
         self._meter.stop()
         self._http.close()

@@ -45,7 +45,7 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
     "relayed_out": ("datagrams_relayed_out", "Room datagrams sent to other media workers, once for each worker."),
     "relayed_in": ("datagrams_relayed_in", "Room datagrams received from other media workers."),
 }
-"""Name (after ``tcserver_media_``) and help, by the attribute of `Counters`."""
+"""Name (after ``tcserver_media_``) and help, by the attribute of ``Counters``."""
 
 
 class Metrics(Collector):

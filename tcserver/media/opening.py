@@ -30,7 +30,7 @@ class Media(Protocol):
         ...
 
     def configure_logs(self, level: str, style: str) -> None:
-        """Change the logs of the other processes that carry commands out; as `logs.configure`."""
+        """Change the logs of the other processes that carry commands out; as ``logs.configure``."""
         ...
 
     def stats(self) -> list[MediaStats]:

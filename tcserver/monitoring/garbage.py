@@ -23,7 +23,7 @@ def configure() -> None:
 
 
 class PauseMeter:
-    """Measures collections between `start` and `stop`. ``clock`` returns seconds."""
+    """Measures collections between ``start`` and ``stop``. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

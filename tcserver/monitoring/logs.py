@@ -27,7 +27,7 @@ MAX_VALUE_CHARACTERS = 256
 """Characters of a value in text. Peers choose some of the values."""
 
 ROOT = "tcserver"
-"""The logger that `configure` sets up. It is the parent of all others here."""
+"""The logger that ``configure`` sets up. It is the parent of all others here."""
 
 FOREIGN = ("asyncio", "py.warnings")
 """Loggers of the standard library that would otherwise write to standard error."""
@@ -67,7 +67,7 @@ def configure(level: str, style: str, stream: TextStream = output) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """New settings of the logs for a media worker; as for `configure`."""
+    """New settings of the logs for a media worker; as for ``configure``."""
 
     level: str
     style: str

@@ -20,7 +20,7 @@ _STATM = "/proc/self/statm"
 
 
 class ProcessMeter:
-    """Measures between `start` and `stop`. It costs a timer ten times a second."""
+    """Measures between ``start`` and ``stop``. It costs a timer ten times a second."""
 
     def __init__(self) -> None:
         self._lag = LagMeter()
@@ -32,7 +32,7 @@ class ProcessMeter:
         self._pauses.start()
 
     def stop(self) -> None:
-        """Stop measuring. Call it once, after `start`."""
+        """Stop measuring. Call it once, after ``start``."""
         self._pauses.stop()
         self._lag.stop()
 

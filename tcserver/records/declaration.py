@@ -1,8 +1,8 @@
 """One declaration for each field of a stored record, and for each setting: its kind, its help, where it is kept.
 
-`storage.table` makes SQL of the declarations, `storage.transfer` JSON, `cli.record_options` the options and tables of
-commands, `config.configuration` the file of settings, and ``tests.documents.settings_table`` tables of the manual. So
-a new field of a room is one declaration, and whatever uses its value::
+``storage.table`` makes SQL of the declarations, ``storage.transfer`` JSON, ``cli.record_options`` the options and
+tables of commands, ``config.configuration`` the file of settings, and ``tests.documents.settings_table`` tables of the
+manual. So a new field of a room is one declaration, and whatever uses its value::
 
     @dataclass(frozen=True, slots=True)
     class RoomRecord:
@@ -68,7 +68,7 @@ class Field(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One value of a record, as tables and documents have it; a field with `Parts` has several."""
+    """One value of a record, as tables and documents have it; a field with ``Parts`` has several."""
 
     name: str
     kind: Kind
@@ -81,7 +81,7 @@ def fields_of(cls: type) -> tuple[Field, ...]:
 
 
 def columns_of(cls: type) -> tuple[Column, ...]:
-    """Return the columns of a dataclass, in the order of its fields. Raises ``TypeError`` as `fields_of`."""
+    """Return the columns of a dataclass, in the order of its fields. Raises ``TypeError`` as ``fields_of``."""
     return _read(cls)[1]
 
 

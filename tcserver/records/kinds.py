@@ -1,6 +1,6 @@
 """Kinds of values: what a setting or a stored field may hold, and how options, documents and SQL carry it.
 
-A field is declared once, with its kind (`tcserver.records.declaration`). The configuration, the database, the export,
+A field is declared once, with its kind (``tcserver.records.declaration``). The configuration, the database, the export,
 the options of commands and the manual all read and write the value by this kind.
 """
 
@@ -48,14 +48,14 @@ class Kind(ABC):
 
     @abstractmethod
     def checked(self, value: Any) -> Any:
-        """Return the value as it is kept. Raises `NotAllowed`, or another ``ValueError`` that gives the reason."""
+        """Return the value as it is kept. Raises ``NotAllowed``, or another ``ValueError`` that gives the reason."""
 
     def from_text(self, text: str) -> Any:
-        """Return the value that an option or a variable of the environment gives. Raises `NotAllowed`."""
+        """Return the value that an option or a variable of the environment gives. Raises ``NotAllowed``."""
         return self.checked(text)
 
     def from_document(self, value: object) -> Any:
-        """Return the value that stands in a document. Raises `NotAllowed`."""
+        """Return the value that stands in a document. Raises ``NotAllowed``."""
         return self.checked(value)
 
     def to_document(self, value: Any) -> object:

@@ -55,7 +55,7 @@ def read_agencies(content: bytes, existing: Iterable[Account]) -> list[Agency]:
 
     The first line that is not empty names the columns: ``name``, ``display`` and optionally ``role``. Commas,
     semicolons or tabs separate them, or the character that a line ``sep=`` names before. Empty columns without a name,
-    which spreadsheets save, are ignored. Raises `StoreError` with the line and the reason of the first mistake.
+    which spreadsheets save, are ignored. Raises ``StoreError`` with the line and the reason of the first mistake.
     """
     if len(content) > MAX_LIST_BYTES:
         raise StoreError(f"the file has more than {MAX_LIST_BYTES} bytes")
@@ -125,7 +125,7 @@ def _check_header(header: list[str], place: str) -> None:
 
 
 def _by_column(header: list[str], fields: list[str], place: str) -> dict[str, str]:
-    """Return the fields of a row by column. Raises `StoreError` for a cell without a column that is not empty."""
+    """Return the fields of a row by column. Raises ``StoreError`` for a cell without a column that is not empty."""
     if any(field.strip() for field in fields[len(header) :]) or any(header[len(fields) :]):
         raise StoreError(f"{place}: {len(fields)} fields instead of {len(header)}")
     cells = list(zip(header, fields, strict=False))

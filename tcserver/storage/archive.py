@@ -42,7 +42,7 @@ def pack(files: dict[str, bytes], now: int) -> bytes:
 
 
 def unpack(content: bytes) -> dict[str, bytes]:
-    """Return the files of an archive by name. Raises `StoreError` if it is no backup, is damaged or not whole."""
+    """Return the files of an archive by name. Raises ``StoreError`` if it is no backup, is damaged or not whole."""
     try:
         files = _members(content)
         listing = json.loads(files.pop(LIST_FILE))
@@ -70,7 +70,7 @@ def _members(content: bytes) -> dict[str, bytes]:
 def back_up(directory: DataDirectory, settings: Path | None, target: Path, now: int) -> None:
     """Write ``directory`` and the file of settings, if there is one, to a new file of mode 0600.
 
-    A server may write to the database meanwhile. Raises `StoreError` and ``OSError``.
+    A server may write to the database meanwhile. Raises ``StoreError`` and ``OSError``.
     """
     if target.exists():
         raise StoreError(f"{target} exists")
@@ -93,7 +93,7 @@ def restore(directory: DataDirectory, settings: Path | None, archive: Path, most
     """Put a backup into ``directory``, which is empty or missing; return the numbers of accounts and rooms.
 
     The settings of the backup, if it has any, go to the new file ``settings``. It writes all or nothing, and
-    overwrites nothing. The archive has ``most`` bytes at most. Raises `StoreError` and ``OSError``.
+    overwrites nothing. The archive has ``most`` bytes at most. Raises ``StoreError`` and ``OSError``.
     """
     with archive.open("rb") as file:
         content = file.read(most + 1)
@@ -129,7 +129,7 @@ def restore(directory: DataDirectory, settings: Path | None, archive: Path, most
 
 
 def _checked(directory: DataDirectory) -> tuple[int, int]:
-    """Check that the key and the database can be used. Raises `StoreError`."""
+    """Check that the key and the database can be used. Raises ``StoreError``."""
     directory.identity()
     try:
         with closing(sqlite3.connect(directory.path / private_files.DATABASE_FILE)) as connection:

@@ -19,7 +19,7 @@ MIN_PASSWORD_CHARACTERS = 8
 
 
 def check_password(password: str) -> None:
-    """Raise `StoreError` for a password that is too short or too long."""
+    """Raise ``StoreError`` for a password that is too short or too long."""
     if len(password) < MIN_PASSWORD_CHARACTERS:
         raise StoreError(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
     if len(password) > MAX_PASSWORD_BYTES:
@@ -29,7 +29,7 @@ def check_password(password: str) -> None:
 def derive_credentials(identity: ServerIdentity, name: str, password: str, salt: bytes) -> tuple[Challenge, bytes]:
     """Return the challenge and the public key of a new password of an account. It takes a tenth of a second.
 
-    ``salt`` is 16 fresh random bytes. Raises `StoreError` for a bad name or password.
+    ``salt`` is 16 fresh random bytes. Raises ``StoreError`` for a bad name or password.
     """
     check_password(password)
     challenge = Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES)

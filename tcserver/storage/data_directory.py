@@ -35,11 +35,11 @@ class DataDirectory:
         private_files.make_private_directory(self.path)
 
     def database(self) -> Database:
-        """Open the database; make it if there is none. Raises as `Database`."""
+        """Open the database; make it if there is none. Raises as ``Database``."""
         return Database(self.path / private_files.DATABASE_FILE)
 
     def existing_database(self) -> Database:
-        """Open the database. Raises `StoreError` if there is none: the operator probably means another directory."""
+        """Open the database. Raises ``StoreError`` if there is none: the operator probably means another directory."""
         if not self.exists():
             raise StoreError(f"there is no database in {self.path}; name the data directory with --data")
         return self.database()
@@ -51,21 +51,21 @@ class DataDirectory:
     def open_identity(self) -> tuple[ServerIdentity, bool]:
         """Return the identity, and whether it was made now because there was none.
 
-        Raises `StoreError` if there is a database without identity: its passwords belong to the lost identity, which
+        Raises ``StoreError`` if there is a database without identity: its passwords belong to the lost identity, which
         clients trust.
         """
         self._check_not_lost()
         return open_identity(self.path / private_files.IDENTITY_FILE, os.urandom)
 
     def identity(self) -> ServerIdentity:
-        """Return the identity. Raises `StoreError` if there is none."""
+        """Return the identity. Raises ``StoreError`` if there is none."""
         self._check_not_lost()
         return read_identity(self.path / private_files.IDENTITY_FILE)
 
     def replace_lost_identity(self) -> ServerIdentity:
         """Make an identity for a database that has lost its own, because the operator says so.
 
-        Raises `StoreError` if there is an identity, no database, or a running server.
+        Raises ``StoreError`` if there is an identity, no database, or a running server.
         """
         self.existing_database().close()
         with self.lock():

@@ -1,7 +1,7 @@
 """The database: accounts, devices, permanent rooms and the list of sessions, in SQLite.
 
 When a method has returned, its change is on disk (write-ahead log, synced at each commit). Several processes may use
-one database: the running server and the operator's commands. A `Database` belongs to the thread that made it. The
+one database: the running server and the operator's commands. A ``Database`` belongs to the thread that made it. The
 server gives it a thread of its own, so that no query runs on the media path.
 """
 
@@ -38,7 +38,7 @@ _Record = TypeVar("_Record", Account, DeviceRecord, RoomRecord)
 class Database:
     """An open database; a context manager that closes it.
 
-    The file is made with mode 0600 and brought to the newest version. Raises `StoreError` for a file that others can
+    The file is made with mode 0600 and brought to the newest version. Raises ``StoreError`` for a file that others can
     read, that is newer than this program, or that is no database. Every method raises ``sqlite3.Error`` if the disk
     fails, or if another process holds the lock for ``busy_ms``; then nothing has changed.
     """
@@ -72,11 +72,11 @@ class Database:
     # Accounts
 
     def add_account(self, account: Account) -> Account:
-        """Store a new account, and return it with its id. Raises `StoreError` for a bad, taken or look-alike name."""
+        """Store a new account, and return it with its id. Raises ``StoreError`` for a bad, taken or look-alike name."""
         return self.add_accounts([account])[0]
 
     def add_accounts(self, accounts: Iterable[Account]) -> list[Account]:
-        """Store new accounts, all of them or none. Raises as `add_account`."""
+        """Store new accounts, all of them or none. Raises as ``add_account``."""
         with self.transaction():
             return [self._insert_account(account) for account in accounts]
 
@@ -99,7 +99,7 @@ class Database:
         """Change an account in one transaction: store what ``change`` returns for it, and return that.
 
         Name and id stay. The generation grows, which ends the sessions of the account, if the password or the role
-        changes, or whether it is disabled, banned or limited to its devices. Raises `StoreError`.
+        changes, or whether it is disabled, banned or limited to its devices. Raises ``StoreError``.
         """
         with self.transaction():
             old = self._existing_account(name)
@@ -110,7 +110,7 @@ class Database:
         return new
 
     def remove_account(self, name: str) -> None:
-        """Remove an account with its devices and roles. Raises `StoreError` if there is none."""
+        """Remove an account with its devices and roles. Raises ``StoreError`` if there is none."""
         with self.transaction():
             account = self._existing_account(name)
             self._connection.execute("DELETE FROM accounts WHERE id = ?", (account.id,))
@@ -128,7 +128,7 @@ class Database:
     # Devices
 
     def enroll_device(self, device: DeviceRecord) -> None:
-        """Add a device to its account, or give it a new label. Raises `StoreError`."""
+        """Add a device to its account, or give it a new label. Raises ``StoreError``."""
         with self.transaction():
             account = self._existing_account(device.account)
             checked = _checked(device)
@@ -140,7 +140,7 @@ class Database:
             )
 
     def remove_device(self, name: str, key: bytes) -> None:
-        """Take a device from an account, and end its sessions. Raises `StoreError` if the account does not have it."""
+        """Take a device from an account, and end its sessions. Raises ``StoreError`` if the account lacks it."""
         with self.transaction():
             account = self._existing_account(name)
             removed = self._connection.execute(
@@ -151,7 +151,7 @@ class Database:
             self._connection.execute("UPDATE accounts SET generation = generation + 1 WHERE id = ?", (account.id,))
 
     def devices(self, name: str) -> list[DeviceRecord]:
-        """Return the devices of an account, sorted by time of enrolment. Raises `StoreError` for an unknown name."""
+        """Return the devices of an account, sorted by time of enrolment. Raises ``StoreError`` for an unknown name."""
         account = self._existing_account(name)
         query = f"SELECT {DEVICES.selection} FROM devices WHERE account_id = ? ORDER BY enrolled, key"  # noqa: S608
         return [DEVICES.read(row, account=account.name) for row in self._connection.execute(query, (account.id,))]
@@ -164,7 +164,7 @@ class Database:
     # Rooms
 
     def add_room(self, room: RoomRecord) -> RoomRecord:
-        """Store a new permanent room, and return it with its id. Raises `StoreError` for a bad or taken name."""
+        """Store a new permanent room, and return it with its id. Raises ``StoreError`` for a bad or taken name."""
         with self.transaction():
             checked = _checked(room)
             with _unique_room(checked.name):
@@ -190,7 +190,7 @@ class Database:
     def change_room(self, name: str, change: Callable[[RoomRecord], RoomRecord]) -> RoomRecord:
         """Change a room, also its name, in one transaction: store what ``change`` returns for it, and return that.
 
-        Raises `StoreError`.
+        Raises ``StoreError``.
         """
         with self.transaction():
             old = self._existing_room(name)
@@ -200,7 +200,7 @@ class Database:
             return replace(new, roles=self._write_roles(new))
 
     def remove_room(self, name: str) -> None:
-        """Remove a permanent room. Raises `StoreError` if there is none."""
+        """Remove a permanent room. Raises ``StoreError`` if there is none."""
         with self.transaction():
             self._connection.execute("DELETE FROM rooms WHERE id = ?", (self._existing_room(name).id,))
 
@@ -220,7 +220,7 @@ class Database:
                     SESSIONS.insert(self._connection, session, account_id=account)
 
     def sessions(self, name: str | None = None) -> list[SessionRecord]:
-        """Return the sessions, all or of one account, by time of login. Raises `StoreError` for an unknown name."""
+        """Return the sessions, all or of one account, by time of login. Raises ``StoreError`` for an unknown name."""
         account = self._existing_account(name) if name is not None else None
         found = self._connection.execute(
             f"SELECT accounts.name, {SESSIONS.selection} FROM sessions JOIN accounts ON accounts.id = account_id"  # noqa: S608
@@ -232,7 +232,7 @@ class Database:
     # The whole
 
     def changed_elsewhere(self, *, surely: bool = False) -> tuple[Standing, list[RoomRecord]] | None:
-        """Return `standing` and `rooms` if another connection (an operator's command) has changed anything.
+        """Return ``standing`` and ``rooms`` if another connection (an operator's command) has changed anything.
 
         It looks for changes after the last call that returned, or after the opening. Without changes it returns None
         after microseconds; with ``surely`` it returns both anyway.
@@ -247,7 +247,7 @@ class Database:
     def backup(self, target: Path) -> None:
         """Copy the database to a new file of mode 0600. The copy is consistent, also while servers write.
 
-        Raises `StoreError` if ``target`` exists.
+        Raises ``StoreError`` if ``target`` exists.
         """
         if not private_files.create_private(target):
             raise StoreError(f"{target} exists")

@@ -29,7 +29,7 @@ _OTHERS = 0o077
 def default_data_directory(environment: Mapping[str, str]) -> Path:
     """Return ``$XDG_DATA_HOME/tcserver``, else ``~/.local/share/tcserver``.
 
-    Raises `StoreError` for a user without a home folder.
+    Raises ``StoreError`` for a user without a home folder.
     """
     base = _xdg(environment, "XDG_DATA_HOME", ".local/share")
     if base is None:
@@ -44,7 +44,7 @@ def default_configuration_file(environment: Mapping[str, str]) -> Path | None:
 
 
 def expanded(named: str) -> Path:
-    """Return a path in which ``~`` is replaced. Raises `StoreError` if that user has no home folder."""
+    """Return a path in which ``~`` is replaced. Raises ``StoreError`` if that user has no home folder."""
     try:
         return Path(named).expanduser()
     except RuntimeError:
@@ -71,7 +71,7 @@ def make_private_directory(path: Path) -> None:
 def create_private(path: Path) -> bool:
     """Create an empty file of mode 0600. Return False if there was a file.
 
-    Raises `StoreError` if others can read or write that file.
+    Raises ``StoreError`` if others can read or write that file.
     """
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE))
@@ -83,7 +83,7 @@ def create_private(path: Path) -> bool:
 
 
 def check_private(path: Path) -> None:
-    """Raise `StoreError` if others than the owner can read or write ``path`` (CVE-2012-0863 was such a file)."""
+    """Raise ``StoreError`` if others than the owner can read or write ``path`` (CVE-2012-0863 was such a file)."""
     if path.stat().st_mode & _OTHERS:
         raise StoreError(f"{path} can be read by others; make it private with: chmod 600 {path}")
 
@@ -113,7 +113,7 @@ def name_new(made: Path, path: Path) -> None:
     except FileExistsError:
         raise
     except OSError:  # FAT, and some network file systems
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, _PRIVATE))  # takes the name; `replace` is atomic
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, _PRIVATE))  # takes the name; ``replace`` is atomic
         try:
             made.replace(path)
         except OSError:
@@ -132,7 +132,7 @@ def _sync_directory(path: Path) -> None:
 class DataLock:
     """The lock of a data directory, for one server: a context manager. The kernel frees it when the process ends.
 
-    Raises `StoreError` on entry if another server holds it.
+    Raises ``StoreError`` on entry if another server holds it.
     """
 
     def __init__(self, data: Path) -> None:

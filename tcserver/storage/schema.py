@@ -97,7 +97,7 @@ MIGRATIONS = steps_of(TABLES)
 def migrate(connection: sqlite3.Connection, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
     """Bring the database to the newest version, each step whole or not at all.
 
-    ``connection`` is in autocommit mode. Raises `StoreError` for a database of a newer version.
+    ``connection`` is in autocommit mode. Raises ``StoreError`` for a database of a newer version.
     """
     while (version := _version(connection)) != len(migrations):
         if version > len(migrations):

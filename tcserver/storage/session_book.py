@@ -36,7 +36,7 @@ class SessionBook:
             self._changes[session_id] = None
 
     def take(self) -> tuple[Mapping[str, SessionRecord | None], bool]:
-        """Return the changes, and whether all other sessions are to be deleted. Call `written` next."""
+        """Return the changes, and whether all other sessions are to be deleted. Call ``written`` next."""
         self._under_way, self._changes = self._changes, {}
         return self._under_way, self._afresh
 

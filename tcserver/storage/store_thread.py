@@ -17,7 +17,7 @@ MAX_WAITING = 10_000
 BUSY_LIMIT_MS = 1000
 """Milliseconds that a job waits for the lock of another process: people wait for the answer."""
 CLOSE_LIMIT = 1.5
-"""Seconds that `StoreThread.close` waits for the jobs, and again for the last of them. Later ones are cancelled."""
+"""Seconds that ``StoreThread.close`` waits for the jobs, and again for the last of them. Later ones are cancelled."""
 
 
 class StoreThread:
@@ -34,7 +34,7 @@ class StoreThread:
         self._waiting: set[asyncio.Future[Any]] = set()
 
     async def open(self) -> None:
-        """Open the database. Raises `StoreError`."""
+        """Open the database. Raises ``StoreError``."""
         self._database = await self._submit(lambda: Database(self._path, BUSY_LIMIT_MS))
 
     async def run(self, job: Callable[[Database], Result]) -> Result:

@@ -24,7 +24,7 @@ class Table(Generic[R]):
         """For ``SELECT``."""
 
     def read(self, row: Row, **others: Any) -> R:
-        """Return the record of a row of `selection`. ``others`` are its fields that are not columns of this table."""
+        """Return the record of a row of ``selection``. ``others`` are its fields that are not columns of this table."""
         values = {column.name: column.kind.from_sql(value) for column, value in zip(self.columns, row, strict=True)}
         return self._record(**arguments_of(self._record, {**values, **others}))
 

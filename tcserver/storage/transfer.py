@@ -48,7 +48,7 @@ def import_document(
 ) -> tuple[int, int]:
     """Add everything in a document to the database, or nothing. Return the numbers of accounts and rooms.
 
-    Raises `StoreError` with the place and the reason if anything in it is wrong or exists already. The document of a
+    Raises ``StoreError`` with the place and the reason if anything in it is wrong or exists already. The document of a
     server with another key is refused unless ``other_server``.
     """
     if len(content) > MAX_DOCUMENT_BYTES:
@@ -82,7 +82,7 @@ def exported(record: object) -> dict[str, object]:
 
 
 class Fields:
-    """The fields of one JSON object, each taken once. Every method raises `StoreError` with the place."""
+    """The fields of one JSON object, each taken once. Every method raises ``StoreError`` with the place."""
 
     def __init__(self, value: object, place: str) -> None:
         if not isinstance(value, dict):
@@ -113,7 +113,7 @@ class Fields:
             raise StoreError(f"{self._place}: unknown field {next(iter(self._fields))!r}")
 
     def stored(self, store: Callable[[_Value], Any], value: _Value) -> Any:
-        """Store the record of these fields, after `finish`."""
+        """Store the record of these fields, after ``finish``."""
         self.finish()
         try:
             return store(value)

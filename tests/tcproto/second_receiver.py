@@ -84,7 +84,7 @@ class Receiver:
 
 
 def takes(data: bytes) -> bool:
-    """3 "Encoding", and the tables of `ping`, `mute` and `keyframe_request`."""
+    """3 "Encoding", and the tables of ``ping``, ``mute`` and ``keyframe_request``."""
     try:
         reader = _Reader(data)
         message = reader.value(1)

@@ -1,6 +1,6 @@
 """The vectors that are decisions: what a second receiver takes and refuses, which shares no code with tcproto.
 
-That the files hold what tcproto decides, `test_vectors` tests.
+That the files hold what tcproto decides, ``test_vectors`` tests.
 """
 
 from __future__ import annotations

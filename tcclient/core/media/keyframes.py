@@ -20,7 +20,7 @@ class KeyframeRequests:
 
     @property
     def next_deadline(self) -> float:
-        """When `take` has something."""
+        """When ``take`` has something."""
         return min(self._due.values(), default=NEVER)
 
     def ask(self, number: int, spatial: int, now: float) -> None:

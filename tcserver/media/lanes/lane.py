@@ -56,7 +56,7 @@ class Lane(ABC):
 
     def __init__(self, trains: bool = False) -> None:
         self.trains = trains
-        """Whether `send` takes trains. Where it does not, each payload is one datagram."""
+        """Whether ``send`` takes trains. Where it does not, each payload is one datagram."""
         self.counts = LaneCounts()
 
     @abstractmethod

@@ -12,7 +12,7 @@ from tcserver.media.lanes.train import Train, couple
 class Sender:
     """Sends datagrams to sets of receivers; ``Address.lane`` says by which of the lanes each receiver is reached.
 
-    Where a lane takes trains, datagrams that are sent together leave in trains (see `couple`).
+    Where a lane takes trains, datagrams that are sent together leave in trains (see ``couple``).
     """
 
     def __init__(self, lanes: Sequence[Lane]) -> None:

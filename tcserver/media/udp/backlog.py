@@ -13,7 +13,7 @@ MAX_BACKLOG = 256
 
 
 class Run(NamedTuple):
-    """A message that waits, for the receivers from index ``start`` to before ``stop``; see `Lane.send`."""
+    """A message that waits, for the receivers from index ``start`` to before ``stop``; see ``Lane.send``."""
 
     payload: bytes
     size: int

@@ -48,7 +48,7 @@ class Reader(Protocol):
 
 
 def make_reader(name: ReceiverName, sock: socket.socket, lane: int, size: int, known: dict[bytes, Address]) -> Reader:
-    """Return a reader of a socket with the system calls that ``name`` says; the other parameters: see `VectorReader`.
+    """Return a reader of a socket with the system calls that ``name`` says; the other parameters: see ``VectorReader``.
 
     ``auto`` takes the fastest that work here; raises ``OSError`` where those of another name do not.
     """

@@ -36,7 +36,7 @@ _TRAIN_REFUSALS = frozenset((errno.EMSGSIZE, errno.EINVAL, errno.EIO, errno.EOPN
 def make_lanes(
     name: SenderName, sockets: Sequence[socket.socket], on_full: Callable[[PlainLane], None]
 ) -> list[PlainLane]:
-    """Return a lane for each socket, with the system calls that ``name`` says; see `MediaSockets`, `PlainLane`.
+    """Return a lane for each socket, with the system calls that ``name`` says; see ``MediaSockets``, ``PlainLane``.
 
     ``auto`` takes the fastest that work here; raises ``OSError`` where those of another name do not.
     """
@@ -58,7 +58,7 @@ class _Vector:
     """Message headers for the receivers of a lane, and the socket addresses to which the headers point.
 
     There are headers for datagrams and headers for trains. They stand there twice, since the indices of receivers go
-    round (see `Lane.send`).
+    round (see ``Lane.send``).
     """
 
     __slots__ = ("_names", "_plain", "_trains", "plain", "refusing", "trains")
@@ -83,7 +83,7 @@ class _Vector:
 class VectorLane(PlainLane):
     """Sends with ``sendmmsg``. All vectors point to one buffer: a payload is copied once, whoever gets it.
 
-    ``sendmmsg`` is the system call, see `load`. With ``trains`` the kernel cuts trains apart (``UDP_SEGMENT``).
+    ``sendmmsg`` is the system call, see ``load``. With ``trains`` the kernel cuts trains apart (``UDP_SEGMENT``).
     """
 
     def __init__(

@@ -23,8 +23,8 @@ class PlainLane(Lane):
     """Sends with ``sendto``, single datagrams only.
 
     An error that concerns one destination costs that destination this datagram, and is counted by its name. Where the
-    buffer of the socket is full (which is the server's own fault, not the receiver's), the rest waits in a `Backlog`,
-    and ``on_full`` is called with the lane: `resume` it when the socket is writable.
+    buffer of the socket is full (which is the server's own fault, not the receiver's), the rest waits in a ``Backlog``,
+    and ``on_full`` is called with the lane: ``resume`` it when the socket is writable.
     """
 
     def __init__(self, sock: socket.socket, on_full: Callable[[PlainLane], None], trains: bool = False) -> None:
@@ -44,7 +44,7 @@ class PlainLane(Lane):
         return len(self._backlog)
 
     def send(self, payload: bytes, size: int, receivers: LaneReceivers, start: int, stop: int) -> None:
-        """Send a payload now, or behind those that wait; as `Lane.send`."""
+        """Send a payload now, or behind those that wait; as ``Lane.send``."""
         if self._full:
             self._backlog.put(Run(payload, size, receivers, start, stop))
             return

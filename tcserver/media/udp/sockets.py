@@ -48,11 +48,11 @@ class _Unfinished(NamedTuple):
 class MediaSockets:
     """Runs a media plane on UDP sockets, one for each local address.
 
-    ``addresses`` are (numeric host, port), see `bind`. ``sender`` and ``receiver`` choose the system calls: ``auto``
-    takes the fastest that pass a self-test; with any other name `open` raises ``OSError`` where those calls fail.
+    ``addresses`` are (numeric host, port), see ``bind``. ``sender`` and ``receiver`` choose the system calls: ``auto``
+    takes the fastest that pass a self-test; with any other name ``open`` raises ``OSError`` where those calls fail.
     ``on_events`` gets the events of the plane, in order, after what belongs to them was sent.
 
-    Where the platform can steer datagrams, there are three sockets for each address (see `SocketGroup`). Datagrams of
+    Where the platform can steer datagrams, there are three sockets for each address (see ``SocketGroup``). Datagrams of
     suppressed seats come by the second, which is read in intervals.
     """
 

@@ -60,8 +60,8 @@ class WorkerPool:
 
     The pool opens all sockets and keeps them: the place of a socket in the kernel's list is the number of its worker,
     also while no process serves it (PROTOCOL.md, section 6). A worker that ends or falls silent is replaced, and
-    ``on_events`` gets `WorkerReplaced`. Commands for it are lost in between: the control plane gives all of them again.
-    The other parameters are those of `MediaSockets`.
+    ``on_events`` gets ``WorkerReplaced``. Commands for it are lost in between; the control plane gives all of them
+    again. The other parameters are those of ``MediaSockets``.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class WorkerPool:
                     writer.write(frame)
 
     def configure_logs(self, level: str, style: str) -> None:
-        """Change the logs of all workers, and of those to come; as `logs.configure`."""
+        """Change the logs of all workers, and of those to come; as ``logs.configure``."""
         self._log_level, self._log_format = level, style
         for worker in self._workers:
             if worker.writer is not None:

@@ -40,7 +40,7 @@ HEARTBEAT = 1.0
 class Options:
     """What a worker is told when it starts.
 
-    ``pipe``, ``receiving``, ``coalesced``, ``sending`` and ``relay`` are inherited file descriptors, see `SocketGroup`.
+    ``pipe``, ``receiving``, ``coalesced``, ``sending`` and ``relay`` are inherited file descriptors: ``SocketGroup``.
     """
 
     number: int

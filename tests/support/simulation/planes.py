@@ -42,7 +42,7 @@ class Planes:
             plane.poll(now)
 
     def next_deadline(self) -> float | None:
-        """Return when `poll` is due."""
+        """Return when ``poll`` is due."""
         return min((due for plane in self.all if (due := plane.next_deadline()) is not None), default=None)
 
     def outgoing(self, now: float) -> Iterator[tuple[Address, bytes]]:

@@ -73,7 +73,7 @@ class Loop:
 
 
 class Timer:
-    """What `call_later` returns."""
+    """What ``call_later`` returns."""
 
     def __init__(self, when, callback):
         self.when = when
