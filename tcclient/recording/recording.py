@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tcclient.errors import RecordingError, one_line
 from tcclient.recording.clock import ClockMapping as ClockMapping
 from tcclient.recording.folder import Index, prepare_folder, safe_name
-from tcclient.recording.take import SpeakerRecording
+from tcclient.recording.take import Take
 
 FORMAT = 1
 """Version of the index."""
@@ -47,12 +47,12 @@ class RoomRecording:
         prepare_folder(self.directory)
         self._index = Index(self.directory, {"format": FORMAT, "room": room, "began": date})
         self._began = began
-        self._speakers: dict[int, SpeakerRecording] = {}
+        self._speakers: dict[int, Take] = {}
         """The first take of each participant of whom anything came, or may still."""
-        self._latest: dict[tuple[int, bool], SpeakerRecording] = {}
+        self._latest: dict[tuple[int, bool], Take] = {}
         """By participant, and whether it is of a screen."""
-        self._heard: set[tuple[SpeakerRecording, bool]] = set()
-        self._takes: list[SpeakerRecording] = []
+        self._heard: set[tuple[Take, bool]] = set()
+        self._takes: list[Take] = []
         """What is open, or may become so."""
         self._counts: dict[str, int] = {}
         """Takes that were written, by account."""
@@ -60,16 +60,14 @@ class RoomRecording:
         self._told = 0
         self._writing = threading.Lock()
 
-    def speaker(self, participant: int, account: str) -> SpeakerRecording:
+    def speaker(self, participant: int, account: str) -> Take:
         """Return the first recording of a participant, made at the first call."""
         recording = self._speakers.get(participant)
         if recording is None:
             recording = self._speakers[participant] = self._begin(participant, account)
         return recording
 
-    def take(
-        self, participant: int, account: str, *, video: bool, screen: bool = False, label: str = ""
-    ) -> SpeakerRecording:
+    def take(self, participant: int, account: str, *, video: bool, screen: bool = False, label: str = "") -> Take:
         """Return where to record one more track of a participant, who is called ``label`` in the roster.
 
         A file holds one track of each kind, and pictures and sound of a screen apart from a person's: those go to
@@ -87,7 +85,7 @@ class RoomRecording:
         self._heard.add((recording, video))
         return recording
 
-    def end(self, recording: SpeakerRecording, *, video: bool) -> None:
+    def end(self, recording: Take, *, video: bool) -> None:
         """Say that a track has ended: its file is closed with the next ``flush``."""
         recording.end(video=video)
 
@@ -117,7 +115,7 @@ class RoomRecording:
             if self._failures:
                 raise self._failures[0].error
 
-    def _attempt(self, recording: SpeakerRecording, write: Callable[[], None]) -> None:
+    def _attempt(self, recording: Take, write: Callable[[], None]) -> None:
         try:
             write()
         except Exception as error:  # whatever it is, the others go on
@@ -134,8 +132,8 @@ class RoomRecording:
             if not any(not failure.account for failure in self._failures):
                 self._failures.append(Failure("", error))
 
-    def _begin(self, participant: int, account: str, *, screen: bool = False) -> SpeakerRecording:
-        recording = SpeakerRecording(
+    def _begin(self, participant: int, account: str, *, screen: bool = False) -> Take:
+        recording = Take(
             self.directory,
             safe_name(account) + ("-screen" if screen else ""),
             account=account,
@@ -147,7 +145,7 @@ class RoomRecording:
         self._takes.append(recording)
         return recording
 
-    def _admit(self, recording: SpeakerRecording, at: float) -> float:
+    def _admit(self, recording: Take, at: float) -> float:
         """Allow one more file, and return its place on the common time line; raises ``RecordingError``."""
         self._began = at if self._began is None else self._began
         first = not recording.paths
@@ -163,7 +161,7 @@ class RoomRecording:
     def _refuse(self, text: str) -> None:
         raise RecordingError(one_line(self.directory, text))
 
-    def _forget(self, recording: SpeakerRecording) -> None:
+    def _forget(self, recording: Take) -> None:
         """Let go of a take that is closed; what was never written leaves no trace."""
         self._takes.remove(recording)
         self._heard -= {(recording, False), (recording, True)}

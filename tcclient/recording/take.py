@@ -27,7 +27,7 @@ MAX_ENTRIES = 20_000
 """Entries of a speaker that wait: minutes of sound and pictures; beyond it they are written out of order."""
 ENDINGS = (".ogg", ".mkv")
 
-Admit = Callable[["SpeakerRecording", float], float]
+Admit = Callable[["Take", float], float]
 """Allows one more file, whose first packet came at a time (monotonic seconds); returns where it begins, in seconds."""
 
 
@@ -52,7 +52,7 @@ class _File(NamedTuple):
     entry: dict[str, Any]
 
 
-class SpeakerRecording:
+class Take:
     """The files of one participant: ``NAME.ogg``, and ``NAME.mkv`` if it shows pictures; made when something comes.
 
     All times in the files are on this machine's clock: the sender's clock, moved by a constant.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tcclient.core.media.packet import VideoPacket
 from tcclient.recording.recording import ClockMapping, Failure, RoomRecording
-from tcclient.recording.take import SpeakerRecording
+from tcclient.recording.take import Take
 from tcclient.track import Track
 from tcproto.messages import Kind, Source
 
@@ -40,7 +40,7 @@ class TrackRecorder:
         self._pool = pool
         self._mapping = mapping
         self._failed = failed
-        self._takes: dict[Track, SpeakerRecording] = {}
+        self._takes: dict[Track, Take] = {}
 
     def add(self, track: Track) -> None:
         """Record a track, unless it is our own."""

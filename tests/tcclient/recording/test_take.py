@@ -6,7 +6,7 @@ import pytest
 from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
 from tcclient.recording.clock import ClockMapping
-from tcclient.recording.take import CLOCK_PATIENCE, MAX_ENTRIES, PATIENCE, SpeakerRecording
+from tcclient.recording.take import CLOCK_PATIENCE, MAX_ENTRIES, PATIENCE, Take
 from tests.support.packets import sound_packet, whole_picture
 
 """As much of a keyframe of 16x16 as a container looks at."""
@@ -31,7 +31,7 @@ def stored(path: Path) -> list[bytes]:
 
 
 def test_packets_out_of_order_are_written_in_order(tmp_path: Path, opus: list[bytes]) -> None:
-    speaker = SpeakerRecording(tmp_path, "a")
+    speaker = Take(tmp_path, "a")
     for number in (0, 2, 1, 3, 5):
         speaker.add_audio(sound_packet(number, 960 * number, opus[number], 10.0))
     speaker.flush(10.0 + PATIENCE / 2)
@@ -44,7 +44,7 @@ def test_packets_out_of_order_are_written_in_order(tmp_path: Path, opus: list[by
 
 
 def test_without_a_clock_the_time_of_arrival_has_to_do(tmp_path: Path, opus: list[bytes]) -> None:
-    speaker = SpeakerRecording(tmp_path, "a")
+    speaker = Take(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
     speaker.add_video(whole_picture(0), 10.0)
     speaker.add_audio(sound_packet(0, 77, opus[0], 10.01))
@@ -60,7 +60,7 @@ def test_without_a_clock_the_time_of_arrival_has_to_do(tmp_path: Path, opus: lis
 
 
 def test_what_waits_is_bounded(tmp_path: Path, opus: list[bytes]) -> None:
-    speaker = SpeakerRecording(tmp_path, "a")
+    speaker = Take(tmp_path, "a")
     for number in range(MAX_ENTRIES + 5):
         speaker.add_audio(sound_packet(number, 960 * number, opus[0], 10.0))
     speaker.flush(10.0)
@@ -71,7 +71,7 @@ def test_what_waits_is_bounded(tmp_path: Path, opus: list[bytes]) -> None:
 @pytest.mark.parametrize("first", [0, WRAP - 1000])
 @pytest.mark.parametrize("hours", [8, 30])
 def test_nothing_is_lost_in_a_day(tmp_path: Path, opus: list[bytes], first: int, hours: int) -> None:
-    speaker = SpeakerRecording(tmp_path, "a")
+    speaker = Take(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
     for video in (False, True):
         speaker.map_clock(video=video, mapping=ClockMapping(first, 5_000_000))
@@ -89,7 +89,7 @@ def test_nothing_is_lost_in_a_day(tmp_path: Path, opus: list[bytes], first: int,
 
 def test_a_film_keeps_in_step_with_a_sound_card_that_is_off(tmp_path: Path, opus: list[bytes]) -> None:
     """Two tenths of a second in an hour: so far sound and pictures would drift apart."""
-    speaker = SpeakerRecording(tmp_path, "a")
+    speaker = Take(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
     off = 48_000 * 1.0001
     for second in range(0, 3 * 3600, 10):
@@ -108,7 +108,7 @@ def test_a_film_keeps_in_step_with_a_sound_card_that_is_off(tmp_path: Path, opus
 
 
 def test_the_sound_of_a_film_begins_where_the_ogg_file_does(tmp_path: Path, opus: list[bytes]) -> None:
-    speaker = SpeakerRecording(tmp_path, "a")
+    speaker = Take(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
     speaker.map_clock(video=False, mapping=ClockMapping(5000, 1_000_000))
     speaker.map_clock(video=True, mapping=ClockMapping(100, 1_000_000))
@@ -125,7 +125,7 @@ def test_the_sound_of_a_film_begins_where_the_ogg_file_does(tmp_path: Path, opus
 
 
 def test_pictures_alone_have_no_sound(tmp_path: Path) -> None:
-    speaker = SpeakerRecording(tmp_path, "a")
+    speaker = Take(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
     for number in range(5):
         speaker.add_video(whole_picture(3600 * number), 0.04 * number)
@@ -136,7 +136,7 @@ def test_pictures_alone_have_no_sound(tmp_path: Path) -> None:
 
 
 def test_a_file_is_closed_when_its_track_has_ended_and_the_other_goes_on(tmp_path: Path, opus: list[bytes]) -> None:
-    speaker = SpeakerRecording(tmp_path, "a")
+    speaker = Take(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
     for video in (False, True):
         speaker.expect(video=video)
@@ -155,7 +155,7 @@ def test_a_file_is_closed_when_its_track_has_ended_and_the_other_goes_on(tmp_pat
 
 
 def test_another_program_that_records_here_takes_no_name_twice(tmp_path: Path, opus: list[bytes]) -> None:
-    one, two = SpeakerRecording(tmp_path, "a"), SpeakerRecording(tmp_path, "a")
+    one, two = Take(tmp_path, "a"), Take(tmp_path, "a")
     two.expect_video("vp8", 16, 16)
     two.map_clock(video=True, mapping=ClockMapping(0, 0))
     two.add_video(whole_picture(0), 1.0)
