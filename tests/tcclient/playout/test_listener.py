@@ -11,7 +11,7 @@ from tcclient.audio.opus import OpusEncoder
 from tcclient.audio.tone import sine
 from tcclient.core.events import Participant as Member
 from tcclient.participant import Participant
-from tcclient.playout.listener import Listener
+from tcclient.playout.listener import TICK, Listener
 from tcclient.playout.playout import Playout
 from tcclient.track import Track
 from tcproto import messages as m
@@ -74,34 +74,37 @@ def track(number, name):
     return Track(info, Participant(member, None), None, lambda _: False, None)
 
 
-async def speak(tracks, frame):
-    for each in tracks:
-        received = sound_packet(
-            frame, 960 * frame, TONES[each.participant.account][frame], time.monotonic(), voice=True
-        )
-        for callback in each.on_audio:
-            callback(received)
-
-
 def test_a_participant_is_as_loud_as_one_says_while_it_speaks():
-    """And others are lowered for who has priority."""
+    """And others are lowered for who has priority. A frame comes with each tick, whenever the machine gets to it."""
 
     async def main():
         ada, ben = track(1, "ada"), track(2, "ben")
-        blocks = []
+        blocks, done = [], asyncio.Event()
+        begin = time.monotonic()
+
+        def ticked(mix, _):
+            blocks.append(mix.pcm)
+            if len(blocks) == 20:
+                ada.participant.volume = 0.25
+            if len(blocks) == 40:
+                ada.participant.volume, ben.participant.priority = 1.0, True
+            if len(blocks) == FRAMES:
+                done.set()
+                return
+            for each in (ada, ben):
+                frame, at = TONES[each.participant.account][len(blocks)], begin + TICK * len(blocks)
+                packet = sound_packet(len(blocks), 960 * len(blocks), frame, at, voice=True)
+                for callback in each.on_audio:
+                    callback(packet)
+
         with ThreadPoolExecutor(1) as pool:
             listener = Listener(pool)
             listener.add(ada)
             listener.add(ben)
-            listener.on_mix.append(lambda mix, at: blocks.append(mix.pcm))
+            listener.on_mix.append(ticked)
             running = asyncio.create_task(listener.run())
-            for frame in range(FRAMES):
-                if frame == 20:
-                    ada.participant.volume = 0.25
-                if frame == 40:
-                    ada.participant.volume, ben.participant.priority = 1.0, True
-                await speak((ada, ben), frame)
-                await asyncio.sleep(0.02)
+            async with asyncio.timeout(30):
+                await done.wait()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
         return blocks
