@@ -11,17 +11,17 @@ from tcproto.names import fold_account
 from tcserver.records import ROLES, DuplicatePolicy
 from tcserver.records.kinds import ByKey, Choice, Data, Flag, Kind, Maybe, Name, NotAllowed, Number, Whole
 
-KINDS = [
-    Flag(),
-    Whole(-3, 70_000),
-    Number(0.5, 100),
-    Choice(("text", "json")),
-    Choice(tuple(DuplicatePolicy)),
-    Data(3),
-    Maybe(Whole(0, 9), "default"),
-    Maybe(Choice(ROLES), "none"),
-    ByKey(Name(fold_account), Choice(ROLES)),
-]
+KINDS = {
+    "flag": Flag(),
+    "whole": Whole(-3, 70_000),
+    "number": Number(0.5, 100),
+    "choice": Choice(("text", "json")),
+    "choice of an enumeration": Choice(tuple(DuplicatePolicy)),
+    "data": Data(3),
+    "maybe whole": Maybe(Whole(0, 9), "default"),
+    "maybe choice": Maybe(Choice(ROLES), "none"),
+    "by key": ByKey(Name(fold_account), Choice(ROLES)),
+}
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "Flag": st.booleans(),
     "Whole": st.integers(-3, 70_000),
@@ -40,7 +40,7 @@ def values(kind: Kind) -> st.SearchStrategy[Any]:
     return VALUES[type(kind).__name__]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=repr)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @given(data=st.data())
 def test_a_value_comes_back_from_documents_and_columns(kind: Kind, data: st.DataObject) -> None:
     value = data.draw(values(kind))
@@ -49,7 +49,7 @@ def test_a_value_comes_back_from_documents_and_columns(kind: Kind, data: st.Data
     assert kind.from_document(json.loads(json.dumps(kind.to_document(value)))) == value
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=repr)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @given(text=st.text())
 def test_any_text_is_a_value_or_refused_with_what_it_should_be(kind: Kind, text: str) -> None:
     reason = ""
@@ -66,7 +66,7 @@ JSON = st.recursive(
 )
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=repr)
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @given(value=JSON)
 def test_any_value_of_a_document_is_one_or_refused(kind: Kind, value: object) -> None:
     reason = ""
