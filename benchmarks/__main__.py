@@ -115,7 +115,7 @@ def _module(name: str) -> ModuleType:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser; only the benchmark that the arguments name is imported, with what it needs."""
+    """Return the parser. Only the benchmark that the arguments name is imported."""
     parser = _Parser(
         prog="python -m benchmarks",
         description=__doc__,
@@ -163,7 +163,7 @@ def _told(error: OSError) -> str:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Do what Ctrl-C does at this moment: asyncio cancels what it runs."""
+    """Act as Ctrl-C does: asyncio cancels its main task."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # ``timeout`` tells the process, and then its group once more
     handler = signal.getsignal(signal.SIGINT)
     (handler if callable(handler) else signal.default_int_handler)(number, frame)

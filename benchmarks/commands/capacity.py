@@ -39,7 +39,7 @@ GOOD = 0.99
 TYPICAL = (3, 4)
 """Speakers and cameras of the meeting whose load grows."""
 READING = 1.2
-"""Seconds after which a worker has told what it has sent: it does each second."""
+"""Seconds to wait for the counts of a worker. It reports each second."""
 BIG, BIG_WORKERS = 500, 2
 """Size of the room that is measured again, on so many workers."""
 LAST_P99_MS = 10.0

@@ -28,7 +28,7 @@ SENDERS = 2
 BLOCK_RATE = 50
 """Blocks of the mix per second."""
 ENOUGH = 0.95
-"""Share of blocks and pictures that has to come, for the figure to be that of what was asked for."""
+"""Share of blocks and pictures that has to arrive. With less, the figure is one of a smaller load."""
 LIMIT = 60.0
 """Seconds for a member to do what it has to, beside the time of the measurement."""
 

@@ -1,4 +1,4 @@
-"""One meeting as you want it: who talks, shows and listens, how they join, for how long; and what becomes of it.
+"""One meeting as you describe it: talkers, cameras, listeners, joining, length. Reports what was delivered.
 
 The load generator behind the other benchmarks with everything to choose. Receivers are light clients: they take what
 comes and count it.

@@ -1,4 +1,4 @@
-"""Loudest-N with real speech: what it clips, how often it switches, and what it costs to keep a datagram back."""
+"""Loudest-N with real speech: clipped speech, switches, and the cost of a datagram that is kept back."""
 
 from __future__ import annotations
 

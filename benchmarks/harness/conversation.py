@@ -1,4 +1,4 @@
-"""Real speech for meetings in virtual time: what microphones hear, and what clients tell of it in their packets."""
+"""Real speech for meetings in virtual time: the sound at each microphone, and the audio levels in the packets."""
 
 from __future__ import annotations
 

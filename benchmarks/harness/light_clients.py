@@ -223,7 +223,7 @@ class Clients:
             raise BenchmarkError("a login took too long") from None
 
     async def _close(self) -> None:
-        # Of those who are interrupted, nobody is to see that the connections end, and to call it an error.
+        # After an interruption no client may see the connections end: it would call that an error.
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()

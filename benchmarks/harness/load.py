@@ -1,4 +1,4 @@
-"""Loads: what talkers send, how fast, and what a process needs of the processor to bring it to the receivers.
+"""Loads: datagrams of talkers, their rate, and the processor time that a process needs to forward them.
 
 Receivers are bound sockets that nobody waits on and that another process empties and counts a few times a second.
 """
@@ -56,9 +56,9 @@ STALL, STALL_EACH = 0.05, 1e-5
 POLL = 0.00005
 """Seconds between looks whether something has come out."""
 COMPLETE = 0.99
-"""Share that has to arrive at least: of a server that loses more, nobody knows what the whole load would cost it."""
+"""Share that has to arrive. A server that loses more did not carry the load, so its cost says nothing."""
 FLOODED = 0.9
-"""Share of the time that a flooded process runs or wants to; below, the load was what limited it."""
+"""Share of the time in which a flooded process runs or could run. With less, the sender was the limit."""
 Counts = memoryview
 """Datagrams by socket."""
 UdpSocket = socket.socket
@@ -233,7 +233,7 @@ def doubt(*loaded: tuple[str, Seen]) -> str:
 
 
 def remark(flooded: bool, seen: Measurement) -> str:
-    """Return what is to be said of a measurement that is not what it should be."""
+    """Return a remark on a measurement that cannot be trusted, or an empty text."""
     if seen.late > LATE:
         return "the load came late"
     if flooded and seen.busy + seen.waited < FLOODED:

@@ -36,7 +36,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def end_with_parent(number: signal.Signals) -> Callable[[], None]:
-    """Return what a child calls so that it gets a signal when its parent is gone, even by SIGKILL; Linux only."""
+    """Return a function for a child: the kernel then signals it when the parent ends, even by SIGKILL. Linux only."""
     prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
 
     def end() -> None:
@@ -88,7 +88,7 @@ def need_linux() -> None:
 
 
 def need_files(number: int) -> None:
-    """Make sure that this process, and those that it starts, may open so many files; raises ``BenchmarkError``."""
+    """Let this process and its children open so many files. Raises ``BenchmarkError``."""
     import resource  # Windows has none, but its command lists all benchmarks
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

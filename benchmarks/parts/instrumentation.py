@@ -60,7 +60,7 @@ def measure(seconds: float) -> Measuring:
 
 
 def table(measuring: Measuring, share: float) -> Table:
-    """Return what was measured, and the share that it makes."""
+    """Return the measurements, and the share of the cost of instruments."""
     rows = [
         ("a value in a histogram, with a look at the clock, us", measuring.observation),
         ("an idle server without /metrics, ms/s", measuring.without),

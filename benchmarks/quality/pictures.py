@@ -64,7 +64,7 @@ def measure(source: Source, frames: Sequence[bytes]) -> Coded:
 
 
 def peer(source: Source, speed: str, bitrate: float) -> Coded:
-    """Return what libvpx reaches at a rate: its target is moved until what comes out has that rate."""
+    """Return the quality of libvpx at a rate. Its target is moved until its output has that rate."""
     target, trials = bitrate, []
     for _ in range(MAX_TRIALS):
         coded = measure(source, _encode(source, speed, round(target)))

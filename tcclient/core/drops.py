@@ -15,7 +15,7 @@ class Drop(StrEnum):
     KIND = "kind"
     """Not a kind that a client receives."""
     TUNNEL = "tunnel"
-    """A down datagram through the tunnel: what it holds is about the UDP path, which it did not take."""
+    """A down datagram through the tunnel. Its items are about the UDP path, but it did not take that path."""
     UNKNOWN_ID = "unknown_id"
     """Neither our media id nor a sealer of the room."""
     UNKNOWN_EPOCH = "unknown_epoch"

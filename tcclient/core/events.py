@@ -346,7 +346,7 @@ class Closed:
     action: Action
     retry_after_ms: int = 0
     dishonest: bool = False
-    """The server said what no honest server says, such as that we are not in the room; ``text`` tells what."""
+    """The server said something that no honest server says, such as a room without us. ``text`` names it."""
 
 
 Event = (

@@ -80,23 +80,24 @@ class Seat:
         self._own = Party(identity.device.public, identity.box.public)
         self._box_private = identity.box.private
         recipients: dict[int, Peer] = {}
-        self._keys = SenderKeys(
+        self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
         )
-        self._presence = Presence(
+        """Our own sender keys."""
+        self.presence = Presence(
             joined.beacon_stream,
             identity.box.public,
             identity.device,
             self.room,
             recipients,
-            self._keys,
+            self.keys,
             self.publications,
             self.egress,
             emit,
             random_bytes,
         )
         self._inbox = KeyInbox(self.room, self.peers, self._key_came, drops)
-        self.texts = Texts(self.room, self._own, self.peers, self._keys, shown, random_bytes, emit, drops, timers)
+        self.texts = Texts(self.room, self._own, self.peers, self.keys, shown, random_bytes, emit, drops, timers)
         self._control = control
         self._emit = emit
         self._path_state = self.path.state
@@ -124,10 +125,10 @@ class Seat:
 
     def _follow_deadlines(self) -> None:
         for name, deadline, action in (
-            ("keys", lambda: self._keys.next_deadline, self._keys.handle_timeout),
+            ("keys", lambda: self.keys.next_deadline, self.keys.handle_timeout),
             ("path", lambda: self.path.next_deadline, self._path_due),
             ("egress", lambda: self.egress.next_deadline, lambda _: None),  # the burst is there to be taken
-            ("presence", lambda: self._presence.next_deadline, self._presence.handle_timeout),
+            ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
             ("snapshot", lambda: self._snapshot_at, self.settle),
@@ -153,18 +154,18 @@ class Seat:
         if now >= self._snapshot_at:
             self._snapshot_at = now + SNAPSHOT_RETRY
             self._control.ask(messages.GetSnapshot())
-        self._keys.handle_timeout(now)
-        boxes, receipts = self._keys.take_boxes(), self._inbox.take_receipts()
+        self.keys.handle_timeout(now)
+        boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
         for start in range(0, len(boxes), MAX_KEY_BOXES):
             self._control.send(messages.KeyBoxes(tuple(boxes[start : start + MAX_KEY_BOXES])))
         for start in range(0, len(receipts), MAX_KEY_BOXES):
             self._control.send(messages.KeyReceipts(tuple(receipts[start : start + MAX_KEY_BOXES])))
-        if self._keys.current is not None:
-            self._presence.schedule.key_changed(self._keys.current, now)
+        if self.keys.current is not None:
+            self.presence.schedule.key_changed(self.keys.current, now)
         received, self.media.beacons = self.media.beacons, []
         for peer, beacon, first in received:
             if self.peers.get(peer.id) is peer:
-                self._presence.receive(peer, beacon, first, now)
+                self.presence.receive(peer, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
         for number in self.publications.take_ready():
@@ -172,7 +173,7 @@ class Seat:
         if self.path.state is not self._path_state:
             self._path_state = self.path.state
             if self._complete:
-                self._presence.path_changed(self.path.state, now)
+                self.presence.path_changed(self.path.state, now)
             self._emit(events.PathChanged(self._path_state))
 
     # Verbs
@@ -218,8 +219,8 @@ class Seat:
         self._control.request(announced)
         self.publications.add(announced)
         if self.room.room.e2ee:
-            self._keys.start(now)
-            self._keys.announced(layers, now)
+            self.keys.start(now)
+            self.keys.announced(layers, now)
         self.settle(now)
         return announced.number
 
@@ -282,7 +283,7 @@ class Seat:
     def _forget(self, number: int) -> None:
         self.publications.forget(number, self._now)
         if not self.publications.live:
-            self._keys.stop()
+            self.keys.stop()
 
     def _ended(self, number: int | None) -> None:
         """Forget a publication that the server has ended, if it is live."""
@@ -292,15 +293,15 @@ class Seat:
 
     def _clock_changed(self, now: float, started: bool) -> None:
         if started:
-            self._presence.schedule.stream_started(now)
+            self.presence.schedule.stream_started(now)
         else:
-            self._presence.schedule.clock_moved(now)
+            self.presence.schedule.clock_moved(now)
 
     def _spoke(self, header: AudioHeader, now: float) -> None:
         self._audible.heard(self.room.own, header, now)
 
     def _sealing_key(self, publication: PublicationId) -> SealingKey | None:
-        return self._keys.sealing_key(publication) if self.room.room.e2ee else BARE
+        return self.keys.sealing_key(publication) if self.room.room.e2ee else BARE
 
     # Messages
 
@@ -319,7 +320,7 @@ class Seat:
             if publication.stream is not None and (self.room.own, number) not in self.room.publications:
                 self._ended(number)
         if first:
-            self._presence.path_changed(self.path.state, now)
+            self.presence.path_changed(self.path.state, now)
             self._purge_at = now + PURGE_INTERVAL
 
     def _changes(self, message: messages.RoomChanges, now: float) -> None:
@@ -350,14 +351,14 @@ class Seat:
         e2ee = self.room.room.e2ee
         for i in [i for i, peer in self.peers.items() if verified.get(i) != peer.party]:
             del self.peers[i]
-            self._presence.left(i, i in kicked, now)
-        self._presence.schedule.resize(len(self.room.members))
+            self.presence.left(i, i in kicked, now)
+        self.presence.schedule.resize(len(self.room.members))
         for i, party in verified.items():
             if i not in self.peers:
                 self.peers[i] = Peer(
                     i, party, self.room.room.life, self.room.room.name, self._own, self._box_private, e2ee
                 )
-                self._presence.came(self.peers[i], now)
+                self.presence.came(self.peers[i], now)
         self.media.streams_changed(now)
         self._retry(now)
 
@@ -371,12 +372,12 @@ class Seat:
         self.texts.retry(now)
 
     def _key_came(self, peer: Peer, now: float) -> None:
-        self._presence.compare(peer, now)
+        self.presence.compare(peer, now)
         self.media.release(peer, now)
 
     def _key_receipts(self, message: messages.KeyReceipts, now: float) -> None:
         for receipt in message.receipts:
-            self._keys.receipt(receipt.participant, receipt.key, now)
+            self.keys.receipt(receipt.participant, receipt.key, now)
 
     def _session_keys(self, message: messages.SessionKeys, now: float) -> None:
         self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)

@@ -74,7 +74,7 @@ class _Line:
         return self._sequence, previous
 
     def refused(self, sequence: int, previous: int) -> None:
-        """Note that nobody got a text; where another was sent meanwhile, that one has told of it already."""
+        """Note that nobody got a text. If another was sent meanwhile, its number has told of the gap already."""
         if self._standing == sequence:
             self._standing = previous
 
@@ -270,7 +270,7 @@ class Texts:
 
 
 def notice(message: ChatMessage) -> ChatReceived[int]:
-    """Return an operator's notice as an event: of no participant, since it is the server that says who wrote it."""
+    """Return an operator's notice as an event. It has no participant: only the server says who wrote it."""
     return ChatReceived(0, message.name, message.text, ChatScope.SERVER, message.sent_at, message.message_id)
 
 

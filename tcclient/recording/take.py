@@ -121,7 +121,7 @@ class Take:
         self._video = (codec, width or 16, height or 16)
 
     def map_clock(self, *, video: bool, mapping: ClockMapping) -> None:
-        """Take what the sender says of its clock, each time that it does."""
+        """Take the clock mapping of the sender's newest beacon."""
         self._clocks[video].map(mapping)
 
     def add_audio(self, packet: AudioPacket) -> None:

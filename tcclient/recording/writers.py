@@ -28,7 +28,7 @@ APPLICATION = "teleconference"
 """Named as the writing program in each file."""
 
 PRE_SKIP = 312
-"""Samples of 48 kHz that libopus delays what it encodes, except in its low-delay mode."""
+"""Delay of the encoder of libopus in samples of 48 kHz, except in its low-delay mode."""
 
 PAGE_DURATION = AUDIO_CLOCK
 """Longest Ogg page, in samples: what a crash can cost (RFC 7845, section 6 recommends one second)."""

@@ -114,7 +114,7 @@ class FrameAssembler:
         return emitted
 
     def expire(self, now: float) -> list[VideoPacket]:
-        """Give up what has waited too long; return the complete frames, in order, that waited for it."""
+        """Give up frames that have waited too long. Return the complete frames behind them, in order."""
         overdue = [number for number, frame in self._pending.items() if frame.deadline <= now]
         return self._advance(max(overdue)) + self._free() if overdue else []
 

@@ -52,7 +52,8 @@ class Conference:
         now: float = 0.0,
         policies: Policies = POLICIES,
     ) -> None:
-        self._context = context = Context(settings, server, random_bytes, unix_ms)
+        self.context = context = Context(settings, server, random_bytes, unix_ms)
+        """What all parts share; for looking, not for changing."""
         self._connections = connections = Connections(context, self._detached)
         self._sessions = sessions = Sessions(context, connections, self._vacate, now)
         self._authenticator = Authenticator(context, connections, sessions, now)
@@ -66,12 +67,12 @@ class Conference:
     @property
     def counters(self) -> Mapping[str, int]:
         """Counts of what was ignored, by a fixed set of names."""
-        return self._context.counters
+        return self.context.counters
 
     @property
     def refusals(self) -> Mapping[ErrorCode, int]:
         """Messages that were refused, or ended their connection, by the reason that the client was told."""
-        return self._context.refusals
+        return self.context.refusals
 
     @property
     def limited(self) -> Mapping[str, int]:
@@ -80,12 +81,12 @@ class Conference:
         Of those beyond their account's budget ``account`` were refused, ``rest`` had to wait to be read, and ``closed``
         ended their connection.
         """
-        return self._context.limited
+        return self.context.limited
 
     @property
     def crashes(self) -> Mapping[str, int]:
         """Errors of our own, by what failed (see ``Where``)."""
-        return self._context.crashes
+        return self.context.crashes
 
     @property
     def connections(self) -> int:
@@ -100,12 +101,12 @@ class Conference:
     @property
     def seats(self) -> int:
         """Seats of all rooms, those that are being opened included."""
-        return len(self._context.seats)
+        return len(self.context.seats)
 
     @property
     def publications(self) -> Mapping[Source, int]:
         """Publications of all rooms, by their source."""
-        streams = (stream for seat in self._context.seats.values() for stream in seat.publications.values())
+        streams = (stream for seat in self.context.seats.values() for stream in seat.publications.values())
         return Counter(stream.info.source for stream in streams if stream.info is not None)
 
     @property
@@ -127,7 +128,7 @@ class Conference:
     def connected(self, connection: int, address: str, now: float) -> list[Effect]:
         """Take a connection in that was accepted; ``connection`` is a number that is never used again."""
         self._connections.open(connection, address, now)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     def handshake_done(self, connection: int, handshake_hash: bytes, now: float) -> list[Effect]:
         """Let a client log in whose Noise handshake is done; the hash of the handshake has 64 bytes."""
@@ -142,20 +143,20 @@ class Conference:
         found = self._connections.get(connection)
         if found is None or found.session is None:
             return 0.0, []
-        budget = found.budget = self._context.budget(found.session.account, now)
+        budget = found.budget = self.context.budget(found.session.account, now)
         solvency = budget.solvency(now)
         found.is_overdrawn = solvency is not Solvency.GOOD
         match solvency:
             case Solvency.GOOD:
                 found.rests = 0
             case Solvency.SPENT if found.rests == MAX_RESTS:
-                self._context.limited["closed"] += 1
+                self.context.limited["closed"] += 1
                 wait_ms = int(budget.wait(now) * 1000) + 1
                 self._connections.hang_up(found, ErrorCode.RATE_LIMITED, now, retry_after_ms=wait_ms)
-                return 0.0, self._context.outbox.take()
+                return 0.0, self.context.outbox.take()
             case Solvency.SPENT:
                 found.rests += 1
-                self._context.limited["rest"] += 1
+                self.context.limited["rest"] += 1
                 return budget.rest(now), []
         found.charged = FRAME_COST + BYTE_COST * size
         budget.spend(found.charged)
@@ -173,21 +174,21 @@ class Conference:
         found = self._connections.get(connection)
         if found is not None:
             found.last_heard = now
-            request = Request(found, envelope.message, envelope.request_id, now, self._context.outbox)
+            request = Request(found, envelope.message, envelope.request_id, now, self.context.outbox)
             room = self._room_of(found)
             try:
                 self._dispatcher.dispatch(request)
             except Refusal as refusal:
-                self._context.refusals[refusal.code] += 1
+                self.context.refusals[refusal.code] += 1
                 if not request.request_id:
-                    self._context.counters[f"notification_{refusal.code}"] += 1
+                    self.context.counters[f"notification_{refusal.code}"] += 1
                 request.refuse(refusal)
             except ProtocolError as error:
-                self._context.refusals[error.code] += 1
+                self.context.refusals[error.code] += 1
                 self._connections.hang_up(found, error.code, now, error.detail)
             except Exception as error:
                 self._connection_crashed(found, room, error, now, type(request.message).__name__)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     def disconnected(self, connection: int, now: float) -> list[Effect]:
         """Forget a connection that broke, or that its peer closed."""
@@ -212,11 +213,11 @@ class Conference:
         if found is None or not found.handshake_hash or found.session is not None:
             raise Refusal(ErrorCode.CANNOT_RESUME)
         attached = self._sessions.attach(session, found, now)
-        seat = self._context.seat_of.get(session)
+        seat = self.context.seat_of.get(session)
         if seat is not None and seat.is_open:
             self._rooms.of(seat).catch_up(seat, last_change)
         attached.channel.send_waiting()
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     # Answers to effects
 
@@ -235,26 +236,26 @@ class Conference:
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
         """Take the answer to ``SaveRoom``: whether the room is on disk."""
         self._rooms.saved(ticket, ok, now)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     # The operator
 
     def accounts_changed(self, standing: Standing, now: float) -> list[Effect]:
         """Follow a change of accounts, or take the first list of them."""
-        self._context.costs = standing.costs
+        self.context.costs = standing.costs
         for connection in self._connections:
             self._authenticator.accounts_changed(connection, standing.generations)
         self._sessions.accounts_changed(standing, now)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     def rooms_changed(self, rooms: Iterable[RoomRecord], now: float) -> list[Effect]:
         """Follow a change of permanent rooms; ``rooms`` are all of them."""
         self._rooms.records_changed(rooms, now)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     def settings_changed(self, settings: Settings) -> None:
         """Take new settings; rates hold for new connections."""
-        self._context.settings = settings
+        self.context.settings = settings
 
     def shutdown(self, reason: str, retry_after_ms: int, now: float) -> list[Effect]:
         """Close everything."""
@@ -263,36 +264,36 @@ class Conference:
             self._connections.hang_up(connection, ErrorCode.SHUTDOWN, now, reason, retry_after_ms)
         self._sessions.hang_up_all(ErrorCode.SHUTDOWN, now)  # those without a connection
         self._rooms.close_all(now)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     # The media plane
 
     def media_event(self, event: Event, now: float) -> list[Effect]:
         """Take a report of the media plane; one about a seat or a room that is gone is ignored."""
         self._reports.take(event, now)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     # Time
 
     def next_deadline(self) -> float | None:
         """Return when ``timeout`` has to be called."""
-        return self._context.timers.next()
+        return self.context.timers.next()
 
     def timeout(self, now: float) -> list[Effect]:
         """Do what is due. Time in which the process stood still counts for nobody."""
-        timers = self._context.timers
+        timers = self.context.timers
         late = now - (timers.next() or now)
         if late >= STANDSTILL:
             timers.postpone(late + RECOVERY)
             self._connections.stood_still(late, now)
-            self._context.counters["stood_still"] += 1
-            self._context.outbox.log("stood_still", ms=round(late * 1000))
+            self.context.counters["stood_still"] += 1
+            self.context.outbox.log("stood_still", ms=round(late * 1000))
         timers.run(now, self._timer_crashed)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     def _room_of(self, connection: Connection) -> Room | None:
         """Return the room where a connection has a seat, or is about to have one."""
-        seat = self._context.seat_on(connection)
+        seat = self.context.seat_on(connection)
         return None if seat is None else self._rooms.of(seat)
 
     def _detached(self, session: Session, ending: Ending, now: float) -> None:
@@ -300,7 +301,7 @@ class Conference:
 
     def _vacate(self, session: Session, code: ErrorCode | None, now: float) -> None:
         """Take the seat of a session away, if it has one; an error of ours ends the life of that room."""
-        seat = self._context.seat_of.get(session.number)
+        seat = self.context.seat_of.get(session.number)
         if seat is not None:
             room = self._rooms.of(seat)
             try:
@@ -312,8 +313,8 @@ class Conference:
 
     def crashed(self, where: Where, error: Exception, **fields: str | int) -> list[Effect]:
         """Count an error of the shell; one of the effects logs it."""
-        self._context.crashed(where, error, **fields)
-        return self._context.outbox.take()
+        self.context.crashed(where, error, **fields)
+        return self.context.outbox.take()
 
     def _about(self, connection: int, do: Callable[[Connection], None], now: float) -> list[Effect]:
         """Do something about a connection, if it is still there."""
@@ -324,7 +325,7 @@ class Conference:
                 do(found)
             except Exception as error:
                 self._connection_crashed(found, room, error, now)
-        return self._context.outbox.take()
+        return self.context.outbox.take()
 
     def _connection_crashed(
         self, connection: Connection, room: Room | None, error: Exception, now: float, message: str = ""
@@ -333,7 +334,7 @@ class Conference:
 
         ``room`` is where the session had a seat before.
         """
-        self._context.crashed(Where.FRAME, error, address=connection.address, message=message)
+        self.context.crashed(Where.FRAME, error, address=connection.address, message=message)
         concerned = dict.fromkeys((room, self._room_of(connection)))
         if self._connections.get(connection.number) is connection:
             self._connections.hang_up(connection, ErrorCode.INTERNAL, now)
@@ -344,7 +345,7 @@ class Conference:
     def _timer_crashed(self, key: Hashable, error: Exception, now: float) -> None:
         """End the connection, or the life of the room, whose deadline failed."""
         name, number = key[:2] if isinstance(key, tuple) else (key, None)
-        self._context.crashed(Where.TIMER, error, timer=str(name))
+        self.context.crashed(Where.TIMER, error, timer=str(name))
         if name in CONNECTION_TIMERS:
             if (connection := self._connections.get(number)) is not None:
                 self._connections.hang_up(connection, ErrorCode.INTERNAL, now)

@@ -50,7 +50,7 @@ class Daemon:
         self._directory = directory
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
         self._identity, self._first_start = directory.open_identity()
-        self._conference = Conference(
+        self.conference = Conference(
             conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
         )
         changes, look_ups = (
@@ -59,14 +59,14 @@ class Daemon:
             )
             for _ in range(2)
         )
-        self._persistence = Persistence(changes, look_ups, self._conference, self._carry_out, _now, self._log)
+        self._persistence = Persistence(changes, look_ups, self.conference, self._carry_out, _now, self._log)
         self._media: Media | None = None
         self._endpoint: MetricsEndpoint | None = None
-        administration = Administration(self._conference.operator, self._media_stats, self._carry_out, _now)
+        administration = Administration(self.conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
         self._session_log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         on_error = partial(self._log.fault, "connections cannot be taken")
-        self._control = ControlServer(self._conference, self._identity.secret, self._carry_out, _now, on_error)
+        self.control = ControlServer(self.conference, self._identity.secret, self._carry_out, _now, on_error)
         self._timer: asyncio.TimerHandle | None = None
         self._poller: asyncio.Task[None] | None = None
         self._port = configuration.server.port
@@ -96,9 +96,9 @@ class Daemon:
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.wait((self._poller,))
-        await self._control.stop_listening()
-        self._carry_out(self._conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
-        await self._control.close()
+        await self.control.stop_listening()
+        self._carry_out(self.conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
+        await self.control.close()
         if self._timer is not None:
             self._timer.cancel()
         closing = [self._persistence.close()]
@@ -133,7 +133,7 @@ class Daemon:
             return
         found = changes(self._configuration, new)
         self._configuration = merge_live(self._configuration, new)
-        self._conference.settings_changed(conference_settings(self._configuration))
+        self.conference.settings_changed(conference_settings(self._configuration))
         log = self._configuration.log
         logs.configure(log.level, log.format)
         if self._media is not None:
@@ -155,7 +155,7 @@ class Daemon:
                     self._try(self._effects.popleft())
                 if self._events:
                     self._effects.extend(self._take(self._events.popleft()))
-                elif not self._control.flush():  # of a client that is too slow the others are told: more effects
+                elif not self.control.flush():  # of a client that is too slow the others are told: more effects
                     break
         finally:
             self._busy = False
@@ -164,25 +164,25 @@ class Daemon:
     def _take(self, event: Event) -> list[effects.Effect]:
         """Pass an event of the media plane to the conference. An error of ours is logged and ends nothing."""
         try:
-            return self._conference.media_event(event, _now())
+            return self.conference.media_event(event, _now())
         except Exception as error:
-            return self._conference.crashed(Where.EVENT, error, event=type(event).__name__)
+            return self.conference.crashed(Where.EVENT, error, event=type(event).__name__)
 
     def _try(self, effect: effects.Effect) -> None:
         """Carry out an effect. If that fails, only the connection that it is for is closed."""
         try:
             self._do(effect)
         except Exception as error:
-            self._effects.extend(self._conference.crashed(Where.EFFECT, error, effect=type(effect).__name__))
+            self._effects.extend(self.conference.crashed(Where.EFFECT, error, effect=type(effect).__name__))
             if isinstance(effect, effects.Send):
-                self._effects.extend(self._conference.hang_up(effect.connection, ErrorCode.INTERNAL, _now()))
+                self._effects.extend(self.conference.hang_up(effect.connection, ErrorCode.INTERNAL, _now()))
 
     def _do(self, effect: effects.Effect) -> None:
         match effect:
             case effects.Send(connection, message, request_id):
-                self._control.send(connection, message, request_id)
+                self.control.send(connection, message, request_id)
             case effects.Disconnect(connection):
-                self._control.disconnect(connection)
+                self.control.disconnect(connection)
             case effects.MediaCommand(command):
                 if self._media is not None:
                     self._media.apply(command)
@@ -196,15 +196,15 @@ class Daemon:
     def _rearm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        deadline = self._conference.next_deadline()
+        deadline = self.conference.next_deadline()
         if deadline is not None:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, deadline - _now()), self._due)
 
     def _due(self) -> None:
         try:
-            wanted = self._conference.timeout(_now())
+            wanted = self.conference.timeout(_now())
         except Exception as error:
-            wanted = self._conference.crashed(Where.TIMER, error)
+            wanted = self.conference.crashed(Where.TIMER, error)
         self._carry_out(wanted)
 
     async def _listen(self) -> None:
@@ -215,14 +215,14 @@ class Daemon:
             except OSError as error:
                 if not attempts_left or error.errno != errno.EADDRINUSE:
                     raise
-                await self._control.stop_listening()
+                await self.control.stop_listening()
                 self._port = 0
             else:
                 return
 
     async def _bind(self) -> None:
         hosts = self._configuration.server.addresses or all_addresses()
-        self._port = self._control.listen(hosts, self._port)
+        self._port = self.control.listen(hosts, self._port)
         addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
             self._media = await open_media(self._configuration, addresses, self._media_events)
@@ -232,7 +232,7 @@ class Daemon:
         http = self._configuration.http
         if http.port:
             endpoint = MetricsEndpoint(
-                self._conference,
+                self.conference,
                 self._media_stats,
                 self._process_stats,
                 partial(self._log.crash, "metrics failed"),

@@ -113,7 +113,7 @@ def test_connections_that_do_not_log_in_keep_nobody_out(
                     await raw.handshake()
                     assert isinstance(await raw.log_in("kantor-1", PASSWORD, f"Sri {number}"), Welcome)
                 assert time.monotonic() - start < 3
-            assert server.daemon._conference.half_open <= 1024
+            assert server.daemon.conference.half_open <= 1024
 
     run(main)
 
@@ -154,7 +154,7 @@ def test_the_machine_that_can_give_no_more_connections_gives_them_later(
 
     async def main() -> None:
         async with world.serving() as server:
-            (listener,) = server.daemon._control.listeners
+            (listener,) = server.daemon.control.listeners
             exhausted = listener._socket = Exhausted(listener._socket)
             await is_served(server.link)
             assert exhausted.refusals == 0
@@ -216,7 +216,7 @@ def test_a_frame_of_a_forbidden_size_ends_the_connection_before_its_body(run: Ru
                 await raw.ended()
                 assert raw.closed is not None
                 assert raw.closed.code is ErrorCode.BAD_FRAME
-            await until(lambda: not server.daemon._control.peers)
+            await until(lambda: not server.daemon.control.peers)
 
     run(main)
 
@@ -246,7 +246,7 @@ def test_garbage_of_one_disturbs_no_other(run: Run, world: World) -> None:
                 await raw.ended()
                 assert raw.closed is not None
                 assert raw.closed.code is ErrorCode.BAD_MESSAGE
-            await until(lambda: len(server.daemon._control.peers) == 1)
+            await until(lambda: len(server.daemon.control.peers) == 1)
 
     run(main)
 
@@ -282,7 +282,7 @@ def test_who_does_not_log_in_in_time(run: Run, world: World) -> None:
             async with undisturbed(room):
                 jobs = [job(link) for job in [dawdle, say_nothing, greet] * 5]
                 await gathered(*jobs, at_once=15)
-            await until(lambda: len(server.daemon._control.peers) == 1)
+            await until(lambda: len(server.daemon.control.peers) == 1)
 
     run(main)
 
@@ -333,7 +333,7 @@ def test_a_flood_of_messages_ends_in_its_own_connection(run: Run, world: World) 
 def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) -> None:
     async def main() -> None:
         async with world.serving(limits__chat_per_s=100, limits__chat_burst=1000) as server:
-            for listener in server.daemon._control.listeners:
+            for listener in server.daemon.control.listeners:
                 listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # passed on to what it accepts
             link = server.room("Hall")
             async with world.client(link) as a, world.client(link, "kantor-2") as deaf, watching(a) as told:
@@ -347,7 +347,7 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
                 await until(lambda: any(isinstance(event, events.ParticipantLeft) for event in told))
                 (code,) = (event.code for event in told if isinstance(event, events.ParticipantLeft))
                 assert code is ErrorCode.SLOW_CONSUMER
-                assert server.daemon._conference.counters["closed_slow_consumer"] == 1
+                assert server.daemon.conference.counters["closed_slow_consumer"] == 1
                 assert a.closed is None
                 deaf.connection._transport.resume_reading()
                 await until(lambda: deaf.closed is not None)
@@ -391,7 +391,7 @@ def test_an_effect_that_fails_ends_one_connection(run: Run, world: World, monkey
             undisturbed(other),
         ):
             await until(lambda: len(other.participants) == 1)
-            peer = next(iter(server.daemon._control.peers.values()))
+            peer = next(iter(server.daemon.control.peers.values()))
             monkeypatch.setattr(peer, "send", lambda message, request_id: 1 // 0)
             await other.chat("this cannot be told to all")
             await until(lambda: room.closed is not None and len(other.participants) == 0)

@@ -65,7 +65,7 @@ def test_everybody_hears_everybody_also_after_any_worker_ended(run: Run, world: 
                 assert not [event for event in seen if isinstance(event, DISTURBANCES)]
                 assert room.closed is None
                 assert len(room.participants) == workers
-            assert server.daemon._conference.sessions == workers + 1
+            assert server.daemon.conference.sessions == workers + 1
 
             def all_relay() -> bool:
                 """Workers tell their counters now and then, and one that was just started has told none yet."""
@@ -86,7 +86,7 @@ def test_the_loudest_of_a_room_over_two_workers(run: Run, world: World) -> None:
         ):
             link = server.room("hall")
             people = [await stack.enter_async_context(world.client(link, name=f"Person {n}")) for n in range(9)]
-            seated = {seat.participant: seat.worker for seat in server.daemon._conference._context.seats.values()}
+            seated = {seat.participant: seat.worker for seat in server.daemon.conference.context.seats.values()}
             assert seated[people[0].me.id] != seated[people[1].me.id]
             loud = await people[0].publish(tone())
             soft = await people[1].publish(AudioSource(frame // 4 for frame in tone().frames))

@@ -36,7 +36,7 @@ def pool_of(server: Running) -> WorkerPool:
 
 def homes(server: Running) -> dict[str, int]:
     """The worker of each room, by the room's name."""
-    return {room.info.name: room.home for room in server.daemon._conference._rooms._by_number.values()}
+    return {room.info.name: room.home for room in server.daemon.conference._rooms._by_number.values()}
 
 
 async def hears(track: Track, more: int = 10) -> None:
@@ -96,7 +96,7 @@ def test_two_rooms_on_two_workers_and_one_of_them_ends(run: Run, world: World) -
                 assert not [event for event in seen if isinstance(event, DISTURBANCES)]
                 assert room.closed is None
                 assert len(room.participants) == 1
-            assert server.daemon._conference.sessions == 4
+            assert server.daemon.conference.sessions == 4
 
             await rooms["hall"][0].chat("still here")
             voices["hall"].mute()

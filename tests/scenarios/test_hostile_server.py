@@ -237,7 +237,7 @@ def test_a_life_that_is_over_does_not_come_back():
 def test_a_member_that_gives_two_members_two_keys_is_told_of_by_one_of_them():
     server = Server()
     a, b, c = server.seated(3)
-    keys, peers = a.seat._keys, a.seat.peers
+    keys, peers = a.seat.keys, a.seat.peers
     box = keys._box
 
     def two_faced(participant, key):

@@ -87,7 +87,7 @@ def test_a_silent_member_ratchets_and_is_heard_after_an_hour(world):
     world.run(1)
     assert ben.heard_from(ada) == ada.spoken
     assert ada.heard_from(ben) == ben.spoken
-    assert ada.session.seat._keys.current.generation == 6
+    assert ada.session.seat.keys.current.generation == 6
 
 
 def test_a_sender_key_that_has_ratcheted_to_its_end_is_replaced(make_world, monkeypatch):
@@ -102,7 +102,7 @@ def test_a_sender_key_that_has_ratcheted_to_its_end_is_replaced(make_world, monk
     world.run(1)
     assert ben.heard_from(ada) == ada.spoken
     assert not ada.unsent
-    assert ada.session.seat._keys.current.number == 2
+    assert ada.session.seat.keys.current.number == 2
 
 
 def test_a_key_that_comes_in_a_tcp_outage_waits_for_nobody(world):

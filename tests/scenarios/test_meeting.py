@@ -51,7 +51,7 @@ def test_listeners_need_no_microphone_and_make_no_keys(world):
     world.run(1)
     for listener in listeners:
         assert listener.heard_from(ada) == ada.spoken
-        assert listener.session.seat._keys.current is None
+        assert listener.session.seat.keys.current is None
     assert len(ada.spoken) >= 150
 
 

@@ -78,7 +78,7 @@ def test_leaves_in_a_row_share_keys_and_cost_no_packet(world):
     world.run(1)
     assert listener.heard_from(talker) == talker.spoken
     assert not talker.unsent
-    assert talker.session.seat._keys.current.number <= 5
+    assert talker.session.seat.keys.current.number <= 5
 
 
 def test_many_joins_and_leaves_while_all_talk_cost_those_who_stay_nothing(world):

@@ -14,7 +14,7 @@ from tcproto.packet import AudioHeader, Header
 
 
 class Audible:
-    """Tells of speakers, and of tracks that the server calls muted and that are not, from packets that opened."""
+    """Tells from packets that opened who speaks, and which tracks are not muted although the server says so."""
 
     def __init__(self, room: RoomState, emit: Callable[[Event], None]) -> None:
         self._room = room

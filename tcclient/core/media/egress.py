@@ -15,7 +15,7 @@ PACED_BURST = 12
 PACED_INTERVAL = 0.004
 """Seconds between such bursts: 12 datagrams in 4 ms are 29 Mbit/s, which the buffers on the way take."""
 MAX_PACED = 1024
-"""Datagrams that wait for their burst, a third of a second; what a source sends beyond it is dropped."""
+"""Datagrams that wait for their burst: a third of a second. A source that sends more loses the rest."""
 _PACKET_ITEM = bytes((ItemType.PACKET | LAST_ITEM,))
 
 

@@ -77,7 +77,7 @@ class StreamStatistics:
 
 
 class LossMeter:
-    """Loss of late, from counts since the beginning: what was sent one way, and what was lost of it."""
+    """Recent loss in one direction, from counts since the beginning."""
 
     def __init__(self) -> None:
         self._marks: deque[tuple[float, int, int]] = deque([(float("-inf"), 0, 0)])

@@ -23,7 +23,7 @@ _SPENT = -1
 
 
 class BoxKeys:
-    """The box keys that were seen in one life: each belongs to the seat that had it first, until that seat ends."""
+    """The box keys of one life. Each belongs to the seat that had it first, until that seat ends."""
 
     def __init__(self) -> None:
         self._seats: dict[bytes, int] = {}

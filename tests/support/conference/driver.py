@@ -113,7 +113,7 @@ class Driver:
     def room_of(self, client: Client) -> Room:
         """Return the room, as the conference has it, of a client that has a seat."""
         conference = self.conference
-        return conference._rooms.of(conference._context.seats[client.media_id])
+        return conference._rooms.of(conference.context.seats[client.media_id])
 
     # Inputs
 
@@ -229,11 +229,11 @@ class Driver:
         self.advance(0.1)
         conference = self.conference
         assert conference.sessions == len(self.sessions)
-        assert len(conference._context.session_ids) == len(self.sessions)
-        assert len(conference._context.media_ids) == len(self.plane.seats) == len(conference._context.seats)
-        assert len(conference._context.participant_ids) == len(self.plane.seats)
+        assert len(conference.context.session_ids) == len(self.sessions)
+        assert len(conference.context.media_ids) == len(self.plane.seats) == len(conference.context.seats)
+        assert len(conference.context.participant_ids) == len(self.plane.seats)
         assert conference.rooms == len(self.plane.rooms)
-        assert sum(map(len, self.plane.sealers.values())) == len(conference._context.sealer_ids)
+        assert sum(map(len, self.plane.sealers.values())) == len(conference.context.sealer_ids)
         half_open = [client for client in self.clients.values() if not client.is_gone and client.welcome is None]
         assert conference.half_open == len(half_open)
         rooms: dict[bytes, list[Client]] = {}

@@ -167,7 +167,7 @@ def test_a_member_cannot_pass_off_another_s_key_as_own(sealed):
     a, b, c = sealed.seated(3)
     write(sealed, a, "one")
     stolen = c.seat.peers[a.participant].ring._keys[1]._newest
-    c.seat._keys._random_bytes = lambda size: stolen.key if size == 32 else b"r" * size
+    c.seat.keys._random_bytes = lambda size: stolen.key if size == 32 else b"r" * size
     write(sealed, c, "mine")
     (message,) = captured(sealed, lambda: write(sealed, a, "two"))
     give(sealed, b, replace(message, participant=c.participant))

@@ -200,13 +200,13 @@ def test_a_text_does_not_wait_for_the_key_that_packets_wait_for(sealed):
     (second,) = captured(sealed, lambda: (d.session.leave(), sealed.pump(), write(sealed, a, "two")))
     assert [parse_text_header(message.sealed).number for message in (first, second)] == [2, 3]
     assert a.speak(payload=b"under the old key")
-    assert a.seat._keys.current.number == 1
+    assert a.seat.keys.current.number == 1
     in_order = {number: m.KeyBoxes((box,)) for number, (to, box) in enumerate(boxes) if to == b.participant}
     sealed.hold_boxes = None
     give(sealed, b, in_order.pop(min(in_order)), first)
     give(sealed, b, in_order.pop(max(in_order)), second)
     assert texts(b) == ["one", "two"]
-    assert a.seat._keys.current.number == 3, "all have acknowledged it"
+    assert a.seat.keys.current.number == 3, "all have acknowledged it"
     assert a.speak(payload=b"under the new key")
     spoken = [packet.payload for packet in b.media if packet.publication]
     assert spoken == [b"under the old key", b"under the new key"]

@@ -156,7 +156,7 @@ def test_a_leave_that_fails_half_way_leaves_no_half_seat(monkeypatch, part, befo
 
 def test_a_deadline_that_fails_ends_what_it_belongs_to_and_the_others_follow(monkeypatch):
     world = World()
-    timers = world.driver.conference._context.timers
+    timers = world.driver.conference.context.timers
     due, fired = world.driver.now + 1, []
     timers.set(("idle", world.others[0].connection + 1000), due, fail)
     timers.set("cameras", due, fail)
@@ -171,7 +171,7 @@ def test_a_deadline_that_fails_ends_what_it_belongs_to_and_the_others_follow(mon
 def test_a_deadline_of_a_connection_that_fails_closes_it(name):
     world = World()
     stranger = world.driver.client("g")
-    timers = world.driver.conference._context.timers
+    timers = world.driver.conference.context.timers
     for client in (stranger, world.first):
         timers.set((name, client.connection), world.driver.now + 1, fail)
     world.driver.advance(1)
@@ -183,7 +183,7 @@ def test_a_deadline_of_a_connection_that_fails_closes_it(name):
 
 def test_a_deadline_of_a_session_that_fails_ends_it():
     world = World()
-    timers = world.driver.conference._context.timers
+    timers = world.driver.conference.context.timers
     timers.set(("detached", world.first.welcome.session), world.driver.now + 1, fail)
     world.driver.advance(1)
     assert world.first.closed.code is ErrorCode.INTERNAL
@@ -206,7 +206,7 @@ def test_a_deadline_of_a_room_that_fails_restarts_it(monkeypatch, part):
             (sealer,) = sealers._by_worker.values()
             monkeypatch.setattr(type(sealer), "_announce", fail)
             world.driver._events.clear()
-            world.driver.conference._context.timers.set(("sealer", room.number, 0), world.driver.now, sealer._rotate)
+            world.driver.conference.context.timers.set(("sealer", room.number, 0), world.driver.now, sealer._rotate)
         case "seat.rekey":
             seat = room.seats[world.first.participant]
             room.rekey(seat, world.driver.now)

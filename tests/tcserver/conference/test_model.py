@@ -160,7 +160,7 @@ class Meeting(RuleBasedStateMachine):
         for event in (
             KeyframeAsked(media_id, stream, 0),
             SeatRekeyDue(media_id),
-            SealerRekeyDue(room, next(iter(self.driver.conference._context.sealer_ids._taken), 1)),
+            SealerRekeyDue(room, next(iter(self.driver.conference.context.sealer_ids._taken), 1)),
             SpeakersChanged(room, (participant,), (), participant),
         ):
             self.driver.event(event)
@@ -183,7 +183,7 @@ class Meeting(RuleBasedStateMachine):
     def books_agree(self):
         driver = self.driver
         assert driver.conference.sessions == len(driver.sessions)
-        assert len(driver.conference._context.seats) == len(driver.plane.seats)
+        assert len(driver.conference.context.seats) == len(driver.plane.seats)
 
     def teardown(self):
         driver = self.driver

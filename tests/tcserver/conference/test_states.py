@@ -229,7 +229,7 @@ def test_the_end_of_each_seat_is_logged_with_its_reason():
     chair = driver.participant(account="a6")
     room = driver.conference._rooms._by_number[1]
     driver.conference._rooms.close(room, driver.now)
-    driver.apply(driver.conference._context.outbox.take())
+    driver.apply(driver.conference.context.outbox.take())
     told = [(line.fields["account"], line.fields["reason"]) for line in driver.logged if line.name == "left"]
     assert told == [
         ("a0", "left"), ("a1", "connection_lost"), ("a2", "goodbye"),

@@ -22,7 +22,7 @@ def server():
 
 
 def keys_of(client):
-    return client.seat._keys
+    return client.seat.keys
 
 
 def spoken(client, number=1):
@@ -334,7 +334,7 @@ def test_more_members_than_one_message_holds(server):
     b = server.connect().login()
     peer = a.seat.peers[b.participant]
     for i in range(100):
-        a.seat._presence.came(peer_as(peer, 1000 + i), server.now)
+        a.seat.presence.came(peer_as(peer, 1000 + i), server.now)
     a.publish()
     assert [len(message.boxes) for message in a.of(m.KeyBoxes)] == [64, 37]
 

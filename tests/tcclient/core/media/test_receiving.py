@@ -170,7 +170,7 @@ def test_without_a_sender_key_nothing_is_sent():
     server = Server()
     (a,) = server.seated(1)
     number = a.publish()
-    a.seat._keys.stop()
+    a.seat.keys.stop()
     assert not a.speak(number)
     assert not a.speak(number)
     server.advance(11)

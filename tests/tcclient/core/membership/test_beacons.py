@@ -146,13 +146,13 @@ def test_beacons_are_sent_whatever_is_known_of_the_path_and_one_as_soon_as_it_be
     a.udp = False
     server.advance(30)
     assert a.session.seat.path.state is PathState.LOST
-    sequence = a.seat._presence.schedule.sequence
+    sequence = a.seat.presence.schedule.sequence
     server.advance(30)
-    assert a.seat._presence.schedule.sequence >= sequence + 3
+    assert a.seat.presence.schedule.sequence >= sequence + 3
     a.udp = True
     server.advance(1.2)
     assert a.session.seat.path.state is PathState.OK
-    assert a.seat._presence.schedule.sequence > sequence + 3
+    assert a.seat.presence.schedule.sequence > sequence + 3
 
 
 def test_beacons_are_sent_where_no_path_seems_to_come_about(server):
@@ -161,10 +161,10 @@ def test_beacons_are_sent_where_no_path_seems_to_come_about(server):
     a.login()
     server.advance(4.9)
     assert a.session.seat.path.state is PathState.UNKNOWN
-    assert a.seat._presence.schedule.sequence == 0
+    assert a.seat.presence.schedule.sequence == 0
     server.advance(10)
     assert a.session.seat.path.state is PathState.LOST
-    assert a.seat._presence.schedule.sequence == 3
+    assert a.seat.presence.schedule.sequence == 3
 
 
 def test_a_member_whose_way_down_is_blocked_is_heard_all_the_same(server, pair):
@@ -248,7 +248,7 @@ def test_who_is_silent_gets_no_new_keys_and_gets_them_when_heard():
     assert {to for to, _ in server.box_log[boxes:]} == {c.participant}, "a new key, as if it had left"
     for client in (b, c):
         client.take_media()
-    assert a.seat._keys.current.number == 2, "nobody waits for its receipt"
+    assert a.seat.keys.current.number == 2, "nobody waits for its receipt"
     a.speak(payload=b"not for the silent")
     assert (payloads(b), payloads(c)) == ([], [b"not for the silent"])
     d = server.connect().login()  # a ratchet of the key that it does not have
@@ -274,13 +274,13 @@ def test_a_beacon_carries_a_receiver_to_any_generation():
     a.speak()
     server.deliver = False
     for _ in range(100):
-        a.seat._keys.sealing_key(a.seat.publications.live[1].id)
-        a.seat._keys.joined(b.participant, server.now)
+        a.seat.keys.sealing_key(a.seat.publications.live[1].id)
+        a.seat.keys.joined(b.participant, server.now)
     server.hold_boxes = []
     server.pump()
     server.deliver = True
     b.take_media()
-    assert a.seat._keys.current.generation == 100
+    assert a.seat.keys.current.generation == 100
     a.speak(payload=b"far ahead")
     assert payloads(b) == []
     server.advance(1)
@@ -303,7 +303,7 @@ def test_a_key_other_than_the_one_committed_to_is_told_once():
     a.publish()
     a.speak()
     server.advance(5)
-    key, members = a.seat._keys.current, a.session.seat.room.member_set_hash()
+    key, members = a.seat.keys.current, a.session.seat.room.member_set_hash()
     good = Beacon(members, key.number, key.generation, key.commitment())
     assert given(server, a, b, good, 1000) == []
     bad = good._replace(commitment=bytes(32))
@@ -326,7 +326,7 @@ def test_a_key_that_comes_after_the_beacon_is_compared_when_it_comes():
     a.publish()
     server.advance(5)
     server.forward = pass_on
-    key = a.seat._keys.current
+    key = a.seat.keys.current
     assert given(server, a, b, Beacon(a.session.seat.room.member_set_hash(), key.number, 0, bytes(32))) == []
     server.pass_box(*server.hold_boxes[0])
     server.pump()
@@ -349,7 +349,7 @@ def test_no_key_is_committed_to_where_there_is_none(server):
     a.speak(number)
     server.advance(5)
     committed = b.seat.peers[a.participant].claims._committed
-    assert committed == (None if not server.e2ee else (1, 0, a.seat._keys.current.commitment()))
+    assert committed == (None if not server.e2ee else (1, 0, a.seat.keys.current.commitment()))
     a.session.seat.unpublish(number)
     server.advance(11)
     assert not b.told(events.CommitmentMismatch)
@@ -435,6 +435,6 @@ def test_the_header_names_the_key(server):
     server.forward = lambda client, packet: (seen.append(parse_header(packet)), forward(client, packet))
     server.advance(11)
     server.forward = forward
-    key = a.seat._keys.current
+    key = a.seat.keys.current
     named = {(h.key_number, h.generation) for h in seen if h.stream == server.members[a.participant].beacon_stream}
     assert named == {(key.number, key.generation) if server.e2ee else (0, 0)}

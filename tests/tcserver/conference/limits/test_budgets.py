@@ -104,7 +104,7 @@ def test_keys_are_charged_for_those_they_go_to_and_never_refused() -> None:
 
 def left(world: Driver, name: str) -> float:
     """What an account may spend now."""
-    account = world.conference._context.budget(world.accounts[name], world.now)
+    account = world.conference.context.budget(world.accounts[name], world.now)
     return account._bucket.fill(world.now)
 
 
@@ -159,7 +159,7 @@ def test_what_a_message_took_is_charged_once() -> None:
     client = world.participant(account="a")
     for n in range(4):
         world.participant(account=f"b{n}")
-    account = world.conference._context.budget(world.accounts["a"], world.now)
+    account = world.conference.context.budget(world.accounts["a"], world.now)
 
     numbers = count(1)
 

@@ -41,7 +41,7 @@ def shown_to(driver: Driver, viewer: Client) -> set[int]:
         if client.view is not None
         for (media_id, stream), receivers in driver.plane.forwarding.items()
         if media_id == client.media_id
-        and driver.plane.streams[media_id, stream].caps == driver.conference._context.settings.caps[m.Source.CAMERA]
+        and driver.plane.streams[media_id, stream].caps == driver.conference.context.settings.caps[m.Source.CAMERA]
         and viewer.media_id in receivers
     }
 

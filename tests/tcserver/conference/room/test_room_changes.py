@@ -121,7 +121,7 @@ def test_permanent_room_that_comes_and_goes_leaves_an_open_temporary_one_alone()
 def test_new_settings_hold_from_now_on():
     driver = Driver()
     driver.participant()
-    driver.conference.settings_changed(replace(driver.conference._context.settings, temporary_rooms=False))
+    driver.conference.settings_changed(replace(driver.conference.context.settings, temporary_rooms=False))
     assert error_code(driver.user().enter("other")) is ErrorCode.NO_SUCH_ROOM
 
 
@@ -145,10 +145,10 @@ def test_talkers_are_limited_in_rooms_of_more_than_eight():
     clients[0].drop()
     driver.advance(0.1)
     assert driver.plane.limits[room] == [3, 0]
-    driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=0))
+    driver.conference.settings_changed(replace(driver.conference.context.settings, loudest=0))
     driver.participant()
     assert driver.plane.limits[room] == [3, 0]
-    driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=5))
+    driver.conference.settings_changed(replace(driver.conference.context.settings, loudest=5))
     driver.participant()
     assert driver.plane.limits[room] == [3, 0, 5]
     driver.check()
@@ -162,7 +162,7 @@ def test_a_permanent_room_has_its_own_number_of_talkers():
     for loudest in (7, 7, 0, None, 2):
         driver.apply(driver.conference.rooms_changed([replace(HALL, max_participants=50, loudest=loudest)], driver.now))
     assert driver.plane.limits[room] == [7, 0, 3, 2]
-    driver.conference.settings_changed(replace(driver.conference._context.settings, loudest=5))
+    driver.conference.settings_changed(replace(driver.conference.context.settings, loudest=5))
     driver.participant("hall")
     assert driver.plane.limits[room] == [7, 0, 3, 2]
     driver.check()

@@ -269,7 +269,7 @@ def test_rooms_are_bounded_for_all_and_for_an_account():
 def test_who_may_open_no_further_room_is_told_when_one_ends(limit):
     driver = Driver(**{"max_rooms": 9, "max_rooms_per_account": 9, "max_unused_rooms": 9, limit: 2})
     client = driver.user("a1")
-    lifetime = driver.conference._context.settings.unused_room_lifetime
+    lifetime = driver.conference.context.settings.unused_room_lifetime
     for name in "ab":
         assert error_code(client.ask(m.OpenRoom(name))) is None
         driver.advance(1)
