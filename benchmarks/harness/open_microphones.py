@@ -47,7 +47,7 @@ class _Peer:
 
 
 class OpenMicrophones:
-    """A room of ``people`` participants who receive every forwarded stream. The last one listens only, and notes all."""
+    """A room of ``people`` participants who receive every forwarded stream. The last one only listens, and notes it."""
 
     def __init__(self, people: int, limit: int) -> None:
         self.plane = MediaPlane(Random(1).randbytes)
