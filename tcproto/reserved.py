@@ -15,7 +15,7 @@ class Reserved(NamedTuple):
     what: str
     """As PROTOCOL.md calls it, in Markdown."""
     names: tuple[str, ...]
-    """Names in this package, from the module on: ``account.sign_account_change``."""
+    """Names in this package, from the module on: ``account.sign_account_change``. Common names are left out."""
     today: str
     """What version 1 does with it."""
 
@@ -42,6 +42,11 @@ RESERVED = (
             "messages.login.Welcome.resume_token",
         ),
         "the token is random and fits nothing; a server answers `resume` with `cannot_resume`",
+    ),
+    Reserved(
+        "fields `host` and `port` of `media_move`",
+        (),
+        "no server names another address; a client stays at the one that it has",
     ),
     Reserved(
         "change of an account's key",

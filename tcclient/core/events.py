@@ -298,14 +298,6 @@ class PathChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class MediaMoved:
-    """Datagrams go to another address from now on; an empty host or port 0 means: as before."""
-
-    host: str
-    port: int
-
-
-@dataclass(frozen=True, slots=True)
 class MembershipMismatch(ParticipantEvent[Who]):
     """For ten seconds or more this participant has seen another set of members than we do: the server may be lying."""
 
@@ -378,7 +370,6 @@ Event = (
     | RequestDone
     | RequestFailed
     | PathChanged
-    | MediaMoved
     | MembershipMismatch[int]
     | MembershipAgreed[int]
     | MemberSilent[int]

@@ -384,7 +384,6 @@ class Seat:
 
     def _media_move(self, message: messages.MediaMove, now: float) -> None:
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
-        self._emit(events.MediaMoved(message.host, message.port))
 
     def _keyframe_request(self, message: messages.KeyframeRequest, now: float) -> None:
         publication = self.publications.by_stream(message.stream)

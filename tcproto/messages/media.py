@@ -138,7 +138,7 @@ class SealerClosed:
 
 @message("media_move", Sender.SERVER, states=State.ROOM)
 class MediaMove:
-    """Moves the media path to a new media id with new keys, perhaps at another address. It has to be proved again."""
+    """Moves the media path to a new media id with new keys. It has to be proved again. Another address is reserved."""
 
     media_id: U32
     epoch: U8
