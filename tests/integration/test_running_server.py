@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from tcclient import events
+from tcclient import PathState, events
 from tcclient.sources import tone
 from tcserver.daemon.local_socket import MAX_CONNECTIONS, ask
 from tests.support.processes.world import Run, World, until, watching
@@ -20,7 +20,7 @@ def test_show_notice_kick_and_close(run: Run, world: World) -> None:
             async with world.client(link, name="Sri") as room, world.client(link, "kantor-2", "Tono") as other:
                 await room.publish(tone())
                 await until(lambda: other.tracks, "the track")
-                await until(lambda: all(each.path is events.PathState.OK for each in (room, other)), "UDP")
+                await until(lambda: all(each.path is PathState.OK for each in (room, other)), "UDP")
                 shown = json.loads((await world.acommand("room", "show", "HALL", "--json")).stdout)
                 (seat,) = [seat for seat in shown[0]["seats"] if seat["account"] == "kantor-1"]
                 assert (seat["udp"], seat["name"], seat["publications"]) == (True, "Sri", {"microphone": False})
