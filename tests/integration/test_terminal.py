@@ -210,6 +210,7 @@ def test_a_line_can_be_edited_and_called_back(server: Server, tmp_path: Path) ->
     terminal.until("Ibu Ketua: satu\r\n")
     terminal.type("duo" + LEFT + "\x1b[3~a\r")
     terminal.until("Ibu Ketua: dua\r\n")
+    terminal.bottom(">", "mic off")  # older lines can be called back as soon as the empty line is drawn
     terminal.type(UP + UP)
     terminal.bottom("> satu", "mic off")
     terminal.type(HOME + "ke\r")
