@@ -11,7 +11,8 @@ from tcproto import messages as m
 from tcproto.keyring import SENDER_KEY_OVERLAP, PublicationId
 from tcproto.packet import parse_header
 from tcproto.sender_key import RATCHET_PERIOD
-from tests.support.scripted_server import Server, packet_in, payloads
+from tests.support.scripted_media import packet_in, payloads
+from tests.support.scripted_server import Server
 
 AUDIO = PublicationId(1, 1, 1)
 

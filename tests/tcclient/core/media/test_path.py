@@ -5,7 +5,8 @@ from tcclient.core.media.path import MAX_UNANSWERED
 from tcproto import messages as m
 from tcproto.datagram import Item, ItemType, pack_items, parse_header
 from tcproto.path import PingItem, PongItem
-from tests.support.scripted_server import FINGERPRINT, payloads
+from tests.support.scripted_media import payloads
+from tests.support.scripted_server import FINGERPRINT
 
 
 def test_a_ping_goes_out_with_the_seat_and_proves_the_path(server):
