@@ -99,7 +99,7 @@ def test_a_newcomer_takes_no_replay_of_any_sealer(trio):
     world.run(0.5)
     heard = len(dora.heard)
     for data in before:
-        dora._datagram(data)
+        dora.receive_datagram(data)
     assert len(dora.heard) == heard
     assert dora.session.drops["replay"] > 0
 

@@ -8,6 +8,7 @@ from tcproto.errors import CryptoFailure
 from tcproto.keyring import KeyRing, PublicationId
 from tcproto.packet import AudioHeader, parse_header, seal_packet
 from tcproto.sender_key import FirstSequence, OpenedBox, SenderKey
+from tests.support.memory import kept
 
 LIFE = b"l" * 16
 MICROPHONE = PublicationId(1, 1, 1)
@@ -40,3 +41,8 @@ def ring_with(*keys: SenderKey, firsts: tuple[FirstSequence, ...] = ()) -> KeyRi
 def refused(ring: KeyRing, packet: bytes, now: float = NOW, publication: PublicationId = MICROPHONE) -> None:
     with pytest.raises(CryptoFailure):
         opened(ring, packet, now, publication)
+
+
+def keys_in(ring: KeyRing) -> list[SenderKey]:
+    """The keys that a ring holds, each at the generations from which others are made, in order."""
+    return sorted(set(kept(ring, SenderKey)))

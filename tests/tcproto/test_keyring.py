@@ -1,10 +1,5 @@
 from __future__ import annotations
 
-import gc
-import sys
-from types import ModuleType
-from typing import Any
-
 import pytest
 from nacl.bindings import crypto_secretbox
 
@@ -22,6 +17,7 @@ from tcproto.replay import SEQUENCE_WINDOW
 from tcproto.sender_key import MAX_GENERATION, FirstSequence, OpenedBox, Party, SenderKey
 from tcproto.text import Note, TextHeader, seal_room_text, text_key
 from tests.support.key_ring import CAMERA, LIFE, MICROPHONE, NOW, opened, refused, ring_with, sealed, sender_key
+from tests.support.memory import parts_of, size_of
 from tests.support.mutations import bit_flips, truncations
 
 SENDER = Party(b"d" * 32, b"b" * 32)
@@ -36,22 +32,6 @@ def text_opened(ring: KeyRing, key: SenderKey, now: float = NOW) -> str:
 def text_refused(ring: KeyRing, key: SenderKey, now: float = NOW) -> None:
     with pytest.raises(CryptoFailure):
         text_opened(ring, key, now)
-
-
-def parts_of(ring: KeyRing) -> list[Any]:
-    """All objects that a ring keeps, at any depth."""
-    found: dict[int, Any] = {}
-    waiting: list[Any] = [ring]
-    while waiting:
-        part = waiting.pop()
-        if id(part) not in found and not isinstance(part, type | ModuleType):
-            found[id(part)] = part
-            waiting += gc.get_referents(part)
-    return list(found.values())
-
-
-def size_of(ring: KeyRing) -> int:
-    return sum(map(sys.getsizeof, parts_of(ring)))
 
 
 def test_a_ring_follows_a_sender_that_only_writes() -> None:
