@@ -8,6 +8,18 @@
 
 import type { ErrorCode, Role, Source } from "../protocol/messages.js";
 
+/** What `createMeeting()` of `client.ts` is given. The build names the files; the page knows the names. */
+export interface EngineOptions {
+  /** Address of the bundle of `src/engine/worker.ts`, a module worker. */
+  readonly worker: string;
+  /** Address of the bundle of `src/media/worklet.ts`, with the processors of capture and play-out. */
+  readonly worklet: string;
+  /** Address of the stream path, `wss://HOST/tc`. */
+  readonly socket: string;
+  /** Whether the browser cancels echo, removes noise and levels the microphone; recordings are compared without. */
+  readonly soundProcessing: boolean;
+}
+
 /** A value that identifies a participant in one life of the room. */
 export type ParticipantId = number;
 
