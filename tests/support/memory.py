@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from types import FunctionType, MethodType, ModuleType
 from typing import Any, TypeVar
 
@@ -28,6 +29,11 @@ def parts_of(whole: object) -> list[Any]:
 def kept(whole: object, kind: type[Part]) -> list[Part]:
     """The parts of a kind."""
     return [part for part in parts_of(whole) if isinstance(part, kind)]
+
+
+def largest_table(whole: object) -> int:
+    """Entries of the largest table, list or queue in an object."""
+    return max(len(part) for part in parts_of(whole) if isinstance(part, dict | list | set | deque))
 
 
 def size_of(whole: object) -> int:
