@@ -52,7 +52,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
     for person in people:
         person.talk()
     world.run(1)
-    (room,) = world.server.conference._rooms._by_number.values()
+    (room,) = world.server.conference._rooms
     home = room.home
     slot = home if whose == "home" else (home + 1) % 3
     untouched = [person for person in people if person.session.seat.path.media_id & 0xFF != slot]
