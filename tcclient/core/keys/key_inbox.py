@@ -1,4 +1,4 @@
-"""The key boxes that come: opened, or held until the roster names their senders."""
+"""The key boxes that arrive. They are opened, or held until the roster names their senders."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tcproto.errors import CryptoFailure
 from tcproto.messages import AddressedBox, KeyReceipt
 
 MAX_EARLY_BOXES = 256
-"""Key boxes that wait for the roster to name their senders; the oldest go first."""
+"""Key boxes that wait until the roster names their senders. The oldest are dropped first."""
 EARLY_BOX_HOLD = 5.0
-"""Seconds for which they wait: the server tells changes in batches, and a snapshot may have to be asked for."""
+"""Seconds for which they wait: the server sends changes in batches, and a snapshot may have to be requested."""
 
 
 class KeyInbox:
-    """Opens key boxes; ``opened`` is called with the sender and ``now`` for each that holds a new key."""
+    """Opens key boxes. ``opened`` is called with the sender and ``now`` for each box that holds a new key."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class KeyInbox:
         self._receipts: list[KeyReceipt] = []
 
     def receive(self, boxes: tuple[AddressedBox, ...], now: float) -> None:
-        """Take boxes that came now."""
+        """Take boxes that have just arrived."""
         for addressed in boxes:
             self._take(addressed, now, now)
 
     def retry(self, now: float) -> None:
-        """Look again at the boxes that wait, after the roster changed."""
+        """Look again at the boxes that wait, after the roster has changed."""
         early, self._early = self._early, deque()
         for came_at, addressed in early:
             self._take(addressed, came_at, now)
@@ -51,7 +51,7 @@ class KeyInbox:
         return receipts
 
     def _take(self, addressed: AddressedBox, came_at: float, now: float) -> None:
-        """Open a key box, or let it wait: its sender may have been told of us before we are told of the sender."""
+        """Open a key box, or let it wait: the sender may learn of us before we learn of the sender."""
         peer = self._peers.get(addressed.participant)
         if peer is None and addressed.participant not in self._room.members and now < came_at + EARLY_BOX_HOLD:
             self._early.append((came_at, addressed))
