@@ -128,8 +128,8 @@ class TrackReception:
     def clock_of(self, track: Track) -> ClockMapping | None:
         """Return how the timestamps of a track are those of its sender's clock, once that is known."""
         session = self._connection.session
-        peer = session.seat.peers.get(track.participant.id) if session.seated else None
-        clock = peer.clocks.get(track.stream) if peer is not None else None
+        sender = session.seat.member_keys.get(track.participant.id) if session.seated else None
+        clock = sender.clocks.get(track.stream) if sender is not None else None
         return ClockMapping(clock.timestamp, clock.time) if clock is not None else None
 
     def capture_time(self, track: Track, timestamp: int) -> float | None:

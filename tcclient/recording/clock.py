@@ -36,8 +36,10 @@ class Unwrapper:
         self._at = 0.0
 
     def ticks(self, timestamp: int, at: float) -> int:
-        """Return the timestamp without its wrap. ``at`` is its time of arrival, in seconds. Timestamps come nearly in
-        order."""
+        """Return the timestamp without its wrap.
+
+        ``at`` is its time of arrival, in seconds. Timestamps come nearly in order.
+        """
         if self._ticks is None:
             self._ticks, self._at = timestamp, at
         expected = self._ticks + int(max(0.0, at - self._at) * self._rate)

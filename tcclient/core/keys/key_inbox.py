@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from tcclient.core.drops import Drop
-from tcclient.core.keys.peers import Peer
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.membership.roster import RoomState
 from tcproto.errors import CryptoFailure
 from tcproto.messages import AddressedBox, KeyReceipt
@@ -23,12 +23,12 @@ class KeyInbox:
     def __init__(
         self,
         room: RoomState,
-        peers: Mapping[int, Peer],
-        opened: Callable[[Peer, float], None],
+        senders: Mapping[int, MemberKeys],
+        opened: Callable[[MemberKeys, float], None],
         drops: Counter[Drop],
     ) -> None:
         self._room = room
-        self._peers = peers
+        self._senders = senders
         self._opened = opened
         self._drops = drops
         self._early: deque[tuple[float, AddressedBox]] = deque()
@@ -52,19 +52,19 @@ class KeyInbox:
 
     def _take(self, addressed: AddressedBox, came_at: float, now: float) -> None:
         """Open a key box, or let it wait: the sender may learn of us before we learn of the sender."""
-        peer = self._peers.get(addressed.participant)
-        if peer is None and addressed.participant not in self._room.members and now < came_at + EARLY_BOX_HOLD:
+        sender = self._senders.get(addressed.participant)
+        if sender is None and addressed.participant not in self._room.members and now < came_at + EARLY_BOX_HOLD:
             self._early.append((came_at, addressed))
             if len(self._early) > MAX_EARLY_BOXES:
                 self._early.popleft()
                 self._drops[Drop.KEY_BOX] += 1
             return
         try:
-            if peer is None:
+            if sender is None:
                 raise CryptoFailure("the sender is not a verified member")
-            number = peer.open_box(addressed.box, now)
+            number = sender.open_box(addressed.box, now)
         except CryptoFailure:
             self._drops[Drop.KEY_BOX] += 1
             return
-        self._receipts.append(KeyReceipt(peer.id, number))
-        self._opened(peer, now)
+        self._receipts.append(KeyReceipt(sender.id, number))
+        self._opened(sender, now)

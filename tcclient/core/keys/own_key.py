@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tcclient.core.keys.peers import Peer
+from tcclient.core.keys.member_keys import MemberKeys
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import MAX_KEYS, MAX_LAYERS, PublicationId
 from tcproto.messages import AddressedBox
@@ -73,14 +73,14 @@ class SenderKeys:
         life: bytes,
         room: str,
         own: Party,
-        peers: Mapping[int, Peer],
+        recipients: Mapping[int, MemberKeys],
         first_sequences: Callable[[], tuple[FirstSequence, ...]],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._life = life
         self._room = room
         self._own = own
-        self._peers = peers
+        self._recipients = recipients
         self._first_sequences = first_sequences
         self._random_bytes = random_bytes
         self._number = 0
@@ -213,7 +213,7 @@ class SenderKeys:
         if self._pending is not None:
             deadline = min(deadline, self._pending.deadline)
         key = SenderKey(self._number, 0, self._random_bytes(KEY_SIZE))
-        waiting = {participant for participant in self._peers if self._box(participant, key)}
+        waiting = {participant for participant in self._recipients if self._box(participant, key)}
         self._pending = _Pending(key, waiting, deadline)
         if not waiting or (self._current is not None and key.number - self._current.number >= MAX_KEYS):
             self._activate(now)  # receivers keep no more keys than that
@@ -270,11 +270,11 @@ class SenderKeys:
 
     def _box(self, participant: int, key: SenderKey) -> bool:
         """Queue a box, and return whether the member's box key can be used."""
-        peer = self._peers[participant]
-        context = BoxContext(self._life, self._room, True, self._own, peer.party)
+        recipient = self._recipients[participant]
+        context = BoxContext(self._life, self._room, True, self._own, recipient.party)
         opened = OpenedBox(key, self._first_sequences())
         try:
-            box = seal_key_box(context, opened, peer.shared(), self._random_bytes(NONCE_SIZE))
+            box = seal_key_box(context, opened, recipient.shared(), self._random_bytes(NONCE_SIZE))
         except CryptoFailure:
             return False
         self._boxes.append(AddressedBox(participant, box))

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from tcclient.core import events
 from tcclient.core.events import Event, PathState
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.own_key import SenderKeys
-from tcclient.core.keys.peers import Peer
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.publications import Publications
 from tcclient.core.membership.beacons import BeaconSchedule
@@ -31,7 +31,7 @@ class Presence:
         box_key: bytes,
         device: SigningKey,
         room: RoomState,
-        recipients: dict[int, Peer],
+        recipients: dict[int, MemberKeys],
         keys: SenderKeys,
         publications: Publications,
         egress: Egress,
@@ -67,11 +67,11 @@ class Presence:
         elif state is PathState.OK:
             self.schedule.answer(now)
 
-    def came(self, peer: Peer, now: float) -> None:
+    def came(self, member: MemberKeys, now: float) -> None:
         """Take in a verified member: it gets our keys, and soon a beacon."""
-        self._recipients[peer.id] = peer
-        self._keys.joined(peer.id, now)
-        self._silence.came(peer.id, now)
+        self._recipients[member.id] = member
+        self._keys.joined(member.id, now)
+        self._silence.came(member.id, now)
         self.schedule.answer(now)
 
     def left(self, participant: int, kicked: bool, now: float) -> None:
@@ -80,26 +80,26 @@ class Presence:
         if self._recipients.pop(participant, None) is not None:
             self._keys.left(participant, kicked, now)
 
-    def receive(self, peer: Peer, beacon: Beacon, first: bool, now: float) -> None:
+    def receive(self, member: MemberKeys, beacon: Beacon, first: bool, now: float) -> None:
         """Take a beacon of a member; ``first`` says that it is its first one."""
-        streams = {stream for stream, entry in self._room.streams.items() if entry.participant == peer.id}
-        differed = peer.claims.mismatch
-        peer.claims.receive(beacon, streams, self._room.member_set_hash(), now)
-        was_silent = self._silence.heard(peer.id, now)
+        streams = {stream for stream, entry in self._room.streams.items() if entry.participant == member.id}
+        differed = member.claims.mismatch
+        member.claims.receive(beacon, streams, self._room.member_set_hash(), now)
+        was_silent = self._silence.heard(member.id, now)
         if was_silent:
-            self._recipients[peer.id] = peer
-            self._keys.joined(peer.id, now)
-            self._emit(events.MemberHeard(peer.id))
+            self._recipients[member.id] = member
+            self._keys.joined(member.id, now)
+            self._emit(events.MemberHeard(member.id))
         if first or was_silent:
             self.schedule.answer(now)
-        if peer.claims.mismatch is not differed:
-            self._emit(events.MembershipAgreed(peer.id) if differed else events.MembershipMismatch(peer.id))
-        self.compare(peer, now)
+        if member.claims.mismatch is not differed:
+            self._emit(events.MembershipAgreed(member.id) if differed else events.MembershipMismatch(member.id))
+        self.compare(member, now)
 
-    def compare(self, peer: Peer, now: float) -> None:
+    def compare(self, member: MemberKeys, now: float) -> None:
         """Compare the member's newest beacon with its key, since one of the two is new, and report a difference."""
-        if peer.key_differs(now):
-            self._emit(events.CommitmentMismatch(peer.id))
+        if member.key_differs(now):
+            self._emit(events.CommitmentMismatch(member.id))
 
     def handle_timeout(self, now: float) -> None:
         """Note which members have become silent, and send the beacon that is due.

@@ -82,8 +82,8 @@ def packets(plaintext: bytes) -> list[bytes]:
 def opens_packet(seat: Seat, packet: bytes) -> bool:
     """Whether any sender key that a seat holds opens a packet, with no regard to windows, age or reach."""
     generation = parse_packet(packet).generation
-    for peer in seat.peers.values():
-        held = list(peer.ring._keys.values())  # type: ignore[union-attr]
+    for member in seat.member_keys.values():
+        held = list(member.ring._keys.values())  # type: ignore[union-attr]
         keys = [key for one in held for key in (one._newest, one._previous) if key and key.generation <= generation]
         for key in keys:
             for stream in seat.room.streams.values():

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from tcclient.core.keys.peers import BareRing
+from tcclient.core.keys.member_keys import BareRing
 from tcclient.core.membership.lives import BoxKeys
 from tcclient.core.membership.roster import OwnSeat, RoomState
 from tcproto import messages as m

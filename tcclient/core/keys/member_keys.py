@@ -43,7 +43,7 @@ class BareRing:
         return payload
 
 
-class Peer:
+class MemberKeys:
     """The keys of a verified member other than ourselves, and what its beacons say of them.
 
     ``own`` and ``box_private`` are of our seat.
