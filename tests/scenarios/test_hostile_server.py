@@ -1,4 +1,4 @@
-"""A server that lies, and a member that says different things to different people: refused, or shown."""
+"""A server that lies, and a member that says different things to different members: refused, or shown."""
 
 from dataclasses import replace
 
