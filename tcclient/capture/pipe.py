@@ -1,4 +1,4 @@
-"""A named pipe, or the end of one that a shell passes on, read with a limit to the waiting time."""
+"""A named pipe, or the end of a pipe that a shell passes on, read with a limit to the waiting time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts of a seat: what we write, sealed where the room is end-to-end encrypted, and what the others write."""
+"""Texts of a seat, our own and those of others, sealed if the room is end-to-end encrypted."""
 
 from __future__ import annotations
 
@@ -39,17 +39,18 @@ MAX_HELD_TEXTS = 64
 MAX_SHOWN_TEXTS = 1024
 """Texts remembered, so that one sent again is not shown again: hours of a lively meeting."""
 MAX_COUNTED = 4 * MAX_MEMBERS
-"""Sequences of others followed, two for each box key; beyond that those of members who have left are forgotten."""
+"""Sequences of other seats that are followed, two for each box key. Beyond the bound those of members that have left
+are forgotten."""
 
 
 class ShownTexts:
-    """Which texts were shown, by who sent them and message id; outlives a seat."""
+    """The texts that were shown, by sender and message id. It outlives a seat."""
 
     def __init__(self) -> None:
         self._shown: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
 
     def is_new(self, sender: bytes, message_id: bytes) -> bool:
-        """Tell whether it was not shown before, and remember it; the oldest is forgotten."""
+        """Return whether it was not shown before, and remember it. The oldest is forgotten."""
         if (sender, message_id) in self._shown:
             return False
         self._shown[sender, message_id] = None
@@ -74,7 +75,7 @@ class _Line:
         return self._sequence, previous
 
     def refused(self, sequence: int, previous: int) -> None:
-        """Note that nobody got a text. If another was sent meanwhile, its number has told of the gap already."""
+        """Note that nobody got a text. If another one was sent meanwhile, its number has shown the gap already."""
         if self._standing == sequence:
             self._standing = previous
 
@@ -86,7 +87,7 @@ class _Sent(NamedTuple):
 
 
 class Texts:
-    """Makes texts to send, and takes those that come; what is to be shown goes to ``emit``.
+    """Makes texts to send, and takes texts of others. Those to be shown go to ``emit``.
 
     ``own`` are our device and box key, ``member_keys`` those of the other verified members. The owner keeps them up to
     date, and calls ``retry`` after it changed them and after key boxes.
@@ -129,10 +130,10 @@ class Texts:
     # What we write
 
     def compose(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> Chat:
-        """Return the request for a text; the key boxes that collect meanwhile must be sent before it.
+        """Return the request for a text. The key boxes that collect meanwhile must be sent before it.
 
-        ``unix_ms`` is the wall clock; ``text`` has passed ``check_text``. Raises ``Refusal`` for a private text to
-        somebody who is not there or not verified.
+        ``unix_ms`` is the wall clock; ``text`` has passed ``check_text``. Raises ``Refusal`` for a private text to a
+        participant that is not there or not verified.
         """
         message_id = self._random_bytes(MESSAGE_ID_SIZE)
         if scope is ChatScope.SERVER or not self._room.room.e2ee:
@@ -160,7 +161,7 @@ class Texts:
             sent.line.refused(sent.sequence, sent.previous)
 
     def _recipient(self, participant: int) -> tuple[MemberKeys, bytes]:
-        """Return who gets a private text, and the shared key of the pair."""
+        """Return the recipient of a private text, and the shared key of the pair."""
         member = self._member_keys.get(participant)
         if member is not None:
             with suppress(CryptoFailure):
@@ -250,7 +251,7 @@ class Texts:
         return True
 
     def _count(self, member: MemberKeys, is_private: bool, sequence: int, previous: int) -> None:
-        """Commit a sequence number that opened, and tell of a gap before it; raises ``CryptoFailure`` for an old one.
+        """Commit a sequence number that opened, and report a gap before it. Raises ``CryptoFailure`` for an old one.
 
         A newcomer begins with the first text to the room that it sees; private texts begin with the pair.
         """

@@ -90,7 +90,7 @@ class KnownServers:
     def pinned(self, host: str, port: int) -> bytes | None:
         """Return the pinned fingerprint of a server, if any.
 
-        Raises ``TrustFileError`` if its line is damaged: whoever damaged it must not turn the server into a new one.
+        Raises ``TrustFileError`` if its line is damaged: damage must not make the server count as new.
         """
         server = _server(host, port)
         if server in self._damaged:

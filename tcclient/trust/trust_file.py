@@ -33,7 +33,7 @@ class TrustFileError(ClientError):
 
 
 class TrustFile:
-    """Lines in a file of mode 0600. A line that cannot be read is kept as it is, whoever writes.
+    """Lines in a file of mode 0600. A line that cannot be read is kept as it is at each write.
 
     Lines are bytes without their end: a damaged line need not be text.
     """

@@ -1,4 +1,4 @@
-"""The line at the bottom of the terminal: who speaks, what we send, how the network does."""
+"""The line at the bottom of the terminal: who speaks, what we send, and the state of the network."""
 
 from __future__ import annotations
 

@@ -105,9 +105,9 @@ class MediaReceiver:
             counts.restart()
 
     def streams_changed(self, now: float) -> None:
-        """Drop the counts of streams that are no more, or another one now; deliver what waited for those that are new.
+        """Drop the counts of streams that have ended or changed, and deliver the packets that waited for new ones.
 
-        Ids come back, and forward numbers begin anew with the stream.
+        Ids are used again, and the forward numbers of a new stream begin again.
         """
         self._lost = {stream: lost for stream, lost in self._lost.items() if stream in self._room.streams}
         before, self._streams = self._streams, self._room.streams
