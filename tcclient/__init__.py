@@ -266,7 +266,7 @@ __all__ = tuple(sorted(_HOMES))
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use: codecs and numpy are loaded only by those who need them."""
+    """Import a public name on first use, so that a program loads codecs and numpy only if it needs them."""
     if name not in _HOMES:
         raise AttributeError(f"module 'tcclient' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

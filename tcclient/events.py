@@ -1,7 +1,7 @@
-"""What happens in a room, as ``Room.events`` tells it.
+"""What happens in a room, as ``Room.events`` reports it.
 
-Most of these events are those of the session, with the room's objects in them: ``ParticipantJoined[Participant]``.
-Those that only a program with files, devices and codecs can have are declared here.
+Most of these events are events of the session, with the room's objects in them: ``ParticipantJoined[Participant]``.
+Events that only a program with files, devices and codecs can have are declared here.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ __all__ = (
 
 @dataclass(frozen=True, slots=True)
 class SpeakersChanged:
-    """The participants who speak now, ourselves included, and the dominant one (None: nobody yet), by their sound."""
+    """The participants that speak now, ourselves included, and the dominant one (None: nobody yet), by their sound."""
 
     speaking: tuple[Participant, ...]
     dominant: Participant | None
@@ -95,7 +95,7 @@ class RecordingFailed:
     """A recording could not be written, or not further; the others go on."""
 
     participant: str
-    """Account of whom it was about; empty where it is about all."""
+    """The account that is concerned; empty if all are."""
     text: str
     """Path and reason, one line."""
 

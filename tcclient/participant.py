@@ -132,7 +132,10 @@ class Participant:
 
     @property
     def verified(self) -> bool:
-        """Whether the device signed name, account and box key; what others send is neither played nor answered."""
+        """Whether the device signed name, account and box key.
+
+        Otherwise nothing of it is played, and no key is sent to it.
+        """
         return self._entry.verified
 
     @property

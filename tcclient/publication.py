@@ -103,7 +103,7 @@ class Publication:
 
     @property
     def open(self) -> bool:
-        """Whether frames leave, or would if somebody spoke: neither muted nor waiting for push-to-talk."""
+        """Whether frames are sent, or would be if somebody spoke: it not muted, and not waiting for push-to-talk."""
         gate = self._publisher.gate if isinstance(self._publisher, AudioPublisher) else None
         waits = gate is not None and gate.mode is GateMode.PUSH_TO_TALK and not gate.talk_pressed
         return not self.muted and not waits

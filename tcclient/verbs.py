@@ -57,8 +57,8 @@ class RoomVerbs:
     async def chat(self, text: str, to: Participant | None = None) -> None:
         """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
 
-        Raises, besides, ``RequestRefused`` for a private text to somebody who is not verified where it has to be
-        sealed, and ``WrongValue`` for one that is too long.
+        In addition, raises ``RequestRefused`` for a private text that must be sealed, if the recipient is not verified,
+        and ``WrongValue`` for a text that is too long.
         """
         await self._send(text, ChatScope.ROOM if to is None else ChatScope.PARTICIPANT, 0 if to is None else to.id)
 
@@ -134,7 +134,7 @@ class RoomVerbs:
             raise closed_error(self._closed)
 
     def _do(self, verb: Callable[[], Result]) -> Result:
-        """Call a verb of the session; its errors become those of the library. What it wants is not sent yet."""
+        """Call a verb of the session, and raise its errors as those of the library. What it queues is not sent yet."""
         self._check_open()
         try:
             return verb()

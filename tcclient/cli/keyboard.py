@@ -1,4 +1,4 @@
-"""What is typed while attending a room: texts to all, and commands."""
+"""Handles what is typed in a room: texts to all, and commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OWN = {Source.MICROPHONE: "microphone", Source.CAMERA: "camera"}
 
 
 class Keyboard:
-    """Obeys the lines of the output's console; ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
+    """Handles the lines of the output's console. ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Keyboard:
         assert self._commands.keys() == {command.name for command in COMMANDS}
 
     async def obey(self) -> None:
-        """Do what is typed, until the input ends; a line that fails is told and given back."""
+        """Handle the lines until the input ends. A line that fails is reported and given back."""
         lines = cast("AsyncGenerator[str]", self._output.console.lines())
         async with contextlib.aclosing(lines):
             async for line in lines:
@@ -77,7 +77,7 @@ class Keyboard:
         try:
             await self._do(line)
         except RoomClosed:
-            return  # told as the end of the meeting
+            return  # reported as the end of the meeting
         except (ClientError, Refusal, ValueError) as error:
             self._refused(error, line)
         self._output.refresh()
@@ -95,7 +95,7 @@ class Keyboard:
             return
         name, rest = command
         self._output.typed(line)
-        if name != "/msg":  # a text is sent as it was typed, spaces at its end, too
+        if name != "/msg":  # a text is sent as it was typed, with the spaces at its end
             rest = rest.strip()
         if rest and not find(name).takes:
             raise ValueError(f"{name} takes nothing behind it; nothing was done")
@@ -125,7 +125,7 @@ class Keyboard:
             publication.talk(pressed)
 
     def _sent(self, source: Source) -> list[Publication]:
-        """Return our publications of a source; raises ``ValueError`` if there are none."""
+        """Return our publications of a source. Raises ``ValueError`` if there are none."""
         kind = Kind.AUDIO if source is Source.MICROPHONE else Kind.VIDEO
         found = [p for p in self._publications() if p.kind is kind and p.source.source is source]
         if not found:
@@ -182,14 +182,14 @@ class Keyboard:
             self._output.say("help", line)
 
     def _other(self, who: str) -> Participant:
-        """Return the participant of that name, who is not ourselves."""
+        """Return the participant of that name, other than ourselves."""
         found = self._find(who)
         if found.is_me:
             raise ValueError(f"{who} is you")
         return found
 
     def _find(self, who: str) -> Participant:
-        """Return the one participant of that account or label, or with that text in the label."""
+        """Return the one participant with that account or label, or with that text in the label."""
         everybody = self._room.everybody
         found = [p for p in everybody if who in (p.account, p.label)] or [
             p for p in everybody if who and who.casefold() in p.label.casefold()
@@ -201,7 +201,7 @@ class Keyboard:
 
 
 def _check(text: str) -> None:
-    """Raise ``ValueError`` for a control character, and name it: the refusal of the server would not."""
+    """Raise ``ValueError`` for a control character, and name it: a refusal of the server would not name it."""
     for character in text:
         if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
             raise ValueError(f"a text has no control characters (U+{ord(character):04X}); nothing was sent")

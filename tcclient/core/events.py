@@ -345,7 +345,7 @@ class MemberHeard(ParticipantEvent[Who]):
 class CommitmentMismatch(ParticipantEvent[Who]):
     """This participant told all members of another key than it gave us; once for each key.
 
-    It may say different things to different people.
+    It may say different things to different members.
     """
 
 

@@ -68,7 +68,7 @@ class Sessions:
         scopes = {"account": account.id, "network": connection.network}
         wait = self._admission.wait((account.id, device_key), scopes, now)
         if wait:
-            raise Refusal(ErrorCode.RATE_LIMITED, "too many people log in at a time", round(wait * 1000) + 1)
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many logins at a time", round(wait * 1000) + 1)
         if replaced is not None:
             self.hang_up(replaced, ErrorCode.REPLACED, now)
         channel = Channel(context.outbox, connection.number)
