@@ -48,10 +48,36 @@ def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
     assert isinstance(chair.replies[chair.requests - 1], m.Ok)
     assert chair.view.info.title == "New"
     (write,) = driver.writes
-    assert isinstance(write, SaveRoom)
-    assert (write.room.title, write.room.max_participants) == ("New", 20), "what was not asked for stays as stored"
+    assert write == SaveRoom(write.ticket, "hall", {"title": "New"}), "what was not asked for stays as stored"
     assert isinstance(chair.ask(m.UpdateRoom(max_participants=5)), m.Ok)
-    assert driver.writes[-1].room.max_participants == 5
+    assert driver.writes[-1].changes == {"max_participants": 5}
+    driver.advance(1)
+    assert (chair.view.info.title, chair.view.info.max_participants) == ("New", 5)
+    driver.check()
+
+
+def test_what_an_operator_changes_while_a_change_is_written_stays():
+    hall = replace(HALL, roles={"dinkes": m.Role.CHAIR})
+    driver = Driver(rooms=(hall,))
+    chair = driver.participant("hall")
+    driver.hold_writes = True
+    chair.ask(m.UpdateRoom("New"))
+    driver.apply(driver.conference.rooms_changed([replace(hall, max_participants=30)], driver.now))
+    driver.answer_held()
+    driver.advance(1)
+    assert (chair.view.info.title, chair.view.info.max_participants) == ("New", 30)
+    driver.check()
+
+
+def test_a_permanent_room_that_is_removed_while_a_change_is_written_is_gone():
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": m.Role.CHAIR}),), temporary_rooms=False)
+    chair = driver.participant("hall")
+    driver.hold_writes = True
+    chair.ask(m.UpdateRoom("New"))
+    driver.apply(driver.conference.rooms_changed([], driver.now))
+    driver.answer_held()
+    assert [e.code for e in chair.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
+    assert error_code(chair.enter("hall")) is ErrorCode.NO_SUCH_ROOM
     driver.check()
 
 
