@@ -45,7 +45,10 @@ LAYERS = {
     ),
     "tcserver/monitoring": Layer({"tcproto"}, {"asyncio", "select", "threading", "time"}),
     "tcserver/conference": Layer(
-        {"tcproto", "tcserver/identity.py", "tcserver/media/interface.py", "tcserver/records"}
+        {
+            *("tcproto", "tcserver/config/sections.py", "tcserver/identity.py", "tcserver/media/interface.py"),
+            "tcserver/records",
+        }
     ),
     "tcserver/media": Layer({"tcproto", "tcserver/config", "tcserver/monitoring"}, {"asyncio"}),
     "tcserver/media/forwarding": Layer({"tcproto", "tcserver/media", "tcserver/monitoring"}),

@@ -53,7 +53,7 @@ class SpeakerLimit(RoomPolicy):
 
     def _update(self) -> None:
         room = self._room
-        setting = room.context.settings.loudest if room.record.loudest is None else room.record.loudest
+        setting = room.context.settings.rooms.loudest if room.record.loudest is None else room.record.loudest
         limit = setting if len(room.seats) > SMALL_ROOM else 0
         command = SetSpeakers(room.number, limit, _leaders(room.seats.values()) if limit else ())
         if command != self._told:

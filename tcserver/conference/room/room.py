@@ -89,7 +89,7 @@ class Room:
         self.policies = [make(self) for make in policies]
         """Policies, in the order in which they are told."""
         self._use_worker(home, now)
-        self._expire_in(context.settings.unused_room_lifetime, now)
+        self._expire_in(context.settings.rooms.unused_close_s, now)
 
     def tell(self, what: Callable[[RoomPolicy], None]) -> None:
         """Tell all policies something, one after the other; ``what`` calls one of their methods."""
@@ -122,7 +122,7 @@ class Room:
 
     def _choose_worker(self) -> int:
         seats = Counter(seat.worker for seat in chain(self.seats.values(), self.joining.values()))
-        return place_seat(self.home, seats, self.context.loads(), self.context.settings.room_spread)
+        return place_seat(self.home, seats, self.context.loads(), self.context.settings.server.room_spread)
 
     def _use_worker(self, worker: int, now: float) -> None:
         if worker not in self.workers:
@@ -183,7 +183,7 @@ class Room:
         else:
             self.stream_ids.free(seat.beacon.number, now)
         if not self.seats and not self.joining:
-            self._expire_in(context.settings.empty_room_lifetime, now)
+            self._expire_in(context.settings.rooms.empty_close_s, now)
 
     def _take_leave(self, seat: Seat, now: float, code: ErrorCode | None) -> None:
         for stream in seat.streams:

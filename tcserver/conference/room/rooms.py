@@ -72,7 +72,7 @@ class Rooms:
             e2ee = room.info.e2ee
         elif record is not None:
             e2ee = record.e2ee
-        elif self._context.settings.temporary_rooms:
+        elif self._context.settings.rooms.temporary:
             e2ee = request.message.e2ee
         else:
             raise Refusal(ErrorCode.NO_SUCH_ROOM)
@@ -116,7 +116,7 @@ class Rooms:
 
     def kick(self, room: Room, seat: Seat, now: float, text: str) -> None:
         """Take the seat of a participant away, and keep that device of the account out for a while."""
-        session, lasts = seat.session, self._context.settings.kick
+        session, lasts = seat.session, self._context.settings.rooms.kick_s
         if lasts:
             self._kicks.add(room.info.name, session.account.name, session.device_key, now + lasts)
         room.evict(seat, now, ErrorCode.KICKED, text)
@@ -233,7 +233,7 @@ class Rooms:
             changes = changes_of(request.message)
         except ValueError as error:
             raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None
-        if changes.get("max_participants", 0) > self._context.settings.max_participants:
+        if changes.get("max_participants", 0) > self._most:
             raise Refusal(ErrorCode.BAD_REQUEST, "the room cannot have as many participants")
         request.cost(DELIVERY_COST * len(room.seats))
         if room.info.permanent:
@@ -281,6 +281,11 @@ class Rooms:
         if room is not None and room.info.permanent:
             self._each([room], lambda room: self._follow(room, record, now), now)
 
+    @property
+    def _most(self) -> int:
+        """Participants of any room."""
+        return self._context.settings.rooms.max_participants
+
     def _follow(self, room: Room, record: RoomRecord, now: float) -> None:
         room.follow(record, self._shown(room.info, record), now)
 
@@ -288,7 +293,7 @@ class Rooms:
         """Return what can be seen of a room with this record. Its encryption mode changes with the next life only."""
         shown = {name: getattr(record, name) for name in BY_CHAIR if hasattr(info, name)}
         # A stored limit may be more than the server allows at present.
-        shown["max_participants"] = min(record.max_participants, self._context.settings.max_participants)
+        shown["max_participants"] = min(record.max_participants, self._most)
         return replace(info, **shown)
 
     def _save(self, request: RoomRequest[UpdateRoom], changes: Mapping[str, Any]) -> None:
@@ -300,7 +305,7 @@ class Rooms:
         self._context.outbox.add(write)
 
     def _make(self, request: Request[OpenRoom], name: str, title: str, stored: RoomRecord | None) -> Room:
-        opener, most = request.session.account.name, self._context.settings.max_participants
+        opener, most = request.session.account.name, self._most
         if stored is None:
             self._check_temporary(name, opener, request.now)
         record = stored or RoomRecord(name, title, e2ee=request.message.e2ee, max_participants=most)
@@ -324,13 +329,14 @@ class Rooms:
     def _check_temporary(self, name: str, opener: str, now: float) -> None:
         """Refuse a temporary room that looks like a permanent one by its name, or that is one too many."""
         settings = self._context.settings
+        most, most_of_account = settings.rooms.max_rooms, settings.rooms.max_rooms_per_account
         if looks(name) in self._looks:
             raise Refusal(ErrorCode.BAD_NAME, "the name looks like that of a permanent room")
         temporary = [room for room in self._by_name.values() if not room.info.permanent]
-        if len(temporary) >= settings.max_rooms:
+        if len(temporary) >= most:
             raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open", self._until_one_ends(temporary, now))
         own = [room for room in temporary if room.opener == opener]
-        if len(own) >= settings.max_rooms_per_account:
+        if len(own) >= most_of_account:
             wait_ms = self._until_one_ends(own, now)
             raise Refusal(ErrorCode.RATE_LIMITED, "the account has opened too many rooms", wait_ms)
         unused = [room for room in own if not room.was_used]
