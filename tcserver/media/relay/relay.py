@@ -172,7 +172,7 @@ class Relay:
         for room in rooms:
             if room.speakers.has_news and room.share is not None:
                 with self._faults.within(Fault.ROOM):
-                    for message in room.speakers.take_messages(room.number):
+                    for message in wire.pack_news(room.number, room.speakers.take_news()):
                         self._send(message, room.share.listeners)
 
     def _make(self, room: int, members: Mapping[int, tuple[int, ...]]) -> Handover:
