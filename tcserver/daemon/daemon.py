@@ -22,9 +22,9 @@ from tcserver.daemon.control_server import ControlServer
 from tcserver.daemon.local_socket import LocalServer
 from tcserver.daemon.persistence import Persistence
 from tcserver.exposition.endpoint import MetricsEndpoint
-from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
+from tcserver.media.plane.stats import MediaStats
 from tcserver.monitoring import logs
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files

@@ -11,10 +11,10 @@ from tcproto.serial import wrapped
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.receivers import Handover, ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.forwarding.room_share import RoomShare
 from tcserver.media.interface import Address
 from tcserver.media.relay import wire
 from tcserver.media.relay.audience import TELL_INTERVAL, RelayedAudiences
-from tcserver.media.relay.room_share import RoomShare
 from tcserver.media.relay.wire import HEAD_SIZE, Message
 from tcserver.media.speakers.remote import SUMMARY_INTERVAL, RemoteSelection
 
