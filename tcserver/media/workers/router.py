@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tcserver.media.forwarding.room_share import WORKER_MASK
 from tcserver.media.interface import (
+    WORKER_MASK,
     ChangeForwarding,
     CloseRoom,
     CloseSeat,
