@@ -7,7 +7,8 @@ Only what the other side of a connection can notice is there, in the words of th
 
 from __future__ import annotations
 
-from tcclient.core import seat, session, texts
+from tcclient.core import control as client_control
+from tcclient.core import seat, texts
 from tcclient.core.keys import key_inbox, own_key
 from tcclient.core.media import path as client_path
 from tcclient.video import assembly
@@ -70,7 +71,7 @@ def _control() -> list[_Row]:
         ("elements of an array", _number(fields.MAX_ARRAY_LEN)),
         ("str, bin", f"{_number(fields.MAX_STR_LEN)}, {_number(fields.MAX_BIN_LEN)} bytes"),
         ("requests of a side without their reply", _number(control.MAX_OPEN_REQUESTS)),
-        ("`ping` after so long without anything from the other side", _seconds(session.CONTROL_PING)),
+        ("`ping` after so long without anything from the other side", _seconds(client_control.CONTROL_PING)),
         ("the connection is dead after so long without anything", _seconds(path.CONTROL_TIMEOUT)),
     ]
 
