@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tcclient.audio.gate import (
         GateMode as GateMode,
     )
-    from tcclient.audio.jitter import (
+    from tcclient.audio.jitter_statistics import (
         JitterStatistics as JitterStatistics,
     )
     from tcclient.audio.libopus import (
@@ -165,7 +165,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "tcclient.trust.account_secret": ("AccountSecret",),
     "tcclient.audio.gate": ("GateMode",),
-    "tcclient.audio.jitter": ("JitterStatistics",),
+    "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.events": ("PathState",),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),

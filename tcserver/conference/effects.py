@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tcproto.account import Challenge
 from tcproto.messages import Close
 from tcserver.media.interface import Command
-from tcserver.records import RoomRecord, session_id
+from tcserver.records import session_id
 
 _SESSIONS = ("session", "by")
 """Fields of the log that hold a session's number."""
@@ -46,10 +46,12 @@ class FindDevices(NamedTuple):
 
 
 class SaveRoom(NamedTuple):
-    """Write a permanent room to disk, and answer with ``saved``."""
+    """Write a change of a permanent room to disk, and answer with ``saved``."""
 
     ticket: int
-    room: RoomRecord
+    name: str
+    changes: Mapping[str, Any]
+    """By field of ``RoomRecord``. The others stay as stored: an operator may have changed them."""
 
 
 class SavePassword(NamedTuple):

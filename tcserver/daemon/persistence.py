@@ -11,7 +11,7 @@ from functools import partial
 from tcproto.account import Challenge
 from tcserver.conference import Conference, effects
 from tcserver.monitoring.logs import EventLog
-from tcserver.records import Account, RoomRecord, SessionRecord, StoreError, session_id
+from tcserver.records import Account, SessionRecord, StoreError, session_id
 from tcserver.storage.session_book import SessionBook
 from tcserver.storage.store_thread import StoreThread
 
@@ -83,10 +83,10 @@ class Persistence:
                 self._look_ups.start(lambda db: db.account(name), partial(self._account_found, connection))
             case effects.FindDevices(connection, name):
                 self._look_ups.start(lambda db: db.device_keys(name), partial(self._devices_found, connection))
-            case effects.SaveRoom(ticket, room):
+            case effects.SaveRoom(ticket, name, changes):
                 self._saves += 1
                 self._changes.start(
-                    lambda db: db.change_room(room.name, partial(_changed, room)), partial(self._saved, ticket)
+                    lambda db: db.change_room(name, lambda room: replace(room, **changes)), partial(self._saved, ticket)
                 )
             case effects.SavePassword(session, name, old_key, challenge, public_key):
                 change = partial(_with_password, old_key, challenge, public_key)
@@ -167,8 +167,3 @@ def _with_password(old_key: bytes, challenge: Challenge, public_key: bytes, stor
     if stored.public_key != old_key:
         raise StoreError("the password was changed meanwhile")
     return replace(stored, challenge=challenge, public_key=public_key)
-
-
-def _changed(room: RoomRecord, stored: RoomRecord) -> RoomRecord:
-    """Return a stored room with the fields that participants can change. An operator may have changed the others."""
-    return replace(stored, title=room.title, max_participants=room.max_participants)

@@ -14,7 +14,7 @@ from tcclient import events, verbs
 from tcclient.audio.gate import GateMode
 from tcclient.cli.sending import Sending
 from tcclient.core import events as core
-from tcclient.core.session import Phase
+from tcclient.core.phase import Phase
 from tcclient.errors import DishonestServer, NoReply, RequestRefused, RoomClosed, WrongValue
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode

@@ -63,7 +63,7 @@ class Sessions:
         """
         context, connection, now = self._context, request.connection, request.now
         replaced = self._replaced(account, device_key)
-        if replaced is None and len(self._sessions) >= context.settings.max_sessions:
+        if replaced is None and len(self._sessions) >= context.settings.login.max_sessions:
             raise Refusal(ErrorCode.SERVER_FULL, retry_after_ms=FULL_RETRY_MS)
         scopes = {"account": account.id, "network": connection.network}
         wait = self._admission.wait((account.id, device_key), scopes, now)
@@ -183,13 +183,13 @@ class Sessions:
 
     def _limits(self) -> Limits:
         settings = self._context.settings
-        rates = {str(name): rate for name, rate in settings.rates.items()} | {"all": settings.total_rate}
+        rates = {str(name): rate for name, rate in settings.message_rates.items()} | {"all": settings.total_rate}
         return Limits(
             text_chars=MAX_TEXT_CHARS,
             text_bytes=MAX_TEXT_BYTES,
-            publications=settings.max_publications,
-            participants=settings.max_participants,
-            requests_per_second=int(settings.rates[MessageClass.OTHER].per_second),
+            publications=settings.limits.max_publications,
+            participants=settings.rooms.max_participants,
+            requests_per_second=int(settings.message_rates[MessageClass.OTHER].per_second),
             rates=tuple(_class_rate(name, rate) for name, rate in rates.items()),
         )
 

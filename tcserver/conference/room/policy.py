@@ -59,7 +59,7 @@ class RoomPolicy:
     # Settings
 
     def settings_changed(self, now: float) -> None:
-        """React to a change of ``room.record``, the stored room."""
+        """React to a change of ``room.record``."""
 
     def camera_cap_changed(self, now: float) -> None:
         """React to a change of the number of cameras that the server can bear."""

@@ -12,10 +12,9 @@ from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
-from tcserver.conference.room.identifiers import WORKER_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
-from tcserver.media.interface import OpenStream, Receiver, SealerState
+from tcserver.media.interface import WORKER_MASK, OpenStream, Receiver, SealerState
 
 
 @dataclass(slots=True, eq=False)
@@ -117,7 +116,7 @@ class Seat:
     @property
     def worker(self) -> int:
         """Media worker that serves the seat."""
-        return self.media_id & ~WORKER_MASK
+        return self.media_id & WORKER_MASK
 
     def room_keys(self) -> tuple[RoomKey, ...]:
         """Return the room keys for the reply to the join."""

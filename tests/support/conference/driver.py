@@ -19,13 +19,11 @@ from tcserver.conference import (
     FindDevices,
     LogEvent,
     MediaCommand,
-    Rate,
     SavePassword,
     SaveRoom,
     Send,
     SessionEnded,
     SessionStarted,
-    Settings,
 )
 from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.room.room import Room
@@ -34,6 +32,17 @@ from tcserver.records import Account, RoomRecord, Standing
 from tests.support.conference.client import Client
 from tests.support.conference.identities import SERVER, make_account
 from tests.support.conference.plane import Plane
+from tests.support.conference.settings import settings
+
+UNHURRIED = {
+    "limits__account_ms_per_s": 1e6,
+    "limits__account_burst_ms": 1e6,
+    "login__logins_per_s": 10_000,
+    "login__login_burst": 10_000,
+    "rooms__joins_per_s": 10_000,
+    "rooms__join_burst": 10_000,
+}
+"""Rates that a test does not meet by accident."""
 
 
 class Driver:
@@ -44,7 +53,7 @@ class Driver:
         rooms: tuple[RoomRecord, ...] = (),
         policies: Policies = POLICIES,
         seed: int = 1,
-        **settings: object,
+        **changes: object,
     ) -> None:
         self.random = random.Random(seed)
         self.now = 1000.0
@@ -52,14 +61,7 @@ class Driver:
         self.accounts = {account.name: account for account in accounts}
         self.devices: dict[str, set[bytes]] = {}
         self.conference = Conference(
-            Settings(
-                **{
-                    "account_cost": Rate(1e9, 10**9),
-                    "login_rate": Rate(10_000, 10_000),
-                    "join_rate": Rate(10_000, 10_000),
-                    **settings,
-                }
-            ),
+            settings(**{**UNHURRIED, **changes}),
             SERVER,
             self.random.randbytes,
             lambda: self.unix_ms,

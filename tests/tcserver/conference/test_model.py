@@ -33,12 +33,12 @@ class Meeting(RuleBasedStateMachine):
         self.driver = Driver(
             accounts=accounts,
             rooms=(RoomRecord("hall", "Hall", roles={"a2": m.Role.CHAIR}), RoomRecord("clear", "C", e2ee=False)),
-            max_sessions=6,
-            media_workers=3,
-            room_spread=1,
-            max_rooms=2,
-            max_participants=4,
-            max_publications=2,
+            login__max_sessions=6,
+            server__workers=3,
+            server__room_spread=1,
+            rooms__max_rooms=2,
+            rooms__max_participants=4,
+            limits__max_publications=2,
             rates={name: Rate(20, 40) for name in MessageClass},
         )
         self.all = []
