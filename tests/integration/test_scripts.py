@@ -15,7 +15,7 @@ import pytest
 
 from tcclient.cli import attend
 from tcclient.cli.main import main
-from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
+from tcclient.core.settings import AUDIO_ONLY, DEFAULT_SOURCES
 from tcproto.link import Link
 from tcproto.messages import Source
 from tests.support.processes.client_process import COMMAND, taking_part

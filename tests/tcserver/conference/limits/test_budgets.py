@@ -17,13 +17,15 @@ from tests.support.conference.identities import make_account
 
 RATE = Rate(5_000, 50_000)
 """A twentieth of the usual, so that less has to be sent."""
+BUDGET = {"limits__account_ms_per_s": RATE.per_second / 1000, "limits__account_burst_ms": RATE.burst / 1000}
 FREE = Rate(60_000, 10**9)
+MANY = {"limits__messages_per_s": FREE.per_second, "limits__message_burst": FREE.burst}
 
 
 def driver(**settings: object) -> Driver:
     """A conference in which nothing but the budget is in the way."""
     rates = dict.fromkeys(MessageClass, FREE)
-    return Driver(account_cost=RATE, rates=rates, total_rate=FREE, **settings)
+    return Driver(rates=rates, **{**BUDGET, **MANY, **settings})
 
 
 def boxes(client: object, number: int = 64) -> m.KeyBoxes:

@@ -19,8 +19,8 @@ def test_identifiers_are_free_again_after_ten_minutes():
     assert QUARANTINE >= 10 * 60
 
 
-def test_mask_and_quarantine_are_bounded():
-    pool = IdPool(random.Random(1).randbytes, mask=0xFFFF_FF00)
+def test_reserved_bits_are_clear_and_the_quarantine_is_bounded():
+    pool = IdPool(random.Random(1).randbytes, reserved=0xFF)
     for _ in range(MAX_QUARANTINED + 50):
         value = pool.take(0.0)
         assert value & 0xFF == 0
@@ -32,7 +32,7 @@ def test_mask_and_quarantine_are_bounded():
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=60))
 def test_identifiers_in_use_are_distinct(steps):
-    pool, held = IdPool(random.Random(7).randbytes, mask=0x3F), []
+    pool, held = IdPool(random.Random(7).randbytes, reserved=0xFFFF_FFC0), []
     for now, (place, give_back) in enumerate(steps):
         if give_back and held:
             pool.free(held.pop(place % len(held)), float(now))

@@ -66,12 +66,12 @@ def test_a_device_that_is_made_anew_helps_a_few_times_only() -> None:
 
 
 def test_how_long_a_kick_lasts_can_be_set() -> None:
-    driver = Driver(kick=2.0)
+    driver = Driver(rooms__kick_s=2.0)
     _, target = kicked(driver)
     assert error_code(target.enter()) is ErrorCode.KICKED
     driver.advance(2)
     assert isinstance(target.enter(), m.Joined)
-    driver = Driver(kick=0.0)
+    driver = Driver(rooms__kick_s=0.0)
     _, target = kicked(driver)
     assert isinstance(target.enter(), m.Joined)
 
