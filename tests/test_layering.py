@@ -81,6 +81,7 @@ LAYERS = {
     "tcclient/core": Layer({"tcproto"}),
     "tcclient/audio": Layer({"tcproto", "tcclient/core/media/packet.py", "tcclient/errors.py"}, {"ctypes"}),
     "tcclient/video": Layer({"tcproto", "tcclient/core/media/packet.py", "tcclient/errors.py"}),
+    "tcclient/web": Layer(set(), {"subprocess"}),
     "tcclient/transport": Layer(
         {"tcproto", "tcclient/core", "tcclient/errors.py"},
         {"asyncio", "concurrent", "signal", "socket", "threading", "time", "uvloop"},

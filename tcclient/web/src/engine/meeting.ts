@@ -103,12 +103,12 @@ export interface ChatLine {
   readonly state: "sending" | "sent" | "failed";
 }
 
-/** Our own microphone, camera or screen. */
+/** Our own microphone, camera or screen. Before we are inside, "on" means that it is open and not yet heard or seen. */
 export interface OwnSource {
   readonly state: "off" | "starting" | "on" | "muted" | "paused" | "failed";
   /** Why it failed, as the page has a sentence for it. */
   readonly fault: DeviceFault | undefined;
-  /** For a preview; undefined where there is no picture. */
+  /** What is captured, for a preview and a level meter; undefined while it is closed. */
   readonly stream: MediaStream | undefined;
 }
 
@@ -180,6 +180,11 @@ export interface Meeting {
 
   /** Start the sound of others; browsers demand that a click or a key leads here. */
   resumeSound(): Promise<void>;
+  /**
+   * Open or close a device. Before `join` it is only opened, for the preview; what is on then is published after the
+   * entry. Once inside, a microphone that is switched off stays open, and is muted. A fault of a device is told in the
+   * state, and is no rejection.
+   */
   setMicrophone(on: boolean): Promise<void>;
   setCamera(on: boolean): Promise<void>;
   setScreen(on: boolean): Promise<void>;
