@@ -264,8 +264,7 @@ export class JitterBuffer {
         continue;
       }
       const excess = this.lag(now, head.timestamp) - this.delay.target;
-      const surplus =
-        head.frame.comfort && this.queue.length > 1 && excess * SAMPLE_RATE >= head.frame.pcm.length;
+      const surplus = head.frame.comfort && this.queue.length > 1 && excess * SAMPLE_RATE >= head.frame.pcm.length;
       if (!surplus && this.waiting() <= MAX_DELAY) return head;
       this.skip();
     }

@@ -5,9 +5,12 @@ export const LIMIT = 0.75;
 
 /** A gain that moves within one block, so that it does not click. */
 export class Gain {
-  /** Factor of the amplitude, 0 or more. */
-  wanted = 1;
-  private present = 1;
+  private present: number;
+
+  /** `wanted` is a factor of the amplitude, 0 or more. */
+  constructor(public wanted = 1) {
+    this.present = wanted;
+  }
 
   /** Add `voice` to `mix`; both have one length. */
   add(mix: Float32Array, voice: Float32Array): void {

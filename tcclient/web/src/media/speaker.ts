@@ -13,7 +13,7 @@ export class Speaker {
   private readonly buffer = new JitterBuffer();
   private readonly concealer = new Concealer();
   /** Rendered and not yet asked for. */
-  private rest = new Float32Array(0);
+  private rest: Float32Array = new Float32Array(0);
   private mute = true;
 
   get statistics(): JitterStatistics {
@@ -38,7 +38,7 @@ export class Speaker {
     }
   }
 
-  private next(now: number, wanted: number): Float32Array<ArrayBuffer> {
+  private next(now: number, wanted: number): Float32Array {
     const stretch = this.buffer.get(now);
     this.timestamp = stretch.timestamp;
     if (stretch.kind === "frame" && stretch.pcm !== undefined) {

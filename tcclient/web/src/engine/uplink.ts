@@ -1,0 +1,75 @@
+/**
+ * What waits in front of the socket on the way up: bounded by its number and age, sound first.
+ *
+ * A WebSocket takes whatever it is given, and would let seconds of delay build up on a slow link. So datagrams are
+ * written only while little of what was written before is unsent (PROTOCOL.md, "Stream path").
+ */
+
+/** Bytes that may be unsent below us: two full datagrams and some sound. */
+export const MAX_UNSENT = 4_000;
+/** Bytes up to which a datagram counts as small: sound, beacons and what proves the path. */
+export const SMALL = 600;
+/** Bounds of what waits: the number of datagrams, and the seconds that one waits. */
+export const SMALL_LIMIT = { count: 25, age: 0.4 } as const;
+export const LARGE_LIMIT = { count: 48, age: 0.25 } as const;
+
+interface Waiting {
+  readonly datagram: Uint8Array;
+  /** The picture of which it is a part. */
+  readonly picture: number | undefined;
+  readonly since: number;
+}
+
+/** Orders datagrams and drops the oldest. Times are in seconds of a monotonic clock. */
+export class Uplink {
+  /** Datagrams dropped since the beginning. */
+  dropped = { small: 0, large: 0 };
+  private small: Waiting[] = [];
+  private large: Waiting[] = [];
+
+  /** Datagrams that wait. */
+  get waiting(): number {
+    return this.small.length + this.large.length;
+  }
+
+  /** Take a datagram; `picture` tells those of one picture from others. */
+  push(datagram: Uint8Array, now: number, picture?: number): void {
+    const [queue, limit] = datagram.length <= SMALL ? [this.small, SMALL_LIMIT] : [this.large, LARGE_LIMIT];
+    queue.push({ datagram, picture, since: now });
+    if (queue.length > limit.count) this.drop(queue);
+  }
+
+  /** Return what to write now, in order, while `unsent` bytes of what was written before have not left. */
+  take(unsent: number, now: number): Uint8Array[] {
+    while (isOlder(this.small[0], now - SMALL_LIMIT.age)) this.drop(this.small);
+    while (isOlder(this.large[0], now - LARGE_LIMIT.age)) this.drop(this.large);
+    const written: Uint8Array[] = [];
+    let room = MAX_UNSENT - unsent;
+    while (room > 0) {
+      const next = this.small.shift() ?? this.large.shift();
+      if (next === undefined) break;
+      written.push(next.datagram);
+      room -= next.datagram.length;
+    }
+    return written;
+  }
+
+  /** Drop the oldest of a queue, and with it the rest of its picture, which nobody could show. */
+  private drop(queue: Waiting[]): void {
+    const first = queue.shift();
+    if (first === undefined) return;
+    if (queue === this.small) {
+      this.dropped.small += 1;
+      return;
+    }
+    this.dropped.large += 1;
+    if (first.picture === undefined) return;
+    const before = this.large.length;
+    this.large = this.large.filter((waiting) => waiting.picture !== first.picture);
+    this.dropped.large += before - this.large.length;
+  }
+}
+
+function isOlder(waiting: Waiting | undefined, than: number): boolean {
+  return waiting !== undefined && waiting.since < than;
+}
