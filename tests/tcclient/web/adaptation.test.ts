@@ -27,7 +27,7 @@ const marks = (datagrams: Uint8Array[]): (number | undefined)[] =>
 
 test("what fits is written at once, sound first", () => {
   const uplink = new Uplink();
-  uplink.push(large(1), 0, 1);
+  uplink.push(large(1), 0);
   uplink.push(small(2), 0);
   assert.deepEqual(marks(uplink.take(0, 0)), [2, 1]);
   assert.equal(uplink.waiting, 0);
@@ -35,7 +35,7 @@ test("what fits is written at once, sound first", () => {
 
 test("no more is written than may be unsent", () => {
   const uplink = new Uplink();
-  for (let n = 0; n < 10; n++) uplink.push(large(n), 0, n);
+  for (let n = 0; n < 10; n++) uplink.push(large(n), 0);
   assert.deepEqual(marks(uplink.take(0, 0)), [0, 1, 2, 3]);
   assert.deepEqual(marks(uplink.take(MAX_UNSENT, 0)), []);
   assert.deepEqual(marks(uplink.take(MAX_UNSENT - 1, 0)), [4]);
@@ -49,13 +49,16 @@ test("sound is dropped oldest first, by number and by age", () => {
   assert.deepEqual(marks(uplink.take(0, SMALL_LIMIT.age + 0.0045))[0], 5);
 });
 
-test("the rest of a dropped picture goes with it", () => {
+test("what follows a dropped part of a picture goes with it, by number and by age", () => {
   const uplink = new Uplink();
-  for (let n = 0; n < 40; n++) uplink.push(large(1), 0, 1);
-  for (let n = 0; n < 9; n++) uplink.push(large(2), 0.1, 2);
-  assert.deepEqual(uplink.dropped, { small: 0, large: 40 });
-  assert.equal(uplink.waiting, 9);
-  uplink.take(MAX_UNSENT, 0.1 + LARGE_LIMIT.age + 0.001);
+  for (let n = 0; n < LARGE_LIMIT.count; n++) uplink.push(large(n), 0);
+  uplink.push(small(1), 0);
+  uplink.push(large(2), 0.1);
+  assert.deepEqual(uplink.dropped, { small: 0, large: LARGE_LIMIT.count + 1 });
+  uplink.push(large(3), 0.2);
+  assert.deepEqual(marks(uplink.take(MAX_UNSENT, 0.2 + LARGE_LIMIT.age)), []);
+  assert.equal(uplink.waiting, 2);
+  assert.deepEqual(marks(uplink.take(0, 0.2001 + LARGE_LIMIT.age)), [1]);
   assert.equal(uplink.waiting, 0);
   assert.ok(large(0).length > SMALL);
 });

@@ -15,8 +15,6 @@ export const LARGE_LIMIT = { count: 48, age: 0.25 } as const;
 
 interface Waiting {
   readonly datagram: Uint8Array;
-  /** The picture of which it is a part. */
-  readonly picture: number | undefined;
   readonly since: number;
 }
 
@@ -32,10 +30,10 @@ export class Uplink {
     return this.small.length + this.large.length;
   }
 
-  /** Take a datagram; `picture` tells those of one picture from others. */
-  push(datagram: Uint8Array, now: number, picture?: number): void {
+  /** Take a datagram. */
+  push(datagram: Uint8Array, now: number): void {
     const [queue, limit] = datagram.length <= SMALL ? [this.small, SMALL_LIMIT] : [this.large, LARGE_LIMIT];
-    queue.push({ datagram, picture, since: now });
+    queue.push({ datagram, since: now });
     if (queue.length > limit.count) this.drop(queue);
   }
 
@@ -54,19 +52,15 @@ export class Uplink {
     return written;
   }
 
-  /** Drop the oldest of a queue, and with it the rest of its picture, which nobody could show. */
+  /** Drop the oldest of a queue; of pictures all, since those that follow cannot be shown without it. */
   private drop(queue: Waiting[]): void {
-    const first = queue.shift();
-    if (first === undefined) return;
     if (queue === this.small) {
+      queue.shift();
       this.dropped.small += 1;
-      return;
+    } else {
+      this.dropped.large += queue.length;
+      queue.length = 0;
     }
-    this.dropped.large += 1;
-    if (first.picture === undefined) return;
-    const before = this.large.length;
-    this.large = this.large.filter((waiting) => waiting.picture !== first.picture);
-    this.dropped.large += before - this.large.length;
   }
 }
 
