@@ -52,7 +52,7 @@ test("sound is dropped oldest first, by number and by age", () => {
 test("what follows a dropped part of a picture goes with it, by number and by age", () => {
   const uplink = new Uplink();
   for (let n = 0; n < LARGE_LIMIT.count; n++) uplink.push(large(n), 0);
-  uplink.push(small(1), 0);
+  uplink.push(small(1), 0.1);
   uplink.push(large(2), 0.1);
   assert.deepEqual(uplink.dropped, { small: 0, large: LARGE_LIMIT.count + 1 });
   uplink.push(large(3), 0.2);
