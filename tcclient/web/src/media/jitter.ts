@@ -8,7 +8,7 @@
  * All times are in seconds of one monotonic clock, which may be that of the sound card.
  */
 
-import { difference, unwrap } from "../protocol/serial.js";
+import { unwrap, wrapped } from "../protocol/serial.js";
 import { MAX_CONCEAL } from "./conceal.js";
 import { DelayEstimator } from "./delay.js";
 
@@ -201,7 +201,7 @@ export class JitterBuffer {
       this.playing = false;
       return undefined;
     }
-    const timestamp = difference(this.position, 0) >>> 0;
+    const timestamp = wrapped(this.position);
     const duration = Math.min(gap, last.frame.pcm.length);
     const kind = this.concealed < MAX_CONCEAL ? "conceal" : "lost";
     this.position += duration;
