@@ -13,7 +13,7 @@ import { ready as sodiumReady } from "../protocol/sodium.js";
 import { DownlinkAdaptation } from "./adaptation.js";
 import type { Entry, OwnMedia, PictureSource, Report, Request } from "./commands.js";
 import { Connection, monotonic } from "./connection.js";
-import type { MeetingState, ParticipantId, Phase, Problem, WantedPicture } from "./meeting.js";
+import type { Degraded, ParticipantId, Phase, Problem, WantedPicture } from "./facts.js";
 import { PublishingDesk } from "./publishing.js";
 import { Reception } from "./receiving.js";
 import { nextWait } from "./rejoin.js";
@@ -310,7 +310,7 @@ export class Attendance {
 
   private joined(session: Session): void {
     const seat = session.seat;
-    this.view = new RoomView(seat.room, this.pins, this.reception.sources, (report) => this.tell(report));
+    this.view = new RoomView(seat.room, this.pins, this.reception, (report) => this.tell(report));
     this.subscribed = "";
     this.downlink = new DownlinkAdaptation();
     this.attempt = 0;
@@ -430,7 +430,7 @@ export class Attendance {
     this.changed();
   }
 
-  private degraded(): MeetingState["degraded"] {
+  private degraded(): Degraded {
     const { allowed } = this.downlink;
     if (allowed === 0) return "pictures_paused";
     return allowed < this.wanted.length ? "pictures_reduced" : "no";
@@ -456,7 +456,8 @@ async function configured(socket: string): Promise<string | undefined> {
   try {
     const response = await fetch(address, { cache: "no-store" });
     const config: unknown = await response.json();
-    const value = typeof config === "object" && config !== null && "fingerprint" in config ? config.fingerprint : undefined;
+    const value =
+      typeof config === "object" && config !== null && "fingerprint" in config ? config.fingerprint : undefined;
     return typeof value === "string" ? value : undefined;
   } catch {
     return undefined;

@@ -4,7 +4,7 @@ import type { Role } from "../protocol/messages.js";
 import type {
   ChatLine,
   Happening,
-  MeetingState,
+  Degraded,
   Participant,
   ParticipantId,
   Phase,
@@ -12,7 +12,7 @@ import type {
   RoomState,
   Statistics,
   WantedPicture,
-} from "./meeting.js";
+} from "./facts.js";
 
 /** A source of pictures. */
 export type PictureSource = "camera" | "screen";
@@ -21,7 +21,7 @@ export type OwnMedia = "microphone" | PictureSource;
 
 /** What the person asks of the server, and is answered. */
 export type Request =
-  | { readonly type: "chat"; readonly id: string; readonly text: string; readonly to: ParticipantId | undefined }
+  | { readonly type: "chat"; readonly text: string; readonly to: ParticipantId | undefined }
   | { readonly type: "raiseHand" }
   | { readonly type: "lowerHand"; readonly participant: ParticipantId | undefined }
   | { readonly type: "lowerAllHands" }
@@ -60,6 +60,7 @@ export type Command =
   | { readonly type: "picture"; readonly media: PictureSource; readonly frame: VideoFrame }
   | { readonly type: "wantPictures"; readonly pictures: readonly WantedPicture[] }
   | { readonly type: "dataSaver"; readonly on: boolean }
+  | { readonly type: "receivedHeight"; readonly lines: number }
   | { readonly type: "volume"; readonly participant: ParticipantId; readonly volume: number }
   /** A picture that was reported has been drawn or closed. */
   | { readonly type: "drawn"; readonly participant: ParticipantId; readonly source: PictureSource }
@@ -83,9 +84,15 @@ export type Report =
   | { readonly type: "chat"; readonly line: ChatLine }
   | { readonly type: "publishing"; readonly media: OwnMedia; readonly state: Publishing }
   | { readonly type: "speakingWhileMuted"; readonly on: boolean }
-  | { readonly type: "statistics"; readonly statistics: Statistics; readonly degraded: MeetingState["degraded"] }
+  | { readonly type: "statistics"; readonly statistics: Statistics; readonly degraded: Degraded }
   | { readonly type: "happening"; readonly happening: Happening }
-  /** The server or the room muted us: the microphone is off until the person switches it on. */
-  | { readonly type: "picture"; readonly participant: ParticipantId; readonly source: PictureSource; readonly frame: VideoFrame; /** Unix ms. */ readonly showAt: number }
+  /** A picture of somebody, to be closed by the page. */
+  | {
+      readonly type: "picture";
+      readonly participant: ParticipantId;
+      readonly source: PictureSource;
+      readonly frame: VideoFrame;
+      /** Unix ms. */ readonly showAt: number;
+    }
   | { readonly type: "pictureEnded"; readonly participant: ParticipantId; readonly source: PictureSource }
   | { readonly type: "answer"; readonly number: number; readonly problem: Problem | undefined };

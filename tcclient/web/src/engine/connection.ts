@@ -34,6 +34,9 @@ export interface Owner {
 
 export class Connection {
   readonly uplink = new Uplink();
+  /** Bytes of messages, since the beginning. */
+  sent = 0;
+  received = 0;
   private readonly socket: WebSocket;
   private opened = false;
   private ended = false;
@@ -82,6 +85,7 @@ export class Connection {
 
   private take(message: Uint8Array): void {
     if (this.ended) return;
+    this.received += message.length;
     const [kind, rest] = [message[0], message.subarray(1)];
     if (kind === CONTROL) this.session.receiveControl(rest, monotonic());
     else if (kind === DATAGRAM) this.session.receiveDatagram(rest, monotonic());
@@ -137,6 +141,7 @@ export class Connection {
     message[0] = kind;
     message.set(bytes, 1);
     this.socket.send(message);
+    this.sent += message.length;
   }
 
   private schedule(): void {

@@ -2,7 +2,7 @@
 
 import type { Participant as Member } from "../core/events.js";
 import type { PublicationInfo } from "../protocol/messages.js";
-import type { Participant, ParticipantId, Quality, Trust } from "./meeting.js";
+import type { Participant, ParticipantId, Quality, Trust } from "./facts.js";
 
 /** Speakers that are remembered, so that the loudest stay in view when they pause. */
 export const RECENT_SPEAKERS = 16;
@@ -26,7 +26,7 @@ export function qualityOf(loss: number): Quality {
 
 /** Return a member as the page shows it; `publications` are those of the member. */
 export function describe(member: Member, publications: readonly PublicationInfo[], findings: Findings): Participant {
-  const { participant: id, account, agency, name, role, hand } = member.member;
+  const { participant: id, account, agency, name, role } = member.member;
   const microphone = publications.find((info) => info.source === "microphone");
   return {
     id,
@@ -35,7 +35,7 @@ export function describe(member: Member, publications: readonly PublicationInfo[
     name,
     role,
     trust: trustOf(member, findings),
-    hand: Number(hand),
+    hand: 0,
     speaking: findings.speaking.has(id),
     microphone: microphone === undefined ? "none" : microphone.muted ? "muted" : "live",
     camera: publications.some((info) => info.source === "camera" && !info.muted),

@@ -10,7 +10,7 @@ import type { PublicationInfo } from "../protocol/messages.js";
 import { AUDIO_CLOCK, isAudio, isVideo, VIDEO_CLOCK } from "../protocol/packet.js";
 import type { PictureSource } from "./commands.js";
 import { monotonic } from "./connection.js";
-import type { ParticipantId, Quality } from "./meeting.js";
+import type { ParticipantId, Quality } from "./facts.js";
 import { qualityOf } from "./people.js";
 import type { WantedStream } from "./subscription.js";
 
@@ -65,12 +65,12 @@ interface PictureTrack {
 }
 
 export class Reception {
-  /** Connection bars of those from whom enough came to tell. */
-  qualities = new Map<ParticipantId, Quality>();
+  /** Connection bars of those from whom something came. */
+  readonly qualities = new Map<ParticipantId, Quality>();
+  readonly volumes = new Map<ParticipantId, number>();
   private readonly sounds = new Map<string, SoundTrack>();
   private readonly pictures = new Map<string, PictureTrack>();
   private readonly lips = new Map<ParticipantId, LipSync>();
-  private readonly volumes = new Map<ParticipantId, number>();
   private playout: MessagePort | undefined;
   private voices = 0;
 
@@ -89,8 +89,9 @@ export class Reception {
     for (const track of this.sounds.values()) if (track.info.participant === participant) this.tellVolume(track);
   }
 
-  get playedVolumes(): ReadonlyMap<ParticipantId, number> {
-    return this.volumes;
+  /** How many pictures are received. */
+  get pictureCount(): number {
+    return this.pictures.size;
   }
 
   /** A publication of another participant appeared. */

@@ -1,6 +1,6 @@
 /** When to try again to enter a meeting that was lost. */
 
-import type { Problem } from "./meeting.js";
+import type { Problem } from "./facts.js";
 
 /** Seconds to wait before each attempt; the last one repeats. */
 const WAITS = [0.3, 1, 2, 4, 8, 15] as const;

@@ -5,7 +5,7 @@ import type { Seat } from "../core/session.js";
 import { hex } from "../protocol/bytes.js";
 import { Refusal } from "../protocol/errors.js";
 import type { Request } from "./commands.js";
-import type { ParticipantId, Problem } from "./meeting.js";
+import type { ParticipantId, Problem } from "./facts.js";
 import { monotonic } from "./connection.js";
 
 /** Requests that may be open at once: the protocol's own limit is 256. */
@@ -34,7 +34,9 @@ export class Requests {
         this.open.set(hex(messageId), number);
         chatBegins(messageId, text, to);
       } else {
-        this.open.set(carryOut(seat, request), number);
+        const id = carryOut(seat, request);
+        if (id === undefined) this.answer(number, { code: "bad_request", detail: request.type, retryAfter: 0 });
+        else this.open.set(id, number);
       }
     } catch (error) {
       if (!(error instanceof Refusal) && !(error instanceof RangeError)) throw error;
@@ -78,19 +80,9 @@ export class Requests {
   }
 }
 
-/** Carry out a request; return the session's id of it. */
-function carryOut(seat: Seat, request: Exclude<Request, { readonly type: "chat" }>): number {
+/** Carry out a request; return the session's id of it, or undefined for one that this protocol has no message for. */
+function carryOut(seat: Seat, request: Exclude<Request, { readonly type: "chat" }>): number | undefined {
   switch (request.type) {
-    case "raiseHand":
-      return seat.raiseHand();
-    case "lowerHand":
-      return seat.lowerHand(request.participant);
-    case "lowerAllHands":
-      return seat.lowerHand(0);
-    case "mute":
-      return seat.muteOther(request.participant, request.hard);
-    case "muteAll":
-      return seat.muteOther(0, request.hard);
     case "setRole":
       return seat.setRole(request.participant, request.role);
     case "remove":
@@ -99,11 +91,10 @@ function carryOut(seat: Seat, request: Exclude<Request, { readonly type: "chat" 
       return seat.updateRoom({
         ...(request.title === undefined ? {} : { title: request.title }),
         ...(request.limit === undefined ? {} : { maxParticipants: request.limit }),
-        ...(request.locked === undefined ? {} : { locked: request.locked }),
       });
     case "closeRoom":
       return seat.closeRoom();
-    case "changePassword":
-      return seat.changePassword(request.current, request.next);
+    default:
+      return undefined;
   }
 }

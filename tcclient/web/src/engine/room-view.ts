@@ -6,7 +6,7 @@ import type { RoomState } from "../core/membership/roster.js";
 import { hex } from "../protocol/bytes.js";
 import type { PublicationInfo } from "../protocol/messages.js";
 import type { Report } from "./commands.js";
-import type { ChatLine, Participant, ParticipantId, Quality } from "./meeting.js";
+import type { ChatLine, Participant, ParticipantId, Quality } from "./facts.js";
 import { describe, type Findings, RecentSpeakers } from "./people.js";
 
 /** Texts of ours whose fate is still open: far more than anybody writes at once. */
@@ -84,11 +84,11 @@ export class RoomView {
   /** Tell the page who is here and what the room is. */
   tell(): void {
     this.settled = true;
-    const { name, title, maxParticipants, permanent, locked } = this.room.room;
+    const { name, title, maxParticipants, permanent } = this.room.room;
     const safetyCode = this.room.safetyCode();
     this.report({
       type: "room",
-      room: { name, title, limit: maxParticipants, permanent, locked, safetyCode },
+      room: { name, title, limit: maxParticipants, locked: false, permanent, safetyCode },
     });
     const publications = new Map<ParticipantId, PublicationInfo[]>();
     for (const info of this.room.publications.values()) {
@@ -114,7 +114,8 @@ export class RoomView {
   }
 
   private findings(): Findings {
-    return { newDevices: this.newDevices, silent: this.silent, speaking: this.speaking, ...this.sources };
+    const { qualities, volumes } = this.sources;
+    return { newDevices: this.newDevices, silent: this.silent, speaking: this.speaking, qualities, volumes };
   }
 
   private entered(member: Member): void {

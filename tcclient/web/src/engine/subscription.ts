@@ -1,7 +1,7 @@
 /** What we want to receive: sound of everybody, and the pictures that the page shows and the way down carries. */
 
 import type { PublicationInfo, Source, StreamChoice } from "../protocol/messages.js";
-import type { WantedPicture } from "./meeting.js";
+import type { WantedPicture } from "./facts.js";
 
 /** Codecs that every browser with WebCodecs decodes. */
 const CODECS: ReadonlySet<string> = new Set(["vp8", "h264"]);

@@ -40,8 +40,7 @@ export class Trust {
     const raw = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
     return {
       public: raw,
-      sign: async (bytes) =>
-        new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, bytes.slice())),
+      sign: async (bytes) => new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, bytes.slice())),
     };
   }
 

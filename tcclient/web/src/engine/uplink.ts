@@ -13,6 +13,9 @@ export const SMALL = 600;
 export const SMALL_LIMIT = { count: 25, age: 0.4 } as const;
 export const LARGE_LIMIT = { count: 48, age: 0.25 } as const;
 
+/** Seconds that a part of a picture waits on a way that has become too narrow; a keyframe may take as long. */
+const CONGESTED_AGE = 0.15;
+
 interface Waiting {
   readonly datagram: Uint8Array;
   readonly since: number;
@@ -35,6 +38,11 @@ export class Uplink {
     const [queue, limit] = datagram.length <= SMALL ? [this.small, SMALL_LIMIT] : [this.large, LARGE_LIMIT];
     queue.push({ datagram, since: now });
     if (queue.length > limit.count) this.drop(queue);
+  }
+
+  /** Return whether pictures have waited for long: more is sent than leaves. */
+  isCongested(now: number): boolean {
+    return isOlder(this.large[0], now - CONGESTED_AGE);
   }
 
   /** Return what to write now, in order, while `unsent` bytes of what was written before have not left. */

@@ -62,10 +62,10 @@ export class Painter {
     const now = performance.timeOrigin + performance.now();
     let more = false;
     for (const [key, track] of this.tracks) {
-      const due = track.waiting.findLastIndex((waiting) => waiting.showAt <= now);
-      for (let i = 0; i < due; i++) this.closeFirst(key, track);
-      const newest = due >= 0 ? track.waiting[0] : undefined;
-      if (newest !== undefined) {
+      const due = track.waiting.filter((waiting) => waiting.showAt <= now).length;
+      for (let i = 1; i < due; i++) this.closeFirst(key, track);
+      const newest = track.waiting[0];
+      if (due > 0 && newest !== undefined) {
         for (const canvas of track.canvases) {
           paint(canvas, newest.frame, newest.frame.displayWidth, newest.frame.displayHeight);
           track.last = canvas;
