@@ -143,10 +143,7 @@ export function openBeacon(packet: Uint8Array, context: BeaconContext, deviceKey
   }
   const beacon = parseBeacon(front.subarray(COMMON_HEADER_SIZE));
   const header = parseHeader(packet);
-  if (
-    header.keyNumber !== wrapped(beacon.keyNumber, KEY_NUMBER_BITS) ||
-    header.generation !== beacon.generation
-  ) {
+  if (header.keyNumber !== wrapped(beacon.keyNumber, KEY_NUMBER_BITS) || header.generation !== beacon.generation) {
     throw new RangeError("beacon with another key in its header");
   }
   return beacon;

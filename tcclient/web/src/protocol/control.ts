@@ -107,7 +107,8 @@ export class ControlConnection {
 
   /** Send a request. Return its id. Throws `RangeError` for a field out of range, `Refusal` when too many are open. */
   request(message: Message): number {
-    if (this.#requests.size >= MAX_OPEN_REQUESTS) throw new Refusal("rate_limited", "too many requests without a reply");
+    if (this.#requests.size >= MAX_OPEN_REQUESTS)
+      throw new Refusal("rate_limited", "too many requests without a reply");
     const requestId = this.#lastRequest + 1;
     this.#send(message, requestId);
     this.#lastRequest = requestId;
@@ -169,7 +170,10 @@ export class ControlConnection {
     this.#channel = { send, receive };
     if (hello.version !== PROTOCOL_VERSION) {
       const spoken = hello.versions.join(", ") || "none";
-      throw new ProtocolError("unsupported_version", `the server speaks versions ${spoken}, this page ${PROTOCOL_VERSION}`);
+      throw new ProtocolError(
+        "unsupported_version",
+        `the server speaks versions ${spoken}, this page ${PROTOCOL_VERSION}`,
+      );
     }
     return { type: "handshakeCompleted", handshakeHash, remoteStatic };
   }

@@ -68,7 +68,11 @@ export interface Item {
 
 /** Return the 12 bytes; `epoch` is taken modulo 256. Throws `RangeError` for an id or counter out of range. */
 export function packDatagramHeader(kind: number, epoch: number, id: number, counter: number): Uint8Array {
-  return new Writer(HEADER_SIZE).u8((VERSION << 4) | kind).u8(epoch & 0xff).u32(id).u48(counter).bytes;
+  return new Writer(HEADER_SIZE)
+    .u8((VERSION << 4) | kind)
+    .u8(epoch & 0xff)
+    .u32(id)
+    .u48(counter).bytes;
 }
 
 /** Parse the header of a datagram of at least `HEADER_SIZE` bytes. */

@@ -95,7 +95,10 @@ export function record<S extends Shape>(name: string, shape: S): Record_<S> {
       for (const { key, wire, field, required } of fields) {
         const content = values[key];
         if (content === undefined && !required) continue;
-        map.set(wire, within(wire, () => field.encode(content)));
+        map.set(
+          wire,
+          within(wire, () => field.encode(content)),
+        );
       }
       return map;
     },
@@ -147,7 +150,10 @@ export const BOOL = plain("bool", (value) => typeof value === "boolean");
 
 /** An integer from `low` to `high`, both included and exact as a `number`. */
 export function range(low: number, high: number, text = `int ${low}..${high}`): Field<number> {
-  return plain(text, (value): value is number => Number.isInteger(value) && Number(value) >= low && Number(value) <= high);
+  return plain(
+    text,
+    (value): value is number => Number.isInteger(value) && Number(value) >= low && Number(value) <= high,
+  );
 }
 
 export const U8 = range(0, 0xff, "u8");
@@ -232,4 +238,3 @@ export function converted<T extends string>(name: string, convert: (word: string
     encode: (value) => (convert(value) === value ? value : fail()),
   };
 }
-

@@ -39,7 +39,9 @@ class Held {
   constructor(life: Uint8Array, opened: OpenedBox) {
     this.#life = life;
     this.#newest = opened.senderKey;
-    this.#firsts = new Map(opened.firstSequences.map((first) => [`${first.publication} ${first.spatial}`, first.sequence]));
+    this.#firsts = new Map(
+      opened.firstSequences.map((first) => [`${first.publication} ${first.spatial}`, first.sequence]),
+    );
   }
 
   open(header: Header, packet: Uint8Array, publication: PublicationId, now: number): Uint8Array {

@@ -7,7 +7,7 @@ import { shows } from "./names.js";
 export const DEFAULT_PORT = 7433;
 /** The most characters of a host name in DNS (RFC 1035, section 2.3.4, without the last dot). */
 const MAX_HOST_CHARACTERS = 253;
-const LINK = /^tc:\/\/(?:\[([0-9a-f:.]+)\]|([^/?#@:[\]]+))(?::([0-9]+))?\/?([^?#]*)(?:\?([^#]*))?$/i;
+const LINK = /^tc:\/\/(?:\[([0-9a-f:.]+)\]|([^/?#@:[\]]+))(?::([0-9]+))?(?:\/([^?#]*))?(?:\?([^#]*))?$/i;
 const LABEL = /^[\p{L}\p{M}\p{N}_-]+$/u;
 
 /** A join link: the server and its fingerprint, the room, and whether the room is end-to-end encrypted. */
@@ -25,7 +25,10 @@ export function formatLink({ host, port, room, fingerprint, e2ee }: Link): strin
   const bracketed = host.includes(":") ? `[${host}]` : host;
   const words = fingerprint === undefined ? [] : [`fp=${formatFingerprint(fingerprint)}`];
   if (!e2ee) words.push("e2ee=off");
-  const escaped = encodeURIComponent(room).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+  const escaped = encodeURIComponent(room).replace(
+    /[!'()*]/g,
+    (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   const query = words.length > 0 ? `?${words.join("&")}` : "";
   return `tc://${bracketed}${port === DEFAULT_PORT ? "" : `:${port}`}/${escaped}${query}`;
 }
@@ -42,10 +45,13 @@ export function parseLink(text: string): Link {
 }
 
 function parseWords(query: string): Pick<Link, "fingerprint" | "e2ee"> {
-  const pairs = query === "" ? [] : query.split("&").map((word): [string, string] => {
-    const [name = "", value = ""] = word.split("=", 2);
-    return [name, decodeURIComponent(value)];
-  });
+  const pairs =
+    query === ""
+      ? []
+      : query.split("&").map((word): [string, string] => {
+          const [name = "", value = ""] = word.split("=", 2);
+          return [name, decodeURIComponent(value)];
+        });
   const words = new Map(pairs);
   if (words.size !== pairs.length) throw new RangeError("a word occurs twice in the link");
   const [fingerprint, mode] = [words.get("fp"), words.get("e2ee") ?? "on"];
@@ -66,6 +72,8 @@ function unescaped(path: string): string {
 function checkHost(host: string): void {
   const labels = host.replace(/\.$/, "").split(".");
   if (host.length > MAX_HOST_CHARACTERS || !labels.every((label) => LABEL.test(label) && shows(label))) {
-    throw new RangeError(`${host.slice(0, MAX_HOST_CHARACTERS)} is no host name: it has letters, digits, dots and hyphens`);
+    throw new RangeError(
+      `${host.slice(0, MAX_HOST_CHARACTERS)} is no host name: it has letters, digits, dots and hyphens`,
+    );
   }
 }

@@ -58,8 +58,7 @@ const JOINED_SCRIPTS = [
 ];
 /** Letters that are written from right to left: only marks join them here, the letters by the rule of cursive ones. */
 const RIGHT_TO_LEFT = /^[\p{sc=Arabic}\p{sc=Hebrew}\p{sc=Syriac}\p{sc=Thaana}\p{sc=Nko}\p{sc=Adlam}\p{sc=Mandaic}]$/u;
-const CURSIVE =
-  /^(?=\p{L})[\p{sc=Adlam}\p{sc=Arabic}\p{sc=Mandaic}\p{sc=Mongolian}\p{sc=Nko}\p{sc=Syriac}]$/u;
+const CURSIVE = /^(?=\p{L})[\p{sc=Adlam}\p{sc=Arabic}\p{sc=Mandaic}\p{sc=Mongolian}\p{sc=Nko}\p{sc=Syriac}]$/u;
 const UNSPACED = /^[\p{sc=Khmer}\p{sc=Lao}\p{sc=Myanmar}\p{sc=Thai}]$/u;
 const SYMBOL = /^[\p{So}\p{Sk}\p{Sm}\p{Cn}]$/u;
 const FLAG = /\u{1f3f4}[\u{e0030}-\u{e0039}\u{e0061}-\u{e007a}]{3,6}\u{e007f}/gu;
@@ -70,7 +69,10 @@ const RULES: readonly (readonly [RegExp, (text: readonly string[], position: num
   [/^[\u200c\u200d]$/u, joins],
   [/^\u200b$/u, separatesWords],
   [/^[\u180b-\u180f]$/u, (text, position) => /^(?=\p{L})\p{sc=Mongolian}$/u.test(text[position - 1] ?? "")],
-  [/^[\ufe00-\ufe02\u{e0100}-\u{e01ef}]$/u, (text, position) => /^\p{Unified_Ideograph}$/u.test(text[position - 1] ?? "")],
+  [
+    /^[\ufe00-\ufe02\u{e0100}-\u{e01ef}]$/u,
+    (text, position) => /^\p{Unified_Ideograph}$/u.test(text[position - 1] ?? ""),
+  ],
   [/^[\u{e0020}-\u{e007f}]$/u, isInFlag],
 ];
 

@@ -63,7 +63,7 @@ export class ReplayWindow {
     if (counter > this.highest) this.#advance(counter);
     const bit = counter % this.#size;
     const word = Math.floor(bit / WORD);
-    this.#seen[word] = (this.#seen[word] ?? 0) | (1 << bit % WORD);
+    this.#seen[word] = (this.#seen[word] ?? 0) | (1 << (bit % WORD));
   }
 
   /** Take a position of the sealer, which came over a channel that only the sealer can write. Never lowers the ceiling. */
@@ -73,7 +73,7 @@ export class ReplayWindow {
 
   #isSeen(counter: number): boolean {
     const bit = counter % this.#size;
-    return (((this.#seen[Math.floor(bit / WORD)] ?? 0) >>> bit % WORD) & 1) === 1;
+    return (((this.#seen[Math.floor(bit / WORD)] ?? 0) >>> (bit % WORD)) & 1) === 1;
   }
 
   /** Move the window up to a counter: what comes into it was not seen yet. */
@@ -83,7 +83,7 @@ export class ReplayWindow {
       for (let next = this.highest + 1; next <= counter; next++) {
         const bit = next % this.#size;
         const word = Math.floor(bit / WORD);
-        this.#seen[word] = (this.#seen[word] ?? 0) & ~(1 << bit % WORD);
+        this.#seen[word] = (this.#seen[word] ?? 0) & ~(1 << (bit % WORD));
       }
     }
     this.highest = counter;

@@ -154,7 +154,8 @@ function unpacked(data: Uint8Array, start = 0): Note {
     const [messageId, previous, writtenAt] = [reader.take(16).slice(), reader.u32(), Number(reader.u64())];
     const text = textOf(reader.take(reader.u16()));
     checkText(text);
-    if (reader.left !== (-reader.at & (TEXT_PADDING_STEP - 1))) throw new RangeError("more padding than the step asks for");
+    if (reader.left !== (-reader.at & (TEXT_PADDING_STEP - 1)))
+      throw new RangeError("more padding than the step asks for");
     if (reader.take(reader.left).some((byte) => byte !== 0)) throw new RangeError("padding that is not zero");
     return { messageId, previous, writtenAt, text };
   } catch (error) {

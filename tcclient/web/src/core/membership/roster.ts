@@ -316,7 +316,8 @@ export class RoomState {
       throw new Distrust("the server shows our seat in the room otherwise than we signed it");
     }
     for (const [id, member] of members) {
-      if (id !== this.own && isSameParty(member, own)) throw new Distrust("the server shows our seat in the room twice");
+      if (id !== this.own && isSameParty(member, own))
+        throw new Distrust("the server shows our seat in the room twice");
     }
     for (const info of publications.values()) {
       if (info.participant === this.own && !this.#announced(info)) {

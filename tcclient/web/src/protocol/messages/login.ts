@@ -2,7 +2,18 @@
 
 import { array, exactly, record, U8, U16, U32, U64, withDefault, type Whole } from "../fields.js";
 import { ANY, type MessageOf, row } from "./registry.js";
-import { ACCOUNT_NAME, ACTION, DISPLAY_NAME, ERROR_CODE, EXPLANATION, KEY, Limits, SIGNATURE, TOKEN, WORD } from "./types.js";
+import {
+  ACCOUNT_NAME,
+  ACTION,
+  DISPLAY_NAME,
+  ERROR_CODE,
+  EXPLANATION,
+  KEY,
+  Limits,
+  SIGNATURE,
+  TOKEN,
+  WORD,
+} from "./types.js";
 
 const VERSIONS = array(U16, 16);
 const FEATURES = withDefault(array(WORD, 32), []);

@@ -48,7 +48,12 @@ export type Publish = MessageOf<typeof Publish>;
 export const Unpublish = row("unpublish", "client", { number: PUBLICATION_NUMBER }, { states: SEATED, answer: "ok" });
 
 /** Sets the mute flag of a live publication. The server drops the packets of a muted one. */
-export const Mute = row("mute", "client", { number: PUBLICATION_NUMBER, muted: BOOL }, { states: SEATED, answer: "ok" });
+export const Mute = row(
+  "mute",
+  "client",
+  { number: PUBLICATION_NUMBER, muted: BOOL },
+  { states: SEATED, answer: "ok" },
+);
 
 /** The wanted state of all subscriptions, whole each time. An older generation is ignored. */
 export const Subscribe = row(
@@ -90,7 +95,12 @@ export const Speakers = row(
 export const KeyBoxes = row("key_boxes", "both", { boxes: array(AddressedBox, MAX_KEY_BOXES) }, { states: SEATED });
 
 /** Confirms sender keys that arrived and opened. */
-export const KeyReceipts = row("key_receipts", "both", { receipts: array(KeyReceipt, MAX_KEY_BOXES) }, { states: SEATED });
+export const KeyReceipts = row(
+  "key_receipts",
+  "both",
+  { receipts: array(KeyReceipt, MAX_KEY_BOXES) },
+  { states: SEATED },
+);
 
 const KEYS = { mediaId: U32, epoch: U8, upKey: KEY, downKey: KEY };
 
