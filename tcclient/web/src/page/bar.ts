@@ -78,7 +78,8 @@ function controls(view: View): readonly Control[] {
       press: () => act.openPanel(page.panel === "chat" ? "none" : "chat"),
       count: page.unread,
       expanded: page.panel === "chat",
-      about: page.unread > 0 ? t("bar.unread", { count: page.unread }) : mayWrite(role) ? undefined : t("chat.read_only"),
+      about:
+        page.unread > 0 ? t("bar.unread", { count: page.unread }) : mayWrite(role) ? undefined : t("chat.read_only"),
     },
     {
       id: "people-button",

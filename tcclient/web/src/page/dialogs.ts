@@ -67,25 +67,31 @@ function password(view: View): TemplateResult {
     act.changePassword(String(data.get("current") ?? ""), String(data.get("next") ?? ""));
   };
   return html`
-      <form class="fields" @submit=${submit}>
-        ${
-          page.problem === undefined
-            ? nothing
-            : html`<p class="callout danger" role="alert">${problemText(t, page.problem)}</p>`
-        }
-        <input class="visually-hidden" autocomplete="username" tabindex="-1" aria-hidden="true"
-          .value=${page.preferences.account} readonly />
-        <label class="field">
-          <span>${t("password.current")}</span>
-          <input name="current" type="password" required maxlength="1024" autocomplete="current-password" />
-        </label>
-        <label class="field">
-          <span>${t("password.next")}</span>
-          <input name="next" type="password" required minlength="8" maxlength="1024" autocomplete="new-password" />
-        </label>
-        <p class="hint">${t("password.hint")}</p>
-        <div class="buttons"><button class="primary">${t("settings.change_password")}</button></div>
-      </form>
+    <form class="fields" @submit=${submit}>
+      ${
+        page.problem === undefined
+          ? nothing
+          : html`<p class="callout danger" role="alert">${problemText(t, page.problem)}</p>`
+      }
+      <input
+        class="visually-hidden"
+        autocomplete="username"
+        tabindex="-1"
+        aria-hidden="true"
+        .value=${page.preferences.account}
+        readonly
+      />
+      <label class="field">
+        <span>${t("password.current")}</span>
+        <input name="current" type="password" required maxlength="1024" autocomplete="current-password" />
+      </label>
+      <label class="field">
+        <span>${t("password.next")}</span>
+        <input name="next" type="password" required minlength="8" maxlength="1024" autocomplete="new-password" />
+      </label>
+      <p class="hint">${t("password.hint")}</p>
+      <div class="buttons"><button class="primary">${t("settings.change_password")}</button></div>
+    </form>
   `;
 }
 
@@ -99,31 +105,38 @@ function room(view: View): TemplateResult {
     act.setRoom(title === "" ? changes : { ...changes, title });
   };
   return html`
-      <form class="fields" @submit=${submit}>
-        ${
-          page.problem === undefined
-            ? nothing
-            : html`<p class="callout danger" role="alert">${problemText(t, page.problem)}</p>`
-        }
-        <label class="field">
-          <span>${t("room.title")}</span>
-          <input name="title" maxlength="64" .defaultValue=${state.room?.title ?? ""} />
-        </label>
-        <label class="field">
-          <span>${t("room.limit")}</span>
-          <input name="limit" type="number" min="1" max="65535" required .defaultValue=${String(state.room?.limit ?? "")} />
-        </label>
-        <label class="check">
-          <input name="locked" type="checkbox" .defaultChecked=${state.room?.locked ?? false} />
-          <span>${t("room.locked")}</span>
-        </label>
-        <div class="buttons"><button class="primary">${t("room.save")}</button></div>
-      </form>
-      <div class="buttons">
-        <button type="button" class="danger" @click=${() => act.openDialog({ name: "close", step: 1 })}>
-          ${t("people.close_meeting")}
-        </button>
-      </div>
+    <form class="fields" @submit=${submit}>
+      ${
+        page.problem === undefined
+          ? nothing
+          : html`<p class="callout danger" role="alert">${problemText(t, page.problem)}</p>`
+      }
+      <label class="field">
+        <span>${t("room.title")}</span>
+        <input name="title" maxlength="64" .defaultValue=${state.room?.title ?? ""} />
+      </label>
+      <label class="field">
+        <span>${t("room.limit")}</span>
+        <input
+          name="limit"
+          type="number"
+          min="1"
+          max="65535"
+          required
+          .defaultValue=${String(state.room?.limit ?? "")}
+        />
+      </label>
+      <label class="check">
+        <input name="locked" type="checkbox" .defaultChecked=${state.room?.locked ?? false} />
+        <span>${t("room.locked")}</span>
+      </label>
+      <div class="buttons"><button class="primary">${t("room.save")}</button></div>
+    </form>
+    <div class="buttons">
+      <button type="button" class="danger" @click=${() => act.openDialog({ name: "close", step: 1 })}>
+        ${t("people.close_meeting")}
+      </button>
+    </div>
   `;
 }
 

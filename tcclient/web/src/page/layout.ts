@@ -150,11 +150,7 @@ function pickLarge(
 }
 
 /** Return the `count` tiles that matter most, in the order in which they came. */
-function pick(
-  tiles: readonly Tile[],
-  count: number,
-  recentSpeakers: readonly ParticipantId[],
-): readonly Tile[] {
+function pick(tiles: readonly Tile[], count: number, recentSpeakers: readonly ParticipantId[]): readonly Tile[] {
   if (tiles.length <= count) return tiles;
   const weight = (tile: Tile): number => {
     if (tile.source === "screen") return 5000;

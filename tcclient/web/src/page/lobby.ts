@@ -20,7 +20,7 @@ export function lobby(view: View): TemplateResult {
         ${languagePicker(view, "inline-field")}
       </header>
       ${page.missing.length > 0 ? unsupported(view) : nothing}
-      <div class="lobby-columns">${devices(view)} ${form(view)}</div>
+      <div class="lobby-columns">${form(view)} ${devices(view)}</div>
       ${page.preferences.noticeRead ? nothing : notice(view)}
     </main>
   `;
@@ -45,13 +45,17 @@ function devices(view: View): TemplateResult {
       <div class="preview">
         ${
           seen
-            ? html`<video class="mirrored" autoplay muted playsinline aria-label=${t("lobby.preview")}
-                ${stream(camera.stream)}></video>`
+            ? html`<video
+                class="mirrored"
+                autoplay
+                muted
+                playsinline
+                aria-label=${t("lobby.preview")}
+                ${stream(camera.stream)}
+              ></video>`
             : html`<p>${t(camera.state === "starting" ? "lobby.camera_starts" : "lobby.camera_off")}</p>`
         }
-        <div class="preview-buttons">
-          ${toggle(view, "microphone", microphone)} ${toggle(view, "camera", camera)}
-        </div>
+        <div class="preview-buttons">${toggle(view, "microphone", microphone)} ${toggle(view, "camera", camera)}</div>
       </div>
       <div class="level">${icon("microphone")}${levelMeter(microphone.stream, t("lobby.level"))}</div>
       ${fault(view, "microphone", microphone)} ${fault(view, "camera", camera)}
@@ -85,7 +89,10 @@ function toggle({ t, act }: View, kind: "microphone" | "camera", source: OwnSour
 
 function fault({ t }: View, kind: "microphone" | "camera", source: OwnSource): TemplateResult | typeof nothing {
   if (source.fault === undefined) return nothing;
-  return html`<div class="callout" role="status">${icon("warning")}<p>${faultHelp(t, kind, source.fault)}</p></div>`;
+  return html`<div class="callout" role="status">
+    ${icon("warning")}
+    <p>${faultHelp(t, kind, source.fault)}</p>
+  </div>`;
 }
 
 function form(view: View): TemplateResult {
@@ -108,12 +115,17 @@ function form(view: View): TemplateResult {
       ${
         page.problem === undefined
           ? nothing
-          : html`<div class="callout danger" role="alert">${icon("warning")}<p>${problemText(t, page.problem)}</p></div>`
+          : html`<div class="callout danger" role="alert">
+              ${icon("warning")}
+              <p>${problemText(t, page.problem)}</p>
+            </div>`
       }
       ${
         page.invitation.room === ""
-          ? html`<label class="field"><span>${t("lobby.room")}</span>
-              <input name="room" required maxlength="64" autocapitalize="none" autocomplete="off" /></label>`
+          ? html`<label class="field"
+              ><span>${t("lobby.room")}</span>
+              <input name="room" required maxlength="64" autocapitalize="none" autocomplete="off"
+            /></label>`
           : nothing
       }
       <label class="field">
@@ -134,7 +146,14 @@ function form(view: View): TemplateResult {
       </label>
       <label class="field">
         <span>${t("lobby.your_name")}</span>
-        <input name="name" .defaultValue=${name} required maxlength="64" autocomplete="name" aria-describedby="name-hint" />
+        <input
+          name="name"
+          .defaultValue=${name}
+          required
+          maxlength="64"
+          autocomplete="name"
+          aria-describedby="name-hint"
+        />
         <span class="hint" id="name-hint">${t("lobby.your_name_hint")}</span>
       </label>
       <button class="primary" ?disabled=${joining || page.missing.length > 0}>

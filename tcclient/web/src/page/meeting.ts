@@ -43,14 +43,12 @@ function top(view: View): TemplateResult {
       ${room?.locked ? html`<span class="chip">${icon("lock")}${t("top.locked")}</span>` : nothing}
       <span class="speakers">${speakersText(view)}</span>
       <div class="top-buttons">
-        ${topButton(
-          speaker ? "grid" : "speaker_view",
-          t(speaker ? "top.grid" : "top.speaker"),
-          () => act.toggleMode(),
-        )}
-        ${page.can.pictureInPicture
-          ? topButton("picture_in_picture", t("top.picture_in_picture"), () => act.togglePictureInPicture())
-          : nothing}
+        ${topButton(speaker ? "grid" : "speaker_view", t(speaker ? "top.grid" : "top.speaker"), () => act.toggleMode())}
+        ${
+          page.can.pictureInPicture
+            ? topButton("picture_in_picture", t("top.picture_in_picture"), () => act.togglePictureInPicture())
+            : nothing
+        }
         ${page.can.fullScreen ? topButton("full_screen", t("top.full_screen"), () => act.toggleFullScreen()) : nothing}
       </div>
     </header>
@@ -87,11 +85,13 @@ function stage(view: View, { large, largeSize, small, smallSize, strip, hidden }
   const { t, state } = view;
   return html`
     <div class="tiles strip-${strip}">
-      ${large === undefined
-        ? nothing
-        : html`<ul class="large" role="list" aria-label=${t("stage.large")}>
-            ${keyed(large.key, tile(view, large, largeSize))}
-          </ul>`}
+      ${
+        large === undefined
+          ? nothing
+          : html`<ul class="large" role="list" aria-label=${t("stage.large")}>
+              ${keyed(large.key, tile(view, large, largeSize))}
+            </ul>`
+      }
       <ul class="small" role="list" aria-label=${t("stage.tiles")}>
         ${repeat(
           small,
@@ -167,11 +167,13 @@ export function toasts({ t, page, act }: View): TemplateResult {
         (toast) => html`
           <div class="toast ${toast.tone}">
             <p>${toast.text}</p>
-            ${toast.offer === undefined
-              ? nothing
-              : html`<button type="button" class="quiet" @click=${() => act.accept(toast)}>
-                  ${t(toast.offer.label)}
-                </button>`}
+            ${
+              toast.offer === undefined
+                ? nothing
+                : html`<button type="button" class="quiet" @click=${() => act.accept(toast)}>
+                    ${t(toast.offer.label)}
+                  </button>`
+            }
             <button
               type="button"
               class="icon-button"

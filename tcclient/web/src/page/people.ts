@@ -16,23 +16,29 @@ export function people(view: View): TemplateResult {
   const { me, participants } = state;
   const everybody = handsFirst(me === undefined ? participants : [me, ...participants]);
   return html`
-    ${mayChair(me?.role)
-      ? html`<div class="chair-tools">
-          <button type="button" class="quiet" @click=${() => act.muteAll()}>${t("people.mute_all")}</button>
-          <button type="button" class="quiet" @click=${() => act.lowerAllHands()}>${t("people.lower_hands")}</button>
-          <button type="button" class="quiet" @click=${() => act.openDialog({ name: "room" })}>
-            ${t("people.room")}
-          </button>
-        </div>`
-      : nothing}
-    <ul class="people" role="list" tabindex="0" aria-label=${t("bar.people")}>
-      ${repeat(
-        everybody,
-        ({ id }) => id,
-        (one) => person(view, one),
-      )}
-    </ul>
-    ${safety(view)}
+    <div class="panel-body">
+      ${
+        mayChair(me?.role)
+          ? html`<div class="chair-tools">
+              <button type="button" class="quiet" @click=${() => act.muteAll()}>${t("people.mute_all")}</button>
+              <button type="button" class="quiet" @click=${() => act.openDialog({ name: "room" })}>
+                ${t("people.room")}
+              </button>
+              <button type="button" class="quiet" @click=${() => act.lowerAllHands()}>
+                ${t("people.lower_hands")}
+              </button>
+            </div>`
+          : nothing
+      }
+      <ul class="people" role="list" aria-label=${t("bar.people")}>
+        ${repeat(
+          everybody,
+          ({ id }) => id,
+          (one) => person(view, one),
+        )}
+      </ul>
+      ${safety(view)}
+    </div>
   `;
 }
 
@@ -48,27 +54,39 @@ function person(view: View, one: Participant): TemplateResult {
         <span class="who">
           <strong>${own ? t("tile.you", { name: one.name }) : one.name}</strong>
           <span class="agency">${[one.agency, t(`role.${one.role}`)].filter((part) => part !== "").join(" · ")}</span>
-          ${own ? nothing : html`<span class="trust ${one.trust}">
-            ${icon(one.trust === "verified" ? "verified" : "warning")}${t(`trust.${one.trust}`)}
-          </span>`}
+          ${
+            own
+              ? nothing
+              : html`<span class="trust ${one.trust}">
+                  ${icon(one.trust === "verified" ? "verified" : "warning")}${t(`trust.${one.trust}`)}
+                </span>`
+          }
         </span>
-        ${one.hand > 0 ? html`<span class="hand" title=${t("tile.hand")}>
-            ${icon("hand")}<span class="visually-hidden">${t("tile.hand")}</span>
-          </span>` : nothing}
+        ${
+          one.hand > 0
+            ? html`<span class="hand" title=${t("tile.hand")}>
+                ${icon("hand")}<span class="visually-hidden">${t("tile.hand")}</span>
+              </span>`
+            : nothing
+        }
         <span title=${t(`microphone.${one.microphone}`)}>
           ${icon(one.microphone === "live" ? "microphone" : "microphone_off")}
           <span class="visually-hidden">${t(`microphone.${one.microphone}`)}</span>
         </span>
-        ${own ? nothing : html`<button
-            type="button"
-            class="icon-button"
-            aria-label=${actions}
-            title=${actions}
-            aria-expanded=${open}
-            @click=${() => act.openMenu(open ? undefined : one.id)}
-          >
-            ${icon("more")}
-          </button>`}
+        ${
+          own
+            ? nothing
+            : html`<button
+                type="button"
+                class="icon-button"
+                aria-label=${actions}
+                title=${actions}
+                aria-expanded=${open}
+                @click=${() => act.openMenu(open ? undefined : one.id)}
+              >
+                ${icon("more")}
+              </button>`
+        }
       </div>
       ${open && !own ? menu(view, one) : nothing}
     </li>
@@ -93,11 +111,13 @@ function menu(view: View, one: Participant): TemplateResult {
         />
       </label>
       <div class="buttons">
-        ${mayWrite(state.me?.role)
-          ? html`<button type="button" class="quiet" @click=${() => act.writeTo(one.id)}>
-              ${t("people.write_to")}
-            </button>`
-          : nothing}
+        ${
+          mayWrite(state.me?.role)
+            ? html`<button type="button" class="quiet" @click=${() => act.writeTo(one.id)}>
+                ${t("people.write_to")}
+              </button>`
+            : nothing
+        }
         <button type="button" class="quiet" @click=${() => act.togglePin(key)}>
           ${t(page.pinned === key ? "people.unpin" : "people.pin")}
         </button>
@@ -117,7 +137,12 @@ function chairing({ t, act }: View, one: Participant): TemplateResult {
       </select>
     </label>
     <div class="buttons">
-      <button type="button" class="quiet" ?disabled=${one.microphone !== "live"} @click=${() => act.mute(one.id, false)}>
+      <button
+        type="button"
+        class="quiet"
+        ?disabled=${one.microphone !== "live"}
+        @click=${() => act.mute(one.id, false)}
+      >
         ${t("people.ask_to_mute")}
       </button>
       <button type="button" class="quiet" ?disabled=${one.microphone !== "live"} @click=${() => act.mute(one.id, true)}>
@@ -126,11 +151,7 @@ function chairing({ t, act }: View, one: Participant): TemplateResult {
       <button type="button" class="quiet" ?disabled=${one.hand === 0} @click=${() => act.lowerHand(one.id)}>
         ${t("bar.lower_hand")}
       </button>
-      <button
-        type="button"
-        class="danger"
-        @click=${() => act.openDialog({ name: "remove", participant: one.id })}
-      >
+      <button type="button" class="danger" @click=${() => act.openDialog({ name: "remove", participant: one.id })}>
         ${t("people.remove")}
       </button>
     </div>

@@ -50,41 +50,41 @@ export function settings(view: View): TemplateResult {
   const { t, page, act } = view;
   const { dataSaver, receivedHeight } = page.preferences;
   return html`
-      <div class="fields">
-        ${devicePicker(view, "microphone")} ${devicePicker(view, "camera")} ${devicePicker(view, "speaker")}
-        ${languagePicker(view, "field")}
-        <label class="field">
-          <span>${t("settings.received")}</span>
-          <select
-            ?disabled=${dataSaver}
-            @change=${(event: Event) =>
-              act.prefer({ receivedHeight: Number((event.target as HTMLSelectElement).value) as ReceivedHeight })}
-          >
-            ${HEIGHTS.map(
-              (lines) => html`
-                <option value=${lines} .selected=${lines === receivedHeight}>${t(`settings.height_${lines}`)}</option>
-              `,
-            )}
-          </select>
-        </label>
-        <label class="check">
-          <input
-            type="checkbox"
-            .checked=${dataSaver}
-            aria-describedby="saver-hint"
-            @change=${(event: Event) => act.prefer({ dataSaver: (event.target as HTMLInputElement).checked })}
-          />
-          <span>${t("settings.data_saver")}</span>
-        </label>
-        <p class="hint" id="saver-hint">${t("settings.data_saver_hint")}</p>
-      </div>
-      ${statistics(view)}
-      <div class="buttons">
-        <button type="button" class="quiet" @click=${() => act.testSound()}>${t("lobby.test_sound")}</button>
-        <button type="button" class="quiet" @click=${() => act.openDialog({ name: "password" })}>
-          ${t("settings.change_password")}
-        </button>
-      </div>
+    <div class="fields">
+      ${devicePicker(view, "microphone")} ${devicePicker(view, "camera")} ${devicePicker(view, "speaker")}
+      ${languagePicker(view, "field")}
+      <label class="field">
+        <span>${t("settings.received")}</span>
+        <select
+          ?disabled=${dataSaver}
+          @change=${(event: Event) =>
+            act.prefer({ receivedHeight: Number((event.target as HTMLSelectElement).value) as ReceivedHeight })}
+        >
+          ${HEIGHTS.map(
+            (lines) => html`
+              <option value=${lines} .selected=${lines === receivedHeight}>${t(`settings.height_${lines}`)}</option>
+            `,
+          )}
+        </select>
+      </label>
+      <label class="check">
+        <input
+          type="checkbox"
+          .checked=${dataSaver}
+          aria-describedby="saver-hint"
+          @change=${(event: Event) => act.prefer({ dataSaver: (event.target as HTMLInputElement).checked })}
+        />
+        <span>${t("settings.data_saver")}</span>
+      </label>
+      <p class="hint" id="saver-hint">${t("settings.data_saver_hint")}</p>
+    </div>
+    ${statistics(view)}
+    <div class="buttons">
+      <button type="button" class="quiet" @click=${() => act.testSound()}>${t("lobby.test_sound")}</button>
+      <button type="button" class="quiet" @click=${() => act.openDialog({ name: "password" })}>
+        ${t("settings.change_password")}
+      </button>
+    </div>
   `;
 }
 
@@ -100,7 +100,14 @@ function statistics({ t, state }: View): TemplateResult | typeof nothing {
   ];
   return html`
     <h3>${t("settings.connection")}</h3>
-    <dl class="figures">${rows.map(([name, value]) => html`<div><dt>${t(name)}</dt><dd>${value}</dd></div>`)}</dl>
+    <dl class="figures">
+      ${rows.map(
+        ([name, value]) =>
+          html`<div>
+            <dt>${t(name)}</dt>
+            <dd>${value}</dd>
+          </div>`,
+      )}
+    </dl>
   `;
 }
-

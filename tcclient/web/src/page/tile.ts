@@ -33,11 +33,13 @@ export function tile(view: View, shown: Tile, { width, height }: Size): Template
         </span>
         ${source === "screen" ? nothing : trust(view, shown)} ${own ? nothing : bars(view, shown)}
       </div>
-      ${participant.hand > 0 && source === "camera"
-        ? html`<span class="badge hand" title=${t("tile.hand")}>
-            ${icon("hand")}<span class="visually-hidden">${t("tile.hand")}</span>
-          </span>`
-        : nothing}
+      ${
+        participant.hand > 0 && source === "camera"
+          ? html`<span class="badge hand" title=${t("tile.hand")}>
+              ${icon("hand")}<span class="visually-hidden">${t("tile.hand")}</span>
+            </span>`
+          : nothing
+      }
       <button
         type="button"
         class="icon-button pin"
@@ -59,8 +61,14 @@ function content(view: View, { participant, source, own, picture: seen }: Tile):
     </div>`;
   }
   if (own) {
-    return html`<video class="mirrored" autoplay muted playsinline aria-hidden="true"
-      ${stream(view.state.camera.stream)}></video>`;
+    return html`<video
+      class="mirrored"
+      autoplay
+      muted
+      playsinline
+      aria-hidden="true"
+      ${stream(view.state.camera.stream)}
+    ></video>`;
   }
   return html`<canvas class=${source} aria-hidden="true" ${picture(view.pictures, participant.id, source)}></canvas>`;
 }

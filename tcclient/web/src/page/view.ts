@@ -118,4 +118,3 @@ export interface View {
   /** Draws pictures of others. */
   readonly pictures: Pick<Meeting, "show">;
 }
-
