@@ -9,8 +9,8 @@ import { icon } from "./icons.js";
 import { fullName, mayWrite } from "./person.js";
 import type { View } from "./view.js";
 
-/** The most characters of a text that can be typed; the limit of PROTOCOL.md counts 4,096 bytes of UTF-8. */
-const MAX_TYPED = 1000;
+/** The most characters of a text (PROTOCOL.md, `chat`). The field counts UTF-16, which is never less. */
+const MAX_TYPED = 2000;
 
 /** Show the texts and the field for another. */
 export function chat(view: View): TemplateResult {
