@@ -96,10 +96,11 @@ export class OwnMediaDesk {
 
   private close(media: OwnMedia): void {
     const own = this.own[media];
+    const wasOpen = own.device.stream !== undefined;
     own.device.close();
     own.opening = false;
     own.fault = undefined;
-    if (media === "microphone") this.owner.sound().stopCapture();
+    if (media === "microphone" && wasOpen) this.owner.sound().stopCapture();
     this.show(media);
   }
 
