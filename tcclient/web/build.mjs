@@ -69,8 +69,9 @@ async function bundle(entry, files) {
 async function buildPage(out) {
   const files = new Map();
   const names = new Map();
-  for (const entry of ["main.ts", "style.css"]) {
-    const content = await bundle(join(here, "src/page", entry), files);
+  for (const entry of ["main.ts", "style.css", "icon.svg"]) {
+    const path = join(here, "src/page", entry);
+    const content = entry.endsWith(".svg") ? await readFile(path) : await bundle(path, files);
     const name = hashed(entry.replace(/\.ts$/, ".js"), content);
     files.set(name, content);
     names.set(entry, name);
