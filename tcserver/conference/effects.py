@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from tcproto.account import Challenge
 from tcproto.messages import Close
 from tcserver.media.interface import Command
 from tcserver.records import RoomRecord, session_id
@@ -49,6 +50,17 @@ class SaveRoom(NamedTuple):
 
     ticket: int
     room: RoomRecord
+
+
+class SavePassword(NamedTuple):
+    """Write another password of an account, unless it has changed meanwhile, and answer with ``password_saved``."""
+
+    session: int
+    account: str
+    old_key: bytes
+    """Public key of the present password."""
+    challenge: Challenge
+    public_key: bytes
 
 
 class SessionStarted(NamedTuple):
@@ -112,6 +124,7 @@ Effect = (
     | FindAccount
     | FindDevices
     | SaveRoom
+    | SavePassword
     | SessionStarted
     | SessionEnded
     | MediaCommand

@@ -32,14 +32,14 @@ class ServerSection:
         int,
         Declaration(
             Whole(1, MAX_PARTICIPANTS_CEILING),
-            "people of a room on one media process before the room spreads to the others",
+            "participants of a room on one media process before the room spreads to the others",
             live=True,
         ),
     ] = 100
     data: Annotated[str, Declaration(Line(), "data directory; empty: $XDG_DATA_HOME/tcserver")] = ""
     maintenance: Annotated[
         bool,
-        Declaration(Flag(), "whether only accounts with the role admin may log in; people who are in stay", live=True),
+        Declaration(Flag(), "whether only accounts with the role admin may log in; participants stay", live=True),
     ] = False
     public_host: Annotated[
         str, Declaration(Host(), "host name or address in the join link; empty: the server finds one")
@@ -89,7 +89,7 @@ class RoomsSection:
         int,
         Declaration(
             Whole(0, MAX_PARTICIPANTS_CEILING),
-            "loudest talkers that are forwarded in a room of more than 8 people; 0: all",
+            "loudest talkers that are forwarded in a room of more than 8 participants; 0: all",
             live=True,
         ),
     ] = 3

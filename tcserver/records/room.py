@@ -39,13 +39,13 @@ class RoomRecord:
     ] = True
     """Whether media are end-to-end encrypted; fixed for each life of the room."""
     max_participants: Annotated[
-        int, Declaration(Whole(1, MAX_PARTICIPANTS_CEILING), "how many people fit in", heading="participants")
+        int, Declaration(Whole(1, MAX_PARTICIPANTS_CEILING), "how many participants fit in", heading="participants")
     ] = DEFAULT_MAX_PARTICIPANTS
     loudest: Annotated[
         int | None,
         Declaration(
             Maybe(Whole(0, MAX_PARTICIPANTS_CEILING), "default"),
-            "loudest talkers that are forwarded while more than 8 people are in; 0: all; default: rooms.loudest",
+            "loudest talkers that are forwarded while more than 8 participants are in; 0: all; default: rooms.loudest",
             since=2,
         ),
     ] = None
