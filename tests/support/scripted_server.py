@@ -1,4 +1,4 @@
-"""A server that fits on a page: it seats clients, passes key boxes on, opens up datagrams and seals room datagrams."""
+"""A small server: it seats clients, passes key boxes on, opens up datagrams and seals room datagrams."""
 
 import random
 from collections import Counter
@@ -39,7 +39,7 @@ KEEP = object()
 
 
 class Client:
-    """A session, the server's end of its connection, and all that either has told."""
+    """A session, the server's end of its connection, and all that either has reported."""
 
     def __init__(self, server, number, settings, lives=None):
         self.server = server
@@ -114,7 +114,7 @@ class Client:
 
 
 class Server:
-    """One room, and its clients; ``now`` is virtual time, ``pump`` moves everything until nothing moves."""
+    """One room, and its clients; ``now`` is virtual time, ``pump`` moves bytes until nothing moves."""
 
     def __init__(self, e2ee=True, settings=None):
         self.now = 100.0
@@ -129,9 +129,9 @@ class Server:
         self.forwards = Counter()
         self.forwarded = []
         self.answers = {}
-        """Replies in place of the usual ones, by request class; ``KEEP`` for none at all."""
+        """Replies in place of the usual ones, by request class; ``KEEP`` for no reply."""
         self.unanswered = {}
-        """The number of the newest request that got none, by class."""
+        """The number of the newest request without a reply, by class."""
         self.hold_boxes = None
         self.box_log = []
         self.hold_texts = None
@@ -403,7 +403,7 @@ def payloads(client):
 
 
 def undelivered(server, client, count=1, payload=b"voice"):
-    """Speak; return the room datagrams, which nobody got."""
+    """Speak, and return the room datagrams, which were not delivered."""
     before, server.deliver = len(server.forwarded), False
     for _ in range(count):
         assert client.speak(payload=payload)
@@ -419,12 +419,12 @@ def give(client, *datagrams, now=None):
 
 
 def packet_in(server, datagram):
-    """The packet in a room datagram."""
+    """Return the packet in a room datagram."""
     return open_datagram(datagram, server.room_key)[4 + 3 :]
 
 
 def packet_types(server):
-    """Types of the packets that the server has forwarded."""
+    """Return the types of the packets that the server has forwarded."""
     return {packet_in(server, data)[0] >> 4 for data in server.forwarded}
 
 
