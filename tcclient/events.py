@@ -12,10 +12,12 @@ from tcclient.core.events import (
     ChatReceived,
     Closed,
     CommitmentMismatch,
+    HandChanged,
     MemberHeard,
     MembershipAgreed,
     MembershipMismatch,
     MemberSilent,
+    MuteAsked,
     ParticipantEvent,
     ParticipantJoined,
     ParticipantLeft,
@@ -37,10 +39,12 @@ __all__ = (
     "Closed",
     "CommitmentMismatch",
     "Event",
+    "HandChanged",
     "MemberHeard",
     "MemberSilent",
     "MembershipAgreed",
     "MembershipMismatch",
+    "MuteAsked",
     "NewDevice",
     "ParticipantEvent",
     "ParticipantJoined",
@@ -48,6 +52,7 @@ __all__ = (
     "ParticipantUpdated",
     "PathChanged",
     "PublicationFailed",
+    "PublicationHeld",
     "RecordingFailed",
     "RoomUpdated",
     "SpeakersChanged",
@@ -75,6 +80,14 @@ class PublicationFailed:
     publication: Publication
     text: str
     """The reason, one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationHeld:
+    """A chair holds what we publish muted, or holds it no more; then it stays muted until we unmute it."""
+
+    publication: Publication
+    held: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +123,8 @@ class TrustFault:
 Event = (
     ParticipantJoined[Participant]
     | ParticipantUpdated[Participant]
+    | HandChanged[Participant]
+    | MuteAsked[Participant]
     | ParticipantLeft[Participant]
     | TrackPublished[Track]
     | TrackUpdated[Track]
@@ -118,6 +133,7 @@ Event = (
     | ChatReceived[Participant | None]
     | TextMissing[Participant]
     | PublicationFailed
+    | PublicationHeld
     | RecordingFailed
     | PathChanged
     | MembershipMismatch[Participant]

@@ -23,6 +23,7 @@ from tcclient.events import (
     Event,
     ParticipantJoined,
     PublicationFailed,
+    PublicationHeld,
     RecordingFailed,
     SpeakersChanged,
     TrustFault,
@@ -276,7 +277,7 @@ class Room(RoomVerbs):
         match event:
             case core.ParticipantJoined(entry):
                 self._participant_joined(entry)
-            case core.ParticipantUpdated(entry):
+            case core.ParticipantUpdated(entry) | core.HandChanged(entry):
                 self._participant_updated(event, entry)
             case core.ParticipantLeft(entry):
                 self.participants.pop(entry.id, None)
@@ -290,7 +291,7 @@ class Room(RoomVerbs):
             case core.ParticipantEvent(who):
                 self._everybody[who].mark(event)
                 self._tell(event.about(self._everybody[who]))
-            case core.Published() | core.PublishFailed() | core.KeyframeRequested():
+            case core.Published() | core.PublishFailed() | core.HoldChanged() | core.KeyframeRequested():
                 self._publication_event(event)
             case _:
                 self._seat_event(event)
@@ -321,7 +322,7 @@ class Room(RoomVerbs):
             self._tell(ParticipantJoined(participant))
         self._devices.look(participant, self._connection.session.server_fingerprint)
 
-    def _participant_updated(self, event: core.ParticipantUpdated[core.Participant], entry: core.Participant) -> None:
+    def _participant_updated(self, event: core.ParticipantEvent[core.Participant], entry: core.Participant) -> None:
         participant = self._everybody[entry.id]
         participant.update(entry)
         if participant.is_me:
@@ -349,13 +350,18 @@ class Room(RoomVerbs):
         now = tuple(p for p in self._everybody.values() if p.speaking)
         self._tell(SpeakersChanged(now, self._everybody.get(dominant)))
 
-    def _publication_event(self, event: core.Published | core.PublishFailed | core.KeyframeRequested) -> None:
+    def _publication_event(
+        self, event: core.Published | core.PublishFailed | core.HoldChanged | core.KeyframeRequested
+    ) -> None:
         publication = self.publications.get(event.number)
         if publication is None:
             return
         match event:
             case core.Published(_, stream):
                 publication.stream = stream
+            case core.HoldChanged(_, held):
+                publication.hold(held)
+                self._tell(PublicationHeld(publication, held))
             case core.KeyframeRequested():
                 publication.want_keyframe()
             case core.PublishFailed(_, code, text):

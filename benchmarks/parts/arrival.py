@@ -13,9 +13,9 @@ from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcproto.packet import AudioHeader, VideoHeader
 from tcproto.path import PingItem
-from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.interface import Address, ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
 from tcserver.media.lanes.train import couple
+from tcserver.media.plane.plane import MediaPlane
 
 _CAPS = Caps(bitrate=1_000_000_000, packets_per_second=1_000_000)
 AUDIO_BATCH = 16

@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from tcclient.audio.jitter import Frame, FrameKind, JitterBuffer, JitterStatistics, PutResult
+from tcclient.audio.frame import Frame, FrameKind
+from tcclient.audio.jitter import JitterBuffer, PutResult
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import OpusDecoder, OpusError, Pcm, packet_duration, packet_has_fec
 from tcclient.audio.stretch import lengthen, shorten
 from tcclient.core.media.packet import AudioPacket

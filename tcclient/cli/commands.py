@@ -27,15 +27,15 @@ COMMANDS = (
         "[WHO]",
         "your microphone off; with WHO: ask somebody to mute",
         "Without a name your own microphone is off at once, and everybody sees it; the camera goes on (see /video). "
-        "With a name your own microphone stays as it is, and WHO gets a private text with the request: only the "
-        "sender can mute itself. A chair can take the microphone away: /role WHO listener.",
+        "With a name your own microphone stays as it is, and WHO is asked to mute; a chair may say all. A chair can do "
+        "more: /hold WHO.",
     ),
     Command(
         "/unmute",
         "[WHO]",
         "your microphone on; with WHO: ask somebody to unmute",
-        "Without a name your own microphone is on again. With a name WHO gets a private text with the request: nobody "
-        "can open the microphone of somebody else.",
+        "Without a name your own microphone is on again. With a name WHO is asked to unmute: nobody can open the "
+        "microphone of somebody else.",
     ),
     Command(
         "/video",
@@ -70,6 +70,13 @@ COMMANDS = (
         "Lists all participants: role, what they send, whether it is muted, and what is doubtful about them. A star "
         "marks those who speak.",
     ),
+    Command("/hand", "", "raise your hand", "Everybody sees the raised hands, in the order in which they were raised."),
+    Command(
+        "/lower",
+        "[WHO]",
+        "lower your hand; chair: that of WHO, or of all",
+        "Without a name your own hand is lowered. A chair lowers the hand of WHO, or with all the hands of all.",
+    ),
     Command(
         "/volume",
         "WHO PERCENT",
@@ -102,6 +109,13 @@ COMMANDS = (
         "a private text to one participant",
         "WHO is an account, or a part of a name without spaces that only one participant has.",
     ),
+    Command(
+        "/hold",
+        "WHO",
+        "chair: hold a microphone muted, or those of all",
+        "The server drops the sound of WHO, who cannot unmute until /release WHO. With all: everybody but chairs.",
+    ),
+    Command("/release", "WHO", "chair: end a hold", "The microphone stays muted until WHO unmutes it. For a chair."),
     Command("/kick", "WHO", "chair: remove somebody from the room", "WHO has to leave. For a chair or the operator."),
     Command(
         "/role",

@@ -144,7 +144,7 @@ def _described(error: Exception) -> dict[str, Any]:
 def _attend(arguments: argparse.Namespace) -> int:
     from tcclient.audio.gate import GateMode
     from tcclient.cli.attend import Attending, Wishes
-    from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
+    from tcclient.core.settings import AUDIO_ONLY, DEFAULT_SOURCES
     from tcclient.errors import JoinRefused
     from tcclient.recording.folder import prepare_folder
     from tcclient.transport.loop import run

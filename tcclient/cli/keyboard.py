@@ -14,10 +14,12 @@ from tcclient.participant import MAX_VOLUME, ROLES, Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
 from tcproto.errors import Refusal
-from tcproto.messages import Kind, Source
+from tcproto.messages import Kind, Permission, Source
 
 PLEASE_MUTE = "Please mute your microphone."
 PLEASE_UNMUTE = "Please unmute your microphone."
+ALL = "all"
+"""In place of a name: everybody of a lower rank."""
 _OWN = {Source.MICROPHONE: "microphone", Source.CAMERA: "camera"}
 
 
@@ -36,8 +38,12 @@ class Keyboard:
         self._publications = publications
         self._output = output
         self._commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
-            "/mute": lambda who: self._ask(who, PLEASE_MUTE) if who else self._mute(Source.MICROPHONE, True),
-            "/unmute": lambda who: self._ask(who, PLEASE_UNMUTE) if who else self._mute(Source.MICROPHONE, False),
+            "/mute": lambda who: self._ask(who, True) if who else self._mute(Source.MICROPHONE, True),
+            "/unmute": lambda who: self._ask(who, False) if who else self._mute(Source.MICROPHONE, False),
+            "/hold": lambda who: room.mute_all(hold=True) if who == ALL else self._other(who).mute(hold=True),
+            "/release": lambda who: self._other(who).release(),
+            "/hand": lambda _: room.raise_hand(),
+            "/lower": self._lower,
             "/video": self._video,
             "/talk": lambda _: self._talk(True),
             "/hush": lambda _: self._talk(False),
@@ -126,8 +132,25 @@ class Keyboard:
             raise ValueError(f"your {_OWN[source]} is off: nothing of it is sent")
         return found
 
-    async def _ask(self, who: str, request: str) -> None:
-        await self._say(request, self._other(who))
+    async def _ask(self, who: str, muted: bool) -> None:
+        """Ask to mute or unmute: by the server where we may, else in a private text."""
+        may_ask = Permission.MUTE_OTHERS in Permission(self._room.permissions)
+        if muted and who == ALL and may_ask:
+            await self._room.mute_all()
+        elif not may_ask:
+            await self._say(PLEASE_MUTE if muted else PLEASE_UNMUTE, self._other(who))
+        elif muted:
+            await self._other(who).mute()
+        else:
+            await self._other(who).ask_to_unmute()
+
+    async def _lower(self, who: str) -> None:
+        if not who:
+            await self._room.lower_hand()
+        elif who == ALL:
+            await self._room.lower_all_hands()
+        else:
+            await self._find(who).lower_hand()
 
     async def _message(self, rest: str) -> None:
         words = rest.split(maxsplit=1)

@@ -58,6 +58,7 @@ def described(participant: Participant, tracks: Iterable[Track]) -> dict[str, ob
         "verified": participant.verified,
         "marks": [str(mark) for mark in marks_of(participant)],
         "speaking": participant.speaking,
+        "hand": participant.hand,
         "sends": [{"source": str(t.source), "muted": t.muted} for t in tracks],
     }
 
@@ -66,4 +67,5 @@ def in_words(participant: Participant, tracks: Iterable[Track]) -> str:
     """Return a participant, with its ``tracks``, as a line of the list of participants."""
     sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in tracks) or "only listens"
     me = " (you)" if participant.is_me else ""
-    return f"{participant.label}{me} [{participant.role}] {sends}{mark_words(participant)}"
+    hand = ", hand raised" if participant.hand else ""
+    return f"{participant.label}{me} [{participant.role}] {sends}{hand}{mark_words(participant)}"

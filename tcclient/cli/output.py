@@ -104,6 +104,9 @@ class Output:
                 self._line("participant_left", f"- {who.label}{reason}", who=who.label, code=code)
             case events.ParticipantUpdated(who):
                 self._line("participant_updated", f"{who.label} is {who.role} now", who=who.label, role=str(who.role))
+            case events.HandChanged(who):
+                text = "raises the hand" if who.hand else "has the hand down"
+                self._line("hand", f"{who.label} {text}", who=who.label, raised=bool(who.hand))
             case events.TrackPublished(track) | events.TrackUnpublished(track) | events.TrackUpdated(track):
                 self._track(event, track)
             case events.SpeakersChanged():
@@ -174,6 +177,13 @@ class Output:
             ):
                 name, text = _DOUBTS[type(event)]
                 self._line(name, text.format(who.label), **self._described(who))
+            case events.MuteAsked(who, source, muted):
+                text = f"{who.label} asks you to {'mute' if muted else 'unmute'} your {_named(source)}"
+                self._line("mute_asked", text, who=who.label, source=str(source), muted=muted)
+            case events.PublicationHeld(publication, held):
+                source = publication.source.source
+                text = f"a chair holds your {_named(source)} muted" if held else f"you may unmute your {_named(source)}"
+                self._line("held", text, source=str(source), held=held)
             case events.NewDevice(who):
                 self._line(
                     "new_device",
@@ -287,6 +297,10 @@ class Output:
     def _show(self, text: str) -> None:
         for line in fold(visible_lines(text), self.console.columns):
             self.console.show(line)
+
+
+def _named(source: Source) -> str:
+    return str(source).replace("_", " ")
 
 
 def _state(sent: list[Publication], source: Source) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 Figures = dict[str, Any]

@@ -119,6 +119,7 @@ class Seat:
             messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self._keyframe_request,
+            messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
         self._follow_deadlines()
@@ -142,9 +143,9 @@ class Seat:
         if handler is not None:
             handler(message, now)
 
-    def receive_datagram(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
-        """Take a datagram, by UDP or through the tunnel."""
-        self.media.receive(data, now, tunnel=tunnel)
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Take a datagram."""
+        self.media.receive(data, now)
         if self.media.beacons or self.path.state is not self._path_state:
             self.settle(now)
 
@@ -232,10 +233,15 @@ class Seat:
         return self._control.request(messages.Unpublish(number))
 
     def set_muted(self, number: int, muted: bool) -> int:
-        """Mute or unmute, here at once; return the request id. Raises ``Refusal`` where it is not live."""
+        """Mute or unmute, here at once; return the request id.
+
+        Raises ``Refusal`` where it is not live, and to unmute what another participant holds muted.
+        """
         publication = self.publications.live.get(number)
         if publication is None:
             raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
+        if publication.held and not muted:
+            raise Refusal(ErrorCode.NOT_PERMITTED, "a chair holds it muted")
         publication.muted = muted
         return self._control.request(messages.Mute(number, muted))
 
@@ -291,6 +297,14 @@ class Seat:
             self._forget(number)
             self._emit(events.PublishFailed(number, ErrorCode.NOT_PERMITTED, "the server has ended the publication"))
 
+    def _flags_changed(self, info: messages.PublicationInfo) -> None:
+        """Note whether another participant holds our publication muted."""
+        publication = self.publications.live.get(info.number)
+        if publication is not None and publication.held != info.held:
+            publication.held = info.held
+            publication.muted = publication.muted or info.held
+            self._emit(events.HoldChanged(info.number, info.held))
+
     def _clock_changed(self, now: float, started: bool) -> None:
         if started:
             self.presence.schedule.stream_started(now)
@@ -341,6 +355,11 @@ class Seat:
             self._emit(event)
             if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
                 self._ended(event.track.number)
+            if (
+                isinstance(event, events.TrackPublished | events.TrackUpdated)
+                and event.track.participant == self.room.own
+            ):
+                self._flags_changed(event.track)
         self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id
@@ -389,6 +408,10 @@ class Seat:
         publication = self.publications.by_stream(message.stream)
         if publication is not None and message.spatial < publication.layers:
             self.publications.keyframes.ask(publication.number, message.spatial, now)
+
+    def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
+        if message.participant in self.room.members and message.source is not Source.UNKNOWN:
+            self._emit(events.MuteAsked(message.participant, message.source, message.muted))
 
     def _path_due(self, now: float) -> None:
         self.path.on_call = bool(self.publications.live) or self._wants_media

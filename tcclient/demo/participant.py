@@ -29,7 +29,7 @@ from tcclient.trust.identity import TrustFileError
 from tcproto.messages import Kind
 
 if TYPE_CHECKING:
-    from tcclient.audio.jitter import JitterStatistics
+    from tcclient.audio.jitter_statistics import JitterStatistics
     from tcclient.playout.playout import Mix
     from tcclient.publication import Publication
 

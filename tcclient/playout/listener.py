@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import Pcm, require_library
 from tcclient.capture.pacing import Schedule, Timeline
 from tcclient.core.media.packet import AudioPacket

@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from tcclient.audio.decoder import Sound, SpeakerDecoder
-from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.mixer import Mixer, Voice
 from tcclient.audio.opus import Pcm
 from tcclient.core.media.packet import AudioPacket

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from tcserver.conference import Conference
-from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.lanes.lane import Weight
+from tcserver.media.plane.stats import MediaStats
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.version import version

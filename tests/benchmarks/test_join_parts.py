@@ -17,7 +17,6 @@ from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader
 from tcserver.config.configuration import Sources
-from tcserver.daemon.conference_settings import conference_settings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="times of arrival, and the benchmarks' servers, need Linux")
 
@@ -43,10 +42,9 @@ def test_a_rush_tells_what_held_it_up(server, clients, waited, remark):
 
 def test_everybody_of_the_largest_room_may_come_in_at_once():
     configuration = Sources(flags={key: str(value) for key, value in SETTINGS.items()}).load()
-    limits = conference_settings(configuration)
-    assert limits.login_rate.burst >= MAX_SEATS
-    assert limits.join_rate.burst >= MAX_SEATS
-    assert min(limits.max_sessions, limits.max_half_open, limits.max_half_open_per_address) >= MAX_SEATS
+    login = configuration.login
+    assert min(login.login_burst, configuration.rooms.join_burst) >= MAX_SEATS
+    assert min(login.max_sessions, login.max_half_open, login.max_half_open_per_address) >= MAX_SEATS
 
 
 @linux

@@ -21,6 +21,8 @@ from tests.integration.test_rooms import track_of, two
 from tests.support.processes.client_process import COMMAND
 from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World, until
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 def failing(error: Exception, good: int = 3) -> Iterator[Any]:
     for _ in range(good):
@@ -220,7 +222,7 @@ def test_what_cannot_be_sent_is_refused_before_joining(
 
 
 class Told:
-    """What a person at a terminal would have read."""
+    """What a user at a terminal would have read."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

@@ -1,4 +1,4 @@
-"""What a monitoring system gets of a server with people in it."""
+"""What a monitoring system gets of a server with participants."""
 
 import asyncio
 import contextlib

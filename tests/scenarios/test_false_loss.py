@@ -21,7 +21,7 @@ def quiet(world, client, seconds, *, thinned):
         if frame % 21 == 0 or not thinned:
             client.say(comfort=True, voice=False, level=127, end_of_talk=frame == 0)
         else:
-            client._spoken_frames += 1  # its time passes all the same
+            client.spoken_frames += 1  # its time passes all the same
     world.run(1)
 
 
@@ -48,7 +48,7 @@ def test_a_quiet_microphone_loses_nothing(world, thinned):
 
 
 def test_who_is_not_among_the_loudest_loses_nothing(make_world):
-    world = make_world(loudest=1)
+    world = make_world(rooms__loudest=1)
     _, ada, ben, cleo, *_ = world.room("dora", "ada", "ben", "cleo", *(f"member {number}" for number in range(5)))
     world.run(0.5)
     begin = world.now

@@ -24,7 +24,7 @@ from benchmarks.harness.conversation import (
 )
 from benchmarks.harness.open_microphones import OpenMicrophones
 from tcclient.audio.decoder import SpeakerDecoder
-from tcclient.audio.jitter import FrameKind
+from tcclient.audio.frame import FrameKind
 from tcclient.audio.opus import SAMPLE_RATE, OpusEncoder
 from tcclient.capture import SPEECH
 from tcserver.media.speakers.preroll import PREROLL

@@ -7,7 +7,7 @@ from tcserver.media import Drop
 from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
-SPREAD = {"media_workers": 3, "room_spread": 1}
+SPREAD = {"server__workers": 3, "server__room_spread": 1}
 GONE = (events.ParticipantLeft, events.Evicted, events.Closed, events.MembershipMismatch)
 
 
@@ -52,7 +52,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
     for client in clients:
         client.talk()
     world.run(1)
-    (room,) = world.server.conference._rooms._by_number.values()
+    (room,) = world.server.conference._rooms
     home = room.home
     slot = home if whose == "home" else (home + 1) % 3
     untouched = [client for client in clients if client.session.seat.path.media_id & 0xFF != slot]
@@ -99,7 +99,7 @@ def test_a_newcomer_takes_no_replay_of_any_sealer(trio):
     world.run(0.5)
     heard = len(dora.heard)
     for data in before:
-        dora._datagram(data)
+        dora.receive_datagram(data)
     assert len(dora.heard) == heard
     assert dora.session.drops["replay"] > 0
 
@@ -127,7 +127,7 @@ def test_who_leaves_opens_nothing_that_comes_later_from_any_plane(trio):
 
 
 def test_a_storm_of_joins_over_three_planes(make_world):
-    world = make_world(loudest=0, media_workers=3, room_spread=5)
+    world = make_world(rooms__loudest=0, server__workers=3, server__room_spread=5)
     clients = [world.client(f"participant {n}", HOME) for n in range(20)]
     world.until(lambda: world.ready(*clients))
     seats = sorted(len(plane.seats) for plane in world.server.planes.all)
@@ -143,7 +143,7 @@ def test_a_storm_of_joins_over_three_planes(make_world):
 
 def test_the_loudest_of_three_planes(make_world):
     """There is one place for all planes: its holder alone is heard, and a turn begins with its first syllable."""
-    world = make_world(loudest=1, **SPREAD)
+    world = make_world(rooms__loudest=1, **SPREAD)
     clients = world.room(*(f"participant {n}" for n in range(9)), conditions=HOME)
     by_slot = {client.session.seat.path.media_id & 0xFF: client for client in clients}
     first, second, listener = by_slot[0], by_slot[1], by_slot[2]

@@ -21,7 +21,7 @@ clients = st.integers(0, MOST - 1)
 
 
 class Meeting(RuleBasedStateMachine):
-    settings: ClassVar[dict[str, float]] = {"kick": 5.0}
+    settings: ClassVar[dict[str, float]] = {"rooms__kick_s": 5.0}
 
     def __init__(self):
         super().__init__()
@@ -184,7 +184,7 @@ def test_a_publication_that_ends_with_the_change_that_begins_it():
 class Spread(Meeting):
     """The same over three media planes; any of them may end."""
 
-    settings: ClassVar[dict[str, float]] = {**Meeting.settings, "media_workers": 3, "room_spread": 1}
+    settings: ClassVar[dict[str, float]] = {**Meeting.settings, "server__workers": 3, "server__room_spread": 1}
 
     @precondition(lambda self: self.world)
     @rule(slot=st.integers(0, 2))

@@ -55,6 +55,8 @@ class Publication:
         self.codec = info.codec
         self.layers = info.layers
         self.muted = info.muted
+        self.held = False
+        """Whether another participant holds it muted."""
         self.stream: int | None = None
         self.was_ready = False
         """Whether ``take_ready`` has returned it."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from tcclient.core.events import (
     Event,
+    HandChanged,
     Participant,
     ParticipantJoined,
     ParticipantLeft,
@@ -198,8 +200,8 @@ class RoomState:
         for i, participant in self.members.items():
             if i not in old_members or i in gone:
                 events.append(ParticipantJoined(participant))
-            elif participant != old_members[i]:
-                events.append(ParticipantUpdated(participant))
+            else:
+                events += _updates(old_members[i], participant)
         for key, info in self.publications.items():
             if key not in old_publications or key in ended:
                 events.append(TrackPublished(info))
@@ -264,6 +266,16 @@ class RoomState:
             if info.kind in PACKET_TYPES:
                 streams[info.stream] = Stream(i, publication_id(info), PACKET_TYPES[info.kind])
         return streams
+
+
+def _updates(old: Participant, new: Participant) -> list[Event]:
+    """Return what has changed of a participant as events."""
+    events: list[Event] = []
+    if replace(new.member, hand=old.member.hand) != old.member or new.verified != old.verified:
+        events.append(ParticipantUpdated(new))
+    if new.member.hand != old.member.hand:
+        events.append(HandChanged(new))
+    return events
 
 
 def _party(member: Member) -> tuple[bytes, bytes]:
