@@ -1,4 +1,4 @@
-"""The links of the documents lead somewhere, and what they say of the code and its figures holds."""
+"""The links of the documents lead somewhere, and their statements about the code and its figures are true."""
 
 from __future__ import annotations
 
