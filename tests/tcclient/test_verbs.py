@@ -1,4 +1,4 @@
-"""What a participant asks of the server: each verb ends, and says how."""
+"""Requests of a participant to the server: each verb ends, and says how."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
