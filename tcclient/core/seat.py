@@ -11,8 +11,8 @@ from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Place
 from tcclient.core.keys.key_inbox import KeyInbox
+from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
-from tcclient.core.keys.peers import Peer, Peers
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.egress import Egress
@@ -41,7 +41,7 @@ PURGE_INTERVAL = 1.0
 class Seat:
     """What a session has while it is in a room; ``Session`` owns it and feeds it.
 
-    ``room`` is the roster, ``peers`` are the verified other members as senders (with their clock mappings), ``path``
+    ``room`` is the roster, ``member_keys`` are the keys and clock mappings of the other verified members, ``path``
     has the state and statistics of UDP.
     """
 
@@ -68,12 +68,12 @@ class Seat:
             self.opener.add_key(room_key)
         self.publications = Publications(self._sealing_key, self.egress, self._clock_changed, self._spoke, drops)
         self._own = Party(identity.device.public, identity.box.public)
-        self.peers = Peers(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
+        self.member_keys = MemberKeyTable(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.media = MediaReceiver(self.path, self.opener, self.room, self.peers, self._audible.received, drops)
-        recipients: dict[int, Peer] = {}
+        self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._audible.received, drops)
+        recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
         )
@@ -90,9 +90,9 @@ class Seat:
             emit,
             random_bytes,
         )
-        self._inbox = KeyInbox(self.room, self.peers, self._key_came, drops)
+        self._inbox = KeyInbox(self.room, self.member_keys, self._key_came, drops)
         self.texts = Texts(
-            self.room, self._own, self.peers, self.keys, shown, limits, random_bytes, emit, drops, timers
+            self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
         )
         self._control = control
         self._emit = emit
@@ -115,6 +115,7 @@ class Seat:
             messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self.publications.keyframe_needed,
+            messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
         self._follow_deadlines()
@@ -157,9 +158,9 @@ class Seat:
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
         received, self.media.beacons = self.media.beacons, []
-        for peer, beacon, first in received:
-            if self.peers.get(peer.id) is peer:
-                self.presence.receive(peer, beacon, first, now)
+        for member, beacon, first in received:
+            if self.member_keys.get(member.id) is member:
+                self.presence.receive(member, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
         for number in self.publications.take_ready():
@@ -226,10 +227,15 @@ class Seat:
         return self._control.request(messages.Unpublish(number))
 
     def set_muted(self, number: int, muted: bool) -> int:
-        """Mute or unmute, here at once; return the request id. Raises ``Refusal`` where it is not live."""
+        """Mute or unmute, here at once; return the request id.
+
+        Raises ``Refusal`` where it is not live, and to unmute what another participant holds muted.
+        """
         publication = self.publications.live.get(number)
         if publication is None:
             raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
+        if publication.held and not muted:
+            raise Refusal(ErrorCode.NOT_PERMITTED, "a chair holds it muted")
         publication.muted = muted
         return self._control.request(messages.Mute(number, muted))
 
@@ -277,6 +283,14 @@ class Seat:
         if number in self.publications.live:
             self._forget(number)
             self._emit(events.PublishFailed(number, ErrorCode.NOT_PERMITTED, "the server has ended the publication"))
+
+    def _flags_changed(self, info: messages.PublicationInfo) -> None:
+        """Note whether another participant holds our publication muted."""
+        publication = self.publications.live.get(info.number)
+        if publication is not None and publication.held != info.held:
+            publication.held = info.held
+            publication.muted = publication.muted or info.held
+            self._emit(events.HoldChanged(info.number, info.held))
 
     def _clock_changed(self, now: float, started: bool) -> None:
         if started:
@@ -328,18 +342,23 @@ class Seat:
             self._emit(event)
             if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
                 self._ended(event.track.number)
+            if (
+                isinstance(event, events.TrackPublished | events.TrackUpdated)
+                and event.track.participant == self.room.own
+            ):
+                self._flags_changed(event.track)
         self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id
             for event in changed
             if isinstance(event, events.ParticipantLeft) and event.code is ErrorCode.KICKED
         }
-        gone, come = self.peers.follow(self.room.verified_others())
+        gone, come = self.member_keys.follow(self.room.verified_others())
         for i in gone:
             self.presence.left(i, i in kicked, now)
         self.presence.schedule.resize(len(self.room.members))
-        for peer in come:
-            self.presence.came(peer, now)
+        for member in come:
+            self.presence.came(member, now)
         self.media.streams_changed(now)
         self._retry(now)
 
@@ -352,15 +371,19 @@ class Seat:
         self._inbox.receive(message.boxes, now)
         self.texts.retry(now)
 
-    def _key_came(self, peer: Peer, now: float) -> None:
-        self.presence.compare(peer, now)
-        self.media.release(peer, now)
+    def _key_came(self, member: MemberKeys, now: float) -> None:
+        self.presence.compare(member, now)
+        self.media.release(member, now)
 
     def _session_keys(self, message: messages.SessionKeys, now: float) -> None:
         self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
 
     def _media_move(self, message: messages.MediaMove, now: float) -> None:
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
+
+    def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
+        if message.participant in self.room.members and message.source is not Source.UNKNOWN:
+            self._emit(events.MuteAsked(message.participant, message.source, message.muted))
 
     def _path_due(self, now: float) -> None:
         self.path.on_call = bool(self.publications.live) or self._wants_media
@@ -371,5 +394,5 @@ class Seat:
         self._purge_at = now + PURGE_INTERVAL
         self.path.forget(now)
         self.opener.forget(now)
-        for peer in self.peers.values():
-            peer.forget(now)
+        for member in self.member_keys.values():
+            member.forget(now)

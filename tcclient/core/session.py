@@ -29,6 +29,7 @@ from tcclient.core.settings import Settings
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
+from tcproto.account import SALT_SIZE
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
@@ -215,6 +216,24 @@ class Session:
         self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
 
+    def password_keys(self) -> tuple[bytes, events.DeriveKey, events.DeriveKey]:
+        """Return a random salt, and how the keys of the present and of a new password are derived.
+
+        Raises ``Refusal`` before the login.
+        """
+        self._require_login()
+        salt = self._random_bytes(SALT_SIZE)
+        return salt, *self._login.password_keys(salt)
+
+    def change_password(self, present: SigningKey, new: SigningKey, salt: bytes) -> int:
+        """Give the account another password, by the keys that ``password_keys`` told; return the request id.
+
+        ``RequestDone`` or ``RequestFailed`` follows. All other sessions of the account end. Raises ``Refusal`` before
+        the login.
+        """
+        self._require_login()
+        return self._login.change_password(present, new, salt)
+
     def leave(self) -> None:
         """Give the seat up; ``Left`` follows at once."""
         self.phase.require(Phase.ROOM)
@@ -276,6 +295,8 @@ class Session:
                 self._chat_answered(request.message_id, accepted=True)
                 self._events.append(events.ChatSent(request.message_id, reply.sent_at))
             case _:
+                if isinstance(request, messages.ChangePassword):
+                    self._login.password_changed(request)
                 self._events.append(events.RequestDone(request_id))
 
     def _refused(self, request: Any, error: messages.Error, request_id: int, now: float) -> None:
@@ -349,3 +370,7 @@ class Session:
             self.phase, self._seat = Phase.CLOSED, None
             self._timers.cancel_all()
             self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
+
+    def _require_login(self) -> None:
+        if not Phase.LOBBY <= self.phase <= Phase.ROOM:
+            raise Refusal(ErrorCode.BAD_REQUEST, "not possible before the login")

@@ -71,8 +71,8 @@ def show(arguments: argparse.Namespace, sources: Sources) -> int:
             print()
         kind = "permanent" if room["permanent"] else "temporary"
         encryption = "end-to-end encrypted" if room["e2ee"] else "encrypted to the server only"
-        people = f"{len(room['seats'])} of {room['max_participants']}"
-        print(f"{room['name']}: {people}, {kind}, {encryption}, open for {_lasted(room['seconds'])}")
+        participants = f"{len(room['seats'])} of {room['max_participants']}"
+        print(f"{room['name']}: {participants}, {kind}, {encryption}, open for {_lasted(room['seconds'])}")
         if room["seats"]:
             header = ("number", "account", "person", "role", "here for", "udp", "loss", "address", "sends")
             print_table(header, [_row(seat) for seat in room["seats"]])

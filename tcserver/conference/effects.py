@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from tcproto.account import Challenge
 from tcproto.messages import Close
 from tcserver.media.interface import Command
 from tcserver.records import session_id
@@ -51,6 +52,17 @@ class SaveRoom(NamedTuple):
     name: str
     changes: Mapping[str, Any]
     """By field of ``RoomRecord``. The others stay as stored: an operator may have changed them."""
+
+
+class SavePassword(NamedTuple):
+    """Write another password of an account, unless it has changed meanwhile, and answer with ``password_saved``."""
+
+    session: int
+    account: str
+    old_key: bytes
+    """Public key of the present password."""
+    challenge: Challenge
+    public_key: bytes
 
 
 class SessionStarted(NamedTuple):
@@ -114,6 +126,7 @@ Effect = (
     | FindAccount
     | FindDevices
     | SaveRoom
+    | SavePassword
     | SessionStarted
     | SessionEnded
     | MediaCommand

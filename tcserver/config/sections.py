@@ -32,7 +32,7 @@ class ServerSection:
         int,
         Declaration(
             Whole(1, MAX_PARTICIPANTS_CEILING),
-            "people of a room on one media process before the room spreads to the others",
+            "participants of a room on one media process before the room spreads to the others",
             live=True,
         ),
     ] = 100
@@ -40,7 +40,7 @@ class ServerSection:
     data: Annotated[str, Declaration(Line(), "data directory; empty: $XDG_DATA_HOME/tcserver")] = ""
     maintenance: Annotated[
         bool,
-        Declaration(Flag(), "whether only accounts with the role admin may log in; people who are in stay", live=True),
+        Declaration(Flag(), "whether only accounts with the role admin may log in; participants stay", live=True),
     ] = False
     public_host: Annotated[
         str, Declaration(Host(), "host name or address in the join link; empty: the server finds one")
@@ -97,7 +97,7 @@ class RoomsSection:
         int,
         Declaration(
             Whole(0, MAX_PARTICIPANTS_CEILING),
-            "loudest talkers that are forwarded in a room of more than 8 people; 0: all",
+            "loudest talkers that are forwarded in a room of more than 8 participants; 0: all",
             live=True,
         ),
     ] = 3

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from tcproto.account import Challenge
 from tcserver.conference import Conference, effects
 from tcserver.monitoring.logs import EventLog
 from tcserver.records import Account, SessionRecord, StoreError, session_id
@@ -87,6 +88,9 @@ class Persistence:
                 self._changes.start(
                     lambda db: db.change_room(name, lambda room: replace(room, **changes)), partial(self._saved, ticket)
                 )
+            case effects.SavePassword(session, name, old_key, challenge, public_key):
+                change = partial(_with_password, old_key, challenge, public_key)
+                self._changes.start(lambda db: db.change_account(name, change), partial(self._password_saved, session))
             case effects.SessionStarted(session, account, name, device_key, address, unix_ms):
                 self._sessions.begun(
                     SessionRecord(session_id(session), account, device_key, name, address, unix_ms / 1000)
@@ -144,9 +148,22 @@ class Persistence:
             self._complain("room not saved", error)
         self._carry_out(self._conference.saved(ticket, error is None, self._now()))
 
+    def _password_saved(self, session: int, account: Account | None, error: BaseException | None) -> None:
+        if error is not None:
+            self._complain("password not saved", error)
+        self._has_to_look = True  # the session was left alone meanwhile, whatever changed
+        self._carry_out(self._conference.password_saved(session, account if error is None else None, self._now()))
+
     def _complain(self, event: str, error: BaseException, **fields: object) -> None:
         """Log an error of the database: a lock or the disk in one line, a fault of ours with its traceback."""
         if isinstance(error, sqlite3.OperationalError | OSError | StoreError):
             self._log.error(event, reason=str(error), **fields)
         else:
             self._log.crash(event, error, **fields)
+
+
+def _with_password(old_key: bytes, challenge: Challenge, public_key: bytes, stored: Account) -> Account:
+    """Return a stored account with another password; raises ``StoreError`` if it has not the old one any more."""
+    if stored.public_key != old_key:
+        raise StoreError("the password was changed meanwhile")
+    return replace(stored, challenge=challenge, public_key=public_key)

@@ -44,14 +44,14 @@ class RoomRecord:
     max_participants: Annotated[
         int,
         Declaration(
-            Whole(1, MAX_PARTICIPANTS_CEILING), "how many people fit in", heading="participants", by_chair=True
+            Whole(1, MAX_PARTICIPANTS_CEILING), "how many participants fit in", heading="participants", by_chair=True
         ),
     ] = DEFAULT_MAX_PARTICIPANTS
     loudest: Annotated[
         int | None,
         Declaration(
             Maybe(Whole(0, MAX_PARTICIPANTS_CEILING), "default"),
-            "loudest talkers that are forwarded while more than 8 people are in; 0: all; default: rooms.loudest",
+            "loudest talkers that are forwarded while more than 8 participants are in; 0: all; default: rooms.loudest",
             since=2,
         ),
     ] = None

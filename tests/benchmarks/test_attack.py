@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 import pytest
 
 from benchmarks.commands import attack
-from benchmarks.commands.attack import LOGINS, MEMBERS, QUICK, TALKERS, Trial
+from benchmarks.commands.attack import LISTENERS, LOGINS, QUICK, TALKERS, Trial
 from benchmarks.harness.attackers import ATTACKS
 from benchmarks.harness.report import BenchmarkError
 from benchmarks.harness.timed_load import Outcome
@@ -47,4 +47,4 @@ def test_an_attack_is_carried_out_beside_a_call(all_processors: None) -> None:
     assert found.lost <= 5
     assert all(len(latencies) >= 90 for latencies in found.outcome.latencies), "a talker does not get its own"
     assert len(found.logins) == LOGINS
-    assert TALKERS + MEMBERS == 15
+    assert TALKERS + LISTENERS == 15

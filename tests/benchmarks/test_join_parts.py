@@ -55,7 +55,7 @@ def test_the_whole_benchmark_comes_to_its_end(all_processors, tmp_path, capsys):
     assert [bar["measured"] for bar in found["bars"][:2]] == [0, 0]
     assert found["bars"][2]["measured"] > 34 / 35
     (rush,), (meeting,) = found["figures"]["rushes"], found["figures"]["meetings"]
-    assert rush["people"] == 34
+    assert rush["participants"] == 34
     assert 0 < rush["server"] < rush["seconds"]
     assert all(0 < one["seated"] < one["heard"] for one in meeting)
     assert "logins, 16 at a time" in capsys.readouterr().out

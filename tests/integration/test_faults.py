@@ -258,7 +258,7 @@ def test_a_microphone_begins_anew_as_muted_as_it_was_and_after_a_fault(run: Run,
             last = asyncio.create_task(sending.restart(Source.MICROPHONE, "good"))
             await until(lambda: b.tracks and b.tracks[0].statistics.packets > 5)
             assert sending.status == 0
-            with pytest.raises(ValueError, match="cannot be begun anew"):
+            with pytest.raises(ValueError, match="cannot be started again"):
                 await sending.restart(Source.SCREEN)
             for task in (first, again, last):
                 task.cancel()

@@ -8,12 +8,12 @@ from tests.support.simulation.wiretap import Wiretap, forge_room, packets, room_
 
 
 def conversation(world, names=("ada", "ben", "cleo"), seconds=2):
-    people = world.room(*names)
+    clients = world.room(*names)
     tap = Wiretap(world)
     world.run(0.2)
-    people[0].talk()
+    clients[0].talk()
     world.run(seconds)
-    return *people, tap
+    return *clients, tap
 
 
 def test_datagrams_that_are_played_back_are_delivered_once(world):

@@ -33,8 +33,8 @@ def test_a_quiet_microphone_loses_nothing(world, thinned):
     world.run(1)
     quiet(world, ada, 30, thinned=thinned)
     assert 70 <= len(ben.heard_from(ada)) <= 76
-    for person in (ada, ben):
-        statistics = network(person)
+    for client in (ada, ben):
+        statistics = network(client)
         assert (statistics.up.lost, statistics.down.lost) == (0, 0)
         assert (statistics.up.recent_loss, statistics.down.recent_loss) == (0.0, 0.0)
     assert {heard.packet.lost for heard in ben.heard} == {0}

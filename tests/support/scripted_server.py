@@ -48,7 +48,7 @@ class Client:
         control = control_connection(self.random.randbytes)
         self.session = Session(settings, self.device, control, self.random.randbytes, server.now, lives)
         self.connection = ControlConnection.server(STATIC)
-        self.name = f"Person {number}"
+        self.name = f"Participant {number}"
         self.events = []
         self.media = []
         self.sent = []

@@ -68,7 +68,7 @@ class Sessions:
         scopes = {"account": account.id, "network": connection.network}
         wait = self._admission.wait((account.id, device_key), scopes, now)
         if wait:
-            raise Refusal(ErrorCode.RATE_LIMITED, "too many people log in at a time", round(wait * 1000) + 1)
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many logins at a time", round(wait * 1000) + 1)
         if replaced is not None:
             self.hang_up(replaced, ErrorCode.REPLACED, now)
         channel = Channel(context.outbox, connection.number)
@@ -144,6 +144,7 @@ class Sessions:
     def end(self, session: Session, ending: Ending, now: float) -> None:
         """End a session, and its seat with it."""
         self._context.timers.cancel(("detached", session.number))
+        self._context.timers.cancel(("password", session.number))
         session.parting = ending.parting
         self._vacate(session, ending.code, now)
         del self._sessions[session.number]
@@ -164,7 +165,7 @@ class Sessions:
             ban = standing.bans.get(session.account.id)
             if ban is not None:
                 self.hang_up(session, ErrorCode.BANNED, now, ban)
-            elif not is_current(session.account, standing.generations):
+            elif not session.is_changing_password and not is_current(session.account, standing.generations):
                 self.hang_up(session, ErrorCode.CREDENTIALS_CHANGED, now)
 
     def _replaced(self, account: Account, device_key: bytes) -> Session | None:

@@ -81,6 +81,10 @@ class Seat:
     seated_at: float = 0.0
     """Time at which the participant was let in."""
     rekeyed_at: float = 0.0
+    hand: int = 0
+    """Unix time in ms at which the hand was raised; 0: it is down."""
+    held: frozenset[Source] = frozenset()
+    """Sources that another participant holds muted (``Holds``)."""
     is_open: bool = False
     is_speaking: bool = False
     waits_for: set[int] = field(default_factory=set)
@@ -148,6 +152,7 @@ class Seat:
             signature=join.signature,
             beacon_stream=self.beacon.number,
             permissions=int(self.permissions),
+            hand=self.hand,
         )
 
     def joined(self, room_keys: tuple[RoomKey, ...]) -> Joined:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from dataclasses import replace
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
@@ -18,6 +19,7 @@ from tcserver.conference import (
     FindDevices,
     LogEvent,
     MediaCommand,
+    SavePassword,
     SaveRoom,
     Send,
     SessionEnded,
@@ -78,7 +80,7 @@ class Driver:
         self.expects_crashes = False
         self.rested: list[float] = []
         """How long a message had to wait each time, since the budget of its account was spent."""
-        self.writes: list[SaveRoom] = []
+        self.writes: list[SaveRoom | SavePassword] = []
         self.hold_lookups = self.hold_seats = self.hold_writes = False
         self.held: deque = deque()
         self._events: deque = deque()
@@ -201,6 +203,9 @@ class Driver:
             case SaveRoom():
                 self.writes.append(effect)
                 self._answer(self.hold_writes, lambda: conference.saved(effect.ticket, True, self.now))
+            case SavePassword():
+                self.writes.append(effect)
+                self._answer(self.hold_writes, lambda: self._save_password(effect))
             case MediaCommand():
                 for event in self.plane.apply(effect.command):
                     self._answer(self.hold_seats, lambda event=event: conference.media_event(event, self.now))
@@ -218,6 +223,19 @@ class Driver:
                     raise effect.error
             case _:
                 raise AssertionError(effect)
+
+    def _save_password(self, wanted: SavePassword) -> list:
+        stored = self.accounts[wanted.account]
+        if stored.public_key != wanted.old_key:
+            return self.conference.password_saved(wanted.session, None, self.now)
+        stored = replace(
+            stored,
+            challenge=wanted.challenge,
+            public_key=wanted.public_key,
+            generation=stored.generation + 1,
+        )
+        self.accounts[wanted.account] = stored
+        return self.conference.password_saved(wanted.session, stored, self.now)
 
     def _answer(self, hold: bool, give: object) -> None:
         if hold:

@@ -92,8 +92,8 @@ class Client:
         control = control_connection(world.rng.randbytes)
         self.session = session = Session(self._settings, self.device, control, world.rng.randbytes, self.clock.now)
         self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
-        peer = world.server.accept(self.from_server, self.address[0])
-        self.to_server = Stream(clock, peer.receive, delay)
+        accepted = world.server.accept(self.from_server, self.address[0])
+        self.to_server = Stream(clock, accepted.receive, delay)
         self.pump()
         return self
 

@@ -23,7 +23,7 @@ from tcproto.errors import CryptoFailure
 from tcproto.messages import Envelope, encode, row_of
 from tcproto.packet import open_packet
 from tcproto.packet import parse_header as parse_packet
-from tests.support.simulation.peer import Peer
+from tests.support.simulation.server_connection import ServerConnection
 from tests.support.simulation.world import World
 
 _FORWARD = {ItemType.PACKET: 2, ItemType.HELD_PACKET: 4}
@@ -82,8 +82,8 @@ def packets(plaintext: bytes) -> list[bytes]:
 def opens_packet(seat: Seat, packet: bytes) -> bool:
     """Whether any sender key that a seat holds opens a packet, with no regard to windows, age or reach."""
     generation = parse_packet(packet).generation
-    for peer in seat.peers.values():
-        held = list(peer.ring._keys.values())  # type: ignore[union-attr]
+    for member in seat.member_keys.values():
+        held = list(member.ring._keys.values())  # type: ignore[union-attr]
         keys = [key for one in held for key in (one._newest, one._previous) if key and key.generation <= generation]
         for key in keys:
             for stream in seat.room.streams.values():
@@ -123,9 +123,9 @@ class ControlTap:
         messages += [(message, 0) for _, _, message in self._told]
         return any(secret in encode(message, request or _request_id(message)) for message, request in messages)
 
-    def _tap(self, peer: Peer, envelope: Envelope) -> None:
+    def _tap(self, connection: ServerConnection, envelope: Envelope) -> None:
         self.read.append(envelope)
-        self._received(peer, envelope)
+        self._received(connection, envelope)
 
 
 def _request_id(message: object) -> int:

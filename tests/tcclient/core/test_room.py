@@ -32,8 +32,8 @@ def test_joining_shows_everybody_and_is_shown_to_everybody(server):
         events.TrackPublished,
     ]
     assert {e.participant.label for e in second.told(events.ParticipantJoined)} == {
-        "The Agency / Person 1",
-        "The Agency / Person 2",
+        "The Agency / Participant 1",
+        "The Agency / Participant 2",
     }
     assert all(e.participant.verified for e in second.told(events.ParticipantJoined))
     assert first.told(events.ParticipantJoined)[-1].participant.id == second.participant
@@ -46,7 +46,7 @@ def test_joining_shows_everybody_and_is_shown_to_everybody(server):
 def test_the_member_signature_covers_the_name_as_the_server_cleaned_it(server):
     (client,) = server.seated(1)
     member = server.members[client.participant]
-    statement = MemberStatement(FINGERPRINT, LIFE, "room", "agency", "Person 1", member.box_key, 1_700_000_000_000)
+    statement = MemberStatement(FINGERPRINT, LIFE, "room", "agency", "Participant 1", member.box_key, 1_700_000_000_000)
     assert member.signature == client.device.sign(statement.text())
 
 

@@ -110,6 +110,16 @@ class Meeting(RuleBasedStateMachine):
         participant = other.participant if other.view else 5
         self.ask(client, m.Kick(participant) if kick else m.SetRole(participant, role))
 
+    @rule(client=clients, other=clients, flags=st.tuples(st.booleans(), st.booleans()), source=st.sampled_from(SOURCES))
+    def mute_other(self, client, other, flags, source):
+        participant = other.participant if other.view and client is not other else 0
+        self.ask(client, m.MuteOther(participant, source, *flags))
+
+    @rule(client=clients, other=clients, what=st.sampled_from(["up", "down", "down all"]))
+    def hands(self, client, other, what):
+        participant = other.participant if other.view else 5
+        self.ask(client, m.RaiseHand() if what == "up" else m.LowerHand(participant, what == "down all"))
+
     @rule(
         client=clients,
         other=clients,

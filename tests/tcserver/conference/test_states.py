@@ -33,6 +33,10 @@ SAMPLES = {
     "chat": m.Chat(bytes(16), m.ChatScope.ROOM, sealed=b"x"),
     "set_role": m.SetRole(1, m.Role.CHAIR),
     "kick": m.Kick(1),
+    "raise_hand": m.RaiseHand(),
+    "lower_hand": m.LowerHand(),
+    "mute_other": m.MuteOther(0, m.Source.MICROPHONE, True),
+    "change_password": m.ChangePassword(bytes(16), 0, 0, bytes(32), bytes(64)),
     "update_room": m.UpdateRoom(),
     "close_room": m.CloseRoom(),
 }

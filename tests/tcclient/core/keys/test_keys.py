@@ -4,8 +4,8 @@ import pytest
 
 from tcclient.core import Drop, PathState
 from tcclient.core.keys.key_inbox import EARLY_BOX_HOLD, MAX_EARLY_BOXES
+from tcclient.core.keys.member_keys import HOLD, MAX_HELD
 from tcclient.core.keys.own_key import ACTIVATION, LEAVE_SPACING
-from tcclient.core.keys.peers import HOLD, MAX_HELD
 from tcclient.core.seat import PURGE_INTERVAL
 from tcproto import messages as m
 from tcproto.keyring import SENDER_KEY_OVERLAP, PublicationId
@@ -322,9 +322,9 @@ def test_an_hour_of_silence_ratchets_and_everybody_follows(server):
     assert payloads(b) == [b"voice"]
 
 
-def peer_as(peer, participant):
-    """The same peer, by another number."""
-    other = copy.copy(peer)
+def keys_as(member, participant):
+    """The keys of the same member, by another number."""
+    other = copy.copy(member)
     other.id = participant
     return other
 
@@ -332,9 +332,9 @@ def peer_as(peer, participant):
 def test_more_members_than_one_message_holds(server):
     (a,) = server.seated(1)
     b = server.connect().login()
-    peer = a.seat.peers[b.participant]
+    member = a.seat.member_keys[b.participant]
     for i in range(100):
-        a.seat.presence.came(peer_as(peer, 1000 + i), server.now)
+        a.seat.presence.came(keys_as(member, 1000 + i), server.now)
     a.publish()
     assert [len(message.boxes) for message in a.of(m.KeyBoxes)] == [64, 37]
 
@@ -378,7 +378,7 @@ def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(serv
     server.pump()
     server.epoch, server.room_key = 2, b"n" * 32
     spoken(a)  # under the new keys of all kinds
-    ring, seat = b.seat.peers[a.participant].ring, b.seat
+    ring, seat = b.seat.member_keys[a.participant].ring, b.seat
     (sealer,) = seat.opener.sealers.values()
     assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
     server.deliver = False
@@ -394,7 +394,7 @@ def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
     server.seated(1)
     spoken(a)
     server.deliver = False
-    (held,) = b.seat.peers[a.participant].ring._keys.values()
+    (held,) = b.seat.member_keys[a.participant].ring._keys.values()
     assert held._previous is not None
     server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
     assert held._previous is None

@@ -2,8 +2,8 @@ import random
 
 from nacl.bindings import crypto_scalarmult_base
 
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.own_key import ACTIVATION, WORN_GENERATION, SenderKeys
-from tcclient.core.keys.peers import Peer
 from tcproto.keyring import PublicationId
 from tcproto.sender_key import MAX_GENERATION, RATCHET_PERIOD, FirstSequence, Party
 from tests.support.scripted_server import LIFE
@@ -22,29 +22,29 @@ OWN = Listener(200)
 
 class Sender:
     def __init__(self, listeners=3):
-        self.peers = {}
+        self.recipients = {}
         self.firsts = (FirstSequence(1, 0, 5),)
         randomness = random.Random(7)
-        self.keys = SenderKeys(LIFE, "room", OWN.party, self.peers, lambda: self.firsts, randomness.randbytes)
+        self.keys = SenderKeys(LIFE, "room", OWN.party, self.recipients, lambda: self.firsts, randomness.randbytes)
         self.rings = {}
         for number in range(1, listeners + 1):
             self.join(number, 0.0)
 
     def join(self, number, now):
         listener = Listener(number)
-        self.peers[number] = Peer(number, listener.party, LIFE, "room", OWN.party, OWN.private, True)
-        self.rings[number] = Peer(0, OWN.party, LIFE, "room", listener.party, listener.private, True)
+        self.recipients[number] = MemberKeys(number, listener.party, LIFE, "room", OWN.party, OWN.private, True)
+        self.rings[number] = MemberKeys(0, OWN.party, LIFE, "room", listener.party, listener.private, True)
         self.keys.joined(number, now)
 
     def leave(self, number, now, kicked=False):
-        del self.peers[number]
+        del self.recipients[number]
         self.keys.left(number, kicked, now)
         self.keys.handle_timeout(now)
 
     def start(self, now):
         """Start, and have all acknowledge."""
         self.keys.start(now)
-        for number in list(self.peers):
+        for number in list(self.recipients):
             self.keys.receipt(number, 1, now)
 
     def boxes(self):
@@ -147,7 +147,7 @@ def test_alone_there_is_nobody_to_wait_for():
 
 def test_a_member_with_an_unusable_box_key_is_left_out():
     sender = Sender(1)
-    sender.peers[7] = Peer(7, Party(b"d" * 32, bytes(32)), LIFE, "room", OWN.party, OWN.private, True)
+    sender.recipients[7] = MemberKeys(7, Party(b"d" * 32, bytes(32)), LIFE, "room", OWN.party, OWN.private, True)
     sender.start(0.0)
     assert sender.boxes() == {1: [1]}
     sender.keys.sealing_key(AUDIO)

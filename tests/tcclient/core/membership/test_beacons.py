@@ -69,9 +69,10 @@ def test_a_newcomer_hears_from_everybody_within_a_second(server):
     server.advance(random.Random(5).uniform(3, 12))
     newcomer = server.connect().login()
     server.advance(1)
-    heard = {i for i, peer in newcomer.seat.peers.items() if peer.claims.sequence >= 0}
+    heard = {i for i, member in newcomer.seat.member_keys.items() if member.claims.sequence >= 0}
     assert heard == {other.participant for other in others}
-    assert all(newcomer.participant in {i for i, p in c.seat.peers.items() if p.claims.sequence >= 0} for c in others)
+    told = [c for c in others if c.seat.member_keys[newcomer.participant].claims.sequence >= 0]
+    assert told == others
 
 
 def test_a_newcomer_whose_path_stands_later_hears_from_everybody_then(server):
@@ -84,8 +85,8 @@ def test_a_newcomer_whose_path_stands_later_hears_from_everybody_then(server):
     while newcomer.session.seat.path.state is not PathState.OK:
         server.advance(0.05)
     server.advance(1.1)
-    assert all(peer.claims.sequence >= 0 for peer in newcomer.seat.peers.values())
-    assert len(newcomer.seat.peers) == len(others)
+    assert all(member.claims.sequence >= 0 for member in newcomer.seat.member_keys.values())
+    assert len(newcomer.seat.member_keys) == len(others)
 
 
 def test_beacons_map_the_clocks_of_the_streams(server, pair):
@@ -95,12 +96,12 @@ def test_beacons_map_the_clocks_of_the_streams(server, pair):
     a.session.seat.publications.send_video(picture, b"x", 90_000, server.now, keyframe=True)
     server.advance(1.1)
     first, second = (event.stream for event in a.told(events.Published))
-    clocks = b.session.seat.peers.get(a.participant).clocks
+    clocks = b.session.seat.member_keys.get(a.participant).clocks
     assert set(clocks) == {first, second}
     assert (clocks[first].timestamp, clocks[first].time) == (48_000, 90_500_000)
     assert clocks[second].timestamp == 90_000
     assert clocks[second].time == pytest.approx(server.now * 1e6, abs=1_200_000)
-    assert b.session.seat.peers.get(b.participant) is None
+    assert b.session.seat.member_keys.get(b.participant) is None
 
 
 def test_clock_mappings_of_foreign_streams_are_ignored():
@@ -348,7 +349,7 @@ def test_no_key_is_committed_to_where_there_is_none(server):
     number = a.publish()
     a.speak(number)
     server.advance(5)
-    committed = b.seat.peers[a.participant].claims._committed
+    committed = b.seat.member_keys[a.participant].claims._committed
     assert committed == (None if not server.e2ee else (1, 0, a.seat.keys.current.commitment()))
     a.session.seat.unpublish(number)
     server.advance(11)
