@@ -70,6 +70,7 @@ LAYERS = {
     "tcserver/media/workers": Layer(
         {"tcserver/media", "tcserver/monitoring"}, {"asyncio", "signal", "socket", "time", "uvloop"}
     ),
+    "tcserver/web": Layer(set()),
     "tcserver/exposition": Layer(
         {"tcserver/conference", "tcserver/config", "tcserver/media", "tcserver/monitoring", "tcserver/version.py"},
         {"asyncio", "http"},

@@ -139,9 +139,9 @@ class Seat:
         if handler is not None:
             handler(message, now)
 
-    def receive_datagram(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
-        """Take a datagram, by UDP or through the tunnel."""
-        self.media.receive(data, now, tunnel=tunnel)
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Take a datagram."""
+        self.media.receive(data, now)
         if self.media.beacons or self.path.state is not self._path_state:
             self.settle(now)
 

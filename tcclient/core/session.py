@@ -256,8 +256,6 @@ class Session:
             self._liveness.pause()
             if self._login.handshake_completed(event):
                 self._trusted(now)
-        elif self._seat is not None:
-            self._seat.receive_datagram(event.data, now, tunnel=True)
 
     def _received(self, message: Any, request_id: int, now: float) -> None:
         if isinstance(message, messages.Ping):

@@ -29,6 +29,7 @@ from tcproto import (
     path,
     replay,
     sender_key,
+    stream_path,
     text,
 )
 from tcproto.document import DOCUMENT, replaced
@@ -157,6 +158,23 @@ def _media() -> list[_Row]:
     ]
 
 
+def _stream() -> list[_Row]:
+    return [
+        ("bytes of the control connection in one message", _number(stream_path.MAX_CONTROL_BYTES)),
+        ("message, at most", f"{_number(stream_path.MAX_MESSAGE)} bytes"),
+        ("datagrams wait from so many unsent bytes on", _number(stream_path.MAX_UNSENT)),
+        ("a datagram is small up to", f"{_number(datagram.LARGE)} bytes"),
+        (
+            "a datagram is dropped after: small; large",
+            f"{_seconds(stream_path.SMALL_PATIENCE)}; {_seconds(stream_path.LARGE_PATIENCE)}",
+        ),
+        (
+            "datagrams that wait, at most: small; large",
+            f"{_number(stream_path.MAX_SMALL)}; {_number(stream_path.MAX_LARGE)}",
+        ),
+    ]
+
+
 def _packets() -> list[_Row]:
     low, high = packet.KEYFRAME_REQUEST_INTERVAL, packet.KEYFRAME_INTERVAL
     return [
@@ -214,6 +232,7 @@ _TOPICS = {
     "Names and passwords": _names,
     "Room": _room,
     "Media path": _media,
+    "Stream path": _stream,
     "Packets": _packets,
     "End-to-end keys, texts, beacons": _keys,
 }

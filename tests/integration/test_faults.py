@@ -21,6 +21,8 @@ from tests.integration.test_rooms import track_of, two
 from tests.support.processes.client_process import COMMAND
 from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World, until
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 def failing(error: Exception, good: int = 3) -> Iterator[Any]:
     for _ in range(good):

@@ -21,6 +21,8 @@ from tcproto.messages import Source
 from tests.support.processes.client_process import COMMAND, taking_part
 from tests.support.processes.world import PASSWORD, PATIENCE, Server
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 F_SETPIPE_SZ = 1031
 PIPE = 4096
 

@@ -18,7 +18,7 @@ def quiet(world, client, seconds, *, thinned):
         if frame % 21 == 0 or not thinned:
             client.say(comfort=True, voice=False, level=127, end_of_talk=frame == 0)
         else:
-            client._spoken_frames += 1  # its time passes all the same
+            client.spoken_frames += 1  # its time passes all the same
     world.run(1)
 
 

@@ -9,7 +9,8 @@ from tcclient.core.membership.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action
 from tcproto.sender_key import OpenedBox, seal_key_box
-from tests.support.scripted_server import LIMITS, Server, packet_in, payloads
+from tests.support.scripted_media import packet_in, payloads
+from tests.support.scripted_server import LIMITS, Server
 
 WARNINGS = (events.MembershipMismatch, events.MemberSilent, events.CommitmentMismatch, events.Closed)
 

@@ -25,7 +25,7 @@ def test_a_newcomer_cannot_open_what_was_said_before(world):
     assert len(past) > 140
     before = len(cleo.heard)
     for tapped in past:
-        cleo._datagram(tapped.data)
+        cleo.receive_datagram(tapped.data)
         plaintext = room_plaintext(friend, tapped.data)
         for packet in packets(plaintext):
             assert not opens_packet(seat, packet), "not even with the room key, by a friend in the room"

@@ -52,7 +52,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
     for client in clients:
         client.talk()
     world.run(1)
-    (room,) = world.server.conference._rooms._by_number.values()
+    (room,) = world.server.conference._rooms
     home = room.home
     slot = home if whose == "home" else (home + 1) % 3
     untouched = [client for client in clients if client.session.seat.path.media_id & 0xFF != slot]
@@ -99,7 +99,7 @@ def test_a_newcomer_takes_no_replay_of_any_sealer(trio):
     world.run(0.5)
     heard = len(dora.heard)
     for data in before:
-        dora._datagram(data)
+        dora.receive_datagram(data)
     assert len(dora.heard) == heard
     assert dora.session.drops["replay"] > 0
 

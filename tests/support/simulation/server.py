@@ -177,14 +177,14 @@ class Server:
         events = self.planes.take_events()
         self._proven |= {event.address for event in events if isinstance(event, PathProven)}
         for address, datagram in self.planes.outgoing(self.clock.now):
-            self._send(address, datagram)
+            self.send(address, datagram)
         if events:
             self.events += events
             self._events.extend(events)
             self._carry_out([])
         self._plane_timer.arm(self.planes.next_deadline())
 
-    def _send(self, address: Address, datagram: bytes) -> None:
+    def send(self, address: Address, datagram: bytes) -> None:
         self.bytes_out[address] += len(datagram)
         if address not in self._proven:
             assert self.bytes_out[address] <= AMPLIFICATION * self.bytes_in[address]

@@ -23,6 +23,7 @@ from tcproto.errors import CryptoFailure
 from tcproto.messages import Envelope, encode, row_of
 from tcproto.packet import open_packet
 from tcproto.packet import parse_header as parse_packet
+from tests.support.key_ring import keys_in
 from tests.support.simulation.server_connection import ServerConnection
 from tests.support.simulation.world import World
 
@@ -43,8 +44,8 @@ class Wiretap:
         self.datagrams: list[Tapped] = []
         self._world = world
         self._seen: set[bytes] = set()
-        self._send = world.server._send
-        world.server._send = self._tap  # type: ignore[method-assign]
+        self._send = world.server.send
+        world.server.send = self._tap  # type: ignore[method-assign]
 
     def between(self, start: float, end: float = float("inf")) -> list[Tapped]:
         """What was sent in a stretch of time."""
@@ -83,9 +84,8 @@ def opens_packet(seat: Seat, packet: bytes) -> bool:
     """Whether any sender key that a seat holds opens a packet, with no regard to windows, age or reach."""
     generation = parse_packet(packet).generation
     for member in seat.member_keys.values():
-        held = list(member.ring._keys.values())  # type: ignore[union-attr]
-        keys = [key for one in held for key in (one._newest, one._previous) if key and key.generation <= generation]
-        for key in keys:
+        assert member.ring is not None
+        for key in [key for key in keys_in(member.ring) if key.generation <= generation]:
             for stream in seat.room.streams.values():
                 derived = key.ratcheted(generation).publication_key(seat.room.room.life, *stream.publication)
                 with contextlib.suppress(CryptoFailure, ValueError):

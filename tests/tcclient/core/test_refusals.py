@@ -8,7 +8,8 @@ from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, Item, ItemType, pack_ite
 from tcproto.packet import AudioHeader, PlainHeader, VideoHeader, seal_packet
 from tcproto.path import PingItem, Position, pack_positions
 from tcproto.replay import SEALER_WINDOW
-from tests.support.scripted_server import FINGERPRINT, LIFE, Server, give, payloads, spend_beacons, undelivered
+from tests.support.scripted_media import give, payloads, spend_beacons, undelivered
+from tests.support.scripted_server import FINGERPRINT, LIFE, Server
 
 
 def test_replays_on_the_hop(server, pair):

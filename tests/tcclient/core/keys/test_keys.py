@@ -11,7 +11,10 @@ from tcproto import messages as m
 from tcproto.keyring import SENDER_KEY_OVERLAP, PublicationId
 from tcproto.packet import parse_header
 from tcproto.sender_key import RATCHET_PERIOD
-from tests.support.scripted_server import Server, packet_in, payloads
+from tests.support.key_ring import keys_in
+from tests.support.memory import kept
+from tests.support.scripted_media import packet_in, payloads
+from tests.support.scripted_server import Server
 
 AUDIO = PublicationId(1, 1, 1)
 
@@ -374,17 +377,21 @@ def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(serv
     c.session.leave()
     b.notify(m.SessionKeys(b.media_id, 2, b"u" * 32, b"d" * 32))
     b.notify(m.NewRoomKey(m.RoomKey(server.sealer, 2, b"n" * 32, server.counter)))
+    replaced = b.down_key
     b.up_keys[2], b.down_key, b.epoch = b"u" * 32, b"d" * 32, 2
     server.pump()
     server.epoch, server.room_key = 2, b"n" * 32
     spoken(a)  # under the new keys of all kinds
     ring, seat = b.seat.member_keys[a.participant].ring, b.seat
     (sealer,) = seat.opener.sealers.values()
-    assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
+    assert [key.number for key in keys_in(ring)] == [1, 1, 2], "the first has two generations"
+    assert [key in kept(seat.path, bytes) for key in (replaced, b.down_key)] == [True, True]
+    assert len(sealer.epochs) == 2
     server.deliver = False
     server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
-    assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [1, 1, 1]
-    assert all(held._previous is None for held in ring._keys.values())
+    assert [key.number for key in keys_in(ring)] == [2]
+    assert [key in kept(seat.path, bytes) for key in (replaced, b.down_key)] == [False, True]
+    assert len(sealer.epochs) == 1
 
 
 def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
@@ -394,8 +401,11 @@ def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
     server.seated(1)
     spoken(a)
     server.deliver = False
-    (held,) = b.seat.member_keys[a.participant].ring._keys.values()
-    assert held._previous is not None
+    ring = b.seat.member_keys[a.participant].ring
+    first, second = keys_in(ring)
+    assert (first.generation, second.generation) == (0, 1)
+    derived = [key.publication_key(server.info.life, *AUDIO) for key in (first, second)]
+    assert [key in kept(ring, bytes) for key in derived] == [True, True]
     server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
-    assert held._previous is None
-    assert {generation for generation, _ in held._derived} == {1}
+    assert keys_in(ring) == [second]
+    assert [key in kept(ring, bytes) for key in derived] == [False, True]
