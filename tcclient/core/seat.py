@@ -11,8 +11,8 @@ from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import SeatIdentity
 from tcclient.core.keys.key_inbox import KeyInbox
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
-from tcclient.core.keys.peers import Peer
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.egress import Egress
@@ -44,7 +44,7 @@ PURGE_INTERVAL = 1.0
 class Seat:
     """What a session has while it is in a room; ``Session`` owns it and feeds it.
 
-    ``room`` is the roster, ``peers`` are the verified other members as senders (with their clock mappings), ``path``
+    ``room`` is the roster, ``member_keys`` are the keys and clock mappings of the other verified members, ``path``
     has the state and statistics of UDP.
     """
 
@@ -64,7 +64,7 @@ class Seat:
     ) -> None:
         self.joined = joined
         self._limits = limits
-        self.peers: dict[int, Peer] = {}
+        self.member_keys: dict[int, MemberKeys] = {}
         self.timers = timers
         """The deadlines of the session; those of the seat are forgotten with it."""
         self.egress = Egress(joined.media_id, joined.epoch, joined.up_key, drops)
@@ -76,10 +76,10 @@ class Seat:
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
-        self.media = MediaReceiver(self.path, self.opener, self.room, self.peers, self._audible.received, drops)
+        self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._audible.received, drops)
         self._own = Party(identity.device.public, identity.box.public)
         self._box_private = identity.box.private
-        recipients: dict[int, Peer] = {}
+        recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
         )
@@ -96,8 +96,8 @@ class Seat:
             emit,
             random_bytes,
         )
-        self._inbox = KeyInbox(self.room, self.peers, self._key_came, drops)
-        self.texts = Texts(self.room, self._own, self.peers, self.keys, shown, random_bytes, emit, drops, timers)
+        self._inbox = KeyInbox(self.room, self.member_keys, self._key_came, drops)
+        self.texts = Texts(self.room, self._own, self.member_keys, self.keys, shown, random_bytes, emit, drops, timers)
         self._control = control
         self._emit = emit
         self._path_state = self.path.state
@@ -119,6 +119,7 @@ class Seat:
             messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
             messages.KeyframeRequest: self._keyframe_request,
+            messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
         self._follow_deadlines()
@@ -142,9 +143,9 @@ class Seat:
         if handler is not None:
             handler(message, now)
 
-    def receive_datagram(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
-        """Take a datagram, by UDP or through the tunnel."""
-        self.media.receive(data, now, tunnel=tunnel)
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Take a datagram."""
+        self.media.receive(data, now)
         if self.media.beacons or self.path.state is not self._path_state:
             self.settle(now)
 
@@ -163,9 +164,9 @@ class Seat:
         if self.keys.current is not None:
             self.presence.schedule.key_changed(self.keys.current, now)
         received, self.media.beacons = self.media.beacons, []
-        for peer, beacon, first in received:
-            if self.peers.get(peer.id) is peer:
-                self.presence.receive(peer, beacon, first, now)
+        for member, beacon, first in received:
+            if self.member_keys.get(member.id) is member:
+                self.presence.receive(member, beacon, first, now)
         for number, spatial in self.publications.keyframes.take(now):
             self._emit(events.KeyframeRequested(number, spatial))
         for number in self.publications.take_ready():
@@ -232,10 +233,15 @@ class Seat:
         return self._control.request(messages.Unpublish(number))
 
     def set_muted(self, number: int, muted: bool) -> int:
-        """Mute or unmute, here at once; return the request id. Raises ``Refusal`` where it is not live."""
+        """Mute or unmute, here at once; return the request id.
+
+        Raises ``Refusal`` where it is not live, and to unmute what another participant holds muted.
+        """
         publication = self.publications.live.get(number)
         if publication is None:
             raise Refusal(ErrorCode.NO_SUCH_PUBLICATION)
+        if publication.held and not muted:
+            raise Refusal(ErrorCode.NOT_PERMITTED, "a chair holds it muted")
         publication.muted = muted
         return self._control.request(messages.Mute(number, muted))
 
@@ -291,6 +297,14 @@ class Seat:
             self._forget(number)
             self._emit(events.PublishFailed(number, ErrorCode.NOT_PERMITTED, "the server has ended the publication"))
 
+    def _flags_changed(self, info: messages.PublicationInfo) -> None:
+        """Note whether another participant holds our publication muted."""
+        publication = self.publications.live.get(info.number)
+        if publication is not None and publication.held != info.held:
+            publication.held = info.held
+            publication.muted = publication.muted or info.held
+            self._emit(events.HoldChanged(info.number, info.held))
+
     def _clock_changed(self, now: float, started: bool) -> None:
         if started:
             self.presence.schedule.stream_started(now)
@@ -341,6 +355,11 @@ class Seat:
             self._emit(event)
             if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
                 self._ended(event.track.number)
+            if (
+                isinstance(event, events.TrackPublished | events.TrackUpdated)
+                and event.track.participant == self.room.own
+            ):
+                self._flags_changed(event.track)
         self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id
@@ -349,16 +368,16 @@ class Seat:
         }
         verified = self.room.verified_others()
         e2ee = self.room.room.e2ee
-        for i in [i for i, peer in self.peers.items() if verified.get(i) != peer.party]:
-            del self.peers[i]
+        for i in [i for i, member in self.member_keys.items() if verified.get(i) != member.party]:
+            del self.member_keys[i]
             self.presence.left(i, i in kicked, now)
         self.presence.schedule.resize(len(self.room.members))
         for i, party in verified.items():
-            if i not in self.peers:
-                self.peers[i] = Peer(
+            if i not in self.member_keys:
+                self.member_keys[i] = MemberKeys(
                     i, party, self.room.room.life, self.room.room.name, self._own, self._box_private, e2ee
                 )
-                self.presence.came(self.peers[i], now)
+                self.presence.came(self.member_keys[i], now)
         self.media.streams_changed(now)
         self._retry(now)
 
@@ -371,9 +390,9 @@ class Seat:
         self._inbox.receive(message.boxes, now)
         self.texts.retry(now)
 
-    def _key_came(self, peer: Peer, now: float) -> None:
-        self.presence.compare(peer, now)
-        self.media.release(peer, now)
+    def _key_came(self, member: MemberKeys, now: float) -> None:
+        self.presence.compare(member, now)
+        self.media.release(member, now)
 
     def _key_receipts(self, message: messages.KeyReceipts, now: float) -> None:
         for receipt in message.receipts:
@@ -390,6 +409,10 @@ class Seat:
         if publication is not None and message.spatial < publication.layers:
             self.publications.keyframes.ask(publication.number, message.spatial, now)
 
+    def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
+        if message.participant in self.room.members and message.source is not Source.UNKNOWN:
+            self._emit(events.MuteAsked(message.participant, message.source, message.muted))
+
     def _path_due(self, now: float) -> None:
         self.path.on_call = bool(self.publications.live) or self._wants_media
         self.path.handle_timeout(now)
@@ -399,5 +422,5 @@ class Seat:
         self._purge_at = now + PURGE_INTERVAL
         self.path.forget(now)
         self.opener.forget(now)
-        for peer in self.peers.values():
-            peer.forget(now)
+        for member in self.member_keys.values():
+            member.forget(now)

@@ -110,12 +110,17 @@ async function buildTests(out) {
   });
 }
 
-const [first, second] = process.argv.slice(2);
-if (first === "--tests" && second !== undefined) {
-  await buildTests(resolve(second));
-} else if (first !== undefined && first !== "--tests") {
-  await buildPage(resolve(first));
-} else {
-  console.error("usage: node build.mjs OUT | node build.mjs --tests OUT");
-  process.exitCode = 2;
+/** Do what the command line asks for. */
+async function main([first, second]) {
+  if (first === "--tests" && second !== undefined) await buildTests(resolve(second));
+  else if (first !== undefined && first !== "--tests") await buildPage(resolve(first));
+  else throw new Error("usage: node build.mjs OUT | node build.mjs --tests OUT");
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (reason) {
+  // What does not compile has been told with its place.
+  if (reason.errors === undefined) console.error(reason.message);
+  process.exitCode = 1;
 }

@@ -168,6 +168,21 @@ class Kick:
     reason: Explanation = ""
 
 
+@message("raise_hand", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class RaiseHand:
+    """Raises the own hand. A hand that is up stays in its place."""
+
+
+@message("lower_hand", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class LowerHand:
+    """Lowers a hand. A hand that is down stays down."""
+
+    participant: U32 = 0
+    """0: the own hand."""
+    everybody: bool = False
+    """Lowers all hands. ``participant`` is ignored then."""
+
+
 @message("update_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class UpdateRoom:
     """Changes the fields that are present. The end-to-end mode cannot be changed."""

@@ -16,7 +16,7 @@ GUIDE = ROOT / "tcclient" / "GUIDE.md"
 OPERATING = ROOT / "tcserver" / "OPERATING.md"
 PROTOCOL = ROOT / "tcproto" / "PROTOCOL.md"
 DOCUMENTS = (README, GUIDE, OPERATING)
-PARSERS = {"tcserver": server_cli._parser(), "tcclient": client_cli._parser()}
+PARSERS = {"tcserver": server_cli.command_parser(), "tcclient": client_cli.command_parser()}
 
 
 def text_of(document: Path) -> str:

@@ -1,7 +1,6 @@
 """A real server and real clients on real sockets, on both event loops."""
 
 import asyncio
-import functools
 import gc
 import io
 import os
@@ -12,10 +11,13 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from coverage import Coverage
 
-from tcproto.account import derive_account_key
 from tcserver.cli.main import main as tcserver
+from tests.support.processes.raw import derived_once
 from tests.support.processes.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +54,17 @@ def server(world: World) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count the lines that the processes of a test reach, where those of its own are counted."""
+    if Coverage.current() is not None:
+        monkeypatch.setenv("COVERAGE_PROCESS_START", str(ROOT / "pyproject.toml"))
+        monkeypatch.setenv("COVERAGE_FILE", str(ROOT / ".coverage"))
+
+
 @pytest.fixture(autouse=True)
 def _derive_each_key_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each derivation takes 64 MiB and a tenth of a second of a shared machine; the result is the same."""
-    monkeypatch.setattr("tcclient.transport.connection.derive_account_key", _derived)
-
-
-_derived = functools.lru_cache(derive_account_key)
+    monkeypatch.setattr("tcclient.transport.connection.derive_account_key", derived_once)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,6 +19,8 @@ from tcproto.link import Link
 from tests.support.processes.client_process import COMMAND, environment, taking_part
 from tests.support.processes.world import PASSWORD, PATIENCE, Server
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 @contextlib.contextmanager
 def typed(text: str) -> Iterator[None]:

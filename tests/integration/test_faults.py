@@ -21,6 +21,8 @@ from tests.integration.test_rooms import track_of, two
 from tests.support.processes.client_process import COMMAND
 from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World, until
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 def failing(error: Exception, good: int = 3) -> Iterator[Any]:
     for _ in range(good):
@@ -258,7 +260,7 @@ def test_a_microphone_begins_anew_as_muted_as_it_was_and_after_a_fault(run: Run,
             last = asyncio.create_task(sending.restart(Source.MICROPHONE, "good"))
             await until(lambda: b.tracks and b.tracks[0].statistics.packets > 5)
             assert sending.status == 0
-            with pytest.raises(ValueError, match="cannot be begun anew"):
+            with pytest.raises(ValueError, match="cannot be started again"):
                 await sending.restart(Source.SCREEN)
             for task in (first, again, last):
                 task.cancel()

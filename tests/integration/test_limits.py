@@ -364,7 +364,7 @@ def test_many_clients_behind_one_address(run: Run, world: World) -> None:
         async with world.serving() as server, contextlib.AsyncExitStack() as stack:
             link = server.room("Hall")
             rooms: list[Room] = await gathered(
-                *(stack.enter_async_context(world.client(link, name=f"Person {i}")) for i in range(count))
+                *(stack.enter_async_context(world.client(link, name=f"Participant {i}")) for i in range(count))
             )
             await until(lambda: all(len(room.participants) == count - 1 and room.path_is_ok for room in rooms))
             assert len({room.safety_code for room in rooms}) == 1

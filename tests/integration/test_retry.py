@@ -17,6 +17,8 @@ from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tests.support.processes.world import PASSWORD, Run, Server, World
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 @pytest.fixture(autouse=True)
 def _no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,11 +15,13 @@ import pytest
 
 from tcclient.cli import attend
 from tcclient.cli.main import main
-from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
+from tcclient.core.settings import AUDIO_ONLY, DEFAULT_SOURCES
 from tcproto.link import Link
 from tcproto.messages import Source
 from tests.support.processes.client_process import COMMAND, taking_part
 from tests.support.processes.world import PASSWORD, PATIENCE, Server
+
+pytestmark = pytest.mark.usefixtures("measured")
 
 F_SETPIPE_SZ = 1031
 PIPE = 4096

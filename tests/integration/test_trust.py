@@ -17,6 +17,8 @@ from tcproto.identity import format_fingerprint
 from tests.support.processes.client_process import COMMAND, taking_part
 from tests.support.processes.world import PASSWORD, Run, Server, World, until, watching
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 OTHER = bytes(range(20))
 
 

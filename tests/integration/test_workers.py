@@ -36,7 +36,7 @@ def pool_of(server: Running) -> WorkerPool:
 
 def homes(server: Running) -> dict[str, int]:
     """The worker of each room, by the room's name."""
-    return {room.info.name: room.home for room in server.daemon.conference._rooms._by_number.values()}
+    return {room.info.name: room.home for room in server.daemon.conference._rooms}
 
 
 async def hears(track: Track, more: int = 10) -> None:

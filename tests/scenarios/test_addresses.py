@@ -53,19 +53,19 @@ def test_who_only_listens_is_found_again_with_its_next_ping(world):
 
 
 def test_addresses_that_change_every_few_seconds_and_cross(world):
-    people = world.room("ada", "ben", "cleo", conditions=HOME)
+    clients = world.room("ada", "ben", "cleo", conditions=HOME)
     world.run(0.2)
-    for person in people:
-        person.talk()
+    for client in clients:
+        client.talk()
     for turn in range(12):
-        people[turn % 3].rebind()
+        clients[turn % 3].rebind()
         world.run(0.7)
     world.run(2)
-    for person in people:
-        person.hush()
+    for client in clients:
+        client.hush()
     world.run(1)
-    for speaker in people:
-        for listener in people:
+    for speaker in clients:
+        for listener in clients:
             if listener is not speaker:
                 heard = listener.heard_from(speaker)
                 assert set(heard) <= set(speaker.spoken)
@@ -75,8 +75,8 @@ def test_addresses_that_change_every_few_seconds_and_cross(world):
 def test_a_new_address_gets_at_most_three_times_what_came_from_it(world):
     """V35: one that never answers the challenge, while a busy room talks to the seat."""
     ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
-    for person in (ben, cleo):
-        person.talk()
+    for client in (ben, cleo):
+        client.talk()
     world.run(1)
     old = ada.address
     ada.rebind()

@@ -8,19 +8,19 @@ from tests.support.simulation.wiretap import Wiretap, forge_room, packets, room_
 
 
 def conversation(world, names=("ada", "ben", "cleo"), seconds=2):
-    people = world.room(*names)
+    clients = world.room(*names)
     tap = Wiretap(world)
     world.run(0.2)
-    people[0].talk()
+    clients[0].talk()
     world.run(seconds)
-    return *people, tap
+    return *clients, tap
 
 
 def test_datagrams_that_are_played_back_are_delivered_once(world):
     ada, ben, _, tap = conversation(world)
     heard = len(ben.heard)
     for tapped in tap.between(0):
-        ben._datagram(tapped.data)
+        ben.receive_datagram(tapped.data)
     assert len(ben.heard) == heard
     own = ben.session.drops[Drop.OWN]  # his beacon, which he was never sent
     assert own <= 1
@@ -38,7 +38,7 @@ def test_packets_in_new_datagrams_of_a_hostile_server_are_delivered_once(world):
     (room,) = world.server.plane.rooms.values()
     for tapped in tap.between(0):
         plaintext = room_plaintext(cleo.session.seat, tapped.data)
-        ben._datagram(room.sealer.seal(plaintext, world.now))
+        ben.receive_datagram(room.sealer.seal(plaintext, world.now))
     assert len(ben.heard) == heard
     assert ben.session.drops[Drop.PACKET_REFUSED] >= len(tap.datagrams) - 2
     ada.hush()
@@ -60,7 +60,7 @@ def test_old_packets_stay_dead_over_key_changes(world):
     def play():
         before = len(ben.heard)
         for plaintext in kept:
-            ben._datagram(room.sealer.seal(plaintext, world.now))
+            ben.receive_datagram(room.sealer.seal(plaintext, world.now))
         assert len(ben.heard) == before
 
     world.client("dora", microphone=False)
@@ -88,7 +88,7 @@ def test_a_member_that_forges_far_counters_silences_nobody(world, distance):
     highest = max(parse_header(tapped.data).counter for tapped in tap.datagrams)
     since = world.now
     for step in range(50):
-        ben._datagram(forge_room(cleo_seat, highest + distance + step))
+        ben.receive_datagram(forge_room(cleo_seat, highest + distance + step))
     world.run(5)
     ada.hush()
     world.run(1)
@@ -111,7 +111,7 @@ def test_a_member_cannot_speak_in_the_name_of_another(world):
     for bit in range(0, 8 * len(genuine), 3):
         changed = bytearray(genuine)
         changed[bit // 8] ^= 1 << bit % 8
-        ben._datagram(forge_room(cleo.session.seat, counter + bit, bytes(changed)))
+        ben.receive_datagram(forge_room(cleo.session.seat, counter + bit, bytes(changed)))
     assert len(ben.heard) == before
 
 
@@ -128,9 +128,9 @@ def test_no_bit_of_a_datagram_can_be_changed(world):
     for bit in range(8 * len(genuine)):
         changed = bytearray(genuine)
         changed[bit // 8] ^= 1 << bit % 8
-        ben._datagram(bytes(changed))
+        ben.receive_datagram(bytes(changed))
     assert len(ben.heard) == heard
-    ben._datagram(genuine)
+    ben.receive_datagram(genuine)
     assert len(ben.heard) == heard + 1, "and it is still good afterwards"
 
 

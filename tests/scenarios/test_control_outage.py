@@ -22,13 +22,13 @@ def test_media_flow_through_a_tcp_outage(world, seconds):
     """Nobody leaves in less than 15 s of silence."""
     ada, ben, cleo = world.room("ada", "ben", "cleo")
     world.run(0.2)
-    for person in (ada, ben, cleo):
-        person.talk()
+    for client in (ada, ben, cleo):
+        client.talk()
     world.run(1)
     ada.outage(seconds)
     world.run(seconds + 5)
-    for person in (ada, ben, cleo):
-        person.hush()
+    for client in (ada, ben, cleo):
+        client.hush()
     world.run(1)
     for speaker, listener in ((ada, ben), (ben, ada), (cleo, ada), (ada, cleo)):
         assert listener.heard_from(speaker) == speaker.spoken
@@ -160,8 +160,8 @@ def test_the_server_closes_with_a_word(world):
     ada, ben = world.room("ada", "ben")
     world.server.do(world.server.conference.shutdown, "for repairs", 5000)
     world.run(1)
-    for person in (ada, ben):
-        (closed,) = person.told(events.Closed)
+    for client in (ada, ben):
+        (closed,) = client.told(events.Closed)
         assert (closed.code, closed.text, closed.retry_after_ms) == (ErrorCode.SHUTDOWN, "for repairs", 5000)
     assert not world.server.sessions
 

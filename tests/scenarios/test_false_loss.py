@@ -18,7 +18,7 @@ def quiet(world, client, seconds, *, thinned):
         if frame % 21 == 0 or not thinned:
             client.say(comfort=True, voice=False, level=127, end_of_talk=frame == 0)
         else:
-            client._spoken_frames += 1  # its time passes all the same
+            client.spoken_frames += 1  # its time passes all the same
     world.run(1)
 
 
@@ -33,8 +33,8 @@ def test_a_quiet_microphone_loses_nothing(world, thinned):
     world.run(1)
     quiet(world, ada, 30, thinned=thinned)
     assert 70 <= len(ben.heard_from(ada)) <= 76
-    for person in (ada, ben):
-        statistics = network(person)
+    for client in (ada, ben):
+        statistics = network(client)
         assert (statistics.up.lost, statistics.down.lost) == (0, 0)
         assert (statistics.up.recent_loss, statistics.down.recent_loss) == (0.0, 0.0)
     assert {heard.packet.lost for heard in ben.heard} == {0}
@@ -45,7 +45,7 @@ def test_a_quiet_microphone_loses_nothing(world, thinned):
 
 
 def test_who_is_not_among_the_loudest_loses_nothing(make_world):
-    world = make_world(loudest=1)
+    world = make_world(rooms__loudest=1)
     _, ada, ben, cleo, *_ = world.room("dora", "ada", "ben", "cleo", *(f"member {number}" for number in range(5)))
     world.run(0.5)
     begin = world.now

@@ -1,4 +1,4 @@
-"""A server that lies, and a member that says different things to different people: refused, or shown."""
+"""A server that lies, and a member that says different things to different members: refused, or shown."""
 
 from dataclasses import replace
 
@@ -9,7 +9,8 @@ from tcclient.core.membership.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action
 from tcproto.sender_key import OpenedBox, seal_key_box
-from tests.support.scripted_server import LIMITS, Server, packet_in, payloads
+from tests.support.scripted_media import packet_in, payloads
+from tests.support.scripted_server import LIMITS, Server
 
 WARNINGS = (events.MembershipMismatch, events.MemberSilent, events.CommitmentMismatch, events.Closed)
 
@@ -237,15 +238,15 @@ def test_a_life_that_is_over_does_not_come_back():
 def test_a_member_that_gives_two_members_two_keys_is_told_of_by_one_of_them():
     server = Server()
     a, b, c = server.seated(3)
-    keys, peers = a.seat.keys, a.seat.peers
+    keys, others = a.seat.keys, a.seat.member_keys
     box = keys._box
 
     def two_faced(participant, key):
         if participant != c.participant:
             return box(participant, key)
         other = OpenedBox(key._replace(key=bytes(32)), ())
-        context = peers[participant]._context._replace(sender=a.seat._own, recipient=peers[participant].party)
-        sealed = seal_key_box(context, other, peers[participant].shared(), bytes(24))
+        context = others[participant]._context._replace(sender=a.seat._own, recipient=others[participant].party)
+        sealed = seal_key_box(context, other, others[participant].shared(), bytes(24))
         keys._boxes.append(m.AddressedBox(participant, sealed))
         return True
 

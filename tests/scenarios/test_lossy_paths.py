@@ -24,8 +24,8 @@ def test_a_path_that_loses_a_fifth_each_way_is_never_lost(seed, burst):
     alone = world.client("alone", Conditions(delay=0.04, loss=0.2, burst=burst))
     idle = world.client("idle", Conditions(delay=0.04, loss=0.2, burst=burst), microphone=False, sources=(), room="b")
     world.run(600)
-    for person in (alone, idle):
-        assert states(person) == [PathState.OK]
+    for client in (alone, idle):
+        assert states(client) == [PathState.OK]
     assert world.server.plane.counters.paths[PathChange.LOST] == 0
 
 

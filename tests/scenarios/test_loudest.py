@@ -24,7 +24,7 @@ from benchmarks.harness.conversation import (
 )
 from benchmarks.harness.open_microphones import OpenMicrophones
 from tcclient.audio.decoder import SpeakerDecoder
-from tcclient.audio.jitter import FrameKind
+from tcclient.audio.frame import FrameKind
 from tcclient.audio.opus import SAMPLE_RATE, OpusEncoder
 from tcclient.capture import SPEECH
 from tcserver.media.speakers.preroll import PREROLL
@@ -56,29 +56,29 @@ def test_words_of_turns_are_heard_from_their_first_syllable_in_a_full_mesh(path:
     rng = random.Random(3)
     speech = load(path)
     meeting = OpenMicrophones(35, 3)
-    people, seconds = 34, 12.0
+    count, seconds = 34, 12.0
     turns: dict[int, list[tuple[float, Samples]]] = defaultdict(list)
     spoken: list[tuple[int, Word]] = []
-    start, order = 0.5, rng.sample(range(people), people)
+    start, order = 0.5, rng.sample(range(count), count)
     for turn, word in enumerate((words(speech) * 40)[:40]):
         length = min(word.stop - word.start, 30)
         if start + length * FRAME_SECONDS > seconds:
             break
         part = speech[word.start * FRAME : (word.start + length) * FRAME]
-        turns[order[turn % people]].append((start, part))
-        spoken.append((order[turn % people], shifted(words(part), round(start / FRAME_SECONDS))[0]))
+        turns[order[turn % count]].append((start, part))
+        spoken.append((order[turn % count], shifted(words(part), round(start / FRAME_SECONDS))[0]))
         start += length * FRAME_SECONDS * rng.uniform(0.7, 1.1)
     quiet = voices(microphone(seconds, [], ROOM_NOISE, rng))
     microphones = {
         number: voices(microphone(seconds, turns[number], ROOM_NOISE, rng)) if number in turns else quiet
-        for number in range(people)
+        for number in range(count)
     }
     meeting.run(microphones)
     check(meeting)
     assert len(spoken) >= 18
     assert [word for number, word in spoken if meeting.clipped_ms(number, word) > 20] == []
     assert meeting.sent <= 3.3 * 34 * 50 * seconds, "as many as three voices make, and what was held"
-    everything = people * 34 * 50 * seconds
+    everything = count * 34 * 50 * seconds
     print(f"{path.stem}: {len(spoken)} turns, {meeting.sent / everything:.1%} of the datagrams of a full mesh")
     print("worst clip", max(meeting.clipped_ms(n, w) for n, w in spoken), "switches", len(meeting.switches))
 
@@ -141,10 +141,10 @@ def test_a_crowd_that_talks_at_once_does_not_flap() -> None:
     """Six talk without end, two of them softly: slots change hands seldom, and each change lasts."""
     rng = random.Random(4)
     speech = load(SPEECH)
-    seconds, people = 20.0, 6
-    meeting = OpenMicrophones(people + 1, 3)
+    seconds, count = 20.0, 6
+    meeting = OpenMicrophones(count + 1, 3)
     microphones = {}
-    for number in range(people):
+    for number in range(count):
         cut = rng.randrange(len(speech) // FRAME) * FRAME
         rotated = np.concatenate((speech[cut:], speech[:cut]))
         turns = [(0.1 * number, rotated), (0.1 * number + len(speech) / 48_000, rotated)]
@@ -163,8 +163,8 @@ def test_members_of_a_full_room_hear_who_wins_a_slot_from_the_beginning_and_coun
     make_world: Callable[..., VirtualWorld],
 ) -> None:
     world = make_world()
-    people = world.room(*(f"person {n}" for n in range(10)))
-    talkers, late, listener = people[1:4], people[4], people[9]  # the first is the chair, who needs no slot
+    clients = world.room(*(f"participant {n}" for n in range(10)))
+    talkers, late, listener = clients[1:4], clients[4], clients[9]  # the first is the chair, who needs no slot
     for talker in talkers:
         talker.talk()
     world.run(1)

@@ -1,4 +1,4 @@
-"""Devices come back, people share an account, roles and microphones change."""
+"""Devices come back, clients share an account, roles and microphones change."""
 
 from tcclient.core import events
 from tcproto.errors import Action, ErrorCode
@@ -43,11 +43,11 @@ def test_two_people_of_one_account_keep_their_seats(world):
     assert not cleo.told(events.Closed)
     labels = {participant.label for participant in cleo.session.seat.room.members.values()}
     assert labels == {"Dinkes / ada", "Dinkes / ben", "Dinkes / cleo"}
-    for person in (ada, ben, cleo):
-        person.say()
+    for client in (ada, ben, cleo):
+        client.say()
     world.run(0.5)
-    for person in (ada, ben, cleo):
-        assert len(person.heard_from(ada, ben, cleo)) == 2
+    for client in (ada, ben, cleo):
+        assert len(client.heard_from(ada, ben, cleo)) == 2
 
 
 def test_a_device_that_logs_in_twice_is_told_on_its_first_connection(world):

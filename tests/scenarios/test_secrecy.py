@@ -25,7 +25,7 @@ def test_a_newcomer_cannot_open_what_was_said_before(world):
     assert len(past) > 140
     before = len(cleo.heard)
     for tapped in past:
-        cleo._datagram(tapped.data)
+        cleo.receive_datagram(tapped.data)
         plaintext = room_plaintext(friend, tapped.data)
         for packet in packets(plaintext):
             assert not opens_packet(seat, packet), "not even with the room key, by a friend in the room"
@@ -65,13 +65,13 @@ def test_who_is_gone_opens_nothing_new(world, way):
 
 
 def test_leaves_in_a_row_share_keys_and_cost_no_packet(world):
-    people = world.room(*"abcdefghij", muted=False)
+    clients = world.room(*"abcdefghij", muted=False)
     world.run(0.2)
-    talker, listener = people[0], people[1]
+    talker, listener = clients[0], clients[1]
     talker.talk()
     world.run(1)
-    for person in people[2:]:
-        person.leave()
+    for client in clients[2:]:
+        client.leave()
         world.run(0.4)
     world.run(8)
     talker.hush()

@@ -31,7 +31,7 @@ class Camera:
         self._world = world
         self._size = size
         self._every = every
-        self._count = 0
+        self.filmed = 0
         self._answered = 0
         world.until(lambda: client.session.seat.publications.can_send(self.number))
         self._film(client.clock.now)
@@ -39,15 +39,15 @@ class Camera:
     def _film(self, start):
         asked = len(self.client.told(events.KeyframeRequested))
         late = self.keyframes and self._world.now - self.keyframes[-1] >= self._every
-        keyframe = self._count == 0 or asked > self._answered or late
+        keyframe = self.filmed == 0 or asked > self._answered or late
         self._answered = asked
-        data = f"frame {self._count} ".encode() * (self._size // 8)
-        if self.client.show(self.number, data, self._count * 3600, keyframe=keyframe):
-            self.frames[data] = self._count
+        data = f"frame {self.filmed} ".encode() * (self._size // 8)
+        if self.client.show(self.number, data, self.filmed * 3600, keyframe=keyframe):
+            self.frames[data] = self.filmed
             if keyframe:
                 self.keyframes.append(self._world.now)
-        self._count += 1
-        self.client.clock.at(start + self._count * FRAME, lambda: self._film(start))
+        self.filmed += 1
+        self.client.clock.at(start + self.filmed * FRAME, lambda: self._film(start))
 
 
 class Viewer:
@@ -211,7 +211,7 @@ def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):
     ben.session.seat.request_keyframe(stream, 0, ben.clock.now)
     ben.pump()
     world.until(lambda: len(camera.keyframes) > made)
-    keyframe = camera._count - 1
+    keyframe = camera.filmed - 1
     world.run(8 * FRAME)
     viewer = Viewer(world, cleo, camera)
     cleo.session.seat.subscribe((Source.MICROPHONE, Source.CAMERA))

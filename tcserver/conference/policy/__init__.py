@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tcserver.conference.policy.capacity import Capacity
+from tcserver.conference.policy.holds import Holds
 from tcserver.conference.policy.last_n import LastN
 from tcserver.conference.policy.roles import Roles
 from tcserver.conference.policy.sealers import Sealers
@@ -18,6 +19,7 @@ POLICIES: tuple[Callable[[Room], RoomPolicy], ...] = (
     Capacity,
     Sealers,
     Roles,
+    Holds,
     SpeakerLimit,
     LastN,
 )

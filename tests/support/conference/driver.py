@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from dataclasses import replace
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
@@ -18,12 +19,11 @@ from tcserver.conference import (
     FindDevices,
     LogEvent,
     MediaCommand,
-    Rate,
+    SavePassword,
     SaveRoom,
     Send,
     SessionEnded,
     SessionStarted,
-    Settings,
 )
 from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.room.room import Room
@@ -32,6 +32,17 @@ from tcserver.records import Account, RoomRecord, Standing
 from tests.support.conference.client import Client
 from tests.support.conference.identities import SERVER, make_account
 from tests.support.conference.plane import Plane
+from tests.support.conference.settings import settings
+
+UNHURRIED = {
+    "limits__account_ms_per_s": 1e6,
+    "limits__account_burst_ms": 1e6,
+    "login__logins_per_s": 10_000,
+    "login__login_burst": 10_000,
+    "rooms__joins_per_s": 10_000,
+    "rooms__join_burst": 10_000,
+}
+"""Rates that a test does not meet by accident."""
 
 
 class Driver:
@@ -42,7 +53,7 @@ class Driver:
         rooms: tuple[RoomRecord, ...] = (),
         policies: Policies = POLICIES,
         seed: int = 1,
-        **settings: object,
+        **changes: object,
     ) -> None:
         self.random = random.Random(seed)
         self.now = 1000.0
@@ -50,14 +61,7 @@ class Driver:
         self.accounts = {account.name: account for account in accounts}
         self.devices: dict[str, set[bytes]] = {}
         self.conference = Conference(
-            Settings(
-                **{
-                    "account_cost": Rate(1e9, 10**9),
-                    "login_rate": Rate(10_000, 10_000),
-                    "join_rate": Rate(10_000, 10_000),
-                    **settings,
-                }
-            ),
+            settings(**{**UNHURRIED, **changes}),
             SERVER,
             self.random.randbytes,
             lambda: self.unix_ms,
@@ -76,7 +80,7 @@ class Driver:
         self.expects_crashes = False
         self.rested: list[float] = []
         """How long a message had to wait each time, since the budget of its account was spent."""
-        self.writes: list[SaveRoom] = []
+        self.writes: list[SaveRoom | SavePassword] = []
         self.hold_lookups = self.hold_seats = self.hold_writes = False
         self.held: deque = deque()
         self._events: deque = deque()
@@ -199,6 +203,9 @@ class Driver:
             case SaveRoom():
                 self.writes.append(effect)
                 self._answer(self.hold_writes, lambda: conference.saved(effect.ticket, True, self.now))
+            case SavePassword():
+                self.writes.append(effect)
+                self._answer(self.hold_writes, lambda: self._save_password(effect))
             case MediaCommand():
                 for event in self.plane.apply(effect.command):
                     self._answer(self.hold_seats, lambda event=event: conference.media_event(event, self.now))
@@ -216,6 +223,19 @@ class Driver:
                     raise effect.error
             case _:
                 raise AssertionError(effect)
+
+    def _save_password(self, wanted: SavePassword) -> list:
+        stored = self.accounts[wanted.account]
+        if stored.public_key != wanted.old_key:
+            return self.conference.password_saved(wanted.session, None, self.now)
+        stored = replace(
+            stored,
+            challenge=wanted.challenge,
+            public_key=wanted.public_key,
+            generation=stored.generation + 1,
+        )
+        self.accounts[wanted.account] = stored
+        return self.conference.password_saved(wanted.session, stored, self.now)
 
     def _answer(self, hold: bool, give: object) -> None:
         if hold:

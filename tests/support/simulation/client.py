@@ -78,7 +78,7 @@ class Client:
         self._tcp_delay = conditions.delay if tcp_delay is None else tcp_delay
         self._delivered: set[tuple[int, int, int, int]] = set()
         self._talking = 0
-        self._spoken_frames = 0
+        self.spoken_frames = 0
         self._pumping = False
         self._timer = Timer(self.clock, self._due)
         self._connect_udp(conditions, down or conditions)
@@ -92,8 +92,8 @@ class Client:
         control = control_connection(world.rng.randbytes)
         self.session = session = Session(self._settings, self.device, control, world.rng.randbytes, self.clock.now)
         self.from_server = Stream(clock, lambda data: self._control(session, data), delay)
-        peer = world.server.accept(self.from_server, self.address[0])
-        self.to_server = Stream(clock, peer.receive, delay)
+        accepted = world.server.accept(self.from_server, self.address[0])
+        self.to_server = Stream(clock, accepted.receive, delay)
         self.pump()
         return self
 
@@ -158,7 +158,7 @@ class Client:
     def _connect_udp(self, up: Conditions, down: Conditions) -> None:
         world, address = self.world, self.address
         self.up = Pipe(world.clock, world.rng, lambda data: world.server.receive(data, address), up)
-        self.down = Pipe(world.clock, world.rng, self._datagram, down)
+        self.down = Pipe(world.clock, world.rng, self.receive_datagram, down)
         self.down.on_loss = self._lost
         world.server.routes[address] = self.down
 
@@ -199,7 +199,7 @@ class Client:
             session.receive_eof()
         self.pump()
 
-    def _datagram(self, data: bytes) -> None:
+    def receive_datagram(self, data: bytes) -> None:
         self.session.receive_datagram(data, self.clock.now)
         self.pump()
 
@@ -283,8 +283,8 @@ class Client:
 
     def say(self, payload: bytes | None = None, **fields: Any) -> bool:
         """Send one frame of sound, by default with a payload that says whose and which it is."""
-        number = self._spoken_frames
-        self._spoken_frames += 1
+        number = self.spoken_frames
+        self.spoken_frames += 1
         if payload is None:
             payload = f"{self.name} {number}".encode().ljust(40, b".")
         fields = {"level": 30, "voice": True} | fields

@@ -7,19 +7,19 @@ from hashlib import blake2b
 from itertools import count
 from typing import Any
 
-from tcserver.conference import Settings
+from tests.support.conference.settings import settings
 from tests.support.simulation.clock import Clock
 from tests.support.simulation.server import Server
 
 
 class Surroundings:
-    """A server in virtual time, the same again from the same seed; ``settings`` are the server's."""
+    """A server in virtual time, the same again from the same seed; ``changes`` are of its settings."""
 
-    def __init__(self, seed: int, **settings: Any) -> None:
+    def __init__(self, seed: int, **changes: Any) -> None:
         self.seed = seed
         self.rng = random.Random(seed)
         self.clock = Clock()
-        self.server = Server(self.clock, self.rng, Settings(**settings))
+        self.server = Server(self.clock, self.rng, settings(**changes))
         self.names: dict[int, str] = {}
         """By participant, of all seats there were."""
         self.spoken: dict[tuple[int, int, int, int], bytes | None] = {}

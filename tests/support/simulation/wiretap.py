@@ -23,7 +23,8 @@ from tcproto.errors import CryptoFailure
 from tcproto.messages import Envelope, encode, row_of
 from tcproto.packet import open_packet
 from tcproto.packet import parse_header as parse_packet
-from tests.support.simulation.peer import Peer
+from tests.support.key_ring import keys_in
+from tests.support.simulation.server_connection import ServerConnection
 from tests.support.simulation.world import World
 
 _FORWARD = {ItemType.PACKET: 2, ItemType.HELD_PACKET: 4}
@@ -43,8 +44,8 @@ class Wiretap:
         self.datagrams: list[Tapped] = []
         self._world = world
         self._seen: set[bytes] = set()
-        self._send = world.server._send
-        world.server._send = self._tap  # type: ignore[method-assign]
+        self._send = world.server.send
+        world.server.send = self._tap  # type: ignore[method-assign]
 
     def between(self, start: float, end: float = float("inf")) -> list[Tapped]:
         """What was sent in a stretch of time."""
@@ -82,10 +83,9 @@ def packets(plaintext: bytes) -> list[bytes]:
 def opens_packet(seat: Seat, packet: bytes) -> bool:
     """Whether any sender key that a seat holds opens a packet, with no regard to windows, age or reach."""
     generation = parse_packet(packet).generation
-    for peer in seat.peers.values():
-        held = list(peer.ring._keys.values())  # type: ignore[union-attr]
-        keys = [key for one in held for key in (one._newest, one._previous) if key and key.generation <= generation]
-        for key in keys:
+    for member in seat.member_keys.values():
+        assert member.ring is not None
+        for key in [key for key in keys_in(member.ring) if key.generation <= generation]:
             for stream in seat.room.streams.values():
                 derived = key.ratcheted(generation).publication_key(seat.room.room.life, *stream.publication)
                 with contextlib.suppress(CryptoFailure, ValueError):
@@ -123,9 +123,9 @@ class ControlTap:
         messages += [(message, 0) for _, _, message in self._told]
         return any(secret in encode(message, request or _request_id(message)) for message, request in messages)
 
-    def _tap(self, peer: Peer, envelope: Envelope) -> None:
+    def _tap(self, connection: ServerConnection, envelope: Envelope) -> None:
         self.read.append(envelope)
-        self._received(peer, envelope)
+        self._received(connection, envelope)
 
 
 def _request_id(message: object) -> int:

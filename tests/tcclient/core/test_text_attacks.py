@@ -19,6 +19,7 @@ from tcproto.text import (
     seal_room_text,
     text_key,
 )
+from tests.support.key_ring import keys_in
 from tests.support.scripted_server import KEEP, LIFE, Server
 from tests.support.texting import (
     PARTICIPANT,
@@ -151,7 +152,7 @@ def test_who_left_cannot_write_under_the_key_that_it_had(sealed):
     """It knows the old key, and the server passes its forgery on."""
     a, b, c = sealed.seated(3)
     write(sealed, a, "one")
-    known = c.seat.peers[a.participant].ring._keys[1]._newest
+    known = keys_in(c.seat.member_keys[a.participant].ring)[-1]
     c.session.leave()
     sealed.pump()
     write(sealed, a, "two")
@@ -166,7 +167,7 @@ def test_a_member_cannot_pass_off_another_s_key_as_own(sealed):
     """It boxes the key of another to a third one, and the server shows the other's texts as its."""
     a, b, c = sealed.seated(3)
     write(sealed, a, "one")
-    stolen = c.seat.peers[a.participant].ring._keys[1]._newest
+    stolen = keys_in(c.seat.member_keys[a.participant].ring)[-1]
     c.seat.keys._random_bytes = lambda size: stolen.key if size == 32 else b"r" * size
     write(sealed, c, "mine")
     (message,) = captured(sealed, lambda: write(sealed, a, "two"))
@@ -253,7 +254,7 @@ def test_a_text_for_another_room_of_the_same_life_is_not_shown(sealed):
         a.seat._own,
         b.seat._own,
     )
-    shared = a.seat.peers[b.participant].shared()
+    shared = a.seat.member_keys[b.participant].shared()
     made = seal_private_text(context, 1, Note(b"m" * 16, 0, UNIX_MS, "psst"), shared, bytes(24))
     give(sealed, b, m.ChatMessage(b"m" * 16, PARTICIPANT, a.participant, "A / B", "", 5, made))
     assert (texts(b), b.drops(Drop.TEXT)) == ([], 1)

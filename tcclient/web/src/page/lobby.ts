@@ -154,8 +154,8 @@ function form(view: View): TemplateResult {
           autocomplete="name"
           aria-describedby="name-hint"
         />
-        <span class="hint" id="name-hint">${t("lobby.your_name_hint")}</span>
       </label>
+      <p class="hint" id="name-hint">${t("lobby.your_name_hint")}</p>
       <button class="primary" ?disabled=${joining || page.missing.length > 0}>
         ${t(joining ? "lobby.joining" : "lobby.join")}
       </button>

@@ -1,6 +1,7 @@
 /** Who is in the room, whether that can be believed, and what a chair can do. */
 
 import { html, nothing, type TemplateResult } from "lit-html";
+import { live } from "lit-html/directives/live.js";
 import { repeat } from "lit-html/directives/repeat.js";
 
 import type { Participant } from "../engine/meeting.js";
@@ -133,7 +134,7 @@ function chairing({ t, act }: View, one: Participant): TemplateResult {
     <label class="field">
       <span>${t("people.role", { name: one.name })}</span>
       <select @change=${(event: Event) => act.setRole(one.id, (event.target as HTMLSelectElement).value as Role)}>
-        ${roles.map((role) => html`<option value=${role} .selected=${role === one.role}>${t(`role.${role}`)}</option>`)}
+        ${roles.map((role) => html`<option value=${role} .selected=${live(role === one.role)}>${t(`role.${role}`)}</option>`)}
       </select>
     </label>
     <div class="buttons">

@@ -8,7 +8,8 @@ from tcclient.core.media.receiving import MAX_QUEUED
 from tcproto import messages as m
 from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, ItemType, parse_header
 from tcproto.packet import MAX_VIDEO_PAYLOAD, PacketType
-from tests.support.scripted_server import Server, give, packet_in, packet_types, payloads, undelivered
+from tests.support.scripted_media import give, packet_in, packet_types, payloads, undelivered
+from tests.support.scripted_server import Server
 
 
 def test_sound_arrives_as_it_was_sent(server, pair):

@@ -3,7 +3,7 @@ import pytest
 from tcclient.core import events
 from tcproto import messages as m
 from tcproto.packet import Series
-from tests.support.scripted_server import give, payloads, spend_beacons, undelivered
+from tests.support.scripted_media import give, payloads, spend_beacons, undelivered
 
 
 def test_loss_reordering_and_jitter_per_series(server, pair):

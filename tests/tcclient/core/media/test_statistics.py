@@ -6,6 +6,7 @@ from tcclient.core.media.statistics import RECENT, RECENT_STEP, LossMeter, PathS
 from tcclient.core.membership.beacons import GENERATIONS, BeaconSchedule
 from tcproto.sender_key import SenderKey
 from tcproto.transit import LATE
+from tests.support.memory import largest_table
 
 NOW = 1000.0
 
@@ -62,7 +63,7 @@ def test_counts_of_late_are_bounded_and_no_share_is_beyond_one():
     meter = LossMeter()
     for step in range(10_000):
         meter.mark(NOW + step / 100, step, 0)
-    assert len(meter._marks) <= RECENT / RECENT_STEP + 2
+    assert largest_table(meter) <= RECENT / RECENT_STEP + 2
     assert meter.recent(10_000, 20_000) == 1.0
     assert meter.recent(10_000, -5) == 0.0
 

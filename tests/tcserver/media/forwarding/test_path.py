@@ -5,9 +5,9 @@ import pytest
 from tcproto.datagram import Item, ItemType, Kind, open_datagram, pack_header, parse_items, seal
 from tcproto.path import PingItem, Position, parse_pong, parse_positions
 from tcserver.media import Drop
-from tcserver.media.forwarding.directory import MAX_TICKETS
 from tcserver.media.forwarding.path import PATH_TIMEOUT, PathState
 from tcserver.media.interface import Address, CloseSeat, OpenTicket, PathLost, PathProven, SealerState, SeatOpened
+from tcserver.media.plane.directory import MAX_TICKETS
 from tests.support.media.world import ROOM_KEY, SEALER, Peer, World, audio, forwarded, packet_item
 
 ELSEWHERE = Address(0, "198.51.100.7", 4242)

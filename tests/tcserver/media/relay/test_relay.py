@@ -21,7 +21,8 @@ from tcserver.media.interface import (
 )
 from tcserver.media.relay.audience import LIFETIME, TELL_INTERVAL
 from tcserver.media.relay.relay import ASK_INTERVAL
-from tcserver.media.relay.wire import MAX_RELAYED, Level, Message, pack_head, pack_levels, parse_head
+from tcserver.media.relay.wire import MAX_RELAYED, Message, pack_head, pack_levels, parse_head
+from tcserver.media.speakers.selection import Level
 from tests.support.media.relay_world import ROOM, Workers, crowd, key_of, packets, sealer_of, send
 from tests.support.media.world import audio, keyframe, video
 

@@ -1,10 +1,10 @@
-/** Which devices an account has been seen with on one server (PROTOCOL.md section 5): known ones come in, news goes out. */
+/** Which devices an account has been seen with on one server (PROTOCOL.md, section 5): what is known comes in, news goes out. */
 
 import { equal } from "../../protocol/bytes.js";
 
 /**
- * Accounts remembered of one server. No account is forgotten for another: a server could make up accounts until the one
- * that it wants to speak for is a first acquaintance again.
+ * Accounts remembered of one server. No account is forgotten for another: a server could make up accounts until the one that
+ * it wants to speak for is a first acquaintance again.
  */
 export const MAX_ACCOUNTS = 4096;
 /** Devices remembered of one account: five at once, and some years; the one that was seen first goes first. */
@@ -27,25 +27,28 @@ export interface DevicePin {
 /** The devices of accounts on one server, in the order in which they were first seen. */
 export class DevicePins {
   /** Whether an account could not be remembered. */
-  full = false;
-  readonly #devices: Map<string, readonly Uint8Array[]>;
+  isFull = false;
+  readonly #devices = new Map<string, readonly Uint8Array[]>();
   #unsaved: DevicePin[] = [];
 
-  constructor(known: ReadonlyMap<string, readonly Uint8Array[]>) {
-    this.#devices = new Map(known);
+  /** `known` is what was remembered before, in the order of `unsaved`. */
+  constructor(known: Iterable<DevicePin>) {
+    for (const pin of known) this.meet(pin.account, pin.deviceKey);
+    this.#unsaved = [];
   }
 
   /**
-   * Compare a verified member with what is known, and remember it; each device is news once. A device that was forgotten
-   * for its account's newer ones is news again.
+   * Compare a verified member with what is known, and remember it; each device is news once.
+   *
+   * A device that was forgotten for its account's newer ones is news again.
    */
   meet(account: string, deviceKey: Uint8Array): Acquaintance {
     const devices = this.#devices.get(account);
     if (devices === undefined && this.#devices.size >= MAX_ACCOUNTS) {
-      this.full = true;
+      this.isFull = true;
       return "first";
     }
-    if (devices?.some((known) => equal(known, deviceKey)) === true) return "known";
+    if (devices?.some((known) => equal(known, deviceKey))) return "known";
     this.#devices.set(account, [...(devices ?? []), deviceKey].slice(-MAX_DEVICES));
     this.#unsaved.push({ account, deviceKey });
     return devices === undefined ? "first" : "new";

@@ -364,9 +364,8 @@ function applyChange(change: Change, { members, publications, codes }: Draft): v
   }
 }
 
-type Keys = Pick<Member, "deviceKey" | "boxKey">;
-
-function isSameParty(a: Keys, b: Keys): boolean {
+/** Tell whether two are the same seat of the same device. */
+export function isSameParty(a: Party, b: Party): boolean {
   return equal(a.deviceKey, b.deviceKey) && equal(a.boxKey, b.boxKey);
 }
 

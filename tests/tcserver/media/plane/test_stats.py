@@ -12,7 +12,6 @@ from tcproto.messages import Kind
 from tcproto.packet import PlainHeader
 from tcserver.media import MediaPlane
 from tcserver.media.forwarding.drops import PacketKind
-from tcserver.media.forwarding.stats import MAX_RATE, LoadMeter, count
 from tcserver.media.interface import (
     MAX_LAG,
     CloseRoom,
@@ -23,6 +22,7 @@ from tcserver.media.interface import (
     Receiver,
     RekeySeat,
 )
+from tcserver.media.plane.stats import MAX_RATE, LoadMeter, count
 from tcserver.media.speakers.local import DECISION_INTERVAL
 from tcserver.media.udp.sockets import MediaSockets
 from tests.support.media.world import World, audio, keyframe, packet_item, video

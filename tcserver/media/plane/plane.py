@@ -19,15 +19,15 @@ from tcproto.datagram import (
 from tcproto.path import pack_positions, parse_ping
 from tcproto.transit import LATE
 from tcserver.media.forwarding.bundle import ITEM_HEAD, Bundle, items_size
-from tcserver.media.forwarding.directory import STANDSTILL, Directory
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.receivers import ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
 from tcserver.media.forwarding.sealer import RING_SIZE, MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat, UpKey
-from tcserver.media.forwarding.stats import LoadMeter
 from tcserver.media.interface import Address, Command, Event, KeyframeAsked, PathProven, RoomFailed
+from tcserver.media.plane.directory import STANDSTILL, Directory
+from tcserver.media.plane.stats import LoadMeter
 from tcserver.media.relay.relay import Relay
 from tcserver.media.speakers.local import DECISION_INTERVAL
 from tcserver.media.speakers.suppressed import LOOK_BACK, Suppression

@@ -6,9 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from tcproto.path import Position
 from tcserver.media.forwarding.receivers import Handover
+from tcserver.media.interface import WORKER_MASK
 
-WORKER_MASK = 0xFF
-"""The low byte of a media id is the number of the worker that serves the seat."""
 MakeHandover = Callable[[int, Mapping[int, tuple[int, ...]]], Handover]
 """Makes the handover for a room (its number) and its seats (media ids by worker)."""
 

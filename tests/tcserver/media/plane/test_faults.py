@@ -113,7 +113,7 @@ def test_a_command_that_fails_is_told_and_the_room_can_be_closed(monkeypatch, co
 def test_a_command_about_no_room_that_fails_is_counted(monkeypatch):
     rooms = Rooms()
     with monkeypatch.context() as patch:
-        patch.setattr("tcserver.media.forwarding.directory.Ticket", fail)
+        patch.setattr("tcserver.media.plane.directory.Ticket", fail)
         rooms.apply(OpenTicket(5, bytes(32), rooms.now + 10, 20))
     assert rooms.plane.take_events() == []
     assert rooms.faults() == {Fault.COMMAND: 1}

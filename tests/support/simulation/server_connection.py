@@ -9,26 +9,28 @@ from tcproto.messages import Envelope, row_of
 from tests.support.simulation.network import Stream
 
 
-class PeerHandler(Protocol):
-    """What is told of that which comes on a connection."""
+class ConnectionHandler(Protocol):
+    """Gets what comes on a connection."""
 
-    def handshake_done(self, peer: Peer, handshake_hash: bytes) -> None:
-        """The handshake is over."""
+    def handshake_done(self, connection: ServerConnection, handshake_hash: bytes) -> None:
+        """Take the end of the handshake."""
 
-    def received(self, peer: Peer, envelope: Envelope) -> None:
-        """A message came."""
+    def received(self, connection: ServerConnection, envelope: Envelope) -> None:
+        """Take a message."""
 
-    def disconnected(self, peer: Peer) -> None:
-        """The connection is closed, at either end."""
+    def disconnected(self, connection: ServerConnection) -> None:
+        """Take the end of the connection, at either end."""
 
 
-class Peer:
-    """A control connection, which tells its handler what comes on it and takes what the server sends.
+class ServerConnection:
+    """A control connection: hands what comes to its handler, and takes what the server sends.
 
-    A protocol error of the client's is raised: real clients make none.
+    Raises the client's protocol errors: real clients make none.
     """
 
-    def __init__(self, number: int, host: str, control: ControlConnection, handler: PeerHandler, down: Stream) -> None:
+    def __init__(
+        self, number: int, host: str, control: ControlConnection, handler: ConnectionHandler, down: Stream
+    ) -> None:
         self.number = number
         self.host = host
         self._control = control
@@ -37,7 +39,7 @@ class Peer:
         self._closed = False
 
     def receive(self, data: bytes) -> None:
-        """Bytes from the client; none at all is the end."""
+        """Take bytes from the client; no bytes are the end."""
         if self._closed:
             return
         if not data:
@@ -56,7 +58,7 @@ class Peer:
         self.flush()
 
     def send(self, message: Any, request_id: int) -> None:
-        """Send a message: a request of the server's, a reply to ``request_id``, or a notification if that is 0."""
+        """Send a message: a request of the server, a reply to ``request_id``, or a notification if that is 0."""
         if row_of(type(message)).answer is not None:
             self._control.request(message)
         elif request_id:
@@ -65,13 +67,13 @@ class Peer:
             self._control.send(message)
 
     def flush(self) -> None:
-        """Let what was sent leave."""
+        """Send what is queued."""
         data = self._control.data_to_send()
         if data and not self._closed:
             self._down.send(data)
 
     def close(self) -> None:
-        """Close when what was sent is out."""
+        """Close after what is queued is sent."""
         if not self._closed:
             self.flush()
             self._closed = True

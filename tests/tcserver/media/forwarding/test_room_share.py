@@ -1,6 +1,6 @@
 from tcproto.path import Position
 from tcserver.media.forwarding.receivers import Handover, ReceiverSet
-from tcserver.media.relay.room_share import RoomShare
+from tcserver.media.forwarding.room_share import RoomShare
 
 
 def a_share(numbers=(0, 1, 2)):

@@ -1,4 +1,4 @@
-"""The other members as senders: their keys, their packets that wait for a key, what they say in beacons."""
+"""The sender keys of the other members, and the packets that wait for one."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from tcproto.sender_key import BoxContext, Party, open_key_box, shared_key
 from tcproto.serial import wrapped
 
 HOLD = 0.2
-"""Seconds for which a packet waits for its sender key: the box comes by TCP and may be a round trip behind."""
+"""Seconds for which a packet waits for its sender key. The box comes by TCP and may be one round trip behind."""
 MAX_HELD = 32
-"""Packets of one sender that wait for a key; the oldest go first."""
+"""Packets of one sender that wait for a key. The oldest are dropped first."""
 MAX_WINDOWS = 64
-"""Layers of streams tracked for one sender; more are refused."""
+"""Layers of streams that are tracked for one sender. Further layers are refused."""
 
 
 class BareRing:
-    """Stands for a ``KeyRing`` in a room without end-to-end encryption: only replays are refused."""
+    """Takes the place of a ``KeyRing`` in a room without end-to-end encryption. It only refuses replays."""
 
     def __init__(self) -> None:
         self._windows: dict[tuple[int, int], CompactWindow] = {}
 
     def open(self, header: Header, packet: bytes, publication: PublicationId, now: float) -> bytes:
-        """Return the payload of a packet that is new; raises as ``KeyRing.open``."""
+        """Return the payload of a packet that is new. Raises as ``KeyRing.open``."""
         slot = (publication.number, header.spatial if isinstance(header, VideoHeader) else 0)
         window = self._windows.get(slot)
         if window is None:
@@ -43,8 +43,11 @@ class BareRing:
         return payload
 
 
-class Peer:
-    """A verified member other than ourselves; ``own`` and ``box_private`` are of our seat."""
+class MemberKeys:
+    """The keys of a verified member other than ourselves, and what its beacons say of them.
+
+    ``own`` and ``box_private`` are of our seat.
+    """
 
     def __init__(
         self, participant: int, party: Party, life: bytes, room: str, own: Party, box_private: bytes, e2ee: bool
@@ -57,7 +60,7 @@ class Peer:
         self._context = BoxContext(life, room, e2ee, party, own)
         self._shared: bytes | None = None
         self._numbers: deque[int] = deque(maxlen=MAX_KEYS)
-        """Low bits of the key numbers that came."""
+        """Low bits of the key numbers that have arrived."""
         self._held: deque[tuple[SealedPacket, PublicationId]] = deque(maxlen=MAX_HELD)
 
     @property
@@ -66,7 +69,7 @@ class Peer:
         return self.claims.clocks
 
     def key_differs(self, now: float) -> bool:
-        """Tell whether the sender's beacon is now found to commit to another key than it gave us; once for each key."""
+        """Return True once for each key, when the member's beacon is found to commit to another key than it gave us."""
         return isinstance(self.ring, KeyRing) and self.claims.differs(self.ring, now)
 
     def forget(self, now: float) -> None:
@@ -75,15 +78,15 @@ class Peer:
             self.ring.forget(now)
 
     def shared(self) -> bytes:
-        """Return the pair's shared key, made on first use; raises ``CryptoFailure`` for an unusable box key."""
+        """Return the shared key of the two seats, made once. Raises ``CryptoFailure`` for an unusable box key."""
         if self._shared is None:
             self._shared = shared_key(self._box_private, self.party.box_key)
         return self._shared
 
     def open_box(self, box: bytes, now: float) -> int:
-        """Take a key box; return the number of its key.
+        """Take a key box, and return the number of its key.
 
-        Raises ``CryptoFailure`` where it does not open, was made for something else, or its number is not new.
+        Raises ``CryptoFailure`` if it does not open, was made for another purpose, or its number is not new.
         """
         opened = open_key_box(self._context, box, self.shared())
         if not (isinstance(self.ring, KeyRing) and self.ring.add(opened, now)):
@@ -92,17 +95,17 @@ class Peer:
         return opened.sender_key.number
 
     def lacks_key(self, key_number: int) -> bool:
-        """Tell whether a box with this key number (its low 8 bits) may still come."""
+        """Return whether a box with this key number (its low 8 bits) may still come."""
         return isinstance(self.ring, KeyRing) and key_number not in self._numbers
 
     def hold(self, sealed: SealedPacket, publication: PublicationId) -> bool:
-        """Keep a packet until its key comes; tell whether another one had to go for it."""
+        """Keep a packet until its key comes. Return whether another packet was dropped for it."""
         full = len(self._held) == MAX_HELD
         self._held.append((sealed, publication))
         return full
 
     def released(self, now: float) -> tuple[list[tuple[SealedPacket, PublicationId]], int]:
-        """Return the packets whose key has come, with their publications, and how many have waited too long."""
+        """Return the packets whose key has come, with their publications, and how many others waited too long."""
         held, expired = list(self._held), 0
         self._held.clear()
         ready = []
