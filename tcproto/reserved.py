@@ -44,11 +44,6 @@ RESERVED = (
         "no server names another address; a client stays at the one that it has",
     ),
     Reserved(
-        "change of an account's key",
-        ("account.sign_account_change", "account.verify_account_change"),
-        "no message carries the signature",
-    ),
-    Reserved(
         "message `interest`, record LayerInterest",
         ("messages.media.Interest", "messages.types.LayerInterest"),
         "is not sent; a client ignores it",
@@ -62,11 +57,6 @@ RESERVED = (
         "packet type REPAIR",
         ("packet.PacketType.REPAIR",),
         "is not sent; a server forwards it as any type that it does not know, a client drops it",
-    ),
-    Reserved(
-        "permission MUTE_OTHERS",
-        ("messages.types.Permission.MUTE_OTHERS",),
-        "an admin has it; no message asks for it",
     ),
     Reserved(
         "error code `room_exists`",

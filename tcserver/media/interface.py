@@ -16,6 +16,8 @@ STREAM_HOST = "stream"
 """Host of the address of a byte stream. The port is its number."""
 MAX_LAG = 0.05
 """Seconds by which one deadline after the other may be missed. Everybody hears more as jitter."""
+WORKER_MASK = 0xFF
+"""Bits of a media id that number the media worker of the seat; 0 where there is one media plane."""
 
 
 class Address(NamedTuple):

@@ -18,9 +18,9 @@ from struct import Struct
 from tcproto.datagram import MAX_DATAGRAM
 from tcserver.media.forwarding.drops import Counters
 from tcserver.media.forwarding.receivers import LaneReceivers
-from tcserver.media.forwarding.stats import LATENCY_BOUNDS, MediaStats, count
 from tcserver.media.lanes.lane import Lane
 from tcserver.media.lanes.train import MAX_TRAIN
+from tcserver.media.plane.stats import LATENCY_BOUNDS, MediaStats, count
 from tcserver.media.streams.streams import Streams
 from tcserver.media.udp.steering import WORKER_OFFSET
 from tcserver.monitoring.histogram import Histogram

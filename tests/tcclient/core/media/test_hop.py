@@ -3,7 +3,7 @@ from tcproto import messages as m
 from tcproto.datagram import KEY_OVERLAP, Item, ItemType, Kind, pack_header, pack_items, parse_header, seal
 from tcproto.path import PingItem
 from tcproto.replay import SEALER_WINDOW, SESSION_WINDOW
-from tests.support.scripted_server import give, payloads, spend_beacons, undelivered
+from tests.support.scripted_media import give, payloads, spend_beacons, undelivered
 
 
 def test_a_new_room_key_and_the_overlap(server, pair):
