@@ -24,7 +24,7 @@ BENCHMARKS = {
     "latency": "How long does a datagram take through the server, to the first and the last receiver?",
     "join": "How many log in per second, and how soon do they hear and see?",
     "memory": "How many bytes do a session, a room and a stream take, and what do joining and leaving leave behind?",
-    "capacity": "How many people, speakers and cameras does a room bear, and where does delivery break?",
+    "capacity": "How many participants, speakers and cameras does a room bear, and where does delivery break?",
     "meeting": "What becomes of a meeting as you want it: talkers, cameras, layers, listeners, turns, joining?",
     "attack": "What becomes of a call while somebody with an account does what a server must bear?",
     "ablation": "What does each part of the fan-out save: one seal, system calls, trains, uvloop, loudest-N?",

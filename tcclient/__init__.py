@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tcclient.audio.gate import (
         GateMode as GateMode,
     )
-    from tcclient.audio.jitter import (
+    from tcclient.audio.jitter_statistics import (
         JitterStatistics as JitterStatistics,
     )
     from tcclient.audio.libopus import (
@@ -68,10 +68,12 @@ if TYPE_CHECKING:
         ChatReceived as ChatReceived,
         Closed as Closed,
         CommitmentMismatch as CommitmentMismatch,
+        HandChanged as HandChanged,
         MemberHeard as MemberHeard,
         MembershipAgreed as MembershipAgreed,
         MembershipMismatch as MembershipMismatch,
         MemberSilent as MemberSilent,
+        MuteAsked as MuteAsked,
         NewDevice as NewDevice,
         ParticipantEvent as ParticipantEvent,
         ParticipantJoined as ParticipantJoined,
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         ParticipantUpdated as ParticipantUpdated,
         PathChanged as PathChanged,
         PublicationFailed as PublicationFailed,
+        PublicationHeld as PublicationHeld,
         RecordingFailed as RecordingFailed,
         RoomUpdated as RoomUpdated,
         SpeakersChanged as SpeakersChanged,
@@ -144,6 +147,10 @@ if TYPE_CHECKING:
         CloseRoom as CloseRoom,
         Kick as Kick,
         Kind as Kind,
+        LockRoom as LockRoom,
+        LowerHand as LowerHand,
+        MuteOther as MuteOther,
+        RaiseHand as RaiseHand,
         Role as Role,
         RoomInfo as RoomInfo,
         SetRole as SetRole,
@@ -159,7 +166,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "tcclient.trust.account_secret": ("AccountSecret",),
     "tcclient.audio.gate": ("GateMode",),
-    "tcclient.audio.jitter": ("JitterStatistics",),
+    "tcclient.audio.jitter_statistics": ("JitterStatistics",),
     "tcclient.audio.libopus": ("OpusUnavailable",),
     "tcclient.core.events": ("PathState",),
     "tcclient.core.media.packet": ("AudioPacket", "MediaPacket", "VideoPacket"),
@@ -189,8 +196,10 @@ _PUBLIC = {
         "ChatReceived",
         "Closed",
         "CommitmentMismatch",
+        "HandChanged",
         "MemberHeard",
         "MemberSilent",
+        "MuteAsked",
         "MembershipAgreed",
         "MembershipMismatch",
         "NewDevice",
@@ -200,6 +209,7 @@ _PUBLIC = {
         "ParticipantUpdated",
         "PathChanged",
         "PublicationFailed",
+        "PublicationHeld",
         "RecordingFailed",
         "RoomUpdated",
         "SpeakersChanged",
@@ -240,6 +250,10 @@ _PUBLIC = {
         "CloseRoom",
         "Kick",
         "Kind",
+        "LockRoom",
+        "LowerHand",
+        "MuteOther",
+        "RaiseHand",
         "Role",
         "RoomInfo",
         "SetRole",
@@ -254,7 +268,7 @@ __all__ = tuple(sorted(_HOMES))
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name on first use: codecs and numpy are loaded only by those who need them."""
+    """Import a public name on first use, so that a program loads codecs and numpy only if it needs them."""
     if name not in _HOMES:
         raise AttributeError(f"module 'tcclient' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

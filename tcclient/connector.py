@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tcclient.core import events as core
+from tcclient.core.control import control_connection
 from tcclient.core.membership.lives import Lives
-from tcclient.core.session import DEFAULT_SOURCES, Session, Settings, control_connection
+from tcclient.core.session import Session
+from tcclient.core.settings import DEFAULT_SOURCES, Settings
 from tcclient.errors import (
     ClientError,
     ConnectError,

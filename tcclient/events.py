@@ -1,7 +1,7 @@
-"""What happens in a room, as ``Room.events`` tells it.
+"""What happens in a room, as ``Room.events`` reports it.
 
-Most of these events are those of the session, with the room's objects in them: ``ParticipantJoined[Participant]``.
-Those that only a program with files, devices and codecs can have are declared here.
+Most of these events are events of the session, with the room's objects in them: ``ParticipantJoined[Participant]``.
+Events that only a program with files, devices and codecs can have are declared here.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from tcclient.core.events import (
     ChatReceived,
     Closed,
     CommitmentMismatch,
+    HandChanged,
     MemberHeard,
     MembershipAgreed,
     MembershipMismatch,
     MemberSilent,
+    MuteAsked,
     ParticipantEvent,
     ParticipantJoined,
     ParticipantLeft,
@@ -37,10 +39,12 @@ __all__ = (
     "Closed",
     "CommitmentMismatch",
     "Event",
+    "HandChanged",
     "MemberHeard",
     "MemberSilent",
     "MembershipAgreed",
     "MembershipMismatch",
+    "MuteAsked",
     "NewDevice",
     "ParticipantEvent",
     "ParticipantJoined",
@@ -48,6 +52,7 @@ __all__ = (
     "ParticipantUpdated",
     "PathChanged",
     "PublicationFailed",
+    "PublicationHeld",
     "RecordingFailed",
     "RoomUpdated",
     "SpeakersChanged",
@@ -62,7 +67,7 @@ __all__ = (
 
 @dataclass(frozen=True, slots=True)
 class SpeakersChanged:
-    """The participants who speak now, ourselves included, and the dominant one (None: nobody yet), by their sound."""
+    """The participants that speak now, ourselves included, and the dominant one (None: nobody yet), by their sound."""
 
     speaking: tuple[Participant, ...]
     dominant: Participant | None
@@ -78,11 +83,19 @@ class PublicationFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PublicationHeld:
+    """A chair holds what we publish muted, or holds it no more; then it stays muted until we unmute it."""
+
+    publication: Publication
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingFailed:
     """A recording could not be written, or not further; the others go on."""
 
     participant: str
-    """Account of whom it was about; empty where it is about all."""
+    """The account that is concerned; empty if all are."""
     text: str
     """Path and reason, one line."""
 
@@ -110,6 +123,8 @@ class TrustFault:
 Event = (
     ParticipantJoined[Participant]
     | ParticipantUpdated[Participant]
+    | HandChanged[Participant]
+    | MuteAsked[Participant]
     | ParticipantLeft[Participant]
     | TrackPublished[Track]
     | TrackUpdated[Track]
@@ -118,6 +133,7 @@ Event = (
     | ChatReceived[Participant | None]
     | TextMissing[Participant]
     | PublicationFailed
+    | PublicationHeld
     | RecordingFailed
     | PathChanged
     | MembershipMismatch[Participant]

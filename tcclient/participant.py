@@ -7,14 +7,23 @@ from numbers import Real
 
 from tcclient.core import events
 from tcclient.errors import WrongValue
-from tcproto.messages import Kick, Role, SetRole
+from tcproto.messages import Kick, LowerHand, MuteOther, Role, SetRole, Source
 
 MAX_VOLUME = 2.0
 """6 dB up: enough for a quiet microphone; the limiter of the mix takes care of the rest."""
 ROLES = tuple(role.value for role in Role if role is not Role.UNKNOWN)
 """Roles that can be given."""
-Ask = Callable[[Kick | SetRole], Awaitable[None]]
+SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
+"""Sources that can be muted."""
+Ask = Callable[[Kick | SetRole | MuteOther | LowerHand], Awaitable[None]]
 """Sends a request to the server, and waits for its reply."""
+
+
+def known_source(source: Source | str) -> Source:
+    """Return a source that can be muted, by its name; raises ``WrongValue``."""
+    if source not in SOURCES:
+        raise WrongValue(f"{source!r} is no source; there are {', '.join(SOURCES)}")
+    return Source(source)
 
 
 class Participant:
@@ -47,6 +56,26 @@ class Participant:
         if role not in ROLES:
             raise WrongValue(f"{role!r} is no role; there are {', '.join(ROLES)}")
         await self._ask(SetRole(self.id, Role(role)))
+
+    async def mute(self, source: Source | str = Source.MICROPHONE, *, hold: bool = False) -> None:
+        """Ask to mute a source. With ``hold`` the server drops its packets, and only ``release`` lets it be unmuted.
+
+        For a chair; raises as all verbs of ``Room`` do.
+        """
+        await self._ask(MuteOther(self.id, known_source(source), True, hold))
+
+    async def ask_to_unmute(self, source: Source | str = Source.MICROPHONE) -> None:
+        """Ask to unmute a source. For a chair; raises as all verbs of ``Room`` do."""
+        await self._ask(MuteOther(self.id, known_source(source), False))
+
+    async def release(self, source: Source | str = Source.MICROPHONE) -> None:
+        """End a hold. The source stays muted until its owner unmutes it. For a chair; raises as all verbs of ``Room``
+        do."""
+        await self._ask(MuteOther(self.id, known_source(source), False, hard=True))
+
+    async def lower_hand(self) -> None:
+        """Lower the raised hand. For a chair; raises as all verbs of ``Room`` do."""
+        await self._ask(LowerHand(self.id))
 
     def update(self, entry: events.Participant) -> None:
         """Take what the roster says now."""
@@ -97,8 +126,16 @@ class Participant:
         return self._entry.member.role
 
     @property
+    def hand(self) -> int:
+        """When the hand was raised, in ms since 1970 by the server's clock; 0: it is down. This orders the hands."""
+        return self._entry.member.hand
+
+    @property
     def verified(self) -> bool:
-        """Whether the device signed name, account and box key; what others send is neither played nor answered."""
+        """Whether the device signed name, account and box key.
+
+        Otherwise nothing of it is played, and no key is sent to it.
+        """
         return self._entry.verified
 
     @property

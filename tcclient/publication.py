@@ -79,6 +79,8 @@ class Publication:
         """Why the server did not grant it, or has ended it; None while it has not."""
         self.muted = False
         """The mute flag, as ``mute`` set it."""
+        self.held = False
+        """Whether a chair holds it muted, so that it cannot be unmuted here."""
         self.failure: Exception | None = None
         """What the source raised; nothing more is sent then."""
         self.statistics = SentStatistics()
@@ -101,7 +103,7 @@ class Publication:
 
     @property
     def open(self) -> bool:
-        """Whether frames leave, or would if somebody spoke: neither muted nor waiting for push-to-talk."""
+        """Whether frames are sent, or would be if somebody spoke: it not muted, and not waiting for push-to-talk."""
         gate = self._publisher.gate if isinstance(self._publisher, AudioPublisher) else None
         waits = gate is not None and gate.mode is GateMode.PUSH_TO_TALK and not gate.talk_pressed
         return not self.muted and not waits
@@ -153,17 +155,33 @@ class Publication:
             raise self.failure
 
     def mute(self, muted: bool = True) -> None:
-        """Set the mute flag: no sound or picture leaves from this moment on. Raises ``RequestRefused`` once ended."""
-        if isinstance(self._publisher, AudioPublisher):
-            self._publisher.gate.muted = muted
-            if muted:
-                self._publisher.end_talk()
+        """Set the mute flag: no sound or picture leaves from this moment on.
+
+        Raises ``RequestRefused`` once ended, and to unmute what a chair holds muted.
+        """
+        if muted:
+            self._shut(True)
         try:
             self._connection.session.seat.set_muted(self.number, muted)
         except Refusal as refusal:
             raise RequestRefused(refusal.text, refusal.code) from None
+        self._shut(muted)
         self.muted = muted
         self._connection.pump()
+
+    def hold(self, held: bool) -> None:
+        """Take that a chair holds it muted, or holds it no more; then it stays muted until ``mute(False)``."""
+        self.held = held
+        if held:
+            self._shut(True)
+            self.muted = True
+
+    def _shut(self, shut: bool) -> None:
+        """Shut or open the gate of a microphone."""
+        if isinstance(self._publisher, AudioPublisher):
+            self._publisher.gate.muted = shut
+            if shut:
+                self._publisher.end_talk()
 
     def talk(self, pressed: bool) -> None:
         """Open or shut the gate of a microphone in push-to-talk mode; raises ``RequestRefused`` in any other."""

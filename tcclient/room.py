@@ -23,6 +23,7 @@ from tcclient.events import (
     Event,
     ParticipantJoined,
     PublicationFailed,
+    PublicationHeld,
     RecordingFailed,
     SpeakersChanged,
     TrustFault,
@@ -60,7 +61,7 @@ class Room(RoomVerbs):
 
     def __init__(self, session: Session, known_devices: KnownDevices, receive_interval: float = 0.0) -> None:
         self.participants: dict[int, Participant] = {}
-        """The others who are here, by id; ourselves are ``me``."""
+        """The other participants, by id; ``me`` is our own."""
         self.publications: dict[int, Publication] = {}
         """What we publish, by number."""
         self.path = core.PathState.UNKNOWN
@@ -71,7 +72,7 @@ class Room(RoomVerbs):
         self._history: Broadcast[Event] = Broadcast(QUEUED_EVENTS)
         self._devices = DeviceWatch(known_devices, self._pool, self._tell)
         self._entered = False
-        """Whether a new participant is an event; those that were there before stand in ``participants``."""
+        """Whether a new participant is an event. Those that were there before are in ``participants`` without one."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._info: RoomInfo | None = None
         self._own_id = 0
@@ -97,7 +98,7 @@ class Room(RoomVerbs):
 
     @property
     def everybody(self) -> list[Participant]:
-        """All who are here, ourselves included, in the order of the roster."""
+        """All participants, ourselves included, in the order of the roster."""
         return list(self._everybody.values())
 
     @property
@@ -145,11 +146,11 @@ class Room(RoomVerbs):
     # What happens
 
     async def events(self) -> AsyncIterator[Event]:
-        """Iterate over what happens, until ``Closed``; a slow reader misses the oldest.
+        """Iterate over events, until ``Closed``. A slow reader misses the oldest.
 
-        The first iteration begins with what has happened since the seat was taken, a further one with what happens
-        from then on. Participants and tracks that were there when ``connect`` returned are in ``participants`` and
-        ``tracks``; they give no events.
+        The first iteration begins with the events since the seat was taken, a further one with those from its call on.
+        Participants and tracks that were there when ``connect`` returned are in ``participants`` and ``tracks``; they
+        give no events.
         """
         async for event in self._history.read():
             yield event
@@ -165,13 +166,13 @@ class Room(RoomVerbs):
     async def publish(self, source: AnySource, *, gate: GateMode = GateMode.OPEN, muted: bool = False) -> Publication:
         """Publish a source; ``muted`` from the first frame on, if wanted.
 
-        ``gate`` is that of a microphone; what a screen plays is always sent.
+        ``gate`` is that of a microphone; the sound of a screen is always sent.
 
-        Raises ``SourceError`` for what cannot be sent, and as all verbs do. A source that fails later is told by the
-        event ``PublicationFailed``.
+        Raises ``SourceError`` for a source that cannot be sent, and as all verbs do. If a source fails later, the event
+        ``PublicationFailed`` reports it.
 
-        Returns when the first frame is about to be sent: the stream is granted, and everybody who is here has the
-        keys. Frames are sent whatever the state of the path: see ``path``.
+        Returns when the first frame is about to be sent: the stream is granted, and all participants have the keys.
+        Frames are sent whatever the state of the path: see ``path``.
         """
         [publication] = await self.publish_together(source, gate=gate, muted=muted)
         return publication
@@ -230,9 +231,10 @@ class Room(RoomVerbs):
         return self._reception.listen()
 
     def record(self, directory: Path | str) -> RoomRecording:
-        """Record everybody into a directory, until the room is left; raises ``RecordingError``.
+        """Record everybody into a directory, until the room is left. Raises ``RecordingError``.
 
-        What fails later is told by the event ``RecordingFailed``; a further call lets what failed begin anew.
+        If a recording fails later, the event ``RecordingFailed`` reports it. A further call lets failed recordings
+        begin again.
         """
         return self._reception.record(Path(directory), self.info.name)
 
@@ -275,7 +277,7 @@ class Room(RoomVerbs):
         match event:
             case core.ParticipantJoined(entry):
                 self._participant_joined(entry)
-            case core.ParticipantUpdated(entry):
+            case core.ParticipantUpdated(entry) | core.HandChanged(entry):
                 self._participant_updated(event, entry)
             case core.ParticipantLeft(entry):
                 self.participants.pop(entry.id, None)
@@ -289,7 +291,7 @@ class Room(RoomVerbs):
             case core.ParticipantEvent(who):
                 self._everybody[who].mark(event)
                 self._tell(event.about(self._everybody[who]))
-            case core.Published() | core.PublishFailed() | core.KeyframeRequested():
+            case core.Published() | core.PublishFailed() | core.HoldChanged() | core.KeyframeRequested():
                 self._publication_event(event)
             case _:
                 self._seat_event(event)
@@ -320,7 +322,7 @@ class Room(RoomVerbs):
             self._tell(ParticipantJoined(participant))
         self._devices.look(participant, self._connection.session.server_fingerprint)
 
-    def _participant_updated(self, event: core.ParticipantUpdated[core.Participant], entry: core.Participant) -> None:
+    def _participant_updated(self, event: core.ParticipantEvent[core.Participant], entry: core.Participant) -> None:
         participant = self._everybody[entry.id]
         participant.update(entry)
         if participant.is_me:
@@ -348,13 +350,18 @@ class Room(RoomVerbs):
         now = tuple(p for p in self._everybody.values() if p.speaking)
         self._tell(SpeakersChanged(now, self._everybody.get(dominant)))
 
-    def _publication_event(self, event: core.Published | core.PublishFailed | core.KeyframeRequested) -> None:
+    def _publication_event(
+        self, event: core.Published | core.PublishFailed | core.HoldChanged | core.KeyframeRequested
+    ) -> None:
         publication = self.publications.get(event.number)
         if publication is None:
             return
         match event:
             case core.Published(_, stream):
                 publication.stream = stream
+            case core.HoldChanged(_, held):
+                publication.hold(held)
+                self._tell(PublicationHeld(publication, held))
             case core.KeyframeRequested():
                 publication.want_keyframe()
             case core.PublishFailed(_, code, text):

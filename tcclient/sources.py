@@ -1,7 +1,7 @@
 """Sources that can be published: files, generators, devices, and frames that the caller encoded.
 
-A source is a description; its frames come from one iteration, synchronous (read and encoded in a worker thread and
-paced by the library) or asynchronous (paced by whoever makes them).
+A source is a description. Its frames come from one iteration. A synchronous one is read and encoded in a worker thread,
+and the library keeps the time. With an asynchronous one, the code that makes the frames keeps the time.
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ class EncodedAudioSource:
 
 @dataclass(frozen=True)
 class VideoSource:
-    """Pictures that are sent with one size, with bars where their aspect is another. Encoded at ``bitrate`` bit/s.
+    """Pictures that are sent with one size, with bars if their aspect is different. Encoded at ``bitrate`` bit/s.
 
-    ``frames`` are ``av.VideoFrame`` with ``pts`` and ``time_base``, of any format; or numpy arrays of RGB, uint8, shape
-    (height, width, 3), which follow each other at ``frame_rate``, or are sent as they come where the source is live.
+    ``frames`` are ``av.VideoFrame`` with ``pts`` and ``time_base``, of any format, or numpy arrays of RGB, uint8, shape
+    (height, width, 3). Arrays follow each other at ``frame_rate``, or are sent as they come if the source is live.
     """
 
     frames: Iterable[Picture] | AsyncIterable[Picture]

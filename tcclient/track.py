@@ -51,8 +51,9 @@ class TrackStatistics:
     """Lowest sequence number of the publisher."""
     highest: int = -1
     lost: int = 0
-    """Packets lost on the way from the server. What never came there, or was not forwarded (silence that comes too
-    often, who is not among the loudest), is missing in the sequence numbers and not lost here."""
+    """Packets lost on the way from the server. Packets that did not reach the server, or were not forwarded (too
+    frequent silence, speakers that are not among the loudest), are missing in the sequence numbers and do not count
+    here."""
     keyframe_requests: int = 0
     began: float = 0.0
     """Monotonic seconds of the first packet."""
@@ -83,8 +84,8 @@ class TrackStatistics:
 class Track:
     """A publication of another participant, or of ourselves (which has no media).
 
-    ``decode`` plays the track by itself for the length of a block, and hands on its sound; ``request_keyframe`` asks
-    for a keyframe of a stream, and returns whether it was asked for.
+    ``decode`` plays the track by itself for the length of a block, and hands on its sound. ``request_keyframe``
+    requests a keyframe of a stream, and returns whether it did.
     """
 
     def __init__(
@@ -165,11 +166,11 @@ class Track:
             self._queues.remove(queue)
 
     async def audio(self) -> AsyncIterator[Pcm]:
-        """Iterate over the decoded sound, for audio tracks: int16 blocks of 960 samples, 48 kHz, mono, one each 20 ms
-        from the first packet to the end of the track.
+        """Iterate over the decoded sound, for audio tracks: int16 blocks of 960 samples, 48 kHz, mono.
 
-        Lost packets are concealed, and silence stands where nothing was sent. A reader that is more than 100 ms late
-        misses the oldest blocks. Raises ``OpusUnavailable``, and ``WrongValue`` for a track of pictures.
+        There is one block each 20 ms, from the first packet to the end of the track. Lost packets are concealed, and a
+        pause is silence. A reader that is more than 100 ms late misses the oldest blocks. Raises ``OpusUnavailable``,
+        and ``WrongValue`` for a track of pictures.
         """
         if self.kind is not Kind.AUDIO:
             raise WrongValue("a track of pictures has no sound")

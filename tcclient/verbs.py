@@ -5,19 +5,34 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 from tcclient.core.events import ChatFailed, ChatSent, Closed, Event, RequestDone, RequestFailed
 from tcclient.errors import NoReply, RequestRefused, WrongValue, closed_error
-from tcclient.participant import Participant
+from tcclient.participant import Participant, known_source
 from tcclient.transport.connection import Connection
 from tcproto.errors import Refusal
-from tcproto.messages import ChatScope, CloseRoom, Kick, Role, SetRole, Source, StreamChoice, UpdateRoom
+from tcproto.messages import (
+    ChatScope,
+    CloseRoom,
+    Kick,
+    LockRoom,
+    LowerHand,
+    MuteOther,
+    RaiseHand,
+    Role,
+    SetRole,
+    Source,
+    StreamChoice,
+    UpdateRoom,
+)
 
 REPLY_LIMIT = 15.0
 """Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
 Result = TypeVar("Result")
-Request = Kick | SetRole | UpdateRoom | CloseRoom
+Request = Kick | SetRole | MuteOther | RaiseHand | LowerHand | LockRoom | UpdateRoom | CloseRoom
+MIN_PASSWORD_CHARACTERS = 8
+"""Shorter passwords are refused (NIST SP 800-63B, 5.1.1.2)."""
 
 
 class RoomVerbs:
@@ -43,8 +58,8 @@ class RoomVerbs:
     async def chat(self, text: str, to: Participant | None = None) -> None:
         """Send a text to the room, or to one participant; in an end-to-end encrypted room it is sealed for them.
 
-        Raises, besides, ``RequestRefused`` for a private text to somebody who is not verified where it has to be
-        sealed, and ``WrongValue`` for one that is too long.
+        In addition, raises ``RequestRefused`` for a private text that must be sealed, if the recipient is not verified,
+        and ``WrongValue`` for a text that is too long.
         """
         await self._send(text, ChatScope.ROOM if to is None else ChatScope.PARTICIPANT, 0 if to is None else to.id)
 
@@ -60,9 +75,48 @@ class RoomVerbs:
         """Give somebody another role; as ``Participant.set_role``."""
         await participant.set_role(role)
 
+    async def raise_hand(self) -> None:
+        """Raise our hand. One that is up stays in its place."""
+        await self.request(RaiseHand())
+
+    async def lower_hand(self) -> None:
+        """Lower our hand."""
+        await self.request(LowerHand())
+
+    async def lower_all_hands(self) -> None:
+        """Lower the hands of all. For a chair."""
+        await self.request(LowerHand(everybody=True))
+
+    async def mute_all(self, source: Source | str = Source.MICROPHONE, *, hold: bool = False) -> None:
+        """Ask all of a lower rank to mute a source, or hold it muted; as ``Participant.mute``. For a chair."""
+        await self.request(MuteOther(0, known_source(source), True, hold))
+
+    async def change_password(self, present: str, new: str) -> None:
+        """Give our account another password; all its other sessions end. It takes a second.
+
+        Raises, besides, ``WrongValue`` for a new password that is too short or too long, and ``RequestRefused`` with
+        the code ``bad_credentials`` where ``present`` is wrong.
+        """
+        if len(new) < MIN_PASSWORD_CHARACTERS:
+            raise WrongValue(f"a password has at least {MIN_PASSWORD_CHARACTERS} characters")
+        connection = self._connection
+        salt, present_key, new_key = self._do(connection.session.password_keys)
+        try:
+            keys = [
+                await connection.derive_key(password, way.salt, way.memory_bytes, way.passes)
+                for password, way in ((present, present_key), (new, new_key))
+            ]
+        except ValueError as error:
+            raise WrongValue(str(error)) from None
+        await self._ask(lambda: connection.session.change_password(keys[0], keys[1], salt))
+
     async def update(self, *, title: str | None = None, max_participants: int | None = None) -> None:
         """Change title, or how many may be here (nobody has to leave for it); None: stays as it is. For a chair."""
         await self.request(UpdateRoom(title, max_participants))
+
+    async def lock(self, locked: bool = True) -> None:
+        """Let nobody else enter, or let them enter again. Those who were here may come back. For a chair."""
+        await self.request(LockRoom(locked))
 
     async def end_meeting(self) -> None:
         """Send everybody out, ourselves included; a permanent room stays, and can be entered again. For a chair."""
@@ -71,7 +125,8 @@ class RoomVerbs:
     async def request(self, message: Request) -> None:
         """Send one of the requests of ``tcproto.messages`` for which there are verbs here."""
         if not isinstance(message, Request):
-            raise WrongValue(f"{type(message).__name__} is none of Kick, SetRole, UpdateRoom, CloseRoom")
+            names = ", ".join(kind.__name__ for kind in get_args(Request))
+            raise WrongValue(f"{type(message).__name__} is none of {names}")
         await self._ask(lambda: self._connection.session.seat.request(message))
 
     async def _send(self, text: str, scope: ChatScope, participant: int) -> None:
@@ -84,7 +139,7 @@ class RoomVerbs:
             raise closed_error(self._closed)
 
     def _do(self, verb: Callable[[], Result]) -> Result:
-        """Call a verb of the session; its errors become those of the library. What it wants is not sent yet."""
+        """Call a verb of the session, and raise its errors as those of the library. What it queues is not sent yet."""
         self._check_open()
         try:
             return verb()

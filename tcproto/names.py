@@ -1,4 +1,4 @@
-"""Names of accounts, people and rooms: one spelling for comparison, one clean spelling to show.
+"""Names of accounts, participants and rooms: one spelling for comparison, one clean spelling to show.
 
 Folding is the caseless compatibility form of the Unicode standard (NFKC and case folding, section 3.13 D146). With it
 ``Ａdmin`` and ``admin`` are one name. Folding keeps look-alikes apart, such as a Cyrillic ``а`` in ``аdmin``. They have

@@ -24,9 +24,19 @@ _SKIPPED = "is not sent; a reader skips it"
 
 RESERVED = (
     Reserved(
-        "tunnel: frames of type 1",
-        ("control.ControlConnection.send_datagram",),
-        "no client sends it; a server drops it; a client may take room datagrams out of it",
+        "the stream path (section 6)",
+        (
+            "stream_path.CloseCode.NORMAL_CLOSURE",
+            "stream_path.CloseCode.UNSUPPORTED_DATA",
+            "stream_path.DatagramQueue",
+            "stream_path.DatagramQueue.put_large",
+            "stream_path.DatagramQueue.put_small",
+            "stream_path.PATH",
+            "stream_path.SUBPROTOCOL",
+            "stream_path.pack_control",
+            "stream_path.pack_datagram",
+        ),
+        "no server offers it yet",
     ),
     Reserved(
         "features of the hellos",
@@ -49,11 +59,6 @@ RESERVED = (
         "no server names another address; a client stays at the one that it has",
     ),
     Reserved(
-        "change of an account's key",
-        ("account.sign_account_change", "account.verify_account_change"),
-        "no message carries the signature",
-    ),
-    Reserved(
         "message `interest`, record LayerInterest",
         ("messages.media.Interest", "messages.types.LayerInterest"),
         "is not sent; a client ignores it",
@@ -67,11 +72,6 @@ RESERVED = (
         "packet type REPAIR",
         ("packet.PacketType.REPAIR",),
         "is not sent; a server forwards it as any type that it does not know, a client drops it",
-    ),
-    Reserved(
-        "permission MUTE_OTHERS",
-        ("messages.types.Permission.MUTE_OTHERS",),
-        "an admin has it; no message asks for it",
     ),
     Reserved(
         "error code `room_exists`",

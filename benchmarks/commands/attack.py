@@ -1,4 +1,4 @@
-"""A call of three talkers and twelve members, with the usual limits of a server, while somebody with an account floods.
+"""A call of three talkers and twelve listeners with the usual limits of a server, while an account floods.
 
 The attacker is a process of its own with three seats in the same room, and comes back when it is thrown out. Beside it
 others log in. Light clients: what comes is taken and counted.
@@ -21,7 +21,7 @@ from benchmarks.harness.server import Server
 from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
-TALKERS, MEMBERS = 3, 12
+TALKERS, LISTENERS = 3, 12
 LOGINS = 10
 """Of others, one after the other."""
 WARM_UP = 2.0
@@ -68,7 +68,8 @@ def run(options: argparse.Namespace) -> Report:
     seconds = options.seconds or (2.0 if options.quick else LONGEST)
     if seconds > LONGEST:
         raise BenchmarkError(f"--seconds {seconds:g}: at most {LONGEST:g}, since listeners send nothing meanwhile")
-    return _report([trial(name, seconds) for name in (CALM, *(options.only or (QUICK if options.quick else ATTACKS)))])
+    attacks = options.only or (QUICK if options.quick else ATTACKS)
+    return report_on([trial(name, seconds) for name in (CALM, *attacks)])
 
 
 def trial(name: str, seconds: float) -> Trial:
@@ -77,7 +78,7 @@ def trial(name: str, seconds: float) -> Trial:
     settings: dict[str, object] = {"rooms.loudest": 0}
     with Server([HALL, CORRIDOR], settings, usual_limits=True) as server, Clients(server) as clients:
         seats = [entry.seat for entry in clients.arrive(HALL, TALKERS, 0.5, [Source.MICROPHONE])]
-        seats += [entry.seat for entry in clients.arrive(HALL, MEMBERS, 1.0)]
+        seats += [entry.seat for entry in clients.arrive(HALL, LISTENERS, 1.0)]
         clients.ping()
         clients.rest(SETTLE)
         talker, *others = seats
@@ -119,7 +120,8 @@ def _log_in(server: Server) -> list[float]:
     return took
 
 
-def _report(trials: list[Trial]) -> Report:
+def report_on(trials: list[Trial]) -> Report:
+    """Return the report on the attacks, of which the first is none."""
     columns = ("beside", "lost %", "p50 ms", "p99 ms", "server, % of a core", "logins", "slowest login ms", "remark")
     rows: list[tuple[Cell, ...]] = [
         (

@@ -1,4 +1,4 @@
-"""What a room of many costs by people, speakers and cameras, and where delivery breaks.
+"""What a large room costs, by participants, speakers and cameras, and where delivery breaks.
 
 A room of 500 is measured twice: on one process, and on two workers, for which there is a bar. Where as many workers as
 processors are busy, the load generator and the receivers take their share of the same processors, and the workers wait:
@@ -25,8 +25,8 @@ from benchmarks.harness.server import MAX_SEATS, Server, setting
 from benchmarks.harness.timed_load import Outcome, Part, carry_out, evenly, order, quantile, remark
 from tcproto.messages import Source
 
-PEOPLE = (35, 100, 250, 500)
-QUICK_PEOPLE = (35,)
+PARTICIPANTS = (35, 100, 250, 500)
+QUICK_PARTICIPANTS = (35,)
 SPEAKERS, CAMERAS = (1, 3, 6), (0, 4)
 PICTURE_RATE, PICTURE_PACKETS, PICTURE_BODY = 25, 3, 930
 """Pictures per second, datagrams of one, bytes of a packet's body: 600 kbit/s of packets."""
@@ -48,9 +48,9 @@ WORKERS = "server.workers"
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    default = f"{' '.join(map(str, PEOPLE))}, with --quick {' '.join(map(str, QUICK_PEOPLE))}"
+    default = f"{' '.join(map(str, PARTICIPANTS))}, with --quick {' '.join(map(str, QUICK_PARTICIPANTS))}"
     parser.add_argument(
-        "--people", metavar="N", type=positive_whole, nargs="*", help=f"sizes of the room (default: {default})"
+        "--participants", metavar="N", type=positive_whole, nargs="*", help=f"sizes of the room (default: {default})"
     )
     parser.add_argument("--seconds", metavar="S", type=positive, help="length of each measurement (default: 5)")
     parser.add_argument(
@@ -67,7 +67,7 @@ class Row(NamedTuple):
     """One run of a meeting; ``times`` is by how much it is faster than life."""
 
     workers: int
-    people: int
+    participants: int
     speakers: int
     cameras: int
     times: float
@@ -92,7 +92,7 @@ class Row(NamedTuple):
     @property
     def leaving(self) -> float:
         """Datagrams per second that arrived at receivers."""
-        return self.arriving * (self.people - 1) * self.outcome.delivered
+        return self.arriving * (self.participants - 1) * self.outcome.delivered
 
     @property
     def remark(self) -> str:
@@ -116,7 +116,7 @@ class Meeting(NamedTuple):
 
     @property
     def kind(self) -> tuple[int, int, int, int]:
-        """Workers, people, speakers, cameras."""
+        """Workers, participants, speakers, cameras."""
         return self.runs[0][:4]
 
     @property
@@ -163,21 +163,21 @@ class Meeting(NamedTuple):
 def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     need_linux()
-    sizes = options.people or (QUICK_PEOPLE if options.quick else PEOPLE)
+    sizes = options.participants or (QUICK_PARTICIPANTS if options.quick else PARTICIPANTS)
     if not all(SPEAKERS[-1] + 2 <= size <= MAX_SEATS for size in sizes):
-        raise BenchmarkError(f"--people: between {SPEAKERS[-1] + 2} and {MAX_SEATS}")
+        raise BenchmarkError(f"--participants: between {SPEAKERS[-1] + 2} and {MAX_SEATS}")
     settings: dict[str, object] = dict(setting(text) for text in options.set)
     seconds = options.seconds or (1.0 if options.quick else 5.0)
     repeats = options.repeats or (1 if options.quick else 3)
     plan = _Plan(seconds, repeats, QUICK_MOST if options.quick else MOST)
     meetings: list[Meeting] = []
     ramp: list[Row] = []
-    for people in sizes:
-        found, faster = _hold(people, settings, plan)
+    for participants in sizes:
+        found, faster = _hold(participants, settings, plan)
         meetings += found
         ramp += faster
-        if people == BIG and WORKERS not in settings:
-            found, faster = _hold(people, settings | {WORKERS: BIG_WORKERS}, plan, TYPICAL[:1], TYPICAL[1:])
+        if participants == BIG and WORKERS not in settings:
+            found, faster = _hold(participants, settings | {WORKERS: BIG_WORKERS}, plan, TYPICAL[:1], TYPICAL[1:])
             meetings += found
             ramp += faster
     return _report(meetings, ramp)
@@ -191,7 +191,7 @@ class _Plan(NamedTuple):
 
 
 def _hold(
-    people: int,
+    participants: int,
     settings: dict[str, object],
     plan: _Plan,
     speakers: Sequence[int] = SPEAKERS,
@@ -199,10 +199,10 @@ def _hold(
 ) -> tuple[list[Meeting], list[Row]]:
     """Hold all meetings of one room, in turns, and one that becomes faster until it breaks."""
     workers = int(str(settings.get(WORKERS, 0)))
-    _say(f"{people} people log in, {workers or 'no'} workers")
+    _say(f"{participants} participants log in, {workers or 'no'} workers")
     port = scrape.free_port()
     with Server(["hall"], {"rooms.loudest": 0, "http.port": port} | settings) as server, Clients(server) as clients:
-        hall = _Meeting(server, clients, people, port, plan.seconds, workers)
+        hall = _Meeting(server, clients, participants, port, plan.seconds, workers)
         kinds = [(some, others) for some in speakers for others in cameras]
         turns = [[hall.meet(*kind) for kind in kinds] for _ in range(plan.repeats)]
         ramp: list[Row] = []
@@ -213,7 +213,7 @@ def _hold(
         return [Meeting(runs) for runs in zip(*turns, strict=True)], ramp
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """What a server tells of itself."""
 
     taken: float
@@ -229,13 +229,15 @@ class _Told(NamedTuple):
 
 
 class _Meeting:
-    """A room whose first members have a microphone and a screen: an overloaded server shows fewer cameras."""
+    """A room whose first participants have a microphone and a screen: an overloaded server shows fewer cameras."""
 
-    def __init__(self, server: Server, clients: Clients, people: int, port: int, seconds: float, workers: int) -> None:
+    def __init__(
+        self, server: Server, clients: Clients, participants: int, port: int, seconds: float, workers: int
+    ) -> None:
         self._server, self._clients, self._port, self._seconds = server, clients, port, seconds
         self._workers = workers
         self._talkers = clients.join("hall", SPEAKERS[-1], [Source.MICROPHONE, Source.SCREEN])
-        self._everybody = [*self._talkers, *clients.join("hall", people - SPEAKERS[-1])]
+        self._everybody = [*self._talkers, *clients.join("hall", participants - SPEAKERS[-1])]
         clients.prove()
         talker, *others = self._everybody
         ordered = order(talker, packet("audio", talker, 1), others, server.address)
@@ -243,8 +245,8 @@ class _Meeting:
 
     def meet(self, speakers: int, cameras: int, times: float = 1.0) -> Row:
         """Hold a meeting."""
-        people = len(self._everybody)
-        _say(f"{people} people, {speakers} speakers, {cameras} cameras, {times:g} times as fast")
+        participants = len(self._everybody)
+        _say(f"{participants} participants, {speakers} speakers, {cameras} cameras, {times:g} times as fast")
         self._clients.ping()
         self._clients.rest(SETTLE)
         parts = [self._voice(seat, n / speakers, times) for n, seat in enumerate(self._talkers[:speakers])]
@@ -253,10 +255,10 @@ class _Meeting:
         outcome = carry_out(self._server, parts, self._everybody, self._watched)
         time.sleep(READING)
         told = self._told()
-        losses = _losses(outcome, people - 1, before, told)
+        losses = losses_of(outcome, participants - 1, before, told)
         size = memory(self._server.process.pid)
         lag = scrape.at_most(scrape.change(before.lag, told.lag), 0.99)
-        return Row(self._workers, people, speakers, cameras, times, outcome, losses, size, lag)
+        return Row(self._workers, participants, speakers, cameras, times, outcome, losses, size, lag)
 
     def _voice(self, seat: MediaClient, offset: float, times: float) -> Part:
         due = evenly(AUDIO_RATE * times, self._seconds, offset)
@@ -268,9 +270,9 @@ class _Meeting:
         packets = [packet("video", seat, 1, PICTURE_PACKETS, PICTURE_BODY) for _ in due for _ in range(PICTURE_PACKETS)]
         return Part(seat, packets, PICTURE_PACKETS, due)
 
-    def _told(self) -> _Told:
+    def _told(self) -> Told:
         text = scrape.fetch(self._port)
-        return _Told(
+        return Told(
             scrape.total(text, "tcserver_media_datagrams_taken_total"),
             scrape.total(text, "tcserver_media_socket_drops_total"),
             scrape.total(text, "tcserver_media_datagrams_received_total"),
@@ -280,7 +282,7 @@ class _Meeting:
         )
 
 
-def _losses(outcome: Outcome, receivers: int, before: _Told, after: _Told) -> dict[str, float]:
+def losses_of(outcome: Outcome, receivers: int, before: Told, after: Told) -> dict[str, float]:
     """Return where datagrams were lost between two looks at the server, as shares of those that should arrive."""
     sent, expected = outcome.sent, outcome.sent * receivers
     missed = (after.missed - before.missed) / sent
@@ -298,8 +300,8 @@ def _losses(outcome: Outcome, receivers: int, before: _Told, after: _Told) -> di
 
 def _report(meetings: list[Meeting], ramp: list[Row]) -> Report:
     columns = (
-        "workers", "people", "speakers", "cameras", "arriving /s", "leaving /s", "core %", "of each process", "lost %",
-        "first p99 ms", "last p99 ms", "of the runs", "lag p99 ms", "memory MiB", "remark",
+        "workers", "participants", "speakers", "cameras", "arriving /s", "leaving /s", "core %",
+        "of each process", "lost %", "first p99 ms", "last p99 ms", "of the runs", "lag p99 ms", "memory MiB", "remark",
     )  # fmt: skip
     title = "A room of many: what arrives and leaves, and what it takes"
     tables = [Table(title, columns, [meeting.cells() for meeting in meetings])]
@@ -307,23 +309,25 @@ def _report(meetings: list[Meeting], ramp: list[Row]) -> Report:
     tables.append(Table(title, ("times", *columns), [(row.times, *Meeting([row]).cells()) for row in ramp]))
     rooms = sorted({meeting.kind[:2] for meeting in meetings})
     lines = {
-        f"{people} people" + (f", {workers} workers" if workers else ""): [
-            (row.times, 100 * row.outcome.delivered) for row in ramp if (row.workers, row.people) == (workers, people)
+        f"{participants} participants" + (f", {workers} workers" if workers else ""): [
+            (row.times, 100 * row.outcome.delivered)
+            for row in ramp
+            if (row.workers, row.participants) == (workers, participants)
         ]
-        for workers, people in rooms
+        for workers, participants in rooms
     }
     costs = {
         f"{speakers} speakers, {cameras} cameras": [
-            (people, 100 * meeting.cpu)
+            (participants, 100 * meeting.cpu)
             for meeting in meetings
-            for workers, people, *kind in [meeting.kind]
+            for workers, participants, *kind in [meeting.kind]
             if (workers, kind) == (meetings[0].kind[0], [speakers, cameras])
         ]
         for speakers in SPEAKERS
         for cameras in CAMERAS
     }
     plots = [
-        Plot("What a room takes", "people", "% of a core", costs),
+        Plot("What a room takes", "participants", "% of a core", costs),
         Plot("Where delivery breaks", "times the load of a meeting", "% delivered", lines, log_x=True),
     ]
     rows = [*(row for meeting in meetings for row in meeting.runs), *ramp]
@@ -338,7 +342,7 @@ def bars(meetings: Sequence[Meeting]) -> list[Bar]:
     found = [Bar("least delivered of all meetings", 100 * min(each.delivered for each in meetings), "%", 100.0, True)]
     for meeting in meetings:
         if meeting.kind == (BIG_WORKERS, BIG, *TYPICAL):
-            room = f"{BIG} people, {TYPICAL[0]} speakers, {TYPICAL[1]} cameras, {BIG_WORKERS} workers"
+            room = f"{BIG} participants, {TYPICAL[0]} speakers, {TYPICAL[1]} cameras, {BIG_WORKERS} workers"
             note = "; ".join(filter(None, (f"runs: {meeting.spread(1)}", meeting.remark)))
             found += [
                 Bar(f"{room}: delivered", 100 * meeting.delivered, "%", 100.0, True, meeting.remark),

@@ -30,7 +30,7 @@ BLOCK_RATE = 50
 ENOUGH = 0.95
 """Share of blocks and pictures that has to arrive. With less, the figure is one of a smaller load."""
 LIMIT = 60.0
-"""Seconds for a member to do what it has to, beside the time of the measurement."""
+"""Seconds that a participant may take in addition to the measurement."""
 
 
 class Meeting(NamedTuple):
@@ -87,15 +87,15 @@ def _meet(tasks: list[Task], voices: int, pictures: int, repeats: int) -> Meetin
     receiver, *senders = tasks
     with ExitStack() as stack:
         for task, (some_voices, some_pictures) in zip(senders, shares(voices, pictures), strict=False):
-            sender = _Member(Task(**{**vars(task), "voices": some_voices, "pictures": some_pictures}))
+            sender = _Participant(Task(**{**vars(task), "voices": some_voices, "pictures": some_pictures}))
             stack.callback(sender.end)
             sender.line()
         results = []
         for _ in range(repeats):
-            member = _Member(receiver)
-            stack.callback(member.end)
-            results.append(json.loads(member.line()))
-            member.end()
+            participant = _Participant(receiver)
+            stack.callback(participant.end)
+            results.append(json.loads(participant.line()))
+            participant.end()
         return Meeting(voices, pictures, results)
 
 
@@ -110,7 +110,7 @@ def shares(voices: int, pictures: int) -> list[tuple[int, int]]:
     return found
 
 
-class _Member:
+class _Participant:
     """A process of ``benchmarks.harness.participant_process``."""
 
     def __init__(self, task: Task) -> None:
@@ -130,7 +130,7 @@ class _Member:
         if not line:
             assert self._process.stderr is not None
             words = self._process.stderr.read().strip().splitlines()
-            raise BenchmarkError(f"a member failed: {words[-1] if words else 'it says nothing'}")
+            raise BenchmarkError(f"a participant failed: {words[-1] if words else 'it says nothing'}")
         return line
 
     def end(self) -> None:
@@ -151,7 +151,7 @@ def _report(meetings: list[Meeting], seconds: float) -> Report:
             (
                 meeting.voices, meeting.pictures, 100 * cpu, blocks / seconds, pictures / seconds,
                 _ms(meeting.median("first_sound")), _ms(meeting.median("first_picture")),
-                sum(result["lost"] for result in meeting.results), _remark(meeting, seconds),
+                sum(result["lost"] for result in meeting.results), remark(meeting, seconds),
             )
         )  # fmt: skip
     columns = (
@@ -172,7 +172,8 @@ def _report(meetings: list[Meeting], seconds: float) -> Report:
     )
 
 
-def _remark(meeting: Meeting, seconds: float) -> str:
+def remark(meeting: Meeting, seconds: float) -> str:
+    """Return what makes the figures of a meeting worthless; empty where nothing does."""
     heard = (meeting.median("blocks") or 0) >= ENOUGH * BLOCK_RATE * seconds or not meeting.voices
     seen = (meeting.median("pictures") or 0) >= ENOUGH * RATE * seconds * meeting.pictures
     return "" if heard and seen else "not all was decoded: the machine was too slow"

@@ -30,14 +30,14 @@ from tcproto.messages import Source
 from tcproto.packet import AudioHeader, VideoHeader, parse_header
 
 ROOM = 35
-"""People of a room."""
+"""Participants of a room."""
 TALKERS = 3
 PICTURE_RATE, PICTURE_PACKETS, KEYFRAME_PACKETS, PICTURE_BODY = 25, 3, 12, 930
 """Pictures per second, datagrams of one and of a keyframe, bytes of a packet's body: 600 kbit/s of packets."""
 TALK = 10.0
 """Seconds for which there is something to hear and to see: longer than anybody takes to come in."""
 WITHIN = 1.0
-"""Seconds over which the people of a room dial."""
+"""Seconds over which the participants of a room dial."""
 LIMIT = 2.0
 """Seconds from the first who dials, until all hear."""
 
@@ -45,7 +45,7 @@ LIMIT = 2.0
 class Rush(NamedTuple):
     """Many logins, as fast as they go."""
 
-    people: int
+    participants: int
     seconds: float
     server: float
     """Seconds of processor."""
@@ -196,10 +196,10 @@ def picture(camera: MediaClient, frame: int, keyframe: bool) -> list[bytes]:
 
 
 def _report(rushes: list[Rush], meetings: list[list[Arrival]]) -> Report:
-    rates = [rush.people / rush.seconds for rush in rushes]
-    costs = [1000 * rush.server / rush.people for rush in rushes]
-    own = [1000 * rush.clients / rush.people for rush in rushes]
-    middle = sorted(rushes, key=lambda rush: rush.people / rush.seconds)[len(rushes) // 2]
+    rates = [rush.participants / rush.seconds for rush in rushes]
+    costs = [1000 * rush.server / rush.participants for rush in rushes]
+    own = [1000 * rush.clients / rush.participants for rush in rushes]
+    middle = sorted(rushes, key=lambda rush: rush.participants / rush.seconds)[len(rushes) // 2]
     rows: list[tuple[Cell, ...]] = [
         (f"logins, {AT_ONCE} at a time", statistics.median(rates), "/s", middle.remark),
         ("CPU of the server for one", statistics.median(costs), "ms", ""),
@@ -227,11 +227,11 @@ def _report(rushes: list[Rush], meetings: list[list[Arrival]]) -> Report:
     return Report(
         [Table(title, ("what", "measured", "unit", "remark"), rows)],
         [
-            Bar("hear nothing", len(arrivals) - len(steps["the first sound"]), "people", 0),
-            Bar("see nothing", len(arrivals) - len(steps["the first picture"]), "people", 0),
+            Bar("hear nothing", len(arrivals) - len(steps["the first sound"]), "participants", 0),
+            Bar("see nothing", len(arrivals) - len(steps["the first picture"]), "participants", 0),
             Bar("from the first who dials until all hear", statistics.median(map(all_hear, meetings)), "s", LIMIT),
         ],
-        [Plot(f"{ROOM} come in within {WITHIN:.0f} s", "ms from dialling", "% of the people", course, log_x=True)],
+        [Plot(f"{ROOM} join within {WITHIN:.0f} s", "ms from dialling", "% of the participants", course, log_x=True)],
         {
             "rushes": [rush._asdict() for rush in rushes],
             "meetings": [[arrival._asdict() for arrival in meeting] for meeting in meetings],

@@ -37,7 +37,7 @@ NEAR = 0.15
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument(
-        "--receivers", metavar="N", type=positive_whole, default=100, help="people who hear (default: 100)"
+        "--receivers", metavar="N", type=positive_whole, default=100, help="participants that receive (default: 100)"
     )
     parser.add_argument("--seconds", metavar="S", type=positive, help="length of each run (default: 10)")
     parser.add_argument(

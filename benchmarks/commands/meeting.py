@@ -28,7 +28,7 @@ PICTURE_RATE = 25
 LAYERS = ((1, 500), (2, 750), (5, 1000))
 """Packets of a picture and bytes of each one's body, by spatial layer: 100, 300 and 1,000 kbit/s."""
 TAKING_TURNS = 3
-"""With ``--rotate``, so many times as many people have a microphone as talk at a time."""
+"""With ``--rotate``, so many times as many participants have a microphone as talk at a time."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--listeners", metavar="N", type=positive_whole, default=32, help="who only listen (default: 32)"
     )
     parser.add_argument("--rotate", metavar="S", type=positive, help="let others talk after so many seconds")
-    parser.add_argument("--join-rate", metavar="R", type=positive, help="people who dial per second (default: 35)")
+    parser.add_argument(
+        "--join-rate", metavar="R", type=positive, help="participants that dial per second (default: 35)"
+    )
     parser.add_argument("--seconds", metavar="S", type=positive, help="length (default: 10, with --quick 2)")
     parser.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[],
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> Report:
     seconds, rate = options.seconds or (2.0 if options.quick else 10.0), options.join_rate or 35.0
     port = scrape.free_port()
     with Server(["hall"], {"rooms.loudest": 0, "http.port": port} | settings) as server, Clients(server) as clients:
-        _say(f"{speakers + options.listeners} people join, {rate:g} per second")
+        _say(f"{speakers + options.listeners} participants join, {rate:g} per second")
         sources = [Source.MICROPHONE, Source.SCREEN] if options.cameras else [Source.MICROPHONE]
         entries = [
             *clients.arrive("hall", speakers, speakers / rate, sources, options.layers),
@@ -140,7 +142,7 @@ def _pictures(seat: MediaClient, layers: int, seconds: float, offset: float) -> 
 def _report(outcome: Outcome, seated: Sequence[float], lag: float | None, size: int) -> Report:
     expected = outcome.sent * (len(seated) - 1)
     rows: list[tuple[Cell, ...]] = [
-        ("people", len(seated)),
+        ("participants", len(seated)),
         ("from dialling to seated, median ms", statistics.median(seated)),
         ("from dialling to seated, slowest ms", max(seated)),
         ("datagrams sent", outcome.sent),

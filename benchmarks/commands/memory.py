@@ -1,4 +1,4 @@
-"""How much memory sessions, rooms and streams take in the server, and what people leave behind who come and go."""
+"""How much memory sessions, rooms and streams take in the server, and what remains after participants have left."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from benchmarks.harness.server import Server
 from tcproto.messages import Source
 
 ROOM = 35
-"""People of a full room."""
+"""Participants of a full room."""
 PUBLICATIONS = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN)
 STAY = 2
-"""People who are there from the beginning, while others come and go."""
+"""Participants that are there from the beginning, while others come and go."""
 STEPS = 20
-"""Looks at the memory while people come and go."""
+"""Looks at the memory while participants come and go."""
 REST = 1.0
 """Seconds after which the server has done what there is to do."""
 LIMIT_KIB = 60.0
@@ -59,39 +59,39 @@ def run(options: argparse.Namespace) -> Report:
     """Measure; raises ``BenchmarkError``."""
     rooms = 3 if options.quick else 15
     cycles = options.cycles or (200 if options.quick else 10_000)
-    people = rooms * ROOM
+    participants = rooms * ROOM
     grown = [
         {
-            "sessions": _growth("sessions", [], people),
+            "sessions": _growth("sessions", [], participants),
             "seats": _growth("seats", [ROOM] * rooms),
             "streams": _growth("streams", [ROOM] * rooms, publications=PUBLICATIONS),
-            "rooms": _growth("rooms", [1] * people),
+            "rooms": _growth("rooms", [1] * participants),
         }
         for _ in range(options.repeats or (1 if options.quick else 3))
     ]
     course, left = _come_and_go(cycles)
-    return _report(people, grown, course, left)
+    return _report(participants, grown, course, left)
 
 
-def solve(grown: dict[str, int], people: int) -> Sizes:
-    """Return sizes from the bytes by which servers grew for so many people, each in its way."""
+def solve(grown: dict[str, int], participants: int) -> Sizes:
+    """Return sizes from the bytes by which each server grew for so many participants."""
     return Sizes(
-        grown["sessions"] / people,
-        grown["seats"] / people,
-        (grown["streams"] - grown["seats"]) / people / len(PUBLICATIONS),
-        (grown["rooms"] - grown["sessions"]) / people,
+        grown["sessions"] / participants,
+        grown["seats"] / participants,
+        (grown["streams"] - grown["seats"]) / participants / len(PUBLICATIONS),
+        (grown["rooms"] - grown["sessions"]) / participants,
     )
 
 
-def _growth(what: str, people: list[int], sessions: int = 0, publications: tuple[Source, ...] = ()) -> int:
+def _growth(what: str, participants: list[int], sessions: int = 0, publications: tuple[Source, ...] = ()) -> int:
     """Return the bytes by which a new server grows when so many sit in each room, or are just logged in."""
-    _say(f"{sum(people) or sessions} people: {what}")
-    with Server(["first", *(f"room-{n}" for n in range(len(people)))]) as server, Clients(server) as clients:
+    _say(f"{sum(participants) or sessions} participants: {what}")
+    with Server(["first", *(f"room-{n}" for n in range(len(participants)))]) as server, Clients(server) as clients:
         clients.join("first", 2, PUBLICATIONS)  # what is made once is not theirs
         clients.rest(REST)
         before = resident(server.process.pid)
         clients.log_in(sessions)
-        for n, number in enumerate(people):
+        for n, number in enumerate(participants):
             clients.join(f"room-{n}", number, publications)
         clients.rest(REST)
         return resident(server.process.pid) - before
@@ -126,8 +126,10 @@ def size_row(what: str, sizes: Sequence[float]) -> tuple[str, float, str, str]:
     return what, statistics.median(found), "KiB", f"{min(found):.1f} to {max(found):.1f}"
 
 
-def _report(people: int, grown: list[dict[str, int]], course: list[tuple[int, int]], left: dict[str, float]) -> Report:
-    sizes = [solve(each, people) for each in grown]
+def _report(
+    participants: int, grown: list[dict[str, int]], course: list[tuple[int, int]], left: dict[str, float]
+) -> Report:
+    sizes = [solve(each, participants) for each in grown]
     participant = size_row("participant with three streams", [each.participant for each in sizes])
     rows: list[tuple[Cell, ...]] = [
         size_row("session, without a seat", [each.session for each in sizes]),
@@ -141,7 +143,7 @@ def _report(people: int, grown: list[dict[str, int]], course: list[tuple[int, in
         *((f"{name} in the end, of the {STAY} who stayed", number, "", "") for name, number in left.items()),
     ]
     grown_by = [(n, (resident_bytes - course[0][1]) / 2**20) for n, resident_bytes in course]
-    title = f"Resident memory of the server; differences over {people} people"
+    title = f"Resident memory of the server; differences over {participants} participants"
     note = f"runs: {participant[-1]}"
     return Report(
         [Table(title, ("what", "measured", "unit", "of the runs"), rows)],

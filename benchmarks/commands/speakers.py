@@ -27,7 +27,7 @@ from benchmarks.harness.report import Bar, BenchmarkError, Report, Table
 from tcclient.capture import SPEECH
 from tcclient.errors import MediaError
 
-PEOPLE = 35
+PARTICIPANTS = 35
 LIMIT = 3
 NOISE = -60.0
 """dBov of the noise that each open microphone hears."""
@@ -40,11 +40,11 @@ COST_BAR_US = 12.0
 ECHO = 0.5
 """Seconds after a turn in which it may still count as speech: hangover of the detector, expiry of the place."""
 MEETINGS = {
-    "one after the other": (0.9, PEOPLE),
+    "one after the other": (0.9, PARTICIPANTS),
     "two on average": (1.9, LIMIT),
     "three, never more": (3.0, LIMIT),
-    "three on average": (3.0, PEOPLE),
-    "a crowd of six": (6.0, PEOPLE),
+    "three on average": (3.0, PARTICIPANTS),
+    "a crowd of six": (6.0, PARTICIPANTS),
 }
 """How many talk at a time, on average and at most."""
 EASY = ("one after the other", "two on average", "three, never more")
@@ -110,11 +110,11 @@ def run(options: argparse.Namespace) -> Report:
     columns += ("switches/min", "of talkers/min", "datagrams out, % of a full mesh")
     frames = 200 if options.quick else 2000
     costs = {
-        what: [cost * 1e6 for cost in OpenMicrophones(PEOPLE, LIMIT).costs(frames, voice)]
+        what: [cost * 1e6 for cost in OpenMicrophones(PARTICIPANTS, LIMIT).costs(frames, voice)]
         for what, voice in (("noise", Voice(60, False)), ("voice", Voice(30, True)))
     }
     cost = Table(
-        f"CPU of the plane for a datagram that is not forwarded, {PEOPLE - LIMIT} at a time, without the socket",
+        f"CPU of the plane for a datagram that is not forwarded, {PARTICIPANTS - LIMIT} at a time, without the socket",
         ("all others send", "µs, least", "µs, p50", "µs, p95"),
         [(what, min(all_), median(all_), _quantile(all_, 0.95)) for what, all_ in costs.items()],
     )
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace) -> Report:
         Bar("CPU for a datagram that is not forwarded, p50, noise", median(costs["noise"]), "µs", COST_BAR_US),
         Bar("CPU for a datagram that is not forwarded, p50, voice", median(costs["voice"]), "µs", COST_BAR_US),
     )
-    title = f"{PEOPLE} open microphones, the loudest {LIMIT} of them forwarded, {seconds:.0f} s each"
+    title = f"{PARTICIPANTS} open microphones, the loudest {LIMIT} of them forwarded, {seconds:.0f} s each"
     figures = {
         name: {"clips_ms": o.clips, "waits_ms": o.waits, "switches": o.room.switches} for name, o in outcomes.items()
     }
@@ -132,10 +132,13 @@ def run(options: argparse.Namespace) -> Report:
 
 
 def hold(phrases: list[Samples], at_a_time: float, at_most: int, seconds: float, rng: random.Random) -> Outcome:
-    """Hold a meeting in which so many talk at a time, on average and at most; the last of ``PEOPLE`` only listens."""
+    """Hold a meeting in which so many talk at a time, on average and at most.
+
+    The last of ``PARTICIPANTS`` only listens.
+    """
     parts: dict[int, list[tuple[float, Samples]]] = defaultdict(list)
     turns: list[Turn] = []
-    free_at = [0.5] * (PEOPLE - 1)
+    free_at = [0.5] * (PARTICIPANTS - 1)
     start = 0.5
     while True:
         phrase = rng.choice(phrases)
@@ -152,11 +155,11 @@ def hold(phrases: list[Samples], at_a_time: float, at_most: int, seconds: float,
         start += frames * FRAME_SECONDS / at_a_time * rng.uniform(0.8, 1.2)
     quiet = voices(microphone(seconds, [], NOISE, rng))
     microphones: dict[int, list[Voice]] = {}
-    for participant in range(PEOPLE - 1):
+    for participant in range(PARTICIPANTS - 1):
         gain = rng.uniform(-8.0, 0.0)
         heard = parts.get(participant)
         microphones[participant] = voices(microphone(seconds, heard, NOISE, rng, gain)) if heard else quiet
-    room = OpenMicrophones(PEOPLE, LIMIT)
+    room = OpenMicrophones(PARTICIPANTS, LIMIT)
     room.run(microphones)
     return Outcome(room, turns, seconds)
 
@@ -186,7 +189,7 @@ def _row(name: str, outcome: Outcome) -> tuple[str | int | float | None, ...]:
         _quantile(waits, 0.95),
         len(room.switches) * 60 / seconds,
         len(room.interruptions) * 60 / seconds,
-        100 * room.sent / ((PEOPLE - 1) ** 2 * seconds / FRAME_SECONDS),
+        100 * room.sent / ((PARTICIPANTS - 1) ** 2 * seconds / FRAME_SECONDS),
     )
 
 

@@ -20,7 +20,7 @@ FRAME = SAMPLE_RATE // 50
 """Samples of 20 ms."""
 FRAME_SECONDS = 0.02
 RECORDINGS = Path(__file__).resolve().parents[3] / "shared" / "media"
-"""Recordings of people, where they lie next to the checkout."""
+"""Recordings of human speech, beside the checkout."""
 SPEECH_LEVEL = 42
 """-dBov of the loudest frames of a word, at least."""
 WORD_GAP = 4

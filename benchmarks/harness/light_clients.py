@@ -82,15 +82,17 @@ class Clients:
     def join(
         self,
         room: str,
-        people: int,
+        participants: int,
         publications: Sequence[Source] = (),
         keyframe_wanted: Callable[[], None] | None = None,
     ) -> list[MediaClient]:
-        """Seat people in a room, each with these publications; raises ``BenchmarkError``.
+        """Seat participants in a room, each with these publications. Raises ``BenchmarkError``.
 
         ``keyframe_wanted`` is called when the server asks one of them for a keyframe, during ``rest`` and ``arrive``.
         """
-        seats = self._runner.run(self._at_once([partial(self._sit_down, room, publications, keyframe_wanted)] * people))
+        seats = self._runner.run(
+            self._at_once([partial(self._sit_down, room, publications, keyframe_wanted)] * participants)
+        )
         self.seats.setdefault(room, []).extend(seats)
         return seats
 
@@ -103,23 +105,23 @@ class Clients:
         session = await self._log_in()
         return session.line, await self._take_seat(session, room)
 
-    def log_in(self, people: int) -> None:
-        """Log people in who take no seat."""
-        self._runner.run(self._at_once([self._log_in] * people))
+    def log_in(self, participants: int) -> None:
+        """Log clients in that take no seat."""
+        self._runner.run(self._at_once([self._log_in] * participants))
 
-    def visit(self, room: str, people: int) -> None:
-        """Have people log in, take a seat, leave it, and hang up."""
-        self._runner.run(self._at_once([partial(self._visit, room)] * people))
+    def visit(self, room: str, participants: int) -> None:
+        """Let participants log in, take a seat, leave it, and disconnect."""
+        self._runner.run(self._at_once([partial(self._visit, room)] * participants))
 
     def arrive(
-        self, room: str, people: int, within: float, publications: Sequence[Source] = (), layers: int = 1
+        self, room: str, participants: int, within: float, publications: Sequence[Source] = (), layers: int = 1
     ) -> list[Entry]:
-        """Seat people who dial evenly spread over some seconds, and prove each path as soon as there is a seat.
+        """Seat participants that dial evenly spread over some seconds, and prove each path as soon as there is a seat.
 
         Each has these publications, pictures with so many spatial layers. Raises ``BenchmarkError``.
         """
         sit_down = partial(self._sit_down, room, publications, layers=layers)
-        entries = self._runner.run(self._arrive(sit_down, people, within))
+        entries = self._runner.run(self._arrive(sit_down, participants, within))
         self.seats.setdefault(room, []).extend(entry.seat for entry in entries)
         return entries
 
@@ -140,7 +142,9 @@ class Clients:
         """Let time pass, and take what the server tells over the control connections."""
         self._runner.run(asyncio.sleep(seconds))
 
-    async def _arrive(self, sit_down: Callable[[], Awaitable[MediaClient]], people: int, within: float) -> list[Entry]:
+    async def _arrive(
+        self, sit_down: Callable[[], Awaitable[MediaClient]], participants: int, within: float
+    ) -> list[Entry]:
         async def arrive(after: float) -> Entry:
             await asyncio.sleep(after)
             dialled = time.time_ns()
@@ -152,7 +156,7 @@ class Clients:
             return Entry(seat, dialled, seated)
 
         try:
-            return list(await asyncio.gather(*(arrive(within * n / people) for n in range(people))))
+            return list(await asyncio.gather(*(arrive(within * n / participants) for n in range(participants))))
         except TimeoutError:
             raise BenchmarkError("a login took too long") from None
 

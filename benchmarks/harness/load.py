@@ -42,7 +42,7 @@ FLOOD_RATES = {"audio": 15_000, "video": 19_000}
 IN_FLIGHT = 256
 """Datagrams of a flood that are on their way: some batches, and less than any socket's buffer holds."""
 BUSY_ROOMS, BUSY_PEOPLE, BUSY_TALKERS = 20, 35, 3
-"""A busy server's rooms, and the people and talkers of each."""
+"""A busy server's rooms, and the participants and talkers of each."""
 DRAIN_INTERVAL = 0.03
 """Seconds between rounds of the drain: a client's socket holds some hundreds of datagrams."""
 SETTLE = 0.25
@@ -277,7 +277,7 @@ def _pace(batches: Sequence[DatagramBatch], load: Load[S]) -> tuple[int, float]:
     """Send messages when they are due; return the datagrams, and the share of late ones.
 
     Each talker begins at some time of its own: in each turn they follow upon each other at the same uneven intervals,
-    as people do, and now and then two come nearly together.
+    as participants do, and now and then two come nearly together.
     """
     assert load.rate is not None
     turns, rng = batches[0].size, random.Random(1)

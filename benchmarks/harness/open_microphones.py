@@ -34,7 +34,7 @@ _ROOM_KEY = bytes(range(32))
 _CAPS = Caps(bitrate=160_000, packets_per_second=130)
 
 
-class _Peer:
+class _Client:
     def __init__(self, number: int) -> None:
         self.media_id = 1000 + number
         self.address = Address(0, f"10.0.0.{number + 1}", 5000)
@@ -47,9 +47,9 @@ class _Peer:
 
 
 class OpenMicrophones:
-    """A room of ``people`` participants who receive every forwarded stream. The last one only listens, and notes it."""
+    """A room in which all receive every forwarded stream. The last participant only listens, and notes what comes."""
 
-    def __init__(self, people: int, limit: int) -> None:
+    def __init__(self, participants: int, limit: int) -> None:
         self.plane = MediaPlane(Random(1).randbytes)
         self.heard: dict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
         """By microphone and frame: seconds from its arrival at the server to its leaving it, and the ms told for it."""
@@ -63,7 +63,7 @@ class OpenMicrophones:
         """When somebody lost a place while talking."""
         self._now = 100.0
         self._sent_at: dict[tuple[int, int], float] = {}
-        self._peers = [_Peer(number) for number in range(people)]
+        self._clients = [_Client(number) for number in range(participants)]
         self._limit = limit
         self._open()
 
@@ -101,15 +101,15 @@ class OpenMicrophones:
             self._now += FRAME_SECONDS
             for number in range(self._limit):
                 self._send(number, n, Voice(20, True))
-            others = range(self._limit, len(self._peers))
-            batch = [(self._packet(number, n, voice), self._peers[number].address) for number in others]
+            others = range(self._limit, len(self._clients))
+            batch = [(self._packet(number, n, voice), self._clients[number].address) for number in others]
             before = time.thread_time_ns()
             self.plane.receive(batch, self._now)
             received = time.thread_time_ns()
             self._poll()
             decisions += time.thread_time_ns() - received
             costs.append((received - before) / 1e9 / len(batch))
-        share = decisions / 1e9 / (frames * len(self._peers))
+        share = decisions / 1e9 / (frames * len(self._clients))
         return [cost + share for cost in costs]
 
     def _poll(self) -> None:
@@ -119,14 +119,14 @@ class OpenMicrophones:
 
     def _packet(self, number: int, frame: int, voice: Voice) -> bytes:
         header = AudioHeader(STREAM + number, 1, 0, frame, frame * 960, level=voice.level, voice=voice.voice)
-        return self._peers[number].up(Item(ItemType.PACKET, header.pack() + bytes(BODY)))
+        return self._clients[number].up(Item(ItemType.PACKET, header.pack() + bytes(BODY)))
 
     def _send(self, number: int, frame: int, voice: Voice) -> None:
-        peer = self._peers[number]
+        client = self._clients[number]
         datagram = self._packet(number, frame, voice)
         self._sent_at[number, frame] = self._now
-        self.plane.receive([(datagram, peer.address)], self._now)
-        listener = self._peers[-1].address
+        self.plane.receive([(datagram, client.address)], self._now)
+        listener = self._clients[-1].address
         for sealed, receivers, skip in self.plane.take_transmissions():
             self.sent += len(receivers.addresses) - (skip >= 0)
             if listener in receivers.addresses:
@@ -147,15 +147,15 @@ class OpenMicrophones:
     def _open(self) -> None:
         plane, now = self.plane, self._now
         plane.apply(OpenSealer(1, 1, 0, _ROOM_KEY), now)
-        for number, peer in enumerate(self._peers):
-            plane.apply(OpenSeat(peer.media_id, 1, number + 1, 0, peer.key, peer.key), now)
-            plane.receive([(peer.up(), peer.address)], now)
+        for number, client in enumerate(self._clients):
+            plane.apply(OpenSeat(client.media_id, 1, number + 1, 0, client.key, client.key), now)
+            plane.receive([(client.up(), client.address)], now)
             (transmission,) = plane.take_transmissions()
-            (challenge,) = parse_items(open_datagram(transmission.datagram, peer.key))
-            plane.receive([(peer.up(Item(ItemType.PATH_RESPONSE, challenge.value)), peer.address)], now)
-        receivers = tuple(Receiver(peer.media_id) for peer in self._peers)
-        for number, peer in enumerate(self._peers):
-            plane.apply(OpenStream(STREAM + number, peer.media_id, StreamKind.AUDIO, _CAPS), now)
+            (challenge,) = parse_items(open_datagram(transmission.datagram, client.key))
+            plane.receive([(client.up(Item(ItemType.PATH_RESPONSE, challenge.value)), client.address)], now)
+        receivers = tuple(Receiver(client.media_id) for client in self._clients)
+        for number, client in enumerate(self._clients):
+            plane.apply(OpenStream(STREAM + number, client.media_id, StreamKind.AUDIO, _CAPS), now)
             plane.apply(ChangeForwarding(1, (STREAM + number,), receivers), now)
         plane.apply(SetSpeakers(1, self._limit), now)
         plane.poll(now)

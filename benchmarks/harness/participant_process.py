@@ -43,7 +43,7 @@ FIRST_LIMIT = 20.0
 
 @dataclass(frozen=True)
 class Task:
-    """What a member does; with neither voices nor pictures it receives."""
+    """What a participant does. With neither voices nor pictures it receives."""
 
     link: str
     user: str
@@ -56,7 +56,7 @@ class Task:
     seconds: float = 0.0
 
     def as_json(self) -> str:
-        """Return the line that tells a member."""
+        """Return the line that tells a participant what to do."""
         return json.dumps(asdict(self))
 
 

@@ -95,7 +95,7 @@ def need_files(number: int) -> None:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if hard != resource.RLIM_INFINITY and hard < number:
-        raise Missing(f"needs {number:,} open files, and the limit is {hard:,}: ulimit -Hn, or fewer people")
+        raise Missing(f"needs {number:,} open files, and the limit is {hard:,}: ulimit -Hn, or fewer participants")
 
 
 def pin(pid: int, cpu: int) -> None:

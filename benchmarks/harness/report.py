@@ -154,7 +154,7 @@ class Report:
         return all(bar.passed is not False for bar in self.bars)
 
     def text(self, machine: Mapping[str, str]) -> str:
-        """Return everything for a person."""
+        """Return the whole report as text to read."""
         parts = [table.text() for table in self.tables]
         if self.bars:
             columns = ("bar", "measured", "limit", "unit", "verdict", "note")

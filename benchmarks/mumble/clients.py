@@ -114,9 +114,9 @@ class Guests:
         """Make channels, as the administrator; return their ids."""
         return self._runner.run(self._limited(self._open_channels(names)))
 
-    def join(self, channel: int, people: int) -> list[Guest]:
-        """Bring people into a channel."""
-        guests = self._runner.run(self._at_once(channel, people))
+    def join(self, channel: int, participants: int) -> list[Guest]:
+        """Let participants join a channel."""
+        guests = self._runner.run(self._at_once(channel, participants))
         self._guests += guests
         return guests
 
@@ -141,14 +141,14 @@ class Guests:
         await line.log_in(ADMINISTRATOR, self._server.administrator_password)
         return [await _open_channel(line, name) for name in names]
 
-    async def _at_once(self, channel: int, people: int) -> list[Guest]:
+    async def _at_once(self, channel: int, participants: int) -> list[Guest]:
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def join() -> Guest:
             async with turn:
                 return await self._limited(self._join(channel))
 
-        return list(await asyncio.gather(*(join() for _ in range(people))))
+        return list(await asyncio.gather(*(join() for _ in range(participants))))
 
     async def _join(self, channel: int) -> Guest:
         line, host = await self._dial()

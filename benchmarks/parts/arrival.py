@@ -13,9 +13,9 @@ from tcproto.messages import Caps
 from tcproto.messages import Kind as StreamKind
 from tcproto.packet import AudioHeader, VideoHeader
 from tcproto.path import PingItem
-from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.interface import Address, ChangeForwarding, OpenSealer, OpenSeat, OpenStream, Receiver, SetSpeakers
 from tcserver.media.lanes.train import couple
+from tcserver.media.plane.plane import MediaPlane
 
 _CAPS = Caps(bitrate=1_000_000_000, packets_per_second=1_000_000)
 AUDIO_BATCH = 16
@@ -26,7 +26,7 @@ Batch = list[tuple[bytes, Address]]
 
 
 class _Seat:
-    """A member of a room, as far as it sends."""
+    """The sending side of a participant."""
 
     def __init__(self, plane: MediaPlane, room: int, number: int, now: float) -> None:
         self.media_id = room << 16 | number
@@ -56,9 +56,9 @@ class _Seat:
 
 
 class Rooms:
-    """A plane with rooms of people, of whom the first few have an audio and a video stream to everybody."""
+    """A plane with several rooms. The first participants of each send an audio and a video stream to everybody."""
 
-    def __init__(self, rooms: int, people: int, talkers: int) -> None:
+    def __init__(self, rooms: int, participants: int, talkers: int) -> None:
         self.now = 100.0
         self.plane = MediaPlane(os.urandom)
         self.talkers: list[_Seat] = []
@@ -67,7 +67,7 @@ class Rooms:
         for room in range(1, rooms + 1):
             self.plane.apply(OpenSealer(room, room, 0, os.urandom(32)), self.now)
             self.plane.apply(SetSpeakers(room, talkers), self.now)
-            seats = [_Seat(self.plane, room, number, self.now) for number in range(1, people + 1)]
+            seats = [_Seat(self.plane, room, number, self.now) for number in range(1, participants + 1)]
             for stream, seat in enumerate(seats[:talkers]):
                 others = tuple(Receiver(other.media_id) for other in seats if other is not seat)
                 for ident, kind in ((stream, StreamKind.AUDIO), (stream + 100, StreamKind.VIDEO)):
@@ -123,9 +123,11 @@ class Rooms:
         ]  # fmt: skip
 
 
-def measure(rooms: int, people: int, talkers: int, audio_body: int, video_body: int, burst: int) -> dict[str, float]:
+def measure(
+    rooms: int, participants: int, talkers: int, audio_body: int, video_body: int, burst: int
+) -> dict[str, float]:
     """Return the cost in µs of an audio datagram, and of one of a burst of video."""
-    world = Rooms(rooms, people, talkers)
+    world = Rooms(rooms, participants, talkers)
     kinds: dict[str, Callable[[], list[Batch]]] = {
         "audio": lambda: world.audio(50, audio_body),
         "video": lambda: world.video(8, video_body, burst),

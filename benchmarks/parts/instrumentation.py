@@ -13,7 +13,7 @@ from benchmarks.harness.processes import cpu_of
 from benchmarks.harness.report import Bar, Table
 from benchmarks.harness.server import Server
 from benchmarks.parts.sealing import cost
-from tcserver.media.forwarding.stats import LATENCY_BOUNDS
+from tcserver.media.plane.stats import LATENCY_BOUNDS
 from tcserver.monitoring.histogram import Histogram
 
 LIMIT = 2.0

@@ -1,4 +1,4 @@
-"""From the packets of one speaker to a steady stream of sound."""
+"""Turns the packets of one speaker into a steady stream of sound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from tcclient.audio.jitter import Frame, FrameKind, JitterBuffer, JitterStatistics, PutResult
+from tcclient.audio.frame import Frame, FrameKind
+from tcclient.audio.jitter import JitterBuffer, PutResult
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import OpusDecoder, OpusError, Pcm, packet_duration, packet_has_fec
 from tcclient.audio.stretch import lengthen, shorten
 from tcclient.core.media.packet import AudioPacket
@@ -20,12 +22,12 @@ _MUTE: Final = (FrameKind.LOST, FrameKind.SILENCE)
 
 
 class Sound(NamedTuple):
-    """One block for the play-out."""
+    """A block of sound for the play-out."""
 
     pcm: Pcm
     """int16, of exactly the length asked for."""
     labels: tuple[tuple[FrameKind, int], ...]
-    """Where the samples come from: kinds and lengths, in order, whose sum is the length of the block."""
+    """Origin of the samples: kinds and lengths, in order. The lengths add up to the length of the block."""
     timestamp: int | None
     """Media time of the first sample (48 kHz, 32 bits), for lip-sync; None if it has none."""
 
@@ -37,7 +39,7 @@ class _Chunk(NamedTuple):
 
 
 class SpeakerDecoder:
-    """Jitter buffer and Opus decoder of one speaker. No packet, however broken, makes it raise.
+    """Jitter buffer and Opus decoder of one speaker. It does not raise, however broken a packet is.
 
     Raises ``OpusUnavailable`` when made without a library.
     """
@@ -48,7 +50,7 @@ class SpeakerDecoder:
         self._buffer = JitterBuffer()
         self._decoder = OpusDecoder()
         self._chunks: deque[_Chunk] = deque()
-        """Decoded and not yet asked for: less than one packet."""
+        """Samples that are decoded and not yet requested: less than one packet."""
         self._previous = FrameKind.SILENCE
 
     @property
@@ -57,7 +59,10 @@ class SpeakerDecoder:
         return self._buffer.statistics
 
     def put(self, packet: AudioPacket) -> PutResult | None:
-        """Take a packet as ``JitterBuffer.put`` does; None if the payload cannot be Opus, which is then lost."""
+        """Take a packet as ``JitterBuffer.put`` does.
+
+        Return None if the payload cannot be Opus; the packet counts as lost.
+        """
         try:
             duration = packet_duration(packet.payload)
         except OpusError:
@@ -66,7 +71,7 @@ class SpeakerDecoder:
         return self._buffer.put(packet, duration, fec=packet_has_fec(packet.payload))
 
     def pcm(self, now: float, samples: int) -> Sound:
-        """The next ``samples``, as of ``now``; to be called once per tick of the play-out."""
+        """Return the next ``samples``, as of ``now``. Call it once in each tick of the play-out."""
         pieces: list[Pcm] = []
         labels: list[tuple[FrameKind, int]] = []
         timestamp = None

@@ -1,6 +1,6 @@
-"""Decides about each frame of the microphone: send it, send that it is silent, or send nothing.
+"""Decides for each frame of the microphone: send it, send that it is silent, or send nothing.
 
-A frame that is not sent takes no sequence number; its time passes all the same.
+A frame that is not sent takes no sequence number, but its time passes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 from tcproto.packet import AUDIO_CLOCK, COMFORT_INTERVAL
 
 UPDATE_WAIT: Final = 0.080
-"""Seconds for which the next of these waits for a frame that tells what the background sounds like: libopus makes one
-every 400 to 420 ms, and a frame lasts up to 60 ms."""
+"""Seconds beyond ``COMFORT_INTERVAL`` that comfort noise waits for a frame that describes the background: libopus makes
+one every 400 to 420 ms, and a frame lasts up to 60 ms."""
 
 
 class GateMode(Enum):
@@ -44,7 +44,7 @@ class Decision(Enum):
 
 
 class MicrophoneGate:
-    """Decides frame by frame. Only SEND lets sound of the microphone out; a mute holds from the next frame on."""
+    """Decides frame by frame. Only ``SEND`` lets sound of the microphone out. A mute holds from the next frame on."""
 
     def __init__(self, mode: GateMode = GateMode.VOICE) -> None:
         self.mode = mode
@@ -52,12 +52,12 @@ class MicrophoneGate:
         self.muted = False
         """Shut, whatever the mode."""
         self.talk_pressed = False
-        """The user wants to talk; counts in push-to-talk only."""
+        """Whether the user wants to talk; counts in push-to-talk only."""
         self._open = False
         self._silent_samples = 0
 
     def decide(self, voice: bool, samples: int) -> Decision:
-        """Decide about a frame of ``samples``, in which the detector found voice or not."""
+        """Decide about a frame of ``samples``; ``voice`` says whether the detector found voice in it."""
         wanted = {GateMode.OPEN: True, GateMode.VOICE: voice, GateMode.PUSH_TO_TALK: self.talk_pressed}[self.mode]
         was_open, self._open = self._open, wanted and not self.muted
         if self._open:
@@ -73,9 +73,10 @@ class MicrophoneGate:
 
 
 class ComfortThinner:
-    """Decides about frames that the gate lets out, of which the encoder calls some comfort noise.
+    """Decides about the frames that the gate sends, when the encoder makes comfort noise of some.
 
-    The first of these ends the talk; then one in ``COMFORT_INTERVAL`` is sent, and any other frame at once.
+    The first frame of comfort noise ends the talk. After it one in each ``COMFORT_INTERVAL`` is sent. All other frames
+    are sent at once.
     """
 
     def __init__(self) -> None:
@@ -83,7 +84,7 @@ class ComfortThinner:
         """Samples since the beginning of the comfort noise that was sent last; None while there is talk."""
 
     def decide(self, comfort: bool, update: bool, samples: int) -> Decision:
-        """Decide about a frame of ``samples``; ``update``: it tells what the background sounds like."""
+        """Decide about a frame of ``samples``; ``update`` says whether it describes the background."""
         if not comfort:
             self._since = None
             return Decision.SEND

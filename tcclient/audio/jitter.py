@@ -8,11 +8,13 @@ network costs a pause and not a word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Final, NamedTuple
 
 from tcclient.audio.delay import DelayEstimator
+from tcclient.audio.frame import Frame, FrameKind
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import MAX_PACKET_SAMPLES, SAMPLE_RATE
 from tcclient.core.media.packet import AudioPacket
 from tcproto.serial import unwrap, wrapped
@@ -55,72 +57,6 @@ class PutResult(Enum):
     """Seen before: discarded."""
     RESYNC = "resync"
     """Queued, after everything else was forgotten: the sender's clock or numbering had jumped."""
-
-
-class FrameKind(Enum):
-    """Where a stretch of sound comes from."""
-
-    PACKET = "packet"
-    """Decode the payload."""
-    FEC = "fec"
-    """Lost: decode the FEC data of the payload, which is that of the next packet."""
-    CONCEAL = "conceal"
-    """Lost: conceal."""
-    LOST = "lost"
-    """Lost, and too long to conceal: fade to silence."""
-    LATE = "late"
-    """Not here yet, nor anything newer: conceal; media time stands still."""
-    SILENCE = "silence"
-    """Nothing is expected: not begun, a pause, end of talk, or a stream that has dried up. May be cut short."""
-
-
-class Frame(NamedTuple):
-    """A stretch of sound to play."""
-
-    kind: FrameKind
-    payload: bytes | None
-    """Of PACKET and FEC."""
-    timestamp: int | None
-    """Media time of the first sample (48 kHz, 32 bits); None for LATE and SILENCE, which have none."""
-    duration: int
-    """Samples before adjustment."""
-    delay: float
-    """Seconds between its earliest possible arrival and its leaving the buffer."""
-    adjust: int = 0
-    """Samples by which the decoder may shorten (below zero) or lengthen it, up to so many; only for PACKET."""
-
-
-@dataclass(slots=True)
-class JitterStatistics:
-    """Counts of packets, milliseconds of frames, since the beginning; the two delays are the present ones."""
-
-    received: int = 0
-    """Packets put in."""
-    played: int = 0
-    """Packets given for decoding."""
-    lost: int = 0
-    """Packets that had not arrived when a newer one was played, by sequence numbers: lost anywhere, or left out by the
-    server. FEC may have replaced one."""
-    late: int = 0
-    """Packets that came after they were due, whether discarded or played late."""
-    duplicate: int = 0
-    """Packets seen before."""
-    discarded: int = 0
-    """Packets dropped to shorten the delay or to bound the memory."""
-    resyncs: int = 0
-    """Jumps of the sender's clock or numbering."""
-    concealed_ms: float = 0.0
-    """Invented, of CONCEAL and LATE."""
-    fec_ms: float = 0.0
-    """Recovered by FEC."""
-    lost_ms: float = 0.0
-    """Lost beyond concealment."""
-    silence_ms: float = 0.0
-    """Nothing expected."""
-    target_ms: float = 0.0
-    """Wanted delay."""
-    delay_ms: float = 0.0
-    """Delay of the last frame."""
 
 
 class _Packet(NamedTuple):

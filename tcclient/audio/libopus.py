@@ -1,8 +1,8 @@
-"""Finding the native Opus library, and binding it through opuslib.
+"""Finds the native Opus library, and binds it through opuslib.
 
-opuslib asks ``ctypes.util.find_library("opus")`` at import and fails where the system has none. The wheels of PyAV,
-which the client needs anyway, carry one. Theirs is preferred to the system's: it is the same recent version on every
-platform, and to look for the system's starts a compiler or linker process on Linux.
+opuslib asks ``ctypes.util.find_library("opus")`` at import, and fails where the system has no such library. The wheels
+of PyAV, which the client needs anyway, contain one. It is preferred to the system's library: it is the same recent
+version on every platform, and a search for the system's library starts a compiler or linker process on Linux.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tcclient.errors import MediaError
 
 
 class OpusUnavailable(MediaError):
-    """There is no usable libopus, or no opuslib; the text says what to install."""
+    """There is no usable libopus, or no opuslib. The text says what to install."""
 
 
 class LibOpus(NamedTuple):
@@ -37,12 +37,12 @@ class LibOpus(NamedTuple):
 
 
 def load() -> LibOpus:
-    """Bind opuslib to the library of PyAV's wheel, else to the system's; raise ``OpusUnavailable`` if neither loads.
+    """Bind opuslib to the library of PyAV's wheel, else to the system's. Raise ``OpusUnavailable`` if neither loads.
 
-    The search function of ctypes is replaced while opuslib is imported, and answers other names as ever. Call this
+    The search function of ctypes is replaced while opuslib is imported; for other names it answers as before. Call this
     while a module is being imported: the import lock then makes it run once, in one thread.
     """
-    path = next((path for path in _candidates() if _is_opus(path)), None)
+    path = next((path for path in candidates() if _is_opus(path)), None)
     if path is None:
         raise OpusUnavailable(
             "no Opus library found: pip install av, or install libopus with the system's package manager"
@@ -61,16 +61,17 @@ def load() -> LibOpus:
         raise OpusUnavailable("no Opus binding found: pip install opuslib") from error
     finally:
         ctypes.util.find_library = search
-    # Arm64 of Apple passes variadic arguments on the stack: ctypes must know which ones are fixed.
+    # Apple's Arm64 passes variadic arguments on the stack, so ctypes must know which arguments are fixed.
     encoder.libopus_ctl.argtypes = (encoder.EncoderPointer, ctypes.c_int)
     return LibOpus(package, api.libopus, encoder, decoder)
 
 
-def _candidates() -> Iterator[str]:
+def candidates() -> Iterator[str]:
+    """Yield the paths where a library of Opus may be: PyAV's wheel first, then the system's."""
     spec = importlib.util.find_spec("av")
     if spec is not None and spec.submodule_search_locations:
         package = Path(spec.submodule_search_locations[0])
-        # auditwheel and delvewheel put libraries beside the package, delocate inside it.
+        # auditwheel and delvewheel put libraries beside the package, delocate puts them inside it.
         for folder in (package.parent / "av.libs", package / ".dylibs"):
             yield from sorted(str(path) for path in folder.glob("*opus*") if "opusfile" not in path.name)
     system = ctypes.util.find_library("opus")

@@ -1,4 +1,4 @@
-"""Mixing the voices of a room into one stream of sound."""
+"""Mixes the voices of a room into one stream of sound."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from tcclient.audio.opus import SAMPLE_RATE, Pcm
 from tcclient.audio.speech import audio_level
 
 MAX_VOICES: Final = 16
-"""Voices mixed at once: more nobody tells apart. The loudest are kept."""
+"""Voices mixed at once. Nobody can tell more of them apart. The loudest are kept."""
 DUCK_DB: Final = 12.0
-"""dB by which others are lowered while a priority speaker talks: still there, and clearly behind."""
+"""dB by which others are lowered while a priority speaker talks: still audible, and clearly in the background."""
 LIMIT: Final = 24_576
 """Amplitude, 2.5 dB below full scale, up to which the mix passes unchanged."""
 
 _TALKING_LEVEL: Final = 50
 """-dBov up to which a priority speaker counts as talking."""
 _DUCK_HOLD: Final = 0.500
-"""Seconds that others stay lowered, so that they do not swell between words."""
+"""Seconds that others stay lowered, so that they do not get louder between words."""
 _HEADROOM: Final = 32_767 - LIMIT
 
 
 class Voice(NamedTuple):
-    """One speaker's block."""
+    """The block of one speaker."""
 
     pcm: Pcm
     volume: float = 1.0
@@ -44,9 +44,9 @@ class Mixer:
         self._hold = 0.0
 
     def mix(self, voices: Sequence[Voice], samples: int) -> Pcm:
-        """Mix blocks of equal length ``samples``; raise ``ValueError`` for a block of another length.
+        """Mix blocks of the equal length ``samples``. Raise ``ValueError`` for a block of another length.
 
-        A single voice at volume 1 whose amplitude stays below ``LIMIT`` comes out as it is.
+        A single voice at volume 1 whose amplitude stays below ``LIMIT`` comes out unchanged.
         """
         for voice in voices:
             if voice.pcm.shape != (samples,):
@@ -61,7 +61,7 @@ class Mixer:
         return limit(total)
 
     def _duck(self, voices: Sequence[Voice], samples: int) -> npt.NDArray[np.float32]:
-        """The gain of those without priority, moving within one block so that it does not click."""
+        """Return the gain of voices without priority. It moves within one block, so that it does not click."""
         if any(voice.priority and voice.volume and audio_level(voice.pcm) <= _TALKING_LEVEL for voice in voices):
             self._hold = _DUCK_HOLD
         else:
@@ -75,7 +75,7 @@ def _loudness(voice: Voice) -> float:
 
 
 def limit(mix: npt.NDArray[np.floating[Any]]) -> Pcm:
-    """Round to int16, unchanged up to ``LIMIT`` and bent smoothly towards full scale above; monotone, never wraps."""
+    """Round to int16: unchanged up to ``LIMIT``, and bent smoothly towards full scale above. Monotone, never wraps."""
     excess = np.maximum(np.abs(mix) - LIMIT, 0)
     bent = np.sign(mix) * (LIMIT + _HEADROOM * np.tanh(excess / _HEADROOM))
     return np.rint(np.where(excess > 0, bent, mix)).astype(np.int16)

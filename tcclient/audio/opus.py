@@ -1,7 +1,7 @@
 """The Opus codec (RFC 6716), 48 kHz mono, through one checked wrapper.
 
-Every return code of the library is tested. Whatever a packet contains, ``OpusDecoder`` gives samples or raises
-``OpusError``, and goes on with the next packet.
+Every return code of the library is tested. Whatever a packet contains, ``OpusDecoder`` returns samples or raises
+``OpusError``, and works with the next packet.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ Pcm = npt.NDArray[np.int16]
 """Samples: 48 kHz, mono, shape (n,)."""
 
 SAMPLE_RATE: Final = AUDIO_CLOCK
-"""Samples per second of all PCM in the client: a tick of a timestamp is a sample."""
+"""Samples per second of all PCM in the client. One tick of a timestamp is one sample."""
 MAX_PACKET_SAMPLES: Final = opus_packet.MAX_PACKET_DURATION
 """120 ms."""
 MAX_PACKET_BYTES: Final = 1_275
-"""The longest frame (RFC 6716 section 3.4, rule R2); also more than one datagram holds."""
+"""The longest frame (RFC 6716 section 3.4, rule R2). It is more than one datagram holds."""
 FRAME_MS: Final = (20, 40, 60)
 """Frame lengths that the encoder offers: shorter ones cost too much in headers."""
 
@@ -61,11 +61,11 @@ class BitrateMode(Enum):
     """How the bitrate may vary from frame to frame."""
 
     VBR = "vbr"
-    """As the signal needs it; the size tells an eavesdropper about the speech."""
+    """As the signal needs it. The sizes tell an eavesdropper something about the speech."""
     CONSTRAINED_VBR = "constrained"
     """As the signal needs it, within the delay of one frame at the bitrate."""
     CBR = "cbr"
-    """Each packet equally long: tells nothing, and wastes no padding when the length is chosen to fit."""
+    """Each packet equally long: the sizes tell nothing, and no padding is wasted when the length is chosen to fit."""
 
 
 class Application(Enum):
@@ -80,10 +80,10 @@ class Application(Enum):
 class OpusEncoder:
     """Encodes speech: frames of ``frame_ms`` (20, 40 or 60) at ``bitrate`` (bit/s, 6,000 to 510,000).
 
-    ``complexity`` is 0 to 10. ``fec`` adds a low-rate copy of the frame before (paid from the same bitrate) when
-    ``expected_loss_percent`` (0 to 100) makes it worth while. ``dtx`` lets the encoder shrink frames of silence to
-    1 or 2 bytes. Raises ``OpusError`` for a value out of range, ``OpusUnavailable`` without a library. Not for several
-    threads at once.
+    ``complexity`` is 0 to 10. ``fec`` adds a low-rate copy of the frame before, which takes its bits from the same
+    bitrate, when ``expected_loss_percent`` (0 to 100) makes it worth while. ``dtx`` lets the encoder shrink frames of
+    silence to 1 or 2 bytes. Raises ``OpusError`` for a value out of range, ``OpusUnavailable`` without a library. Not
+    for several threads at once.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class OpusEncoder:
         self.set_dtx(dtx)
 
     def encode(self, pcm: Pcm) -> bytes:
-        """Encode exactly one frame; return 1 to 1,275 bytes. Raises ``OpusError`` for another length or type."""
+        """Encode exactly one frame, and return 1 to 1,275 bytes. Raises ``OpusError`` for another length or type."""
         if pcm.dtype != np.int16 or pcm.shape != (self.frame_samples,):
             raise OpusError(f"a frame is int16 ({self.frame_samples},), not {pcm.dtype} {pcm.shape}")
         samples = np.ascontiguousarray(pcm)
@@ -127,28 +127,31 @@ class OpusEncoder:
 
     @property
     def in_dtx(self) -> bool:
-        """Whether the last frame was one of silence: not coded, or coded to tell what the background sounds like.
+        """Whether the last frame was silence: it was not coded, or it describes the background noise.
 
-        Always False with a library older than 1.3, which cannot tell.
+        Always False with a library older than 1.3, which does not provide this.
         """
         state = ctypes.c_int()
         known = self._opus.encoder.libopus_ctl(self._state, _GET_IN_DTX, ctypes.byref(state)) >= 0
         return known and bool(state.value)
 
     def set_bitrate(self, bitrate: int) -> None:
-        """Set the bitrate in bit/s from the next frame on."""
+        """Set the bitrate, in bit/s, from the next frame on."""
         self._set(self._opus.package.SET_BITRATE_REQUEST, bitrate)
 
     def set_expected_loss(self, percent: int) -> None:
-        """Tell the loss to expect, 0 to 100 per cent: more makes frames more independent and FEC stronger."""
+        """Set the loss to expect, 0 to 100 per cent.
+
+        With more loss, frames are more independent and FEC is stronger.
+        """
         self._set(self._opus.package.SET_PACKET_LOSS_PERC_REQUEST, percent)
 
     def set_fec(self, enabled: bool) -> None:
-        """Switch in-band forward error correction (LBRR)."""
+        """Switch in-band forward error correction (LBRR) on or off."""
         self._set(self._opus.package.SET_INBAND_FEC_REQUEST, enabled)
 
     def set_dtx(self, enabled: bool) -> None:
-        """Switch discontinuous transmission."""
+        """Switch discontinuous transmission on or off."""
         self._set(self._opus.package.SET_DTX_REQUEST, enabled)
 
     def _set(self, request: int, value: int) -> None:
@@ -156,7 +159,7 @@ class OpusEncoder:
 
 
 class OpusDecoder:
-    """Decodes one speaker's packets, of any duration and bandwidth, to 48 kHz mono.
+    """Decodes the packets of one speaker, of any duration and bandwidth, to 48 kHz mono.
 
     Raises ``OpusUnavailable`` without a library. Not for several threads at once.
     """
@@ -174,13 +177,13 @@ class OpusDecoder:
         return self._decode(packet, MAX_PACKET_SAMPLES, fec=False)
 
     def conceal(self, samples: int) -> Pcm:
-        """Invent ``samples`` (1 to 5,760) in place of a lost packet, fading when repeated."""
+        """Make up ``samples`` (1 to 5,760) in place of a lost packet. They fade when this is repeated."""
         return self._decode(None, _rounded(samples), fec=False)[:samples]
 
     def decode_fec(self, packet_next: bytes, samples: int) -> Pcm:
-        """Recover the ``samples`` (1 to 5,760) before ``packet_next`` from its FEC data, or conceal if it has none.
+        """Recover the ``samples`` (1 to 5,760) before ``packet_next`` from its FEC data.
 
-        Raises ``OpusError`` as ``decode``.
+        Conceal them if it has none. Raises ``OpusError`` as ``decode``.
         """
         packet_duration(packet_next)
         return self._decode(packet_next, _rounded(samples), fec=True)[:samples]
@@ -193,12 +196,15 @@ class OpusDecoder:
 
 
 def require_library() -> None:
-    """Raise ``OpusUnavailable`` where nothing could be encoded or decoded: earlier than its first use would."""
+    """Raise ``OpusUnavailable`` now, and not at the first use, if nothing can be encoded or decoded."""
     _library()
 
 
 def packet_duration(packet: bytes) -> int:
-    """Samples at 48 kHz that a packet of one frame's size claims to hold; raises ``OpusError`` if it can hold none."""
+    """Return the samples at 48 kHz that a packet of one frame claims to hold.
+
+    Raises ``OpusError`` for no Opus packet.
+    """
     samples = opus_packet.packet_duration(packet) if len(packet) <= MAX_PACKET_BYTES else None
     if samples is None:
         raise OpusError(f"{len(packet)} bytes cannot be a packet")
@@ -206,14 +212,17 @@ def packet_duration(packet: bytes) -> int:
 
 
 def packet_has_fec(packet: bytes) -> bool:
-    """Whether a packet holds a copy of the frame before it; False with a library older than 1.4, which cannot tell."""
+    """Return whether a packet holds a copy of the frame before it.
+
+    False with a library older than 1.4, which does not provide this.
+    """
     opus = _library()
     has_lbrr = getattr(opus.library, "opus_packet_has_lbrr", None)
     return bool(packet) and has_lbrr is not None and has_lbrr(ctypes.c_char_p(packet), len(packet)) > 0
 
 
 def cbr_bitrate(payload_bytes: int, frame_ms: int) -> int:
-    """The bitrate at which every CBR packet has ``payload_bytes`` bytes."""
+    """Return the bitrate at which every CBR packet has ``payload_bytes`` bytes."""
     return payload_bytes * 8_000 // frame_ms
 
 
@@ -256,4 +265,5 @@ def _load() -> LibOpus | OpusUnavailable:
 
 
 _LOADED: Final = _load()
-"""Loaded at import, under the import lock; a failure waits for the first use, so that the rest of the client works."""
+"""Loaded at import, under the import lock. A failure is raised at the first use only, so that the rest of the client
+works."""

@@ -1,4 +1,4 @@
-"""What the first bytes of an Opus packet tell (RFC 6716, section 3). Pure."""
+"""What the first bytes of an Opus packet say about it (RFC 6716, section 3). Pure."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _CELT = (120, 240, 480, 960)
 
 
 def packet_duration(packet: bytes) -> int | None:
-    """Return how long an Opus packet plays, in samples of 48 kHz, or None if it is none (RFC 6716, section 3).
+    """Return how long an Opus packet plays, in samples of 48 kHz (RFC 6716, section 3).
 
-    Only the first two bytes and the length are looked at.
+    None if it is no Opus packet. Only the first two bytes and the length are looked at.
     """
     if not 0 < len(packet) <= MAX_PACKET:
         return None
@@ -40,10 +40,10 @@ def packet_duration(packet: bytes) -> int | None:
 
 
 def lost_packets(duration: int, *, stereo: bool = False) -> list[bytes]:
-    """Return packets that hold no sound for a time of ``duration`` samples of 48 kHz, less than 2.5 ms short of it.
+    """Return packets without sound for ``duration`` samples of 48 kHz, less than 2.5 ms short of it.
 
-    Each is a TOC byte with a frame of no bytes: "not sent or lost" (RFC 6716, section 3.2.1); a decoder conceals it,
-    and after a few it is silent.
+    Each is a TOC byte with a frame of no bytes: "not sent or lost" (RFC 6716, section 3.2.1). A decoder conceals it,
+    and is silent after a few of them.
     """
     toc = stereo << 2
     packets: list[bytes] = []

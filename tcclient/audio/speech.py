@@ -11,28 +11,29 @@ from tcclient.audio.opus import SAMPLE_RATE, Pcm
 SILENCE_LEVEL: Final = 127
 """The level of digital silence (RFC 6464 section 3)."""
 HANGOVER: Final = 0.300
-"""Seconds that voice lasts beyond the last loud frame: longer than the gaps inside a sentence."""
+"""Seconds that voice is held after the last loud frame: longer than the gaps inside a sentence."""
 
 _FULL_SCALE: Final = 32_768.0
 _ABOVE_FLOOR: Final = 9.0
-"""dB above the noise that make voice: steady noise varies by 2 or 3 dB from frame to frame."""
+"""dB above the noise from which a frame counts as voice: steady noise varies by 2 or 3 dB from frame to frame."""
 _QUIETEST_VOICE: Final = -55.0
-"""dBov: less is no voice, however quiet the room."""
+"""dBov. A quieter frame is never voice, however quiet the room is."""
 _LOUDEST_FLOOR: Final = -40.0
-"""dBov: more is no noise, however steady, so that a long tone or music passes."""
+"""dBov. A louder frame is never noise, however steady it is, so that a long tone or music passes."""
 _FLOOR_RISE: Final = 2.0
-"""dB per second: a fan that starts is noise after some seconds; the gaps between words undo what the words raised."""
+"""dB per second. A fan that starts counts as noise after some seconds. The gaps between words undo what the words
+raised."""
 _FLOOR_FALL: Final = 0.5
-"""Of the difference, per frame: two frames of a gap are enough to find the floor."""
+"""Part of the difference, per frame: two frames of a gap are enough to find the floor."""
 
 
 def audio_level(pcm: Pcm) -> int:
-    """The level of a frame as -dBov of its RMS, from 0 (loudest) to 127 (silence), as RFC 6464 defines it."""
+    """Return the level of a frame as -dBov of its RMS, from 0 (loudest) to 127 (silence), as RFC 6464 defines it."""
     return round(min(max(-_dbov(pcm), 0.0), SILENCE_LEVEL))
 
 
 class VoiceDetector:
-    """Tells voice from background noise by the level above an adaptive noise floor, with a hangover."""
+    """Tells voice from background noise: the level is compared with an adaptive noise floor, with a hangover."""
 
     def __init__(self) -> None:
         self._floor = _QUIETEST_VOICE - _ABOVE_FLOOR
@@ -44,7 +45,7 @@ class VoiceDetector:
         return self._floor
 
     def detect(self, pcm: Pcm) -> bool:
-        """Whether this frame, int16 of shape (n,), belongs to speech. Frames are given in order."""
+        """Return whether this frame, int16 of shape (n,), belongs to speech. Give all frames, in order."""
         seconds, level = len(pcm) / SAMPLE_RATE, _dbov(pcm)
         if level < self._floor:
             self._floor += _FLOOR_FALL * (level - self._floor)

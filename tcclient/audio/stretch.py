@@ -1,4 +1,4 @@
-"""Changing the length of a frame by one pitch period, so that the pitch stays: a small form of WSOLA.
+"""Changes the length of a frame by one pitch period, so that the pitch stays: a small form of WSOLA.
 
 Verhelst and Roelands, "An overlap-add technique based on waveform similarity", ICASSP 1993.
 """
@@ -14,11 +14,14 @@ from tcclient.audio.opus import Pcm
 MIN_LAG: Final = 120
 """Samples, 2.5 ms: the shortest change, a period of 400 Hz."""
 _OVERLAP: Final = 480
-"""Samples, 10 ms: what is compared and cross-faded, one period of the deepest voice."""
+"""Samples, 10 ms: the length that is compared and cross-faded, one period of the deepest voice."""
 
 
 def shorten(pcm: Pcm, maximum: int) -> Pcm:
-    """Remove between 120 and ``maximum`` samples where it shows least; unchanged if the frame is too short for that."""
+    """Remove between 120 and ``maximum`` samples, at the least audible place.
+
+    A frame that is too short stays unchanged.
+    """
     lag, overlap = _best_lag(pcm, maximum)
     if lag == 0:
         return pcm
@@ -26,7 +29,10 @@ def shorten(pcm: Pcm, maximum: int) -> Pcm:
 
 
 def lengthen(pcm: Pcm, maximum: int) -> Pcm:
-    """Repeat between 120 and ``maximum`` samples where it shows least; unchanged if the frame is too short for that."""
+    """Repeat between 120 and ``maximum`` samples, at the least audible place.
+
+    A frame that is too short stays unchanged.
+    """
     lag, overlap = _best_lag(pcm, maximum)
     if lag == 0:
         return pcm
@@ -34,7 +40,7 @@ def lengthen(pcm: Pcm, maximum: int) -> Pcm:
 
 
 def _best_lag(pcm: Pcm, maximum: int) -> tuple[int, int]:
-    """The lag at which the frame is most like its own beginning, and the length compared; (0, 0) if none fits."""
+    """Return the lag at which the frame is most like its own beginning, and the compared length, or (0, 0)."""
     overlap = min(_OVERLAP, len(pcm) - maximum)
     if maximum < MIN_LAG or overlap < MIN_LAG:
         return 0, 0

@@ -1,4 +1,4 @@
-"""Signals for demonstrations and tests, made here: a sine, and something that behaves like speech."""
+"""Makes signals for demonstrations and tests: a sine, and a signal similar to speech."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ _Floats = npt.NDArray[np.floating[Any]]
 
 
 def sine(frequency: float, samples: int, *, level: float = -20.0, start: int = 0) -> Pcm:
-    """A sine of ``frequency`` Hz and ``level`` dBov (RMS, at most -3.1), from sample ``start`` of an endless one."""
+    """Return a piece of an endless sine: ``samples`` samples from sample ``start`` on.
+
+    ``frequency`` is in Hz, ``level`` in dBov (RMS, at most -3.1).
+    """
     time = np.arange(start, start + samples) / SAMPLE_RATE
     return _scaled(np.sqrt(2) * np.sin(2 * np.pi * frequency * time), level)
 
 
 def speech_like(samples: int, *, seed: int = 0, level: float = -23.0) -> Pcm:
-    """Vowels of a gliding pitch and bursts of noise, in phrases of about 2 s with pauses of 0.4 to 1.2 s between.
+    """Return vowels of a gliding pitch and bursts of noise, in phrases of about 2 s, with pauses of 0.4 to 1.2 s.
 
-    ``level`` is the RMS in dBov of what is not pause. The same seed gives the same signal.
+    ``level`` is the RMS, in dBov, of the signal without the pauses. The same seed gives the same signal.
     """
     random = np.random.default_rng(seed)
     pieces: list[_Floats] = []
@@ -44,7 +47,7 @@ def speech_like(samples: int, *, seed: int = 0, level: float = -23.0) -> Pcm:
 
 
 def _syllable(random: np.random.Generator, declination: float) -> _Floats:
-    """A short burst of noise, then a vowel: 0.15 to 0.3 s with rise and fall."""
+    """Return a short burst of noise, then a vowel: 0.15 to 0.3 s, with rise and fall."""
     consonant = random.normal(size=int(random.uniform(0.02, 0.06) * SAMPLE_RATE))
     consonant = 0.5 * np.diff(consonant, prepend=0.0) * np.hanning(len(consonant))
     samples = int(random.uniform(0.13, 0.25) * SAMPLE_RATE)

@@ -1,6 +1,6 @@
 """What is sent: files (``reader``), a test picture, devices, and how their frames are encoded and sent in time.
 
-Only ``devices``, ``pipe`` and ``publisher`` wait for something. The others are synchronous and have no clock.
+Only ``devices``, ``pipe`` and ``publisher`` wait for something. The other modules are synchronous and have no clock.
 """
 
 from pathlib import Path

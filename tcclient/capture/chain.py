@@ -1,6 +1,7 @@
 """Ogg files that hold several streams one after the other (RFC 3533, section 4), such as recordings of radio.
 
-FFmpeg refuses what follows the first where rate or channels differ, so each link of the chain is read by itself.
+FFmpeg refuses a later stream if its rate or channels differ from those of the first. So each link of the chain is read
+by itself.
 """
 
 from __future__ import annotations
@@ -13,22 +14,23 @@ from typing import BinaryIO
 from tcclient.recording import ogg
 
 MAX_LINKS = 10_000
-"""Most streams in a chain that are told apart: a day of songs has hundreds. What follows belongs to the last one."""
+"""Streams of a chain that are told apart: a day of songs has hundreds. Beyond it, everything belongs to the last one.
+"""
 
 
 class Link(io.RawIOBase):
-    """The part of a file between two offsets in bytes, as a file of its own."""
+    """The part of a file between two offsets, in bytes, as a file of its own."""
 
     def __init__(self, path: Path, start: int, end: int) -> None:
         self._file = path.open("rb")
         self._start, self._length, self._place = start, end - start, 0
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
@@ -56,9 +58,9 @@ class Link(io.RawIOBase):
 
 
 def links(file: BinaryIO) -> list[tuple[int, int]]:
-    """Return the offsets, in bytes, at which each stream of a chain begins and ends; nothing for what is no Ogg file.
+    """Return the offsets, in bytes, at which each stream of a chain begins and ends. Empty if it is no Ogg file.
 
-    Streams that begin together (sound and pictures of one film) are one link. Raises ``OSError``.
+    Streams that begin together, such as sound and pictures of one film, are one link. Raises ``OSError``.
     """
     starts: list[int] = []
     offset, opening = 0, False

@@ -1,4 +1,4 @@
-"""Opens media files, and gives their packets out on one time line that begins with the file and never goes back."""
+"""Opens media files, and returns their packets on one time line, which begins with the file and never goes back."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ from tcclient.capture.splice import Splice
 from tcclient.errors import MediaFileError, one_line
 
 FORMATS = "wav,ogg,mp3,mov,matroska,webm,flac"
-"""Containers that are opened. Others, such as playlists, could make the library fetch what they name."""
+"""Containers that are opened. Others, such as playlists, could make the library fetch a file that they name."""
 
 MAX_DAMAGED = 1000
-"""Most pieces of a container in a row that cannot be read; beyond it the rest of the file counts as lost: half a
-minute of sound."""
+"""Unreadable pieces of a container in a row. Beyond it the rest of the file counts as lost: half a minute of sound."""
 
 av.logging.set_level(None)  # libraries print about each broken packet; here every failure is an exception
 
@@ -33,7 +32,7 @@ MediaStream = AudioStream | VideoStream
 
 
 class Placed(NamedTuple):
-    """A packet, the stream it is of, and by how many seconds its timestamps are to be moved."""
+    """A packet, its stream, and the seconds by which its timestamps are moved."""
 
     stream: MediaStream
     packet: av.Packet[MediaStream]
@@ -41,13 +40,12 @@ class Placed(NamedTuple):
 
 
 class MediaFile:
-    """A file with its first sound and its first pictures, or one of them; ``want`` ("audio" or "video") has to be
-    there.
+    """A file with its first sound and its first pictures, or one of the two.
 
-    What is read begins at 0 with the earlier of the two, holes and later beginnings keep their length, and each
-    ``packets`` of the same ``Splice`` goes on where the one before ended: so two readers of one file, one for the sound
-    and one for the pictures, agree, however often they begin again. A pipe can be read once. Raises
-    ``MediaFileError``.
+    ``want`` ("audio" or "video") must be in it. Time 0 is the beginning of the earlier of the two. Holes and later
+    beginnings keep their length. Each call of ``packets`` with the same ``Splice`` continues where the call before
+    ended. So two readers of one file, one for the sound and one for the pictures, agree, however often they begin
+    again. A pipe can be read once. Raises ``MediaFileError``.
     """
 
     def __init__(self, path: Path, want: str) -> None:
@@ -55,7 +53,8 @@ class MediaFile:
         self.damaged = 0
         """Pieces that could not be read, in all rounds."""
         self.duration: float | None = None
-        """Where what is wanted ends, in seconds from the beginning of the file; known once packets came, or never."""
+        """Where the wanted stream ends, in seconds from the beginning of the file; known once packets came, or never.
+        """
         self._links: list[tuple[int, int]] = []
         self._once: InputContainer | None = None
         self.is_pipe = self._look()
@@ -63,7 +62,7 @@ class MediaFile:
             self._once = self._open(Pipe(path))
 
     def close(self) -> None:
-        """Let go of a pipe that was not read."""
+        """Close a pipe that was not read."""
         if self._once is not None:
             self._once.close()
 
@@ -80,7 +79,7 @@ class MediaFile:
             yield from self._round(self._open(f"file:{self.path}"), splice)
 
     def _look(self) -> bool:
-        """Find out what sort of thing it is; returns whether it can be read only once."""
+        """Look at what kind of file it is. Return whether it can be read only once."""
         try:
             mode = self.path.stat().st_mode
             if stat.S_ISREG(mode):
@@ -128,7 +127,7 @@ class MediaFile:
                     yield Placed(wanted, packet, shift)
 
     def _demux(self, container: InputContainer, streams: list[MediaStream]) -> Iterator[av.Packet[MediaStream]]:
-        """Iterate over packets, across places that cannot be read."""
+        """Iterate over packets, and pass over places that cannot be read."""
         failures = 0
         while True:
             try:
@@ -144,7 +143,7 @@ class MediaFile:
 
 
 def chosen(container: InputContainer) -> list[MediaStream]:
-    """Return the first sound and the first pictures; the picture of a cover is none."""
+    """Return the first sound and the first pictures. The picture of a cover does not count."""
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     return [*container.streams.audio[:1], *films[:1]]
 

@@ -1,7 +1,7 @@
 """Microphone and loudspeaker through sounddevice (an optional package), camera through PyAV.
 
-The only module here with threads: the sound card calls from one of its own, and what it brings or wants passes
-through queues of a few frames. ``read`` and ``write`` wait, so they belong in a thread too.
+This is the only module here with threads. The sound card calls from a thread of its own, and its samples pass through
+queues of a few frames. ``read`` and ``write`` wait, so they belong in a thread, too.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType, TracebackType
 
 QUEUE_FRAMES = 4
-"""Most frames between a program and the sound card: 80 ms at 20 ms a frame, what a busy machine may be late."""
+"""Frames between a program and the sound card: 80 ms at 20 ms a frame. A busy machine may be so late."""
 
 CAMERA_OPEN_TIMEOUT = 5.0
 """Seconds that a camera may take to open, and then for a picture, before it counts as gone."""
@@ -56,15 +56,15 @@ def list_sound_devices() -> list[SoundDevice]:
 
 
 def list_cameras() -> list[str]:
-    """Return the names that ``Camera`` takes. Only Linux lists them; elsewhere the list is empty."""
+    """Return the names that ``Camera`` takes. Only Linux lists them; on other systems the list is empty."""
     return sorted(str(path) for path in Path("/dev").glob("video*")) if sys.platform == "linux" else []
 
 
 class Microphone:
-    """Records int16 mono 48 kHz frames of ``samples`` samples, from ``device`` (name or number as sounddevice takes
-    it).
+    """Records int16 mono 48 kHz frames of ``samples`` samples.
 
-    If nobody reads, the oldest frames are dropped and counted in ``overflows``. Raises ``DeviceError``.
+    ``device`` is a name or number as sounddevice takes it. If nobody reads, the oldest frames are dropped and counted
+    in ``overflows``. Raises ``DeviceError``.
     """
 
     def __init__(self, device: str | int | None = None, *, samples: int = 960) -> None:
@@ -80,7 +80,7 @@ class Microphone:
             raise DeviceError("the microphone is silent: it was unplugged, or another program holds it") from None
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
         self._stream.close()
 
     def _callback(self, data: Samples, frames: int, time: object, status: object) -> None:
@@ -103,9 +103,9 @@ class Microphone:
 
 
 class Loudspeaker:
-    """Plays int16 mono 48 kHz frames of ``samples`` samples on ``device`` (name or number as sounddevice takes it).
+    """Plays int16 mono 48 kHz frames of ``samples`` samples. ``device`` is a name or number as sounddevice takes it.
 
-    If nothing was written in time it plays silence and counts in ``underflows``. Raises ``DeviceError``.
+    If no frame was written in time, it plays silence and counts it in ``underflows``. Raises ``DeviceError``.
     """
 
     def __init__(self, device: str | int | None = None, *, samples: int = 960) -> None:
@@ -115,8 +115,10 @@ class Loudspeaker:
         self._stream = _start("OutputStream", device, samples, self._callback)
 
     def write(self, frame: Samples, timeout: float = 1.0) -> None:
-        """Queue a frame, shape (samples,); waits while the queue is full. Raises ``DeviceError`` after ``timeout``
-        seconds."""
+        """Queue a frame, shape (samples,).
+
+        Waits while the queue is full. Raises ``DeviceError`` after ``timeout`` seconds.
+        """
         if frame.shape != (self._samples,):
             raise ValueError(f"a frame has {self._samples} samples")
         try:
@@ -125,7 +127,7 @@ class Loudspeaker:
             raise DeviceError("the loudspeaker takes no sound: it was unplugged") from None
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
         self._stream.close()
 
     def _callback(self, data: Samples, frames: int, time: object, status: object) -> None:
@@ -145,11 +147,11 @@ class Loudspeaker:
 
 
 class Camera:
-    """The pictures of a camera as it sends them (the encoder scales and converts), with pts in 90 kHz that count from
-    0.
+    """The pictures of a camera as it sends them; the encoder scales and converts.
 
-    ``device`` is a path on Linux (``/dev/video0``), a number or name as avfoundation takes it on macOS, a name as dshow
-    takes it on Windows. Iteration waits for each picture, and raises ``DeviceError`` when the camera goes away.
+    Their pts are in 90 kHz and count from 0. ``device`` is a path on Linux (``/dev/video0``), a number or name as
+    avfoundation takes it on macOS, a name as dshow takes it on Windows. Iteration waits for each picture, and raises
+    ``DeviceError`` when the camera goes away.
     """
 
     def __init__(self, device: str | None = None, *, width: int = 1280, height: int = 720, fps: int = 25) -> None:
@@ -178,7 +180,7 @@ class Camera:
                 raise DeviceError(f"the camera {one_line(Path(self._name), error)}") from error
 
     def close(self) -> None:
-        """Let go of the device."""
+        """Close the device."""
         self._container.close()
 
 

@@ -1,4 +1,4 @@
-"""What a source has to be, and to give: a wrong shape, type or rate is told in words, and not by a codec."""
+"""Checks sources and what they yield. A wrong shape, type or rate is reported in words, and not by a codec."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PICTURES = Source.CAMERA, Source.SCREEN
 
 
 def check_source(source: AnySource) -> None:
-    """Check sizes and rates; raises ``SourceError`` for what can never be sent."""
+    """Check sizes and rates. Raises ``SourceError`` for a source that can never be sent."""
     _check_kind(source)
     if isinstance(source, AudioSource):
         if source.frame_ms not in FRAME_MS:
@@ -60,8 +60,7 @@ def check_source(source: AnySource) -> None:
 
 
 def _check_kind(source: AnySource) -> None:
-    """Check the type of a source, and that its kind fits: sound of a microphone or a screen, pictures of a camera or a
-    screen."""
+    """Check that a source fits its kind: sound of a microphone or a screen, pictures of a camera or a screen."""
     if not isinstance(source, AnySource):
         kinds = ", ".join(kind.__name__ for kind in get_args(AnySource))
         raise SourceError(f"a source is one of {kinds}, not {_described(source)}")
@@ -76,14 +75,17 @@ def _check_kind(source: AnySource) -> None:
 
 
 def take_pcm(piece: object) -> Pcm:
-    """Return a piece of sound; raises ``SourceError`` for what is no int16 array of shape (samples,)."""
+    """Return a piece of sound. Raises ``SourceError`` unless it is an int16 array of shape (samples,)."""
     if not isinstance(piece, np.ndarray) or piece.dtype != np.int16 or piece.ndim != 1:
         raise SourceError(f"sound is a numpy array of int16, shape (samples,), not {_described(piece)}")
     return piece
 
 
 def take_audio(frame: object) -> EncodedAudio:
-    """Return an encoded frame of sound; raises ``SourceError`` for what is no Opus packet of the duration it says."""
+    """Return an encoded frame of sound.
+
+    Raises ``SourceError`` unless it is an Opus packet of the duration that it claims.
+    """
     if not isinstance(frame, EncodedAudio):
         raise SourceError(f"encoded sound is an EncodedAudio, not {_described(frame)}")
     duration = packet_duration(frame.payload) if isinstance(frame.payload, bytes) else None
@@ -94,7 +96,7 @@ def take_audio(frame: object) -> EncodedAudio:
 
 
 def take_video(frame: object) -> EncodedVideo:
-    """Return an encoded picture; raises ``SourceError`` for what is none."""
+    """Return an encoded picture. Raises ``SourceError`` if it is none."""
     if not isinstance(frame, EncodedVideo) or not isinstance(frame.data, bytes) or not frame.data:
         raise SourceError(f"an encoded picture is an EncodedVideo with bytes in it, not {_described(frame)}")
     return frame
@@ -103,8 +105,8 @@ def take_video(frame: object) -> EncodedVideo:
 class PictureIntake:
     """Takes the pictures of one source: ``av.VideoFrame``, or numpy arrays of RGB, uint8, (height, width, 3).
 
-    Arrays have no time: they follow each other at ``rate`` pictures per second, or, where ``live``, come when they come
-    (``now`` in seconds).
+    Arrays have no time. They follow each other at ``rate`` pictures per second. If the source is ``live``, their time
+    is that of their arrival (``now`` in seconds).
     """
 
     def __init__(self, rate: Fraction | float, *, live: bool) -> None:
@@ -113,7 +115,7 @@ class PictureIntake:
         self._begun: float | None = None
 
     def take(self, picture: Any, now: float) -> av.VideoFrame:
-        """Return the picture with its time; raises ``SourceError`` for another shape or type."""
+        """Return the picture with its time. Raises ``SourceError`` for another shape or type."""
         if isinstance(picture, av.VideoFrame):
             return picture
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or not _is_rgb(picture):

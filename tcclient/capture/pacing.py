@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 MAX_CATCH_UP = 3
-"""Frames that may be sent at once to catch up with the schedule; what is later than that moves the timeline."""
+"""Frames that may be sent at once to catch up with the schedule. If a frame is later than that, the timeline moves."""
 
 TOO_LATE = 0.5
-"""Seconds after which a frame of a stream that follows is left out: until then it may catch up."""
+"""Seconds by which a frame of a stream that follows may be late. It may catch up until then, and is left out after it.
+"""
 
 
 class Timeline:
-    """Where time 0 of the media stands on the monotonic clock, in seconds; shared by streams that keep in step."""
+    """The monotonic time, in seconds, of time 0 of the media. Streams that keep in step share it."""
 
     def __init__(self, start: float) -> None:
         self.start = start
         self.skipped = 0.0
-        """By how much it has moved in all."""
+        """Seconds by which it has moved in all."""
 
     def skip(self, seconds: float) -> None:
         """Move it, for all streams alike."""
@@ -26,9 +27,9 @@ class Timeline:
 class Schedule:
     """The deadlines of one stream: time ``t`` of the media is due at ``timeline.start + t``.
 
-    A loop that was held up sends at most ``MAX_CATCH_UP`` frames, of ``period`` seconds, in a burst: beyond that the
-    timeline moves, and receivers see a pause instead of a flood. A stream that ``follows`` never moves it, and leaves
-    frames out instead: sound does not wait for pictures.
+    A loop that was held up sends at most ``MAX_CATCH_UP`` frames, of ``period`` seconds, in a burst. Beyond that the
+    timeline moves, and receivers notice a pause in place of a flood. A stream that ``follows`` never moves the
+    timeline, and leaves frames out instead: sound does not wait for pictures.
     """
 
     def __init__(self, timeline: Timeline, period: float, *, follows: bool = False) -> None:
@@ -37,7 +38,7 @@ class Schedule:
         self._follows = follows
 
     def wait(self, media_time: float, now: float) -> float:
-        """Return how long to wait until ``media_time`` is due, 0 if it is; moves the timeline when far too late."""
+        """Return the seconds until ``media_time`` is due, or 0. Moves the timeline if it is far too late."""
         late = now - (self.timeline.start + media_time)
         if late <= 0:
             return -late
@@ -46,5 +47,5 @@ class Schedule:
         return 0.0
 
     def too_late(self, media_time: float, now: float) -> bool:
-        """Tell whether a stream that follows should leave a frame out."""
+        """Return whether a stream that follows should leave a frame out."""
         return self._follows and now - (self.timeline.start + media_time) > TOO_LATE

@@ -1,4 +1,4 @@
-"""A synthetic camera: a moving test picture that tells which frame it is."""
+"""A synthetic camera: a moving test picture with its frame number in it."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ class TestPicture:
 
 
 def block_side(width: int) -> int:
-    """Return the side, in pixels, of one block of the frame counter, which stands along the bottom from the left."""
+    """Return the side, in pixels, of one block of the frame counter, which is at the bottom, from the left."""
     return width // COUNTER_BITS
 
 
 def read_counter(picture: av.VideoFrame) -> int:
-    """Return the frame number (modulo 2**16) that a test picture shows; it survives coding and scaling."""
+    """Return the frame number (modulo 2**16) that a test picture shows. It survives coding and scaling."""
     luma = picture.reformat(format="gray8").to_ndarray()
     side = block_side(picture.width)
     middle = picture.height - side // 2 - 1

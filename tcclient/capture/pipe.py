@@ -1,4 +1,4 @@
-"""A named pipe, or the end of one that a shell passes on, read without waiting for ever."""
+"""A named pipe, or the end of a pipe that a shell passes on, read with a limit to the waiting time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from tcclient.errors import MediaFileError, one_line
 
 PATIENCE = 10.0
-"""Seconds without a byte after which a pipe counts as forgotten: its writer may have to start, or to connect
-somewhere, but a user who waits has to be told."""
+"""Seconds without a byte after which a pipe counts as forgotten. Its writer may have to start, or to connect somewhere,
+but a user must not wait without a word."""
 
 
 class Pipe:
-    """Reads a pipe as it is filled. ``read`` raises ``MediaFileError`` where nothing comes for ``patience`` seconds."""
+    """Reads a pipe as it is filled. ``read`` raises ``MediaFileError`` if nothing comes for ``patience`` seconds."""
 
     def __init__(self, path: Path, patience: float = PATIENCE) -> None:
         self._path, self._patience = path, patience
         try:
-            # without O_NONBLOCK the call itself would wait for somebody who writes
+            # without O_NONBLOCK the call itself would wait for a writer
             self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except (OSError, ValueError) as error:
             raise MediaFileError(one_line(path, error)) from error
@@ -36,7 +36,7 @@ class Pipe:
             raise MediaFileError(one_line(self._path, error)) from error
 
     def close(self) -> None:
-        """Let go of it. A second call does nothing."""
+        """Close the pipe. A second call does nothing."""
         if not self._closed:
             self._closed = True
             os.close(self._descriptor)

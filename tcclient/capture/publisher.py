@@ -1,4 +1,4 @@
-"""Takes the frames of a source, encodes them off the loop, and sends each when it is due."""
+"""Takes the frames of a source, encodes them off the loop, and sends each frame when it is due."""
 
 from __future__ import annotations
 
@@ -28,29 +28,30 @@ from tcclient.video.codec import VideoEncoder
 from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
 
 QUEUED_FRAMES = 2
-"""Encoded frames that may wait for their time: enough to hide a slow encoder call, little enough to stay live."""
+"""Encoded frames that may wait for their time: enough to hide a slow call of the encoder, few enough to stay live."""
 TICKS_PER_MS = AUDIO_CLOCK // 1000
 """Ticks of an audio timestamp in a millisecond."""
 NOT_CODED = 2
-"""Bytes of an Opus packet at most whose frame was not coded: a decoder makes up the sound (RFC 6716, section 2.1.9)."""
+"""Largest size, in bytes, of an Opus packet without a coded frame; a decoder makes up its sound (RFC 6716, section
+2.1.9)."""
 SILENT_FRAMES = {
     10: b"\xf0\xff\xfe",
     20: b"\xf8\xff\xfe",
     40: b"\xf9\xff\xfe\xff\xfe",
     60: b"\xfb\x03\xff\xfe\xff\xfe\xff\xfe",
 }
-"""Digital silence of each frame length (ms): CELT frames of 10 or 20 ms whose first symbol says silence (RFC 6716,
-sections 3.1 and 4.3)."""
+"""Digital silence by frame length (ms): CELT frames of 10 or 20 ms whose first symbol means silence (RFC 6716, sections
+3.1 and 4.3)."""
 
 
 class _Puller:
-    """Gets encoded frames out of an iterable of either sort; what makes them runs in the executor."""
+    """Gets encoded frames out of an iterable, synchronous or not. The code that makes them runs in the executor."""
 
     def __init__(
         self, frames: Iterable[Any] | AsyncIterable[Any], encode: Callable[[Any], list[Any]], pool: Executor
     ) -> None:
         self._first: list[Any] | None = []
-        """What was pulled ahead of time."""
+        """Frames that were pulled ahead of time."""
         self._frames: Iterator[Any] | AsyncIterator[Any] = (
             aiter(frames) if isinstance(frames, AsyncIterable) else iter(frames)
         )
@@ -58,7 +59,7 @@ class _Puller:
         self._pool = pool
 
     async def look(self) -> None:
-        """Pull the first frames ahead of time, so that what is wrong with them shows before anything is sent."""
+        """Pull the first frames ahead of time, so that a fault of them shows before anything is sent."""
         self._first = await self.pull()
 
     async def pull(self) -> list[Any] | None:
@@ -90,7 +91,7 @@ class _Puller:
 
 
 class AudioEncoding:
-    """From PCM in pieces of any length to Opus packets with level and voice flag; runs in the executor."""
+    """Turns PCM in pieces of any length into Opus packets with level and voice flag. Runs in the executor."""
 
     def __init__(self, source: AudioSource) -> None:
         mode = BitrateMode.CONSTRAINED_VBR if source.dtx else BitrateMode.CBR
@@ -116,7 +117,7 @@ class AudioEncoding:
 
 
 class AudioPublisher:
-    """Sends one source of sound; ``send`` takes the frame and its timestamp (48 kHz)."""
+    """Sends one source of sound. ``send`` takes the frame and its timestamp (48 kHz)."""
 
     def __init__(
         self,
@@ -136,7 +137,7 @@ class AudioPublisher:
         self.puller = _Puller(source.frames, encode, pool)
 
     async def run(self, schedule: Schedule) -> None:
-        """Send all frames; those of a source that is not live at their times in ``schedule``.
+        """Send all frames. Unless the source is live, each is sent at its time in ``schedule``.
 
         A frame is due when its last sample would have been captured.
         """
@@ -144,7 +145,7 @@ class AudioPublisher:
         self.end_talk()
 
     def end_talk(self) -> None:
-        """Say that nothing follows for now, so that nobody conceals what was never said."""
+        """Mark the end of a talk, so that no listener conceals sound that does not follow."""
         if self._talking:
             self._send_silence(20, end_of_talk=True)
 
@@ -177,7 +178,7 @@ class AudioPublisher:
 
 
 class VideoPublisher:
-    """Sends one source of pictures; ``send`` takes the frame, whose timestamp is at 90 kHz."""
+    """Sends one source of pictures. ``send`` takes the frame, whose timestamp is at 90 kHz."""
 
     def __init__(
         self, source: VideoSource | EncodedVideoSource, send: Callable[[EncodedVideo], None], pool: Executor
@@ -185,7 +186,7 @@ class VideoPublisher:
         self.live = isinstance(source.frames, AsyncIterable) or getattr(source, "live", False)
         """Whether frames come at their own times."""
         self.left_out = 0
-        """Pictures that were not encoded because it was too late for them."""
+        """Pictures that were not encoded because they were too late."""
         self._source = source
         self._send = send
         self._first: int | None = None
@@ -209,18 +210,21 @@ class VideoPublisher:
             self._source.keyframe_wanted()
 
     async def run(self, schedule: Schedule) -> None:
-        """Send all frames; those of a source that is not live at their times in ``schedule``, unless it is too late."""
+        """Send all frames.
+
+        Unless the source is live, each is sent at its time in ``schedule``, or left out if it is too late.
+        """
         self._schedule = None if self.live else schedule
         await _run(self.puller, lambda frame: self.media_time(frame.timestamp), self._send, self._schedule)
 
     def media_time(self, timestamp: int) -> float:
-        """Return the time of a timestamp in seconds from where the source begins."""
+        """Return the time of a timestamp in seconds from the beginning of the source."""
         if self._first is None:
             self._first = timestamp
         return (timestamp - self._first) / VIDEO_CLOCK
 
     def _encode(self, picture: Any) -> list[EncodedVideo]:
-        """Return the encoded picture, or nothing for one that would come too late; runs in the executor."""
+        """Return the encoded picture, or nothing if it would come too late. Runs in the executor."""
         assert self._encoder is not None
         picture = self._intake.take(picture, time.monotonic())
         timestamp = round((picture.pts or 0) * (picture.time_base or Fraction(1, VIDEO_CLOCK)) * VIDEO_CLOCK)
@@ -235,7 +239,7 @@ class VideoPublisher:
 async def _run(
     puller: _Puller, due: Callable[[Any], float], send: Callable[[Any], None], schedule: Schedule | None
 ) -> None:
-    """Pull and send side by side, with a short queue between them."""
+    """Pull and send side by side, with a short queue between the two."""
     queue: asyncio.Queue[Any] = asyncio.Queue(QUEUED_FRAMES)
 
     async def pull() -> None:

@@ -1,7 +1,7 @@
 """Sound and pictures of files: WAV, Ogg, FLAC, MP3, MP4, Matroska, through PyAV.
 
 Both count their time from the beginning of the file, which is the earlier of its first sound and its first picture, and
-begin again together: the sound and the pictures of one file stay in step, whoever reads them.
+both begin again together. So the sound and the pictures of one file stay in step, even if two readers read them.
 """
 
 from __future__ import annotations
@@ -25,23 +25,24 @@ from tcclient.video.framing import fit, frame_picture, shown_size
 from tcproto.packet import AUDIO_CLOCK, VIDEO_CLOCK
 
 MAX_SIDE = 8192
-"""Largest width or height, in pixels, of a video file: more is taken for damage."""
+"""Largest width or height, in pixels, of a video file. A larger one is taken as damage."""
 
 MIN_SIDE = 16
 """Smallest width or height, in pixels, that the codecs encode."""
 
 MAX_RATE = 60
-"""Most pictures in a second that are given out; of faster ones, as browsers write them, some are left out."""
+"""Pictures per second that are returned at most. Browsers write faster files; some of their pictures are left out."""
 
 USUAL_RATE = Fraction(25)
-"""Pictures in a second of a file that does not tell."""
+"""Pictures per second of a file that does not name a rate."""
 
 SKEW = AUDIO_CLOCK * 40 // 1000
-"""Samples by which sound may be off its timestamps before silence fills, or a cut mends, the difference: the rounding
-of containers and the delay of codecs stay below, and lip-sync bears it (ITU-R BT.1359: 45 ms ahead)."""
+"""Samples by which sound may differ from its timestamps. Beyond it the difference is filled with silence or cut out.
+The rounding of containers and the delay of codecs stay below it, and lip-sync allows it (ITU-R BT.1359: 45 ms ahead).
+"""
 
 LOOKED_AT = 10
-"""Pictures that are decoded to see how many come in a second."""
+"""Pictures that are decoded to measure the rate."""
 
 PIECE = AUDIO_CLOCK
 """Most samples of silence made at once."""
@@ -52,11 +53,11 @@ Samples = npt.NDArray[np.int16]
 class AudioFile:
     """The sound of a file as frames of ``samples`` samples: int16, mono, 48 kHz, shape (samples,).
 
-    Holes, and the time before a sound that begins later than the pictures of the file, are silence. The last frame is
-    padded with zeros; with ``loop`` the file begins again when all of it has ended, for ever. Each iteration reads the
-    file from the beginning. ``duration`` is where the sound ends, in seconds, or None where the file does not tell;
-    ``damaged`` counts what could not be decoded and was left out. Iteration raises ``MediaFileError`` where nothing
-    more can be read.
+    Holes are silence, and so is the time before a sound that begins later than the pictures of the file. The last frame
+    is padded with zeros. With ``loop`` the file begins again after all of it has ended, for ever. Each iteration reads
+    the file from the beginning. ``duration`` is where the sound ends, in seconds, or None if the file does not say.
+    ``damaged`` counts the pieces that could not be decoded and were left out. Iteration raises ``MediaFileError`` if
+    nothing more can be read.
     """
 
     def __init__(self, path: Path, samples: int, loop: bool) -> None:
@@ -90,14 +91,14 @@ class AudioFile:
 
 
 class VideoFile:
-    """The pictures of a file: yuv420p, upright, with square pixels, scaled down (never up) to fit, even sizes, pts in
-    90 kHz from the beginning of the file (``time_base`` 1/90000).
+    """The pictures of a file: yuv420p, upright, with square pixels, even sizes, scaled down (never up) to fit.
 
-    ``width``, ``height`` are those of the pictures given out; a later picture of another aspect gets bars.
-    ``frame_rate`` is that of the file, at most ``MAX_RATE``; ``duration`` is where the pictures end, in seconds, or
-    None where the file does not tell; ``damaged`` counts what could not be decoded and was left out. With ``loop`` the
-    file begins again when all of it has ended, for ever, with timestamps that go on. Each iteration reads the file from
-    the beginning. Iteration raises ``MediaFileError`` where nothing more can be read.
+    Their pts are in 90 kHz (``time_base`` 1/90000), from the beginning of the file. ``width``, ``height`` are those of
+    the pictures that are returned; a later picture of another aspect gets bars. ``frame_rate`` is that of the file, at
+    most ``MAX_RATE``. ``duration`` is where the pictures end, in seconds, or None if the file does not say. ``damaged``
+    counts the pieces that could not be decoded and were left out. With ``loop`` the file begins again after all of it
+    has ended, for ever, with timestamps that continue. Each iteration reads the file from the beginning. Iteration
+    raises ``MediaFileError`` if nothing more can be read.
     """
 
     def __init__(self, path: Path, max_width: int, max_height: int, loop: bool) -> None:
@@ -162,7 +163,7 @@ class _Reading(ABC):
         self.splice = Splice()
         self.duration: float | None = None
         self.fresh = True
-        """Nobody has taken anything of it."""
+        """Whether nothing has been taken from it yet."""
         self._begun: Iterator[Any] | None = None
         self._decoder: Generator[tuple[MediaStream, Any], None, None] | None = None
 
@@ -171,14 +172,14 @@ class _Reading(ABC):
         """Decode the beginning, so that damage shows now and not in the middle of a call."""
 
     def close(self) -> None:
-        """Let go of the file; a further reading begins anew."""
+        """Close the file. A further reading begins from the start."""
         self.fresh = False
         if self._decoder is not None:
             self._decoder.close()
         self.file.close()
 
     def _peek(self, count: int) -> list[tuple[MediaStream, Any]]:
-        """Decode the first frames, and leave them for the round."""
+        """Decode the first frames, and keep them for the round."""
         self._decoder = self._decode()
         first = list(islice(self._decoder, count))
         self._begun = chain(first, self._decoder)
@@ -186,7 +187,7 @@ class _Reading(ABC):
         return first
 
     def _frames(self) -> Iterator[tuple[MediaStream, Any]]:
-        """Iterate over the frames of a round, with the stream that they are of."""
+        """Iterate over the frames of a round, with their stream."""
         self.fresh = False
         frames, self._begun = self._begun or self._decode(), None
         return frames
@@ -201,7 +202,7 @@ class _Reading(ABC):
                 packet.dts = packet.dts + moved if packet.dts is not None else None
             try:
                 frames = packet.decode()
-            except (av.FFmpegError, OSError, ValueError):  # each codec has its own
+            except (av.FFmpegError, OSError, ValueError):  # each codec raises errors of its own
                 self.file.damaged += 1
                 continue
             for frame in frames:
@@ -217,7 +218,7 @@ class _AudioReading(_Reading):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._place = Fraction(0)
-        """Samples given out, those in the resampler included: where the next one belongs."""
+        """Samples that were returned, those in the resampler included: the position of the next one."""
         self._omit = 0
         self._resampler: av.AudioResampler | None = None
         self._form: tuple[str, str, int] | None = None
@@ -226,7 +227,7 @@ class _AudioReading(_Reading):
         self._peek(1)
 
     def round(self, *, fill: bool) -> Iterator[Samples]:
-        """Read the file once, from the beginning; ``fill`` with silence until all of the file has ended."""
+        """Read the file once, from the beginning. With ``fill``, add silence until all of the file has ended."""
         for _, frame in self._frames():
             at = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
             try:
@@ -242,7 +243,7 @@ class _AudioReading(_Reading):
             yield from self._aligned(Fraction(self.splice.end))
 
     def _aligned(self, at: Fraction | None) -> Iterator[Samples]:
-        """Go on at a time of the file: with silence in between, or leaving out what comes twice."""
+        """Go on at a time of the file: add silence in between, or leave out what comes twice."""
         gap = 0 if at is None else round(at * AUDIO_CLOCK - self._place)
         if gap > (SKEW if self._place else 0):
             yield from self._drained()
@@ -295,7 +296,7 @@ class _VideoReading(_Reading):
         self.frame_rate = _rate(stream, times)
 
     def round(self) -> Iterator[tuple[int, av.VideoFrame, Fraction | None]]:
-        """Read the file once: the time of each picture in 90 kHz, the picture, and the aspect of its pixels."""
+        """Read the file once. Yield the time of each picture in 90 kHz, the picture, and the aspect of its pixels."""
         period = round(VIDEO_CLOCK / self.frame_rate)
         for stream, picture in self._frames():
             _check_size(self.file.path, picture)
@@ -308,7 +309,7 @@ class _VideoReading(_Reading):
 
 
 def _opened(reading: _Reading, loop: bool) -> None:
-    """Look into a file; only a pipe, which can be read once, is left open."""
+    """Look into a file. Only a pipe, which can be read once, is left open."""
     try:
         reading.look()
         if loop and reading.file.is_pipe:
@@ -330,7 +331,7 @@ def _pixel(stream: MediaStream) -> Fraction | None:
 
 
 def _rate(stream: MediaStream, times: list[Fraction]) -> Fraction:
-    """Return how many pictures come in a second: what the file says of it, where that can be."""
+    """Return the pictures per second: as the file says, if that is possible."""
     told = stream.average_rate or stream.guessed_rate
     if told is not None and 1 <= told <= MAX_RATE:
         return told

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAX_HOLE = 60.0
-"""Longest hole, in seconds, in all streams of a file at once: a longer one is taken for a jump of the timestamps, and
-left out: listeners would take the sender for gone."""
+"""Longest hole, in seconds, in all streams of a file at once. A longer one is taken as a jump of the timestamps and
+left out: otherwise listeners would think that the sender has gone."""
 
 MAX_BACK = 0.1
-"""Furthest that decoding times of a stream may go back, in seconds, without beginning anew: rounding and careless
+"""Seconds by which the decoding times of a stream may go back before it counts as begun again: rounding and careless
 writers, not a second recording."""
 
 MAX_REORDERED = 2.0
-"""The same where a packet has no decoding time, and its time of presentation stands in: pictures are stored in another
-order than that of their showing."""
+"""The same for a packet without a decoding time, whose presentation time is used: pictures are stored in another order
+than they are shown."""
 
 
 @dataclass(slots=True)
@@ -22,11 +22,11 @@ class _Stream:
     shift: float
     section: int
     end: float
-    """Where what came ends, on the common line."""
+    """Where the packets so far end, on the common line."""
     decoded: float | None = None
-    """Latest time of decoding, as the file tells it."""
+    """Latest time of decoding, as the file names it."""
     shown: float | None = None
-    """Latest time of presentation, as the file tells it."""
+    """Latest time of presentation, as the file names it."""
 
     def goes_back(self, decoded: float | None, shown: float) -> bool:
         if decoded is not None and self.decoded is not None:
@@ -46,25 +46,25 @@ class _Stream:
 class Splice:
     """Moves the times of packets, in seconds, to a line that begins at 0 and that all streams of a file share.
 
-    Where the timestamps of one stream begin again (recordings that were joined without rewriting), or leap, the line
-    goes on from where the furthest stream had come, and the others follow when their timestamps do the same.
+    The timestamps of a stream may begin again, in recordings that were joined without rewriting, or leap. Then the line
+    continues from where the furthest stream ended, and the others follow when their timestamps do the same.
     """
 
     def __init__(self) -> None:
         self.end = 0.0
-        """Where the furthest stream ends: the length of what came."""
+        """Where the furthest stream ends: the length so far."""
         self._shift = 0.0
         self._section = 0
         self._streams: dict[int, _Stream] = {}
 
     def begin(self, start: float) -> None:
-        """Begin a file, whose first packet is at ``start``, where the one before ended."""
+        """Begin a file, whose first packet is at ``start``, where the file before ended."""
         self._shift = self.end - start
         self._section += 1
         self._streams.clear()
 
     def place(self, stream: int, decoded: float | None, shown: float, duration: float) -> float:
-        """Return what to add to the times of a packet, which is decoded and shown at these."""
+        """Return what to add to the times of a packet, with these times of decoding and presentation."""
         known = self._streams.get(stream)
         if known is None:
             known = self._streams[stream] = _Stream(self._shift, self._section, self.end)

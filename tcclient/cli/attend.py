@@ -29,7 +29,7 @@ from tcproto.link import Link
 from tcproto.messages import Source
 
 QUALITY_INTERVAL = 1.0
-"""Seconds between lines, or updates of the line, about the network."""
+"""Seconds between reports about the network."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Wishes:
     leave_at_end: bool
     json: bool
     once: bool
-    """Try once to get in."""
+    """Whether to give up after one attempt to join."""
     listen: bool = False
-    """Whether the speakers are told in lines, where there is no status line."""
+    """Whether lines report who speaks, if there is no status line."""
 
 
 class Attending:
-    """From joining to leaving."""
+    """One attendance, from joining to leaving."""
 
     def __init__(self, wishes: Wishes, sources: Sequence[AnySource], makers: Makers | None = None) -> None:
         self._wishes = wishes
@@ -68,7 +68,7 @@ class Attending:
         self._output = Output(console, as_json=wishes.json, listening=wishes.listen)
         self._sending: Sending | None = None
         self._failed = False
-        """Whether a recording could not be written, or the loudspeaker not be used."""
+        """Whether a recording could not be written, or the loudspeaker could not be used."""
         self._listener: Listener | None = None
         self._restarting: dict[Source, asyncio.Task[None]] = {}
         self._leave = asyncio.Event()
@@ -77,7 +77,7 @@ class Attending:
         self._unread = False
 
     async def attend(self) -> int:
-        """Join, do what was asked, leave; return the exit status. Raises what ``connect`` and files raise."""
+        """Join, do what was asked, and leave. Return the exit status. Raises what ``connect`` and files raise."""
         task = asyncio.current_task()
         assert task is not None
         self._loop = loop = asyncio.get_running_loop()
@@ -101,7 +101,7 @@ class Attending:
                 await self._in(room)
                 return self._told_end(room.closed)
         except RecordingError as error:
-            if not self._failed:  # else it was told when it happened
+            if not self._failed:  # otherwise it was reported when it happened
                 self._output.problem(str(error))
             return FAILED
         except asyncio.CancelledError:
@@ -113,7 +113,7 @@ class Attending:
             self._output.finish()
 
     def _told_end(self, closed: events.Closed | None) -> int:
-        """Say why the meeting ended, if not by our own will; return the exit status."""
+        """Report why the meeting ended, unless we ended it. Return the exit status."""
         if closed is not None and closed.action is not Action.NONE:
             self._output.problem(f"{closed.text} ({closed.code})" if closed.code else closed.text, closed.code)
             return UNTRUSTED if closed.dishonest else status_of_end(closed.code)
@@ -123,18 +123,18 @@ class Attending:
         return FAILED if self._failed else self._sending.status if self._sending is not None else 0
 
     def _reader_gone(self) -> None:
-        """Leave, as a program in a pipeline does whose reader has ended; called from a thread."""
+        """Leave, since the reader of the output has ended. It is called from a thread."""
 
         def leave() -> None:
             self._unread = True
             self._leave.set()
 
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended meanwhile
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 self._loop.call_soon_threadsafe(leave)
 
     async def _in(self, room: Room) -> None:
-        """Be in the room until something ends it."""
+        """Stay in the room until something ends the attendance."""
         self._output.seated(room)
         self._listener = room.listen()
         self._sending = sending = Sending(room, self._output, self._wishes.gate, self._makers)
@@ -152,7 +152,7 @@ class Attending:
         leaving = asyncio.create_task(self._leave.wait())
         try:
             pending = {*tasks, leaving}
-            while not self._leave.is_set():  # ``_follow`` sets it when the room was closed, and has told so
+            while not self._leave.is_set():  # ``_follow`` sets it when the room is closed, after reporting it
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()
@@ -170,7 +170,7 @@ class Attending:
                 self._leave.set()
 
     async def _send(self, sending: Sending) -> None:
-        """Send the sources; leave at their end, if wanted."""
+        """Send the sources, and leave at their end if that is wanted."""
         if not self._sources:
             return
         await sending.send(self._sources)
@@ -178,15 +178,15 @@ class Attending:
             self._leave.set()
 
     def restart_microphone(self, device: str | None = None) -> None:
-        """Send the sound of a microphone, by default the one of the beginning, from now on."""
+        """Send the sound of a microphone from now on, by default of the one at the beginning."""
         self._restart(Source.MICROPHONE, device)
 
     def restart_camera(self, device: str | None = None) -> None:
-        """Send the pictures of a camera, by default the one of the beginning, from now on."""
+        """Send the pictures of a camera from now on, by default of the one at the beginning."""
         self._restart(Source.CAMERA, device)
 
     def _restart(self, source: Source, device: str | None) -> None:
-        """Begin a device anew, beside all else; raises ``ValueError`` while that is being done."""
+        """Start a device again in a task of its own. Raises ``ValueError`` while this is already being done."""
         if source in self._restarting:
             raise ValueError(f"the {source} is being opened")
         if self._sending is not None:
@@ -194,7 +194,7 @@ class Attending:
             task.add_done_callback(lambda _: self._restarting.pop(source, None))
 
     async def _play(self, room: Room) -> None:
-        """Play the mix; if the loudspeaker fails, tell it, and go on without."""
+        """Play the mix. If the loudspeaker fails, report it, and go on without sound."""
         loop = asyncio.get_running_loop()
         try:
             with Loudspeaker() as speaker:

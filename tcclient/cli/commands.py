@@ -1,4 +1,4 @@
-"""The commands that are typed in a room: what each is called, takes and does, for help and for looking them up."""
+"""The commands that a user types in a room: names, arguments and texts of help."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class Command(NamedTuple):
 
     name: str
     takes: str
-    """What follows the name, as in usage lines; brackets: may be left out."""
+    """What follows the name, as in usage lines. Brackets mean that it may be left out."""
     short: str
     """A few words."""
     full: str
@@ -27,15 +27,15 @@ COMMANDS = (
         "[WHO]",
         "your microphone off; with WHO: ask somebody to mute",
         "Without a name your own microphone is off at once, and everybody sees it; the camera goes on (see /video). "
-        "With a name your own microphone stays as it is, and WHO gets a private text with the request: only the "
-        "sender can mute itself. A chair can take the microphone away: /role WHO listener.",
+        "With a name your own microphone stays as it is, and WHO is asked to mute; a chair may say all. A chair can do "
+        "more: /hold WHO.",
     ),
     Command(
         "/unmute",
         "[WHO]",
         "your microphone on; with WHO: ask somebody to unmute",
-        "Without a name your own microphone is on again. With a name WHO gets a private text with the request: nobody "
-        "can open the microphone of somebody else.",
+        "Without a name your own microphone is on again. With a name WHO is asked to unmute: nobody can open the "
+        "microphone of somebody else.",
     ),
     Command(
         "/video",
@@ -46,20 +46,20 @@ COMMANDS = (
     Command(
         "/mic",
         "[DEVICE]",
-        "send a microphone from now on, or begin it anew",
-        "Begins the microphone anew after a fault, or begins to send one. DEVICE is a name or number that `tcclient "
-        "devices` lists; without it the one that was used before, else the system's own.",
+        "send a microphone from now on, or start it again",
+        "Starts the microphone again after a fault, or starts to send one. DEVICE is a name or number that `tcclient "
+        "devices` lists. Without it the device from before is used, or else the default of the system.",
     ),
     Command(
         "/camera",
         "[DEVICE]",
-        "send a camera from now on, or begin it anew",
+        "send a camera from now on, or start it again",
         "As /mic, with pictures. DEVICE is a file such as /dev/video2.",
     ),
     Command(
         "/talk",
         "",
-        "push-to-talk: begin",
+        "push-to-talk: start",
         "Your microphone is heard until /hush. Only with --gate push-to-talk.",
     ),
     Command("/hush", "", "push-to-talk: end", "Your microphone is silent until /talk. Only with --gate push-to-talk."),
@@ -67,21 +67,28 @@ COMMANDS = (
         "/who",
         "",
         "who is here",
-        "Lists all who are here: role, what they send, whether it is muted, and what is doubtful about them. A star "
-        "stands before those who speak.",
+        "Lists all participants: role, what they send, whether it is muted, and what is doubtful about them. A star "
+        "marks those who speak.",
+    ),
+    Command("/hand", "", "raise your hand", "Everybody sees the raised hands, in the order in which they were raised."),
+    Command(
+        "/lower",
+        "[WHO]",
+        "lower your hand; chair: that of WHO, or of all",
+        "Without a name your own hand is lowered. A chair lowers the hand of WHO, or with all the hands of all.",
     ),
     Command(
         "/volume",
         "WHO PERCENT",
         "how loud you hear somebody",
-        "100 is as loud as it came, 0 silent, 200 the most. It holds for your ears alone, until you leave; recordings "
-        "are not touched.",
+        "100 leaves the sound as it came, 0 is silent, 200 is the most. Only you hear the difference, until you leave. "
+        "Recordings do not change.",
     ),
     Command(
         "/priority",
         "WHO",
         "hear the others softer while somebody talks",
-        "While WHO talks all others are 12 dB softer, for your ears alone. The same line again ends that.",
+        "While WHO talks, all others are 12 dB softer. Only you hear that. Enter the same line again to end it.",
     ),
     Command(
         "/code",
@@ -93,16 +100,23 @@ COMMANDS = (
     Command(
         "/quality",
         "",
-        "how the network does",
-        "Shows path, round trip time and loss since you came in. The line at the bottom shows the last ten seconds.",
+        "the state of the network",
+        "Shows path, round trip time and loss since you joined. The line at the bottom shows the last ten seconds.",
     ),
     Command(
         "/msg",
         "WHO TEXT",
-        "a text to one person",
-        "WHO is an account, or a part of a name without spaces that only one person here has.",
+        "a private text to one participant",
+        "WHO is an account, or a part of a name without spaces that only one participant has.",
     ),
-    Command("/kick", "WHO", "chair: take a seat away", "WHO has to leave the room. For a chair or the operator."),
+    Command(
+        "/hold",
+        "WHO",
+        "chair: hold a microphone muted, or those of all",
+        "The server drops the sound of WHO, who cannot unmute until /release WHO. With all: everybody but chairs.",
+    ),
+    Command("/release", "WHO", "chair: end a hold", "The microphone stays muted until WHO unmutes it. For a chair."),
+    Command("/kick", "WHO", "chair: remove somebody from the room", "WHO has to leave. For a chair or the operator."),
     Command(
         "/role",
         "WHO ROLE",
@@ -111,6 +125,8 @@ COMMANDS = (
     ),
     Command("/title", "TEXT", "chair: change the title of the room", "Everybody sees the title. For a chair."),
     Command("/limit", "N", "chair: how many may be here", "Nobody who is here has to leave. For a chair."),
+    Command("/lock", "", "chair: let nobody else enter", "Those who were here may come back. For a chair."),
+    Command("/unlock", "", "chair: let others enter again", "The room is open as before. For a chair."),
     Command(
         "/close",
         "",
@@ -122,7 +138,7 @@ COMMANDS = (
         "[COMMAND]",
         "this list, or what one command does",
         "A line without a slash is a text to all; begin it with two slashes for a text that begins with one. WHO is an "
-        "account, or a part of a name that only one person here has. A text that was refused comes back into the line. "
+        "account, or a part of a name that only one participant has. A refused text comes back into the line. "
         "Arrow up and down: what was typed before.",
     ),
     Command("/quit", "", "leave (so does Ctrl-C)", "The meeting goes on for the others."),
@@ -132,13 +148,13 @@ _BY_NAME = {command.name: command for command in COMMANDS}
 
 
 class Unknown(ValueError):
-    """There is no such command; the text says what there is."""
+    """There is no such command. The text names the commands that there are."""
 
 
 def parse(line: str) -> tuple[str, str] | None:
-    """Return name and argument of a command, or None for a text; raises ``Unknown``.
+    """Return name and argument of a command, or None for a text. Raises ``Unknown``.
 
-    A line with a slash behind spaces is a command, too: by a slip nothing private goes to all.
+    A line with spaces before its slash is a command, too: otherwise a slip could send a private text to all.
     """
     bare = line.lstrip()
     if not bare.startswith("/") or bare.startswith("//"):
@@ -148,12 +164,12 @@ def parse(line: str) -> tuple[str, str] | None:
 
 
 def text_of(line: str) -> str:
-    """Return the text that a line which is no command says."""
+    """Return the text that a line stands for, if it is no command."""
     return line.replace("//", "/", 1) if line.lstrip().startswith("//") else line
 
 
 def find(name: str) -> Command:
-    """Return the command of that name, with or without slash; raises ``Unknown``."""
+    """Return the command of that name, with or without slash. Raises ``Unknown``."""
     command = _BY_NAME.get("/" + name.removeprefix("/"))
     if command is None:
         raise Unknown(f"{name} is no command; nothing was sent. There are: {' '.join(_BY_NAME)}")
@@ -161,7 +177,7 @@ def find(name: str) -> Command:
 
 
 def help_lines(name: str = "") -> list[str]:
-    """Return what /help says: a line for each command, or all about one; raises ``Unknown``."""
+    """Return what /help shows: a line for each command, or all about one. Raises ``Unknown``."""
     if name:
         command = find(name)
         return [f"{command.usage}: {command.short}", command.full]

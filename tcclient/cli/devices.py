@@ -1,4 +1,4 @@
-"""``tcclient devices``: what can be named behind mic: and camera:."""
+"""``tcclient devices``: lists the names that may follow mic: and camera:."""
 
 from __future__ import annotations
 

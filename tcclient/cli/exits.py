@@ -30,12 +30,12 @@ _OF_CODES = {
 
 
 def status_of_end(code: ErrorCode | None) -> int:
-    """Return the exit status where a login, a room or a seat was refused or ended for this reason (None: lost)."""
+    """Return the exit status for the reason why a login, a room or a seat was refused or ended (None: it was lost)."""
     return _OF_CODES.get(code, REFUSED)
 
 
 def status_of(error: Exception) -> int:
-    """Return the exit status for an error that the user can mend, 0 for an error of ours."""
+    """Return the exit status for an error that the user can mend, and 0 for a fault of this program."""
     from tcclient.audio.libopus import OpusUnavailable
     from tcclient.demo.processes import DemoError
     from tcclient.errors import (

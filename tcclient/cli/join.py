@@ -29,27 +29,27 @@ examples:
   tcclient join tc://HOST/rapat --user dinkes --audio mic --video camera --speaker
   tcclient join tc://HOST/rapat --user dinkes --audio tone --seconds 60 --json --password-stdin < password.txt
 
-While in the room, a line typed is a text to all; lines that begin with a slash do something else:
+In the room each typed line is a text to all. A line that begins with a slash is a command:
 {commands}
 
 exit status:
-  0 left by your own will, or at the end of what was sent; 1 the network, the disk or the connection failed;
-  2 an argument, a link or a file is wrong; 3 the server refused, or ended the seat; 4 its key is not trusted,
-  or it said what no honest server says;
-  5 the account or the password is wrong; 6 your seat was taken away (kicked); 7 the meeting was closed for all;
-  130 interrupted before the seat was taken
+  0 you left, or all sources have ended; 1 the network, the disk or the connection failed;
+  2 an argument, a link or a file is wrong; 3 the server refused you, or ended your seat;
+  4 the key of the server is not trusted, or it said what no honest server says;
+  5 the account or the password is wrong; 6 you were removed from the room (kicked);
+  7 the meeting was closed for all; 130 interrupted before you were in the room
 
 With --json each line of standard output is an object with "event". "joined" has the roster with its marks; an "error"
-has "text", the server's "code" if there is one, and "input" where a typed line was refused; "lines_lost" tells how many
+has "text", the server's "code" if there is one, and "input" if a typed line was refused. "lines_lost" tells how many
 lines a slow reader missed.
 """
 
 MIN_BITRATE, MAX_BITRATE = 1_000, 100_000_000
-"""Least and most bit/s of pictures: what the encoders take."""
+"""Least and most bit/s of pictures that the encoders take."""
 MAX_ANSWER = 1024
 """Bytes of the line that answers a question."""
 MAX_PASSWORD_LINE = MAX_PASSWORD_BYTES + 8
-"""Bytes of the line with the password: a byte order mark and the end of the line besides."""
+"""Bytes of the line with the password: in addition to it a byte order mark and the end of the line."""
 
 
 def add_command(commands: Any) -> None:
@@ -64,13 +64,11 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "link",
         metavar="LINK",
-        help="tc://HOST[:PORT]/ROOM[?fp=...], from the operator; in quotes, for the sake of ? and &",
+        help="tc://HOST[:PORT]/ROOM[?fp=...], from the operator; put it in quotes, because of ? and &",
     )
     who = parser.add_argument_group("who")
     who.add_argument("--user", required=True, metavar="NAME", help="the account, from the operator")
-    who.add_argument(
-        "--name", metavar="TEXT", help="your name: people read it behind that of the agency (default: the account)"
-    )
+    who.add_argument("--name", metavar="TEXT", help="your name, shown behind that of the agency (default: the account)")
     who.add_argument("--password-stdin", action="store_true", help="read the password from the first line of input")
     who.add_argument(
         "--data",
@@ -97,24 +95,24 @@ def add_command(commands: Any) -> None:
     send.add_argument(
         "--video-bitrate", metavar="BIT/S", type=int, default=0, help="of the video (default: by its size)"
     )
-    get = parser.add_argument_group("what to do with what comes")
+    get = parser.add_argument_group("what to do with received media")
     get.add_argument(
-        "--listen", action="store_true", help="send nothing; without a terminal, tell who speaks in lines, too"
+        "--listen", action="store_true", help="send nothing; without a terminal, print lines that say who speaks"
     )
-    get.add_argument("--record", metavar="DIR", help="write an Ogg file for each speaker, and MKV where there is video")
+    get.add_argument("--record", metavar="DIR", help="write an Ogg file for each speaker, and MKV if there is video")
     get.add_argument(
-        "--no-video", action="store_true", help="record sound alone (without --record no pictures are sent here anyway)"
+        "--no-video", action="store_true", help="record sound alone (without --record no pictures are received anyway)"
     )
     get.add_argument("--speaker", action="store_true", help="play on the loudspeaker")
     parser.add_argument("--seconds", metavar="S", type=float, help="leave after that time")
-    parser.add_argument("--leave-at-end", action="store_true", help="leave when what is sent has ended")
+    parser.add_argument("--leave-at-end", action="store_true", help="leave when all sources have ended")
     parser.add_argument(
         "--no-e2ee",
         action="store_true",
         help="allow a room without end-to-end encryption, if the link has e2ee=off, too",
     )
     parser.add_argument(
-        "--once", action="store_true", help="do not try again where the server is busy or the connection is lost"
+        "--once", action="store_true", help="do not try again if the server is busy or the connection is lost"
     )
     parser.add_argument("--json", action="store_true", help="print a line of JSON for each event, for scripts")
     parser.set_defaults(command=_join)
@@ -130,7 +128,7 @@ def _join(arguments: argparse.Namespace) -> int:
 
 
 def _described(error: Exception) -> dict[str, Any]:
-    """Return an error as a script is told of it; ``code`` is the server's."""
+    """Return an error as JSON shows it to a script; ``code`` is the server's."""
     from tcclient.errors import JoinRefused, LoginRefused, RoomClosed
 
     said = error if isinstance(error, LoginRefused | JoinRefused | RoomClosed) else None
@@ -146,7 +144,7 @@ def _described(error: Exception) -> dict[str, Any]:
 def _attend(arguments: argparse.Namespace) -> int:
     from tcclient.audio.gate import GateMode
     from tcclient.cli.attend import Attending, Wishes
-    from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES
+    from tcclient.core.settings import AUDIO_ONLY, DEFAULT_SOURCES
     from tcclient.errors import JoinRefused
     from tcclient.recording.folder import prepare_folder
     from tcclient.transport.loop import run
@@ -194,7 +192,7 @@ def _attend(arguments: argparse.Namespace) -> int:
 
 
 def _makers(arguments: argparse.Namespace) -> Makers:
-    """Return what opens a microphone and a camera: the ones of the command line, if no other is named."""
+    """Return the functions that open a microphone and a camera. Without a name they open those of the command line."""
     from tcclient import sources
     from tcproto.messages import Source
 
@@ -213,7 +211,7 @@ def _device(what: str | None, kind: str) -> tuple[str, str, str]:
 
 
 def _sources(arguments: argparse.Namespace, makers: Makers) -> list[AnySource]:
-    """Open the sources; one that can never be sent is refused now, and not in the room."""
+    """Open the sources. A source that can never be sent is refused now, and not in the room."""
     from tcclient.capture.intake import check_source
     from tcproto.messages import Source
 
@@ -238,7 +236,7 @@ def _sources(arguments: argparse.Namespace, makers: Makers) -> list[AnySource]:
 
 
 def _sound(what: str, loop: bool, source: Source) -> AudioSource:
-    """Open a file, a tone or a microphone, which may be one that hears what this machine plays."""
+    """Open a file, a tone or a microphone. A microphone may also be a device that records what this machine plays."""
     from tcclient import sources
     from tcproto.messages import Source
 
@@ -265,10 +263,10 @@ def _pictures(what: str, arguments: argparse.Namespace, source: Source) -> Video
 
 
 def _check_pipes(*files: str | None) -> None:
-    """Refuse one pipe for sound and pictures: each would get half of it."""
+    """Refuse one pipe for both sound and pictures: each would get half of it."""
     seen: list[str] = []
     for file in filter(None, files):
-        with contextlib.suppress(OSError):  # what is wrong with a path is told by who opens it
+        with contextlib.suppress(OSError):  # a wrong path is reported when it is opened
             if Path(file).is_fifo() and any(os.path.samefile(file, other) for other in seen):
                 raise ValueError(f"{file} is a pipe, which can be read only once: save it to a file")
         if os.path.exists(file):
@@ -280,7 +278,7 @@ def _password(arguments: argparse.Namespace) -> str:
         password = _first_line()
     elif sys.stdin.isatty():
         typed = getpass.getpass(f"Password of {arguments.user}: ")
-        password = read_password(typed.encode(errors="surrogateescape"))  # a locale may not know what was typed
+        password = read_password(typed.encode(errors="surrogateescape"))  # the locale may not be able to decode it
     else:
         raise ValueError("no terminal to ask for the password: use --password-stdin")
     if not password:
@@ -289,7 +287,7 @@ def _password(arguments: argparse.Namespace) -> str:
 
 
 def _first_line() -> str:
-    """Read one line of standard input and not a byte more: what follows is typed in the room."""
+    """Read one line of standard input and not a byte more: the rest is typed in the room."""
     line = bytearray()
     while (byte := os.read(0, 1)) not in (b"", b"\n"):
         line += byte
@@ -319,6 +317,6 @@ async def _ask(fingerprint: bytes) -> bool:
         with contextlib.suppress(RuntimeError):  # the loop was closed by Ctrl-C
             loop.call_soon_threadsafe(answered, line)
 
-    # A thread of the loop's pool would have to be waited for: Ctrl-C would do nothing until a line is typed.
+    # The loop waits for threads of its pool, so Ctrl-C would do nothing until a line is typed.
     threading.Thread(target=read, daemon=True).start()
     return (await answer).strip().lower() in (b"y", b"yes")

@@ -1,4 +1,4 @@
-"""What is typed while attending a room: texts to all, and commands."""
+"""Handles what is typed in a room: texts to all, and commands."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from tcclient.participant import MAX_VOLUME, ROLES, Participant
 from tcclient.publication import Publication
 from tcclient.room import Room
 from tcproto.errors import Refusal
-from tcproto.messages import Kind, Source
+from tcproto.messages import Kind, Permission, Source
 
 PLEASE_MUTE = "Please mute your microphone."
 PLEASE_UNMUTE = "Please unmute your microphone."
+ALL = "all"
+"""In place of a name: everybody of a lower rank."""
 _OWN = {Source.MICROPHONE: "microphone", Source.CAMERA: "camera"}
 
 
 class Keyboard:
-    """Obeys the lines of the output's console; ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
+    """Handles the lines of the output's console. ``leave`` is called for /quit, ``restart`` for /mic and /camera."""
 
     def __init__(
         self,
@@ -36,8 +38,12 @@ class Keyboard:
         self._publications = publications
         self._output = output
         self._commands: dict[str, Callable[[str], Awaitable[None] | None]] = {
-            "/mute": lambda who: self._ask(who, PLEASE_MUTE) if who else self._mute(Source.MICROPHONE, True),
-            "/unmute": lambda who: self._ask(who, PLEASE_UNMUTE) if who else self._mute(Source.MICROPHONE, False),
+            "/mute": lambda who: self._ask(who, True) if who else self._mute(Source.MICROPHONE, True),
+            "/unmute": lambda who: self._ask(who, False) if who else self._mute(Source.MICROPHONE, False),
+            "/hold": lambda who: room.mute_all(hold=True) if who == ALL else self._other(who).mute(hold=True),
+            "/release": lambda who: self._other(who).release(),
+            "/hand": lambda _: room.raise_hand(),
+            "/lower": self._lower,
             "/video": self._video,
             "/talk": lambda _: self._talk(True),
             "/hush": lambda _: self._talk(False),
@@ -53,6 +59,8 @@ class Keyboard:
             "/role": self._role,
             "/title": lambda rest: room.update(title=_text("/title", rest)),
             "/limit": lambda rest: room.update(max_participants=_number(rest)),
+            "/lock": lambda _: room.lock(),
+            "/unlock": lambda _: room.lock(False),
             "/close": lambda _: room.end_meeting(),
             "/help": self._help,
             "/quit": lambda _: leave(),
@@ -60,7 +68,7 @@ class Keyboard:
         assert self._commands.keys() == {command.name for command in COMMANDS}
 
     async def obey(self) -> None:
-        """Do what is typed, until the input ends; a line that fails is told and given back."""
+        """Handle the lines until the input ends. A line that fails is reported and given back."""
         lines = cast("AsyncGenerator[str]", self._output.console.lines())
         async with contextlib.aclosing(lines):
             async for line in lines:
@@ -71,7 +79,7 @@ class Keyboard:
         try:
             await self._do(line)
         except RoomClosed:
-            return  # told as the end of the meeting
+            return  # reported as the end of the meeting
         except (ClientError, Refusal, ValueError) as error:
             self._refused(error, line)
         self._output.refresh()
@@ -89,7 +97,7 @@ class Keyboard:
             return
         name, rest = command
         self._output.typed(line)
-        if name != "/msg":  # a text is sent as it was typed, spaces at its end, too
+        if name != "/msg":  # a text is sent as it was typed, with the spaces at its end
             rest = rest.strip()
         if rest and not find(name).takes:
             raise ValueError(f"{name} takes nothing behind it; nothing was done")
@@ -119,15 +127,32 @@ class Keyboard:
             publication.talk(pressed)
 
     def _sent(self, source: Source) -> list[Publication]:
-        """Return our publications of a source; raises ``ValueError`` if there are none."""
+        """Return our publications of a source. Raises ``ValueError`` if there are none."""
         kind = Kind.AUDIO if source is Source.MICROPHONE else Kind.VIDEO
         found = [p for p in self._publications() if p.kind is kind and p.source.source is source]
         if not found:
             raise ValueError(f"your {_OWN[source]} is off: nothing of it is sent")
         return found
 
-    async def _ask(self, who: str, request: str) -> None:
-        await self._say(request, self._other(who))
+    async def _ask(self, who: str, muted: bool) -> None:
+        """Ask to mute or unmute: by the server where we may, else in a private text."""
+        may_ask = Permission.MUTE_OTHERS in Permission(self._room.permissions)
+        if muted and who == ALL and may_ask:
+            await self._room.mute_all()
+        elif not may_ask:
+            await self._say(PLEASE_MUTE if muted else PLEASE_UNMUTE, self._other(who))
+        elif muted:
+            await self._other(who).mute()
+        else:
+            await self._other(who).ask_to_unmute()
+
+    async def _lower(self, who: str) -> None:
+        if not who:
+            await self._room.lower_hand()
+        elif who == ALL:
+            await self._room.lower_all_hands()
+        else:
+            await self._find(who).lower_hand()
 
     async def _message(self, rest: str) -> None:
         words = rest.split(maxsplit=1)
@@ -159,14 +184,14 @@ class Keyboard:
             self._output.say("help", line)
 
     def _other(self, who: str) -> Participant:
-        """Return the participant of that name, who is not ourselves."""
+        """Return the participant of that name, other than ourselves."""
         found = self._find(who)
         if found.is_me:
             raise ValueError(f"{who} is you")
         return found
 
     def _find(self, who: str) -> Participant:
-        """Return the one participant of that account or label, or with that text in the label."""
+        """Return the one participant with that account or label, or with that text in the label."""
         everybody = self._room.everybody
         found = [p for p in everybody if who in (p.account, p.label)] or [
             p for p in everybody if who and who.casefold() in p.label.casefold()
@@ -178,7 +203,7 @@ class Keyboard:
 
 
 def _check(text: str) -> None:
-    """Raise ``ValueError`` for a control character, and name it: the refusal of the server would not."""
+    """Raise ``ValueError`` for a control character, and name it: a refusal of the server would not name it."""
     for character in text:
         if character not in "\n\t" and unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
             raise ValueError(f"a text has no control characters (U+{ord(character):04X}); nothing was sent")

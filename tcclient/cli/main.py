@@ -33,18 +33,21 @@ _STREAMS = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Leave with the message and where to find help."""
+        """Exit with the message and where to find help."""
         self.exit(WRONG_INPUT, f"tcclient: {message} (see: {self.prog} --help)\n")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit status and never raises for what a user, a file or a network can do."""
+    """Run one command, and return the exit status.
+
+    Never raises for mistakes of a user, or faults of files and the network.
+    """
     _occupy_standard_files()
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A terminal that cannot show what somebody wrote must not end the meeting.
+        # A terminal that cannot show a text of a participant must not end the meeting.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _run(argv)
@@ -54,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(argv: list[str] | None) -> int:
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = command_parser().parse_args(argv)
         status: int = arguments.command(arguments)
         sys.stdout.flush()
     except SystemExit as leaving:
@@ -79,12 +82,13 @@ def _words(error: Exception) -> str:
 
 
 def _complain(text: str, status: int) -> int:
-    with contextlib.suppress(OSError):  # the terminal was closed: nobody is left to be told
+    with contextlib.suppress(OSError):  # the terminal was closed: nobody can read a message
         print(f"tcclient: {visible(text)}", file=sys.stderr)
     return status
 
 
-def _parser() -> Parser:
+def command_parser() -> Parser:
+    """Return the parser of all commands."""
     parser = Parser(
         prog="tcclient",
         description="The reference client: join a room, probe a server, or see a demonstration.",
@@ -111,8 +115,8 @@ def _version() -> str:
 def _occupy_standard_files() -> None:
     """Put the null device in place of closed standard files, for this process and its children.
 
-    Otherwise a socket or a file gets the number of a standard file, and printed text is written into it; libuv ends
-    the process when it has to close such a descriptor.
+    Otherwise a socket or a file gets the number of a standard file. Printed text would then be written into it, and
+    libuv ends the process when it has to close such a descriptor.
     """
     for descriptor, (name, mode) in enumerate(_STREAMS):
         try:

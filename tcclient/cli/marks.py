@@ -13,13 +13,13 @@ class Mark(StrEnum):
     """A doubt; the values are for scripts."""
 
     UNVERIFIED = "unverified"
-    """The device did not sign name and key: nothing goes there, and nothing of it is played."""
+    """The device did not sign name and key. Nothing is sent to it, and nothing of it is played."""
     SILENT = "silent"
     """No beacon for three intervals: it gets none of our new keys."""
     OTHER_MEMBERS = "other_members"
-    """It sees another set of members than we do."""
+    """Its member set is not ours."""
     OTHER_KEY = "other_key"
-    """It told all of another key than it gave us."""
+    """It announced another key to all than it gave us."""
 
 
 WORDS = {
@@ -42,13 +42,13 @@ def marks_of(participant: Participant) -> list[Mark]:
 
 
 def mark_words(participant: Participant) -> str:
-    """Return the marks as they stand behind a name, with a space in front, or nothing."""
+    """Return the marks that follow a name, with a space in front, or nothing."""
     words = ", ".join(WORDS[mark] for mark in marks_of(participant))
     return f" ({words})" if words else ""
 
 
 def described(participant: Participant, tracks: Iterable[Track]) -> dict[str, object]:
-    """Return a participant, who sends ``tracks``, as a script is told of it."""
+    """Return a participant, with its ``tracks``, as JSON shows it to a script."""
     return {
         "id": participant.id,
         "account": participant.account,
@@ -58,12 +58,14 @@ def described(participant: Participant, tracks: Iterable[Track]) -> dict[str, ob
         "verified": participant.verified,
         "marks": [str(mark) for mark in marks_of(participant)],
         "speaking": participant.speaking,
+        "hand": participant.hand,
         "sends": [{"source": str(t.source), "muted": t.muted} for t in tracks],
     }
 
 
 def in_words(participant: Participant, tracks: Iterable[Track]) -> str:
-    """Return a participant, who sends ``tracks``, as the list of who is here shows it."""
+    """Return a participant, with its ``tracks``, as a line of the list of participants."""
     sends = ", ".join(str(t.source) + " (muted)" * t.muted for t in tracks) or "only listens"
     me = " (you)" if participant.is_me else ""
-    return f"{participant.label}{me} [{participant.role}] {sends}{mark_words(participant)}"
+    hand = ", hand raised" if participant.hand else ""
+    return f"{participant.label}{me} [{participant.role}] {sends}{hand}{mark_words(participant)}"

@@ -23,9 +23,9 @@ from tcproto.foreign import visible_lines
 from tcproto.messages import ChatScope, Source
 
 MAX_ROSTER = 20
-"""Participants that are listed at joining: what a screen shows. Doubtful ones are always listed."""
+"""Participants that are listed after joining: one screen. Doubtful ones are always listed."""
 _SCOPES = {ChatScope.PARTICIPANT: " (to you alone)", ChatScope.SERVER: " (notice of the server)"}
-"""The addition to the sender of a text that is not for the room."""
+"""What is added to the name of a sender, if the text is not for the room."""
 
 _DOUBTS: dict[type[events.Event], tuple[str, str]] = {
     events.MembershipMismatch: ("mismatch", "WARNING: {} sees other members than you do"),
@@ -38,11 +38,14 @@ _DOUBTS: dict[type[events.Event], tuple[str, str]] = {
     events.CommitmentMismatch: ("other_key", "WARNING: {} gave you another key than it tells everybody"),
     events.TextMissing: ("text_missing", "WARNING: a text of {} did not come"),
 }
-"""Events about doubts: name of the line, and text."""
+"""Events about doubts, with name and text of their lines."""
 
 
 class Output:
-    """Writes to a console, as text or as JSON; ``listening``: who speaks is told in lines where no line stays."""
+    """Writes to a console, as text or as JSON.
+
+    With ``listening``, lines report who speaks if there is no status line.
+    """
 
     def __init__(self, console: Console, *, as_json: bool, listening: bool = False) -> None:
         self.console = console
@@ -54,7 +57,7 @@ class Output:
     # Lines
 
     def seated(self, room: Room) -> None:
-        """Tell that the seat is taken, how the room is encrypted, and who is here."""
+        """Report that the seat is taken, how the room is encrypted, and who is here."""
         self._room = room
         self.console.open()
         info = room.info
@@ -77,7 +80,7 @@ class Output:
                 self._line("participant", f"  and {len(others) - len(listed)} more: /who lists all")
 
     def trying_again(self, retry: Retry) -> None:
-        """Tell why the room was not entered, and when it is tried again."""
+        """Report why the room was not entered, and when the next attempt is."""
         error = retry.error
         self._line(
             "retry",
@@ -89,7 +92,7 @@ class Output:
         )
 
     def tell(self, event: events.Event) -> None:
-        """Tell what happened."""
+        """Report an event."""
         if isinstance(event, events.PublicationFailed | events.RecordingFailed):
             self._failed(event)
             return
@@ -101,6 +104,9 @@ class Output:
                 self._line("participant_left", f"- {who.label}{reason}", who=who.label, code=code)
             case events.ParticipantUpdated(who):
                 self._line("participant_updated", f"{who.label} is {who.role} now", who=who.label, role=str(who.role))
+            case events.HandChanged(who):
+                text = "raises the hand" if who.hand else "has the hand down"
+                self._line("hand", f"{who.label} {text}", who=who.label, raised=bool(who.hand))
             case events.TrackPublished(track) | events.TrackUnpublished(track) | events.TrackUpdated(track):
                 self._track(event, track)
             case events.SpeakersChanged():
@@ -120,7 +126,7 @@ class Output:
         self.refresh()
 
     def _failed(self, event: events.PublicationFailed | events.RecordingFailed) -> None:
-        """Tell of a failure on standard error, and to a script also on standard output."""
+        """Report a failure on standard error, and to a script also on standard output."""
         if isinstance(event, events.RecordingFailed):
             name, text = "recording_failed", f"not recorded any more: {event.text}"
             fields = {"who": event.participant, "text": event.text}
@@ -146,7 +152,7 @@ class Output:
         )
 
     def _speakers(self, event: events.SpeakersChanged) -> None:
-        """Tell who speaks; for a user only where there is no status line that shows it."""
+        """Report who speaks; to a user only if no status line shows it."""
         if not self._json and (self.console.columns is not None or not self._listening):
             return
         names = ", ".join(p.label for p in event.speaking)
@@ -171,6 +177,13 @@ class Output:
             ):
                 name, text = _DOUBTS[type(event)]
                 self._line(name, text.format(who.label), **self._described(who))
+            case events.MuteAsked(who, source, muted):
+                text = f"{who.label} asks you to {'mute' if muted else 'unmute'} your {_named(source)}"
+                self._line("mute_asked", text, who=who.label, source=str(source), muted=muted)
+            case events.PublicationHeld(publication, held):
+                source = publication.source.source
+                text = f"a chair holds your {_named(source)} muted" if held else f"you may unmute your {_named(source)}"
+                self._line("held", text, source=str(source), held=held)
             case events.NewDevice(who):
                 self._line(
                     "new_device",
@@ -198,17 +211,17 @@ class Output:
         return described(who, self._room.tracks_of(who) if self._room is not None else ())
 
     def said(self, name: str, text: str, to: str | None = None) -> None:
-        """Show a text of our own; ``to`` is the label of whom it is for, None for all."""
+        """Show a text of our own. ``to`` is the label of its recipient, or None for all."""
         scope = ChatScope.ROOM if to is None else ChatScope.PARTICIPANT
         address = "" if to is None else f" (to {to} alone)"
         self._line("chat", f"{name}{address}: {text}", who=name, text=text, scope=str(scope), to=to)
 
     def say(self, name: str, text: str, **fields: Any) -> None:
-        """Tell something about ourselves."""
+        """Report something about ourselves."""
         self._line(name, text, text=text, **fields)
 
     def typed(self, line: str) -> None:
-        """Leave a command that was typed where it can be read."""
+        """Show a typed command among the lines."""
         if self.console.columns is not None:
             self._show(f"> {line}")
 
@@ -219,13 +232,16 @@ class Output:
             self._line("participant", f"{mark} {in_words(who, tracks)}", **described(who, tracks))
 
     def network(self, room: Room) -> None:
-        """Tell how the network does, in a line that stays."""
+        """Report the state of the network, in a line."""
         found = self._figures(room, None)
         if found is not None:
             self._line("quality", full(found), **found)
 
     def problem(self, text: str, code: ErrorCode | None = None, line: str | None = None) -> None:
-        """Tell of a mistake, on standard error, and a script on standard output too; ``line`` is what was refused."""
+        """Report a mistake on standard error, and to a script also on standard output.
+
+        ``line`` is the refused input.
+        """
         if self._json:
             typed = {} if line is None else {"input": line}
             self._line("error", "", code=code, text=text, **typed)
@@ -233,13 +249,13 @@ class Output:
             self.console.complain(shown)
 
     def finish(self) -> None:
-        """Write what waits, and leave the terminal as it was."""
+        """Write the lines that wait, and leave the terminal as it was."""
         self.console.finish()
 
-    # The line that stays
+    # The status line
 
     def quality(self, room: Room, listener: Listener | None) -> None:
-        """Update the line that stays, or print a line of JSON; to be called every second."""
+        """Update the status line, or print a line of JSON. Call it every second."""
         found = self._figures(room, listener)
         if found is None:
             return
@@ -249,7 +265,7 @@ class Output:
         self.refresh()
 
     def refresh(self) -> None:
-        """Show the present state in the line that stays."""
+        """Show the present state in the status line."""
         room = self._room
         if room is None or room.closed is not None:
             return
@@ -283,8 +299,12 @@ class Output:
             self.console.show(line)
 
 
+def _named(source: Source) -> str:
+    return str(source).replace("_", " ")
+
+
 def _state(sent: list[Publication], source: Source) -> str:
-    """Return what is told of a microphone or a camera."""
+    """Return the state of a microphone or a camera as the status line names it."""
     publications = [p for p in sent if p.source.source is source and not p.ended]
     if not publications:
         return "off"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics
 
 Figures = dict[str, Any]
@@ -13,7 +13,7 @@ Figures = dict[str, Any]
 
 
 def figures(network: NetworkStatistics, playout: Collection[JitterStatistics] | None = None) -> Figures:
-    """Return what a script wants to know; ``playout`` has the counts of each voice that is played, if any is."""
+    """Return the figures for a script. ``playout`` has the counts of each voice that is played, if any is."""
     found: Figures = {
         "udp": str(network.udp),
         "rtt_ms": _milliseconds(network.rtt),
@@ -30,7 +30,7 @@ def figures(network: NetworkStatistics, playout: Collection[JitterStatistics] | 
 
 
 def full(found: Figures) -> str:
-    """Return all of it in a line."""
+    """Return all figures in a line."""
     ways = [
         f"{way}: loss {found[f'loss_{way}_percent']:.1f} %, of late {found[f'loss_{way}_recent_percent']:.1f} %, "
         f"jitter {_told(found[f'jitter_{way}_ms'])}, {found[f'reordered_{way}']} reordered, {found[f'late_{way}']} late"

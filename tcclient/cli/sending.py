@@ -1,4 +1,4 @@
-"""Sends the sources of the command line into a room, and begins them again; no fault of a device ends the meeting."""
+"""Sends the sources of the command line into a room, and starts them again. No fault of a device ends the meeting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tcclient.sources import AnySource
 from tcproto.messages import Source
 
 Makers = Mapping[Source, Callable[[str | None], AnySource]]
-"""Opens a device: its name, or None for the one that was asked for at the beginning."""
+"""Opens a device by its name; None means the device of the beginning."""
 
 
 class Sending:
@@ -28,21 +28,21 @@ class Sending:
         self._room, self._output, self._gate, self._makers = room, output, gate, makers
 
     async def send(self, sources: Sequence[AnySource]) -> None:
-        """Publish, and wait for the end. The state of the path does not matter: some packets may arrive."""
+        """Publish, and wait for the end. The state of the path does not matter, since some packets may arrive."""
         await self._see_through(await self._begin(sources, muted=False))
 
     async def restart(self, source: Source, device: str | None = None) -> None:
-        """Begin a microphone or a camera anew, muted if it was muted before, and wait for its end."""
+        """Start a microphone or a camera again, muted if it was muted before, and wait for its end."""
         maker = self._makers.get(source)
         if maker is None:
-            raise ValueError(f"{source} cannot be begun anew")
+            raise ValueError(f"{source} cannot be started again")
         before = [publication for publication in self.publications if publication.source.source is source]
         muted = any(publication.muted for publication in before)
         for publication in before:
             self.publications.remove(publication)
             await publication.stop()
         try:
-            # opening takes as long as the device likes
+            # the device determines how long this takes
             made = await asyncio.get_running_loop().run_in_executor(None, maker, device)
         except MediaError as error:
             self._refused(error)
@@ -63,7 +63,7 @@ class Sending:
     async def _see_through(self, publications: Sequence[Publication]) -> None:
         await asyncio.gather(*(publication.wait() for publication in publications), return_exceptions=True)
         if any(publication.failure is not None for publication in publications):
-            self.status = FAILED  # what it was, an event has told
+            self.status = FAILED  # an event has reported the fault
             self.publications = [p for p in self.publications if p.failure is None]
         elif publications:
             damaged = sum(getattr(p.source.frames, "damaged", 0) for p in publications)

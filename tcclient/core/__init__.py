@@ -1,13 +1,16 @@
 """The client without input or output: everything that can be wrong about it, testable in virtual time."""
 
 from tcclient.core import events
+from tcclient.core.control import control_connection
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event, Participant, PathState
 from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics, PathStatistics, StreamStatistics
 from tcclient.core.membership.roster import RoomState
+from tcclient.core.phase import Phase
 from tcclient.core.seat import Seat
-from tcclient.core.session import AUDIO_ONLY, DEFAULT_SOURCES, Phase, Session, Settings, control_connection
+from tcclient.core.session import Session
+from tcclient.core.settings import AUDIO_ONLY, DEFAULT_SOURCES, Settings
 
 __all__ = [
     "AUDIO_ONLY",

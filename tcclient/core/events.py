@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from tcproto.errors import Action, ErrorCode
-from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo
+from tcproto.messages import Caps, ChatScope, Limits, Member, PublicationInfo, Role, RoomInfo, Source
 
 Who = TypeVar("Who")
 """What stands for a participant."""
@@ -163,6 +163,11 @@ class ParticipantUpdated(ParticipantEvent[Who]):
 
 
 @dataclass(frozen=True, slots=True)
+class HandChanged(ParticipantEvent[Who]):
+    """A participant raised the hand, or it was lowered."""
+
+
+@dataclass(frozen=True, slots=True)
 class ParticipantLeft(ParticipantEvent[Who]):
     """Somebody is gone; ``code`` says why, if not of their own will."""
 
@@ -182,6 +187,14 @@ class TrackUpdated(TrackEvent[What]):
 @dataclass(frozen=True, slots=True)
 class TrackUnpublished(TrackEvent[What]):
     """A publication ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuteAsked(ParticipantEvent[Who]):
+    """This participant asks us to mute a source, or to unmute it. Nothing has changed."""
+
+    source: Source
+    muted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +279,14 @@ class PublishFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldChanged:
+    """Another participant holds our publication muted, or holds it no more; then it stays muted until we unmute it."""
+
+    number: int
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class KeyframeRequested:
     """Somebody needs a keyframe of our publication's layer."""
 
@@ -324,7 +345,7 @@ class MemberHeard(ParticipantEvent[Who]):
 class CommitmentMismatch(ParticipantEvent[Who]):
     """This participant told all members of another key than it gave us; once for each key.
 
-    It may say different things to different people.
+    It may say different things to different members.
     """
 
 
@@ -353,10 +374,12 @@ Event = (
     | Evicted
     | ParticipantJoined[Participant]
     | ParticipantUpdated[Participant]
+    | HandChanged[Participant]
     | ParticipantLeft[Participant]
     | TrackPublished[PublicationInfo]
     | TrackUpdated[PublicationInfo]
     | TrackUnpublished[PublicationInfo]
+    | MuteAsked[int]
     | RoomUpdated
     | Speakers
     | ChatReceived[int]
@@ -366,6 +389,7 @@ Event = (
     | Published
     | PublicationReady
     | PublishFailed
+    | HoldChanged
     | KeyframeRequested
     | RequestDone
     | RequestFailed

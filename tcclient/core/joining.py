@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
     room: messages.RoomInfo
     box_keys: BoxKeys
-    """Box keys of everybody who was in this life of the room."""
+    """Box keys of all that were in this life of the room."""
     identity: SeatIdentity
 
 
@@ -83,9 +83,9 @@ class Joining:
         control.request(messages.OpenRoom(room, e2ee))  # as typed: a new room is shown so
 
     def opened(self, room: messages.RoomInfo, lives: Lives) -> None:
-        """Ask for a seat in the room, with a signature of its owner; ``lives`` are those of this client.
+        """Request a seat in the room, with a signature of its owner; ``lives`` are those of this client.
 
-        Raises ``Refusal`` where the room has another mode, ``Distrust`` where it is another room.
+        Raises ``Refusal`` if the room has another mode, ``Distrust`` if it is another room.
         """
         login, box, welcome = self._login, self._box, self._login.welcome
         assert welcome is not None

@@ -8,7 +8,16 @@ from tcclient.core import events
 from tcclient.core.events import Event
 from tcclient.core.membership.distrust import Distrust
 from tcproto import messages
-from tcproto.account import check_costs, effective_salt, sign_account_login, sign_device_login
+from tcproto.account import (
+    DEFAULT_MEMORY,
+    DEFAULT_PASSES,
+    Challenge,
+    check_costs,
+    effective_salt,
+    sign_account_change,
+    sign_account_login,
+    sign_device_login,
+)
 from tcproto.control import ControlConnection, HandshakeCompleted
 from tcproto.errors import CryptoFailure, ErrorCode
 from tcproto.identity import SigningKey, fingerprint
@@ -40,6 +49,7 @@ class Login:
         self._static = b""
         self._account = ""
         self._name = ""
+        self._challenge: messages.LoginChallenge | None = None
 
     def handshake_completed(self, event: HandshakeCompleted) -> bool:
         """Check the key of the server; tell whether one was expected. Raises ``Distrust`` if it is another one."""
@@ -67,8 +77,8 @@ class Login:
         except CryptoFailure as error:
             text = f"the server asks for a password derivation that is too cheap or too dear: {error}"
             raise Distrust(text) from error
-        salt = effective_salt(self._static, self._account, challenge.salt)
-        self._emit(events.DeriveKey(self._account, salt, memory, passes))
+        self._challenge = challenge
+        self._emit(self._derivation(Challenge(challenge.salt, memory, passes)))
 
     def account_key_derived(self, key: SigningKey) -> None:
         """Prove account and device. Both signatures are valid on this connection only."""
@@ -82,6 +92,27 @@ class Login:
                 sign_device_login(self._device, self._hash, self._account),
             )
         )
+
+    def password_keys(self, salt: bytes) -> tuple[events.DeriveKey, events.DeriveKey]:
+        """Return how the keys of the present and of a new password are derived; ``salt`` is random, 16 bytes."""
+        assert self._challenge is not None
+        present = Challenge(self._challenge.salt, self._challenge.memory_kib * KIB, self._challenge.passes)
+        return self._derivation(present), self._derivation(Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES))
+
+    def change_password(self, present: SigningKey, new: SigningKey, salt: bytes) -> int:
+        """Give the account another password, by the keys that ``password_keys`` told; return the request id."""
+        challenge = Challenge(salt, DEFAULT_MEMORY, DEFAULT_PASSES)
+        signature = sign_account_change(present, self._hash, self._account, new.public, challenge)
+        memory_kib = challenge.memory_bytes // KIB
+        return self._control.request(messages.ChangePassword(salt, memory_kib, challenge.passes, new.public, signature))
+
+    def password_changed(self, change: messages.ChangePassword) -> None:
+        """Take the password that the server has accepted for the present one."""
+        self._challenge = messages.LoginChallenge(change.salt, change.memory_kib, change.passes, self._account)
+
+    def _derivation(self, challenge: Challenge) -> events.DeriveKey:
+        salt = effective_salt(self._static, self._account, challenge.salt)
+        return events.DeriveKey(self._account, salt, challenge.memory_bytes, challenge.passes)
 
     def welcomed(self, welcome: messages.Welcome) -> None:
         """Take the welcome. Raises ``Distrust`` if it is for another name, which this client would sign later."""

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
 from tcclient.core import events
+from tcclient.core.control import Liveness
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
 from tcclient.core.joining import Joining
@@ -24,56 +23,20 @@ from tcclient.core.media.packet import MediaPacket
 from tcclient.core.media.statistics import NetworkStatistics
 from tcclient.core.membership.distrust import Distrust
 from tcclient.core.membership.lives import Lives
+from tcclient.core.phase import Phase
 from tcclient.core.seat import Seat
+from tcclient.core.settings import Settings
 from tcclient.core.texts import ShownTexts, notice
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
+from tcproto.account import SALT_SIZE
 from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.control import Event as ControlEvent
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
 from tcproto.identity import KEY_SIZE, SigningKey
-from tcproto.messages import ChatScope, Source
+from tcproto.messages import ChatScope
 from tcproto.names import clean_display, fold_account
 from tcproto.packet import Header
-from tcproto.path import CONTROL_TIMEOUT
-
-CONTROL_PING = 5.0
-"""Seconds between pings on the control connection. Two may be late before the connection counts as lost."""
-DEFAULT_SOURCES = (Source.MICROPHONE, Source.CAMERA, Source.SCREEN, Source.SCREEN_AUDIO)
-SOFTWARE = "tcclient"
-"""Name of this software in the handshake."""
-AUDIO_ONLY = (Source.MICROPHONE, Source.SCREEN_AUDIO)
-
-
-class Phase(IntEnum):
-    """How far a session has come."""
-
-    CONNECTING = 0
-    UNTRUSTED = 1
-    """The server has proved a key that nobody has accepted yet. Nothing is sent."""
-    TRUSTED = 2
-    """Ready for ``begin_login``."""
-    LOGGING_IN = 3
-    LOBBY = 4
-    """Ready for ``join``."""
-    JOINING = 5
-    ROOM = 6
-    CLOSED = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings of a session."""
-
-    fingerprint: bytes | None = None
-    """Fingerprint of the server, 20 bytes, from the link or pinned. None: the application decides on ``ServerKey``."""
-    sources: tuple[Source, ...] = DEFAULT_SOURCES
-    """Sources of everybody that are subscribed to after a join."""
-
-
-def control_connection(random_bytes: Callable[[int], bytes]) -> ControlConnection:
-    """Return the client's end of a control connection, for a session; ``random_bytes`` is like ``os.urandom``."""
-    return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(KEY_SIZE))
 
 
 class Session:
@@ -107,12 +70,11 @@ class Session:
 
     def _connect(self, control: ControlConnection, now: float) -> None:
         self.phase = Phase.CONNECTING
-        self.control_rtt: float | None = None
-        """Seconds of the last round trip on the control connection."""
         self._control = control
+        self._liveness = Liveness(control, self._timers, self._lost)
         self._login = Login(self._settings.fingerprint, self._device, control, self._events.append)
         self._joining: Joining | None = None
-        self._expect_ping(now)
+        self._liveness.watch(now, pings=False)
 
     @property
     def server_fingerprint(self) -> bytes:
@@ -136,6 +98,11 @@ class Session:
             raise Refusal(ErrorCode.NOT_IN_ROOM)
         return self._seat
 
+    @property
+    def control_rtt(self) -> float | None:
+        """Seconds of the last round trip on the control connection."""
+        return self._liveness.rtt
+
     def network_statistics(self) -> NetworkStatistics:
         """Return how both directions of the path do; raises ``Refusal`` outside of a room."""
         path, down = self.seat.path, self.seat.media.direction()
@@ -148,7 +115,7 @@ class Session:
         """Take bytes from the control connection."""
         if self.closed:
             return
-        self._heard_at = now
+        self._liveness.heard(now)
         self._control.receive_data(data)
         try:
             while (event := self._control.next_event()) is not None and not self.closed:
@@ -211,14 +178,14 @@ class Session:
         The session remembers the texts that it has shown, the lives of rooms that it has been in, and what it has
         dropped. So a text that the server sends again is not shown again.
         """
-        self._require(Phase.CLOSED)
+        self.phase.require(Phase.CLOSED)
         self._connect(control, now)
 
     # Verbs
 
     def trust_server(self, now: float) -> None:
         """Accept the key of ``ServerKey``."""
-        self._require(Phase.UNTRUSTED)
+        self.phase.require(Phase.UNTRUSTED)
         self._trusted(now)
 
     def begin_login(self, account: str, name: str) -> None:
@@ -226,13 +193,13 @@ class Session:
 
         Raises ``ValueError`` for a name that is not allowed.
         """
-        self._require(Phase.TRUSTED)
+        self.phase.require(Phase.TRUSTED)
         self._login.begin(fold_account(account), clean_display(name))
         self.phase = Phase.LOGGING_IN
 
     def account_key_derived(self, key: SigningKey) -> None:
         """Answer ``DeriveKey``; ``LoggedIn`` or ``LoginFailed`` follows."""
-        self._require(Phase.LOGGING_IN)
+        self.phase.require(Phase.LOGGING_IN)
         self._login.account_key_derived(key)
 
     def join(self, room: str, unix_ms: int, *, e2ee: bool = True, require_e2ee: bool = True) -> None:
@@ -242,16 +209,34 @@ class Session:
         signature covers. Raises ``Refusal`` for a room without end-to-end encryption where that is required, and
         ``ValueError`` for a name that no room can have.
         """
-        self._require(Phase.LOBBY)
+        self.phase.require(Phase.LOBBY)
         if require_e2ee and not e2ee:
             raise Refusal(ErrorCode.MODE_MISMATCH, "end-to-end encryption is required, and off in this room")
         private = self._random_bytes(KEY_SIZE)
         self._joining = Joining(room, e2ee, private, unix_ms, self._login, self._device, self._control)
         self.phase = Phase.JOINING
 
+    def password_keys(self) -> tuple[bytes, events.DeriveKey, events.DeriveKey]:
+        """Return a random salt, and how the keys of the present and of a new password are derived.
+
+        Raises ``Refusal`` before the login.
+        """
+        self._require_login()
+        salt = self._random_bytes(SALT_SIZE)
+        return salt, *self._login.password_keys(salt)
+
+    def change_password(self, present: SigningKey, new: SigningKey, salt: bytes) -> int:
+        """Give the account another password, by the keys that ``password_keys`` told; return the request id.
+
+        ``RequestDone`` or ``RequestFailed`` follows. All other sessions of the account end. Raises ``Refusal`` before
+        the login.
+        """
+        self._require_login()
+        return self._login.change_password(present, new, salt)
+
     def leave(self) -> None:
         """Give the seat up; ``Left`` follows at once."""
-        self._require(Phase.ROOM)
+        self.phase.require(Phase.ROOM)
         self._control.ask(messages.Leave())
         self._stand_up()
         self._events.append(events.Left())
@@ -268,11 +253,9 @@ class Session:
                 self._replied(event.request, event.reply, event.request_id, now)
         elif isinstance(event, HandshakeCompleted):
             self.phase = Phase.UNTRUSTED
-            self._timers.cancel("ping")
+            self._liveness.pause()
             if self._login.handshake_completed(event):
                 self._trusted(now)
-        elif self._seat is not None:
-            self._seat.receive_datagram(event.data, now, tunnel=True)
 
     def _received(self, message: Any, request_id: int, now: float) -> None:
         if isinstance(message, messages.Ping):
@@ -293,7 +276,7 @@ class Session:
     def _replied(self, request: Any, reply: Any, request_id: int, now: float) -> None:
         match reply:
             case messages.Pong():
-                self.control_rtt = now - request.time / 1e6
+                self._liveness.answered(request, now)
             case messages.LoginChallenge():
                 self._login.challenged(reply)
             case messages.Welcome():
@@ -310,6 +293,8 @@ class Session:
                 self._chat_answered(request.message_id, accepted=True)
                 self._events.append(events.ChatSent(request.message_id, reply.sent_at))
             case _:
+                if isinstance(request, messages.ChangePassword):
+                    self._login.password_changed(request)
                 self._events.append(events.RequestDone(request_id))
 
     def _refused(self, request: Any, error: messages.Error, request_id: int, now: float) -> None:
@@ -324,7 +309,7 @@ class Session:
                     self._seat.published(request.number, error, now)
             case messages.GetSnapshot():
                 if self._seat is not None:
-                    self._seat.snapshot_refused(error.retry_after_ms / 1000, now)
+                    self._seat.snapshots.refused(error.retry_after_ms / 1000, now)
             case messages.Chat():
                 self._chat_answered(request.message_id, accepted=False)
                 self._events.append(events.ChatFailed(request.message_id, error.code, error.text))
@@ -349,9 +334,7 @@ class Session:
         assert place is not None
         self._seat = Seat(
             joined,
-            place.room,
-            place.identity,
-            place.box_keys,
+            place,
             self._control,
             self._events.append,
             self._random_bytes,
@@ -369,24 +352,14 @@ class Session:
 
     def _trusted(self, now: float) -> None:
         self.phase = Phase.TRUSTED
-        self._expect_ping(now)
+        self._liveness.watch(now, pings=True)
 
-    def _expect_ping(self, now: float) -> None:
-        self._heard_at = now
-        self._timers.set("ping", now + CONTROL_PING, self._ping)
-
-    def _ping(self, now: float) -> None:
-        """Ping the server, or end the session if the server was silent for too long."""
-        if now >= self._heard_at + CONTROL_TIMEOUT:
-            self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RECONNECT)
-            return
-        self._timers.set("ping", now + CONTROL_PING, self._ping)
-        if self.phase is not Phase.CONNECTING:
-            self._control.ask(messages.Ping(int(now * 1e6)))
+    def _lost(self) -> None:
+        self._end(ErrorCode.IDLE_TIMEOUT, CODES[ErrorCode.IDLE_TIMEOUT].text, Action.RECONNECT)
 
     def _stand_up(self) -> None:
         self._seat, self.phase = None, Phase.LOBBY
-        self._timers.cancel_all(but="ping")
+        self._timers.cancel_all(but=Liveness.KEY)
 
     def _end(
         self, code: ErrorCode | None, text: str, action: Action, retry_after_ms: int = 0, *, dishonest: bool = False
@@ -396,7 +369,6 @@ class Session:
             self._timers.cancel_all()
             self._events.append(events.Closed(code, text, action, retry_after_ms, dishonest))
 
-    def _require(self, phase: Phase) -> None:
-        if self.phase is not phase:
-            code = ErrorCode.NOT_IN_ROOM if phase is Phase.ROOM else ErrorCode.BAD_REQUEST
-            raise Refusal(code, f"not possible while {self.phase.name.lower().replace('_', ' ')}")
+    def _require_login(self) -> None:
+        if not Phase.LOBBY <= self.phase <= Phase.ROOM:
+            raise Refusal(ErrorCode.BAD_REQUEST, "not possible before the login")

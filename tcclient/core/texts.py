@@ -1,4 +1,4 @@
-"""Texts of a seat: what we write, sealed where the room is end-to-end encrypted, and what the others write."""
+"""Texts of a seat, our own and those of others, sealed if the room is end-to-end encrypted."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from tcclient.core.drops import Drop
 from tcclient.core.events import ChatReceived, Event, TextMissing
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.own_key import SenderKeys
-from tcclient.core.keys.peers import Peer
 from tcclient.core.membership.roster import MAX_MEMBERS, RoomState
 from tcclient.core.timers import NEVER, Timers
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.keyring import KeyRing
 from tcproto.membership import room_hash
-from tcproto.messages import Chat, ChatMessage, ChatScope
+from tcproto.messages import Chat, ChatMessage, ChatScope, Limits
 from tcproto.messages.types import MESSAGE_ID_SIZE
 from tcproto.secretbox import NONCE_SIZE
 from tcproto.sender_key import Party
@@ -25,6 +25,7 @@ from tcproto.text import (
     Note,
     TextContext,
     TextHeader,
+    check_text,
     open_private_text,
     parse_text_header,
     seal_private_text,
@@ -39,17 +40,18 @@ MAX_HELD_TEXTS = 64
 MAX_SHOWN_TEXTS = 1024
 """Texts remembered, so that one sent again is not shown again: hours of a lively meeting."""
 MAX_COUNTED = 4 * MAX_MEMBERS
-"""Sequences of others followed, two for each box key; beyond that those of members who have left are forgotten."""
+"""Sequences of other seats that are followed, two for each box key. Beyond the bound those of members that have left
+are forgotten."""
 
 
 class ShownTexts:
-    """Which texts were shown, by who sent them and message id; outlives a seat."""
+    """The texts that were shown, by sender and message id. It outlives a seat."""
 
     def __init__(self) -> None:
         self._shown: OrderedDict[tuple[bytes, bytes], None] = OrderedDict()
 
     def is_new(self, sender: bytes, message_id: bytes) -> bool:
-        """Tell whether it was not shown before, and remember it; the oldest is forgotten."""
+        """Return whether it was not shown before, and remember it. The oldest is forgotten."""
         if (sender, message_id) in self._shown:
             return False
         self._shown[sender, message_id] = None
@@ -74,7 +76,7 @@ class _Line:
         return self._sequence, previous
 
     def refused(self, sequence: int, previous: int) -> None:
-        """Note that nobody got a text. If another was sent meanwhile, its number has told of the gap already."""
+        """Note that nobody got a text. If another one was sent meanwhile, its number has shown the gap already."""
         if self._standing == sequence:
             self._standing = previous
 
@@ -86,19 +88,20 @@ class _Sent(NamedTuple):
 
 
 class Texts:
-    """Makes texts to send, and takes those that come; what is to be shown goes to ``emit``.
+    """Makes texts to send, and takes texts of others. Those to be shown go to ``emit``.
 
-    ``own`` are our device and box key, ``peers`` the verified members, kept up to date by the owner, who calls
-    ``retry`` after changing them and after key boxes.
+    ``own`` are our device and box key, ``member_keys`` those of the other verified members. The owner keeps them up to
+    date, and calls ``retry`` after it changed them and after key boxes.
     """
 
     def __init__(
         self,
         room: RoomState,
         own: Party,
-        peers: Mapping[int, Peer],
+        member_keys: Mapping[int, MemberKeys],
         keys: SenderKeys,
         shown: ShownTexts,
+        limits: Limits,
         random_bytes: Callable[[int], bytes],
         emit: Callable[[Event], None],
         drops: Counter[Drop],
@@ -106,9 +109,10 @@ class Texts:
     ) -> None:
         self._room = room
         self._own = own
-        self._peers = peers
+        self._member_keys = member_keys
         self._keys = keys
         self._shown = shown
+        self._limits = limits
         self._random_bytes = random_bytes
         self._emit = emit
         self._drops = drops
@@ -128,22 +132,29 @@ class Texts:
 
     # What we write
 
-    def compose(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> Chat:
-        """Return the request for a text; the key boxes that collect meanwhile must be sent before it.
+    def check(self, text: str) -> None:
+        """Raise ``ValueError`` for a text beyond the server's limits or with control characters."""
+        check_text(text)
+        limits = self._limits
+        if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
+            raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
 
-        ``unix_ms`` is the wall clock; ``text`` has passed ``check_text``. Raises ``Refusal`` for a private text to
-        somebody who is not there or not verified.
+    def compose(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> Chat:
+        """Return the request for a text. The key boxes that collect meanwhile must be sent before it.
+
+        ``unix_ms`` is the wall clock; ``text`` has passed ``check``. Raises ``Refusal`` for a private text to a
+        participant that is not there or not verified.
         """
         message_id = self._random_bytes(MESSAGE_ID_SIZE)
         if scope is ChatScope.SERVER or not self._room.room.e2ee:
             return Chat(message_id, scope, text, participant)
         if scope is ChatScope.PARTICIPANT:
-            peer, shared = self._recipient(participant)
-            line = self._to_one.setdefault(peer.party.box_key, _Line())
+            member, shared = self._recipient(participant)
+            line = self._to_one.setdefault(member.party.box_key, _Line())
             sequence, previous = line.next()
             note = Note(message_id, previous, unix_ms, text)
             nonce = self._random_bytes(NONCE_SIZE)
-            sealed = seal_private_text(self._context(self._own, peer.party), sequence, note, shared, nonce)
+            sealed = seal_private_text(self._context(self._own, member.party), sequence, note, shared, nonce)
         else:
             line, key = self._to_room, self._keys.for_text(now)
             sequence, previous = line.next()
@@ -159,12 +170,12 @@ class Texts:
         if sent is not None and not accepted:
             sent.line.refused(sent.sequence, sent.previous)
 
-    def _recipient(self, participant: int) -> tuple[Peer, bytes]:
-        """Return who gets a private text, and the shared key of the pair."""
-        peer = self._peers.get(participant)
-        if peer is not None:
+    def _recipient(self, participant: int) -> tuple[MemberKeys, bytes]:
+        """Return the recipient of a private text, and the shared key of the pair."""
+        member = self._member_keys.get(participant)
+        if member is not None:
             with suppress(CryptoFailure):
-                return peer, peer.shared()
+                return member, member.shared()
         elif participant == self._room.own:
             raise Refusal(ErrorCode.BAD_REQUEST, "a text to oneself")
         elif participant not in self._room.members:
@@ -210,58 +221,58 @@ class Texts:
 
     def _open(self, message: ChatMessage, now: float) -> bool:
         """Open a text and show it, or drop it; False where its sender or its key may still come."""
-        peer = self._peers.get(message.participant)
+        member = self._member_keys.get(message.participant)
         if message.text or not message.sealed:
             self._drops[Drop.PLAIN_TEXT] += 1
         elif message.scope is ChatScope.UNKNOWN:
             self._drops[Drop.TEXT] += 1
         elif message.participant == self._room.own:
             self._drops[Drop.OWN] += 1
-        elif peer is None:
+        elif member is None:
             if message.participant not in self._room.members:
                 return False
             self._drops[Drop.UNVERIFIED] += 1
         else:
             try:
-                return self._open_from(peer, message, now)
+                return self._open_from(member, message, now)
             except CryptoFailure:
                 self._drops[Drop.TEXT] += 1
         return True
 
-    def _open_from(self, peer: Peer, message: ChatMessage, now: float) -> bool:
+    def _open_from(self, member: MemberKeys, message: ChatMessage, now: float) -> bool:
         """Raises ``CryptoFailure`` for what is not new or does not open."""
         is_private = message.scope is ChatScope.PARTICIPANT
         if is_private:
-            context = self._context(peer.party, self._own)
-            sequence, note = open_private_text(context, message.sealed, peer.shared())
+            context = self._context(member.party, self._own)
+            sequence, note = open_private_text(context, message.sealed, member.shared())
         else:
             header = parse_text_header(message.sealed)
             sequence = header.sequence
-            assert isinstance(peer.ring, KeyRing)
-            if header.number > peer.ring.newest_number:
+            assert isinstance(member.ring, KeyRing)
+            if header.number > member.ring.newest_number:
                 return False
-            note = peer.ring.open_text(header, message.sealed, peer.party, now)
+            note = member.ring.open_text(header, message.sealed, member.party, now)
         if note.message_id != message.message_id:
             raise CryptoFailure("the message id is another one")
-        self._count(peer, is_private, sequence, note.previous)
-        if self._shown.is_new(peer.party.device_key, note.message_id):
-            label = self._room.members[peer.id].label
+        self._count(member, is_private, sequence, note.previous)
+        if self._shown.is_new(member.party.device_key, note.message_id):
+            label = self._room.members[member.id].label
             self._emit(_received(message, label, note.text, note.written_at, sealed=True))
         return True
 
-    def _count(self, peer: Peer, is_private: bool, sequence: int, previous: int) -> None:
-        """Commit a sequence number that opened, and tell of a gap before it; raises ``CryptoFailure`` for an old one.
+    def _count(self, member: MemberKeys, is_private: bool, sequence: int, previous: int) -> None:
+        """Commit a sequence number that opened, and report a gap before it. Raises ``CryptoFailure`` for an old one.
 
         A newcomer begins with the first text to the room that it sees; private texts begin with the pair.
         """
-        slot = (peer.party.box_key, is_private)
+        slot = (member.party.box_key, is_private)
         newest = self._newest.get(slot, 0)
         if sequence <= newest:
             raise CryptoFailure("the text is not new")
         if previous > newest and (newest or is_private):
-            self._emit(TextMissing(peer.id))
+            self._emit(TextMissing(member.id))
         if slot not in self._newest and len(self._newest) >= MAX_COUNTED:
-            present = {peer.party.box_key for peer in self._peers.values()}
+            present = {member.party.box_key for member in self._member_keys.values()}
             del self._newest[next(slot for slot in self._newest if slot[0] not in present)]
         self._newest[slot] = sequence
 

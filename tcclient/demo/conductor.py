@@ -16,17 +16,17 @@ from tcclient.demo.report import Report, report_on
 
 ROOM = "demo"
 AT_ONCE = 8
-"""Participants that start at the same time: more would only wait for a processor while they derive their keys, and the
-server hangs up on who is too long about it."""
+"""Participants that start at the same time. More would only wait for a processor while they derive their keys, and the
+server disconnects a client that takes too long."""
 JOIN_LIMIT = 60.0
-"""Seconds for so many to be seated, on a busy machine."""
+"""Seconds until so many are seated, on a busy machine."""
 END_LIMIT = 60.0
-"""Seconds, beyond the media, for everybody to finish."""
+"""Seconds, in addition to the media, until everybody has finished."""
 PROGRESS_INTERVAL = 1.0
 
 
 async def conduct(plan: Plan, *, progress: bool = True) -> Report:
-    """Run the plan; raises ``DemoError`` when it cannot be carried out."""
+    """Run the plan. Raises ``DemoError`` if it cannot be carried out."""
     plan.out.mkdir(parents=True, exist_ok=True)
     say = _Progress(progress)
     async with AsyncExitStack() as stack:
@@ -80,7 +80,7 @@ async def _all_reach(participants: Sequence[Participant], event: str, limit: flo
 
 
 class _Progress:
-    """Tells the progress on standard error; in one line where that is a terminal."""
+    """Reports the progress on standard error; on a terminal in one line."""
 
     def __init__(self, wanted: bool) -> None:
         self._wanted = wanted

@@ -29,14 +29,14 @@ from tcclient.trust.identity import TrustFileError
 from tcproto.messages import Kind
 
 if TYPE_CHECKING:
-    from tcclient.audio.jitter import JitterStatistics
+    from tcclient.audio.jitter_statistics import JitterStatistics
     from tcclient.playout.playout import Mix
     from tcclient.publication import Publication
 
 IDLE_INTERVAL = 0.02
-"""Seconds between looks at the network where nobody listens: 35 such clients share two cores."""
+"""Seconds between checks of the network if nobody listens: 35 such clients share two cores."""
 SETTLE = 1.0
-"""Seconds after the last frame before the count is taken: longer than any packet is under way."""
+"""Seconds after the last frame before the packets are counted: longer than any packet takes."""
 
 
 def _say(event: str, **fields: Any) -> None:
@@ -45,7 +45,7 @@ def _say(event: str, **fields: Any) -> None:
 
 
 class _Commands(asyncio.StreamReader):
-    """Lines of standard input; when they end, whoever gave them is gone, and there is nothing more to do."""
+    """Lines of standard input. When they end, the conductor has gone, and there is nothing more to do."""
 
     def __init__(self, task: asyncio.Task[Any] | None) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ def _summary(seconds: list[float]) -> dict[str, float] | None:
 
 
 class Witness:
-    """Counts what this participant receives, also of tracks that end."""
+    """Counts what this participant receives, also of tracks that have ended."""
 
     def __init__(self, room: Room, part: Part) -> None:
         self.room = room
@@ -108,7 +108,7 @@ class Witness:
             self._listener.on_mix.append(self._played)
 
     def watch(self) -> None:
-        """Take up tracks that have appeared."""
+        """Begin to count tracks that have appeared."""
         for track in self.room.tracks:
             if track not in self._tracks:
                 self._tracks.append(track)
@@ -123,12 +123,12 @@ class Witness:
         return [track.statistics for track in self._tracks]
 
     def finish(self) -> None:
-        """Take the last look at what the play-out counted."""
+        """Take the last counts of the play-out."""
         if self._listener is not None:
             self._jitter = self._listener.statistics()
 
     def report(self) -> list[dict[str, Any]]:
-        """Return an account of each track; to be called after the recordings are closed."""
+        """Return a report on each track. Call it after the recordings are closed."""
         return [self._account(track) for track in self._tracks]
 
     def _account(self, track: Track) -> dict[str, Any]:
@@ -270,7 +270,7 @@ async def _take_part(part: Part, commands: asyncio.StreamReader) -> None:
 
 
 async def _watch(witness: Witness) -> None:
-    """Take up new tracks at once, so that the first packets count."""
+    """Begin to count new tracks at once, so that the first packets count."""
     witness.watch()
     async for _ in witness.room.events():
         witness.watch()

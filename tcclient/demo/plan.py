@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 DECODING_PARTICIPANTS = 6
-"""Up to so many participants play out what they hear; more only record, so that two cores are enough."""
+"""Participants that play out what they hear, at most. If there are more, all only record, so that two cores are enough.
+"""
 FULL_SIZE_CAMERAS = 2
-"""Up to so many cameras send pictures of up to 1280x720; more are scaled down to ``SMALL``."""
+"""Cameras that send pictures of up to 1280x720, at most. If there are more, pictures are scaled down to ``SMALL``."""
 SMALL = (320, 180)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one participant does; passed to its process as JSON."""
+    """What one participant does, passed to its process as JSON."""
 
     link: str
     user: str
@@ -27,9 +28,9 @@ class Part:
     """Directory of what this participant receives."""
     seconds: float
     audio: str = ""
-    """File to speak; empty for a listener."""
+    """File with speech to send; empty for a listener."""
     video: str = ""
-    """File to show; empty without a camera."""
+    """File with pictures to send; empty without a camera."""
     max_width: int = 1280
     max_height: int = 720
     loop: bool = False
@@ -54,7 +55,7 @@ class Plan:
     out: Path
 
     def parts(self, link: str, passwords: dict[str, str], data: Path) -> list[Part]:
-        """Return what each participant does; ``passwords`` by account name, in order."""
+        """Return what each participant does. ``passwords`` are by account name, in order."""
         small = self.cameras > FULL_SIZE_CAMERAS
         width, height = SMALL if small else (1280, 720)
         return [

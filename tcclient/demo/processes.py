@@ -1,7 +1,7 @@
 """The processes of a demonstration: the server, its account command, and the participants.
 
-Each leads a session of its own: Ctrl-C at the terminal reaches the demonstration alone, which ends them in order. If
-it cannot, they end by themselves when their standard input does.
+Each leads a session of its own. So Ctrl-C at the terminal reaches the demonstration alone, which ends them in order. If
+it cannot, they end when their standard input does.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from typing import Any
 from tcclient.demo.plan import Part
 
 START_LIMIT = 20.0
-"""Seconds for the server to say that it is up: creating a database on a slow disk included."""
+"""Seconds until the server reports that it runs, with a new database on a slow disk."""
 STOP_LIMIT = 5.0
-"""Seconds for a process to end when told to; then it is killed."""
+"""Seconds for a process to end. After that it is killed."""
 LINE_LIMIT = 1 << 20
 """Bytes of a line that a participant may print: the report of a large room is one line."""
 _LINK = re.compile(r"tc://\S+")
 
 
 class DemoError(Exception):
-    """The demonstration cannot go on; the text is for the user."""
+    """The demonstration cannot go on. The text is for the user."""
 
 
 def _environment() -> dict[str, str]:
@@ -38,7 +38,7 @@ def _environment() -> dict[str, str]:
 
 
 async def make_accounts(data: Path, count: int) -> dict[str, str]:
-    """Make accounts with the account command; return the passwords that it printed, by name."""
+    """Make accounts with the account command, and return the passwords that it printed, by name."""
     table = data / "agencies.csv"
     rows = "".join(f"agency{n:02},Agency {n}\n" for n in range(1, count + 1))
     table.write_text("name,display\n" + rows, encoding="utf-8")
@@ -71,7 +71,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 @contextlib.asynccontextmanager
 async def run_server(data: Path, log: Path, talkers: int) -> AsyncIterator[str]:
-    """Run a server on a free port of the loopback address, which forwards all talkers; yield its join link."""
+    """Run a server on a free port of the loopback address, which forwards all talkers. Yield its join link."""
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tcserver", "run", "--until-eof", "--data", str(data / "server"),
@@ -105,7 +105,7 @@ def _last_words(log: Path) -> str:
 
 
 class Participant:
-    """A participant's process: takes commands by line, and prints one JSON object for each event."""
+    """The process of a participant. It takes commands as lines, and prints a JSON object for each event."""
 
     def __init__(self, part: Part, process: asyncio.subprocess.Process) -> None:
         self.part = part
@@ -119,7 +119,7 @@ class Participant:
 
     @classmethod
     async def start(cls, part: Part, log: Path) -> Participant:
-        """Start the process, its messages of failure going to ``log``."""
+        """Start the process. Its error messages go to ``log``."""
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tcclient.demo.participant",
@@ -138,7 +138,7 @@ class Participant:
             await self._process.stdin.drain()
 
     async def reach(self, event: str) -> None:
-        """Wait until the process has printed an event; raises ``DemoError`` if it ends or fails before."""
+        """Wait until the process has printed an event. Raises ``DemoError`` if it ends or fails before."""
         reached = self._reached.setdefault(event, asyncio.Event())
         waiter = asyncio.create_task(reached.wait())
         try:

@@ -1,4 +1,4 @@
-"""The report of a demonstration: whether everything that was sent was received, and tables of it."""
+"""The report of a demonstration: whether everything that was sent was received, with tables."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 MAX_ROWS = 60
-"""Rows of the printed table; beyond that each stream gets one row that sums up its receivers."""
+"""Rows of the printed table. Beyond it each stream has one row that sums up its receivers."""
 _HEADER = ("participant", "stream", "packets", "lost", "frames", "concealed", "bitrate", "latency p50/p95")
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the participants reported, and what is wrong with it."""
+    """The reports of the participants, and the faults found in them."""
 
     reports: Sequence[dict[str, Any]]
     faults: tuple[str, ...]
 
     @property
     def complete(self) -> bool:
-        """Whether every participant got every packet of every other one's streams."""
+        """Whether every participant received every packet of all other participants' streams."""
         return not self.faults
 
     def as_json(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _rows(report: dict[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _summed(reports: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
-    """One row for each stream sent, and one with the extremes among its receivers."""
+    """Return two rows for each stream: what was sent, and the extremes among its receivers."""
     rows: list[tuple[str, ...]] = []
     for report in reports:
         for sent in report["sent"]:

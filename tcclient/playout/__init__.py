@@ -1,1 +1,1 @@
-"""From the packets of all speakers to sound that is played."""
+"""Turns the packets of all speakers into sound that is played."""

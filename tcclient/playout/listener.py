@@ -1,4 +1,4 @@
-"""Hears a room: the packets of all sound tracks go to a play-out that runs in a worker thread, tick by tick."""
+"""Plays out a room: the packets of all sound tracks go to a play-out, which runs tick by tick in a worker thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 
-from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.opus import Pcm, require_library
 from tcclient.capture.pacing import Schedule, Timeline
 from tcclient.core.media.packet import AudioPacket
@@ -21,13 +21,13 @@ from tcproto.packet import AUDIO_CLOCK
 TICK = TICK_SAMPLES / AUDIO_CLOCK
 """Seconds of a tick."""
 FAREWELL = 1.0
-"""Seconds for which a track that ended is still played: more than a jitter buffer holds."""
+"""Seconds for which a track that has ended is still played: more than a jitter buffer holds."""
 
 
 class Listener:
-    """Plays out the sound of tracks; ``on_mix`` is called with each block, and the time at which it plays.
+    """Plays out the sound of tracks. ``on_mix`` is called with each block, and the time at which it plays.
 
-    The participant of each track tells how loud it is played, and whether the others are lowered for it.
+    The participant of a track determines how loud it is played, and whether the others are lowered for it.
 
     Raises ``OpusUnavailable`` when made without a library.
     """
@@ -39,7 +39,7 @@ class Listener:
         self._pool = pool
         self._arrivals: list[tuple[Track, AudioPacket]] = []
         self._leaving: dict[Track, float] = {}
-        """Tracks that ended, and when to forget them."""
+        """Tracks that have ended, and the time at which each is forgotten."""
         self._tracks: dict[Track, Callable[[AudioPacket], None]] = {}
 
     def add(self, track: Track) -> None:
@@ -54,7 +54,7 @@ class Listener:
         track.on_audio.append(arrived)
 
     def remove(self, track: Track) -> None:
-        """Forget a track, after its last packets have been played."""
+        """Forget a track after its last packets are played."""
         arrived = self._tracks.pop(track, None)
         if arrived is not None:
             track.on_audio.remove(arrived)
@@ -81,13 +81,13 @@ class Listener:
                 callback(mix, played)
 
     def _weigh(self) -> None:
-        """Give volumes and priorities to the play-out, between its ticks."""
+        """Hand volumes and priorities to the play-out, between its ticks."""
         playing = (*self._tracks, *self._leaving)
         self.playout.volumes = {track: track.participant.volume for track in playing}
         self.playout.priority = {track for track in playing if track.participant.priority}
 
     async def blocks(self) -> AsyncIterator[Pcm]:
-        """Iterate over the mix: int16 blocks of ``TICK_SAMPLES`` samples; a slow reader misses the oldest."""
+        """Iterate over the mix: int16 blocks of ``TICK_SAMPLES`` samples. A slow reader misses the oldest blocks."""
         queue: StreamQueue[Pcm] = StreamQueue(QUEUED_BLOCKS)
 
         def put(mix: Mix, _: float) -> None:

@@ -1,4 +1,4 @@
-"""Play-out: from the packets of all speakers to one block of sound for each tick. Pure; runs in a worker thread."""
+"""Turns the packets of all speakers into one block of sound for each tick. Pure; runs in a worker thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 from tcclient.audio.decoder import Sound, SpeakerDecoder
-from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.audio.mixer import Mixer, Voice
 from tcclient.audio.opus import Pcm
 from tcclient.core.media.packet import AudioPacket
@@ -16,25 +16,25 @@ TICK_SAMPLES = 960
 
 
 class Mix(NamedTuple):
-    """What one tick plays: the mix, and each speaker's own block in it."""
+    """What one tick plays: the mix, and the block of each speaker in it."""
 
     pcm: Pcm
     sounds: dict[Hashable, Sound]
 
 
 class Playout:
-    """Jitter buffers, decoders and mixer of a listener. A speaker appears with the first packet."""
+    """Jitter buffers, decoders and mixer of a listener. A speaker appears with its first packet."""
 
     def __init__(self) -> None:
         self.volumes: Mapping[Hashable, float] = {}
-        """Factor of the amplitude by speaker, 1 where none is set; to be replaced between ticks."""
+        """Factor of the amplitude by speaker; 1 if none is set. Replace it between ticks only."""
         self.priority: Collection[Hashable] = ()
-        """Speakers for whom the others are lowered; to be replaced between ticks."""
+        """Speakers for whom the others are lowered. Replace it between ticks only."""
         self._speakers: dict[Hashable, SpeakerDecoder] = {}
         self._mixer = Mixer()
 
     def tick(self, now: float, arrivals: Sequence[tuple[Hashable, AudioPacket]], gone: Sequence[Hashable] = ()) -> Mix:
-        """Take packets, each with the key of its speaker; return the next ``TICK_SAMPLES`` samples.
+        """Take packets, each with the key of its speaker, and return the next ``TICK_SAMPLES`` samples.
 
         The speakers in ``gone`` are forgotten first.
         """

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from tcclient.playout.listener import Listener
 
 TEND_INTERVAL = 0.1
-"""Seconds between looks for pictures that wait too long."""
+"""Seconds between checks for pictures that wait too long."""
 
 
 class TrackReception:
-    """Keeps the tracks, gives them their packets, and has them played and recorded.
+    """Holds the tracks, hands them their packets, and lets them be played and recorded.
 
-    ``pool`` runs codecs and files, ``spawn`` a task for as long as the room is open. ``failed`` is called for what
-    cannot be recorded.
+    ``pool`` runs codecs and files, ``spawn`` a task for as long as the room is open. ``failed`` is called for each
+    recording that fails.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class TrackReception:
         failed: Callable[[Failure], None],
     ) -> None:
         self.tracks: dict[tuple[int, int], Track] = {}
-        """By participant and number of the publication; ours, which have no media, included."""
+        """By participant and number of the publication. Our own tracks, which have no media, are included."""
         self.recorder: TrackRecorder | None = None
         self._listener: Listener | None = None
         self._connection = connection
@@ -63,7 +63,7 @@ class TrackReception:
         return track
 
     def updated(self, info: PublicationInfo) -> Track:
-        """Note what has changed of a track."""
+        """Note that a track has changed."""
         track = self.tracks[info.participant, info.number]
         track.update(info)
         return track
@@ -93,7 +93,7 @@ class TrackReception:
                 track.receive(packet, now)
 
     async def tend(self) -> None:
-        """Look after pictures that wait too long, until cancelled."""
+        """Give up pictures that wait too long, until cancelled."""
         while True:
             await asyncio.sleep(TEND_INTERVAL)
             now = time.monotonic()
@@ -101,7 +101,7 @@ class TrackReception:
                 track.tend(now)
 
     def listen(self) -> Listener:
-        """Play out all tracks from now on; further calls return the same listener. Raises ``OpusUnavailable``."""
+        """Play out all tracks from now on. Further calls return the same listener. Raises ``OpusUnavailable``."""
         from tcclient.playout.listener import Listener
 
         if self._listener is None:
@@ -112,7 +112,7 @@ class TrackReception:
         return self._listener
 
     def record(self, directory: Path, room: str) -> RoomRecording:
-        """Record all tracks of the room of that name; a further call lets what failed begin anew.
+        """Record all tracks of the room of that name. A further call lets failed recordings begin again.
 
         Raises ``RecordingError``.
         """
@@ -126,14 +126,14 @@ class TrackReception:
         return self.recorder.recording
 
     def clock_of(self, track: Track) -> ClockMapping | None:
-        """Return how the timestamps of a track are those of its sender's clock, once that is known."""
+        """Return how the timestamps of a track relate to its sender's clock, once that is known."""
         session = self._connection.session
-        peer = session.seat.peers.get(track.participant.id) if session.seated else None
-        clock = peer.clocks.get(track.stream) if peer is not None else None
+        sender = session.seat.member_keys.get(track.participant.id) if session.seated else None
+        clock = sender.clocks.get(track.stream) if sender is not None else None
         return ClockMapping(clock.timestamp, clock.time) if clock is not None else None
 
     def capture_time(self, track: Track, timestamp: int) -> float | None:
-        """Return when the sample of a timestamp was captured, in seconds of the sender's monotonic clock, if known."""
+        """Return when a sample was captured, in seconds of the sender's monotonic clock, or None if it is not known."""
         clock = self.clock_of(track)
         if clock is None:
             return None
@@ -142,7 +142,7 @@ class TrackReception:
     def _ask_keyframe(self, stream: int) -> bool:
         try:
             asked = self._connection.session.seat.request_keyframe(stream, 0, time.monotonic())
-        except Refusal:  # the seat is gone, and its last events are being delivered
+        except Refusal:  # the seat has ended, and its last events are being delivered
             return False
         self._connection.pump()
         return asked

@@ -1,4 +1,4 @@
-"""Queues between the room and whoever reads: bounded, and the oldest goes first."""
+"""Queues between the room and its readers: bounded, and the oldest item is dropped first."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Item = TypeVar("Item")
 
 
 class StreamQueue(Generic[Item]):
-    """An async iterator that a producer feeds without waiting; a reader that is too slow misses the oldest items."""
+    """An async iterator that a producer feeds without waiting. A slow reader misses the oldest items."""
 
     def __init__(self, limit: int) -> None:
         self.dropped = 0
-        """Items that the reader was too slow for."""
+        """Items that were dropped because the reader was slow."""
         self._items: deque[Item] = deque()
         self._limit = limit
         self._ended = False
         self._wake: asyncio.Future[None] | None = None
 
     def put(self, item: Item) -> None:
-        """Add an item; the oldest goes if there is no room."""
+        """Add an item. If there is no room, the oldest is dropped."""
         if self._ended:
             return
         if len(self._items) >= self._limit:
@@ -32,7 +32,7 @@ class StreamQueue(Generic[Item]):
         self._notify()
 
     def end(self) -> None:
-        """Let the iteration end after what is queued."""
+        """End the iteration after what is queued."""
         self._ended = True
         self._notify()
 
@@ -53,22 +53,22 @@ class StreamQueue(Generic[Item]):
 
 
 class Broadcast(Generic[Item]):
-    """Gives each item to all readers; each has a queue of its own. The first also gets what came before it."""
+    """Gives each item to all readers. Each has a queue of its own, and the first also gets the items before it."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._early: StreamQueue[Item] | None = StreamQueue(limit)
-        """What came before the first reader."""
+        """Items that came before the first reader."""
         self._queues = [self._early]
         self._last: Item | None = None
 
     def put(self, item: Item) -> None:
-        """Add an item for all readers; the oldest goes where a reader has no room."""
+        """Add an item for all readers. If a reader has no room, its oldest is dropped."""
         for queue in self._queues:
             queue.put(item)
 
     def end(self, last: Item | None = None) -> None:
-        """Let all iterations end, with ``last`` as the last item; further readers get that alone."""
+        """End all iterations, with ``last`` as the last item. Further readers get that item alone."""
         if last is not None:
             self._last = last
             self.put(last)

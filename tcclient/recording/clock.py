@@ -7,27 +7,28 @@ from typing import NamedTuple
 from tcproto.serial import difference, unwrap
 
 MAX_SLEW = 0.01
-"""How much faster or slower than its timestamps a recording may run while it follows the sender's clock: a sound card
-that is off by 0.01 % is followed with ease, and what is reported with an error of some ms is no jump."""
+"""How much faster or slower than its timestamps a recording may run while it follows the sender's clock. A sound card
+that is off by 0.01 % is followed with ease. A report that is wrong by some milliseconds causes no jump."""
 
 MAX_LAG = 100_000
-"""Microseconds by which the sender's clock may run ahead until the time jumps there at once: it paused, and what came
-after it belongs after the pause. Back it never jumps, as players, and the order in a file, would not bear it."""
+"""Microseconds that the sender's clock may be ahead before the time in the file jumps there at once. In that case the
+clock paused, and what came later belongs after the pause. The time never jumps back: players, and the order in a file,
+do not allow it."""
 
 
 class ClockMapping(NamedTuple):
-    """A media timestamp and the sender's monotonic time, in µs, at which its sample was captured."""
+    """A media timestamp, and the sender's monotonic time, in µs, at which its sample was captured."""
 
     timestamp: int
     microseconds: int
 
     def time_of(self, timestamp: int, rate: int) -> int:
-        """Return the time, in µs, of a timestamp near this one, in ticks of ``rate`` per second."""
+        """Return the time, in µs, of a timestamp near this one. Timestamps are in ticks of ``rate`` per second."""
         return self.microseconds + difference(timestamp, self.timestamp) * 1_000_000 // rate
 
 
 class Unwrapper:
-    """Counts on where a timestamp of 32 bits wraps, however long the stream lasts or pauses."""
+    """Unwraps timestamps of 32 bits, however long the stream lasts or pauses."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
@@ -35,7 +36,10 @@ class Unwrapper:
         self._at = 0.0
 
     def ticks(self, timestamp: int, at: float) -> int:
-        """Return a timestamp without its wrap; ``at`` is when it came, in seconds. They come nearly in order."""
+        """Return the timestamp without its wrap.
+
+        ``at`` is its time of arrival, in seconds. Timestamps come nearly in order.
+        """
         if self._ticks is None:
             self._ticks, self._at = timestamp, at
         expected = self._ticks + int(max(0.0, at - self._at) * self._rate)
@@ -46,28 +50,28 @@ class Unwrapper:
 
 
 class MediaClock:
-    """Tells when, in µs of the sender's clock, a tick without its wrap was captured; follows what the sender says."""
+    """Tells when a tick was captured, in µs of the sender's clock. It follows what the sender reports."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
         self._offset: int | None = None
-        """µs of tick 0."""
+        """Time of tick 0, in µs."""
         self._newest = 0
         self._mapping: ClockMapping | None = None
         self._target: int | None = None
 
     @property
     def known(self) -> bool:
-        """Whether the sender has said anything of it."""
+        """Whether the sender has reported anything."""
         return self._mapping is not None
 
     def map(self, mapping: ClockMapping) -> None:
-        """Take what the sender says now."""
+        """Take what the sender reports now."""
         if mapping != self._mapping:
             self._mapping, self._target = mapping, None
 
     def time_of(self, ticks: int) -> int:
-        """Return the time of a tick; only once the clock is ``known``."""
+        """Return the time of an unwrapped tick. Call it only when the clock is ``known``."""
         assert self._mapping is not None
         if self._target is None:
             mapped = unwrap(self._mapping.timestamp, ticks)

@@ -1,4 +1,4 @@
-"""The folder of recordings: names for files that are never those of earlier ones, and the index of what is in them."""
+"""The folder of recordings: file names that no earlier recording has, and the index of the files."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from typing import Any
 from tcclient.errors import RecordingError, one_line
 
 MAX_STEM = 180
-"""Bytes of a file's name without number and ending: file systems take 255."""
+"""Bytes of a file name without number and ending: file systems take 255."""
 
 INDEX = "index"
-"""Stem of the file that lists the others."""
+"""Stem of the file that lists the other files."""
 
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
-"""Names that Windows takes for devices, whatever their ending."""
+"""Names that Windows takes for devices, with any ending."""
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make a folder for recordings, for its owner alone, if it is not there; raises ``RecordingError`` if nothing can
-    be written in it."""
+    """Make a folder for recordings, for its owner alone, if there is none.
+
+    Raises ``RecordingError`` if nothing can be written in it.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -35,8 +37,11 @@ def prepare_folder(folder: Path) -> None:
 
 
 def safe_name(account: str) -> str:
-    """Return a file name for an account that a server named, in its own script: letters, digits, - and _; nothing that
-    leads out of the folder, or hides."""
+    """Return a file name for an account name that came from a server.
+
+    It is in the script of the name, and has letters, digits, - and _ only: it cannot lead out of the folder, and is not
+    hidden.
+    """
     text = unicodedata.normalize("NFC", account.lower())
     kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "-_" else " " for c in text)
     name = "_".join(kept.split()).strip("_").encode()[:MAX_STEM].decode(errors="ignore")
@@ -46,16 +51,16 @@ def safe_name(account: str) -> str:
 
 
 def free_names(folder: Path, stem: str, endings: tuple[str, ...]) -> Iterator[str]:
-    """Iterate over ``stem``, ``stem-2``, ... as far as no file of such a name is there with any of the endings."""
+    """Iterate over ``stem``, ``stem-2`` and so on, without the names that have a file with one of the endings."""
     for name in chain([stem], (f"{stem}-{number}" for number in count(2))):
         if not any(os.path.lexists(folder / (name + ending)) for ending in endings):
             yield name
 
 
 class Index:
-    """A JSON file beside the recordings: who is in which file, and where it begins on the common time line.
+    """A JSON file beside the recordings: who is in each file, and where the file begins on the common time line.
 
-    It is replaced as a whole, so that whoever reads it, also after a crash, finds it complete.
+    It is replaced as a whole, so that a reader finds it complete, also after a crash.
     """
 
     def __init__(self, folder: Path, head: dict[str, Any]) -> None:
@@ -68,17 +73,17 @@ class Index:
         return len(self._files)
 
     def add(self, **entry: Any) -> dict[str, Any]:
-        """Add a file; what is changed in the entry later is written after ``touch``."""
+        """Add a file, and return its entry. A later change of the entry is written after ``touch``."""
         self._files.append(entry)
         self._changed = True
         return entry
 
     def touch(self) -> None:
-        """Say that an entry has changed."""
+        """Note that an entry has changed."""
         self._changed = True
 
     def write(self) -> None:
-        """Write what has changed; raises ``RecordingError``."""
+        """Write what has changed. Raises ``RecordingError``."""
         if not self._changed:
             return
         self._changed = False
@@ -98,7 +103,7 @@ class Index:
             raise RecordingError(one_line(self._path or self._folder, error)) from error
 
     def _begin(self) -> Path:
-        """Take the first name that no other recording has taken, also one that begins in the same moment."""
+        """Take the first name that no other recording has taken, even one that begins in the same moment."""
         for name in free_names(self._folder, INDEX, (".json",)):
             path = self._folder / f"{name}.json"
             try:

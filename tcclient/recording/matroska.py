@@ -8,13 +8,13 @@ from tcclient.video.bitstream import nal_units
 from tcproto.packet import AUDIO_CLOCK
 
 TICK = 100_000
-"""Nanoseconds of one unit of time in the file: 0.1 ms, so that rounding is nothing against lip-sync."""
+"""Nanoseconds of one unit of time in the file: 0.1 ms, so that rounding does not matter for lip-sync."""
 
 MAX_CLUSTER = 3_000 * 10
 """Longest cluster in units of time; times in a cluster are relative to it, in 16 bits with sign."""
 
 SEEK_PRE_ROLL = 80_000_000
-"""Nanoseconds of Opus that a player decodes before the place it seeks to (RFC 7845, section 4.6)."""
+"""Nanoseconds of Opus that a player decodes before the position that it seeks to (RFC 7845, section 4.6)."""
 
 VIDEO_TRACK, AUDIO_TRACK = 1, 2
 
@@ -57,8 +57,10 @@ def file_header() -> bytes:
 
 
 def info(application: str, duration: float | None = None, title: str = "") -> bytes:
-    """Return the segment information: ``duration`` in units of time. Without one, its place is kept by a void of the
-    same size."""
+    """Return the segment information, with ``duration`` in units of time.
+
+    Without a duration, a void of the same size keeps its place.
+    """
     length = void(len(real(0x4489, 0.0))) if duration is None else real(0x4489, duration)
     name = text(0x7BA9, title) if title else b""
     writer = text(0x4D80, application) + text(0x5741, application)
@@ -66,7 +68,7 @@ def info(application: str, duration: float | None = None, title: str = "") -> by
 
 
 def void(size: int) -> bytes:
-    """Return an element without meaning, of ``size`` bytes with all: a place for what is written later."""
+    """Return an element without meaning, of ``size`` bytes in all. It keeps a place for later."""
     return element(0xEC, bytes(size - len(element(0xEC))))
 
 
@@ -140,10 +142,10 @@ def seek_head(cues_offset: int | None = None) -> bytes:
 
 
 def decoder_configuration(access_unit: bytes) -> bytes | None:
-    """Return the decoder configuration record of H.264 from a keyframe in Annex B form, or None if it has no SPS and
-    PPS.
+    """Return the decoder configuration record of H.264 from a keyframe in Annex B form.
 
-    ISO/IEC 14496-15, section 5.3.3.1; for the high profiles 8 bits and 4:2:0 are assumed.
+    None if the keyframe has no SPS and PPS. ISO/IEC 14496-15, section 5.3.3.1; for the high profiles 8 bits and
+    4:2:0 are assumed.
     """
     sps = [unit for unit in nal_units(access_unit) if unit[0] & 31 == 7 and 4 <= len(unit) <= 0xFFFF]
     pps = [unit for unit in nal_units(access_unit) if unit[0] & 31 == 8 and len(unit) <= 0xFFFF]

@@ -1,4 +1,4 @@
-"""Ogg pages with Opus in them (RFC 3533, RFC 7845). Pure."""
+"""Ogg pages that hold Opus (RFC 3533, RFC 7845). Pure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from tcproto.packet import AUDIO_CLOCK
 
 MAX_SEGMENTS = 255
-"""Most lacing values of a page (RFC 3533, section 6)."""
+"""Largest number of lacing values in a page (RFC 3533, section 6)."""
 
 CONTINUED, FIRST, LAST = 1, 2, 4
-"""Flags of a page: begins inside a packet, first of the stream, last of the stream."""
+"""Flags of a page: it continues a packet, is the first of the stream, is the last of the stream."""
 
 
 def opus_head(channels: int, pre_skip: int, input_rate: int = AUDIO_CLOCK) -> bytes:
@@ -42,8 +42,8 @@ class OggStream:
     def page(self, packets: list[bytes], granule: int, flags: int = 0) -> bytes:
         """Return a page of whole packets with at most ``MAX_SEGMENTS`` lacing values.
 
-        ``granule`` is the number of samples that a decoder has given out after the last of them. Raises ``ValueError``
-        for too many.
+        ``granule`` is the number of samples that a decoder has returned after the last of them. Raises ``ValueError``
+        for too many lacing values.
         """
         lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
         if len(lacing) > MAX_SEGMENTS:
@@ -55,8 +55,10 @@ class OggStream:
 
 
 def _checksum(data: bytes) -> int:
-    """Return the checksum of a page (RFC 3533, section 6): CRC-32 with zlib's polynomial, but not reflected, from 0 and
-    without inversion. So the bits of every byte, and of the result, are turned round."""
+    """Return the checksum of a page (RFC 3533, section 6): CRC-32 with zlib's polynomial, but not reflected.
+
+    It starts from 0 and is not inverted. So the bits of every byte, and of the result, are reversed.
+    """
     value = zlib.crc32(data.translate(_REVERSED), _ALL) ^ _ALL
     return int.from_bytes(value.to_bytes(4, "little").translate(_REVERSED), "big")
 

@@ -1,6 +1,6 @@
-"""Records a room without transcoding: an Ogg Opus file for each speaker, and a Matroska file where there are pictures.
+"""Records a room without transcoding: an Ogg Opus file for each speaker, and a Matroska file if there are pictures.
 
-Packets are handed over as they come; ``flush`` and ``close`` write, and are called from a worker thread.
+Packets are handed over as they come. ``flush`` and ``close`` write, and are called from a worker thread.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from tcclient.recording.take import Take
 FORMAT = 1
 """Version of the index."""
 MAX_TAKES = 100
-"""Takes of one account in a recording: who begins a microphone anew more often than that fills the folder, and is not
-recorded any more."""
+"""Takes of one account in a recording. A participant that starts its microphone again more often would fill the folder,
+and is not recorded any longer."""
 MAX_FILES = 10_000
 """Files of a recording: a day of five hundred members with twenty takes each."""
 MAX_OPEN = 400
-"""Files that are written at the same time: many systems let a process have 1,024 descriptors."""
+"""Files that are open at the same time: many systems let a process have 1,024 descriptors."""
 
 
 class Failure(NamedTuple):
-    """A recording that could not be written, or not further."""
+    """A recording that could not be written, or not be continued."""
 
     account: str
-    """Whom it was about; empty where it is about all."""
+    """The account that was recorded; empty if the failure is of all."""
     error: Exception
 
 
 class RoomRecording:
-    """The recordings of everybody in a room, in one directory, which is made; no file that was there is touched.
+    """The recordings of everybody in a room, in one directory. It is made, and no existing file is changed.
 
     ``began`` is the monotonic time, in seconds, at which the common time line begins (by default when the first packet
-    came), ``date`` what the clock on the wall said then. Raises ``RecordingError`` where nothing can be written. A
-    speaker who cannot be recorded does not end the others: ``flush`` returns failures, ``close`` raises the first.
+    came). ``date`` is the wall clock at that time. Raises ``RecordingError`` if nothing can be written. If a speaker
+    cannot be recorded, the others are recorded all the same: ``flush`` returns failures, ``close`` raises the first.
     """
 
     def __init__(self, directory: Path | str, *, room: str = "", began: float | None = None, date: str = "") -> None:
@@ -48,12 +48,12 @@ class RoomRecording:
         self._index = Index(self.directory, {"format": FORMAT, "room": room, "began": date})
         self._began = began
         self._speakers: dict[int, Take] = {}
-        """The first take of each participant of whom anything came, or may still."""
+        """The first take of each participant that has sent something, or still may."""
         self._latest: dict[tuple[int, bool], Take] = {}
         """By participant, and whether it is of a screen."""
         self._heard: set[tuple[Take, bool]] = set()
         self._takes: list[Take] = []
-        """What is open, or may become so."""
+        """Takes that are open, or may become so."""
         self._counts: dict[str, int] = {}
         """Takes that were written, by account."""
         self._failures: list[Failure] = []
@@ -61,69 +61,71 @@ class RoomRecording:
         self._writing = threading.Lock()
 
     def speaker(self, participant: int, account: str) -> Take:
-        """Return the first recording of a participant, made at the first call."""
-        recording = self._speakers.get(participant)
-        if recording is None:
-            recording = self._speakers[participant] = self._begin(participant, account)
-        return recording
+        """Return the first take of a participant, made at the first call."""
+        take = self._speakers.get(participant)
+        if take is None:
+            take = self._speakers[participant] = self._begin(participant, account)
+        return take
 
     def take(self, participant: int, account: str, *, video: bool, screen: bool = False, label: str = "") -> Take:
-        """Return where to record one more track of a participant, who is called ``label`` in the roster.
+        """Return the take for one more track of a participant; ``label`` is its name in the roster.
 
-        A file holds one track of each kind, and pictures and sound of a screen apart from a person's: those go to
-        ``NAME-screen``. A microphone that begins anew with clock and numbers of its own goes to a further take,
-        ``NAME-2``.
+        A take holds one track of each kind. Pictures and sound of a screen are separate from the participant's own, and
+        go to ``NAME-screen``. A microphone that starts again, with another clock and other numbers, goes to a further
+        take, ``NAME-2``.
         """
-        recording = self._latest.get((participant, screen))
-        if recording is None and not screen and participant not in self._speakers:
-            recording = self.speaker(participant, account)
-        if recording is None or (recording, video) in self._heard:
-            recording = self._begin(participant, account, screen=screen)
-        recording.label = label or account
-        recording.expect(video=video)
-        self._latest[participant, screen] = recording
-        self._heard.add((recording, video))
-        return recording
+        take = self._latest.get((participant, screen))
+        if take is None and not screen and participant not in self._speakers:
+            take = self.speaker(participant, account)
+        if take is None or (take, video) in self._heard:
+            take = self._begin(participant, account, screen=screen)
+        take.label = label or account
+        take.expect(video=video)
+        self._latest[participant, screen] = take
+        self._heard.add((take, video))
+        return take
 
-    def end(self, recording: Take, *, video: bool) -> None:
-        """Say that a track has ended: its file is closed with the next ``flush``."""
-        recording.end(video=video)
+    def end(self, take: Take, *, video: bool) -> None:
+        """Note that a track has ended: its file is closed with the next ``flush``."""
+        take.end(video=video)
 
     def retry(self) -> None:
-        """Let speakers whose recording failed begin a new one."""
-        for recording in self._takes:
-            recording.retry()
+        """Let speakers whose recording failed begin a new take."""
+        for take in self._takes:
+            take.retry()
 
     def flush(self, now: float) -> list[Failure]:
-        """Write the entries that have waited long enough; return the failures since the last call."""
+        """Write the entries that have waited long enough, and return the failures since the last call."""
         with self._writing:
-            for recording in list(self._takes):
-                self._attempt(recording, lambda take=recording: take.flush(now))  # type: ignore[misc]
-                if recording.done:
-                    self._forget(recording)
+            for take in list(self._takes):
+                self._attempt(take, lambda take=take: take.flush(now))  # type: ignore[misc]
+                if take.done:
+                    self._forget(take)
             self._write_index()
             told, self._told = self._told, len(self._failures)
             return self._failures[told:]
 
     def close(self) -> None:
-        """Write everything and close all files; the first error of the whole recording is raised when all have been
-        tried."""
+        """Write everything and close all files.
+
+        All files are tried. After that the first error of the whole recording is raised.
+        """
         with self._writing:
-            for recording in self._takes:
-                self._attempt(recording, recording.close)
+            for take in self._takes:
+                self._attempt(take, take.close)
             self._write_index()
             if self._failures:
                 raise self._failures[0].error
 
-    def _attempt(self, recording: Take, write: Callable[[], None]) -> None:
+    def _attempt(self, take: Take, write: Callable[[], None]) -> None:
         try:
             write()
-        except Exception as error:  # whatever it is, the others go on
-            recording.fail(error)
+        except Exception as error:  # whatever it is, the other takes go on
+            take.fail(error)
             self._index.touch()
             said = {(failure.account, str(failure.error)) for failure in self._failures}
-            if (recording.account, str(error)) not in said:
-                self._failures.append(Failure(recording.account, error))
+            if (take.account, str(error)) not in said:
+                self._failures.append(Failure(take.account, error))
 
     def _write_index(self) -> None:
         try:
@@ -133,7 +135,7 @@ class RoomRecording:
                 self._failures.append(Failure("", error))
 
     def _begin(self, participant: int, account: str, *, screen: bool = False) -> Take:
-        recording = Take(
+        take = Take(
             self.directory,
             safe_name(account) + ("-screen" if screen else ""),
             account=account,
@@ -142,31 +144,31 @@ class RoomRecording:
             admit=self._admit,
             index=self._index,
         )
-        self._takes.append(recording)
-        return recording
+        self._takes.append(take)
+        return take
 
-    def _admit(self, recording: Take, at: float) -> float:
-        """Allow one more file, and return its place on the common time line; raises ``RecordingError``."""
+    def _admit(self, take: Take, at: float) -> float:
+        """Allow one more file, and return its place on the common time line. Raises ``RecordingError``."""
         self._began = at if self._began is None else self._began
-        first = not recording.paths
-        if first and self._counts.get(recording.account, 0) >= MAX_TAKES:
-            self._refuse(f"{recording.account} has begun anew {MAX_TAKES} times, and is recorded no further")
+        first = not take.paths
+        if first and self._counts.get(take.account, 0) >= MAX_TAKES:
+            self._refuse(f"{take.account} has started again {MAX_TAKES} times, and is not recorded any longer")
         if len(self._index) >= MAX_FILES:
-            self._refuse(f"there are {MAX_FILES} files in this recording: no further one is begun")
+            self._refuse(f"there are {MAX_FILES} files in this recording: no more are made")
         if sum(take.open_files for take in self._takes) >= MAX_OPEN:
-            self._refuse(f"{MAX_OPEN} files are being written: no further one is begun")
-        self._counts[recording.account] = self._counts.get(recording.account, 0) + first
+            self._refuse(f"{MAX_OPEN} files are being written: no more are made")
+        self._counts[take.account] = self._counts.get(take.account, 0) + first
         return max(0.0, at - self._began)
 
     def _refuse(self, text: str) -> None:
         raise RecordingError(one_line(self.directory, text))
 
-    def _forget(self, recording: Take) -> None:
-        """Let go of a take that is closed; what was never written leaves no trace."""
-        self._takes.remove(recording)
-        self._heard -= {(recording, False), (recording, True)}
-        key = (recording.participant, recording.screen)
-        if self._latest.get(key) is recording:
+    def _forget(self, take: Take) -> None:
+        """Let go of a take that is closed. A take that was never written leaves no trace."""
+        self._takes.remove(take)
+        self._heard -= {(take, False), (take, True)}
+        key = (take.participant, take.screen)
+        if self._latest.get(key) is take:
             del self._latest[key]
-        if not recording.paths and self._speakers.get(recording.participant) is recording:
-            del self._speakers[recording.participant]
+        if not take.paths and self._speakers.get(take.participant) is take:
+            del self._speakers[take.participant]

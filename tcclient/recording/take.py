@@ -1,4 +1,4 @@
-"""The files of one take of a speaker: packets are put in order and on one clock, and written as they come."""
+"""The files of one take of a speaker. Packets are put in order and on one clock, and written as they come."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from tcproto.serial import wrapped
 PATIENCE = 0.3
 """Seconds for which entries wait for earlier ones, so that they are written in order."""
 CLOCK_PATIENCE = 3.0
-"""Seconds for which a stream waits for its clock mapping; then the time of arrival has to do."""
+"""Seconds for which a stream waits for its clock mapping. After that the time of arrival is used."""
 MAX_ENTRIES = 20_000
-"""Entries of a speaker that wait: minutes of sound and pictures; beyond it they are written out of order."""
+"""Entries of a speaker that wait: minutes of sound and pictures. Beyond it they are written out of order."""
 ENDINGS = (".ogg", ".mkv")
 
 Admit = Callable[["Take", float], float]
-"""Allows one more file, whose first packet came at a time (monotonic seconds); returns where it begins, in seconds."""
+"""Allows one more file, for the time of its first packet (monotonic seconds), and returns where it begins, in seconds.
+"""
 
 
 class _Entry(NamedTuple):
     order: int
-    """Sequence of the stream, or µs: what to sort by."""
+    """The key to sort by: the sequence number of sound, or µs of a picture."""
     tie: int
     at: float
     ticks: int
-    """Timestamp, without its wrap."""
+    """Timestamp, unwrapped."""
     data: bytes
     video: bool
     keyframe: bool
@@ -53,7 +54,7 @@ class _File(NamedTuple):
 
 
 class Take:
-    """The files of one participant: ``NAME.ogg``, and ``NAME.mkv`` if it shows pictures; made when something comes.
+    """The files of one participant: ``NAME.ogg``, and ``NAME.mkv`` if there are pictures. Made when something comes.
 
     All times in the files are on this machine's clock: the sender's clock, moved by a constant.
     """
@@ -72,7 +73,7 @@ class Take:
     ) -> None:
         self.account, self.label, self.participant = account or stem, label or account or stem, participant
         self.screen = screen
-        """Whether it is what a screen shows and plays."""
+        """Whether the pictures and sound are of a screen."""
         self.frames_written = 0
         self.packets_written = 0
         self.paths: list[Path] = []
@@ -87,18 +88,18 @@ class Take:
         self._video: tuple[Codec, int, int] | None = None
         self._unwrap = {False: Unwrapper(AUDIO_CLOCK), True: Unwrapper(VIDEO_CLOCK)}
         self._clocks = {False: MediaClock(AUDIO_CLOCK), True: MediaClock(VIDEO_CLOCK)}
-        """As the sender tells them."""
+        """Clocks as the sender reports them."""
         self._assumed = {False: MediaClock(AUDIO_CLOCK), True: MediaClock(VIDEO_CLOCK)}
-        """By the time of arrival, while the sender has told nothing."""
+        """Clocks by the time of arrival, until the sender has reported."""
         self._shift: int | None = None
-        """µs that the sender's clock is ahead of ours."""
+        """µs by which the sender's clock is ahead of ours."""
         self._sound_begin = 0
         """Ticks of the first packet in the Ogg file."""
         self._newest_sound: _Entry | None = None
         self._sound: list[_Entry] = []
         self._movie: list[_Entry] = []
         self._unplaced: deque[_Entry] = deque()
-        """Filled on the event loop while a worker writes, as the heaps are: their operations are atomic."""
+        """Filled on the event loop while a worker writes, and so are the heaps: their operations are atomic."""
         self._ended = {False: False, True: False}
         self._expected = {False: False, True: False}
         self._ties = count()
@@ -110,14 +111,14 @@ class Take:
 
     @property
     def done(self) -> bool:
-        """Whether all that was to be recorded has ended, and is written."""
+        """Whether all tracks of the take have ended and are written."""
         ended = all(self._ended[kind] or not self._expected[kind] for kind in (False, True)) and any(
             self._ended.values()
         )
         return ended and not (self.open_files or self._sound or self._movie or self._unplaced)
 
     def expect_video(self, codec: Codec, width: int, height: int) -> None:
-        """Say that pictures of a size will come."""
+        """Note that pictures of a size will come."""
         self._video = (codec, width or 16, height or 16)
 
     def map_clock(self, *, video: bool, mapping: ClockMapping) -> None:
@@ -125,7 +126,7 @@ class Take:
         self._clocks[video].map(mapping)
 
     def add_audio(self, packet: AudioPacket) -> None:
-        """Take an Opus packet; its sequence number does not wrap within a recording."""
+        """Take an Opus packet. Its sequence number does not wrap within a recording."""
         if not self.failed:
             header, at = packet.header, packet.received_at - packet.held_ms / 1000
             ticks = self._unwrap[False].ticks(header.timestamp, at)
@@ -141,15 +142,15 @@ class Take:
             self._unplaced.append(_Entry(0, next(self._ties), at, ticks, frame.payload, True, header.keyframe))
 
     def expect(self, *, video: bool) -> None:
-        """Say that a track begins."""
+        """Note that a track begins."""
         self._expected[video] = True
 
     def end(self, *, video: bool) -> None:
-        """Say that no more of a kind will come: its file is closed when all of it is written."""
+        """Note that a track has ended: its file is closed after all of it is written."""
         self._ended[video] = True
 
     def flush(self, now: float) -> None:
-        """Write what has waited long enough; raises ``RecordingError``."""
+        """Write the entries that have waited long enough. Raises ``RecordingError``."""
         self._write(now, now - PATIENCE)
         for writer in (self._ogg, self._mkv):
             if writer is not None:
@@ -162,7 +163,7 @@ class Take:
             self._end_file(mkv)
 
     def close(self) -> None:
-        """Write everything and close the files; raises ``RecordingError``."""
+        """Write everything and close the files. Raises ``RecordingError``."""
         try:
             self._write(float("inf"), float("inf"))
         finally:
@@ -173,7 +174,7 @@ class Take:
                 self._end_file(mkv)
 
     def fail(self, error: Exception) -> None:
-        """Give up, after an error: close what is open, and take no more."""
+        """Give up after an error: close what is open, and take no more."""
         self.failed = True
         ogg, mkv, self._ogg, self._mkv = self._ogg, self._mkv, None, None
         for writer in (ogg, mkv):
@@ -184,7 +185,7 @@ class Take:
         self._unplaced.clear()
 
     def retry(self) -> None:
-        """Begin further files, if this recording failed."""
+        """Begin further files, if this take failed."""
         if self.failed:
             self.failed, self._name, self._newest_sound = False, None, None
 
@@ -198,7 +199,7 @@ class Take:
             self._write_picture(entry)
 
     def _place(self, now: float) -> None:
-        """Give pictures their time, as soon as the sender's clock is known."""
+        """Set the time of pictures as soon as the sender's clock is known."""
         for _ in range(len(self._unplaced)):
             entry = self._unplaced.popleft()
             time = self._time(entry, now)
@@ -208,7 +209,7 @@ class Take:
                 heapq.heappush(self._movie, entry._replace(order=time))
 
     def _time(self, entry: _Entry, now: float) -> int | None:
-        """Return when an entry was captured, in µs of our clock; None where the sender may tell that yet."""
+        """Return when an entry was captured, in µs of our clock. None while the sender may still report its clock."""
         clock, assumed = self._clocks[entry.video], self._assumed[entry.video]
         at = int(entry.at * 1e6)
         if clock.known:
@@ -233,7 +234,7 @@ class Take:
             self.packets_written += 1
             self._newest_sound = entry
         if self._mkv is not None:
-            # where the film goes on, the sound is there at once: the time of arrival has to do if nothing else is known
+            # The film must not wait for the clock of the sound. If nothing else is known, the time of arrival is used.
             time = self._time(entry, float("inf"))
             assert time is not None
             self._mkv.write_audio(entry.data, time)
@@ -248,7 +249,7 @@ class Take:
             self.frames_written += self._mkv.write_video(entry.data, entry.order, entry.keyframe)
 
     def _begin_film(self, entry: _Entry, codec: Codec, width: int, height: int) -> None:
-        """Begin the film with a keyframe, and with all the sound that there is in the Ogg file."""
+        """Begin the film with a keyframe, and with all the sound that is in the Ogg file."""
         newest = self._newest_sound if self._ogg is not None else None
         start = entry.order
         if newest is not None:
@@ -276,7 +277,7 @@ class Take:
             mkv.write_audio(newest.data, time)
 
     def _create(self, ending: str, make: Callable[[Path], AnyWriter], begin: float) -> AnyWriter:
-        """Make a file whose name nobody has: both files of a take have one name, if they can."""
+        """Make a file with an unused name. Both files of a take have one name, if possible."""
         names = free_names(self._directory, self._stem, ENDINGS)
         name = self._name or next(names)
         while True:
@@ -316,7 +317,7 @@ class Take:
 
 
 def _taken(entries: list[_Entry], until: float) -> list[_Entry]:
-    """Remove and return, in order, the entries before the first one that came after ``until``."""
+    """Remove the entries before the first one that came after ``until``, and return them in order."""
     taken = []
     while entries and (entries[0].at <= until or len(entries) > MAX_ENTRIES):
         taken.append(heapq.heappop(entries))

@@ -1,4 +1,4 @@
-"""Records a room: what its tracks bring goes into the recording, which is written by a worker thread now and then."""
+"""Records a room: packets of its tracks go into the recording, which a worker thread writes from time to time."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from tcclient.track import Track
 from tcproto.messages import Kind, Source
 
 FLUSH_INTERVAL = 0.5
-"""Seconds between writes of a recording, and so the longest until a failure is told."""
+"""Seconds between writes of a recording. So much later, at most, a failure is reported."""
 
 
 class TrackRecorder:
     """Records the tracks of the room ``name`` into a directory, which is made.
 
-    Raises ``RecordingError`` when made where that is not possible.
-
-    ``mapping`` tells how the timestamps of a track are those of its sender's clock, once that is known; ``failed`` is
-    called on the event loop for what cannot be recorded.
+    Raises ``RecordingError`` when made, if that is not possible. ``mapping`` returns how the timestamps of a track
+    relate to its sender's clock, once that is known. ``failed`` is called on the event loop for each recording that
+    fails.
     """
 
     def __init__(
@@ -67,7 +66,7 @@ class TrackRecorder:
             self.recording.end(speaker, video=track.kind is Kind.VIDEO)
 
     def map_clocks(self) -> None:
-        """Tell the recording what is known of the senders' clocks."""
+        """Give the recording what is known of the senders' clocks."""
         for track, speaker in self._takes.items():
             if (mapping := self._mapping(track)) is not None:
                 speaker.map_clock(video=track.kind is Kind.VIDEO, mapping=mapping)
@@ -82,5 +81,5 @@ class TrackRecorder:
                 self._failed(failure)
 
     async def close(self) -> None:
-        """Write what is left, and close the files; raises the first ``RecordingError`` of the whole recording."""
+        """Write the rest, and close the files. Raises the first ``RecordingError`` of the whole recording."""
         await asyncio.get_running_loop().run_in_executor(self._pool, self.recording.close)

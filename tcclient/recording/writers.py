@@ -1,7 +1,7 @@
 """Recordings without transcoding: Ogg Opus for one speaker, Matroska for sound and picture in step.
 
-Both are written as they go and can be read up to the last page or block after a crash, without repair. Both take
-packets as they came from the network, so they expect late, repeated and broken ones, and leave those out.
+Both are written as they grow. After a crash they can be read up to the last page or block, without repair. Both take
+packets as they came from the network: late, repeated and broken packets are expected and left out.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ PRE_SKIP = 312
 """Delay of the encoder of libopus in samples of 48 kHz, except in its low-delay mode."""
 
 PAGE_DURATION = AUDIO_CLOCK
-"""Longest Ogg page, in samples: what a crash can cost (RFC 7845, section 6 recommends one second)."""
+"""Longest Ogg page, in samples: a crash can lose so much (RFC 7845, section 6 recommends one second)."""
 
 MAX_LEAD = 10 * AUDIO_CLOCK
-"""Furthest, in samples, that timestamps may run ahead of the clock: else any jump would be written out as hours of
-silence."""
+"""Samples by which timestamps may be ahead of the clock. Without a limit a jump would be written as hours of silence.
+"""
 
 MAX_LATE = 10 * AUDIO_CLOCK
-"""Furthest back, in samples, that a packet counts as late; a longer jump back means that the sender began anew."""
+"""Samples by which a packet may be behind and still counts as late. A longer jump back means that the sender started
+again."""
 
 MIN_CUE_DISTANCE = 1_000_000_000 // matroska.TICK
-"""Least time between entries of the Matroska index: one per second is as fine as anybody seeks."""
+"""Least time between entries of the Matroska index: nobody seeks more finely than one second."""
 
 
 class OggOpusWriter:
-    """Records the Opus packets of one speaker, and keeps time: gaps are filled with packets that hold no
-    sound.
+    """Records the Opus packets of one speaker, and keeps time: gaps are filled with packets that hold no sound.
 
     ``start`` is the 48 kHz timestamp, and the time of the clock, at which the recording begins; by default those of the
     first packet. ``tags`` are written as comments (RFC 7845, section 5.2.2). An existing file is refused. Raises
@@ -81,10 +81,11 @@ class OggOpusWriter:
         return self._granule / AUDIO_CLOCK
 
     def write(self, packet: bytes, timestamp: int, now: float) -> bool:
-        """Record a packet whose first sample has this 48 kHz timestamp (32 bits, wraps); ``now`` in seconds, monotonic.
+        """Record a packet.
 
-        Returns False, and records nothing, for what is no Opus packet, does not fit an Ogg page, or comes after its
-        time. A timestamp that jumps back, or ahead of the clock, goes on where the recording is.
+        Its first sample has this 48 kHz timestamp (32 bits, wraps); ``now`` is in seconds, monotonic. Returns False,
+        and records nothing, if it is no Opus packet, does not fit an Ogg page, or comes too late. After a timestamp
+        that jumps back, or ahead of the clock, the recording continues where it is.
         """
         if packet_duration(packet) is None or self._stream.segments(packet) > ogg.MAX_SEGMENTS:
             return False
@@ -97,18 +98,18 @@ class OggOpusWriter:
         elif gap <= -MIN_DURATION:
             return False
         else:
-            # what is left, below 2.5 ms, stays a difference of the two and never adds up
+            # the rest, below 2.5 ms, stays a difference between the two clocks and never adds up
             for filler in lost_packets(max(gap, 0), stereo=self._stereo):
                 self._put(filler)
         self._put(packet)
         return True
 
     def check(self) -> None:
-        """Raise ``RecordingError`` if the file is no longer there: writing alone would not tell."""
+        """Raise ``RecordingError`` if the file no longer exists: writing to it would not fail."""
         self._file.check()
 
     def sync(self) -> None:
-        """Write what is complete, all but the newest packet: the last page of a stream has to end with one."""
+        """Write all packets but the newest: the last page of a stream must end with a packet."""
         if len(self._page) > 1:
             newest = self._page.pop()
             self._granule -= packet_duration(newest) or 0
@@ -116,18 +117,18 @@ class OggOpusWriter:
             self._put(newest)
 
     def close(self) -> None:
-        """Write what is left and end the stream. A second call does nothing."""
+        """Write the rest and end the stream. A second call does nothing."""
         if not self._file.closed:
             try:
                 if not self._granule:
-                    self._put(lost_packets(MIN_DURATION, stereo=self._stereo)[0])  # players refuse no packets
+                    self._put(lost_packets(MIN_DURATION, stereo=self._stereo)[0])  # players refuse empty files
                 self._flush(ogg.LAST)
             finally:
                 self._file.close()
 
     def _put(self, packet: bytes) -> None:
         segments = self._stream.segments(packet)
-        # only now, not when the page became full: the last page of the stream has to end with a packet
+        # not as soon as the page is full: the last page of the stream must end with a packet
         if self._segments + segments > ogg.MAX_SEGMENTS or self._granule - self._page_start >= PAGE_DURATION:
             self._flush()
         self._page.append(packet)
@@ -151,9 +152,9 @@ class OggOpusWriter:
 class MatroskaWriter:
     """Records one video and one audio stream, in step; pictures begin with a keyframe.
 
-    Times are microseconds of one clock for both, rounded to 0.1 ms; that of the file begins at ``start``, by default
-    with the first block. A track of sound is made with the first packet of it, if ever. The bytes of VP8 are kept as
-    they are; of H.264 the NAL units are, but lengths take the place of start codes. Pictures may change their size in
+    Times of both are microseconds of one clock, rounded to 0.1 ms. The time of the file begins at ``start``, by default
+    with the first block. A track of sound is made with its first packet, if there is one. The bytes of VP8 are kept as
+    they are. Of H.264 the NAL units are kept, with lengths in place of start codes. Pictures may change their size in
     the middle; ``width`` and ``height`` are those of the first. Without ``video_codec`` it records sound alone. An
     existing file is refused. Raises ``RecordingError``, also from the methods.
     """
@@ -181,7 +182,7 @@ class MatroskaWriter:
         self._file = _File(Path(path))
         self._base: int | None = None  # microseconds of time 0
         self._start = start
-        self._sound_entry = 0  # offset of the place of a track of sound
+        self._sound_entry = 0  # offset of the place for a track of sound
         self._last: dict[int, int] = {}  # newest time of each track, in ticks
         self._cluster: int | None = None
         self._cues: list[tuple[int, int]] = []
@@ -191,8 +192,7 @@ class MatroskaWriter:
     def write_audio(self, packet: bytes, microseconds: int) -> bool:
         """Record an Opus packet whose first sample was captured at that time.
 
-        Returns False, and records nothing, before the first keyframe, for what is no Opus packet, and for what comes
-        late.
+        Returns False, and records nothing, before the first keyframe, if it is no Opus packet, and if it comes late.
         """
         if not self._audio or packet_duration(packet) is None:
             return False
@@ -206,8 +206,10 @@ class MatroskaWriter:
         return self._block(matroska.AUDIO_TRACK, microseconds, True, packet)
 
     def begin(self, data: bytes, microseconds: int) -> bool:
-        """Write the header for pictures that begin with this keyframe; sound may be written after it, and before the
-        keyframe. Returns False for H.264 without SPS and PPS."""
+        """Write the header for pictures that begin with this keyframe.
+
+        After that sound may be written, also before the keyframe. Returns False for H.264 without SPS and PPS.
+        """
         private = b""
         if self._codec == "h264":
             configuration = matroska.decoder_configuration(data)
@@ -220,8 +222,7 @@ class MatroskaWriter:
     def write_video(self, data: bytes, microseconds: int, keyframe: bool) -> bool:
         """Record an encoded picture captured at that time, H.264 in Annex B form.
 
-        Returns False, and records nothing, before the first keyframe (H.264: with SPS and PPS), and for what comes
-        late.
+        Returns False, and records nothing, before the first keyframe (H.264: with SPS and PPS), and if it comes late.
         """
         if self._codec is None or not data:
             return False
@@ -232,7 +233,7 @@ class MatroskaWriter:
         return self._block(matroska.VIDEO_TRACK, microseconds, keyframe, data)
 
     def check(self) -> None:
-        """Raise ``RecordingError`` if the file is no longer there: writing alone would not tell."""
+        """Raise ``RecordingError`` if the file no longer exists: writing to it would not fail."""
         self._file.check()
 
     @property
@@ -299,7 +300,7 @@ class MatroskaWriter:
 
 
 class _File:
-    """A new file that grows, for its owner alone, without a buffer; errors of the system become ``RecordingError``."""
+    """A new file that grows, for its owner alone, without a buffer. Errors of the system become ``RecordingError``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -325,7 +326,7 @@ class _File:
     def close(self) -> None:
         try:
             self._raw.close()
-        except OSError as error:  # some file systems tell only now that there was no room
+        except OSError as error:  # some file systems report a full disk only now
             raise RecordingError(one_line(self._path, error)) from error
 
     def check(self) -> None:
@@ -341,10 +342,10 @@ class _File:
             while view:
                 view = view[self._raw.write(view) :]
         except OSError as error:
-            self._raw.close()  # what followed a torn end could not be read
+            self._raw.close()  # after a torn end nothing could be read
             if not self.size:
                 with contextlib.suppress(OSError):
-                    self._path.unlink()  # nothing is in it
+                    self._path.unlink()  # it is empty
             raise RecordingError(one_line(self._path, error)) from error
 
 
@@ -353,7 +354,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def recorded_sound(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Iterate over the packets of an Ogg Opus file that is being written: microseconds from the first, and packet."""
+    """Iterate over the packets of an Ogg Opus file that is being written, as (microseconds from the first, packet)."""
     try:
         with closing(av.open(f"file:{path}", format="ogg", metadata_errors="replace")) as container:
             first: int | None = None
@@ -361,7 +362,7 @@ def recorded_sound(path: Path) -> Iterator[tuple[int, bytes]]:
                 if packet.size and packet.pts is not None:
                     first = packet.pts if first is None else first
                     if packet.size == 1:
-                        continue  # stands for what was lost
+                        continue  # stands for a lost packet
                     yield round((packet.pts - first) * packet.time_base * 1_000_000), bytes(packet)
     except (av.FFmpegError, OSError, ValueError):
-        return  # what was not written yet, or can be read no more, is not there
+        return  # what is not written yet, or cannot be read any more, is left out

@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         return self._replies.expect(wanted)
 
     def give_up(self, closed: Closed) -> None:
-        """Fail all that is expected, as the seat is gone, though the connection may stand."""
+        """Fail all requests that wait for a reply: the seat has ended, though the connection may still be open."""
         self._replies.deliver(closed)
 
     async def derive_key(self, password: str, salt: bytes, memory_bytes: int, passes: int) -> SigningKey:

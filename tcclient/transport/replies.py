@@ -51,4 +51,4 @@ class Replies:
 
 def _fail(future: asyncio.Future[Event], error: Exception) -> None:
     future.set_exception(error)
-    future.exception()  # asyncio logs an error that nobody has looked at, and whoever waited may be gone
+    future.exception()  # asyncio logs an error that nobody has looked at, and the waiting task may have ended

@@ -1,1 +1,1 @@
-"""What a client believes and keeps on disk: its device, the servers and the devices that it knows."""
+"""The files of a client that it trusts: its device, the servers and the devices that it knows."""

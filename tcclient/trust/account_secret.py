@@ -1,4 +1,4 @@
-"""What proves an account: a password until it was used once, the account key from then on."""
+"""The secret of an account: a password until its first use, the account key after it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from tcproto.identity import SigningKey
 
 
 class AccountSecret:
-    """Gives the account key for every login of one program; the password is kept only until the key is derived.
+    """Gives the account key for every login of one program. The password is kept only until the key is derived.
 
-    The key is good for the server and the salt that it was derived for, and logs in nowhere else.
+    The key is good for the server and the salt that it was derived for, and for no other.
     """
 
     def __init__(self, password: str) -> None:
         self._password: str | None = password
         self._derived: tuple[tuple[bytes, int, int], SigningKey] | None = None
-        """Effective salt, bytes of memory, passes; and the key."""
+        """Effective salt, bytes of memory and passes, with the key."""
 
     async def key(self, connection: Connection, asked: core.DeriveKey) -> SigningKey:
-        """Return the key that a server asks for, which the first time takes a tenth of a second and more.
+        """Return the key that a server asks for. The first call takes a tenth of a second and more.
 
-        Raises ``LoginRefused`` where the server asks for another one than before: the password was changed, and is
-        needed again. Raises ``RoomClosed`` if the session ends meanwhile.
+        Raises ``LoginRefused`` if the server asks for another key than before: the password was changed, and is needed
+        again. Raises ``RoomClosed`` if the session ends meanwhile.
         """
         wanted = (asked.salt, asked.memory_bytes, asked.passes)
         if self._derived is None:

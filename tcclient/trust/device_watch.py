@@ -1,4 +1,4 @@
-"""Looks at the devices of members: tells of new ones, and has them written down beside the media path."""
+"""Watches the devices of members: reports new ones, and writes them to disk beside the media path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tcclient.trust.trust_file import TrustFileError
 class DeviceWatch:
     """What a room knows of the devices of accounts. ``tell`` takes events; files are written in threads of ``pool``.
 
-    A file that cannot be written is told once, and the room goes on.
+    A file that cannot be written is reported once, and the room goes on.
     """
 
     def __init__(self, known: KnownDevices, pool: Executor, tell: Callable[[events.Event], None]) -> None:
@@ -47,14 +47,14 @@ class DeviceWatch:
         self._changed.set()
 
     async def run(self) -> None:
-        """Write down what is new, until cancelled."""
+        """Write new devices to disk, until cancelled."""
         while True:
             await self._changed.wait()
             self._changed.clear()
             await self.save()
 
     async def save(self) -> None:
-        """Write down what is new."""
+        """Write new devices to disk."""
         pins = self._pins.unsaved() if self._pins is not None else []
         if not pins:
             return

@@ -1,4 +1,4 @@
-"""What a client keeps on disk: its device identity, and the servers it knows."""
+"""What a client keeps on disk: its device identity, and the servers that it knows."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ KNOWN_SERVERS_FILE = "known_servers"
 
 
 def data_directory() -> Path:
-    """Return where the client keeps its files: the XDG data directory, or the platform's equivalent.
+    """Return the folder of the client's files: the XDG data directory, or the platform's equivalent.
 
     Raises ``TrustFileError`` for a user without a home.
     """
-    import platformdirs  # not there where only the server is installed, and the probe does without
+    import platformdirs  # not installed with the server alone, and the probe needs no folder
 
     try:
         directory = Path(platformdirs.user_data_dir("tcclient", appauthor=False))
     except RuntimeError:
         directory = Path()
-    if not directory.is_absolute():  # a home that nobody knows is left as "~"
+    if not directory.is_absolute():  # the home of an unknown user is left as "~"
         raise TrustFileError("this user has no home folder: name a data folder with --data (data=), or set HOME")
     return directory
 
 
 def load_device_identity(directory: Path) -> SigningKey:
-    """Return the device identity kept in ``directory``, made at the first call, file mode 0600.
+    """Return the device identity that ``directory`` holds. It is made at the first call, with file mode 0600.
 
     Raises ``TrustFileError``, also for a file that others can read.
     """
@@ -61,10 +61,10 @@ class Standing(Enum):
 
 
 class KnownServers:
-    """Fingerprints by host and port, a line each: ``host:port fingerprint``.
+    """Fingerprints by host and port, one on each line: ``host:port fingerprint``.
 
-    A damaged line concerns nobody else: it is kept, ``faults`` tells of it, and only its own server is not trusted.
-    Raises ``TrustFileError`` when the file is there and cannot be used, and ``ValueError`` for a host that is none.
+    A damaged line affects one server only. It is kept, ``faults`` reports it, and its server is not trusted. Raises
+    ``TrustFileError`` if the file exists and cannot be used, and ``ValueError`` for an invalid host.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -72,25 +72,25 @@ class KnownServers:
         self.path = self._file.path
         self._pins: dict[str, bytes] = {}
         self._damaged: dict[str, int] = {}
-        """Line numbers by the server that they begin with."""
+        """Line numbers by the server at the beginning of the line."""
         self._read(self._file.lines())
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with the file, a line of text for each kind."""
+        """The faults of the file, a line of text for each kind."""
         return [self._file.damage(sorted(self._damaged.values()))] if self._damaged else []
 
     def standing(self, host: str, port: int, fingerprint: bytes) -> Standing:
-        """Compare a server's fingerprint (20 bytes) with the one that is pinned."""
+        """Compare a server's fingerprint (20 bytes) with the pinned one."""
         pinned = self.pinned(host, port)
         if pinned is None:
             return Standing.NEW
         return Standing.KNOWN if pinned == fingerprint else Standing.CHANGED
 
     def pinned(self, host: str, port: int) -> bytes | None:
-        """Return the fingerprint that is pinned for a server, if any.
+        """Return the pinned fingerprint of a server, if any.
 
-        Raises ``TrustFileError`` where its line is damaged: who damaged it must not make the server a new one.
+        Raises ``TrustFileError`` if its line is damaged: damage must not make the server count as new.
         """
         server = _server(host, port)
         if server in self._damaged:
@@ -101,9 +101,9 @@ class KnownServers:
         return self._pins.get(server)
 
     def pin(self, host: str, port: int, fingerprint: bytes) -> bytes:
-        """Pin the fingerprint of a server that is not known; return the one that is pinned now.
+        """Pin the fingerprint of a server that is not known, and return the fingerprint that is pinned now.
 
-        One that is there stays: only ``forget``, when the user asks for it, takes it away.
+        A pinned fingerprint stays. Only ``forget`` removes it, when the user asks for it.
         """
         server = _server(host, port)
 
@@ -118,7 +118,7 @@ class KnownServers:
         return self._pins[server]
 
     def forget(self, host: str, port: int) -> bytes | None:
-        """Remove a server's line, damaged or not; return the fingerprint that was pinned, None for a damaged line.
+        """Remove a server's line, damaged or not, and return the pinned fingerprint, or None for a damaged line.
 
         Raises ``KeyError`` for a server that is not in the file.
         """
@@ -145,7 +145,7 @@ class KnownServers:
 
 
 def _server(host: str, port: int) -> str:
-    """The name in the file; raises ``ValueError`` for a host with characters that would break its line."""
+    """Return the name in the file. Raises ``ValueError`` for a host with characters that would break its line."""
     return f"{Link(host, port).host}:{port}"
 
 

@@ -16,13 +16,16 @@ from tcproto.identity import KEY_SIZE, format_fingerprint, parse_fingerprint
 
 KNOWN_DEVICES_FILE = "known_devices"
 MAX_PINS = 20_000
-"""Lines of the file: the accounts of many servers; a list that is full is told, and nothing in it forgotten."""
+"""Lines of the file: the accounts of many servers. A full file is reported, and nothing in it is forgotten."""
 _NO_NAME = "%"
-"""Stands for an empty account; the sign itself is written as %25."""
+"""Stands for an empty account. A percent sign in an account name is written as %25."""
 
 
 class _Line(NamedTuple):
-    """A line that is no comment; ``device_key`` is empty where it is damaged, ``account`` None where there is none."""
+    """A line that is no comment.
+
+    ``device_key`` is empty if the line is damaged, ``account`` is None if it names none.
+    """
 
     server: bytes
     account: str | None
@@ -30,10 +33,10 @@ class _Line(NamedTuple):
 
 
 class KnownDevices:
-    """Devices of accounts, a line each: fingerprint of the server, account, device key in hexadecimal, day.
+    """Devices of accounts, one on each line: fingerprint of the server, account, device key in hexadecimal, day.
 
-    A damaged line is kept, and ``faults`` tells of it; the account that it names counts as known, by another device.
-    Raises ``TrustFileError`` when the file is there and cannot be used.
+    A damaged line is kept, and ``faults`` reports it. The account in it counts as known, with another device. Raises
+    ``TrustFileError`` if the file exists and cannot be used.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -43,7 +46,7 @@ class KnownDevices:
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with the file, a line of text for each kind."""
+        """The faults of the file, a line of text for each kind."""
         damaged = [number for number, line in self._lines if line is not None and not line.device_key]
         return [self._file.damage(damaged)] if damaged else []
 
@@ -56,9 +59,10 @@ class KnownDevices:
         return found
 
     def add(self, fingerprint: bytes, pins: Iterable[DevicePin], day: date | None = None) -> None:
-        """Write down devices that were seen, beside those that other clients wrote meanwhile.
+        """Write devices that were seen to the file, beside those that other clients wrote meanwhile.
 
-        Of an account with more than ``MAX_DEVICES`` the first goes. Raises ``TrustFileError``, also for a full file.
+        If an account has more than ``MAX_DEVICES``, its first device is removed. Raises ``TrustFileError``, also for a
+        full file.
         """
         seen = day or datetime.now(UTC).date()
         full = False
@@ -94,7 +98,7 @@ class KnownDevices:
             )
 
     def forget(self, fingerprint: bytes) -> int:
-        """Remove the devices of a server; return how many lines there were."""
+        """Remove the devices of a server, and return the number of removed lines."""
         removed = 0
 
         def without(lines: list[bytes]) -> list[bytes]:
@@ -108,7 +112,7 @@ class KnownDevices:
 
 
 def _read(line: bytes) -> _Line | None:
-    """Read a line; None for a comment and an empty line."""
+    """Read a line. None for a comment and an empty line."""
     words = line.decode(errors="replace").split()
     if not words or words[0].startswith("#"):
         return None
@@ -125,7 +129,7 @@ def _read(line: bytes) -> _Line | None:
 
 
 def _escaped(account: str) -> str:
-    """The account as one word of one line, whatever a server names so; a folded name stays as it is."""
+    """Return the account as one word of one line, whatever name the server gave. A folded name stays as it is."""
     return (
         _NO_NAME
         if not account

@@ -14,36 +14,37 @@ from tcclient.errors import ClientError
 
 LOCK_FILE = "lock"
 LOCK_LIMIT = 2.0
-"""Seconds to wait for another client that writes: each write takes milliseconds, a stopped client holds it for ever."""
+"""Seconds to wait for another client that writes. A write takes milliseconds; a stopped client would hold the lock for
+ever."""
 LOCK_RETRY = 0.02
 """Seconds between attempts."""
 MAX_FILE_BYTES = 16 * 1024 * 1024
-"""A larger file is some other file; the fullest that a client writes has 11 MB."""
+"""A larger file is not one of ours; the fullest that a client writes has 11 MB."""
 NAMED_LINES = 5
-"""Damaged lines that are named by number; of more only the count is told."""
+"""Damaged lines that are named by number. Of further ones only the count is reported."""
 _OTHERS = 0o077
 
 
 class TrustFileError(ClientError):
-    """A file of the client's cannot be read, written or trusted; the text names the path and the reason."""
+    """A file of the client cannot be read, written or trusted. The text names the path and the reason."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, None)
 
 
 class TrustFile:
-    """Lines in a file of mode 0600. What cannot be read of it is kept as it is, whoever writes.
+    """Lines in a file of mode 0600. A line that cannot be read is kept as it is at each write.
 
-    Lines are bytes without their end: a damaged one need not be text.
+    Lines are bytes without their end: a damaged line need not be text.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def lines(self) -> list[bytes]:
-        """Return the lines; none where there is no file.
+        """Return the lines; none if there is no file.
 
-        Raises ``TrustFileError`` for a file that cannot be read, is too large, or that others can read or write.
+        Raises ``TrustFileError`` for a file that cannot be read, is too large, or can be read or written by others.
         """
         try:
             return read_private(self.path).splitlines()
@@ -53,7 +54,7 @@ class TrustFile:
     def change(self, change: Callable[[list[bytes]], Sequence[bytes]]) -> None:
         """Replace the lines by those that ``change`` returns for the present ones, whole or not at all.
 
-        Raises ``TrustFileError``; then the file is as it was.
+        Raises ``TrustFileError``; the file is then as it was.
         """
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ class TrustFile:
             raise TrustFileError(f"{error.filename or self.path}: {error.strerror}") from error
 
     def damage(self, numbers: Sequence[int]) -> str:
-        """Return the words for damaged lines, of which there is one at least."""
+        """Return the words for damaged lines, of which there is at least one."""
         named = ", ".join(map(str, numbers[:NAMED_LINES]))
         if len(numbers) > NAMED_LINES:
             named += f" and {len(numbers) - NAMED_LINES} more"
@@ -74,9 +75,9 @@ class TrustFile:
 
 
 def read_private(path: Path) -> bytes:
-    """Return the content of a file that only its owner can read and write, as ssh demands it of its keys.
+    """Return the content of a file that only its owner can read and write, as ssh demands of its keys.
 
-    Raises ``FileNotFoundError``, and ``TrustFileError`` for everything else.
+    Raises ``FileNotFoundError``, and ``TrustFileError`` for every other fault.
     """
     try:
         with path.open("rb") as file:
@@ -96,7 +97,10 @@ def read_private(path: Path) -> bytes:
 
 
 def publish(path: Path, data: bytes, *, replace: bool) -> None:
-    """Write a file whole or not at all, for its owner alone; unless ``replace`` the first of two wins."""
+    """Write a file whole or not at all, for its owner alone.
+
+    Unless ``replace`` is set, the first of two writers wins.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -122,7 +126,10 @@ def _link(made: Path, path: Path) -> None:
 
 @contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    """Keep other clients from writing in ``directory``; raises ``OSError``, and ``TrustFileError`` after a while."""
+    """Keep other clients from writing in ``directory``.
+
+    Raises ``OSError``, and ``TrustFileError`` if another client holds it too long.
+    """
     path = directory / LOCK_FILE
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:

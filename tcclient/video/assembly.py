@@ -1,4 +1,4 @@
-"""Frames cut into packets, and packets put together to frames."""
+"""Puts packets together to frames."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ MAX_BYTES = 4 << 20
 """Most bytes that the packets of a stream may occupy while frames wait: a few keyframes of 4K."""
 
 PACKET_OVERHEAD = 128
-"""Bytes charged for each packet besides its payload, so that a flood of tiny packets meets ``MAX_BYTES`` too."""
+"""Bytes charged for each packet in addition to its payload, so that a flood of tiny packets reaches ``MAX_BYTES``, too.
+"""
 
 PATIENCE = 0.5
-"""Seconds from the newest packet of a frame until it is given up: by then a retransmission has come, or the talk has
-gone on. Not from the first one: a keyframe may take longer than this on a slow link, and is not lost while it comes."""
+"""Seconds from the newest packet of a frame until the frame is given up. By then a retransmission has come, or the
+conversation has moved on. The first packet does not count: on a slow link a keyframe may take longer than this, and is
+not lost while its packets come."""
 
 
 @dataclass(slots=True)
@@ -30,28 +32,28 @@ class AssemblyStatistics:
     """All packets that came."""
     duplicates: int = 0
     late: int = 0
-    """Packets of a frame that was emitted, given up or overtaken before."""
+    """Packets of a frame that was already emitted, given up or overtaken."""
     malformed: int = 0
-    """Packets that cannot be: index beyond count, nothing in it, a frame that refers to itself, an older one of a
-    newer frame."""
+    """Impossible packets: index beyond count, no payload, a frame that refers to itself, an old packet of a newer
+    frame."""
     frames: int = 0
     """Frames emitted."""
     incomplete: int = 0
-    """Frames given up because a packet did not come in time, or a later frame did not need them."""
+    """Frames given up because a packet was late, or because a later frame did not need them."""
     inconsistent: int = 0
     """Frames dropped because their packets contradict each other."""
     overflow: int = 0
-    """Frames given up because ``MAX_FRAMES`` or ``MAX_BYTES`` was full."""
+    """Frames given up because ``MAX_FRAMES`` or ``MAX_BYTES`` was reached."""
     restarts: int = 0
     """Times that the frame ids of the sender went back while its sequence numbers went on."""
 
 
 class FrameAssembler:
-    """Puts the packets of one stream and layer, in any order, together to frames, which it emits in order.
+    """Puts the packets of one stream and layer together to frames. Packets come in any order, frames leave in order.
 
-    A complete frame waits for the frame that it refers to and for nothing else, so layers that were not forwarded delay
-    nothing. Each frame, complete or not, waits at most ``patience`` seconds from its newest packet; the frames that
-    then refer to nothing are for ``gate.ReferenceTracker`` to refuse. Pure: ``now`` in seconds of a monotonic clock.
+    A complete frame waits only for the frame that it refers to, so layers that were not forwarded delay nothing. Each
+    frame, complete or not, waits at most ``patience`` seconds from its newest packet. A frame may then refer to a frame
+    that was given up; ``gate.ReferenceTracker`` refuses it. Pure: ``now`` in seconds of a monotonic clock.
     """
 
     def __init__(self, patience: float = PATIENCE) -> None:
@@ -60,7 +62,7 @@ class FrameAssembler:
         self._pending: dict[int, _Frame] = {}  # by extended frame id
         self._bytes = 0
         self._passed: int | None = None  # extended id up to which all is emitted or given up
-        self._sequence: int | None = None  # the newest
+        self._sequence: int | None = None  # of the newest packet
         self._newest: int | None = None  # extended id of the frame that the newest packet belongs to
 
     @property
@@ -70,11 +72,11 @@ class FrameAssembler:
 
     @property
     def keyframe_coming(self) -> bool:
-        """Whether a part of a keyframe is here, and the rest may follow."""
+        """Whether a part of a keyframe has arrived, and the rest may follow."""
         return any(frame.first.header.keyframe and not frame.dead for frame in self._pending.values())
 
     def push(self, packet: VideoPacket, now: float) -> list[VideoPacket]:
-        """Take a packet; return the frames, in order, that it completes or sets free."""
+        """Take a packet. Return the frames, in order, that can leave now."""
         return self.expire(now) + self._take(packet, now)
 
     def _take(self, packet: VideoPacket, now: float) -> list[VideoPacket]:
@@ -123,7 +125,7 @@ class FrameAssembler:
         return min((frame.deadline for frame in self._pending.values()), default=None)
 
     def _place(self, header: VideoHeader) -> int | None:
-        """Return the extended frame id, or None for a packet that is of no use. Frame ids follow sequence numbers."""
+        """Return the extended frame id, or None for a useless packet. Frame ids follow sequence numbers."""
         near = header.frame_id if self._newest is None else self._newest
         number = unwrap(header.frame_id, near, FRAME_ID_BITS)
         if self._sequence is None or difference(header.sequence, self._sequence) > 0:
@@ -147,20 +149,20 @@ class FrameAssembler:
         self._passed = None
 
     def _free(self) -> list[VideoPacket]:
-        """Emit what need not wait any more."""
+        """Emit the frames that need not wait any longer."""
         emitted: list[VideoPacket] = []
         for number in sorted(self._pending):
             frame = self._pending.get(number)
             if frame is None or not frame.complete:
                 continue
-            # in the beginning, what is older than all that came is as good as passed
+            # At the beginning, a frame older than all that came counts as passed.
             passed = min(self._pending) - 1 if self._passed is None else self._passed
             if frame.first.header.keyframe or number - frame.first.header.reference <= passed:
                 emitted += self._advance(number)
         return emitted
 
     def _advance(self, to: int, *, overflow: bool = False) -> list[VideoPacket]:
-        """Pass all frames up to one: emit the complete ones in order, give up the others."""
+        """Pass all frames up to ``to``: emit the complete ones in order, and give up the others."""
         emitted: list[VideoPacket] = []
         for number in sorted(number for number in self._pending if number <= to):
             frame = self._pending.pop(number)
@@ -176,7 +178,7 @@ class FrameAssembler:
         return emitted
 
     def _kill(self, frame: _Frame) -> None:
-        """Forget the packets of a frame, but not its number: later packets of it must not begin it anew."""
+        """Forget the packets of a frame, but keep its number: later packets of it must not begin it again."""
         frame.dead = True
         frame.payloads.clear()
         self._bytes -= frame.charge

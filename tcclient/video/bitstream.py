@@ -1,4 +1,4 @@
-"""What can be told from coded pictures without a decoder."""
+"""What can be read from coded pictures without a decoder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Codec = Literal["vp8", "h264"]
 
 
 def holds_keyframe(codec: Codec, data: bytes) -> bool:
-    """Tell from the coded bytes whether a decoder can begin here (RFC 7741, section 4.3; H.264, table 7-1)."""
+    """Return whether a decoder can begin with these coded bytes (RFC 7741, section 4.3; H.264, table 7-1)."""
     if codec == "vp8":
         return len(data) > 0 and not data[0] & 1
     return any(unit[0] & 31 == 5 for unit in nal_units(data))

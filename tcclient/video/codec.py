@@ -20,43 +20,44 @@ MAX_PIXELS = 3840 * 2160
 """Largest picture, in pixels, that is encoded or decoded: a keyframe that claims 16,383 by 16,383 would take 400 MB."""
 
 MAX_ENCODED = 4 << 20
-"""Largest encoded picture, in bytes, that a decoder looks at: what the assembler can hold."""
+"""Largest encoded picture, in bytes, that a decoder looks at: no more than the assembler can hold."""
 
 MAX_KEYFRAME_INTERVAL = 10 * VIDEO_CLOCK
-"""Longest time between keyframes, so that a recording can be searched and an unnoticed error ends."""
+"""Most ticks between keyframes, so that a recording can be searched, and an unnoticed error ends."""
 
 MAX_STEP = VIDEO_CLOCK
-"""Longest time between two pictures that rate control is told: after a pause a burst of saved-up bits would choke the
-link."""
+"""Most ticks between two pictures that the rate control is told. After a pause it would send a burst of saved-up
+bits, which would congest the link."""
 
 KEYFRAME_TIME = 0.6
-"""Most seconds that a VP8 keyframe takes at the encoder's rate: the pictures after it wait so long on a link that is
-not faster than the encoder. Without a limit the first takes up to 0.8 s, and gains at most 0.2 dB in five seconds; a
-limit of 0.3 s costs up to 1.1 dB (measured)."""
+"""Seconds that a VP8 keyframe may take at the encoder's rate. On a link that is not faster than the encoder, the
+pictures after it wait so long. Without a limit the first keyframe takes up to 0.8 s, and gains at most 0.2 dB in five
+seconds. A limit of 0.3 s costs up to 1.1 dB (measured)."""
 
 VP8_RATE_WINDOW = 2.0
-"""Seconds over which libvpx keeps the rate: 1 s costs 0.3-0.6 dB in the beginning, more than 2 s gains nothing."""
+"""Seconds over which libvpx keeps the rate. 1 s costs 0.3-0.6 dB at the beginning, more than 2 s gains nothing."""
 
 VP8_INITIAL = Fraction(5, 6)
-"""How full the rate window is in the beginning: as full as libvpx keeps it. With its default, two thirds, it saves
-until there, 2 to 4 % of the rate in the first seconds."""
+"""How full the rate window is at the beginning: as full as libvpx keeps it. With its default, two thirds, libvpx saves
+bits until the window is as full as that: 2 to 4 % of the rate in the first seconds."""
 
 H264_RATE_WINDOW = 0.6
-"""Seconds over which x264 keeps the rate, and half of which a keyframe may take. With 2 s it exceeds the rate by up to
-17 % and gives keyframes 0.5 s (measured)."""
+"""Seconds over which x264 keeps the rate; a keyframe may take half of them. With 2 s x264 exceeds the rate by up to 17
+%, and a keyframe takes 0.5 s (measured)."""
 
 VP8_GOOD_PIXELS = 1280 * 720 * 25
 """Pixels per second up to which VP8 is encoded in libvpx's mode "good" at speed 3.
 
-That is as good as the slowest speed of its mode "realtime", in less time: 39.3 dB in 11 ms against 39.2 dB in 15 ms for
-a picture of 640x360. A picture of 1280x720 takes 27 ms, so that two cameras of 25/s leave two cores just enough time:
-none is left out, and sound does not wait. Beyond that "realtime" at ``VP8_FAST`` takes 14 ms, for 0.8 dB (measured, one
-thread, CPU time). The speeds beside 3 are no use: 2 misses the rate by 20 %, 4 is no better than "realtime".
+That is as good as the slowest speed of its mode "realtime", and takes less time: 39.3 dB in 11 ms against 39.2 dB in 15
+ms for a picture of 640x360. A picture of 1280x720 takes 27 ms. Two cores have just enough time for two such cameras of
+25/s: no picture is left out, and sound does not wait. For more pixels "realtime" at ``VP8_FAST`` takes 14 ms, and costs
+0.8 dB (measured, one thread, CPU time). Other speeds than 3 are of no use: 2 misses the rate by 20 %, 4 is no better
+than "realtime".
 """
 
 VP8_FAST = "-4"
-"""``cpu-used`` of the mode "realtime" for more pixels; negative means fixed, where a positive one would let libvpx
-choose from the time that it measures, and gives 2 dB less where it begins."""
+"""``cpu-used`` of the mode "realtime" for more pixels. A negative value is fixed. With a positive one libvpx would
+choose from the time that it measures, which costs 2 dB at the beginning."""
 
 av.logging.set_level(None)  # libraries print about each broken packet; here every failure is an exception
 
@@ -77,12 +78,12 @@ class EncodedFrame(NamedTuple):
 
 
 class VideoEncoder:
-    """Encodes pictures of one size at one rate. Another rate needs another encoder: libvpx and x264 ignore later
-    changes.
+    """Encodes pictures of one size at one rate.
 
-    ``width`` and ``height`` are even and at least 16, ``fps`` is the nominal rate, ``bitrate`` in bit/s. One thread:
-    the workers of libvpx spin while they wait, which on a busy machine of 2 cores makes a picture take 100 ms instead
-    of 25 (measured). Raises ``VideoError`` for parameters that cannot be had.
+    Another rate needs another encoder: libvpx and x264 ignore later changes. ``width`` and ``height`` are even and at
+    least 16, ``fps`` is the nominal rate, ``bitrate`` is in bit/s. There is one thread: the workers of libvpx spin
+    while they wait, and on a busy machine of 2 cores a picture takes 100 ms in place of 25 (measured). Raises
+    ``VideoError`` for parameters that are not possible.
     """
 
     def __init__(self, codec: Codec, width: int, height: int, fps: Fraction | float, bitrate: int) -> None:
@@ -115,11 +116,11 @@ class VideoEncoder:
         self._key_pts = 0
 
     def encode(self, frame: av.VideoFrame, *, timestamp: int, keyframe: bool = False) -> EncodedFrame:
-        """Encode a picture, scaled to the size of the encoder if it has another, with bars if its aspect is another.
+        """Encode a picture, scaled to the size of the encoder, with bars if its aspect is different.
 
         ``timestamp`` in 90 kHz may wrap at 32 bits; one that does not advance counts as one tick later. ``keyframe``
-        asks for a keyframe; the first picture, and one each ``MAX_KEYFRAME_INTERVAL``, are keyframes anyway. The frame
-        is borrowed for the length of the call. Raises ``VideoError``.
+        requests a keyframe. The first picture, and one in each ``MAX_KEYFRAME_INTERVAL``, are keyframes anyway. The
+        frame is only used during the call. Raises ``VideoError``.
         """
         first = self._timestamp is None
         if self._timestamp is not None:
@@ -158,7 +159,7 @@ class VideoDecoder:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all pictures: the next one shown is a keyframe."""
+        """Forget all pictures: the next picture that is shown is a keyframe."""
         context = av.CodecContext.create(self.codec, "r")
         assert isinstance(context, VideoCodecContext)
         context.thread_count = 1
@@ -167,10 +168,10 @@ class VideoDecoder:
         self._started = False
 
     def decode(self, data: bytes) -> av.VideoFrame | None:
-        """Return the picture, or None before the first keyframe or where the data holds none.
+        """Return the picture, or None before the first keyframe, or if the data holds no picture.
 
-        Raises ``VideoError`` for what is no picture, is damaged, or is larger than ``MAX_PIXELS``; after it, None until
-        the next keyframe.
+        Raises ``VideoError`` if the data is no picture, is damaged, or is larger than ``MAX_PIXELS``. After that it
+        returns None until the next keyframe.
         """
         if not 0 < len(data) <= MAX_ENCODED:
             raise VideoError(f"{len(data)} bytes are no picture")
@@ -192,7 +193,7 @@ def _encoder_options(codec: str, bitrate: int, rate: Fraction, pixels: Fraction)
     if codec == "vp8":
         good = pixels <= VP8_GOOD_PIXELS
         window = round(bitrate * VP8_RATE_WINDOW)
-        # not error-resilient: that is for decoders which go on after a loss, and costs up to 1 dB
+        # not error-resilient: that is for decoders that go on after a loss, and costs up to 1 dB
         return "libvpx", {
             "deadline": "good" if good else "realtime",
             "cpu-used": "3" if good else VP8_FAST,
@@ -202,14 +203,14 @@ def _encoder_options(codec: str, bitrate: int, rate: Fraction, pixels: Fraction)
             "maxrate": str(bitrate),
             "bufsize": str(window),
             "rc_init_occupancy": str(round(window * VP8_INITIAL)),
-            "max-intra-rate": str(round(100 * KEYFRAME_TIME * rate)),  # percent of the mean picture
+            "max-intra-rate": str(round(100 * KEYFRAME_TIME * rate)),  # percent of an average picture
         }
     if codec == "h264":
         return "libx264", {
             "preset": "veryfast",
             "tune": "zerolatency",
             "forced-idr": "1",
-            "sc_threshold": "0",  # a keyframe at each scene cut would be a burst that nobody asked for
+            "sc_threshold": "0",  # a keyframe at each scene cut would be a burst that nobody requested
             "maxrate": str(bitrate),
             "bufsize": str(round(bitrate * H264_RATE_WINDOW)),
         }

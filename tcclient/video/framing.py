@@ -1,4 +1,4 @@
-"""Pictures as they are meant to be seen: upright, with square pixels, whole, and in the range of values of video."""
+"""Shows pictures as they are meant to be seen: upright, whole, with square pixels, in the value range of video."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ from av.sidedata.sidedata import SideData
 from av.video.reformatter import ColorRange, Interpolation
 
 MAX_STRETCH = 10
-"""Most times that a pixel is wider than high, or higher than wide: what says more is taken for damage."""
+"""How many times a pixel may be wider than high, or higher than wide. A picture that claims more is taken as damaged.
+"""
 
 MAX_BAR = 2
-"""Pixels on a side that a picture may lack of the size wanted before bars are drawn: what even sizes cost."""
+"""Pixels on a side by which a picture may be smaller than the wanted size before bars are drawn: the cost of even
+sizes."""
 
 SQUARE = Fraction(1)
 
 
 def shown_size(picture: av.VideoFrame, pixel: Fraction | None = None) -> tuple[int, int]:
-    """Return the size at which to show a picture: upright, with square pixels; ``pixel`` is the aspect of those that it
-    has. No side is shorter than the picture's own."""
+    """Return the size at which to show a picture: upright, with square pixels.
+
+    ``pixel`` is the aspect of the pixels that it has. No side is shorter than that of the picture.
+    """
     width, height = Fraction(picture.width), Fraction(picture.height)
     if pixel is not None and Fraction(1, MAX_STRETCH) <= pixel <= MAX_STRETCH:
         width, height = width * max(pixel, SQUARE), height / min(pixel, SQUARE)
@@ -32,18 +36,17 @@ def shown_size(picture: av.VideoFrame, pixel: Fraction | None = None) -> tuple[i
 
 
 def fit(width: int, height: int, max_width: int, max_height: int) -> tuple[int, int]:
-    """Return the largest even size of the same aspect, within one pixel pair, that is neither larger than this nor
-    than that."""
+    """Return the largest even size of the same aspect, within one pixel pair, that exceeds neither of the sizes."""
     scale = min(Fraction(1), Fraction(max_width, width), Fraction(max_height, height))
     return _even(width * scale), _even(height * scale)
 
 
 def frame_picture(picture: av.VideoFrame, width: int, height: int, pixel: Fraction | None = None) -> av.VideoFrame:
-    """Return a picture as yuv420p of the size wanted, which is even: upright, with bars where its aspect is another,
-    and in limited range (luma 16 to 235), which is what VP8 means and H.264 says.
+    """Return a picture as yuv420p of the wanted size, which is even: upright, with bars if its aspect is different.
 
-    ``pixel`` is the aspect of the pixels it has, square by default. The picture itself is not changed, and may be
-    returned as it is. Raises ``av.FFmpegError`` and ``ValueError`` for what cannot be converted.
+    The values are in limited range (luma 16 to 235), which VP8 assumes and H.264 names. ``pixel`` is the aspect of the
+    pixels that the picture has, square by default. The picture itself is not changed, and may be returned as it is.
+    Raises ``av.FFmpegError`` and ``ValueError`` for a picture that cannot be converted.
     """
     if not picture.width or not picture.height:
         raise ValueError("there is no picture in it")
@@ -76,8 +79,10 @@ def _even(side: Fraction) -> int:
 
 
 def _orientation(picture: av.VideoFrame) -> tuple[int, bool]:
-    """Return by how many quarters to turn a picture to the left, and whether to mirror it (left to right) after that,
-    by its display matrix."""
+    """Return the quarter turns to the left of a picture's display matrix, and whether to mirror it after them.
+
+    To mirror is to exchange left and right.
+    """
     data = picture.side_data.get("DISPLAYMATRIX")
     matrix = bytes(data) if isinstance(data, SideData) else b""
     if len(matrix) < 36:

@@ -1,4 +1,4 @@
-"""Which pictures a decoder may see, and when to ask for a keyframe."""
+"""Decides which pictures a decoder may get, and when to request a keyframe."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from tcproto.packet import FRAME_ID_BITS, KEYFRAME_REQUEST_INTERVAL, MAX_KEYFRAM
 from tcproto.serial import wrapped
 
 GROWTH = 4
-"""How many times longer, so that a receiver whom keyframes do not help asks three times in its first ten seconds: with
-those that an encoder makes by itself the publisher makes at most twice as many as without it."""
+"""Factor by which the time to the next request grows while keyframes do not help. A receiver then asks three times in
+its first ten seconds. Together with the encoder's own keyframes, the publisher makes at most twice as many as without
+it."""
 
 ENOUGH = 5
-"""Pictures that have to follow from a keyframe for it to have helped: more than chance brings through on a bad path."""
+"""Pictures that must follow a keyframe before it counts as helpful: more than arrive by chance on a bad path."""
 
 MAX_REFERENCE_DISTANCE = 255
-"""Furthest back, in frames, that a picture can refer: the field on the wire has one byte."""
+"""Furthest distance, in frames, of a reference: the field on the wire has one byte."""
 
 
 class ReferenceTracker:
-    """Follows the chain of frame ids of one stream: a picture is decodable if it is a keyframe, or what it refers to
-    was.
+    """Follows the chain of frame ids of one stream.
 
-    A picture lost in a discardable layer therefore stops nothing, and one lost in the base layer stops everything up
-    to the next keyframe. Pure: ``now`` in seconds of a monotonic clock.
+    A picture is decodable if it is a keyframe, or if it refers to a decodable picture. So the loss of a picture in a
+    discardable layer stops nothing, and a loss in the base layer stops everything up to the next keyframe. Pure:
+    ``now`` in seconds of a monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -53,12 +54,12 @@ class ReferenceTracker:
         return True
 
     def broken(self) -> None:
-        """Note that the decoder failed, or was begun anew: nothing is decodable before the next keyframe."""
+        """Note that the decoder failed, or was started again: nothing is decodable before the next keyframe."""
         self._decodable.clear()
         self._waiting = True
 
     def keyframe_due(self, now: float) -> bool:
-        """Return whether to ask the sender for a keyframe now; True counts as asked."""
+        """Return whether to ask the sender for a keyframe now. True counts as a request."""
         if not self._waiting or (self._asked is not None and now - self._asked < self._interval):
             return False
         if self._asked is None or self._admitted >= ENOUGH:

@@ -144,6 +144,20 @@ class Login:
     device_signature: Signature
 
 
+@message("change_password", Sender.CLIENT, states=State.LOBBY | State.ROOM, answer=Ok)
+class ChangePassword:
+    """Gives the own account another password. The old account key signs; the session goes on, all others end."""
+
+    salt: Annotated[bytes, Exactly(16)]
+    """Random."""
+    memory_kib: U32
+    passes: U8
+    public_key: Key
+    """Public key of the new account key."""
+    signature: Signature
+    """"account change" by the account key of the old password."""
+
+
 @message("resumed", Sender.SERVER, reply=True)
 class Resumed:
     """The seat goes on, with new session keys under a raised epoch. The missed changes follow. Reserved."""

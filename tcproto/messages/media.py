@@ -64,6 +64,28 @@ class Mute:
     muted: bool
 
 
+@message("mute_other", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class MuteOther:
+    """Asks a participant to mute or unmute a source, or holds the source muted (``hard``)."""
+
+    participant: U32
+    """0: everybody of a lower rank."""
+    source: Source
+    muted: bool
+    hard: bool = False
+    """With ``muted``, the server drops the packets, and the participant cannot unmute. Without, this ends."""
+
+
+@message("mute_asked", Sender.SERVER, states=State.ROOM)
+class MuteAsked:
+    """A participant asks this one to mute or unmute a source. Nothing happens unless the client does it."""
+
+    participant: U32
+    """The one who asks."""
+    source: Source
+    muted: bool
+
+
 @message("subscribe", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class Subscribe:
     """The wanted state of all subscriptions, whole each time. An older generation is ignored."""

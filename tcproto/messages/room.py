@@ -168,12 +168,34 @@ class Kick:
     reason: Explanation = ""
 
 
+@message("raise_hand", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class RaiseHand:
+    """Raises the own hand. A hand that is up stays in its place."""
+
+
+@message("lower_hand", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class LowerHand:
+    """Lowers a hand. A hand that is down stays down."""
+
+    participant: U32 = 0
+    """0: the own hand."""
+    everybody: bool = False
+    """Lowers all hands. ``participant`` is ignored then."""
+
+
 @message("update_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class UpdateRoom:
     """Changes the fields that are present. The end-to-end mode cannot be changed."""
 
     title: DisplayName | None = None
     max_participants: U16 | None = None
+
+
+@message("lock_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class LockRoom:
+    """Lets nobody else enter this life of the room, or lets them enter again."""
+
+    locked: bool
 
 
 @message("close_room", Sender.CLIENT, states=State.ROOM, answer=Ok)

@@ -19,7 +19,7 @@ MAX_CHANGES = 64
 """The most changes of one message."""
 MEMBERS_PER_PAGE = 48
 """The most members of a page of a snapshot. With all publications of a page, and the longest names, it fits a frame: a
-member takes up to 899 bytes, a publication 145."""
+member takes up to 913 bytes, a publication 151."""
 PUBLICATIONS_PER_PAGE = 64
 """The most publications of a page of a snapshot."""
 MAX_JOINED_KEYS = 32
@@ -105,7 +105,7 @@ class Permission(IntFlag):
     UPDATE_ROOM = 1 << 9
     CLOSE_ROOM = 1 << 10
     MUTE_OTHERS = 1 << 11
-    """Reserved."""
+    """Mute others, and lower their hands."""
 
 
 class ChatScope(StrEnum):
@@ -142,6 +142,8 @@ class RoomInfo:
     max_participants: U16
     permanent: bool = False
     title: DisplayName = ""
+    locked: bool = False
+    """Whether nobody else may enter this life of the room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,9 @@ class Member:
     beacon_stream: U16
     permissions: U16 = 0
     """``Permission`` bits. A room may give others than the role does."""
+    hand: U64 = 0
+    """Unix time in ms, by the server's clock, at which the hand was raised; 0: it is down. Hands stand in this order,
+    and no two of a room have the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +187,8 @@ class PublicationInfo:
     """Number of spatial layers. Layer 0 is the lowest."""
     width: U16 = 0
     height: U16 = 0
+    held: bool = False
+    """Whether a participant with MUTE_OTHERS has muted it. Its publisher cannot unmute it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from tcserver.conference.limits.budget import BYTE_COST, FRAME_COST, MAX_RESTS, 
 from tcserver.conference.login.authenticator import Authenticator
 from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.login.connections import Connections
+from tcserver.conference.login.passwords import Passwords
 from tcserver.conference.login.session import Ending, Session
 from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.media_reports import MediaReports
@@ -59,7 +60,9 @@ class Conference:
         self._authenticator = Authenticator(context, connections, sessions, now)
         self._rooms = Rooms(context, rooms, policies, now)
         self._reports = MediaReports(context, self._rooms)
-        self._dispatcher = Dispatcher(Services(context, connections, sessions, self._authenticator, self._rooms))
+        self._passwords = Passwords(context, sessions)
+        services = Services(context, connections, sessions, self._authenticator, self._passwords, self._rooms)
+        self._dispatcher = Dispatcher(services)
         self.operator = Operator(context, sessions, self._rooms)
         """Serves the operator, apart from changes that are on disk."""
         self._is_shut_down = False
@@ -240,6 +243,11 @@ class Conference:
     def saved(self, ticket: int, ok: bool, now: float) -> list[Effect]:
         """Take the answer to ``SaveRoom``: whether the room is on disk."""
         self._rooms.saved(ticket, ok, now)
+        return self.context.outbox.take()
+
+    def password_saved(self, session: int, account: Account | None, now: float) -> list[Effect]:
+        """Take the answer to ``SavePassword``: the account as it is stored now, None where it was not written."""
+        self._passwords.saved(session, account, now)
         return self.context.outbox.take()
 
     # The operator

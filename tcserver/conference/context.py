@@ -10,12 +10,13 @@ from tcserver.conference.effects import Crash, Outbox, Where
 from tcserver.conference.limits.budget import Budget, Budgets
 from tcserver.conference.limits.camera_cap import CameraCap
 from tcserver.conference.login.connection import Connection
-from tcserver.conference.room.identifiers import WORKER_MASK, IdPool
+from tcserver.conference.room.identifiers import IdPool
 from tcserver.conference.room.placement import WorkerLoads
 from tcserver.conference.room.seat import Seat
 from tcserver.conference.settings import Settings
 from tcserver.conference.timers import Timers
 from tcserver.identity import ServerIdentity
+from tcserver.media.interface import WORKER_MASK
 from tcserver.records import Account
 
 

@@ -63,7 +63,7 @@ def _seats(room: Room, context: Context) -> Iterator[Seat]:
 
 ROOM_TIMERS = frozenset({"changes", "keyframe", "rekey", "room", "sealer", "seat"})
 """Names of the deadlines of rooms; each key is (name, number of the room, ...)."""
-SESSION_TIMERS = frozenset({"detached"})
+SESSION_TIMERS = frozenset({"detached", "password"})
 """Names of the deadlines of sessions; each key is (name, number of the session)."""
 CONNECTION_TIMERS = frozenset({"challenge", "failed login", "idle", "login"})
 """Names of the deadlines of connections; each key is (name, number of the connection)."""

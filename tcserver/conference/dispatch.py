@@ -12,7 +12,7 @@ from tcproto.messages import Permission, Sender, State, Unknown, row_of
 from tcserver.conference.limits.budget import DELIVERY_COST, PAGE_COST
 from tcserver.conference.login.connection import Connection, Request
 from tcserver.conference.permissions import NO_PERMISSION, SCOPE_PERMISSION, SOURCE_PERMISSION
-from tcserver.conference.requests import chat, key_exchange, moderation, publishing
+from tcserver.conference.requests import chat, hands, key_exchange, moderation, publishing
 from tcserver.conference.room.room import RoomRequest
 from tcserver.conference.services import Services
 from tcserver.conference.settings import MessageClass
@@ -76,6 +76,7 @@ COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
         m.LoginBegin: Command(lambda services, request: services.authenticator.begin(request), MessageClass.LOGIN),
         m.Login: Command(lambda services, request: services.authenticator.login(request), MessageClass.LOGIN),
         m.Resume: Command(_resume, MessageClass.LOGIN),
+        m.ChangePassword: Command(lambda services, request: services.passwords.change(request), MessageClass.LOGIN),
         m.OpenRoom: Command(lambda services, request: services.rooms.open(request), MessageClass.ROOM),
         m.Join: Command(lambda services, request: services.rooms.join(request), MessageClass.ROOM),
         m.Leave: RoomCommand(_leave, None),
@@ -98,11 +99,15 @@ COMMANDS: Mapping[type, Command | RoomCommand] = MappingProxyType(
         ),
         m.SetRole: RoomCommand(moderation.set_role, MessageClass.OTHER, _need(Permission.SET_ROLE)),
         m.Kick: RoomCommand(moderation.kick, MessageClass.OTHER, _need(Permission.KICK)),
+        m.RaiseHand: RoomCommand(hands.raise_hand, MessageClass.OTHER),
+        m.LowerHand: RoomCommand(hands.lower_hand, MessageClass.OTHER),
+        m.MuteOther: RoomCommand(moderation.mute_other, MessageClass.OTHER, _need(Permission.MUTE_OTHERS)),
         m.UpdateRoom: RoomCommand(
             lambda services, request: services.rooms.update(request),
             MessageClass.OTHER,
             _need(Permission.UPDATE_ROOM),
         ),
+        m.LockRoom: RoomCommand(moderation.lock_room, MessageClass.OTHER, _need(Permission.UPDATE_ROOM)),
         m.CloseRoom: RoomCommand(
             lambda services, request: services.rooms.end(request), MessageClass.OTHER, _need(Permission.CLOSE_ROOM)
         ),

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from tcproto.account import Challenge
 from tcproto.messages import Close
 from tcserver.media.interface import Command
-from tcserver.records import RoomRecord, session_id
+from tcserver.records import session_id
 
 _SESSIONS = ("session", "by")
 """Fields of the log that hold a session's number."""
@@ -45,10 +46,23 @@ class FindDevices(NamedTuple):
 
 
 class SaveRoom(NamedTuple):
-    """Write a permanent room to disk, and answer with ``saved``."""
+    """Write a change of a permanent room to disk, and answer with ``saved``."""
 
     ticket: int
-    room: RoomRecord
+    name: str
+    changes: Mapping[str, Any]
+    """By field of ``RoomRecord``. The others stay as stored: an operator may have changed them."""
+
+
+class SavePassword(NamedTuple):
+    """Write another password of an account, unless it has changed meanwhile, and answer with ``password_saved``."""
+
+    session: int
+    account: str
+    old_key: bytes
+    """Public key of the present password."""
+    challenge: Challenge
+    public_key: bytes
 
 
 class SessionStarted(NamedTuple):
@@ -112,6 +126,7 @@ Effect = (
     | FindAccount
     | FindDevices
     | SaveRoom
+    | SavePassword
     | SessionStarted
     | SessionEnded
     | MediaCommand

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tcserver.conference.context import Context
 from tcserver.conference.login.authenticator import Authenticator
 from tcserver.conference.login.connections import Connections
+from tcserver.conference.login.passwords import Passwords
 from tcserver.conference.login.sessions import Sessions
 from tcserver.conference.room.rooms import Rooms
 
@@ -18,4 +19,5 @@ class Services(NamedTuple):
     connections: Connections
     sessions: Sessions
     authenticator: Authenticator
+    passwords: Passwords
     rooms: Rooms

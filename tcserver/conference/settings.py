@@ -1,4 +1,4 @@
-"""Settings of the conference: what an operator may set."""
+"""Settings of the conference: what an operator sets, in the units of the conference, and what nobody sets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from tcproto.messages import Caps, Source
+from tcserver.config.sections import (
+    Configuration,
+    LimitsSection,
+    LoginSection,
+    MediaSection,
+    RoomsSection,
+    ServerSection,
+)
 
 
 class MessageClass(StrEnum):
@@ -28,99 +36,94 @@ class Rate(NamedTuple):
     burst: int
 
 
-DEFAULT_RATES: Mapping[MessageClass, Rate] = MappingProxyType(
+RATES: Mapping[MessageClass, Rate] = MappingProxyType(
     {
         MessageClass.LOGIN: Rate(1, 10),
         MessageClass.ROOM: Rate(2, 20),
         MessageClass.MEDIA: Rate(20, 100),
-        MessageClass.CHAT: Rate(2, 20),
         MessageClass.OTHER: Rate(10, 50),
-    }
-)
-
-
-DEFAULT_CAPS: Mapping[Source, Caps] = MappingProxyType(
-    {
-        # Opus at 64 kbit/s with two copies, at 10 ms per packet.
-        Source.MICROPHONE: Caps(bitrate=160_000, packets_per_second=130),
-        Source.SCREEN_AUDIO: Caps(bitrate=160_000, packets_per_second=130),
-        # Three layers up to 720p.
-        Source.CAMERA: Caps(bitrate=4_000_000, packets_per_second=1000),
-        # Text at 1080p, in bursts.
-        Source.SCREEN: Caps(bitrate=6_000_000, packets_per_second=1500),
     }
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Limits and delays, in seconds where nothing else is said."""
+    """Sections of the operator's configuration, and limits and delays (s) that no operator sets."""
 
-    max_sessions: int = 1000
-    """Sessions of the whole server. Beyond it, logins are answered ``server_full``."""
-    max_half_open: int = 1024
-    """Connections of the whole server that have not logged in: the bound of what strangers make the server remember."""
-    max_half_open_per_address: int = 64
-    """Connections of one address that have not logged in. An office of 35 behind one address fits twice."""
-    login_timeout: float = 10.0
-    """Time for the handshake, and again for the login."""
+    server: ServerSection = field(default_factory=ServerSection)
+    login: LoginSection = field(default_factory=LoginSection)
+    rooms: RoomsSection = field(default_factory=RoomsSection)
+    limits: LimitsSection = field(default_factory=LimitsSection)
+    media: MediaSection = field(default_factory=MediaSection)
     challenge_delay: float = 0.02
     """Time from the name of an account to the challenge. A look-up takes far less, so that it does not show."""
     failed_login_delay: float = 0.25
     """Time from a failed login to its reply. It is the same for every reason, so that the reason does not show."""
-    maintenance: bool = False
-    """Whether only administrators may log in. Sessions that there are go on."""
-    login_attempts: int = 3
-    """Failed logins of one connection. Each further guess costs a new handshake."""
     ping_interval: float = 5.0
     """Silence after which the client is pinged."""
-    idle_timeout: float = 15.0
-    """Silence after which the connection counts as dead."""
     detached_lifetime: float = 0.0
     """A session whose connection was lost waits so long for another one; 0: it ends with the connection."""
-    media_workers: int = 1
-    """Media planes that rooms are placed on, 1 to 256; does not change while the server runs."""
-    room_spread: int = 100
-    """Seats of a room on the media plane that it began on before others get some. One core serves so many with ease."""
-    temporary_rooms: bool = True
-    """Whether ``open_room`` makes a room where the name is not known."""
-    max_rooms: int = 256
-    """Temporary rooms that are open at a time. Each costs the media plane a sealer. Permanent rooms always open."""
-    max_rooms_per_account: int = 16
-    """Temporary rooms that one account has opened, so that no account uses up ``max_rooms``."""
     max_unused_rooms: int = 8
     """Rooms that one account has opened and nobody has entered. A client joins the room that it opens."""
-    kick: float = 300.0
-    """Time in which a device that was kicked cannot come back. 0: a kick takes only the seat."""
-    max_participants: int = 500
-    """Seats of a room, unless it sets a lower limit."""
-    loudest: int = 3
-    """Talkers that are forwarded in a room of more than eight: the loudest. 0: all. Holds from the next join or leave.
-
-    More than three at once nobody can follow.
-    """
-    unused_room_lifetime: float = 300.0
-    """Time after which a room closes that nobody has entered."""
-    empty_room_lifetime: float = 20.0
-    """Time from the last leave to the end of the room, long enough to come back after a dead connection."""
     seat_timeout: float = 5.0
     """Time that the media plane has to open a seat."""
-    max_publications: int = 8
-    """Publications of one participant: microphone, camera, screen, and room for tests."""
-    caps: Mapping[Source, Caps] = field(default_factory=lambda: DEFAULT_CAPS)
-    """Rate caps of a publication, for each source that may be published."""
     beacon_caps: Caps = field(default_factory=lambda: Caps(bitrate=16_000, packets_per_second=5))
     """Rate caps of a beacon: one in 10 s, and a burst when the member set changes."""
-    rates: Mapping[MessageClass, Rate] = field(default_factory=lambda: DEFAULT_RATES)
-    """Rates of the messages of one connection, by class."""
-    total_rate: Rate = field(default_factory=lambda: Rate(200, 1000))
-    """Rate of all messages of a connection, with those that have no class. Beyond it the connection is closed."""
-    account_cost: Rate = field(default_factory=lambda: Rate(50_000, 1_000_000))
-    """Microseconds of processor time that the control messages of an account may cost: 5 % of a core in the long run,
-    and a second at once, which a large agency needs when all of its participants come or go."""
-    login_rate: Rate = field(default_factory=lambda: Rate(50, 100))
-    """Successful logins of the whole server. A storm after a restart must not delay those who are in a meeting."""
-    join_rate: Rate = field(default_factory=lambda: Rate(50, 100))
-    """Joins of the whole server. Each is told to everybody in the room."""
+    rates: Mapping[MessageClass, Rate] = field(default_factory=lambda: RATES)
+    """Rates of the classes for which an operator sets none."""
     ticket_rate: Rate = field(default_factory=lambda: Rate(20, 100))
     """Probe tickets of the whole server. The media plane holds each for 10 s."""
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> Settings:
+        """Return the settings of a server with this configuration."""
+        return cls(
+            server=configuration.server,
+            login=configuration.login,
+            rooms=configuration.rooms,
+            limits=configuration.limits,
+            media=configuration.media,
+        )
+
+    @property
+    def media_workers(self) -> int:
+        """Media planes that rooms are placed on; does not change while the server runs."""
+        return max(1, self.server.workers)
+
+    @property
+    def message_rates(self) -> dict[MessageClass, Rate]:
+        """Rates of the messages of one connection, by class."""
+        chat = Rate(self.limits.chat_per_s, self.limits.chat_burst)
+        return {name: self.rates.get(name, chat) for name in MessageClass}
+
+    @property
+    def total_rate(self) -> Rate:
+        """Rate of all messages of a connection, with those that have no class. Beyond it the connection is closed."""
+        return Rate(self.limits.messages_per_s, self.limits.message_burst)
+
+    @property
+    def account_cost(self) -> Rate:
+        """Microseconds of processor time that the control messages of an account may cost."""
+        return Rate(self.limits.account_ms_per_s * 1000, round(self.limits.account_burst_ms * 1000))
+
+    @property
+    def login_rate(self) -> Rate:
+        """Successful logins of the whole server."""
+        return Rate(self.login.logins_per_s, self.login.login_burst)
+
+    @property
+    def join_rate(self) -> Rate:
+        """Joins of the whole server."""
+        return Rate(self.rooms.joins_per_s, self.rooms.join_burst)
+
+    @property
+    def caps(self) -> dict[Source, Caps]:
+        """Rate caps of a publication, for each source that may be published."""
+        media = self.media
+        audio = Caps(int(media.audio_kbit_s * 1000), int(media.audio_packets_s))
+        return {
+            Source.MICROPHONE: audio,
+            Source.SCREEN_AUDIO: audio,
+            Source.CAMERA: Caps(int(media.video_kbit_s * 1000), int(media.video_packets_s)),
+            Source.SCREEN: Caps(int(media.screen_kbit_s * 1000), int(media.screen_packets_s)),
+        }

@@ -33,14 +33,15 @@ class ServerSection:
         int,
         Declaration(
             Whole(1, MAX_PARTICIPANTS_CEILING),
-            "people of a room on one media process before the room spreads to the others",
+            "participants of a room on one media process before the room spreads to the others",
             live=True,
         ),
     ] = 100
+    """One core serves so many with ease."""
     data: Annotated[str, Declaration(Line(), "data directory; empty: $XDG_DATA_HOME/tcserver")] = ""
     maintenance: Annotated[
         bool,
-        Declaration(Flag(), "whether only accounts with the role admin may log in; people who are in stay", live=True),
+        Declaration(Flag(), "whether only accounts with the role admin may log in; participants stay", live=True),
     ] = False
     public_host: Annotated[
         str, Declaration(Host(), "host name or address in the join link; empty: the server finds one")
@@ -55,20 +56,25 @@ class LoginSection:
     max_half_open_per_address: Annotated[
         int, Declaration(Whole(1, 10_000), "connections of one address that have not logged in", live=True)
     ] = 64
+    """An office of 35 behind one address fits twice."""
     max_half_open: Annotated[int, Declaration(Whole(1, 100_000), "connections that have not logged in", live=True)] = (
         1024
     )
+    """The bound of what strangers make the server remember."""
     max_sessions: Annotated[int, Declaration(Whole(1, 100_000), "sessions of the server", live=True)] = 1000
+    """Beyond it, logins are answered ``server_full``."""
     max_sessions_per_account: Annotated[
         int, Declaration(Whole(1, MAX_SESSIONS_CEILING), "sessions of an account that is made from now on", live=True)
     ] = DEFAULT_MAX_SESSIONS
     attempts: Annotated[
         int, Declaration(Whole(1, 100), "failed logins of a connection before it is closed", live=True)
     ] = 3
+    """Each further guess costs a new handshake."""
     logins_per_s: Annotated[
         float, Declaration(Number(1, 10_000), "logins per second of the whole server, in the long run")
     ] = 50.0
     login_burst: Annotated[int, Declaration(Whole(1, 10_000), "logins at once before logins_per_s holds")] = 100
+    """A storm of logins after a restart must not delay those who are in a meeting."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,11 @@ class RoomsSection:
         bool, Declaration(Flag(), "whether somebody who joins an unknown room makes it", live=True)
     ] = True
     max_rooms: Annotated[int, Declaration(Whole(1, 100_000), "temporary rooms open at once", live=True)] = 256
+    """Each costs the media plane a sealer. Permanent rooms always open."""
     max_rooms_per_account: Annotated[
         int, Declaration(Whole(1, 100_000), "temporary rooms open at once that one account has opened", live=True)
     ] = 16
+    """So that no account uses up ``max_rooms``."""
     max_participants: Annotated[
         int,
         Declaration(Whole(1, MAX_PARTICIPANTS_CEILING), "participants of any room, whatever its own limit", live=True),
@@ -90,13 +98,15 @@ class RoomsSection:
         int,
         Declaration(
             Whole(0, MAX_PARTICIPANTS_CEILING),
-            "loudest talkers that are forwarded in a room of more than 8 people; 0: all",
+            "loudest talkers that are forwarded in a room of more than 8 participants; 0: all",
             live=True,
         ),
     ] = 3
+    """More than three at once nobody can follow. Holds from the next change of a room."""
     empty_close_s: Annotated[
         float, Declaration(Number(0, 86_400), "seconds a temporary room stays after the last leave", live=True)
     ] = 20.0
+    """Long enough to come back after a dead connection."""
     unused_close_s: Annotated[
         float, Declaration(Number(1, 86_400), "seconds a temporary room waits for its first join", live=True)
     ] = 300.0
@@ -104,10 +114,12 @@ class RoomsSection:
         float,
         Declaration(Number(0, 86_400), "seconds before somebody who was kicked can enter again", live=True),
     ] = 300.0
+    """0: a kick takes only the seat."""
     joins_per_s: Annotated[
         float, Declaration(Number(1, 10_000), "joins per second of the whole server, in the long run")
     ] = 50.0
     join_burst: Annotated[int, Declaration(Whole(1, 10_000), "joins at once before joins_per_s holds")] = 100
+    """Each join is told to everybody in the room."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +127,7 @@ class LimitsSection:
     """What one session may ask of the server."""
 
     max_publications: Annotated[int, Declaration(Whole(1, 32), "publications of one participant", live=True)] = 8
+    """Microphone, camera, screen, and room for tests."""
     messages_per_s: Annotated[
         float, Declaration(Number(1, 10_000), "control messages of all kinds per second, in the long run", live=True)
     ] = 200.0
@@ -129,12 +142,14 @@ class LimitsSection:
             live=True,
         ),
     ] = 50.0
+    """5 % of a core."""
     account_burst_ms: Annotated[
         float,
         Declaration(
             Number(50, 1_000_000), "milliseconds of processor time at once before account_ms_per_s holds", live=True
         ),
     ] = 1000.0
+    """A large agency needs a second when all of its participants come or go."""
     chat_per_s: Annotated[
         float, Declaration(Number(0.01, 100), "chat messages per second, in the long run", live=True)
     ] = 2.0
@@ -169,18 +184,21 @@ class MediaSection:
     audio_packets_s: Annotated[
         float, Declaration(Number(5, 1000), "packets per second of an audio publication", live=True)
     ] = 130.0
+    """Opus at 64 kbit/s with two copies, at 10 ms per packet, fits the rate and the packets."""
     video_kbit_s: Annotated[
         float, Declaration(Number(50, 100_000), "highest rate of a video publication", live=True)
     ] = 4000.0
     video_packets_s: Annotated[
         float, Declaration(Number(10, 20_000), "packets per second of a video publication", live=True)
     ] = 1000.0
+    """Three layers up to 720p fit the rate and the packets."""
     screen_kbit_s: Annotated[
         float, Declaration(Number(50, 100_000), "highest rate of a screen publication", live=True)
     ] = 6000.0
     screen_packets_s: Annotated[
         float, Declaration(Number(10, 20_000), "packets per second of a screen publication", live=True)
     ] = 1500.0
+    """Text at 1080p, in bursts, fits the rate and the packets."""
 
 
 @dataclass(frozen=True)

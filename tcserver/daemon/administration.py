@@ -13,10 +13,7 @@ from typing import Any
 from tcproto.errors import Refusal
 from tcserver.conference import Effect
 from tcserver.conference.requests.operator import Operator, RoomStatus, SeatStatus
-from tcserver.media.forwarding.stats import MediaStats, SeatStats
-
-MAX_REQUEST = 65_536
-"""Bytes of a request: many times the longest notice."""
+from tcserver.media.plane.stats import MediaStats, SeatStats
 
 
 class BadRequest(Exception):

@@ -13,20 +13,19 @@ from functools import partial
 from tcproto.errors import ErrorCode
 from tcproto.identity import format_fingerprint
 from tcproto.link import Link
-from tcserver.conference import Conference, Where, effects
+from tcserver.conference import Conference, Settings, Where, effects
 from tcserver.config.configuration import ConfigurationError, changes, merge_live
 from tcserver.config.sections import Configuration
 from tcserver.daemon.addresses import all_addresses, named_in_errors, outward_address, reachable_address
 from tcserver.daemon.administration import Administration
-from tcserver.daemon.conference_settings import conference_settings
 from tcserver.daemon.control_server import ControlServer
 from tcserver.daemon.local_socket import LocalServer
 from tcserver.daemon.persistence import Persistence
 from tcserver.daemon.web_front import WebFront
 from tcserver.exposition.endpoint import MetricsEndpoint
-from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
+from tcserver.media.plane.stats import MediaStats
 from tcserver.monitoring import logs
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files
@@ -51,9 +50,7 @@ class Daemon:
         self._directory = directory
         self._log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic))
         self._identity, self._first_start = directory.open_identity()
-        self.conference = Conference(
-            conference_settings(configuration), self._identity, os.urandom, _unix_ms, now=_now()
-        )
+        self.conference = Conference(Settings.of(configuration), self._identity, os.urandom, _unix_ms, now=_now())
         changes, look_ups = (
             StoreThread(
                 directory.path / private_files.DATABASE_FILE, partial(self._log.crash, "database callback failed")
@@ -143,7 +140,7 @@ class Daemon:
             return
         found = changes(self._configuration, new)
         self._configuration = merge_live(self._configuration, new)
-        self.conference.settings_changed(conference_settings(self._configuration))
+        self.conference.settings_changed(Settings.of(self._configuration))
         if self.web is not None:
             self.web.reload(self._configuration)
         log = self._configuration.log

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from tcproto.account import Challenge
 from tcserver.conference import Conference, effects
 from tcserver.monitoring.logs import EventLog
-from tcserver.records import Account, RoomRecord, SessionRecord, StoreError, session_id
+from tcserver.records import Account, SessionRecord, StoreError, session_id
 from tcserver.storage.session_book import SessionBook
 from tcserver.storage.store_thread import StoreThread
 
@@ -82,11 +83,14 @@ class Persistence:
                 self._look_ups.start(lambda db: db.account(name), partial(self._account_found, connection))
             case effects.FindDevices(connection, name):
                 self._look_ups.start(lambda db: db.device_keys(name), partial(self._devices_found, connection))
-            case effects.SaveRoom(ticket, room):
+            case effects.SaveRoom(ticket, name, changes):
                 self._saves += 1
                 self._changes.start(
-                    lambda db: db.change_room(room.name, partial(_changed, room)), partial(self._saved, ticket)
+                    lambda db: db.change_room(name, lambda room: replace(room, **changes)), partial(self._saved, ticket)
                 )
+            case effects.SavePassword(session, name, old_key, challenge, public_key):
+                change = partial(_with_password, old_key, challenge, public_key)
+                self._changes.start(lambda db: db.change_account(name, change), partial(self._password_saved, session))
             case effects.SessionStarted(session, account, name, device_key, address, unix_ms):
                 self._sessions.begun(
                     SessionRecord(session_id(session), account, device_key, name, address, unix_ms / 1000)
@@ -144,6 +148,12 @@ class Persistence:
             self._complain("room not saved", error)
         self._carry_out(self._conference.saved(ticket, error is None, self._now()))
 
+    def _password_saved(self, session: int, account: Account | None, error: BaseException | None) -> None:
+        if error is not None:
+            self._complain("password not saved", error)
+        self._has_to_look = True  # the session was left alone meanwhile, whatever changed
+        self._carry_out(self._conference.password_saved(session, account if error is None else None, self._now()))
+
     def _complain(self, event: str, error: BaseException, **fields: object) -> None:
         """Log an error of the database: a lock or the disk in one line, a fault of ours with its traceback."""
         if isinstance(error, sqlite3.OperationalError | OSError | StoreError):
@@ -152,6 +162,8 @@ class Persistence:
             self._log.crash(event, error, **fields)
 
 
-def _changed(room: RoomRecord, stored: RoomRecord) -> RoomRecord:
-    """Return a stored room with the fields that participants can change. An operator may have changed the others."""
-    return replace(stored, title=room.title, max_participants=room.max_participants)
+def _with_password(old_key: bytes, challenge: Challenge, public_key: bytes, stored: Account) -> Account:
+    """Return a stored account with another password; raises ``StoreError`` if it has not the old one any more."""
+    if stored.public_key != old_key:
+        raise StoreError("the password was changed meanwhile")
+    return replace(stored, challenge=challenge, public_key=public_key)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from tcserver.conference import Conference
 from tcserver.config.configuration import ConfigurationError
-from tcserver.media.forwarding.stats import MediaStats
+from tcserver.media.plane.stats import MediaStats
 from tcserver.monitoring.process_meter import ProcessMeter
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.web.connection import WebConnection

@@ -12,8 +12,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from tcserver.conference import Conference
-from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.lanes.lane import Weight
+from tcserver.media.plane.stats import MediaStats
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.version import version
@@ -95,7 +95,7 @@ class Metrics(Collector):
         conference = self._conference
         yield _gauge("tcserver_connections", "Control connections.", conference.connections)
         yield _gauge("tcserver_connections_half_open", "Connections before their login.", conference.half_open)
-        yield _gauge("tcserver_sessions", "Sessions: people who are logged in.", conference.sessions)
+        yield _gauge("tcserver_sessions", "Sessions that are logged in.", conference.sessions)
         yield _gauge("tcserver_rooms", "Open rooms.", conference.rooms)
         yield _gauge("tcserver_seats", "Seats in all rooms.", conference.seats)
         publications = GaugeMetricFamily(

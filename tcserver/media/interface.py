@@ -14,6 +14,8 @@ from tcproto.messages import Caps, Kind
 
 MAX_LAG = 0.05
 """Seconds by which one deadline after the other may be missed. Everybody hears more as jitter."""
+WORKER_MASK = 0xFF
+"""Bits of a media id that number the media worker of the seat; 0 where there is one media plane."""
 
 
 class Address(NamedTuple):

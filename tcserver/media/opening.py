@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, cast
 
 from tcserver.config.sections import Configuration
-from tcserver.media.forwarding.plane import MediaPlane
-from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Command, Event
+from tcserver.media.plane.plane import MediaPlane
+from tcserver.media.plane.stats import MediaStats
 from tcserver.media.udp.reader import ReceiverName
 from tcserver.media.udp.sendmmsg import SenderName
 from tcserver.media.udp.sockets import MediaSockets

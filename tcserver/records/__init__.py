@@ -12,7 +12,7 @@ from tcserver.records.account import (
     DuplicatePolicy,
     Standing,
 )
-from tcserver.records.room import MAX_PARTICIPANTS_CEILING, RoomRecord
+from tcserver.records.room import MAX_PARTICIPANTS_CEILING, RoomRecord, changes_of
 from tcserver.records.session import SessionRecord, session_id
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "SessionRecord",
     "Standing",
     "StoreError",
+    "changes_of",
     "session_id",
 ]
 

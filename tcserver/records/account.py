@@ -60,7 +60,7 @@ class Account:
 
     name: Annotated[str, Declaration(Name(fold_account))]
     """Folded; never changes."""
-    display: Annotated[str, Declaration(Name(clean_display), "what people see before the name of a person")]
+    display: Annotated[str, Declaration(Name(clean_display), "what others see before the name of a participant")]
     challenge: Annotated[
         Challenge,
         Declaration(

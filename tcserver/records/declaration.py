@@ -47,6 +47,8 @@ class Declaration:
     """As ``--help`` and the manual say it; empty: no option of a command sets the field."""
     live: bool = False
     """Of a setting: whether a reload applies it to the running server."""
+    by_chair: bool = False
+    """Of a room: whether a chair may change it in a meeting, with the field of ``update_room`` that has its name."""
     since: int = 1
     """Version of the database that brought the column; older databases and documents get the default."""
     is_column: bool = True

@@ -1,16 +1,16 @@
-"""Permanent rooms."""
+"""Rooms: what is stored of a permanent one, and held in memory of a temporary one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated
+from typing import Annotated, Any
 
-from tcproto.messages import Role
+from tcproto.messages import Role, UpdateRoom
 from tcproto.names import clean_display, fold_account, fold_room
 from tcserver.records.account import ASSIGNED, ROLE
-from tcserver.records.declaration import Declaration, Opposite, checked
-from tcserver.records.kinds import ByKey, Flag, Maybe, Name, Whole
+from tcserver.records.declaration import Declaration, Opposite, checked, columns_of
+from tcserver.records.kinds import ByKey, Flag, Maybe, Name, NotAllowed, Whole
 
 DEFAULT_MAX_PARTICIPANTS = 100
 """Participants of a room that sets no other number."""
@@ -22,11 +22,14 @@ MAX_PERMISSIONS = (1 << 16) - 1
 
 @dataclass(frozen=True, slots=True)
 class RoomRecord:
-    """A permanent room."""
+    """A room. One that is temporary has a record too, which no database sees."""
 
     name: Annotated[str, Declaration(Name(fold_room))]
     """Folded."""
-    title: Annotated[str, Declaration(Name(clean_display), "what people see (default: the name)")]
+    title: Annotated[
+        str,
+        Declaration(Name(clean_display, may_be_empty=True), "what people see (default: the name)", by_chair=True),
+    ]
     """What is shown; the name as it was typed."""
     e2ee: Annotated[
         bool,
@@ -39,13 +42,16 @@ class RoomRecord:
     ] = True
     """Whether media are end-to-end encrypted; fixed for each life of the room."""
     max_participants: Annotated[
-        int, Declaration(Whole(1, MAX_PARTICIPANTS_CEILING), "how many people fit in", heading="participants")
+        int,
+        Declaration(
+            Whole(1, MAX_PARTICIPANTS_CEILING), "how many participants fit in", heading="participants", by_chair=True
+        ),
     ] = DEFAULT_MAX_PARTICIPANTS
     loudest: Annotated[
         int | None,
         Declaration(
             Maybe(Whole(0, MAX_PARTICIPANTS_CEILING), "default"),
-            "loudest talkers that are forwarded while more than 8 people are in; 0: all; default: rooms.loudest",
+            "loudest talkers that are forwarded while more than 8 participants are in; 0: all; default: rooms.loudest",
             since=2,
         ),
     ] = None
@@ -68,3 +74,18 @@ class RoomRecord:
     def checked(self) -> RoomRecord:
         """This room with its names folded and cleaned. Raises ``ValueError`` with the reason."""
         return checked(replace(self, title=self.title or self.name))
+
+
+BY_CHAIR = {column.name: column.kind for column in columns_of(RoomRecord) if column.field.known.by_chair}
+"""Kinds of the fields that a chair may change in a meeting, by name: the fields of ``update_room``."""
+
+
+def changes_of(message: UpdateRoom) -> dict[str, Any]:
+    """Return the fields that a chair wants to change, as they are kept. Raises ``ValueError`` with the reason."""
+    wanted = {name: value for name in BY_CHAIR if (value := getattr(message, name)) is not None}
+    for name, value in wanted.items():
+        try:
+            wanted[name] = BY_CHAIR[name].checked(value)
+        except NotAllowed as error:
+            raise ValueError(f"{name} {error}") from None
+    return wanted

@@ -1,4 +1,4 @@
-"""Attacks beside a call: one that is carried out, and what is told of it."""
+"""Attacks beside a call: one is carried out, and its report is checked."""
 
 import sys
 from argparse import ArgumentParser
@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 import pytest
 
 from benchmarks.commands import attack
-from benchmarks.commands.attack import LOGINS, MEMBERS, QUICK, TALKERS, Trial
+from benchmarks.commands.attack import LISTENERS, LOGINS, QUICK, TALKERS, Trial
 from benchmarks.harness.attackers import ATTACKS
 from benchmarks.harness.report import BenchmarkError
 from benchmarks.harness.timed_load import Outcome
@@ -22,7 +22,7 @@ def options(*arguments: str) -> object:
 def test_a_call_that_loses_or_waits_or_keeps_others_out_fails_its_bars() -> None:
     def bars(delivered: float, latency: float, logins: int, late: float = 0.0) -> list[bool | None]:
         outcome = Outcome(100, delivered, 1.0, 0.1, (0.1,), 0.0, late, [[0.001], [latency] * 100])
-        report = attack._report([Trial("pings", outcome, [0.1] * logins)])
+        report = attack.report_on([Trial("pings", outcome, [0.1] * logins)])
         return [bar.passed for bar in report.bars]
 
     assert bars(1.0, 0.04, LOGINS) == [True, True, True]
@@ -47,4 +47,4 @@ def test_an_attack_is_carried_out_beside_a_call(all_processors: None) -> None:
     assert found.lost <= 5
     assert all(len(latencies) >= 90 for latencies in found.outcome.latencies), "a talker does not get its own"
     assert len(found.logins) == LOGINS
-    assert TALKERS + MEMBERS == 15
+    assert TALKERS + LISTENERS == 15

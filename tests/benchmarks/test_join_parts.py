@@ -17,7 +17,6 @@ from tcproto.datagram import Item, ItemType
 from tcproto.messages import Source
 from tcproto.packet import AudioHeader
 from tcserver.config.configuration import Sources
-from tcserver.daemon.conference_settings import conference_settings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="times of arrival, and the benchmarks' servers, need Linux")
 
@@ -43,10 +42,9 @@ def test_a_rush_tells_what_held_it_up(server, clients, waited, remark):
 
 def test_everybody_of_the_largest_room_may_come_in_at_once():
     configuration = Sources(flags={key: str(value) for key, value in SETTINGS.items()}).load()
-    limits = conference_settings(configuration)
-    assert limits.login_rate.burst >= MAX_SEATS
-    assert limits.join_rate.burst >= MAX_SEATS
-    assert min(limits.max_sessions, limits.max_half_open, limits.max_half_open_per_address) >= MAX_SEATS
+    login = configuration.login
+    assert min(login.login_burst, configuration.rooms.join_burst) >= MAX_SEATS
+    assert min(login.max_sessions, login.max_half_open, login.max_half_open_per_address) >= MAX_SEATS
 
 
 @linux
@@ -57,7 +55,7 @@ def test_the_whole_benchmark_comes_to_its_end(all_processors, tmp_path, capsys):
     assert [bar["measured"] for bar in found["bars"][:2]] == [0, 0]
     assert found["bars"][2]["measured"] > 34 / 35
     (rush,), (meeting,) = found["figures"]["rushes"], found["figures"]["meetings"]
-    assert rush["people"] == 34
+    assert rush["participants"] == 34
     assert 0 < rush["server"] < rush["seconds"]
     assert all(0 < one["seated"] < one["heard"] for one in meeting)
     assert "logins, 16 at a time" in capsys.readouterr().out

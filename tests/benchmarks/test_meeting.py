@@ -1,4 +1,4 @@
-"""A meeting to order: who talks when, and one that is held."""
+"""A meeting by options: the order of the talkers, and a real meeting."""
 
 import sys
 from argparse import ArgumentParser
@@ -50,11 +50,11 @@ def test_what_cannot_be_held_is_told(arguments, reason):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the benchmarks' servers run on Linux")
 def test_a_meeting_with_turns_and_layers_is_delivered(all_processors):
-    people = ("--talkers", "1", "--cameras", "1", "--layers", "2", "--listeners", "3")
-    report = meeting.run(options(*people, "--rotate", "0.5", "--seconds", "1.5"))
+    participants = ("--talkers", "1", "--cameras", "1", "--layers", "2", "--listeners", "3")
+    report = meeting.run(options(*participants, "--rotate", "0.5", "--seconds", "1.5"))
     rows = dict(report.tables[0].rows)
     pictures = 37 * sum(count for count, _ in LAYERS[:2])
-    assert rows["people"] == TAKING_TURNS + 3
+    assert rows["participants"] == TAKING_TURNS + 3
     assert rows["datagrams sent"] == pytest.approx(75 + pictures, abs=TAKING_TURNS)
     assert rows["received"] == rows["expected at all receivers"] == rows["datagrams sent"] * (TAKING_TURNS + 2)
     assert 0 < rows["delay to the first receiver, p50 ms"] <= rows["delay to the last receiver, p99 ms"]

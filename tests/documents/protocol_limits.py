@@ -2,14 +2,16 @@
 
 ``python -m tests.documents.protocol_limits`` brings them up to date.
 
-Only what the other side of a connection can notice is there, in the words of the document.
+It has only those that the other side of a connection can notice, in the words of the document.
 """
 
 from __future__ import annotations
 
-from tcclient.core import seat, session, texts
+from tcclient.core import control as client_control
+from tcclient.core import texts
 from tcclient.core.keys import key_inbox, own_key
 from tcclient.core.media import path as client_path
+from tcclient.core.membership import snapshots
 from tcclient.video import assembly
 from tcproto import (
     account,
@@ -27,6 +29,7 @@ from tcproto import (
     path,
     replay,
     sender_key,
+    stream_path,
     text,
 )
 from tcproto.document import DOCUMENT, replaced
@@ -70,7 +73,7 @@ def _control() -> list[_Row]:
         ("elements of an array", _number(fields.MAX_ARRAY_LEN)),
         ("str, bin", f"{_number(fields.MAX_STR_LEN)}, {_number(fields.MAX_BIN_LEN)} bytes"),
         ("requests of a side without their reply", _number(control.MAX_OPEN_REQUESTS)),
-        ("`ping` after so long without anything from the other side", _seconds(session.CONTROL_PING)),
+        ("`ping` after so long without anything from the other side", _seconds(client_control.CONTROL_PING)),
         ("the connection is dead after so long without anything", _seconds(path.CONTROL_TIMEOUT)),
     ]
 
@@ -95,7 +98,7 @@ def _room() -> list[_Row]:
             f"{types.MAX_CHANGES}, {types.MAX_KEY_BOXES}, {types.MAX_KEY_BOXES}",
         ),
         ("members, publications of a page of `snapshot`", f"{types.MEMBERS_PER_PAGE}, {types.PUBLICATIONS_PER_PAGE}"),
-        ("a client asks for a snapshot again after", _seconds(seat.SNAPSHOT_RETRY)),
+        ("a client asks for a snapshot again after", _seconds(snapshots.SNAPSHOT_RETRY)),
         ("room keys in `joined`; more follow as `room_key`", _number(types.MAX_JOINED_KEYS)),
         (
             "a stream id comes back after; at the earliest",
@@ -152,6 +155,23 @@ def _media() -> list[_Row]:
         ("a path challenge can be answered for", _seconds(path.CHALLENGE_LIFETIME)),
         ("to an address that has not proved itself goes at most, times what came", _number(server_path.AMPLIFICATION)),
         ("pings out of turn, for a datagram above the ceiling, at most every", _seconds(client_path.POSITION_INTERVAL)),
+    ]
+
+
+def _stream() -> list[_Row]:
+    return [
+        ("bytes of the control connection in one message", _number(stream_path.MAX_CONTROL_BYTES)),
+        ("message, at most", f"{_number(stream_path.MAX_MESSAGE)} bytes"),
+        ("datagrams wait from so many unsent bytes on", _number(stream_path.MAX_UNSENT)),
+        ("a datagram is small up to", f"{_number(datagram.LARGE)} bytes"),
+        (
+            "a datagram is dropped after: small; large",
+            f"{_seconds(stream_path.SMALL_PATIENCE)}; {_seconds(stream_path.LARGE_PATIENCE)}",
+        ),
+        (
+            "datagrams that wait, at most: small; large",
+            f"{_number(stream_path.MAX_SMALL)}; {_number(stream_path.MAX_LARGE)}",
+        ),
     ]
 
 
@@ -212,6 +232,7 @@ _TOPICS = {
     "Names and passwords": _names,
     "Room": _room,
     "Media path": _media,
+    "Stream path": _stream,
     "Packets": _packets,
     "End-to-end keys, texts, beacons": _keys,
 }
@@ -226,13 +247,16 @@ def _server() -> list[_Row]:
     challenge, failed = default.challenge_delay, default.failed_login_delay
     seat_caps, pings = media_seat.SEAT_CAPS, media_seat.ANSWERED_PINGS
     return [
-        ("handshake; login after it", f"{_seconds(default.login_timeout)}; {_seconds(default.login_timeout)}"),
+        (
+            "handshake; login after it",
+            f"{_seconds(default.login.time_limit_s)}; {_seconds(default.login.time_limit_s)}",
+        ),
         (
             "the same where places are short: handshake; account; proof",
             "; ".join(map(_seconds, half_open.PATIENCE.values())),
         ),
         ("bytes of a connection before its login, in all", _number(MAX_BYTES_BEFORE_LOGIN)),
-        ("failed logins of a connection", _number(default.login_attempts)),
+        ("failed logins of a connection", _number(default.login.attempts)),
         (
             "answers to `login_begin`, to failed logins: at the earliest; grid",
             f"{_seconds(challenge)}, {_seconds(failed)}; {_seconds(authenticator.ANSWER_GRID)}",
@@ -242,10 +266,13 @@ def _server() -> list[_Row]:
             f"{_seconds(admission.MAX_WAIT)}; {_seconds(admission.GRACE)} and half of the wait",
         ),
         ("probe ticket", f"{_seconds(authenticator.TICKET_LIFETIME)}, {authenticator.TICKET_DATAGRAMS} datagrams"),
-        ("a temporary room ends without members after", _seconds(default.empty_room_lifetime)),
-        ("a kick keeps away for; devices until it is the account", f"{_seconds(default.kick)}; {kicks.KICKED_DEVICES}"),
-        ("participants of a room", _number(default.max_participants)),
-        ("publications of a participant", _number(default.max_publications)),
+        ("a temporary room ends without members after", _seconds(default.rooms.empty_close_s)),
+        (
+            "a kick keeps away for; devices until it is the account",
+            f"{_seconds(default.rooms.kick_s)}; {kicks.KICKED_DEVICES}",
+        ),
+        ("participants of a room", _number(default.rooms.max_participants)),
+        ("publications of a participant", _number(default.limits.max_publications)),
         *(
             (f"caps of a {source}", _caps(caps.bitrate, caps.packets_per_second))
             for source, caps in default.caps.items()
@@ -256,18 +283,18 @@ def _server() -> list[_Row]:
             _caps(seat_caps.bitrate, seat_caps.packets_per_second),
         ),
         ("pings of a seat that are answered; at once", f"{pings.packets_per_second} per second; as many more"),
-        ("talkers that are forwarded in a room of more than eight", _number(default.loudest)),
+        ("talkers that are forwarded in a room of more than eight", _number(default.rooms.loudest)),
     ]
 
 
 def _rates() -> str:
-    messages: dict[str, list[str]] = {name: [] for name in _DEFAULT.rates}
+    messages: dict[str, list[str]] = {name: [] for name in _DEFAULT.message_rates}
     for message, command in COMMANDS.items():
         if command.rate is not None:
             messages[command.rate].append(f"`{row_of(message).name}`")
     rows = [
         f"| `{name}` | {_number(round(rate.per_second * 60))} | {rate.burst} | {', '.join(messages[name])} |"
-        for name, rate in _DEFAULT.rates.items()
+        for name, rate in _DEFAULT.message_rates.items()
     ]
     total = _DEFAULT.total_rate
     rows.append(f"| all | {_number(round(total.per_second * 60))} | {_number(total.burst)} | every message |")
@@ -279,7 +306,7 @@ def _table(rows: list[_Row]) -> str:
 
 
 def tables() -> dict[str, str]:
-    """All tables of this module by name."""
+    """Return all tables of this module by name."""
     topics = "\n\n".join(f"#### {topic}\n\n{_table(make())}" for topic, make in _TOPICS.items())
     return {"limits": topics, "server limits": _table(_server()), "rates": _rates()}
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers a
 
 
 def seats(server: Running) -> list[int]:
-    """How many seats each worker has."""
+    """Return the number of seats of each worker."""
     return [reading.counts.seats for reading in pool_of(server).stats()]
 
 
@@ -32,17 +32,17 @@ def test_everybody_hears_everybody_also_after_any_worker_ended(run: Run, world: 
             AsyncExitStack() as stack,
         ):
             link = server.room("hall")
-            people = [
-                await stack.enter_async_context(world.client(link, name=f"Person {n}")) for n in range(workers + 1)
+            rooms = [
+                await stack.enter_async_context(world.client(link, name=f"Participant {n}")) for n in range(workers + 1)
             ]
-            for n, room in enumerate(people):
+            for n, room in enumerate(rooms):
                 await room.publish_together(tone(), *([moving_bars(160, 96)] if n == workers - 1 else []))
-            await until(lambda: all(len(room.tracks) >= workers for room in people), "all tracks")
-            tracks: list[Track] = [track for room in people for track in room.tracks]
-            pictures = [await track_of(room, Source.CAMERA) for room in people if room is not people[workers - 1]]
+            await until(lambda: all(len(room.tracks) >= workers for room in rooms), "all tracks")
+            tracks: list[Track] = [track for room in rooms for track in room.tracks]
+            pictures = [await track_of(room, Source.CAMERA) for room in rooms if room is not rooms[workers - 1]]
             await asyncio.gather(*map(hears, tracks))
             await until(lambda: sorted(seats(server)) == [1] * (workers - 1) + [2], "seats on all workers")
-            told = [await stack.enter_async_context(watching(room)) for room in people]
+            told = [await stack.enter_async_context(watching(room)) for room in rooms]
 
             home = homes(server)["hall"]
             for worker in ((home + 1) % workers, home):
@@ -61,14 +61,14 @@ def test_everybody_hears_everybody_also_after_any_worker_ended(run: Run, world: 
                     ),
                     "pictures that decode",
                 )
-            for seen, room in zip(told, people, strict=True):
+            for seen, room in zip(told, rooms, strict=True):
                 assert not [event for event in seen if isinstance(event, DISTURBANCES)]
                 assert room.closed is None
                 assert len(room.participants) == workers
             assert server.daemon.conference.sessions == workers + 1
 
             def all_relay() -> bool:
-                """Workers tell their counters now and then, and one that was just started has told none yet."""
+                """Workers report their counters now and then, so a worker that has just started has reported none."""
                 counters = [reading.counters for reading in pool_of(server).stats()]
                 return all(each.relayed_in and each.relayed_out for each in counters)
 
@@ -85,16 +85,16 @@ def test_the_loudest_of_a_room_over_two_workers(run: Run, world: World) -> None:
             AsyncExitStack() as stack,
         ):
             link = server.room("hall")
-            people = [await stack.enter_async_context(world.client(link, name=f"Person {n}")) for n in range(9)]
+            rooms = [await stack.enter_async_context(world.client(link, name=f"Participant {n}")) for n in range(9)]
             seated = {seat.participant: seat.worker for seat in server.daemon.conference.context.seats.values()}
-            assert seated[people[0].me.id] != seated[people[1].me.id]
-            loud = await people[0].publish(tone())
-            soft = await people[1].publish(AudioSource(frame // 4 for frame in tone().frames))
-            for room in people[2:]:
+            assert seated[rooms[0].me.id] != seated[rooms[1].me.id]
+            loud = await rooms[0].publish(tone())
+            soft = await rooms[1].publish(AudioSource(frame // 4 for frame in tone().frames))
+            for room in rooms[2:]:
                 await until(lambda room=room: len(room.tracks) == 2, "both tracks")
             by_sender = {
-                publication: [track for room in people[2:] for track in room.tracks if track.participant.id == sender]
-                for publication, sender in ((loud, people[0].me.id), (soft, people[1].me.id))
+                publication: [track for room in rooms[2:] for track in room.tracks if track.participant.id == sender]
+                for publication, sender in ((loud, rooms[0].me.id), (soft, rooms[1].me.id))
             }
             assert {len(tracks) for tracks in by_sender.values()} == {7}
             await asyncio.gather(*map(hears, by_sender[loud]))

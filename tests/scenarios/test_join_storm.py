@@ -1,11 +1,10 @@
-"""Many come at once."""
+"""Many clients join at once."""
 
 from collections import defaultdict
 from itertools import pairwise
 
 from tcclient.core import events
 from tcproto.messages import KeyBoxes, RoomChanges
-from tcserver.conference import Rate
 from tcserver.conference.room.change_log import BATCH_INTERVAL
 from tests.support.simulation.network import Conditions
 
@@ -13,8 +12,8 @@ HOME = Conditions(delay=0.02)
 
 
 def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(make_world):
-    """35 come within a second while three talk; within two more seconds everybody hears everybody."""
-    world = make_world(loudest=0)
+    """35 clients join within a second while three talk. Within two more seconds everybody hears everybody."""
+    world = make_world(rooms__loudest=0)
     talkers = world.room("ada", "ben", "cleo", conditions=HOME)
     for talker in talkers:
         talker.talk()
@@ -44,8 +43,8 @@ def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(make_world):
 
 
 def test_a_member_is_told_of_a_join_storm_ten_times_a_second(make_world):
-    """F1.12: newcomers publish at once and send everybody keys, and even that makes no more of it."""
-    world = make_world(loudest=0)
+    """Newcomers publish at once and send key boxes to everybody. Even that causes no more roster messages."""
+    world = make_world(rooms__loudest=0)
     world.room("ada", "ben", "cleo", conditions=HOME)
     world.run(1)
     told = world.server.told = []
@@ -68,37 +67,38 @@ def test_a_member_is_told_of_a_join_storm_ten_times_a_second(make_world):
 
 
 def test_one_address_may_hold_35_clients_on_distinct_ports(make_world):
-    """V25."""
-    world = make_world(loudest=0)
-    people = [world.client(f"person {i}", HOME, host="198.51.100.7") for i in range(35)]
-    world.until(lambda: world.ready(*people))
-    for person in people:
-        person.say()
+    world = make_world(rooms__loudest=0)
+    clients = [world.client(f"participant {i}", HOME, host="198.51.100.7") for i in range(35)]
+    world.until(lambda: world.ready(*clients))
+    for client in clients:
+        client.say()
     world.run(1)
-    for person in people:
-        assert len(person.heard) == 34
-    people[0].rebind()
-    people[0].say()
+    for client in clients:
+        assert len(client.heard) == 34
+    clients[0].rebind()
+    clients[0].say()
     world.run(0.2)
-    people[1].say()
+    clients[1].say()
     world.run(1)
-    assert len(people[0].heard) == 35
-    assert all(len(person.heard) == 36 for person in people[2:])
+    assert len(clients[0].heard) == 35
+    assert all(len(client.heard) == 36 for client in clients[2:])
 
 
 def test_35_logins_in_a_second_are_seated_within_five_even_where_the_server_lets_few_in_at_a_time(make_world):
-    """F1.12: those who are refused are told when to come back, each for themselves, and then get in."""
-    world = make_world(login_rate=Rate(12, 8), join_rate=Rate(10, 8))
-    people = []
+    """A refused client is told when to come back, each at another time, and is then let in."""
+    world = make_world(login__logins_per_s=12, login__login_burst=8, rooms__joins_per_s=10, rooms__join_burst=8)
+    clients = []
     for i in range(35):
         options = {"account": f"office-{i}"}
-        world.clock.after(i / 35, lambda i=i, more=options: people.append(world.client(f"guest {i}", HOME, **more)))
+        world.clock.after(i / 35, lambda i=i, more=options: clients.append(world.client(f"guest {i}", HOME, **more)))
     world.run(1)
-    took = world.until(lambda: world.ready(*people), limit=4)
-    refused = [event for person in people for event in person.told(events.LoginFailed) + person.told(events.JoinFailed)]
+    took = world.until(lambda: world.ready(*clients), limit=4)
+    refused = [
+        event for client in clients for event in client.told(events.LoginFailed) + client.told(events.JoinFailed)
+    ]
     print(f"all seated {1 + took:.1f} s after the first came; {len(refused)} refusals")
     assert refused
     assert all(event.retry_after_ms > 0 for event in refused)
-    assert len(refused) <= 3 * len(people), "they do not come back in vain again and again"
-    for person in people:
-        assert len(person.session.seat.room.members) == 35
+    assert len(refused) <= 3 * len(clients), "they do not come back in vain again and again"
+    for client in clients:
+        assert len(client.session.seat.room.members) == 35

@@ -1,4 +1,4 @@
-"""Who is in a room hears everybody else: each packet once, as it was sent; what is lost is what the network lost."""
+"""A participant hears everybody else: each packet once, as it was sent. Nothing is lost but what the network lost."""
 
 import pytest
 
@@ -14,19 +14,19 @@ PRESETS = {"lan": LAN, "wifi": WIFI, "cellular": CELLULAR, "rural": RURAL, "sate
 
 
 def test_three_people_hear_each_other_each_packet_once(world):
-    people = world.room("ada", "ben", "cleo")
-    for person in people:
-        person.talk()
+    clients = world.room("ada", "ben", "cleo")
+    for client in clients:
+        client.talk()
     world.run(5)
-    for person in people:
-        person.hush()
+    for client in clients:
+        client.hush()
     world.run(1)
-    for person in people:
-        assert len(person.spoken) >= 250
-        assert not person.unsent
-        for other in people:
-            if other is not person:
-                assert other.heard_from(person) == person.spoken
+    for client in clients:
+        assert len(client.spoken) >= 250
+        assert not client.unsent
+        for other in clients:
+            if other is not client:
+                assert other.heard_from(client) == client.spoken
     assert not world.client_drops()
     assert not world.server.drops()
 
@@ -72,7 +72,7 @@ def test_who_subscribes_to_pictures_only_gets_no_sound(world):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_loss_that_is_counted_is_what_the_network_lost(world, name):
-    """Upstream by the pongs, downstream by the forward numbers, and to the last packet."""
+    """Pongs count loss on the way up, and forward numbers on the way down, to the last packet."""
     conditions = PRESETS[name]
     clean = Conditions(delay=conditions.delay)
     ada, ben = world.room("ada", "ben", conditions=clean)
@@ -103,14 +103,14 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_sound_is_played_steadily_over_each_network(world, name):
-    """Real Opus from microphone to loudspeaker: what is invented or lost is no more than the network explains."""
+    """Real Opus from microphone to loudspeaker. The invented and lost sound is explained by the network."""
     try:
         decoder = SpeakerDecoder()
     except OpusUnavailable as error:
         pytest.skip(f"no libopus: {error}")
     ada, ben = world.room("ada", "ben", conditions=PRESETS[name])
     payloads = opus_packets(250)
-    world.run(2)  # the server may have the proof of a lossy path a ping later than the client has
+    world.run(2)  # the server may know that a lossy path is proved one ping later than the client
     begin = world.now
 
     def speak(index):
@@ -183,7 +183,7 @@ def test_clocks_that_drift_and_start_anywhere_change_nothing(world):
 
 
 def test_a_monotonic_clock_that_jumps_is_lived_through(world):
-    """As after a short suspension: nothing is lost, and the jitter buffer finds its way again."""
+    """After a short suspension nothing is lost, and the jitter buffer recovers."""
     ada, ben = world.room("ada", "ben")
     world.run(ROSTER_BATCH)
     ben.talk()
@@ -203,11 +203,11 @@ def test_rooms_of_one_server_hear_nothing_of_each_other(world):
     ada, ben = world.room("ada", "ben", room="north")
     cleo, dora = world.room("cleo", "dora", room="south", e2ee=False)
     world.run(ROSTER_BATCH)
-    for person in (ada, ben, cleo, dora):
-        person.talk()
+    for client in (ada, ben, cleo, dora):
+        client.talk()
     world.run(2)
-    for person in (ada, ben, cleo, dora):
-        person.hush()
+    for client in (ada, ben, cleo, dora):
+        client.hush()
     world.run(1)
     for one, other in ((ada, ben), (cleo, dora)):
         assert [heard.packet.payload for heard in one.heard] == other.spoken
@@ -218,31 +218,31 @@ def test_rooms_of_one_server_hear_nothing_of_each_other(world):
 def test_a_roster_of_many_pages_is_whole_for_who_comes_amid_changes(world, monkeypatch):
     monkeypatch.setattr("tcserver.conference.room.change_log.MEMBERS_PER_PAGE", 3)
     monkeypatch.setattr("tcserver.conference.room.change_log.PUBLICATIONS_PER_PAGE", 2)
-    people = []
+    clients = []
     for i in range(10):
-        people.append(world.client(f"person {i}", tcp_delay=0.01 * (i % 4)))
+        clients.append(world.client(f"participant {i}", tcp_delay=0.01 * (i % 4)))
         world.run(0.03)
         if i >= 7:
-            people[i - 7].leave()
+            clients[i - 7].leave()
     world.run(2)
-    inside = [person for person in people if person.in_room]
+    inside = [client for client in clients if client.in_room]
     assert len(inside) == 7
-    for person in inside:
-        assert person.session.seat.room.members.keys() == {other.participant for other in inside}
-        assert len(person.session.seat.room.publications) == 7
+    for client in inside:
+        assert client.session.seat.room.members.keys() == {other.participant for other in inside}
+        assert len(client.session.seat.room.publications) == 7
 
 
 def test_the_same_seed_gives_the_same_conference(make_world):
     def trace(seed):
         world = make_world(seed)
-        people = world.room("ada", "ben", "cleo", conditions=CELLULAR)
-        for person in people:
-            person.talk()
+        clients = world.room("ada", "ben", "cleo", conditions=CELLULAR)
+        for client in clients:
+            client.talk()
         world.run(2)
-        people[0].rebind()
-        people[1].leave()
+        clients[0].rebind()
+        clients[1].leave()
         world.run(2)
-        return world.trace(), len(people[2].heard)
+        return world.trace(), len(clients[2].heard)
 
     assert trace(7) == trace(7)
     assert trace(7) != trace(8)

@@ -7,38 +7,38 @@ from tcserver.media import Drop
 from tests.support.simulation.network import Conditions
 
 HOME = Conditions(delay=0.02)
-SPREAD = {"media_workers": 3, "room_spread": 1}
+SPREAD = {"server__workers": 3, "server__room_spread": 1}
 GONE = (events.ParticipantLeft, events.Evicted, events.Closed, events.MembershipMismatch)
 
 
 @pytest.fixture
 def trio(make_world):
-    """Three people, each served by another plane."""
+    """Three clients, each served by another plane."""
     world = make_world(**SPREAD)
-    people = world.room("ada", "ben", "cleo", conditions=HOME)
-    assert {person.session.seat.path.media_id & 0xFF for person in people} == {0, 1, 2}
-    return world, people
+    clients = world.room("ada", "ben", "cleo", conditions=HOME)
+    assert {client.session.seat.path.media_id & 0xFF for client in clients} == {0, 1, 2}
+    return world, clients
 
 
-def all_hear_all(people, since=0.0):
+def all_hear_all(clients, since=0.0):
     return all(
         listener.heard_from(speaker, since=since)
-        for listener in people
-        for speaker in people
+        for listener in clients
+        for speaker in clients
         if speaker is not listener
     )
 
 
 def test_all_that_is_said_arrives_everywhere_under_three_sealers(trio):
-    world, people = trio
-    for person in people:
-        person.talk()
+    world, clients = trio
+    for client in clients:
+        client.talk()
     world.run(2)
-    for person in people:
-        person.hush()
+    for client in clients:
+        client.hush()
     world.run(0.5)
-    for listener in people:
-        for speaker in people:
+    for listener in clients:
+        for speaker in clients:
             if speaker is not listener:
                 assert listener.heard_from(speaker) == speaker.spoken
         talked = {sealer for sealer, _ in listener.session.seat.media.statistics()}
@@ -48,31 +48,31 @@ def test_all_that_is_said_arrives_everywhere_under_three_sealers(trio):
 
 @pytest.mark.parametrize("whose", ["home", "other"])
 def test_a_worker_ends_while_all_talk(trio, whose):
-    world, people = trio
-    for person in people:
-        person.talk()
+    world, clients = trio
+    for client in clients:
+        client.talk()
     world.run(1)
-    (room,) = world.server.conference._rooms._by_number.values()
+    (room,) = world.server.conference._rooms
     home = room.home
     slot = home if whose == "home" else (home + 1) % 3
-    untouched = [person for person in people if person.session.seat.path.media_id & 0xFF != slot]
-    before = [len(person.heard) for person in untouched]
+    untouched = [client for client in clients if client.session.seat.path.media_id & 0xFF != slot]
+    before = [len(client.heard) for client in untouched]
     since = world.now
     world.server.replace_worker(slot)
-    took = world.until(lambda: all_hear_all(people, since + 0.1), limit=2.0)
+    took = world.until(lambda: all_hear_all(clients, since + 0.1), limit=2.0)
     print(f"all hear all again after {took:.2f} s")
-    for person, count in zip(untouched, before, strict=True):
-        (other,) = (one for one in untouched if one is not person)
-        assert len(person.heard) > count
-        # From then on, and what was on its way: no packet between those two is missing.
-        assert person.heard_from(other)[:-3] == other.spoken[: len(person.heard_from(other)) - 3]
-    for person in people:
-        assert not any(person.told(kind) for kind in GONE)
-        assert person.udp is PathState.OK
+    for client, count in zip(untouched, before, strict=True):
+        (other,) = (one for one in untouched if one is not client)
+        assert len(client.heard) > count
+        # From then on, apart from packets that were on the way, no packet between those two is missing.
+        assert client.heard_from(other)[:-3] == other.spoken[: len(client.heard_from(other)) - 3]
+    for client in clients:
+        assert not any(client.told(kind) for kind in GONE)
+        assert client.udp is PathState.OK
 
 
 def test_positions_of_other_planes_keep_up(make_world, monkeypatch):
-    """Far more datagrams come from another plane than a window takes, and none is refused for being ahead."""
+    """Far more datagrams come from another plane than a window holds, and none is refused for being ahead."""
     monkeypatch.setattr("tcclient.core.keys.room_datagrams.SEALER_WINDOW", 96)
     world = make_world(**SPREAD)
     ada, ben = world.room("ada", "ben", conditions=HOME)
@@ -84,9 +84,9 @@ def test_positions_of_other_planes_keep_up(make_world, monkeypatch):
 
 
 def test_a_newcomer_takes_no_replay_of_any_sealer(trio):
-    world, people = trio
-    for person in people:
-        person.talk()
+    world, clients = trio
+    for client in clients:
+        client.talk()
     world.run(1)
     world.server.tap = []
     world.run(1)
@@ -94,12 +94,12 @@ def test_a_newcomer_takes_no_replay_of_any_sealer(trio):
     world.server.tap = None
     dora = world.client("dora", HOME)
     world.until(lambda: world.ready(dora))
-    for person in people:
-        person.hush()
+    for client in clients:
+        client.hush()
     world.run(0.5)
     heard = len(dora.heard)
     for data in before:
-        dora._datagram(data)
+        dora.receive_datagram(data)
     assert len(dora.heard) == heard
     assert dora.session.drops["replay"] > 0
 
@@ -127,36 +127,36 @@ def test_who_leaves_opens_nothing_that_comes_later_from_any_plane(trio):
 
 
 def test_a_storm_of_joins_over_three_planes(make_world):
-    world = make_world(loudest=0, media_workers=3, room_spread=5)
-    people = [world.client(f"person {n}", HOME) for n in range(20)]
-    world.until(lambda: world.ready(*people))
+    world = make_world(rooms__loudest=0, server__workers=3, server__room_spread=5)
+    clients = [world.client(f"participant {n}", HOME) for n in range(20)]
+    world.until(lambda: world.ready(*clients))
     seats = sorted(len(plane.seats) for plane in world.server.planes.all)
     assert seats == [6, 7, 7]
     since = world.now
-    for person in people:
-        person.say()
+    for client in clients:
+        client.say()
     world.run(1)
-    assert all_hear_all(people, since)
+    assert all_hear_all(clients, since)
     assert not world.server.drops().get(Drop.RELAY_SOURCE)
     assert not world.server.drops().get(Drop.RELAY_MESSAGE)
 
 
 def test_the_loudest_of_three_planes(make_world):
-    """One slot for all planes: whoever has it is heard alone, and a turn begins with its first syllable."""
-    world = make_world(loudest=1, **SPREAD)
-    people = world.room(*(f"person {n}" for n in range(9)), conditions=HOME)
-    by_slot = {person.session.seat.path.media_id & 0xFF: person for person in people}
+    """There is one place for all planes: its holder alone is heard, and a turn begins with its first syllable."""
+    world = make_world(rooms__loudest=1, **SPREAD)
+    clients = world.room(*(f"participant {n}" for n in range(9)), conditions=HOME)
+    by_slot = {client.session.seat.path.media_id & 0xFF: client for client in clients}
     first, second, listener = by_slot[0], by_slot[1], by_slot[2]
 
     def speak(seconds, **levels):
         since = world.now
         for _ in range(round(seconds / 0.02)):
-            for person, name in ((first, "first"), (second, "second")):
+            for client, name in ((first, "first"), (second, "second")):
                 if name in levels:
-                    person.say(level=levels[name], voice=levels[name] < 60)
+                    client.say(level=levels[name], voice=levels[name] < 60)
             world.run(0.02)
         world.run(0.1)
-        return [len(listener.heard_from(person, since=since)) for person in (first, second)]
+        return [len(listener.heard_from(client, since=since)) for client in (first, second)]
 
     assert speak(1, first=20)[0] == 50
     assert speak(1, first=20, second=30) == [50, 0]

@@ -1,4 +1,7 @@
-"""Text of an end-to-end encrypted room: everybody there reads it once, and neither the server nor who left does."""
+"""Text of an end-to-end encrypted room: all participants read it once.
+
+The server cannot, and members that left cannot.
+"""
 
 from tcclient.core import Drop, events
 from tcproto.messages import ChatMessage, ChatScope
@@ -73,32 +76,32 @@ def test_who_has_left_reads_nothing_more_and_a_newcomer_nothing_from_before(worl
 def test_whatever_comes_and_goes_each_text_is_read_once_by_all_who_were_there(make_world):
     """Talkers and listeners write while others come, leave, and have slow or stalled connections."""
     world = make_world()
-    people = world.room("ada", "ben")
-    people += world.room("cleo", "dan", microphone=False, conditions=CELLULAR, tcp_delay=0.3)
+    clients = world.room("ada", "ben")
+    clients += world.room("cleo", "dan", microphone=False, conditions=CELLULAR, tcp_delay=0.3)
     world.run(1)
-    people[0].talk()
-    expected = {person.name: [] for person in people}
+    clients[0].talk()
+    expected = {client.name: [] for client in clients}
     written = 0
     for turn in range(40):
         if turn % 5 == 1:
-            people += world.room(f"guest {turn}", microphone=turn % 2 == 0, tcp_delay=0.05)
-            expected[people[-1].name] = []
-        if turn % 5 == 3 and len(people) > 5:
-            people.pop(4).leave()
+            clients += world.room(f"guest {turn}", microphone=turn % 2 == 0, tcp_delay=0.05)
+            expected[clients[-1].name] = []
+        if turn % 5 == 3 and len(clients) > 5:
+            clients.pop(4).leave()
         if turn % 11 == 6:
-            people[2].outage(2)
+            clients[2].outage(2)
         world.run(1.2)
-        for writer in people[turn % 2 :: 2]:
+        for writer in clients[turn % 2 :: 2]:
             text = f"{writer.name} {written}"
             written += 1
             write(writer, text)
-            for person in people:
-                if person is not writer:
-                    expected[person.name].append(text)
+            for client in clients:
+                if client is not writer:
+                    expected[client.name].append(text)
     world.run(5)
     assert written > 80
-    for person in people:
-        assert sorted(texts(person)) == sorted(expected[person.name]), person.name
-        assert not person.told(events.TextMissing)
+    for client in clients:
+        assert sorted(texts(client)) == sorted(expected[client.name]), client.name
+        assert not client.told(events.TextMissing)
     drops = world.client_drops()
     assert not any(drops[drop] for drop in (Drop.TEXT, Drop.NO_KEY, Drop.KEY_BOX, Drop.PLAIN_TEXT, Drop.OWN))

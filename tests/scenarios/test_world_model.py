@@ -1,7 +1,7 @@
-"""Whatever people and networks do, in whatever order: nothing is delivered twice or to its maker, and all ends well.
+"""Whatever clients and networks do, in any order: no packet is delivered twice or to its sender, and all recover.
 
-The simulation itself checks each delivery, each byte to an unproven address, and that no real client is ever found to
-break the protocol.
+The simulation itself checks each delivery and each byte to an unproven address. It also checks that no real client is
+found to break the protocol.
 """
 
 from typing import ClassVar
@@ -17,11 +17,11 @@ from tests.support.simulation.world import World
 
 MOST = 5
 CONDITIONS = (LAN, WIFI, CELLULAR, RURAL, SATELLITE)
-people = st.integers(0, MOST - 1)
+clients = st.integers(0, MOST - 1)
 
 
 class Meeting(RuleBasedStateMachine):
-    settings: ClassVar[dict[str, float]] = {"kick": 5.0}
+    settings: ClassVar[dict[str, float]] = {"rooms__kick_s": 5.0}
 
     def __init__(self):
         super().__init__()
@@ -44,13 +44,13 @@ class Meeting(RuleBasedStateMachine):
     @precondition(lambda self: self.world and len(self.world.clients) < MOST)
     @rule(conditions=st.integers(0, len(CONDITIONS) - 1), tcp_delay=st.sampled_from([0.001, 0.05, 0.4]))
     def come(self, conditions, tcp_delay):
-        self.world.client(f"person {len(self.world.clients)}", CONDITIONS[conditions], tcp_delay=tcp_delay)
+        self.world.client(f"participant {len(self.world.clients)}", CONDITIONS[conditions], tcp_delay=tcp_delay)
 
     @rule(seconds=st.sampled_from([0.003, 0.05, 0.2, 1.0, 3.0, 12.0]))
     def wait(self, seconds):
         self.world.run(seconds)
 
-    @rule(index=people)
+    @rule(index=clients)
     def go_or_come_back(self, index):
         client = self.one(index)
         if client.session.closed:
@@ -60,21 +60,21 @@ class Meeting(RuleBasedStateMachine):
         elif client.session.phase is Phase.ROOM:
             client.leave()
 
-    @rule(index=people)
+    @rule(index=clients)
     def talk(self, index):
         self.one(index).talk()
 
-    @rule(index=people)
+    @rule(index=clients)
     def hush(self, index):
         self.one(index).hush()
 
-    @rule(index=people, muted=st.booleans())
+    @rule(index=clients, muted=st.booleans())
     def mute(self, index, muted):
         client = self.one(index)
         if self.speaks(client):
             client.mute(muted)
 
-    @rule(index=people)
+    @rule(index=clients)
     def publish_or_not(self, index):
         client = self.one(index)
         if self.speaks(client):
@@ -83,28 +83,28 @@ class Meeting(RuleBasedStateMachine):
         elif client.in_room:
             client.microphone = client.publish(Kind.AUDIO, Source.MICROPHONE, "opus")
 
-    @rule(index=people, conditions=st.integers(0, len(CONDITIONS) - 1))
+    @rule(index=clients, conditions=st.integers(0, len(CONDITIONS) - 1))
     def weather(self, index, conditions):
         client = self.one(index)
         client.up.conditions = client.down.conditions = CONDITIONS[conditions]
 
-    @rule(index=people)
+    @rule(index=clients)
     def block(self, index):
         self.one(index).block()
 
-    @rule(index=people)
+    @rule(index=clients)
     def unblock(self, index):
         self.one(index).unblock()
 
-    @rule(index=people)
+    @rule(index=clients)
     def rebind(self, index):
         self.one(index).rebind()
 
-    @rule(index=people, seconds=st.sampled_from([1.0, 8.0, 16.0]))
+    @rule(index=clients, seconds=st.sampled_from([1.0, 8.0, 16.0]))
     def outage(self, index, seconds):
         self.one(index).outage(seconds)
 
-    @rule(index=people)
+    @rule(index=clients)
     def drop_and_reconnect(self, index):
         client = self.one(index)
         client.vanish()
@@ -112,13 +112,13 @@ class Meeting(RuleBasedStateMachine):
         client.unblock()
         client.connect()
 
-    @rule(actor=people, other=people)
+    @rule(actor=clients, other=clients)
     def kick(self, actor, other):
         actor, target = self.one(actor), self.one(other)
         if actor.in_room and target.in_room and actor is not target:
             actor.request(Kick(target.participant, ""))
 
-    @rule(actor=people, other=people, role=st.sampled_from([Role.LISTENER, Role.SPEAKER, Role.OBSERVER]))
+    @rule(actor=clients, other=clients, role=st.sampled_from([Role.LISTENER, Role.SPEAKER, Role.OBSERVER]))
     def give_role(self, actor, other, role):
         actor, target = self.one(actor), self.one(other)
         if actor.in_room and target.in_room:
@@ -148,7 +148,7 @@ class Meeting(RuleBasedStateMachine):
             assert heard == [speaker.name for speaker in speakers if speaker is not listener], listener.name
 
     def heal(self):
-        """Calm: everybody has a good network again, comes back, and says nothing for a while."""
+        """Everybody gets a good network, comes back, and says nothing for a while."""
         world = self.world
         for client in world.clients:
             client.hush()
@@ -182,9 +182,9 @@ def test_a_publication_that_ends_with_the_change_that_begins_it():
 
 
 class Spread(Meeting):
-    """The same over three media planes, of which any may end."""
+    """The same over three media planes; any of them may end."""
 
-    settings: ClassVar[dict[str, float]] = {**Meeting.settings, "media_workers": 3, "room_spread": 1}
+    settings: ClassVar[dict[str, float]] = {**Meeting.settings, "server__workers": 3, "server__room_spread": 1}
 
     @precondition(lambda self: self.world)
     @rule(slot=st.integers(0, 2))

@@ -1,4 +1,4 @@
-"""A room as programs see it, over a server that says what it likes."""
+"""A room as programs see it, over a scripted server."""
 
 import asyncio
 import tempfile
@@ -38,8 +38,8 @@ def test_who_is_there_stands_in_the_roster_and_is_no_event():
         (other,) = server.seated(1)
         other.publish()
         async with seated(server, folder) as room:
-            assert [p.label for p in room.participants.values()] == ["The Agency / Person 1"]
-            assert room.me.label == "The Agency / Person 2"
+            assert [p.label for p in room.participants.values()] == ["The Agency / Participant 1"]
+            assert room.me.label == "The Agency / Participant 2"
             assert room.me.id not in room.participants
             assert room.everybody == [*room.participants.values(), room.me]
             assert all(p.verified and not (p.silent or p.mismatch or p.key_mismatch) for p in room.everybody)

@@ -1,4 +1,4 @@
-"""What a participant asks of the server: each verb ends, and says how."""
+"""Requests of a participant to the server: each verb ends, and says how."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from tcclient import events, verbs
 from tcclient.audio.gate import GateMode
 from tcclient.cli.sending import Sending
 from tcclient.core import events as core
-from tcclient.core.session import Phase
+from tcclient.core.phase import Phase
 from tcclient.errors import DishonestServer, NoReply, RequestRefused, RoomClosed, WrongValue
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
@@ -27,8 +27,19 @@ VERBS: list[tuple[Callable[[Any, Any], Awaitable[None]], object]] = [
     (lambda room, who: who.set_role("listener"), m.SetRole),
     (lambda room, who: room.set_role(who, m.Role.CHAIR), m.SetRole),
     (lambda room, who: room.update(title="Rapat"), m.UpdateRoom),
+    (lambda room, who: room.lock(), m.LockRoom),
     (lambda room, who: room.end_meeting(), m.CloseRoom),
     (lambda room, who: room.request(m.CloseRoom()), m.CloseRoom),
+    (lambda room, who: who.mute(), m.MuteOther),
+    (lambda room, who: who.mute("camera", hold=True), m.MuteOther),
+    (lambda room, who: who.ask_to_unmute(), m.MuteOther),
+    (lambda room, who: who.release(), m.MuteOther),
+    (lambda room, who: room.mute_all(), m.MuteOther),
+    (lambda room, who: room.raise_hand(), m.RaiseHand),
+    (lambda room, who: room.lower_hand(), m.LowerHand),
+    (lambda room, who: who.lower_hand(), m.LowerHand),
+    (lambda room, who: room.lower_all_hands(), m.LowerHand),
+    (lambda room, who: room.change_password("rahasia umum", "rahasia baru"), m.ChangePassword),
     (lambda room, who: room.notice("pause"), m.Chat),
     (lambda room, who: room.chat("halo"), m.Chat),
     (lambda room, who: room.subscribe([m.Source.CAMERA]), m.Subscribe),
@@ -125,6 +136,10 @@ def test_a_publication_that_ends_with_the_change_that_begins_it_is_refused(tmp_p
     "verb",
     [
         lambda room, who: who.set_role("king"),
+        lambda room, who: who.mute("data"),
+        lambda room, who: room.mute_all("voice"),
+        lambda room, who: room.change_password("rahasia umum", "short"),
+        lambda room, who: room.change_password("", "long enough"),
         lambda room, who: who.kick("x" * 300),
         lambda room, who: room.update(max_participants=-1),
         lambda room, who: room.update(title="a\nb"),

@@ -28,10 +28,9 @@ NAMED: dict[str, set[str]] = {
     "messages.types.Source.DATA": {"tcproto/sender_key.py", "tcclient/core/membership/roster.py"},  # numbers in keys
     "messages.types.Kind.DATA": {"tcproto/sender_key.py", "tcclient/core/membership/roster.py"},
     "packet.PacketType.DATA": {"tcproto/sender_key.py", "tcclient/core/membership/roster.py"},
-    "messages.types.Permission.MUTE_OTHERS": {"tcserver/conference/permissions.py"},  # given to admins
     "errors.ErrorCode.ROOM_EXISTS": {"tcproto/errors.py"},  # has its text
     "datagram.Kind.RELAY": {"tcserver/media/relay/wire.py"},  # between the media processes of one server
-    "datagram.ItemType.KEYFRAME_REQUEST": {"tcserver/media/forwarding/plane.py"},  # taken for the message
+    "datagram.ItemType.KEYFRAME_REQUEST": {"tcserver/media/plane/plane.py"},  # taken for the message
     "feedback.ArrivalReport": {"tcproto/feedback.py"},  # made by their parsers
     "feedback.Reception": {"tcproto/feedback.py"},
     "feedback.Head": {"tcproto/feedback.py"},

@@ -1,1 +1,1 @@
-"""The terminal in which somebody attends a room."""
+"""The terminal in which a user attends a room."""

@@ -1,11 +1,11 @@
-"""Lines that wait for a reader: bounded, and the oldest goes first."""
+"""Lines that wait for a reader: bounded, and the oldest is dropped first."""
 
 from __future__ import annotations
 
 from collections import deque
 
 MAX_WAITING = 1 << 20
-"""Characters that wait: some minutes of JSON lines, or the roster of a full room; a reader that stops costs no more."""
+"""Characters that wait: some minutes of JSON lines, or the roster of a full room. A reader that stops costs no more."""
 
 
 class Backlog:
@@ -21,7 +21,7 @@ class Backlog:
         return len(self._lines)
 
     def put(self, line: str) -> None:
-        """Add a line; older ones go if there is no room. The newest always stays, however long."""
+        """Add a line, and drop older ones if there is no room. The newest always stays, however long it is."""
         self._lines.append(line)
         self._size += len(line)
         while self._size > self._limit and len(self._lines) > 1:
@@ -29,7 +29,10 @@ class Backlog:
             self.lost += 1
 
     def take(self) -> tuple[int, str]:
-        """Return how many lines were dropped in front of the oldest one, and that; raises ``IndexError`` if empty."""
+        """Return the oldest line, after the number of lines that were dropped before it.
+
+        Raises ``IndexError`` if empty.
+        """
         line = self._lines.popleft()
         self._size -= len(line)
         lost, self.lost = self.lost, 0

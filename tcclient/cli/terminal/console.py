@@ -1,4 +1,4 @@
-"""Where lines go, and where typed ones come from: a terminal, or files and pipes."""
+"""Where lines go, and where typed lines come from: a terminal, or files and pipes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tcclient.cli.terminal.typed_lines import typed_lines
 
 
 class Console(Protocol):
-    """The terminal of a user, or the output that a script reads; nothing here waits for a reader."""
+    """The terminal of a user, or the output that a script reads. Nothing here waits for a reader."""
 
     @property
     def columns(self) -> int | None:
-        """The width of a terminal; None: of a file, where lines are of any length."""
+        """The width of a terminal, or None for a file, whose lines may have any length."""
 
     def open(self) -> None:
-        """Begin: from now on the terminal is ours."""
+        """Take over the terminal."""
 
     def show(self, line: str) -> None:
         """Write a line to standard output."""
@@ -30,23 +30,23 @@ class Console(Protocol):
         """Write a line to standard error."""
 
     def status(self, status: Status) -> None:
-        """Change the line that stays, if there is one."""
+        """Change the status line, if there is one."""
 
     def lines(self) -> AsyncIterator[str]:
-        """Iterate over the lines that are typed, until there can be no more."""
+        """Iterate over typed lines, until there can be no more."""
 
     def give_back(self, line: str) -> None:
-        """Have a line that was refused typed again, where that is possible."""
+        """Offer a refused line to be typed again, if possible."""
 
     def finish(self) -> None:
-        """Write what waits, and leave the terminal as it was; takes about a second at most."""
+        """Write the lines that wait, and leave the terminal as it was. Takes about a second at most."""
 
 
 class Streams:
     """Standard output and error as files or pipes, standard input as lines.
 
-    ``lost_line`` makes the line for so many lost ones; ``gone`` is called, from any thread, when there is no reader of
-    standard output any more.
+    ``lost_line`` makes the line that reports so many lost lines. ``gone`` is called, from any thread, when standard
+    output has no reader any more.
     """
 
     def __init__(self, lost_line: Callable[[int], str], gone: Callable[[], None]) -> None:
@@ -85,7 +85,7 @@ class Streams:
         return typed_lines(self.complain)
 
     def give_back(self, line: str) -> None:
-        """See ``Console``; who wrote to a pipe still has the line."""
+        """See ``Console``; a program that writes to a pipe still has the line."""
 
     def finish(self) -> None:
         """See ``Console``."""
@@ -97,7 +97,7 @@ class Streams:
 
 
 def console_of(*, as_json: bool, gone: Callable[[], None]) -> Console:
-    """Return the console of this process: with a line that stays where standard output is a terminal."""
+    """Return the console of this process: a terminal with a status line, if standard output is a terminal."""
     if as_json:
         return Streams(lambda lost: json.dumps({"event": "lines_lost", "count": lost}), gone)
     if sys.platform != "win32":
@@ -109,12 +109,12 @@ def console_of(*, as_json: bool, gone: Callable[[], None]) -> Console:
 
 
 def complaint_of_loss(lost: int) -> str:
-    """Return the line that tells of so many lines which nobody read in time."""
+    """Return the line that reports how many lines were lost, because nobody read them in time."""
     return f"tcclient: {lost} lines were not read in time and are lost"
 
 
 class _Memory:
-    """A stream that is no file: it has no reader to wait for."""
+    """A stream that is no file, so there is no reader to wait for."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -124,14 +124,14 @@ class _Memory:
         self._stream.write(line + "\n")
 
     def finish(self) -> int:
-        """Nothing is lost."""
+        """Do nothing, since no line is lost."""
         return 0
 
 
 def _sink_of(
     stream: TextIO | None, lost_line: Callable[[int], str], gone: Callable[[], None] | None = None
 ) -> Outlet | _Memory | None:
-    """Return what writes to a standard stream; None where there is none."""
+    """Return what writes to a standard stream, or None if the stream does not exist."""
     if stream is None or stream.closed:
         return None
     try:

@@ -1,4 +1,4 @@
-"""A file to which lines are written without ever waiting for its reader."""
+"""A file to which lines are written without waiting for its reader."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from collections.abc import Callable
 from tcclient.cli.terminal.backlog import Backlog
 
 FLUSH_DEADLINE = 1.0
-"""Seconds that the end waits for the reader: enough for one that lives, and nobody waits for one that does not."""
+"""Seconds that the end waits for the reader: enough for a living one, and no time is wasted on a dead one."""
 
 
 class Outlet:
-    """Writes lines from a thread of its own; a reader that is too slow misses the oldest, and is told how many.
+    """Writes lines from a thread of its own.
 
-    ``lost_line`` makes the line that tells of so many lost ones. A line that cannot be written (a full disk) is lost,
-    too. ``gone``, if given, is called from the thread when there is no reader any more.
+    A reader that is too slow misses the oldest lines, and is told how many. ``lost_line`` makes the line that reports
+    so many lost lines. A line that cannot be written (a full disk) is lost, too. ``gone``, if given, is called from the
+    thread when there is no reader any more.
     """
 
     def __init__(
@@ -44,14 +45,14 @@ class Outlet:
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """Have a line written, some time."""
+        """Queue a line."""
         with self._changed:
             if not self._gone_already and not self._ended:
                 self._backlog.put(line)
                 self._changed.notify()
 
     def finish(self, deadline: float = FLUSH_DEADLINE) -> int:
-        """Write what waits, as far as the reader takes it within so many seconds; return how many lines it lost."""
+        """Write the lines that wait, if the reader takes them within so many seconds. Return how many it lost."""
         with self._changed:
             self._ended = True
             self._changed.notify()
@@ -73,7 +74,7 @@ class Outlet:
                 self._failed += 1
 
     def _next(self) -> str | None:
-        """Wait for a line; None at the end."""
+        """Wait for a line. None at the end."""
         with self._changed:
             while not self._backlog:
                 if self._ended:

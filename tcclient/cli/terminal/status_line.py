@@ -1,4 +1,4 @@
-"""The line at the bottom of the terminal: who speaks, what we send, how the network does."""
+"""The line at the bottom of the terminal: who speaks, what we send, and the state of the network."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from tcproto.foreign import visible
 
 SEPARATOR = " | "
 LEAST_FOR_SPEAKERS = 30
-"""Columns that are kept for the names of speakers; less important parts are left out before."""
+"""Columns that are kept for the names of speakers. Less important parts are left out first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the line says."""
+    """The content of the status line."""
 
     microphone: str = "off"
     camera: str = "off"
     path: str = "unknown"
     loss_up: float = 0.0
-    """Percent of the last seconds."""
+    """Percent in the last seconds."""
     loss_down: float = 0.0
     rtt_ms: float | None = None
     here: int = 0
     speaking: tuple[str, ...] = ()
-    """Labels, as others wrote them."""
+    """Labels, as their owners wrote them."""
 
 
 def status_line(status: Status, columns: int) -> str:
-    """Return the line, at most ``columns`` wide; all but the count and the round trip time is shown at 80 columns."""
+    """Return the line, at most ``columns`` wide. At 80 columns all but the count and the round trip time is shown."""
     needed = [
         f"mic {status.microphone}, cam {status.camera}",
         f"UDP {status.path}",
@@ -53,7 +53,7 @@ def _percent(share: float) -> str:
 
 
 def _speakers(labels: tuple[str, ...], columns: int) -> str:
-    """Return who speaks: as many names as fit, and how many more there are."""
+    """Return who speaks: as many names as fit, and how many more speak."""
     if not labels:
         return "speaking: nobody"
     names = [visible(label) for label in labels]

@@ -1,4 +1,4 @@
-"""A terminal with a line to type in and a status line at its bottom; all else scrolls above them."""
+"""A terminal with an input line and a status line at its bottom. Everything else scrolls above them."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from tcclient.cli.terminal.status_line import Status, status_line
 from tcclient.cli.terminal.typed_lines import typed_lines
 
 MAX_TYPED_LINES = 64
-"""Lines that wait to be obeyed: a large paste comes as one line, and nobody types more ahead."""
+"""Lines that wait to be handled. A large paste comes as one line, and nobody types more ahead."""
 MAX_ROWS = 6
-"""Rows of the line to type in, so that a long text leaves the status line and what others say on the screen."""
+"""Rows of the input line, so that a long text leaves the status line and the texts of others on the screen."""
 PROMPT = "> "
 _LFLAG, _CC = 3, 6
 _IFLAG = 0
 
 
 class Terminal:
-    """Draws from a thread of its own, so that a terminal that takes nothing for a while stops nobody else.
+    """Draws from a thread of its own, so that a terminal that takes nothing for a while stops nothing else.
 
     ``interactive`` tells whether lines are typed here; otherwise they are read from a pipe.
     """
@@ -82,7 +82,7 @@ class Terminal:
         self._draw_soon()
 
     def complain(self, line: str) -> None:
-        """See ``Console``; on the terminal, as all other lines."""
+        """See ``Console``; the line goes to the terminal, as all other lines."""
         self.show(line)
 
     def status(self, status: Status) -> None:
@@ -102,7 +102,7 @@ class Terminal:
             yield typed
 
     def give_back(self, line: str) -> None:
-        """See ``Console``; where something else stands in the line by now, it is in the history only."""
+        """See ``Console``; if the input line has another content by now, the line is in the history only."""
 
         def restore() -> None:
             if not self._buffer.text:
@@ -116,19 +116,19 @@ class Terminal:
             return
         self._call(self._end)
         self._thread.join(FLUSH_DEADLINE)
-        if self._thread.is_alive() and self._before:  # it takes nothing: leave at least the keys as they were
+        if self._thread.is_alive() and self._before:  # the terminal takes nothing: restore at least the keys
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, self._before)
 
     def _draw_soon(self) -> None:
-        """Have the thread draw; at most one call waits for it."""
+        """Let the thread draw. At most one call waits for it."""
         with self._changed:
             due, self._due = self._due, True
         if not due:
             self._call(self._draw)
 
     def _call(self, function: Callable[[], None]) -> None:
-        if self._thread.ident is None:  # what is shown before the terminal is ours comes when it is
+        if self._thread.ident is None:  # lines before ``open`` are shown when it is called
             return
         self._ready.wait()
         if self._loop is not None:
@@ -151,7 +151,7 @@ class Terminal:
             screen = os.dup(sys.stdout.fileno())
             ends.callback(os.close, screen)
             output = Vt100_Output.from_pty(cast(TextIO, _Screen(screen, sys.stdout.encoding)))
-            output.enable_cpr = False  # a question that not every terminal answers, and nothing here needs it
+            output.enable_cpr = False  # a question that not every terminal answers, and its answer is not needed
             keys: Input = _Keys(sys.stdin) if self._interactive else _NoKeys()
             self._application = self._make_application(keys, output)
             self._application.pre_run_callables.append(self._begin)
@@ -189,8 +189,8 @@ class Terminal:
         asyncio.get_running_loop().call_soon(self._draw)
 
     def _accept(self, buffer: Buffer) -> bool:
-        """Hand over a line; return whether it stays in the line."""
-        # What is no UTF-8 was taken as lone surrogates.
+        """Hand over a line, and return whether it stays in the input line."""
+        # Bytes that are no UTF-8 were taken as lone surrogates.
         typed = buffer.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         self._hand_over(typed)
         return False
@@ -208,7 +208,7 @@ class Terminal:
                 self._listener.call_soon_threadsafe(put)
 
     def _draw(self) -> None:
-        """Write the waiting lines above the fixed lines, and draw the fixed lines anew."""
+        """Write the waiting lines above the fixed lines, and draw the fixed lines again."""
         assert self._application is not None
         with self._changed:
             self._due = False
@@ -231,7 +231,10 @@ class Terminal:
 
 
 class _Screen:
-    """The terminal as a text file without a buffer: a lock of one that waits would hold up the end of the process."""
+    """The terminal as a text file without a buffer.
+
+    A buffer has a lock, and a write that waits would hold up the end.
+    """
 
     def __init__(self, descriptor: int, encoding: str) -> None:
         self.encoding = encoding
@@ -245,23 +248,23 @@ class _Screen:
         return len(text)
 
     def flush(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing, since nothing is buffered."""
 
     def fileno(self) -> int:
         """Return the descriptor."""
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether it is a terminal."""
         return os.isatty(self._descriptor)
 
 
 class _Keys(Vt100Input):
-    """Keys as they are pressed, but for Ctrl-C: that stays a signal, which ends the program whatever its threads do."""
+    """Keys as they are pressed. Ctrl-C stays a signal, which ends the program whatever its threads do."""
 
     @contextlib.contextmanager
     def raw_mode(self) -> Iterator[None]:
-        """Take keys one by one, without showing them."""
+        """Read keys one by one, without showing them."""
         descriptor = self.fileno()
         before = termios.tcgetattr(descriptor)
         changed = termios.tcgetattr(descriptor)
@@ -287,12 +290,12 @@ class _NoKeys(DummyInput):
 
 
 def can_be_drawn() -> bool:
-    """Whether standard output is a terminal that can move its cursor."""
+    """Return whether standard output is a terminal that can move its cursor."""
     return sys.stdout is not None and sys.stdout.isatty() and not is_dumb_terminal()
 
 
 def can_be_typed() -> bool:
-    """Whether standard input is a terminal, and ours: that of a job in the background belongs to another."""
+    """Return whether standard input is our terminal; in a background job it belongs to another process."""
     try:
         return sys.stdin.isatty() and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
     except (AttributeError, OSError, ValueError):  # there is none

@@ -1,4 +1,4 @@
-"""Lines of standard input, where that is a pipe, or a terminal that edits lines by itself."""
+"""Lines of standard input, if it is a pipe, or a terminal that edits lines by itself."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 
 MAX_LINE = 1 << 16
-"""Bytes of a line: more than any text may have; without a limit a file without line ends would be kept whole."""
+"""Bytes of a line: more than any text may have. Without a limit a file without line ends would be kept whole."""
 
 
 async def typed_lines(complain: Callable[[str], None]) -> AsyncGenerator[str]:
-    """Iterate over the lines of standard input as they are, without the line end; complain of those too long.
+    """Iterate over the lines of standard input, without the line end. Complain of lines that are too long.
 
-    Where it is neither a terminal nor a pipe there are none. What is no UTF-8 becomes U+FFFD.
+    If it is neither a terminal nor a pipe, there are none. Bytes that are no UTF-8 become U+FFFD.
     """
     if not _is_typed():
         return
@@ -40,7 +40,10 @@ async def typed_lines(complain: Callable[[str], None]) -> AsyncGenerator[str]:
 
 
 def _is_typed() -> bool:
-    """Whether standard input is a terminal or a pipe; of a file uvloop cannot even be asked, it ends the process."""
+    """Return whether standard input is a terminal or a pipe.
+
+    uvloop must not be given a file: it would end the process.
+    """
     try:
         descriptor = sys.stdin.fileno()
         mode = os.fstat(descriptor).st_mode

@@ -1,4 +1,4 @@
-"""The key boxes that come: opened, or held until the roster names their senders."""
+"""The key boxes that arrive. They are opened, or held until the roster names their senders."""
 
 from __future__ import annotations
 
@@ -6,41 +6,41 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from tcclient.core.drops import Drop
-from tcclient.core.keys.peers import Peer
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.membership.roster import RoomState
 from tcproto.errors import CryptoFailure
 from tcproto.messages import AddressedBox, KeyReceipt
 
 MAX_EARLY_BOXES = 256
-"""Key boxes that wait for the roster to name their senders; the oldest go first."""
+"""Key boxes that wait until the roster names their senders. The oldest are dropped first."""
 EARLY_BOX_HOLD = 5.0
-"""Seconds for which they wait: the server tells changes in batches, and a snapshot may have to be asked for."""
+"""Seconds for which they wait: the server sends changes in batches, and a snapshot may have to be requested."""
 
 
 class KeyInbox:
-    """Opens key boxes; ``opened`` is called with the sender and ``now`` for each that holds a new key."""
+    """Opens key boxes. ``opened`` is called with the sender and ``now`` for each box that holds a new key."""
 
     def __init__(
         self,
         room: RoomState,
-        peers: Mapping[int, Peer],
-        opened: Callable[[Peer, float], None],
+        senders: Mapping[int, MemberKeys],
+        opened: Callable[[MemberKeys, float], None],
         drops: Counter[Drop],
     ) -> None:
         self._room = room
-        self._peers = peers
+        self._senders = senders
         self._opened = opened
         self._drops = drops
         self._early: deque[tuple[float, AddressedBox]] = deque()
         self._receipts: list[KeyReceipt] = []
 
     def receive(self, boxes: tuple[AddressedBox, ...], now: float) -> None:
-        """Take boxes that came now."""
+        """Take boxes that have just arrived."""
         for addressed in boxes:
             self._take(addressed, now, now)
 
     def retry(self, now: float) -> None:
-        """Look again at the boxes that wait, after the roster changed."""
+        """Look again at the boxes that wait, after the roster has changed."""
         early, self._early = self._early, deque()
         for came_at, addressed in early:
             self._take(addressed, came_at, now)
@@ -51,20 +51,20 @@ class KeyInbox:
         return receipts
 
     def _take(self, addressed: AddressedBox, came_at: float, now: float) -> None:
-        """Open a key box, or let it wait: its sender may have been told of us before we are told of the sender."""
-        peer = self._peers.get(addressed.participant)
-        if peer is None and addressed.participant not in self._room.members and now < came_at + EARLY_BOX_HOLD:
+        """Open a key box, or let it wait: the sender may learn of us before we learn of the sender."""
+        sender = self._senders.get(addressed.participant)
+        if sender is None and addressed.participant not in self._room.members and now < came_at + EARLY_BOX_HOLD:
             self._early.append((came_at, addressed))
             if len(self._early) > MAX_EARLY_BOXES:
                 self._early.popleft()
                 self._drops[Drop.KEY_BOX] += 1
             return
         try:
-            if peer is None:
+            if sender is None:
                 raise CryptoFailure("the sender is not a verified member")
-            number = peer.open_box(addressed.box, now)
+            number = sender.open_box(addressed.box, now)
         except CryptoFailure:
             self._drops[Drop.KEY_BOX] += 1
             return
-        self._receipts.append(KeyReceipt(peer.id, number))
-        self._opened(peer, now)
+        self._receipts.append(KeyReceipt(sender.id, number))
+        self._opened(sender, now)

@@ -1,14 +1,14 @@
-"""Our own sender key: who has it, when it ratchets, when it is replaced."""
+"""Our own sender key: which members have it, when it ratchets, when it is replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from tcclient.core.keys.peers import Peer
+from tcclient.core.keys.member_keys import MemberKeys
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import MAX_KEYS, MAX_LAYERS, PublicationId
-from tcproto.messages import AddressedBox
+from tcproto.messages import AddressedBox, KeyReceipts
 from tcproto.packet import KEY_NUMBER_BITS
 from tcproto.secretbox import KEY_SIZE, NONCE_SIZE
 from tcproto.sender_key import (
@@ -24,20 +24,20 @@ from tcproto.sender_key import (
 from tcproto.serial import wrapped
 
 LEAVE_SPACING = 2.0
-"""Seconds between new keys after leaves, so that a meeting's end is not one key for each member."""
+"""Seconds between new keys after leaves. Otherwise the end of a meeting would cost one key for each member."""
 KICK_SPACING = 1.0
-"""Seconds between new keys after kicks: receivers keep four keys, and three may come while the oldest is in use."""
+"""Seconds between new keys after kicks. Receivers keep four keys, so three may come while the oldest is in use."""
 ACTIVATION = 3.0
 """Seconds after which a new key is used even if receipts are missing."""
 WORN_GENERATION = MAX_GENERATION - 10
-"""From here on a new key is due, so that newcomers never meet the last generation."""
+"""From this generation on a new key is due, so that newcomers never get the last generation."""
 MAX_ANNOUNCED = MAX_LAYERS // 2
-"""Layers announced under one key before a new one is due."""
+"""Layers announced under one key before a new key is due."""
 NEVER = float("inf")
 
 
 class SealingKey(NamedTuple):
-    """What a packet is sealed under, and the header fields that say so."""
+    """The key that a packet is sealed with, and the header fields that name it."""
 
     number: int
     """Low 8 bits."""
@@ -46,7 +46,7 @@ class SealingKey(NamedTuple):
 
 
 BARE = SealingKey(0, 0, None)
-"""In a room without end-to-end encryption."""
+"""None in a room without end-to-end encryption."""
 
 
 class _Pending:
@@ -61,12 +61,11 @@ class _Pending:
 class SenderKeys:
     """Makes, boxes, ratchets and replaces our sender key.
 
-    ``peers`` are the verified members, kept up to date by the owner, who calls ``joined`` and ``left`` after changing
-    it. ``first_sequences`` tells the lowest valid sequence numbers of our live publications. Boxes collect for
-    ``take_boxes``. No key exists before ``start`` or the first text: who only listens makes no boxes. Until everybody
-    has acknowledged the first key, or ``ACTIVATION`` has passed, there is nothing to seal packets under.
-
-    Who only writes texts makes boxes when a text is sent, not when somebody comes or goes.
+    ``recipients`` are the members that get it. The owner keeps them up to date, and calls ``joined`` and ``left`` after
+    a change. ``first_sequences`` returns the lowest valid sequence numbers of our live publications. ``take_boxes``
+    returns the boxes that have collected. There is no key before ``start`` or the first text: a client that only
+    listens makes no boxes. Until everybody has acknowledged the first key, or ``ACTIVATION`` has passed, no packet can
+    be sealed. A client that only writes texts makes boxes when it sends one, not when somebody comes or goes.
     """
 
     def __init__(
@@ -74,14 +73,14 @@ class SenderKeys:
         life: bytes,
         room: str,
         own: Party,
-        peers: Mapping[int, Peer],
+        recipients: Mapping[int, MemberKeys],
         first_sequences: Callable[[], tuple[FirstSequence, ...]],
         random_bytes: Callable[[int], bytes],
     ) -> None:
         self._life = life
         self._room = room
         self._own = own
-        self._peers = peers
+        self._recipients = recipients
         self._first_sequences = first_sequences
         self._random_bytes = random_bytes
         self._number = 0
@@ -94,7 +93,7 @@ class SenderKeys:
         self._is_stale = False
         """Whether a new key is planned."""
         self._owed: set[int] = set()
-        """Who came while nothing was published, and gets a box with the next text."""
+        """Members that came while nothing was published. They get a box with the next text."""
         self._ratchet_at = NEVER
         self._replace_at = NEVER
         self._made_at = -NEVER
@@ -113,14 +112,14 @@ class SenderKeys:
         return min(self._ratchet_at, self._replace_at, pending)
 
     def start(self, now: float) -> None:
-        """Become a sender of packets, with a new key; nothing happens where we are one."""
+        """Become a sender of packets, with a new key. Nothing happens if we are one."""
         if not self._publishing:
             self.stop()
             self._publishing = True
             self._make(now)
 
     def stop(self) -> None:
-        """Nothing will be sent for now: forget the keys."""
+        """Forget the keys, since nothing will be sent for now."""
         self._publishing = self._is_stale = False
         self._current = self._pending = None
         self._ratchet_at = self._replace_at = NEVER
@@ -129,14 +128,14 @@ class SenderKeys:
         self._owed.clear()
 
     def joined(self, participant: int, now: float) -> None:
-        """Let a newcomer have our key, but not the past; who only writes does so with the next text."""
+        """Give the newcomer our key, but not the past. A client that only writes does so with its next text."""
         if self._publishing:
             self._admit(participant, now)
         elif self._current is not None or self._pending is not None:
             self._owed.add(participant)
 
     def left(self, participant: int, kicked: bool, now: float) -> None:
-        """Plan a new key, which the one who left will not have."""
+        """Plan a new key, which the member that left will not have."""
         self._owed.discard(participant)
         if self._current is None and self._pending is None:
             return
@@ -145,9 +144,10 @@ class SenderKeys:
         self._replace(KICK_SPACING if kicked else LEAVE_SPACING, now)
 
     def for_text(self, now: float) -> SenderKey:
-        """Return the key for a text: the newest, which all who are here have once they got our boxes, and nobody else.
+        """Return the key for a text: the newest one.
 
-        A new key that is planned is made now. The boxes must be sent before the text.
+        Everybody here has it once our boxes have arrived, and nobody else has it. If a new key is planned, it is made
+        now. The boxes must be sent before the text.
         """
         if self._is_stale or (self._current is None and self._pending is None):
             self._make(now)
@@ -162,13 +162,18 @@ class SenderKeys:
         return self._current
 
     def announced(self, layers: int, now: float) -> None:
-        """Count the layers of a new publication: receivers track only so many under one key."""
+        """Count the layers of a new publication: receivers track a limited number under one key."""
         self._layers += layers
         if self._layers > MAX_ANNOUNCED:
             self._replace(LEAVE_SPACING, now)
 
+    def receive(self, message: KeyReceipts, now: float) -> None:
+        """Take receipts of members."""
+        for receipt in message.receipts:
+            self.receipt(receipt.participant, receipt.key, now)
+
     def receipt(self, participant: int, number: int, now: float) -> None:
-        """Note that a member has a key; the last receipt puts the new key into use."""
+        """Note that a member has a key. The last receipt brings the new key into use."""
         if self._pending is not None and self._pending.key.number == number:
             self._no_longer_waits(participant, now)
 
@@ -181,7 +186,7 @@ class SenderKeys:
         if now >= self._ratchet_at:
             if self._publishing:
                 self._ratchet(now)
-            else:  # No text for long: the next one is under a new key, and what was written cannot be opened here.
+            else:  # no text for long: the next one gets a new key
                 self.stop()
 
     def sealing_key(self, publication: PublicationId) -> SealingKey | None:
@@ -204,7 +209,7 @@ class SenderKeys:
         return boxes
 
     def _make(self, now: float) -> None:
-        """Make a new key and box it for all. It inherits the deadline of one that it overtakes."""
+        """Make a new key and box it for all. It takes over the deadline of the pending key that it replaces, if any."""
         self._number += 1
         self._layers = 0
         self._made_at, self._replace_at, self._is_stale = now, NEVER, False
@@ -213,16 +218,16 @@ class SenderKeys:
         if self._pending is not None:
             deadline = min(deadline, self._pending.deadline)
         key = SenderKey(self._number, 0, self._random_bytes(KEY_SIZE))
-        waiting = {participant for participant in self._peers if self._box(participant, key)}
+        waiting = {participant for participant in self._recipients if self._box(participant, key)}
         self._pending = _Pending(key, waiting, deadline)
         if not waiting or (self._current is not None and key.number - self._current.number >= MAX_KEYS):
-            self._activate(now)  # The receivers have no more keys than that.
+            self._activate(now)  # receivers keep no more keys than that
 
     def _admit(self, participant: int, now: float) -> None:
         """Ratchet, so that a newcomer cannot read the past, and box the new generation.
 
-        A generation under which nothing was sealed needs no ratchet; otherwise many joins in a moment of silence would
-        carry the generation out of the receivers' reach.
+        A generation under which nothing was sealed needs no ratchet. Without this exception, many joins during a
+        silence would move the generation out of the receivers' reach.
         """
         if self._current is not None:
             if self._used:
@@ -269,12 +274,12 @@ class SenderKeys:
             self._replace_at = min(self._replace_at, max(now, self._made_at + spacing))
 
     def _box(self, participant: int, key: SenderKey) -> bool:
-        """Queue a box; tell whether the member's box key can be used."""
-        peer = self._peers[participant]
-        context = BoxContext(self._life, self._room, True, self._own, peer.party)
+        """Queue a box, and return whether the member's box key can be used."""
+        recipient = self._recipients[participant]
+        context = BoxContext(self._life, self._room, True, self._own, recipient.party)
         opened = OpenedBox(key, self._first_sequences())
         try:
-            box = seal_key_box(context, opened, peer.shared(), self._random_bytes(NONCE_SIZE))
+            box = seal_key_box(context, opened, recipient.shared(), self._random_bytes(NONCE_SIZE))
         except CryptoFailure:
             return False
         self._boxes.append(AddressedBox(participant, box))

@@ -1,4 +1,4 @@
-"""Room datagrams: the sealers whose keys this member has."""
+"""Room datagrams, and the sealers whose keys this client has."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tcproto.replay import SEALER_WINDOW, ReplayWindow, Verdict
 from tcproto.transit import TransitClock
 
 MAX_SEALERS = 64
-"""Sealers of a room: one for each worker or relay, and those of a restart; the oldest is forgotten first."""
+"""Sealers of a room: one for each worker or relay, and those of a restart. The oldest is forgotten first."""
 MAX_EPOCHS = 8
-"""Keys of one sealer: the one in use, those to come, and those of the overlap; leaves may follow each other fast."""
+"""Keys of one sealer: the one in use, those to come, and those in their overlap. Leaves may follow each other fast."""
 
 
 class _RoomKey:
@@ -27,16 +27,16 @@ class _RoomKey:
 
 
 class Sealer:
-    """One sealer: its keys by epoch, and its clock."""
+    """A sealer: its keys by epoch, and its clock."""
 
     def __init__(self) -> None:
         self.clock = TransitClock()
         self.epochs: dict[int, _RoomKey] = {}
         self.newest_used = -1
         self.highest = -1
-        """The highest counter that has come."""
+        """The highest counter that has arrived."""
         self.position = 0
-        """The highest counter that the sealer is known to have reached; it runs on from key to key."""
+        """The highest counter that the sealer is known to have reached. It runs on from key to key."""
 
     def forget(self, now: float) -> None:
         """Forget the keys whose overlap is over."""
@@ -50,13 +50,15 @@ class Opened(NamedTuple):
     sealer: Sealer
     plaintext: bytes
     reordered: bool
-    """Behind a later one: on the way, or since the server sent it again. Its relay time tells nothing about the way."""
+    """Whether it came after a later one: it was delayed, or the server sent it again. Its relay time says nothing about
+    the path."""
 
 
 class RoomDatagramOpener:
-    """Opens room datagrams. A member who can forge a datagram of a sealer can neither replay nor push its window.
+    """Opens room datagrams.
 
-    ``ask_position`` is called with ``now`` where a datagram was ahead of its sealer's known position.
+    A member that can forge a datagram of a sealer can neither replay one nor move the replay window ahead.
+    ``ask_position`` is called with ``now`` when a datagram was ahead of the known position of its sealer.
     """
 
     def __init__(self, drops: Counter[Drop], ask_position: Callable[[float], None]) -> None:
@@ -66,7 +68,7 @@ class RoomDatagramOpener:
         """By id, the oldest first."""
 
     def add_key(self, room_key: RoomKey) -> None:
-        """Take a key; one for an epoch that is known changes nothing, or its window would forget."""
+        """Take a key. A key for a known epoch changes nothing, since its replay window would be lost."""
         sealer = self.sealers.setdefault(room_key.sealer, Sealer())
         if room_key.epoch in sealer.epochs:
             return
@@ -87,7 +89,7 @@ class RoomDatagramOpener:
             sealer.forget(now)
 
     def confirm(self, sealer: int, counter: int) -> None:
-        """Take a sealer's position, which came under our own down key."""
+        """Take the position of a sealer, which came under our own down key."""
         known = self.sealers.get(sealer)
         if known is not None:
             known.position = max(known.position, counter)
@@ -95,7 +97,7 @@ class RoomDatagramOpener:
                 held.window.confirm(counter)
 
     def open(self, header: Header, data: bytes, now: float) -> Opened | None:
-        """Return what a room datagram holds, or None where it was dropped."""
+        """Return the content of a room datagram, or None if it was dropped."""
         sealer = self.sealers.get(header.id)
         if sealer is None:
             self._drops[Drop.UNKNOWN_ID] += 1
@@ -114,7 +116,7 @@ class RoomDatagramOpener:
         except CryptoFailure:
             self._drops[Drop.NOT_OPENED] += 1
             return None
-        if verdict is Verdict.AHEAD:  # asked for only now: who has no room key makes us send nothing
+        if verdict is Verdict.AHEAD:  # asked for only now: a sender without a room key cannot make us send anything
             self._drops[Drop.AHEAD] += 1
             self._ask_position(now)
             return None
@@ -126,7 +128,7 @@ class RoomDatagramOpener:
         return Opened(sealer, plaintext, reordered)
 
     def _replaced(self, sealer: Sealer, epoch: int, now: float) -> None:
-        """Start the overlap of all keys that came before the one now used first."""
+        """Start the overlap of all keys older than the key that is now used for the first time."""
         sealer.newest_used = epoch
         sealer.forget(now)
         for known, held in sealer.epochs.items():

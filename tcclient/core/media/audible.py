@@ -14,7 +14,7 @@ from tcproto.packet import AudioHeader, Header
 
 
 class Audible:
-    """Tells from packets that opened who speaks, and which tracks are not muted although the server says so."""
+    """Reports who speaks, and which tracks carry sound although the server calls them muted."""
 
     def __init__(self, room: RoomState, emit: Callable[[Event], None]) -> None:
         self._room = room
@@ -28,7 +28,7 @@ class Audible:
         return self._speaking.next_deadline
 
     def received(self, packet: MediaPacket[Header], now: float) -> None:
-        """A packet of another participant opened."""
+        """Take a packet of another participant that opened."""
         if isinstance(packet.header, AudioHeader):
             self.heard(packet.participant, packet.header, now)
         track = (packet.participant, packet.publication)
@@ -36,12 +36,12 @@ class Audible:
             self._emit(events.TrackUpdated(replace(self._room.publications[track], muted=False)))
 
     def heard(self, participant: int, header: AudioHeader, now: float) -> None:
-        """Sound of a participant, or of ourselves."""
+        """Take the header of sound of a participant, or of ourselves."""
         if self._speaking.heard(participant, header, now):
             self._emit(events.Speakers((participant,), (), self._speaking.dominant))
 
     def roster_changed(self, changed: list[Event], now: float) -> None:
-        """Take what the roster says of tracks, and who left."""
+        """Take the tracks of the roster, and the participants that left."""
         for event in changed:
             match event:
                 case events.TrackPublished(info) | events.TrackUpdated(info):
@@ -53,6 +53,6 @@ class Audible:
                         self._emit(events.Speakers((), (participant.id,), self._speaking.dominant))
 
     def handle_timeout(self, now: float) -> None:
-        """Tell who has stopped speaking."""
+        """Report which participants have stopped speaking."""
         if stopped := self._speaking.handle_timeout(now):
             self._emit(events.Speakers((), stopped, self._speaking.dominant))

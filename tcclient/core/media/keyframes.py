@@ -1,6 +1,7 @@
-"""Keyframes: those that others need of our publications, and those that we ask others for.
+"""Requests for keyframes, in both directions.
 
-Ours are made at most once in ``KEYFRAME_INTERVAL``, whoever asks. A server that asks more often is wrong, or hostile.
+Our publications make at most one keyframe in ``KEYFRAME_INTERVAL``, however many are requested. A server that requests
+more is wrong, or hostile.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ class KeyframeRequests:
         return min(self._due.values(), default=NEVER)
 
     def ask(self, number: int, spatial: int, now: float) -> None:
-        """Somebody needs a keyframe; it is due at once, or when the last one is old enough."""
+        """Note that a keyframe is needed. It is due at once, or when the last one is old enough."""
         layer = number, spatial
         self._due.setdefault(layer, max(now, self._made.get(layer, -NEVER) + KEYFRAME_INTERVAL))
 
     def take(self, now: float) -> list[tuple[int, int]]:
-        """Return the layers that are due, of which the application is told now."""
+        """Return the layers whose keyframe is due, each once."""
         due = [layer for layer, at in self._due.items() if at <= now]
         for layer in due:
             del self._due[layer]
@@ -37,7 +38,7 @@ class KeyframeRequests:
         return due
 
     def forget(self, number: int) -> None:
-        """A publication has ended."""
+        """Note that a publication has ended."""
         for table in (self._made, self._due):
             for layer in [layer for layer in table if layer[0] == number]:
                 del table[layer]
@@ -48,10 +49,10 @@ class KeyframeSpacing:
 
     def __init__(self) -> None:
         self._asked: dict[tuple[int, int], float] = {}
-        """When we asked for each layer, by stream and spatial layer; only where that was a moment ago."""
+        """When we requested a keyframe of each layer, by stream and spatial layer; only recent requests."""
 
     def due(self, stream: int, spatial: int, now: float) -> bool:
-        """Tell whether to ask now; True counts as asked."""
+        """Return whether to request a keyframe now. True counts as a request."""
         self._asked = {layer: at for layer, at in self._asked.items() if now < at + KEYFRAME_REQUEST_INTERVAL}
         if (stream, spatial) in self._asked:
             return False

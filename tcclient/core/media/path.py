@@ -27,13 +27,13 @@ from tcproto.replay import SESSION_WINDOW, ReplayWindow, Verdict
 from tcproto.serial import clock_us, wrapped
 
 PROOF_INTERVALS = (0.2, 0.3, 0.5)
-"""Seconds between the first pings, of which one may be lost; the last interval repeats."""
+"""Seconds between the first pings. One of them may be lost. The last interval repeats."""
 PROOF_TIMEOUT = 5.0
 """Seconds without an answer to the first pings after which UDP counts as blocked, and pings come as in a call."""
 POSITION_INTERVAL = 0.1
-"""Seconds between pings out of turn: whoever can make us send them gets ten a second."""
+"""Seconds between pings out of turn. A peer that can make us send them gets at most ten a second."""
 MAX_UNANSWERED = 32
-"""Pings whose pongs are waited for: those of a path that falls silent; the oldest are forgotten first."""
+"""Pings that wait for their pongs on a path that has become silent. The oldest are forgotten first."""
 
 
 class _DownKey:
@@ -88,7 +88,7 @@ class MediaPath:
         self._down = {epoch: held for epoch, held in self._down.items() if now < held.until}
 
     def move(self, media_id: int, epoch: int, up_key: bytes, down_key: bytes, now: float) -> None:
-        """Use another media id with its keys, and prove the path anew, at once."""
+        """Use another media id with its keys, and prove the path again, at once."""
         self.rekey(media_id, epoch, up_key, down_key, now)
         self.state = PathState.UNKNOWN
         self.next_deadline = now

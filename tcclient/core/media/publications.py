@@ -13,7 +13,7 @@ from tcclient.core.membership.roster import publication_id
 from tcproto.beacon import ClockMapping
 from tcproto.datagram import KEY_OVERLAP
 from tcproto.keyring import PublicationId
-from tcproto.messages import Kind, PublicationInfo, Publish, Source
+from tcproto.messages import KeyframeRequest, Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
     AUDIO_CLOCK,
     AUDIO_HEADER_SIZE,
@@ -55,16 +55,18 @@ class Publication:
         self.codec = info.codec
         self.layers = info.layers
         self.muted = info.muted
+        self.held = False
+        """Whether another participant holds it muted."""
         self.stream: int | None = None
         self.was_ready = False
-        """Whether ``take_ready`` has told of it."""
+        """Whether ``take_ready`` has returned it."""
         self.id: PublicationId = publication_id(PublicationInfo(0, info.number, 0, info.kind, info.source, info.codec))
         self.sequences = [0] * info.layers
         """The next sequence number of each spatial layer; never goes back."""
         self.frames = [0] * info.layers
         """The next frame id of each spatial layer, u16."""
         self.interrupted: set[int] = set()
-        """Spatial layers of which a frame was not sent: those after it may refer to it, up to a keyframe."""
+        """Spatial layers in which a frame was not sent. Later frames may refer to it, up to the next keyframe."""
         self.clock: tuple[int, int] | None = None
         """Media timestamp and time in µs of the newest frame, once there was one."""
 
@@ -72,9 +74,9 @@ class Publication:
 class Publications:
     """Makes packets.
 
-    ``sealing_key`` tells the key of a publication, None while there is none; ``egress`` takes what is to be sent;
-    ``clock_changed`` is called with ``now``, when a publication sends its first frame (True), and when its clock moves;
-    ``spoke`` with the header of each packet of sound that is sent.
+    ``sealing_key`` returns the key of a publication, or None if there is none. ``egress`` takes the packets.
+    ``clock_changed`` is called with ``now``: when a publication sends its first frame (True), and when its clock moves.
+    ``spoke`` is called with the header of each packet of sound that is sent.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class Publications:
         self._drops = drops
         self._last_number = 0
         self._over: dict[int, float] = {}
-        """By the stream of those that have ended: when."""
+        """When each publication ended, by its stream."""
         self.keyframes = KeyframeRequests()
         """What others need."""
 
@@ -110,14 +112,17 @@ class Publications:
         self.live[announced.number] = Publication(announced)
 
     def is_ours(self, info: PublicationInfo) -> bool:
-        """Tell whether we announced what the roster says of us; one that ended may stand there a moment longer."""
+        """Return whether we announced a publication that the roster shows as ours.
+
+        A publication that has ended may stay in the roster for a moment.
+        """
         publication = self.live.get(info.number)
         if publication is None:
             return 0 < info.number <= self._last_number
         return publication.id == publication_id(info) and publication.codec == info.codec
 
     def forget(self, number: int, now: float) -> None:
-        """A publication has ended."""
+        """Note that a publication has ended."""
         self.keyframes.forget(number)
         publication = self.live.pop(number, None)
         if publication is not None and publication.stream is not None:
@@ -126,7 +131,8 @@ class Publications:
     def accepted(self, number: int, stream: int, now: float) -> bool:
         """Note the stream of a publication.
 
-        False for one that is in use, or ended less than ``KEY_OVERLAP`` ago. No honest server gives it out so soon.
+        Return False if the stream is in use, or ended less than ``KEY_OVERLAP`` ago. No honest server assigns it again
+        so soon.
         """
         self._over = {over: at for over, at in self._over.items() if now < at + KEY_OVERLAP}
         if stream in self._over or self.by_stream(stream) is not None:
@@ -139,6 +145,12 @@ class Publications:
     def by_stream(self, stream: int) -> Publication | None:
         """Return the live publication that has a stream."""
         return next((p for p in self.live.values() if p.stream == stream), None)
+
+    def keyframe_needed(self, request: KeyframeRequest, now: float) -> None:
+        """Note that others need a keyframe of one of our layers; a layer that there is not is ignored."""
+        publication = self.by_stream(request.stream)
+        if publication is not None and request.spatial < publication.layers:
+            self.keyframes.ask(publication.number, request.spatial, now)
 
     def first_sequences(self) -> tuple[FirstSequence, ...]:
         """Return the lowest sequence numbers that a receiver of a key box has to accept; 0 where none was used."""
@@ -286,7 +298,7 @@ class Publications:
         return [publication.number for publication in ready]
 
     def _ready(self, number: int, kind: Kind, spatial: int, count: int) -> tuple[Publication, int, SealingKey] | None:
-        """Return what a frame of ``count`` packets needs; None for one that may not be sent now."""
+        """Return what a frame of ``count`` packets needs, or None if the frame may not be sent now."""
         publication = self.live.get(number)
         if publication is None or publication.muted:
             return None

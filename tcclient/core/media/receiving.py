@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 
 from tcclient.core.drops import Drop
-from tcclient.core.keys.peers import Peer
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.room_datagrams import Opened, RoomDatagramOpener
 from tcclient.core.media.packet import MediaPacket, SealedPacket
 from tcclient.core.media.path import MediaPath
@@ -61,16 +61,16 @@ class MediaReceiver:
         path: MediaPath,
         opener: RoomDatagramOpener,
         room: RoomState,
-        peers: Mapping[int, Peer],
+        senders: Mapping[int, MemberKeys],
         heard: Callable[[MediaPacket[Header], float], None],
         drops: Counter[Drop],
     ) -> None:
-        self.beacons: list[tuple[Peer, Beacon, bool]] = []
+        self.beacons: list[tuple[MemberKeys, Beacon, bool]] = []
         """Beacons that came, and whether each is its sender's first; the owner takes them after each datagram."""
         self._path = path
         self._opener = opener
         self._room = room
-        self._peers = peers
+        self._senders = senders
         self._heard = heard
         self._drops = drops
         self._queue: list[MediaPacket[Header]] = []
@@ -105,9 +105,9 @@ class MediaReceiver:
             counts.restart()
 
     def streams_changed(self, now: float) -> None:
-        """Drop the counts of streams that are no more, or another one now; deliver what waited for those that are new.
+        """Drop the counts of streams that have ended or changed, and deliver the packets that waited for new ones.
 
-        Ids come back, and forward numbers begin anew with the stream.
+        Ids are used again, and the forward numbers of a new stream begin again.
         """
         self._lost = {stream: lost for stream, lost in self._lost.items() if stream in self._room.streams}
         before, self._streams = self._streams, self._room.streams
@@ -118,8 +118,8 @@ class MediaReceiver:
         for stray in strays:
             self._packet(stray, now)
 
-    def receive(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
-        """Take a datagram. One through the ``tunnel`` proves nothing of UDP, and no more than that does a down one."""
+    def receive(self, data: bytes, now: float) -> None:
+        """Take a datagram."""
         if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
             self._drops[Drop.SIZE] += 1
             return
@@ -129,13 +129,10 @@ class MediaReceiver:
         elif header.kind == Kind.ROOM:
             opened = self._opener.open(header, data, now)
             if opened is not None:
-                if not tunnel:
-                    self._path.hear(opened.reordered)
+                self._path.hear(opened.reordered)
                 self._room_datagram(opened, header.id, now)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1
-        elif tunnel:
-            self._drops[Drop.TUNNEL] += 1
         elif header.id != self._path.media_id:
             self._drops[Drop.UNKNOWN_ID] += 1
         else:
@@ -143,13 +140,13 @@ class MediaReceiver:
             if plaintext is not None:
                 self._down_datagram(plaintext, now)
 
-    def release(self, peer: Peer, now: float) -> None:
+    def release(self, sender: MemberKeys, now: float) -> None:
         """Deliver what waited for a key of the sender that has come."""
-        ready, expired = peer.released(now)
+        ready, expired = sender.released(now)
         if expired:
             self._drops[Drop.NO_KEY] += expired
         for sealed, publication in ready:
-            self._open(peer, sealed, publication, now)
+            self._open(sender, sealed, publication, now)
 
     def _down_datagram(self, plaintext: bytes, now: float) -> None:
         try:
@@ -204,15 +201,15 @@ class MediaReceiver:
             self._stray(sealed, now)
             return
         self._count(sealed)
-        peer = self._peers.get(stream.participant)
-        if peer is None:
+        sender = self._senders.get(stream.participant)
+        if sender is None:
             self._drops[Drop.OWN if stream.participant == self._room.own else Drop.UNVERIFIED] += 1
         elif stream.packet_type != sealed.packet[0] >> 4:
             self._drops[Drop.PACKET_MALFORMED] += 1
         elif stream.packet_type == PacketType.BEACON:
-            self._beacon(peer, sealed)
+            self._beacon(sender, sealed)
         else:
-            self._open(peer, sealed, stream.publication, now)
+            self._open(sender, sealed, stream.publication, now)
 
     def _stray(self, sealed: SealedPacket, now: float) -> None:
         strays = self._strays
@@ -240,14 +237,14 @@ class MediaReceiver:
         if more != 1:
             self._lost[header.stream] = self._lost.get(header.stream, 0) + more - 1
 
-    def _open(self, peer: Peer, sealed: SealedPacket, publication: PublicationId, now: float) -> None:
+    def _open(self, sender: MemberKeys, sealed: SealedPacket, publication: PublicationId, now: float) -> None:
         header = sealed.header
         try:
-            payload = peer.ring.open(header, sealed.packet, publication, now)
+            payload = sender.ring.open(header, sealed.packet, publication, now)
         except CryptoFailure:
-            if not peer.lacks_key(header.key_number):
+            if not sender.lacks_key(header.key_number):
                 self._drops[Drop.PACKET_REFUSED] += 1
-            elif peer.hold(sealed, publication):
+            elif sender.hold(sealed, publication):
                 self._drops[Drop.NO_KEY] += 1
             return
         except ValueError:
@@ -255,7 +252,7 @@ class MediaReceiver:
             return
         lost = self._lost.get(header.stream, 0)
         media = MediaPacket(
-            peer.id,
+            sender.id,
             publication.number,
             header,
             payload,
@@ -270,19 +267,19 @@ class MediaReceiver:
             del self._queue[0]
             self._drops[Drop.QUEUE_FULL] += 1
 
-    def _beacon(self, peer: Peer, sealed: SealedPacket) -> None:
+    def _beacon(self, sender: MemberKeys, sealed: SealedPacket) -> None:
         sequence = sealed.header.sequence
-        if sequence <= peer.claims.sequence:
+        if sequence <= sender.claims.sequence:
             self._drops[Drop.PACKET_REFUSED] += 1
             return
-        context = BeaconContext(self._room.fingerprint, self._room.room.life, peer.party.box_key)
+        context = BeaconContext(self._room.fingerprint, self._room.room.life, sender.party.box_key)
         try:
-            beacon = open_beacon(sealed.packet, context, peer.party.device_key)
+            beacon = open_beacon(sealed.packet, context, sender.party.device_key)
         except CryptoFailure:
             self._drops[Drop.PACKET_REFUSED] += 1
         except ValueError:
             self._drops[Drop.PACKET_MALFORMED] += 1
         else:
-            first = peer.claims.sequence < 0
-            peer.claims.sequence = sequence
-            self.beacons.append((peer, beacon, first))
+            first = sender.claims.sequence < 0
+            sender.claims.sequence = sequence
+            self.beacons.append((sender, beacon, first))

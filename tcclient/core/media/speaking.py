@@ -1,6 +1,6 @@
-"""Who speaks, by what was heard: the voice flag and the level in the headers of sound that opened.
+"""Who speaks, by the voice flag and the level in the headers of sound that opened.
 
-Nothing that is shown of speech is the server's word: it could point at another speaker, or hide that somebody is heard.
+The server is not asked: it could point at another speaker, or hide a speaker.
 """
 
 from __future__ import annotations
@@ -8,20 +8,24 @@ from __future__ import annotations
 from tcproto.packet import SPEECH_LEVEL, AudioHeader
 
 HOLD = 0.4
-"""Seconds for which somebody goes on speaking after the last packet of speech: the pauses between words."""
+"""Seconds for which a participant counts as speaking after its last packet of speech: the pauses between words."""
 MUTE_GRACE = 1.0
-"""Seconds for which packets may still come in after their track was said to be muted, since they were on the way; and
-for which they have to go on coming after that, for the track to be shown as not muted."""
+"""Seconds for which packets of a track may still arrive after the track was muted, since they were on the way. If they
+go on for so long after that, the track is shown as not muted."""
 NEVER = float("inf")
 
 
 def is_speech(header: AudioHeader) -> bool:
-    """Tell whether a packet of sound is one of speech."""
+    """Return whether a packet of sound is speech."""
     return not header.comfort and (header.voice or header.level <= SPEECH_LEVEL)
 
 
 class Speaking:
-    """Who speaks now, and who is dominant: who has spoken longest of them, and stays so until somebody else is."""
+    """Who speaks now, and who is dominant.
+
+    The dominant speaker is the one that has spoken longest of those that speak. After it has stopped, it stays dominant
+    until another one speaks.
+    """
 
     def __init__(self) -> None:
         self.dominant = 0
@@ -29,7 +33,7 @@ class Speaking:
         self.next_deadline = NEVER
         """When ``handle_timeout`` is due, or earlier."""
         self._until: dict[int, float] = {}
-        """Of those who speak, in the order in which they began."""
+        """When each speaker ends, in the order in which they began."""
 
     @property
     def now(self) -> tuple[int, ...]:
@@ -57,7 +61,7 @@ class Speaking:
         return spoke
 
     def handle_timeout(self, now: float) -> tuple[int, ...]:
-        """Return who has stopped speaking."""
+        """Return the participants that have stopped speaking."""
         if now < self.next_deadline:
             return ()
         stopped = tuple(i for i, until in self._until.items() if now >= until)
@@ -73,7 +77,7 @@ class Speaking:
 
 
 class Unmuted:
-    """Tracks that the server calls muted, and of which packets come all the same."""
+    """Tracks that the server calls muted, and that send packets all the same."""
 
     def __init__(self) -> None:
         self._ends: dict[tuple[int, int], float] = {}

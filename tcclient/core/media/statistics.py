@@ -45,10 +45,10 @@ class StreamStatistics:
         self._first = self._highest = -1
 
     def count(self, forward: int, transit: float | None, delay: float) -> int:
-        """Count a packet: its forward number (u16), transit and delay as ``TransitClock`` told.
+        """Count a packet: its forward number (u16), and transit and delay from ``TransitClock``.
 
-        Transit is None where the relay time tells nothing about the way: for a packet that the server held, or sent
-        again, and for one that came behind a later one. Returns by how much ``expected`` grew.
+        Transit is None if the relay time tells nothing about the path: the server held the packet or sent it again, or
+        it came behind a later one. Returns by how much ``expected`` grew.
         """
         self.received += 1
         more = self._advance(forward)
@@ -63,7 +63,7 @@ class StreamStatistics:
 
     def _advance(self, forward: int) -> int:
         if self._highest < 0:
-            # A range more, so that one that comes late is not below 0.
+            # One more range of numbers, so that a late packet is not below 0.
             self._first = self._highest = forward + (1 << FORWARD_BITS)
             return 1
         step = difference(forward, self._highest, FORWARD_BITS)
@@ -120,9 +120,10 @@ class DirectionStatistics(NamedTuple):
 
 
 class NetworkStatistics(NamedTuple):
-    """How the network does; times in seconds, None until measured.
+    """The state of the network; times in seconds, None until measured.
 
-    What the server does not forward (silence that comes too often, whoever is not among the loudest) is no loss.
+    Packets that the server does not forward (too frequent silence, speakers that are not among the loudest) do not
+    count as loss.
     """
 
     udp: PathState
@@ -187,7 +188,7 @@ class PathStatistics:
         self.up_reordered += overtaken
 
     def up_counted(self, sent: int, lost: int, now: float) -> None:
-        """Count datagrams that a pong tells of: ``sent`` more, of which the server had not got ``lost``."""
+        """Count datagrams that a pong reports: ``sent`` more, and ``lost`` of them had not reached the server."""
         self._up_loss.mark(now, self.up_sent, self.up_lost)
         self.up_sent += sent
         self.up_lost += lost

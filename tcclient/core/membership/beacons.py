@@ -1,4 +1,4 @@
-"""Our beacons: when one is due, and its place among them."""
+"""When our beacons are due, and which sequence numbers they have."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from tcproto.keyring import MAX_SKIPPED_GENERATIONS
 from tcproto.sender_key import SenderKey
 
 GENERATIONS = MAX_SKIPPED_GENERATIONS // 4
-"""Ratchets between beacons: a beacon reaches every member, also one that hears nothing else of us, and carries it
-along before the generation is out of its reach; three may be lost."""
+"""Ratchets between two beacons. A beacon reaches every member, also a member that receives nothing else from us. It
+moves that member's copy of our key forward before the generation is out of reach. Three beacons in a row may be lost.
+"""
 NEVER = float("inf")
 
 
 class BeaconSchedule:
-    """A beacon in each interval, and more when there is something to tell.
+    """Plans one beacon in each interval, and an additional one when there is something to tell.
 
-    Two are never nearer to each other than the room's size allows. ``members`` is that size, ourselves included;
-    ``random_bytes`` spreads the answers of many to one newcomer.
+    Two beacons are never closer together than the size of the room allows. ``members`` is that size, ourselves
+    included; ``random_bytes`` spreads the answers of many members to one newcomer.
     """
 
     def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
@@ -28,7 +29,7 @@ class BeaconSchedule:
         self._random_bytes = random_bytes
         self._members = 1
         self.is_running = False
-        """Whether beacons have begun, which do not end before the seat."""
+        """Whether beacons have begun. Once begun, they go on until the seat ends."""
         self._planned: list[float] = []
         self._told: SenderKey | None = None
         self._sent_at = -NEVER
@@ -36,26 +37,32 @@ class BeaconSchedule:
         """When the present interval began."""
 
     def begin(self, now: float) -> None:
-        """The room is known, and there is or may be a path: be heard soon. In a large room not all at one moment."""
+        """Plan the first beacon soon: the room is known, and there is or may be a path.
+
+        In a large room the members do not all send in the same moment.
+        """
         self.is_running, self._since = True, now
         spread = self._offset() if beacon_spacing(self._members) > BEACON_SPACING else 0.0
         self._plan(*(now + start + spread for start in BEACON_STARTS))
 
     def resize(self, members: int) -> None:
-        """The room has so many members now."""
+        """Note how many members the room has now."""
         self._members = members
         self._schedule()
 
     def answer(self, now: float) -> None:
-        """Somebody came, or was heard for the first time, or the path bears: be heard, each of us at another moment."""
+        """Plan a beacon soon, since somebody came, or was heard for the first time, or the path works.
+
+        Each member waits a random time, so that not all answer at once.
+        """
         self._plan(now + self._offset())
 
     def stream_started(self, now: float) -> None:
-        """A stream sent its first frame."""
+        """Plan a beacon: a stream sent its first frame."""
         self._plan(*(now + start for start in BEACON_STARTS))
 
     def clock_moved(self, now: float) -> None:
-        """A stream's clock and ours went apart; a live source may do so again and again."""
+        """Plan a beacon: the clock of a stream and ours moved apart. A live source may do so again and again."""
         self._plan(now)
 
     def key_changed(self, key: SenderKey, now: float) -> None:
@@ -65,7 +72,7 @@ class BeaconSchedule:
             self._plan(now)
 
     def sent(self, key: SenderKey | None, now: float) -> None:
-        """A beacon was sent."""
+        """Note that a beacon was sent."""
         self.sequence += 1
         self._told, self._sent_at, self._since = key, now, now
         self._planned = [at for at in self._planned if at > now]
@@ -75,7 +82,7 @@ class BeaconSchedule:
         return int.from_bytes(self._random_bytes(2), "big") / 65536 * beacon_spacing(self._members)
 
     def _plan(self, *times: float) -> None:
-        """Plan beacons, unless one stands shortly before; what stands shortly after is spared."""
+        """Plan beacons, unless one is planned shortly before; drop the one that is planned shortly after."""
         if not self.is_running:
             return
         spacing = beacon_spacing(self._members)

@@ -1,4 +1,4 @@
-"""What one other member has said in its beacons, and whether it holds together."""
+"""What another member has said in its beacons, and whether it is consistent."""
 
 from __future__ import annotations
 
@@ -6,29 +6,31 @@ from tcproto.beacon import Beacon, ClockMapping
 from tcproto.keyring import KeyRing
 
 MISMATCH_AFTER = 10.0
-"""Seconds over which two beacons must differ from our member set: joins and leaves reach members at different times."""
+"""Seconds for which the member set in a beacon may differ from ours. Joins and leaves reach members at different times.
+"""
 
 
 class Claims:
-    """The beacons of one seat. Only a sequence number above all before it counts: nothing is played back."""
+    """The beacons of one seat. Only a beacon with a higher sequence number than all before it counts, so none is
+    replayed."""
 
     def __init__(self) -> None:
         self.sequence = -1
-        """Of the newest beacon; -1 before the first."""
+        """Sequence number of the newest beacon; -1 before the first."""
         self.clocks: dict[int, ClockMapping] = {}
         """The newest clock mapping of each stream."""
         self.mismatch = False
-        """The member has seen another set of members than we do for longer than a change takes to arrive."""
+        """Whether the member has seen another member set than ours for longer than a change takes to arrive."""
         self._differs_since: float | None = None
         self._committed: tuple[int, int, bytes] | None = None
         """Key number, generation and commitment of the newest beacon that named a key."""
         self._contradicted = False
-        """The beacon before said something else of the same key, or of a later one."""
+        """Whether the beacon before it said something else about the same key, or named a later key."""
         self._accused = 0
-        """The highest key number of which a difference was told."""
+        """Highest key number for which a difference was reported."""
 
     def receive(self, beacon: Beacon, streams: set[int], member_set: bytes, now: float) -> None:
-        """Take a beacon; ``streams`` are the sender's, ``member_set`` is our own hash."""
+        """Take a beacon. ``streams`` are those of the sender, ``member_set`` is our own hash."""
         self.clocks = {clock.stream: clock for clock in beacon.clocks if clock.stream in streams}
         if beacon.member_set == member_set:
             self._differs_since, self.mismatch = None, False
@@ -44,10 +46,10 @@ class Claims:
             self._committed = committed
 
     def differs(self, ring: KeyRing, now: float) -> bool:
-        """Compare the key that the newest beacon commits to with the one that we were given.
+        """Compare the key that the newest beacon commits to with the key that we were given.
 
-        Tell whether they are now found to differ, once for each key. Equal ones take the ring along to the generation.
-        Where we have no such key (yet), nothing is found.
+        Return True once for each key, when the two are found to differ. If they are equal, the ring moves forward to
+        the generation of the beacon. If we do not have the key (yet), return False.
         """
         if self._committed is None:
             return False

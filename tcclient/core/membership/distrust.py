@@ -1,4 +1,4 @@
-"""The end of all dealings with a server."""
+"""The end of a session with a server that cannot be trusted."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from tcproto.errors import ErrorCode
 
 
 class Distrust(Exception):
-    """The server is not to be dealt with any further: it says what no honest server says. The session stops.
+    """The server says what no honest server says, so the session stops.
 
-    ``Closed`` tells so, with ``code``.
+    ``Closed`` reports it, with ``code``.
     """
 
     def __init__(self, text: str, code: ErrorCode = ErrorCode.UNEXPECTED_MESSAGE) -> None:

@@ -1,4 +1,4 @@
-"""Which devices an account has been seen with on one server (PROTOCOL 5): what is known comes in, news goes out."""
+"""Which devices an account has been seen with on one server (PROTOCOL 5). Known devices come in, new ones go out."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from enum import Enum
 from typing import NamedTuple
 
 MAX_ACCOUNTS = 4096
-"""Accounts remembered of one server. No account is forgotten for another: a server could make up accounts until the
-one that it wants to speak for is a first acquaintance again."""
+"""Accounts remembered of one server. No account is forgotten to make room for another. Otherwise a server could make up
+accounts until the account that it wants to imitate counts as new."""
 MAX_DEVICES = 32
-"""Devices remembered of one account: five at once, and some years; the one that was seen first goes first."""
+"""Devices remembered of one account: five at once, for some years. The device that was seen first is forgotten first.
+"""
 
 
 class Acquaintance(Enum):
-    """How a device stands to what is known of its account."""
+    """What is known of a device and its account."""
 
     KNOWN = "known"
     FIRST = "first"
     """Nothing is known of the account: trust on first use."""
     NEW = "new"
-    """The account is known, and not with this device."""
+    """The account is known, but not with this device."""
 
 
 class DevicePin(NamedTuple):
-    """An account (folded) and the public key of a device of its (32 bytes)."""
+    """An account (folded name) and the public key of one of its devices (32 bytes)."""
 
     account: str
     device_key: bytes
@@ -40,9 +41,11 @@ class DevicePins:
         self._unsaved: list[DevicePin] = []
 
     def meet(self, account: str, device_key: bytes) -> Acquaintance:
-        """Compare a verified member with what is known, and remember it; each device is news once.
+        """Compare a verified member with what is known, and remember it.
 
-        A device that was forgotten for its account's newer ones is news again."""
+        Each device is reported as new once. A device that was forgotten because the account had newer ones is new
+        again.
+        """
         pin = DevicePin(account, device_key)
         devices = self._devices.get(account)
         if devices is None:
@@ -59,6 +62,6 @@ class DevicePins:
         return Acquaintance.NEW
 
     def unsaved(self) -> list[DevicePin]:
-        """Return what has been remembered since the last call, to be written down."""
+        """Return what has been learned since the last call, so that it can be written to disk."""
         pins, self._unsaved = self._unsaved, []
         return pins

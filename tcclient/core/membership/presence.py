@@ -1,4 +1,4 @@
-"""Who is here by word of their devices: our beacons to the others, and theirs to us."""
+"""Who is present according to the devices themselves: our beacons to the others, and theirs to us."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from tcclient.core import events
 from tcclient.core.events import Event, PathState
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.own_key import SenderKeys
-from tcclient.core.keys.peers import Peer
 from tcclient.core.media.egress import Egress
 from tcclient.core.media.publications import Publications
 from tcclient.core.membership.beacons import BeaconSchedule
@@ -19,9 +19,9 @@ from tcproto.serial import clock_us
 
 
 class Presence:
-    """Sends beacons of our seat, judges those of the others, and keeps our keys from members that send none.
+    """Sends the beacons of our seat, checks those of the others, and withholds our keys from members that send none.
 
-    ``recipients`` are the peers that get the keys of ``keys``: all but the silent ones. ``stream`` is that of our
+    ``recipients`` are the members that get the keys of ``keys``: all but the silent ones. ``stream`` is that of our
     beacons, ``box_key`` the public one of our seat, which ``device`` signs for.
     """
 
@@ -31,7 +31,7 @@ class Presence:
         box_key: bytes,
         device: SigningKey,
         room: RoomState,
-        recipients: dict[int, Peer],
+        recipients: dict[int, MemberKeys],
         keys: SenderKeys,
         publications: Publications,
         egress: Egress,
@@ -56,9 +56,10 @@ class Presence:
         return min(self.schedule.next_deadline, self._silence.next_deadline)
 
     def path_changed(self, state: PathState, now: float) -> None:
-        """Expect beacons while the path is proved; send them from when it is, or does not seem to come about, on.
+        """Expect beacons of others while the path is proved.
 
-        What is sent while it is lost may arrive all the same, and whoever sends none gets no keys.
+        Begin to send ours when it is proved, or when it takes too long to prove it, and do not stop after that. A
+        beacon that is sent while the path is lost may still arrive, and a member that sends no beacons gets no keys.
         """
         self._silence.path(state is PathState.OK, now)
         if state is not PathState.UNKNOWN and not self.schedule.is_running:
@@ -66,44 +67,45 @@ class Presence:
         elif state is PathState.OK:
             self.schedule.answer(now)
 
-    def came(self, peer: Peer, now: float) -> None:
-        """A verified member is here: it gets our keys, and a beacon soon."""
-        self._recipients[peer.id] = peer
-        self._keys.joined(peer.id, now)
-        self._silence.came(peer.id, now)
+    def came(self, member: MemberKeys, now: float) -> None:
+        """Take in a verified member: it gets our keys, and soon a beacon."""
+        self._recipients[member.id] = member
+        self._keys.joined(member.id, now)
+        self._silence.came(member.id, now)
         self.schedule.answer(now)
 
     def left(self, participant: int, kicked: bool, now: float) -> None:
-        """A verified member is gone, or not verified any more."""
+        """Let go of a verified member that has left, or is not verified any more."""
         self._silence.left(participant)
         if self._recipients.pop(participant, None) is not None:
             self._keys.left(participant, kicked, now)
 
-    def receive(self, peer: Peer, beacon: Beacon, first: bool, now: float) -> None:
-        """Take a beacon of a peer; ``first`` says that none came of it before."""
-        streams = {stream for stream, entry in self._room.streams.items() if entry.participant == peer.id}
-        differed = peer.claims.mismatch
-        peer.claims.receive(beacon, streams, self._room.member_set_hash(), now)
-        was_silent = self._silence.heard(peer.id, now)
+    def receive(self, member: MemberKeys, beacon: Beacon, first: bool, now: float) -> None:
+        """Take a beacon of a member; ``first`` says that it is its first one."""
+        streams = {stream for stream, entry in self._room.streams.items() if entry.participant == member.id}
+        differed = member.claims.mismatch
+        member.claims.receive(beacon, streams, self._room.member_set_hash(), now)
+        was_silent = self._silence.heard(member.id, now)
         if was_silent:
-            self._recipients[peer.id] = peer
-            self._keys.joined(peer.id, now)
-            self._emit(events.MemberHeard(peer.id))
+            self._recipients[member.id] = member
+            self._keys.joined(member.id, now)
+            self._emit(events.MemberHeard(member.id))
         if first or was_silent:
             self.schedule.answer(now)
-        if peer.claims.mismatch is not differed:
-            self._emit(events.MembershipAgreed(peer.id) if differed else events.MembershipMismatch(peer.id))
-        self.compare(peer, now)
+        if member.claims.mismatch is not differed:
+            self._emit(events.MembershipAgreed(member.id) if differed else events.MembershipMismatch(member.id))
+        self.compare(member, now)
 
-    def compare(self, peer: Peer, now: float) -> None:
-        """A beacon or a key came: tell if they do not go together."""
-        if peer.key_differs(now):
-            self._emit(events.CommitmentMismatch(peer.id))
+    def compare(self, member: MemberKeys, now: float) -> None:
+        """Compare the member's newest beacon with its key, since one of the two is new, and report a difference."""
+        if member.key_differs(now):
+            self._emit(events.CommitmentMismatch(member.id))
 
     def handle_timeout(self, now: float) -> None:
-        """Note who has become silent, and send the beacon that is due.
+        """Note which members have become silent, and send the beacon that is due.
 
-        To become silent counts as to leave: there is a new key, which ratchets of the old one do not lead to.
+        A member that becomes silent is treated like one that leaves: there is a new key, which cannot be derived from
+        the old one.
         """
         for participant in self._silence.handle_timeout(len(self._room.members), now):
             del self._recipients[participant]

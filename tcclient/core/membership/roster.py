@@ -1,12 +1,14 @@
-"""The room as this client knows it: a snapshot, then numbered changes."""
+"""The room as this client knows it: a snapshot, followed by numbered changes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from tcclient.core.events import (
     Event,
+    HandChanged,
     Participant,
     ParticipantJoined,
     ParticipantLeft,
@@ -31,11 +33,11 @@ MAX_PUBLICATIONS = 4096
 """Publications of a room that a client holds, several for each member."""
 PACKET_TYPES = {Kind.AUDIO: PacketType.AUDIO, Kind.VIDEO: PacketType.VIDEO, Kind.DATA: PacketType.DATA}
 NO_PUBLICATION = PublicationId(0, 0, 0)
-"""Of a stream of beacons, which are signed and not sealed."""
+"""Kind of a stream of beacons, which are signed and not sealed."""
 
 
 class OwnSeat(NamedTuple):
-    """Our seat as we signed it: no state of the room is believed in which it stands otherwise."""
+    """Our seat as we signed it. A state of the room that shows our seat otherwise is not believed."""
 
     participant: int
     account: str
@@ -55,7 +57,7 @@ class Stream(NamedTuple):
 
 
 class _Pages:
-    """What the pages of one snapshot have told so far."""
+    """What the pages of a snapshot have told so far."""
 
     def __init__(self, number: int | None = None) -> None:
         self.number = number
@@ -64,7 +66,7 @@ class _Pages:
 
 
 def publication_id(info: PublicationInfo) -> PublicationId:
-    """Return what the publication's key is derived from; kinds and sources of later versions count as 0."""
+    """Return what the key of the publication is derived from; kinds and sources of later versions count as 0."""
     return PublicationId(info.number, KIND_CODES.get(info.kind, 0), SOURCE_CODES.get(info.source, 0))
 
 
@@ -72,10 +74,10 @@ class RoomState:
     """Members, publications and streams of the room.
 
     ``own`` is our seat as we signed it, ``fingerprint`` the server's, which member signatures cover, ``box_keys`` what
-    was seen of this life before. ``announced`` tells of a publication number whether we have given it out, and for
-    what. Give every ``Snapshot`` and ``RoomChanges`` to it; while ``needs_snapshot``, changes are ignored and a
-    snapshot must be asked. Both raise ``Distrust`` for a state that no honest server tells of: another room, or one
-    in which we are not exactly who we are.
+    was seen of this life before. ``announced`` tells whether we announced a publication that the server shows as ours.
+    Give every ``Snapshot`` and ``RoomChanges`` to it. While ``needs_snapshot`` is set, changes are ignored and a
+    snapshot must be requested. Both raise ``Distrust`` for a state that no honest server sends: another room, or one in
+    which our seat is not as we signed it.
     """
 
     def __init__(
@@ -92,9 +94,9 @@ class RoomState:
         self.publications: dict[tuple[int, int], PublicationInfo] = {}
         """By participant and publication number."""
         self.streams: dict[int, Stream] = {}
-        """By stream id; beacons and our own included."""
+        """By stream id; beacons and our own streams included."""
         self.number = 0
-        """Number of the newest change that is in."""
+        """Number of the newest change that was applied."""
         self.needs_snapshot = True
         self._own_seat = own
         self._box_keys = box_keys
@@ -103,7 +105,7 @@ class RoomState:
         self._pages = _Pages()
 
     def receive_snapshot(self, page: Snapshot) -> list[Event] | None:
-        """Take a page; return what changed once the last page is in, None before.
+        """Take a page. Return what changed once the last page is in, and None before.
 
         Raises ``ProtocolError`` for a room that is larger than the bounds, ``Distrust`` as the class says.
         """
@@ -123,7 +125,7 @@ class RoomState:
         return self._replace(page.room, pages.members, pages.publications, {})
 
     def receive_changes(self, changes: RoomChanges) -> list[Event]:
-        """Take changes; return what changed. A gap sets ``needs_snapshot``.
+        """Take changes, and return the events that follow. A gap sets ``needs_snapshot``.
 
         Raises ``ProtocolError`` for a room that is larger than the bounds, ``Distrust`` as the class says.
         """
@@ -147,17 +149,17 @@ class RoomState:
             else:
                 _apply(change, members, publications, codes)
             if change.what is ChangeKind.MEMBER_LEFT and change.participant in self.members:
-                # Spent even if the same seat comes back within one message.
+                # The box key is spent even if the same seat comes back within one message.
                 self._box_keys.spend(self.members[change.participant].member.box_key, change.participant)
         if len(members) > MAX_MEMBERS or len(publications) > MAX_PUBLICATIONS:
             raise ProtocolError(ErrorCode.BAD_MESSAGE, "the room is larger than a client holds")
         same = members == {i: participant.member for i, participant in self.members.items()}
         if same and publications == self.publications and room == self.room:
-            return []  # a few bytes that say nothing must not cost a look at all members
+            return []  # a message that changes nothing must not cost a pass over all members
         return self._replace(room, members, publications, codes)
 
     def verified_others(self) -> dict[int, Party]:
-        """Return the keys of each verified participant but ourselves."""
+        """Return the keys of each verified participant other than ourselves."""
         return {
             i: Party(participant.member.device_key, participant.member.box_key)
             for i, participant in self.members.items()
@@ -170,7 +172,7 @@ class RoomState:
         return member_set_hash(self.room.life, self.room.name, ((m.account, m.device_key, m.box_key) for m in seats))
 
     def safety_code(self) -> str:
-        """Return the 30 digits that members read to each other."""
+        """Return the 30 digits that members read aloud to each other."""
         seats = (p.member for p in self.members.values())
         devices = [(m.account, m.device_key) for m in seats]
         return safety_code(self.room.life, self.room.name, self.room.e2ee, self.fingerprint, devices)
@@ -182,7 +184,7 @@ class RoomState:
         publications: dict[tuple[int, int], PublicationInfo],
         codes: dict[int, ErrorCode],
     ) -> list[Event]:
-        """Put the new state in place of the old; return the differences as events."""
+        """Put the new state in place of the old one, and return the differences as events."""
         self._check_own(members, publications)
         old_members, old_publications = self.members, self.publications
         for i, old in old_members.items():
@@ -198,8 +200,8 @@ class RoomState:
         for i, participant in self.members.items():
             if i not in old_members or i in gone:
                 events.append(ParticipantJoined(participant))
-            elif participant != old_members[i]:
-                events.append(ParticipantUpdated(participant))
+            else:
+                events += _updates(old_members[i], participant)
         for key, info in self.publications.items():
             if key not in old_publications or key in ended:
                 events.append(TrackPublished(info))
@@ -213,9 +215,9 @@ class RoomState:
     def _verified(self, members: dict[int, Member]) -> dict[int, Participant]:
         """Check the signature of each member that is new or changed.
 
-        A box key belongs to one seat and ends with it: another seat with it, or the same one after it has left, is a
-        statement that was played back, so it is not verified. Our own seat comes first, then those seen before, then
-        the others in the order in which the server tells of them: who sat down earlier stands first.
+        A box key belongs to one seat and ends with it. If another seat shows it, or the same seat after it has left,
+        the statement was replayed, so the member is not verified. Our own seat is checked first, then those seen
+        before, then the others in the order of the server. So an earlier seat comes before a later one.
         """
         result: dict[int, Participant] = {}
         for i in sorted(members, key=lambda i: (i != self.own, i not in self.members)):
@@ -244,7 +246,7 @@ class RoomState:
             raise Distrust("the server calls the room by another name, life or mode than when we entered")
 
     def _check_own(self, members: dict[int, Member], publications: dict[tuple[int, int], PublicationInfo]) -> None:
-        """Raise ``Distrust`` unless we are in the room once, as we signed it, with what we publish."""
+        """Raise ``Distrust`` unless we are in the room once, with the seat that we signed and what we publish."""
         own = members.get(self.own)
         if own is None:
             raise Distrust("the server shows the room without us")
@@ -266,6 +268,16 @@ class RoomState:
         return streams
 
 
+def _updates(old: Participant, new: Participant) -> list[Event]:
+    """Return what has changed of a participant as events."""
+    events: list[Event] = []
+    if replace(new.member, hand=old.member.hand) != old.member or new.verified != old.verified:
+        events.append(ParticipantUpdated(new))
+    if new.member.hand != old.member.hand:
+        events.append(HandChanged(new))
+    return events
+
+
 def _party(member: Member) -> tuple[bytes, bytes]:
     return member.device_key, member.box_key
 
@@ -280,7 +292,7 @@ def _apply(
     publications: dict[tuple[int, int], PublicationInfo],
     codes: dict[int, ErrorCode],
 ) -> None:
-    """Carry out one change; one that lacks its field, or is of a later version, changes nothing."""
+    """Carry out one change. A change without its field, or of a later version, changes nothing."""
     what = change.what
     if what in (ChangeKind.MEMBER_JOINED, ChangeKind.MEMBER_UPDATED):
         if change.member is not None:

@@ -1,4 +1,4 @@
-"""Of which members no beacon comes: they may be ghosts, or the server keeps their view of the room from us."""
+"""Which members send no beacons. They may not exist, or the server keeps their view of the room from us."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ NEVER = float("inf")
 
 
 class Silence:
-    """Times the other members. Only time counts in which our own path is proved: without it nobody can be heard."""
+    """Measures how long each member has been silent.
+
+    Only time in which our own path is proved counts: without a path we hear nobody.
+    """
 
     def __init__(self) -> None:
         self.silent: set[int] = set()
@@ -16,35 +19,35 @@ class Silence:
         self.next_deadline = NEVER
         """When ``handle_timeout`` is due, or earlier."""
         self._heard: dict[int, float] = {}
-        """When each was heard last, or came, by time on the path."""
+        """When each member was last heard, or came, in time on the path."""
         self._elapsed = 0.0
         self._since: float | None = None
 
     def path(self, proved: bool, now: float) -> None:
-        """Our path is proved from now on, or not any more."""
+        """Note whether our path is proved from now on."""
         self._elapsed, self._since = self._time(now), now if proved else None
         self.next_deadline = now if proved else NEVER
 
     def came(self, participant: int, now: float) -> None:
-        """Somebody is in the room from now on."""
+        """Note that somebody is in the room from now on."""
         self._heard[participant] = self._time(now)
         if self._since is not None:
             self.next_deadline = min(self.next_deadline, now + SILENT_INTERVALS * beacon_interval(1))
 
     def left(self, participant: int) -> None:
-        """Somebody is gone."""
+        """Note that somebody has left."""
         self._heard.pop(participant, None)
         self.silent.discard(participant)
 
     def heard(self, participant: int, now: float) -> bool:
-        """A valid beacon came; tell whether the member was silent."""
+        """Note a valid beacon, and return whether the member was silent."""
         self.came(participant, now)
         was_silent = participant in self.silent
         self.silent.discard(participant)
         return was_silent
 
     def handle_timeout(self, members: int, now: float) -> list[int]:
-        """Return who has become silent; ``members`` is the size of the room, ourselves included."""
+        """Return the members that have become silent; ``members`` is the size of the room, ourselves included."""
         if now < self.next_deadline or self._since is None:
             return []
         limit = SILENT_INTERVALS * beacon_interval(members)

@@ -179,7 +179,7 @@ class Authenticator:
         """Begin the session of a verified login. Raises ``Refusal`` where something else forbids it."""
         if account.banned is not None:
             raise Refusal(ErrorCode.BANNED, account.banned)
-        if self._context.settings.maintenance and account.role is not Role.ADMIN:
+        if self._context.settings.server.maintenance and account.role is not Role.ADMIN:
             raise Refusal(ErrorCode.MAINTENANCE, retry_after_ms=MAINTENANCE_RETRY_MS)
         name = _clean(request.message.name)
         if is_reserved(name) and account.role is not Role.ADMIN:
@@ -204,7 +204,7 @@ class Authenticator:
             "login_failed", account=connection.attempt.challenged or "", address=connection.address
         )
         self._refuse(request, Refusal(ErrorCode.BAD_CREDENTIALS))
-        if connection.attempt.failures >= settings.login_attempts:
+        if connection.attempt.failures >= settings.login.attempts:
             retry_after_ms = round(settings.failed_login_delay * 1000)
             self._connections.hang_up(connection, ErrorCode.TOO_MANY_ATTEMPTS, now, retry_after_ms=retry_after_ms)
 

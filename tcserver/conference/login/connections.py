@@ -60,14 +60,14 @@ class Connections:
     def open(self, number: int, address: str, now: float) -> None:
         """Add a connection, before its handshake. Close another one if there is no room for it."""
         settings, network = self._context.settings, network_of(address)
-        most, most_of_network = settings.max_half_open, settings.max_half_open_per_address
+        most, most_of_network = settings.login.max_half_open, settings.login.max_half_open_per_address
         while (leaver := self._half_open.leaver(network, most, most_of_network, now)) is not None:
             self.hang_up(self._connections[leaver], ErrorCode.SERVER_FULL, now, CROWDED, CROWDED_RETRY_MS)
-        buckets = ConnectionBuckets(settings.rates, settings.total_rate, now)
+        buckets = ConnectionBuckets(settings.message_rates, settings.total_rate, now)
         self._connections[number] = Connection(number, address, network, buckets, last_heard=now)
         self._half_open.add(number, network, now)
-        first_frame = min(PATIENCE[Step.CONNECTED], settings.login_timeout)
-        due = partial(self._first_frame_due, number, now + settings.login_timeout)
+        first_frame = min(PATIENCE[Step.CONNECTED], settings.login.time_limit_s)
+        due = partial(self._first_frame_due, number, now + settings.login.time_limit_s)
         self._context.timers.set(("login", number), now + first_frame, due)
 
     def handshake_done(self, connection: Connection, handshake_hash: bytes, now: float) -> None:
@@ -75,7 +75,7 @@ class Connections:
         connection.handshake_hash = handshake_hash
         self._half_open.advance(connection.number, Step.GREETED, now)
         self._context.outbox.open(connection.number)
-        self._await_login(connection.number, now + self._context.settings.login_timeout)
+        self._await_login(connection.number, now + self._context.settings.login.time_limit_s)
 
     def named(self, connection: Connection, account: str, now: float) -> None:
         """Note the account that a connection wants to log in with (folded name)."""
@@ -146,7 +146,8 @@ class Connections:
     def _first_frame_due(self, number: int, latest: float, now: float) -> None:
         """Close a connection without a handshake if others need its place, else wait as long as for a login."""
         connection, settings = self._connections[number], self._context.settings
-        if self._half_open.is_crowded(connection.network, settings.max_half_open, settings.max_half_open_per_address):
+        most, most_of_network = settings.login.max_half_open, settings.login.max_half_open_per_address
+        if self._half_open.is_crowded(connection.network, most, most_of_network):
             self.hang_up(connection, ErrorCode.LOGIN_TIMEOUT, now)
             return
         self._await_login(number, latest)
@@ -159,7 +160,7 @@ class Connections:
         """Ping a silent client. Close the connection of one that stays silent."""
         settings = self._context.settings
         silence = now - connection.last_heard
-        if silence >= settings.idle_timeout:
+        if silence >= settings.limits.idle_s:
             self.hang_up(connection, ErrorCode.IDLE_TIMEOUT, now)
             return
         if silence >= settings.ping_interval and connection.unanswered < MAX_UNANSWERED_PINGS:

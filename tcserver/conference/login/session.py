@@ -95,6 +95,8 @@ class Session:
     channel: Channel
     address: str
     """Address of the client on its newest connection."""
+    is_changing_password: bool = False
+    """Whether a password of this session is being written. That change of the account does not end the session."""
     parting: str = ""
     """Why the session has ended, where no code says it."""
     texts: OrderedDict[bytes, int] = field(default_factory=OrderedDict)

@@ -63,12 +63,12 @@ class Sessions:
         """
         context, connection, now = self._context, request.connection, request.now
         replaced = self._replaced(account, device_key)
-        if replaced is None and len(self._sessions) >= context.settings.max_sessions:
+        if replaced is None and len(self._sessions) >= context.settings.login.max_sessions:
             raise Refusal(ErrorCode.SERVER_FULL, retry_after_ms=FULL_RETRY_MS)
         scopes = {"account": account.id, "network": connection.network}
         wait = self._admission.wait((account.id, device_key), scopes, now)
         if wait:
-            raise Refusal(ErrorCode.RATE_LIMITED, "too many people log in at a time", round(wait * 1000) + 1)
+            raise Refusal(ErrorCode.RATE_LIMITED, "too many logins at a time", round(wait * 1000) + 1)
         if replaced is not None:
             self.hang_up(replaced, ErrorCode.REPLACED, now)
         channel = Channel(context.outbox, connection.number)
@@ -144,6 +144,7 @@ class Sessions:
     def end(self, session: Session, ending: Ending, now: float) -> None:
         """End a session, and its seat with it."""
         self._context.timers.cancel(("detached", session.number))
+        self._context.timers.cancel(("password", session.number))
         session.parting = ending.parting
         self._vacate(session, ending.code, now)
         del self._sessions[session.number]
@@ -164,7 +165,7 @@ class Sessions:
             ban = standing.bans.get(session.account.id)
             if ban is not None:
                 self.hang_up(session, ErrorCode.BANNED, now, ban)
-            elif not is_current(session.account, standing.generations):
+            elif not session.is_changing_password and not is_current(session.account, standing.generations):
                 self.hang_up(session, ErrorCode.CREDENTIALS_CHANGED, now)
 
     def _replaced(self, account: Account, device_key: bytes) -> Session | None:
@@ -182,13 +183,13 @@ class Sessions:
 
     def _limits(self) -> Limits:
         settings = self._context.settings
-        rates = {str(name): rate for name, rate in settings.rates.items()} | {"all": settings.total_rate}
+        rates = {str(name): rate for name, rate in settings.message_rates.items()} | {"all": settings.total_rate}
         return Limits(
             text_chars=MAX_TEXT_CHARS,
             text_bytes=MAX_TEXT_BYTES,
-            publications=settings.max_publications,
-            participants=settings.max_participants,
-            requests_per_second=int(settings.rates[MessageClass.OTHER].per_second),
+            publications=settings.limits.max_publications,
+            participants=settings.rooms.max_participants,
+            requests_per_second=int(settings.message_rates[MessageClass.OTHER].per_second),
             rates=tuple(_class_rate(name, rate) for name, rate in rates.items()),
         )
 

@@ -24,5 +24,5 @@ class Capacity(RoomPolicy):
 
     def check_publish(self, seat: Seat, message: Publish) -> None:
         """Refuse a publication to a participant who has as many as the server allows."""
-        if len(seat.publications) >= self._room.context.settings.max_publications:
+        if len(seat.publications) >= self._room.context.settings.limits.max_publications:
             raise Refusal(ErrorCode.TOO_MANY_STREAMS)

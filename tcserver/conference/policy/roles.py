@@ -50,8 +50,7 @@ class Roles(RoomPolicy):
         return self._given.get((seat.session.account.name, seat.session.device_key))
 
     def _permissions(self, role: Role) -> Permission:
-        record = self._room.record
-        override = None if record is None else record.permissions.get(role)
+        override = self._room.record.permissions.get(role)
         return ROLE_PERMISSIONS[role] if override is None else Permission(override)
 
     def _set(self, seat: Seat, role: Role, rank: int) -> None:
@@ -65,10 +64,10 @@ class Roles(RoomPolicy):
         remembered = self.remembered(seat)
         if remembered is not None:
             return remembered
-        role = account.role if record is None else record.roles.get(account.name, account.role)
+        role = record.roles.get(account.name, account.role)
         if role is not None:
             return _ranked(role)
-        if record is not None:
+        if self._room.info.permanent:
             return _ranked(record.default_role)
         if self._had_chair:
             return _ranked(Role.SPEAKER)

@@ -36,7 +36,7 @@ class SpeakerLimit(RoomPolicy):
         self._update()
 
     def settings_changed(self, now: float) -> None:
-        """Adapt to the limit of the stored room."""
+        """Adapt to the limit of the room's record."""
         self._update()
 
     def worker_added(self, worker: int, now: float) -> None:
@@ -52,8 +52,8 @@ class SpeakerLimit(RoomPolicy):
         self._update()
 
     def _update(self) -> None:
-        room, record = self._room, self._room.record
-        setting = room.context.settings.loudest if record is None or record.loudest is None else record.loudest
+        room = self._room
+        setting = room.context.settings.rooms.loudest if room.record.loudest is None else room.record.loudest
         limit = setting if len(room.seats) > SMALL_ROOM else 0
         command = SetSpeakers(room.number, limit, _leaders(room.seats.values()) if limit else ())
         if command != self._told:

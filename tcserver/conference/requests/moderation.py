@@ -1,12 +1,16 @@
-"""Moderation: participants remove others, and give them roles."""
+"""Moderation: participants remove others, give them roles, and mute them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Kick, Ok, Role, SetRole
+from tcproto.messages import Kick, LockRoom, MuteAsked, MuteOther, Ok, Role, SetRole
 from tcserver.conference.limits.budget import DELIVERY_COST
-from tcserver.conference.permissions import RANK, may_give
+from tcserver.conference.permissions import RANK, SOURCE_KIND, may_give
+from tcserver.conference.requests.publishing import change_flags
 from tcserver.conference.room.room import RoomRequest
+from tcserver.conference.room.seat import Seat
 from tcserver.conference.services import Services
 
 
@@ -51,3 +55,57 @@ def set_role(services: Services, request: RoomRequest[SetRole]) -> None:
             by=request.session.number,
         )
     request.reply(Ok())
+
+
+def lock_room(services: Services, request: RoomRequest[LockRoom]) -> None:
+    """Let nobody else enter this life of the room, or let them enter again."""
+    room, locked = request.room, request.message.locked
+    if locked is not room.info.locked:
+        request.cost(DELIVERY_COST * len(room.seats))
+        room.set_info(replace(room.info, locked=locked), request.now)
+        services.context.outbox.log(
+            "lock_changed", room=room.info.name, locked="yes" if locked else "no", by=request.session.number
+        )
+    request.reply(Ok())
+
+
+def mute_other(services: Services, request: RoomRequest[MuteOther]) -> None:
+    """Ask participants to mute or unmute a source, or hold the source muted."""
+    message, actor, room = request.message, request.seat, request.room
+    if message.source not in SOURCE_KIND:
+        raise Refusal(ErrorCode.BAD_REQUEST, "no such source")
+    if message.participant:
+        targets = [room.find(message.participant)]
+    else:
+        targets = [seat for seat in room.seats.values() if seat.rank < actor.rank]
+    if any(actor.rank < target.rank for target in targets):
+        raise Refusal(ErrorCode.NOT_PERMITTED)
+    if not message.hard:
+        request.cost(DELIVERY_COST * len(targets))
+        for target in targets:
+            target.channel.send(MuteAsked(actor.participant, message.source, message.muted))
+    else:
+        request.cost(DELIVERY_COST * len(targets) * len(room.seats))
+        for target in targets:
+            _hold(services, request, target)
+    request.reply(Ok())
+
+
+def _hold(services: Services, request: RoomRequest[MuteOther], target: Seat) -> None:
+    source, held, room = request.message.source, request.message.muted, request.room
+    if (source in target.held) is held:
+        return
+    room.tell(lambda policy: policy.source_held(target, source, held, request.now))
+    for stream in target.publications.values():
+        if stream.info is not None and stream.info.source is source:
+            muted = stream.info.muted or held
+            change_flags(services.context, room, stream, request.now, muted=muted, held=held)
+    services.context.outbox.log(
+        "hold_changed",
+        held="yes" if held else "no",
+        room=room.info.name,
+        participant=target.participant,
+        session=target.session.number,
+        source=source,
+        by=request.session.number,
+    )

@@ -49,7 +49,8 @@ def publish(services: Services, request: RoomRequest[Publish]) -> None:
         kind=message.kind,
         source=message.source,
         codec=message.codec,
-        muted=message.muted,
+        muted=message.muted or message.source in seat.held,
+        held=message.source in seat.held,
         layers=message.layers,
         width=message.width,
         height=message.height,
@@ -71,12 +72,20 @@ def mute(services: Services, request: RoomRequest[Mute]) -> None:
     message, seat, room = request.message, request.seat, request.room
     stream = room.publication(seat, message.number)
     assert stream.info is not None
+    if stream.info.held and not message.muted:
+        raise Refusal(ErrorCode.NOT_PERMITTED, "another participant holds it muted")
     if stream.info.muted != message.muted:
-        stream.info = replace(stream.info, muted=message.muted)
         request.cost(DELIVERY_COST * len(room.seats))
-        services.context.outbox.command(MuteStream(stream.number, seat.media_id, message.muted))
-        room.change_log.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), request.now)
+        change_flags(services.context, room, stream, request.now, muted=message.muted, held=stream.info.held)
     request.reply(Ok())
+
+
+def change_flags(context: Context, room: Room, stream: Stream, now: float, *, muted: bool, held: bool) -> None:
+    """Change the flags of a publication, in the media plane first."""
+    assert stream.info is not None
+    stream.info = replace(stream.info, muted=muted, held=held)
+    context.outbox.command(MuteStream(stream.number, stream.seat.media_id, muted))
+    room.change_log.add(Change(ChangeKind.PUBLICATION_UPDATED, publication=stream.info), now)
 
 
 def subscribe(_: Services, request: RoomRequest[Subscribe]) -> None:

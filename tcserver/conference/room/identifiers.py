@@ -9,16 +9,14 @@ QUARANTINE = 600.0
 """Seconds for which a freed identifier is not used again. What still travels under it must reach nobody else."""
 MAX_QUARANTINED = 65_536
 """Freed identifiers that are kept back. Beyond it the oldest may come back, with a chance of one in 65,536 or less."""
-WORKER_MASK = 0xFFFF_FF00
-"""Clears the low byte of a media id: the media worker that serves it, 0 where there is one media plane."""
 
 
 class IdPool:
-    """Distinct random 32-bit identifiers, never 0. ``mask`` clears bits that mean something else."""
+    """Distinct random 32-bit identifiers, never 0. The bits of ``reserved`` are not random: they mean something."""
 
-    def __init__(self, random_bytes: Callable[[int], bytes], mask: int = 0xFFFF_FFFF) -> None:
+    def __init__(self, random_bytes: Callable[[int], bytes], reserved: int = 0) -> None:
         self._random_bytes = random_bytes
-        self._mask = mask
+        self._reserved = reserved
         self._taken: set[int] = set()
         self._freed: deque[tuple[float, int]] = deque()
 
@@ -27,11 +25,11 @@ class IdPool:
         return len(self._taken) - len(self._freed)
 
     def take(self, now: float, bits: int = 0) -> int:
-        """Return an identifier that is neither in use nor kept back, with ``bits`` where the mask clears."""
+        """Return an identifier that is neither in use nor kept back, with ``bits`` among the reserved ones."""
         while self._freed and (self._freed[0][0] <= now or len(self._freed) > MAX_QUARANTINED):
             self._taken.discard(self._freed.popleft()[1])
         while True:
-            value = int.from_bytes(self._random_bytes(4), "big") & self._mask | bits
+            value = int.from_bytes(self._random_bytes(4), "big") & ~self._reserved | bits
             if value and value not in self._taken:
                 self._taken.add(value)
                 return value

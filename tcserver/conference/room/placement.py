@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tcserver.conference.room.identifiers import WORKER_MASK
+from tcserver.media.interface import WORKER_MASK
 
 SEAT_LOAD = 50
 """Datagrams per second that a seat is sent while one participant speaks."""
@@ -27,7 +27,7 @@ class WorkerLoads:
 
         A seat that was placed after the last report of its worker counts in the same way.
         """
-        seats = Counter(media_id & ~WORKER_MASK for media_id in media_ids)
+        seats = Counter(media_id & WORKER_MASK for media_id in media_ids)
         return [self._sent[worker] + seats[worker] * SEAT_LOAD for worker in range(workers)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tcproto.messages import Join, Publish, Role
+from tcproto.messages import Join, Publish, Role, Source
 from tcserver.conference.login.connection import Request
 from tcserver.conference.room.seat import Seat, Stream
 
@@ -42,6 +42,9 @@ class RoomPolicy:
     def role_given(self, seat: Seat, role: Role, rank: int, now: float) -> None:
         """React to a role and a rank that a participant was given by another. Nobody was told yet."""
 
+    def source_held(self, seat: Seat, source: Source, held: bool, now: float) -> None:
+        """React to a participant who holds a source of another muted, or lets go of it. Nobody was told yet."""
+
     def spoke(self, participants: Sequence[int], now: float) -> None:
         """React to participants who began to speak. The dominant speaker stands last."""
 
@@ -56,7 +59,7 @@ class RoomPolicy:
     # Settings
 
     def settings_changed(self, now: float) -> None:
-        """React to a change of ``room.record``, the stored room."""
+        """React to a change of ``room.record``."""
 
     def camera_cap_changed(self, now: float) -> None:
         """React to a change of the number of cameras that the server can bear."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import TypeVar
@@ -57,7 +57,7 @@ class Room:
         info: RoomInfo,
         *,
         policies: Iterable[Callable[[Room], RoomPolicy]],
-        record: records.RoomRecord | None,
+        record: records.RoomRecord,
         opener: str,
         expire: Callable[[Room, float], None],
         now: float,
@@ -89,7 +89,7 @@ class Room:
         self.policies = [make(self) for make in policies]
         """Policies, in the order in which they are told."""
         self._use_worker(home, now)
-        self._expire_in(context.settings.unused_room_lifetime, now)
+        self._expire_in(context.settings.rooms.unused_close_s, now)
 
     def tell(self, what: Callable[[RoomPolicy], None]) -> None:
         """Tell all policies something, one after the other; ``what`` calls one of their methods."""
@@ -122,7 +122,7 @@ class Room:
 
     def _choose_worker(self) -> int:
         seats = Counter(seat.worker for seat in chain(self.seats.values(), self.joining.values()))
-        return place_seat(self.home, seats, self.context.loads(), self.context.settings.room_spread)
+        return place_seat(self.home, seats, self.context.loads(), self.context.settings.server.room_spread)
 
     def _use_worker(self, worker: int, now: float) -> None:
         if worker not in self.workers:
@@ -183,7 +183,7 @@ class Room:
         else:
             self.stream_ids.free(seat.beacon.number, now)
         if not self.seats and not self.joining:
-            self._expire_in(context.settings.empty_room_lifetime, now)
+            self._expire_in(context.settings.rooms.empty_close_s, now)
 
     def _take_leave(self, seat: Seat, now: float, code: ErrorCode | None) -> None:
         for stream in seat.streams:
@@ -353,18 +353,17 @@ class Room:
 
     # State
 
+    def follow(self, record: records.RoomRecord, info: RoomInfo, now: float) -> None:
+        """Follow a change of the room's record, and tell everybody what can be seen of it."""
+        self.record = record
+        self.tell(lambda policy: policy.settings_changed(now))
+        self.set_info(info, now)
+
     def set_info(self, info: RoomInfo, now: float) -> None:
-        """Change the title or the limits of the room, and tell everybody."""
+        """Change what can be seen of the room, and tell everybody."""
         if info != self.info:
             self.info = info
             self.change_log.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)
-
-    def follow(self, record: records.RoomRecord, most: int, now: float) -> None:
-        """Follow a change of the stored room. Its encryption mode changes with the next life only."""
-        self.record = record
-        self.tell(lambda policy: policy.settings_changed(now))
-        participants = min(record.max_participants, most)
-        self.set_info(replace(self.info, title=record.title, max_participants=participants), now)
 
     def catch_up(self, seat: Seat, last_change: int) -> None:
         """Send a participant all changes after ``last_change``, or a snapshot where they are not kept any more."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain, count
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tcproto.errors import ErrorCode, Refusal
 from tcproto.membership import MemberStatement, verify_member
@@ -27,7 +27,8 @@ from tcserver.conference.room.placement import SEAT_LOAD, place
 from tcserver.conference.room.room import Room, RoomRequest
 from tcserver.conference.room.seat import Seat
 from tcserver.media.interface import MAX_LAG, Overloaded, SealerTold, SeatOpened, WorkerLoad
-from tcserver.records import RoomRecord
+from tcserver.records import RoomRecord, changes_of
+from tcserver.records.room import BY_CHAIR
 
 ACCOUNT_PART = 0.25
 """Share of all joins that one account may make."""
@@ -54,7 +55,7 @@ class Rooms:
         self._by_number: dict[int, Room] = {}
         self._numbers = count(1)
         self._tickets = count(1)
-        self._saving: dict[int, tuple[Request[UpdateRoom], RoomRecord]] = {}
+        self._saving: dict[int, tuple[Request[UpdateRoom], SaveRoom]] = {}
         """By ticket: the request, and what is being written."""
 
     def __len__(self) -> int:
@@ -71,7 +72,7 @@ class Rooms:
             e2ee = room.info.e2ee
         elif record is not None:
             e2ee = record.e2ee
-        elif self._context.settings.temporary_rooms:
+        elif self._context.settings.rooms.temporary:
             e2ee = request.message.e2ee
         else:
             raise Refusal(ErrorCode.NO_SUCH_ROOM)
@@ -115,7 +116,7 @@ class Rooms:
 
     def kick(self, room: Room, seat: Seat, now: float, text: str) -> None:
         """Take the seat of a participant away, and keep that device of the account out for a while."""
-        session, lasts = seat.session, self._context.settings.kick
+        session, lasts = seat.session, self._context.settings.rooms.kick_s
         if lasts:
             self._kicks.add(room.info.name, session.account.name, session.device_key, now + lasts)
         room.evict(seat, now, ErrorCode.KICKED, text)
@@ -226,26 +227,20 @@ class Rooms:
     # Changes
 
     def update(self, request: RoomRequest[UpdateRoom]) -> None:
-        """Change the title or the participant limit; those of a permanent room are written to disk first."""
-        message, room = request.message, request.room
-        title, most = room.info.title, room.info.max_participants
-        if message.title is not None:
-            title = _clean_title(message.title) if message.title else ""
-        if message.max_participants is not None:
-            most = message.max_participants
-            if not 1 <= most <= self._context.settings.max_participants:
-                raise Refusal(ErrorCode.BAD_REQUEST, "the room cannot have as many participants")
+        """Change what a chair may change of a room. A change of a permanent room is written to disk first."""
+        room = request.room
+        try:
+            changes = changes_of(request.message)
+        except ValueError as error:
+            raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None
+        if changes.get("max_participants", 0) > self._most:
+            raise Refusal(ErrorCode.BAD_REQUEST, "the room cannot have as many participants")
         request.cost(DELIVERY_COST * len(room.seats))
-        if room.record is None:
-            room.set_info(replace(room.info, title=title, max_participants=most), request.now)
+        if room.info.permanent:
+            self._save(request, changes)
+        else:
+            self._follow(room, replace(room.record, **changes), request.now)
             request.reply(Ok())
-            return
-        # What was not asked for stays as stored. The stored limit may be more than the server allows at present.
-        record = replace(room.record, title=title)
-        if message.max_participants is not None:
-            record = replace(record, max_participants=most)
-        ticket = self._ticket(request, record)
-        self._context.outbox.add(SaveRoom(ticket, record))
 
     def end(self, request: RoomRequest[CloseRoom]) -> None:
         """End the meeting for everybody. A permanent room stays, and its next life begins when somebody comes."""
@@ -256,12 +251,14 @@ class Rooms:
 
     def saved(self, ticket: int, ok: bool, now: float) -> None:
         """Carry out a change that is on disk, or refuse one that could not be written."""
-        request, record = self._saving.pop(ticket)
+        request, write = self._saving.pop(ticket)
         if not ok:
             request.refuse(Refusal(ErrorCode.INTERNAL, "the room could not be saved", FAILED_SAVE_RETRY_MS))
             return
         request.reply(Ok())
-        self._stored(record, now)
+        record = self._records.get(write.name)
+        if record is not None:
+            self._stored(replace(record, **write.changes), now)
 
     def records_changed(self, records: Iterable[RoomRecord], now: float) -> None:
         """Follow a change of permanent rooms by the operator; ``records`` are all of them."""
@@ -275,41 +272,50 @@ class Rooms:
     def _removed(self, name: str, now: float) -> None:
         self._records.pop(name, None)
         room = self._by_name.get(name)
-        if room is not None and room.record is not None:
+        if room is not None and room.info.permanent:
             self._each([room], lambda room: self.close(room, now), now)
 
     def _stored(self, record: RoomRecord, now: float) -> None:
         self._records[record.name] = record
         room = self._by_name.get(record.name)
-        if room is not None and room.record is not None:
-            most = self._context.settings.max_participants
-            self._each([room], lambda room: room.follow(record, most, now), now)
+        if room is not None and room.info.permanent:
+            self._each([room], lambda room: self._follow(room, record, now), now)
 
-    def _ticket(self, request: Request[UpdateRoom], record: RoomRecord) -> int:
-        if any(saving.name == record.name for _, saving in self._saving.values()):
+    @property
+    def _most(self) -> int:
+        """Participants of any room."""
+        return self._context.settings.rooms.max_participants
+
+    def _follow(self, room: Room, record: RoomRecord, now: float) -> None:
+        room.follow(record, self._shown(room.info, record), now)
+
+    def _shown(self, info: RoomInfo, record: RoomRecord) -> RoomInfo:
+        """Return what can be seen of a room with this record. Its encryption mode changes with the next life only."""
+        shown = {name: getattr(record, name) for name in BY_CHAIR if hasattr(info, name)}
+        # A stored limit may be more than the server allows at present.
+        shown["max_participants"] = min(record.max_participants, self._most)
+        return replace(info, **shown)
+
+    def _save(self, request: RoomRequest[UpdateRoom], changes: Mapping[str, Any]) -> None:
+        name = request.room.info.name
+        if any(write.name == name for _, write in self._saving.values()):
             raise Refusal(ErrorCode.RATE_LIMITED, "the room is being changed", SAVE_RETRY_MS)
-        ticket = next(self._tickets)
-        self._saving[ticket] = (request, record)
-        return ticket
+        write = SaveRoom(next(self._tickets), name, changes)
+        self._saving[write.ticket] = request, write
+        self._context.outbox.add(write)
 
-    def _make(self, request: Request[OpenRoom], name: str, title: str, record: RoomRecord | None) -> Room:
-        settings, opener = self._context.settings, request.session.account.name
-        if record is None:
+    def _make(self, request: Request[OpenRoom], name: str, title: str, stored: RoomRecord | None) -> Room:
+        opener, most = request.session.account.name, self._most
+        if stored is None:
             self._check_temporary(name, opener, request.now)
-        most = settings.max_participants
-        info = RoomInfo(
-            name=name,
-            life=self._context.random_bytes(LIFE_ID_SIZE),
-            e2ee=request.message.e2ee,
-            max_participants=most if record is None else min(record.max_participants, most),
-            permanent=record is not None,
-            title=title if record is None else record.title,
-        )
+        record = stored or RoomRecord(name, title, e2ee=request.message.e2ee, max_participants=most)
+        life = self._context.random_bytes(LIFE_ID_SIZE)
+        info = RoomInfo(name, life, record.e2ee, most, permanent=stored is not None)
         room = Room(
             self._context,
             next(self._numbers),
             self._choose_worker(),
-            info,
+            self._shown(info, record),
             policies=self._policies,
             record=record,
             opener=opener,
@@ -323,13 +329,14 @@ class Rooms:
     def _check_temporary(self, name: str, opener: str, now: float) -> None:
         """Refuse a temporary room that looks like a permanent one by its name, or that is one too many."""
         settings = self._context.settings
+        most, most_of_account = settings.rooms.max_rooms, settings.rooms.max_rooms_per_account
         if looks(name) in self._looks:
             raise Refusal(ErrorCode.BAD_NAME, "the name looks like that of a permanent room")
-        temporary = [room for room in self._by_name.values() if room.record is None]
-        if len(temporary) >= settings.max_rooms:
+        temporary = [room for room in self._by_name.values() if not room.info.permanent]
+        if len(temporary) >= most:
             raise Refusal(ErrorCode.SERVER_FULL, "too many rooms are open", self._until_one_ends(temporary, now))
         own = [room for room in temporary if room.opener == opener]
-        if len(own) >= settings.max_rooms_per_account:
+        if len(own) >= most_of_account:
             wait_ms = self._until_one_ends(own, now)
             raise Refusal(ErrorCode.RATE_LIMITED, "the account has opened too many rooms", wait_ms)
         unused = [room for room in own if not room.was_used]
@@ -354,12 +361,5 @@ def _clean(name: str) -> tuple[str, str]:
     """Return the folded and the shown spelling of a room name."""
     try:
         return fold_room(name), clean_display(name)
-    except ValueError as error:
-        raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None
-
-
-def _clean_title(title: str) -> str:
-    try:
-        return clean_display(title)
     except ValueError as error:
         raise Refusal(ErrorCode.BAD_REQUEST, str(error)) from None

@@ -12,10 +12,9 @@ from tcproto.serial import wrapped
 from tcserver.conference.login.connection import Request
 from tcserver.conference.login.session import Channel, Session
 from tcserver.conference.permissions import NO_PERMISSION
-from tcserver.conference.room.identifiers import WORKER_MASK
 from tcserver.conference.room.keyframes import KeyframeThrottle
 from tcserver.conference.settings import Settings
-from tcserver.media.interface import OpenStream, Receiver, SealerState
+from tcserver.media.interface import WORKER_MASK, OpenStream, Receiver, SealerState
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +81,10 @@ class Seat:
     seated_at: float = 0.0
     """Time at which the participant was let in."""
     rekeyed_at: float = 0.0
+    hand: int = 0
+    """Unix time in ms at which the hand was raised; 0: it is down."""
+    held: frozenset[Source] = frozenset()
+    """Sources that another participant holds muted (``Holds``)."""
     is_open: bool = False
     is_speaking: bool = False
     waits_for: set[int] = field(default_factory=set)
@@ -113,7 +116,7 @@ class Seat:
     @property
     def worker(self) -> int:
         """Media worker that serves the seat."""
-        return self.media_id & ~WORKER_MASK
+        return self.media_id & WORKER_MASK
 
     def room_keys(self) -> tuple[RoomKey, ...]:
         """Return the room keys for the reply to the join."""
@@ -149,6 +152,7 @@ class Seat:
             signature=join.signature,
             beacon_stream=self.beacon.number,
             permissions=int(self.permissions),
+            hand=self.hand,
         )
 
     def joined(self, room_keys: tuple[RoomKey, ...]) -> Joined:

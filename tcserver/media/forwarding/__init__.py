@@ -1,1 +1,1 @@
-"""The media plane: from one arriving datagram to one sealed datagram for a set of receivers."""
+"""From one packet of a seat to one sealed datagram for a set of receivers: rooms, seats, streams and their keys."""

@@ -13,11 +13,11 @@ from tcserver.media.forwarding.bundle import MAX_ITEMS_SIZE, Bundle, items_size,
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped
 from tcserver.media.forwarding.keyframes import Replays
 from tcserver.media.forwarding.receivers import Audience, ReceiverSet, Transmission
+from tcserver.media.forwarding.room_share import RoomShare
 from tcserver.media.forwarding.sealer import MediaSealer
 from tcserver.media.forwarding.seat import MediaSeat
 from tcserver.media.forwarding.stream import MediaStream, Series
 from tcserver.media.interface import Address, KeyframeAsked, Receiver, SpeakersChanged
-from tcserver.media.relay.room_share import RoomShare
 from tcserver.media.speakers.local import LocalSelection
 from tcserver.media.speakers.preroll import Held
 from tcserver.media.speakers.selection import SpeakerSelection

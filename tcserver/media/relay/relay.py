@@ -11,10 +11,10 @@ from tcproto.serial import wrapped
 from tcserver.media.forwarding.drops import Counters, Drop, Dropped, Fault, Faults
 from tcserver.media.forwarding.receivers import Handover, ReceiverSet, Transmission
 from tcserver.media.forwarding.room import MediaRoom
+from tcserver.media.forwarding.room_share import RoomShare
 from tcserver.media.interface import Address
 from tcserver.media.relay import wire
 from tcserver.media.relay.audience import TELL_INTERVAL, RelayedAudiences
-from tcserver.media.relay.room_share import RoomShare
 from tcserver.media.relay.wire import HEAD_SIZE, Message
 from tcserver.media.speakers.remote import SUMMARY_INTERVAL, RemoteSelection
 
@@ -172,7 +172,7 @@ class Relay:
         for room in rooms:
             if room.speakers.has_news and room.share is not None:
                 with self._faults.within(Fault.ROOM):
-                    for message in room.speakers.take_messages(room.number):
+                    for message in wire.pack_news(room.number, room.speakers.take_news()):
                         self._send(message, room.share.listeners)
 
     def _make(self, room: int, members: Mapping[int, tuple[int, ...]]) -> Handover:

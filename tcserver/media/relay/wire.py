@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import IntEnum
 from struct import Struct, error, iter_unpack
-from typing import NamedTuple
 
 from tcproto.datagram import COUNTER_SIZE, VERSION, Kind
 from tcproto.path import Position
+from tcserver.media.speakers.selection import Level, News
 
 MAX_RELAYED = 8192
 """Bytes of a message: an audience of twice as many as any room seats, or 409 levels."""
@@ -45,21 +45,6 @@ class Message(IntEnum):
     voice (1 bit) and ms (7 bits). 0 ms says that the stream is muted or over."""
     HOLDERS = 5
     """From the home of a room: the streams that are forwarded (2 each)."""
-
-
-class Level(NamedTuple):
-    """What the home of a room has to know of an audio packet."""
-
-    stream: int
-    seat: int
-    """Media id; 0 where no contest is on."""
-    account: int
-    participant: int
-    level: int
-    """-dBov."""
-    duration_ms: int
-    """0: the stream is muted or over."""
-    voice: bool = False
 
 
 def parse_head(data: bytes) -> tuple[int, int]:
@@ -104,7 +89,16 @@ def parse_position(data: bytes) -> Position:
     return Position(int.from_bytes(data[HEAD_SIZE:middle], "big"), int.from_bytes(data[middle:], "big"))
 
 
-def pack_levels(room: int, levels: list[Level]) -> bytes:
+def pack_news(room: int, news: News) -> list[bytes]:
+    """Return the messages that tell the other side of a speaker selection what is new, none longer than it may be."""
+    levels, holders = news
+    messages = [
+        pack_levels(room, levels[at : at + LEVELS_IN_MESSAGE]) for at in range(0, len(levels), LEVELS_IN_MESSAGE)
+    ]
+    return messages if holders is None else [*messages, pack_holders(room, holders)]
+
+
+def pack_levels(room: int, levels: Iterable[Level]) -> bytes:
     """Return a message of at most ``LEVELS_IN_MESSAGE`` levels."""
     return pack_head(Message.LEVELS, room) + b"".join(
         _LEVEL.pack(stream, seat, account, participant, level, min(ms, _LONGEST) | (_VOICE if voice else 0))

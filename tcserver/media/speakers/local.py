@@ -7,10 +7,9 @@ from collections.abc import Collection, Iterable
 
 from tcproto.packet import SPEECH_LEVEL
 from tcserver.media.interface import SpeakersChanged
-from tcserver.media.relay.wire import Level, pack_holders
 from tcserver.media.speakers.dominance import LEVEL_INTERVAL, LEVELS, MAX_LEVEL, Activity, dominant
 from tcserver.media.speakers.loudest import Loudest
-from tcserver.media.speakers.selection import SpeakerSelection
+from tcserver.media.speakers.selection import Level, News, SpeakerSelection
 
 DECISION_INTERVAL = 0.3
 """Seconds between decisions."""
@@ -161,15 +160,15 @@ class LocalSelection(SpeakerSelection):
 
     @property
     def has_news(self) -> bool:
-        """Whether the holders have changed since ``take_messages``."""
+        """Whether the holders have changed since ``take_news``."""
         return self._contest.changed
 
-    def take_messages(self, room: int) -> list[bytes]:
-        """Return the message that names the holders, if they have changed since the last call."""
+    def take_news(self) -> News:
+        """Return the holders, if they have changed since the last call."""
         if not self._contest.changed:
-            return []
+            return News()
         self._contest.changed = False
-        return [pack_holders(room, self.holders)]
+        return News(holders=self.holders)
 
     def repeat(self) -> None:
         """Name the holders again, though they have not changed: a message was lost, or a worker is new."""

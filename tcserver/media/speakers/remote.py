@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Collection, Iterable
 
 from tcserver.media.interface import SpeakersChanged
-from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, Level, pack_levels
-from tcserver.media.speakers.selection import SpeakerSelection
+from tcserver.media.speakers.selection import Level, News, SpeakerSelection
 
 SUMMARY_INTERVAL = 0.02
 """Seconds between two summaries: as long as one packet of sound lasts."""
@@ -81,13 +80,11 @@ class RemoteSelection(SpeakerSelection):
         """Whether something was heard since the last summary."""
         return bool(self._levels)
 
-    def take_messages(self, room: int) -> list[bytes]:
-        """Return the summary of what was heard since the last one, in messages that are not too long."""
-        levels = list(self._levels)
+    def take_news(self) -> News:
+        """Return the summary of what was heard since the last one."""
+        levels = tuple(self._levels)
         self._levels.clear()
-        return [
-            pack_levels(room, levels[at : at + LEVELS_IN_MESSAGE]) for at in range(0, len(levels), LEVELS_IN_MESSAGE)
-        ]
+        return News(levels)
 
     def repeat(self) -> None:
         """Do nothing: levels are of the moment, and those that were lost are not said again."""

@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from tcserver.media.interface import SpeakersChanged
-from tcserver.media.relay.wire import Level
+
+
+class Level(NamedTuple):
+    """What the home of a room has to know of an audio packet."""
+
+    stream: int
+    seat: int
+    """Media id; 0 where no contest is on."""
+    account: int
+    participant: int
+    level: int
+    """-dBov."""
+    duration_ms: int
+    """0: the stream is muted or over."""
+    voice: bool = False
+
+
+class News(NamedTuple):
+    """What one side of a speaker selection tells the other."""
+
+    levels: Sequence[Level] = ()
+    """For the home: what was heard elsewhere."""
+    holders: Collection[int] | None = None
+    """From the home: the streams that hold a place; None: no others than it has told before."""
 
 
 class SpeakerSelection(ABC):
@@ -67,11 +91,11 @@ class SpeakerSelection(ABC):
     @property
     @abstractmethod
     def has_news(self) -> bool:
-        """Whether ``take_messages`` returns something."""
+        """Whether ``take_news`` returns something."""
 
     @abstractmethod
-    def take_messages(self, room: int) -> list[bytes]:
-        """Return the messages of the relay that the other side has to get, and forget them."""
+    def take_news(self) -> News:
+        """Return what the other side has to know, once."""
 
     @abstractmethod
     def repeat(self) -> None:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tcserver.media.forwarding.stats import SocketState
+from tcserver.media.plane.stats import SocketState
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.steering import share_port, steer
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from tcserver.media.forwarding.plane import MediaPlane
-from tcserver.media.forwarding.stats import LATENCY_BOUNDS, MediaStats, SocketState, count, seat_stats
 from tcserver.media.interface import Address, Command, Event
 from tcserver.media.lanes.lane import total
 from tcserver.media.lanes.sender import Sender
+from tcserver.media.plane.plane import MediaPlane
+from tcserver.media.plane.stats import LATENCY_BOUNDS, MediaStats, SocketState, count, seat_stats
 from tcserver.media.relay.wire import MAX_RELAYED
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.coalescing import Coalescer

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgpack
 
-from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Command, Event
+from tcserver.media.plane.stats import MediaStats
 from tcserver.media.speakers.suppressed import SuppressedSeats
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.logs import LogSettings

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tcserver.media.forwarding.sealer import RING_SIZE
-from tcserver.media.forwarding.stats import MediaStats
 from tcserver.media.interface import Command, Event, WorkerLoad, WorkerReplaced
+from tcserver.media.plane.stats import MediaStats
 from tcserver.media.speakers.suppressed import SuppressedSeats, fair_share
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.socket_group import SocketGroup

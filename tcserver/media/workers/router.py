@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from tcserver.media.interface import (
+    WORKER_MASK,
     ChangeForwarding,
     CloseRoom,
     CloseSeat,
@@ -15,7 +16,6 @@ from tcserver.media.interface import (
     ShareRoom,
     TellSealer,
 )
-from tcserver.media.relay.room_share import WORKER_MASK
 
 
 class Router:

@@ -17,8 +17,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
-from tcserver.media.forwarding.plane import MediaPlane
 from tcserver.media.interface import Address, Event
+from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.speakers.suppressed import SuppressedSeats
 from tcserver.media.udp.reader import ReceiverName
 from tcserver.media.udp.sendmmsg import SenderName

@@ -1,12 +1,13 @@
-"""A shell without sockets: a conference, clients that speak to it, a media plane that keeps the books, and a clock.
+"""A shell without sockets: a conference, clients that speak to it, a media plane that keeps records, and a clock.
 
-Every effect is checked against what must always hold, so each test checks more than it says.
+Every effect is checked against the rules that must always hold, so each test checks more than it says.
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
+from dataclasses import replace
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
@@ -18,12 +19,11 @@ from tcserver.conference import (
     FindDevices,
     LogEvent,
     MediaCommand,
-    Rate,
+    SavePassword,
     SaveRoom,
     Send,
     SessionEnded,
     SessionStarted,
-    Settings,
 )
 from tcserver.conference.policy import POLICIES, Policies
 from tcserver.conference.room.room import Room
@@ -32,6 +32,17 @@ from tcserver.records import Account, RoomRecord, Standing
 from tests.support.conference.client import Client
 from tests.support.conference.identities import SERVER, make_account
 from tests.support.conference.plane import Plane
+from tests.support.conference.settings import settings
+
+UNHURRIED = {
+    "limits__account_ms_per_s": 1e6,
+    "limits__account_burst_ms": 1e6,
+    "login__logins_per_s": 10_000,
+    "login__login_burst": 10_000,
+    "rooms__joins_per_s": 10_000,
+    "rooms__join_burst": 10_000,
+}
+"""Rates that a test does not meet by accident."""
 
 
 class Driver:
@@ -42,7 +53,7 @@ class Driver:
         rooms: tuple[RoomRecord, ...] = (),
         policies: Policies = POLICIES,
         seed: int = 1,
-        **settings: object,
+        **changes: object,
     ) -> None:
         self.random = random.Random(seed)
         self.now = 1000.0
@@ -50,14 +61,7 @@ class Driver:
         self.accounts = {account.name: account for account in accounts}
         self.devices: dict[str, set[bytes]] = {}
         self.conference = Conference(
-            Settings(
-                **{
-                    "account_cost": Rate(1e9, 10**9),
-                    "login_rate": Rate(10_000, 10_000),
-                    "join_rate": Rate(10_000, 10_000),
-                    **settings,
-                }
-            ),
+            settings(**{**UNHURRIED, **changes}),
             SERVER,
             self.random.randbytes,
             lambda: self.unix_ms,
@@ -75,8 +79,8 @@ class Driver:
         self.crashes: list[Crash] = []
         self.expects_crashes = False
         self.rested: list[float] = []
-        """How long a message had to wait each time, since the budget of its account was spent."""
-        self.writes: list[SaveRoom] = []
+        """How long each message had to wait because the budget of its account was spent."""
+        self.writes: list[SaveRoom | SavePassword] = []
         self.hold_lookups = self.hold_seats = self.hold_writes = False
         self.held: deque = deque()
         self._events: deque = deque()
@@ -85,7 +89,7 @@ class Driver:
     # Clients
 
     def client(self, account: str = "dinkes", name: str = "", device: int = 0, address: str = "10.0.0.1") -> Client:
-        """Return a client with a connection after the handshake; the account is made if it is new."""
+        """Return a client with a connection after the handshake. The account is made if it is new."""
         self.add_account(account)
         device = device or next(self.devices_made)
         client = Client(self, account, name or f"Client {device}", device, address)
@@ -111,14 +115,14 @@ class Driver:
         return client
 
     def room_of(self, client: Client) -> Room:
-        """Return the room, as the conference has it, of a client that has a seat."""
+        """Return the room of a seated client, as the conference has it."""
         conference = self.conference
         return conference._rooms.of(conference.context.seats[client.media_id])
 
     # Inputs
 
     def receive(self, client: Client, message: object, request_id: int, size: int = 200) -> None:
-        """Bring a message, which waits while its account's budget is spent."""
+        """Bring a message. It waits while the budget of its account is spent."""
         while True:
             wait, effects = self.conference.charge(client.connection, size, self.now)
             self.apply(effects)
@@ -134,17 +138,17 @@ class Driver:
     def change_accounts(
         self, generations: dict[int, int], bans: dict[int, str] | None = None, costs: dict | None = None
     ) -> None:
-        """The operator has changed accounts."""
+        """Change accounts, as the operator does."""
         standing = Standing(generations, bans or {}, costs or {})
         self.apply(self.conference.accounts_changed(standing, self.now))
 
     def replace_worker(self, worker: int = 0) -> None:
-        """A media worker ends, and another comes in its place."""
+        """End a media worker, and put another in its place."""
         self.plane.lose(worker)
         self.event(interface.WorkerReplaced(worker))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, with all that falls due in it."""
+        """Let time pass, with all that is due in it."""
         end = self.now + seconds
         while (due := self.conference.next_deadline()) is not None and due <= end:
             self.now = max(self.now, due)
@@ -199,6 +203,9 @@ class Driver:
             case SaveRoom():
                 self.writes.append(effect)
                 self._answer(self.hold_writes, lambda: conference.saved(effect.ticket, True, self.now))
+            case SavePassword():
+                self.writes.append(effect)
+                self._answer(self.hold_writes, lambda: self._save_password(effect))
             case MediaCommand():
                 for event in self.plane.apply(effect.command):
                     self._answer(self.hold_seats, lambda event=event: conference.media_event(event, self.now))
@@ -217,13 +224,26 @@ class Driver:
             case _:
                 raise AssertionError(effect)
 
+    def _save_password(self, wanted: SavePassword) -> list:
+        stored = self.accounts[wanted.account]
+        if stored.public_key != wanted.old_key:
+            return self.conference.password_saved(wanted.session, None, self.now)
+        stored = replace(
+            stored,
+            challenge=wanted.challenge,
+            public_key=wanted.public_key,
+            generation=stored.generation + 1,
+        )
+        self.accounts[wanted.account] = stored
+        return self.conference.password_saved(wanted.session, stored, self.now)
+
     def _answer(self, hold: bool, give: object) -> None:
         if hold:
             self.held.append(give)
         else:
             self._events.extend(give())
 
-    # What must hold whenever all is quiet
+    # What must hold when no change is pending
 
     def check(self) -> None:
         self.advance(0.1)

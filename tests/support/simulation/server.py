@@ -18,8 +18,8 @@ from tcserver.media.interface import Address, Event, PathProven, WorkerReplaced
 from tcserver.records import Account
 from tests.support.simulation.clock import Clock, HostClock, Timer
 from tests.support.simulation.network import Pipe, Stream
-from tests.support.simulation.peer import Peer
 from tests.support.simulation.planes import Planes
+from tests.support.simulation.server_connection import ServerConnection
 
 LOOKUP_TIME = 0.003
 """Seconds that the database takes for an account."""
@@ -27,9 +27,9 @@ ACCOUNT_KEY = SigningKey(b"key of every account in the test")
 
 
 class Server:
-    """The shell of a conference and a media plane. What must always hold is checked as it goes.
+    """The shell of a conference and a media plane. It checks all the time what must always hold.
 
-    ``routes`` are the pipes down to the addresses that exist; what is sent anywhere else is lost.
+    ``routes`` are the pipes down to the addresses that exist; a datagram to any other address is lost.
     """
 
     def __init__(self, clock: Clock, rng: random.Random, settings: Settings) -> None:
@@ -42,15 +42,15 @@ class Server:
         self.bytes_in: Counter[Address] = Counter()
         self.bytes_out: Counter[Address] = Counter()
         self.tap: list[tuple[Address, bytes]] | None = None
-        """Where to note what goes out by UDP, for who listens on the wire."""
+        """Where to note datagrams that leave by UDP, for a wiretap."""
         self.told: list[tuple[float, int, object]] | None = None
-        """Where to note the control messages that go out: when, on which connection, what."""
+        """Where to note control messages that leave: time, connection and message."""
         self.sessions: set[int] = set()
         self.events: list[Event] = []
-        """What the media plane reported."""
+        """The events of the media plane."""
         self._rng = rng
         self._clock = clock
-        self._peers: dict[int, Peer] = {}
+        self._connections: dict[int, ServerConnection] = {}
         self._effects: deque[effects.Effect] = deque()
         self._events: deque[Event] = deque()
         self._proven: set[Address] = set()
@@ -66,7 +66,7 @@ class Server:
         return plane
 
     def replace_worker(self, worker: int) -> None:
-        """A media worker ends, and another comes in its place."""
+        """End a media worker, and put another in its place."""
         self.planes.replace(worker)
         self._events.append(WorkerReplaced(worker))
         self._carry_out([])
@@ -79,16 +79,16 @@ class Server:
             self.accounts[name] = Account(name, name.title(), challenge, ACCOUNT_KEY.public, **values)  # type: ignore[arg-type]
         return self.accounts[name]
 
-    def accept(self, down: Stream, host: str) -> Peer:
+    def accept(self, down: Stream, host: str) -> ServerConnection:
         """Take a TCP connection."""
         assert self.conference.may_connect()
         self._numbers += 1
         control = ControlConnection.server(
             self.identity.secret, software="simulated", ephemeral_private=self._rng.randbytes(32)
         )
-        peer = self._peers[self._numbers] = Peer(self._numbers, host, control, self, down)
-        self.do(self.conference.connected, peer.number, host)
-        return peer
+        connection = self._connections[self._numbers] = ServerConnection(self._numbers, host, control, self, down)
+        self.do(self.conference.connected, connection.number, host)
+        return connection
 
     def receive(self, data: bytes, source: tuple[str, int]) -> None:
         """Take a datagram."""
@@ -98,27 +98,27 @@ class Server:
         self._drain()
 
     def do(self, verb: Callable[..., list[effects.Effect]], *arguments: object) -> None:
-        """Call a verb of the conference, which the operator may use."""
+        """Call a verb of the conference; the operator may use it, too."""
         self._carry_out(verb(*arguments, self.clock.now))
 
     def drops(self) -> dict[Drop, int]:
-        """Why the media plane dropped what."""
+        """Return the drops of the media plane by reason."""
         drops: Counter[Drop] = Counter()
         for plane in self.planes.all:
             drops.update(plane.counters.drops)
         return dict(+drops)
 
-    # Told by the control connections.
+    # Called by the control connections.
 
-    def handshake_done(self, peer: Peer, handshake_hash: bytes) -> None:
-        self.do(self.conference.handshake_done, peer.number, handshake_hash)
+    def handshake_done(self, connection: ServerConnection, handshake_hash: bytes) -> None:
+        self.do(self.conference.handshake_done, connection.number, handshake_hash)
 
-    def received(self, peer: Peer, envelope: Envelope) -> None:
-        self.do(self.conference.received, peer.number, envelope)
+    def received(self, connection: ServerConnection, envelope: Envelope) -> None:
+        self.do(self.conference.received, connection.number, envelope)
 
-    def disconnected(self, peer: Peer) -> None:
-        if self._peers.pop(peer.number, None) is not None:
-            self.do(self.conference.disconnected, peer.number)
+    def disconnected(self, connection: ServerConnection) -> None:
+        if self._connections.pop(connection.number, None) is not None:
+            self.do(self.conference.disconnected, connection.number)
 
     # Effects, commands and events, in the daemon's order.
 
@@ -127,7 +127,7 @@ class Server:
         if self._busy:
             return
         self._busy = True
-        touched: dict[Peer, None] = {}
+        touched: dict[ServerConnection, None] = {}
         try:
             while self._effects or self._events:
                 while self._effects:
@@ -136,21 +136,21 @@ class Server:
                     self._effects.extend(self.conference.media_event(self._events.popleft(), self.clock.now))
         finally:
             self._busy = False
-        for peer in touched:
-            peer.flush()
+        for connection in touched:
+            connection.flush()
         self._conference_timer.arm(self.conference.next_deadline())
 
-    def _do(self, effect: effects.Effect, touched: dict[Peer, None]) -> None:
+    def _do(self, effect: effects.Effect, touched: dict[ServerConnection, None]) -> None:
         match effect:
-            case effects.Send(connection, message, request_id):
+            case effects.Send(number, message, request_id):
                 if self.told is not None:
-                    self.told.append((self.clock.now, connection, message))
-                if peer := self._peers.get(connection):
-                    peer.send(message, request_id)
-                    touched[peer] = None
-            case effects.Disconnect(connection):
-                if peer := self._peers.get(connection):
-                    peer.close()
+                    self.told.append((self.clock.now, number, message))
+                if connection := self._connections.get(number):
+                    connection.send(message, request_id)
+                    touched[connection] = None
+            case effects.Disconnect(number):
+                if connection := self._connections.get(number):
+                    connection.close()
             case effects.MediaCommand(command):
                 self.planes.apply(command, self.clock.now)
                 self._drain()
@@ -177,14 +177,14 @@ class Server:
         events = self.planes.take_events()
         self._proven |= {event.address for event in events if isinstance(event, PathProven)}
         for address, datagram in self.planes.outgoing(self.clock.now):
-            self._send(address, datagram)
+            self.send(address, datagram)
         if events:
             self.events += events
             self._events.extend(events)
             self._carry_out([])
         self._plane_timer.arm(self.planes.next_deadline())
 
-    def _send(self, address: Address, datagram: bytes) -> None:
+    def send(self, address: Address, datagram: bytes) -> None:
         self.bytes_out[address] += len(datagram)
         if address not in self._proven:
             assert self.bytes_out[address] <= AMPLIFICATION * self.bytes_in[address]

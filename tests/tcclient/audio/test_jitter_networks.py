@@ -5,7 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tcclient.audio.jitter import MAX_CONCEAL_MS, MAX_SPEED_CHANGE, FrameKind, JitterBuffer
+from tcclient.audio.frame import FrameKind
+from tcclient.audio.jitter import MAX_CONCEAL_MS, MAX_SPEED_CHANGE, JitterBuffer
 from tests.support.packets import put
 
 TICK = 0.02

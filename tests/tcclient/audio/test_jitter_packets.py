@@ -2,13 +2,13 @@
 
 import pytest
 
+from tcclient.audio.frame import FrameKind
 from tcclient.audio.jitter import (
     MAX_BUFFERED_MS,
     MAX_CONCEAL_MS,
     MAX_DELAY,
     MAX_PACKETS,
     MAX_REORDER,
-    FrameKind,
     JitterBuffer,
     PutResult,
 )

@@ -4,7 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tcclient.audio.jitter import MAX_BUFFERED_MS, MAX_PACKETS, FrameKind, JitterBuffer, PutResult
+from tcclient.audio.frame import FrameKind
+from tcclient.audio.jitter import MAX_BUFFERED_MS, MAX_PACKETS, JitterBuffer, PutResult
 from tests.support.packets import put
 
 TICK = 0.02

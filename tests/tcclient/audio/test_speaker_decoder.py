@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcclient.audio.decoder import SpeakerDecoder
-from tcclient.audio.jitter import FrameKind, PutResult
+from tcclient.audio.frame import FrameKind
+from tcclient.audio.jitter import PutResult
 from tcclient.audio.opus import BitrateMode, OpusDecoder, OpusEncoder
 from tcclient.audio.tone import sine, speech_like
 from tests.support.packets import sound_packet

@@ -52,28 +52,28 @@ async def unasked(request: object) -> None:
     raise AssertionError(request)
 
 
-def room(*people: Participant) -> SimpleNamespace:
-    """A room; the first of ``people`` is ourselves."""
+def room(*participants: Participant) -> SimpleNamespace:
+    """A room; the first of ``participants`` is ourselves."""
     return SimpleNamespace(
         info=SimpleNamespace(name="hall", title="", e2ee=True),
-        participants={p.id: p for p in people[1:]},
-        everybody=list(people),
+        participants={p.id: p for p in participants[1:]},
+        everybody=list(participants),
         publications={},
         tracks_of=lambda participant: [],
         path=PathState.OK,
         path_statistics=PathStatistics(),
         closed=None,
-        me=people[0],
+        me=participants[0],
     )
 
 
 def output(
-    *people: Participant, as_json: bool = False, columns: int | None = None, listening: bool = False
+    *participants: Participant, as_json: bool = False, columns: int | None = None, listening: bool = False
 ) -> tuple[Output, FakeConsole]:
-    """A output of a room that was just entered."""
+    """An output of a room that was just entered."""
     console = FakeConsole(columns)
     made = Output(console, as_json=as_json, listening=listening)  # type: ignore[arg-type]
-    made.seated(room(*people))  # type: ignore[arg-type]
+    made.seated(room(*participants))  # type: ignore[arg-type]
     assert console.opened == 1
     return made, console
 
@@ -88,14 +88,14 @@ def told(console: FakeConsole) -> list[dict]:
 
 
 def test_the_roster_with_its_marks_is_told_at_joining() -> None:
-    people = [somebody(1, "Aku", me=True), somebody(2, "Budi"), somebody(3, "Hantu\u202e", verified=False)]
-    _, console = output(*people)
+    participants = [somebody(1, "Aku", me=True), somebody(2, "Budi"), somebody(3, "Hantu\u202e", verified=False)]
+    _, console = output(*participants)
     assert texts(console) == [
         "in room hall, end-to-end encrypted; 3 here",
         "  Kantor / Budi [speaker] only listens",
         "  Kantor / Hantu\ufffd [speaker] only listens (NOT VERIFIED)",
     ]
-    _, console = output(*people, as_json=True)
+    _, console = output(*participants, as_json=True)
     (joined,) = told(console)
     assert [(p["account"], p["who"], p["role"], p["me"], p["marks"]) for p in joined["roster"]] == [
         ("kantor-1", "Kantor / Aku", "speaker", True, []),

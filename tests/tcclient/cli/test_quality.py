@@ -2,7 +2,7 @@
 
 import json
 
-from tcclient.audio.jitter import JitterStatistics
+from tcclient.audio.jitter_statistics import JitterStatistics
 from tcclient.cli.quality import figures, full
 from tcclient.core.events import PathState
 from tcclient.core.media.statistics import DirectionStatistics, NetworkStatistics

@@ -1,4 +1,4 @@
-"""What a few bytes of a server, or a member that nobody invited, can cost a client."""
+"""What a few bytes of a server, or of a hostile member, can cost a client."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from tcclient.core.keys.peers import BareRing
+from tcclient.core.keys.member_keys import BareRing
 from tcclient.core.membership.lives import BoxKeys
 from tcclient.core.membership.roster import OwnSeat, RoomState
 from tcproto import messages as m
@@ -19,19 +19,19 @@ GHOST_LIMIT = 300_000
 """Bytes that a member can make a client keep, whatever it sends."""
 
 
-def crowded(people: int = 300) -> RoomState:
+def crowded(count: int = 300) -> RoomState:
     """A room with many members."""
     info = m.RoomInfo("room", LIFE, True, 1000)
-    own = OwnSeat(1, "a1", "Person 1", (1).to_bytes(32, "big"), (1).to_bytes(32, "big"), 1, bytes(64))
+    own = OwnSeat(1, "a1", "Participant 1", (1).to_bytes(32, "big"), (1).to_bytes(32, "big"), 1, bytes(64))
     state = RoomState(info, bytes(20), own, BoxKeys(), lambda info: True)
     members = tuple(
-        m.Member(n, f"a{n}", "Agency", f"Person {n}", m.Role.SPEAKER, n.to_bytes(32, "big"), n.to_bytes(32, "big"), 1,
-                 bytes(64), n)
-        for n in range(1, people + 1)
+        m.Member(n, f"a{n}", "Agency", f"Participant {n}", m.Role.SPEAKER, n.to_bytes(32, "big"), n.to_bytes(32, "big"),
+                 1, bytes(64), n)
+        for n in range(1, count + 1)
     )  # fmt: skip
-    for start in range(0, people, 48):
+    for start in range(0, count, 48):
         page = members[start : start + 48]
-        state.receive_snapshot(m.Snapshot(7, info, page, (), start + 48 >= people))
+        state.receive_snapshot(m.Snapshot(7, info, page, (), start + 48 >= count))
     return state
 
 

@@ -8,7 +8,8 @@ from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, Item, ItemType, pack_ite
 from tcproto.packet import AudioHeader, PlainHeader, VideoHeader, seal_packet
 from tcproto.path import PingItem, Position, pack_positions
 from tcproto.replay import SEALER_WINDOW
-from tests.support.scripted_server import FINGERPRINT, LIFE, Server, give, payloads, spend_beacons, undelivered
+from tests.support.scripted_media import give, payloads, spend_beacons, undelivered
+from tests.support.scripted_server import FINGERPRINT, LIFE, Server
 
 
 def test_replays_on_the_hop(server, pair):
@@ -45,7 +46,7 @@ def test_a_newcomer_takes_no_replays_from_before(server, pair):
 
 
 def test_a_forged_counter_far_ahead_silences_nobody(server, pair):
-    """Whoever knows the room key can forge the server's datagrams, but not its statements of position."""
+    """A member that knows the room key can forge the server's datagrams, but not its reports of positions."""
     a, b = pair
     a.publish()
     spend_beacons(server)
@@ -155,7 +156,7 @@ def test_beacons_are_dropped_that_are_malformed_not_new_or_not_of_this_seat(serv
     stream = server.members[a.participant].beacon_stream
     seat = BeaconContext(FINGERPRINT, LIFE, server.members[a.participant].box_key)
     spend_beacons(server)
-    before = b.seat.peers[a.participant].claims.sequence
+    before = b.seat.member_keys[a.participant].claims.sequence
 
     def given(context=seat, device=a.device, sequence=before + 10, change=lambda packet: packet):
         server.forward(a, change(sign_beacon(Beacon(bytes(16)), stream, sequence, 0, context, device)))
@@ -186,9 +187,9 @@ def test_beacons_are_dropped_that_are_malformed_not_new_or_not_of_this_seat(serv
 def test_layers_of_bare_streams_are_bounded():
     server = Server(e2ee=False)
     a, b = server.seated(2)
-    peer = b.seat.peers[a.participant]
+    member = b.seat.member_keys[a.participant]
     for number in range(64):
-        peer.ring._windows[number, 0] = None
+        member.ring._windows[number, 0] = None
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=4)
     assert a.session.seat.publications.send_video(number, b"x", 0, server.now, keyframe=True, spatial=3)
     server.pump()

@@ -1,4 +1,4 @@
-"""Texts of a seat: who reads them, under which keys, and what waits."""
+"""Texts of a seat: recipients, keys, and texts that wait."""
 
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from tcproto.text import (
     TextHeader,
     parse_text_header,
 )
+from tests.support.memory import largest_table
 from tests.support.scripted_server import Server
 from tests.support.texting import (
     PARTICIPANT,
@@ -46,7 +47,7 @@ def test_text_of_a_sealed_room_reaches_all_and_the_server_has_none_of_it(sealed)
     a, b, c = sealed.seated(3)
     message_id = write(sealed, a, "halo\nsemua 😀")
     received = events.ChatReceived(
-        a.participant, "The Agency / Person 1", "halo\nsemua 😀", ROOM, UNIX_MS, message_id, True
+        a.participant, "The Agency / Participant 1", "halo\nsemua 😀", ROOM, UNIX_MS, message_id, True
     )
     assert b.told(events.ChatReceived) == c.told(events.ChatReceived) == [received]
     assert a.told(events.ChatSent) == [events.ChatSent(message_id, 5)]
@@ -60,7 +61,7 @@ def test_private_text_reaches_one_and_makes_no_sender_key(sealed):
     a, b, c = sealed.seated(3)
     message_id = private(sealed, a, b)
     received = events.ChatReceived(
-        a.participant, "The Agency / Person 1", "psst", PARTICIPANT, UNIX_MS, message_id, True
+        a.participant, "The Agency / Participant 1", "psst", PARTICIPANT, UNIX_MS, message_id, True
     )
     assert b.told(events.ChatReceived) == [received]
     assert not c.told(events.ChatReceived)
@@ -87,7 +88,7 @@ def test_the_name_shown_is_the_signed_one(sealed):
     (message,) = captured(sealed, lambda: write(sealed, a, "halo"))
     give(sealed, b, replace(message, name="Somebody / Else", sent_at=7))
     (received,) = b.told(events.ChatReceived)
-    assert (received.name, received.sent_at) == ("The Agency / Person 1", UNIX_MS)
+    assert (received.name, received.sent_at) == ("The Agency / Participant 1", UNIX_MS)
 
 
 @pytest.mark.parametrize("e2ee", [True, False])
@@ -215,14 +216,14 @@ def test_a_text_does_not_wait_for_the_key_that_packets_wait_for(sealed):
 def test_packets_and_texts_of_one_member_go_on_through_joins(sealed):
     a, b = sealed.seated(2)
     a.publish()
-    people = [b]
+    clients = [b]
     for number in range(5):
         assert a.speak(payload=b"%d" % number)
         write(sealed, a, str(number))
-        people += sealed.seated(1)
-    for first, person in enumerate(people[:-1]):
-        assert texts(person) == [str(number) for number in range(first, 5)]
-        assert [packet.payload for packet in person.media if packet.publication] == [
+        clients += sealed.seated(1)
+    for first, client in enumerate(clients[:-1]):
+        assert texts(client) == [str(number) for number in range(first, 5)]
+        assert [packet.payload for packet in client.media if packet.publication] == [
             b"%d" % number for number in range(first, 5)
         ]
     assert not any(client.drops(drop) for client in sealed.clients for drop in (Drop.TEXT, Drop.PACKET_REFUSED))
@@ -289,7 +290,7 @@ def test_the_memory_of_what_was_shown_is_bounded():
     assert all(shown.is_new(b"d", number.to_bytes(16, "big")) for number in range(MAX_SHOWN_TEXTS))
     assert not shown.is_new(b"d", bytes(16))
     assert shown.is_new(b"e", bytes(16)), "of another device; the oldest is forgotten"
-    assert len(shown._shown) == MAX_SHOWN_TEXTS
+    assert largest_table(shown) == MAX_SHOWN_TEXTS
     assert shown.is_new(b"d", bytes(16))
 
 

@@ -177,7 +177,7 @@ def test_who_begins_anew_again_and_again_uses_up_neither_files_nor_descriptors(
         failures += recording.flush(number + 0.5)
     assert len(list(tmp_path.glob("*.ogg"))) == 5
     assert [str(failure.error) for failure in failures] == [
-        f"{tmp_path}: a has begun anew 5 times, and is recorded no further"
+        f"{tmp_path}: a has started again 5 times, and is not recorded any longer"
     ]
     assert (recording._takes, recording._heard, len(recording._speakers)) == ([], set(), 1)
 

@@ -4,7 +4,8 @@ import random
 import pytest
 
 from tcclient.core import Settings
-from tcclient.core.session import Session, control_connection
+from tcclient.core.control import control_connection
+from tcclient.core.session import Session
 from tcclient.errors import RoomClosed
 from tcclient.transport.connection import Connection
 from tcproto.account import MEMORY_FLOOR, PASSES_FLOOR, SALT_SIZE

@@ -64,7 +64,7 @@ def test_publication_numbers_only_grow():
 
 
 def test_publications_are_bounded():
-    driver = Driver(max_publications=2)
+    driver = Driver(limits__max_publications=2)
     client = driver.participant()
     assert [error_code(client.publish()) for _ in range(3)] == [None, None, ErrorCode.TOO_MANY_STREAMS]
     client.ask(m.Unpublish(1))

@@ -33,12 +33,12 @@ class Meeting(RuleBasedStateMachine):
         self.driver = Driver(
             accounts=accounts,
             rooms=(RoomRecord("hall", "Hall", roles={"a2": m.Role.CHAIR}), RoomRecord("clear", "C", e2ee=False)),
-            max_sessions=6,
-            media_workers=3,
-            room_spread=1,
-            max_rooms=2,
-            max_participants=4,
-            max_publications=2,
+            login__max_sessions=6,
+            server__workers=3,
+            server__room_spread=1,
+            rooms__max_rooms=2,
+            rooms__max_participants=4,
+            limits__max_publications=2,
             rates={name: Rate(20, 40) for name in MessageClass},
         )
         self.all = []
@@ -109,6 +109,16 @@ class Meeting(RuleBasedStateMachine):
     def moderate(self, client, other, role, kick):
         participant = other.participant if other.view else 5
         self.ask(client, m.Kick(participant) if kick else m.SetRole(participant, role))
+
+    @rule(client=clients, other=clients, flags=st.tuples(st.booleans(), st.booleans()), source=st.sampled_from(SOURCES))
+    def mute_other(self, client, other, flags, source):
+        participant = other.participant if other.view and client is not other else 0
+        self.ask(client, m.MuteOther(participant, source, *flags))
+
+    @rule(client=clients, other=clients, what=st.sampled_from(["up", "down", "down all"]))
+    def hands(self, client, other, what):
+        participant = other.participant if other.view else 5
+        self.ask(client, m.RaiseHand() if what == "up" else m.LowerHand(participant, what == "down all"))
 
     @rule(
         client=clients,

@@ -23,7 +23,7 @@ MICROPHONE = m.Source.MICROPHONE
 
 
 def spread(clients, workers=2, room_spread=2, **settings):
-    driver = Driver(media_workers=workers, room_spread=room_spread, **settings)
+    driver = Driver(server__workers=workers, server__room_spread=room_spread, **settings)
     return driver, [driver.participant() for _ in range(clients)]
 
 

@@ -59,7 +59,7 @@ def test_the_lesser_of_two_random_loads_is_chosen():
 
 
 def test_rooms_go_where_fewer_seats_are():
-    driver = Driver(media_workers=2)
+    driver = Driver(server__workers=2)
     crowd = [driver.participant("one") for _ in range(5)]
     first = worker_of(driver, crowd[0])
     others = [driver.participant(f"room {number}") for number in range(3)]
@@ -69,7 +69,7 @@ def test_rooms_go_where_fewer_seats_are():
 
 
 def test_rooms_go_where_less_is_sent():
-    driver = Driver(media_workers=2)
+    driver = Driver(server__workers=2)
     first = worker_of(driver, driver.participant("one"))
     driver.event(WorkerLoad(1 - first, 1000.0))
     crowd = [driver.participant(f"room {number}") for number in range(9)]
@@ -81,7 +81,7 @@ def test_rooms_go_where_less_is_sent():
 
 
 def test_tickets_go_to_all_workers():
-    driver = Driver(media_workers=2)
+    driver = Driver(server__workers=2)
     for _ in range(20):
         driver.client().ask(m.Probe())
     assert {ticket.media_id & 0xFF for ticket in driver.plane.tickets} == {0, 1}
@@ -122,7 +122,7 @@ def test_a_room_goes_on_after_its_worker_ended():
 
 
 def test_only_the_rooms_of_the_worker_are_touched():
-    driver = Driver(media_workers=2)
+    driver = Driver(server__workers=2)
     a, b = driver.participant("one"), driver.participant("two")
     assert worker_of(driver, a) != worker_of(driver, b)
     seats = dict(driver.plane.seats)
@@ -207,7 +207,7 @@ def test_a_worker_without_rooms(worker):
 
 
 def test_a_room_that_closes_later_closes_the_new_sealer():
-    driver = Driver(empty_room_lifetime=1.0)
+    driver = Driver(rooms__empty_close_s=1.0)
     client = driver.participant()
     driver.replace_worker()
     client.ask(m.Leave())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
 from tcserver.daemon.administration import Administration
-from tcserver.media.forwarding.stats import SeatStats
+from tcserver.media.plane.stats import SeatStats
 from tests.support.conference.driver import Driver
 
 

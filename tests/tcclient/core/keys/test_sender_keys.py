@@ -2,10 +2,11 @@ import random
 
 from nacl.bindings import crypto_scalarmult_base
 
+from tcclient.core.keys.member_keys import MemberKeys
 from tcclient.core.keys.own_key import ACTIVATION, WORN_GENERATION, SenderKeys
-from tcclient.core.keys.peers import Peer
 from tcproto.keyring import PublicationId
 from tcproto.sender_key import MAX_GENERATION, RATCHET_PERIOD, FirstSequence, Party
+from tests.support.key_ring import keys_in
 from tests.support.scripted_server import LIFE
 
 AUDIO = PublicationId(1, 1, 1)
@@ -22,33 +23,33 @@ OWN = Listener(200)
 
 class Sender:
     def __init__(self, listeners=3):
-        self.peers = {}
+        self.recipients = {}
         self.firsts = (FirstSequence(1, 0, 5),)
         randomness = random.Random(7)
-        self.keys = SenderKeys(LIFE, "room", OWN.party, self.peers, lambda: self.firsts, randomness.randbytes)
+        self.keys = SenderKeys(LIFE, "room", OWN.party, self.recipients, lambda: self.firsts, randomness.randbytes)
         self.rings = {}
         for number in range(1, listeners + 1):
             self.join(number, 0.0)
 
     def join(self, number, now):
         listener = Listener(number)
-        self.peers[number] = Peer(number, listener.party, LIFE, "room", OWN.party, OWN.private, True)
-        self.rings[number] = Peer(0, OWN.party, LIFE, "room", listener.party, listener.private, True)
+        self.recipients[number] = MemberKeys(number, listener.party, LIFE, "room", OWN.party, OWN.private, True)
+        self.rings[number] = MemberKeys(0, OWN.party, LIFE, "room", listener.party, listener.private, True)
         self.keys.joined(number, now)
 
     def leave(self, number, now, kicked=False):
-        del self.peers[number]
+        del self.recipients[number]
         self.keys.left(number, kicked, now)
         self.keys.handle_timeout(now)
 
     def start(self, now):
-        """Start, and have all acknowledge."""
+        """Start, and let all members acknowledge."""
         self.keys.start(now)
-        for number in list(self.peers):
+        for number in list(self.recipients):
             self.keys.receipt(number, 1, now)
 
     def boxes(self):
-        """The key numbers that each boxed member got."""
+        """Return the key numbers that each member got in boxes."""
         result = {}
         for to, box in ((b.participant, b.box) for b in self.keys.take_boxes()):
             result.setdefault(to, []).append(self.rings[to].open_box(box, 0.0))
@@ -147,7 +148,7 @@ def test_alone_there_is_nobody_to_wait_for():
 
 def test_a_member_with_an_unusable_box_key_is_left_out():
     sender = Sender(1)
-    sender.peers[7] = Peer(7, Party(b"d" * 32, bytes(32)), LIFE, "room", OWN.party, OWN.private, True)
+    sender.recipients[7] = MemberKeys(7, Party(b"d" * 32, bytes(32)), LIFE, "room", OWN.party, OWN.private, True)
     sender.start(0.0)
     assert sender.boxes() == {1: [1]}
     sender.keys.sealing_key(AUDIO)
@@ -235,8 +236,8 @@ def test_a_newcomer_gets_no_generation_of_a_waiting_key_that_sealed_a_text():
     sender.join(4, 10.2)
     sender.join(5, 10.3)
     sender.boxes()
-    opened = {number: sender.rings[number].ring._keys[2]._newest.generation for number in (2, 3, 4, 5)}
-    assert opened == {2: 0, 3: 0, 4: 1, 5: 1}
+    opened = {number: keys_in(sender.rings[number].ring)[-1][:2] for number in (2, 3, 4, 5)}
+    assert opened == {2: (2, 0), 3: (2, 0), 4: (2, 1), 5: (2, 1)}
     sender.keys.handle_timeout(10.0 + ACTIVATION)
     assert sender.keys.current[:2] == (2, 1)
     sender.join(6, 14.0)

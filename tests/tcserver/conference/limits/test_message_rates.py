@@ -74,7 +74,7 @@ def test_mute_leave_and_the_like_are_never_limited():
     "message", [m.Ping(1), m.Leave(), m.Chat(text_id(1), ROOM, sealed=b"x"), m.GetSnapshot(), m.LoginBegin("x")]
 )
 def test_flood_of_anything_ends_the_connection_that_sends_it_and_no_other(message):
-    driver = Driver(total_rate=Rate(200, 300))
+    driver = Driver(limits__messages_per_s=200, limits__message_burst=300)
     other = driver.participant()
     client = driver.client() if isinstance(message, m.LoginBegin) else driver.participant()
     for _ in range(301):

@@ -60,7 +60,7 @@ def test_login_that_waits_for_its_lookup_times_out_too():
 
 
 def test_half_open_connections_are_bounded_for_an_address_and_in_all():
-    driver = Driver(max_half_open_per_address=3, max_half_open=5)
+    driver = Driver(login__max_half_open_per_address=3, login__max_half_open=5)
     clients = [driver.client(address="10.0.0.1") for _ in range(3)]
     clients.append(driver.client(address="10.0.0.1"))
     assert [client.is_gone for client in clients] == [True, False, False, False]
@@ -76,7 +76,7 @@ def test_half_open_connections_are_bounded_for_an_address_and_in_all():
 
 
 def test_an_end_is_logged_with_its_reason_and_the_account():
-    driver = Driver(login_attempts=1)
+    driver = Driver(login__attempts=1)
     silent = driver.client(address="10.0.0.7")
     driver.advance(10)
     assert silent.is_gone
@@ -145,7 +145,7 @@ def test_nobody_who_stops_on_the_way_keeps_a_colleague_out(step, addresses):
 
 @pytest.mark.parametrize("crowded", [False, True])
 def test_the_first_frame_is_due_earlier_where_places_are_few(crowded):
-    driver = Driver(max_half_open_per_address=4)
+    driver = Driver(login__max_half_open_per_address=4)
     for number in range(3 if crowded else 1):
         driver.conference.connected(10**6 + number, "10.0.0.1", driver.now)
     ended = [effect for effect in driver.conference.timeout(driver.now + 2) if isinstance(effect, Disconnect)]

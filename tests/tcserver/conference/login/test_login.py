@@ -6,11 +6,12 @@ from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
 from tcproto.identity import SigningKey
 from tcproto.messages import Role
-from tcserver.conference import MessageClass, Settings
+from tcserver.conference import MessageClass
 from tcserver.conference.login.authenticator import ANSWER_GRID, on_grid
 from tests.support.conference.client import CHALLENGE_WAIT
 from tests.support.conference.driver import Driver, error_code
 from tests.support.conference.identities import make_account
+from tests.support.conference.settings import settings
 
 
 def test_login_welcomes_with_the_clean_name_and_the_limits():
@@ -119,7 +120,7 @@ def test_a_failed_login_can_be_tried_again_but_not_meanwhile_and_not_for_ever():
 
 
 def test_who_is_gone_before_the_answer_gets_none():
-    driver = Driver(login_attempts=1)
+    driver = Driver(login__attempts=1)
     client = failing(driver, "wrong password")
     client.drop()
     driver.advance(1)
@@ -169,7 +170,7 @@ def test_during_maintenance_only_administrators_come_in_and_who_is_in_stays():
     driver = Driver()
     driver.add_account("kominfo", role=Role.ADMIN)
     member = driver.participant()
-    driver.conference.settings_changed(Settings(maintenance=True))
+    driver.conference.settings_changed(settings(server__maintenance=True))
     refused = driver.client().log_in()
     assert (refused.code, refused.retry_after_ms) == (ErrorCode.MAINTENANCE, 30_000)
     assert isinstance(driver.client("kominfo").log_in(), m.Welcome)

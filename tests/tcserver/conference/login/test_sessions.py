@@ -4,7 +4,6 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import Action, ErrorCode
-from tcserver.conference import Rate
 from tcserver.conference.login.sessions import FULL_RETRY_MS
 from tcserver.records import DuplicatePolicy
 from tests.support.conference.driver import Driver, error_code
@@ -59,7 +58,7 @@ def test_device_takes_over_its_own_seat_and_no_colleagues(policy):
 
 
 def test_full_server_lets_a_device_come_back_but_nobody_new_in():
-    driver = Driver(max_sessions=2)
+    driver = Driver(login__max_sessions=2)
     driver.user(device=50)
     driver.user()
     refused = driver.client().log_in()
@@ -69,7 +68,7 @@ def test_full_server_lets_a_device_come_back_but_nobody_new_in():
 
 
 def test_storm_of_logins_is_spread():
-    driver = Driver(login_rate=Rate(10, 20))
+    driver = Driver(login__logins_per_s=10, login__login_burst=20)
     clients = [driver.client(f"a{i}", address=f"10.0.1.{i}") for i in range(21)]
     for client in clients:
         client.send(m.LoginBegin(client.account))
@@ -82,7 +81,7 @@ def test_storm_of_logins_is_spread():
 
 
 def test_an_account_that_floods_waits_for_itself():
-    driver = Driver(login_rate=Rate(10, 20), join_rate=Rate(10, 20))
+    driver = Driver(login__logins_per_s=10, login__login_burst=20, rooms__joins_per_s=10, rooms__join_burst=20)
     replies = [driver.client("flood").log_in() for _ in range(40)]
     assert {error_code(reply) for reply in replies} == {None, ErrorCode.RATE_LIMITED}
     told = [reply.retry_after_ms for reply in replies if error_code(reply)]

@@ -131,8 +131,9 @@ def test_every_policy_is_told_everything():
     driver.add_account("admin", role=Role.ADMIN)
     admin = driver.participant(account="admin")
     admin.ask(m.SetRole(second.participant, Role.CHAIR))
+    admin.ask(m.MuteOther(second.participant, Source.MICROPHONE, True, True))
     second.ask(m.Leave())
-    assert log == ["check_join", "opening", "admitted", "entered", "role_given", "left"]
+    assert log == ["check_join", "opening", "admitted", "entered", "role_given", "source_held", "left"]
     told.update(log)
     log.clear()
     driver.event(SpeakersChanged(1, (first.participant,), (), first.participant))

@@ -108,7 +108,8 @@ def test_text_sent_again_is_accepted_and_not_shown_again():
 
 
 def test_memory_of_texts_is_bounded():
-    driver = Driver(rates={name: Rate(50_000, 10_000) for name in MessageClass}, total_rate=Rate(50_000, 10_000))
+    rates = {name: Rate(50_000, 10_000) for name in MessageClass}
+    driver = Driver(rates=rates, limits__messages_per_s=50_000, limits__message_burst=10_000)
     sender, other = driver.participant(), driver.participant()
     for number in range(MAX_TEXTS + 1):
         sender.ask(m.Chat(text_id(number), ROOM, sealed=b"x"))

@@ -33,9 +33,16 @@ COMMAND_TABLE = {
     "chat server": (lambda _: m.Chat(bytes(16), m.ChatScope.SERVER, "x"), {ADMIN}),
     "set_role": (lambda other: m.SetRole(other.participant, LISTENER), LEADERS),
     "kick": (lambda other: m.Kick(other.participant), LEADERS),
+    "raise_hand": (lambda _: m.RaiseHand(), ALL),
+    "lower_hand": (lambda _: m.LowerHand(), ALL),
+    "lower_hand of another": (lambda other: m.LowerHand(other.participant), LEADERS),
+    "lower_hand of everybody": (lambda _: m.LowerHand(everybody=True), LEADERS),
+    "mute_other": (lambda _: m.MuteOther(0, MICROPHONE, True), LEADERS),
+    "mute_other hard": (lambda other: m.MuteOther(other.participant, MICROPHONE, True, True), LEADERS),
     "update_room title": (lambda _: m.UpdateRoom(title="New"), LEADERS),
     "update_room max_participants": (lambda _: m.UpdateRoom(max_participants=50), LEADERS),
     "update_room": (lambda _: m.UpdateRoom(), LEADERS),
+    "lock_room": (lambda _: m.LockRoom(True), LEADERS),
     "close_room": (lambda _: m.CloseRoom(), LEADERS),
 }
 

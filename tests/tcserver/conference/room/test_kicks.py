@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 
 from tcproto import messages as m
@@ -10,6 +12,7 @@ from tcproto.messages import Role
 from tcserver.conference.room.kicks import KICKED_DEVICES, MAX_KICKED, Kicks
 from tcserver.records import RoomRecord
 from tests.support.conference.driver import Driver, error_code
+from tests.support.memory import kept, largest_table
 
 KICK = 300.0
 
@@ -66,12 +69,12 @@ def test_a_device_that_is_made_anew_helps_a_few_times_only() -> None:
 
 
 def test_how_long_a_kick_lasts_can_be_set() -> None:
-    driver = Driver(kick=2.0)
+    driver = Driver(rooms__kick_s=2.0)
     _, target = kicked(driver)
     assert error_code(target.enter()) is ErrorCode.KICKED
     driver.advance(2)
     assert isinstance(target.enter(), m.Joined)
-    driver = Driver(kick=0.0)
+    driver = Driver(rooms__kick_s=0.0)
     _, target = kicked(driver)
     assert isinstance(target.enter(), m.Joined)
 
@@ -81,12 +84,11 @@ def test_kicks_are_bounded() -> None:
     for number in range(MAX_KICKED + 1):
         for device in range(KICKED_DEVICES + 2):
             kicks.add("room", str(number), bytes([device]), 100.0)
-    assert len(kicks._until) == MAX_KICKED
-    assert max(map(len, kicks._until.values())) == KICKED_DEVICES
+    assert {len(table) for table in kept(kicks, OrderedDict)} == {MAX_KICKED, KICKED_DEVICES}
     assert kicks.wait("room", "0", b"\0", 0.0) == 0
     assert kicks.wait("room", "1", b"\4", 0.0) == 100
     assert kicks.wait("room", "1", b"\4", 100.0) == 0
-    assert len(kicks._until) == MAX_KICKED - 1
+    assert largest_table(kicks) == MAX_KICKED - 1
 
 
 @pytest.mark.parametrize("leader", [m.Role.CHAIR, m.Role.ADMIN])

@@ -57,7 +57,7 @@ def test_kick_changes_the_room_key():
 
 
 def test_old_and_worn_room_keys_are_replaced():
-    driver = Driver(idle_timeout=1e9, ping_interval=1e9)
+    driver = Driver(limits__idle_s=1e9, ping_interval=1e9)
     client = driver.participant()
     driver.advance(24 * 3600 - 1)
     assert driver.plane.rotations == []
@@ -124,7 +124,7 @@ def test_keys_that_are_worn_too_soon_are_replaced_when_it_is_time():
 
 def test_a_room_of_more_workers_than_a_reply_holds_keys_can_be_joined():
     workers = MAX_JOINED_KEYS + 5
-    driver = Driver(media_workers=workers, room_spread=1)
+    driver = Driver(server__workers=workers, server__room_spread=1)
     clients = [driver.participant() for _ in range(workers + 3)]
     last = clients[-1]
     assert len(last.view.joined.room_keys) == MAX_JOINED_KEYS

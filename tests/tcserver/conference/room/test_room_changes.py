@@ -4,18 +4,19 @@ import pytest
 
 from tcproto import messages as m
 from tcproto.errors import ErrorCode
-from tcserver.conference import Rate, SaveRoom
+from tcserver.conference import SaveRoom
 from tcserver.conference.policy.speaker_limit import SMALL_ROOM
 from tcserver.conference.room.rooms import FAILED_SAVE_RETRY_MS
 from tcserver.media.interface import SeatOpened
 from tcserver.records import RoomRecord
 from tests.support.conference.driver import Driver, error_code
+from tests.support.conference.settings import settings
 
 HALL = RoomRecord("hall", "The Hall", max_participants=20)
 
 
 def test_update_of_a_temporary_room():
-    driver = Driver(max_participants=10)
+    driver = Driver(rooms__max_participants=10)
     chair, other = driver.participant(), driver.participant()
     assert isinstance(chair.ask(m.UpdateRoom("Rapat", 2)), m.Ok)
     driver.advance(0.1)
@@ -35,7 +36,7 @@ def test_update_of_a_temporary_room():
 
 
 def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
-    driver = Driver(rooms=(replace(HALL, roles={"dinkes": m.Role.CHAIR}),), max_participants=10)
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": m.Role.CHAIR}),), rooms__max_participants=10)
     chair = driver.participant("hall")
     assert chair.view.info.max_participants == 10
     driver.hold_writes = True
@@ -48,10 +49,36 @@ def test_update_of_a_permanent_room_is_on_disk_before_it_is_acknowledged():
     assert isinstance(chair.replies[chair.requests - 1], m.Ok)
     assert chair.view.info.title == "New"
     (write,) = driver.writes
-    assert isinstance(write, SaveRoom)
-    assert (write.room.title, write.room.max_participants) == ("New", 20), "what was not asked for stays as stored"
+    assert write == SaveRoom(write.ticket, "hall", {"title": "New"}), "what was not asked for stays as stored"
     assert isinstance(chair.ask(m.UpdateRoom(max_participants=5)), m.Ok)
-    assert driver.writes[-1].room.max_participants == 5
+    assert driver.writes[-1].changes == {"max_participants": 5}
+    driver.advance(1)
+    assert (chair.view.info.title, chair.view.info.max_participants) == ("New", 5)
+    driver.check()
+
+
+def test_what_an_operator_changes_while_a_change_is_written_stays():
+    hall = replace(HALL, roles={"dinkes": m.Role.CHAIR})
+    driver = Driver(rooms=(hall,))
+    chair = driver.participant("hall")
+    driver.hold_writes = True
+    chair.ask(m.UpdateRoom("New"))
+    driver.apply(driver.conference.rooms_changed([replace(hall, max_participants=30)], driver.now))
+    driver.answer_held()
+    driver.advance(1)
+    assert (chair.view.info.title, chair.view.info.max_participants) == ("New", 30)
+    driver.check()
+
+
+def test_a_permanent_room_that_is_removed_while_a_change_is_written_is_gone():
+    driver = Driver(rooms=(replace(HALL, roles={"dinkes": m.Role.CHAIR}),), rooms__temporary=False)
+    chair = driver.participant("hall")
+    driver.hold_writes = True
+    chair.ask(m.UpdateRoom("New"))
+    driver.apply(driver.conference.rooms_changed([], driver.now))
+    driver.answer_held()
+    assert [e.code for e in chair.got(m.Evicted)] == [ErrorCode.ROOM_CLOSED]
+    assert error_code(chair.enter("hall")) is ErrorCode.NO_SUCH_ROOM
     driver.check()
 
 
@@ -71,7 +98,7 @@ def test_change_that_cannot_be_written_is_refused():
 @pytest.mark.parametrize("permanent", [False, True])
 def test_who_ends_the_meeting_ends_it_for_all_and_a_permanent_room_stays(permanent):
     rooms = (replace(HALL, roles={"a1": m.Role.CHAIR}),) if permanent else ()
-    driver = Driver(rooms=rooms, temporary_rooms=not permanent)
+    driver = Driver(rooms=rooms, rooms__temporary=not permanent)
     chair, other = driver.participant("hall", "a1"), driver.participant("hall", "a2")
     driver.hold_seats = True
     joining = driver.user("a3")
@@ -121,7 +148,7 @@ def test_permanent_room_that_comes_and_goes_leaves_an_open_temporary_one_alone()
 def test_new_settings_hold_from_now_on():
     driver = Driver()
     driver.participant()
-    driver.conference.settings_changed(replace(driver.conference.context.settings, temporary_rooms=False))
+    driver.conference.settings_changed(settings(driver.conference.context.settings, rooms__temporary=False))
     assert error_code(driver.user().enter("other")) is ErrorCode.NO_SUCH_ROOM
 
 
@@ -145,10 +172,10 @@ def test_talkers_are_limited_in_rooms_of_more_than_eight():
     clients[0].drop()
     driver.advance(0.1)
     assert driver.plane.limits[room] == [3, 0]
-    driver.conference.settings_changed(replace(driver.conference.context.settings, loudest=0))
+    driver.conference.settings_changed(settings(driver.conference.context.settings, rooms__loudest=0))
     driver.participant()
     assert driver.plane.limits[room] == [3, 0]
-    driver.conference.settings_changed(replace(driver.conference.context.settings, loudest=5))
+    driver.conference.settings_changed(settings(driver.conference.context.settings, rooms__loudest=5))
     driver.participant()
     assert driver.plane.limits[room] == [3, 0, 5]
     driver.check()
@@ -162,14 +189,14 @@ def test_a_permanent_room_has_its_own_number_of_talkers():
     for loudest in (7, 7, 0, None, 2):
         driver.apply(driver.conference.rooms_changed([replace(HALL, max_participants=50, loudest=loudest)], driver.now))
     assert driver.plane.limits[room] == [7, 0, 3, 2]
-    driver.conference.settings_changed(replace(driver.conference.context.settings, loudest=5))
+    driver.conference.settings_changed(settings(driver.conference.context.settings, rooms__loudest=5))
     driver.participant("hall")
     assert driver.plane.limits[room] == [7, 0, 3, 2]
     driver.check()
 
 
 def test_joins_of_the_whole_server_pass_a_bucket():
-    driver = Driver(join_rate=Rate(2, 4))
+    driver = Driver(rooms__joins_per_s=2, rooms__join_burst=4)
     for number in range(4):
         driver.participant(account=f"a{number}")
     client = driver.user()

@@ -177,7 +177,7 @@ def test_snapshot_can_be_asked_for_again_in_the_middle_of_a_batch():
 
 
 def test_room_has_a_limit():
-    driver = Driver(max_participants=2)
+    driver = Driver(rooms__max_participants=2)
     driver.hold_seats = True
     driver.user().enter()
     driver.user().enter()
@@ -199,7 +199,7 @@ def test_mode_has_to_match():
 
 
 def test_unknown_room_where_temporary_ones_are_not_allowed():
-    driver = Driver(temporary_rooms=False, rooms=(HALL,))
+    driver = Driver(rooms__temporary=False, rooms=(HALL,))
     client = driver.user()
     assert error_code(client.enter("other")) is ErrorCode.NO_SUCH_ROOM
     assert isinstance(client.enter("HALL"), m.Joined)
@@ -256,7 +256,7 @@ def test_unused_room_closes_after_five_minutes_and_an_empty_one_after_twenty_sec
 
 
 def test_rooms_are_bounded_for_all_and_for_an_account():
-    driver = Driver(max_rooms=3, max_unused_rooms=2)
+    driver = Driver(rooms__max_rooms=3, max_unused_rooms=2)
     client, other = driver.user("a1"), driver.user("a2")
     codes = [error_code(client.ask(m.OpenRoom(name))) for name in "abc"]
     assert codes == [None, None, ErrorCode.RATE_LIMITED]
@@ -265,11 +265,11 @@ def test_rooms_are_bounded_for_all_and_for_an_account():
     assert error_code(other.ask(m.OpenRoom("d"))) is ErrorCode.SERVER_FULL
 
 
-@pytest.mark.parametrize("limit", ["max_rooms", "max_rooms_per_account", "max_unused_rooms"])
+@pytest.mark.parametrize("limit", ["rooms__max_rooms", "rooms__max_rooms_per_account", "max_unused_rooms"])
 def test_who_may_open_no_further_room_is_told_when_one_ends(limit):
-    driver = Driver(**{"max_rooms": 9, "max_rooms_per_account": 9, "max_unused_rooms": 9, limit: 2})
+    driver = Driver(**{"rooms__max_rooms": 9, "rooms__max_rooms_per_account": 9, "max_unused_rooms": 9, limit: 2})
     client = driver.user("a1")
-    lifetime = driver.conference.context.settings.unused_room_lifetime
+    lifetime = driver.conference.context.settings.rooms.unused_close_s
     for name in "ab":
         assert error_code(client.ask(m.OpenRoom(name))) is None
         driver.advance(1)
@@ -282,7 +282,7 @@ def test_who_may_open_no_further_room_is_told_when_one_ends(limit):
 
 
 def test_who_may_open_no_further_room_while_all_are_in_use_is_told_to_ask_again():
-    driver = Driver(max_rooms=2)
+    driver = Driver(rooms__max_rooms=2)
     for name in "ab":
         driver.participant(name, f"in-{name}")
     refused = driver.user("a1").ask(m.OpenRoom("c"))
@@ -290,7 +290,12 @@ def test_who_may_open_no_further_room_while_all_are_in_use_is_told_to_ask_again(
 
 
 def test_no_account_uses_up_the_rooms_and_permanent_ones_can_always_be_opened():
-    driver = Driver(max_rooms=10, max_rooms_per_account=4, max_unused_rooms=3, rooms=(HALL, replace(HALL, name="aula")))
+    driver = Driver(
+        rooms__max_rooms=10,
+        rooms__max_rooms_per_account=4,
+        max_unused_rooms=3,
+        rooms=(HALL, replace(HALL, name="aula")),
+    )
     clients = [driver.user("greedy") for _ in range(4)]
     for number, client in enumerate(clients):
         assert isinstance(client.enter(f"room-{number}"), m.Joined)

@@ -18,7 +18,8 @@ FREE = Rate(60_000, 10**9)
 
 
 def unlimited(**settings: object) -> Driver:
-    return Driver(rates=dict.fromkeys(MessageClass, FREE), total_rate=FREE, **settings)
+    rates = dict.fromkeys(MessageClass, FREE)
+    return Driver(rates=rates, limits__messages_per_s=60_000, limits__message_burst=10**9, **settings)
 
 
 def test_ids_come_back_the_oldest_first_after_their_quarantine() -> None:

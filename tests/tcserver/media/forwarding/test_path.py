@@ -5,9 +5,9 @@ import pytest
 from tcproto.datagram import Item, ItemType, Kind, open_datagram, pack_header, parse_items, seal
 from tcproto.path import PingItem, Position, parse_pong, parse_positions
 from tcserver.media import Drop
-from tcserver.media.forwarding.directory import MAX_TICKETS
 from tcserver.media.forwarding.path import PATH_TIMEOUT, PathState
 from tcserver.media.interface import Address, CloseSeat, OpenTicket, PathLost, PathProven, SealerState, SeatOpened
+from tcserver.media.plane.directory import MAX_TICKETS
 from tests.support.media.world import ROOM_KEY, SEALER, Peer, World, audio, forwarded, packet_item
 
 ELSEWHERE = Address(0, "198.51.100.7", 4242)
@@ -110,7 +110,7 @@ def test_round_trips_are_measured_by_challenges_that_were_sent_once():
 
 
 def test_an_unproven_address_gets_at_most_three_times_what_it_sent():
-    """V35, for bare datagrams and pings at any pace."""
+    """Bare datagrams and pings, at any pace."""
     world = World(0)
     a = world.join(1, prove=False)
     received = sent = 0
@@ -259,7 +259,6 @@ def test_one_ping_of_a_datagram_is_answered_and_malformed_ones_are_dropped():
 
 
 def test_35_clients_behind_one_address():
-    """V25."""
     world = World(0)
     peers = []
     for number in range(1, 36):

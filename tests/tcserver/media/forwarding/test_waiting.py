@@ -8,8 +8,8 @@ from tcproto.datagram import ItemType
 from tcproto.messages import Kind
 from tcproto.packet import parse_header
 from tcserver.media.forwarding.keyframes import KEY_DELIVERY
-from tcserver.media.forwarding.plane import SWEEP_INTERVAL
 from tcserver.media.interface import Address, CloseSeat, KeyframeAsked, Receiver, SendKeyframe
+from tcserver.media.plane.plane import SWEEP_INTERVAL
 from tests.support.media.world import Peer, World, keyframe, open_room, packet_item, send, video
 
 STREAM = 7

@@ -21,7 +21,8 @@ from tcserver.media.interface import (
 )
 from tcserver.media.relay.audience import LIFETIME, TELL_INTERVAL
 from tcserver.media.relay.relay import ASK_INTERVAL
-from tcserver.media.relay.wire import MAX_RELAYED, Level, Message, pack_head, pack_levels, parse_head
+from tcserver.media.relay.wire import MAX_RELAYED, Message, pack_head, pack_levels, parse_head
+from tcserver.media.speakers.selection import Level
 from tests.support.media.relay_world import ROOM, Workers, crowd, key_of, packets, sealer_of, send
 from tests.support.media.world import audio, keyframe, video
 
@@ -73,7 +74,7 @@ def test_only_proven_paths_are_sent_to_and_a_path_that_is_proven_later_too():
     workers.prove(late)
     workers.relayed.clear()
     assert set(packets(send(workers, talker, audio(STREAM, 1)))) == {late.address, lost.address}
-    assert not workers.messages(Message.AUDIENCE), "the same people"
+    assert not workers.messages(Message.AUDIENCE), "the same participants"
     for _ in range(16):
         workers.receive(late, late.ping())
         workers.poll(1)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from tcproto.path import Position
 from tcserver.media.relay import wire
-from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, MAX_RELAYED, Level, Message
+from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, MAX_RELAYED, Message
+from tcserver.media.speakers.selection import Level, News
 
 U32, U16 = st.integers(0, 2**32 - 1), st.integers(0, 2**16 - 1)
 LEVELS = st.builds(Level, U16, U32, U32, st.integers(0, 127), st.integers(0, 127), st.booleans())
@@ -45,6 +46,21 @@ def test_a_packet_longer_than_can_be_told_counts_as_the_longest():
 
 def test_as_many_levels_as_fit():
     assert len(wire.pack_levels(1, [Level(1, 2, 9, 3, 4, 20)] * LEVELS_IN_MESSAGE)) <= MAX_RELAYED
+
+
+def test_many_levels_take_several_messages():
+    levels = [Level(stream, 4, 4, 3, 25, 20, True) for stream in range(2 * LEVELS_IN_MESSAGE + 1)]
+    parts = [wire.parse_levels(message) for message in wire.pack_news(1, News(levels))]
+    assert [len(part) for part in parts] == [LEVELS_IN_MESSAGE, LEVELS_IN_MESSAGE, 1]
+    assert [level for part in parts for level in part] == levels
+
+
+@pytest.mark.parametrize("holders", [(), (7, 8)])
+def test_news_of_the_home(holders):
+    (message,) = wire.pack_news(1, News(holders=holders))
+    assert wire.parse_head(message) == (Message.HOLDERS, 1)
+    assert wire.parse_holders(message) == set(holders)
+    assert wire.pack_news(1, News()) == []
 
 
 @given(U32, st.frozensets(U16))

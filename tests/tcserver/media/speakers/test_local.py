@@ -5,9 +5,9 @@ import random
 import pytest
 
 from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, SpeakersChanged
-from tcserver.media.relay.wire import Level, parse_holders
 from tcserver.media.speakers.dominance import FLOOR_LEVELS, LEVELS, MIN_SCORE, Activity, dominant
 from tcserver.media.speakers.local import DECISION_INTERVAL, LocalSelection
+from tcserver.media.speakers.selection import Level, News
 from tests.support.media.world import World, audio, packet_item
 
 SPEECH, NOISE, SILENCE = 20, 50, 127
@@ -183,15 +183,14 @@ def test_the_next_deadline_is_that_of_a_decision():
 def test_the_holders_are_told_when_they_change_and_when_they_are_to_be_said_again():
     speakers = LocalSelection()
     speakers.configure(1, ())
-    speakers.take_messages(5)
+    speakers.take_news()
     assert not speakers.has_news
-    assert speakers.take_messages(5) == []
+    assert speakers.take_news() == News()
     assert speakers.hear(7, 0x101, 1, 1, SPEECH, 20, True, 10.0)
     assert speakers.has_news
-    (message,) = speakers.take_messages(5)
-    assert parse_holders(message) == {7}
+    assert speakers.take_news() == News(holders=(7,))
     speakers.repeat()
-    assert speakers.take_messages(5) == [message]
+    assert speakers.take_news() == News(holders=(7,))
     speakers.take_holders(frozenset({9}))
     assert speakers.holders == (7,), "the home decides itself"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from tcserver.media.relay.wire import LEVELS_IN_MESSAGE, Level, parse_levels
 from tcserver.media.speakers.remote import MAX_LEVELS, RemoteSelection
+from tcserver.media.speakers.selection import Level, News
 
 
 def test_what_was_heard_goes_into_the_next_summary_once():
@@ -12,24 +12,19 @@ def test_what_was_heard_goes_into_the_next_summary_once():
     assert speakers.hear(8, 0x102, 6, 4, 90, 10, True, 0.0), "no contest is on"
     speakers.forget(7)
     assert speakers.has_news
-    (message,) = speakers.take_messages(1)
-    assert parse_levels(message) == [
-        Level(7, 0x101, 5, 3, 25, 20, True),
-        Level(8, 0, 0, 4, 90, 10),
-        Level(7, 0, 0, 0, 0, 0),
-    ]
+    assert speakers.take_news() == News(
+        (Level(7, 0x101, 5, 3, 25, 20, True), Level(8, 0, 0, 4, 90, 10), Level(7, 0, 0, 0, 0, 0))
+    )
     speakers.repeat()
     assert not speakers.has_news
-    assert speakers.take_messages(1) == []
+    assert speakers.take_news() == News()
 
 
-def test_many_levels_take_several_messages_and_too_many_are_lost_oldest_first():
+def test_of_too_many_levels_the_oldest_are_lost():
     speakers = RemoteSelection()
     for stream in range(MAX_LEVELS + 1):
         speakers.hear(stream, 4, 4, 3, 25, 20, True, 0.0)
-    levels = [parse_levels(message) for message in speakers.take_messages(1)]
-    assert max(map(len, levels)) == LEVELS_IN_MESSAGE
-    assert [level.stream for part in levels for level in part] == list(range(1, MAX_LEVELS + 1))
+    assert [level.stream for level in speakers.take_news().levels] == list(range(1, MAX_LEVELS + 1))
 
 
 def test_only_holders_and_those_who_are_always_forwarded_are():

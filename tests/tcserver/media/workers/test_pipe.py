@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tcproto.messages import Caps, Kind
 from tcserver.media import Counters, Drop, interface
-from tcserver.media.forwarding.stats import Counts, MediaStats, SeatStats, SocketState
 from tcserver.media.lanes.lane import Weight
+from tcserver.media.plane.stats import Counts, MediaStats, SeatStats, SocketState
 from tcserver.media.workers.pipe import LENGTH_SIZE, decode, encode
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.logs import LogSettings

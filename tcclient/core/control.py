@@ -1,0 +1,65 @@
+"""The client's end of a control connection: how it begins, and whether the server still answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcclient.core.timers import Timers
+from tcproto.control import ControlConnection
+from tcproto.identity import KEY_SIZE
+from tcproto.messages import Ping
+from tcproto.path import CONTROL_TIMEOUT
+
+CONTROL_PING = 5.0
+"""Seconds between pings on the control connection. Two may be late before the connection counts as lost."""
+SOFTWARE = "tcclient"
+"""Name of this software in the handshake."""
+
+
+def control_connection(random_bytes: Callable[[int], bytes]) -> ControlConnection:
+    """Return the client's end of a control connection, for a session; ``random_bytes`` is like ``os.urandom``."""
+    return ControlConnection.client(software=SOFTWARE, ephemeral_private=random_bytes(KEY_SIZE))
+
+
+class Liveness:
+    """Watches whether the server is there. ``lost`` is called after ``CONTROL_TIMEOUT`` seconds without a byte of it.
+
+    Its deadline in ``timers`` is ``Liveness.KEY``.
+    """
+
+    KEY = "ping"
+
+    def __init__(self, control: ControlConnection, timers: Timers, lost: Callable[[], None]) -> None:
+        self.rtt: float | None = None
+        """Seconds of the last round trip."""
+        self._control = control
+        self._timers = timers
+        self._lost = lost
+        self._pings = False
+        self._heard_at = 0.0
+
+    def watch(self, now: float, *, pings: bool) -> None:
+        """Watch from now on. Pings are sent after the handshake only."""
+        self._pings = pings
+        self._heard_at = now
+        self._timers.set(self.KEY, now + CONTROL_PING, self._due)
+
+    def pause(self) -> None:
+        """Expect nothing, until ``watch`` is called again."""
+        self._timers.cancel(self.KEY)
+
+    def heard(self, now: float) -> None:
+        """Note that something came."""
+        self._heard_at = now
+
+    def answered(self, ping: Ping, now: float) -> None:
+        """Take the answer to a ping."""
+        self.rtt = now - ping.time / 1e6
+
+    def _due(self, now: float) -> None:
+        if now >= self._heard_at + CONTROL_TIMEOUT:
+            self._lost()
+            return
+        self._timers.set(self.KEY, now + CONTROL_PING, self._due)
+        if self._pings:
+            self._control.ask(Ping(int(now * 1e6)))

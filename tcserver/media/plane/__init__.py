@@ -1,0 +1,1 @@
+"""The media plane: commands, datagrams and time in; datagrams for sets of receivers, events and statistics out."""

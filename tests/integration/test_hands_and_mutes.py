@@ -1,0 +1,97 @@
+"""Raised hands, mutes of others and a changed password, with a server and clients as they run."""
+
+import pytest
+
+from tcclient import events, tone
+from tcclient.errors import LoginRefused, RequestRefused, RoomClosed
+from tcproto.errors import ErrorCode
+from tcproto.messages import Source
+from tests.support.processes.world import PASSWORD, Run, World, until, watching
+
+NEW = "kuda baterai benar"
+
+
+def test_hands_stand_in_one_order_for_all(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link) as a, world.client(link, "ketua") as chair, watching(chair) as told:
+                await until(lambda: len(a.participants) == len(chair.participants) == 1)
+                await a.raise_hand()
+                await chair.raise_hand()
+                await until(lambda: chair.me.hand and a.participants[chair.me.id].hand)
+                assert 0 < a.me.hand < chair.me.hand
+                assert chair.participants[a.me.id].hand == a.me.hand
+                await chair.participants[a.me.id].lower_hand()
+                await until(lambda: not a.me.hand)
+                await a.raise_hand()
+                await chair.lower_all_hands()
+                await until(lambda: not a.me.hand and not chair.me.hand)
+                hands = {event.participant.is_me for event in told if isinstance(event, events.HandChanged)}
+                assert hands == {False, True}
+                assert not any(isinstance(event, events.ParticipantUpdated) for event in told), "no role has changed"
+
+    run(main)
+
+
+def test_a_chair_asks_to_mute_and_holds_a_microphone(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link) as a, world.client(link, "ketua") as chair, watching(a) as told:
+                publication = await a.publish(tone())
+                await until(lambda: len(chair.tracks) == 1)
+                (track,) = chair.tracks
+                who = chair.participants[a.me.id]
+                await until(lambda: track.statistics.packets > 5)
+                await who.mute()
+                await until(lambda: any(isinstance(event, events.MuteAsked) for event in told))
+                (asked,) = [event for event in told if isinstance(event, events.MuteAsked)]
+                assert (asked.participant.id, asked.source, asked.muted) == (chair.me.id, Source.MICROPHONE, True)
+                assert not publication.muted, "nothing has changed"
+                with pytest.raises(RequestRefused) as refused:
+                    await a.participants[chair.me.id].mute(hold=True)
+                assert refused.value.code is ErrorCode.NOT_PERMITTED
+                await who.mute(hold=True)
+                await until(lambda: publication.held)
+                assert publication.muted
+                await until(lambda: track.muted)
+                with pytest.raises(RequestRefused, match="a chair holds it muted"):
+                    publication.mute(False)
+                assert publication.muted
+                received = track.statistics.packets
+                await who.release()
+                await until(lambda: not publication.held)
+                assert publication.muted
+                publication.mute(False)
+                await until(lambda: track.statistics.packets > received + 5)
+                held = [event.held for event in told if isinstance(event, events.PublicationHeld)]
+                assert held == [True, False]
+
+    run(main)
+
+
+def test_an_account_changes_its_password(run: Run, world: World) -> None:
+    async def main() -> None:
+        async with world.serving() as server:
+            link = server.room("Hall")
+            async with world.client(link) as a:
+                async with world.client(link, name="Budi") as elsewhere:
+                    with pytest.raises(RequestRefused) as wrong:
+                        await a.change_password("not the password", NEW)
+                    assert wrong.value.code is ErrorCode.BAD_CREDENTIALS
+                    await a.change_password(PASSWORD, NEW)
+                    await until(lambda: elsewhere.closed is not None)
+                    assert elsewhere.closed.code is ErrorCode.CREDENTIALS_CHANGED
+                    with pytest.raises(RoomClosed):
+                        await elsewhere.chat("halo")
+                await a.chat("still here")
+                await a.change_password(NEW, PASSWORD + "!")
+            with pytest.raises(LoginRefused) as refused:
+                async with world.client(link):
+                    pass
+            assert refused.value.code is ErrorCode.BAD_CREDENTIALS
+            async with world.client(link, password=PASSWORD + "!") as again:
+                await again.chat("halo")
+
+    run(main)
