@@ -24,9 +24,19 @@ _SKIPPED = "is not sent; a reader skips it"
 
 RESERVED = (
     Reserved(
-        "tunnel: frames of type 1",
-        ("control.ControlConnection.send_datagram",),
-        "no client sends it; a server drops it; a client may take room datagrams out of it",
+        "the stream path (section 6)",
+        (
+            "stream_path.CloseCode.NORMAL_CLOSURE",
+            "stream_path.CloseCode.UNSUPPORTED_DATA",
+            "stream_path.DatagramQueue",
+            "stream_path.DatagramQueue.put_large",
+            "stream_path.DatagramQueue.put_small",
+            "stream_path.PATH",
+            "stream_path.SUBPROTOCOL",
+            "stream_path.pack_control",
+            "stream_path.pack_datagram",
+        ),
+        "no server offers it yet",
     ),
     Reserved(
         "features of the hellos",

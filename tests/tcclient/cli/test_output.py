@@ -70,7 +70,7 @@ def room(*participants: Participant) -> SimpleNamespace:
 def output(
     *participants: Participant, as_json: bool = False, columns: int | None = None, listening: bool = False
 ) -> tuple[Output, FakeConsole]:
-    """A output of a room that was just entered."""
+    """An output of a room that was just entered."""
     return output_of(room(*participants), as_json=as_json, columns=columns, listening=listening)
 
 

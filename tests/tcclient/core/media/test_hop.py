@@ -123,35 +123,3 @@ def test_the_media_path_moves(server, pair):
     server.pump()
     server.advance(5)
     assert a.session.seat.path.state is PathState.OK
-
-
-def test_datagrams_through_the_tunnel(server, pair):
-    a, b = pair
-    a.publish()
-    (data,) = undelivered(server, a)
-    b.connection.send_datagram(data)
-    server.pump()
-    assert payloads(b) == [b"voice"]
-
-
-def test_what_came_through_the_tunnel_proves_nothing_of_udp(server):
-    """A pong, a challenge and media in the channel: UDP is still not proved, and then still lost."""
-    a = server.connect()
-    send_down = server.down
-
-    def through_the_tunnel(client, items):
-        client.connection.send_datagram(server.seal_down(client, pack_items(items)))
-
-    server.down = through_the_tunnel
-    forward, server.forward = server.forward, lambda *_: None  # beacons: nothing goes to who has proved no address
-    a.login()
-    b = server.connect().login()
-    server.advance(2)
-    assert a.session.seat.path.state is b.session.seat.path.state is PathState.UNKNOWN
-    assert not a.proven, "no response to a challenge that took another way"
-    assert a.drops(Drop.TUNNEL) > 3
-    server.advance(10)
-    assert a.session.seat.path.state is PathState.LOST
-    server.down, server.forward = send_down, forward
-    server.advance(5)
-    assert a.session.seat.path.state is PathState.OK

@@ -1,0 +1,88 @@
+/** From the handshake to the welcome: the key of the server, and the proof of account and device. */
+
+import { accountLoginText, checkCosts, deviceLoginText, effectiveSalt } from "../protocol/account.js";
+import { equal, NO_BYTES } from "../protocol/bytes.js";
+import type { ControlConnection, HandshakeCompleted } from "../protocol/control.js";
+import { fingerprint, type SigningKey } from "../protocol/identity.js";
+import { Login as LoginMessage, LoginBegin, type LoginChallenge, type Welcome } from "../protocol/messages.js";
+import type { Emit } from "./events.js";
+import { Distrust } from "./membership/distrust.js";
+import type { Signing } from "./signing.js";
+
+const KIB = 1024;
+
+/** The dialogue of a login. Its messages go to `control`, its events to `emit`. */
+export class Login {
+  /** Fingerprint of the server, once it has proved its key. */
+  fingerprint: Uint8Array = NO_BYTES;
+  welcome: Welcome | undefined;
+  readonly #expected: Uint8Array | undefined;
+  readonly #signing: Signing;
+  readonly #control: ControlConnection;
+  readonly #emit: Emit;
+  #hash: Uint8Array = NO_BYTES;
+  #static: Uint8Array = NO_BYTES;
+  #account = "";
+  #name = "";
+
+  /** `expected` is the fingerprint of the server from the link or the pin, undefined where the owner decides. */
+  constructor(expected: Uint8Array | undefined, signing: Signing, control: ControlConnection, emit: Emit) {
+    this.#expected = expected;
+    this.#signing = signing;
+    this.#control = control;
+    this.#emit = emit;
+  }
+
+  /** Check the key of the server; tell whether one was expected. Throws `Distrust` if it is another one. */
+  handshakeCompleted(event: HandshakeCompleted): boolean {
+    [this.#hash, this.#static] = [event.handshakeHash, event.remoteStatic];
+    this.fingerprint = fingerprint(event.remoteStatic);
+    const trusted = this.#expected !== undefined;
+    if (this.#expected !== undefined && !equal(this.#expected, this.fingerprint)) {
+      this.#emit({ type: "wrongServerKey", expected: this.#expected, found: this.fingerprint });
+      throw new Distrust("the server's key is not the one expected", "bad_handshake");
+    }
+    this.#emit({ type: "serverKey", fingerprint: this.fingerprint, static: this.#static, trusted });
+    return trusted;
+  }
+
+  /** Ask for the challenge of an account, by its folded name. */
+  begin(account: string, name: string): void {
+    [this.#account, this.#name] = [account, name];
+    this.#control.request(LoginBegin.make({ account }));
+  }
+
+  /** Have the account key derived. Throws `Distrust` for costs out of range, or for another account. */
+  challenged(challenge: LoginChallenge): void {
+    if (challenge.account !== this.#account) {
+      throw new Distrust("the server answered for another account than was asked for");
+    }
+    const [memoryBytes, passes] = [challenge.memoryKib * KIB, challenge.passes];
+    try {
+      checkCosts(memoryBytes, passes);
+    } catch {
+      throw new Distrust("the server asks for a password derivation that is too cheap or too dear");
+    }
+    const salt = effectiveSalt(this.#static, this.#account, challenge.salt);
+    this.#emit({ type: "deriveKey", account: this.#account, salt, memoryBytes, passes });
+  }
+
+  /** Prove account and device. Both signatures are valid on this connection only. */
+  accountKeyDerived(key: SigningKey): void {
+    const [account, name, deviceKey] = [this.#account, this.#name, this.#signing.device];
+    const accountSignature = key.sign(accountLoginText(this.#hash, deviceKey, account));
+    this.#signing.ask(deviceLoginText(this.#hash, account), (deviceSignature) => {
+      this.#control.request(LoginMessage.make({ account, name, deviceKey, accountSignature, deviceSignature }));
+    });
+  }
+
+  /** Take the welcome. Throws `Distrust` if it is for another name, which this client would sign later. */
+  welcomed(welcome: Welcome): void {
+    const { account, agency, name, limits } = welcome;
+    if (account !== this.#account || name !== this.#name) {
+      throw new Distrust("the server logs us in as somebody else than we asked for");
+    }
+    this.welcome = welcome;
+    this.#emit({ type: "loggedIn", account, agency, name, limits });
+  }
+}

@@ -1,0 +1,519 @@
+/** A seat in a room: its roster, keys, media path, publications and subscriptions. */
+
+import { utf8 } from "../protocol/bytes.js";
+import type { ControlConnection } from "../protocol/control.js";
+import { Refusal } from "../protocol/errors.js";
+import type { PublicationId } from "../protocol/keyring.js";
+import * as messages from "../protocol/messages.js";
+import type { ChatScope, Message, Role, Source, StreamChoice } from "../protocol/messages.js";
+import type { AudioHeader } from "../protocol/packet.js";
+import type { Party } from "../protocol/sender-key.js";
+import { checkText } from "../protocol/text.js";
+import type { Drops } from "./drops.js";
+import type { Emit, RosterEvent } from "./events.js";
+import type { Place } from "./joining.js";
+import { KeyInbox } from "./keys/key-inbox.js";
+import { BARE, type SealingKey, SenderKeys } from "./keys/own-key.js";
+import { Peer } from "./keys/peers.js";
+import { RoomDatagramOpener } from "./keys/room-datagrams.js";
+import { Audible } from "./media/audible.js";
+import { Egress } from "./media/egress.js";
+import { KeyframeSpacing } from "./media/keyframes.js";
+import { MediaPath } from "./media/path.js";
+import { type AudioFrame, type NewPublication, Publications, type VideoFrame } from "./media/publications.js";
+import { MediaReceiver } from "./media/receiving.js";
+import { Presence } from "./membership/presence.js";
+import { isSameParty, RoomState, trackKey } from "./membership/roster.js";
+import type { Signing } from "./signing.js";
+import { type ShownTexts, Texts } from "./texts.js";
+import { NEVER, type Timers } from "./timers.js";
+
+/** Seconds after which a snapshot is asked for again. */
+export const SNAPSHOT_RETRY = 2.0;
+/** Seconds between looks for keys that have expired: none stays longer than its overlap and this. */
+export const PURGE_INTERVAL = 1.0;
+
+/** What a seat shares with its session. */
+export interface SeatSurroundings {
+  readonly control: ControlConnection;
+  readonly emit: Emit;
+  readonly randomBytes: (size: number) => Uint8Array;
+  readonly drops: Drops;
+  readonly shown: ShownTexts;
+  readonly limits: messages.Limits;
+  /** The deadlines of the session; those of the seat are forgotten with it. */
+  readonly timers: Timers;
+  readonly signing: Signing;
+}
+
+/** What a session has while it is in a room; `Session` owns it and feeds it. Requests return their id. */
+export class Seat {
+  /** The roster: members, publications, safety code. */
+  readonly room: RoomState;
+  /** State and statistics of the media path. */
+  readonly path: MediaPath;
+  /** The verified other members as senders, with their clock mappings. */
+  readonly peers: ReadonlyMap<number, Peer>;
+  readonly media: MediaReceiver;
+  readonly egress: Egress;
+  readonly publications: Publications;
+  readonly #around: SeatSurroundings;
+  readonly #joined: messages.Joined;
+  readonly #peers = new Map<number, Peer>();
+  readonly #own: Party;
+  readonly #boxPrivate: Uint8Array;
+  readonly #opener: RoomDatagramOpener;
+  readonly #keys: SenderKeys;
+  readonly #presence: Presence;
+  readonly #inbox: KeyInbox;
+  readonly #texts: Texts;
+  readonly #audible: Audible;
+  readonly #spacing = new KeyframeSpacing();
+  #pathState: MediaPath["state"];
+  /** When something happened last: near enough for what needs no more. */
+  #now = 0;
+  #isComplete = false;
+  #snapshotAt = NEVER;
+  #purgeAt = NEVER;
+  #generation = 0;
+  #wantsMedia = false;
+
+  constructor(joined: messages.Joined, place: Place, around: SeatSurroundings) {
+    const { emit, randomBytes, drops, shown, timers, signing } = around;
+    const { fingerprint, seat, boxPrivate } = place.identity;
+    const recipients = new Map<number, Peer>();
+    this.#around = around;
+    this.#joined = joined;
+    this.peers = this.#peers;
+    this.#own = { deviceKey: seat.deviceKey, boxKey: seat.boxKey };
+    this.#boxPrivate = boxPrivate;
+    this.egress = new Egress(joined, drops);
+    this.path = new MediaPath(this.egress, joined.downKey, drops);
+    this.#pathState = this.path.state;
+    this.#opener = new RoomDatagramOpener(drops, (now) => this.path.askPosition(now));
+    for (const roomKey of joined.roomKeys) this.#opener.addKey(roomKey);
+    this.publications = new Publications({
+      sealingKey: (publication) => this.#sealingKey(publication),
+      egress: this.egress,
+      clockChanged: (now, isFirst) => this.#clockChanged(now, isFirst),
+      spoke: (header, now) => this.#spoke(header, now),
+      drops,
+    });
+    const own = { ...seat, participant: joined.participant };
+    this.room = new RoomState(place.room, fingerprint, own, place.boxKeys, (info) => this.publications.isOurs(info));
+    this.#audible = new Audible(this.room, emit);
+    this.media = new MediaReceiver({
+      path: this.path,
+      opener: this.#opener,
+      room: this.room,
+      peers: this.#peers,
+      heard: (packet, now) => this.#audible.received(packet, now),
+      drops,
+    });
+    this.#keys = new SenderKeys({
+      life: place.room.life,
+      room: place.room.name,
+      own: this.#own,
+      peers: recipients,
+      firstSequences: () => this.publications.firstSequences(),
+      randomBytes,
+    });
+    this.#presence = new Presence({
+      stream: joined.beaconStream,
+      boxKey: seat.boxKey,
+      room: this.room,
+      recipients,
+      keys: this.#keys,
+      publications: this.publications,
+      egress: this.egress,
+      signing,
+      emit,
+      randomBytes,
+    });
+    this.#inbox = new KeyInbox(this.room, this.#peers, (peer, now) => this.#keyCame(peer, now), drops);
+    this.#texts = new Texts({
+      room: this.room,
+      own: this.#own,
+      peers: this.#peers,
+      keys: this.#keys,
+      shown,
+      randomBytes,
+      emit,
+      drops,
+      timers,
+    });
+    this.#followDeadlines(timers);
+  }
+
+  #followDeadlines(timers: Timers): void {
+    const settle = (now: number): void => this.settle(now);
+    timers.follow("keys", () => this.#keys.nextDeadline, settle);
+    timers.follow(
+      "path",
+      () => this.path.nextDeadline,
+      (now) => this.#pathDue(now),
+    );
+    timers.follow(
+      "egress",
+      () => this.egress.nextDeadline,
+      () => undefined,
+    ); // the burst is there to be taken
+    timers.follow(
+      "presence",
+      () => this.#presence.nextDeadline,
+      (now) => this.#presence.handleTimeout(now),
+    );
+    timers.follow(
+      "speaking",
+      () => this.#audible.nextDeadline,
+      (now) => this.#audible.handleTimeout(now),
+    );
+    timers.follow("keyframes", () => this.publications.keyframes.nextDeadline, settle);
+    timers.follow("snapshot", () => this.#snapshotAt, settle);
+    timers.follow(
+      "purge",
+      () => this.#purgeAt,
+      (now) => this.#purge(now),
+    );
+  }
+
+  /** Act on a notification; one that belongs to no seat, or to a later version, is ignored. */
+  handleMessage(message: Message, now: number): void {
+    if (this.#handleKeys(message, now)) return;
+    if (message.t === "snapshot") this.#snapshot(message, now);
+    else if (message.t === "changes") this.#changes(message, now);
+    else if (message.t === "keyframe_request") this.#keyframeRequest(message.stream, message.spatial, now);
+    else if (message.t === "chat_message") this.#texts.receive(message, now);
+  }
+
+  /** Act on a notification about keys; tell whether it is one. */
+  #handleKeys(message: Message, now: number): boolean {
+    switch (message.t) {
+      case "key_boxes":
+        this.#inbox.receive(message.boxes, now);
+        this.#texts.retry(now);
+        return true;
+      case "key_receipts":
+        for (const { participant, key } of message.receipts) this.#keys.receipt(participant, key, now);
+        return true;
+      case "session_keys":
+        this.path.rekey(message, now);
+        return true;
+      case "media_move":
+        this.path.move(message, now);
+        return true;
+      case "room_key":
+        this.#opener.addKey(message.roomKey);
+        return true;
+      case "sealer_closed":
+        this.#opener.close(message.sealer);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Take a datagram. */
+  receiveDatagram(data: Uint8Array, now: number): void {
+    this.media.receive(data, now);
+    if (this.media.hasBeacons || this.path.state !== this.#pathState) this.settle(now);
+  }
+
+  /** Say what has collected: requests, boxes, receipts to the server; the rest to the application. */
+  settle(now: number): void {
+    const { emit } = this.#around;
+    this.#now = now;
+    if (now >= this.#snapshotAt) {
+      this.#snapshotAt = now + SNAPSHOT_RETRY;
+      this.#around.control.ask(messages.GetSnapshot.make({}));
+    }
+    this.#keys.handleTimeout(now);
+    this.#sendKeys();
+    if (this.#keys.current !== undefined) this.#presence.schedule.keyChanged(this.#keys.current, now);
+    for (const { peer, beacon, first } of this.media.takeBeacons()) {
+      if (this.#peers.get(peer.id) === peer) this.#presence.receive(peer, beacon, first, now);
+    }
+    for (const { id, spatial } of this.publications.keyframes.take(now)) {
+      emit({ type: "keyframeRequested", number: id, spatial });
+    }
+    for (const number of this.publications.takeReady()) emit({ type: "publicationReady", number });
+    if (this.path.state !== this.#pathState) {
+      this.#pathState = this.path.state;
+      if (this.#isComplete) this.#presence.pathChanged(this.#pathState, now);
+      emit({ type: "pathChanged", state: this.#pathState });
+    }
+  }
+
+  #sendKeys(): void {
+    const { control } = this.#around;
+    for (const boxes of inParts(this.#keys.takeBoxes())) control.send(messages.KeyBoxes.make({ boxes }));
+    for (const receipts of inParts(this.#inbox.takeReceipts())) control.send(messages.KeyReceipts.make({ receipts }));
+  }
+
+  // Verbs
+
+  /**
+   * Send a request that a participant may make; return its id, which `requestDone` or `requestFailed` repeats.
+   *
+   * Throws `RangeError` for a value out of range; `Refusal` while too many are unanswered.
+   */
+  request(message: Message): number {
+    return this.#around.control.request(message);
+  }
+
+  /** Set what is wanted, whole each time: sources of everybody, and single streams. */
+  subscribe(sources: readonly Source[], choices: readonly StreamChoice[] = []): number {
+    this.#generation++;
+    this.media.wantsChanged();
+    this.#wantsMedia = sources.length > 0 || choices.some((choice) => choice.wanted);
+    return this.request(messages.Subscribe.make({ generation: this.#generation, defaults: sources, choices }));
+  }
+
+  /** Ask for a keyframe of a stream's layer; false where one was asked for within the last half second. */
+  requestKeyframe(stream: number, spatial: number, now: number): boolean {
+    const due = this.#spacing.due({ id: stream, spatial }, now);
+    if (due) this.#around.control.send(messages.KeyframeRequest.make({ stream, spatial }));
+    return due;
+  }
+
+  /**
+   * Announce a publication, the first of which makes us a sender of keys; return its number.
+   *
+   * `published` or `publishFailed` follows, later `publicationReady`. Throws `RangeError` for a value out of range.
+   */
+  publish(publication: NewPublication, now: number): number {
+    const announced = this.publications.announce(publication);
+    this.request(announced);
+    this.publications.add(announced);
+    if (this.room.room.e2ee) {
+      this.#keys.start(now);
+      this.#keys.announced(announced.layers, now);
+    }
+    this.settle(now);
+    return announced.number;
+  }
+
+  /** End a publication at once; return the request id, 0 where it has ended already. */
+  unpublish(number: number): number {
+    if (!this.publications.live.has(number)) return 0;
+    this.#forget(number);
+    return this.request(messages.Unpublish.make({ number }));
+  }
+
+  /** Mute or unmute, here at once. Throws `Refusal` where it is not live. */
+  setMuted(number: number, muted: boolean): number {
+    const publication = this.publications.live.get(number);
+    if (publication === undefined) throw new Refusal("no_such_publication");
+    publication.muted = muted;
+    return this.request(messages.Mute.make({ number, muted }));
+  }
+
+  /** Send a frame of sound; false where it was not sent: not published yet, ended, muted, or no key. */
+  sendAudio(number: number, frame: AudioFrame, now: number): boolean {
+    return this.publications.sendAudio(number, frame, now);
+  }
+
+  /** Cut a picture into packets and send them; return how many, 0 where it was not sent. */
+  sendVideo(number: number, frame: VideoFrame, now: number): number {
+    return this.publications.sendVideo(number, frame, now);
+  }
+
+  /**
+   * Send a text, sealed in an end-to-end encrypted room; return its message id, which `chatSent` or `chatFailed` repeats.
+   *
+   * `unixMs` is the wall clock, which is sealed with it. A notice (scope `server`) is never sealed. Throws `RangeError` for a
+   * text beyond the server's limits or with control characters, `Refusal` for a private text to somebody who is not in the
+   * room, or not verified where it has to be sealed.
+   */
+  sendChat(text: string, unixMs: number, now: number, scope: ChatScope = "room", participant = 0): Uint8Array {
+    checkText(text);
+    const { textChars, textBytes } = this.#around.limits;
+    if ([...text].length > textChars || utf8(text).length > textBytes) {
+      throw new RangeError(`a text has at most ${textChars} characters and ${textBytes} bytes`);
+    }
+    if (!this.#isComplete) throw new Refusal("not_in_room", "the roster is not here yet, so nobody could read it");
+    const chat = this.#texts.compose({ text, scope, participant, unixMs }, now);
+    this.settle(now); // The boxes of the key go before the text.
+    try {
+      this.request(chat);
+    } catch (error) {
+      this.#texts.answered(chat.messageId, false);
+      throw error;
+    }
+    return chat.messageId;
+  }
+
+  kick(participant: number, reason = ""): number {
+    return this.request(messages.Kick.make({ participant, reason }));
+  }
+
+  setRole(participant: number, role: Role): number {
+    return this.request(messages.SetRole.make({ participant, role }));
+  }
+
+  updateRoom(changes: { readonly title?: string; readonly maxParticipants?: number }): number {
+    return this.request(messages.UpdateRoom.make(changes));
+  }
+
+  closeRoom(): number {
+    return this.request(messages.CloseRoom.make({}));
+  }
+
+  // Replies
+
+  /** Take the reply to `publish`. */
+  published(number: number, reply: messages.Published | messages.ErrorReply, now: number): void {
+    const { emit } = this.#around;
+    if (reply.t === "error") {
+      this.#forget(number);
+      emit({ type: "publishFailed", number, code: reply.code, text: reply.text });
+    } else if (!this.publications.accepted(number, reply.stream, now)) {
+      this.unpublish(number);
+      emit({ type: "publishFailed", number, code: "internal", text: "the server gave a stream id again too soon" });
+    } else {
+      emit({ type: "published", number, stream: reply.stream, caps: reply.caps });
+    }
+  }
+
+  /** The server would not send a snapshot now; ask again after `retryAfter` seconds. */
+  snapshotRefused(retryAfter: number, now: number): void {
+    this.#snapshotAt = now + Math.max(retryAfter, SNAPSHOT_RETRY);
+  }
+
+  /** Take the reply to a text. */
+  chatAnswered(messageId: Uint8Array, accepted: boolean): void {
+    this.#texts.answered(messageId, accepted);
+  }
+
+  #forget(number: number): void {
+    this.publications.forget(number, this.#now);
+    if (this.publications.live.size === 0) this.#keys.stop();
+  }
+
+  /** Forget a publication that the server has ended, if it is live. */
+  #ended(number: number): void {
+    if (!this.publications.live.has(number)) return;
+    this.#forget(number);
+    const text = "the server has ended the publication";
+    this.#around.emit({ type: "publishFailed", number, code: "not_permitted", text });
+  }
+
+  #clockChanged(now: number, isFirst: boolean): void {
+    if (isFirst) this.#presence.schedule.streamStarted(now);
+    else this.#presence.schedule.clockMoved(now);
+  }
+
+  #spoke(header: AudioHeader, now: number): void {
+    this.#audible.heard(this.room.own, header, now);
+  }
+
+  #sealingKey(publication: PublicationId): SealingKey | undefined {
+    return this.room.room.e2ee ? this.#keys.sealingKey(publication) : BARE;
+  }
+
+  // Messages
+
+  #snapshot(page: messages.Snapshot, now: number): void {
+    const changed = this.room.receiveSnapshot(page);
+    if (changed === undefined) return;
+    this.#snapshotAt = NEVER;
+    const first = !this.#isComplete;
+    this.#isComplete = true;
+    if (first) {
+      const { participant, role, permissions } = this.#joined;
+      this.#around.emit({ type: "joined", participant, room: this.room.room, role, permissions });
+    }
+    this.#rosterChanged(changed, now);
+    for (const [number, { stream }] of [...this.publications.live]) {
+      // What was granted before the pages were made stands in them, unless it has ended since.
+      const stands = this.room.publications.has(trackKey(this.room.own, number));
+      if (stream !== undefined && !stands) this.#ended(number);
+    }
+    if (first) {
+      this.#presence.pathChanged(this.path.state, now);
+      this.#purgeAt = now + PURGE_INTERVAL;
+    }
+  }
+
+  #changes(message: messages.RoomChanges, now: number): void {
+    const changed = this.room.receiveChanges(message);
+    if (changed.length > 0) this.#rosterChanged(changed, now);
+    else this.#retry(now);
+    for (const { what, participant, number } of message.changes) {
+      // One that began and ended within the message leaves no difference in the roster.
+      if (what === "unpublished" && participant === this.room.own && number !== undefined) this.#ended(number);
+    }
+    if (this.#isComplete && this.room.needsSnapshot && this.#snapshotAt === NEVER) this.#snapshotAt = now;
+  }
+
+  #rosterChanged(changed: readonly RosterEvent[], now: number): void {
+    const kicked = new Set<number>();
+    for (const event of changed) {
+      this.#around.emit(event);
+      if (event.type === "trackUnpublished" && event.track.participant === this.room.own)
+        this.#ended(event.track.number);
+      if (event.type === "participantLeft" && event.code === "kicked") kicked.add(event.participant.member.participant);
+    }
+    this.#audible.rosterChanged(changed, now);
+    this.#followMembers(kicked, now);
+    this.media.streamsChanged(now);
+    this.#retry(now);
+  }
+
+  /** Make peers of the verified members, and forget those that are none any more. */
+  #followMembers(kicked: ReadonlySet<number>, now: number): void {
+    const { life, name: room, e2ee } = this.room.room;
+    const verified = this.room.verifiedOthers();
+    for (const [id, peer] of this.#peers) {
+      const party = verified.get(id);
+      if (party !== undefined && isSameParty(party, peer.party)) continue;
+      this.#peers.delete(id);
+      this.#presence.left(id, kicked.has(id), now);
+    }
+    this.#presence.schedule.resize(this.room.members.size);
+    for (const [id, sender] of verified) {
+      if (this.#peers.has(id)) continue;
+      const peer = new Peer(id, { life, room, e2ee, sender, recipient: this.#own }, this.#boxPrivate);
+      this.#peers.set(id, peer);
+      this.#presence.came(peer, now);
+    }
+  }
+
+  /** Look again at what waits for the roster. */
+  #retry(now: number): void {
+    this.#inbox.retry(now);
+    this.#texts.retry(now);
+  }
+
+  #keyCame(peer: Peer, now: number): void {
+    this.#presence.compare(peer, now);
+    this.media.release(peer, now);
+  }
+
+  #keyframeRequest(stream: number, spatial: number, now: number): void {
+    const info = this.publications.byStream(stream)?.info;
+    if (info !== undefined && spatial < info.layers) this.publications.keyframes.ask({ id: info.number, spatial }, now);
+  }
+
+  #pathDue(now: number): void {
+    this.path.isOnCall = this.publications.live.size > 0 || this.#wantsMedia;
+    this.path.handleTimeout(now);
+  }
+
+  /** Forget keys that have expired, whether or not anything comes under them. */
+  #purge(now: number): void {
+    this.#purgeAt = now + PURGE_INTERVAL;
+    this.path.forget(now);
+    this.#opener.forget(now);
+    for (const peer of this.#peers.values()) peer.forget(now);
+  }
+}
+
+/** Return an array in parts that fit a message of key boxes or receipts. */
+function inParts<T>(all: readonly T[]): T[][] {
+  const parts: T[][] = [];
+  for (let start = 0; start < all.length; start += messages.MAX_KEY_BOXES) {
+    parts.push(all.slice(start, start + messages.MAX_KEY_BOXES));
+  }
+  return parts;
+}

@@ -1,0 +1,443 @@
+/**
+ * A client's session with a server, without input or output: connect, trust, log in, sit in a room.
+ *
+ * The owner passes in what arrives (`receiveControl`, `receiveDatagram`). It takes out what has to be sent
+ * (`controlToSend`, `datagramsToSend`) and what has happened (`nextEvent`, `mediaReceived`), and calls `handleTimeout` at
+ * `nextDeadline`. `now` is monotonic, in seconds. A verb in the wrong phase throws `Refusal`. What the server refuses comes
+ * as an event. `closed` is the last event of a connection: nothing is received after it until `reconnect` begins again on
+ * another connection.
+ *
+ * The device key stays with the owner, who signs what `sign` events ask for, each in its time, and calls `signed`.
+ */
+
+import { ControlConnection, type ControlEvent, type Replied } from "../protocol/control.js";
+import { type Action, CODES, type ErrorCode, ProtocolError, Refusal } from "../protocol/errors.js";
+import type { SigningKey } from "../protocol/identity.js";
+import * as messages from "../protocol/messages.js";
+import type { ErrorReply, Message, Source } from "../protocol/messages.js";
+import { cleanDisplay, foldAccount } from "../protocol/names.js";
+import { CONTROL_TIMEOUT } from "../protocol/path.js";
+import { KEY_SIZE } from "../protocol/sodium.js";
+import { type Drop, Drops } from "./drops.js";
+import type { Event } from "./events.js";
+import { Joining, type JoinSettings } from "./joining.js";
+import { Login } from "./login.js";
+import type { MediaPacket } from "./media/packet.js";
+import type { NetworkStatistics } from "./media/statistics.js";
+import { Distrust } from "./membership/distrust.js";
+import type { Lives } from "./membership/lives.js";
+import { Seat } from "./seat.js";
+import { Signing } from "./signing.js";
+import { notice, ShownTexts } from "./texts.js";
+import { Timers } from "./timers.js";
+
+export type { JoinSettings } from "./joining.js";
+export type { AudioFrame, NewPublication, VideoFrame } from "./media/publications.js";
+export { Seat } from "./seat.js";
+
+/** Seconds between pings on the control connection. Two may be late before the connection counts as lost. */
+export const CONTROL_PING = 5.0;
+/** Name of this software in the handshake. */
+const SOFTWARE = "tcclient/web";
+export const DEFAULT_SOURCES: readonly Source[] = ["microphone", "camera", "screen", "screen_audio"];
+export const AUDIO_ONLY: readonly Source[] = ["microphone", "screen_audio"];
+
+/** How far a session has come. */
+export type Phase =
+  | "connecting"
+  /** The server has proved a key that nobody has accepted yet. Nothing is sent. */
+  | "untrusted"
+  /** Ready for `beginLogin`. */
+  | "trusted"
+  | "loggingIn"
+  /** Ready for `join`. */
+  | "lobby"
+  | "joining"
+  | "room"
+  | "closed";
+
+export interface Settings {
+  /** Fingerprint of the server, 20 bytes, from the link or pinned. Undefined: the owner decides on `serverKey`. */
+  readonly fingerprint: Uint8Array | undefined;
+  /** Sources of everybody that are subscribed to after a join. */
+  readonly sources: readonly Source[];
+}
+
+/** What a session is made with. */
+export interface Environment {
+  /** The public half of the device identity, 32 bytes. */
+  readonly device: Uint8Array;
+  /** Return so many random bytes, as `crypto.getRandomValues` makes them. */
+  readonly randomBytes: (size: number) => Uint8Array;
+  /** The lives that this page has been in, shared by all its sessions; it outlives each. */
+  readonly lives: Lives;
+}
+
+/** See the module's text. */
+export class Session {
+  #phase: Phase = "connecting";
+  /** Seconds of the last round trip on the control connection. */
+  #controlRtt: number | undefined;
+  readonly #settings: Settings;
+  readonly #environment: Environment;
+  readonly #drops = new Drops();
+  readonly #events: Event[] = [];
+  readonly #shown = new ShownTexts();
+  readonly #timers = new Timers();
+  readonly #signing: Signing;
+  #control: ControlConnection;
+  #login: Login;
+  #joining: Joining | undefined;
+  #seat: Seat | undefined;
+  #heardAt = 0;
+
+  constructor(settings: Settings, environment: Environment, now: number) {
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#signing = new Signing(environment.device, (event) => this.#emit(event));
+    this.#control = this.#newConnection();
+    this.#login = this.#newLogin();
+    this.#expectPing(now);
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Datagrams, packets and texts that were dropped, by reason. */
+  get drops(): ReadonlyMap<Drop, number> {
+    return this.#drops.counts;
+  }
+
+  /** The fingerprint of the key that the server proved, 20 bytes; empty before the handshake. */
+  get serverFingerprint(): Uint8Array {
+    return this.#login.fingerprint;
+  }
+
+  get seated(): boolean {
+    return this.#seat !== undefined;
+  }
+
+  /** The seat in the room, with what can be done there; throws `Refusal` outside of one. */
+  get seat(): Seat {
+    if (this.#seat === undefined) throw new Refusal("not_in_room");
+    return this.#seat;
+  }
+
+  /** Return how both directions of the path do; throws `Refusal` outside of a room. */
+  networkStatistics(): NetworkStatistics {
+    const { path, media } = this.seat;
+    const { rtt, rttJitter, up } = path.statistics;
+    return { path: path.state, rtt, rttJitter, controlRtt: this.#controlRtt, up, down: media.direction() };
+  }
+
+  // What goes in and out
+
+  /** Take bytes of the control connection. */
+  receiveControl(data: Uint8Array, now: number): void {
+    if (this.#phase === "closed") return;
+    this.#heardAt = now;
+    this.#control.receiveData(data);
+    this.#guarded(() => {
+      for (let event = this.#control.nextEvent(); event !== undefined; event = this.#control.nextEvent()) {
+        this.#handle(event, now);
+        if (this.#isClosed()) break;
+      }
+    });
+    this.#seat?.settle(now);
+  }
+
+  /** The control connection was lost. */
+  receiveEof(): void {
+    this.#end({ code: undefined, text: "the connection was lost", action: "reconnect" });
+  }
+
+  /** Take a datagram; then ask `mediaReceived` and `datagramsToSend`. */
+  receiveDatagram(data: Uint8Array, now: number): void {
+    this.#seat?.receiveDatagram(data, now);
+  }
+
+  /** Take the signature, 64 bytes, that a `sign` event asked for. One that came too late is ignored. */
+  signed(id: number, signature: Uint8Array, now: number): void {
+    this.#signing.signed(id, signature, now);
+  }
+
+  /** Return the bytes for the control connection, once. After `closed` there may be a last message. */
+  controlToSend(): Uint8Array {
+    return this.#control.dataToSend();
+  }
+
+  /** Return the datagrams that wait, once, with a ping if one is due. */
+  datagramsToSend(now: number): Uint8Array[] {
+    if (now >= this.#timers.when("path")) this.handleTimeout(now);
+    return this.#seat?.egress.take(now) ?? [];
+  }
+
+  /** Return the next event, undefined when there is none. */
+  nextEvent(): Event | undefined {
+    return this.#events.shift();
+  }
+
+  /** Return the packets of others that came, in order, once. Ask after each `receive…`. */
+  mediaReceived(): MediaPacket[] {
+    return this.#seat?.media.take() ?? [];
+  }
+
+  /** Return when `handleTimeout` is due; Infinity when never. */
+  nextDeadline(): number {
+    return this.#timers.next();
+  }
+
+  /** Do what is due by `now`. */
+  handleTimeout(now: number): void {
+    this.#timers.run(now);
+    this.#seat?.settle(now);
+  }
+
+  /** End the session; the bytes of the farewell are in `controlToSend`. */
+  close(): void {
+    const isGreeted = this.#phase !== "connecting" && this.#phase !== "untrusted";
+    if (isGreeted && this.#phase !== "closed") this.#control.close("leaving");
+    this.#end({ code: "leaving", text: "closed here", action: "stop" });
+  }
+
+  /**
+   * Begin again on another connection, with the login; throws `Refusal` before `closed`.
+   *
+   * The session remembers the texts that it has shown, the lives of rooms that it has been in, and what it has dropped. So a
+   * text that the server sends again is not shown again.
+   */
+  reconnect(now: number): void {
+    this.#require("closed");
+    this.#phase = "connecting";
+    this.#controlRtt = undefined;
+    this.#joining = undefined;
+    this.#control = this.#newConnection();
+    this.#login = this.#newLogin();
+    this.#expectPing(now);
+  }
+
+  // Verbs
+
+  /** Accept the key of `serverKey`. */
+  trustServer(now: number): void {
+    this.#require("untrusted");
+    this.#trusted(now);
+  }
+
+  /** Log in; `deriveKey` or `loginFailed` follows. Throws `RangeError` for a name that is not allowed. */
+  beginLogin(account: string, name: string): void {
+    this.#require("trusted");
+    this.#login.begin(foldAccount(account), cleanDisplay(name));
+    this.#phase = "loggingIn";
+  }
+
+  /** Answer `deriveKey`; a `sign`, then `loggedIn` or `loginFailed` follows. */
+  accountKeyDerived(key: SigningKey): void {
+    this.#require("loggingIn");
+    this.#login.accountKeyDerived(key);
+  }
+
+  /** Enter a room; a `sign`, then `joined` or `joinFailed` follows. Throws `RangeError` for a name of no room. */
+  join(settings: JoinSettings): void {
+    this.#require("lobby");
+    const boxPrivate = this.#environment.randomBytes(KEY_SIZE);
+    this.#joining = new Joining(settings, boxPrivate, this.#signing, this.#control);
+    this.#phase = "joining";
+  }
+
+  /** Give the seat up; `left` follows at once. */
+  leave(): void {
+    this.#require("room");
+    this.#control.ask(messages.Leave.make({}));
+    this.#standUp();
+    this.#emit({ type: "left" });
+  }
+
+  // What the server says
+
+  /** Do what may find that the server breaks the protocol or lies; then the session ends. */
+  #guarded(handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      if (error instanceof ProtocolError) {
+        this.#control.close(error.code, error.detail);
+        this.#end({ code: error.code, text: error.detail, action: CODES[error.code].action });
+      } else if (error instanceof Distrust) {
+        this.#end({ code: error.code, text: error.message, action: "stop", dishonest: true });
+      } else {
+        throw error;
+      }
+    }
+  }
+
+  #handle(event: ControlEvent, now: number): void {
+    if (event.type === "received") this.#received(event.message, event.requestId, now);
+    else if (event.type === "replied") this.#replied(event, now);
+    else {
+      this.#phase = "untrusted";
+      this.#timers.cancel("ping");
+      if (this.#login.handshakeCompleted(event)) this.#trusted(now);
+    }
+  }
+
+  #received(message: Message | messages.Unknown, requestId: number, now: number): void {
+    if (message.t === undefined) return;
+    if (message.t === "ping") {
+      const isTrusted = this.#phase !== "connecting" && this.#phase !== "untrusted";
+      if (isTrusted) this.#control.reply(requestId, messages.Pong.make({ time: message.time }));
+    } else if (message.t === "close") {
+      this.#end(message);
+    } else if (message.t === "chat_message" && this.#seat === undefined) {
+      if (message.scope === "server") this.#emit(notice(message));
+    } else if (message.t === "evicted") {
+      if (this.#seat === undefined) return;
+      this.#standUp();
+      this.#emit({ type: "evicted", code: message.code, text: message.text });
+    } else {
+      this.#seat?.handleMessage(message, now);
+    }
+  }
+
+  #replied({ request, reply, requestId }: Replied, now: number): void {
+    if (reply.t === "error") this.#refused(request, reply, requestId, now);
+    else if (reply.t === "pong" && request.t === "ping") this.#controlRtt = now - Number(request.time) / 1e6;
+    else if (reply.t === "login_challenge") this.#login.challenged(reply);
+    else if (reply.t === "welcome") {
+      this.#phase = "lobby";
+      this.#login.welcomed(reply);
+    } else if (reply.t === "room") this.#opened(reply.room);
+    else if (reply.t === "joined") this.#joined(reply);
+    else if (reply.t === "published") this.#seat?.published(reply.number, reply, now);
+    else if (reply.t === "chat_accepted" && request.t === "chat") {
+      this.#seat?.chatAnswered(request.messageId, true);
+      this.#emit({ type: "chatSent", messageId: request.messageId, sentAt: Number(reply.sentAt) });
+    } else {
+      this.#emit({ type: "requestDone", request: requestId });
+    }
+  }
+
+  #refused(request: Message, { code, text, action, retryAfterMs }: ErrorReply, requestId: number, now: number): void {
+    switch (request.t) {
+      case "login_begin":
+      case "login":
+        this.#phase = "trusted";
+        return this.#emit({ type: "loginFailed", code, text, action, retryAfterMs });
+      case "open_room":
+      case "join":
+        return this.#joinFailed(code, text, retryAfterMs);
+      case "publish":
+        return this.#seat?.published(request.number, messages.ErrorReply.make({ code, text, action }), now);
+      case "get_snapshot":
+        return this.#seat?.snapshotRefused(retryAfterMs / 1000, now);
+      case "chat":
+        this.#seat?.chatAnswered(request.messageId, false);
+        return this.#emit({ type: "chatFailed", messageId: request.messageId, code, text });
+      default:
+        return this.#emit({ type: "requestFailed", request: requestId, code, text, retryAfterMs });
+    }
+  }
+
+  #opened(room: messages.RoomInfo): void {
+    const { fingerprint, welcome } = this.#login;
+    if (this.#joining === undefined || welcome === undefined) return;
+    try {
+      this.#joining.opened(room, fingerprint, welcome, this.#environment.lives);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#joinFailed(error.code, error.text, 0);
+    }
+  }
+
+  #joined(joined: messages.Joined): void {
+    const [place, welcome] = [this.#joining?.place, this.#login.welcome];
+    this.#joining = undefined;
+    if (place === undefined || welcome === undefined) return;
+    this.#seat = new Seat(joined, place, {
+      control: this.#control,
+      emit: (event) => this.#emit(event),
+      randomBytes: this.#environment.randomBytes,
+      drops: this.#drops,
+      shown: this.#shown,
+      limits: welcome.limits,
+      timers: this.#timers,
+      signing: this.#signing,
+    });
+    this.#phase = "room";
+    this.#seat.subscribe(this.#settings.sources);
+  }
+
+  #joinFailed(code: ErrorCode, text: string, retryAfterMs: number): void {
+    this.#phase = "lobby";
+    this.#joining = undefined;
+    this.#emit({ type: "joinFailed", code, text, retryAfterMs });
+  }
+
+  #newConnection(): ControlConnection {
+    return new ControlConnection(SOFTWARE, this.#environment.randomBytes(KEY_SIZE));
+  }
+
+  #newLogin(): Login {
+    const emit = (event: Event): void => this.#emit(event);
+    return new Login(this.#settings.fingerprint, this.#signing, this.#control, emit);
+  }
+
+  #trusted(now: number): void {
+    this.#phase = "trusted";
+    this.#expectPing(now);
+  }
+
+  #expectPing(now: number): void {
+    this.#heardAt = now;
+    this.#timers.set("ping", now + CONTROL_PING, (at) => this.#ping(at));
+  }
+
+  /** Ping the server, or end the session if the server was silent for too long. */
+  #ping(now: number): void {
+    if (now >= this.#heardAt + CONTROL_TIMEOUT) {
+      this.#end({ code: "idle_timeout", text: CODES.idle_timeout.text, action: "reconnect" });
+      return;
+    }
+    this.#timers.set("ping", now + CONTROL_PING, (at) => this.#ping(at));
+    if (this.#phase === "connecting") return;
+    this.#control.ask(messages.Ping.make({ time: BigInt(Math.floor(now * 1e6)) }));
+  }
+
+  #standUp(): void {
+    this.#seat = undefined;
+    this.#phase = "lobby";
+    this.#timers.cancelAll("ping");
+    this.#signing.forget();
+  }
+
+  #isClosed(): boolean {
+    return this.#phase === "closed";
+  }
+
+  #end(ending: {
+    readonly code: ErrorCode | undefined;
+    readonly text: string;
+    readonly action: Action;
+    readonly retryAfterMs?: number;
+    readonly dishonest?: boolean;
+  }): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#seat = undefined;
+    this.#timers.cancelAll();
+    this.#signing.forget();
+    const { code, text, action, retryAfterMs = 0, dishonest = false } = ending;
+    this.#emit({ type: "closed", code, text, action, retryAfterMs, dishonest });
+  }
+
+  #require(phase: Phase): void {
+    if (this.#phase === phase) return;
+    const words = this.#phase.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+    throw new Refusal(phase === "room" ? "not_in_room" : "bad_request", `not possible while ${words}`);
+  }
+
+  #emit(event: Event): void {
+    this.#events.push(event);
+  }
+}

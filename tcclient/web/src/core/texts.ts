@@ -1,0 +1,324 @@
+/** Texts of a seat: what we write, sealed where the room is end-to-end encrypted, and what the others write. */
+
+import { equal, hex } from "../protocol/bytes.js";
+import { CryptoFailure, Refusal } from "../protocol/errors.js";
+import { roomHash } from "../protocol/membership.js";
+import { Chat, type ChatMessage, type ChatScope, MESSAGE_ID_SIZE } from "../protocol/messages.js";
+import type { Party } from "../protocol/sender-key.js";
+import { NONCE_SIZE } from "../protocol/sodium.js";
+import {
+  MAX_TEXT_SEQUENCE,
+  type Note,
+  openPrivateText,
+  parseTextHeader,
+  sealPrivateText,
+  sealRoomText,
+  type TextContext,
+  textKey,
+} from "../protocol/text.js";
+import type { Drop, Drops } from "./drops.js";
+import { type ChatReceived, type Emit, labelOf } from "./events.js";
+import type { SenderKeys } from "./keys/own-key.js";
+import type { Peer } from "./keys/peers.js";
+import { MAX_MEMBERS, type RoomState } from "./membership/roster.js";
+import { NEVER, type Timers } from "./timers.js";
+
+/** Seconds for which a text waits for its sender or its key: a snapshot may have to be asked for, as for key boxes. */
+export const TEXT_HOLD = 5.0;
+/** Texts that wait, half a megabyte at most; the oldest go first. */
+export const MAX_HELD_TEXTS = 64;
+/** Texts remembered, so that one sent again is not shown again: hours of a lively meeting. */
+export const MAX_SHOWN_TEXTS = 1024;
+/** Sequences of others followed, two for each box key; beyond that those of members who have left are forgotten. */
+export const MAX_COUNTED = 4 * MAX_MEMBERS;
+
+/** Which texts were shown, by who sent them and message id; outlives a seat. */
+export class ShownTexts {
+  readonly #shown = new Set<string>();
+
+  /** Tell whether it was not shown before, and remember it; the oldest is forgotten. */
+  isNew(sender: string, messageId: Uint8Array): boolean {
+    const key = `${sender} ${hex(messageId)}`;
+    if (this.#shown.has(key)) return false;
+    this.#shown.add(key);
+    for (const oldest of this.#shown) {
+      if (this.#shown.size > MAX_SHOWN_TEXTS) this.#shown.delete(oldest);
+      else break;
+    }
+    return true;
+  }
+}
+
+/** The place of a text of ours among those to the same receivers. */
+interface Place {
+  readonly sequence: number;
+  /** The sequence number of the text before it which was not refused. */
+  readonly previous: number;
+}
+
+/** Our texts to the room, or to one recipient. */
+class Line {
+  #sequence = 0;
+  #standing = 0;
+
+  next(): Place {
+    if (this.#sequence >= MAX_TEXT_SEQUENCE) {
+      throw new Refusal("internal", "the seat has used up its sequence numbers");
+    }
+    const previous = this.#standing;
+    this.#sequence++;
+    this.#standing = this.#sequence;
+    return { sequence: this.#sequence, previous };
+  }
+
+  /** Note that nobody got a text. If another was sent meanwhile, its number has told of the gap already. */
+  refused({ sequence, previous }: Place): void {
+    if (this.#standing === sequence) this.#standing = previous;
+  }
+}
+
+interface HeldText {
+  readonly cameAt: number;
+  readonly message: ChatMessage;
+}
+
+/** What `Texts` works with. */
+interface Surroundings {
+  readonly room: RoomState;
+  /** Our device and box key. */
+  readonly own: Party;
+  /** The verified members, kept up to date by the owner, who calls `retry` after changing them and after key boxes. */
+  readonly peers: ReadonlyMap<number, Peer>;
+  readonly keys: SenderKeys;
+  readonly shown: ShownTexts;
+  readonly randomBytes: (size: number) => Uint8Array;
+  readonly emit: Emit;
+  readonly drops: Drops;
+  readonly timers: Timers;
+}
+
+/** What a text is, and whom it goes to. */
+export interface NewText {
+  /** It has passed `checkText`. */
+  readonly text: string;
+  readonly scope: ChatScope;
+  /** The receiver of a private text, else 0. */
+  readonly participant: number;
+  /** The wall clock. */
+  readonly unixMs: number;
+}
+
+/** Makes texts to send, and takes those that come; what is to be shown goes to `emit`. */
+export class Texts {
+  readonly #around: Surroundings;
+  readonly #roomHash: Uint8Array;
+  readonly #toRoom = new Line();
+  /** By the recipient's box key. */
+  readonly #toOne = new Map<string, Line>();
+  /** By message id; as many as requests may wait for a reply. */
+  readonly #unanswered = new Map<string, { readonly line: Line; readonly place: Place }>();
+  /**
+   * Highest sequence number that opened, by box key of the sender and whether the text was private. Kept when the sender
+   * leaves, against replays.
+   */
+  readonly #newest = new Map<string, number>();
+  #held: HeldText[] = [];
+
+  constructor(around: Surroundings) {
+    this.#around = around;
+    this.#roomHash = roomHash(around.room.room.name);
+  }
+
+  /**
+   * Return the request for a text; the key boxes that collect meanwhile must be sent before it.
+   *
+   * Throws `Refusal` for a private text to somebody who is not there or not verified.
+   */
+  compose({ text, scope, participant, unixMs }: NewText, now: number): Chat {
+    const { room, own, keys, randomBytes } = this.#around;
+    const messageId = randomBytes(MESSAGE_ID_SIZE);
+    if (scope === "server" || !room.room.e2ee) return Chat.make({ messageId, scope, text, participant });
+    const note = (place: Place): Note => ({ messageId, previous: place.previous, writtenAt: unixMs, text });
+    let [line, place, sealed]: [Line, Place | undefined, Uint8Array | undefined] = [this.#toRoom, undefined, undefined];
+    if (scope === "participant") {
+      const { peer, shared } = this.#recipient(participant);
+      line = this.#lineTo(peer);
+      place = line.next();
+      const context = this.#context(own, peer.party);
+      sealed = sealPrivateText(context, place.sequence, note(place), shared, randomBytes(NONCE_SIZE));
+    } else {
+      const key = keys.forText(now);
+      place = line.next();
+      const header = { number: key.number, generation: key.generation, sequence: place.sequence };
+      sealed = sealRoomText(header, note(place), textKey(key, room.room.life, own));
+    }
+    this.#unanswered.set(hex(messageId), { line, place });
+    return Chat.make({ messageId, scope, participant, sealed });
+  }
+
+  /** Take the reply to a text. */
+  answered(messageId: Uint8Array, accepted: boolean): void {
+    const sent = this.#unanswered.get(hex(messageId));
+    this.#unanswered.delete(hex(messageId));
+    if (sent !== undefined && !accepted) sent.line.refused(sent.place);
+  }
+
+  /** Take a text: show it, let it wait for its sender or its key, or drop and count it. */
+  receive(message: ChatMessage, now: number): void {
+    const { room, shown, emit } = this.#around;
+    if (message.scope === "server") emit(notice(message));
+    else if (room.room.e2ee) {
+      if (!this.#open(message, now)) this.#hold(message, now);
+    } else if (message.sealed.length > 0 || message.scope === "unknown") {
+      this.#drop("text");
+    } else if (shown.isNew(String(message.participant), message.messageId)) {
+      emit(received(message, { name: message.name, text: message.text, at: Number(message.sentAt), sealed: false }));
+    }
+  }
+
+  /** Look again at the texts that wait. */
+  retry(now: number): void {
+    const held = this.#held;
+    this.#held = [];
+    for (const text of held) {
+      if (this.#open(text.message, now)) continue;
+      if (now < text.cameAt + TEXT_HOLD) this.#held.push(text);
+      else this.#drop("no_key");
+    }
+    this.#setDeadline();
+  }
+
+  #drop(reason: Drop): true {
+    this.#around.drops.add(reason);
+    return true;
+  }
+
+  #hold(message: ChatMessage, now: number): void {
+    this.#held.push({ cameAt: now, message });
+    if (this.#held.length > MAX_HELD_TEXTS) {
+      this.#held.shift();
+      this.#drop("no_key");
+    }
+    this.#setDeadline();
+  }
+
+  #setDeadline(): void {
+    const oldest = this.#held[0];
+    const due = oldest === undefined ? NEVER : oldest.cameAt + TEXT_HOLD;
+    this.#around.timers.set("texts", due, (now) => this.retry(now));
+  }
+
+  /** Return who gets a private text, and the shared key of the pair. */
+  #recipient(participant: number): { readonly peer: Peer; readonly shared: Uint8Array } {
+    const { peers, room } = this.#around;
+    const peer = peers.get(participant);
+    if (peer === undefined && participant === room.own) throw new Refusal("bad_request", "a text to oneself");
+    if (peer === undefined && !room.members.has(participant)) throw new Refusal("no_such_participant");
+    try {
+      if (peer !== undefined) return { peer, shared: peer.shared() };
+    } catch (error) {
+      if (!(error instanceof CryptoFailure)) throw error;
+    }
+    throw new Refusal("not_permitted", "the recipient is not verified, so nothing can be sealed for it");
+  }
+
+  #lineTo(peer: Peer): Line {
+    const key = hex(peer.party.boxKey);
+    const line = this.#toOne.get(key) ?? new Line();
+    this.#toOne.set(key, line);
+    return line;
+  }
+
+  /** Open a text and show it, or drop it; false where its sender or its key may still come. */
+  #open(message: ChatMessage, now: number): boolean {
+    const { peers, room } = this.#around;
+    if (message.text !== "" || message.sealed.length === 0) return this.#drop("plain_text");
+    if (message.scope === "unknown") return this.#drop("text");
+    if (message.participant === room.own) return this.#drop("own");
+    const peer = peers.get(message.participant);
+    if (peer === undefined) return room.members.has(message.participant) && this.#drop("unverified");
+    try {
+      return this.#openFrom(peer, message, now);
+    } catch (error) {
+      if (!(error instanceof CryptoFailure)) throw error;
+      return this.#drop("text");
+    }
+  }
+
+  /** Throws `CryptoFailure` for what is not new or does not open. */
+  #openFrom(peer: Peer, message: ChatMessage, now: number): boolean {
+    const isPrivate = message.scope === "participant";
+    const opened = isPrivate
+      ? openPrivateText(this.#context(peer.party, this.#around.own), message.sealed, peer.shared())
+      : openToRoom(peer, message.sealed, now);
+    if (opened === undefined) return false;
+    const { sequence, note } = opened;
+    if (!equal(note.messageId, message.messageId)) throw new CryptoFailure("the message id is another one");
+    this.#count(peer, isPrivate, sequence, note.previous);
+    const member = this.#around.room.members.get(peer.id);
+    if (this.#around.shown.isNew(hex(peer.party.deviceKey), note.messageId)) {
+      const name = member === undefined ? "" : labelOf(member);
+      this.#around.emit(received(message, { name, text: note.text, at: note.writtenAt, sealed: true }));
+    }
+    return true;
+  }
+
+  /**
+   * Commit a sequence number that opened, and tell of a gap before it; throws `CryptoFailure` for an old one.
+   *
+   * A newcomer begins with the first text to the room that it sees; private texts begin with the pair.
+   */
+  #count(peer: Peer, isPrivate: boolean, sequence: number, previous: number): void {
+    const slot = `${hex(peer.party.boxKey)} ${isPrivate}`;
+    const newest = this.#newest.get(slot) ?? 0;
+    if (sequence <= newest) throw new CryptoFailure("the text is not new");
+    if (previous > newest && (newest > 0 || isPrivate))
+      this.#around.emit({ type: "textMissing", participant: peer.id });
+    if (!this.#newest.has(slot) && this.#newest.size >= MAX_COUNTED) this.#forgetOne();
+    this.#newest.set(slot, sequence);
+  }
+
+  /** Forget the sequence of a member who has left. */
+  #forgetOne(): void {
+    const present = new Set([...this.#around.peers.values()].map(({ party }) => hex(party.boxKey)));
+    for (const slot of this.#newest.keys()) {
+      if (present.has(slot.split(" ")[0] ?? "")) continue;
+      this.#newest.delete(slot);
+      return;
+    }
+  }
+
+  #context(sender: Party, recipient: Party): TextContext {
+    return { life: this.#around.room.room.life, room: this.#roomHash, sender, recipient };
+  }
+}
+
+interface OpenedText {
+  readonly sequence: number;
+  readonly note: Note;
+}
+
+/** Open a text to the room; undefined where its key may still come. Throws `CryptoFailure`. */
+function openToRoom(peer: Peer, sealed: Uint8Array, now: number): OpenedText | undefined {
+  const header = parseTextHeader(sealed);
+  const { ring } = peer;
+  if (ring === undefined || header.number > ring.newestNumber) return undefined;
+  return { sequence: header.sequence, note: ring.openText(header, sealed, peer.party, now) };
+}
+
+/** Return an operator's notice as an event. It has no participant: only the server says who wrote it. */
+export function notice(message: ChatMessage): ChatReceived {
+  const said = { name: message.name, text: message.text, at: Number(message.sentAt), sealed: false };
+  return { ...received(message, said), participant: 0 };
+}
+
+interface Said {
+  readonly name: string;
+  readonly text: string;
+  readonly at: number;
+  readonly sealed: boolean;
+}
+
+function received({ participant, scope, messageId }: ChatMessage, { name, text, at, sealed }: Said): ChatReceived {
+  return { type: "chatReceived", participant, name, text, scope, sentAt: at, messageId, sealed };
+}

@@ -1,0 +1,67 @@
+/**
+ * Login keys: from a password to an Ed25519 key, and what the keys of accounts and devices sign.
+ *
+ * The password never leaves the client. The server sends a salt and Argon2id costs. The client derives the account key and
+ * signs the handshake hash. The salt that goes into Argon2id also depends on the server's static key and on the name. So a
+ * false server cannot make a client compute the key of another server.
+ */
+
+import { concat, utf8 } from "./bytes.js";
+import { CryptoFailure } from "./errors.js";
+import { SigningKey } from "./identity.js";
+import { str16 } from "./membership.js";
+import { argon2id, blake2b, KEY_SIZE } from "./sodium.js";
+
+/** The least bytes of Argon2id memory that a client accepts. With less a false server could guess cheaply. */
+export const MEMORY_FLOOR = 64 * 1024 * 1024;
+/** The most bytes of it that a client accepts. A false server must not exhaust the client's machine. */
+export const MEMORY_CEILING = 256 * 1024 * 1024;
+/** The fewest Argon2id passes that a client accepts. */
+export const PASSES_FLOOR = 2;
+/** The most Argon2id passes that a client accepts. */
+export const PASSES_CEILING = 6;
+/** Bytes of a salt. */
+export const SALT_SIZE = 16;
+/** The most UTF-8 bytes of a password. */
+export const MAX_PASSWORD_BYTES = 1024;
+
+const ACCOUNT_LOGIN = utf8("tc account login v1\0");
+const DEVICE_LOGIN = utf8("tc device login v1\0");
+
+/** Throw `CryptoFailure` for Argon2id costs outside floor and ceiling. */
+export function checkCosts(memoryBytes: number, passes: number): void {
+  const isInRange =
+    memoryBytes >= MEMORY_FLOOR && memoryBytes <= MEMORY_CEILING && passes >= PASSES_FLOOR && passes <= PASSES_CEILING;
+  if (!isInRange) throw new CryptoFailure(`Argon2id costs of ${memoryBytes} bytes and ${passes} passes are refused`);
+}
+
+/** Return the 16 bytes that go into Argon2id as salt, from the server's static key, the folded name and the salt. */
+export function effectiveSalt(serverStatic: Uint8Array, account: string, salt: Uint8Array): Uint8Array {
+  const text = concat(serverStatic, utf8(account), Uint8Array.of(0), salt);
+  return blake2b(SALT_SIZE, text, { person: "tc salt v1" });
+}
+
+/**
+ * Return the account key. Its seed is Argon2id of the password in NFKC and UTF-8. `salt` is the `effectiveSalt`.
+ *
+ * This takes a tenth of a second and `memoryBytes` of memory, so it must not run where sound is handled. Throws
+ * `CryptoFailure` for costs outside floor and ceiling, `RangeError` for a password that is empty or too long.
+ */
+export function deriveAccountKey(password: string, salt: Uint8Array, memoryBytes: number, passes: number): SigningKey {
+  checkCosts(memoryBytes, passes);
+  const text = password.length > MAX_PASSWORD_BYTES ? undefined : utf8(password.normalize("NFKC"));
+  if (text === undefined || text.length === 0 || text.length > MAX_PASSWORD_BYTES) {
+    throw new RangeError(`a password has 1 to ${MAX_PASSWORD_BYTES} bytes`);
+  }
+  return new SigningKey(argon2id(KEY_SIZE, text, salt, passes, memoryBytes));
+}
+
+/** Return what the account signs for a login: handshake hash (64 bytes), device key (32 bytes) and name. */
+export function accountLoginText(handshakeHash: Uint8Array, device: Uint8Array, account: string): Uint8Array {
+  return concat(ACCOUNT_LOGIN, handshakeHash, device, str16(account));
+}
+
+/** Return what the device signs for a login: handshake hash (64 bytes) and name. */
+export function deviceLoginText(handshakeHash: Uint8Array, account: string): Uint8Array {
+  return concat(DEVICE_LOGIN, handshakeHash, str16(account));
+}
