@@ -1,4 +1,4 @@
-"""Attacks beside a call: one that is carried out, and what is told of it."""
+"""Attacks beside a call: one is carried out, and its report is checked."""
 
 import sys
 from argparse import ArgumentParser

@@ -1,4 +1,4 @@
-"""Who sends what, and what a receiver is said to have missed."""
+"""What each participant sends, and what a receiver is reported to have missed."""
 
 import json
 from itertools import islice

@@ -1,4 +1,4 @@
-"""What the fan-out benchmark loads and drains with, on the loopback interface."""
+"""The generator and the receivers of the fan-out benchmark, on the loopback interface."""
 
 import socket
 import sys

@@ -2,7 +2,7 @@
 
 ``python -m tests.documents.protocol_limits`` brings them up to date.
 
-Only what the other side of a connection can notice is there, in the words of the document.
+It has only those that the other side of a connection can notice, in the words of the document.
 """
 
 from __future__ import annotations
@@ -306,7 +306,7 @@ def _table(rows: list[_Row]) -> str:
 
 
 def tables() -> dict[str, str]:
-    """All tables of this module by name."""
+    """Return all tables of this module by name."""
     topics = "\n\n".join(f"#### {topic}\n\n{_table(make())}" for topic, make in _TOPICS.items())
     return {"limits": topics, "server limits": _table(_server()), "rates": _rates()}
 

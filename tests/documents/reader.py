@@ -31,11 +31,11 @@ class Command(NamedTuple):
     program: str
     arguments: list[str]
     output: str | None
-    """The file that it is directed to."""
+    """Return the file that the output goes to."""
 
 
 def commands(document: Path) -> list[Command]:
-    """The commands of ours in the shell blocks of a document, in order."""
+    """Return our commands in the shell blocks of a document, in order."""
     found = []
     for line in "".join(blocks(document, "sh")).splitlines():
         for part in line.split(" && "):

@@ -1,4 +1,4 @@
-"""The demonstration: what it tells at the end, and what it leaves behind when it is stopped."""
+"""The demonstration: its report at the end, and its remains after an interrupt."""
 
 import contextlib
 import json
@@ -100,7 +100,7 @@ def test_a_demonstration_that_is_killed_leaves_no_process(tmp_path: Path, moment
 
 
 def left_of(place: Path) -> list[str]:
-    """The processes that were started with temporary files in a place."""
+    """Return the processes that were started with temporary files in a place."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

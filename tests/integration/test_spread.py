@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers a
 
 
 def seats(server: Running) -> list[int]:
-    """How many seats each worker has."""
+    """Return the number of seats of each worker."""
     return [reading.counts.seats for reading in pool_of(server).stats()]
 
 
@@ -68,7 +68,7 @@ def test_everybody_hears_everybody_also_after_any_worker_ended(run: Run, world: 
             assert server.daemon.conference.sessions == workers + 1
 
             def all_relay() -> bool:
-                """Workers tell their counters now and then, and one that was just started has told none yet."""
+                """Workers report their counters now and then, so a worker that has just started has reported none."""
                 counters = [reading.counters for reading in pool_of(server).stats()]
                 return all(each.relayed_in and each.relayed_out for each in counters)
 

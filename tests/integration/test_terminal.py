@@ -1,4 +1,4 @@
-"""The client as a person at a terminal has it."""
+"""The client as its user at a terminal has it."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def seated(server: Server, place: Path, *options: str, room: str = "Hall", colum
 
 
 def say(other: "subprocess.Popen[str]", line: str) -> None:
-    """Have somebody else type."""
+    """Let another participant type."""
     assert other.stdin is not None
     other.stdin.write(line + "\n")
     other.stdin.flush()
@@ -246,7 +246,7 @@ def test_a_terminal_that_takes_nothing_keeps_nobody_in(server: Server, tmp_path:
     with taking_part(server.room("Hall"), tmp_path / "other") as other:
         terminal = seated(server, tmp_path)
         terminal.bottom(">", "mic off")
-        for number in range(120):  # more than a terminal that is not read holds
+        for number in range(120):  # more than a terminal holds if nobody reads it
             say(other, f"{number} " + "x" * 1900)
             time.sleep(0.02)
         time.sleep(1)

@@ -21,9 +21,9 @@ from tests.support.processes.world import PATIENCE, Run, Running, Server, World,
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="media workers are Linux's")
 one_loop = pytest.mark.parametrize("run", ["uvloop"], indirect=True)
-"""The pool's own tests run on both."""
+"""Marks tests of the pool; it has tests of its own on both loops."""
 BACK_WITHIN = 10.0
-"""Seconds after the end of a worker in which its rooms have to go on."""
+"""Seconds after the end of a worker in which its rooms must work again."""
 DISTURBANCES = events.Closed | events.ParticipantLeft | events.TrackUnpublished | events.MembershipMismatch
 USERS = ("kantor-1", "kantor-2")
 
@@ -35,7 +35,7 @@ def pool_of(server: Running) -> WorkerPool:
 
 
 def homes(server: Running) -> dict[str, int]:
-    """The worker of each room, by the room's name."""
+    """Return the worker of each room, by the name of the room."""
     return {room.info.name: room.home for room in server.daemon.conference._rooms}
 
 

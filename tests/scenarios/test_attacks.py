@@ -1,4 +1,4 @@
-"""Bytes played back, changed and invented: by the network, by the server, by a member."""
+"""Bytes that were replayed, changed and invented: by the network, by the server, by a member."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_datagrams_that_are_played_back_are_delivered_once(world):
     for tapped in tap.between(0):
         ben.receive_datagram(tapped.data)
     assert len(ben.heard) == heard
-    own = ben.session.drops[Drop.OWN]  # his beacon, which he was never sent
+    own = ben.session.drops[Drop.OWN]  # his beacon, which was never sent to him
     assert own <= 1
     assert ben.session.drops[Drop.REPLAY] == len(tap.datagrams) - own
     world.run(5)
@@ -51,7 +51,7 @@ def test_packets_in_new_datagrams_of_a_hostile_server_are_delivered_once(world):
 
 
 def test_old_packets_stay_dead_over_key_changes(world):
-    """A hostile server keeps packets and plays them after a ratchet, after a new key, and after an hour."""
+    """A hostile server holds packets back, and replays them after a ratchet, after a new key, and after an hour."""
     ada, ben, cleo, tap = conversation(world)
     kept = [room_plaintext(cleo.session.seat, tapped.data) for tapped in tap.between(0)]
     (room,) = world.server.plane.rooms.values()
@@ -82,7 +82,7 @@ def test_old_packets_stay_dead_over_key_changes(world):
 
 @pytest.mark.parametrize("distance", [1000, 8191, 100_000, 2**40])
 def test_a_member_that_forges_far_counters_silences_nobody(world, distance):
-    """It knows the room key and can send as the server: what it invents must not push honest datagrams out."""
+    """A member that knows the room key can send as the server. Its datagrams must not push honest ones out."""
     ada, ben, cleo, tap = conversation(world)
     cleo_seat = cleo.session.seat
     highest = max(parse_header(tapped.data).counter for tapped in tap.datagrams)
@@ -94,13 +94,16 @@ def test_a_member_that_forges_far_counters_silences_nobody(world, distance):
     world.run(1)
     heard = ben.heard_from(ada, since=since)
     assert heard == ada.spoken[-len(heard) :]
-    taken = 50 if distance < 8191 else 0  # the very counters that it forged are spent
+    taken = 50 if distance < 8191 else 0  # the counters of the forged ones are spent
     assert len(heard) >= 250 - taken
     assert ben.heard_from(ada)[-100:] == ada.spoken[-100:]
 
 
 def test_a_member_cannot_speak_in_the_name_of_another(world):
-    """It knows the room key and all sender keys that it was given, and none of them is to be used by it."""
+    """A member knows the room key and all sender keys that it was given.
+
+    Packets of other members that it changed are refused.
+    """
     ada, ben, cleo, tap = conversation(world)
     ada.hush()
     world.run(0.5)

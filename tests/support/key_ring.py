@@ -44,5 +44,5 @@ def refused(ring: KeyRing, packet: bytes, now: float = NOW, publication: Publica
 
 
 def keys_in(ring: KeyRing) -> list[SenderKey]:
-    """The keys that a ring holds, each at the generations from which others are made, in order."""
+    """Return the keys that a ring holds, each at the generations from which others are made, in order."""
     return sorted(set(kept(ring, SenderKey)))

@@ -1,5 +1,7 @@
-"""What an object keeps in memory, at any depth: by this a test sees that something is forgotten, or that a peer cannot
-make it grow, whatever the object calls it inside."""
+"""What an object keeps in memory, at any depth.
+
+A test can see that something is forgotten, or that a peer cannot make the object grow, whatever the names inside are.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,11 @@ from typing import Any, TypeVar
 
 Part = TypeVar("Part")
 NOT_KEPT = (type, ModuleType, FunctionType, MethodType)
-"""Kinds by which everything would belong to everything."""
+"""Kinds that would connect everything to everything."""
 
 
 def parts_of(whole: object) -> list[Any]:
-    """All objects that an object keeps, itself included, each once."""
+    """Return all objects that an object keeps, itself included, each once."""
     found: dict[int, Any] = {}
     waiting: list[Any] = [whole]
     while waiting:
@@ -27,15 +29,15 @@ def parts_of(whole: object) -> list[Any]:
 
 
 def kept(whole: object, kind: type[Part]) -> list[Part]:
-    """The parts of a kind."""
+    """Return the parts of a kind."""
     return [part for part in parts_of(whole) if isinstance(part, kind)]
 
 
 def largest_table(whole: object) -> int:
-    """Entries of the largest table, list or queue in an object."""
+    """Return the entries of the largest table, list or queue in an object."""
     return max(len(part) for part in parts_of(whole) if isinstance(part, dict | list | set | deque))
 
 
 def size_of(whole: object) -> int:
-    """Bytes that an object takes with all its parts."""
+    """Return the bytes that an object takes with all its parts."""
     return sum(map(sys.getsizeof, parts_of(whole)))

@@ -13,7 +13,7 @@ ACCOUNT_KEY = SigningKey(b"a" * 32)
 
 
 class Client:
-    """A session, the server's end of its connection, and all that either has told."""
+    """A session, the server's end of its connection, and all that either has reported."""
 
     def __init__(self, server, number, settings, lives=None):
         self.server = server

@@ -1,4 +1,4 @@
-"""What the scripted server forwards, and what clients get of it."""
+"""What the scripted server forwards, and what clients receive of it."""
 
 from tcproto.datagram import open_datagram
 
@@ -8,7 +8,7 @@ def payloads(client):
 
 
 def undelivered(server, client, count=1, payload=b"voice"):
-    """Speak; return the room datagrams, which nobody got."""
+    """Speak, and return the room datagrams, which were not delivered."""
     before, server.deliver = len(server.forwarded), False
     for _ in range(count):
         assert client.speak(payload=payload)
@@ -24,12 +24,12 @@ def give(client, *datagrams, now=None):
 
 
 def packet_in(server, datagram):
-    """The packet in a room datagram."""
+    """Return the packet in a room datagram."""
     return open_datagram(datagram, server.room_key)[4 + 3 :]
 
 
 def packet_types(server):
-    """Types of the packets that the server has forwarded."""
+    """Return the types of the packets that the server has forwarded."""
     return {packet_in(server, data)[0] >> 4 for data in server.forwarded}
 
 

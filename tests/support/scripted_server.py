@@ -1,4 +1,4 @@
-"""A server that fits on a page: it seats clients, passes key boxes on, opens up datagrams and seals room datagrams."""
+"""A small server: it seats clients, passes key boxes on, opens up datagrams and seals room datagrams."""
 
 from collections import Counter
 from dataclasses import replace
@@ -37,7 +37,7 @@ KEEP = object()
 
 
 class Server:
-    """One room, and its clients; ``now`` is virtual time, ``pump`` moves everything until nothing moves."""
+    """One room, and its clients; ``now`` is virtual time, ``pump`` moves bytes until nothing moves."""
 
     def __init__(self, e2ee=True, settings=None):
         self.now = 100.0
@@ -52,9 +52,9 @@ class Server:
         self.forwards = Counter()
         self.forwarded = []
         self.answers = {}
-        """Replies in place of the usual ones, by request class; ``KEEP`` for none at all."""
+        """Replies in place of the usual ones, by request class; ``KEEP`` for no reply."""
         self.unanswered = {}
-        """The number of the newest request that got none, by class."""
+        """The number of the newest request without a reply, by class."""
         self.hold_boxes = None
         self.box_log = []
         self.hold_texts = None

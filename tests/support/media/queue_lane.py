@@ -1,4 +1,4 @@
-"""A lane in front of byte streams, as a web page would have: a bounded queue for each stream."""
+"""A lane in front of byte streams, as a web page has it: a bounded queue for each stream."""
 
 from collections import defaultdict, deque
 
@@ -7,9 +7,9 @@ from tcserver.media.lanes.lane import Lane, weigh
 
 
 class QueueLane(Lane):
-    """Keeps the datagrams to each stream until they are taken; of too many the oldest gives way.
+    """Keeps the datagrams to each stream until they are taken. Of too many the oldest is dropped.
 
-    A stream is known by its address, of which the host says what it is and the port which one.
+    An address names a stream: the host says that it is one, and the port says which.
     """
 
     def __init__(self, limit: int, trains: bool = False) -> None:
@@ -32,7 +32,7 @@ class QueueLane(Lane):
                 queue.append(datagram)
 
     def take(self, host: str, port: int) -> list[bytes]:
-        """Return what waits for a stream, which the stream then has."""
+        """Return the datagrams that wait for a stream. The stream has them then."""
         queue = self._queues[host, port]
         datagrams = [*queue]
         queue.clear()

@@ -1,4 +1,4 @@
-"""A command at a terminal, and what a person sees of it."""
+"""A command at a terminal, and what its user sees."""
 
 import contextlib
 import fcntl
@@ -16,7 +16,7 @@ from tests.support.processes.world import PATIENCE
 
 
 class Terminal:
-    """A command at a terminal of 80 columns; ``screen`` is what a person sees."""
+    """A command at a terminal of 80 columns; ``screen`` is what its user sees."""
 
     def __init__(self, *command: str, columns: int = 80) -> None:
         self.pid, self._fd = pty.fork()
@@ -40,23 +40,23 @@ class Terminal:
 
     @property
     def echoes(self) -> bool:
-        """Whether it shows by itself what is typed."""
+        """Return whether it shows by itself what is typed."""
         return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
 
     @property
     def shown(self) -> list[str]:
-        """The lines that are not empty."""
+        """Return the lines that are not empty."""
         return [line.rstrip() for line in self.screen.display if line.strip()]
 
     def read(self, seconds: float = 0.1) -> None:
-        """Take what comes."""
+        """Take the output that has come."""
         if select.select([self._fd], [], [], seconds)[0]:
             data = os.read(self._fd, 65536)
             self.text += data.decode(errors="replace")
             self._stream.feed(data)
 
     def until(self, text: str) -> None:
-        """Read until a text is written, behind the one that was waited for before."""
+        """Read until a text is written, behind the text of the call before."""
         self.wait(lambda: text in self.text[self._seen :], text)
         self._seen = self.text.index(text, self._seen) + len(text)
 
@@ -72,7 +72,7 @@ class Terminal:
         self.wait(lambda: all(map(str.startswith, self.shown[-len(lines) :], lines)) and self.shown, repr(lines))
 
     def end(self) -> int:
-        """Read the rest; return the exit status."""
+        """Read the rest, and return the exit status."""
         with contextlib.suppress(OSError):
             while True:
                 self.read(PATIENCE)
@@ -85,5 +85,5 @@ class Terminal:
         os.close(self._fd)
 
     def status(self) -> int:
-        """Wait for the end; return the exit status."""
+        """Wait for the end, and return the exit status."""
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

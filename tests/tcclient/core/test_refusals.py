@@ -46,7 +46,7 @@ def test_a_newcomer_takes_no_replays_from_before(server, pair):
 
 
 def test_a_forged_counter_far_ahead_silences_nobody(server, pair):
-    """Whoever knows the room key can forge the server's datagrams, but not its statements of position."""
+    """A member that knows the room key can forge the server's datagrams, but not its reports of positions."""
     a, b = pair
     a.publish()
     spend_beacons(server)

@@ -1,4 +1,4 @@
-"""Texts of a seat: who reads them, under which keys, and what waits."""
+"""Texts of a seat: recipients, keys, and texts that wait."""
 
 from dataclasses import replace
 

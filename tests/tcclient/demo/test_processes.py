@@ -1,4 +1,4 @@
-"""The processes of a demonstration that fail: what the user is told, and that none is left."""
+"""Processes of a demonstration that fail: the messages to the user, and no process is left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.processes.world import children, until
 
 
 def part(place: Path) -> Part:
-    """What somebody does where no server is."""
+    """The part of a participant where there is no server."""
     link = Link("127.0.0.1", 1, "demo", bytes(20))
     return Part(str(link), "agency01", "secret", "Participant 1", str(place / "data"), str(place / "record"), 1.0)
 

@@ -29,7 +29,7 @@ def keys_of(client):
 
 
 def spoken(client, number=1):
-    """Say something; return key number and generation of the packet."""
+    """Speak, and return key number and generation of the packet."""
     key = keys_of(client).current
     assert client.speak(number)
     return key.number, key.generation
@@ -63,7 +63,7 @@ def test_a_newcomer_can_read_from_now_on_but_not_the_past(server):
     assert spoken(a) == (1, 1)
     assert payloads(c) == [b"voice"]
     assert payloads(b) == [b"voice", b"voice"]
-    # The newcomer knows the room key; even without any replay window of the hop it cannot open the past.
+    # The newcomer knows the room key. Even without any replay window of datagrams it cannot open the past.
     server.forward(a, packet_in(server, past[-1]))
     assert payloads(c) == []
     assert c.drops(Drop.PACKET_REFUSED) == 1
@@ -94,7 +94,7 @@ def test_many_joins_carry_along_also_those_who_are_sent_nothing_else(server):
 
 
 def beacons_only(server, speaker, listener):
-    """Something is said, and the server does not send it to the listener."""
+    """Speak, but the server does not send it to the listener."""
     server.deliver = False
     spoken(speaker)
     server.deliver = True
@@ -239,7 +239,7 @@ def test_boxes_that_are_reflected_misdirected_or_forged_are_refused(server):
 
 
 def test_boxes_that_come_before_their_sender_is_known_wait(server):
-    """The server tells changes in batches: a newcomer may know us, and make boxes, before we know the newcomer."""
+    """The server sends changes in batches. A newcomer may know us, and make boxes, before we know the newcomer."""
     (a,) = server.seated(1)
     server.change, change = (lambda *args, **more: None), server.change
     b = server.connect().login()
@@ -278,7 +278,7 @@ def test_an_unverified_member_gets_no_key_and_is_not_played(server):
         name="Somebody Else",
     )
     server.change(m.Change(m.ChangeKind.MEMBER_UPDATED, member=impostor), but=b)
-    server.number -= 1  # which b does not know of
+    server.number -= 1  # b has not heard of it
     server.pump()
     a.publish()
     assert server.box_log == []
@@ -366,7 +366,7 @@ def test_a_replaced_key_dies_after_the_overlap(server):
 
 
 def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(server):
-    """By the timer alone: sender keys, generations, session keys, room keys."""
+    """Only the timer forgets: sender keys, generations, session keys, room keys."""
     a, b, c = server.seated(3)
     a.publish()
     spoken(a)

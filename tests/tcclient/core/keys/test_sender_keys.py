@@ -43,13 +43,13 @@ class Sender:
         self.keys.handle_timeout(now)
 
     def start(self, now):
-        """Start, and have all acknowledge."""
+        """Start, and let all members acknowledge."""
         self.keys.start(now)
         for number in list(self.recipients):
             self.keys.receipt(number, 1, now)
 
     def boxes(self):
-        """The key numbers that each boxed member got."""
+        """Return the key numbers that each member got in boxes."""
         result = {}
         for to, box in ((b.participant, b.box) for b in self.keys.take_boxes()):
             result.setdefault(to, []).append(self.rings[to].open_box(box, 0.0))

@@ -16,7 +16,7 @@ def test_a_ping_goes_out_with_the_seat_and_proves_the_path(server):
 
 
 def sent_at(server, client, seconds):
-    """When datagrams left within so many seconds from now, virtual time."""
+    """Return when datagrams left within so many seconds from now, in virtual time."""
     start, end, times = server.now, server.now + seconds, []
     while server.now < end:
         before = len(client.sent)
@@ -68,7 +68,7 @@ def test_one_answer_of_many_keeps_a_path(server):
 
 
 def test_room_datagrams_show_that_the_way_down_works(server):
-    """No pong comes for a minute, and no ping is sent more than usual."""
+    """No pong comes for a minute, and no additional ping is sent."""
     a, b = server.seated(2)
     number = b.publish()
     server.advance(4)

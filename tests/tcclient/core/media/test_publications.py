@@ -30,7 +30,7 @@ def test_a_server_that_asks_for_keyframes_all_the_time_gets_one_a_second(server)
     told = Counter((event.number, event.spatial) for event in client.told(events.KeyframeRequested))
     assert set(told) == {(number - 1, 0), (number, 0), (number, 2)}, "of layers that there are"
     assert all(10 <= count <= 11 for count in told.values())
-    # One that came too early is not forgotten.
+    # A keyframe request that came too early is not forgotten.
     server.advance(KEYFRAME_INTERVAL)
     before = len(client.told(events.KeyframeRequested))
     client.notify(m.KeyframeRequest(first, 0))

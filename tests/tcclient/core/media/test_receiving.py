@@ -92,7 +92,10 @@ def test_a_picture_is_cut_into_equal_datagrams(server, pair, size):
 
 
 def test_pictures_that_were_not_sent_are_followed_by_a_keyframe(server, pair):
-    """An encoder goes on through a mute, and a new key: what refers to such a picture cannot be decoded."""
+    """An encoder goes on through a mute, and through a new key.
+
+    A picture that refers to an unsent one cannot be decoded.
+    """
     a, b = pair
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=2)
 

@@ -23,7 +23,7 @@ def test_loss_reordering_and_jitter_per_series(server, pair):
 
 
 def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
-    """As at the replay of a keyframe: datagrams below the newest counter of the sealer, also across a change of key."""
+    """Replays of a keyframe: datagrams below the newest counter of the sealer, also across a change of key."""
     a, b = pair
     a.publish()
     spend_beacons(server)

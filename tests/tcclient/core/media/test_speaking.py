@@ -1,4 +1,4 @@
-"""Who speaks and who is muted: by what was heard, whatever the server says."""
+"""Who speaks and who is muted, by the sound that came, whatever the server says."""
 
 from dataclasses import replace
 

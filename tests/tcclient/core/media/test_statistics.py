@@ -13,7 +13,7 @@ NOW = 1000.0
 
 @given(st.integers(0, 65535), st.integers(1, 200), st.data())
 def test_loss_over_the_wrap_in_any_order(first, count, data):
-    """Forward numbers are contiguous, so what is missing between the ends was lost."""
+    """Forward numbers are contiguous, so a missing number between the ends is a loss."""
     numbers = list(range(first, first + count))
     kept = data.draw(st.lists(st.sampled_from(numbers), unique=True, min_size=1))
     counts = StreamStatistics()

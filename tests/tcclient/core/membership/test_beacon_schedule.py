@@ -10,7 +10,7 @@ from tests.support.memory import largest_table
 
 
 def run(schedule, end, members, act=lambda now: None, step=0.05):
-    """Send what is due; return when."""
+    """Send what is due, and return when."""
     times, now = [], 0.0
     schedule.resize(members)
     schedule.begin(now)
@@ -25,7 +25,7 @@ def run(schedule, end, members, act=lambda now: None, step=0.05):
 
 @pytest.mark.parametrize("members", [2, 40, 100, 300, 600, 1000])
 def test_a_room_never_has_more_than_fifty_beacons_in_a_second_whatever_happens(members):
-    """Somebody comes in every tenth of a second, streams start and clocks move."""
+    """In every tenth of a second a member comes, streams start and clocks move."""
     sources = [random.Random(number) for number in range(20)]
     schedules = [BeaconSchedule(source.randbytes) for source in sources]
 

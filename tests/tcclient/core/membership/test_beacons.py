@@ -1,4 +1,4 @@
-"""Beacons: when they are sent, what they tell, and who is silent."""
+"""Beacons: when they are sent, what they say, and which members are silent."""
 
 import random
 
@@ -15,7 +15,7 @@ from tests.support.scripted_server import FINGERPRINT, LIFE, Server
 
 
 def beacons(server, sender, seconds):
-    """When beacons came from a member, virtual time."""
+    """Return when beacons came from a member, in virtual time."""
     start, times = server.now, []
     stream = server.members[sender.participant].beacon_stream
     forward = server.forward
@@ -32,7 +32,7 @@ def beacons(server, sender, seconds):
 
 
 def hush(server, silent):
-    """The server passes on nothing that this member sends as a beacon."""
+    """Let the server drop all beacons of this member."""
     stream = server.members[silent.participant].beacon_stream
     forward = server.forward
 
@@ -45,7 +45,7 @@ def hush(server, silent):
 
 
 def settled(server, count=2):
-    """Members who have said all that a newcomer says."""
+    """Return members that have sent all beacons of newcomers."""
     members = server.seated(count)
     server.advance(5)
     return members
@@ -121,7 +121,7 @@ def test_members_who_see_the_same_set_are_content(server, pair):
 
 
 def test_a_hidden_member_is_noticed_and_so_is_the_end_of_it(server, pair):
-    """The server shows somebody to one member and not to the other; nobody publishes anything."""
+    """The server shows a participant to one member and not to the other; nobody publishes anything."""
     a, b = pair
     c = server.connect().login()
     server.advance(2)
@@ -289,7 +289,7 @@ def test_a_beacon_carries_a_receiver_to_any_generation():
 
 
 def given(server, sender, receiver, beacon, sequence=1000):
-    """A beacon of a member that says what it likes."""
+    """Return a beacon of a member with any content."""
     member = server.members[sender.participant]
     seat = BeaconContext(FINGERPRINT, LIFE, member.box_key)
     server.forward(sender, sign_beacon(beacon, member.beacon_stream, sequence, 0, seat, sender.device))
@@ -315,7 +315,7 @@ def test_a_key_other_than_the_one_committed_to_is_told_once():
     assert len(told) == 2, "two commitments to one key, which we do not even have"
     b.take_media()
     a.speak(payload=b"still heard")
-    assert payloads(b) == [b"still heard"], "it is told, and for people to judge"
+    assert payloads(b) == [b"still heard"], "it is reported, and the user decides"
 
 
 def test_a_key_that_comes_after_the_beacon_is_compared_when_it_comes():
