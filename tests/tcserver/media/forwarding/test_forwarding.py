@@ -1,4 +1,4 @@
-"""Who gets what, under which numbers and keys."""
+"""The receivers of packets, and the numbers and keys of what they receive."""
 
 import pytest
 
@@ -183,7 +183,7 @@ def test_redundant_and_plain_variants():
         expected = [Item(ItemType.REDUNDANT_PACKET, number.to_bytes(2, "big") + packet), copies]
         assert open_room(sent[c.address]) == expected
         plain = [value[2:] for _, value in open_room(sent[b.address])]
-        # Number 0 had not arrived: the first datagram brings it, by its copy, to those without redundancy.
+        # Number 0 had not arrived. The first datagram brings it, by its copy, to receivers without redundancy.
         assert plain == ([audio(7, 0, level=40, voice=True), packet] if n == 1 else [packet])
     assert world.drops() == {}
 

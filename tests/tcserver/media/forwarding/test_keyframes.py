@@ -23,7 +23,7 @@ class Show:
         self.sequences = [0, 0, 0, 0]
 
     def send(self, *, key: bool = False, index: int = 0, spatial: int = 0, temporal: int = 0) -> bytes | None:
-        """Send a packet; return the datagram that the second participant gets."""
+        """Send a packet, and return the datagram that the second participant gets."""
         sequence = self.sequences[spatial]
         self.sequences[spatial] += 1
         header = video(STREAM, sequence, keyframe=key, reference=0 if key else 1, spatial=spatial, temporal=temporal)
@@ -36,7 +36,7 @@ class Show:
         return [self.send(key=n < 3, index=n if n < 3 else 0, **fields) for n in range(packets)]
 
     def want(self, *receivers: Receiver) -> list[bytes]:
-        """Forward to others; return what the third is sent at once."""
+        """Forward to others, and return what the third is sent at once."""
         self.world.forward(self.publisher, STREAM, receivers)
         return self.sent()
 

@@ -133,7 +133,7 @@ def test_the_budget_refuses():
     assert not path.spend(ELSEWHERE, 1)
     path.hear(a.address, 1, False, world.now)
     assert path.spend(a.address, 3)
-    # A ping at an address which is neither proven nor the candidate is not answered.
+    # A ping at an address that is neither proven nor the candidate is not answered.
     newest = a.up(Item(ItemType.PADDING, bytes(100)), counter=10)
     world.receive(a, newest)
     assert world.receive_from(ELSEWHERE, a.up(Item(ItemType.PING, PingItem(1, 2).pack()), counter=5)) == []

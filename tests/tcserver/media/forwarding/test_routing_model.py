@@ -1,4 +1,4 @@
-"""A model of who must get what, run beside the plane through arbitrary histories."""
+"""A model of the correct receivers, run beside the plane through arbitrary histories."""
 
 from hypothesis import settings
 from hypothesis import strategies as st

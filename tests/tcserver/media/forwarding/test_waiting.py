@@ -29,7 +29,7 @@ class Picture:
         self.world.plane.take_transmissions()
 
     def send(self, key: bool = False, spatial: int = 0, **fields: int) -> list[Peer]:
-        """Send a packet; return who gets it."""
+        """Send a packet, and return its receivers."""
         sequence = self.sequences[spatial]
         self.sequences[spatial] += 1
         packet = (keyframe if key else video)(STREAM, sequence, spatial=spatial, **fields)

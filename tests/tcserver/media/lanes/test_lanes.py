@@ -20,7 +20,7 @@ LIMIT = 40
 
 
 class LaneWorld(World):
-    """A room of which some have UDP and some a stream; all that is sent goes through the sender and its lanes."""
+    """A room in which some have UDP and some a stream. All datagrams go through the sender and its lanes."""
 
     def __init__(self, udp: str, trains: bool, server: socket.socket, clients: list[socket.socket]) -> None:
         super().__init__(0)
@@ -55,7 +55,7 @@ def udp(request):
 
 @pytest.mark.parametrize("trains", [False, True])
 def test_a_seat_on_a_stream_proves_its_path_sends_and_receives(udp, trains, bind):
-    """Everybody gets everything but the own, in order, from either kind of seat; the bytes are the same for all."""
+    """All get everything but their own, in order, from either kind of seat. The bytes are the same for all."""
     world = LaneWorld(udp, trains, bind(), [bind(), bind()])
     for stream, publisher in enumerate(world.peers, 1):
         world.publish(publisher, stream, to=[peer for peer in world.peers if peer is not publisher])

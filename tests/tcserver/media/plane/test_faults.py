@@ -1,4 +1,4 @@
-"""Bugs in a media plane: an exception ends only what it happened in, and the other rooms go on."""
+"""Bugs in a media plane: an exception ends only the part in which it happened, and the other rooms go on."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Rooms(World):
 
 
 def talk(rooms: Rooms) -> list[object]:
-    """Let participant 11 speak for a while; return what the plane reports."""
+    """Let participant 11 speak for a while, and return what the plane reports."""
     events: list[object] = []
     for sequence in range(50):
         rooms.now += 0.02

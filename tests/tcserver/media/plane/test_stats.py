@@ -1,4 +1,4 @@
-"""What a media plane tells about itself, and when it says that it has too much to do."""
+"""The figures of a media plane about itself, and when it reports that it has too much to do."""
 
 import asyncio
 import os

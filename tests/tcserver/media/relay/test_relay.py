@@ -134,7 +134,7 @@ def test_a_worker_in_place_of_another_learns_whom_it_serves():
     other = workers.join(9, 1)
     workers.apply(ChangeForwarding(ROOM, (STREAM,), (Receiver(other.media_id),)))
     assert set(packets(send(workers, talker, audio(STREAM, 1)))) == {other.address}
-    # The other way: nobody may take what the new process hands over for what the old one did.
+    # The other way: no worker may mistake datagrams of the new process for those of the old one.
     workers.publish(other, STREAM + 1, [talker])
     assert set(packets(send(workers, other, audio(STREAM + 1)))) == {talker.address}
 
@@ -174,7 +174,7 @@ def test_a_pong_has_the_positions_of_all_sealers():
     assert positions_in(peers[0], workers.receive(peers[0], peers[0].ping())) == {
         sealer_of(0): 0, sealer_of(1): 1, sealer_of(2): 2,
     }  # fmt: skip
-    # Who hears nothing is told once a second.
+    # A worker without listeners is told once a second.
     assert positions_in(peers[2], workers.receive(peers[2], peers[2].ping())).get(sealer_of(1)) in (None, 0)
     workers.poll(1)
     assert positions_in(peers[2], workers.receive(peers[2], peers[2].ping())) == {

@@ -25,9 +25,10 @@ PLANES = 3
 
 
 def brought(sent: Sent) -> dict[Address, list[tuple[int, bytes]]]:
-    """Type and packet of what each client gets.
+    """Return type and packet of what each client gets.
 
-    Not the forward number: what is handed over is numbered, though the other worker may know of no proven path.
+    The forward number is left out: a worker numbers what it hands over, though the other worker may know of no proven
+    path.
     """
     return {address: [(item[0], item[3:]) for item in items] for address, items in packets(sent).items()}
 
@@ -133,7 +134,7 @@ class Together(RuleBasedStateMachine):
     def send(self):
         for stream, (media_id, kind) in self.streams.items():
             self.sequence += 1
-            # No keyframe: what is replayed to those here is asked for anew for those elsewhere.
+            # No keyframe: what is replayed to receivers here is requested again for those elsewhere.
             more = {"reference": 1} if kind is StreamKind.VIDEO else {}
             packet = (audio if kind is StreamKind.AUDIO else video)(stream, self.sequence, **more)
             peer = self.peers[media_id]

@@ -1,4 +1,4 @@
-"""Who speaks in a room over several media planes, and which talkers are forwarded."""
+"""Speakers of a room over several media planes, and the talkers that are forwarded."""
 
 from tcproto.datagram import ItemType
 from tcserver.media.interface import (
@@ -31,7 +31,7 @@ class Hall:
             self.workers.publish(peer, stream, [other for other in self.peers if other is not peer])
 
     def speak(self, levels: dict[int, int], seconds: float) -> dict[int, int]:
-        """Send packets of 20 ms at these levels; return how many of each stream everybody else got."""
+        """Send packets of 20 ms at these levels. Return how many of each stream everybody else got."""
         heard: dict[int, int] = {}
         for _ in range(round(seconds / 0.02)):
             self.sequence += 1
@@ -128,7 +128,7 @@ def test_a_new_home_decides_again():
     assert hall.holders() == {(2,)}
 
 
-# What nobody should send
+# What no worker should send
 
 
 def test_the_home_forgets_talkers_of_a_worker_that_died():

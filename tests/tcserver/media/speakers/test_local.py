@@ -1,4 +1,4 @@
-"""The local selection: who speaks, who is dominant, and what other workers are told and tell."""
+"""The local selection: speakers, the dominant one, and the messages from and to other workers."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What is kept of a stream that is not heard yet, and sent from the first syllable on."""
+"""The packets of a stream that is not heard yet: they are kept, and sent from the first syllable on."""
 
 import pytest
 

@@ -181,7 +181,7 @@ def test_datagrams_of_seats_that_a_worker_suppresses_are_steered(run: Any, monke
 
     async def main() -> None:
         async with running(2) as world:
-            # Seats of one room, of which nobody is heard: noise, and one is forwarded at most.
+            # Seats of one room in which nobody speaks: noise, and one is forwarded at most.
             peers = []
             for number in range(1, FEW + 1):
                 peer = Peer(number << 8 | 1, Address(0, *world.client.getsockname()))
