@@ -309,7 +309,7 @@ class Session:
                     self._seat.published(request.number, error, now)
             case messages.GetSnapshot():
                 if self._seat is not None:
-                    self._seat.snapshot_refused(error.retry_after_ms / 1000, now)
+                    self._seat.snapshots.refused(error.retry_after_ms / 1000, now)
             case messages.Chat():
                 self._chat_answered(request.message_id, accepted=False)
                 self._events.append(events.ChatFailed(request.message_id, error.code, error.text))
@@ -334,9 +334,7 @@ class Session:
         assert place is not None
         self._seat = Seat(
             joined,
-            place.room,
-            place.identity,
-            place.box_keys,
+            place,
             self._control,
             self._events.append,
             self._random_bytes,

@@ -8,9 +8,10 @@ It has only those that the other side of a connection can notice, in the words o
 from __future__ import annotations
 
 from tcclient.core import control as client_control
-from tcclient.core import seat, texts
+from tcclient.core import texts
 from tcclient.core.keys import key_inbox, own_key
 from tcclient.core.media import path as client_path
+from tcclient.core.membership import snapshots
 from tcclient.video import assembly
 from tcproto import (
     account,
@@ -97,7 +98,7 @@ def _room() -> list[_Row]:
             f"{types.MAX_CHANGES}, {types.MAX_KEY_BOXES}, {types.MAX_KEY_BOXES}",
         ),
         ("members, publications of a page of `snapshot`", f"{types.MEMBERS_PER_PAGE}, {types.PUBLICATIONS_PER_PAGE}"),
-        ("a client asks for a snapshot again after", _seconds(seat.SNAPSHOT_RETRY)),
+        ("a client asks for a snapshot again after", _seconds(snapshots.SNAPSHOT_RETRY)),
         ("room keys in `joined`; more follow as `room_key`", _number(types.MAX_JOINED_KEYS)),
         (
             "a stream id comes back after; at the earliest",

@@ -10,7 +10,7 @@ import {
 const key = (n: number): Uint8Array => new Uint8Array(32).fill(n);
 
 test("an account is met first, then known, and another device of it is news once", () => {
-  const pins = new DevicePins(new Map([["dinkes", [key(1)]]]));
+  const pins = new DevicePins([{ account: "dinkes", deviceKey: key(1) }]);
   assert.equal(pins.meet("dinkes", key(1)), "known");
   assert.equal(pins.meet("dinkes", key(2)), "new");
   assert.equal(pins.meet("dinkes", key(2)), "known");
@@ -23,17 +23,17 @@ test("an account is met first, then known, and another device of it is news once
 });
 
 test("the devices of an account are bounded, and the oldest goes first", () => {
-  const pins = new DevicePins(new Map());
+  const pins = new DevicePins([]);
   for (let n = 0; n <= MAX_DEVICES; n++) pins.meet("dinkes", key(n));
   assert.equal(pins.meet("dinkes", key(1)), "known");
   assert.equal(pins.meet("dinkes", key(0)), "new");
 });
 
 test("accounts are bounded, and none is forgotten for another", () => {
-  const pins = new DevicePins(new Map());
+  const pins = new DevicePins([]);
   for (let n = 0; n < MAX_ACCOUNTS; n++) pins.meet(`account${n}`, key(0));
-  assert.equal(pins.full, false);
+  assert.equal(pins.isFull, false);
   assert.equal(pins.meet("one more", key(0)), "first");
-  assert.equal(pins.full, true);
+  assert.equal(pins.isFull, true);
   assert.equal(pins.meet("account0", key(1)), "new");
 });

@@ -38,6 +38,7 @@ SAMPLES = {
     "mute_other": m.MuteOther(0, m.Source.MICROPHONE, True),
     "change_password": m.ChangePassword(bytes(16), 0, 0, bytes(32), bytes(64)),
     "update_room": m.UpdateRoom(),
+    "lock_room": m.LockRoom(True),
     "close_room": m.CloseRoom(),
 }
 

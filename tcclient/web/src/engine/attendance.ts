@@ -45,7 +45,7 @@ export class Attendance {
   private session: Session | undefined;
   private connection: Connection | undefined;
   private view: RoomView | undefined;
-  private pins = new DevicePins(new Map());
+  private pins = new DevicePins([]);
   private phase: Phase = { name: "outside" };
   private attempt = 0;
   private lostAt = 0;
@@ -69,7 +69,10 @@ export class Attendance {
       codecFailed: (media) => tell({ type: "publishing", media, state: "refused" }),
     });
     this.reception = new Reception({
-      clockOf: (participant, stream) => this.seat?.clockOf(participant, stream),
+      clockOf: (participant, stream) => {
+        const clock = this.seat?.peers.get(participant)?.clocks.get(stream);
+        return clock && { timestamp: clock.timestamp, time: clock.time / 1e6 };
+      },
       askKeyframe: (stream, spatial) => {
         this.seat?.requestKeyframe(stream, spatial, monotonic());
         this.connection?.pump();

@@ -53,20 +53,15 @@ export class Trust {
     await this.put("servers", address, fingerprint);
   }
 
-  /** Return the devices of each account on the server of this fingerprint. */
-  async devices(fingerprint: string): Promise<Map<string, Uint8Array[]>> {
-    return (await this.get<Map<string, Uint8Array[]>>("devices", fingerprint)) ?? new Map<string, Uint8Array[]>();
+  /** Return the devices that are known of the server of this fingerprint, those seen first at the front. */
+  async devices(fingerprint: string): Promise<readonly DevicePin[]> {
+    return (await this.get<readonly DevicePin[]>("devices", fingerprint)) ?? [];
   }
 
-  /** Remember devices beside those that other windows remembered meanwhile. */
+  /** Remember devices beside those that other windows remembered meanwhile; of an account's, the newest. */
   async rememberDevices(fingerprint: string, pins: readonly DevicePin[]): Promise<void> {
     if (pins.length === 0) return;
-    const known = await this.devices(fingerprint);
-    for (const { account, deviceKey } of pins) {
-      const others = (known.get(account) ?? []).filter((key) => !equal(key, deviceKey));
-      known.set(account, [...others, deviceKey].slice(-MAX_DEVICES));
-    }
-    await this.put("devices", fingerprint, known);
+    await this.put("devices", fingerprint, joined(await this.devices(fingerprint), pins));
   }
 
   private async makeDevice(): Promise<CryptoKeyPair> {
@@ -89,6 +84,18 @@ export class Trust {
     if (this.database === undefined) return;
     await done(this.database.transaction(store, "readwrite").objectStore(store).put(value, key));
   }
+}
+
+function joined(known: readonly DevicePin[], pins: readonly DevicePin[]): DevicePin[] {
+  const isNew = (pin: DevicePin): boolean =>
+    !pins.some((other) => other.account === pin.account && equal(other.deviceKey, pin.deviceKey));
+  const all = [...known.filter(isNew), ...pins];
+  const counts = new Map<string, number>();
+  const kept = all.reverse().filter(({ account }) => {
+    counts.set(account, (counts.get(account) ?? 0) + 1);
+    return (counts.get(account) ?? 0) <= MAX_DEVICES;
+  });
+  return kept.reverse();
 }
 
 function done<T>(request: IDBRequest<T>): Promise<T> {

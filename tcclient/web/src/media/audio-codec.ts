@@ -81,7 +81,10 @@ export class OpusReceiver<Note> {
   private decoder: AudioDecoder | undefined;
   private decoded = 0;
 
-  constructor(private readonly output: (pcm: Float32Array<ArrayBuffer>, note: Note) => void) {}
+  /** The decoder is opened at once: its first packets would be late, and taken for a stall of the network. */
+  constructor(private readonly output: (pcm: Float32Array<ArrayBuffer>, note: Note) => void) {
+    this.decoder = this.open();
+  }
 
   /** Decode a packet of `samples`. */
   decode(packet: Uint8Array, samples: number, note: Note): void {
