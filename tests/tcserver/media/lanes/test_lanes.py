@@ -12,7 +12,7 @@ from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.sendmmsg import make_lanes
 from tests.support.media.loopback import address_of, linux, received, trains_out
 from tests.support.media.queue_lane import QueueLane
-from tests.support.media.world import Peer, World, audio, forwarded, packet_item
+from tests.support.media.world import MediaClient, World, audio, forwarded, packet_item
 
 STREAM = 1
 """The lane of streams; 0 is that of the UDP socket."""
@@ -22,27 +22,27 @@ LIMIT = 40
 class LaneWorld(World):
     """A room in which some have UDP and some a stream. All datagrams go through the sender and its lanes."""
 
-    def __init__(self, udp: str, trains: bool, server: socket.socket, clients: list[socket.socket]) -> None:
+    def __init__(self, udp: str, trains: bool, server: socket.socket, sockets: list[socket.socket]) -> None:
         super().__init__(0)
         self.queue = QueueLane(LIMIT, trains)
         self.lanes = [*make_lanes(udp, [server], pytest.fail), self.queue]
         self.sender = Sender(self.lanes)
-        self.clients = clients
+        self.sockets = sockets
         self.read = {Address(STREAM, "stream", number) for number in range(1, 4)}
         """Streams that keep up."""
-        addresses = [*map(address_of, clients), *sorted(self.read)]
-        self.peers = [self.seat(number, address) for number, address in enumerate(addresses, 1)]
+        addresses = [*map(address_of, sockets), *sorted(self.read)]
+        self.clients = [self.seat(number, address) for number, address in enumerate(addresses, 1)]
 
-    def seat(self, number: int, address: Address) -> Peer:
-        peer = self.join(number, prove=False)
-        self.prove(peer, address)
-        return peer
+    def seat(self, number: int, address: Address) -> MediaClient:
+        client = self.join(number, prove=False)
+        self.prove(client, address)
+        return client
 
     def receive_from(self, address: Address, *datagrams: bytes) -> list[tuple[Address, bytes]]:
         """Return what arrives, on sockets and streams."""
         self.plane.receive([(datagram, address) for datagram in datagrams], self.now)
         self.sender.send(self.plane.take_transmissions())
-        arrived = [(address_of(client), datagram) for client in self.clients for datagram in received(client)]
+        arrived = [(address_of(sock), datagram) for sock in self.sockets for datagram in received(sock)]
         for stream in sorted(self.read):
             arrived += [(stream, datagram) for datagram in self.queue.take(stream.host, stream.port)]
         return arrived
@@ -57,11 +57,11 @@ def udp(request):
 def test_a_seat_on_a_stream_proves_its_path_sends_and_receives(udp, trains, bind):
     """All get everything but their own, in order, from either kind of seat. The bytes are the same for all."""
     world = LaneWorld(udp, trains, bind(), [bind(), bind()])
-    for stream, publisher in enumerate(world.peers, 1):
-        world.publish(publisher, stream, to=[peer for peer in world.peers if peer is not publisher])
+    for stream, publisher in enumerate(world.clients, 1):
+        world.publish(publisher, stream, to=[client for client in world.clients if client is not publisher])
         packets = [audio(stream, sequence, bytes(60)) for sequence in range(5)]
         arrived = world.receive(publisher, *(publisher.up(packet_item(packet)) for packet in packets))
-        others = [peer.address for peer in world.peers if peer is not publisher]
+        others = [client.address for client in world.clients if client is not publisher]
         assert forwarded(arrived) == {address: list(enumerate(packets)) for address in others}
         for address in others:
             assert [datagram for to, datagram in arrived if to == address] == [
@@ -76,7 +76,7 @@ def test_a_seat_on_a_stream_proves_its_path_sends_and_receives(udp, trains, bind
 @pytest.mark.parametrize("trains", [False, True])
 def test_a_seat_moves_from_udp_to_a_stream(udp, trains, bind):
     world = LaneWorld(udp, trains, bind(), [bind(), bind()])
-    publisher, mover, *_ = world.peers
+    publisher, mover, *_ = world.clients
     world.publish(publisher, 7, to=[mover])
     world.prove(mover, Address(STREAM, "stream", 3))
     arrived = world.receive(publisher, *(publisher.up(packet_item(audio(7, number))) for number in range(3)))
@@ -85,14 +85,14 @@ def test_a_seat_moves_from_udp_to_a_stream(udp, trains, bind):
 
 def test_a_stream_that_does_not_keep_up_costs_nobody_else_anything(udp, bind):
     world = LaneWorld(udp, True, bind(), [bind(), bind()])
-    publisher, *others = world.peers
+    publisher, *others = world.clients
     slow = others.pop()
     world.read.remove(slow.address)
     world.publish(publisher, 7, to=[*others, slow])
     for number in range(LIMIT + 10):
         packets = [audio(7, 2 * number, bytes(60)), audio(7, 2 * number + 1, bytes(60))]
         arrived = forwarded(world.receive(publisher, *(publisher.up(packet_item(packet)) for packet in packets)))
-        assert arrived == {peer.address: list(enumerate(packets, 2 * number)) for peer in others}
+        assert arrived == {client.address: list(enumerate(packets, 2 * number)) for client in others}
         world.now += 0.04
     assert (world.queue.waiting, world.queue.counts.gave_way) == (LIMIT, {"small": LIMIT + 20})
     newest = forwarded((slow.address, datagram) for datagram in world.queue.take(slow.address.host, slow.address.port))

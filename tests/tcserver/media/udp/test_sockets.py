@@ -29,11 +29,11 @@ from tests.support.media.loopback import (
     trains_in,
     trains_out,
 )
-from tests.support.media.world import CAPS, ROOM_KEY, SEALER, Peer, audio, open_room, packet_item
+from tests.support.media.world import CAPS, ROOM_KEY, SEALER, MediaClient, audio, open_room, packet_item
 
 
-class Client(Peer):
-    """A peer on a real socket."""
+class Client(MediaClient):
+    """A client on a real socket."""
 
     def __init__(self, media_id: int, sock: socket.socket, server: tuple[str, int]) -> None:
         super().__init__(media_id, address_of(sock))
