@@ -67,10 +67,13 @@ LAYERS = {
     "tcserver/media/udp": Layer(
         {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "ctypes", "socket", "time"}
     ),
+    "tcserver/media/streams": Layer(
+        {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "socket", "time"}
+    ),
     "tcserver/media/workers": Layer(
         {"tcserver/media", "tcserver/monitoring"}, {"asyncio", "signal", "socket", "time", "uvloop"}
     ),
-    "tcserver/web": Layer(set()),
+    "tcserver/web": Layer({"tcproto"}, {"asyncio"}),
     "tcserver/exposition": Layer(
         {"tcserver/conference", "tcserver/config", "tcserver/media", "tcserver/monitoring", "tcserver/version.py"},
         {"asyncio", "http"},
