@@ -12,6 +12,12 @@ import type { View } from "./view.js";
 /** The most characters of a text (PROTOCOL.md, `chat`). The field counts UTF-16, which is never less. */
 const MAX_TYPED = 2000;
 
+/** Count the texts of others after the one that was seen last. */
+export function countUnread(chat: readonly ChatLine[], lastSeen: string): number {
+  const seen = chat.findIndex(({ id }) => id === lastSeen);
+  return chat.slice(seen + 1).filter(({ own }) => !own).length;
+}
+
 /** Show the texts and the field for another. */
 export function chat(view: View): TemplateResult {
   const { t, state } = view;
