@@ -16,6 +16,7 @@ from tcproto.messages import (
     ChatScope,
     CloseRoom,
     Kick,
+    LockRoom,
     LowerHand,
     MuteOther,
     RaiseHand,
@@ -29,7 +30,7 @@ from tcproto.messages import (
 REPLY_LIMIT = 15.0
 """Seconds that a request waits for its reply: by then a connection that is dead has been given up."""
 Result = TypeVar("Result")
-Request = Kick | SetRole | MuteOther | RaiseHand | LowerHand | UpdateRoom | CloseRoom
+Request = Kick | SetRole | MuteOther | RaiseHand | LowerHand | LockRoom | UpdateRoom | CloseRoom
 MIN_PASSWORD_CHARACTERS = 8
 """Shorter passwords are refused (NIST SP 800-63B, 5.1.1.2)."""
 
@@ -112,6 +113,10 @@ class RoomVerbs:
     async def update(self, *, title: str | None = None, max_participants: int | None = None) -> None:
         """Change title, or how many may be here (nobody has to leave for it); None: stays as it is. For a chair."""
         await self.request(UpdateRoom(title, max_participants))
+
+    async def lock(self, locked: bool = True) -> None:
+        """Let nobody else enter, or let them enter again. Those who were here may come back. For a chair."""
+        await self.request(LockRoom(locked))
 
     async def end_meeting(self) -> None:
         """Send everybody out, ourselves included; a permanent room stays, and can be entered again. For a chair."""

@@ -2,8 +2,8 @@
 
 ``receive_data`` only buffers. ``next_event`` returns one event after the other, and None when more data is needed.
 ``data_to_send`` returns what has to be sent. When a peer breaks the protocol, ``next_event`` returns the events before
-that, then raises one ``ProtocolError``, and nothing more is read. Inside the cipher a frame begins with a type byte: 0
-is a control message, 1 a sealed datagram (the tunnel).
+that, then raises one ``ProtocolError``, and nothing more is read. Inside the cipher a frame begins with a type byte,
+which is 0: a control message.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ from tcproto.noise import CipherState, Initiator, Responder
 PROTOCOL_VERSION = 1
 """The version that this library speaks."""
 FRAME_MESSAGE = 0
-FRAME_DATAGRAM = 1
 MAX_OPEN_REQUESTS = 256
 """The most requests that wait for their reply; further ones are refused here."""
 MAX_ASKED = 8
@@ -68,13 +67,7 @@ class Replied(NamedTuple):
     request_id: int
 
 
-class Datagram(NamedTuple):
-    """A sealed datagram that came through the tunnel."""
-
-    data: bytes
-
-
-Event = HandshakeCompleted | Received | Replied | Datagram
+Event = HandshakeCompleted | Received | Replied
 
 
 @dataclass
@@ -204,10 +197,6 @@ class ControlConnection:
         if isinstance(message, Welcome | Resumed):
             self._let_in()
 
-    def send_datagram(self, data: bytes) -> None:
-        """Send a sealed datagram through the tunnel."""
-        self._encrypt(bytes((FRAME_DATAGRAM,)) + data)
-
     def close(self, code: ErrorCode, text: str = "", retry_after_ms: int = 0) -> None:
         """Tell the peer why the connection ends, if there is a channel.
 
@@ -263,12 +252,8 @@ class ControlConnection:
         return HandshakeCompleted(initiator.handshake_hash, initiator.remote_static, hello)
 
     def _frame(self, body: bytes) -> Event:
-        if not body or body[0] not in (FRAME_MESSAGE, FRAME_DATAGRAM):
+        if not body or body[0] != FRAME_MESSAGE:
             raise ProtocolError(ErrorCode.BAD_FRAME, "a frame of an unknown type")
-        if body[0] == FRAME_DATAGRAM:
-            if not self._authenticated:
-                raise ProtocolError(ErrorCode.UNEXPECTED_MESSAGE, "a datagram before the login")
-            return Datagram(body[1:])
         message, request_id = decode(body[1:])
         if isinstance(message, Unknown):
             return Received(message, request_id)

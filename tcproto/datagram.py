@@ -34,6 +34,12 @@ MIN_DATAGRAM = HEADER_SIZE + TAG_SIZE
 """The fewest bytes of a datagram: a header and an empty box."""
 MAX_DATAGRAM = 1200
 """The most bytes of a datagram. It fits the path MTU of every network in use, tunnels included, in one piece."""
+LARGE = MAX_DATAGRAM // 2
+"""Bytes above which a datagram is taken for video.
+
+The packets of a frame that needs several are all larger, since they are of one size. Audio at 64 kbit/s is smaller even
+with two copies. So nobody has to say what a sealed datagram holds, for the rare moment in which something gives way.
+"""
 MAX_PLAINTEXT = MAX_DATAGRAM - MIN_DATAGRAM
 RELAY_TIME_SIZE = 4
 MAX_COUNTER = 2**48 - 1

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tcproto import datagram, errors, messages, packet
+from tcproto import datagram, errors, messages, packet, stream_path
 from tcproto.codec import describe
 from tcproto.messages import ROWS, Permission, Sender, State, types
 from tcproto.messages.login import ClientHello, ServerHello
@@ -157,6 +157,14 @@ def _kinds() -> str:
     return _numbers(datagram.Kind)
 
 
+def _stream_messages() -> str:
+    return _numbers(stream_path.MessageKind)
+
+
+def _stream_closes() -> str:
+    return _numbers(stream_path.CloseCode)
+
+
 def _packet_types() -> str:
     return _numbers(packet.PacketType)
 
@@ -178,6 +186,8 @@ _TABLES: dict[str, Callable[[], str]] = {
     "enums": _enums,
     "kinds": _kinds,
     "items": _items,
+    "stream messages": _stream_messages,
+    "stream closes": _stream_closes,
     "packet types": _packet_types,
     "errors": _errors,
     "reserved": _reserved,

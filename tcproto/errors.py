@@ -70,6 +70,7 @@ class ErrorCode(StrEnum):
     NO_SUCH_PUBLICATION = "no_such_publication"
     ROOM_EXISTS = "room_exists"
     ROOM_FULL = "room_full"
+    ROOM_LOCKED = "room_locked"
     ROOM_CHANGED = "room_changed"
     ROOM_CLOSED = "room_closed"
     MODE_MISMATCH = "mode_mismatch"
@@ -114,6 +115,7 @@ CODES: dict[ErrorCode, CodeInfo] = {
     ErrorCode.NO_SUCH_PUBLICATION: CodeInfo(Action.NONE, "there is no such publication"),
     ErrorCode.ROOM_EXISTS: CodeInfo(Action.NONE, "a room of this name exists"),
     ErrorCode.ROOM_FULL: CodeInfo(Action.NONE, "the room is full"),
+    ErrorCode.ROOM_LOCKED: CodeInfo(Action.NONE, "the room is locked: nobody else may enter"),
     ErrorCode.ROOM_CHANGED: CodeInfo(Action.NONE, "the room was closed and opened again meanwhile"),
     ErrorCode.ROOM_CLOSED: CodeInfo(Action.STOP, "the room was closed"),
     ErrorCode.MODE_MISMATCH: CodeInfo(Action.NONE, "the room's end-to-end encryption mode is not the one asked for"),

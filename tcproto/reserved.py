@@ -24,11 +24,6 @@ _SKIPPED = "is not sent; a reader skips it"
 
 RESERVED = (
     Reserved(
-        "tunnel: frames of type 1",
-        ("control.ControlConnection.send_datagram",),
-        "no client sends it; a server drops it; a client may take room datagrams out of it",
-    ),
-    Reserved(
         "features of the hellos",
         ("messages.login.ClientHello.features", "messages.login.ServerHello.features"),
         "both sides list none, and ignore what the other lists",

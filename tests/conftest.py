@@ -12,7 +12,7 @@ settings.load_profile("no deadline")
 
 @pytest.fixture(scope="session")
 def shared_media() -> Path:
-    """The folder of real recordings beside the checkout; tests that need it are skipped where it is missing."""
+    """The folder of real recordings beside the checkout. Tests that need it are skipped if it is missing."""
     folder = Path(__file__).resolve().parents[1].parent / "shared" / "media"
     if not folder.is_dir():
         pytest.skip(f"no recordings in {folder}")

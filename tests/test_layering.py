@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("tcproto", "tcserver", "tcclient", "benchmarks", "tests")
 PRODUCT = ("tcproto", "tcserver", "tcclient")
 
-# Clocks, chance, threads, processes and the network: what a test could not hold still.
+# Clocks, chance, threads, processes and the network: a test could not control them.
 IMPURE = {
     *("asyncio", "uvloop", "concurrent", "threading", "multiprocessing", "subprocess", "signal"),
     *("socket", "socketserver", "ssl", "select", "selectors", "http", "urllib.request", "ctypes"),
@@ -26,12 +26,12 @@ THIRD_PARTY_OF_TCPROTO = {"nacl", "msgpack"}
 
 
 class Layer(NamedTuple):
-    """What the modules of a folder, and of the folders in it without a line of their own, may import."""
+    """Modules that may be imported in a folder, and in the folders in it that have no line of their own."""
 
     ours: AbstractSet[str]
-    """Folders and files of this project, besides the folder itself."""
+    """Folders and files of this project, in addition to the folder itself."""
     impure: AbstractSet[str] = frozenset()
-    """Of ``IMPURE``; none in a pure folder."""
+    """Modules of ``IMPURE``; none in a pure folder."""
 
 
 LAYERS = {
@@ -67,9 +67,13 @@ LAYERS = {
     "tcserver/media/udp": Layer(
         {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "ctypes", "socket", "time"}
     ),
+    "tcserver/media/streams": Layer(
+        {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "socket", "time"}
+    ),
     "tcserver/media/workers": Layer(
         {"tcserver/media", "tcserver/monitoring"}, {"asyncio", "signal", "socket", "time", "uvloop"}
     ),
+    "tcserver/web": Layer({"tcproto"}, {"asyncio"}),
     "tcserver/exposition": Layer(
         {"tcserver/conference", "tcserver/config", "tcserver/media", "tcserver/monitoring", "tcserver/version.py"},
         {"asyncio", "http"},
@@ -129,12 +133,12 @@ LAYERS = {
 }
 
 FLAT = {"tcserver": 5, "tcclient": 12, "tcserver/media": 3}
-"""How many modules a folder may have itself: what there is more of needs a folder with a name."""
+"""How many modules a folder may have itself. If there are more, they need a folder with a name."""
 
 
 @cache
 def modules() -> dict[str, Path]:
-    """The files of all packages, by what they are imported as."""
+    """Return the files of all packages, by the name in imports."""
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -153,7 +157,7 @@ def product() -> list[Path]:
 
 @cache
 def imports(path: Path) -> frozenset[str]:
-    """Names in full of what a file imports, wherever in it, for type checkers too."""
+    """Return the full names of all imports of a file, those for type checkers too."""
     found = set()
     for node in ast.walk(ast.parse(path.read_bytes())):
         if isinstance(node, ast.Import):
@@ -170,7 +174,7 @@ def imports(path: Path) -> frozenset[str]:
 
 
 def of_the_world(path: Path) -> set[str]:
-    """What a file imports that is not of this project: in full, and the package."""
+    """Return the imports of a file that are not of this project: the full name, and the package."""
     foreign = {module for module in imports(path) if module not in modules()}
     return foreign | {module.partition(".")[0] for module in foreign}
 
@@ -180,7 +184,7 @@ def inside(path: Path, place: str) -> bool:
 
 
 def folder(path: Path) -> str:
-    """The line of ``LAYERS`` that holds for a file."""
+    """Return the line of ``LAYERS`` that holds for a file."""
     return max((place for place in LAYERS if inside(path, place)), key=len)
 
 
@@ -210,7 +214,7 @@ def test_a_layer_allows_no_more_than_it_needs(place: str) -> None:
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """The sets of nodes that reach each other (Tarjan 1972), without those of one node."""
+    """Return the sets of nodes that reach each other (Tarjan 1972), without sets of one node."""
     order: dict[str, int] = {}
     lowest: dict[str, int] = {}
     open_: list[str] = []

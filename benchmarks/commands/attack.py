@@ -68,7 +68,8 @@ def run(options: argparse.Namespace) -> Report:
     seconds = options.seconds or (2.0 if options.quick else LONGEST)
     if seconds > LONGEST:
         raise BenchmarkError(f"--seconds {seconds:g}: at most {LONGEST:g}, since listeners send nothing meanwhile")
-    return _report([trial(name, seconds) for name in (CALM, *(options.only or (QUICK if options.quick else ATTACKS)))])
+    attacks = options.only or (QUICK if options.quick else ATTACKS)
+    return report_on([trial(name, seconds) for name in (CALM, *attacks)])
 
 
 def trial(name: str, seconds: float) -> Trial:
@@ -119,7 +120,8 @@ def _log_in(server: Server) -> list[float]:
     return took
 
 
-def _report(trials: list[Trial]) -> Report:
+def report_on(trials: list[Trial]) -> Report:
+    """Return the report on the attacks, of which the first is none."""
     columns = ("beside", "lost %", "p50 ms", "p99 ms", "server, % of a core", "logins", "slowest login ms", "remark")
     rows: list[tuple[Cell, ...]] = [
         (

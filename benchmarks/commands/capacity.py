@@ -213,7 +213,7 @@ def _hold(
         return [Meeting(runs) for runs in zip(*turns, strict=True)], ramp
 
 
-class _Told(NamedTuple):
+class Told(NamedTuple):
     """What a server tells of itself."""
 
     taken: float
@@ -255,7 +255,7 @@ class _Meeting:
         outcome = carry_out(self._server, parts, self._everybody, self._watched)
         time.sleep(READING)
         told = self._told()
-        losses = _losses(outcome, participants - 1, before, told)
+        losses = losses_of(outcome, participants - 1, before, told)
         size = memory(self._server.process.pid)
         lag = scrape.at_most(scrape.change(before.lag, told.lag), 0.99)
         return Row(self._workers, participants, speakers, cameras, times, outcome, losses, size, lag)
@@ -270,9 +270,9 @@ class _Meeting:
         packets = [packet("video", seat, 1, PICTURE_PACKETS, PICTURE_BODY) for _ in due for _ in range(PICTURE_PACKETS)]
         return Part(seat, packets, PICTURE_PACKETS, due)
 
-    def _told(self) -> _Told:
+    def _told(self) -> Told:
         text = scrape.fetch(self._port)
-        return _Told(
+        return Told(
             scrape.total(text, "tcserver_media_datagrams_taken_total"),
             scrape.total(text, "tcserver_media_socket_drops_total"),
             scrape.total(text, "tcserver_media_datagrams_received_total"),
@@ -282,7 +282,7 @@ class _Meeting:
         )
 
 
-def _losses(outcome: Outcome, receivers: int, before: _Told, after: _Told) -> dict[str, float]:
+def losses_of(outcome: Outcome, receivers: int, before: Told, after: Told) -> dict[str, float]:
     """Return where datagrams were lost between two looks at the server, as shares of those that should arrive."""
     sent, expected = outcome.sent, outcome.sent * receivers
     missed = (after.missed - before.missed) / sent

@@ -151,7 +151,7 @@ def _report(meetings: list[Meeting], seconds: float) -> Report:
             (
                 meeting.voices, meeting.pictures, 100 * cpu, blocks / seconds, pictures / seconds,
                 _ms(meeting.median("first_sound")), _ms(meeting.median("first_picture")),
-                sum(result["lost"] for result in meeting.results), _remark(meeting, seconds),
+                sum(result["lost"] for result in meeting.results), remark(meeting, seconds),
             )
         )  # fmt: skip
     columns = (
@@ -172,7 +172,8 @@ def _report(meetings: list[Meeting], seconds: float) -> Report:
     )
 
 
-def _remark(meeting: Meeting, seconds: float) -> str:
+def remark(meeting: Meeting, seconds: float) -> str:
+    """Return what makes the figures of a meeting worthless; empty where nothing does."""
     heard = (meeting.median("blocks") or 0) >= ENOUGH * BLOCK_RATE * seconds or not meeting.voices
     seen = (meeting.median("pictures") or 0) >= ENOUGH * RATE * seconds * meeting.pictures
     return "" if heard and seen else "not all was decoded: the machine was too slow"

@@ -191,7 +191,7 @@ def _report(figures: Figures, approach: Approach | None, arrival: dict[str, floa
         if (lines := _lines(figures, kind, pace))
     ]
     title = "CPU of the process per datagram that arrived at a receiver; floors: the kernel alone (medians)"
-    bars = _bars(figures)
+    bars = bars_of(figures)
     bars += [
         Bar(f"arriving {kind} datagram, system calls left out", arrival[kind], "us", limit)
         for kind, limit in ARRIVAL_BARS.items()
@@ -215,7 +215,8 @@ def _lines(figures: Figures, kind: str, pace: str) -> dict[str, list[tuple[float
     }
 
 
-def _bars(figures: Figures) -> list[Bar]:
+def bars_of(figures: Figures) -> list[Bar]:
+    """Return the bars that the figures are held against."""
     bars = []
     for key, floor, limit in RATIO_BARS:
         if key in figures:

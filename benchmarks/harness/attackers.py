@@ -17,7 +17,7 @@ from benchmarks.harness.processes import need_files
 from benchmarks.harness.report import BenchmarkError
 from benchmarks.harness.server import OTHER_FILES, OTHERS, Server
 from tcproto import codec
-from tcproto.control import FRAME_DATAGRAM, FRAME_MESSAGE
+from tcproto.control import FRAME_MESSAGE
 from tcproto.datagram import Item, ItemType
 from tcproto.messages import (
     AddressedBox,
@@ -172,10 +172,6 @@ def _unknown(attacker: Attacker) -> Awaitable[None]:
     return attacker.flood_from_all(FRAME_MESSAGE, iter(lambda: body, None))
 
 
-def _tunnel(attacker: Attacker) -> Awaitable[None]:
-    return attacker.flood_from_all(FRAME_DATAGRAM, iter(lambda: bytes(1200), None))
-
-
 def _texts(attacker: Attacker) -> Awaitable[None]:
     text = "x" * 2000
     requests = attacker.requests(lambda n: Chat(n.to_bytes(16, "big"), ChatScope.ROOM, text))
@@ -219,7 +215,6 @@ ATTACKS: Mapping[str, Callable[[Attacker], Awaitable[None]]] = {
     "key boxes": _boxes,
     "subscriptions": _subscriptions,
     "unknown messages": _unknown,
-    "tunnel frames": _tunnel,
     "texts": _texts,
     "snapshots": _snapshots,
     "publications": _publications,

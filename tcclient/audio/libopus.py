@@ -42,7 +42,7 @@ def load() -> LibOpus:
     The search function of ctypes is replaced while opuslib is imported; for other names it answers as before. Call this
     while a module is being imported: the import lock then makes it run once, in one thread.
     """
-    path = next((path for path in _candidates() if _is_opus(path)), None)
+    path = next((path for path in candidates() if _is_opus(path)), None)
     if path is None:
         raise OpusUnavailable(
             "no Opus library found: pip install av, or install libopus with the system's package manager"
@@ -66,7 +66,8 @@ def load() -> LibOpus:
     return LibOpus(package, api.libopus, encoder, decoder)
 
 
-def _candidates() -> Iterator[str]:
+def candidates() -> Iterator[str]:
+    """Yield the paths where a library of Opus may be: PyAV's wheel first, then the system's."""
     spec = importlib.util.find_spec("av")
     if spec is not None and spec.submodule_search_locations:
         package = Path(spec.submodule_search_locations[0])

@@ -125,6 +125,8 @@ COMMANDS = (
     ),
     Command("/title", "TEXT", "chair: change the title of the room", "Everybody sees the title. For a chair."),
     Command("/limit", "N", "chair: how many may be here", "Nobody who is here has to leave. For a chair."),
+    Command("/lock", "", "chair: let nobody else enter", "Those who were here may come back. For a chair."),
+    Command("/unlock", "", "chair: let others enter again", "The room is open as before. For a chair."),
     Command(
         "/close",
         "",

@@ -59,6 +59,8 @@ class Keyboard:
             "/role": self._role,
             "/title": lambda rest: room.update(title=_text("/title", rest)),
             "/limit": lambda rest: room.update(max_participants=_number(rest)),
+            "/lock": lambda _: room.lock(),
+            "/unlock": lambda _: room.lock(False),
             "/close": lambda _: room.end_meeting(),
             "/help": self._help,
             "/quit": lambda _: leave(),

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(argv: list[str] | None) -> int:
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = command_parser().parse_args(argv)
         status: int = arguments.command(arguments)
         sys.stdout.flush()
     except SystemExit as leaving:
@@ -87,7 +87,8 @@ def _complain(text: str, status: int) -> int:
     return status
 
 
-def _parser() -> Parser:
+def command_parser() -> Parser:
+    """Return the parser of all commands."""
     parser = Parser(
         prog="tcclient",
         description="The reference client: join a room, probe a server, or see a demonstration.",

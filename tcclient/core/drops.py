@@ -14,8 +14,6 @@ class Drop(StrEnum):
     """Another protocol version."""
     KIND = "kind"
     """Not a kind that a client receives."""
-    TUNNEL = "tunnel"
-    """A down datagram through the tunnel. Its items are about the UDP path, but it did not take that path."""
     UNKNOWN_ID = "unknown_id"
     """Neither our media id nor a sealer of the room."""
     UNKNOWN_EPOCH = "unknown_epoch"

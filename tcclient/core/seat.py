@@ -9,9 +9,9 @@ from typing import Any
 from tcclient.core import events
 from tcclient.core.drops import Drop
 from tcclient.core.events import Event
-from tcclient.core.joining import SeatIdentity
+from tcclient.core.joining import Place
 from tcclient.core.keys.key_inbox import KeyInbox
-from tcclient.core.keys.member_keys import MemberKeys
+from tcclient.core.keys.member_keys import MemberKeys, MemberKeyTable
 from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
@@ -20,9 +20,9 @@ from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
 from tcclient.core.media.receiving import MediaReceiver
-from tcclient.core.membership.lives import BoxKeys
 from tcclient.core.membership.presence import Presence
 from tcclient.core.membership.roster import RoomState
+from tcclient.core.membership.snapshots import SnapshotRequests
 from tcclient.core.texts import ShownTexts, Texts
 from tcclient.core.timers import NEVER, Timers
 from tcproto import messages
@@ -33,10 +33,7 @@ from tcproto.messages import ChatScope, Kind, Source, StreamChoice
 from tcproto.messages.types import MAX_KEY_BOXES
 from tcproto.packet import AudioHeader
 from tcproto.sender_key import Party
-from tcproto.text import check_text
 
-SNAPSHOT_RETRY = 2.0
-"""Seconds after which a snapshot is asked for again."""
 PURGE_INTERVAL = 1.0
 """Seconds between looks for keys that have expired: none stays longer than its overlap and this."""
 
@@ -51,9 +48,7 @@ class Seat:
     def __init__(
         self,
         joined: messages.Joined,
-        room: messages.RoomInfo,
-        identity: SeatIdentity,
-        box_keys: BoxKeys,
+        place: Place,
         control: ControlConnection,
         emit: Callable[[Event], None],
         random_bytes: Callable[[int], bytes],
@@ -62,9 +57,8 @@ class Seat:
         limits: messages.Limits,
         timers: Timers,
     ) -> None:
+        room, box_keys, identity = place
         self.joined = joined
-        self._limits = limits
-        self.member_keys: dict[int, MemberKeys] = {}
         self.timers = timers
         """The deadlines of the session; those of the seat are forgotten with it."""
         self.egress = Egress(joined.media_id, joined.epoch, joined.up_key, drops)
@@ -73,12 +67,12 @@ class Seat:
         for room_key in joined.room_keys:
             self.opener.add_key(room_key)
         self.publications = Publications(self._sealing_key, self.egress, self._clock_changed, self._spoke, drops)
+        self._own = Party(identity.device.public, identity.box.public)
+        self.member_keys = MemberKeyTable(room.life, room.name, self._own, identity.box.private, e2ee=room.e2ee)
         own = identity.seat(joined.participant)
         self.room = RoomState(room, identity.fingerprint, own, box_keys, self.publications.is_ours)
         self._audible = Audible(self.room, emit)
         self.media = MediaReceiver(self.path, self.opener, self.room, self.member_keys, self._audible.received, drops)
-        self._own = Party(identity.device.public, identity.box.public)
-        self._box_private = identity.box.private
         recipients: dict[int, MemberKeys] = {}
         self.keys = SenderKeys(
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
@@ -97,14 +91,16 @@ class Seat:
             random_bytes,
         )
         self._inbox = KeyInbox(self.room, self.member_keys, self._key_came, drops)
-        self.texts = Texts(self.room, self._own, self.member_keys, self.keys, shown, random_bytes, emit, drops, timers)
+        self.texts = Texts(
+            self.room, self._own, self.member_keys, self.keys, shown, limits, random_bytes, emit, drops, timers
+        )
         self._control = control
         self._emit = emit
         self._path_state = self.path.state
         self._now = 0.0
         """When something happened last: near enough for what needs no more."""
         self._complete = False
-        self._snapshot_at = NEVER
+        self.snapshots = SnapshotRequests(lambda: control.ask(messages.GetSnapshot()))
         self._purge_at = NEVER
         self._generation = 0
         self._wants_media = False
@@ -113,12 +109,12 @@ class Seat:
             messages.Snapshot: self._snapshot,
             messages.RoomChanges: self._changes,
             messages.KeyBoxes: self._key_boxes,
-            messages.KeyReceipts: self._key_receipts,
+            messages.KeyReceipts: self.keys.receive,
             messages.SessionKeys: self._session_keys,
             messages.MediaMove: self._media_move,
             messages.NewRoomKey: lambda message, now: self.opener.add_key(message.room_key),
             messages.SealerClosed: lambda message, now: self.opener.close(message.sealer),
-            messages.KeyframeRequest: self._keyframe_request,
+            messages.KeyframeRequest: self.publications.keyframe_needed,
             messages.MuteAsked: self._mute_asked,
             messages.ChatMessage: self.texts.receive,
         }
@@ -132,7 +128,7 @@ class Seat:
             ("presence", lambda: self.presence.next_deadline, self.presence.handle_timeout),
             ("speaking", lambda: self._audible.next_deadline, self._audible.handle_timeout),
             ("keyframes", lambda: self.publications.keyframes.next_deadline, self.settle),
-            ("snapshot", lambda: self._snapshot_at, self.settle),
+            ("snapshot", lambda: self.snapshots.next_deadline, self.settle),
             ("purge", lambda: self._purge_at, self._purge),
         ):
             self.timers.follow(name, deadline, action)
@@ -143,18 +139,16 @@ class Seat:
         if handler is not None:
             handler(message, now)
 
-    def receive_datagram(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
-        """Take a datagram, by UDP or through the tunnel."""
-        self.media.receive(data, now, tunnel=tunnel)
+    def receive_datagram(self, data: bytes, now: float) -> None:
+        """Take a datagram."""
+        self.media.receive(data, now)
         if self.media.beacons or self.path.state is not self._path_state:
             self.settle(now)
 
     def settle(self, now: float) -> None:
         """Say what has collected: requests, boxes, receipts to the server; the rest to the application."""
         self._now = now
-        if now >= self._snapshot_at:
-            self._snapshot_at = now + SNAPSHOT_RETRY
-            self._control.ask(messages.GetSnapshot())
+        self.snapshots.handle_timeout(now)
         self.keys.handle_timeout(now)
         boxes, receipts = self.keys.take_boxes(), self._inbox.take_receipts()
         for start in range(0, len(boxes), MAX_KEY_BOXES):
@@ -254,10 +248,7 @@ class Seat:
         ``ValueError`` for a text beyond the server's limits or with control characters, ``Refusal`` for a private text
         to somebody who is not in the room, or not verified where it has to be sealed.
         """
-        check_text(text)
-        limits = self._limits
-        if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
-            raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
+        self.texts.check(text)
         if not self._complete:
             raise Refusal(ErrorCode.NOT_IN_ROOM, "the roster is not here yet, so nobody could read it")
         chat = self.texts.compose(text, scope, participant, unix_ms, now)
@@ -281,10 +272,6 @@ class Seat:
             self._emit(events.PublishFailed(number, ErrorCode.INTERNAL, "the server gave a stream id again too soon"))
         else:
             self._emit(events.Published(number, reply.stream, reply.caps))
-
-    def snapshot_refused(self, retry_after: float, now: float) -> None:
-        """The server would not send a snapshot now; ask again after ``retry_after`` seconds."""
-        self._snapshot_at = now + max(retry_after, SNAPSHOT_RETRY)
 
     def _forget(self, number: int) -> None:
         self.publications.forget(number, self._now)
@@ -323,7 +310,7 @@ class Seat:
         changed = self.room.receive_snapshot(page)
         if changed is None:
             return
-        self._snapshot_at = NEVER
+        self.snapshots.arrived()
         first, self._complete = not self._complete, True
         if first:
             joined = self.joined
@@ -347,8 +334,8 @@ class Seat:
             # One that began and ended within the message leaves no difference in the roster.
             if change.what is messages.ChangeKind.UNPUBLISHED and change.participant == self.room.own:
                 self._ended(change.number)
-        if self._complete and self.room.needs_snapshot and self._snapshot_at == NEVER:
-            self._snapshot_at = now
+        if self._complete and self.room.needs_snapshot:
+            self.snapshots.gap(now)
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
@@ -366,18 +353,12 @@ class Seat:
             for event in changed
             if isinstance(event, events.ParticipantLeft) and event.code is ErrorCode.KICKED
         }
-        verified = self.room.verified_others()
-        e2ee = self.room.room.e2ee
-        for i in [i for i, member in self.member_keys.items() if verified.get(i) != member.party]:
-            del self.member_keys[i]
+        gone, come = self.member_keys.follow(self.room.verified_others())
+        for i in gone:
             self.presence.left(i, i in kicked, now)
         self.presence.schedule.resize(len(self.room.members))
-        for i, party in verified.items():
-            if i not in self.member_keys:
-                self.member_keys[i] = MemberKeys(
-                    i, party, self.room.room.life, self.room.room.name, self._own, self._box_private, e2ee
-                )
-                self.presence.came(self.member_keys[i], now)
+        for member in come:
+            self.presence.came(member, now)
         self.media.streams_changed(now)
         self._retry(now)
 
@@ -394,20 +375,11 @@ class Seat:
         self.presence.compare(member, now)
         self.media.release(member, now)
 
-    def _key_receipts(self, message: messages.KeyReceipts, now: float) -> None:
-        for receipt in message.receipts:
-            self.keys.receipt(receipt.participant, receipt.key, now)
-
     def _session_keys(self, message: messages.SessionKeys, now: float) -> None:
         self.path.rekey(message.media_id, message.epoch, message.up_key, message.down_key, now)
 
     def _media_move(self, message: messages.MediaMove, now: float) -> None:
         self.path.move(message.media_id, message.epoch, message.up_key, message.down_key, now)
-
-    def _keyframe_request(self, message: messages.KeyframeRequest, now: float) -> None:
-        publication = self.publications.by_stream(message.stream)
-        if publication is not None and message.spatial < publication.layers:
-            self.publications.keyframes.ask(publication.number, message.spatial, now)
 
     def _mute_asked(self, message: messages.MuteAsked, now: float) -> None:
         if message.participant in self.room.members and message.source is not Source.UNKNOWN:

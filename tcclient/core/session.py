@@ -256,8 +256,6 @@ class Session:
             self._liveness.pause()
             if self._login.handshake_completed(event):
                 self._trusted(now)
-        elif self._seat is not None:
-            self._seat.receive_datagram(event.data, now, tunnel=True)
 
     def _received(self, message: Any, request_id: int, now: float) -> None:
         if isinstance(message, messages.Ping):
@@ -311,7 +309,7 @@ class Session:
                     self._seat.published(request.number, error, now)
             case messages.GetSnapshot():
                 if self._seat is not None:
-                    self._seat.snapshot_refused(error.retry_after_ms / 1000, now)
+                    self._seat.snapshots.refused(error.retry_after_ms / 1000, now)
             case messages.Chat():
                 self._chat_answered(request.message_id, accepted=False)
                 self._events.append(events.ChatFailed(request.message_id, error.code, error.text))
@@ -336,9 +334,7 @@ class Session:
         assert place is not None
         self._seat = Seat(
             joined,
-            place.room,
-            place.identity,
-            place.box_keys,
+            place,
             self._control,
             self._events.append,
             self._random_bytes,

@@ -16,7 +16,7 @@ from tcclient.core.timers import NEVER, Timers
 from tcproto.errors import CryptoFailure, ErrorCode, Refusal
 from tcproto.keyring import KeyRing
 from tcproto.membership import room_hash
-from tcproto.messages import Chat, ChatMessage, ChatScope
+from tcproto.messages import Chat, ChatMessage, ChatScope, Limits
 from tcproto.messages.types import MESSAGE_ID_SIZE
 from tcproto.secretbox import NONCE_SIZE
 from tcproto.sender_key import Party
@@ -25,6 +25,7 @@ from tcproto.text import (
     Note,
     TextContext,
     TextHeader,
+    check_text,
     open_private_text,
     parse_text_header,
     seal_private_text,
@@ -100,6 +101,7 @@ class Texts:
         member_keys: Mapping[int, MemberKeys],
         keys: SenderKeys,
         shown: ShownTexts,
+        limits: Limits,
         random_bytes: Callable[[int], bytes],
         emit: Callable[[Event], None],
         drops: Counter[Drop],
@@ -110,6 +112,7 @@ class Texts:
         self._member_keys = member_keys
         self._keys = keys
         self._shown = shown
+        self._limits = limits
         self._random_bytes = random_bytes
         self._emit = emit
         self._drops = drops
@@ -129,10 +132,17 @@ class Texts:
 
     # What we write
 
+    def check(self, text: str) -> None:
+        """Raise ``ValueError`` for a text beyond the server's limits or with control characters."""
+        check_text(text)
+        limits = self._limits
+        if len(text) > limits.text_chars or len(text.encode()) > limits.text_bytes:
+            raise ValueError(f"a text has at most {limits.text_chars} characters and {limits.text_bytes} bytes")
+
     def compose(self, text: str, scope: ChatScope, participant: int, unix_ms: int, now: float) -> Chat:
         """Return the request for a text. The key boxes that collect meanwhile must be sent before it.
 
-        ``unix_ms`` is the wall clock; ``text`` has passed ``check_text``. Raises ``Refusal`` for a private text to a
+        ``unix_ms`` is the wall clock; ``text`` has passed ``check``. Raises ``Refusal`` for a private text to a
         participant that is not there or not verified.
         """
         message_id = self._random_bytes(MESSAGE_ID_SIZE)

@@ -69,8 +69,9 @@ async function bundle(entry, files) {
 async function buildPage(out) {
   const files = new Map();
   const names = new Map();
-  for (const entry of ["main.ts", "style.css"]) {
-    const content = await bundle(join(here, "src/page", entry), files);
+  for (const entry of ["main.ts", "style.css", "icon.svg"]) {
+    const path = join(here, "src/page", entry);
+    const content = entry.endsWith(".svg") ? await readFile(path) : await bundle(path, files);
     const name = hashed(entry.replace(/\.ts$/, ".js"), content);
     files.set(name, content);
     names.set(entry, name);
@@ -109,12 +110,17 @@ async function buildTests(out) {
   });
 }
 
-const [first, second] = process.argv.slice(2);
-if (first === "--tests" && second !== undefined) {
-  await buildTests(resolve(second));
-} else if (first !== undefined && first !== "--tests") {
-  await buildPage(resolve(first));
-} else {
-  console.error("usage: node build.mjs OUT | node build.mjs --tests OUT");
-  process.exitCode = 2;
+/** Do what the command line asks for. */
+async function main([first, second]) {
+  if (first === "--tests" && second !== undefined) await buildTests(resolve(second));
+  else if (first !== undefined && first !== "--tests") await buildPage(resolve(first));
+  else throw new Error("usage: node build.mjs OUT | node build.mjs --tests OUT");
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (reason) {
+  // What does not compile has been told with its place.
+  if (reason.errors === undefined) console.error(reason.message);
+  process.exitCode = 1;
 }

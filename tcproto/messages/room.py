@@ -191,6 +191,13 @@ class UpdateRoom:
     max_participants: U16 | None = None
 
 
+@message("lock_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
+class LockRoom:
+    """Lets nobody else enter this life of the room, or lets them enter again."""
+
+    locked: bool
+
+
 @message("close_room", Sender.CLIENT, states=State.ROOM, answer=Ok)
 class CloseRoom:
     """Ends the meeting for everybody. A permanent room stays, and can be entered again in another life."""

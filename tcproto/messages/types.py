@@ -142,6 +142,8 @@ class RoomInfo:
     max_participants: U16
     permanent: bool = False
     title: DisplayName = ""
+    locked: bool = False
+    """Whether nobody else may enter this life of the room."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         # If a terminal cannot show a name, the password beside it has to be printed all the same.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = command_parser().parse_args(argv)
         command: Command = arguments.command
         status = command(arguments, _sources(arguments))
         sys.stdout.flush()
@@ -76,7 +76,8 @@ def _complain(text: str, status: int) -> int:
     return status
 
 
-def _parser() -> Parser:
+def command_parser() -> Parser:
+    """Return the parser of all commands."""
     parser = Parser(
         prog="tcserver",
         description="A self-hosted, end-to-end encrypted teleconference server.",

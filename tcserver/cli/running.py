@@ -9,7 +9,6 @@ from typing import Any
 from tcproto.names import fold_room
 from tcserver.cli.parser import Commands, add_command, counted, data_directory, print_table
 from tcserver.config.configuration import Sources
-from tcserver.daemon.local_socket import ask
 from tcserver.records import StoreError
 
 _MINUTE = 60
@@ -108,6 +107,8 @@ def _told(arguments: argparse.Namespace, count: int, text: str) -> int:
 
 def _ask(sources: Sources, request: dict[str, Any]) -> Any:
     """Return the answer of the running server. Raises ``StoreError`` if it refuses."""
+    from tcserver.daemon.local_socket import ask  # only these commands need the code of the event loop
+
     answer = json.loads(ask(data_directory(sources).path, json.dumps(request).encode()))
     if "error" in answer:
         raise StoreError(answer["error"])

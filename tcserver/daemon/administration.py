@@ -15,9 +15,6 @@ from tcserver.conference import Effect
 from tcserver.conference.requests.operator import Operator, RoomStatus, SeatStatus
 from tcserver.media.plane.stats import MediaStats, SeatStats
 
-MAX_REQUEST = 65_536
-"""Bytes of a request: many times the longest notice."""
-
 
 class BadRequest(Exception):
     """A request that is not well-formed, or not known."""

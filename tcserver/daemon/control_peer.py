@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import Any, Protocol, cast
 
-from tcproto.control import ControlConnection, Datagram, HandshakeCompleted, Received, Replied
+from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
 from tcproto.errors import ErrorCode, ProtocolError
 from tcproto.framing import MAX_FRAME
 from tcproto.messages import Envelope, row_of
@@ -237,6 +237,4 @@ class ControlPeer(asyncio.BufferedProtocol):
                 self._handler.received(self, Envelope(message, request_id))
             case Replied(_, reply, request_id):
                 self._handler.received(self, Envelope(reply, request_id))
-            case Datagram() | None:
-                pass  # the tunnel is reserved: what comes by it is charged, and dropped
         self.flush()

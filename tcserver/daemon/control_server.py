@@ -53,7 +53,7 @@ class ControlServer:
     def listen(self, hosts: Sequence[str], port: int) -> int:
         """Listen on numeric addresses; return the port, which is any free one for 0. Raises ``OSError``."""
         for host in hosts:
-            listener = Listener(self._make_peer, self._on_error)
+            listener = Listener(self.make_peer, self._on_error)
             with named_in_errors("server.port", "TCP", host, port):
                 listener.open(host, port)
             self.listeners.append(listener)
@@ -152,7 +152,8 @@ class ControlServer:
             self._empty.set()
         self._carry_out(self._conference.disconnected(peer.number, self._now()))
 
-    def _make_peer(self) -> ControlPeer:
+    def make_peer(self) -> ControlPeer:
+        """Return the protocol of a new connection, by TCP or in a stream."""
         number = self._next_number
         self._next_number += 1
         connection = ControlConnection.server(self._secret, software=SOFTWARE)

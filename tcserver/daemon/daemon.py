@@ -25,6 +25,7 @@ from tcserver.exposition.endpoint import MetricsEndpoint
 from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
 from tcserver.media.plane.stats import MediaStats
+from tcserver.media.streams.streams import Streams
 from tcserver.monitoring import logs
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files
@@ -58,6 +59,7 @@ class Daemon:
         )
         self._persistence = Persistence(changes, look_ups, self.conference, self._carry_out, _now, self._log)
         self._media: Media | None = None
+        self._streams: Streams | None = None
         self._endpoint: MetricsEndpoint | None = None
         administration = Administration(self.conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
@@ -99,6 +101,8 @@ class Daemon:
         if self._timer is not None:
             self._timer.cancel()
         closing = [self._persistence.close()]
+        if self._streams is not None:
+            self._streams.stop()
         if self._media is not None:
             closing.append(self._media.close())
         await asyncio.gather(*closing)
@@ -222,7 +226,7 @@ class Daemon:
         self._port = self.control.listen(hosts, self._port)
         addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
-            self._media = await open_media(self._configuration, addresses, self._media_events)
+            self._media, self._streams = await open_media(self._configuration, addresses, self._media_events)
 
     async def _monitor(self) -> None:
         """Serve metrics, if the operator wants any."""

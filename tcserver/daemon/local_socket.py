@@ -13,9 +13,10 @@ import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tcserver.daemon.administration import MAX_REQUEST
 from tcserver.storage.private_files import SOCKET_FILE
 
+MAX_REQUEST = 65_536
+"""Bytes of a request: many times the longest notice."""
 MAX_CONNECTIONS = 8
 """Connections at a time. One more is closed at once. A command takes milliseconds."""
 TIME_LIMIT = 5.0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from tcserver.config.sections import Configuration
 from tcserver.media.interface import Command, Event
 from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.plane.stats import MediaStats
+from tcserver.media.streams.handoff import Handoff
+from tcserver.media.streams.streams import Streams
 from tcserver.media.udp.reader import ReceiverName
 from tcserver.media.udp.sendmmsg import SenderName
 from tcserver.media.udp.sockets import MediaSockets
@@ -42,14 +44,22 @@ class Media(Protocol):
         ...
 
 
+class OpenedMedia(NamedTuple):
+    """The media of a server, and the streams by which they can be reached."""
+
+    media: Media
+    streams: Streams
+
+
 async def open_media(
     configuration: Configuration, addresses: Sequence[tuple[str, int]], on_events: Callable[[list[Event]], None]
-) -> Media:
+) -> OpenedMedia:
     """Return media on these addresses, (numeric host, port); raises ``OSError``, with nothing left open.
 
     ``on_events`` gets events in order, those of a seat after what it was sent.
     """
     media, log = configuration.media, configuration.log
+    streams = Streams(asyncio.get_running_loop())
     if configuration.server.workers:
         pool = WorkerPool(
             configuration.server.workers,
@@ -61,9 +71,10 @@ async def open_media(
             ring_datagrams=media.ring_datagrams,
             log_level=log.level,
             log_format=log.format,
+            handoff=Handoff(streams, configuration.server.workers, asyncio.get_running_loop()),
         )
         await pool.open()
-        return pool
+        return OpenedMedia(pool, streams)
     sockets = MediaSockets(
         MediaPlane(os.urandom, media.ring_datagrams),
         addresses,
@@ -73,5 +84,6 @@ async def open_media(
         on_events=on_events,
         buffer_bytes=media.socket_buffer_bytes,
     )
-    sockets.open()
-    return sockets
+    sockets.open(streams=streams.lane)
+    streams.connect(sockets.receive)
+    return OpenedMedia(sockets, streams)

@@ -1,4 +1,4 @@
-"""What tests of whole benchmarks share."""
+"""Fixtures of the tests of whole benchmarks."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def all_processors() -> Iterator[None]:
-    """Afterwards this process may use all processors again: a benchmark takes one of them from itself."""
+    """Let this process use all processors again afterwards: a benchmark takes one of them away."""
     processors = os.sched_getaffinity(0)
     yield
     os.sched_setaffinity(0, processors)

@@ -1,4 +1,4 @@
-"""Attacks beside a call: one that is carried out, and what is told of it."""
+"""Attacks beside a call: one is carried out, and its report is checked."""
 
 import sys
 from argparse import ArgumentParser
@@ -22,7 +22,7 @@ def options(*arguments: str) -> object:
 def test_a_call_that_loses_or_waits_or_keeps_others_out_fails_its_bars() -> None:
     def bars(delivered: float, latency: float, logins: int, late: float = 0.0) -> list[bool | None]:
         outcome = Outcome(100, delivered, 1.0, 0.1, (0.1,), 0.0, late, [[0.001], [latency] * 100])
-        report = attack._report([Trial("pings", outcome, [0.1] * logins)])
+        report = attack.report_on([Trial("pings", outcome, [0.1] * logins)])
         return [bar.passed for bar in report.bars]
 
     assert bars(1.0, 0.04, LOGINS) == [True, True, True]

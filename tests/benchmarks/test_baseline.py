@@ -1,4 +1,4 @@
-"""What becomes of a figure against that of an earlier run."""
+"""The comparison of a figure with that of an earlier run."""
 
 import argparse
 import json

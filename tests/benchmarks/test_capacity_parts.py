@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.commands.capacity import BIG, BIG_WORKERS, TYPICAL, Meeting, Row, _losses, _Told, bars
+from benchmarks.commands.capacity import BIG, BIG_WORKERS, TYPICAL, Meeting, Row, Told, bars, losses_of
 from benchmarks.harness.report import BenchmarkError
 from benchmarks.harness.server import setting
 from benchmarks.harness.timed_load import Outcome
@@ -22,21 +22,21 @@ def test_a_meeting_knows_what_it_took():
 @pytest.mark.parametrize(
     ("after", "words"),
     [
-        (_Told(1990, 0, 200, 0, {}, {}), "broke: receivers overflowed, not the server"),
-        (_Told(1800, 16, 184, 0, {}, {}), "broke: the server did not read in time"),
+        (Told(1990, 0, 200, 0, {}, {}), "broke: receivers overflowed, not the server"),
+        (Told(1800, 16, 184, 0, {}, {}), "broke: the server did not read in time"),
         (
-            _Told(1900, 12, 188, 0, {}, {}),
+            Told(1900, 12, 188, 0, {}, {}),
             "broke: receivers overflowed, not the server, and the server did not read in time",
         ),
-        (_Told(1800, 2, 182, 0, {}, {}), "broke: the server still had to read them when the counting ended"),
-        (_Told(1800, 2, 198, 150, {}, {}), "broke: the server's socket was full, and datagrams gave way"),
-        (_Told(1800, 2, 198, 49, {}, {"old": 1, "cap": 17}), "broke: the server dropped what came (cap)"),
-        (_Told(1800, 2, 198, 49, {}, {}), "broke: nobody knows why"),
+        (Told(1800, 2, 182, 0, {}, {}), "broke: the server still had to read them when the counting ended"),
+        (Told(1800, 2, 198, 150, {}, {}), "broke: the server's socket was full, and datagrams gave way"),
+        (Told(1800, 2, 198, 49, {}, {"old": 1, "cap": 17}), "broke: the server dropped what came (cap)"),
+        (Told(1800, 2, 198, 49, {}, {}), "broke: nobody knows why"),
     ],
 )
 def test_a_meeting_that_breaks_tells_who_broke(after, words):
     outcome = Outcome(sent=200, delivered=0.9, seconds=2.0, cpu=0.5, each=(0.5,), waited=0.5, late=0.0, latencies=[[]])
-    losses = _losses(outcome, 10, _Told(0, 0, 0, 0, {}, {}), after)
+    losses = losses_of(outcome, 10, Told(0, 0, 0, 0, {}, {}), after)
     row = Row(0, 11, 3, 4, 1.0, outcome, losses, 1 << 20, 0.002)
     assert row.remark == words
     assert row._replace(outcome=outcome._replace(delivered=1.0)).remark == "the machine was busy otherwise"

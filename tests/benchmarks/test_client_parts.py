@@ -1,11 +1,11 @@
-"""Who sends what, and what a receiver is said to have missed."""
+"""What each participant sends, and what a receiver is reported to have missed."""
 
 import json
 from itertools import islice
 
 import pytest
 
-from benchmarks.commands.client import Meeting, _remark, shares
+from benchmarks.commands.client import Meeting, remark, shares
 from benchmarks.harness.participant_process import Loop, Task
 from tcclient.video.codec import EncodedFrame
 
@@ -26,7 +26,7 @@ def test_a_task_survives_its_line():
 @pytest.mark.parametrize(("blocks", "pictures", "fine"), [(100, 50, True), (100, 40, False), (90, 50, False)])
 def test_a_figure_of_less_than_everything_says_so(blocks, pictures, fine):
     meeting = Meeting(1, 1, [{"blocks": blocks, "pictures": pictures}])
-    assert (_remark(meeting, 2.0) == "") is fine
+    assert (remark(meeting, 2.0) == "") is fine
 
 
 def test_pictures_begin_anew_when_a_keyframe_is_wanted():

@@ -1,4 +1,4 @@
-"""What the fan-out benchmark loads and drains with, on the loopback interface."""
+"""The generator and the receivers of the fan-out benchmark, on the loopback interface."""
 
 import socket
 import sys
@@ -68,14 +68,14 @@ def test_a_ratio_to_a_floor_that_lost_much_is_not_measured():
         ("audio", "paced", 34): {"server": Figure([whole]), "sendmmsg": Figure([whole._replace(delivered=0.98)])},
         ("audio", "paced", 100): {"server": Figure([whole]), "sendmmsg": Figure([whole])},
     }
-    lossy, good = fanout._bars(figures)
+    lossy, good = fanout.bars_of(figures)
     assert (lossy.passed, lossy.note) == (None, "sendmmsg: only 98.0% arrived")
     assert (good.measured, good.passed) == (1.0, True)
 
 
 def test_what_a_flood_loses_does_not_matter_to_saturation():
     flood = Measurement(1.0, 900_000.0, 0.7, 1.0, 0.0, 0.0)
-    (bar,) = fanout._bars({("audio", "flood", 100): {"server": Figure([flood]), "sendmmsg": Figure([flood])}})
+    (bar,) = fanout.bars_of({("audio", "flood", 100): {"server": Figure([flood]), "sendmmsg": Figure([flood])}})
     assert (bar.measured, bar.passed) == (900_000.0, True)
 
 

@@ -1,4 +1,4 @@
-"""What is left of a benchmark that is interrupted."""
+"""Processes that an interrupted benchmark leaves behind."""
 
 import gc
 import os
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the fan-out ben
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "benchmarks", "fanout", "--quick", "--receivers", "2", "--seconds", "30"]
 LOOKS = 10_000
-"""Until all have begun, or have ended, which takes the server some milliseconds."""
+"""Looks until all processes have begun, or have ended, which takes the server some milliseconds."""
 
 
 def session(leader: int) -> list[int]:
@@ -37,7 +37,7 @@ def session(leader: int) -> list[int]:
 
 @pytest.fixture(params=[("logging in", 1), ("audio, paced", 3)])
 def benchmark(request, tmp_path):
-    """A benchmark that has come so far, and has so many processes: itself, the server, who empties the sockets."""
+    """A benchmark that has come so far, with so many processes: itself, the server, a receiver."""
     words, processes = request.param
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     with subprocess.Popen(
@@ -62,7 +62,7 @@ def test_a_signal_ends_all_processes(benchmark, number):
 
 
 def test_who_is_interrupted_while_logging_in_sees_no_connection_end(monkeypatch, caplog):
-    """The interrupt hits a step of a login, as that of a signal can that asyncio does not see."""
+    """The interrupt hits a step of a login, as a signal can that asyncio does not see."""
     calls = count()
     data_received = ControlClient.data_received
 

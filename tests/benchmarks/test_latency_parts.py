@@ -1,4 +1,4 @@
-"""What a few runs at one load come to."""
+"""The result of a few runs at one load."""
 
 from benchmarks.commands.latency import Point
 from benchmarks.harness.timed_load import Outcome

@@ -1,4 +1,4 @@
-"""A meeting to order: who talks when, and one that is held."""
+"""A meeting by options: the order of the talkers, and a real meeting."""
 
 import sys
 from argparse import ArgumentParser

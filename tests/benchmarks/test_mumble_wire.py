@@ -1,4 +1,4 @@
-"""What the light clients of Mumble send and read, byte by byte."""
+"""Bytes that the light clients of Mumble send and read."""
 
 import pytest
 from hypothesis import given

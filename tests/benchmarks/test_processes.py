@@ -1,4 +1,4 @@
-"""What a family of processes uses."""
+"""Processor time and memory of a family of processes."""
 
 import os
 import subprocess

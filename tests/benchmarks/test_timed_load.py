@@ -1,4 +1,4 @@
-"""Times of arrival, schedules, and what a server tells of itself."""
+"""Times of arrival, schedules, and the figures that a server reports of itself."""
 
 import random
 import socket

@@ -2,15 +2,16 @@
 
 ``python -m tests.documents.protocol_limits`` brings them up to date.
 
-Only what the other side of a connection can notice is there, in the words of the document.
+It has only those that the other side of a connection can notice, in the words of the document.
 """
 
 from __future__ import annotations
 
 from tcclient.core import control as client_control
-from tcclient.core import seat, texts
+from tcclient.core import texts
 from tcclient.core.keys import key_inbox, own_key
 from tcclient.core.media import path as client_path
+from tcclient.core.membership import snapshots
 from tcclient.video import assembly
 from tcproto import (
     account,
@@ -28,6 +29,7 @@ from tcproto import (
     path,
     replay,
     sender_key,
+    stream_path,
     text,
 )
 from tcproto.document import DOCUMENT, replaced
@@ -96,7 +98,7 @@ def _room() -> list[_Row]:
             f"{types.MAX_CHANGES}, {types.MAX_KEY_BOXES}, {types.MAX_KEY_BOXES}",
         ),
         ("members, publications of a page of `snapshot`", f"{types.MEMBERS_PER_PAGE}, {types.PUBLICATIONS_PER_PAGE}"),
-        ("a client asks for a snapshot again after", _seconds(seat.SNAPSHOT_RETRY)),
+        ("a client asks for a snapshot again after", _seconds(snapshots.SNAPSHOT_RETRY)),
         ("room keys in `joined`; more follow as `room_key`", _number(types.MAX_JOINED_KEYS)),
         (
             "a stream id comes back after; at the earliest",
@@ -153,6 +155,23 @@ def _media() -> list[_Row]:
         ("a path challenge can be answered for", _seconds(path.CHALLENGE_LIFETIME)),
         ("to an address that has not proved itself goes at most, times what came", _number(server_path.AMPLIFICATION)),
         ("pings out of turn, for a datagram above the ceiling, at most every", _seconds(client_path.POSITION_INTERVAL)),
+    ]
+
+
+def _stream() -> list[_Row]:
+    return [
+        ("bytes of the control connection in one message", _number(stream_path.MAX_CONTROL_BYTES)),
+        ("message, at most", f"{_number(stream_path.MAX_MESSAGE)} bytes"),
+        ("datagrams wait from so many unsent bytes on", _number(stream_path.MAX_UNSENT)),
+        ("a datagram is small up to", f"{_number(datagram.LARGE)} bytes"),
+        (
+            "a datagram is dropped after: small; large",
+            f"{_seconds(stream_path.SMALL_PATIENCE)}; {_seconds(stream_path.LARGE_PATIENCE)}",
+        ),
+        (
+            "datagrams that wait, at most: small; large",
+            f"{_number(stream_path.MAX_SMALL)}; {_number(stream_path.MAX_LARGE)}",
+        ),
     ]
 
 
@@ -213,6 +232,7 @@ _TOPICS = {
     "Names and passwords": _names,
     "Room": _room,
     "Media path": _media,
+    "Stream path": _stream,
     "Packets": _packets,
     "End-to-end keys, texts, beacons": _keys,
 }
@@ -286,7 +306,7 @@ def _table(rows: list[_Row]) -> str:
 
 
 def tables() -> dict[str, str]:
-    """All tables of this module by name."""
+    """Return all tables of this module by name."""
     topics = "\n\n".join(f"#### {topic}\n\n{_table(make())}" for topic, make in _TOPICS.items())
     return {"limits": topics, "server limits": _table(_server()), "rates": _rates()}
 

@@ -16,7 +16,7 @@ GUIDE = ROOT / "tcclient" / "GUIDE.md"
 OPERATING = ROOT / "tcserver" / "OPERATING.md"
 PROTOCOL = ROOT / "tcproto" / "PROTOCOL.md"
 DOCUMENTS = (README, GUIDE, OPERATING)
-PARSERS = {"tcserver": server_cli._parser(), "tcclient": client_cli._parser()}
+PARSERS = {"tcserver": server_cli.command_parser(), "tcclient": client_cli.command_parser()}
 
 
 def text_of(document: Path) -> str:
@@ -31,11 +31,11 @@ class Command(NamedTuple):
     program: str
     arguments: list[str]
     output: str | None
-    """The file that it is directed to."""
+    """Return the file that the output goes to."""
 
 
 def commands(document: Path) -> list[Command]:
-    """The commands of ours in the shell blocks of a document, in order."""
+    """Return our commands in the shell blocks of a document, in order."""
     found = []
     for line in "".join(blocks(document, "sh")).splitlines():
         for part in line.split(" && "):

@@ -15,7 +15,7 @@ DOCUMENT = Path(__file__).parents[2] / "tcserver" / "OPERATING.md"
 
 
 def tables() -> dict[str, str]:
-    """All tables by name."""
+    """Return all tables by name."""
     return {
         "settings": server_settings(),
         "options of accounts": options_of(Account),
@@ -24,7 +24,7 @@ def tables() -> dict[str, str]:
 
 
 def server_settings() -> str:
-    """Every setting of the server with its default, what it may be, and whether a reload applies it."""
+    """Return every setting of the server with its default, its allowed values, and whether a reload applies it."""
     lines = iter(dump(Configuration()).splitlines())
     rows = ["| setting | default | what | reload |", "|---|---|---|---|"]
     for known in settings():
@@ -37,7 +37,7 @@ def server_settings() -> str:
 
 
 def options_of(record: type) -> str:
-    """Every option that sets a field of a record."""
+    """Return every option that sets a field of a record."""
     rows = ["| option | what |", "|---|---|"]
     for column in settable(record):
         known, kind = column.field.known, column.kind

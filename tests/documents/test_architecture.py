@@ -1,4 +1,4 @@
-"""The maps of the packages: what they name is there, and they are short."""
+"""The maps of the packages: all names in them exist, and they are short."""
 
 from __future__ import annotations
 
@@ -15,17 +15,20 @@ MOST_LINES = 130
 """Two printed pages."""
 QUOTED = re.compile(r"`([^`]+)`")
 PLACE = re.compile(r"([a-z_0-9/]+(?:\.py|\.md|/))(?:::?(.+))?")
-"""A file or a folder, with a function or class of it behind a colon."""
+"""A file or a folder, with one of its functions or classes behind a colon."""
 
 
 def places(document: Path) -> list[tuple[str, str]]:
-    """The files and folders that a document names, each with the name in it or nothing."""
+    """Return the files and folders that a document names, each with the name in it or nothing."""
     found = [PLACE.fullmatch(text) for text in QUOTED.findall(document.read_text(encoding="utf-8"))]
     return [(match[1], match[2] or "") for match in found if match]
 
 
 def definitions(path: Path) -> set[str]:
-    """Names that a file defines: classes, functions, constants; those of a class also behind its name."""
+    """Return the names that a file defines: classes, functions, constants.
+
+    Names of a class are given alone, and behind its name.
+    """
     found: set[str] = set()
 
     def look(body: list[ast.stmt], prefix: str) -> None:

@@ -20,11 +20,11 @@ OTHER_FLAGS = {"--system", "--home-dir", "--now"}
 """Options of other programs that the documents name."""
 
 RUNNING = {("kick",), ("notice",), ("room", "show"), ("room", "close")}
-"""Commands that need a running server; with one they are tried in tests/integration/test_running_server.py."""
+"""Commands that need a running server. They are tried on one in tests/integration/test_running_server.py."""
 
 
 def leaves(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """A parser's commands, those of groups included."""
+    """Yield the commands of a parser, with those of its groups."""
     groups = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
     if not groups:
         yield parser
@@ -50,7 +50,7 @@ def test_the_operators_commands_work_one_after_the_other(
     monkeypatch.chdir(tmp_path)
     (table,) = blocks(OPERATING, "csv")
     Path("agencies.csv").write_text(table, encoding="utf-8")
-    assert server_cli.main(["account", "add", "first", "--generate"]) == 0  # as if the server had been started once
+    assert server_cli.main(["account", "add", "first", "--generate"]) == 0  # in place of a first start of the server
     for command in commands(OPERATING):
         if command.program != "tcserver":
             continue

@@ -1,4 +1,4 @@
-"""The links of the documents lead somewhere, and what they say of the code and its figures holds."""
+"""The links of the documents lead somewhere, and their statements about the code and its figures are true."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_tables_of_settings_are_current() -> None:
 
 
 def test_events_of_the_log_are_told_to_operators() -> None:
-    """Those of rooms and people, and the news of the daemon; errors of the program tell themselves."""
+    """Events of rooms and participants, and news of the daemon. Errors of the program explain themselves."""
     calls = re.compile(r"(?:outbox\.log|_log\.info|_log\.warning)\(\s*\"([^\"%]+)\"")
     names = {name for file in (ROOT / "tcserver").rglob("*.py") for name in calls.findall(text_of(file))}
     assert {"joined", "camera_limit", "session_ended"} <= names

@@ -85,7 +85,7 @@ class Program:
         self.output = ""
 
     async def prints(self, text: str) -> None:
-        """Wait until it has printed this, a regular expression."""
+        """Wait until it has printed this regular expression."""
         assert self.process.stdout is not None
         async with asyncio.timeout(PATIENCE):
             while not re.search(text, self.output):
@@ -94,7 +94,7 @@ class Program:
                 self.output += line.decode()
 
     async def ends(self) -> str:
-        """Wait for a good end; return all that it printed."""
+        """Wait for a good end, and return all that it printed."""
         async with asyncio.timeout(PATIENCE):
             rest, _ = await self.process.communicate()
         self.output += rest.decode()
@@ -125,7 +125,7 @@ def link_to(server: Server, room: str) -> str:
 
 
 def me(server: Server, tmp_path: Path, room: str) -> contextlib.AbstractAsyncContextManager[tcclient.Room]:
-    """Ourselves in the room, as the guide has it."""
+    """A participant of ours in the room, as the guide has it."""
     password = server.passwords["me"]
     return tcclient.connect(link_to(server, room), user="me", password=password, name="Me", data=tmp_path / "me")
 
@@ -184,7 +184,7 @@ def test_the_guide_answers(server: Server, tmp_path: Path) -> None:
 
 
 async def loud_blocks(room: tcclient.Room, count: int) -> None:
-    """Wait until so many blocks were loud; a busy machine misses some of those that there were."""
+    """Wait until so many blocks were loud. A busy machine misses some of them."""
     async with asyncio.timeout(PATIENCE):
         async for block in room.listen().blocks():
             count -= int(np.abs(block).max() > 1000)
@@ -224,7 +224,7 @@ def test_the_guide_hears(server: Server, tmp_path: Path) -> None:
 
 
 def fluent_speech() -> tcclient.AudioSource:
-    """Speech without end, of somebody who pauses for 0.3 s at most."""
+    """Speech without end, with pauses of 0.3 s at most."""
     blocks, quiet = [], 0
     for block in open_audio(SPEECH):
         quiet = 0 if np.abs(block).max() > 1000 else quiet + 1

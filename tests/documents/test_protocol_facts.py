@@ -1,4 +1,4 @@
-"""Figures that PROTOCOL.md states in its text hold for the code, and its parts are where it says."""
+"""Figures in the text of PROTOCOL.md are those of the code, and its parts are where it says."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """A real server and real clients on real sockets, on both event loops."""
 
 import asyncio
-import functools
 import gc
 import io
 import os
@@ -12,10 +11,13 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from coverage import Coverage
 
-from tcproto.account import derive_account_key
 from tcserver.cli.main import main as tcserver
+from tests.support.processes.raw import derived_once
 from tests.support.processes.world import ACCOUNTS, LOOPS, PASSWORD, Run, Server, World, guarded
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +37,13 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def data(template: Path, tmp_path: Path) -> Path:
-    """A data directory of one's own."""
+    """A data directory for one test."""
     return Path(shutil.copytree(template, tmp_path / "server"))
 
 
 @pytest.fixture
 def world(data: Path, tmp_path: Path) -> World:
-    """A server's data, and where clients keep theirs."""
+    """The data of a server, and the place for the data of clients."""
     return World(data, tmp_path)
 
 
@@ -52,13 +54,17 @@ def server(world: World) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Count the lines that the processes of a test reach, if coverage is measured."""
+    if Coverage.current() is not None:
+        monkeypatch.setenv("COVERAGE_PROCESS_START", str(ROOT / "pyproject.toml"))
+        monkeypatch.setenv("COVERAGE_FILE", str(ROOT / ".coverage"))
+
+
 @pytest.fixture(autouse=True)
 def _derive_each_key_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each derivation takes 64 MiB and a tenth of a second of a shared machine; the result is the same."""
-    monkeypatch.setattr("tcclient.transport.connection.derive_account_key", _derived)
-
-
-_derived = functools.lru_cache(derive_account_key)
+    monkeypatch.setattr("tcclient.transport.connection.derive_account_key", derived_once)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,13 +74,13 @@ def _open_what_stays_open() -> None:
 
 
 def running_threads() -> set[threading.Thread]:
-    """The threads of this process, but for that of its log, which comes with the first line and stays."""
+    """Return the threads of this process, without that of its log, which comes with the first line and stays."""
     return {thread for thread in threading.enumerate() if thread.name != "log"}
 
 
 @pytest.fixture(params=LOOPS)
 def run(request: pytest.FixtureRequest) -> Iterator[Run]:
-    """Run a coroutine function on an event loop, and see that nothing is left of it."""
+    """Run a coroutine function on an event loop, and check that nothing is left of it."""
     factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
 
     def run_main(main, *arguments):
@@ -89,7 +95,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[Run]:
 
 
 def open_files() -> set[str]:
-    """What is open, without the descriptor that looks."""
+    """Return the open descriptors, without the one that looks."""
     found = set()
     for number in os.listdir("/proc/self/fd"):
         try:

@@ -1,4 +1,4 @@
-"""The client as a script has it: what it says and how it ends."""
+"""The client as a script has it: its output and its end."""
 
 import contextlib
 import json
@@ -19,10 +19,12 @@ from tcproto.link import Link
 from tests.support.processes.client_process import COMMAND, environment, taking_part
 from tests.support.processes.world import PASSWORD, PATIENCE, Server
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 @contextlib.contextmanager
 def typed(text: str) -> Iterator[None]:
-    """Have a text on standard input."""
+    """Put a text on standard input."""
     reading, writing = os.pipe()
     os.write(writing, text.encode())
     os.close(writing)
@@ -37,7 +39,7 @@ def typed(text: str) -> Iterator[None]:
 
 
 def complaint(capfd: pytest.CaptureFixture[str], *arguments: str, password: str = PASSWORD) -> tuple[int, str]:
-    """Run a command that fails; return its status and the one line that it says."""
+    """Run a command that fails. Return its status and its only line."""
     capfd.readouterr()
     with typed(password + "\n"):
         status = main([*arguments])

@@ -1,4 +1,4 @@
-"""The demonstration: what it tells at the end, and what it leaves behind when it is stopped."""
+"""The demonstration: its report at the end, and its remains after an interrupt."""
 
 import contextlib
 import json
@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes.client_process import COMMAND, environment
+from tests.support.processes.terminal import Terminal
 from tests.support.processes.world import PATIENCE
+
+pytestmark = pytest.mark.usefixtures("measured")
 
 
 def test_a_demonstration_is_complete(tmp_path: Path) -> None:
@@ -36,6 +39,21 @@ def test_a_demonstration_is_complete(tmp_path: Path) -> None:
         assert stream["lost"] == 0
         assert all((tmp_path / path).stat().st_size for path in stream["recordings"])
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_demonstration_at_a_terminal_shows_its_progress_in_one_line_and_ends_with_a_table(tmp_path: Path) -> None:
+    options = ["--participants", "2", "--talkers", "1", "--cameras", "0", "--seconds", "2", "--out", str(tmp_path)]
+    terminal = Terminal(*COMMAND, "demo", *options, columns=200)
+    for line in ("Starting the server", "Seating 2 participants", "All 2 are seated; 2 s of media begin"):
+        terminal.until(line + "\r\n")
+    terminal.until("\r  1 of 2 s | ")
+    terminal.until("\x1b[K")
+    terminal.until("Everybody received everything.\r\n")
+    assert terminal.end() == 0
+    shown = [" ".join(line.split()) for line in terminal.shown]
+    for begin in ("participant stream packets", "agency01 -> audio", "agency02 <- agency01 audio", str(tmp_path)):
+        assert [line for line in shown if line.startswith(begin)], begin
+    assert len([line for line in shown if " of 2 s | " in line]) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -82,7 +100,7 @@ def test_a_demonstration_that_is_killed_leaves_no_process(tmp_path: Path, moment
 
 
 def left_of(place: Path) -> list[str]:
-    """The processes that were started with temporary files in a place."""
+    """Return the processes that were started with temporary files in a place."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Faults of sources and recordings: told, and nobody leaves a room for them."""
+"""Faults of sources and recordings: they are reported, and nobody leaves the room for them."""
 
 import asyncio
 import json
@@ -20,6 +20,8 @@ from tcproto.messages import Source
 from tests.integration.test_rooms import track_of, two
 from tests.support.processes.client_process import COMMAND
 from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World, until
+
+pytestmark = pytest.mark.usefixtures("measured")
 
 
 def failing(error: Exception, good: int = 3) -> Iterator[Any]:
@@ -177,7 +179,7 @@ def test_recordings_of_several_speakers_can_be_put_together(run: Run, world: Wor
 
 
 def attend(server: Server, place: Path, *options: str, typed: str = "", seconds: float = 6) -> tuple[int, str, str]:
-    """Run ``tcclient join`` to its end; return status, output and errors."""
+    """Run ``tcclient join`` to its end, and return status, output and errors."""
     command = [*COMMAND, "join", str(server.room("Hall")), "--user", "kantor-1", "--password-stdin"]
     with subprocess.Popen(
         [*command, "--data", str(place), "--seconds", str(seconds), *options],
@@ -220,7 +222,7 @@ def test_what_cannot_be_sent_is_refused_before_joining(
 
 
 class Told:
-    """What a person at a terminal would have read."""
+    """What a user at a terminal would have read."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []

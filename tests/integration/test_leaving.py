@@ -42,7 +42,7 @@ async def take_part(world: World, server: Running, recording: Path, reached: lis
 
 
 def clients_tasks() -> set[asyncio.Task[object]]:
-    """All tasks, but for those in which the server takes a connection."""
+    """Return all tasks, without those in which the server takes a connection."""
     return {task for task in asyncio.all_tasks() if "Listener._start" not in repr(task.get_coro())}
 
 
@@ -136,7 +136,7 @@ def test_a_client_that_vanishes_leaves_its_seat(run: Run, world: World) -> None:
 def test_a_script_is_told_the_end_that_came_before_it_listened(
     run: Run, world: World, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Keyboard, "obey", lambda keyboard: asyncio.sleep(0))  # pytest's standard input is none
+    monkeypatch.setattr(Keyboard, "obey", lambda keyboard: asyncio.sleep(0))  # the standard input of pytest is none
 
     async def main() -> None:
         async with contextlib.AsyncExitStack() as ends:

@@ -1,4 +1,4 @@
-"""What strangers and members can do to a server, and that others do not notice."""
+"""Attacks of strangers and members on a server: the others do not notice."""
 
 import asyncio
 import contextlib
@@ -23,20 +23,20 @@ from tests.support.processes.raw import Raw, dialled
 from tests.support.processes.world import PASSWORD, Run, World, gathered, until, watching
 
 one_loop = pytest.mark.parametrize("run", ["uvloop"], indirect=True)
-"""For what is about the server; it runs on uvloop."""
+"""Marks tests of the server alone; it runs on uvloop."""
 PROMPT = 5.0
-"""Seconds within which whoever is not concerned is answered; on an idle machine it is a millisecond."""
+"""Seconds within which all others get an answer. On an idle machine it takes a millisecond."""
 
 
 async def is_cut_off(raw: Raw) -> None:
-    """See the connection end, after whatever the server has to say."""
+    """Wait for the end of the connection, whatever the server says before."""
     async with asyncio.timeout(PROMPT):
         while await raw.read():
             pass
 
 
 async def is_served(link: Link, local: str = "127.0.0.1") -> None:
-    """See a newcomer get an answer."""
+    """Check that a newcomer gets an answer."""
     async with asyncio.timeout(PROMPT), dialled(link, local) as raw:
         await raw.handshake()
         assert isinstance(await raw.request(LoginBegin("kantor-1")), LoginChallenge)
@@ -44,7 +44,7 @@ async def is_served(link: Link, local: str = "127.0.0.1") -> None:
 
 @contextlib.asynccontextmanager
 async def undisturbed(room: Room) -> AsyncIterator[None]:
-    """See that somebody in a room goes on being answered, all the time."""
+    """Check that a participant gets answers all the time."""
     slowest = 0.0
     answers = 0
 
@@ -103,7 +103,7 @@ def test_connections_that_do_not_log_in_keep_nobody_out(
 
             async def hold(number: int) -> None:
                 raw = await stack.enter_async_context(dialled(server.link, f"127.0.0.{1 + number % addresses}"))
-                with contextlib.suppress(ConnectionError, AssertionError):  # it may be put out at any time
+                with contextlib.suppress(ConnectionError, AssertionError):  # it may be closed at any time
                     await stop(raw)
 
             await gathered(*map(hold, range(1024)), at_once=64)
@@ -136,7 +136,7 @@ def test_the_machine_that_can_give_no_more_connections_gives_them_later(
     run: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Exhausted:
-        """A listening socket whose first connections cannot be taken."""
+        """A listening socket whose first connections cannot be accepted."""
 
         def __init__(self, inner: socket.socket) -> None:
             self.inner, self.refusals = inner, 2
@@ -254,7 +254,7 @@ def test_garbage_of_one_disturbs_no_other(run: Run, world: World) -> None:
 @one_loop
 def test_who_does_not_log_in_in_time(run: Run, world: World) -> None:
     async def dawdle(link: Link) -> None:
-        """Never end the first frame, a byte at a time."""
+        """Never end the first frame, and send it byte by byte."""
         async with dialled(link) as raw:
             with contextlib.suppress(ConnectionError, RuntimeError):  # the latter from a closed transport of uvloop
                 for byte in b"\x0f\xff" + bytes(4095):
@@ -334,7 +334,7 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(run: Run, world: World) 
     async def main() -> None:
         async with world.serving(limits__chat_per_s=100, limits__chat_burst=1000) as server:
             for listener in server.daemon.control.listeners:
-                listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # passed on to what it accepts
+                listener._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # accepted sockets have it, too
             link = server.room("Hall")
             async with world.client(link) as a, world.client(link, "kantor-2") as deaf, watching(a) as told:
                 await until(lambda: len(a.participants) == 1)

@@ -21,10 +21,10 @@ from tests.support.processes.raw import Raw, dialled
 from tests.support.processes.world import PASSWORD, Run, Server, World, gathered
 
 LOGINS = 200
-"""Of each sort."""
+"""Samples of each sort."""
 PER_CONNECTION = 3
 AT_ONCE = 50
-"""Connections; those of one address that have not logged in are limited to 64."""
+"""Connections. One address may have 64 that have not logged in."""
 SIGNIFICANT = 0.01
 ROUNDS = 3
 """Equal distributions miss three times in a row, in any of six comparisons, once in five thousand runs."""
@@ -35,7 +35,7 @@ SAMPLES = int(os.environ.get("LOGIN_TIMING_SAMPLES", "250"))
 PER_VISIT = 8
 """Challenges of a connection: ten at once are allowed."""
 GUESSED = 0.55
-"""How often an observer may be right of two kinds; chance is 0.5."""
+"""How often an observer may tell two kinds apart; chance is 0.5."""
 
 
 async def disabled_key(link: Link) -> SigningKey:
@@ -60,7 +60,7 @@ def test_failed_logins_cannot_be_told_apart(run: Run, world: World) -> None:
         challenge = await raw.request(LoginBegin(SORTS[sort]))
         times["challenge", sort].append(time.perf_counter() - start)
         assert isinstance(challenge, LoginChallenge)
-        sizes.add(("challenge", raw.reply_size - len(SORTS[sort])))  # the name comes back, folded
+        sizes.add(("challenge", raw.reply_size - len(SORTS[sort])))  # the folded name comes back
         login = raw.login(SORTS[sort], "Sri", keys[sort])
         start = time.perf_counter()
         reply = await raw.request(login)
@@ -102,15 +102,15 @@ def test_failed_logins_cannot_be_told_apart(run: Run, world: World) -> None:
 
 
 def guesses(one: Sequence[float], other: Sequence[float]) -> float:
-    """How often an observer is right who has learnt the best limit between two kinds from the first half of the times.
+    """Return how often an observer is right.
 
-    Whether the slower ones are of the one or the other kind is learnt, too.
+    It has learnt the best limit between two kinds, and which is the slower one, from the first half of the times.
     """
     half = len(one) // 2
     learnt = sorted((time, kind) for kind, times in enumerate((one, other)) for time in times[:half])
     below, best, limit, sign = 0, 0, 0.0, 1
     for seen, (taken, kind) in enumerate(learnt, 1):
-        below += 1 if kind == 0 else -1  # of the one kind beyond those of the other, among the quicker
+        below += 1 if kind == 0 else -1  # quicker times of the one kind, beyond those of the other
         if abs(below) > best:
             best, sign = abs(below), 1 if below > 0 else -1
             limit = (taken + learnt[min(seen, len(learnt) - 1)][0]) / 2
@@ -156,7 +156,7 @@ def test_challenges_of_all_kinds_of_accounts_come_alike(run: Run, world: World) 
             times.clear()
             run(main, server)
             print({kind: f"{statistics.median(taken) * 1000:.3f} ms" for kind, taken in times.items()}, told())
-            # Beside what may be seen, what chance makes of so few samples, three times out of a thousand.
+            # The allowed difference, and what chance adds with so few samples, three times out of a thousand.
             if max(told().values()) <= GUESSED + 3 * 0.5 / (SAMPLES**0.5) * (SAMPLES < 2000):
                 break
         else:

@@ -1,4 +1,4 @@
-"""What a monitoring system gets of a server with people in it."""
+"""What a monitoring system gets of a server with participants."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 
 async def get(port: int, path: str) -> tuple[str, str]:
-    """Status line and body."""
+    """Return status line and body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept: */*\r\n\r\n".encode())
     answer = (await reader.read()).decode()
@@ -35,7 +35,7 @@ async def get(port: int, path: str) -> tuple[str, str]:
 
 
 async def metrics(port: int, process: str = "") -> dict[str, float]:
-    """Values by name, summed over labels: all of them, or those of a process."""
+    """Return values by name, summed over labels: all of them, or those of one process."""
     status, body = await get(port, "/metrics")
     assert status == "HTTP/1.1 200 OK"
     found: dict[str, float] = {}

@@ -25,7 +25,7 @@ from tests.support.processes.raw import dialled
 from tests.support.processes.world import PATIENCE, Run, Server, World, children, link_of, until
 
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
-"""For what has no client's loop as its subject."""
+"""Marks tests in which the client's event loop does not matter."""
 
 
 async def logged(server: Server, text: str) -> None:
@@ -164,7 +164,7 @@ def test_who_is_logged_in(run: Run, world: World) -> None:
 
 
 def test_what_a_running_server_acknowledged_is_on_disk(run: Run, world: World) -> None:
-    """Killed right after the acknowledgement, again and again."""
+    """The server is killed right after it has acknowledged, again and again."""
 
     async def main(server: Server, title: str) -> None:
         async with world.client(server.room("Hall"), "ketua") as room:
@@ -232,7 +232,7 @@ def test_a_probe_where_udp_is_lost(run: Run, world: World, monkeypatch: pytest.M
 
 
 def slow_pipe(size: int = 4096) -> tuple[int, int]:
-    """A pipe that takes little before somebody reads; its ends."""
+    """Return the ends of a pipe that takes little before somebody reads."""
     reader, writer = os.pipe()
     fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, size)
     return reader, writer
@@ -295,7 +295,7 @@ def test_a_lock_on_the_database_holds_up_neither_logins_nor_the_end(run: Run, wo
 
 
 def test_who_asks_twice_does_not_wait_for_the_end(run: Run, world: World) -> None:
-    """A worker that does not end keeps the server for a second: what ends it sooner is the second signal."""
+    """A worker that does not end keeps the server for a second. The second signal ends it sooner."""
 
     async def main(server: Server, worker: int) -> None:
         async with dialled(server.link) as client:

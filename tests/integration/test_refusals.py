@@ -1,4 +1,4 @@
-"""What a client is refused: each as an error of its own type, with a stable code and one line of text."""
+"""Refusals to a client: each is an error of its own type, with a stable code and one line of text."""
 
 import asyncio
 import socket

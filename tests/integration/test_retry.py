@@ -1,4 +1,4 @@
-"""A way into a room that is found at the second or third attempt."""
+"""A join that succeeds at the second or third attempt."""
 
 import asyncio
 import json
@@ -17,6 +17,8 @@ from tcproto.errors import ErrorCode
 from tcproto.link import Link
 from tests.support.processes.world import PASSWORD, Run, Server, World
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 
 @pytest.fixture(autouse=True)
 def _no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +26,7 @@ def _no_time_to_lose(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Threshold:
-    """Stands before a server: closes the first connections, and passes the others on."""
+    """A proxy in front of a server: it closes the first connections, and passes the others on."""
 
     def __init__(self, link: Link, closes: int) -> None:
         self.link = link
@@ -119,7 +121,7 @@ def test_what_happens_in_the_room_is_not_tried_again(run: Run, world: World) -> 
 def test_a_machine_slower_than_the_server_waits_gets_in_with_the_key_that_it_has_by_then(
     run: Run, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server closes while the key is derived; the next attempt need not derive it."""
+    """The server closes while the key is derived. The next attempt need not derive it again."""
     derived = 0
 
     async def main() -> None:

@@ -1,4 +1,4 @@
-"""People in a room: what one side publishes, says and does, and what the other side gets of it."""
+"""Participants in a room: what one side publishes, says and does, and what the other side receives."""
 
 import asyncio
 import contextlib
@@ -109,7 +109,7 @@ def test_encoded_frames_arrive_as_they_were_and_are_recorded_so(run: Run, world:
 
 
 def stored(path: Path, kind: str) -> list[bytes]:
-    """The packets of a recording."""
+    """Return the packets of a recording."""
     with av.open(path) as container:
         stream = next(stream for stream in container.streams if stream.type == kind)
         return [bytes(packet) for packet in container.demux(stream) if packet.size]

@@ -84,7 +84,7 @@ def test_the_socket_is_the_owners_and_goes_with_the_server(run: Run, world: Worl
 
     run(main)
     assert not path.exists()
-    path.touch()  # what a server that was killed leaves is replaced
+    path.touch()  # the remains of a killed server are replaced
     run(main)
 
 

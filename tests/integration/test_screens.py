@@ -1,4 +1,4 @@
-"""Sound of a screen beside a microphone: who may send it, who hears it, and where it is recorded."""
+"""Sound of a screen beside a microphone: its permission, its listeners, and its recording."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ def beep(frequency: float, seconds: float) -> Any:
 
 
 def pitch(blocks: list[Any]) -> float:
-    """The strongest frequency, in Hz."""
+    """Return the strongest frequency, in Hz."""
     sound = np.concatenate(blocks).astype(float)
     return float(np.argmax(np.abs(np.fft.rfft(sound))) * 48_000 / len(sound))
 

@@ -1,4 +1,4 @@
-"""What the client tells a script: ends, errors, who is here; and that no reader holds it up."""
+"""Output of the client for a script: ends, errors, participants. No reader holds the client up."""
 
 import contextlib
 import fcntl
@@ -20,6 +20,8 @@ from tcproto.link import Link
 from tcproto.messages import Source
 from tests.support.processes.client_process import COMMAND, taking_part
 from tests.support.processes.world import PASSWORD, PATIENCE, Server
+
+pytestmark = pytest.mark.usefixtures("measured")
 
 F_SETPIPE_SZ = 1031
 PIPE = 4096
@@ -58,10 +60,10 @@ def say(process: "subprocess.Popen[str]", line: str) -> None:
 
 
 def event(process: "subprocess.Popen[str]", name: str, **fields: object) -> dict[str, Any]:
-    """The next event of a name with these fields."""
+    """Return the next event of a name with these fields."""
     assert process.stdout is not None
     until, passed = time.monotonic() + PATIENCE, []
-    for line in process.stdout:  # figures come every second, so that no line is waited for much longer
+    for line in process.stdout:  # figures come every second, so the wait for a line is not much longer
         told: dict[str, Any] = json.loads(line)
         if told["event"] == name and fields.items() <= told.items():
             return told

@@ -1,4 +1,4 @@
-"""Standard files that are closed, and users without a home: both programs do their work, or say what they need."""
+"""Standard files that are closed, and users without a home: both programs work, or say what they need."""
 
 from __future__ import annotations
 

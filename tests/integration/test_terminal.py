@@ -1,94 +1,24 @@
-"""The client as a person at a terminal has it."""
+"""The client as its user at a terminal has it."""
 
-import contextlib
-import fcntl
 import json
 import os
-import pty
-import select
-import struct
 import subprocess
-import termios
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import pyte
+import pytest
 
 from tcclient.capture import SPEECH
 from tcclient.cli.terminal.columns import CONTINUATION
 from tcproto.identity import format_fingerprint
 from tests.support.processes.client_process import COMMAND, taking_part
+from tests.support.processes.terminal import Terminal
 from tests.support.processes.world import PASSWORD, PATIENCE, Server
+
+pytestmark = pytest.mark.usefixtures("measured")
 
 UP, LEFT, HOME = "\x1b[A", "\x1b[D", "\x01"
 KILL_LINE = "\x05\x15"
-
-
-class Terminal:
-    """A command at a terminal of 80 columns; ``screen`` is what a person sees."""
-
-    def __init__(self, *command: str, columns: int = 80) -> None:
-        self.pid, self._fd = pty.fork()
-        if not self.pid:
-            os.environ["TERM"] = "xterm"
-            fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-            os.execv(command[0], command)
-        self.text = ""
-        self._seen = 0
-        self.screen = pyte.Screen(columns, 24)
-        self._stream = pyte.ByteStream(self.screen)
-
-    def type(self, text: str) -> None:
-        """Press keys."""
-        os.write(self._fd, text.encode())
-
-    def resize(self, columns: int) -> None:
-        """Make the window wider or narrower."""
-        self.screen.resize(24, columns)
-        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-
-    @property
-    def echoes(self) -> bool:
-        """Whether it shows by itself what is typed."""
-        return bool(termios.tcgetattr(self._fd)[3] & termios.ECHO)
-
-    @property
-    def shown(self) -> list[str]:
-        """The lines that are not empty."""
-        return [line.rstrip() for line in self.screen.display if line.strip()]
-
-    def read(self, seconds: float = 0.1) -> None:
-        """Take what comes."""
-        if select.select([self._fd], [], [], seconds)[0]:
-            data = os.read(self._fd, 65536)
-            self.text += data.decode(errors="replace")
-            self._stream.feed(data)
-
-    def until(self, text: str) -> None:
-        """Read until a text is written, behind the one that was waited for before."""
-        self.wait(lambda: text in self.text[self._seen :], text)
-        self._seen = self.text.index(text, self._seen) + len(text)
-
-    def wait(self, condition: Callable[[], object], what: str) -> None:
-        """Read until a condition holds."""
-        until = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < until, f"{what!r} does not come: {self.shown} {self.text!r}"
-            self.read()
-
-    def bottom(self, *lines: str) -> None:
-        """Read until the last lines on the screen begin so."""
-        self.wait(lambda: all(map(str.startswith, self.shown[-len(lines) :], lines)) and self.shown, repr(lines))
-
-    def end(self) -> int:
-        """Read the rest; return the exit status."""
-        with contextlib.suppress(OSError):
-            while True:
-                self.read(PATIENCE)
-        assert self.echoes, "the terminal is as it was"
-        os.close(self._fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
 def test_a_person_may_leave_at_every_question(server: Server, tmp_path: Path) -> None:
@@ -117,7 +47,7 @@ def seated(server: Server, place: Path, *options: str, room: str = "Hall", colum
 
 
 def say(other: "subprocess.Popen[str]", line: str) -> None:
-    """Have somebody else type."""
+    """Let another participant type."""
     assert other.stdin is not None
     other.stdin.write(line + "\n")
     other.stdin.flush()
@@ -316,7 +246,7 @@ def test_a_terminal_that_takes_nothing_keeps_nobody_in(server: Server, tmp_path:
     with taking_part(server.room("Hall"), tmp_path / "other") as other:
         terminal = seated(server, tmp_path)
         terminal.bottom(">", "mic off")
-        for number in range(120):  # more than a terminal that is not read holds
+        for number in range(120):  # more than a terminal holds if nobody reads it
             say(other, f"{number} " + "x" * 1900)
             time.sleep(0.02)
         time.sleep(1)
@@ -332,5 +262,5 @@ def test_a_terminal_that_takes_nothing_keeps_nobody_in(server: Server, tmp_path:
 def test_a_terminal_that_is_closed_ends_the_client(server: Server, tmp_path: Path) -> None:
     terminal = seated(server, tmp_path)
     terminal.bottom(">", "mic off")
-    os.close(terminal._fd)
-    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 130
+    terminal.close()
+    assert terminal.status() == 130

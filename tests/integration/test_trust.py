@@ -1,4 +1,4 @@
-"""What a client remembers of servers and devices, and what it says when they differ."""
+"""What a client remembers of servers and devices, and its messages when they differ."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tcproto.identity import format_fingerprint
 from tests.support.processes.client_process import COMMAND, taking_part
 from tests.support.processes.world import PASSWORD, Run, Server, World, until, watching
 
+pytestmark = pytest.mark.usefixtures("measured")
+
 OTHER = bytes(range(20))
 
 
@@ -32,7 +34,7 @@ def test_a_new_device_of_a_known_account_is_told_once(run: Run, world: World) ->
                 async with world.client(link, "kantor-2", "Budi"):
                     await until(lambda: len(room.participants) == 1)
                 assert new_devices(seen) == []
-            # While we are in, and already there when we come.
+            # The new device comes while we are in, or is there when we come.
             async with (
                 world.client(link) as room,
                 watching(room) as seen,
@@ -109,7 +111,7 @@ def test_people_log_in_to_a_server_that_was_restored_from_a_running_one(run: Run
         restored = World(world.place / "restored", world.place)
         done = await restored.acommand("restore", str(backup))
         assert done.returncode == 0, done.stderr
-        # The same device, which knows the server: neither link nor password has to change.
+        # The same device knows the server: the link and the password need not change.
         async with restored.serving() as server, world.client(server.room("Hall")) as room:
             assert server.link.fingerprint == link.fingerprint
             assert room.info.name == "hall"

@@ -12,7 +12,10 @@ from tests.support.simulation.world import World
 
 @pytest.fixture
 def make_world(request: pytest.FixtureRequest) -> Callable[..., World]:
-    """Make worlds. The seed comes from the test's name, or from SIMULATION_SEED; it is shown when the test fails."""
+    """Make worlds.
+
+    The seed comes from the name of the test, or from SIMULATION_SEED. It is shown when the test fails.
+    """
     seed = int(os.environ.get("SIMULATION_SEED", zlib.crc32(request.node.name.encode())))
     print(f"SIMULATION_SEED={seed}")
 

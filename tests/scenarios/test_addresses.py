@@ -1,4 +1,4 @@
-"""Addresses change, and others lie about theirs."""
+"""Addresses change, and attackers forge addresses."""
 
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ def at(address):
 
 
 def test_a_call_goes_on_over_a_nat_rebind(world):
-    """Up without a gap, down after a challenge: a ping or frame, and a round trip and a half."""
+    """The way up has no gap. The way down waits for a challenge: a ping or frame, and a round trip and a half."""
     ada, ben = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)
     ada.talk()
@@ -73,7 +73,7 @@ def test_addresses_that_change_every_few_seconds_and_cross(world):
 
 
 def test_a_new_address_gets_at_most_three_times_what_came_from_it(world):
-    """V35: one that never answers the challenge, while a busy room talks to the seat."""
+    """An attacker never answers the challenge, while a busy room sends to the seat."""
     ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
     for client in (ben, cleo):
         client.talk()
@@ -88,7 +88,7 @@ def test_a_new_address_gets_at_most_three_times_what_came_from_it(world):
 
 
 def test_sources_that_prove_nothing_get_no_answer_and_do_no_harm(world):
-    """V24, V35: noise, true headers with false boxes, and everything that was sent before, from elsewhere."""
+    """Noise, true headers with false boxes, and everything that was sent before, from another address."""
     ada, ben = world.room("ada", "ben")
     ada.talk()
     captured = []
@@ -116,7 +116,7 @@ def test_sources_that_prove_nothing_get_no_answer_and_do_no_harm(world):
 
 
 def test_a_datagram_that_is_stolen_and_sent_first_moves_nothing_for_long(world):
-    """Somebody on the way sends the newest datagrams from elsewhere before they arrive: the honest path goes on."""
+    """An attacker on the way sends the newest datagrams from another address, earlier: the honest path goes on."""
     ada, ben = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)
     ada.talk()
@@ -171,7 +171,7 @@ def test_both_sides_recover_after_all_of_udp_was_gone(world, outage):
 
 
 def test_after_a_long_silence_the_window_follows_within_a_round_trip(world, monkeypatch):
-    """More room datagrams passed by than the window takes: the client asks for the sealer's position at once."""
+    """More room datagrams have passed than the window holds: the client asks for the position of the sealer at once."""
     monkeypatch.setattr("tcclient.core.keys.room_datagrams.SEALER_WINDOW", 64)
     ada, ben = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)
@@ -193,7 +193,7 @@ def test_after_a_long_silence_the_window_follows_within_a_round_trip(world, monk
 
 
 def test_a_newcomer_needs_no_ping_for_the_next_room_key(world, monkeypatch):
-    """A key that is announced before the first pong has no lower ceiling than the one before it."""
+    """A key that is announced before the first pong has no lower ceiling than the key before it."""
     monkeypatch.setattr("tcclient.core.keys.room_datagrams.SEALER_WINDOW", 64)
     ada, ben = world.room("ada", "ben")
     world.run(0.2)

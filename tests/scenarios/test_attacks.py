@@ -1,4 +1,4 @@
-"""Bytes played back, changed and invented: by the network, by the server, by a member."""
+"""Bytes that were replayed, changed and invented: by the network, by the server, by a member."""
 
 import pytest
 
@@ -20,9 +20,9 @@ def test_datagrams_that_are_played_back_are_delivered_once(world):
     ada, ben, _, tap = conversation(world)
     heard = len(ben.heard)
     for tapped in tap.between(0):
-        ben._datagram(tapped.data)
+        ben.receive_datagram(tapped.data)
     assert len(ben.heard) == heard
-    own = ben.session.drops[Drop.OWN]  # his beacon, which he was never sent
+    own = ben.session.drops[Drop.OWN]  # his beacon, which was never sent to him
     assert own <= 1
     assert ben.session.drops[Drop.REPLAY] == len(tap.datagrams) - own
     world.run(5)
@@ -38,7 +38,7 @@ def test_packets_in_new_datagrams_of_a_hostile_server_are_delivered_once(world):
     (room,) = world.server.plane.rooms.values()
     for tapped in tap.between(0):
         plaintext = room_plaintext(cleo.session.seat, tapped.data)
-        ben._datagram(room.sealer.seal(plaintext, world.now))
+        ben.receive_datagram(room.sealer.seal(plaintext, world.now))
     assert len(ben.heard) == heard
     assert ben.session.drops[Drop.PACKET_REFUSED] >= len(tap.datagrams) - 2
     ada.hush()
@@ -51,7 +51,7 @@ def test_packets_in_new_datagrams_of_a_hostile_server_are_delivered_once(world):
 
 
 def test_old_packets_stay_dead_over_key_changes(world):
-    """A hostile server keeps packets and plays them after a ratchet, after a new key, and after an hour."""
+    """A hostile server holds packets back, and replays them after a ratchet, after a new key, and after an hour."""
     ada, ben, cleo, tap = conversation(world)
     kept = [room_plaintext(cleo.session.seat, tapped.data) for tapped in tap.between(0)]
     (room,) = world.server.plane.rooms.values()
@@ -60,7 +60,7 @@ def test_old_packets_stay_dead_over_key_changes(world):
     def play():
         before = len(ben.heard)
         for plaintext in kept:
-            ben._datagram(room.sealer.seal(plaintext, world.now))
+            ben.receive_datagram(room.sealer.seal(plaintext, world.now))
         assert len(ben.heard) == before
 
     world.client("dora", microphone=False)
@@ -82,25 +82,28 @@ def test_old_packets_stay_dead_over_key_changes(world):
 
 @pytest.mark.parametrize("distance", [1000, 8191, 100_000, 2**40])
 def test_a_member_that_forges_far_counters_silences_nobody(world, distance):
-    """It knows the room key and can send as the server: what it invents must not push honest datagrams out."""
+    """A member that knows the room key can send as the server. Its datagrams must not push honest ones out."""
     ada, ben, cleo, tap = conversation(world)
     cleo_seat = cleo.session.seat
     highest = max(parse_header(tapped.data).counter for tapped in tap.datagrams)
     since = world.now
     for step in range(50):
-        ben._datagram(forge_room(cleo_seat, highest + distance + step))
+        ben.receive_datagram(forge_room(cleo_seat, highest + distance + step))
     world.run(5)
     ada.hush()
     world.run(1)
     heard = ben.heard_from(ada, since=since)
     assert heard == ada.spoken[-len(heard) :]
-    taken = 50 if distance < 8191 else 0  # the very counters that it forged are spent
+    taken = 50 if distance < 8191 else 0  # the counters of the forged ones are spent
     assert len(heard) >= 250 - taken
     assert ben.heard_from(ada)[-100:] == ada.spoken[-100:]
 
 
 def test_a_member_cannot_speak_in_the_name_of_another(world):
-    """It knows the room key and all sender keys that it was given, and none of them is to be used by it."""
+    """A member knows the room key and all sender keys that it was given.
+
+    Packets of other members that it changed are refused.
+    """
     ada, ben, cleo, tap = conversation(world)
     ada.hush()
     world.run(0.5)
@@ -111,7 +114,7 @@ def test_a_member_cannot_speak_in_the_name_of_another(world):
     for bit in range(0, 8 * len(genuine), 3):
         changed = bytearray(genuine)
         changed[bit // 8] ^= 1 << bit % 8
-        ben._datagram(forge_room(cleo.session.seat, counter + bit, bytes(changed)))
+        ben.receive_datagram(forge_room(cleo.session.seat, counter + bit, bytes(changed)))
     assert len(ben.heard) == before
 
 
@@ -128,9 +131,9 @@ def test_no_bit_of_a_datagram_can_be_changed(world):
     for bit in range(8 * len(genuine)):
         changed = bytearray(genuine)
         changed[bit // 8] ^= 1 << bit % 8
-        ben._datagram(bytes(changed))
+        ben.receive_datagram(bytes(changed))
     assert len(ben.heard) == heard
-    ben._datagram(genuine)
+    ben.receive_datagram(genuine)
     assert len(ben.heard) == heard + 1, "and it is still good afterwards"
 
 

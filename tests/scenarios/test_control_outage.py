@@ -9,7 +9,7 @@ from tests.support.simulation.network import LAN
 
 
 def test_a_client_that_is_quiet_is_pinged_and_stays(world):
-    """A clock that runs slow pings later than the server waits: its pongs have to count."""
+    """A clock that runs slow pings later than the server expects: its pongs must count."""
     ada = world.client("ada", drift=-0.02)
     world.client("ben")
     world.run(120)
@@ -19,7 +19,7 @@ def test_a_client_that_is_quiet_is_pinged_and_stays(world):
 
 @pytest.mark.parametrize("seconds", [3, 9, 13])
 def test_media_flow_through_a_tcp_outage(world, seconds):
-    """Nobody leaves in less than 15 s of silence."""
+    """No seat ends in less than 15 s of silence."""
     ada, ben, cleo = world.room("ada", "ben", "cleo")
     world.run(0.2)
     for client in (ada, ben, cleo):
@@ -88,7 +88,7 @@ def test_udp_that_is_blocked_is_noticed_and_nothing_is_sent_there(world):
 
 
 def test_udp_blocked_one_way_is_not_taken_for_a_path(world):
-    """What the client sends arrives, what the server sends does not: the address proves nothing, and gets no media."""
+    """What the client sends arrives, what the server sends does not: the address is not proved, and gets no media."""
     ada = world.client("ada")
     ben = world.client("ben")
     ben.down.change(blocked=True)
@@ -126,7 +126,7 @@ def test_a_path_that_is_lost_gets_nothing_until_it_is_proven_again(world):
 
 @pytest.mark.parametrize(("microphone", "sources", "interval"), [(True, None, 1), (False, (), 5)])
 def test_pings_come_as_often_as_they_should_for_an_hour(world, microphone, sources, interval):
-    """V38: a schedule, not a guess: one a second in a call, one in five without."""
+    """The times follow a schedule: one ping a second in a call, one in five seconds without."""
     options = {} if sources is None else {"sources": sources}
     (ada,) = world.room("ada", microphone=microphone, **options)
     world.run(10)
@@ -139,7 +139,6 @@ def test_pings_come_as_often_as_they_should_for_an_hour(world, microphone, sourc
 
 
 def test_wall_clocks_that_jump_a_day_change_nothing(world):
-    """V20."""
     ada, ben = world.room("ada", "ben")
     world.run(0.2)
     ada.talk()

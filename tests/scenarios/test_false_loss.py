@@ -1,4 +1,7 @@
-"""What is not sent, and what the server leaves out, is no loss; what the network loses is, to the packet."""
+"""Packets that are not sent, or that the server leaves out, do not count as lost.
+
+Packets lost in the network count exactly.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ LOSSY = Conditions(delay=0.02, loss=0.1)
 
 
 def quiet(world, client, seconds, *, thinned):
-    """Somebody's microphone hears nothing: every frame is comfort noise, of which one in 420 ms is sent if thinned."""
+    """A microphone in a silent room: every frame is comfort noise, and one in 420 ms is sent if it is thinned."""
     begin = world.now
     for frame in range(int(seconds / 0.02)):
         world.run(begin + 0.02 * frame - world.now)
         if frame % 21 == 0 or not thinned:
             client.say(comfort=True, voice=False, level=127, end_of_talk=frame == 0)
         else:
-            client._spoken_frames += 1  # its time passes all the same
+            client.spoken_frames += 1  # its time passes all the same
     world.run(1)
 
 
@@ -28,7 +31,7 @@ def network(client):
 
 @pytest.mark.parametrize("thinned", [True, False])
 def test_a_quiet_microphone_loses_nothing(world, thinned):
-    """Whether the sender leaves silence out, as it should, or the server does, which drops what comes too often."""
+    """Silence is left out by the sender, as it should be, or by the server, which drops packets that come too often."""
     ada, ben = world.room("ada", "ben")
     world.run(1)
     quiet(world, ada, 30, thinned=thinned)
@@ -39,7 +42,7 @@ def test_a_quiet_microphone_loses_nothing(world, thinned):
         assert (statistics.up.recent_loss, statistics.down.recent_loss) == (0.0, 0.0)
     assert {heard.packet.lost for heard in ben.heard} == {0}
     counters = world.server.plane.flush_counters()
-    # What still was on its way when the server last looked is not known to be lost.
+    # Packets that were on the way at the last report of the server are not known to be lost.
     assert counters.uplink_sent == counters.uplink_received
     assert (counters.drops["surplus_comfort"] > 0) == (not thinned)
 

@@ -1,4 +1,4 @@
-"""The first packet after each change of who gets what is delivered, also where TCP is slower than UDP."""
+"""After each change of subscriptions the first packet is delivered, also if TCP is slower than UDP."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def test_first_frame_after_publishing_is_heard_by_all(world, tcp_delay):
 
 @pytest.mark.parametrize("tcp_delay", [0.001, SLOW_TCP])
 def test_first_frame_after_subscribing_is_heard(world, tcp_delay):
-    """A wish holds from when the server has it: a frame sent after the request is done is delivered."""
+    """A subscription holds from the moment the server has it: a frame sent after the reply is delivered."""
     (ada,) = world.room("ada")
     (ben,) = world.room("ben", microphone=False, sources=(), tcp_delay=tcp_delay)
     world.run(0.5)
@@ -54,7 +54,7 @@ def test_a_newcomer_hears_all_from_the_moment_its_path_is_proven(world, tcp_dela
         heard = cleo.heard_from(speaker)
         assert heard == speaker.spoken[-len(heard) :]
         first = speaker.spoken.index(heard[0])
-        # The sender ratchets when it hears of the join; what it sealed before is not for the newcomer.
+        # The sender ratchets when it hears of the join. What it sealed before is not for the newcomer.
         assert first <= before + 2 + int((tcp_delay + 0.002) / 0.02)
 
 
@@ -80,7 +80,7 @@ def test_first_frame_after_unmuting_is_heard(world):
 
 
 def test_changes_that_come_together_lose_nothing(world):
-    """Several joins, a leave and publications in one moment, while somebody talks: nobody who stays misses a frame."""
+    """Several joins, a leave and publications in one moment of talk: participants that stay miss no frame."""
     ada, ben, cleo = world.room("ada", "ben", "cleo", tcp_delay=0.05)
     ada.talk()
     world.run(1)

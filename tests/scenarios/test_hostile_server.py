@@ -9,39 +9,41 @@ from tcclient.core.membership.lives import Lives
 from tcproto import messages as m
 from tcproto.errors import Action
 from tcproto.sender_key import OpenedBox, seal_key_box
-from tests.support.scripted_server import LIMITS, Server, packet_in, payloads
+from tests.support.scripted_media import packet_in, payloads
+from tests.support.scripted_server import LIMITS, Server
 
 WARNINGS = (events.MembershipMismatch, events.MemberSilent, events.CommitmentMismatch, events.Closed)
 
 
 def warned(client):
-    """What a client has been told that is wrong."""
+    """Return the events that warn the user of a client."""
     return [event for event in client.events if isinstance(event, WARNINGS)]
 
 
 def stopped(client):
-    """Why a client does not go on with this server; empty where it does."""
+    """Return why a client left this server; empty if it did not."""
     return [event.text for event in client.told(events.Closed) if event.action is Action.STOP]
 
 
 def named(server, name):
-    """Somebody of this name enters."""
+    """Let a client with this name enter."""
     client = server.connect()
     client.name = name
     return client.login()
 
 
 def gossip(server, other, seconds):
-    """Time passes on both servers."""
+    """Let time pass on both servers."""
     for _ in range(round(seconds / 0.5)):
         server.advance(0.5)
         other.advance(0.5)
 
 
 def two_rooms():
-    """One server in two: the same key, room and life, and in each one victim and a session of the server's own.
+    """Two servers that act as one, with the same key, room and life.
 
-    Its own sessions are honest clients that call themselves as the other victim does; what one hears, the other says.
+    Each has one victim and one session of the server's own. The server's sessions are honest clients with the name of
+    the other victim. What one receives, the other sends.
     """
     one, two = Server(), Server()
     ada = named_with(one, "ada", b"1")
@@ -61,7 +63,10 @@ def named_with(server, name, seed):
 
 
 def test_in_the_middle_with_false_others_the_safety_codes_differ():
-    """Each victim sees itself as it is, and a stranger by the other's name: only devices tell, in code and pins."""
+    """Each victim sees itself as it is, and a stranger with the other's name.
+
+    Only the device differs: in the code and the pins.
+    """
     one, two, ada, false_ben, ben, false_ada = two_rooms()
     for client in (ada, false_ben, ben, false_ada):
         client.publish()
@@ -77,7 +82,7 @@ def test_in_the_middle_with_false_others_the_safety_codes_differ():
 
 @pytest.mark.parametrize("way", ["snapshot", "change"])
 def test_in_the_middle_with_false_copies_of_both_nobody_stays(way):
-    """To make the codes equal, the server has to show each victim a false copy of itself, too."""
+    """To make the codes equal, the server must also show each victim a false copy of the victim itself."""
     one, two, ada, false_ben, ben, false_ada = two_rooms()
     copies = {
         "ada": two.members[false_ada.participant],
@@ -113,7 +118,7 @@ def test_nobody_signs_another_ones_name():
 
 
 def test_speech_is_not_played_back_after_a_feigned_leave_and_join():
-    """The server keeps the key box and the datagrams of a sentence, and lets its speaker come again."""
+    """The server keeps the key box and the datagrams of a sentence, and lets its speaker join again."""
     server = Server()
     a, b = server.seated(2)
     a.publish()
@@ -151,7 +156,7 @@ def test_speech_is_not_played_back_after_a_feigned_leave_and_join():
 
 
 def test_a_ghost_is_silent_after_half_a_minute_and_gets_no_new_keys():
-    """Somebody left before the newcomer came; the server goes on showing the seat, with its true statement."""
+    """A participant left before the newcomer came. The server goes on showing its seat, with its true statement."""
     server = Server()
     _, ghost = server.seated(2)
     member = server.members[ghost.participant]
@@ -175,7 +180,7 @@ def test_a_ghost_is_silent_after_half_a_minute_and_gets_no_new_keys():
 
 @pytest.mark.parametrize("drops_beacons", [False, True])
 def test_a_forked_room_is_shown_whatever_the_server_does_with_beacons(drops_beacons):
-    """One of three is hidden from another; the server passes the beacons between those two views, or drops them."""
+    """One of three is hidden from another. The server passes the beacons between those two views, or drops them."""
     server = Server()
     a, b, c = server.seated(3)
     server.advance(5)
@@ -195,7 +200,7 @@ def test_a_forked_room_is_shown_whatever_the_server_does_with_beacons(drops_beac
 
 
 def test_two_rooms_are_not_one():
-    """Who has the link of one room is not put into another; nor is who was put into another shown as in this one."""
+    """A client enters only the room of its link. A member of another room is not verified in this one."""
     server = Server()
     server.info = replace(server.info, name="the other room")
     victim = named(server, "ada")
@@ -221,7 +226,7 @@ def test_two_rooms_are_not_one():
 
 
 def test_a_life_that_is_over_does_not_come_back():
-    """Statements of a meeting of yesterday are good for its life: a server begins that again."""
+    """Statements of a meeting of yesterday are good for the life of that meeting. A server begins this life again."""
     server, lives = Server(), Lives()
     client = server.connect(lives=lives).login()
     yesterday, server.info = server.info, replace(server.info, life=b"life of tomorrow")

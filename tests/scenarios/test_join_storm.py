@@ -1,4 +1,4 @@
-"""Many come at once."""
+"""Many clients join at once."""
 
 from collections import defaultdict
 from itertools import pairwise
@@ -12,7 +12,7 @@ HOME = Conditions(delay=0.02)
 
 
 def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(make_world):
-    """35 come within a second while three talk; within two more seconds everybody hears everybody."""
+    """35 clients join within a second while three talk. Within two more seconds everybody hears everybody."""
     world = make_world(rooms__loudest=0)
     talkers = world.room("ada", "ben", "cleo", conditions=HOME)
     for talker in talkers:
@@ -43,7 +43,7 @@ def test_all_of_a_join_storm_hear_all_and_nobody_goes_deaf(make_world):
 
 
 def test_a_member_is_told_of_a_join_storm_ten_times_a_second(make_world):
-    """F1.12: newcomers publish at once and send everybody keys, and even that makes no more of it."""
+    """Newcomers publish at once and send key boxes to everybody. Even that causes no more roster messages."""
     world = make_world(rooms__loudest=0)
     world.room("ada", "ben", "cleo", conditions=HOME)
     world.run(1)
@@ -67,7 +67,6 @@ def test_a_member_is_told_of_a_join_storm_ten_times_a_second(make_world):
 
 
 def test_one_address_may_hold_35_clients_on_distinct_ports(make_world):
-    """V25."""
     world = make_world(rooms__loudest=0)
     clients = [world.client(f"participant {i}", HOME, host="198.51.100.7") for i in range(35)]
     world.until(lambda: world.ready(*clients))
@@ -86,7 +85,7 @@ def test_one_address_may_hold_35_clients_on_distinct_ports(make_world):
 
 
 def test_35_logins_in_a_second_are_seated_within_five_even_where_the_server_lets_few_in_at_a_time(make_world):
-    """F1.12: those who are refused are told when to come back, each for themselves, and then get in."""
+    """A refused client is told when to come back, each at another time, and is then let in."""
     world = make_world(login__logins_per_s=12, login__login_burst=8, rooms__joins_per_s=10, rooms__join_burst=8)
     clients = []
     for i in range(35):

@@ -1,4 +1,4 @@
-"""Keys change with time, and nobody hears it. Whole days pass in the words of the keys; the clock runs for minutes."""
+"""Keys change with time, and no packet is lost. The keys live through whole days while the clock runs for minutes."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.support.simulation.network import LAN
 
 
 def shorten(monkeypatch, lifetime):
-    """Let the keys of seats and sealers live for so many seconds instead of a day."""
+    """Let the keys of seats and sealers live for so many seconds in place of a day."""
     monkeypatch.setattr("tcserver.media.forwarding.seat.KEY_LIFETIME", lifetime)
     monkeypatch.setattr("tcserver.media.forwarding.sealer.KEY_LIFETIME", lifetime)
     monkeypatch.setattr("tcserver.conference.room.sealer.KEY_LIFETIME", lifetime)
@@ -16,7 +16,7 @@ def shorten(monkeypatch, lifetime):
 
 @pytest.mark.parametrize("tcp_delay", [0.001, 0.3])
 def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch, tcp_delay):
-    """Ten of the days after which both change, as 30 s each."""
+    """Ten of the days after which both keys change, as 30 s each."""
     shorten(monkeypatch, 30.0)
     world = make_world()
     ada, ben = world.room("ada", "ben", conditions=LAN, tcp_delay=tcp_delay)
@@ -38,7 +38,7 @@ def test_new_keys_of_seats_and_sealers_cost_no_packet(make_world, monkeypatch, t
 
 @pytest.mark.parametrize("seconds", [5, 13])
 def test_new_keys_of_a_seat_in_a_tcp_outage_wait_for_it(make_world, monkeypatch, seconds):
-    """The server cannot tell them, so it goes on with those that the client has: for longer than the overlap, too."""
+    """The server cannot send the new keys, so it uses those that the client has, also for longer than the overlap."""
     monkeypatch.setattr("tcserver.media.forwarding.seat.KEY_LIFETIME", 12.0)
     world = make_world()
     ada, ben = world.room("ada", "ben")
@@ -61,7 +61,7 @@ def test_new_keys_of_a_seat_in_a_tcp_outage_wait_for_it(make_world, monkeypatch,
 
 
 def test_every_epoch_number_comes_round(make_world, monkeypatch):
-    """The 8 bits of the epoch wrap: 300 keys of a sealer, 256 s apart from their namesakes at the least."""
+    """The 8 bits of the epoch wrap: 300 keys of a sealer. Two keys of the same number are at least 256 s apart."""
     shorten(monkeypatch, 3.0)
     world = make_world()
     ada, ben = world.room("ada", "ben")
@@ -77,7 +77,7 @@ def test_every_epoch_number_comes_round(make_world, monkeypatch):
 
 
 def test_a_silent_member_ratchets_and_is_heard_after_an_hour(world):
-    """A ratchet each ten minutes, carried along by beacons."""
+    """There is a ratchet each ten minutes, and beacons move receivers along."""
     ada, ben = world.room("ada", "ben")
     world.run(1)
     ada.say()
@@ -106,7 +106,7 @@ def test_a_sender_key_that_has_ratcheted_to_its_end_is_replaced(make_world, monk
 
 
 def test_a_key_that_comes_in_a_tcp_outage_waits_for_nobody(world):
-    """One member cannot get the new keys after a leave: those who can go on, and it hears again when TCP does."""
+    """One member cannot get the new keys after a leave. The others go on, and it hears again when TCP works."""
     ada, ben, cleo, dora = world.room("ada", "ben", "cleo", "dora")
     world.run(1)
     ada.talk()

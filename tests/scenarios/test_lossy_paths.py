@@ -1,4 +1,4 @@
-"""Paths that lose a part of what is sent, or all of it in one direction: they stay in use."""
+"""Paths that lose a part of the datagrams, or all in one direction: they stay in use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def states(client):
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("burst", [1.0, 2.0])
 def test_a_path_that_loses_a_fifth_each_way_is_never_lost(seed, burst):
-    """Somebody who is alone gets nothing but pongs, and these only where ping and pong both arrive."""
+    """A client that is alone gets nothing but pongs. It gets them only if ping and pong both arrive."""
     world = World(seed)
     alone = world.client("alone", Conditions(delay=0.04, loss=0.2, burst=burst))
     idle = world.client("idle", Conditions(delay=0.04, loss=0.2, burst=burst), microphone=False, sources=(), room="b")
@@ -42,7 +42,7 @@ def test_ten_minutes_of_speech_over_it_leave_no_frame_unsent(world):
 
 
 def test_who_hears_but_is_not_heard_keeps_both_directions_in_use(world):
-    """The way up is gone for ten seconds: what comes shows that the way down is not."""
+    """The way up is down for ten seconds. Datagrams that come show that the way down works."""
     ada, ben = world.room("ada", "ben")
     world.run(0.2)
     ada.talk()
@@ -82,7 +82,7 @@ def test_who_is_not_heard_for_longer_gets_nothing_more_from_the_server(world):
 
 @pytest.mark.parametrize("blocked", ["up", "both"])
 def test_a_lost_path_is_tried_until_it_works_again(world, blocked):
-    """Frames are sent whatever is known of the path: the first that can arrive does."""
+    """Frames are sent whatever is known of the path: the first frame that can arrive does."""
     ada, ben = world.room("ada", "ben")
     world.run(0.2)
     ada.talk()

@@ -1,4 +1,4 @@
-"""Loudest-N with real speech: many open microphones, few streams out, and no word that begins in the middle."""
+"""The loudest of many open microphones, with real speech: few streams out, and no word that begins in the middle."""
 
 import random
 from collections import Counter, defaultdict
@@ -42,7 +42,7 @@ def load(path: Path) -> Samples:
 
 
 def check(room: OpenMicrophones) -> None:
-    """What holds whatever is said."""
+    """Check what holds for any speech."""
     for number, heard in room.heard.items():
         assert room.numbers[number] == list(range(len(heard))), "forward numbers have no gaps"
         for delay, held_ms in heard.values():
@@ -52,7 +52,7 @@ def check(room: OpenMicrophones) -> None:
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_words_of_turns_are_heard_from_their_first_syllable_in_a_full_mesh(path: Path) -> None:
-    """35 open microphones; words go round, so that each turn takes a slot from somebody who has fallen silent."""
+    """35 open microphones. Words go round, so that each turn takes a place from a speaker that has become silent."""
     rng = random.Random(3)
     speech = load(path)
     meeting = OpenMicrophones(35, 3)
@@ -84,11 +84,11 @@ def test_words_of_turns_are_heard_from_their_first_syllable_in_a_full_mesh(path:
 
 
 def test_the_play_out_takes_the_wait_for_no_jitter_and_makes_up_for_it_in_the_next_pause() -> None:
-    """Somebody wins a slot in the middle of a word, and is decoded by what a client decodes with."""
+    """A talker wins a place in the middle of a word. It is decoded as a client decodes."""
     rng = random.Random(5)
     speech, seconds = load(SPEECH), 9.0
     phrases = sentences(speech)
-    # The other one falls silent while this one speaks, so that the slot comes with all the pre-roll there is.
+    # The other talker becomes silent while this one speaks, so that the place comes with the whole pre-roll.
     first = phrases[0][: 2 * SAMPLE_RATE]
     pcm = microphone(seconds, [(2.22, phrases[1][: 3 * SAMPLE_RATE]), (6.0, phrases[0])], ROOM_NOISE, rng)
     meeting = OpenMicrophones(3, 1)
@@ -116,9 +116,10 @@ def test_the_play_out_takes_the_wait_for_no_jitter_and_makes_up_for_it_in_the_ne
 def play(
     packets: list[bytes], arrivals: dict[int, tuple[float, float]]
 ) -> tuple[list[float], list[float], Counter[FrameKind]]:
-    """Decode packets, which come so many seconds late and were held for so many; return by tick and in all.
+    """Decode packets that come so many seconds late and were held for so many. Return the delays and the samples.
 
-    Wanted and real delay in ms at each tick of 20 ms, and the samples of each kind since the first packet.
+    Delays are the wanted and the real one, in ms, at each tick of 20 ms. Samples are counted by kind since the first
+    packet.
     """
     decoder = SpeakerDecoder()
     due = sorted((n * FRAME_SECONDS + delay + 0.005, n, held) for n, (delay, held) in arrivals.items())
@@ -138,7 +139,7 @@ def play(
 
 
 def test_a_crowd_that_talks_at_once_does_not_flap() -> None:
-    """Six talk without end, two of them softly: slots change hands seldom, and each change lasts."""
+    """Six talk without end, two of them softly. Places change rarely, and each change lasts."""
     rng = random.Random(4)
     speech = load(SPEECH)
     seconds, count = 20.0, 6
@@ -164,7 +165,7 @@ def test_members_of_a_full_room_hear_who_wins_a_slot_from_the_beginning_and_coun
 ) -> None:
     world = make_world()
     clients = world.room(*(f"participant {n}" for n in range(10)))
-    talkers, late, listener = clients[1:4], clients[4], clients[9]  # the first is the chair, who needs no slot
+    talkers, late, listener = clients[1:4], clients[4], clients[9]  # the first is the chair, who needs no place
     for talker in talkers:
         talker.talk()
     world.run(1)

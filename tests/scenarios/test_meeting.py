@@ -1,4 +1,4 @@
-"""Who is in a room hears everybody else: each packet once, as it was sent; what is lost is what the network lost."""
+"""A participant hears everybody else: each packet once, as it was sent. Nothing is lost but what the network lost."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_who_subscribes_to_pictures_only_gets_no_sound(world):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_loss_that_is_counted_is_what_the_network_lost(world, name):
-    """Upstream by the pongs, downstream by the forward numbers, and to the last packet."""
+    """Pongs count loss on the way up, and forward numbers on the way down, to the last packet."""
     conditions = PRESETS[name]
     clean = Conditions(delay=conditions.delay)
     ada, ben = world.room("ada", "ben", conditions=clean)
@@ -103,14 +103,14 @@ def test_loss_that_is_counted_is_what_the_network_lost(world, name):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_sound_is_played_steadily_over_each_network(world, name):
-    """Real Opus from microphone to loudspeaker: what is invented or lost is no more than the network explains."""
+    """Real Opus from microphone to loudspeaker. The invented and lost sound is explained by the network."""
     try:
         decoder = SpeakerDecoder()
     except OpusUnavailable as error:
         pytest.skip(f"no libopus: {error}")
     ada, ben = world.room("ada", "ben", conditions=PRESETS[name])
     payloads = opus_packets(250)
-    world.run(2)  # the server may have the proof of a lossy path a ping later than the client has
+    world.run(2)  # the server may know that a lossy path is proved one ping later than the client
     begin = world.now
 
     def speak(index):
@@ -183,7 +183,7 @@ def test_clocks_that_drift_and_start_anywhere_change_nothing(world):
 
 
 def test_a_monotonic_clock_that_jumps_is_lived_through(world):
-    """As after a short suspension: nothing is lost, and the jitter buffer finds its way again."""
+    """After a short suspension nothing is lost, and the jitter buffer recovers."""
     ada, ben = world.room("ada", "ben")
     world.run(ROSTER_BATCH)
     ben.talk()

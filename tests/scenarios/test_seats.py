@@ -8,7 +8,7 @@ from tcserver.records import DuplicatePolicy
 
 
 def test_a_returning_device_takes_over_its_own_seat(world):
-    """Its network died without a word; it is back before the server noticed."""
+    """The network of a client failed without a word, and the client is back before the server noticed."""
     ada, ben = world.room("ada", "ben")
     ghost = ada.participant
     ada.vanish()
@@ -73,7 +73,7 @@ def test_an_account_may_be_limited_to_one_session(world):
 
 
 def test_a_muted_microphone_is_silent_at_the_server_at_once(world):
-    """Also where the client goes on sending: the server never trusts its word."""
+    """This also holds if the client goes on sending: the server never trusts its word."""
     ada, ben = world.room("ada", "ben")
     world.run(0.2)
     ada.talk()
@@ -156,7 +156,7 @@ def test_who_is_kicked_is_told_and_may_not_send(world):
     assert failed.code is ErrorCode.KICKED
     world.run(failed.retry_after_ms / 1000 - 0.2)
     assert not ben.in_room
-    world.until(lambda: world.ready(ben))  # it tries again when it was told to
+    world.until(lambda: world.ready(ben))  # it tries again at the time that it was told
 
 
 def test_a_room_that_all_have_left_begins_a_new_life(world):

@@ -1,4 +1,4 @@
-"""Newcomers cannot open the past, those who are gone cannot open the future; V41, F3.04, F3.14."""
+"""Newcomers cannot open the past, and members that have left cannot open the future."""
 
 import pytest
 
@@ -6,9 +6,9 @@ from tcproto.messages import Kick
 from tests.support.simulation.wiretap import Wiretap, opens_packet, packets, room_plaintext
 
 ROOM_KEY_OVERLAP = 4.0
-"""Seconds: a new key follows a leave after at most 2, and is used after 2 more."""
+"""Seconds. A new key follows a leave after at most 2, and is used after 2 more."""
 SENDER_KEY_OVERLAP = 5.0
-"""Seconds: a new key follows a leave after at most 2, and is used after at most 3 more."""
+"""Seconds. A new key follows a leave after at most 2, and is used after at most 3 more."""
 
 
 def test_a_newcomer_cannot_open_what_was_said_before(world):
@@ -25,7 +25,7 @@ def test_a_newcomer_cannot_open_what_was_said_before(world):
     assert len(past) > 140
     before = len(cleo.heard)
     for tapped in past:
-        cleo._datagram(tapped.data)
+        cleo.receive_datagram(tapped.data)
         plaintext = room_plaintext(friend, tapped.data)
         for packet in packets(plaintext):
             assert not opens_packet(seat, packet), "not even with the room key, by a friend in the room"
@@ -37,7 +37,7 @@ def test_a_newcomer_cannot_open_what_was_said_before(world):
 
 @pytest.mark.parametrize("way", ["leaves", "is kicked", "goes silent"])
 def test_who_is_gone_opens_nothing_new(world, way):
-    """Bytes go on to reach it: it taps the wire, or the server is on its side and opens the outer layer for it."""
+    """The member that left goes on receiving bytes: it taps the wire, or the server opens the outer layer for it."""
     ada, ben, cleo = world.room("ada", "ben", "cleo")
     tap = Wiretap(world)
     world.run(0.2)
@@ -102,7 +102,7 @@ def test_many_joins_and_leaves_while_all_talk_cost_those_who_stay_nothing(world)
 
 @pytest.mark.parametrize("joins", [5, 12, 40])
 def test_a_member_that_was_silent_through_many_joins_is_heard(world, joins):
-    """It ratchets with each join between two words; listeners follow however many words they missed."""
+    """The sender ratchets with each join between two words. Listeners follow, however many words they missed."""
     ada, ben = world.room("ada", "ben")
     world.run(0.2)
     for turn in range(joins):

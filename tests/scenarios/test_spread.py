@@ -52,7 +52,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
     for client in clients:
         client.talk()
     world.run(1)
-    (room,) = world.server.conference._rooms._by_number.values()
+    (room,) = world.server.conference._rooms
     home = room.home
     slot = home if whose == "home" else (home + 1) % 3
     untouched = [client for client in clients if client.session.seat.path.media_id & 0xFF != slot]
@@ -64,7 +64,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
     for client, count in zip(untouched, before, strict=True):
         (other,) = (one for one in untouched if one is not client)
         assert len(client.heard) > count
-        # From then on, and what was on its way: no packet between those two is missing.
+        # From then on, apart from packets that were on the way, no packet between those two is missing.
         assert client.heard_from(other)[:-3] == other.spoken[: len(client.heard_from(other)) - 3]
     for client in clients:
         assert not any(client.told(kind) for kind in GONE)
@@ -72,7 +72,7 @@ def test_a_worker_ends_while_all_talk(trio, whose):
 
 
 def test_positions_of_other_planes_keep_up(make_world, monkeypatch):
-    """Far more datagrams come from another plane than a window takes, and none is refused for being ahead."""
+    """Far more datagrams come from another plane than a window holds, and none is refused for being ahead."""
     monkeypatch.setattr("tcclient.core.keys.room_datagrams.SEALER_WINDOW", 96)
     world = make_world(**SPREAD)
     ada, ben = world.room("ada", "ben", conditions=HOME)
@@ -99,7 +99,7 @@ def test_a_newcomer_takes_no_replay_of_any_sealer(trio):
     world.run(0.5)
     heard = len(dora.heard)
     for data in before:
-        dora._datagram(data)
+        dora.receive_datagram(data)
     assert len(dora.heard) == heard
     assert dora.session.drops["replay"] > 0
 
@@ -142,7 +142,7 @@ def test_a_storm_of_joins_over_three_planes(make_world):
 
 
 def test_the_loudest_of_three_planes(make_world):
-    """One slot for all planes: whoever has it is heard alone, and a turn begins with its first syllable."""
+    """There is one place for all planes: its holder alone is heard, and a turn begins with its first syllable."""
     world = make_world(rooms__loudest=1, **SPREAD)
     clients = world.room(*(f"participant {n}" for n in range(9)), conditions=HOME)
     by_slot = {client.session.seat.path.media_id & 0xFF: client for client in clients}

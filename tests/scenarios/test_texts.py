@@ -1,4 +1,7 @@
-"""Text of an end-to-end encrypted room: everybody there reads it once, and neither the server nor who left does."""
+"""Text of an end-to-end encrypted room: all participants read it once.
+
+The server cannot, and members that left cannot.
+"""
 
 from tcclient.core import Drop, events
 from tcproto.messages import ChatMessage, ChatScope

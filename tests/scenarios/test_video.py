@@ -1,4 +1,4 @@
-"""Pictures: late joiners, losses, keyframe requests joined and throttled."""
+"""Pictures: late joiners, losses, keyframe requests that are joined and throttled."""
 
 from itertools import pairwise
 
@@ -18,9 +18,10 @@ TEND = 0.05
 
 
 class Camera:
-    """Films: a keyframe where one is asked for, or the last is ``every`` s old, else what refers to the one before.
+    """Films.
 
-    Each frame names itself.
+    A frame is a keyframe if one was requested, or if the last is ``every`` s old. Others refer to the frame before.
+    Each frame contains its name.
     """
 
     def __init__(self, world, client, size=3000, every=1e9):
@@ -31,7 +32,7 @@ class Camera:
         self._world = world
         self._size = size
         self._every = every
-        self._count = 0
+        self.filmed = 0
         self._answered = 0
         world.until(lambda: client.session.seat.publications.can_send(self.number))
         self._film(client.clock.now)
@@ -39,15 +40,15 @@ class Camera:
     def _film(self, start):
         asked = len(self.client.told(events.KeyframeRequested))
         late = self.keyframes and self._world.now - self.keyframes[-1] >= self._every
-        keyframe = self._count == 0 or asked > self._answered or late
+        keyframe = self.filmed == 0 or asked > self._answered or late
         self._answered = asked
-        data = f"frame {self._count} ".encode() * (self._size // 8)
-        if self.client.show(self.number, data, self._count * 3600, keyframe=keyframe):
-            self.frames[data] = self._count
+        data = f"frame {self.filmed} ".encode() * (self._size // 8)
+        if self.client.show(self.number, data, self.filmed * 3600, keyframe=keyframe):
+            self.frames[data] = self.filmed
             if keyframe:
                 self.keyframes.append(self._world.now)
-        self._count += 1
-        self.client.clock.at(start + self._count * FRAME, lambda: self._film(start))
+        self.filmed += 1
+        self.client.clock.at(start + self.filmed * FRAME, lambda: self._film(start))
 
 
 class Viewer:
@@ -151,7 +152,7 @@ def test_a_lost_packet_shows_no_broken_picture_and_is_over_soon(world):
 
 
 def test_over_a_lossy_path_only_whole_pictures_are_shown(world):
-    """Each shown frame is bit-exact (its bytes name it), in order, and its reference was shown before."""
+    """Each shown frame is bit-exact (its bytes contain its name), in order, and its reference was shown before."""
     conditions = Conditions(delay=0.03, jitter=0.01, loss=0.02, burst=2, reorder=0.01, duplicate=0.01)
     ada, ben = world.room("ada", "ben", conditions=conditions)
     world.run(0.5)
@@ -186,7 +187,7 @@ def test_nobody_who_does_not_watch_can_make_a_camera_work(world):
 
 
 def test_a_camera_of_one_layer_sends_no_other(world):
-    """Also where the client sends more than it has announced: the server never trusts its word."""
+    """This also holds if the client sends more than it has announced: the server never trusts its word."""
     ada, _ = world.room("ada", "ben", conditions=HOME)
     world.run(0.2)
     camera = Camera(world, ada)
@@ -200,7 +201,10 @@ def test_a_camera_of_one_layer_sends_no_other(world):
 
 
 def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):
-    """The publisher makes none for it; only who came after the keyframe needs a new one."""
+    """The publisher makes no keyframe for the old viewer.
+
+    Only a viewer that came after the keyframe needs a new one.
+    """
     ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
     cleo.session.seat.subscribe((Source.MICROPHONE,))
     cleo.pump()
@@ -211,7 +215,7 @@ def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):
     ben.session.seat.request_keyframe(stream, 0, ben.clock.now)
     ben.pump()
     world.until(lambda: len(camera.keyframes) > made)
-    keyframe = camera._count - 1
+    keyframe = camera.filmed - 1
     world.run(8 * FRAME)
     viewer = Viewer(world, cleo, camera)
     cleo.session.seat.subscribe((Source.MICROPHONE, Source.CAMERA))
@@ -226,7 +230,7 @@ def test_a_member_who_turns_to_a_picture_gets_its_keyframe_from_the_ring(world):
 
 
 def filmed(world, loss, seconds):
-    """Film for two viewers, one of whom loses so much; return the camera, and what the other one saw."""
+    """Film for two viewers. One of them loses so much. Return the camera, and what the other viewer saw."""
     ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
     world.run(0.5)
     camera = Camera(world, ada, size=12_000, every=10.0)
@@ -244,7 +248,10 @@ def test_a_receiver_that_loses_a_fifth_hardly_costs_the_others_keyframes(make_wo
 
 
 def test_who_asks_for_a_keyframe_with_each_picture_gets_few(world):
-    """A member that does nothing else; the publisher makes one a second at the very most, and far fewer in the end."""
+    """A member requests keyframes all the time.
+
+    The publisher makes one a second at the most, and far fewer in the end.
+    """
     ada, ben, cleo = world.room("ada", "ben", "cleo", conditions=HOME)
     world.run(0.5)
     camera = Camera(world, ada)

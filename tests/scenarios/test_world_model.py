@@ -1,7 +1,7 @@
-"""Whatever clients and networks do, in whatever order: nothing is delivered twice or to its maker, and all ends well.
+"""Whatever clients and networks do, in any order: no packet is delivered twice or to its sender, and all recover.
 
-The simulation itself checks each delivery, each byte to an unproven address, and that no real client is ever found to
-break the protocol.
+The simulation itself checks each delivery and each byte to an unproven address. It also checks that no real client is
+found to break the protocol.
 """
 
 from typing import ClassVar
@@ -148,7 +148,7 @@ class Meeting(RuleBasedStateMachine):
             assert heard == [speaker.name for speaker in speakers if speaker is not listener], listener.name
 
     def heal(self):
-        """Calm: everybody has a good network again, comes back, and says nothing for a while."""
+        """Everybody gets a good network, comes back, and says nothing for a while."""
         world = self.world
         for client in world.clients:
             client.hush()
@@ -182,7 +182,7 @@ def test_a_publication_that_ends_with_the_change_that_begins_it():
 
 
 class Spread(Meeting):
-    """The same over three media planes, of which any may end."""
+    """The same over three media planes; any of them may end."""
 
     settings: ClassVar[dict[str, float]] = {**Meeting.settings, "server__workers": 3, "server__room_spread": 1}
 

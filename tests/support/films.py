@@ -1,4 +1,4 @@
-"""Media files made for tests: a film with a beep and a flash, and what can be odd about it."""
+"""Media files made for tests: a film with a beep and a flash, and odd variants of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_film(
     pictures: Callable[[float], float | None] = lambda time: time,
     codecs: tuple[str, str] = ("libopus", "libvpx"),
 ) -> Path:
-    """Write a film whose packets have their times (seconds) moved, or are left out where that gives None."""
+    """Write a film. ``sound`` and ``pictures`` move times of packets (seconds), or return None to leave one out."""
     with av.open(str(path), "w") as container:
         voice = container.add_stream(codecs[0], rate=48_000, layout="mono")
         film = container.add_stream(codecs[1], rate=RATE, width=64, height=48, pix_fmt="yuv420p")

@@ -1,15 +1,14 @@
-"""A server that fits on a page: it seats clients, passes key boxes on, opens up datagrams and seals room datagrams."""
+"""A small server: it seats clients, passes key boxes on, opens up datagrams and seals room datagrams."""
 
-import random
 from collections import Counter
 from dataclasses import replace
 
 from nacl.bindings import crypto_scalarmult_base
 
-from tcclient.core import Session, Settings, control_connection, events
+from tcclient.core import Settings
 from tcproto import messages as m
 from tcproto.account import verify_account_login, verify_device_login
-from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
+from tcproto.control import HandshakeCompleted, Received, Replied
 from tcproto.datagram import (
     Item,
     ItemType,
@@ -23,98 +22,22 @@ from tcproto.datagram import (
     seal,
 )
 from tcproto.errors import ErrorCode
-from tcproto.identity import SigningKey, fingerprint
+from tcproto.identity import fingerprint
 from tcproto.packet import VideoHeader
 from tcproto.packet import parse_header as parse_packet
 from tcproto.path import PongItem, Position, pack_positions, parse_ping, parse_pong
+from tests.support.scripted_client import ACCOUNT_KEY, STATIC, Client
 
-STATIC = bytes(range(32))
 PUBLIC = crypto_scalarmult_base(STATIC)
 FINGERPRINT = fingerprint(PUBLIC)
 LIFE = b"life of the room"
 LIMITS = m.Limits(text_chars=100, text_bytes=200, publications=8, participants=40, requests_per_second=10)
 CAPS = m.Caps(bitrate=1_000_000, packets_per_second=500)
-ACCOUNT_KEY = SigningKey(b"a" * 32)
 KEEP = object()
 
 
-class Client:
-    """A session, the server's end of its connection, and all that either has told."""
-
-    def __init__(self, server, number, settings, lives=None):
-        self.server = server
-        self.random = random.Random(number)
-        self.device = SigningKey(self.random.randbytes(32))
-        control = control_connection(self.random.randbytes)
-        self.session = Session(settings, self.device, control, self.random.randbytes, server.now, lives)
-        self.connection = ControlConnection.server(STATIC)
-        self.name = f"Participant {number}"
-        self.events = []
-        self.media = []
-        self.sent = []
-        self.received = []
-        self.replies = []
-        self.participant = None
-        self.counters = Counter()
-        self.epoch = 1
-        self.up_keys = {1: self.random.randbytes(32)}
-        self.down_key = self.random.randbytes(32)
-        self.media_id = 1000 + number
-        self.handshake_hash = b""
-        self.udp = True
-        self.proven = False
-        self.highest = self.count = 0
-
-    @property
-    def seat(self):
-        return self.session.seat
-
-    def told(self, kind):
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def of(self, kind):
-        return [message for message in self.received if isinstance(message, kind)]
-
-    def collect(self):
-        while (event := self.session.next_event()) is not None:
-            self.events.append(event)
-            if isinstance(event, events.DeriveKey):
-                self.session.account_key_derived(ACCOUNT_KEY)
-        self.media += self.session.media_received()
-
-    def notify(self, message):
-        self.connection.send(message)
-
-    def login(self, **join):
-        self.server.pump()
-        self.session.begin_login("Agency", self.name)
-        self.server.pump()
-        self.session.join("room", 1_700_000_000_000, e2ee=self.server.e2ee, require_e2ee=False, **join)
-        self.server.pump()
-        return self
-
-    def publish(self, kind=m.Kind.AUDIO, source=m.Source.MICROPHONE, codec="opus", **more):
-        number = self.session.seat.publish(kind, source, codec, self.server.now, **more)
-        self.server.pump()
-        return number
-
-    def speak(self, number=1, payload=b"voice", timestamp=0):
-        sent = self.session.seated and self.session.seat.publications.send_audio(
-            number, payload, timestamp, self.server.now
-        )
-        self.server.pump()
-        return sent
-
-    def take_media(self):
-        media, self.media = self.media, []
-        return media
-
-    def drops(self, reason):
-        return self.session.drops[reason]
-
-
 class Server:
-    """One room, and its clients; ``now`` is virtual time, ``pump`` moves everything until nothing moves."""
+    """One room, and its clients; ``now`` is virtual time, ``pump`` moves bytes until nothing moves."""
 
     def __init__(self, e2ee=True, settings=None):
         self.now = 100.0
@@ -129,9 +52,9 @@ class Server:
         self.forwards = Counter()
         self.forwarded = []
         self.answers = {}
-        """Replies in place of the usual ones, by request class; ``KEEP`` for none at all."""
+        """Replies in place of the usual ones, by request class; ``KEEP`` for no reply."""
         self.unanswered = {}
-        """The number of the newest request that got none, by class."""
+        """The number of the newest request without a reply, by class."""
         self.hold_boxes = None
         self.box_log = []
         self.hold_texts = None
@@ -396,40 +319,3 @@ class Server:
         if counter is None:
             counter, self.counter = self.counter, self.counter + 1
         return seal(pack_header(Kind.ROOM, self.epoch, self.sealer, counter), plaintext, self.room_key)
-
-
-def payloads(client):
-    return [packet.payload for packet in client.take_media()]
-
-
-def undelivered(server, client, count=1, payload=b"voice"):
-    """Speak; return the room datagrams, which nobody got."""
-    before, server.deliver = len(server.forwarded), False
-    for _ in range(count):
-        assert client.speak(payload=payload)
-    server.deliver = True
-    return server.forwarded[before:]
-
-
-def give(client, *datagrams, now=None):
-    for data in datagrams:
-        client.session.receive_datagram(data, client.server.now if now is None else now)
-    client.collect()
-    return payloads(client)
-
-
-def packet_in(server, datagram):
-    """The packet in a room datagram."""
-    return open_datagram(datagram, server.room_key)[4 + 3 :]
-
-
-def packet_types(server):
-    """Types of the packets that the server has forwarded."""
-    return {packet_in(server, data)[0] >> 4 for data in server.forwarded}
-
-
-def spend_beacons(server):
-    """Let the first seconds pass, in which beacons come."""
-    server.advance(4)
-    for client in server.clients:
-        client.take_media()

@@ -1,4 +1,4 @@
-"""A room as programs see it, whose session a scripted server moves, in place of sockets and timers."""
+"""A room as programs see it. A scripted server moves its session, in place of sockets and timers."""
 
 from __future__ import annotations
 

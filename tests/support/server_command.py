@@ -1,4 +1,4 @@
-"""What a command of the server gives, and what a test asks of the database that it changed."""
+"""The output of a command of the server, and the database that it changed."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writing and reading texts through the scripted server."""
+"""Writes and reads texts through the scripted server."""
 
 from tcclient.core import events
 from tcproto import messages as m
@@ -29,7 +29,7 @@ def give(server, client, *messages):
 
 
 def captured(server, write_it):
-    """The messages of texts that nobody got yet."""
+    """Return the messages of texts that were not delivered yet."""
     server.hold_texts = held = []
     write_it()
     server.hold_texts = None

@@ -1,4 +1,4 @@
-"""The way in, where there is no server that says a word; the others are in ``tests/integration``."""
+"""Connecting where no server says a word. Other cases are in ``tests/integration``."""
 
 import asyncio
 import socket

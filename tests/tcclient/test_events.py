@@ -1,4 +1,4 @@
-"""The events of programs are those of the session, about the objects of the room."""
+"""The events of programs: those of the session, with the objects of the room."""
 
 import dataclasses
 import typing

@@ -1,4 +1,4 @@
-"""Somebody in a room, as programs see them."""
+"""Participants as programs see them."""
 
 import asyncio
 from dataclasses import replace
@@ -16,7 +16,7 @@ MEMBER = Member(7, "dinkes", "Dinas", "Sri", Role.SPEAKER, b"d" * 32, b"b" * 32,
 
 
 class Server:
-    """Keeps what is asked of it."""
+    """Keeps the requests that it gets."""
 
     def __init__(self) -> None:
         self.asked: list[Any] = []

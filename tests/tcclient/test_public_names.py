@@ -1,4 +1,4 @@
-"""Everything that a public signature names can be had from ``tcclient`` itself."""
+"""All names in public signatures are in ``tcclient`` itself."""
 
 import ast
 import enum
@@ -25,7 +25,7 @@ INTERNAL = {
     "Listener": {"add", "remove", "run"},
     "RoomRecording": {"end", "flush", "close", "retry", "speaker", "take"},
 }
-"""What the library calls itself, and the guide does not tell of."""
+"""Names that only the library uses, and that the guide does not mention."""
 MADE_BY_THE_LIBRARY = {"Room", "Participant", "Publication", "Track", "Listener", "RoomRecording"}
 
 
@@ -34,7 +34,7 @@ def exported() -> dict[str, Any]:
 
 
 def names_of(module: types.ModuleType) -> dict[str, Any]:
-    """The names of a module, those that only a type checker imports included."""
+    """Return the names of a module, with those that only a type checker imports."""
     found = dict(vars(module))
     assert module.__file__ is not None
     for node in ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body:
@@ -63,7 +63,7 @@ def parts(hint: Any) -> Iterator[type]:
 
 
 def signatures(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
-    """Functions and methods that a user of an exported thing may call, and classes with fields of theirs."""
+    """Yield functions and methods that a user of an exported name may call, and classes with fields of theirs."""
     if inspect.isfunction(inspect.unwrap(thing)):
         yield name, inspect.unwrap(thing)
         return
@@ -106,7 +106,7 @@ def test_every_public_name_can_be_imported() -> None:
 
 
 def test_all_errors_are_drawn_in_the_tree_and_are_client_errors() -> None:
-    """Of the library; what a source raises, and a module that is missing, is not its own."""
+    """Exceptions of the library. What a source raises, and a missing module, are not its own."""
     drawn = importlib.import_module("tcclient.errors").__doc__
     for name, thing in exported().items():
         if inspect.isclass(thing) and issubclass(thing, BaseException):

@@ -1,4 +1,4 @@
-"""What we publish, over a session that notes what it is asked."""
+"""Our publications, over a session that notes the requests."""
 
 import asyncio
 import zlib
@@ -17,7 +17,7 @@ from tcproto.messages import Kind
 
 
 class Seat:
-    """Takes what a publication asks of a seat; ``gone``: refuses it, as after the end."""
+    """Takes the requests of a publication to a seat. With ``gone`` it refuses them, as after the end."""
 
     def __init__(self) -> None:
         self.gone = False
@@ -36,7 +36,7 @@ class Seat:
 
 
 def made(source: AnySource, gate: GateMode = GateMode.OPEN) -> tuple[Publication, Seat, list[Any]]:
-    """A publication, the seat that it asks, and what it told of its end."""
+    """Return a publication, its seat, and what it reported of its end."""
     seat, told = Seat(), []
     connection: Any = SimpleNamespace(session=SimpleNamespace(seat=seat, seated=True), pump=lambda: None)
     publication = Publication(source, connection, gate, told.append, lambda _, error: told.append(error))
@@ -139,6 +139,6 @@ def test_stopping_ends_it_here_and_at_the_server_if_there_is_one(gone: bool) -> 
         await publication.stop()
         assert seat.ended == ([] if gone else [4])
         assert told == [publication]
-        await publication.wait()  # nothing was begun, so nothing is waited for
+        await publication.wait()  # nothing has begun, so there is nothing to wait for
 
     asyncio.run(test())

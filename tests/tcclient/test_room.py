@@ -1,4 +1,4 @@
-"""A room as programs see it, over a server that says what it likes."""
+"""A room as programs see it, over a scripted server."""
 
 import asyncio
 import tempfile

@@ -22,7 +22,7 @@ async def unasked(request: object) -> None:
 
 
 class Decoder:
-    """Stands for the play-out of one track: gives what a test puts."""
+    """Takes the place of the play-out of one track: gives what a test puts."""
 
     def __init__(self) -> None:
         self.put: Callable[[Any], None] | None = None

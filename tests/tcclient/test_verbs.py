@@ -1,4 +1,4 @@
-"""What a participant asks of the server: each verb ends, and says how."""
+"""Requests of a participant to the server: each verb ends, and says how."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -27,6 +27,7 @@ VERBS: list[tuple[Callable[[Any, Any], Awaitable[None]], object]] = [
     (lambda room, who: who.set_role("listener"), m.SetRole),
     (lambda room, who: room.set_role(who, m.Role.CHAIR), m.SetRole),
     (lambda room, who: room.update(title="Rapat"), m.UpdateRoom),
+    (lambda room, who: room.lock(), m.LockRoom),
     (lambda room, who: room.end_meeting(), m.CloseRoom),
     (lambda room, who: room.request(m.CloseRoom()), m.CloseRoom),
     (lambda room, who: who.mute(), m.MuteOther),

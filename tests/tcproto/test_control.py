@@ -12,14 +12,13 @@ from tcproto.control import (
     MAX_OPEN_REQUESTS,
     PROTOCOL_VERSION,
     ControlConnection,
-    Datagram,
     Event,
     HandshakeCompleted,
     Received,
     Replied,
 )
 from tcproto.errors import CODES, Action, ErrorCode, ProtocolError, Refusal
-from tcproto.framing import MAX_FRAME, encode_frame
+from tcproto.framing import encode_frame
 from tcproto.messages import Close, Error, Leave, Login, LoginBegin, Ok, Ping, Pong, Resume, Resumed, Speakers, Welcome
 from tcproto.messages.login import ClientHello, ServerHello
 from tcproto.noise import Initiator, Responder
@@ -30,7 +29,6 @@ from tests.tcproto.control_pair import (
     LOGIN,
     PUBLIC,
     STATIC,
-    TAG,
     WELCOME,
     Pair,
     connected,
@@ -67,21 +65,17 @@ def test_a_whole_conversation() -> None:
     pair.server.reply(third, Pong(3))
     pair.server.reply(second, WELCOME)
     assert pair.server.request(Ping(4)) == 1
-    pair.server.send_datagram(b"sealed")
     assert pair.to_client() == [
         Replied(Ping(3), Pong(3), third),
         Replied(LOGIN, WELCOME, second),
         Received(Ping(4), 1),
-        Datagram(b"sealed"),
     ]
     assert pair.client.authenticated
     assert pair.server.authenticated
     pair.client.reply(1, Pong(4))
-    pair.client.send_datagram(b"")
     pair.client.close(ErrorCode.SHUTDOWN)
     assert pair.to_server() == [
         Replied(Ping(4), Pong(4), 1),
-        Datagram(b""),
         Received(Close(ErrorCode.SHUTDOWN, CODES[ErrorCode.SHUTDOWN].text, Action.RECONNECT), 0),
     ]
     assert pair.client.buffered == pair.server.buffered == 0
@@ -255,7 +249,6 @@ def test_nothing_but_the_handshake_is_sent_before_the_channel_stands() -> None:
             lambda c=connection: c.send(Close(ErrorCode.SHUTDOWN, "", Action.STOP)),
             lambda c=connection: c.request(Ping(1)),
             lambda c=connection: c.reply(1, Pong(1)),
-            lambda c=connection: c.send_datagram(b"x"),
         ):
             with pytest.raises(ValueError, match="no channel"):
                 send()
@@ -276,13 +269,10 @@ def test_what_is_not_ours_to_send() -> None:
         pair.client.send(Ping(1))
     with pytest.raises(ValueError, match="u64"):
         pair.client.request(Ping(-1))
-    with pytest.raises(ValueError, match="plain text"):
-        pair.client.send_datagram(bytes(MAX_FRAME - TAG))
     assert pair.client.data_to_send() == pair.server.data_to_send() == b""
     # None of that cost a nonce, or an id.
     assert pair.client.request(Ping(1)) == 2
-    pair.client.send_datagram(bytes(MAX_FRAME - TAG - 1))
-    assert pair.to_server() == [Received(Ping(1), 2), Datagram(bytes(MAX_FRAME - TAG - 1))]
+    assert pair.to_server() == [Received(Ping(1), 2)]
 
 
 def test_as_many_requests_as_may_be_open() -> None:

@@ -28,7 +28,7 @@ from tests.tcproto.control_pair import (
     server_and_raw_client,
 )
 
-# The handshake (V6, V31)
+# The handshake
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_every_bit_flip_of_the_reply() -> None:
         except ProtocolError:
             continue
         assert spoilt[:2] != reply[:2]
-    # V6: none of it disturbs another connection.
+    # None of it disturbs another connection.
     assert len(pair.to_server()) == len(pair.to_client()) == 1
 
 
@@ -115,7 +115,7 @@ def test_a_malformed_peer_does_not_affect_another() -> None:
         assert good.to_client() == [Replied(Ping(1), Pong(1), request_id)]
 
 
-# Frames (V13, V21, V22)
+# Frames
 
 
 @pytest.mark.parametrize("make", [lambda: ControlConnection.server(STATIC), ControlConnection.client])

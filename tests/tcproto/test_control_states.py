@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tcproto.codec import pack
-from tcproto.control import FRAME_DATAGRAM, FRAME_MESSAGE, ControlConnection, Datagram, Received, Replied
+from tcproto.control import FRAME_MESSAGE, ControlConnection, Received, Replied
 from tcproto.errors import ErrorCode
 from tcproto.messages import ROWS, Error, Sender, State, Unknown
 from tcproto.messages.registry import Row
@@ -75,12 +75,11 @@ def test_unknown_messages_are_passed_on_in_every_state(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [server_and_raw_client, client_and_raw_server])
-def test_a_datagram_before_and_after_the_login(make: Any) -> None:
+@pytest.mark.parametrize("authenticated", [False, True])
+@pytest.mark.parametrize("body", [b"", b"\x01sealed", b"\x02"], ids=["no type", "type 1", "type 2"])
+def test_no_frame_has_another_type(make: Any, authenticated: bool, body: bytes) -> None:
     connection, peer = make()
-    datagram = bytes((FRAME_DATAGRAM,)) + b"sealed"
-    connection.receive_data(peer.frame(datagram))
-    fails(connection, ErrorCode.UNEXPECTED_MESSAGE, "datagram before")
-    connection, peer = make()
-    let_in(connection, peer)
-    connection.receive_data(peer.frame(datagram))
-    assert events(connection) == [Datagram(b"sealed")]
+    if authenticated:
+        let_in(connection, peer)
+    connection.receive_data(peer.frame(body))
+    fails(connection, ErrorCode.BAD_FRAME, "unknown type")

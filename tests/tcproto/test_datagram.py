@@ -34,7 +34,7 @@ from tcproto.errors import CryptoFailure
 from tests.support.mutations import bit_flips, truncations
 
 KEY = bytes(range(32))
-# V26, V39: the counter where its halves meet, and at its end.
+# The counter where its halves meet, and at its end.
 COUNTERS = [0, 1, 2**32 - 1, 2**32, 2**32 + 1, REKEY_COUNTER - 1, REKEY_COUNTER, MAX_COUNTER - 1, MAX_COUNTER]
 HEADERS = [
     (Header(1, Kind.UP, 0, 0, 0), "11 00 00000000 000000000000"),
@@ -77,7 +77,7 @@ def test_a_datagram_is_a_secretbox_whose_nonce_is_the_header() -> None:
 
 
 @pytest.mark.parametrize("counter", COUNTERS)
-@pytest.mark.parametrize("plaintext", [b"", bytes(1172), b"\xff" * 1172])  # V19
+@pytest.mark.parametrize("plaintext", [b"", bytes(1172), b"\xff" * 1172])
 def test_datagrams_round_trip(counter: int, plaintext: bytes) -> None:
     datagram = seal(pack_header(Kind.UP, 7, 8, counter), plaintext, KEY)
     assert parse_header(datagram) == (VERSION, Kind.UP, 7, 8, counter)
@@ -100,7 +100,7 @@ def test_a_spoilt_datagram_does_not_open(plaintext: bytes) -> None:
         open_datagram(datagram, bytes(32))
 
 
-# V1, V12: too short, too long.
+# Too short, too long.
 @pytest.mark.parametrize("size", [*range(MIN_DATAGRAM + 2), 1199, 1200, 1201, 4096, 65506, 65507])
 def test_garbage_of_any_size_does_not_open(size: int) -> None:
     with pytest.raises(CryptoFailure):

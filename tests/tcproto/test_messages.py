@@ -262,7 +262,7 @@ values = st.recursive(
 )
 
 
-# V5, V29: every field of every message takes its own range and nothing else.
+# Every field of every message takes its own range and nothing else.
 @pytest.mark.parametrize("row", ROW_LIST, ids=lambda row: row.name)
 @settings(max_examples=15)
 @given(data=st.data())

@@ -196,7 +196,7 @@ def test_a_bare_packet_is_header_and_plaintext() -> None:
     assert open_packet(packet, None) == b"opus!"
 
 
-# V19: nothing in the contents may change them.
+# Nothing in the contents may change them.
 @pytest.mark.parametrize("payload", [b"", b"\0", bytes(16), bytes(960), b"\xff" * 960, b"\x01\x00" * 480])
 @pytest.mark.parametrize("key", [KEY, None, bytes(32)])
 @pytest.mark.parametrize("step", [1, 16, 256])
@@ -225,7 +225,7 @@ def test_the_largest_video_payload_fills_a_packet() -> None:
         assert open_packet(packet, KEY) == payload
 
 
-# V36: all of the header is authenticated.
+# All of the header is authenticated.
 @pytest.mark.parametrize("header", [header for header, _ in CASES])
 def test_a_flipped_bit_anywhere_keeps_the_box_shut(header: Header) -> None:
     for spoilt in bit_flips(seal_packet(header, b"payload", KEY)):

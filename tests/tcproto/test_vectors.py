@@ -17,6 +17,7 @@ from tcproto.link import parse_link
 from tcproto.sender_key import BoxContext, OpenedBox, Party, SenderKey, open_key_box, shared_key
 from tests.tcproto import second_reader
 from tests.vectors import inputs, make
+from tests.vectors.plain import plain
 
 FILES = {name: json.loads((make.DIRECTORY / f"{name}.json").read_text(encoding="utf-8")) for name in make.make()}
 HANDSHAKE, LOGIN, KEYS, TEXTS, BEACONS = (FILES[name] for name in ("handshake", "login", "keys", "texts", "beacons"))
@@ -89,7 +90,7 @@ class TestTcprotoReads:
         assert (link.host, link.port, link.room, link.e2ee) == tuple(
             vector[k] for k in ("host", "port", "room", "e2ee")
         )
-        assert make.plain(link.fingerprint) == vector["fingerprint"]
+        assert plain(link.fingerprint) == vector["fingerprint"]
 
     @pytest.mark.parametrize("text", FILES["links"]["refused"])
     def test_refused_link(self, text: str) -> None:
@@ -114,7 +115,7 @@ class TestTcprotoReads:
         assert opened == OpenedBox(
             SenderKey(KEYS["key_number"], 0, unhex(KEYS["sender_keys"][0])), opened.first_sequences
         )
-        assert make.plain([list(first) for first in opened.first_sequences]) == KEYS["first_sequences"]
+        assert plain([list(first) for first in opened.first_sequences]) == KEYS["first_sequences"]
         wrong = [
             context._replace(life=bytes(16)),
             context._replace(room="another room"),
@@ -136,18 +137,18 @@ class TestTcprotoReads:
             header = text.parse_text_header(sealed)
             key = text.text_key(inputs.SENDER_KEY.ratcheted(header.generation), life, sender)
             note = text.open_room_text(sealed, key)
-            found = make.plain(header) | make.plain(note) | {"text_key": key.hex(), "sealed": sealed.hex()}
+            found = plain(header) | plain(note) | {"text_key": key.hex(), "sealed": sealed.hex()}
             assert found == vector
         context = text.TextContext(life, unhex(TEXTS["room_hash"]), sender, recipient)
         for vector in TEXTS["to_one"]:
             sequence, note = text.open_private_text(context, unhex(vector["sealed"]), shared)
-            assert {"sequence": sequence, **make.plain(note), "sealed": vector["sealed"]} == vector
+            assert {"sequence": sequence, **plain(note), "sealed": vector["sealed"]} == vector
 
     @named(FILES["packets"]["packets"])
     def test_packet(self, vector: dict[str, Any]) -> None:
         data = unhex(vector["packet"])
         header = packet.parse_header(data)
-        assert make.plain(header) == vector["header"]
+        assert plain(header) == vector["header"]
         key = None if vector["key"] is None else unhex(vector["key"])
         assert packet.open_packet(data, key).hex() == vector["payload"]
 
@@ -170,7 +171,7 @@ class TestTcprotoReads:
         parsed = ITEM_PARSERS[vector["type"]](unhex(vector["value"]))
         if vector["name"] == "heads":
             parsed = dict(zip(("sealer", "heads"), parsed, strict=True))
-        assert make.plain(parsed) == vector["fields"]
+        assert plain(parsed) == vector["fields"]
 
     @named(FILES["datagrams"]["datagrams"])
     def test_datagram(self, vector: dict[str, Any]) -> None:
@@ -181,7 +182,7 @@ class TestTcprotoReads:
         start = 0 if vector["relay_time"] is None else datagram.RELAY_TIME_SIZE
         if start:
             assert datagram.parse_relay_time(plaintext) == vector["relay_time"]
-        assert make.plain(datagram.parse_items(plaintext, start)) == vector["items"]
+        assert plain(datagram.parse_items(plaintext, start)) == vector["items"]
 
 
 ITEM_PARSERS: dict[int, Any] = {
@@ -249,7 +250,7 @@ class TestSecondReader:
         message = second_reader.read_message(unhex(vector["bytes"]))
         assert message.pop("t") == vector["t"]
         assert message.pop("id", 0) == vector["request_id"]
-        assert make.plain(message) == vector["fields"]
+        assert plain(message) == vector["fields"]
 
     @named(FILES["links"]["links"], "text")
     def test_link(self, vector: dict[str, Any]) -> None:
@@ -281,7 +282,7 @@ class TestSecondReader:
         opened = second_reader.open_key_box(
             unhex(KEYS["key_box"]), unhex(KEYS["other_box_private"]), unhex(KEYS["box_public"])
         )
-        assert make.plain(opened) == {
+        assert plain(opened) == {
             "life": KEYS["life"],
             "room": KEYS["room_digest"],
             "device": KEYS["device_public"],
@@ -325,7 +326,7 @@ class TestSecondReader:
         }
         for vector in TEXTS["to_one"]:
             opened = second_reader.open_private_text(unhex(vector["sealed"]), unhex(KEYS["other_box_private"]), box_key)
-            assert make.plain(opened) | {"sealed": vector["sealed"]} == vector | names
+            assert plain(opened) | {"sealed": vector["sealed"]} == vector | names
 
     def test_names(self) -> None:
         folds = {
@@ -349,7 +350,7 @@ class TestSecondReader:
     def test_beacon(self, vector: dict[str, Any]) -> None:
         seat = unhex(BEACONS["fingerprint"]) + unhex(BEACONS["life"]) + unhex(BEACONS["box_public"])
         header, told = second_reader.read_beacon(unhex(vector["packet"]), seat, unhex(BEACONS["device_public"]))
-        assert make.plain(told) == vector["beacon"]
+        assert plain(told) == vector["beacon"]
         assert header == {name: vector[name] for name in ("stream", "sequence", "timestamp")}
         with pytest.raises(second_reader.Refused):
             second_reader.read_beacon(unhex(vector["packet"]), bytes(len(seat)), unhex(BEACONS["device_public"]))

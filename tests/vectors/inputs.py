@@ -110,6 +110,7 @@ def control_messages() -> list[tuple[object, int]]:
         (messages.Published(1, 0x0101, messages.Caps(160_000, 130)), 7),
         (messages.Subscribe(1, (messages.Source.MICROPHONE,), (messages.StreamChoice(0x0102, max_spatial=1),)), 8),
         (messages.UpdateRoom(title="Rapat"), 10),
+        (messages.LockRoom(True), 15),
         (messages.RaiseHand(), 11),
         (messages.LowerHand(7), 12),
         (messages.MuteOther(7, messages.Source.MICROPHONE, True, hard=True), 13),

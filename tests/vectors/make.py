@@ -8,16 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from tcproto import account, codec, copies, datagram, identity, membership, messages, packet, path
-from tcproto.beacon import Beacon, sign_beacon
+from tcproto import account, codec, copies, datagram, identity, membership, messages, path
 from tcproto.control import ControlConnection, HandshakeCompleted
 from tcproto.datagram import Item, ItemType, Kind
 from tcproto.document import DOCUMENT, replaced
 from tcproto.errors import ErrorCode
 from tcproto.link import Link
-from tcproto.packet import AudioHeader, PlainHeader, VideoHeader
 from tcproto.sender_key import (
     KIND_CODES,
     SOURCE_CODES,
@@ -28,14 +25,10 @@ from tcproto.sender_key import (
     seal_key_box,
     shared_key,
 )
-from tests.vectors import generations, items, names, refusals, texts, windows
+from tests.vectors import generations, items, names, packets, refusals, texts, windows
 from tests.vectors.inputs import (
     ACCOUNT,
-    AUDIO_HEADER,
-    AUDIO_KEY,
     AUDIO_PACKET,
-    BEACON,
-    BEACON_SEAT,
     BOX_PRIVATE,
     BOX_PUBLIC,
     CLIENT_EPHEMERAL,
@@ -60,17 +53,15 @@ from tests.vectors.inputs import (
     SERVER_PUBLIC,
     SERVER_STATIC,
     SIGNED_AT,
-    SILENT_HEADER,
     TICKET_KEY,
     UP_KEY,
-    VIDEO_KEY,
     control_messages,
     key,
     statement,
 )
+from tests.vectors.plain import Vectors, plain
 
 DIRECTORY = Path(__file__).parent
-Vectors = dict[str, Any]
 
 
 def make() -> dict[str, Vectors]:
@@ -83,8 +74,8 @@ def make() -> dict[str, Vectors]:
         "messages": {"messages": [_message(message, request) for message, request in control_messages()]},
         "links": {"links": _links(), "refused": REFUSED_LINKS},
         "keys": _keys(),
-        "packets": {"packets": _packets()},
-        "beacons": _beacons(),
+        "packets": {"packets": packets.packets()},
+        "beacons": packets.beacons(),
         "items": {"items": _items()},
         "datagrams": {"datagrams": _datagrams()},
         "texts": texts.make(),
@@ -93,19 +84,6 @@ def make() -> dict[str, Vectors]:
         "windows": windows.make(),
         "generations": generations.make(),
     }
-
-
-def plain(value: Any) -> Any:
-    """``value`` for JSON: bytes in hexadecimal, named tuples as objects."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: plain(field) for name, field in value._asdict().items()}
-    if isinstance(value, Mapping):
-        return {name: plain(field) for name, field in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(element) for element in value]
-    return value
 
 
 def _handshake() -> Vectors:
@@ -256,86 +234,6 @@ def _keys() -> Vectors:
             "safety_code": membership.safety_code(LIFE, ROOM, True, FINGERPRINT, [seat[:2] for seat in seats]),
         }
     )
-
-
-def _packets() -> list[Vectors]:
-    payload = bytes(range(0x40, 0x40 + 50))
-    cases: list[tuple[str, packet.Header, bytes, bytes | None, int]] = [
-        ("audio", AUDIO_HEADER, payload, AUDIO_KEY, 16),
-        ("audio bare", AUDIO_HEADER._replace(key_number=0), payload, None, 16),
-        (
-            "audio end of talk, comfort, 60 ms",
-            SILENT_HEADER,
-            b"",
-            AUDIO_KEY,
-            16,
-        ),
-        (
-            "video keyframe, first of two packets",
-            VideoHeader(0x0102, 3, 0, 9, 0x00015F90, 500, 0, 2, keyframe=True, spatial=1, reference=0),
-            bytes(1102),
-            VIDEO_KEY,
-            1,
-        ),
-        (
-            "video, discardable",
-            VideoHeader(0x0102, 3, 0, 11, 0x000180DC, 501, 0, 1, discardable=True, spatial=1, temporal=2, reference=1),
-            payload,
-            VIDEO_KEY,
-            1,
-        ),
-        ("unknown type 9", PlainHeader(0x0104, 0, 0, 1, 0, 9), b"future", None, 1),
-    ]  # fmt: skip
-    return [
-        {
-            "name": name,
-            "type": packet_type(header),
-            "header": plain(header),
-            "payload": payload.hex(),
-            "key": plain(sealing),
-            "step": step,
-            "packet": packet.seal_packet(header, payload, sealing, step).hex(),
-        }
-        for name, header, payload, sealing, step in cases
-    ]
-
-
-def _beacons() -> Vectors:
-    silent = Beacon(bytes(range(16, 32)))
-    large = BEACON._replace(key_number=0x01020304, generation=250)
-    return plain(
-        {
-            "fingerprint": FINGERPRINT,
-            "life": LIFE,
-            "box_public": BOX_PUBLIC,
-            "device_seed": DEVICE.seed,
-            "device_public": DEVICE.public,
-            "beacons": [
-                {
-                    "name": name,
-                    "stream": 0x0203,
-                    "sequence": sequence,
-                    "timestamp": 0x2A05F200,
-                    "beacon": beacon,
-                    "packet": sign_beacon(beacon, 0x0203, sequence, 0x2A05F200, BEACON_SEAT, DEVICE),
-                }
-                for sequence, (name, beacon) in enumerate(
-                    [("of a publisher", BEACON), ("without a key", silent), ("late generation", large)]
-                )
-            ],
-        }
-    )
-
-
-def packet_type(header: packet.Header) -> int:
-    """The type nibble of a packet with this header."""
-    match header:
-        case AudioHeader():
-            return packet.PacketType.AUDIO
-        case VideoHeader():
-            return packet.PacketType.VIDEO
-        case _:
-            return header.type
 
 
 def _items() -> list[Vectors]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 
 from tcclient.core.media.packet import SealedPacket
 from tcclient.core.membership.claims import Claims
@@ -117,3 +118,28 @@ class MemberKeys:
             else:
                 ready.append((sealed, publication))
         return ready, expired
+
+
+class MemberKeyTable(dict[int, MemberKeys]):
+    """The keys of all verified other members, by participant; ``own`` and ``box_private`` are of our seat."""
+
+    def __init__(self, life: bytes, room: str, own: Party, box_private: bytes, *, e2ee: bool) -> None:
+        super().__init__()
+        self._life = life
+        self._room = room
+        self._own = own
+        self._box_private = box_private
+        self._e2ee = e2ee
+
+    def follow(self, verified: Mapping[int, Party]) -> tuple[list[int], list[MemberKeys]]:
+        """Keep those who are verified; return who is gone, and who has come. A new party at a seat is both."""
+        gone = [i for i, member in self.items() if verified.get(i) != member.party]
+        for i in gone:
+            del self[i]
+        come = [
+            MemberKeys(i, party, self._life, self._room, self._own, self._box_private, self._e2ee)
+            for i, party in verified.items()
+            if i not in self
+        ]
+        self.update((member.id, member) for member in come)
+        return gone, come

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tcclient.core.keys.member_keys import MemberKeys
 from tcproto.errors import CryptoFailure
 from tcproto.keyring import MAX_KEYS, MAX_LAYERS, PublicationId
-from tcproto.messages import AddressedBox
+from tcproto.messages import AddressedBox, KeyReceipts
 from tcproto.packet import KEY_NUMBER_BITS
 from tcproto.secretbox import KEY_SIZE, NONCE_SIZE
 from tcproto.sender_key import (
@@ -166,6 +166,11 @@ class SenderKeys:
         self._layers += layers
         if self._layers > MAX_ANNOUNCED:
             self._replace(LEAVE_SPACING, now)
+
+    def receive(self, message: KeyReceipts, now: float) -> None:
+        """Take receipts of members."""
+        for receipt in message.receipts:
+            self.receipt(receipt.participant, receipt.key, now)
 
     def receipt(self, participant: int, number: int, now: float) -> None:
         """Note that a member has a key. The last receipt brings the new key into use."""

@@ -13,7 +13,7 @@ from tcclient.core.membership.roster import publication_id
 from tcproto.beacon import ClockMapping
 from tcproto.datagram import KEY_OVERLAP
 from tcproto.keyring import PublicationId
-from tcproto.messages import Kind, PublicationInfo, Publish, Source
+from tcproto.messages import KeyframeRequest, Kind, PublicationInfo, Publish, Source
 from tcproto.packet import (
     AUDIO_CLOCK,
     AUDIO_HEADER_SIZE,
@@ -145,6 +145,12 @@ class Publications:
     def by_stream(self, stream: int) -> Publication | None:
         """Return the live publication that has a stream."""
         return next((p for p in self.live.values() if p.stream == stream), None)
+
+    def keyframe_needed(self, request: KeyframeRequest, now: float) -> None:
+        """Note that others need a keyframe of one of our layers; a layer that there is not is ignored."""
+        publication = self.by_stream(request.stream)
+        if publication is not None and request.spatial < publication.layers:
+            self.keyframes.ask(publication.number, request.spatial, now)
 
     def first_sequences(self) -> tuple[FirstSequence, ...]:
         """Return the lowest sequence numbers that a receiver of a key box has to accept; 0 where none was used."""

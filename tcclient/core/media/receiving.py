@@ -118,8 +118,8 @@ class MediaReceiver:
         for stray in strays:
             self._packet(stray, now)
 
-    def receive(self, data: bytes, now: float, *, tunnel: bool = False) -> None:
-        """Take a datagram. One through the ``tunnel`` proves nothing of UDP, and no more than that does a down one."""
+    def receive(self, data: bytes, now: float) -> None:
+        """Take a datagram."""
         if not MIN_DATAGRAM <= len(data) <= MAX_DATAGRAM:
             self._drops[Drop.SIZE] += 1
             return
@@ -129,13 +129,10 @@ class MediaReceiver:
         elif header.kind == Kind.ROOM:
             opened = self._opener.open(header, data, now)
             if opened is not None:
-                if not tunnel:
-                    self._path.hear(opened.reordered)
+                self._path.hear(opened.reordered)
                 self._room_datagram(opened, header.id, now)
         elif header.kind != Kind.DOWN:
             self._drops[Drop.KIND] += 1
-        elif tunnel:
-            self._drops[Drop.TUNNEL] += 1
         elif header.id != self._path.media_id:
             self._drops[Drop.UNKNOWN_ID] += 1
         else:

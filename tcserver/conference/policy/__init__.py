@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from tcserver.conference.policy.capacity import Capacity
 from tcserver.conference.policy.holds import Holds
 from tcserver.conference.policy.last_n import LastN
+from tcserver.conference.policy.lock import Lock
 from tcserver.conference.policy.roles import Roles
 from tcserver.conference.policy.sealers import Sealers
 from tcserver.conference.policy.speaker_limit import SpeakerLimit
@@ -17,6 +18,7 @@ Policies = Iterable[Callable[[Room], RoomPolicy]]
 
 POLICIES: tuple[Callable[[Room], RoomPolicy], ...] = (
     Capacity,
+    Lock,
     Sealers,
     Roles,
     Holds,

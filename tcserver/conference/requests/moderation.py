@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tcproto.errors import ErrorCode, Refusal
-from tcproto.messages import Kick, MuteAsked, MuteOther, Ok, Role, SetRole
+from tcproto.messages import Kick, LockRoom, MuteAsked, MuteOther, Ok, Role, SetRole
 from tcserver.conference.limits.budget import DELIVERY_COST
 from tcserver.conference.permissions import RANK, SOURCE_KIND, may_give
 from tcserver.conference.requests.publishing import change_flags
@@ -51,6 +53,18 @@ def set_role(services: Services, request: RoomRequest[SetRole]) -> None:
             session=target.session.number,
             role=role,
             by=request.session.number,
+        )
+    request.reply(Ok())
+
+
+def lock_room(services: Services, request: RoomRequest[LockRoom]) -> None:
+    """Let nobody else enter this life of the room, or let them enter again."""
+    room, locked = request.room, request.message.locked
+    if locked is not room.info.locked:
+        request.cost(DELIVERY_COST * len(room.seats))
+        room.set_info(replace(room.info, locked=locked), request.now)
+        services.context.outbox.log(
+            "lock_changed", room=room.info.name, locked="yes" if locked else "no", by=request.session.number
         )
     request.reply(Ok())
 

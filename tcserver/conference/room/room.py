@@ -357,6 +357,10 @@ class Room:
         """Follow a change of the room's record, and tell everybody what can be seen of it."""
         self.record = record
         self.tell(lambda policy: policy.settings_changed(now))
+        self.set_info(info, now)
+
+    def set_info(self, info: RoomInfo, now: float) -> None:
+        """Change what can be seen of the room, and tell everybody."""
         if info != self.info:
             self.info = info
             self.change_log.add(Change(ChangeKind.ROOM_UPDATED, room=info), now)

@@ -8,15 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tcproto.datagram import MAX_DATAGRAM
+from tcproto.datagram import LARGE
 from tcserver.media.forwarding.receivers import LaneReceivers
-
-LARGE = MAX_DATAGRAM // 2
-"""Bytes above which a datagram is taken for video.
-
-The packets of a frame that needs several are all larger, since they are of one size. Audio at 64 kbit/s is smaller even
-with two copies. So nobody has to tell a lane what a sealed datagram holds, for the rare moment in which it is full.
-"""
 
 
 class Weight(StrEnum):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import NamedTuple
 
+from tcproto.datagram import LARGE
 from tcserver.media.forwarding.receivers import LaneReceivers
-from tcserver.media.lanes.lane import LARGE, Weight, weigh
+from tcserver.media.lanes.lane import Weight, weigh
 
 MAX_BACKLOG = 256
 """Runs that wait for room in the buffer of a socket at most: media that wait longer come too late anyway."""

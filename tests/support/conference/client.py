@@ -1,4 +1,4 @@
-"""Clients that speak to a conference, and check what they are sent."""
+"""Clients that speak to a conference, and check the messages that they get."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHALLENGE_WAIT = Settings().challenge_delay + ANSWER_GRID
 
 
 class Shell(Protocol):
-    """What carries a client's messages to a conference, and time along."""
+    """Brings a client's messages to a conference, and lets time pass."""
 
     conference: Conference
     now: float
@@ -60,7 +60,7 @@ class Client:
     # Speaking
 
     def ask(self, message: object) -> object:
-        """Send a request; the reply if it came at once, else None."""
+        """Send a request. Return the reply if it came at once, else None."""
         request_id = self.send(message)
         if isinstance(message, m.LoginBegin) and request_id not in self.replies:
             self.driver.advance(CHALLENGE_WAIT)
@@ -74,7 +74,7 @@ class Client:
         return number
 
     def send_raw(self, message: object, size: int) -> object:
-        """Send a request of a kind that has no class, of so many bytes; the reply, if there was one."""
+        """Send a request of so many bytes, of a kind that has no class. Return the reply, if there was one."""
         self.requests += 1
         self.open[self.requests] = m.Ping(0)
         self.driver.receive(self, message, self.requests, size)
@@ -89,7 +89,7 @@ class Client:
         return self
 
     def drop(self) -> None:
-        """The connection breaks."""
+        """Break the connection."""
         self.is_gone = True
         self.driver.apply(self.driver.conference.disconnected(self.connection, self.driver.now))
 
@@ -121,13 +121,13 @@ class Client:
         return self.ask(self.join_message(room, opened.room.life))
 
     def announce(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> int:
-        """Ask to publish; the request."""
+        """Request a publication, and return the request."""
         self.numbers += 1
         kind = m.Kind.AUDIO if source is m.Source.MICROPHONE else m.Kind.VIDEO
         return self.send(m.Publish(self.numbers, kind, source, "codec", **values))
 
     def publish(self, source: m.Source = m.Source.MICROPHONE, **values: object) -> object:
-        """Publish, and wait for the reply, which may have to wait for the next batch of changes."""
+        """Publish, and wait for the reply, which may come with the next batch of changes."""
         request_id = self.announce(source, **values)
         if request_id not in self.replies:
             self.driver.advance(BATCH_INTERVAL)
@@ -149,7 +149,7 @@ class Client:
         return self.view.media_id
 
     def got(self, kind: type) -> list:
-        """Notifications of a kind that came since the last call; others are kept."""
+        """Return the notifications of a kind since the last call; others are kept."""
         found = [message for message in self.inbox if isinstance(message, kind)]
         self.inbox = [message for message in self.inbox if not isinstance(message, kind)]
         return found

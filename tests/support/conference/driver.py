@@ -1,6 +1,6 @@
-"""A shell without sockets: a conference, clients that speak to it, a media plane that keeps the books, and a clock.
+"""A shell without sockets: a conference, clients that speak to it, a media plane that keeps records, and a clock.
 
-Every effect is checked against what must always hold, so each test checks more than it says.
+Every effect is checked against the rules that must always hold, so each test checks more than it says.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Driver:
         self.crashes: list[Crash] = []
         self.expects_crashes = False
         self.rested: list[float] = []
-        """How long a message had to wait each time, since the budget of its account was spent."""
+        """How long each message had to wait because the budget of its account was spent."""
         self.writes: list[SaveRoom | SavePassword] = []
         self.hold_lookups = self.hold_seats = self.hold_writes = False
         self.held: deque = deque()
@@ -89,7 +89,7 @@ class Driver:
     # Clients
 
     def client(self, account: str = "dinkes", name: str = "", device: int = 0, address: str = "10.0.0.1") -> Client:
-        """Return a client with a connection after the handshake; the account is made if it is new."""
+        """Return a client with a connection after the handshake. The account is made if it is new."""
         self.add_account(account)
         device = device or next(self.devices_made)
         client = Client(self, account, name or f"Client {device}", device, address)
@@ -115,14 +115,14 @@ class Driver:
         return client
 
     def room_of(self, client: Client) -> Room:
-        """Return the room, as the conference has it, of a client that has a seat."""
+        """Return the room of a seated client, as the conference has it."""
         conference = self.conference
         return conference._rooms.of(conference.context.seats[client.media_id])
 
     # Inputs
 
     def receive(self, client: Client, message: object, request_id: int, size: int = 200) -> None:
-        """Bring a message, which waits while its account's budget is spent."""
+        """Bring a message. It waits while the budget of its account is spent."""
         while True:
             wait, effects = self.conference.charge(client.connection, size, self.now)
             self.apply(effects)
@@ -138,17 +138,17 @@ class Driver:
     def change_accounts(
         self, generations: dict[int, int], bans: dict[int, str] | None = None, costs: dict | None = None
     ) -> None:
-        """The operator has changed accounts."""
+        """Change accounts, as the operator does."""
         standing = Standing(generations, bans or {}, costs or {})
         self.apply(self.conference.accounts_changed(standing, self.now))
 
     def replace_worker(self, worker: int = 0) -> None:
-        """A media worker ends, and another comes in its place."""
+        """End a media worker, and put another in its place."""
         self.plane.lose(worker)
         self.event(interface.WorkerReplaced(worker))
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, with all that falls due in it."""
+        """Let time pass, with all that is due in it."""
         end = self.now + seconds
         while (due := self.conference.next_deadline()) is not None and due <= end:
             self.now = max(self.now, due)
@@ -243,7 +243,7 @@ class Driver:
         else:
             self._events.extend(give())
 
-    # What must hold whenever all is quiet
+    # What must hold when no change is pending
 
     def check(self) -> None:
         self.advance(0.1)

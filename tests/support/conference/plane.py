@@ -1,4 +1,4 @@
-"""The books of a media plane: its rooms with their keys, seats and streams, and who receives them."""
+"""The records of a media plane: its rooms with their keys, seats and streams, and the receivers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tcserver.media import interface
 
 
 class Plane:
-    """Keeps the books of the media plane, and refuses what makes no sense."""
+    """Keeps the records of the media plane, and refuses commands that make no sense."""
 
     def __init__(self) -> None:
         self.rooms: dict[int, dict[int, interface.OpenSeat]] = {}
@@ -20,14 +20,14 @@ class Plane:
         self.seats: dict[int, interface.OpenSeat] = {}
         self.streams: dict[tuple[int, int], interface.OpenStream] = {}
         self.replays: set[int] = set()
-        """Media ids of receivers whom a keyframe can be sent again."""
+        """Media ids of receivers that may get a keyframe again."""
         self.always: dict[int, tuple[int, ...]] = {}
-        """By room: who is forwarded whatever the level."""
+        """Participants that are forwarded at any level, by room."""
         self.forwarding: dict[tuple[int, int], dict[int, interface.Receiver]] = {}
         self.rotations: list[interface.RotateSealer] = []
         self.tickets: list[interface.OpenTicket] = []
         self.limits: dict[int, list[int]] = {}
-        """Talkers that are forwarded, by room, as they were told."""
+        """Talkers that are forwarded, by room, as they were reported."""
         self.log: list[interface.Command] = []
 
     def apply(self, command: interface.Command) -> list[interface.Event]:
@@ -100,7 +100,7 @@ class Plane:
         return []
 
     def lose(self, worker: int) -> None:
-        """Forget everything that a worker had."""
+        """Forget everything of a worker."""
         for room, sealers in self.sealers.items():
             sealers.pop(worker, None)
             for media_id in [media_id for media_id in self.rooms[room] if media_id & 0xFF == worker]:

@@ -1,4 +1,4 @@
-"""What the tests of senders, readers and sockets share: marks for what a kernel has, and helpers for its sockets."""
+"""Shared parts of the tests of senders, readers and sockets: marks for features of a kernel, and helpers."""
 
 import asyncio
 import socket
@@ -28,7 +28,7 @@ def address_of(sock: socket.socket, lane: int = 0) -> Address:
 
 
 def received(sock: socket.socket) -> list[bytes]:
-    """Return what waits; on the loopback interface all that was sent does."""
+    """Return the datagrams that wait. On the loopback interface all that were sent are there."""
     datagrams = []
     while True:
         try:
@@ -38,7 +38,7 @@ def received(sock: socket.socket) -> list[bytes]:
 
 
 class LoopbackSender(Sender):
-    """A sender on sockets, by the system calls of a name; remembers which lanes waited for room."""
+    """A sender on sockets, by the system calls of a name. It remembers which lanes waited for room."""
 
     def __init__(self, name: SenderName, sockets: Sequence[socket.socket]) -> None:
         self.full: list[PlainLane] = []
@@ -51,7 +51,7 @@ class LoopbackSender(Sender):
 
 
 class CongestedSocket:
-    """Takes so many datagrams until its buffer is full. What else it is asked, it asks ``sock``."""
+    """Takes so many datagrams until its buffer is full. All other calls go to ``sock``."""
 
     def __init__(self, room: int, sock: socket.socket | None = None) -> None:
         self.room = room

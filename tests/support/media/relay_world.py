@@ -1,4 +1,4 @@
-"""Media planes that have a room together, wired as their workers are, without sockets."""
+"""Media planes that share a room, wired as their workers are, without sockets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def key_of(worker: int) -> bytes:
 
 
 class Workers:
-    """A room on so many planes, all of which have a sealer; ``loses`` tells which relayed messages do not arrive."""
+    """A room on so many planes, each with a sealer. ``loses`` tells which relayed messages do not arrive."""
 
     def __init__(self, count: int) -> None:
         self.now = 100.0
@@ -48,7 +48,7 @@ class Workers:
         self.events: list[Event] = []
         self.loses: Callable[[bytes], bool] = lambda _: False
         self.relayed: list[tuple[int, int, bytes]] = []
-        """(from, to, message) of each, whether it arrived or not."""
+        """(from, to, message) of each message, whether it arrived or not."""
         for worker in range(count):
             self.apply(OpenSealer(ROOM, sealer_of(worker), 0, key_of(worker), worker))
         self.share()
@@ -61,7 +61,7 @@ class Workers:
             self.apply(ShareRoom(ROOM, 0, tuple(range(len(self.planes)))))
 
     def replace(self, worker: int, life: int = 1) -> None:
-        """Replace the process of a worker; its seats are gone."""
+        """Replace the process of a worker. Its seats are lost."""
         self.planes[worker] = self.plane(worker)
         self.apply(OpenSealer(ROOM, sealer_of(worker, life), 0, key_of(worker), worker))
         self.share()
@@ -133,7 +133,7 @@ class Workers:
         return events
 
     def messages(self, kind: Message) -> list[tuple[int, int]]:
-        """Return (from, to) of the relayed messages of a kind since the last call, and forget all."""
+        """Return (from, to) of the relayed messages of a kind since the last call, and forget all messages."""
         found = [(worker, target) for worker, target, data in self.relayed if parse_head(data)[0] == kind]
         self.relayed = []
         return found

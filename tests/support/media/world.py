@@ -1,4 +1,4 @@
-"""Clients of a media plane, which seal, open and keep the keys; and a plane with a room full of them."""
+"""Clients of a media plane, which seal, open and keep the keys, and a plane with a room full of them."""
 
 from collections.abc import Iterable
 
@@ -53,7 +53,7 @@ def packet_item(packet: bytes) -> Item:
 
 
 class Peer:
-    """A client: seals up datagrams, opens down and room datagrams."""
+    """A client: it seals up datagrams, and opens down and room datagrams."""
 
     def __init__(self, media_id: int, address: Address) -> None:
         self.media_id = media_id
@@ -93,12 +93,12 @@ def deliveries(transmissions: Iterable[Transmission]) -> list[tuple[Address, byt
 
 
 class World:
-    """A plane with one room and its members, whose paths are proven."""
+    """A plane with one room and its participants, whose paths are proven."""
 
     def __init__(self, members: int = 3) -> None:
         self.now = 100.0
         self.random = 0
-        self.plane = MediaPlane(lambda size: self.random_bytes(size))  # which a test may replace
+        self.plane = MediaPlane(lambda size: self.random_bytes(size))  # a test may replace it
         self.events: list[Event] = []
         self.apply(OpenSealer(1, SEALER, 0, ROOM_KEY))
         self.peers = [self.join(n) for n in range(1, members + 1)]
@@ -121,7 +121,7 @@ class World:
         return peer
 
     def prove(self, peer: Peer, address: Address | None = None) -> None:
-        """Bring a peer's path to an address, by ping, challenge, response."""
+        """Bring a client's path to an address, by ping, challenge and response."""
         peer.address = address or peer.address
         self.now += 1
         token = self.challenge(peer, peer.ping())
@@ -139,7 +139,7 @@ class World:
         return None
 
     def receive(self, peer: Peer, *datagrams: bytes) -> list[tuple[Address, bytes]]:
-        """Return what is sent when datagrams come from the peer's address."""
+        """Return what is sent when datagrams come from the client's address."""
         return self.receive_from(peer.address, *datagrams)
 
     def receive_from(self, address: Address, *datagrams: bytes) -> list[tuple[Address, bytes]]:
@@ -159,7 +159,7 @@ class World:
         self.forward(peer, stream, to)
 
     def forward(self, peer: Peer, stream: int, to: Iterable[Peer | Receiver]) -> None:
-        """Let a stream go to these and nobody else."""
+        """Let a stream go to these receivers and to no other."""
         receivers = {r.media_id: r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to}
         room = self.plane.rooms[self.plane.seats[peer.media_id].room]
         gone = tuple(media_id for media_id in room.streams[stream].receivers if media_id not in receivers)

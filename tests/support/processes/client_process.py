@@ -16,7 +16,7 @@ COMMAND = [sys.executable, "-m", "tcclient"]
 
 @contextlib.contextmanager
 def taking_part(link: Link, data: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
-    """Have somebody in a room, in a process of its own."""
+    """Let a participant be in a room, in a process of its own."""
     command = [*COMMAND, "join", str(link), "--user", "kantor-2", "--password-stdin", "--data", str(data), "--json"]
     command += options
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

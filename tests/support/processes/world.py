@@ -1,4 +1,4 @@
-"""What the tests on real sockets share."""
+"""Shared parts of the tests on real sockets."""
 
 import asyncio
 import contextlib
@@ -27,12 +27,12 @@ ACCOUNTS = {
     "single": ["--max-sessions", "1"],
 }
 PATIENCE = 20.0
-"""Seconds until a condition has to hold: generous, since the machine may be busy."""
+"""Seconds until a condition must hold: generous, since the machine may be busy."""
 Run = Callable[..., Any]
 
 
 async def guarded(main: Coroutine[Any, Any, Any]) -> Any:
-    """Run ``main``; nothing may be left running, and nothing may have failed unseen."""
+    """Run ``main``. At the end no task may be running, and no failure may be unseen."""
     unseen: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: unseen.append(context))
@@ -56,14 +56,14 @@ async def until(condition: Callable[[], object], what: str = "") -> None:
 
 @dataclass
 class World:
-    """A server's data directory, and a place for those of clients."""
+    """A server's data directory, and a place for the data directories of clients."""
 
     data: Path
     place: Path
 
     @contextlib.asynccontextmanager
     async def serving(self, **settings: object) -> AsyncIterator["Running"]:
-        """Serve in this process; settings as ``section__key=value``."""
+        """Serve in this process; settings are ``section__key=value``."""
         flags = {"server.addresses": "127.0.0.1", "server.port": "0", "server.data": str(self.data)}
         flags |= {key.replace("__", "."): str(value) for key, value in settings.items()}
         configuration = Sources(flags=flags).load()
@@ -90,7 +90,7 @@ class World:
         )
 
     async def acommand(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Like ``command``, beside the event loop."""
+        """Run a command like ``command``, beside the event loop."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -159,7 +159,7 @@ class Server:
         return replace(self.link, room=name, **more)
 
     def logged(self, text: str) -> bool:
-        """Whether a line of the log has this text."""
+        """Return whether a line of the log has this text."""
         return any(text in line for line in self.log)
 
     def join(self) -> None:
@@ -173,7 +173,7 @@ class Server:
 
 
 def link_of(lines: list[str]) -> Link:
-    """The join link in what the server says when it starts."""
+    """Return the join link in the output of the server at its start."""
     return parse_link(next(line.split()[-1] for line in lines if line.startswith("join link")))
 
 
@@ -196,7 +196,7 @@ async def watching(room: Room) -> AsyncIterator[list[events.Event]]:
 
 
 async def gathered(*jobs: Awaitable[Any], at_once: int = 8) -> list[Any]:
-    """The results of jobs of which some run at once."""
+    """Return the results of jobs; some of them run at once."""
     turn = asyncio.Semaphore(at_once)
 
     async def one(job: Awaitable[Any]) -> Any:
@@ -207,7 +207,7 @@ async def gathered(*jobs: Awaitable[Any], at_once: int = 8) -> list[Any]:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """Return the processes that a process has started."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

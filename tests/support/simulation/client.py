@@ -1,4 +1,4 @@
-"""A client in virtual time: a session with its network and its clock, and somebody who uses it."""
+"""A client in virtual time: a session with its network and its clock, and its user."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class Heard(NamedTuple):
 
 
 class Client:
-    """Somebody with a device on a network. Made by ``World.client``.
+    """A user with a device on a network. Made by ``World.client``.
 
-    The session talks to the server as the shell lets it; once in the room a microphone is published, unless
-    ``microphone`` is false.
+    The session talks to the server as the shell lets it. In the room a microphone is published, unless ``microphone``
+    is false.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Client:
         self._tcp_delay = conditions.delay if tcp_delay is None else tcp_delay
         self._delivered: set[tuple[int, int, int, int]] = set()
         self._talking = 0
-        self._spoken_frames = 0
+        self.spoken_frames = 0
         self._pumping = False
         self._timer = Timer(self.clock, self._due)
         self._connect_udp(conditions, down or conditions)
@@ -113,7 +113,7 @@ class Client:
         self.clock.at(self.clock.now + wait_ms / 1000, retry)
 
     def leave(self) -> None:
-        """Give the seat up; the login stands."""
+        """Give the seat up, and stay logged in."""
         self.session.leave()
         self.pump()
 
@@ -123,13 +123,13 @@ class Client:
         self.pump()
 
     def vanish(self) -> None:
-        """Be gone without a word: the network takes nothing any more."""
+        """Disappear without a word: the network takes nothing any more."""
         self.to_server.stop()
         self.from_server.stop()
         self.block()
 
     def outage(self, seconds: float) -> None:
-        """TCP stalls for a while."""
+        """Stall TCP for a while."""
         for stream in (self.to_server, self.from_server):
             stream.stop()
             self.world.clock.after(seconds, stream.resume)
@@ -142,15 +142,15 @@ class Client:
         self.down.change(**fields)
 
     def block(self) -> None:
-        """UDP stops."""
+        """Stop UDP."""
         self.change(blocked=True)
 
     def unblock(self) -> None:
-        """UDP works again."""
+        """Let UDP work again."""
         self.change(blocked=False)
 
     def rebind(self, address: tuple[str, int] | None = None) -> None:
-        """The NAT forgets: what comes from us has another source, and nothing gets to us at the old one."""
+        """Let the NAT forget: our datagrams have another source, and no datagram reaches the old one."""
         del self.world.server.routes[self.address]
         self.address = address or self.world.new_address(self.address[0])
         self._connect_udp(self.up.conditions, self.down.conditions)
@@ -158,7 +158,7 @@ class Client:
     def _connect_udp(self, up: Conditions, down: Conditions) -> None:
         world, address = self.world, self.address
         self.up = Pipe(world.clock, world.rng, lambda data: world.server.receive(data, address), up)
-        self.down = Pipe(world.clock, world.rng, self._datagram, down)
+        self.down = Pipe(world.clock, world.rng, self.receive_datagram, down)
         self.down.on_loss = self._lost
         world.server.routes[address] = self.down
 
@@ -168,7 +168,7 @@ class Client:
     # What the shell does
 
     def pump(self) -> None:
-        """Send, deliver events, deliver media, set the timer."""
+        """Send, deliver events and media, and set the timer."""
         if self._pumping:
             return
         self._pumping = True
@@ -199,7 +199,7 @@ class Client:
             session.receive_eof()
         self.pump()
 
-    def _datagram(self, data: bytes) -> None:
+    def receive_datagram(self, data: bytes) -> None:
         self.session.receive_datagram(data, self.clock.now)
         self.pump()
 
@@ -282,9 +282,9 @@ class Client:
         return number
 
     def say(self, payload: bytes | None = None, **fields: Any) -> bool:
-        """Send one frame of sound, by default with a payload that says whose and which it is."""
-        number = self._spoken_frames
-        self._spoken_frames += 1
+        """Send one frame of sound. By default its payload names the sender and the frame."""
+        number = self.spoken_frames
+        self.spoken_frames += 1
         if payload is None:
             payload = f"{self.name} {number}".encode().ljust(40, b".")
         fields = {"level": 30, "voice": True} | fields
@@ -328,6 +328,6 @@ class Client:
             self.clock.at(start + (frame + 1) * every, lambda: self._talk(turn, start, frame + 1, every))
 
     def heard_from(self, *speakers: Client, since: float = 0.0) -> list[bytes]:
-        """Payloads that came from somebody, in the order of arrival."""
+        """Return the payloads that came from these clients, in the order of arrival."""
         names = {speaker.name for speaker in speakers}
         return [heard.packet.payload for heard in self.heard if heard.speaker in names and heard.at >= since]

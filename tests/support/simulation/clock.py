@@ -1,4 +1,4 @@
-"""Virtual time: one heap of things to do, and the clocks of hosts that run by it."""
+"""Virtual time: one heap of actions, and the clocks of hosts that run by it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Clock:
 
 
 class HostClock:
-    """A host's own clocks: a monotonic one that starts anywhere and drifts, a wall clock that jumps when it is set."""
+    """The clocks of a host: a monotonic one that starts anywhere and drifts, and a wall clock that can be set."""
 
     def __init__(self, clock: Clock, offset: float = 0.0, drift: float = 0.0, unix: float = 1_800_000_000.0) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class HostClock:
 
     def at(self, time: float, action: Callable[[], None]) -> None:
         """Schedule an action at a time of this host."""
-        # A little late rather than a rounding error early, which would come again and again at the same moment.
+        # A little late is better than early by a rounding error, which would repeat in the same moment.
         self._clock.at((time - self._offset) / self._rate + 1e-9, action)
 
     def unix_ms(self) -> int:
@@ -57,11 +57,11 @@ class HostClock:
         return int((self._unix + self._clock.now) * 1000)
 
     def skip(self, seconds: float) -> None:
-        """The monotonic clock jumps ahead, as after a suspension."""
+        """Let the monotonic clock jump ahead, as after a suspension."""
         self._offset += seconds
 
     def set_wall(self, seconds: float) -> None:
-        """Somebody sets the wall clock by so much."""
+        """Set the wall clock ahead by so much."""
         self._unix += seconds
 
 
@@ -74,7 +74,7 @@ class Timer:
         self._armed = float("inf")
 
     def arm(self, deadline: float | None) -> None:
-        """Call ``due`` at a deadline, or earlier; None changes nothing."""
+        """Call ``due`` at a deadline, or earlier. None changes nothing."""
         if deadline is not None and deadline < self._armed:
             self._armed = deadline
             self._clock.at(deadline, self._ring)

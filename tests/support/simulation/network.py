@@ -1,4 +1,4 @@
-"""One direction of a path, with the faults of real ones, repeatable from a seed."""
+"""One direction of a path, with the faults of real paths, repeatable from a seed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Conditions:
 
     delay: float = 0.0
     jitter: float = 0.0
-    """Standard deviation of a half-normal extra delay, cut at twice; datagrams stay in order."""
+    """Standard deviation of a half-normal extra delay, cut at twice its value. Datagrams stay in order."""
     loss: float = 0.0
     burst: float = 1.0
     """Mean length of a run of losses (Gilbert model); 1 makes losses independent."""
@@ -25,11 +25,11 @@ class Conditions:
     reorder_delay: float = 0.03
     duplicate: float = 0.0
     rate: float = 0.0
-    """Bits per second; 0 is without limit."""
+    """Bits per second; 0 means no limit."""
     queue: float = 0.3
     """Seconds that a datagram may wait for the rate; then it is dropped."""
     mtu: int = 65_507
-    """UDP payload that passes; larger datagrams vanish, as where fragments are dropped."""
+    """Largest UDP payload that passes. Larger datagrams disappear, as where fragments are dropped."""
     blocked: bool = False
 
 
@@ -62,7 +62,7 @@ class Pipe:
         self.conditions = replace(self.conditions, **fields)  # type: ignore[arg-type]
 
     def send(self, data: bytes) -> None:
-        """Send a datagram, which arrives later, or never, or twice."""
+        """Send a datagram. It arrives later, or never, or twice."""
         self.sent += 1
         now, c, rng = self._clock.now, self.conditions, self._rng
         if c.blocked or len(data) > c.mtu or self._loses(c):
@@ -100,7 +100,7 @@ class Pipe:
 
 
 class Stream:
-    """Carries bytes one way, in order and whole, with a delay: what TCP gives. ``b""`` is the end."""
+    """Carries bytes one way, in order and whole, with a delay, as TCP does. ``b""`` is the end."""
 
     def __init__(self, clock: Clock, deliver: Callable[[bytes], None], delay: float) -> None:
         self.delay = delay
@@ -125,16 +125,16 @@ class Stream:
         self._open = False
 
     def reset(self) -> None:
-        """Lose what is on the way: the connection is gone."""
+        """Lose the bytes on the way: the connection is gone."""
         self._open = False
         self._queue.clear()
 
     def stop(self) -> None:
-        """Begin an outage: what is sent, and what is on the way, waits for its end."""
+        """Begin an outage. Bytes that are sent or on the way wait for its end."""
         self._stopped = True
 
     def resume(self) -> None:
-        """End the outage: what waited arrives, as TCP sends it again."""
+        """End the outage. The bytes that waited arrive, as TCP sends them again."""
         self._stopped = False
         for _ in range(self._overdue):
             self._clock.after(self.delay, self._arrive)

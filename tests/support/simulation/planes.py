@@ -1,4 +1,4 @@
-"""The media planes of a server in virtual time, as many as it has workers, wired as those are."""
+"""The media planes of a server in virtual time: as many as it has workers, wired as those are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RELAY = 1
 
 
 class Planes:
-    """Brings commands and datagrams where they belong. What planes tell each other arrives at once."""
+    """Brings commands and datagrams to their planes. Messages between planes arrive at once."""
 
     def __init__(self, count: int, random_bytes: Callable[[int], bytes]) -> None:
         self._random_bytes = random_bytes
@@ -23,11 +23,11 @@ class Planes:
         self.all = [self._make(worker) for worker in range(count)]
 
     def replace(self, worker: int) -> None:
-        """Let a plane that knows nothing come in place of another."""
+        """Put a plane that knows nothing in place of another."""
         self.all[worker] = self._make(worker)
 
     def apply(self, command: Command, now: float) -> None:
-        """Give a command to all whom it is for."""
+        """Give a command to all planes that need it."""
         for worker in self._router.workers(command):
             self.all[worker].apply(command, now)
 
@@ -37,7 +37,7 @@ class Planes:
         self.all[worker].receive([(data, address)], now)
 
     def poll(self, now: float) -> None:
-        """Let all do what is due."""
+        """Let all planes do what is due."""
         for plane in self.all:
             plane.poll(now)
 
@@ -46,7 +46,7 @@ class Planes:
         return min((due for plane in self.all if (due := plane.next_deadline()) is not None), default=None)
 
     def outgoing(self, now: float) -> Iterator[tuple[Address, bytes]]:
-        """Go through what is sent to clients; raises what failed in a plane."""
+        """Yield what is sent to clients. Raises what failed in a plane."""
         busy = True
         while busy:
             busy = False
@@ -64,7 +64,7 @@ class Planes:
                 raise failed[1]
 
     def take_events(self) -> list[Event]:
-        """Return what all report."""
+        """Return the events of all planes."""
         return [event for plane in self.all for event in plane.take_events()]
 
     def _make(self, worker: int) -> MediaPlane:

@@ -27,9 +27,9 @@ ACCOUNT_KEY = SigningKey(b"key of every account in the test")
 
 
 class Server:
-    """The shell of a conference and a media plane. What must always hold is checked as it goes.
+    """The shell of a conference and a media plane. It checks all the time what must always hold.
 
-    ``routes`` are the pipes down to the addresses that exist; what is sent anywhere else is lost.
+    ``routes`` are the pipes down to the addresses that exist; a datagram to any other address is lost.
     """
 
     def __init__(self, clock: Clock, rng: random.Random, settings: Settings) -> None:
@@ -42,12 +42,12 @@ class Server:
         self.bytes_in: Counter[Address] = Counter()
         self.bytes_out: Counter[Address] = Counter()
         self.tap: list[tuple[Address, bytes]] | None = None
-        """Where to note what goes out by UDP, for who listens on the wire."""
+        """Where to note datagrams that leave by UDP, for a wiretap."""
         self.told: list[tuple[float, int, object]] | None = None
-        """Where to note the control messages that go out: when, on which connection, what."""
+        """Where to note control messages that leave: time, connection and message."""
         self.sessions: set[int] = set()
         self.events: list[Event] = []
-        """What the media plane reported."""
+        """The events of the media plane."""
         self._rng = rng
         self._clock = clock
         self._connections: dict[int, ServerConnection] = {}
@@ -66,7 +66,7 @@ class Server:
         return plane
 
     def replace_worker(self, worker: int) -> None:
-        """A media worker ends, and another comes in its place."""
+        """End a media worker, and put another in its place."""
         self.planes.replace(worker)
         self._events.append(WorkerReplaced(worker))
         self._carry_out([])
@@ -98,17 +98,17 @@ class Server:
         self._drain()
 
     def do(self, verb: Callable[..., list[effects.Effect]], *arguments: object) -> None:
-        """Call a verb of the conference, which the operator may use."""
+        """Call a verb of the conference; the operator may use it, too."""
         self._carry_out(verb(*arguments, self.clock.now))
 
     def drops(self) -> dict[Drop, int]:
-        """Why the media plane dropped what."""
+        """Return the drops of the media plane by reason."""
         drops: Counter[Drop] = Counter()
         for plane in self.planes.all:
             drops.update(plane.counters.drops)
         return dict(+drops)
 
-    # Told by the control connections.
+    # Called by the control connections.
 
     def handshake_done(self, connection: ServerConnection, handshake_hash: bytes) -> None:
         self.do(self.conference.handshake_done, connection.number, handshake_hash)
@@ -177,14 +177,14 @@ class Server:
         events = self.planes.take_events()
         self._proven |= {event.address for event in events if isinstance(event, PathProven)}
         for address, datagram in self.planes.outgoing(self.clock.now):
-            self._send(address, datagram)
+            self.send(address, datagram)
         if events:
             self.events += events
             self._events.extend(events)
             self._carry_out([])
         self._plane_timer.arm(self.planes.next_deadline())
 
-    def _send(self, address: Address, datagram: bytes) -> None:
+    def send(self, address: Address, datagram: bytes) -> None:
         self.bytes_out[address] += len(datagram)
         if address not in self._proven:
             assert self.bytes_out[address] <= AMPLIFICATION * self.bytes_in[address]

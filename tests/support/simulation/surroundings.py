@@ -1,4 +1,4 @@
-"""What simulated clients have in common: one clock, one server, and all chance from one seed."""
+"""The surroundings of simulated clients: one clock, one server, and all chance from one seed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Surroundings:
         self.clock = Clock()
         self.server = Server(self.clock, self.rng, settings(**changes))
         self.names: dict[int, str] = {}
-        """By participant, of all seats there were."""
+        """By participant, of all seats that there were."""
         self.spoken: dict[tuple[int, int, int, int], bytes | None] = {}
         """What was sent, by participant, publication, layer and sequence number; None for a part of a picture."""
         self._trace = blake2b(digest_size=16)
@@ -33,7 +33,7 @@ class Surroundings:
         return self.clock.now
 
     def new_address(self, host: str) -> tuple[str, int]:
-        """An address at a host that nobody has had."""
+        """Return an address at a host that nobody has had."""
         return host, next(self._ports)
 
     def note(self, *facts: object) -> None:

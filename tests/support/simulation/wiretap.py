@@ -1,4 +1,4 @@
-"""Somebody who sees every room datagram, and what opens them."""
+"""A wiretap on every room datagram, and ways to open what it has."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tcproto.errors import CryptoFailure
 from tcproto.messages import Envelope, encode, row_of
 from tcproto.packet import open_packet
 from tcproto.packet import parse_header as parse_packet
+from tests.support.key_ring import keys_in
 from tests.support.simulation.server_connection import ServerConnection
 from tests.support.simulation.world import World
 
@@ -43,11 +44,11 @@ class Wiretap:
         self.datagrams: list[Tapped] = []
         self._world = world
         self._seen: set[bytes] = set()
-        self._send = world.server._send
-        world.server._send = self._tap  # type: ignore[method-assign]
+        self._send = world.server.send
+        world.server.send = self._tap  # type: ignore[method-assign]
 
     def between(self, start: float, end: float = float("inf")) -> list[Tapped]:
-        """What was sent in a stretch of time."""
+        """Return what was sent in a stretch of time."""
         return [tapped for tapped in self.datagrams if start <= tapped.at < end]
 
     def _tap(self, address, datagram: bytes) -> None:  # type: ignore[no-untyped-def]
@@ -58,7 +59,10 @@ class Wiretap:
 
 
 def room_plaintext(seat: Seat, datagram: bytes) -> bytes | None:
-    """What a seat's room keys make of a datagram, whatever their age and the replay windows; None for nothing."""
+    """Return what a seat's room keys make of a datagram, at any age and without replay windows.
+
+    None if no key opens it.
+    """
     header = parse_header(datagram)
     sealer = seat.opener.sealers.get(header.id)
     held = sealer.epochs.get(header.epoch) if sealer else None
@@ -80,12 +84,11 @@ def packets(plaintext: bytes) -> list[bytes]:
 
 
 def opens_packet(seat: Seat, packet: bytes) -> bool:
-    """Whether any sender key that a seat holds opens a packet, with no regard to windows, age or reach."""
+    """Return whether a sender key of a seat opens a packet, at any age and reach, and without windows."""
     generation = parse_packet(packet).generation
     for member in seat.member_keys.values():
-        held = list(member.ring._keys.values())  # type: ignore[union-attr]
-        keys = [key for one in held for key in (one._newest, one._previous) if key and key.generation <= generation]
-        for key in keys:
+        assert member.ring is not None
+        for key in [key for key in keys_in(member.ring) if key.generation <= generation]:
             for stream in seat.room.streams.values():
                 derived = key.ratcheted(generation).publication_key(seat.room.room.life, *stream.publication)
                 with contextlib.suppress(CryptoFailure, ValueError):
@@ -95,7 +98,7 @@ def opens_packet(seat: Seat, packet: bytes) -> bool:
 
 
 def forge_room(seat: Seat, counter: int, packet: bytes = b"", forward: int = 0, relay_time: int = 0) -> bytes:
-    """A room datagram as a member can make one, who knows the room key."""
+    """Return a room datagram as a member can make it, since it knows the room key."""
     ((ident, sealer),) = seat.opener.sealers.items()
     epoch = max(sealer.epochs, key=lambda known: known == sealer.newest_used)
     items = [Item(ItemType.PACKET, forward.to_bytes(2, "big") + packet)] if packet else []
@@ -104,7 +107,7 @@ def forge_room(seat: Seat, counter: int, packet: bytes = b"", forward: int = 0, 
 
 
 class ControlTap:
-    """Keeps every control message that the server reads or writes, as bytes: what its memory could tell."""
+    """Keeps every control message that the server reads or writes, as bytes: all that its memory could reveal."""
 
     def __init__(self, world: World) -> None:
         self.read: list[Envelope] = []
@@ -114,11 +117,11 @@ class ControlTap:
         world.server.told = self._told
 
     def written(self, kind: type) -> list[tuple[float, int, object]]:
-        """What the server wrote of one kind: when, on which connection, what."""
+        """Return what the server wrote of one kind: time, connection and message."""
         return [entry for entry in self._told if isinstance(entry[2], kind)]
 
     def holds(self, secret: bytes) -> bool:
-        """Whether these bytes were in any message."""
+        """Return whether these bytes were in any message."""
         messages = [(envelope.message, envelope.request_id) for envelope in self.read]
         messages += [(message, 0) for _, _, message in self._told]
         return any(secret in encode(message, request or _request_id(message)) for message, request in messages)

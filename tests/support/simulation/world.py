@@ -12,7 +12,7 @@ from tests.support.simulation.network import LAN, Conditions
 from tests.support.simulation.surroundings import Surroundings
 
 STEP = 0.01
-"""Seconds between looks at what is waited for."""
+"""Seconds between checks of a condition."""
 
 
 class World(Surroundings):
@@ -23,9 +23,9 @@ class World(Surroundings):
         self.clients: list[Client] = []
 
     def client(self, name: str, conditions: Conditions = LAN, *, host: str = "", **options: Any) -> Client:
-        """Somebody comes: connects, logs in, enters the room and publishes a microphone.
+        """Let a client come: it connects, logs in, enters the room and publishes a microphone.
 
-        Clients with the same ``host`` sit behind one NAT; ``options`` are those of ``Client``.
+        Clients with the same ``host`` are behind one NAT; ``options`` are those of ``Client``.
         """
         address = self.new_address(host or f"10.0.0.{len(self.clients) + 1}")
         client = Client(self, name, address=address, conditions=conditions, **options)
@@ -33,13 +33,13 @@ class World(Surroundings):
         return client.connect()
 
     def room(self, *names: str, conditions: Conditions = LAN, **options: Any) -> list[Client]:
-        """Several come, and can hear each other when this returns."""
+        """Let several clients come. They can hear each other when this returns."""
         clients = [self.client(name, conditions, **options) for name in names]
         self.until(lambda: self.ready(*clients))
         return clients
 
     def ready(self, *clients: Client) -> bool:
-        """Whether each of them is in, has UDP and, with a microphone, could speak."""
+        """Return whether each client is in, has UDP and, with a microphone, could speak."""
         return all(
             client.in_room
             and client.udp is PathState.OK
@@ -52,7 +52,7 @@ class World(Surroundings):
         self.clock.run(seconds)
 
     def until(self, condition: Callable[[], bool], limit: float = 10.0) -> float:
-        """Let time pass until something holds; return the seconds that took. Fails after ``limit`` seconds."""
+        """Let time pass until a condition holds. Return the seconds that it took. Fails after ``limit`` seconds."""
         start = self.now
         while not condition():
             assert self.now < start + limit, f"not within {limit} s"
@@ -60,7 +60,7 @@ class World(Surroundings):
         return self.now - start
 
     def client_drops(self) -> Counter[str]:
-        """What clients dropped, by reason."""
+        """Return what clients dropped, by reason."""
         total: Counter[str] = Counter()
         for client in self.clients:
             total.update({str(reason): number for reason, number in client.session.drops.items()})

@@ -46,7 +46,7 @@ def test_a_way_that_became_longer_is_no_jitter_once_the_shorter_one_is_forgotten
 
 
 def test_one_late_interval_among_prompt_ones_is_a_stall_and_no_new_way():
-    """A packet that was sent later and is not late shows that the way is what it was."""
+    """A packet that was sent later and is not late shows that the path is as it was."""
     delays = np.zeros(300)
     delays[100:145] = np.linspace(0.9, 0.02, 45)
     assert follow(delays).base == 7.0

@@ -104,7 +104,7 @@ def test_volume_of_a_priority_speaker_and_of_a_lowered_one():
 
 
 def test_too_many_loud_voices_are_bent_and_not_cut():
-    """The peaks of a sum four times too large: still a wave, below full scale, above where it begins to bend."""
+    """The peaks of a sum that is four times too large: still a wave, below full scale, above the bend."""
     voices = [Voice(sine(300, 960, level=-6)) for _ in range(4)]
     mixed = Mixer().mix(voices, 960)
     assert LIMIT < np.abs(mixed.astype(int)).max() <= 32_767

@@ -273,18 +273,18 @@ def test_other_searches_pass_while_binding(monkeypatch):
 
 
 def test_system_library_is_used_where_the_wheel_has_none(monkeypatch, tmp_path):
-    path = next(libopus._candidates())
+    path = next(libopus.candidates())
     (tmp_path / "av.libs").mkdir()
     (tmp_path / "av.libs" / "libopus-broken.so").write_bytes(b"not a library")
     monkeypatch.setattr(
         libopus.importlib.util, "find_spec", lambda _: libopus.importlib.util.spec_from_loader("x", None)
     )
     monkeypatch.setattr(ctypes.util, "find_library", lambda _: path)
-    assert list(libopus._candidates()) == [path]
+    assert list(libopus.candidates()) == [path]
     spec = libopus.importlib.util.spec_from_loader("av", None, is_package=True)
     spec.submodule_search_locations = [str(tmp_path / "av")]
     monkeypatch.setattr(libopus.importlib.util, "find_spec", lambda _: spec)
-    assert list(libopus._candidates()) == [str(tmp_path / "av.libs" / "libopus-broken.so"), path]
+    assert list(libopus.candidates()) == [str(tmp_path / "av.libs" / "libopus-broken.so"), path]
     assert libopus.load().library
 
 

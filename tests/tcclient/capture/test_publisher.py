@@ -1,4 +1,4 @@
-"""What a microphone sends: of speech every frame, of silence next to none."""
+"""Packets of a microphone: every frame of speech, and almost none of silence."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +39,7 @@ def sent(source):
 
 
 def heard(frames):
-    """What a listener hears of frames that all arrive 50 ms after they were spoken, and when, by samples."""
+    """Return what a listener hears of frames that arrive 50 ms after they were spoken, and when, in samples."""
     playout, blocks, waiting = Playout(), [], list(enumerate(frames))
     for tick in range(600):
         now, came = 0.02 * tick, []
@@ -67,7 +67,7 @@ def test_silence_is_told_once_in_400_ms_by_the_sender_itself(frame_ms, amplitude
     assert [frame.end_of_talk for _, frame in silent] == [True] + [False] * (len(silent) - 1)
     assert all(len(frame.payload) > 2 for _, frame in silent), "each tells what the background sounds like"
     assert not any(frame.voice for _, frame in silent)
-    # What is not comfort noise is there to the last frame, at its time.
+    # Frames that are no comfort noise are all there, at their times.
     loud = [timestamp for timestamp, frame in frames if not frame.comfort]
     assert set(range(0, 96_000 - frame_ms * 48, frame_ms * 48)) <= set(loud)
     resumed = min(timestamp for timestamp in loud if timestamp > 48_000 * 7)
@@ -112,7 +112,7 @@ def test_comfort_that_the_caller_encoded_is_thinned_too():
 
 
 def test_without_dtx_every_frame_is_sent():
-    """Equal packets at equal times tell nothing of who speaks."""
+    """Equal packets at equal times do not reveal who speaks."""
     frames = sent(AudioSource([np.concatenate((TALK, pause(0)))]))
     assert len({len(frame.payload) for _, frame in frames[:-1]}) == 1
     assert [timestamp for timestamp, _ in frames[:-1]] == list(range(0, 960 * 400, 960))

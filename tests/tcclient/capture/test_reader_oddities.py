@@ -1,4 +1,4 @@
-"""Files as they are met: late beginnings, holes, loops, damage, and what their headers say of the pictures."""
+"""Files from practice: late beginnings, holes, loops, damage, and pictures that are not as their headers say."""
 
 import os
 import struct

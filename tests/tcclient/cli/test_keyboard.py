@@ -1,4 +1,4 @@
-"""What typed lines do that holds for one's own ears."""
+"""Typed lines whose effect only the user hears."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -41,7 +41,7 @@ class Output:
 
 
 def typed(*lines: str) -> tuple[Any, Any, Output]:
-    """Type lines in a room with Sri, who is us, and Budi; return Sri, Budi and what was told."""
+    """Type lines in a room with Sri (ourselves) and Budi. Return Sri, Budi and the output."""
     me, other = somebody(1, "Sri", me=True), somebody(2, "Budi Tua")
     room: Any = SimpleNamespace(everybody=[me, other], me=me)
     output: Any = Output(list(lines))

@@ -70,7 +70,7 @@ def room(*participants: Participant) -> SimpleNamespace:
 def output(
     *participants: Participant, as_json: bool = False, columns: int | None = None, listening: bool = False
 ) -> tuple[Output, FakeConsole]:
-    """A output of a room that was just entered."""
+    """An output of a room that was just entered."""
     console = FakeConsole(columns)
     made = Output(console, as_json=as_json, listening=listening)  # type: ignore[arg-type]
     made.seated(room(*participants))  # type: ignore[arg-type]

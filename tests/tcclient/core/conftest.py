@@ -1,4 +1,4 @@
-"""A server, and two who are seated; modules that need it otherwise have their own."""
+"""A server with two seated clients. Modules that need another one have their own."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What a few bytes of a server, or a member that nobody invited, can cost a client."""
+"""What a few bytes of a server, or of a hostile member, can cost a client."""
 
 from __future__ import annotations
 

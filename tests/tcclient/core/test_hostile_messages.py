@@ -1,4 +1,4 @@
-"""Whatever valid messages a server sends, in whatever order: a session goes on, or ends with one word of why."""
+"""Whatever valid messages a server sends, in any order: a session goes on, or ends with one reason."""
 
 from dataclasses import replace
 
@@ -27,7 +27,7 @@ FIELDS = st.fixed_dictionaries(
         "role": st.sampled_from(m.Role),
     },
 )
-"""Of a member, otherwise than it is."""
+"""A field of a member that is not true."""
 WAYS = st.sampled_from([m.ChangeKind.MEMBER_JOINED, m.ChangeKind.MEMBER_UPDATED])
 STEPS = st.lists(
     st.one_of(
@@ -41,7 +41,7 @@ STEPS = st.lists(
 
 
 def after(server, client, step):
-    """What the server sends: a message as it is, or a lie about the members that there are."""
+    """Messages of the server: true ones, and lies about the members."""
     members = tuple(server.members.values())
     match step:
         case "again":

@@ -120,7 +120,7 @@ def test_names_that_cannot_be_such_are_not_sent(server, account, name):
 
 @pytest.mark.parametrize("account", ["agency2", "AGENCY", "agenc\u0443"])
 def test_a_challenge_for_another_account_is_not_answered(server, account):
-    """A server that has two accounts of one person, or an imitation of one, cannot choose which is signed for."""
+    """A server cannot choose the account that is signed for, such as a second account of the user, or an imitation."""
     client = connected(server)
     server.answers[m.LoginBegin] = m.LoginChallenge(b"s" * 16, 65536, 3, account)
     client.session.begin_login("Agency", "Siti")

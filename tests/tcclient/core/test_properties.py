@@ -1,4 +1,4 @@
-"""Whatever the network does to datagrams, and whoever comes and goes: nothing twice, nothing wrong, nobody stuck."""
+"""Whatever the network does to datagrams, and whatever members do: nothing twice, nothing wrong, nobody stuck."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -123,7 +123,7 @@ class Meeting(RuleBasedStateMachine):
         assert not any(client.told(events.Closed) for client in self.server.clients)
 
     def teardown(self):
-        """After all that, once the boxes are there, everybody hears everybody."""
+        """At the end, when the boxes have come, everybody hears everybody."""
         if self.server.hold_boxes is not None:
             self.boxes_come()
         self.server.advance(15)

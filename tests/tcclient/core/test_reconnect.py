@@ -6,7 +6,8 @@ from tcclient.core import Phase, control_connection, events
 from tcproto import messages as m
 from tcproto.control import ControlConnection
 from tcproto.errors import ErrorCode, Refusal
-from tests.support.scripted_server import STATIC, Server
+from tests.support.scripted_client import STATIC
+from tests.support.scripted_server import Server
 from tests.support.texting import give, texts, write
 
 

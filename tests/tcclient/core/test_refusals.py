@@ -8,7 +8,8 @@ from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, Item, ItemType, pack_ite
 from tcproto.packet import AudioHeader, PlainHeader, VideoHeader, seal_packet
 from tcproto.path import PingItem, Position, pack_positions
 from tcproto.replay import SEALER_WINDOW
-from tests.support.scripted_server import FINGERPRINT, LIFE, Server, give, payloads, spend_beacons, undelivered
+from tests.support.scripted_media import give, payloads, spend_beacons, undelivered
+from tests.support.scripted_server import FINGERPRINT, LIFE, Server
 
 
 def test_replays_on_the_hop(server, pair):
@@ -45,7 +46,7 @@ def test_a_newcomer_takes_no_replays_from_before(server, pair):
 
 
 def test_a_forged_counter_far_ahead_silences_nobody(server, pair):
-    """Whoever knows the room key can forge the server's datagrams, but not its statements of position."""
+    """A member that knows the room key can forge the server's datagrams, but not its reports of positions."""
     a, b = pair
     a.publish()
     spend_beacons(server)

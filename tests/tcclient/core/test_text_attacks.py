@@ -19,6 +19,7 @@ from tcproto.text import (
     seal_room_text,
     text_key,
 )
+from tests.support.key_ring import keys_in
 from tests.support.scripted_server import KEEP, LIFE, Server
 from tests.support.texting import (
     PARTICIPANT,
@@ -56,7 +57,7 @@ def test_a_text_is_shown_once_and_never_again(sealed, to_one):
 
 @pytest.mark.parametrize("to_one", [False, True])
 def test_an_old_text_stays_old_after_its_sender_was_feigned_to_leave_and_come_back(sealed, to_one):
-    """The server plays the whole past of a seat again: member, key box, text."""
+    """The server replays the whole past of a seat: member, key box, text."""
     a, b = sealed.seated(2)
     private(sealed, a, b) if to_one else write(sealed, a, "one")
     number, member = sealed.number, sealed.members[a.participant]
@@ -119,7 +120,7 @@ def test_no_plain_text_is_shown_as_a_participant_s(sealed, scope, beside):
 
 
 def test_a_text_with_another_message_id_is_not_shown(sealed):
-    """Otherwise a server could have one text taken for the resend of another, and suppress it."""
+    """Otherwise a server could pass a text off as a repetition of another, and suppress it."""
     a, b = sealed.seated(2)
     (message,) = captured(sealed, lambda: write(sealed, a, "one"))
     give(sealed, b, replace(message, message_id=b"n" * 16))
@@ -148,10 +149,10 @@ def test_an_unverified_member_cannot_write(sealed):
 
 
 def test_who_left_cannot_write_under_the_key_that_it_had(sealed):
-    """It knows the old key, and the server passes its forgery on."""
+    """A member that has left knows the old key, and the server passes its forgery on."""
     a, b, c = sealed.seated(3)
     write(sealed, a, "one")
-    known = c.seat.member_keys[a.participant].ring._keys[1]._newest
+    known = keys_in(c.seat.member_keys[a.participant].ring)[-1]
     c.session.leave()
     sealed.pump()
     write(sealed, a, "two")
@@ -163,10 +164,10 @@ def test_who_left_cannot_write_under_the_key_that_it_had(sealed):
 
 
 def test_a_member_cannot_pass_off_another_s_key_as_own(sealed):
-    """It boxes the key of another to a third one, and the server shows the other's texts as its."""
+    """A member boxes the key of another to a third, and the server shows the other's texts as texts of that member."""
     a, b, c = sealed.seated(3)
     write(sealed, a, "one")
-    stolen = c.seat.member_keys[a.participant].ring._keys[1]._newest
+    stolen = keys_in(c.seat.member_keys[a.participant].ring)[-1]
     c.seat.keys._random_bytes = lambda size: stolen.key if size == 32 else b"r" * size
     write(sealed, c, "mine")
     (message,) = captured(sealed, lambda: write(sealed, a, "two"))

@@ -1,4 +1,4 @@
-"""Texts of a seat: who reads them, under which keys, and what waits."""
+"""Texts of a seat: recipients, keys, and texts that wait."""
 
 from dataclasses import replace
 
@@ -13,6 +13,7 @@ from tcproto.text import (
     TextHeader,
     parse_text_header,
 )
+from tests.support.memory import largest_table
 from tests.support.scripted_server import Server
 from tests.support.texting import (
     PARTICIPANT,
@@ -289,7 +290,7 @@ def test_the_memory_of_what_was_shown_is_bounded():
     assert all(shown.is_new(b"d", number.to_bytes(16, "big")) for number in range(MAX_SHOWN_TEXTS))
     assert not shown.is_new(b"d", bytes(16))
     assert shown.is_new(b"e", bytes(16)), "of another device; the oldest is forgotten"
-    assert len(shown._shown) == MAX_SHOWN_TEXTS
+    assert largest_table(shown) == MAX_SHOWN_TEXTS
     assert shown.is_new(b"d", bytes(16))
 
 

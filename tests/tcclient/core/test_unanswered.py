@@ -1,4 +1,4 @@
-"""A server that leaves requests without a reply, and talks otherwise: nothing raises out of a timer, nothing grows."""
+"""A server that leaves requests without a reply, and sends other messages: no timer raises, and nothing grows."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.support.scripted_server import KEEP, Server
 
 
 def talking(server, client, seconds, step=1.0):
-    """Time passes, and the server goes on telling something, so that the connection is alive."""
+    """Let time pass, while the server goes on sending, so that the connection lives."""
     for _ in range(round(seconds / step)):
         server.advance(step)
         client.notify(m.KeyReceipts(()))

@@ -6,7 +6,7 @@ from tcclient.demo.report import MAX_ROWS, report_on
 
 
 def reports(count: int = 3) -> list[dict[str, Any]]:
-    """What participants report of a demonstration in which each speaks and gets everything."""
+    """Reports of a demonstration in which each participant speaks and receives everything."""
     return [
         {
             "user": f"u{me}",

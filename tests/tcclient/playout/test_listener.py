@@ -1,4 +1,4 @@
-"""What a listener plays, and how loud each of those who speak."""
+"""What a listener plays, and how loud it plays each speaker."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ def level_at(pcm, frequency):
 
 
 def settled(playout, speakers=("ada", "ben")):
-    """Let somebody speak for a second; return the last half."""
+    """Let a participant speak for a second, and return the last half."""
     blocks = []
     for tick in range(FRAMES):
         now = 0.02 * tick
@@ -75,7 +75,7 @@ def track(number, name):
 
 
 def test_a_participant_is_as_loud_as_one_says_while_it_speaks():
-    """And others are lowered for who has priority. A frame comes with each tick, whenever the machine gets to it."""
+    """Others are lowered for a priority speaker. A frame comes with each tick, however late the machine is."""
 
     async def main():
         ada, ben = track(1, "ada"), track(2, "ben")

@@ -1,4 +1,4 @@
-"""What is heard when the way of the packets becomes longer or shorter for good, through the whole play-out."""
+"""What is heard when the path of the packets becomes longer or shorter for good, through the whole play-out."""
 
 from functools import cache
 
@@ -14,11 +14,11 @@ TICK = 0.02
 START = 3.0
 """Seconds before the first step: more than the play-out needs to settle."""
 TAIL = 13.0
-"""Seconds after the last: more than the play-out remembers the way before."""
+"""Seconds after the last step: more than the time for which the play-out remembers the old path."""
 QUIET = 300
 """Amplitude below which a block of a tone of 3,277 counts as silence."""
 GRACE = 0.3
-"""Seconds of silence beyond the time in which nothing came."""
+"""Seconds of silence beyond the time in which no packet came."""
 
 
 @cache
@@ -66,7 +66,7 @@ def silences(arrivals, *, frame_ms=20, sequence=0, timestamp=0, flags=None):
 
 
 def way(steps, *, frame_ms=20, jitter=0.004, seed=1):
-    """Arrivals of frames whose way changes by ``steps``: (seconds at which it is sent, seconds that it is longer)."""
+    """Return arrivals of frames whose path changes by ``steps``: (seconds of the send time, seconds longer)."""
     end = (steps[-1][0] if steps else START) + TAIL
     sent = np.arange(int(end * 1000 / frame_ms)) * frame_ms / 1000
     transit = np.full(len(sent), 2.1)  # so long that it can become shorter
@@ -112,7 +112,7 @@ def test_so_it_is_where_numbers_wrap(step, sequence, timestamp):
 @pytest.mark.parametrize("each", [0.2, 0.45, 0.65, 0.95, 1.5])
 @pytest.mark.parametrize("apart", [0.3, 1.0, 4.0])
 def test_steps_that_follow_each_other(each, apart):
-    """Also before the way before the last step is forgotten."""
+    """Also before the path of the step before is forgotten."""
     steps = [(START + number * (each + apart), each) for number in range(4)]
     assert longest(silences(way(steps))) <= each + GRACE
 
@@ -120,7 +120,7 @@ def test_steps_that_follow_each_other(each, apart):
 @pytest.mark.parametrize("in_order", [True, False])
 @pytest.mark.parametrize("step", [0.2, 0.65, 0.95, 1.5, 2.0])
 def test_a_shorter_way_is_heard_without_a_pause(step, in_order):
-    """What is sent after the step comes with what was sent before (a queue that emptied), or overtakes it."""
+    """Packets sent after the step come together with earlier ones (a queue that emptied), or overtake them."""
     arrivals = way([(START, -step)])
     if in_order:
         arrivals = np.maximum.accumulate(arrivals)
@@ -129,14 +129,14 @@ def test_a_shorter_way_is_heard_without_a_pause(step, in_order):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_any_steps_up_and_down(seed):
-    """Silence after each step is that of this step."""
+    """Return the silence after each step."""
     random = np.random.default_rng(seed)
     level, at, steps = 0.0, START, []
     for _ in range(8):
         target = float(random.choice([0.0, 0.2, 0.5, 0.8, 1.1, 1.6, 2.0]))
         steps.append((at, target - level))
         level, at = target, at + float(random.uniform(2.5, 6))
-    # The last frame before a step comes by the way before it: there the silence of this step begins.
+    # The last frame before a step comes by the old path: there the silence of this step begins.
     begins = [sent + 2.1 + sum(by for earlier, by in steps if earlier < sent) for sent, _ in steps]
     for began, seconds in silences(np.maximum.accumulate(way(steps))):
         nearest = min(range(len(steps)), key=lambda index: abs(begins[index] - began))
@@ -145,7 +145,7 @@ def test_any_steps_up_and_down(seed):
 
 @pytest.mark.parametrize("step", [0.2, 0.65, 0.95, 1.5])
 def test_a_step_in_a_pause_costs_nothing_of_what_is_said_after_it(step):
-    """Three seconds of speech, three of comfort packets in which the way becomes longer, and speech again."""
+    """Three seconds of speech, three of comfort packets while the path becomes longer, and speech again."""
     arrivals = way([(4.5, step)])
     flags = {}
     for index in range(150, 300):

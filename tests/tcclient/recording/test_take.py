@@ -9,7 +9,7 @@ from tcclient.recording.clock import ClockMapping
 from tcclient.recording.take import CLOCK_PATIENCE, MAX_ENTRIES, PATIENCE, Take
 from tests.support.packets import sound_packet, whole_picture
 
-"""As much of a keyframe of 16x16 as a container looks at."""
+"""As much of a keyframe of 16x16 as a container needs."""
 WRAP = 1 << 32
 
 
@@ -88,7 +88,7 @@ def test_nothing_is_lost_in_a_day(tmp_path: Path, opus: list[bytes], first: int,
 
 
 def test_a_film_keeps_in_step_with_a_sound_card_that_is_off(tmp_path: Path, opus: list[bytes]) -> None:
-    """Two tenths of a second in an hour: so far sound and pictures would drift apart."""
+    """Two tenths of a second in an hour: otherwise sound and pictures would drift so far apart."""
     speaker = Take(tmp_path, "a")
     speaker.expect_video("vp8", 16, 16)
     off = 48_000 * 1.0001

@@ -1,4 +1,4 @@
-"""Futures of what is expected of the server."""
+"""Futures of the replies that the server should send."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

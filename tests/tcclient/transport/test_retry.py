@@ -1,4 +1,4 @@
-"""When the way into a room is tried again, and how long to wait before."""
+"""When a join is tried again, and how long the wait before it is."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The file of known devices, and the look at those who are here."""
+"""The file of known devices, and the comparison of participants with it."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def participant(account: str, device: int, *, verified: bool = True) -> Particip
 
 
 def watched(directory: Path, *seen: Participant) -> list[told.Event]:
-    """What is told in one session of a client that sees these."""
+    """Return what one session of a client reports when it sees these devices."""
     events: list[told.Event] = []
 
     async def session() -> None:

@@ -73,7 +73,7 @@ def test_reordered_and_repeated_packets_give_all_frames_in_order(
 ) -> None:
     packets = packets_of(frames, first_id=first_id, first_sequence=first_sequence)
     head, tail = packets[0], packets[1:]
-    # each packet moves by a few places; the very first one stays, since nothing tells what came before a beginning
+    # Each packet moves by a few places. The very first one stays, since nothing shows what came before a beginning.
     shuffled = [packet for _, packet in sorted(enumerate(tail), key=lambda item: item[0] + rng.uniform(0, 6))]
     repeated = [packet for packet in shuffled for _ in range(rng.choice((1, 1, 2)))]
     assembler = FrameAssembler()

@@ -217,3 +217,12 @@ def test_a_terminal_without_unicode_still_gets_its_answer(run: Run) -> None:
         out, err = process.communicate()
     assert process.returncode == 0, err
     assert b"\\U0001f389" in out
+
+
+def test_a_command_does_not_wait_until_the_server_is_loaded() -> None:
+    listing = "import sys, tcserver.cli.main; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "tcserver.cli.account" in loaded
+    unneeded = ("asyncio", "tcserver.conference", "tcserver.daemon", "tcserver.media")
+    assert [name for name in loaded if name.startswith(unneeded)] == []

@@ -38,6 +38,7 @@ SAMPLES = {
     "mute_other": m.MuteOther(0, m.Source.MICROPHONE, True),
     "change_password": m.ChangePassword(bytes(16), 0, 0, bytes(32), bytes(64)),
     "update_room": m.UpdateRoom(),
+    "lock_room": m.LockRoom(True),
     "close_room": m.CloseRoom(),
 }
 
@@ -231,7 +232,7 @@ def test_the_end_of_each_seat_is_logged_with_its_reason():
     clients[1].drop()
     clients[2].tell(m.Close(ErrorCode.LEAVING, "bye", Action.NONE))
     chair = driver.participant(account="a6")
-    room = driver.conference._rooms._by_number[1]
+    room = driver.conference._rooms.by_number(1)
     driver.conference._rooms.close(room, driver.now)
     driver.apply(driver.conference.context.outbox.take())
     told = [(line.fields["account"], line.fields["reason"]) for line in driver.logged if line.name == "left"]

@@ -1,4 +1,4 @@
-"""Which address people are told."""
+"""The addresses that the server tells its users."""
 
 from __future__ import annotations
 

@@ -46,6 +46,7 @@ export const CODES = {
   no_such_publication: { action: "none", text: "there is no such publication" },
   room_exists: { action: "none", text: "a room of this name exists" },
   room_full: { action: "none", text: "the room is full" },
+  room_locked: { action: "none", text: "the room is locked: nobody else may enter" },
   room_changed: { action: "none", text: "the room was closed and opened again meanwhile" },
   room_closed: { action: "stop", text: "the room was closed" },
   mode_mismatch: { action: "none", text: "the room's end-to-end encryption mode is not the one asked for" },

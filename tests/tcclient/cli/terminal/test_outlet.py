@@ -1,4 +1,4 @@
-"""Writing to readers that are slow, or gone."""
+"""Writing to readers that are slow, or have ended."""
 
 import fcntl
 import os

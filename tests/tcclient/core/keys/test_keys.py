@@ -11,7 +11,10 @@ from tcproto import messages as m
 from tcproto.keyring import SENDER_KEY_OVERLAP, PublicationId
 from tcproto.packet import parse_header
 from tcproto.sender_key import RATCHET_PERIOD
-from tests.support.scripted_server import Server, packet_in, payloads
+from tests.support.key_ring import keys_in
+from tests.support.memory import kept
+from tests.support.scripted_media import packet_in, payloads
+from tests.support.scripted_server import Server
 
 AUDIO = PublicationId(1, 1, 1)
 
@@ -26,7 +29,7 @@ def keys_of(client):
 
 
 def spoken(client, number=1):
-    """Say something; return key number and generation of the packet."""
+    """Speak, and return key number and generation of the packet."""
     key = keys_of(client).current
     assert client.speak(number)
     return key.number, key.generation
@@ -60,7 +63,7 @@ def test_a_newcomer_can_read_from_now_on_but_not_the_past(server):
     assert spoken(a) == (1, 1)
     assert payloads(c) == [b"voice"]
     assert payloads(b) == [b"voice", b"voice"]
-    # The newcomer knows the room key; even without any replay window of the hop it cannot open the past.
+    # The newcomer knows the room key. Even without any replay window of datagrams it cannot open the past.
     server.forward(a, packet_in(server, past[-1]))
     assert payloads(c) == []
     assert c.drops(Drop.PACKET_REFUSED) == 1
@@ -91,7 +94,7 @@ def test_many_joins_carry_along_also_those_who_are_sent_nothing_else(server):
 
 
 def beacons_only(server, speaker, listener):
-    """Something is said, and the server does not send it to the listener."""
+    """Speak, but the server does not send it to the listener."""
     server.deliver = False
     spoken(speaker)
     server.deliver = True
@@ -236,7 +239,7 @@ def test_boxes_that_are_reflected_misdirected_or_forged_are_refused(server):
 
 
 def test_boxes_that_come_before_their_sender_is_known_wait(server):
-    """The server tells changes in batches: a newcomer may know us, and make boxes, before we know the newcomer."""
+    """The server sends changes in batches. A newcomer may know us, and make boxes, before we know the newcomer."""
     (a,) = server.seated(1)
     server.change, change = (lambda *args, **more: None), server.change
     b = server.connect().login()
@@ -275,7 +278,7 @@ def test_an_unverified_member_gets_no_key_and_is_not_played(server):
         name="Somebody Else",
     )
     server.change(m.Change(m.ChangeKind.MEMBER_UPDATED, member=impostor), but=b)
-    server.number -= 1  # which b does not know of
+    server.number -= 1  # b has not heard of it
     server.pump()
     a.publish()
     assert server.box_log == []
@@ -363,7 +366,7 @@ def test_a_replaced_key_dies_after_the_overlap(server):
 
 
 def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(server):
-    """By the timer alone: sender keys, generations, session keys, room keys."""
+    """Only the timer forgets: sender keys, generations, session keys, room keys."""
     a, b, c = server.seated(3)
     a.publish()
     spoken(a)
@@ -374,17 +377,21 @@ def test_keys_that_were_replaced_are_forgotten_in_time_though_nothing_comes(serv
     c.session.leave()
     b.notify(m.SessionKeys(b.media_id, 2, b"u" * 32, b"d" * 32))
     b.notify(m.NewRoomKey(m.RoomKey(server.sealer, 2, b"n" * 32, server.counter)))
+    replaced = b.down_key
     b.up_keys[2], b.down_key, b.epoch = b"u" * 32, b"d" * 32, 2
     server.pump()
     server.epoch, server.room_key = 2, b"n" * 32
     spoken(a)  # under the new keys of all kinds
     ring, seat = b.seat.member_keys[a.participant].ring, b.seat
     (sealer,) = seat.opener.sealers.values()
-    assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [2, 2, 2]
+    assert [key.number for key in keys_in(ring)] == [1, 1, 2], "the first has two generations"
+    assert [key in kept(seat.path, bytes) for key in (replaced, b.down_key)] == [True, True]
+    assert len(sealer.epochs) == 2
     server.deliver = False
     server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
-    assert [len(keys) for keys in (ring._keys, seat.path._down, sealer.epochs)] == [1, 1, 1]
-    assert all(held._previous is None for held in ring._keys.values())
+    assert [key.number for key in keys_in(ring)] == [2]
+    assert [key in kept(seat.path, bytes) for key in (replaced, b.down_key)] == [False, True]
+    assert len(sealer.epochs) == 1
 
 
 def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
@@ -394,8 +401,11 @@ def test_a_generation_that_was_replaced_is_forgotten_in_time(server):
     server.seated(1)
     spoken(a)
     server.deliver = False
-    (held,) = b.seat.member_keys[a.participant].ring._keys.values()
-    assert held._previous is not None
+    ring = b.seat.member_keys[a.participant].ring
+    first, second = keys_in(ring)
+    assert (first.generation, second.generation) == (0, 1)
+    derived = [key.publication_key(server.info.life, *AUDIO) for key in (first, second)]
+    assert [key in kept(ring, bytes) for key in derived] == [True, True]
     server.advance(SENDER_KEY_OVERLAP + PURGE_INTERVAL)
-    assert held._previous is None
-    assert {generation for generation, _ in held._derived} == {1}
+    assert keys_in(ring) == [second]
+    assert [key in kept(ring, bytes) for key in derived] == [False, True]

@@ -3,7 +3,7 @@ from tcproto import messages as m
 from tcproto.datagram import KEY_OVERLAP, Item, ItemType, Kind, pack_header, pack_items, parse_header, seal
 from tcproto.path import PingItem
 from tcproto.replay import SEALER_WINDOW, SESSION_WINDOW
-from tests.support.scripted_server import give, payloads, spend_beacons, undelivered
+from tests.support.scripted_media import give, payloads, spend_beacons, undelivered
 
 
 def test_a_new_room_key_and_the_overlap(server, pair):
@@ -121,37 +121,5 @@ def test_the_media_path_moves(server, pair):
     a.notify(m.MediaMove(5555, 2, b"u" * 32, b"d" * 32, "192.0.2.1", 99))
     a.media_id, a.epoch, a.down_key, a.up_keys[2] = 5555, 2, b"d" * 32, b"u" * 32
     server.pump()
-    server.advance(5)
-    assert a.session.seat.path.state is PathState.OK
-
-
-def test_datagrams_through_the_tunnel(server, pair):
-    a, b = pair
-    a.publish()
-    (data,) = undelivered(server, a)
-    b.connection.send_datagram(data)
-    server.pump()
-    assert payloads(b) == [b"voice"]
-
-
-def test_what_came_through_the_tunnel_proves_nothing_of_udp(server):
-    """A pong, a challenge and media in the channel: UDP is still not proved, and then still lost."""
-    a = server.connect()
-    send_down = server.down
-
-    def through_the_tunnel(client, items):
-        client.connection.send_datagram(server.seal_down(client, pack_items(items)))
-
-    server.down = through_the_tunnel
-    forward, server.forward = server.forward, lambda *_: None  # beacons: nothing goes to who has proved no address
-    a.login()
-    b = server.connect().login()
-    server.advance(2)
-    assert a.session.seat.path.state is b.session.seat.path.state is PathState.UNKNOWN
-    assert not a.proven, "no response to a challenge that took another way"
-    assert a.drops(Drop.TUNNEL) > 3
-    server.advance(10)
-    assert a.session.seat.path.state is PathState.LOST
-    server.down, server.forward = send_down, forward
     server.advance(5)
     assert a.session.seat.path.state is PathState.OK

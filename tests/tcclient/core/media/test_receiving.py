@@ -8,7 +8,8 @@ from tcclient.core.media.receiving import MAX_QUEUED
 from tcproto import messages as m
 from tcproto.datagram import MAX_COUNTER, MAX_DATAGRAM, ItemType, parse_header
 from tcproto.packet import MAX_VIDEO_PAYLOAD, PacketType
-from tests.support.scripted_server import Server, give, packet_in, packet_types, payloads, undelivered
+from tests.support.scripted_media import give, packet_in, packet_types, payloads, undelivered
+from tests.support.scripted_server import Server
 
 
 def test_sound_arrives_as_it_was_sent(server, pair):
@@ -91,7 +92,10 @@ def test_a_picture_is_cut_into_equal_datagrams(server, pair, size):
 
 
 def test_pictures_that_were_not_sent_are_followed_by_a_keyframe(server, pair):
-    """An encoder goes on through a mute, and a new key: what refers to such a picture cannot be decoded."""
+    """An encoder goes on through a mute, and through a new key.
+
+    A picture that refers to an unsent one cannot be decoded.
+    """
     a, b = pair
     number = a.publish(m.Kind.VIDEO, m.Source.CAMERA, "vp8", layers=2)
 

@@ -3,7 +3,7 @@ import pytest
 from tcclient.core import events
 from tcproto import messages as m
 from tcproto.packet import Series
-from tests.support.scripted_server import give, payloads, spend_beacons, undelivered
+from tests.support.scripted_media import give, payloads, spend_beacons, undelivered
 
 
 def test_loss_reordering_and_jitter_per_series(server, pair):
@@ -23,7 +23,7 @@ def test_loss_reordering_and_jitter_per_series(server, pair):
 
 
 def test_what_the_server_sends_again_is_neither_late_nor_jitter(server, pair):
-    """As at the replay of a keyframe: datagrams below the newest counter of the sealer, also across a change of key."""
+    """Replays of a keyframe: datagrams below the newest counter of the sealer, also across a change of key."""
     a, b = pair
     a.publish()
     spend_beacons(server)

@@ -1,4 +1,4 @@
-"""Who speaks and who is muted: by what was heard, whatever the server says."""
+"""Who speaks and who is muted, by the sound that came, whatever the server says."""
 
 from dataclasses import replace
 
@@ -8,7 +8,8 @@ from tcclient.core import Drop, events
 from tcclient.core.media.speaking import HOLD, MUTE_GRACE, Speaking, Unmuted, is_speech
 from tcproto import messages as m
 from tcproto.packet import SPEECH_LEVEL, AudioHeader
-from tests.support.scripted_server import Server, packet_in, undelivered
+from tests.support.scripted_media import packet_in, undelivered
+from tests.support.scripted_server import Server
 
 
 def header(level=20, voice=False, comfort=False):

@@ -1,22 +1,21 @@
-"""Beacons: when they are sent, what they tell, and who is silent."""
+"""Beacons: when they are sent, what they say, and which members are silent."""
 
 import random
-from itertools import pairwise
 
 import pytest
 
 from tcclient.core import PathState, events
-from tcclient.core.membership.beacons import BeaconSchedule
 from tcclient.core.membership.claims import Claims
 from tcclient.core.membership.silence import Silence
 from tcproto import messages as m
 from tcproto.beacon import Beacon, BeaconContext, ClockMapping, sign_beacon
 from tcproto.packet import parse_header
-from tests.support.scripted_server import FINGERPRINT, LIFE, Server, payloads
+from tests.support.scripted_media import payloads
+from tests.support.scripted_server import FINGERPRINT, LIFE, Server
 
 
 def beacons(server, sender, seconds):
-    """When beacons came from a member, virtual time."""
+    """Return when beacons came from a member, in virtual time."""
     start, times = server.now, []
     stream = server.members[sender.participant].beacon_stream
     forward = server.forward
@@ -33,7 +32,7 @@ def beacons(server, sender, seconds):
 
 
 def hush(server, silent):
-    """The server passes on nothing that this member sends as a beacon."""
+    """Let the server drop all beacons of this member."""
     stream = server.members[silent.participant].beacon_stream
     forward = server.forward
 
@@ -46,7 +45,7 @@ def hush(server, silent):
 
 
 def settled(server, count=2):
-    """Members who have said all that a newcomer says."""
+    """Return members that have sent all beacons of newcomers."""
     members = server.seated(count)
     server.advance(5)
     return members
@@ -122,7 +121,7 @@ def test_members_who_see_the_same_set_are_content(server, pair):
 
 
 def test_a_hidden_member_is_noticed_and_so_is_the_end_of_it(server, pair):
-    """The server shows somebody to one member and not to the other; nobody publishes anything."""
+    """The server shows a participant to one member and not to the other; nobody publishes anything."""
     a, b = pair
     c = server.connect().login()
     server.advance(2)
@@ -290,7 +289,7 @@ def test_a_beacon_carries_a_receiver_to_any_generation():
 
 
 def given(server, sender, receiver, beacon, sequence=1000):
-    """A beacon of a member that says what it likes."""
+    """Return a beacon of a member with any content."""
     member = server.members[sender.participant]
     seat = BeaconContext(FINGERPRINT, LIFE, member.box_key)
     server.forward(sender, sign_beacon(beacon, member.beacon_stream, sequence, 0, seat, sender.device))
@@ -316,7 +315,7 @@ def test_a_key_other_than_the_one_committed_to_is_told_once():
     assert len(told) == 2, "two commitments to one key, which we do not even have"
     b.take_media()
     a.speak(payload=b"still heard")
-    assert payloads(b) == [b"still heard"], "it is told, and for people to judge"
+    assert payloads(b) == [b"still heard"], "it is reported, and the user decides"
 
 
 def test_a_key_that_comes_after_the_beacon_is_compared_when_it_comes():
@@ -354,61 +353,6 @@ def test_no_key_is_committed_to_where_there_is_none(server):
     a.session.seat.unpublish(number)
     server.advance(11)
     assert not b.told(events.CommitmentMismatch)
-
-
-# The schedule
-
-
-def run(schedule, end, members, act=lambda now: None, step=0.05):
-    """Send what is due; return when."""
-    times, now = [], 0.0
-    schedule.resize(members)
-    schedule.begin(now)
-    while now < end:
-        act(now)
-        if now >= schedule.next_deadline:
-            schedule.sent(None, now)
-            times.append(now)
-        now += step
-    return times
-
-
-@pytest.mark.parametrize("members", [2, 40, 100, 300, 600, 1000])
-def test_a_room_never_has_more_than_fifty_beacons_in_a_second_whatever_happens(members):
-    """Somebody comes in every tenth of a second, streams start and clocks move."""
-    sources = [random.Random(number) for number in range(20)]
-    schedules = [BeaconSchedule(source.randbytes) for source in sources]
-
-    def busy(schedule):
-        def act(now):
-            schedule.answer(now)
-            schedule.stream_started(now)
-            schedule.clock_moved(now)
-            assert len(schedule._planned) <= 6
-
-        return act
-
-    end = 60.0
-    sent = [run(schedule, end, members, busy(schedule), step=0.1) for schedule in schedules]
-    per_second = sum(len(times) for times in sent) / len(sent) * members / end
-    assert per_second <= 50 * 1.1
-    assert all(later - earlier >= max(1, members / 50) - 1e-6 for times in sent for earlier, later in pairwise(times))
-
-
-def test_answers_to_a_newcomer_are_spread_over_the_time_that_the_room_needs():
-    for members, span in ((10, 1.0), (200, 4.0)):
-        offsets = []
-        for number in range(200):
-            schedule = BeaconSchedule(random.Random(number).randbytes)
-            schedule.resize(members)
-            schedule.begin(0.0)
-            for at in (5.0, 10.0, 15.0):
-                schedule.sent(None, at)
-            schedule._planned = []
-            schedule.answer(20.0)
-            offsets.append(schedule.next_deadline - 20.0)
-        assert 0 <= min(offsets) < span / 20
-        assert span * 0.95 < max(offsets) < span
 
 
 def test_silence_has_three_intervals_of_the_rooms_size():

@@ -1,4 +1,4 @@
-"""Lives of rooms: none comes back once another one has followed it."""
+"""Lives of rooms: none comes back after another one has followed it."""
 
 import pytest
 

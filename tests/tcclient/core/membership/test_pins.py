@@ -1,4 +1,4 @@
-"""Which devices are news."""
+"""Which devices are new."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roster of a room: who is verified, changes and snapshots."""
+"""The roster of a room: verified members, changes and snapshots."""
 
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ from tcproto import messages as m
 from tcproto.errors import ProtocolError
 from tcproto.identity import SigningKey
 from tcproto.membership import MemberStatement, member_set_hash
+from tests.support.memory import largest_table
 from tests.support.scripted_server import FINGERPRINT, LIFE
 
 
@@ -35,7 +36,7 @@ def member(number, name="Anna", *, life=LIFE, room="room", box=None, seed=None, 
 
 
 def empty(own=1, box_keys=None):
-    """A room in which we are, as far as the server has told nothing yet; we publish number 1, a microphone."""
+    """A room in which we are, before the server has sent anything. We publish number 1, a microphone."""
     me = member(own)
     seat = OwnSeat(own, me.account, me.name, me.device_key, me.box_key, me.signed_at, me.signature)
     info = m.RoomInfo("room", LIFE, True, 40)
@@ -237,7 +238,7 @@ def test_publications_without_a_member_are_not_shown():
 
 @pytest.mark.parametrize("copy", [2, 900])
 def test_of_those_with_one_box_key_the_first_of_the_snapshot_has_it(copy):
-    """Participant numbers are random: they do not tell who sat down first, and had the key to be copied."""
+    """Participant numbers are random: they do not show which seat had the key first."""
     owner, copied = member(50), replace(member(copy, box=member(50).box_key), account="agency")
     state = roster(owner, copied, member(1))
     assert verified(state) == {1, 50}
@@ -266,13 +267,13 @@ def test_a_room_larger_than_the_bounds_is_an_error():
 
 
 def test_pages_of_a_snapshot_are_put_together_as_they_come():
-    """In any order, again and again: each is looked at once, and those of another snapshot begin anew."""
+    """In any order, again and again: each page counts once, and a page of another snapshot begins again."""
     state = empty()
     page = m.Snapshot(7, state.room, tuple(member(i) for i in range(1, 40)), (), False)
     assert state.receive_snapshot(replace(page, number=6, members=(member(77),))) is None
     for _ in range(3 * MAX_MEMBERS):
         assert state.receive_snapshot(page) is None
-    assert len(state._pages.members) == 39
+    assert largest_table(state) == 39
     assert state.receive_snapshot(replace(page, members=(member(50),), last=True)) is not None
     assert set(state.members) == {*range(1, 40), 50}
     state.receive_snapshot(replace(page, number=8, members=(member(1),), last=True))

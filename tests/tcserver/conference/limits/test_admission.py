@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tcserver.conference.limits.admission import MAX_SCOPES, MAX_WAIT, Admission
 from tcserver.conference.settings import Rate
+from tests.support.memory import largest_table
 
 PARTS = {"account": 0.25}
 
@@ -42,7 +43,7 @@ def test_no_wait_is_longer_than_ten_seconds() -> None:
     admission = Admission(Rate(1, 1), {}, 0.0)
     waits = [admission.wait(who, {}, 0.0) for who in range(500)]
     assert max(waits) == MAX_WAIT
-    assert len(admission._common._turns) < 11
+    assert largest_table(admission) < 11
 
 
 def test_one_account_neither_takes_nor_books_what_is_for_others() -> None:
@@ -60,7 +61,7 @@ def test_the_accounts_that_are_counted_are_bounded_and_idle_ones_go_first() -> N
     admission.wait("busy", {"account": "busy"}, 0.0)
     for number in range(MAX_SCOPES + 10):
         admission.wait(number, {"account": number}, float(number))
-    assert len(admission._buckets) <= MAX_SCOPES
+    assert largest_table(admission) <= MAX_SCOPES
 
 
 @settings(max_examples=50)

@@ -14,6 +14,7 @@ from tcserver.conference.limits.budget import DEBT, MAX_BUDGETS, MAX_RESTS, Budg
 from tcserver.conference.settings import MessageClass
 from tests.support.conference.driver import Driver, error_code
 from tests.support.conference.identities import make_account
+from tests.support.memory import largest_table
 
 RATE = Rate(5_000, 50_000)
 """A twentieth of the usual, so that less has to be sent."""
@@ -152,7 +153,7 @@ def test_budgets_are_bounded_and_a_changed_rate_holds_at_once() -> None:
     assert budgets.of(accounts[0], Rate(1_000_000, 1_000_000), 0.0) is first
     assert first.wait(0.5) == pytest.approx(0.5)
     budgets.of(accounts[-1], RATE, 0.0)
-    assert len(budgets._by_account) == MAX_BUDGETS
+    assert largest_table(budgets) == MAX_BUDGETS
     assert budgets.of(accounts[0], RATE, 0.0) is first, "the one that was not used for longest has gone"
 
 

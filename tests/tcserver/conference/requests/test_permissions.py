@@ -42,6 +42,7 @@ COMMAND_TABLE = {
     "update_room title": (lambda _: m.UpdateRoom(title="New"), LEADERS),
     "update_room max_participants": (lambda _: m.UpdateRoom(max_participants=50), LEADERS),
     "update_room": (lambda _: m.UpdateRoom(), LEADERS),
+    "lock_room": (lambda _: m.LockRoom(True), LEADERS),
     "close_room": (lambda _: m.CloseRoom(), LEADERS),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 
 from tcproto import messages as m
@@ -10,6 +12,7 @@ from tcproto.messages import Role
 from tcserver.conference.room.kicks import KICKED_DEVICES, MAX_KICKED, Kicks
 from tcserver.records import RoomRecord
 from tests.support.conference.driver import Driver, error_code
+from tests.support.memory import kept, largest_table
 
 KICK = 300.0
 
@@ -81,12 +84,11 @@ def test_kicks_are_bounded() -> None:
     for number in range(MAX_KICKED + 1):
         for device in range(KICKED_DEVICES + 2):
             kicks.add("room", str(number), bytes([device]), 100.0)
-    assert len(kicks._until) == MAX_KICKED
-    assert max(map(len, kicks._until.values())) == KICKED_DEVICES
+    assert {len(table) for table in kept(kicks, OrderedDict)} == {MAX_KICKED, KICKED_DEVICES}
     assert kicks.wait("room", "0", b"\0", 0.0) == 0
     assert kicks.wait("room", "1", b"\4", 0.0) == 100
     assert kicks.wait("room", "1", b"\4", 100.0) == 0
-    assert len(kicks._until) == MAX_KICKED - 1
+    assert largest_table(kicks) == MAX_KICKED - 1
 
 
 @pytest.mark.parametrize("leader", [m.Role.CHAIR, m.Role.ADMIN])

@@ -58,7 +58,6 @@ def test_everybody_gets_the_same_bytes_but_the_publisher():
 
 @pytest.mark.parametrize("body", [bytes(200), b"\xff" * 200, bytes(MAX_PACKET - 14), b""])
 def test_packets_are_bit_exact(body):
-    """V19."""
     world = World(2)
     a, b = world.peers
     world.publish(a, 7, to=[b])
@@ -68,7 +67,6 @@ def test_packets_are_bit_exact(body):
 
 
 def test_the_first_packet_after_each_routing_change_is_delivered():
-    """V15."""
     world = World(4)
     a, b, c, d = world.peers
     world.publish(a, 7)

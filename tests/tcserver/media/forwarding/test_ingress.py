@@ -140,7 +140,7 @@ def test_a_forged_counter_moves_no_window(world):
 
 
 def test_unknown_sources_change_nothing(world):
-    """V24, V34: no answer, no state, no key tried."""
+    """No answer, no state, no key tried."""
     before = world.plane.counters.accepted
     for n in range(200):
         stranger = Address(0, f"203.0.113.{n}", n + 1)

@@ -110,7 +110,7 @@ def test_round_trips_are_measured_by_challenges_that_were_sent_once():
 
 
 def test_an_unproven_address_gets_at_most_three_times_what_it_sent():
-    """V35, for bare datagrams and pings at any pace."""
+    """Bare datagrams and pings, at any pace."""
     world = World(0)
     a = world.join(1, prove=False)
     received = sent = 0
@@ -259,7 +259,6 @@ def test_one_ping_of_a_datagram_is_answered_and_malformed_ones_are_dropped():
 
 
 def test_35_clients_behind_one_address():
-    """V25."""
     world = World(0)
     peers = []
     for number in range(1, 36):

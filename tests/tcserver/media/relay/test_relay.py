@@ -74,7 +74,7 @@ def test_only_proven_paths_are_sent_to_and_a_path_that_is_proven_later_too():
     workers.prove(late)
     workers.relayed.clear()
     assert set(packets(send(workers, talker, audio(STREAM, 1)))) == {late.address, lost.address}
-    assert not workers.messages(Message.AUDIENCE), "the same people"
+    assert not workers.messages(Message.AUDIENCE), "the same participants"
     for _ in range(16):
         workers.receive(late, late.ping())
         workers.poll(1)

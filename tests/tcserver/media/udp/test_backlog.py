@@ -6,9 +6,9 @@ from itertools import chain
 
 import pytest
 
+from tcproto.datagram import LARGE
 from tcserver.media import ReceiverSet, Transmission
 from tcserver.media.interface import Address
-from tcserver.media.lanes.lane import LARGE
 from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.backlog import MAX_BACKLOG, Backlog, Run
 from tcserver.media.udp.sendto import PlainLane

@@ -102,7 +102,7 @@ def test_a_conversation_over_real_sockets(sender, receiver, host, bind):
                 ChangeForwarding(1, (7,), tuple(Receiver(other.media_id) for other in others)),
             )
             plane.counters.drops.update(dict.fromkeys(Drop, 0))
-            # V12, V13: what is too long is one drop each, and nothing else suffers.
+            # Each datagram that is too long is one drop, and nothing else suffers.
             for size in (MAX_DATAGRAM - 1, MAX_DATAGRAM, MAX_DATAGRAM + 1, 1300, 2048, 65000):
                 a.send(a.up(Item(ItemType.PADDING, bytes(size - MIN_DATAGRAM - 1))))
             packets = [audio(7, n, bytes(100)) for n in range(3)]
@@ -164,7 +164,7 @@ def test_what_the_kernel_lacks_is_done_without(names, without, classes, monkeypa
 
 @linux
 def test_every_size_above_the_limit_is_one_drop(bind):
-    """V12 on a real socket: 1,201 to 65,507."""
+    """1,201 to 65,507 bytes on a real socket."""
 
     async def flood() -> None:
         async with opened() as (plane, sockets):

@@ -1,0 +1,119 @@
+/** What the page is told of a meeting, in values that its thread and the worker share. `meeting.ts` has the rest. */
+
+import type { ErrorCode, Role, Source } from "../protocol/messages.js";
+
+/** A value that identifies a participant in one life of the room. */
+export type ParticipantId = number;
+
+export interface JoinOptions {
+  readonly account: string;
+  readonly password: string;
+  /** The display name. */
+  readonly name: string;
+  readonly room: string;
+  /** From the web link (`#fp=`), as text; it is checked before the password is used. */
+  readonly fingerprint?: string;
+  /** Whether only sound is received. */
+  readonly dataSaver: boolean;
+}
+
+export type Phase =
+  | { readonly name: "outside" }
+  | { readonly name: "joining" }
+  | { readonly name: "inside" }
+  /** The connection was lost; the engine tries to come back by itself. `attempt` counts from 1. */
+  | { readonly name: "returning"; readonly attempt: number; readonly reason: Problem }
+  /** The meeting is over for us. */
+  | { readonly name: "ended"; readonly reason: Problem };
+
+/** Why something was refused or has ended. The page has one sentence for each code, in each language. */
+export interface Problem {
+  readonly code: ErrorCode | LocalProblem;
+  /** Seconds until another attempt makes sense; 0 where that is not known. */
+  readonly retryAfter: number;
+  /** For logs; never shown. */
+  readonly detail: string;
+}
+
+/** Problems that are found here, not told by the server. */
+export type LocalProblem =
+  "unreachable" | "connection_lost" | "wrong_server" | "dishonest_server" | "left" | "no_webcodecs" | "internal";
+
+/** Trust in a participant, as PROTOCOL.md section 5 has it. */
+export type Trust = "verified" | "unverified" | "new_device" | "silent";
+
+/** Steps of the connection bars: 0 nothing comes, 3 good. */
+export type Quality = 0 | 1 | 2 | 3;
+
+export interface Participant {
+  readonly id: ParticipantId;
+  readonly account: string;
+  readonly agency: string;
+  readonly name: string;
+  readonly role: Role;
+  readonly trust: Trust;
+  /** Unix ms of the raised hand by the clock of the server; 0: it is down. Hands are shown in this order. */
+  readonly hand: number;
+  readonly speaking: boolean;
+  /** Whether there is a microphone at all, and whether it is muted. */
+  readonly microphone: "none" | "muted" | "live";
+  readonly camera: boolean;
+  readonly screen: boolean;
+  readonly quality: Quality;
+  /** Own choice, 0 to 2; 1 leaves the sound as it comes. */
+  readonly volume: number;
+}
+
+export interface ChatLine {
+  readonly id: string;
+  /** Undefined: a notice of the server. */
+  readonly from: ParticipantId | undefined;
+  /** "agency / name", which stays when its writer leaves. */
+  readonly label: string;
+  /** The receiver of a private line. */
+  readonly to: ParticipantId | undefined;
+  readonly own: boolean;
+  readonly text: string;
+  /** Unix ms. */
+  readonly at: number;
+  readonly state: "sending" | "sent" | "failed";
+}
+
+export interface RoomState {
+  readonly name: string;
+  readonly title: string;
+  readonly limit: number;
+  readonly locked: boolean;
+  readonly permanent: boolean;
+  /** The safety code, in its groups of digits; equal to that of the native client. */
+  readonly safetyCode: string;
+}
+
+export interface Statistics {
+  readonly roundTripMs: number;
+  readonly lossUp: number;
+  readonly lossDown: number;
+  readonly sentBitsPerSecond: number;
+  readonly receivedBitsPerSecond: number;
+}
+
+/** Why our microphone, camera or screen is not on. */
+export type DeviceFault = "denied" | "busy" | "missing" | "unplugged" | "refused_by_room" | "unsupported";
+
+/** What degraded first to last: pictures of others paused, then a lower rate of ours. */
+export type Degraded = "no" | "pictures_reduced" | "pictures_paused";
+
+/** What happens once and is told once, as a message that goes away. */
+export type Happening =
+  | { readonly type: "entered" | "left" | "new_device"; readonly participant: Participant }
+  | { readonly type: "asked_to_mute" | "muted_by"; readonly by: Participant }
+  | { readonly type: "device_changed"; readonly source: Source; readonly label: string }
+  | { readonly type: "notice"; readonly text: string };
+
+/** A picture that the page wants to show. */
+export interface WantedPicture {
+  readonly participant: ParticipantId;
+  readonly source: "camera" | "screen";
+  /** Device pixels of its height on the page; the layer is chosen by it. */
+  readonly height: number;
+}

@@ -1,0 +1,167 @@
+/** Our own microphone, camera and screen on the page's thread: opened, captured for the worker, and shown. */
+
+import type { Sound } from "../media/sound.js";
+import type { Command, OwnMedia, PictureSource, Publishing } from "./commands.js";
+import { capturePictures, Device } from "./devices.js";
+import type { DeviceFault, Happening, Phase } from "./facts.js";
+import type { OwnSource } from "./meeting.js";
+
+const ALL: readonly OwnMedia[] = ["microphone", "camera", "screen"];
+
+/** What the devices need of the client. */
+export interface OwnMediaOwner {
+  readonly phase: Phase;
+  sound(): Sound;
+  command(command: Command, transfer?: Transferable[]): void;
+  show(media: OwnMedia, source: OwnSource): void;
+  happen(happening: Happening): void;
+}
+
+interface Own {
+  readonly device: Device;
+  /** Whether the person wants to be heard or seen. */
+  wanted: boolean;
+  opening: boolean;
+  fault: DeviceFault | undefined;
+  publishing: Publishing;
+}
+
+export class OwnMediaDesk {
+  private readonly own: Readonly<Record<OwnMedia, Own>>;
+
+  /** `processing`: whether the browser cancels echo, removes noise and levels the microphone. */
+  constructor(
+    processing: boolean,
+    private readonly owner: OwnMediaOwner,
+  ) {
+    const own = (kind: OwnMedia): Own => ({
+      device: new Device(kind, processing, () => void this.ended(kind)),
+      wanted: false,
+      opening: false,
+      fault: undefined,
+      publishing: "off",
+    });
+    this.own = { microphone: own("microphone"), camera: own("camera"), screen: own("screen") };
+  }
+
+  async set(media: OwnMedia, on: boolean): Promise<void> {
+    const own = this.own[media];
+    own.wanted = on;
+    if (on && own.device.stream === undefined) await this.open(media);
+    // A microphone stays open while it is muted, so that speech into it is noticed; the light of a camera goes out.
+    else if (!on && (media !== "microphone" || !this.isInside())) this.close(media);
+    this.publish(media);
+  }
+
+  async choose(media: OwnMedia, id: string): Promise<void> {
+    const { device } = this.own[media];
+    device.chosen = id;
+    if (device.stream === undefined) return;
+    await this.open(media);
+    this.publish(media);
+  }
+
+  /** The worker tells how a publication does. */
+  published(media: OwnMedia, state: Publishing): void {
+    this.own[media].publishing = state;
+    this.show(media);
+  }
+
+  /** The phase of the meeting has changed. */
+  phaseChanged(): void {
+    for (const media of ALL) {
+      if (this.owner.phase.name === "ended") {
+        this.own[media].wanted = false;
+        this.close(media);
+        this.publish(media);
+      } else this.show(media);
+    }
+  }
+
+  private async open(media: OwnMedia): Promise<void> {
+    const own = this.own[media];
+    own.opening = true;
+    own.fault = undefined;
+    this.show(media);
+    const opened = await own.device.open();
+    if (opened === undefined) return;
+    own.opening = false;
+    if ("fault" in opened) {
+      own.fault = opened.fault;
+      own.wanted = false;
+    } else if (media === "microphone") await this.captureSound(opened.stream);
+    else this.capturePictures(media, opened.stream);
+    this.show(media);
+  }
+
+  private close(media: OwnMedia): void {
+    const own = this.own[media];
+    const wasOpen = own.device.stream !== undefined;
+    own.device.close();
+    own.opening = false;
+    own.fault = undefined;
+    if (media === "microphone" && wasOpen) this.owner.sound().stopCapture();
+    this.show(media);
+  }
+
+  private async captureSound(stream: MediaStream): Promise<void> {
+    try {
+      const port = await this.owner.sound().capture(stream);
+      this.owner.command({ type: "microphone", port }, [port]);
+    } catch {
+      // Firefox refuses a microphone whose rate is not that of the audio context.
+      this.own.microphone.device.close();
+      this.own.microphone.fault = "unsupported";
+    }
+  }
+
+  private capturePictures(media: PictureSource, stream: MediaStream): void {
+    capturePictures(stream, {
+      stream: (frames) => this.owner.command({ type: "pictures", media, frames }, [frames]),
+      frame: (frame) => this.owner.command({ type: "picture", media, frame }, [frame]),
+    });
+  }
+
+  /** A device was unplugged: take the next one, with a word. A screen ends when the person says so to the browser. */
+  private async ended(media: OwnMedia): Promise<void> {
+    const own = this.own[media];
+    this.close(media);
+    if (media === "screen") {
+      own.wanted = false;
+      this.publish(media);
+      return;
+    }
+    own.device.chosen = "";
+    await this.open(media);
+    const track = own.device.stream?.getTracks()[0];
+    if (track === undefined) own.fault = "unplugged";
+    else this.owner.happen({ type: "device_changed", source: media, label: track.label });
+    this.publish(media);
+  }
+
+  private publish(media: OwnMedia): void {
+    const own = this.own[media];
+    this.owner.command({ type: "publish", media, on: own.wanted && own.device.stream !== undefined });
+    this.show(media);
+  }
+
+  private show(media: OwnMedia): void {
+    const own = this.own[media];
+    const fault = own.publishing === "refused" && own.wanted ? "refused_by_room" : own.fault;
+    this.owner.show(media, { state: this.state(own, fault), fault, stream: own.device.stream });
+  }
+
+  private state(own: Own, fault: DeviceFault | undefined): OwnSource["state"] {
+    if (fault !== undefined) return "failed";
+    if (own.opening) return "starting";
+    if (own.device.stream === undefined) return "off";
+    if (!own.wanted) return "muted";
+    if (!this.isInside()) return "on";
+    const { publishing } = own;
+    return publishing === "refused" || publishing === "off" ? "starting" : publishing;
+  }
+
+  private isInside(): boolean {
+    return this.owner.phase.name === "inside" || this.owner.phase.name === "returning";
+  }
+}

@@ -1,0 +1,87 @@
+/** The members of the room as the page shows them, made of the roster and of what was heard. */
+
+import type { Participant as Member } from "../core/events.js";
+import type { PublicationInfo } from "../protocol/messages.js";
+import type { Participant, ParticipantId, Quality, Trust } from "./facts.js";
+
+/** Speakers that are remembered, so that the loudest stay in view when they pause. */
+export const RECENT_SPEAKERS = 16;
+/** Shares of lost packets up to which the connection bars show 3, 2 and 1. */
+const QUALITY_LOSS = [0.02, 0.08, 0.25] as const;
+
+/** What is known of members besides the roster; by participant. */
+export interface Findings {
+  readonly newDevices: ReadonlySet<ParticipantId>;
+  readonly silent: ReadonlySet<ParticipantId>;
+  readonly speaking: ReadonlySet<ParticipantId>;
+  readonly volumes: ReadonlyMap<ParticipantId, number>;
+  readonly qualities: ReadonlyMap<ParticipantId, Quality>;
+}
+
+/** Return the steps of the connection bars for a share of lost packets, 0 to 1. */
+export function qualityOf(loss: number): Quality {
+  const steps = QUALITY_LOSS.findIndex((most) => loss <= most);
+  return steps < 0 ? 0 : ((3 - steps) as Quality);
+}
+
+/** Return a member as the page shows it; `publications` are those of the member. */
+export function describe(member: Member, publications: readonly PublicationInfo[], findings: Findings): Participant {
+  const { participant: id, account, agency, name, role } = member.member;
+  const microphone = publications.find((info) => info.source === "microphone");
+  return {
+    id,
+    account,
+    agency,
+    name,
+    role,
+    trust: trustOf(member, findings),
+    hand: 0,
+    speaking: findings.speaking.has(id),
+    microphone: microphone === undefined ? "none" : microphone.muted ? "muted" : "live",
+    camera: publications.some((info) => info.source === "camera" && !info.muted),
+    screen: publications.some((info) => info.source === "screen" && !info.muted),
+    quality: findings.silent.has(id) ? 0 : (findings.qualities.get(id) ?? 3),
+    volume: findings.volumes.get(id) ?? 1,
+  };
+}
+
+function trustOf(member: Member, findings: Findings): Trust {
+  if (!member.verified) return "unverified";
+  if (findings.newDevices.has(member.member.participant)) return "new_device";
+  return findings.silent.has(member.member.participant) ? "silent" : "verified";
+}
+
+/** Keeps who spoke lately, the latest first. */
+export class RecentSpeakers {
+  private speakers: ParticipantId[] = [];
+
+  get list(): readonly ParticipantId[] {
+    return this.speakers;
+  }
+
+  /** Somebody begins to speak. */
+  spoke(participant: ParticipantId): void {
+    this.speakers = [participant, ...this.speakers.filter((id) => id !== participant)].slice(0, RECENT_SPEAKERS);
+  }
+
+  left(participant: ParticipantId): void {
+    this.speakers = this.speakers.filter((id) => id !== participant);
+  }
+}
+
+/** Return `next`, or `before` where both say the same: the page compares parts of its state by identity. */
+export function keep<T extends object>(before: T | undefined, next: T): T {
+  return before !== undefined && isSame(before, next) ? before : next;
+}
+
+/** Return a list of parts, each kept where it says the same as one before; all of it where nothing changed. */
+export function keepAll<T extends { readonly id: unknown }>(before: readonly T[], next: readonly T[]): readonly T[] {
+  const known = new Map(before.map((part) => [part.id, part]));
+  const list = next.map((part) => keep(known.get(part.id), part));
+  return list.length === before.length && list.every((part, i) => part === before[i]) ? before : list;
+}
+
+function isSame(a: object, b: object): boolean {
+  const [left, right] = [Object.entries(a), new Map(Object.entries(b))];
+  return left.length === right.size && left.every(([key, value]) => Object.is(right.get(key), value));
+}

@@ -1,0 +1,272 @@
+/** Our microphone, camera and screen: published, encoded and sent. For the worker. */
+
+import type { Published } from "../core/events.js";
+import type { Seat } from "../core/session.js";
+import { OpusSender, SILENT_FRAME } from "../media/audio-codec.js";
+import type { CapturedSound } from "../media/sound-messages.js";
+import { audioLevel, MutedSpeech, VoiceDetector } from "../media/speech.js";
+import { type EncodedPicture, type PictureQuality, PictureSender } from "../media/video-codec.js";
+import { LEAST_BITRATE, MOST_BITRATE, START_BITRATE, UplinkAdaptation } from "./adaptation.js";
+import type { OwnMedia, PictureSource, Publishing } from "./commands.js";
+import { monotonic } from "./connection.js";
+
+/** Seconds of a captured frame. */
+const FRAME_SECONDS = 0.02;
+const SAMPLE_RATE = 48_000;
+/** Seconds by which the count of samples may lag behind the clock before it jumps: a microphone that was changed. */
+const MAX_SOUND_LAG = 0.2;
+/** Of what the room allows, that is used for pictures: headers and keyframes need the rest. */
+const CAPS_SHARE = 0.85;
+/** A screen: sharp letters rather than smooth movement. */
+const SCREEN = { height: 1080, framesPerSecond: 8 } as const;
+/** Of the rate for pictures, what the screen gets while both are sent: it is what people look at. */
+const SCREEN_SHARE = 0.7;
+
+interface Publication {
+  readonly number: number;
+  /** It has a stream, and the others have the key. */
+  ready: boolean;
+}
+
+/** What the owner does with the session, and is told. */
+export interface PublishingOwner {
+  /** Send what the session has. */
+  pump(): void;
+  publishing(media: OwnMedia, state: Publishing): void;
+  speakingWhileMuted(on: boolean): void;
+  /** A codec of the browser failed. */
+  codecFailed(media: OwnMedia, error: DOMException): void;
+}
+
+interface SoundNote {
+  readonly level: number;
+  readonly voice: boolean;
+  readonly timestamp: number;
+  readonly capturedAt: number;
+}
+
+export class PublishingDesk {
+  private seat: Seat | undefined;
+  private readonly wanted = new Map<OwnMedia, boolean>();
+  private readonly publications = new Map<OwnMedia, Publication>();
+  private readonly adaptation = new UplinkAdaptation();
+  private readonly voice = new VoiceDetector();
+  private readonly mutedSpeech = new MutedSpeech();
+  private isSpeakingMuted = false;
+  private samples = 0;
+  private startedAt: number | undefined;
+  /** Bits per second for all pictures; undefined while the way up carries none. */
+  private rate: number | undefined = START_BITRATE;
+  private cameraHeight = 360;
+  private cameraRate = 25;
+  private readonly microphone: OpusSender<SoundNote>;
+  private readonly pictures: Readonly<Record<PictureSource, PictureSender>>;
+
+  constructor(private readonly owner: PublishingOwner) {
+    this.microphone = new OpusSender(
+      (packet, note) => this.sendSound(packet, note),
+      (error) => owner.codecFailed("microphone", error),
+    );
+    const sender = (source: PictureSource, content: "motion" | "text"): PictureSender =>
+      new PictureSender(
+        content,
+        (picture) => this.sendPicture(source, picture),
+        (error) => owner.codecFailed(source, error),
+      );
+    this.pictures = { camera: sender("camera", "motion"), screen: sender("screen", "text") };
+  }
+
+  /** Publish, mute or unmute. Before the entry, it is done after it. */
+  set(media: OwnMedia, on: boolean): void {
+    this.wanted.set(media, on);
+    if (this.seat !== undefined) this.apply(this.seat, media);
+    else this.owner.publishing(media, on ? "starting" : "off");
+  }
+
+  /** The room took our sound: the microphone is muted until the person switches it on. */
+  muted(media: OwnMedia): void {
+    if (this.wanted.get(media) !== true) return;
+    this.set(media, false);
+  }
+
+  /** A seat was taken, the first one or again. */
+  entered(seat: Seat): void {
+    this.seat = seat;
+    this.publications.clear();
+    for (const media of this.wanted.keys()) this.apply(seat, media);
+  }
+
+  /** The seat is gone; what was published is published again in the next one. */
+  left(): void {
+    this.seat = undefined;
+    this.publications.clear();
+    this.microphone.close();
+    for (const sender of Object.values(this.pictures)) sender.close();
+  }
+
+  published(event: Published): void {
+    const media = this.mediaOf(event.number);
+    if (media === "camera" || media === "screen") this.adaptation.allow(event.caps.bitrate * CAPS_SHARE);
+  }
+
+  ready(number: number): void {
+    const media = this.mediaOf(number);
+    const publication = media && this.publications.get(media);
+    if (media === undefined || publication === undefined) return;
+    publication.ready = true;
+    if (media !== "microphone") this.pictures[media].wantKeyframe();
+    this.tellState(media);
+  }
+
+  /** A publication was refused or ended by the server. */
+  failed(number: number): void {
+    const media = this.mediaOf(number);
+    if (media === undefined) return;
+    this.publications.delete(media);
+    this.wanted.delete(media);
+    this.owner.publishing(media, "refused");
+  }
+
+  keyframeRequested(number: number): void {
+    const media = this.mediaOf(number);
+    if (media === "camera" || media === "screen") this.pictures[media].wantKeyframe();
+  }
+
+  /** Pictures of ours were dropped on this machine: those that follow them need a keyframe. */
+  picturesDropped(): void {
+    for (const sender of Object.values(this.pictures)) sender.wantKeyframe();
+  }
+
+  /** Take a frame of the microphone. */
+  sound({ pcm }: CapturedSound): void {
+    const now = monotonic();
+    const voice = this.voice.detect(pcm, FRAME_SECONDS);
+    const timestamp = this.nextSample(now, pcm.length);
+    const publication = this.publications.get("microphone");
+    const isLive = publication?.ready === true && this.wanted.get("microphone") === true;
+    const speaks = !isLive && publication !== undefined && this.mutedSpeech.heard(voice, FRAME_SECONDS);
+    if (isLive) this.mutedSpeech.reset();
+    if (speaks !== this.isSpeakingMuted) {
+      this.isSpeakingMuted = speaks;
+      this.owner.speakingWhileMuted(speaks);
+    }
+    if (!isLive) return;
+    this.microphone.encode(pcm, { level: audioLevel(pcm), voice, timestamp, capturedAt: now - FRAME_SECONDS });
+  }
+
+  /** Take a picture of the camera or the screen; it is closed here. */
+  picture(source: PictureSource, frame: VideoFrame, waiting: number): void {
+    const quality = this.quality(source);
+    // What waits in front of the socket would only be dropped there.
+    if (quality === undefined || !this.isSent(source) || waiting > 0) frame.close();
+    else this.pictures[source].encode(frame, quality, monotonic());
+  }
+
+  /** Look at what the way up carries; call some times in a second. */
+  tend(congested: boolean, lossUp: number): void {
+    const before = this.rate;
+    const quality = this.adaptation.update(congested && this.sendsPictures(), lossUp, monotonic());
+    this.rate = quality?.bitrate;
+    if (quality !== undefined) {
+      this.cameraHeight = quality.height;
+      this.cameraRate = quality.framesPerSecond;
+    }
+    if ((before === undefined) !== (this.rate === undefined)) {
+      for (const media of ["camera", "screen"] as const) if (this.publications.has(media)) this.tellState(media);
+    }
+    const screen = this.quality("screen");
+    if (screen !== undefined && this.isSent("screen")) this.pictures.screen.tend(screen, monotonic());
+  }
+
+  private apply(seat: Seat, media: OwnMedia): void {
+    const on = this.wanted.get(media) === true;
+    const publication = this.publications.get(media);
+    if (publication === undefined) {
+      if (on) this.publish(seat, media);
+      else this.owner.publishing(media, "off");
+    } else if (media === "screen") {
+      if (on) return;
+      seat.unpublish(publication.number);
+      this.publications.delete(media);
+      this.pictures.screen.close();
+    } else {
+      if (!on && media === "microphone") this.endTalk(seat, publication);
+      seat.setMuted(publication.number, !on);
+      if (media === "camera") this.pictures.camera.close();
+    }
+    this.tellState(media);
+    this.owner.pump();
+  }
+
+  private publish(seat: Seat, media: OwnMedia): void {
+    const what =
+      media === "microphone"
+        ? ({ kind: "audio", source: media, codec: "opus" } as const)
+        : ({ kind: "video", source: media, codec: "vp8" } as const);
+    const number = seat.publish(what, monotonic());
+    this.publications.set(media, { number, ready: false });
+  }
+
+  private endTalk(seat: Seat, publication: Publication): void {
+    const timestamp = this.samples;
+    seat.sendAudio(publication.number, { payload: SILENT_FRAME, timestamp, level: 127, endOfTalk: true }, monotonic());
+    this.microphone.close();
+  }
+
+  private tellState(media: OwnMedia): void {
+    const publication = this.publications.get(media);
+    const on = this.wanted.get(media) === true;
+    if (publication === undefined) this.owner.publishing(media, "off");
+    else if (!on) this.owner.publishing(media, "muted");
+    else if (!publication.ready) this.owner.publishing(media, "starting");
+    else if (media !== "microphone" && this.rate === undefined) this.owner.publishing(media, "paused");
+    else this.owner.publishing(media, "on");
+  }
+
+  private sendSound(payload: Uint8Array, note: SoundNote): void {
+    const publication = this.publications.get("microphone");
+    if (this.seat === undefined || publication === undefined) return;
+    this.seat.sendAudio(publication.number, { payload, ...note }, monotonic());
+    this.owner.pump();
+  }
+
+  private sendPicture(source: PictureSource, { data, keyframe, timestamp, capturedAt }: EncodedPicture): void {
+    const publication = this.publications.get(source);
+    if (this.seat === undefined || publication === undefined) return;
+    const sent = this.seat.sendVideo(publication.number, { data, keyframe, timestamp, capturedAt }, monotonic());
+    // Pictures that were not sent take no frame id, and those that follow refer to them.
+    if (sent === 0) this.pictures[source].wantKeyframe();
+    this.owner.pump();
+  }
+
+  private quality(source: PictureSource): PictureQuality | undefined {
+    if (this.rate === undefined) return undefined;
+    const both = this.isSent("camera") && this.isSent("screen");
+    const share = !both ? 1 : source === "screen" ? SCREEN_SHARE : 1 - SCREEN_SHARE;
+    const bitrate = Math.round(Math.min(Math.max(this.rate * share, LEAST_BITRATE), MOST_BITRATE));
+    if (source === "screen") return { ...SCREEN, bitrate };
+    return { height: both ? 180 : this.cameraHeight, framesPerSecond: this.cameraRate, bitrate };
+  }
+
+  private isSent(media: OwnMedia): boolean {
+    return this.wanted.get(media) === true && this.publications.get(media)?.ready === true;
+  }
+
+  private sendsPictures(): boolean {
+    return this.isSent("camera") || this.isSent("screen");
+  }
+
+  /** Count samples, and follow the clock where a microphone paused. */
+  private nextSample(now: number, length: number): number {
+    this.startedAt ??= now;
+    const elapsed = Math.round((now - this.startedAt) * SAMPLE_RATE);
+    if (elapsed - this.samples > MAX_SOUND_LAG * SAMPLE_RATE) this.samples = elapsed;
+    const timestamp = this.samples;
+    this.samples += length;
+    return timestamp;
+  }
+
+  private mediaOf(number: number): OwnMedia | undefined {
+    return [...this.publications].find(([, publication]) => publication.number === number)?.[0];
+  }
+}

@@ -1,0 +1,264 @@
+/** The sound and the pictures of others: from packets to the play-out and to the page. For the worker. */
+
+import type { AudioPacket, MediaPacket, VideoPacket } from "../core/media/packet.js";
+import { trackKey } from "../core/membership/roster.js";
+import { OpusReceiver } from "../media/audio-codec.js";
+import { captureTime, type ClockMapping, LipSync } from "../media/lipsync.js";
+import type { PlayoutCommand, PlayoutReport } from "../media/sound-messages.js";
+import { PictureReceiver } from "../media/video-codec.js";
+import type { PublicationInfo } from "../protocol/messages.js";
+import { AUDIO_CLOCK, isAudio, isVideo, VIDEO_CLOCK } from "../protocol/packet.js";
+import type { PictureSource } from "./commands.js";
+import { monotonic } from "./connection.js";
+import type { ParticipantId, Quality } from "./facts.js";
+import { qualityOf } from "./people.js";
+import type { WantedStream } from "./subscription.js";
+
+/** Pictures of one source that the page has and has not drawn yet; of more, the newest are closed. */
+const MAX_UNDRAWN = 8;
+/** Packets in a while, below which loss says nothing. */
+const ENOUGH_PACKETS = 10;
+
+export interface ReceivingOwner {
+  /** Return how a stream's timestamps are those of its sender's clock, once a beacon has told. */
+  clockOf(participant: ParticipantId, stream: number): ClockMapping | undefined;
+  askKeyframe(stream: number, spatial: number): void;
+  /** `showAt` is in monotonic seconds. */
+  picture(participant: ParticipantId, source: PictureSource, frame: VideoFrame, showAt: number): void;
+  pictureEnded(participant: ParticipantId, source: PictureSource): void;
+}
+
+/** Counts of the packets of a track since they were asked for last. */
+class Loss {
+  received = 0;
+  private lost = 0;
+  private lostBefore = 0;
+
+  count(lostSoFar: number): void {
+    this.received += 1;
+    this.lost = lostSoFar;
+  }
+
+  /** Return what came and what was lost since the last call. */
+  take(): { received: number; lost: number } {
+    const counts = { received: this.received, lost: Math.max(0, this.lost - this.lostBefore) };
+    this.lostBefore = this.lost;
+    this.received = 0;
+    return counts;
+  }
+}
+
+interface SoundTrack {
+  readonly info: PublicationInfo;
+  /** Its number in the play-out. */
+  readonly voice: number;
+  readonly receiver: OpusReceiver<AudioPacket>;
+  readonly loss: Loss;
+}
+
+interface PictureTrack {
+  readonly info: PublicationInfo;
+  readonly spatial: number;
+  readonly receiver: PictureReceiver;
+  readonly loss: Loss;
+  undrawn: number;
+}
+
+export class Reception {
+  /** Connection bars of those from whom something came. */
+  readonly qualities = new Map<ParticipantId, Quality>();
+  readonly volumes = new Map<ParticipantId, number>();
+  private readonly sounds = new Map<string, SoundTrack>();
+  private readonly pictures = new Map<string, PictureTrack>();
+  private readonly lips = new Map<ParticipantId, LipSync>();
+  private playout: MessagePort | undefined;
+  private voices = 0;
+
+  constructor(private readonly owner: ReceivingOwner) {}
+
+  /** Play on this port of the play-out from now on. */
+  play(port: MessagePort): void {
+    this.playout?.close();
+    this.playout = port;
+    port.onmessage = (event: MessageEvent<PlayoutReport>) => this.heard(event.data);
+    for (const track of this.sounds.values()) this.tellVolume(track);
+  }
+
+  setVolume(participant: ParticipantId, volume: number): void {
+    this.volumes.set(participant, volume);
+    for (const track of this.sounds.values()) if (track.info.participant === participant) this.tellVolume(track);
+  }
+
+  /** How many pictures are received. */
+  get pictureCount(): number {
+    return this.pictures.size;
+  }
+
+  /** A publication of another participant appeared. */
+  published(info: PublicationInfo): void {
+    const key = trackKey(info.participant, info.number);
+    if (info.kind !== "audio" || info.codec !== "opus" || this.sounds.has(key)) return;
+    const voice = (this.voices += 1);
+    const receiver = new OpusReceiver<AudioPacket>((pcm, packet) => this.sendSound(voice, pcm, packet));
+    const track = { info, voice, receiver, loss: new Loss() };
+    this.sounds.set(key, track);
+    this.tellVolume(track);
+  }
+
+  unpublished(info: PublicationInfo): void {
+    const key = trackKey(info.participant, info.number);
+    const sound = this.sounds.get(key);
+    if (sound !== undefined) {
+      sound.receiver.close();
+      this.command({ type: "end", stream: sound.voice });
+      this.sounds.delete(key);
+    }
+    this.endPicture(key);
+  }
+
+  left(participant: ParticipantId): void {
+    this.lips.delete(participant);
+    this.volumes.delete(participant);
+    this.qualities.delete(participant);
+  }
+
+  /** Receive these streams of pictures and no others. */
+  want(streams: readonly WantedStream[]): void {
+    const wanted = new Map(streams.map((stream) => [trackKey(stream.info.participant, stream.info.number), stream]));
+    for (const [key, track] of this.pictures) if (wanted.get(key)?.spatial !== track.spatial) this.endPicture(key);
+    for (const [key, { info, spatial }] of wanted) {
+      if (!this.pictures.has(key)) this.beginPicture(key, info, spatial);
+    }
+  }
+
+  receive(packets: readonly MediaPacket[]): void {
+    const now = monotonic();
+    for (const packet of packets) {
+      const key = trackKey(packet.participant, packet.publication);
+      if (isAudio(packet.header)) this.receiveSound(key, packet as AudioPacket);
+      else if (isVideo(packet.header)) this.receivePicture(key, packet as VideoPacket, now);
+    }
+  }
+
+  /** The page has drawn or closed a picture. */
+  drawn(participant: ParticipantId, source: PictureSource): void {
+    for (const track of this.pictures.values()) {
+      if (track.info.participant === participant && track.info.source === source && track.undrawn > 0) {
+        track.undrawn -= 1;
+      }
+    }
+  }
+
+  /** Give up what waits too long; call some times in a second. */
+  tend(): void {
+    for (const track of this.pictures.values()) track.receiver.tend(monotonic());
+  }
+
+  /** Count one second: return what came of pictures and what was lost of them, and renew the connection bars. */
+  second(): { received: number; lost: number } {
+    const pictures = { received: 0, lost: 0 };
+    const all = new Map<ParticipantId, { received: number; lost: number }>();
+    const add = (sum: { received: number; lost: number }, more: { received: number; lost: number }): void => {
+      sum.received += more.received;
+      sum.lost += more.lost;
+    };
+    for (const track of [...this.sounds.values(), ...this.pictures.values()]) {
+      const counts = track.loss.take();
+      if (track.info.kind === "video") add(pictures, counts);
+      const sum = all.get(track.info.participant) ?? { received: 0, lost: 0 };
+      add(sum, counts);
+      all.set(track.info.participant, sum);
+    }
+    for (const [participant, { received, lost }] of all) {
+      const enough = received + lost >= ENOUGH_PACKETS;
+      this.qualities.set(participant, enough ? qualityOf(lost / (received + lost)) : 3);
+    }
+    return pictures;
+  }
+
+  /** The seat is gone, and all streams with it. */
+  end(): void {
+    for (const track of [...this.sounds.values()]) this.unpublished(track.info);
+    for (const key of [...this.pictures.keys()]) this.endPicture(key);
+    this.lips.clear();
+    this.qualities.clear();
+  }
+
+  private receiveSound(key: string, packet: AudioPacket): void {
+    const track = this.sounds.get(key);
+    if (track === undefined) return;
+    track.loss.count(packet.lost);
+    track.receiver.decode(packet.payload, (packet.header.durationMs * AUDIO_CLOCK) / 1000, packet);
+  }
+
+  private sendSound(voice: number, pcm: Float32Array<ArrayBuffer>, packet: AudioPacket): void {
+    const { sequence, timestamp, comfort, endOfTalk } = packet.header;
+    const frame = { sequence, timestamp, pcm, comfort, endOfTalk, heldMs: packet.heldMs };
+    this.command({ type: "sound", stream: voice, frame }, [pcm.buffer]);
+  }
+
+  private receivePicture(key: string, packet: VideoPacket, now: number): void {
+    const track = this.pictures.get(key);
+    if (track === undefined || packet.header.spatial !== track.spatial) return;
+    track.loss.count(packet.lost);
+    track.receiver.receive(packet.header, packet.payload, now);
+  }
+
+  private beginPicture(key: string, info: PublicationInfo, spatial: number): void {
+    const source = info.source === "screen" ? "screen" : "camera";
+    const receiver = new PictureReceiver(
+      info.codec === "h264" ? "h264" : "vp8",
+      (frame, timestamp) => {
+        const track = this.pictures.get(key);
+        if (track === undefined || track.undrawn >= MAX_UNDRAWN) {
+          frame.close();
+          return;
+        }
+        track.undrawn += 1;
+        this.owner.picture(info.participant, source, frame, this.showAt(info, timestamp));
+      },
+      () => this.owner.askKeyframe(info.stream, spatial),
+    );
+    this.pictures.set(key, { info, spatial, receiver, loss: new Loss(), undrawn: 0 });
+  }
+
+  private endPicture(key: string): void {
+    const track = this.pictures.get(key);
+    if (track === undefined) return;
+    track.receiver.close();
+    this.pictures.delete(key);
+    this.owner.pictureEnded(track.info.participant, track.info.source === "screen" ? "screen" : "camera");
+  }
+
+  private showAt(info: PublicationInfo, timestamp: number): number {
+    const now = monotonic();
+    const clock = this.owner.clockOf(info.participant, info.stream);
+    const lips = this.lips.get(info.participant);
+    if (clock === undefined || lips === undefined) return now;
+    return lips.showAt(captureTime(clock, timestamp, VIDEO_CLOCK), now);
+  }
+
+  /** The play-out tells what it plays now. */
+  private heard(report: PlayoutReport): void {
+    const now = monotonic();
+    const voices = new Map([...this.sounds.values()].map((track) => [track.voice, track]));
+    for (const { stream, timestamp } of report.streams) {
+      const info = voices.get(stream)?.info;
+      if (info === undefined || timestamp === undefined) continue;
+      const clock = this.owner.clockOf(info.participant, info.stream);
+      if (clock === undefined) continue;
+      const lips = this.lips.get(info.participant) ?? new LipSync();
+      this.lips.set(info.participant, lips);
+      lips.heard(captureTime(clock, timestamp, AUDIO_CLOCK), now, now);
+    }
+  }
+
+  private tellVolume(track: SoundTrack): void {
+    const volume = this.volumes.get(track.info.participant) ?? 1;
+    this.command({ type: "volume", stream: track.voice, volume });
+  }
+
+  private command(command: PlayoutCommand, transfer: Transferable[] = []): void {
+    this.playout?.postMessage(command, transfer);
+  }
+}

@@ -1,0 +1,30 @@
+/** When to try again to enter a meeting that was lost. */
+
+import type { Problem } from "./facts.js";
+
+/** Seconds to wait before each attempt; the last one repeats. */
+const WAITS = [0.3, 1, 2, 4, 8, 15] as const;
+/** Seconds after which nobody waits in front of the page any more. */
+export const GIVE_UP = 600;
+/** Of a wait, that is left to chance, so that a whole conference does not come back at one moment. */
+const SPREAD = 0.3;
+
+/** Problems that pass by themselves. With all others a further attempt would end in the same way. */
+const PASSING: ReadonlySet<string> = new Set<Problem["code"]>([
+  "unreachable",
+  "connection_lost",
+  "idle_timeout",
+  "slow_consumer",
+  "shutdown",
+  "maintenance",
+  "server_full",
+  "rate_limited",
+  "room_changed",
+]);
+
+/** Return the seconds to wait before attempt `attempt` (from 1) or undefined to give up; `random` is from 0 to 1. */
+export function nextWait(problem: Problem, attempt: number, lostFor: number, random: number): number | undefined {
+  if (!PASSING.has(problem.code) || lostFor > GIVE_UP) return undefined;
+  const usual = WAITS[Math.min(attempt, WAITS.length) - 1] ?? 0;
+  return Math.max(usual, problem.retryAfter) * (1 + SPREAD * random);
+}

@@ -1,0 +1,147 @@
+/** Opus through WebCodecs, in the worker. */
+
+import { CAPTURE_FRAME } from "./sound-messages.js";
+
+/** Bits per second: speech that nobody tells from the original. */
+export const BITRATE = 24_000;
+/** A frame of 20 ms of digital silence: a CELT frame whose first symbol says so (RFC 6716, sections 3.1 and 4.3). */
+export const SILENT_FRAME = Uint8Array.of(0xf8, 0xff, 0xfe);
+
+/** Frames that may wait in a codec: half a second. More means that it makes no sound of what it is given. */
+const MAX_PENDING = 25;
+/** Opus works at this rate, whatever is captured. */
+const SAMPLE_RATE = 48_000;
+const MICROSECONDS_PER_FRAME = (CAPTURE_FRAME / SAMPLE_RATE) * 1e6;
+
+/** Encodes frames of `CAPTURE_FRAME` samples; `output` gets each packet with what was said of its frame, in order. */
+export class OpusSender<Note> {
+  private readonly notes: Note[] = [];
+  private encoder: AudioEncoder | undefined;
+  private encoded = 0;
+
+  constructor(
+    private readonly output: (packet: Uint8Array, note: Note) => void,
+    private readonly failed: (error: DOMException) => void,
+  ) {}
+
+  /** Encode a frame. A codec that is stuck is begun anew, and what waited in it is lost. */
+  encode(pcm: Float32Array<ArrayBuffer>, note: Note): void {
+    if (this.notes.length >= MAX_PENDING) this.close();
+    this.encoder ??= this.open();
+    this.notes.push(note);
+    const data = new AudioData({
+      format: "f32-planar",
+      sampleRate: SAMPLE_RATE,
+      numberOfFrames: pcm.length,
+      numberOfChannels: 1,
+      timestamp: this.encoded++ * MICROSECONDS_PER_FRAME,
+      data: pcm,
+    });
+    this.encoder.encode(data);
+    data.close();
+  }
+
+  close(): void {
+    this.notes.length = 0;
+    if (this.encoder !== undefined && this.encoder.state !== "closed") this.encoder.close();
+    this.encoder = undefined;
+  }
+
+  private open(): AudioEncoder {
+    const encoder = new AudioEncoder({
+      output: (chunk) => {
+        const note = this.notes.shift();
+        if (encoder !== this.encoder || note === undefined) return;
+        const packet = new Uint8Array(chunk.byteLength);
+        chunk.copyTo(packet);
+        this.output(packet, note);
+      },
+      error: (error) => {
+        if (encoder !== this.encoder) return;
+        this.close();
+        this.failed(error);
+      },
+    });
+    // A constant rate tells nobody on the way how much is said.
+    const opus = { application: "voip", signal: "voice", frameDuration: MICROSECONDS_PER_FRAME, complexity: 9 };
+    const config = { codec: "opus", sampleRate: SAMPLE_RATE, numberOfChannels: 1, bitrate: BITRATE };
+    encoder.configure({ ...config, bitrateMode: "constant", opus } as AudioEncoderConfig);
+    return encoder;
+  }
+}
+
+/**
+ * Decodes the packets of one stream in the order in which they come; `output` gets the sound of each with what was said
+ * of it. An empty packet is silence. A packet that breaks the decoder is lost, with those that wait in it.
+ */
+export class OpusReceiver<Note> {
+  /** Packets that could not be decoded. */
+  corrupt = 0;
+  private readonly pending: { readonly note: Note; readonly silence: number | undefined }[] = [];
+  private decoder: AudioDecoder | undefined;
+  private decoded = 0;
+
+  /** The decoder is opened at once: its first packets would be late, and taken for a stall of the network. */
+  constructor(private readonly output: (pcm: Float32Array<ArrayBuffer>, note: Note) => void) {
+    this.decoder = this.open();
+  }
+
+  /** Decode a packet of `samples`. */
+  decode(packet: Uint8Array, samples: number, note: Note): void {
+    if (this.pending.length >= MAX_PENDING) this.broken();
+    if (packet.length === 0) {
+      this.pending.push({ note, silence: samples });
+      this.giveSilence();
+      return;
+    }
+    this.decoder ??= this.open();
+    this.pending.push({ note, silence: undefined });
+    const duration = (samples / SAMPLE_RATE) * 1e6;
+    this.decoder.decode(
+      new EncodedAudioChunk({ type: "key", timestamp: this.decoded, duration, data: packet.slice() }),
+    );
+    this.decoded += duration;
+  }
+
+  close(): void {
+    this.pending.length = 0;
+    if (this.decoder !== undefined && this.decoder.state !== "closed") this.decoder.close();
+    this.decoder = undefined;
+  }
+
+  private open(): AudioDecoder {
+    const decoder = new AudioDecoder({
+      output: (data) => {
+        const first = decoder === this.decoder ? this.pending.shift() : undefined;
+        if (first !== undefined) this.output(samplesOf(data), first.note);
+        data.close();
+        this.giveSilence();
+      },
+      error: () => {
+        if (decoder === this.decoder) this.broken();
+      },
+    });
+    decoder.configure({ codec: "opus", sampleRate: SAMPLE_RATE, numberOfChannels: 1 });
+    return decoder;
+  }
+
+  private broken(): void {
+    this.corrupt += this.pending.length;
+    this.close();
+  }
+
+  /** Give the silence at the head of what waits: nothing comes out of the decoder for it. */
+  private giveSilence(): void {
+    for (let first = this.pending[0]; first?.silence !== undefined; first = this.pending[0]) {
+      this.pending.shift();
+      this.output(new Float32Array(first.silence), first.note);
+    }
+  }
+}
+
+/** The first channel: what is sent here is mono, and what others send as stereo is nearly so. */
+function samplesOf(data: AudioData): Float32Array<ArrayBuffer> {
+  const pcm = new Float32Array(data.numberOfFrames);
+  data.copyTo(pcm, { planeIndex: 0, format: "f32-planar" });
+  return pcm;
+}

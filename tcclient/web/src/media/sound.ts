@@ -1,0 +1,65 @@
+/** The sound of the page: one audio context, with the processors of capture and play-out. For the page's thread. */
+
+import workletUrl from "./worklet.js?url";
+import type { PortMessage } from "./sound-messages.js";
+
+const SAMPLE_RATE = 48_000;
+
+export class Sound {
+  private readonly context = new AudioContext({ sampleRate: SAMPLE_RATE, latencyHint: "interactive" });
+  private readonly loaded = this.context.audioWorklet.addModule(workletUrl);
+  private microphone: { readonly source: MediaStreamAudioSourceNode; readonly capture: AudioWorkletNode } | undefined;
+
+  /** Seconds from what the play-out gives to what is heard. */
+  get outputLatency(): number {
+    return this.context.outputLatency || this.context.baseLatency || 0;
+  }
+
+  /** Begin to play what the worker sends; return the port for it. */
+  async playout(): Promise<MessagePort> {
+    await this.loaded;
+    const node = new AudioWorkletNode(this.context, "playout", { numberOfInputs: 0, outputChannelCount: [1] });
+    node.connect(this.context.destination);
+    return portTo(node);
+  }
+
+  /** Capture a microphone in place of the one before; return the port for its sound. */
+  async capture(stream: MediaStream): Promise<MessagePort> {
+    await this.loaded;
+    this.stopCapture();
+    const source = this.context.createMediaStreamSource(stream);
+    const capture = new AudioWorkletNode(this.context, "capture", {
+      numberOfOutputs: 0,
+      channelCount: 1,
+      channelCountMode: "explicit",
+    });
+    source.connect(capture);
+    this.microphone = { source, capture };
+    return portTo(capture);
+  }
+
+  stopCapture(): void {
+    this.microphone?.source.disconnect();
+    this.microphone?.capture.port.close();
+    this.microphone = undefined;
+  }
+
+  /** Start, as browsers allow it when a click or a key leads here. */
+  async resume(): Promise<void> {
+    await this.context.resume();
+  }
+
+  /** Play on another loudspeaker; an empty id is the default. Rejects where the browser cannot choose. */
+  async chooseSpeaker(id: string): Promise<void> {
+    const context = this.context as AudioContext & { setSinkId?: (id: string) => Promise<void> };
+    if (context.setSinkId !== undefined) await context.setSinkId(id);
+  }
+}
+
+/** Give a processor one end of a channel, and return the other. */
+function portTo(node: AudioWorkletNode): MessagePort {
+  const { port1, port2 } = new MessageChannel();
+  const message: PortMessage = { port: port1 };
+  node.port.postMessage(message, [port1]);
+  return port2;
+}

@@ -1,0 +1,24 @@
+/** What the address of the page says: `https://HOST/ROOM#fp=FINGERPRINT`. */
+
+export interface Invitation {
+  /** Name of the room; empty where the address names none. */
+  readonly room: string;
+  /** Fingerprint of the server, as text; empty where the address has none. */
+  readonly fingerprint: string;
+}
+
+/** Read an address. What cannot be decoded counts as not there. */
+export function readAddress(url: URL): Invitation {
+  let room = "";
+  try {
+    room = decodeURIComponent(url.pathname.replace(/^\/+|\/+$/g, ""));
+  } catch {
+    // A broken escape: the person types the name of the room.
+  }
+  return { room, fingerprint: new URLSearchParams(url.hash.slice(1)).get("fp") ?? "" };
+}
+
+/** Return the path and the fragment of the address of an invitation. */
+export function writeAddress({ room, fingerprint }: Invitation): string {
+  return `/${encodeURIComponent(room)}${fingerprint === "" ? "" : `#fp=${fingerprint}`}`;
+}

@@ -1,0 +1,451 @@
+/** Holds the state of the page, draws it after each change, and does what a person asks for. */
+
+import { html, render, type TemplateResult } from "lit-html";
+
+import type { Meeting, MeetingState, ParticipantId, WantedPicture } from "../engine/meeting.js";
+import type { Role } from "../protocol/messages.js";
+import { readAddress, writeAddress } from "./address.js";
+import { playTestSound, watchDevices } from "./devices.js";
+import { FloatingPicture, ScreenLock, toggleFullScreen } from "./floating.js";
+import { pickLanguage, translator, type Language } from "./language.js";
+import { wantedPictures } from "./layout.js";
+import { lobby } from "./lobby.js";
+import { arrangement, ended, meeting as meetingView, toasts } from "./meeting.js";
+import { loadPreferences, storePreferences, type Preferences } from "./preferences.js";
+import { asProblem, problemText } from "./problems.js";
+import { missingFeatures } from "./support.js";
+import { talkWithSpace } from "./talk.js";
+import { addToast, dropOldToasts, raisedHands, tellHappening, type Toast } from "./toasts.js";
+import type { Actions, DeviceKind, Dialog, Entry, PageState, Panel, View } from "./view.js";
+
+/** Milliseconds between two looks whether a message has to go. */
+const TOAST_TICK_MS = 500;
+
+/** The page of one meeting. */
+export class App implements Actions {
+  readonly #meeting: Meeting;
+  readonly #root: HTMLElement;
+  readonly #floating: FloatingPicture;
+  readonly #screenLock = new ScreenLock();
+  readonly #resized = new ResizeObserver(() => this.#measureStage());
+  #stage: Element | null = null;
+  #page: PageState;
+  #drawn: MeetingState;
+  #wanted = "";
+  #lastSeenLine = "";
+  #toasts = 0;
+  /** Where the focus goes when the open dialog or panel closes. */
+  #focusBefore: HTMLElement | undefined;
+  #pending = false;
+
+  constructor(meeting: Meeting, root: HTMLElement) {
+    this.#meeting = meeting;
+    this.#root = root;
+    this.#drawn = meeting.state;
+    this.#floating = new FloatingPicture(meeting);
+    talkWithSpace(
+      () => meeting.state.phase.name === "inside" && meeting.state.microphone.state === "muted",
+      (on) => void meeting.setMicrophone(on),
+    );
+    this.#page = {
+      invitation: readAddress(new URL(location.href)),
+      preferences: loadPreferences(),
+      missing: missingFeatures(globalThis),
+      devices: { microphone: [], camera: [], speaker: [] },
+      problem: undefined,
+      startedAgain: false,
+      panel: "none",
+      dialog: undefined,
+      pinned: undefined,
+      menu: undefined,
+      stage: { width: 0, height: 0 },
+      unread: 0,
+      receiver: undefined,
+      toasts: [],
+      testingSound: false,
+      can: {
+        shareScreen: "getDisplayMedia" in (navigator.mediaDevices ?? {}),
+        fullScreen: document.fullscreenEnabled,
+        pictureInPicture: document.pictureInPictureEnabled ?? false,
+        chooseSpeaker: "setSinkId" in AudioContext.prototype,
+      },
+    };
+  }
+
+  /** Draw the page, open the devices, and get the engine ready while the person types. */
+  start(): void {
+    this.#meeting.watch(() => this.#changed());
+    this.#meeting.onHappening((happening) => this.#tell(tellHappening(happening, this.#t)));
+    addEventListener("hashchange", () => this.#set({ invitation: readAddress(new URL(location.href)) }));
+    setInterval(() => this.#set({ toasts: dropOldToasts(this.#page.toasts, seconds()) }), TOAST_TICK_MS);
+    this.#draw();
+    if (this.#page.missing.length > 0) return;
+    this.#meeting.prepare();
+    const { dataSaver, receivedHeight } = this.#page.preferences;
+    this.#meeting.setDataSaver(dataSaver);
+    this.#meeting.setReceivedHeight(receivedHeight);
+    const list = watchDevices((devices) => this.#set({ devices }));
+    void this.#openDevices().then(list);
+  }
+
+  async #openDevices(): Promise<void> {
+    const { microphone, camera, speaker, microphoneOn, cameraOn } = this.#page.preferences;
+    for (const [kind, id] of Object.entries({ microphone, camera, speaker })) {
+      if (id !== "") await this.#meeting.chooseDevice(kind as DeviceKind, id);
+    }
+    if (microphoneOn) await this.#meeting.setMicrophone(true);
+    if (cameraOn) await this.#meeting.setCamera(true);
+  }
+
+  // What is drawn.
+
+  get #language(): Language {
+    return pickLanguage(this.#page.preferences.language, navigator.languages);
+  }
+
+  get #t() {
+    return translator(this.#language);
+  }
+
+  get #inside(): boolean {
+    const { name } = this.#meeting.state.phase;
+    return name === "inside" || name === "returning";
+  }
+
+  /** Change the state of the page, and draw it soon. */
+  #set(change: Partial<PageState>): void {
+    const same = Object.entries(change).every(([name, value]) => this.#page[name as keyof PageState] === value);
+    if (same) return;
+    this.#page = { ...this.#page, ...change };
+    if (this.#pending) return;
+    this.#pending = true;
+    queueMicrotask(() => {
+      this.#pending = false;
+      this.#draw();
+    });
+  }
+
+  /** Take in a change of the meeting. */
+  #changed(): void {
+    const { state } = this.#meeting;
+    const before = this.#drawn;
+    this.#drawn = state;
+    for (const told of raisedHands(before.participants, state.participants, this.#t)) this.#tell(told);
+    if (state.chat !== before.chat) this.#countUnread(state);
+    if (state.phase.name !== before.phase.name) this.#enterPhase(state);
+    this.#draw();
+  }
+
+  #enterPhase(state: MeetingState): void {
+    this.#screenLock.want(this.#inside);
+    if (this.#inside) {
+      const room = this.#page.invitation.room || (state.room?.name ?? "");
+      const invitation = { ...this.#page.invitation, room };
+      history.replaceState(null, "", writeAddress(invitation));
+      this.#page = { ...this.#page, invitation };
+      return;
+    }
+    this.#floating.close();
+    this.#lastSeenLine = "";
+    this.#page = {
+      ...this.#page,
+      startedAgain: false,
+      panel: "none",
+      dialog: undefined,
+      menu: undefined,
+      pinned: undefined,
+      unread: 0,
+      receiver: undefined,
+    };
+  }
+
+  #countUnread({ chat }: MeetingState): void {
+    if (this.#page.panel === "chat") {
+      this.#lastSeenLine = chat.at(-1)?.id ?? "";
+      return;
+    }
+    const seen = chat.findIndex(({ id }) => id === this.#lastSeenLine);
+    const unread = chat.slice(seen + 1).filter(({ own }) => !own).length;
+    this.#page = { ...this.#page, unread };
+  }
+
+  #draw(): void {
+    const language = this.#language;
+    const t = this.#t;
+    const view: View = {
+      t,
+      language,
+      state: this.#meeting.state,
+      page: this.#page,
+      act: this,
+      pictures: this.#meeting,
+    };
+    const { room } = this.#page.invitation;
+    document.documentElement.lang = language;
+    document.title = room === "" ? t("page.title") : `${room} · ${t("page.title")}`;
+    render(html`${screen(view)}${toasts(view)}`, this.#root);
+    this.#watchStage();
+    this.#askForPictures(view);
+  }
+
+  #watchStage(): void {
+    const stage = this.#root.querySelector(".stage");
+    if (stage === this.#stage) return;
+    this.#resized.disconnect();
+    this.#stage = stage;
+    if (stage === null) return;
+    this.#resized.observe(stage);
+    this.#measureStage();
+    (stage as HTMLElement).focus({ preventScroll: true });
+  }
+
+  #measureStage(): void {
+    if (this.#stage === null) return;
+    const { clientWidth: width, clientHeight: height } = this.#stage;
+    const { stage } = this.#page;
+    if (stage.width !== width || stage.height !== height) this.#set({ stage: { width, height } });
+  }
+
+  #askForPictures(view: View): void {
+    if (view.state.phase.name !== "inside") {
+      this.#wanted = "";
+      return;
+    }
+    const arranged = arrangement(view);
+    const shown = arranged.large ?? arranged.small.find(({ own, picture }) => picture && !own);
+    this.#floating.follow(shown?.own === true ? undefined : shown);
+    const wanted: WantedPicture[] = this.#page.preferences.dataSaver ? [] : wantedPictures(arranged, devicePixelRatio);
+    const key = JSON.stringify(wanted);
+    if (key === this.#wanted) return;
+    this.#wanted = key;
+    this.#meeting.wantPictures(wanted);
+  }
+
+  #tell(told: Omit<Toast, "id" | "until">): void {
+    this.#set({ toasts: addToast(this.#page.toasts, told, ++this.#toasts, seconds()) });
+  }
+
+  /** Do what rejects with a problem, and tell the problem. Return whether it went well. */
+  async #try(doing: Promise<void>): Promise<boolean> {
+    try {
+      await doing;
+      return true;
+    } catch (reason) {
+      this.#tell({ text: problemText(this.#t, asProblem(reason)), tone: "warning", offer: undefined });
+      return false;
+    }
+  }
+
+  /** The same in a dialog: it stays open with the problem, or closes. */
+  async #tryInDialog(doing: Promise<void>): Promise<boolean> {
+    try {
+      await doing;
+    } catch (reason) {
+      this.#set({ problem: asProblem(reason) });
+      return false;
+    }
+    this.closeDialog();
+    return true;
+  }
+
+  // Before and after a meeting.
+
+  join({ account, password, name, room }: Entry): void {
+    this.prefer({ account, name });
+    this.#set({ problem: undefined });
+    const { fingerprint } = this.#page.invitation;
+    const { dataSaver } = this.#page.preferences;
+    const options = { account, password, name, room, dataSaver };
+    void this.#meeting.resumeSound();
+    this.#meeting
+      .join(fingerprint === "" ? options : { ...options, fingerprint })
+      .catch((reason: unknown) => this.#set({ problem: asProblem(reason) }));
+  }
+
+  leave(): void {
+    this.#meeting.leave();
+  }
+
+  startAgain(): void {
+    this.#set({ startedAgain: true, problem: undefined });
+    void this.#openDevices();
+  }
+
+  readNotice(): void {
+    this.prefer({ noticeRead: true });
+  }
+
+  // Our own sound and picture.
+
+  speakLanguage(language: Language): void {
+    this.prefer({ language });
+  }
+
+  toggleMicrophone(): void {
+    const { state } = this.#meeting.state.microphone;
+    const on = state !== "on" && state !== "starting";
+    if (!this.#inside) this.prefer({ microphoneOn: on });
+    void this.#meeting.setMicrophone(on);
+  }
+
+  toggleCamera(): void {
+    const { state } = this.#meeting.state.camera;
+    const on = state === "off" || state === "failed" || state === "muted";
+    if (!this.#inside) this.prefer({ cameraOn: on });
+    void this.#meeting.setCamera(on);
+  }
+
+  toggleScreen(): void {
+    const { state } = this.#meeting.state.screen;
+    void this.#meeting.setScreen(state === "off" || state === "failed");
+  }
+
+  chooseDevice(kind: DeviceKind, id: string): void {
+    this.prefer({ [kind]: id });
+    void this.#meeting.chooseDevice(kind, id);
+  }
+
+  testSound(): void {
+    this.#set({ testingSound: true });
+    void this.#try(playTestSound(this.#page.preferences.speaker)).then(() => this.#set({ testingSound: false }));
+  }
+
+  toggleHand(): void {
+    const raised = (this.#meeting.state.me?.hand ?? 0) > 0;
+    void this.#try(raised ? this.#meeting.lowerHand() : this.#meeting.raiseHand());
+  }
+
+  // What is shown.
+
+  openPanel(panel: Panel): void {
+    const before = this.#page.panel;
+    const seen = panel === "chat" ? { unread: 0 } : {};
+    if (panel === "chat") this.#lastSeenLine = this.#meeting.state.chat.at(-1)?.id ?? "";
+    this.#set({ panel, menu: undefined, ...seen });
+    if (panel === "none" && before !== "none") document.getElementById(`${before}-button`)?.focus();
+  }
+
+  openDialog(dialog: Dialog): void {
+    if (this.#page.dialog === undefined) this.#focusBefore = document.activeElement as HTMLElement;
+    this.#set({ dialog, problem: undefined });
+  }
+
+  closeDialog(): void {
+    if (this.#page.dialog === undefined) return;
+    this.#set({ dialog: undefined, problem: undefined });
+    const before = this.#focusBefore;
+    setTimeout(() => before?.focus());
+  }
+
+  openMenu(menu: ParticipantId | undefined): void {
+    this.#set({ menu });
+  }
+
+  dismiss(toast: Toast): void {
+    this.#set({ toasts: this.#page.toasts.filter((one) => one !== toast) });
+  }
+
+  accept(toast: Toast): void {
+    this.dismiss(toast);
+    if (toast.offer?.action === "mute") void this.#meeting.setMicrophone(false);
+    if (toast.offer?.action === "people") this.openPanel("people");
+  }
+
+  toggleMode(): void {
+    this.#set({ pinned: undefined });
+    this.prefer({ mode: this.#page.preferences.mode === "grid" ? "speaker" : "grid" });
+  }
+
+  togglePin(key: string): void {
+    this.#set({ pinned: this.#page.pinned === key ? undefined : key });
+  }
+
+  toggleFullScreen(): void {
+    void this.#try(toggleFullScreen());
+  }
+
+  togglePictureInPicture(): void {
+    const { large, small } = arrangement({ state: this.#meeting.state, page: this.#page });
+    const tiles = [...(large === undefined ? [] : [large]), ...small];
+    void this.#try(this.#floating.toggle(tiles.find(({ own, picture }) => picture && !own)));
+  }
+
+  prefer(change: Partial<Preferences>): void {
+    const preferences = { ...this.#page.preferences, ...change };
+    storePreferences(preferences);
+    if (change.dataSaver !== undefined) this.#meeting.setDataSaver(change.dataSaver);
+    if (change.receivedHeight !== undefined) this.#meeting.setReceivedHeight(change.receivedHeight);
+    this.#set({ preferences });
+  }
+
+  // Texts.
+
+  send(text: string): void {
+    void this.#try(this.#meeting.chat(text, this.#page.receiver));
+  }
+
+  writeTo(receiver: ParticipantId | undefined): void {
+    this.openPanel("chat");
+    this.#set({ receiver });
+  }
+
+  setVolume(participant: ParticipantId, volume: number): void {
+    this.#meeting.setVolume(participant, volume);
+  }
+
+  // The chair.
+
+  mute(participant: ParticipantId, hard: boolean): void {
+    void this.#try(this.#meeting.mute(participant, hard));
+  }
+
+  muteAll(): void {
+    void this.#try(this.#meeting.muteAll(true));
+  }
+
+  lowerHand(participant: ParticipantId): void {
+    void this.#try(this.#meeting.lowerHand(participant));
+  }
+
+  lowerAllHands(): void {
+    void this.#try(this.#meeting.lowerAllHands());
+  }
+
+  setRole(participant: ParticipantId, role: Role): void {
+    void this.#try(this.#meeting.setRole(participant, role));
+  }
+
+  remove(participant: ParticipantId): void {
+    void this.#tryInDialog(this.#meeting.remove(participant));
+  }
+
+  setRoom(changes: { title?: string; limit?: number; locked?: boolean }): void {
+    void this.#tryInDialog(this.#meeting.setRoom(changes));
+  }
+
+  closeRoom(): void {
+    void this.#tryInDialog(this.#meeting.closeRoom());
+  }
+
+  changePassword(current: string, next: string): void {
+    void this.#tryInDialog(this.#meeting.changePassword(current, next)).then((changed) => {
+      if (changed) this.#tell({ text: this.#t("password.changed"), tone: "calm", offer: undefined });
+    });
+  }
+}
+
+function screen(view: View): TemplateResult {
+  const { phase } = view.state;
+  switch (phase.name) {
+    case "outside":
+    case "joining":
+      return lobby(view);
+    case "inside":
+    case "returning":
+      return meetingView(view);
+    case "ended":
+      return view.page.startedAgain ? lobby(view) : ended(view, phase);
+  }
+}
+
+const seconds = (): number => performance.now() / 1000;

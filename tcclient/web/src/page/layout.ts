@@ -1,0 +1,165 @@
+/** Which tiles are shown, how large, and which pictures are wanted for them. Pure. */
+
+import type { MeetingState, Participant, ParticipantId, WantedPicture } from "../engine/meeting.js";
+import type { ViewMode } from "./preferences.js";
+
+/** Pixels of CSS between two tiles. */
+export const GAP = 8;
+/** Width to height of a tile: that of most cameras. */
+export const ASPECT = 16 / 9;
+/** The least width of a tile, in pixels of CSS: two fit beside each other on a phone of 360, and names can be read. */
+export const MIN_TILE_WIDTH = 150;
+/** The most tiles at a time: more pictures than a decoder without a GPU can take. */
+export const MAX_TILES = 25;
+/** Part of the stage that the small tiles take beside or below a large one. */
+const STRIP_PART = 0.22;
+/** The widest small tile of a strip, in pixels of CSS. */
+const MAX_STRIP_TILE = 240;
+
+export interface Tile {
+  /** Identifies the tile as long as its participant and source are there. */
+  readonly key: string;
+  readonly participant: Participant;
+  readonly source: "camera" | "screen";
+  readonly own: boolean;
+  /** Whether there is a picture; else the initials are shown. */
+  readonly picture: boolean;
+}
+
+export interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Arrangement {
+  /** The tile that is shown large. */
+  readonly large: Tile | undefined;
+  readonly largeSize: Size;
+  readonly small: readonly Tile[];
+  readonly smallSize: Size;
+  /** Where the small tiles are. */
+  readonly strip: "none" | "beside" | "below";
+  /** How many tiles do not fit. */
+  readonly hidden: number;
+}
+
+/** Return the key of a tile. */
+export const tileKey = (participant: ParticipantId, source: "camera" | "screen"): string => `${participant}:${source}`;
+
+/** Return all tiles of a meeting: shared screens, the others in the order of their entry, ourselves. */
+export function tilesOf(state: MeetingState): readonly Tile[] {
+  const tile = (participant: Participant, source: "camera" | "screen", own: boolean, picture: boolean): Tile => ({
+    key: tileKey(participant.id, source),
+    participant,
+    source,
+    own,
+    picture,
+  });
+  const { me, participants } = state;
+  const screens = participants.filter(({ screen }) => screen).map((one) => tile(one, "screen", false, true));
+  const cameras = participants.map((one) => tile(one, "camera", false, one.camera));
+  const own = me === undefined ? [] : [tile(me, "camera", true, state.camera.stream !== undefined)];
+  return [...screens, ...cameras, ...own];
+}
+
+/** Return the size of `count` tiles that fill `stage` as well as tiles of one size can. */
+export function gridTile(count: number, stage: Size): Size {
+  let width = 0;
+  for (let columns = 1; columns <= count; columns++) {
+    const rows = Math.ceil(count / columns);
+    const across = (stage.width - GAP * (columns - 1)) / columns;
+    const down = (stage.height - GAP * (rows - 1)) / rows;
+    width = Math.max(width, Math.min(across, down * ASPECT));
+  }
+  return tileOfWidth(width);
+}
+
+/** Return how many tiles of the least width fit on `stage`; at least one. */
+export function capacity(stage: Size): number {
+  const least = tileOfWidth(MIN_TILE_WIDTH);
+  const fitting = fit(stage.width, least.width) * fit(stage.height, least.height);
+  return Math.min(MAX_TILES, Math.max(1, fitting));
+}
+
+/**
+ * Arrange tiles on a stage. A pinned tile is large, else a shared screen, else in speaker view the latest loud one. Of
+ * the others those are shown that fit; they keep their order, so that nothing jumps when somebody speaks.
+ */
+export function arrange(
+  tiles: readonly Tile[],
+  stage: Size,
+  mode: ViewMode,
+  pinned: string | undefined,
+  recentSpeakers: readonly ParticipantId[],
+): Arrangement {
+  const large = tiles.length > 1 ? pickLarge(tiles, mode, pinned, recentSpeakers) : undefined;
+  if (large === undefined) {
+    const small = pick(tiles, capacity(stage), recentSpeakers);
+    return {
+      large,
+      largeSize: { width: 0, height: 0 },
+      small,
+      smallSize: gridTile(small.length, stage),
+      strip: "none",
+      hidden: tiles.length - small.length,
+    };
+  }
+  const beside = stage.width >= stage.height;
+  const width = beside ? stage.width * STRIP_PART : stage.height * STRIP_PART * ASPECT;
+  const smallSize = tileOfWidth(Math.min(MAX_STRIP_TILE, Math.max(MIN_TILE_WIDTH * 0.75, width)));
+  const room = beside ? fit(stage.height, smallSize.height) : fit(stage.width, smallSize.width);
+  const others = tiles.filter((tile) => tile !== large);
+  const small = pick(others, Math.max(1, room), recentSpeakers);
+  const largeSize = beside
+    ? { width: stage.width - smallSize.width - GAP, height: stage.height }
+    : { width: stage.width, height: stage.height - smallSize.height - GAP };
+  const strip = beside ? "beside" : "below";
+  return { large, largeSize, small, smallSize, strip, hidden: others.length - small.length };
+}
+
+/** Return the pictures that an arrangement needs, with the height in device pixels. */
+export function wantedPictures({ large, largeSize, small, smallSize }: Arrangement, ratio: number): WantedPicture[] {
+  const wanted = (tile: Tile, { height }: Size): WantedPicture[] =>
+    tile.own || !tile.picture
+      ? []
+      : [{ participant: tile.participant.id, source: tile.source, height: Math.round(height * ratio) }];
+  return [
+    ...(large === undefined ? [] : wanted(large, largeSize)),
+    ...small.flatMap((tile) => wanted(tile, smallSize)),
+  ];
+}
+
+const tileOfWidth = (width: number): Size => ({ width: Math.floor(width), height: Math.floor(width / ASPECT) });
+
+const fit = (whole: number, part: number): number => Math.floor((whole + GAP) / (part + GAP));
+
+function pickLarge(
+  tiles: readonly Tile[],
+  mode: ViewMode,
+  pinned: string | undefined,
+  recentSpeakers: readonly ParticipantId[],
+): Tile | undefined {
+  const found = tiles.find(({ key }) => key === pinned) ?? tiles.find(({ source }) => source === "screen");
+  if (found !== undefined || mode === "grid") return found;
+  const others = tiles.filter(({ own }) => !own);
+  for (const speaker of recentSpeakers) {
+    const tile = others.find(({ participant }) => participant.id === speaker);
+    if (tile !== undefined) return tile;
+  }
+  return others.find(({ picture }) => picture) ?? others[0];
+}
+
+/** Return the `count` tiles that matter most, in the order in which they came. */
+function pick(tiles: readonly Tile[], count: number, recentSpeakers: readonly ParticipantId[]): readonly Tile[] {
+  if (tiles.length <= count) return tiles;
+  const weight = (tile: Tile): number => {
+    if (tile.source === "screen") return 5000;
+    if (tile.own) return 4000;
+    if (tile.participant.hand > 0) return 3000;
+    const recent = recentSpeakers.indexOf(tile.participant.id);
+    if (recent >= 0) return 2000 - recent;
+    return tile.picture ? 1000 : 0;
+  };
+  const chosen = new Set([...tiles].sort((one, other) => weight(other) - weight(one)).slice(0, count));
+  return tiles.filter((tile) => chosen.has(tile));
+}

@@ -1,0 +1,191 @@
+/** In the meeting: the line at the top, the stage, the panel beside it, the bar. And what is after a meeting. */
+
+import { html, nothing, type TemplateResult } from "lit-html";
+import { keyed } from "lit-html/directives/keyed.js";
+import { repeat } from "lit-html/directives/repeat.js";
+
+import type { Phase } from "../engine/meeting.js";
+import { bar } from "./bar.js";
+import { chat } from "./chat.js";
+import { dialog } from "./dialogs.js";
+import { whenNew } from "./directives.js";
+import { icon, type IconName } from "./icons.js";
+import { arrange, tilesOf, type Arrangement } from "./layout.js";
+import { people, speakersText } from "./people.js";
+import { faultHelp, problemText } from "./problems.js";
+import { tile } from "./tile.js";
+import type { View } from "./view.js";
+
+/** Return how the tiles are arranged now. */
+export function arrangement({ state, page }: Pick<View, "state" | "page">): Arrangement {
+  return arrange(tilesOf(state), page.stage, page.preferences.mode, page.pinned, state.recentSpeakers);
+}
+
+/** Show the meeting. */
+export function meeting(view: View): TemplateResult {
+  const { page } = view;
+  return html`
+    <div class="meeting ${page.panel === "none" ? "" : "with-panel"}">
+      ${top(view)} ${banners(view)}
+      <main class="stage" tabindex="-1">${stage(view, arrangement(view))}</main>
+      ${panel(view)} ${bar(view)} ${dialog(view)}
+    </div>
+  `;
+}
+
+function top(view: View): TemplateResult {
+  const { t, state, page, act } = view;
+  const { room } = state;
+  const speaker = page.preferences.mode === "speaker";
+  return html`
+    <header class="top">
+      <h1>${room?.title || room?.name || page.invitation.room}</h1>
+      ${room?.locked ? html`<span class="chip">${icon("lock")}${t("top.locked")}</span>` : nothing}
+      <span class="speakers">${speakersText(view)}</span>
+      <div class="top-buttons">
+        ${topButton(speaker ? "grid" : "speaker_view", t(speaker ? "top.grid" : "top.speaker"), () => act.toggleMode())}
+        ${
+          page.can.pictureInPicture
+            ? topButton("picture_in_picture", t("top.picture_in_picture"), () => act.togglePictureInPicture())
+            : nothing
+        }
+        ${page.can.fullScreen ? topButton("full_screen", t("top.full_screen"), () => act.toggleFullScreen()) : nothing}
+      </div>
+    </header>
+  `;
+}
+
+function topButton(drawing: IconName, name: string, press: () => void): TemplateResult {
+  return html`
+    <button type="button" class="icon-button" aria-label=${name} title=${name} @click=${press}>${icon(drawing)}</button>
+  `;
+}
+
+function banners(view: View): TemplateResult {
+  const { t, state } = view;
+  const texts: string[] = [];
+  if (state.phase.name === "returning") {
+    const { reason, attempt } = state.phase;
+    texts.push(`${problemText(t, reason)} ${t("banner.returning", { attempt })}`);
+  }
+  if (state.degraded !== "no") texts.push(t(`banner.${state.degraded}`));
+  for (const kind of ["microphone", "camera", "screen"] as const) {
+    const { fault } = state[kind];
+    if (fault !== undefined) texts.push(faultHelp(t, kind, fault));
+  }
+  if (state.speakingWhileMuted) texts.push(t("banner.you_are_muted"));
+  return html`
+    <div class="banners" role="status">
+      ${texts.map((text) => html`<p class="banner">${icon("warning")}<span>${text}</span></p>`)}
+    </div>
+  `;
+}
+
+function stage(view: View, { large, largeSize, small, smallSize, strip, hidden }: Arrangement): TemplateResult {
+  const { t, state } = view;
+  return html`
+    <div class="tiles strip-${strip}">
+      ${
+        large === undefined
+          ? nothing
+          : html`<ul class="large" role="list" aria-label=${t("stage.large")}>
+              ${keyed(large.key, tile(view, large, largeSize))}
+            </ul>`
+      }
+      <ul class="small" role="list" aria-label=${t("stage.tiles")}>
+        ${repeat(
+          small,
+          ({ key }) => key,
+          (one) => tile(view, one, smallSize),
+        )}
+      </ul>
+    </div>
+    ${state.participants.length === 0 ? html`<p class="alone">${t("stage.alone")}</p>` : nothing}
+    ${hidden > 0 ? html`<p class="chip hidden-count">${t("stage.hidden", { count: hidden })}</p>` : nothing}
+  `;
+}
+
+function panel(view: View): TemplateResult | typeof nothing {
+  const { t, page, act } = view;
+  if (page.panel === "none") return nothing;
+  const title = t(page.panel === "chat" ? "bar.chat" : "bar.people");
+  const content = page.panel === "chat" ? chat(view) : people(view);
+  return html`${keyed(
+    page.panel,
+    html`
+      <aside class="panel" aria-labelledby="panel-title" @keydown=${closeOnEscape(view)}>
+        <header>
+          <h2 id="panel-title" tabindex="-1" ${whenNew((element) => page.panel === "people" && element.focus())}>
+            ${title}
+          </h2>
+          <button
+            type="button"
+            class="icon-button"
+            aria-label=${t("dialog.dismiss")}
+            title=${t("dialog.dismiss")}
+            @click=${() => act.openPanel("none")}
+          >
+            ${icon("close")}
+          </button>
+        </header>
+        ${content}
+      </aside>
+    `,
+  )}`;
+}
+
+function closeOnEscape({ act }: View): (event: KeyboardEvent) => void {
+  return (event) => {
+    if (event.key === "Escape") act.openPanel("none");
+  };
+}
+
+/** Show what is after a meeting. */
+export function ended(view: View, phase: Extract<Phase, { name: "ended" }>): TemplateResult {
+  const { t, act } = view;
+  const left = phase.reason.code === "left" || phase.reason.code === "leaving";
+  return html`
+    <main class="ended">
+      <section class="card" aria-labelledby="ended-heading">
+        <h1 id="ended-heading" tabindex="-1" ${whenNew((element) => element.focus())}>
+          ${t(left ? "ended.left" : "ended.over")}
+        </h1>
+        ${left ? nothing : html`<p role="alert">${problemText(t, phase.reason)}</p>`}
+        <button type="button" class="primary" @click=${() => act.startAgain()}>${t("ended.again")}</button>
+      </section>
+    </main>
+  `;
+}
+
+/** Show the messages that go away by themselves. */
+export function toasts({ t, page, act }: View): TemplateResult {
+  return html`
+    <div class="toasts" role="status" aria-live="polite">
+      ${repeat(
+        page.toasts,
+        ({ id }) => id,
+        (toast) => html`
+          <div class="toast ${toast.tone}">
+            <p>${toast.text}</p>
+            ${
+              toast.offer === undefined
+                ? nothing
+                : html`<button type="button" class="quiet" @click=${() => act.accept(toast)}>
+                    ${t(toast.offer.label)}
+                  </button>`
+            }
+            <button
+              type="button"
+              class="icon-button"
+              aria-label=${t("dialog.dismiss")}
+              title=${t("dialog.dismiss")}
+              @click=${() => act.dismiss(toast)}
+            >
+              ${icon("close")}
+            </button>
+          </div>
+        `,
+      )}
+    </div>
+  `;
+}

@@ -1,0 +1,178 @@
+/** Who is in the room, whether that can be believed, and what a chair can do. */
+
+import { html, nothing, type TemplateResult } from "lit-html";
+import { live } from "lit-html/directives/live.js";
+import { repeat } from "lit-html/directives/repeat.js";
+
+import type { Participant } from "../engine/meeting.js";
+import type { Role } from "../protocol/messages.js";
+import { icon } from "./icons.js";
+import { tileKey } from "./layout.js";
+import { colourOf, fullName, GIVEN_ROLES, handsFirst, initials, mayChair, mayWrite } from "./person.js";
+import type { View } from "./view.js";
+
+/** Show the participants. */
+export function people(view: View): TemplateResult {
+  const { t, state, act } = view;
+  const { me, participants } = state;
+  const everybody = handsFirst(me === undefined ? participants : [me, ...participants]);
+  return html`
+    <div class="panel-body">
+      ${
+        mayChair(me?.role)
+          ? html`<div class="chair-tools">
+              <button type="button" class="quiet" @click=${() => act.muteAll()}>${t("people.mute_all")}</button>
+              <button type="button" class="quiet" @click=${() => act.openDialog({ name: "room" })}>
+                ${t("people.room")}
+              </button>
+              <button type="button" class="quiet" @click=${() => act.lowerAllHands()}>
+                ${t("people.lower_hands")}
+              </button>
+            </div>`
+          : nothing
+      }
+      <ul class="people" role="list" aria-label=${t("bar.people")}>
+        ${repeat(
+          everybody,
+          ({ id }) => id,
+          (one) => person(view, one),
+        )}
+      </ul>
+      ${safety(view)}
+    </div>
+  `;
+}
+
+function person(view: View, one: Participant): TemplateResult {
+  const { t, state, page, act } = view;
+  const own = one.id === state.me?.id;
+  const open = page.menu === one.id;
+  const actions = t("people.actions", { name: one.name });
+  return html`
+    <li class="person">
+      <div class="person-line">
+        <span class="avatar colour-${colourOf(one.account + one.name)}" aria-hidden="true">${initials(one.name)}</span>
+        <span class="who">
+          <strong>${own ? t("tile.you", { name: one.name }) : one.name}</strong>
+          <span class="agency">${[one.agency, t(`role.${one.role}`)].filter((part) => part !== "").join(" · ")}</span>
+          ${
+            own
+              ? nothing
+              : html`<span class="trust ${one.trust}">
+                  ${icon(one.trust === "verified" ? "verified" : "warning")}${t(`trust.${one.trust}`)}
+                </span>`
+          }
+        </span>
+        ${
+          one.hand > 0
+            ? html`<span class="hand" title=${t("tile.hand")}>
+                ${icon("hand")}<span class="visually-hidden">${t("tile.hand")}</span>
+              </span>`
+            : nothing
+        }
+        <span title=${t(`microphone.${one.microphone}`)}>
+          ${icon(one.microphone === "live" ? "microphone" : "microphone_off")}
+          <span class="visually-hidden">${t(`microphone.${one.microphone}`)}</span>
+        </span>
+        ${
+          own
+            ? nothing
+            : html`<button
+                type="button"
+                class="icon-button"
+                aria-label=${actions}
+                title=${actions}
+                aria-expanded=${open}
+                @click=${() => act.openMenu(open ? undefined : one.id)}
+              >
+                ${icon("more")}
+              </button>`
+        }
+      </div>
+      ${open && !own ? menu(view, one) : nothing}
+    </li>
+  `;
+}
+
+function menu(view: View, one: Participant): TemplateResult {
+  const { t, state, page, act } = view;
+  const key = tileKey(one.id, "camera");
+  const { name } = one;
+  return html`
+    <div class="person-menu" role="group" aria-label=${t("people.actions", { name })}>
+      <label class="field">
+        <span>${t("people.volume", { name })}</span>
+        <input
+          type="range"
+          min="0"
+          max="2"
+          step="0.05"
+          .value=${String(one.volume)}
+          @input=${(event: Event) => act.setVolume(one.id, Number((event.target as HTMLInputElement).value))}
+        />
+      </label>
+      <div class="buttons">
+        ${
+          mayWrite(state.me?.role)
+            ? html`<button type="button" class="quiet" @click=${() => act.writeTo(one.id)}>
+                ${t("people.write_to")}
+              </button>`
+            : nothing
+        }
+        <button type="button" class="quiet" @click=${() => act.togglePin(key)}>
+          ${t(page.pinned === key ? "people.unpin" : "people.pin")}
+        </button>
+      </div>
+      ${mayChair(state.me?.role) ? chairing(view, one) : nothing}
+    </div>
+  `;
+}
+
+function chairing({ t, act }: View, one: Participant): TemplateResult {
+  const roles: readonly Role[] = one.role === "admin" ? ["admin", ...GIVEN_ROLES] : GIVEN_ROLES;
+  return html`
+    <label class="field">
+      <span>${t("people.role", { name: one.name })}</span>
+      <select @change=${(event: Event) => act.setRole(one.id, (event.target as HTMLSelectElement).value as Role)}>
+        ${roles.map((role) => html`<option value=${role} .selected=${live(role === one.role)}>${t(`role.${role}`)}</option>`)}
+      </select>
+    </label>
+    <div class="buttons">
+      <button
+        type="button"
+        class="quiet"
+        ?disabled=${one.microphone !== "live"}
+        @click=${() => act.mute(one.id, false)}
+      >
+        ${t("people.ask_to_mute")}
+      </button>
+      <button type="button" class="quiet" ?disabled=${one.microphone !== "live"} @click=${() => act.mute(one.id, true)}>
+        ${t("people.mute_now")}
+      </button>
+      <button type="button" class="quiet" ?disabled=${one.hand === 0} @click=${() => act.lowerHand(one.id)}>
+        ${t("bar.lower_hand")}
+      </button>
+      <button type="button" class="danger" @click=${() => act.openDialog({ name: "remove", participant: one.id })}>
+        ${t("people.remove")}
+      </button>
+    </div>
+  `;
+}
+
+function safety({ t, state }: View): TemplateResult | typeof nothing {
+  const code = state.room?.safetyCode ?? "";
+  if (code === "") return nothing;
+  return html`
+    <section class="safety" aria-labelledby="safety-heading">
+      <h3 id="safety-heading">${t("people.safety_code")}</h3>
+      <code>${code}</code>
+      <p class="hint">${t("people.safety_hint")}</p>
+    </section>
+  `;
+}
+
+/** Say who speaks, for the line above the tiles. */
+export function speakersText({ t, state }: View): string {
+  const names = state.participants.filter(({ speaking }) => speaking).map(fullName);
+  return names.length === 0 ? "" : t("top.speaking", { names: names.slice(0, 3).join(", ") });
+}

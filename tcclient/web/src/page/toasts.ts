@@ -1,0 +1,81 @@
+/** Messages that are told once and go away. */
+
+import type { Happening } from "../engine/meeting.js";
+import type { Key, Translate } from "./language.js";
+import { fullName } from "./person.js";
+
+export interface Toast {
+  readonly id: number;
+  readonly text: string;
+  readonly tone: "calm" | "warning";
+  /** What can be done about it, with one button. */
+  readonly offer: { readonly label: Key; readonly action: "mute" | "people" } | undefined;
+  /** Seconds of the clock of the page at which it goes. */
+  readonly until: number;
+}
+
+/** The most messages at a time; the oldest goes first. More would cover the pictures. */
+export const MAX_TOASTS = 3;
+/** Seconds that a message stays. */
+export const CALM_SECONDS = 5;
+/** Seconds that a warning stays: it takes longer to read, and may be acted upon. */
+export const WARNING_SECONDS = 15;
+
+type Told = Pick<Toast, "text" | "tone" | "offer">;
+
+/** Return what is told of a happening. */
+export function tellHappening(happening: Happening, t: Translate): Told {
+  const calm = (text: string): Told => ({ text, tone: "calm", offer: undefined });
+  switch (happening.type) {
+    case "entered":
+      return calm(t("happening.entered", { name: fullName(happening.participant) }));
+    case "left":
+      return calm(t("happening.left", { name: fullName(happening.participant) }));
+    case "new_device":
+      return {
+        text: t("happening.new_device", { name: fullName(happening.participant) }),
+        tone: "warning",
+        offer: { label: "bar.people", action: "people" },
+      };
+    case "asked_to_mute":
+      return {
+        text: t("happening.asked_to_mute", { name: fullName(happening.by) }),
+        tone: "warning",
+        offer: { label: "bar.mute", action: "mute" },
+      };
+    case "muted_by":
+      return { text: t("happening.muted_by", { name: fullName(happening.by) }), tone: "warning", offer: undefined };
+    case "device_changed":
+      return {
+        text: t("happening.device_changed", { device: happening.label || t("device.default") }),
+        tone: "warning",
+        offer: undefined,
+      };
+    case "notice":
+      return { text: t("happening.notice", { text: happening.text }), tone: "warning", offer: undefined };
+  }
+}
+
+/** Add a message; `now` is in seconds. */
+export function addToast(toasts: readonly Toast[], told: Told, id: number, now: number): readonly Toast[] {
+  const seconds = told.tone === "warning" ? WARNING_SECONDS : CALM_SECONDS;
+  return [...toasts, { ...told, id, until: now + seconds }].slice(-MAX_TOASTS);
+}
+
+/** Return the messages that are still to be shown; the same value where none has to go. */
+export function dropOldToasts(toasts: readonly Toast[], now: number): readonly Toast[] {
+  const left = toasts.filter(({ until }) => until > now);
+  return left.length === toasts.length ? toasts : left;
+}
+
+/** Return what is told of hands that were raised between two states of the same meeting. */
+export function raisedHands(
+  before: readonly { readonly id: number; readonly hand: number }[],
+  after: readonly { readonly id: number; readonly hand: number; readonly name: string; readonly agency: string }[],
+  t: Translate,
+): readonly Told[] {
+  const down = new Map(before.map(({ id, hand }) => [id, hand === 0]));
+  return after
+    .filter(({ id, hand }) => hand > 0 && down.get(id) === true)
+    .map((one) => ({ text: t("happening.raised_hand", { name: fullName(one) }), tone: "calm", offer: undefined }));
+}

@@ -1,0 +1,120 @@
+/** What the views are made of: the state of the meeting, the state of the page, and what a person can do. */
+
+import type { Meeting, MeetingState, ParticipantId, Problem } from "../engine/meeting.js";
+import type { Role } from "../protocol/messages.js";
+import type { Invitation } from "./address.js";
+import type { Language, Translate } from "./language.js";
+import type { Size } from "./layout.js";
+import type { Preferences } from "./preferences.js";
+import type { Missing } from "./support.js";
+import type { Toast } from "./toasts.js";
+
+export type DeviceKind = "microphone" | "camera" | "speaker";
+
+export interface Device {
+  /** Empty: the default of the browser. */
+  readonly id: string;
+  readonly label: string;
+}
+
+export type Panel = "none" | "chat" | "people";
+
+export type Dialog =
+  | { readonly name: "settings" | "password" | "room" }
+  | { readonly name: "remove"; readonly participant: ParticipantId }
+  /** `step` counts how often it was asked. */
+  | { readonly name: "close"; readonly step: 1 | 2 };
+
+export interface PageState {
+  readonly invitation: Invitation;
+  readonly preferences: Preferences;
+  readonly missing: readonly Missing[];
+  readonly devices: Readonly<Record<DeviceKind, readonly Device[]>>;
+  /** Why the last entry, or the last change in a dialog, was refused. */
+  readonly problem: Problem | undefined;
+  /** Whether the person wants to join again after the end of a meeting. */
+  readonly startedAgain: boolean;
+  readonly panel: Panel;
+  readonly dialog: Dialog | undefined;
+  /** Key of the pinned tile. */
+  readonly pinned: string | undefined;
+  /** The participant whose menu is open. */
+  readonly menu: ParticipantId | undefined;
+  /** The room between the bars, in pixels of CSS. */
+  readonly stage: Size;
+  /** How many texts of others came since the chat was last open. */
+  readonly unread: number;
+  /** Who gets the next text; undefined: everybody. */
+  readonly receiver: ParticipantId | undefined;
+  readonly toasts: readonly Toast[];
+  readonly testingSound: boolean;
+  /** What the browser can do besides. */
+  readonly can: {
+    readonly shareScreen: boolean;
+    readonly fullScreen: boolean;
+    readonly pictureInPicture: boolean;
+    readonly chooseSpeaker: boolean;
+  };
+}
+
+/** What is typed before the meeting. */
+export interface Entry {
+  readonly account: string;
+  readonly password: string;
+  readonly name: string;
+  readonly room: string;
+}
+
+/** What a person can do on the page. Problems of a request are told by the page itself. */
+export interface Actions {
+  join(entry: Entry): void;
+  leave(): void;
+  /** Go back from the end of a meeting to what is before one. */
+  startAgain(): void;
+  readNotice(): void;
+
+  speakLanguage(language: Language): void;
+  toggleMicrophone(): void;
+  toggleCamera(): void;
+  toggleScreen(): void;
+  chooseDevice(kind: DeviceKind, id: string): void;
+  testSound(): void;
+  toggleHand(): void;
+
+  openPanel(panel: Panel): void;
+  openDialog(dialog: Dialog): void;
+  closeDialog(): void;
+  openMenu(participant: ParticipantId | undefined): void;
+  dismiss(toast: Toast): void;
+  /** Do what a message offers. */
+  accept(toast: Toast): void;
+  toggleMode(): void;
+  togglePin(key: string): void;
+  toggleFullScreen(): void;
+  togglePictureInPicture(): void;
+  prefer(change: Partial<Preferences>): void;
+
+  send(text: string): void;
+  writeTo(participant: ParticipantId | undefined): void;
+  setVolume(participant: ParticipantId, volume: number): void;
+
+  mute(participant: ParticipantId, hard: boolean): void;
+  muteAll(): void;
+  lowerHand(participant: ParticipantId): void;
+  lowerAllHands(): void;
+  setRole(participant: ParticipantId, role: Role): void;
+  remove(participant: ParticipantId): void;
+  setRoom(changes: { title?: string; limit?: number; locked?: boolean }): void;
+  closeRoom(): void;
+  changePassword(current: string, next: string): void;
+}
+
+export interface View {
+  readonly t: Translate;
+  readonly language: Language;
+  readonly state: MeetingState;
+  readonly page: PageState;
+  readonly act: Actions;
+  /** Draws pictures of others. */
+  readonly pictures: Pick<Meeting, "show">;
+}

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { translator } from "../../../tcclient/web/src/page/language.js";
+import {
+  addToast,
+  CALM_SECONDS,
+  dropOldToasts,
+  MAX_TOASTS,
+  raisedHands,
+  tellHappening,
+  WARNING_SECONDS,
+} from "../../../tcclient/web/src/page/toasts.js";
+import { participant } from "./meeting-state.js";
+
+const t = translator("en");
+
+test("of many messages the latest stay, and each goes after its time", () => {
+  const calm = { text: "x", tone: "calm", offer: undefined } as const;
+  const warning = { ...calm, tone: "warning" } as const;
+  let toasts = addToast([], warning, 0, 100);
+  for (let id = 1; id < MAX_TOASTS; id++)
+    toasts = addToast(toasts, calm, id, 100);
+  assert.equal(toasts.length, MAX_TOASTS);
+  assert.equal(dropOldToasts(toasts, 100 + CALM_SECONDS - 0.1), toasts);
+  assert.deepEqual(
+    dropOldToasts(toasts, 100 + CALM_SECONDS).map(({ id }) => id),
+    [0],
+  );
+  assert.deepEqual(dropOldToasts(toasts, 100 + WARNING_SECONDS), []);
+  assert.deepEqual(
+    addToast(toasts, calm, 9, 101).map(({ id }) => id),
+    [...Array.from({ length: MAX_TOASTS - 1 }, (_, index) => index + 1), 9],
+  );
+});
+
+test("a request to mute offers to mute, and a new device the list of people", () => {
+  const by = participant(2, { name: "Siti", agency: "Bappeda" });
+  assert.deepEqual(tellHappening({ type: "asked_to_mute", by }, t), {
+    text: "Siti (Bappeda) asks you to mute.",
+    tone: "warning",
+    offer: { label: "bar.mute", action: "mute" },
+  });
+  assert.equal(
+    tellHappening({ type: "new_device", participant: by }, t).offer?.action,
+    "people",
+  );
+  assert.equal(
+    tellHappening({ type: "device_changed", source: "camera", label: "" }, t)
+      .text,
+    "A device was unplugged. Now in use: Default of the browser.",
+  );
+});
+
+test("a hand is told when it goes up, not of those who come with it, and not again", () => {
+  const told = (before: number, after: number) =>
+    raisedHands(
+      [participant(1, { hand: before })],
+      [participant(1, { hand: after })],
+      t,
+    ).length;
+  assert.equal(told(0, 5), 1);
+  assert.equal(told(5, 5), 0);
+  assert.equal(told(5, 0), 0);
+  assert.deepEqual(raisedHands([], [participant(1, { hand: 5 })], t), []);
+});
