@@ -46,6 +46,7 @@ export class App implements Actions {
   /** Where the focus goes when the open dialog or panel closes. */
   #focusBefore: HTMLElement | undefined;
   #pending = false;
+  #listDevices: () => void = () => undefined;
 
   constructor(meeting: Meeting, root: HTMLElement) {
     this.#meeting = meeting;
@@ -83,8 +84,8 @@ export class App implements Actions {
     const { dataSaver, receivedHeight } = this.#page.preferences;
     this.#meeting.setDataSaver(dataSaver);
     this.#meeting.setReceivedHeight(receivedHeight);
-    const list = watchDevices((devices) => this.#set({ devices }));
-    void openDevices(this.#meeting, this.#page.preferences).then(list);
+    this.#listDevices = watchDevices((devices) => this.#set({ devices }));
+    void openDevices(this.#meeting, this.#page.preferences);
   }
 
   // What is drawn.
@@ -117,6 +118,10 @@ export class App implements Actions {
     this.#drawn = state;
     for (const told of raisedHands(before.participants, state.participants, this.#t)) this.#tell(told);
     if (state.chat !== before.chat) this.#countUnread(state);
+    // The names of devices are known once one is open.
+    if (state.microphone.stream !== before.microphone.stream || state.camera.stream !== before.camera.stream) {
+      this.#listDevices();
+    }
     if (state.phase.name !== before.phase.name) this.#enterPhase(state);
     this.#draw();
   }
