@@ -238,7 +238,7 @@ class Clients:
 
 
 class _Session(NamedTuple):
-    """Somebody who is logged in."""
+    """A client that is logged in."""
 
     line: ControlClient
     device: SigningKey
