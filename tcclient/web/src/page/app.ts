@@ -41,6 +41,8 @@ export class App implements Actions {
   #page: PageState;
   #drawn: MeetingState;
   #wanted = "";
+  /** The room that was asked for last: as typed, where the address names none. */
+  #room = "";
   #lastSeenLine = "";
   #toasts = 0;
   /** Where the focus goes when the open dialog or panel closes. */
@@ -132,8 +134,7 @@ export class App implements Actions {
     const was = this.#page.screen;
     this.#screenLock.want(inside);
     if (inside) {
-      const room = this.#page.invitation.room || (state.room?.name ?? "");
-      const invitation = { ...this.#page.invitation, room };
+      const invitation = { ...this.#page.invitation, room: this.#room };
       const address = new URL(writeAddress(invitation), location.href);
       address.search = location.search;
       history.replaceState(null, "", address);
@@ -218,6 +219,7 @@ export class App implements Actions {
   join({ account, password, name, room }: Entry): void {
     this.prefer({ account, name });
     this.#set({ problem: undefined });
+    this.#room = room;
     const { fingerprint } = this.#page.invitation;
     const { dataSaver } = this.#page.preferences;
     const options = { account, password, name, room, dataSaver };
