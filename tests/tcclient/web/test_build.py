@@ -2,23 +2,21 @@
 
 import gzip
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-WEB = Path(__file__).parents[3] / "tcclient" / "web"
+from tests.tcclient.web.conftest import WEB
+
 MOST_BYTES = 300_000
 """The most that a browser loads before it can join, over the wire."""
 HASHED = re.compile(r"[a-z]+-[0-9a-f]{10}\.(js|css|svg)")
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(node_modules: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the built page."""
-    if not (WEB / "node_modules").is_dir() or shutil.which("node") is None:
-        pytest.skip("the page is not built: `npm ci` in tcclient/web gets its tools (Node.js 20 or later)")
     out = tmp_path_factory.mktemp("built") / "page"
     subprocess.run(["node", "build.mjs", str(out)], cwd=WEB, check=True, capture_output=True)
     return out

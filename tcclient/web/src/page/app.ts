@@ -41,11 +41,14 @@ export class App implements Actions {
   #page: PageState;
   #drawn: MeetingState;
   #wanted = "";
+  /** The room that was asked for last: as typed, where the address names none. */
+  #room = "";
   #lastSeenLine = "";
   #toasts = 0;
   /** Where the focus goes when the open dialog or panel closes. */
   #focusBefore: HTMLElement | undefined;
   #pending = false;
+  #listDevices: () => void = () => undefined;
 
   constructor(meeting: Meeting, root: HTMLElement) {
     this.#meeting = meeting;
@@ -83,8 +86,8 @@ export class App implements Actions {
     const { dataSaver, receivedHeight } = this.#page.preferences;
     this.#meeting.setDataSaver(dataSaver);
     this.#meeting.setReceivedHeight(receivedHeight);
-    const list = watchDevices((devices) => this.#set({ devices }));
-    void openDevices(this.#meeting, this.#page.preferences).then(list);
+    this.#listDevices = watchDevices((devices) => this.#set({ devices }));
+    void openDevices(this.#meeting, this.#page.preferences);
   }
 
   // What is drawn.
@@ -117,6 +120,10 @@ export class App implements Actions {
     this.#drawn = state;
     for (const told of raisedHands(before.participants, state.participants, this.#t)) this.#tell(told);
     if (state.chat !== before.chat) this.#countUnread(state);
+    // The names of devices are known once one is open.
+    if (state.microphone.stream !== before.microphone.stream || state.camera.stream !== before.camera.stream) {
+      this.#listDevices();
+    }
     if (state.phase.name !== before.phase.name) this.#enterPhase(state);
     this.#draw();
   }
@@ -127,8 +134,7 @@ export class App implements Actions {
     const was = this.#page.screen;
     this.#screenLock.want(inside);
     if (inside) {
-      const room = this.#page.invitation.room || (state.room?.name ?? "");
-      const invitation = { ...this.#page.invitation, room };
+      const invitation = { ...this.#page.invitation, room: this.#room };
       const address = new URL(writeAddress(invitation), location.href);
       address.search = location.search;
       history.replaceState(null, "", address);
@@ -213,6 +219,7 @@ export class App implements Actions {
   join({ account, password, name, room }: Entry): void {
     this.prefer({ account, name });
     this.#set({ problem: undefined });
+    this.#room = room;
     const { fingerprint } = this.#page.invitation;
     const { dataSaver } = this.#page.preferences;
     const options = { account, password, name, room, dataSaver };

@@ -94,6 +94,11 @@ function writing({ t, state, page, act }: View): TemplateResult {
         <span>${t("chat.to")}</span>
         <select @change=${choose}>
           <option value="" .selected=${page.receiver === undefined}>${t("chat.everybody")}</option>
+          ${
+            page.receiver === undefined || state.participants.some(({ id }) => id === page.receiver)
+              ? nothing
+              : html`<option value=${page.receiver} .selected=${true}>${t("chat.gone")}</option>`
+          }
           ${state.participants.map(
             (one) => html`<option value=${one.id} .selected=${one.id === page.receiver}>${fullName(one)}</option>`,
           )}
