@@ -36,6 +36,17 @@ def test_login_has_ten_seconds(handshaken):
     driver.check()
 
 
+def test_a_connection_that_is_withdrawn_leaves_nothing_behind():
+    driver = Driver()
+    conference = driver.conference
+    conference.connected(999_999, "10.0.0.9", driver.now)
+    assert conference.half_open == 1
+    assert conference.withdrawn(999_999, driver.now) == []
+    assert conference.half_open == conference.connections == 0
+    assert conference.timeout(driver.now + 20) == []
+    assert conference.withdrawn(999_999, driver.now) == []
+
+
 def test_login_that_waits_for_its_lookup_times_out_too():
     driver = Driver()
     driver.hold_lookups = True
