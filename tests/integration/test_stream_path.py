@@ -29,6 +29,9 @@ WORKERS = pytest.mark.parametrize("workers", [0, pytest.param(2, marks=linux)])
 SPOKEN = 40
 """Packets of sound: 0.8 s."""
 
+REST = 0.5
+"""Seconds until the server has taken a proof."""
+
 
 class Ears:
     """What members got of the room, in order."""
@@ -104,7 +107,7 @@ def test_a_seat_moves_from_its_stream_to_udp_and_back(meeting: tuple[Server, Str
         while (token := mover.token(udp.recv(2048))) is None:
             pass
         udp.sendto(mover.up(Item(ItemType.PATH_RESPONSE, token)), server.address)
-        clients.rest(0.1)
+        clients.rest(REST)
         clients.run(speak(server, talker))
         assert ears.heard[mover] == [], "only the address that was proved last gets them"
         for datagram in waiting(udp):
@@ -112,6 +115,7 @@ def test_a_seat_moves_from_its_stream_to_udp_and_back(meeting: tuple[Server, Str
         assert ears.heard[mover] == list(range(SPOKEN))
         ears.heard[mover].clear()
         clients.run(mover.prove())
+        clients.rest(REST)
         ears.listen(mover)
         clients.run(speak(server, talker))
         assert ears.heard[mover] == list(range(SPOKEN, 2 * SPOKEN))
@@ -161,6 +165,7 @@ def test_the_end_of_a_stream_is_the_end_of_the_seat(meeting: tuple[Server, Strea
     again = clients.run(clients.enter("hall"))
     kinds: list[int] = []
     again.line.on_datagram = lambda datagram: kinds.append(datagram[0] & 15)
+    clients.rest(REST)
     clients.run(speak(server, stays))
     assert kinds.count(DatagramKind.ROOM) == SPOKEN
 
