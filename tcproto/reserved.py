@@ -24,21 +24,6 @@ _SKIPPED = "is not sent; a reader skips it"
 
 RESERVED = (
     Reserved(
-        "the stream path (section 6)",
-        (
-            "stream_path.CloseCode.NORMAL_CLOSURE",
-            "stream_path.CloseCode.UNSUPPORTED_DATA",
-            "stream_path.DatagramQueue",
-            "stream_path.DatagramQueue.put_large",
-            "stream_path.DatagramQueue.put_small",
-            "stream_path.PATH",
-            "stream_path.SUBPROTOCOL",
-            "stream_path.pack_control",
-            "stream_path.pack_datagram",
-        ),
-        "no server offers it yet",
-    ),
-    Reserved(
         "features of the hellos",
         ("messages.login.ClientHello.features", "messages.login.ServerHello.features"),
         "both sides list none, and ignore what the other lists",

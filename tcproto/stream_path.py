@@ -34,7 +34,9 @@ MAX_SMALL = 128
 MAX_LARGE = 256
 """Large datagrams that wait at most: a keyframe of 280 kB. A line that is too slow for it has the limit of time."""
 PICTURE_SPAN = 0.02
-"""Seconds within which the pieces of one picture come, at one frame of 50 per second."""
+"""Seconds within which the pieces of one picture come, at 50 pictures per second."""
+_BINARY = 0x82
+"""First byte of a frame that is a whole binary message."""
 
 
 class MessageKind(IntEnum):
@@ -55,6 +57,8 @@ class CloseCode(IntEnum):
     """A fragment, an empty message, a control message without bytes, or another kind."""
     UNSUPPORTED_DATA = 1003
     """A text message."""
+    POLICY_VIOLATION = 1008
+    """Too many bytes before the login."""
     MESSAGE_TOO_BIG = 1009
     """A message of more than 16,385 bytes."""
 
@@ -96,6 +100,14 @@ def parse(message: bytes) -> tuple[MessageKind, bytes]:
     if len(message) == 1:
         raise StreamPathError(CloseCode.PROTOCOL_ERROR, "a control message without bytes")
     return MessageKind.CONTROL, message[1:]
+
+
+def frame(message: bytes) -> bytes:
+    """Return the WebSocket frame around a message of a server: final, binary, not masked (RFC 6455, section 5.2)."""
+    size = len(message)
+    if size < 126:
+        return bytes((_BINARY, size)) + message
+    return bytes((_BINARY, 126)) + size.to_bytes(2, "big") + message
 
 
 @dataclass(slots=True)

@@ -67,10 +67,13 @@ LAYERS = {
     "tcserver/media/udp": Layer(
         {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "ctypes", "socket", "time"}
     ),
+    "tcserver/media/streams": Layer(
+        {"tcproto", "tcserver/media", "tcserver/monitoring"}, {"asyncio", "socket", "time"}
+    ),
     "tcserver/media/workers": Layer(
         {"tcserver/media", "tcserver/monitoring"}, {"asyncio", "signal", "socket", "time", "uvloop"}
     ),
-    "tcserver/web": Layer({"tcserver/conference/login/half_open.py"}, {"asyncio", "http", "socket", "ssl"}),
+    "tcserver/web": Layer({"tcproto", "tcserver/conference/login/half_open.py"}, {"asyncio", "http", "socket", "ssl"}),
     "tcserver/web/http": Layer(set(), {"http"}),
     "tcserver/web/certificates": Layer(
         {"tcserver/config", "tcserver/storage/private_files.py", "tcserver/web/tls.py"}, {"datetime", "ssl"}

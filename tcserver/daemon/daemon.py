@@ -26,11 +26,13 @@ from tcserver.exposition.endpoint import MetricsEndpoint
 from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
 from tcserver.media.plane.stats import MediaStats
+from tcserver.media.streams.streams import Streams
 from tcserver.monitoring import logs
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.store_thread import StoreThread
+from tcserver.web.stream_peer import StreamPath
 
 SHUTDOWN_RETRY_MS = 5000
 """Milliseconds that clients are told to wait before they come back."""
@@ -59,6 +61,7 @@ class Daemon:
         )
         self._persistence = Persistence(changes, look_ups, self.conference, self._carry_out, _now, self._log)
         self._media: Media | None = None
+        self.streams = Streams()
         self._endpoint: MetricsEndpoint | None = None
         administration = Administration(self.conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
@@ -69,9 +72,9 @@ class Daemon:
         self._host = server.public_host or reachable_address(server.addresses, outward_address)
         self.web: WebFront | None = None
         if configuration.web.enabled:
-            self.web = WebFront(
-                configuration, directory, self._identity.fingerprint, self._host, self.control, self._log
-            )
+            path = StreamPath(self.control.make_peer, self.streams)
+            fingerprint = self._identity.fingerprint
+            self.web = WebFront(configuration, directory, fingerprint, self._host, self.control, self._log, path.open)
         self._timer: asyncio.TimerHandle | None = None
         self._poller: asyncio.Task[None] | None = None
         self._port = configuration.server.port
@@ -109,6 +112,7 @@ class Daemon:
         if self._timer is not None:
             self._timer.cancel()
         closing = [self._persistence.close()]
+        self.streams.stop()
         if self._media is not None:
             closing.append(self._media.close())
         await asyncio.gather(*closing)
@@ -235,7 +239,7 @@ class Daemon:
         self._port = self.control.listen(hosts, self._port, make_protocol, "server.port")
         addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
-            self._media = await open_media(self._configuration, addresses, self._media_events)
+            self._media = await open_media(self._configuration, addresses, self.streams, self._media_events)
         if self.web is not None:
             self.web.listen(hosts, self._port)
 

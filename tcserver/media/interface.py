@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from tcproto.messages import Caps, Kind
 
+STREAM_HOST = "stream"
+"""Host of the address of a byte stream. The port is its number."""
 MAX_LAG = 0.05
 """Seconds by which one deadline after the other may be missed. Everybody hears more as jitter."""
 WORKER_MASK = 0xFF

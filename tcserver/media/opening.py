@@ -11,6 +11,8 @@ from tcserver.config.sections import Configuration
 from tcserver.media.interface import Command, Event
 from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.plane.stats import MediaStats
+from tcserver.media.streams.handoff import Handoff
+from tcserver.media.streams.streams import Streams
 from tcserver.media.udp.reader import ReceiverName
 from tcserver.media.udp.sendmmsg import SenderName
 from tcserver.media.udp.sockets import MediaSockets
@@ -43,11 +45,15 @@ class Media(Protocol):
 
 
 async def open_media(
-    configuration: Configuration, addresses: Sequence[tuple[str, int]], on_events: Callable[[list[Event]], None]
+    configuration: Configuration,
+    addresses: Sequence[tuple[str, int]],
+    streams: Streams,
+    on_events: Callable[[list[Event]], None],
 ) -> Media:
     """Return media on these addresses, (numeric host, port); raises ``OSError``, with nothing left open.
 
-    ``on_events`` gets events in order, those of a seat after what it was sent.
+    ``streams`` are the way for members without UDP. ``on_events`` gets events in order, those of a seat after what it
+    was sent.
     """
     media, log = configuration.media, configuration.log
     if configuration.server.workers:
@@ -61,6 +67,7 @@ async def open_media(
             ring_datagrams=media.ring_datagrams,
             log_level=log.level,
             log_format=log.format,
+            handoff=Handoff(streams, configuration.server.workers),
         )
         await pool.open()
         return pool
@@ -73,5 +80,6 @@ async def open_media(
         on_events=on_events,
         buffer_bytes=media.socket_buffer_bytes,
     )
-    sockets.open()
+    sockets.open(streams=streams.lane)
+    streams.connect(sockets.receive)
     return sockets

@@ -77,7 +77,7 @@ def test_two_rooms_on_two_workers_and_one_of_them_ends(run: Run, world: World) -
             for track in [*tracks["hall"], *tracks["lobby"]]:
                 await hears(track)
 
-            await until(lambda: [r.counts.seats for r in pool_of(server).stats()] == [2, 2], "stats of both")
+            await until(lambda: [r.counts.seats for r in pool_of(server).stats()] == [2, 2, 0], "stats of both")
             told = [await stack.enter_async_context(watching(room)) for room in rooms["hall"]]
             before = pool_of(server).processes()
             killed_at = time.monotonic()

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from tcserver.media.interface import Address, Command, Event
-from tcserver.media.lanes.lane import total
+from tcserver.media.interface import STREAM_HOST, Address, Command, Event
+from tcserver.media.lanes.lane import Lane, total
 from tcserver.media.lanes.sender import Sender
 from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.plane.stats import LATENCY_BOUNDS, MediaStats, SocketState, count, seat_stats
@@ -32,6 +32,8 @@ READ_BUDGET = 0.002
 """Seconds of one turn of the loop: then no more is taken, so that a flood leaves time for the rest."""
 PORTION = 64
 """Datagrams taken between two looks at the clock. A batch of trains may hold thousands."""
+MAX_STREAMS = 4096
+"""Addresses of streams that are remembered; when there are more, all are forgotten. An equal one serves as well."""
 FAILURE_LOG_INTERVAL = 10.0
 """Seconds between log entries about unexpected failures, which a peer may be able to cause."""
 _log = logging.getLogger(__name__)
@@ -78,8 +80,8 @@ class MediaSockets:
         self._group = SocketGroup()
         self._sockets: list[socket.socket] = []
         """Sockets that are waited on: those that receive from clients, and the one to other media workers."""
-        self._lanes: list[PlainLane] = []
-        """Lanes by the same index."""
+        self._lanes: list[Lane] = []
+        """Lanes by the same index, then that of the streams."""
         self._sender = Sender(self._lanes)
         self._full: set[PlainLane] = set()
         """Lanes that wait for room in the buffer of their socket."""
@@ -87,6 +89,8 @@ class MediaSockets:
         """Readers of the sockets, then of the coalesced ones of the group."""
         self._coalescers: list[Coalescer] = []
         self._follow: Callable[[Collection[int]], None] = self._steer
+        self._streams: dict[int, Address] = {}
+        """Addresses of streams that were heard of, by number."""
         self._relay = -1
         """Index of the socket to other media workers."""
         self._unfinished: dict[int, _Unfinished] = {}
@@ -100,12 +104,14 @@ class MediaSockets:
         group: SocketGroup | None = None,
         relay: socket.socket | None = None,
         follow: Callable[[Collection[int]], None] | None = None,
+        streams: Lane | None = None,
     ) -> None:
         """Bind the sockets and begin to read; raises ``OSError`` where an address cannot be bound.
 
         In a media worker ``group`` is bound already, and taken instead of the addresses; ``relay`` reaches the other
         workers. ``follow`` is told whenever other seats are suppressed, with the media ids of all that are, and has to
-        steer their datagrams to the coalesced sockets.
+        steer their datagrams to the coalesced sockets. By ``streams`` leaves what goes to byte streams, whose datagrams
+        ``receive`` takes.
         """
         group = self._group = group or self._bind()
         self._sockets += group.receiving
@@ -116,7 +122,9 @@ class MediaSockets:
             self._sockets.append(relay)
             sending.append(relay)
         try:
-            self._lanes = make_lanes(self._sender_name, sending, self._wait_for_room)
+            self._lanes = [*make_lanes(self._sender_name, sending, self._wait_for_room)]
+            if streams is not None:
+                self._lanes.append(streams)
             self._sender = Sender(self._lanes)
             known: list[dict[bytes, Address]] = [{} for _ in self._sockets]
             for sockets in (self._sockets, group.coalesced):
@@ -197,6 +205,19 @@ class MediaSockets:
             self._timer.cancel()
             self._timer = None
         self._drain()
+
+    def receive(self, number: int, datagrams: Sequence[bytes]) -> None:
+        """Take datagrams of the stream of this number, and send what follows from them."""
+        address = self._streams.get(number)
+        if address is None:
+            if len(self._streams) >= MAX_STREAMS:
+                self._streams.clear()
+            address = self._streams[number] = Address(len(self._sockets), STREAM_HOST, number)
+        now = self._clock()
+        self._plane.receive([(datagram, address) for datagram in datagrams], now)
+        self._send()
+        self._latency.observe(self._clock() - now)
+        self._deliver()
 
     def pump(self, place: int) -> int:
         """Read what a socket has, for a bounded time, and send what follows from it; return how many datagrams came.

@@ -14,6 +14,7 @@ from tcserver.media.forwarding.sealer import RING_SIZE
 from tcserver.media.interface import Command, Event, WorkerLoad, WorkerReplaced
 from tcserver.media.plane.stats import MediaStats
 from tcserver.media.speakers.suppressed import SuppressedSeats, fair_share
+from tcserver.media.streams.handoff import Handoff
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.socket_group import SocketGroup
 from tcserver.media.udp.sockets import BUFFER_BYTES
@@ -61,7 +62,8 @@ class WorkerPool:
     The pool opens all sockets and keeps them: the place of a socket in the kernel's list is the number of its worker,
     also while no process serves it (PROTOCOL.md, section 6). A worker that ends or falls silent is replaced, and
     ``on_events`` gets ``WorkerReplaced``. Commands for it are lost in between; the control plane gives all of them
-    again. The other parameters are those of ``MediaSockets``.
+    again. By ``handoff`` the workers and the byte streams of this process reach each other. The other parameters are
+    those of ``MediaSockets``.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class WorkerPool:
         ring_datagrams: int = RING_SIZE,
         log_level: str = "info",
         log_format: str = "text",
+        handoff: Handoff,
     ) -> None:
         self._addresses = addresses
         self._sender = sender
@@ -85,6 +88,7 @@ class WorkerPool:
         self._ring_datagrams = ring_datagrams
         self._log_level = log_level
         self._log_format = log_format
+        self._handoff = handoff
         self._log = logs.EventLog("media.pool", logs.EventLimiter(time.monotonic))
         self._router = Router()
         self._workers = [_Worker(number) for number in range(workers)]
@@ -121,8 +125,8 @@ class WorkerPool:
         return [sock.getsockname()[:2] for sock in self._workers[0].group.receiving]
 
     def stats(self) -> list[MediaStats]:
-        """Return what each worker last told about its media plane."""
-        return [worker.stats for worker in self._workers if worker.stats is not None]
+        """Return what each worker last told about its media plane, and last what this process sent to streams."""
+        return [*(worker.stats for worker in self._workers if worker.stats is not None), self._handoff.stats()]
 
     def process_stats(self) -> list[ProcessStats]:
         """Return what each worker last told about its process."""
@@ -247,7 +251,7 @@ class WorkerPool:
 
     async def _start(self, worker: _Worker) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, self._handoff.open(worker.number) as streams:
             relays = [each.relay for each in self._workers if each.relay is not None]
             options = Options(
                 number=worker.number,
@@ -256,6 +260,7 @@ class WorkerPool:
                 coalesced=tuple(sock.fileno() for sock in worker.group.coalesced),
                 sending=tuple(sock.fileno() for sock in worker.group.sending),
                 relay=relays[worker.number].fileno(),
+                streams=streams.fileno(),
                 peers=tuple(relay.getsockname()[1] for relay in relays),
                 sender=self._sender,
                 receiver=self._receiver,
@@ -264,7 +269,10 @@ class WorkerPool:
                 log_format=self._log_format,
             )
             command = (sys.executable, "-m", "tcserver.media.workers.worker", options.argument())
-            inherited = (options.pipe, options.relay, *options.receiving, *options.coalesced, *options.sending)
+            inherited = (
+                *(options.pipe, options.relay, options.streams),
+                *(*options.receiving, *options.coalesced, *options.sending),
+            )
             starting = asyncio.ensure_future(
                 asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.DEVNULL, pass_fds=inherited)
             )
@@ -283,6 +291,7 @@ class WorkerPool:
     async def _end(self, worker: _Worker) -> int | None:
         """End the process of a worker; return its exit status, None if there is no process."""
         worker.writer = None
+        self._handoff.close(worker.number)
         if worker.pipe is not None:
             worker.pipe.close()
             worker.pipe = None

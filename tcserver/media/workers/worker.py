@@ -20,10 +20,11 @@ from typing import cast
 from tcserver.media.interface import Address, Event
 from tcserver.media.plane.plane import MediaPlane
 from tcserver.media.speakers.suppressed import SuppressedSeats
+from tcserver.media.streams.handoff import HandoffLane, receive_up
 from tcserver.media.udp.reader import ReceiverName
 from tcserver.media.udp.sendmmsg import SenderName
 from tcserver.media.udp.socket_group import SocketGroup
-from tcserver.media.udp.sockets import MediaSockets
+from tcserver.media.udp.sockets import READ_BUDGET, MediaSockets
 from tcserver.media.workers.pipe import LENGTH_SIZE, Report, decode, encode
 from tcserver.monitoring import garbage, logs
 from tcserver.monitoring.process_meter import ProcessMeter
@@ -40,7 +41,8 @@ HEARTBEAT = 1.0
 class Options:
     """What a worker is told when it starts.
 
-    ``pipe``, ``receiving``, ``coalesced``, ``sending`` and ``relay`` are inherited file descriptors: ``SocketGroup``.
+    ``pipe``, ``receiving``, ``coalesced``, ``sending`` ``relay`` and ``streams`` are inherited file
+    descriptors: ``SocketGroup``.
     """
 
     number: int
@@ -51,6 +53,8 @@ class Options:
     sending: tuple[int, ...]
     relay: int
     """The socket by which it reaches the other workers."""
+    streams: int
+    """The socket to the process that has the byte streams."""
     peers: tuple[int, ...]
     """UDP ports by which workers reach each other, by number of the worker."""
     sender: str
@@ -93,7 +97,9 @@ class Worker:
                 for descriptors in (options.receiving, options.coalesced, options.sending)
             )
         )
-        self._sockets.open(group, socket.socket(fileno=options.relay), self._tell_suppressed)
+        relay, streams = socket.socket(fileno=options.relay), socket.socket(fileno=options.streams)
+        self._sockets.open(group, relay, self._tell_suppressed, HandoffLane(streams))
+        self._loop.add_reader(streams, self._take_streamed, streams)
         reader, self._writer = await asyncio.open_unix_connection(sock=self._pipe)
         self._meter.start()
         heart = asyncio.create_task(self._beat())
@@ -113,6 +119,8 @@ class Worker:
             heart.cancel()
             self._meter.stop()
             await self._sockets.close()
+            self._loop.remove_reader(streams)
+            streams.close()
             self._writer.close()
 
     async def _beat(self) -> None:
@@ -120,6 +128,12 @@ class Worker:
             self._send([*self._sockets.stats(), self._meter.stats()])
             self._log.report_suppressed()
             await asyncio.sleep(HEARTBEAT)
+
+    def _take_streamed(self, streams: socket.socket) -> None:
+        """Take datagrams of byte streams, for a bounded time. What is left is taken in the next turn."""
+        end = time.monotonic() + READ_BUDGET
+        while time.monotonic() < end and (handed := receive_up(streams)) is not None:
+            self._sockets.receive(*handed)
 
     def _tell_suppressed(self, media_ids: Collection[int]) -> None:
         self._send([SuppressedSeats(tuple(media_ids))])

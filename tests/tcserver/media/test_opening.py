@@ -10,6 +10,7 @@ import pytest
 from tcserver.config.sections import Configuration
 from tcserver.media.interface import Address, Event, OpenSealer, OpenSeat, SealerState, SeatOpened
 from tcserver.media.opening import open_media
+from tcserver.media.streams.streams import Streams
 from tests.support.media.world import ROOM_KEY, SEALER, Peer
 from tests.support.processes.world import until
 
@@ -28,7 +29,7 @@ def configured(workers: int) -> Configuration:
 def test_a_seat_is_opened_and_what_there_is_is_told(workers: int) -> None:
     async def main() -> None:
         events: list[Event] = []
-        media = await open_media(configured(workers), [("127.0.0.1", 0)], events.extend)
+        media = await open_media(configured(workers), [("127.0.0.1", 0)], Streams(), events.extend)
         try:
             peer = Peer(0x1000, Address(0, "127.0.0.1", 9))
             media.configure_logs("error", "text")
@@ -39,7 +40,7 @@ def test_a_seat_is_opened_and_what_there_is_is_told(workers: int) -> None:
             opened = SeatOpened(peer.media_id, (SealerState(SEALER, 0, ROOM_KEY, 0),))
             await until(lambda: opened in events, "the seat")
             await until(lambda: sum(stats.counts.seats for stats in media.stats()) == 1, "the stats of all")
-            assert len(media.stats()) == max(1, workers)
+            assert len(media.stats()) == (workers + 1 if workers else 1)
             assert len(media.process_stats()) == workers
         finally:
             await media.close()
@@ -54,6 +55,6 @@ def test_an_address_in_use_is_an_error(workers: int) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
             taken.bind(("127.0.0.1", 0))
             with pytest.raises(OSError, match="in use"):
-                await open_media(configured(workers), [taken.getsockname()], lambda events: None)
+                await open_media(configured(workers), [taken.getsockname()], Streams(), lambda events: None)
 
     asyncio.run(main())

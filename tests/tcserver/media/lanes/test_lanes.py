@@ -5,32 +5,30 @@ from collections import Counter
 
 import pytest
 
+from tcproto.stream_path import MAX_SMALL
 from tcserver.media import ReceiverSet, Transmission
-from tcserver.media.interface import Address
+from tcserver.media.interface import STREAM_HOST, Address
 from tcserver.media.lanes.lane import LaneCounts, total
 from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.sendmmsg import make_lanes
 from tests.support.media.loopback import address_of, linux, received, trains_out
-from tests.support.media.queue_lane import QueueLane
+from tests.support.media.stream_ends import Lane
 from tests.support.media.world import Peer, World, audio, forwarded, packet_item
 
 STREAM = 1
 """The lane of streams; 0 is that of the UDP socket."""
-LIMIT = 40
 
 
 class LaneWorld(World):
     """A room of which some have UDP and some a stream; all that is sent goes through the sender and its lanes."""
 
-    def __init__(self, udp: str, trains: bool, server: socket.socket, clients: list[socket.socket]) -> None:
+    def __init__(self, udp: str, server: socket.socket, clients: list[socket.socket]) -> None:
         super().__init__(0)
-        self.queue = QueueLane(LIMIT, trains)
-        self.lanes = [*make_lanes(udp, [server], pytest.fail), self.queue]
+        self.streams = Lane(3)
+        self.lanes = [*make_lanes(udp, [server], pytest.fail), self.streams]
         self.sender = Sender(self.lanes)
         self.clients = clients
-        self.read = {Address(STREAM, "stream", number) for number in range(1, 4)}
-        """Streams that keep up."""
-        addresses = [*map(address_of, clients), *sorted(self.read)]
+        addresses = [*map(address_of, clients), *(Address(STREAM, STREAM_HOST, number) for number in self.streams.ends)]
         self.peers = [self.seat(number, address) for number, address in enumerate(addresses, 1)]
 
     def seat(self, number: int, address: Address) -> Peer:
@@ -43,8 +41,9 @@ class LaneWorld(World):
         self.plane.receive([(datagram, address) for datagram in datagrams], self.now)
         self.sender.send(self.plane.take_transmissions())
         arrived = [(address_of(client), datagram) for client in self.clients for datagram in received(client)]
-        for stream in sorted(self.read):
-            arrived += [(stream, datagram) for datagram in self.queue.take(stream.host, stream.port)]
+        self.streams.run()
+        for number, end in self.streams.ends.items():
+            arrived += [(Address(STREAM, STREAM_HOST, number), datagram) for datagram in end.take()]
         return arrived
 
 
@@ -53,10 +52,9 @@ def udp(request):
     return request.param
 
 
-@pytest.mark.parametrize("trains", [False, True])
-def test_a_seat_on_a_stream_proves_its_path_sends_and_receives(udp, trains, bind):
+def test_a_seat_on_a_stream_proves_its_path_sends_and_receives(udp, bind):
     """Everybody gets everything but the own, in order, from either kind of seat; the bytes are the same for all."""
-    world = LaneWorld(udp, trains, bind(), [bind(), bind()])
+    world = LaneWorld(udp, bind(), [bind(), bind()])
     for stream, publisher in enumerate(world.peers, 1):
         world.publish(publisher, stream, to=[peer for peer in world.peers if peer is not publisher])
         packets = [audio(stream, sequence, bytes(60)) for sequence in range(5)]
@@ -70,62 +68,64 @@ def test_a_seat_on_a_stream_proves_its_path_sends_and_receives(udp, trains, bind
     assert not world.drops()
     counts = total(world.lanes)
     assert counts.sent == world.plane.counters.sent
-    assert (counts.errors, counts.gave_way, world.queue.waiting) == ({}, {}, 0)
+    assert (counts.errors, counts.gave_way, world.streams.waiting) == ({}, {}, 0)
 
 
-@pytest.mark.parametrize("trains", [False, True])
-def test_a_seat_moves_from_udp_to_a_stream(udp, trains, bind):
-    world = LaneWorld(udp, trains, bind(), [bind(), bind()])
+def test_a_seat_moves_from_udp_to_a_stream_and_back(udp, bind):
+    world = LaneWorld(udp, bind(), [bind(), bind()])
     publisher, mover, *_ = world.peers
     world.publish(publisher, 7, to=[mover])
-    world.prove(mover, Address(STREAM, "stream", 3))
-    arrived = world.receive(publisher, *(publisher.up(packet_item(audio(7, number))) for number in range(3)))
-    assert forwarded(arrived) == {mover.address: [(number, audio(7, number)) for number in range(3)]}
+    for turn, address in enumerate((Address(STREAM, STREAM_HOST, 3), mover.address, Address(STREAM, STREAM_HOST, 2))):
+        world.prove(mover, address)
+        numbers = range(3 * turn, 3 * turn + 3)
+        arrived = world.receive(publisher, *(publisher.up(packet_item(audio(7, number))) for number in numbers))
+        assert forwarded(arrived) == {address: [(number, audio(7, number)) for number in numbers]}
 
 
 def test_a_stream_that_does_not_keep_up_costs_nobody_else_anything(udp, bind):
-    world = LaneWorld(udp, True, bind(), [bind(), bind()])
+    world = LaneWorld(udp, bind(), [bind(), bind()])
     publisher, *others = world.peers
     slow = others.pop()
-    world.read.remove(slow.address)
+    world.streams.ends[slow.address.port].reads = False
     world.publish(publisher, 7, to=[*others, slow])
-    for number in range(LIMIT + 10):
+    reached = 0
+    for number in range(MAX_SMALL):
         packets = [audio(7, 2 * number, bytes(60)), audio(7, 2 * number + 1, bytes(60))]
         arrived = forwarded(world.receive(publisher, *(publisher.up(packet_item(packet)) for packet in packets)))
+        reached += len(arrived.pop(slow.address, ()))
         assert arrived == {peer.address: list(enumerate(packets, 2 * number)) for peer in others}
-        world.now += 0.04
-    assert (world.queue.waiting, world.queue.counts.gave_way) == (LIMIT, {"small": LIMIT + 20})
-    newest = forwarded((slow.address, datagram) for datagram in world.queue.take(slow.address.host, slow.address.port))
-    assert [number for number, _ in newest[slow.address]] == list(range(LIMIT + 20, 2 * LIMIT + 20))
+        world.now += 0.004
+    waiting, gave_way = world.streams.waiting, world.streams.counts.gave_way["small"]
+    assert waiting <= MAX_SMALL
+    assert reached + waiting + gave_way == 2 * MAX_SMALL
+    assert gave_way > 0
 
 
 @trains_out
-@pytest.mark.parametrize("trains", [False, True])
-def test_each_publisher_of_a_train_gets_the_others_part_on_any_lane(trains, bind):
+def test_each_publisher_of_a_train_gets_the_others_part_on_any_lane(bind):
     """One train of several publishers, of both lanes."""
-    clients, queue = [bind() for _ in range(3)], QueueLane(LIMIT, trains)
-    sender = Sender([*make_lanes("gso", [bind()], pytest.fail), queue])
-    addresses = [*map(address_of, clients), *(Address(STREAM, "stream", number) for number in range(3))]
+    clients, streams = [bind() for _ in range(3)], Lane(3)
+    sender = Sender([*make_lanes("gso", [bind()], pytest.fail), streams])
+    addresses = [*map(address_of, clients), *(Address(STREAM, STREAM_HOST, number) for number in streams.ends)]
     receivers = ReceiverSet(enumerate(addresses))
     batch = [(bytes((number,)) * 100, publisher) for number, publisher in enumerate((0, 3, 0, -1, 5, 2, 3))]
     sender.send([Transmission(datagram, receivers, publisher) for datagram, publisher in batch])
+    streams.run()
     for index in range(6):
         expected = [datagram for datagram, publisher in batch if publisher != index]
-        got = received(clients[index]) if index < 3 else queue.take("stream", index - 3)
+        got = received(clients[index]) if index < 3 else streams.ends[index - 2].take()
         assert got == expected, index
 
 
 def test_counts_of_lanes_add_up():
-    first, second = QueueLane(1), QueueLane(1)
+    first, second = Lane(0), Lane(0)
     first.counts.sent, second.counts.sent = 3, 4
     first.counts.errors["EPERM"] += 1
     second.counts.errors.update(EPERM=2, EIO=5)
-    for lane, size in ((first, 100), (first, 1100), (second, 1100)):
-        (group,) = ReceiverSet([(1, Address(0, "stream", 1))]).by_lane
-        for _ in range(2):
-            lane.send(bytes(size), size, group, 0, 1)
+    first.counts.gave_way.update(small=1, large=1)
+    second.counts.gave_way.update(large=1)
     second.counts.refused_trains = 6
     sums = total([first, second])
     assert (sums.sent, sums.errors, sums.refused_trains) == (7, {"EPERM": 3, "EIO": 5}, 6)
-    assert sums.gave_way == Counter(small=2, large=2)
+    assert sums.gave_way == Counter(small=1, large=2)
     assert (total([]), first.counts.sent) == (LaneCounts(), 3)

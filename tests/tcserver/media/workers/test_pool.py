@@ -33,6 +33,8 @@ from tcserver.media.interface import (
     WorkerReplaced,
 )
 from tcserver.media.speakers.suppressed import FEW
+from tcserver.media.streams.handoff import Handoff
+from tcserver.media.streams.streams import Streams
 from tcserver.media.udp import steering
 from tcserver.media.workers import pool as pool_module
 from tcserver.media.workers.pool import WorkerPool
@@ -50,7 +52,9 @@ class Running:
     def __init__(self, workers: int) -> None:
         self.events: list[Event] = []
         self._came = asyncio.Event()
-        self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=lambda events: self.take(events))
+        self.streams = Streams()
+        handoff = Handoff(self.streams, workers)
+        self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=lambda e: self.take(e), handoff=handoff)
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.client.setblocking(False)
 
@@ -94,6 +98,10 @@ class Running:
                             return item
 
 
+def no_streams(workers: int) -> Handoff:
+    return Handoff(Streams(), workers)
+
+
 @asynccontextmanager
 async def running(workers: int) -> AsyncIterator[Running]:
     found = Running(workers)
@@ -105,6 +113,7 @@ async def running(workers: int) -> AsyncIterator[Running]:
         finally:
             pids = found.pool.processes()
             await found.pool.close()
+            found.streams.stop()
             assert not any(exists(pid) for pid in pids)
 
 
@@ -318,7 +327,7 @@ def test_a_worker_that_does_not_start(run: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(sys, "executable", "/bin/false")
 
     async def main() -> None:
-        pool = WorkerPool(2, [("127.0.0.1", 0)])
+        pool = WorkerPool(2, [("127.0.0.1", 0)], handoff=no_streams(2))
         with pytest.raises(OSError, match="a media worker did not start"):
             await pool.open()
         assert pool.processes() == []
@@ -331,6 +340,6 @@ def test_a_port_in_use(run: Any) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
             taken.bind(("127.0.0.1", 0))
             with pytest.raises(OSError, match="in use"):
-                await WorkerPool(2, [taken.getsockname()]).open()
+                await WorkerPool(2, [taken.getsockname()], handoff=no_streams(2)).open()
 
     run(main())

@@ -1,0 +1,186 @@
+"""A lane in front of byte streams: each has a bounded queue, and what leaves for all of them is the same bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import count
+from typing import Protocol
+
+from tcproto.datagram import LARGE
+from tcproto.stream_path import MAX_UNSENT, DatagramQueue, QueueDrops, frame, pack_datagram
+from tcserver.media.forwarding.receivers import LaneReceivers
+from tcserver.media.lanes.lane import Lane, Weight
+
+FLUSH_INTERVAL = 0.004
+"""Seconds for which datagrams are collected. Sound plays out 60 ms later at the earliest, and a write costs 10 µs."""
+BUSY_FLUSH_INTERVAL = 0.01
+"""The same where writing takes long: half as many writes for the same datagrams."""
+BUSY = 0.0005
+"""Seconds of writing after which the next interval is the longer one: an eighth of the shorter."""
+MAX_PENDING = 32
+"""Datagrams that are collected for one stream at most. Then it is written to at once, so that a large picture waits in
+the queue of the stream only if the stream is slow."""
+
+
+class StreamEnd(Protocol):
+    """Where a stream is written to."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, or keep them. Never raises."""
+
+    def unsent(self) -> int:
+        """Return the bytes that have not left this machine."""
+
+
+class _Piece:
+    """A datagram in its frame, made once for all who get it. They compare by identity."""
+
+    __slots__ = ("frame", "picture")
+
+    def __init__(self, datagram: bytes, picture: Hashable) -> None:
+        self.frame = frame(pack_datagram(datagram))
+        self.picture = picture if len(datagram) > LARGE else None
+
+
+class _Stream:
+    __slots__ = ("end", "is_waiting", "number", "pending", "queue")
+
+    def __init__(self, number: int, end: StreamEnd | None, drops: QueueDrops) -> None:
+        self.number = number
+        self.end = end
+        """None: it has ended."""
+        self.queue = DatagramQueue(drops)
+        self.pending: list[_Piece] = []
+        """What came since it was written to last."""
+        self.is_waiting = False
+
+
+class StreamLane(Lane):
+    """Sends to streams by their number, which is the port of their address.
+
+    Datagrams are collected for some milliseconds. ``on_waiting`` is called with the seconds after which ``flush`` is
+    due. What a stream cannot take soon waits in its ``DatagramQueue``; what is dropped there counts as having given
+    way. ``clock`` is monotonic, in seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float], on_waiting: Callable[[float], None]) -> None:
+        super().__init__(trains=True)
+        self._clock = clock
+        self._on_waiting = on_waiting
+        self._drops = QueueDrops()
+        self._streams: dict[int, _Stream] = {}
+        self._numbers = count(1)
+        self._ended = _Stream(0, None, self._drops)
+        """Stands for all streams that are not there."""
+        self._waiting: list[_Stream] = []
+        self._is_due = False
+        self._interval = FLUSH_INTERVAL
+        self._joined: dict[tuple[object, ...], bytes] = {}
+        """What was joined since the last flush: most streams get the same."""
+
+    def __len__(self) -> int:
+        """Return the number of streams."""
+        return len(self._streams)
+
+    def open(self, end: StreamEnd) -> int:
+        """Add a stream; return its number, which no other gets in the life of this lane."""
+        number = next(self._numbers)
+        self._streams[number] = _Stream(number, end, self._drops)
+        return number
+
+    def close(self, number: int) -> None:
+        """Forget a stream, and what waits for it. May be called again."""
+        stream = self._streams.pop(number, self._ended)
+        stream.end = None
+        stream.pending.clear()
+
+    @property
+    def waiting(self) -> int:
+        """Datagrams that are collected or wait."""
+        return sum(len(stream.pending) + len(stream.queue) for stream in self._streams.values())
+
+    def send(self, payload: bytes, size: int, receivers: LaneReceivers, start: int, stop: int) -> None:
+        """Send a payload; as ``Lane.send``. One to a stream that has ended is lost."""
+        streams = receivers.prepared
+        if not isinstance(streams, list):
+            streams = receivers.prepared = [self._find(address.port) for address in receivers.addresses] * 2
+        self._put(payload, size, (receivers, size), streams[start:stop])
+
+    def deliver(self, payload: bytes, size: int, numbers: Sequence[int], source: Hashable) -> None:
+        """Send a payload to the streams of these numbers. The pieces of one picture have an equal ``source``."""
+        self._put(payload, size, (source, size), map(self._find, numbers))
+
+    def flush(self) -> None:
+        """Write what was collected, and what may leave of what waits; to be called when it is due."""
+        began = self._clock()
+        self._is_due = False
+        waiting, self._waiting = self._waiting, []
+        for stream in waiting:
+            stream.is_waiting = False
+            self._flush(stream, began)
+        self._joined.clear()
+        gave_way = self.counts.gave_way
+        gave_way[Weight.SMALL], gave_way[Weight.LARGE] = self._drops.small, self._drops.large
+        self._interval = FLUSH_INTERVAL if self._clock() - began < BUSY else BUSY_FLUSH_INTERVAL
+
+    def resume(self, number: int) -> None:
+        """Write what waits for a stream, as far as it may leave: the stream has taken what was written before."""
+        stream = self._find(number)
+        if stream.queue:
+            self._flush(stream, self._clock())
+
+    def _find(self, number: int) -> _Stream:
+        return self._streams.get(number, self._ended)
+
+    def _put(self, payload: bytes, size: int, picture: Hashable, streams: Iterable[_Stream]) -> None:
+        if size < len(payload):
+            pieces = [_Piece(payload[at : at + size], picture) for at in range(0, len(payload), size)]
+        else:
+            pieces = [_Piece(payload, picture)]
+        for stream in streams:
+            if stream.end is None:
+                continue
+            stream.pending += pieces
+            if not stream.is_waiting:
+                self._wait(stream)
+            if len(stream.pending) >= MAX_PENDING:
+                self._flush(stream, self._clock())
+
+    def _wait(self, stream: _Stream) -> None:
+        stream.is_waiting = True
+        self._waiting.append(stream)
+        if not self._is_due:
+            self._is_due = True
+            self._on_waiting(self._interval)
+
+    def _flush(self, stream: _Stream, now: float) -> None:
+        end, queue, pending = stream.end, stream.queue, stream.pending
+        if end is None:
+            return
+        if pending:
+            if not queue:
+                data = self._join(tuple(pending), [piece.frame for piece in pending])
+                if end.unsent() + len(data) <= MAX_UNSENT:
+                    end.write(data)
+                    self.counts.sent += len(pending)
+                    pending.clear()
+                    return
+            for piece in pending:
+                if piece.picture is None:
+                    queue.put_small(piece.frame, now)
+                else:
+                    queue.put_large(piece.frame, piece.picture, now)
+            pending.clear()
+        while taken := queue.take(end.unsent(), now):
+            end.write(self._join(tuple(taken), taken))
+            self.counts.sent += len(taken)
+        if queue and not stream.is_waiting:
+            self._wait(stream)
+
+    def _join(self, key: tuple[object, ...], frames: list[bytes]) -> bytes:
+        if len(frames) == 1:
+            return frames[0]
+        data = self._joined.get(key)
+        if data is None:
+            data = self._joined[key] = b"".join(frames)
+        return data

@@ -1,0 +1,376 @@
+"""The stream path on real sockets: a client of the library ``websockets``, and frames that it would never send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import pytest
+import uvloop
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from tcproto.control import ControlConnection, HandshakeCompleted, Received, Replied
+from tcproto.errors import ErrorCode
+from tcproto.messages import Close, Ping, Pong
+from tcproto.stream_path import MAX_CONTROL_BYTES, MAX_MESSAGE, SUBPROTOCOL, frame, pack_control, pack_datagram
+from tcserver.daemon.control_peer import ControlPeer
+from tcserver.daemon.control_turns import ControlTurns
+from tcserver.media.streams.streams import Streams
+from tcserver.web import stream_peer
+from tcserver.web.stream_peer import StreamPath
+from tests.support.plain_stream import listening
+from tests.tcserver.daemon.test_control_peer import STATIC, Handler
+
+LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+class Server:
+    """A stream path with control connections whose handler notes what it is told, and datagrams that are noted."""
+
+    def __init__(self) -> None:
+        self.handler = Handler()
+        self.streams = Streams()
+        self.streams.connect(self._carry)
+        self.datagrams: list[tuple[int, bytes]] = []
+        self.batches = 0
+        turns = ControlTurns(asyncio.get_running_loop().call_later, time.monotonic)
+        numbers = iter(range(1, 100))
+
+        def make() -> ControlPeer:
+            return ControlPeer(next(numbers), ControlConnection.server(STATIC), self.handler, turns)
+
+        self.path = StreamPath(make, self.streams)
+        self.port = 0
+
+    def _carry(self, number: int, datagrams: Sequence[bytes]) -> None:
+        self.datagrams += [(number, datagram) for datagram in datagrams]
+        self.batches += 1
+
+    async def wait(self, condition: Any) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110 - conditions of any kind
+                await asyncio.sleep(0.002)
+
+    def connect(self, **more: Any) -> connect:
+        options = {"subprotocols": [SUBPROTOCOL], "compression": None, "proxy": None, "ping_interval": None}
+        return connect(f"ws://127.0.0.1:{self.port}/tc", **options | more)
+
+    async def raw(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection after its upgrade, to send any bytes on."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(upgrade())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        return reader, writer
+
+
+def upgrade(**changed: str | None) -> bytes:
+    fields: dict[str, str | None] = {
+        "Host": "localhost",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": KEY,
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Protocol": SUBPROTOCOL,
+    }
+    fields |= {name.replace("_", "-"): value for name, value in changed.items()}
+    lines = [f"{name}: {value}" for name, value in fields.items() if value is not None]
+    return "\r\n".join(["GET /tc HTTP/1.1", *lines, "", ""]).encode()
+
+
+def client_frame(payload: bytes, first: int = 0x82, masked: bool = True) -> bytes:
+    """A frame with a mask of zeros, which changes nothing."""
+    size = len(payload)
+    bit = 0x80 if masked else 0
+    head = bytes((first, bit | size)) if size < 126 else bytes((first, bit | 126)) + size.to_bytes(2, "big")
+    return head + (bytes(4) if masked else b"") + payload
+
+
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[Server]:
+    server = Server()
+    async with listening(server.path.open) as port:
+        server.port = port
+        yield server
+        for peer in server.handler.peers:
+            peer.abort()
+        if server.handler.welcome:
+            await server.wait(lambda: server.handler.told.count("disconnected") == len(server.handler.peers))
+        assert len(server.streams.lane) == 0
+        server.streams.stop()
+
+
+def run(main: Any, loop: Any = uvloop.new_event_loop) -> None:
+    async def guarded() -> None:
+        async with asyncio.timeout(20), serving() as server:
+            await main(server)
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(guarded())
+
+
+async def talk(client: ClientConnection, connection: ControlConnection) -> Any:
+    """Send what the control connection has, and return its next event."""
+    while True:
+        for message in pack_control(connection.data_to_send()):
+            await client.send(message)
+        if (event := connection.next_event()) is not None:
+            return event
+        message = await client.recv()
+        assert isinstance(message, bytes)
+        assert message[0] == 0
+        connection.receive_data(message[1:])
+
+
+@LOOPS
+def test_a_control_connection_and_datagrams_both_ways(loop: Any) -> None:
+    async def main(server: Server) -> None:
+        async with server.connect() as client:
+            assert client.subprotocol == SUBPROTOCOL
+            connection = ControlConnection.client()
+            assert isinstance(await talk(client, connection), HandshakeCompleted)
+            assert server.handler.peers[0].address == "127.0.0.1"
+            for n in range(3):
+                await client.send(pack_datagram(bytes([n]) * 100))
+            request = connection.request(Ping(5))
+            assert await talk(client, connection) == Replied(Ping(5), Pong(5), request)
+            await server.wait(lambda: len(server.datagrams) == 3)
+            assert server.datagrams == [(1, bytes([n]) * 100) for n in range(3)]
+            server.streams.lane.deliver(b"abcd", 3, (1,), "anybody")
+            assert [await client.recv(), await client.recv()] == [b"\x01abc", b"\x01d"]
+        await server.handler.gone.wait()
+        assert client.close_code == 1000
+        assert server.handler.told == [("handshake", 64), "disconnected"]
+
+    run(main, loop)
+
+
+def test_what_comes_in_one_piece_is_handled_in_order_and_datagrams_in_batches() -> None:
+    async def main(server: Server) -> None:
+        _, writer = await server.raw()
+        connection = ControlConnection.client()
+        first = connection.data_to_send()
+        pieces = [pack_datagram(b"a"), *(pack_control(bytes([byte]))[0] for byte in first), pack_datagram(b"b")]
+        writer.write(b"".join(map(client_frame, pieces)))
+        await server.wait(lambda: server.handler.told)
+        assert server.handler.told == [("handshake", 64)]
+        assert server.datagrams == [(1, b"a"), (1, b"b")]
+        assert server.batches == 1
+        writer.close()
+
+    run(main)
+
+
+def test_messages_of_the_control_connection_are_cut() -> None:
+    async def main(server: Server) -> None:
+        async with server.connect() as client:
+            connection = ControlConnection.client()
+            await talk(client, connection)
+            big = os.urandom(3 * MAX_CONTROL_BYTES)
+            server.handler.peers[0]._transport.write(big)
+            messages = [await client.recv() for _ in range(3)]
+            assert [len(message) for message in messages] == [MAX_MESSAGE] * 3
+            assert b"".join(message[1:] for message in messages) == big  # type: ignore[index]
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"Sec_WebSocket_Protocol": None}, 400),
+        ({"Sec_WebSocket_Protocol": "tc.2"}, 400),
+        ({"Sec_WebSocket_Version": "8"}, 400),
+        ({"Sec_WebSocket_Key": "short"}, 400),
+        ({"Upgrade": None}, 426),
+        ({"Connection": "close"}, 426),
+    ],
+    ids=str,
+)
+def test_a_request_that_is_no_upgrade_of_this_kind(changed: dict[str, str | None], status: int) -> None:
+    async def main(server: Server) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(upgrade(**changed))
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        assert server.handler.peers == []
+        writer.close()
+
+    run(main)
+
+
+def test_no_extension_is_agreed_upon() -> None:
+    async def main(server: Server) -> None:
+        async with server.connect(compression="deflate") as client:
+            assert client.protocol.extensions == []
+        with pytest.raises(InvalidStatus):
+            await server.connect(subprotocols=["other"])
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [
+        (client_frame(b""), 1002),
+        (client_frame(b"\x00"), 1002),
+        (client_frame(b"\x02x"), 1002),
+        (client_frame(b"\x01x", masked=False), 1002),
+        (client_frame(b"\x01x", first=0x02), 1002),
+        (client_frame(b"\x01x", first=0x02) + client_frame(b"y", first=0x80), 1002),
+        (client_frame(b"x", first=0x80), 1002),
+        (client_frame(b"\x01x", first=0xC2), 1002),
+        (client_frame(b"x", first=0x83), 1002),
+        (client_frame(bytes(126), first=0x89), 1002),
+        (client_frame(b"hello", first=0x81), 1003),
+        (client_frame(b"\x01" + bytes(MAX_MESSAGE)), 1009),
+        (b"\x82\xff" + (1 << 40).to_bytes(8, "big") + bytes(4), 1009),
+    ],
+    ids=[
+        *("empty", "no control bytes", "kind 2", "not masked", "fragment", "fragments", "continuation"),
+        *("extension bit", "unknown opcode", "long ping", "text", "too long", "a terabyte"),
+    ],
+)
+def test_frames_that_end_the_stream(sent: bytes, code: int) -> None:
+    async def main(server: Server) -> None:
+        reader, writer = await server.raw()
+        writer.write(sent)
+        answer = await reader.read()
+        assert answer[:1] == b"\x88"
+        assert int.from_bytes(answer[2:4], "big") == code
+        await server.handler.gone.wait()
+        assert server.datagrams == []
+        writer.close()
+
+    run(main)
+
+
+def test_the_end_of_the_control_connection_is_the_end_of_the_stream() -> None:
+    async def main(server: Server) -> None:
+        async with server.connect() as client:
+            connection = ControlConnection.client()
+            await talk(client, connection)
+            for message in pack_control(b"\x00\x05wrong"):
+                await client.send(message)
+            event = await talk(client, connection)
+            assert isinstance(event, Received)
+            assert isinstance(event.message, Close)
+            assert event.message.code == ErrorCode.BAD_FRAME
+            with pytest.raises(ConnectionClosed) as closed:
+                await client.recv()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1000
+        await server.handler.gone.wait()
+
+    run(main)
+
+
+def test_what_was_sent_before_the_close_is_handled() -> None:
+    async def main(server: Server) -> None:
+        seen: list[Any] = []
+        server.handler.act = lambda peer, envelope: seen.append(envelope.message)
+        async with server.connect() as client:
+            connection = ControlConnection.client()
+            await talk(client, connection)
+            connection.request(Ping(1))
+            connection.request(Ping(2))
+            for message in pack_control(connection.data_to_send()):
+                await client.send(message)
+        await server.handler.gone.wait()
+        assert seen == [Ping(1), Ping(2)]
+
+    run(main)
+
+
+def test_a_connection_that_is_not_welcome() -> None:
+    async def main(server: Server) -> None:
+        server.handler.welcome = False
+        with contextlib.suppress(ConnectionClosed, OSError, EOFError):
+            async with server.connect() as client, asyncio.timeout(5):
+                await client.recv()
+        await server.wait(lambda: len(server.streams.lane) == 0)
+
+    run(main)
+
+
+def test_a_stranger_may_not_send_without_end() -> None:
+    async def main(server: Server) -> None:
+        reader, writer = await server.raw()
+        for _ in range(stream_peer.MAX_BYTES_BEFORE_LOGIN // 1200 + 1):
+            writer.write(client_frame(pack_datagram(bytes(1200))))
+        with contextlib.suppress(ConnectionResetError):  # where the kernel has more of it when the socket is closed
+            answer = await reader.read()
+            assert int.from_bytes(answer[2:4], "big") == 1008
+        await server.handler.gone.wait()
+        assert sum(len(datagram) for _, datagram in server.datagrams) < stream_peer.MAX_BYTES_BEFORE_LOGIN + 5000
+        writer.close()
+
+    run(main)
+
+
+def test_more_frames_than_are_taken_wait_in_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_peer, "MAX_BYTES_BEFORE_LOGIN", 1 << 30)
+
+    async def main(server: Server) -> None:
+        _, writer = await server.raw()
+        few = [client_frame(pack_datagram(b"%06d" % n)) for n in range(3000)]
+        began = time.monotonic()
+        writer.write(b"".join(few))
+        await server.wait(lambda: len(server.datagrams) >= 1000)
+        assert len(server.datagrams) < 1000 + 600 + 2000 * (time.monotonic() - began)
+        await server.wait(lambda: len(server.datagrams) == 3000)
+        assert time.monotonic() - began > 0.6
+        assert [datagram for _, datagram in server.datagrams] == [b"%06d" % n for n in range(3000)]
+        writer.close()
+
+    run(main)
+
+
+def test_pings_are_answered_and_a_client_that_does_not_read_the_answers_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream_peer, "MAX_BYTES_BEFORE_LOGIN", 1 << 30)
+    monkeypatch.setattr(stream_peer, "MAX_UNREAD", 50_000)
+
+    async def main(server: Server) -> None:
+        reader, writer = await server.raw()
+        writer.write(client_frame(b"hello", first=0x89))
+        assert await reader.readexactly(7) == b"\x8a\x05hello"
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        sock = writer.get_extra_info("socket")
+        ping = client_frame(bytes(125), first=0x89) * 100
+        with contextlib.suppress(ConnectionError):
+            while not server.handler.gone.is_set():
+                writer.write(ping)
+                await asyncio.sleep(0.01)
+        assert sock is not None
+        writer.close()
+
+    run(main)
+
+
+def test_a_reader_that_stops_holds_little() -> None:
+    async def main(server: Server) -> None:
+        _, writer = await server.raw()
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await server.wait(lambda: len(server.streams.lane) == 1)
+        lane = server.streams.lane
+        for number in range(2000):
+            lane.deliver(bytes(1100), 1100, (1,), number)
+            lane.deliver(b"%d" % number, 100, (1,), None)
+            await asyncio.sleep(0.0005)
+        assert lane.waiting < 128 + 256 + 32
+        assert lane.counts.gave_way["large"] > 100
+        writer.close()
+
+    run(main)
+
+
+def test_frames_are_those_of_the_protocol() -> None:
+    assert frame(b"\x01" + bytes(124))[:3] == b"\x82\x7d\x01"
+    assert frame(b"\x01" + bytes(125))[:5] == b"\x82\x7e\x00\x7e\x01"
