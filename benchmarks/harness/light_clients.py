@@ -245,7 +245,7 @@ class Clients:
 
 
 class Session(NamedTuple):
-    """Somebody who is logged in."""
+    """A client that is logged in."""
 
     line: ControlClient
     device: SigningKey
