@@ -29,6 +29,7 @@ function camera(
     layers: 1,
     width: 0,
     height: 0,
+    held: false,
     ...more,
   };
 }

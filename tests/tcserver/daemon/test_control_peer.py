@@ -17,7 +17,7 @@ STATIC = bytes(range(32))
 
 
 class Handler:
-    """Notes what it is told; ``act`` says what to do with a message."""
+    """Notes its calls; ``act`` says what to do with a message."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []

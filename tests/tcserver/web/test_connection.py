@@ -10,7 +10,7 @@ import pytest
 
 from tcserver.web import connection
 from tcserver.web.http.message import Arrival, Request, Response
-from tests.support.web import SCRIPT, WebWorld, client_context, ended, get, response, until
+from tests.support.web_world import SCRIPT, WebWorld, client_context, ended, get, response, until
 from tests.tcserver.web.conftest import Run
 
 UPGRADE = ("Connection: upgrade", "Upgrade: websocket")

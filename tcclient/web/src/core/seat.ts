@@ -228,11 +228,11 @@ export class Seat {
       this.#around.control.ask(messages.GetSnapshot.make({}));
     }
     this.#keys.handleTimeout(now);
-    this.#sendKeys();
     if (this.#keys.current !== undefined) this.#presence.schedule.keyChanged(this.#keys.current, now);
     for (const { peer, beacon, first } of this.media.takeBeacons()) {
       if (this.#peers.get(peer.id) === peer) this.#presence.receive(peer, beacon, first, now);
     }
+    this.#sendKeys();
     for (const { id, spatial } of this.publications.keyframes.take(now)) {
       emit({ type: "keyframeRequested", number: id, spatial });
     }

@@ -1,4 +1,4 @@
-"""Connections before their login: how many, how long, and how their end is told."""
+"""Connections before their login: how many, how long, and how their end is reported."""
 
 import pytest
 

@@ -99,6 +99,15 @@ export const Login = row(
   { states: ["login"], answer: "welcome" },
 );
 
+/** Gives the own account another password. The old account key signs; the session goes on, all others end. */
+export const ChangePassword = row(
+  "change_password",
+  "client",
+  { salt: exactly(16), memoryKib: U32, passes: U8, publicKey: KEY, signature: SIGNATURE },
+  { states: ["lobby", "room"], answer: "ok" },
+);
+export type ChangePassword = MessageOf<typeof ChangePassword>;
+
 /** The seat goes on, with new session keys under a raised epoch. Reserved. */
 export const Resumed = row(
   "resumed",

@@ -55,6 +55,35 @@ export const Mute = row(
   { states: SEATED, answer: "ok" },
 );
 
+/** Asks a participant to mute or unmute a source, or holds the source muted (`hard`). */
+export const MuteOther = row(
+  "mute_other",
+  "client",
+  {
+    /** 0: everybody of a lower rank. */
+    participant: U32,
+    source: SOURCE,
+    muted: BOOL,
+    /** With `muted`, the server drops the packets, and the participant cannot unmute. Without, this ends. */
+    hard: withDefault(BOOL, false),
+  },
+  { states: SEATED, answer: "ok" },
+);
+
+/** A participant asks this one to mute or unmute a source. Nothing happens unless the client does it. */
+export const MuteAsked = row(
+  "mute_asked",
+  "server",
+  {
+    /** The one who asks. */
+    participant: U32,
+    source: SOURCE,
+    muted: BOOL,
+  },
+  { states: SEATED },
+);
+export type MuteAsked = MessageOf<typeof MuteAsked>;
+
 /** The wanted state of all subscriptions, whole each time. An older generation is ignored. */
 export const Subscribe = row(
   "subscribe",

@@ -158,5 +158,24 @@ export const UpdateRoom = row(
   { states: SEATED, answer: "ok" },
 );
 
+/** Raises the own hand. A hand that is up stays in its place. */
+export const RaiseHand = row("raise_hand", "client", {}, { states: SEATED, answer: "ok" });
+
+/** Lowers a hand. A hand that is down stays down. */
+export const LowerHand = row(
+  "lower_hand",
+  "client",
+  {
+    /** 0: the own hand. */
+    participant: withDefault(U32, 0),
+    /** Lowers all hands. `participant` is ignored then. */
+    everybody: withDefault(BOOL, false),
+  },
+  { states: SEATED, answer: "ok" },
+);
+
+/** Lets nobody else enter this life of the room, or lets them enter again. */
+export const LockRoom = row("lock_room", "client", { locked: BOOL }, { states: SEATED, answer: "ok" });
+
 /** Ends the meeting for everybody. A permanent room stays, and can be entered again in another life. */
 export const CloseRoom = row("close_room", "client", {}, { states: SEATED, answer: "ok" });

@@ -122,6 +122,8 @@ const ROOM_INFO = {
   maxParticipants: U16,
   permanent: withDefault(BOOL, false),
   title: withDefault(DISPLAY_NAME, ""),
+  /** Whether nobody else may enter this life of the room. */
+  locked: withDefault(BOOL, false),
 };
 /** A room, without its members. */
 export type RoomInfo = Whole<typeof ROOM_INFO>;
@@ -142,6 +144,8 @@ const MEMBER = {
   beaconStream: U16,
   /** `Permission` bits. A room may give others than the role does. */
   permissions: withDefault(U16, 0),
+  /** Unix time in ms, by the server's clock, at which the hand was raised; 0: it is down. Hands stand in this order. */
+  hand: withDefault(U64, 0n),
 };
 /** A participant in the roster, which is shown as "agency / name". */
 export type Member = Whole<typeof MEMBER>;
@@ -159,6 +163,8 @@ const PUBLICATION_INFO = {
   layers: LAYERS,
   width: withDefault(U16, 0),
   height: withDefault(U16, 0),
+  /** Whether a participant with MUTE_OTHERS has muted it. Its publisher cannot unmute it. */
+  held: withDefault(BOOL, false),
 };
 /** A publication of a member. Its publisher counts `number`, and never uses one twice under a sender key. */
 export type PublicationInfo = Whole<typeof PUBLICATION_INFO>;
