@@ -22,7 +22,7 @@ from tcproto.stream_path import SUBPROTOCOL, MessageKind, pack_control
 from tcserver.web.certificates.certificate import make_self_signed, read_certificate
 from tests.documents.reader import OPERATING, text_of
 from tests.support.processes.world import PATIENCE, Run, World
-from tests.support.web import client_context, get, response
+from tests.support.web_world import client_context, get, response
 
 one_loop = pytest.mark.parametrize("run", ["asyncio"], indirect=True)
 """For what has no client's loop as its subject."""
