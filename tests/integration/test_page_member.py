@@ -21,11 +21,18 @@ from tests.support.processes.world import PASSWORD, PATIENCE, Run, Server, World
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "tcclient" / "web"
-ESBUILD = PAGE / "node_modules" / "esbuild" / "bin" / "esbuild"
+BUNDLE = """
+import {{ build }} from "esbuild";
+await build({{
+  entryPoints: [{source}], outfile: {bundle}, bundle: true, platform: "node", format: "esm", logLevel: "warning",
+}});
+"""
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed here"),
-    pytest.mark.skipif(not ESBUILD.exists(), reason=f"the npm packages are not installed: npm ci in {PAGE}"),
+    pytest.mark.skipif(
+        not (PAGE / "node_modules" / "esbuild").exists(), reason=f"the npm packages are not installed: npm ci in {PAGE}"
+    ),
 ]
 
 
@@ -34,8 +41,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The member as one file."""
     bundle = tmp_path_factory.mktemp("page") / "member.mjs"
     source = ROOT / "tests" / "tcclient" / "web" / "member.ts"
-    options = ["--bundle", "--platform=node", "--format=esm", "--target=node20", f"--outfile={bundle}"]
-    subprocess.run(["node", str(ESBUILD), str(source), *options, "--log-level=warning"], check=True)
+    script = BUNDLE.format(source=json.dumps(str(source)), bundle=json.dumps(str(bundle)))
+    subprocess.run(["node", "--input-type=module", "--eval", script], cwd=PAGE, check=True)
     return bundle
 
 

@@ -70,7 +70,7 @@ export class Attendance {
     });
     this.reception = new Reception({
       clockOf: (participant, stream) => {
-        const clock = this.seat?.peers.get(participant)?.clocks.get(stream);
+        const clock = this.seat?.memberKeys.get(participant)?.clocks.get(stream);
         return clock && { timestamp: clock.timestamp, time: clock.time / 1e6 };
       },
       askKeyframe: (stream, spatial) => {
