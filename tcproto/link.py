@@ -1,4 +1,7 @@
-"""Join links: ``tc://HOST[:PORT]/ROOM[?fp=FINGERPRINT][&e2ee=off]``."""
+"""Join links: ``tc://HOST[:PORT]/ROOM[?fp=FINGERPRINT][&e2ee=off]``, and web links, which a browser opens.
+
+A web link is ``https://HOST[:PORT]/ROOM[#fp=FINGERPRINT][&e2ee=off]``. Browsers do not send what stands behind ``#``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from tcproto.names import shows
 
 DEFAULT_PORT = 7433
 """Port of a server for TCP and UDP, where a link names none."""
+DEFAULT_WEB_PORT = 443
+"""Port of https (RFC 9110, section 4.2.2), which a web link need not name."""
 MAX_HOST_CHARACTERS = 253
 """The most characters of a host name in DNS (RFC 1035, section 2.3.4, without the last dot)."""
 
@@ -47,12 +52,21 @@ class Link:
 
     def __str__(self) -> str:
         port = "" if self.port == DEFAULT_PORT else f":{self.port}"
-        query = []
+        return f"tc://{self._host}{port}/{quote(self.room, safe='')}{self._words('?')}"
+
+    def on_the_web(self, port: int) -> str:
+        """Return the web link of the same room, for a server whose page is on a TCP port."""
+        shown = "" if port == DEFAULT_WEB_PORT else f":{port}"
+        return f"https://{self._host}{shown}/{quote(self.room, safe='')}{self._words('#')}"
+
+    def _words(self, mark: str) -> str:
+        """Return what stands behind the room, with a mark in front where there is anything."""
+        words = []
         if self.fingerprint is not None:
-            query.append(f"fp={format_fingerprint(self.fingerprint)}")
+            words.append(f"fp={format_fingerprint(self.fingerprint)}")
         if not self.e2ee:
-            query.append("e2ee=off")
-        return f"tc://{self._host}{port}/{quote(self.room, safe='')}{'?' if query else ''}{'&'.join(query)}"
+            words.append("e2ee=off")
+        return mark + "&".join(words) if words else ""
 
 
 def parse_link(text: str) -> Link:

@@ -39,7 +39,7 @@ LAYERS = {
     # The server. The pure parts are the conference and the media plane; the daemon is the shell around them.
     "tcserver": Layer({"tcproto", "tcserver/cli", "tcserver/storage"}),
     "tcserver/records": Layer({"tcproto"}),
-    "tcserver/config": Layer({"tcserver/records"}),
+    "tcserver/config": Layer({"tcproto", "tcserver/records"}),
     "tcserver/storage": Layer(
         {"tcproto", "tcserver/config", "tcserver/identity.py", "tcserver/records"}, {"asyncio", "concurrent"}
     ),
@@ -73,15 +73,22 @@ LAYERS = {
     "tcserver/media/workers": Layer(
         {"tcserver/media", "tcserver/monitoring"}, {"asyncio", "signal", "socket", "time", "uvloop"}
     ),
-    "tcserver/web": Layer({"tcproto"}, {"asyncio"}),
+    "tcserver/web": Layer({"tcproto", "tcserver/conference/login/half_open.py"}, {"asyncio", "http", "socket", "ssl"}),
+    "tcserver/web/http": Layer(set(), {"http"}),
+    "tcserver/web/certificates": Layer(
+        {"tcserver/config", "tcserver/storage/private_files.py", "tcserver/web/tls.py"}, {"datetime", "ssl"}
+    ),
     "tcserver/exposition": Layer(
-        {"tcserver/conference", "tcserver/config", "tcserver/media", "tcserver/monitoring", "tcserver/version.py"},
-        {"asyncio", "http"},
+        {
+            *("tcserver/conference", "tcserver/config", "tcserver/media", "tcserver/monitoring"),
+            *("tcserver/version.py", "tcserver/web"),
+        },
+        {"asyncio"},
     ),
     "tcserver/daemon": Layer(
         {
             *("tcproto", "tcserver/conference", "tcserver/config", "tcserver/exposition", "tcserver/media"),
-            *("tcserver/monitoring", "tcserver/records", "tcserver/storage"),
+            *("tcserver/monitoring", "tcserver/records", "tcserver/storage", "tcserver/version.py", "tcserver/web"),
         },
         {"asyncio", "signal", "socket", "time", "uvloop"},
     ),

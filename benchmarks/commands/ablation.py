@@ -1,9 +1,9 @@
 """What each part of the fan-out saves: the same loads on servers that lack one part each, in turns.
 
-Loads, since each part matters under another: a flood of audio and 30 pictures/s to 100 receivers, where sending is all;
-busy rooms, where each datagram is a wake-up; floods to one, where what arrives costs as much as what leaves. Also the
-same rooms on one process and on one and two workers, open microphones with and without choosing the loudest, and what
-sealing for each receiver would cost: computed, as the measured fan-out and the measured seal for each.
+Each part matters under another load. A flood of audio and 30 pictures/s to 100 receivers is all sending. In busy rooms
+each datagram is a wake-up. In floods to one receiver, arrival costs as much as sending. It also measures the same rooms
+on one process and on one and two workers, and open microphones with and without the choice of the loudest. The cost of
+sealing for each receiver is computed: the measured fan-out, and the measured seal for each receiver.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ RECEIVERS = 100
 QUICK_ROOMS = 2
 OPEN_MICROPHONES, LOUDEST = 35, 3
 LEAST_OF_MESH, QUICK_LEAST_OF_MESH = 3.0, 1.0
-"""Seconds of open microphones at least: in the first half second nobody knows yet who is suppressed."""
+"""Seconds of open microphones at least. In the first half second it is not known which seats are suppressed."""
 MESH_LIMIT = 8.0
 """Percent of a core for a room of open microphones."""
 TCSERVER = ("-m", "tcserver")
@@ -150,7 +150,7 @@ def run(options: argparse.Namespace) -> Report:
 
 
 class _LoadedServer(NamedTuple):
-    """A server, and who is in its rooms."""
+    """A server, and the seats in its rooms."""
 
     server: Server
     clients: Clients

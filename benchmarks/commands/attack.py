@@ -121,7 +121,7 @@ def _log_in(server: Server) -> list[float]:
 
 
 def report_on(trials: list[Trial]) -> Report:
-    """Return the report on the attacks, of which the first is none."""
+    """Return the report on the attacks. The first entry is the call without an attack."""
     columns = ("beside", "lost %", "p50 ms", "p99 ms", "server, % of a core", "logins", "slowest login ms", "remark")
     rows: list[tuple[Cell, ...]] = [
         (

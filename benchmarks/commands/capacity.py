@@ -1,8 +1,8 @@
 """What a large room costs, by participants, speakers and cameras, and where delivery breaks.
 
-A room of 500 is measured twice: on one process, and on two workers, for which there is a bar. Where as many workers as
-processors are busy, the load generator and the receivers take their share of the same processors, and the workers wait:
-the latency is then worse than on a machine that only serves, and the remark says how long they waited.
+A room of 500 is measured twice: on one process, and on two workers, for which there is a bar. If as many workers as
+processors are busy, the load generator and the receivers take their share of the same processors, and the workers wait.
+The latency is then worse than on a machine that only serves. The remark says how long the workers waited.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ def _hold(
     speakers: Sequence[int] = SPEAKERS,
     cameras: Sequence[int] = CAMERAS,
 ) -> tuple[list[Meeting], list[Row]]:
-    """Hold all meetings of one room, in turns, and one that becomes faster until it breaks."""
+    """Hold all meetings of one room, in turns, and a meeting that becomes faster until it breaks."""
     workers = int(str(settings.get(WORKERS, 0)))
     _say(f"{participants} participants log in, {workers or 'no'} workers")
     port = scrape.free_port()
@@ -214,7 +214,7 @@ def _hold(
 
 
 class Told(NamedTuple):
-    """What a server tells of itself."""
+    """What a server reports of itself."""
 
     taken: float
     """Datagrams that the kernel took of it."""
@@ -283,7 +283,7 @@ class _Meeting:
 
 
 def losses_of(outcome: Outcome, receivers: int, before: Told, after: Told) -> dict[str, float]:
-    """Return where datagrams were lost between two looks at the server, as shares of those that should arrive."""
+    """Return where datagrams were lost between two readings of the server, as shares of those that should arrive."""
     sent, expected = outcome.sent, outcome.sent * receivers
     missed = (after.missed - before.missed) / sent
     return {

@@ -1,9 +1,9 @@
 """What a forwarded datagram costs the server process, against what the kernel alone needs for the same datagrams.
 
-The server is a real one; its load are sealed datagrams of real seats, sent from C. Receivers are bound sockets that
-nobody waits on and that another process empties and counts a few times a second. The floor is a relay in the same run,
-with the same load and the same receivers, that takes datagrams with ``recvmmsg`` and passes them on with ``sendmmsg``,
-each on its own or as trains (UDP_GRO, UDP_SEGMENT), opens and seals nothing, and sends also to where it came from.
+The server is a real one. Its load is sealed datagrams of real seats, sent from C. Receivers are bound sockets that
+nobody waits on. Another process empties and counts them a few times a second. The floor is a relay in the same run,
+with the same load and the same receivers. It takes datagrams with ``recvmmsg`` and passes them on with ``sendmmsg``,
+each on its own or as trains (UDP_GRO, UDP_SEGMENT). It opens and seals nothing, and sends also to the origin.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.harness.load import (
     AUDIO_BODY,
     AUDIO_RATE,
     BURST,
-    BUSY_PEOPLE,
+    BUSY_PARTICIPANTS,
     BUSY_ROOMS,
     BUSY_TALKERS,
     SETTLE,
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> Report:
         approach = approach or way
     figures |= _busy(BUSY_ROOMS, seconds, repeats)
     _say("the media plane alone")
-    arrival = measure(BUSY_ROOMS, BUSY_PEOPLE, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
+    arrival = measure(BUSY_ROOMS, BUSY_PARTICIPANTS, BUSY_TALKERS, AUDIO_BODY, VIDEO_BODY, BURST)
     return _report(figures, approach, arrival)
 
 

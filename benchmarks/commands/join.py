@@ -1,7 +1,6 @@
-"""How many log in per second, and how soon they hear and see: light clients, Argon2 left out.
+"""How many log in per second, and how soon they hear and see: light clients, without Argon2.
 
-The picture is that of a light sender, who sends a keyframe when the server asks for one, and at no other time but the
-beginning.
+The picture is that of a light sender. It sends a keyframe at the beginning, and when the server asks for one.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ class Rush(NamedTuple):
 
     @property
     def remark(self) -> str:
-        """Return what kept the rate below what the server could do, or nothing."""
+        """Return the reason why the rate was below what the server could do, or nothing."""
         if self.server + self.waited >= FLOODED * self.seconds:
             return "the machine was busy otherwise" if self.waited > LATE * self.seconds else ""
         if self.clients >= FLOODED * self.seconds:
@@ -240,7 +239,7 @@ def _report(rushes: list[Rush], meetings: list[list[Arrival]]) -> Report:
 
 
 def all_hear(meeting: list[Arrival]) -> float:
-    """Return the seconds from the first who dialled until the last of those who hear did."""
+    """Return the seconds from the first client that dialled to the last that hears."""
     return max((a.dialled + a.heard for a in meeting if a.heard is not None), default=0.0)
 
 

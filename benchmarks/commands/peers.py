@@ -1,8 +1,8 @@
-"""What a forwarded datagram of voice costs here, and what on Mumble's server, under the same load in the same run.
+"""What a forwarded datagram of voice costs here, and on Mumble's server, under the same load in the same run.
 
-Both servers are real ones in processes of their own, with everybody logged in, and get the load in turns; so does the
-kernel alone, the floor of the fan-out benchmark, whose loads these are. The sound is of the same size, inside what each
-server's own protocol puts around it.
+Both servers are real ones in processes of their own, with everybody logged in. They get the load in turns, and so does
+the kernel alone: the floor of the fan-out benchmark, which has the same loads. The sound has the same size, inside the
+framing of each server's own protocol.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.load import (
     AUDIO_BODY,
     AUDIO_RATE,
-    BUSY_PEOPLE,
+    BUSY_PARTICIPANTS,
     BUSY_ROOMS,
     BUSY_TALKERS,
     IN_FLIGHT,
@@ -54,7 +54,7 @@ RECEIVERS = (34, 100)
 QUICK_RECEIVERS = RECEIVERS[:1]
 QUICK_ROOMS = 6
 OPUS = AUDIO_BODY - TAG_SIZE - 1
-"""Bytes of sound in a packet: those of ours, less its box and its count of padding."""
+"""Bytes of sound in a packet: the bytes of ours, without its box and its count of padding."""
 SERVER, MUMBLE, FLOOR = "server", "mumble", "sendmmsg"
 PACES = (("paced", AUDIO_RATE), ("flood", None))
 LIMIT = 0.8
@@ -124,7 +124,7 @@ def compare_one_talker(receivers: int, seconds: float, repeats: int) -> dict[Key
 
 
 def compare_busy(rooms: int, seconds: float, repeats: int) -> dict[Key, Comparison]:
-    """Compare with rooms of 35, three of whom talk."""
+    """Compare with rooms of 35 participants; three of them talk."""
     _say(f"{rooms} busy rooms: logging in")
     names = [f"room-{n}" for n in range(rooms)]
     rate = AUDIO_RATE * BUSY_TALKERS * rooms
@@ -136,7 +136,7 @@ def compare_busy(rooms: int, seconds: float, repeats: int) -> dict[Key, Comparis
     ):
         load = Load("audio", busy_rooms(clients, names), rate)
         channels = [
-            LoadedRoom(guests.join(channel, BUSY_PEOPLE), BUSY_TALKERS) for channel in guests.open_channels(names)
+            LoadedRoom(guests.join(channel, BUSY_PARTICIPANTS), BUSY_TALKERS) for channel in guests.open_channels(names)
         ]
         clients.prove()
         guests.prove()

@@ -1,7 +1,7 @@
 """What a call and its recording cost: sound, picture, lip-sync, delay, bytes.
 
-Runs ``tcclient demo`` three times: a meeting with sound and pictures, one with sound only whose datagrams are counted
-on the loopback interface, and one that shows and plays a clip which flashes and beeps.
+Runs ``tcclient demo`` three times. The first is a meeting with sound and pictures. The second has sound only, and its
+datagrams are counted on the loopback interface. The third shows and plays a clip that flashes and beeps.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _equal(packets: list[bytes], sent: dict[str, Any]) -> bool:
 
 
 def _streams(reports: list[dict[str, Any]], kind: str) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    """Return listener, speaker, what was sent and what was received, for each stream of a kind at each listener."""
+    """Return listener, speaker, and the sent and received counts, for each stream of a kind at each listener."""
     sent = {(report["user"], stream["stream"]): stream for report in reports for stream in report["sent"]}
     for report in reports:
         for received in report["received"]:

@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
 
     @property
     def waits(self) -> list[float]:
-        """Return the ms from each turn's first syllable to its leaving the server, of those that were heard."""
+        """Return the ms from the first syllable of each turn to its leaving the server, for turns that were heard."""
         heard = self.room.heard
         return [
             heard[participant][word.start][0] * 1000

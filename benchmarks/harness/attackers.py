@@ -49,11 +49,11 @@ PREPARED = 20_000
 BATCH = 64
 """Datagrams sent at once."""
 SILENT = 1024
-"""Connections of which nothing is ever heard."""
+"""Connections that send nothing."""
 AT_ONCE = 16
 """Who logs in, or comes and goes, at a time."""
 RETRY = 1.0
-"""Seconds until an attacker who was thrown out comes back."""
+"""Seconds until an attacker that was disconnected comes back."""
 
 
 class Attacker:
@@ -132,7 +132,7 @@ class Attacker:
         return (encode(make(number), number) for number in self.numbers)
 
     async def datagrams(self, rate: float, *items: Item) -> None:
-        """Send datagrams, all the same but for their counter, at a rate per second."""
+        """Send datagrams at a rate per second, which differ in their counter only."""
         _, seat = await self.seat()
         seat.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
         loop = asyncio.get_running_loop()

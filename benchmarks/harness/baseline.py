@@ -1,4 +1,7 @@
-"""Bars and costs now against those of an earlier run, which ``--json`` wrote: what became worse is a regression."""
+"""Compares bars and costs with those of an earlier run, which ``--json`` wrote.
+
+A figure that became worse is a regression.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class ControlClient(asyncio.Protocol):
         return reply
 
     def tell(self, message: object) -> None:
-        """Send a request without waiting for the reply, and listen no more, but for requests of a keyframe."""
+        """Send a request without waiting for the reply. From now on only requests for a keyframe are read."""
         self._connection.request(message)
         self._flush()
         self._deaf = self.keyframe_wanted is None
@@ -73,7 +73,7 @@ class ControlClient(asyncio.Protocol):
         self._connection.receive_data(data)
         while not self._deaf and (event := self._connection.next_event()) is not None:
             if isinstance(event, HandshakeCompleted):
-                if not self.hello.done():  # nobody waits for it who was interrupted
+                if not self.hello.done():  # an interrupted task does not wait for it
                     self.hello.set_result(event)
             elif isinstance(event, Replied) and self._reply is not None and not self._reply.done():
                 self._deaf = self.deaf_after is type(event.reply)

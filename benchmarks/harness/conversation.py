@@ -31,7 +31,7 @@ Samples = NDArray[np.int16]
 
 
 class Voice(NamedTuple):
-    """What a client tells of a frame."""
+    """What a client says of a frame."""
 
     level: int
     voice: bool
@@ -75,7 +75,7 @@ def frames(pcm: Samples) -> NDArray[Any]:
 
 
 def voices(pcm: Samples) -> list[Voice]:
-    """Return what a client tells of each frame."""
+    """Return what a client says of each frame."""
     detector = VoiceDetector()
     return [Voice(audio_level(frame), detector.detect(frame)) for frame in frames(pcm)]
 

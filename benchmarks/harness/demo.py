@@ -20,9 +20,9 @@ _PORT = re.compile(r"\bport=(\d+)")
 
 
 def run_demo(out: Path, *options: str, look: Callable[[list[Process]], None] | None = None) -> dict[str, Any]:
-    """Run a demonstration and return its JSON; ``look`` sees all of its processes a few times a second.
+    """Run a demonstration and return its JSON; ``look`` is called with all of its processes a few times a second.
 
-    An incomplete demonstration is a result; raises ``BenchmarkError`` for one that ends without any.
+    An incomplete demonstration is a result. Raises ``BenchmarkError`` if it ends without a result.
     """
     command = [sys.executable, "-m", "tcclient.cli.main", "demo", "--json", "--out", str(out), *options]
     out.mkdir(parents=True, exist_ok=True)

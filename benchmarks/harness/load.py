@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from benchmarks.harness.light_clients import Clients
-from benchmarks.harness.media_client import MediaClient
+from benchmarks.harness.media_client import MediaClient, Seat
 from benchmarks.harness.mmsg import DatagramBatch, Relay, Sink
 from benchmarks.harness.processes import child, pin, pin_server, usage
 from benchmarks.harness.report import BenchmarkError
@@ -41,7 +41,7 @@ FLOOD_RATES = {"audio": 15_000, "video": 19_000}
 """Datagrams per second below the caps of all streams of a flood."""
 IN_FLIGHT = 256
 """Datagrams of a flood that are on their way: some batches, and less than any socket's buffer holds."""
-BUSY_ROOMS, BUSY_PEOPLE, BUSY_TALKERS = 20, 35, 3
+BUSY_ROOMS, BUSY_PARTICIPANTS, BUSY_TALKERS = 20, 35, 3
 """A busy server's rooms, and the participants and talkers of each."""
 DRAIN_INTERVAL = 0.03
 """Seconds between rounds of the drain: a client's socket holds some hundreds of datagrams."""
@@ -86,7 +86,7 @@ S = TypeVar("S", bound=Listener)
 
 
 class LoadedRoom(NamedTuple, Generic[S]):
-    """A room: all its seats, and the first of them, who talk."""
+    """A room: all its seats, and the first of them, which talk."""
 
     seats: Sequence[S]
     talkers: int
@@ -158,7 +158,7 @@ class Measurement(NamedTuple):
     busy: float
     """Share of a core."""
     waited: float
-    """Share of the time that it could have run, had others not; of several processes, the one that waited most."""
+    """Share of the time that it could have run, without others. Of several processes, the one that waited most."""
     late: float
     """Share of deadlines that the load generator missed."""
 
@@ -184,17 +184,17 @@ class Figure:
 
 
 def one_talker(clients: Clients, receivers: int, room: str = "hall") -> LoadedRoom[MediaClient]:
-    """Seat somebody who can talk and show, and who is heard by some."""
+    """Seat a participant that can talk and show, and that some others receive."""
     sources = [Source.MICROPHONE] * FLOOD_STREAMS["audio"] + [Source.SCREEN] * FLOOD_STREAMS["video"]
     return LoadedRoom([*clients.join(room, 1, sources), *clients.join(room, receivers)], 1)
 
 
 def busy_rooms(clients: Clients, names: Sequence[str]) -> list[LoadedRoom[MediaClient]]:
-    """Fill rooms as those of a busy server are."""
+    """Fill rooms as on a busy server."""
     halls = []
     for name in names:
         talkers = clients.join(name, BUSY_TALKERS, [Source.MICROPHONE])
-        halls.append(LoadedRoom([*talkers, *clients.join(name, BUSY_PEOPLE - BUSY_TALKERS)], BUSY_TALKERS))
+        halls.append(LoadedRoom([*talkers, *clients.join(name, BUSY_PARTICIPANTS - BUSY_TALKERS)], BUSY_TALKERS))
     return halls
 
 
@@ -254,7 +254,7 @@ def batches(load: Load[MediaClient], target: tuple[str, int], seconds: float) ->
     return ready
 
 
-def packet(kind: str, talker: MediaClient, streams: int, burst: int = BURST, body: int = VIDEO_BODY) -> bytes:
+def packet(kind: str, talker: Seat, streams: int, burst: int = BURST, body: int = VIDEO_BODY) -> bytes:
     """Return the next packet of a talker, on its first (audio) or last (video) streams in turns.
 
     A picture has ``burst`` packets with bodies of ``body`` bytes.
@@ -274,10 +274,10 @@ def packet(kind: str, talker: MediaClient, streams: int, burst: int = BURST, bod
 
 
 def _pace(batches: Sequence[DatagramBatch], load: Load[S]) -> tuple[int, float]:
-    """Send messages when they are due; return the datagrams, and the share of late ones.
+    """Send messages when they are due. Return the datagrams, and the share of late ones.
 
-    Each talker begins at some time of its own: in each turn they follow upon each other at the same uneven intervals,
-    as participants do, and now and then two come nearly together.
+    Each talker begins at a time of its own. In each turn the talkers follow each other at the same uneven intervals,
+    and now and then two come nearly together.
     """
     assert load.rate is not None
     turns, rng = batches[0].size, random.Random(1)

@@ -185,14 +185,14 @@ def _encoded() -> list[EncodedFrame]:
 
 
 class Loop:
-    """Pictures again and again; beginning anew, with the keyframe, when one is wanted."""
+    """Pictures again and again. It begins again, with the keyframe, when one is wanted."""
 
     def __init__(self, encoded: Sequence[EncodedFrame]) -> None:
         self._encoded = encoded
         self._wanted = False
 
     def keyframe_wanted(self) -> None:
-        """Begin anew; called in another thread than the one that takes pictures."""
+        """Begin again. It is called in another thread than the thread that takes pictures."""
         self._wanted = True
 
     def __iter__(self) -> Iterator[EncodedVideo]:

@@ -99,9 +99,9 @@ def need_files(number: int) -> None:
 
 
 def pin(pid: int, cpu: int) -> None:
-    """What is measured has the first processor, with all its threads, everything else the second.
+    """Give all threads of a process one processor: number 0 for the measured process, 1 for everything else.
 
-    Process 0 is this one, of which it is this thread.
+    ``pid`` 0 is this thread alone.
     """
     if len(_CPUS) > 1:
         threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()] if pid else [0]
@@ -141,7 +141,7 @@ def usage(pid: int) -> Usage:
 
 
 def memory(pid: int) -> int:
-    """Return the resident bytes of a process and all below it; those that they share count for each."""
+    """Return the resident bytes of a process and all below it. Shared bytes count for each process."""
     return sum(map(resident, family(pid)))
 
 

@@ -66,7 +66,7 @@ class Bar:
         return self.measured >= self.limit if self.least else self.measured <= self.limit
 
     def unless(self, doubt: str) -> Bar:
-        """Return the bar as one that was not measured, if there is a doubt, which then is its note."""
+        """Return the bar as not measured, if there is a doubt, which is then its note."""
         return replace(self, measured=None, note=doubt) if doubt else self
 
     def row(self) -> tuple[Cell, ...]:
@@ -77,7 +77,7 @@ class Bar:
 
 
 class Cost(NamedTuple):
-    """A figure without a limit, of which less is better: only an earlier run judges it."""
+    """A figure without a limit. Less is better, and only an earlier run judges it."""
 
     what: str
     measured: float
@@ -183,7 +183,7 @@ class Report:
         path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
 
     def write_plot(self, path: Path) -> None:
-        """Draw the plots, of which there is one at least, one below the other; raises ``OSError``."""
+        """Draw the plots, one below the other; there is at least one. Raises ``OSError``."""
         figure, axes = _matplotlib()(len(self.plots), 1, figsize=(11, 4 * len(self.plots)), squeeze=False)
         for plot, (axis,) in zip(self.plots, axes, strict=True):
             plot.draw(axis)

@@ -64,7 +64,7 @@ def buckets(text: str, name: str) -> Buckets:
 
 
 def loop_lag(text: str) -> Buckets:
-    """Return how late the loops were that serve media: those of all workers, or that of a server without any."""
+    """Return how late the loops that serve media were: all workers, or the server without any."""
     lines = [line for line in text.splitlines() if f"{LOOP_LAG}_bucket" in line]
     workers = [line for line in lines if 'process="worker ' in line]
     return buckets("\n".join(workers or lines), LOOP_LAG)

@@ -1,4 +1,4 @@
-"""Compares what came out of a call with what went in: sounds, pictures, and moments."""
+"""Compares the sounds, pictures and moments at the end of a call with those at its beginning."""
 
 from __future__ import annotations
 

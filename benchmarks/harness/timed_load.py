@@ -58,7 +58,7 @@ def evenly(rate: float, seconds: float, offset: float = 0.0) -> list[float]:
 
 
 def by_chance(rate: float, seconds: float, rng: random.Random) -> list[float]:
-    """Return times of a Poisson process: as those of many who do not know of each other."""
+    """Return times of a Poisson process, as of many independent senders."""
     times, now = [], rng.expovariate(rate)
     while now < seconds:
         times.append(now)

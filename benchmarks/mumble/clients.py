@@ -126,9 +126,10 @@ class Guests:
             guest.prove(self._server.address)
 
     def agree(self, guests: Sequence[Guest]) -> None:
-        """Have the server go on from the nonces of some, and these from the server's.
+        """Let the server go on from the nonces of some, and these from the server's.
 
-        For talkers that have sealed what they did not send, and listeners that have not opened what they got.
+        This is for talkers that have sealed packets without sending them, and listeners that have not opened their
+        packets.
         """
         self._runner.run(self._limited(_agree(guests)))
 

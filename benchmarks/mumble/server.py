@@ -94,7 +94,7 @@ class MumbleServer:
 
 
 def version() -> str:
-    """Return the version that the installed server tells of itself; raises ``BenchmarkError`` if there is none."""
+    """Return the version that the installed server reports. Raises ``BenchmarkError`` if there is none."""
     told = subprocess.run([program(), "-version"], capture_output=True, text=True, check=False)
     words = (told.stdout + told.stderr).split()
     return next((word for word in reversed(words) if word[:1].isdigit()), "of unknown version")

@@ -124,7 +124,7 @@ class Voice(NamedTuple):
     """A voice packet from the server."""
 
     session: int
-    """Of whoever talks."""
+    """Session of the talker."""
     sequence: int
     opus: bytes
 

@@ -41,7 +41,7 @@ class Sealed(NamedTuple):
 
 
 def sealed(costs: Mapping[str, tuple[int, float]]) -> list[Sealed]:
-    """Measure the seal of each load, of which ``costs`` has the receivers, and the µs for each datagram."""
+    """Measure the seal of each load; ``costs`` has the receivers and the measured µs for each datagram by load."""
     return [Sealed(load, receivers, seal_cost(SEALED[load]), measured) for load, (receivers, measured) in costs.items()]
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from benchmarks.harness.light_clients import Clients
 from benchmarks.harness.load import (
     AUDIO_RATE,
-    BUSY_PEOPLE,
+    BUSY_PARTICIPANTS,
     BUSY_TALKERS,
     LATE,
     SETTLE,
@@ -26,7 +26,7 @@ from benchmarks.harness.media_client import MediaClient
 from benchmarks.harness.report import Bar, BarChart, Cell, Cost, Table
 from benchmarks.harness.server import Server
 
-RECEIVERS = BUSY_PEOPLE - 1
+RECEIVERS = BUSY_PARTICIPANTS - 1
 MOST = 2
 EFFICIENCY = 0.9
 """Of one worker's capacity, that each of two has to have."""
@@ -94,12 +94,14 @@ def table(found: Mapping[Share, Figure]) -> Table:
         "workers", "busy rooms", "CPU us", "spread %", "times one worker's", "at the same load for each", "core %",
         "waited %", "delivered %",
     )  # fmt: skip
-    title = f"Rooms of {BUSY_PEOPLE} over workers: CPU of all processes of the server for each datagram that arrived"
+    title = (
+        f"Rooms of {BUSY_PARTICIPANTS} over workers: CPU of all processes of the server for each datagram that arrived"
+    )
     return Table(title, columns, rows)
 
 
 def bar(found: Mapping[Share, Figure]) -> Bar:
-    """Return whether two workers bear twice as much as one, nearly."""
+    """Return whether two workers can carry nearly twice as much as one."""
     most = max(found)
     two, one = found[most].median(), found[Share(1, most.rooms // MOST)].median()
     note = f"the load shares a processor with a worker, which waited {two.waited:.0%}" if two.waited > LATE else ""

@@ -23,7 +23,7 @@ BRIGHT = 128
 
 
 def make_clip(path: Path, seconds: int) -> None:
-    """Write a clip: dark and silent, but for a flash and a beep at each whole second, from the first on."""
+    """Write a clip: dark and silent, with a flash and a beep at each whole second, from the first on."""
     with av.open(str(path), "w", format="matroska") as container:
         video = container.add_stream("ffv1", rate=FPS, width=WIDTH, height=HEIGHT, pix_fmt="yuv420p")
         audio = container.add_stream("pcm_s16le", rate=AUDIO_CLOCK, layout="mono")

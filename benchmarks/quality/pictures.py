@@ -18,7 +18,7 @@ from tcclient.capture.reader import open_video
 from tcproto.packet import VIDEO_CLOCK
 
 PEERS = {"best": "-1", "default": "8"}
-"""libvpx in its real-time mode: the slowest fixed speed, whatever time it takes, and one that libvpx chooses itself."""
+"""libvpx in its real-time mode: the slowest fixed speed, whatever time it takes, and the speed that libvpx chooses."""
 RATE_TOLERANCE = 0.005
 """How near the rate of a peer has to come to ours."""
 MAX_TRIALS = 5

@@ -19,8 +19,8 @@ SHORTEST, LONGEST = 8 * SPEECH_RATE, 10 * SPEECH_RATE
 """Samples of a window: PESQ was made for utterances of 8 to 12 s (ITU-T P.862.3, section 7)."""
 FRAME = 960
 CUT = SPEECH_RATE // 10
-"""Samples at the end of a recording that are not judged: where the meeting ends in the middle of a word, PESQ takes the
-last frame, which is silence, for a fault of 0.3 MOS."""
+"""Samples at the end of a recording that are not judged. If the meeting ends in the middle of a word, PESQ counts the
+last frame, which is silence, as a fault of 0.3 MOS."""
 SILENCE = 100
 """Peak, in steps of 16 bits, below which a window has no speech that PESQ could find."""
 

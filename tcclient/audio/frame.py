@@ -1,4 +1,4 @@
-"""Frames: stretches of sound that a jitter buffer gives, and where they come from."""
+"""Frames: stretches of sound from a jitter buffer, and their origins."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class FrameKind(Enum):
     PACKET = "packet"
     """Decode the payload."""
     FEC = "fec"
-    """Lost: decode the FEC data of the payload, which is that of the next packet."""
+    """Lost: decode the FEC data of the payload, which belongs to the next packet."""
     CONCEAL = "conceal"
     """Lost: conceal."""
     LOST = "lost"
     """Lost, and too long to conceal: fade to silence."""
     LATE = "late"
-    """Not here yet, nor anything newer: conceal; media time stands still."""
+    """Not here yet, and nothing newer is: conceal. Media time does not move."""
     SILENCE = "silence"
     """Nothing is expected: not begun, a pause, end of talk, or a stream that has dried up. May be cut short."""
 
@@ -28,12 +28,12 @@ class Frame(NamedTuple):
 
     kind: FrameKind
     payload: bytes | None
-    """Of PACKET and FEC."""
+    """Payload of PACKET and FEC."""
     timestamp: int | None
-    """Media time of the first sample (48 kHz, 32 bits); None for LATE and SILENCE, which have none."""
+    """Media time of the first sample (48 kHz, 32 bits); LATE and SILENCE have None."""
     duration: int
     """Samples before adjustment."""
     delay: float
-    """Seconds between its earliest possible arrival and its leaving the buffer."""
+    """Seconds between its earliest possible arrival and the time it leaves the buffer."""
     adjust: int = 0
-    """Samples by which the decoder may shorten (below zero) or lengthen it, up to so many; only for PACKET."""
+    """Samples by which the decoder may shorten it (below zero) or lengthen it, at most; only for PACKET."""

@@ -1,9 +1,9 @@
 """A jitter buffer for the packets of one speaker.
 
-Packets go in as they arrive, with ``JitterBuffer.put``; ``JitterBuffer.get`` gives the next stretch of sound to play,
-each labelled with its origin. A late packet waits its turn and is played late. The speaker then lags. The lag is won
-back in pauses: silent packets are dropped, and the decoder is asked to shorten frames a little. So a stall of the
-network costs a pause and not a word.
+Packets go in as they arrive, with ``JitterBuffer.put``. ``JitterBuffer.get`` returns the next stretch of sound to play,
+labelled with its origin. A late packet waits its turn and is played late, so the speaker lags behind. The lag is made
+up in pauses: silent packets are dropped, and the decoder is asked to shorten frames a little. So a stall of the network
+costs a pause and not a word.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ from tcproto.serial import unwrap, wrapped
 MAX_BUFFERED_MS: Final = 1_000
 """Media in the buffer: more than ``MAX_DELAY``, so it only fills when nobody plays."""
 MAX_PACKETS: Final = 128
-"""Packets in the buffer: bounds the memory whatever durations packets claim."""
+"""Packets in the buffer. It bounds the memory, whatever durations packets claim."""
 MAX_DELAY: Final = 0.600
-"""Seconds of media that wait, above which the oldest are skipped: a conversation is impossible by then.
+"""Seconds of media that wait. Above it the oldest are skipped, since no conversation is possible with so much delay.
 
-What waits is what skipping can win. A packet that is later than that, with nothing newer behind it, is played: its way
-has become longer, and the next will not be earlier.
+Skipping can save no more time than the waiting media have. So a packet that is later than this, with nothing newer
+behind it, is played. Its path has become longer, and the next packet will not be earlier.
 """
 MAX_CONCEAL_MS: Final = 100
-"""Invented sound in one gap: beyond, it is a buzz that says nothing."""
+"""Invented sound in one gap. Longer invented sound is a buzz without meaning."""
 MAX_REORDER: Final = 1_024
-"""Packets behind the newest that are only old; farther behind, the sender has started again."""
+"""Packets behind the newest that count as old. Farther behind, the sender has started again."""
 RESYNC_JUMP: Final = 1.0
-"""Seconds that the transit of a packet may differ from the least: beyond, a clock has jumped, and no buffer helps."""
+"""Seconds that the transit of a packet may differ from the least. Beyond it a clock has jumped, and no buffer helps."""
 MAX_SPEED_CHANGE: Final = 0.05
-"""Of the speed of play-out: less than listeners notice."""
+"""Part of the speed of play-out: less than listeners notice."""
 
 _TICK: Final = 960
-"""20 ms, the tick of the play-out: the stretch given when nothing says how long."""
+"""20 ms, the tick of the play-out: the default length of a stretch."""
 _MAX_ADJUST: Final = 480
-"""10 ms: the longest pitch period, which is what the decoder cuts out or repeats."""
+"""10 ms: the longest pitch period, which the decoder cuts out or repeats."""
 _BAND: Final = 0.020
-"""Seconds above the target that are tolerated: the play-out asks in ticks, so the delay cannot be had more exactly."""
+"""Seconds above the target that are tolerated: the play-out asks in ticks, so the delay cannot be set more exactly."""
 
 
 class PutResult(Enum):
     """What became of a packet."""
 
     QUEUED = "queued"
-    """Waiting to be played."""
+    """It waits to be played."""
     LATE = "late"
-    """Its time has passed: discarded."""
+    """It was too late, and was discarded."""
     DUPLICATE = "duplicate"
-    """Seen before: discarded."""
+    """It had come before, and was discarded."""
     RESYNC = "resync"
-    """Queued, after everything else was forgotten: the sender's clock or numbering had jumped."""
+    """It was queued after everything else was forgotten: the sender's clock or numbering had jumped."""
 
 
 class _Packet(NamedTuple):
     sequence: int
-    """Unwrapped, as the timestamp."""
+    """Unwrapped, as the timestamp is."""
     timestamp: int
     duration: int
     fec: bool
@@ -78,7 +78,7 @@ class _Packet(NamedTuple):
 
 
 class JitterBuffer:
-    """Orders and times the packets of one speaker; see the module's text. Give times as monotonic seconds."""
+    """Orders and times the packets of one speaker; see the text of the module. Give times as monotonic seconds."""
 
     def __init__(self) -> None:
         self._delay = DelayEstimator()
@@ -95,7 +95,7 @@ class JitterBuffer:
         self._last: _Packet | None = None
         """The packet that was played last."""
         self._stalled = 0
-        """Samples invented while media time stood still."""
+        """Samples invented while media time did not move."""
         self._concealed = 0
         """Samples invented since the last packet."""
         self._adjust_from = 0
@@ -164,9 +164,9 @@ class JitterBuffer:
         return result
 
     def get(self, now: float) -> Frame:
-        """Give the next frame, as of ``now``; call when the frames before, as adjusted, do not fill the tick.
+        """Return the next frame, as of ``now``. Call it when the frames before, as adjusted, do not fill the tick.
 
-        ``now`` is best the time at which the tick was due: then a tick that comes late changes no delay.
+        ``now`` is best the time at which the tick was due: then a late tick does not change the delay.
         """
         frame = self._next(now)
         statistics, milliseconds = self._statistics, frame.duration / _SAMPLES_PER_MS
@@ -199,10 +199,13 @@ class JitterBuffer:
         return self._play(head, now)
 
     def _bridge(self, head: _Packet, now: float) -> Frame | None:
-        """Fill the gap before ``head``; None, and perhaps no longer playing, if there is nothing to fill."""
+        """Fill the gap before ``head``.
+
+        Return None if there is nothing to fill; the buffer may not be playing any more then.
+        """
         assert self._position is not None
         assert self._last is not None
-        # What was invented while waiting has already stood in for the beginning of the gap.
+        # Sound that was invented while waiting has already filled the beginning of the gap.
         covered = min(self._stalled, head.timestamp - self._position)
         self._position += covered
         self._stalled -= covered
@@ -225,7 +228,7 @@ class JitterBuffer:
         return frame
 
     def _starve(self, now: float) -> Frame:
-        """Nothing to play while playing: wait for what is late, or fall silent."""
+        """Play nothing new: wait for a late packet, or become silent."""
         assert self._last is not None
         if self._last.ended or self._concealed >= _MAX_CONCEAL:
             self._playing = False
@@ -258,9 +261,10 @@ class JitterBuffer:
         return frame
 
     def _adjustment(self, head: _Packet, now: float) -> int:
-        """How much to change the length of this frame, so that the delay nears its target at 5 % at most.
+        """Return how much to change the length of this frame, so that the delay approaches its target by 5 % at most.
 
-        It is shortened only where more is waiting: otherwise the time won would be spent on waiting for the next.
+        A frame is shortened only if more media wait. Otherwise the saved time would be spent on waiting for the next
+        frame.
         """
         if head.timestamp < self._adjust_from:
             return 0
@@ -272,7 +276,7 @@ class JitterBuffer:
         return -samples if excess > 0 else samples
 
     def _head(self, now: float) -> _Packet | None:
-        """The packet to play next, after dropping what cannot or need not be played."""
+        """Return the packet to play next, after dropping those that cannot or need not be played."""
         while self._packets:
             head = self._packets[min(self._packets)]
             if self._passed(head.sequence, head.timestamp):
@@ -294,7 +298,7 @@ class JitterBuffer:
         self._last = head
 
     def _lag(self, now: float, timestamp: int | None = None) -> float:
-        """Seconds by which media of ``timestamp``, else of the position, is later at ``now`` than it could be."""
+        """Return how late media is at ``now``, in seconds: of ``timestamp``, or else of the position."""
         base = self._delay.base
         if timestamp is None:
             timestamp = self._position
@@ -312,7 +316,7 @@ class JitterBuffer:
         return ahead < -MAX_REORDER or (ahead > 0 and abs(transit - base) > RESYNC_JUMP)
 
     def _note(self, sequence: int, timestamp: int) -> bool:
-        """Remember the numbers of a packet; False if it is a duplicate."""
+        """Remember the numbers of a packet. Return False if it is a duplicate."""
         ahead = MAX_REORDER + 1 if self._newest_sequence is None else sequence - self._newest_sequence
         if ahead > 0:
             self._seen = (self._seen << min(ahead, MAX_REORDER + 1) | 1) & ((2 << MAX_REORDER) - 1)
@@ -325,7 +329,7 @@ class JitterBuffer:
         return True
 
     def _forget(self) -> None:
-        """Begin again, with what is known about the jitter."""
+        """Begin again, and keep what is known of the jitter."""
         self._packets.clear()
         self._delay.forget_transit()
         self._newest_sequence = self._position = self._last = None

@@ -1,4 +1,4 @@
-"""What a jitter buffer counts."""
+"""The counts of a jitter buffer."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class JitterStatistics:
-    """Counts of packets, milliseconds of frames, since the beginning; the two delays are the present ones."""
+    """Counts of packets, and milliseconds of frames, since the beginning; the two delays are the present ones."""
 
     received: int = 0
     """Packets put in."""
     played: int = 0
-    """Packets given for decoding."""
+    """Packets handed out for decoding."""
     lost: int = 0
-    """Packets that had not arrived when a newer one was played, by sequence numbers: lost anywhere, or left out by the
-    server. FEC may have replaced one."""
+    """Packets that had not arrived when a newer one was played, by sequence numbers. They were lost anywhere, or left
+    out by the server. FEC may have replaced some."""
     late: int = 0
     """Packets that came after they were due, whether discarded or played late."""
     duplicate: int = 0
@@ -25,13 +25,13 @@ class JitterStatistics:
     resyncs: int = 0
     """Jumps of the sender's clock or numbering."""
     concealed_ms: float = 0.0
-    """Invented, of CONCEAL and LATE."""
+    """Invented, as CONCEAL and LATE."""
     fec_ms: float = 0.0
     """Recovered by FEC."""
     lost_ms: float = 0.0
-    """Lost beyond concealment."""
+    """Lost, and too long to conceal."""
     silence_ms: float = 0.0
-    """Nothing expected."""
+    """Nothing was expected."""
     target_ms: float = 0.0
     """Wanted delay."""
     delay_ms: float = 0.0

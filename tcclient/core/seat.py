@@ -16,6 +16,7 @@ from tcclient.core.keys.own_key import BARE, SealingKey, SenderKeys
 from tcclient.core.keys.room_datagrams import RoomDatagramOpener
 from tcclient.core.media.audible import Audible
 from tcclient.core.media.egress import Egress
+from tcclient.core.media.grants import Grants
 from tcclient.core.media.keyframes import KeyframeSpacing
 from tcclient.core.media.path import MediaPath
 from tcclient.core.media.publications import Publications
@@ -78,6 +79,7 @@ class Seat:
             room.life, room.name, self._own, recipients, self.publications.first_sequences, random_bytes
         )
         """Our own sender keys."""
+        self.grants = Grants(self.publications, self.keys, self.room, control, emit)
         self.presence = Presence(
             joined.beacon_stream,
             identity.box.public,
@@ -221,10 +223,7 @@ class Seat:
 
     def unpublish(self, number: int) -> int:
         """End a publication at once; return the request id, 0 where it has ended already."""
-        if number not in self.publications.live:
-            return 0
-        self._forget(number)
-        return self._control.request(messages.Unpublish(number))
+        return self.grants.withdraw(number, self._now)
 
     def set_muted(self, number: int, muted: bool) -> int:
         """Mute or unmute, here at once; return the request id.
@@ -260,38 +259,6 @@ class Seat:
             raise
         return chat.message_id
 
-    # Replies
-
-    def published(self, number: int, reply: messages.Published | messages.Error, now: float) -> None:
-        """Take the reply to ``publish``."""
-        if isinstance(reply, messages.Error):
-            self._forget(number)
-            self._emit(events.PublishFailed(number, reply.code, reply.text))
-        elif not self.publications.accepted(number, reply.stream, now):
-            self.unpublish(number)
-            self._emit(events.PublishFailed(number, ErrorCode.INTERNAL, "the server gave a stream id again too soon"))
-        else:
-            self._emit(events.Published(number, reply.stream, reply.caps))
-
-    def _forget(self, number: int) -> None:
-        self.publications.forget(number, self._now)
-        if not self.publications.live:
-            self.keys.stop()
-
-    def _ended(self, number: int | None) -> None:
-        """Forget a publication that the server has ended, if it is live."""
-        if number in self.publications.live:
-            self._forget(number)
-            self._emit(events.PublishFailed(number, ErrorCode.NOT_PERMITTED, "the server has ended the publication"))
-
-    def _flags_changed(self, info: messages.PublicationInfo) -> None:
-        """Note whether another participant holds our publication muted."""
-        publication = self.publications.live.get(info.number)
-        if publication is not None and publication.held != info.held:
-            publication.held = info.held
-            publication.muted = publication.muted or info.held
-            self._emit(events.HoldChanged(info.number, info.held))
-
     def _clock_changed(self, now: float, started: bool) -> None:
         if started:
             self.presence.schedule.stream_started(now)
@@ -316,10 +283,7 @@ class Seat:
             joined = self.joined
             self._emit(events.Joined(joined.participant, self.room.room, joined.role, joined.permissions))
         self._roster_changed(changed, now)
-        for number, publication in list(self.publications.live.items()):
-            # What was granted before the pages were made stands in them, unless it has ended since.
-            if publication.stream is not None and (self.room.own, number) not in self.room.publications:
-                self._ended(number)
+        self.grants.compare(now)
         if first:
             self.presence.path_changed(self.path.state, now)
             self._purge_at = now + PURGE_INTERVAL
@@ -330,23 +294,14 @@ class Seat:
             self._roster_changed(changed, now)
         else:
             self._retry(now)
-        for change in message.changes:
-            # One that began and ended within the message leaves no difference in the roster.
-            if change.what is messages.ChangeKind.UNPUBLISHED and change.participant == self.room.own:
-                self._ended(change.number)
+        self.grants.changed(message.changes, now)
         if self._complete and self.room.needs_snapshot:
             self.snapshots.gap(now)
 
     def _roster_changed(self, changed: list[Event], now: float) -> None:
         for event in changed:
             self._emit(event)
-            if isinstance(event, events.TrackUnpublished) and event.track.participant == self.room.own:
-                self._ended(event.track.number)
-            if (
-                isinstance(event, events.TrackPublished | events.TrackUpdated)
-                and event.track.participant == self.room.own
-            ):
-                self._flags_changed(event.track)
+            self.grants.roster_changed(event, now)
         self._audible.roster_changed(changed, now)
         kicked = {
             event.participant.id

@@ -288,7 +288,7 @@ class Session:
                 self._joined(reply)
             case messages.Published():
                 if self._seat is not None:
-                    self._seat.published(request.number, reply, now)
+                    self._seat.grants.replied(request.number, reply, now)
             case messages.ChatAccepted():
                 self._chat_answered(request.message_id, accepted=True)
                 self._events.append(events.ChatSent(request.message_id, reply.sent_at))
@@ -306,7 +306,7 @@ class Session:
                 self._join_failed(error.code, error.text, error.retry_after_ms)
             case messages.Publish():
                 if self._seat is not None:
-                    self._seat.published(request.number, error, now)
+                    self._seat.grants.replied(request.number, error, now)
             case messages.GetSnapshot():
                 if self._seat is not None:
                     self._seat.snapshots.refused(error.retry_after_ms / 1000, now)

@@ -30,7 +30,7 @@ from tcserver.storage.credentials import derive_credentials
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.database import Database
 
-_COLUMNS = ("name", "display name", "user name", "password", "link")
+_COLUMNS = ("name", "display name", "user name", "password", "link", "web link")
 _EXAMPLE_KEY = "6162636465666768696a6b6c6d6e6f707172737475767778797a303132333435"
 
 
@@ -59,7 +59,7 @@ def add_commands(commands: Commands) -> None:
         "  kantor-2,Kantor Dua,chair",
         "The column role is optional. If a line is wrong, no account is made.",
         "Without --output the command prints a table of name and password. With --output it writes a new file that",
-        "only its owner can read, with name, display name, user name, password and join link.",
+        "only its owner can read, with name, display name, user name, password, join link and web link.",
     )
     importing.add_argument("file", metavar="FILE.csv", help="the table of agencies")
     importing.add_argument(
@@ -187,8 +187,13 @@ def _import(arguments: argparse.Namespace, sources: Sources) -> int:
                 *((account.name, password) for _, account, password in rows),
             ]
         else:
-            link = str(_join_link(configuration, identity, database, arguments.room))
-            table = [_COLUMNS, *((a.written, a.display, account.name, password, link) for a, account, password in rows)]
+            link = _join_link(configuration, identity, database, arguments.room)
+            web = configuration.web
+            links = (str(link), link.on_the_web(web.link_port(link.port)) if web.enabled else "")
+            table = [
+                _COLUMNS,
+                *((a.written, a.display, account.name, password, *links) for a, account, password in rows),
+            ]
         with handed_out(table, output):
             database.add_accounts(accounts)
     return 0

@@ -197,6 +197,10 @@ class Conference:
         """Forget a connection that broke, or that its peer closed."""
         return self._about(connection, lambda found: self._connections.gone(found, now), now)
 
+    def withdrawn(self, connection: int, now: float) -> list[Effect]:
+        """Forget a connection on which not this protocol speaks: nothing was read from it."""
+        return self._about(connection, self._connections.withdrawn, now)
+
     def hang_up(self, connection: int, code: ErrorCode, now: float, text: str = "") -> list[Effect]:
         """Close a connection for a reason that the shell has, such as a bad frame or a full queue."""
         return self._about(connection, lambda found: self._connections.hang_up(found, code, now, text), now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ RATES: Mapping[MessageClass, Rate] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Sections of the operator's configuration, and limits and delays (s) that no operator sets."""
 
@@ -85,39 +86,39 @@ class Settings:
             media=configuration.media,
         )
 
-    @property
+    @cached_property
     def media_workers(self) -> int:
         """Media planes that rooms are placed on; does not change while the server runs."""
         return max(1, self.server.workers)
 
-    @property
-    def message_rates(self) -> dict[MessageClass, Rate]:
+    @cached_property
+    def message_rates(self) -> Mapping[MessageClass, Rate]:
         """Rates of the messages of one connection, by class."""
         chat = Rate(self.limits.chat_per_s, self.limits.chat_burst)
         return {name: self.rates.get(name, chat) for name in MessageClass}
 
-    @property
+    @cached_property
     def total_rate(self) -> Rate:
         """Rate of all messages of a connection, with those that have no class. Beyond it the connection is closed."""
         return Rate(self.limits.messages_per_s, self.limits.message_burst)
 
-    @property
+    @cached_property
     def account_cost(self) -> Rate:
         """Microseconds of processor time that the control messages of an account may cost."""
         return Rate(self.limits.account_ms_per_s * 1000, round(self.limits.account_burst_ms * 1000))
 
-    @property
+    @cached_property
     def login_rate(self) -> Rate:
         """Successful logins of the whole server."""
         return Rate(self.login.logins_per_s, self.login.login_burst)
 
-    @property
+    @cached_property
     def join_rate(self) -> Rate:
         """Joins of the whole server."""
         return Rate(self.rooms.joins_per_s, self.rooms.join_burst)
 
-    @property
-    def caps(self) -> dict[Source, Caps]:
+    @cached_property
+    def caps(self) -> Mapping[Source, Caps]:
         """Rate caps of a publication, for each source that may be published."""
         media = self.media
         audio = Caps(int(media.audio_kbit_s * 1000), int(media.audio_packets_s))

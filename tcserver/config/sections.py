@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from tcserver.config.texts import Address, Addresses, Host, Line
+from tcproto.link import DEFAULT_WEB_PORT
+from tcserver.config.texts import Address, Addresses, Host, Hosts, Line, Networks
 from tcserver.records import DEFAULT_MAX_SESSIONS, MAX_PARTICIPANTS_CEILING, MAX_SESSIONS_CEILING
 from tcserver.records.declaration import Declaration
 from tcserver.records.kinds import Choice, Flag, Number, Whole
@@ -201,6 +202,57 @@ class MediaSection:
 
 
 @dataclass(frozen=True)
+class WebSection:
+    """The web page, and the way of clients that UDP does not get through to."""
+
+    enabled: Annotated[
+        bool, Declaration(Flag(), "whether server.port also serves HTTPS: the web page, and clients without UDP")
+    ] = True
+    port: Annotated[
+        int, Declaration(Whole(0, 65_535), "one more TCP port for HTTPS; 443: web links need no port; 0: none")
+    ] = 0
+    redirect_port: Annotated[
+        int, Declaration(Whole(0, 65_535), "TCP port that sends browsers on to HTTPS, usually 80; 0: none")
+    ] = 0
+    certificate: Annotated[
+        str,
+        Declaration(
+            Line(), "file with the certificate and its chain, in PEM; empty: the server signs one itself", live=True
+        ),
+    ] = ""
+    key: Annotated[
+        str, Declaration(Line(), "file with the key of web.certificate, in PEM; empty: it is in that file", live=True)
+    ] = ""
+    hosts: Annotated[
+        tuple[str, ...],
+        Declaration(
+            Hosts(),
+            "host names that browsers may use, besides server.public_host and those of the certificate",
+            live=True,
+        ),
+    ] = ()
+    plain: Annotated[
+        bool,
+        Declaration(
+            Flag(), "whether HTTP without encryption is answered at 127.0.0.1 and ::1, for a reverse proxy there"
+        ),
+    ] = False
+    trusted_proxies: Annotated[
+        tuple[str, ...], Declaration(Networks(), "reverse proxies that are believed about the addresses of clients")
+    ] = ()
+    max_connections: Annotated[
+        int, Declaration(Whole(16, 100_000), "connections of browsers, without those in a meeting", live=True)
+    ] = 1024
+    max_connections_per_address: Annotated[
+        int, Declaration(Whole(6, 100_000), "connections of browsers of one address", live=True)
+    ] = 256
+
+    def link_port(self, server_port: int) -> int:
+        """Return the port of web links: behind a reverse proxy that of https, which is the proxy's."""
+        return DEFAULT_WEB_PORT if self.plain else self.port or server_port
+
+
+@dataclass(frozen=True)
 class HttpSection:
     """Metrics for a monitoring system, over HTTP without encryption or login."""
 
@@ -229,5 +281,6 @@ class Configuration:
     rooms: RoomsSection = RoomsSection()
     limits: LimitsSection = LimitsSection()
     media: MediaSection = MediaSection()
+    web: WebSection = WebSection()
     http: HttpSection = HttpSection()
     log: LogSection = LogSection()

@@ -1,10 +1,11 @@
-"""Kinds of texts that only settings have: a line, a host name, IP addresses; and all values as TOML."""
+"""Kinds of texts that only settings have: a line, host names, IP addresses, networks; and all values as TOML."""
 
 from __future__ import annotations
 
 import ipaddress
 import json
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,22 +63,24 @@ class Address(Line):
 
 
 @dataclass(frozen=True)
-class Addresses(Kind):
-    """Different IP addresses, or none. Commas stand between them in a text."""
-
-    allowed = f"a list of at most {MAX_ADDRESSES} different IP addresses"
+class Texts(Kind):
+    """Different texts of one kind, or none. Commas stand between them in a text."""
 
     def checked(self, value: Any) -> tuple[str, ...]:
-        """Return a tuple of few texts that are different addresses."""
+        """Return a tuple of few different texts."""
         if not isinstance(value, tuple) or len(value) > MAX_ADDRESSES:
             raise NotAllowed(self.allowed, value)
         try:
-            different = {ipaddress.ip_address(Address().checked(address)) for address in value}
-        except NotAllowed:
+            different = {self.meaning(text) for text in value}
+        except (NotAllowed, ValueError):
             raise NotAllowed(self.allowed, value) from None
         if len(different) < len(value):
             raise NotAllowed(self.allowed, value)
         return value
+
+    def meaning(self, text: Any) -> Hashable:
+        """Return what two texts that mean the same have in common. Raises ``NotAllowed`` or ``ValueError``."""
+        raise NotImplementedError
 
     def from_text(self, text: str) -> tuple[str, ...]:
         """Split the text at its commas."""
@@ -86,6 +89,42 @@ class Addresses(Kind):
     def from_document(self, value: object) -> tuple[str, ...]:
         """Take a list."""
         return self.checked(tuple(value) if isinstance(value, list) else value)
+
+
+@dataclass(frozen=True)
+class Addresses(Texts):
+    """IP addresses."""
+
+    allowed = f"a list of at most {MAX_ADDRESSES} different IP addresses"
+
+    def meaning(self, text: Any) -> Hashable:
+        """Return the address."""
+        return ipaddress.ip_address(Address().checked(text))
+
+
+@dataclass(frozen=True)
+class Hosts(Texts):
+    """Host names."""
+
+    allowed = f"a list of at most {MAX_ADDRESSES} different host names, without ports"
+
+    def meaning(self, text: Any) -> Hashable:
+        """Return the name in lower case."""
+        name = Host().checked(text).lower()
+        if not name:
+            raise NotAllowed(self.allowed, text)
+        return name
+
+
+@dataclass(frozen=True)
+class Networks(Texts):
+    """IP addresses and networks."""
+
+    allowed = f"a list of at most {MAX_ADDRESSES} different IP addresses or networks such as 192.0.2.0/24"
+
+    def meaning(self, text: Any) -> Hashable:
+        """Return the network; an address is one of one address."""
+        return ipaddress.ip_network(Line().checked(text))
 
 
 def toml(value: object) -> str:

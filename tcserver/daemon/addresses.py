@@ -64,6 +64,13 @@ def outward_address(family: int) -> str | None:
     return None
 
 
+def interface_addresses() -> list[str]:
+    """Return the IPv4 addresses of the interfaces, as far as they can be found."""
+    with contextlib.suppress(OSError):
+        return [str(address) for address in _interface_addresses()]
+    return []
+
+
 def _interface_addresses() -> Iterator[Address]:
     """Yield the IPv4 addresses of the interfaces of a Linux machine, which may have no route to other networks."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:

@@ -57,18 +57,26 @@ class ControlHandler(Protocol):
     def fell_behind(self, peer: ControlPeer) -> None:
         """The peer reads too slowly. It has been told so, and the connection is being closed."""
 
+    def withdrawn(self, peer: ControlPeer) -> None:
+        """Something else speaks on the connection; nothing was read from it. Nothing is called for it any more."""
+
     def disconnected(self, peer: ControlPeer) -> None:
-        """The connection has ended. Called exactly once for each connection that was not refused."""
+        """The connection has ended. Called exactly once for each connection that was not refused or withdrawn."""
 
 
 class ControlPeer(asyncio.BufferedProtocol):
-    """One client's control connection."""
+    """One client's control connection, from ``address``; "" is that of the socket."""
 
     def __init__(
-        self, number: int, connection: ControlConnection, handler: ControlHandler, turns: ControlTurns
+        self,
+        number: int,
+        connection: ControlConnection,
+        handler: ControlHandler,
+        turns: ControlTurns,
+        address: str = "",
     ) -> None:
         self.number = number
-        self.address = ""
+        self.address = address
         self._connection = connection
         self._handler = handler
         self._turns = turns
@@ -87,7 +95,7 @@ class ControlPeer(asyncio.BufferedProtocol):
         """Take the transport, and ask the handler whether this address may connect."""
         self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's own class is no subclass
         peer = transport.get_extra_info("peername")
-        self.address = peer[0] if peer else ""
+        self.address = self.address or (peer[0] if peer else "")
         transport.set_write_buffer_limits(high=MAX_WRITE_BUFFER)
         self._welcome = self._handler.connected(self)
         if not self._welcome:
@@ -96,13 +104,15 @@ class ControlPeer(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the handler."""
-        self._closing = True
-        for timer in (self._last_moment, self._rest):
-            if timer is not None:
-                timer.cancel()
-        self._turns.forget(self)
+        self._forget()
         if self._welcome:
             self._handler.disconnected(self)
+
+    def withdraw(self) -> None:
+        """Give the transport up, before anything was read: it is of another protocol."""
+        self._forget()
+        if self._welcome:
+            self._handler.withdrawn(self)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Return where the next bytes go."""
@@ -194,6 +204,13 @@ class ControlPeer(asyncio.BufferedProtocol):
         self._closing = True
         if self._transport is not None:
             self._transport.abort()
+
+    def _forget(self) -> None:
+        self._closing = True
+        for timer in (self._last_moment, self._rest):
+            if timer is not None:
+                timer.cancel()
+        self._turns.forget(self)
 
     def _write(self) -> bool:
         """Pass what was sent to the kernel; tell whether there was anything."""

@@ -43,18 +43,23 @@ class ControlServer:
         self._carry_out = carry_out
         self._now = now
         self._on_error = on_error
-        self._turns = ControlTurns(lambda rest, run: asyncio.get_running_loop().call_later(rest, run), now)
+        self.turns = ControlTurns(lambda rest, run: asyncio.get_running_loop().call_later(rest, run), now)
         self._written: set[ControlPeer] = set()
         """Those with messages that were not given to the kernel yet."""
         self._next_number = 1
         self._empty = asyncio.Event()
         """Set when the last connection is gone after the shutdown began."""
 
-    def listen(self, hosts: Sequence[str], port: int) -> int:
-        """Listen on numeric addresses; return the port, which is any free one for 0. Raises ``OSError``."""
+    def listen(
+        self, hosts: Sequence[str], port: int, make_protocol: Callable[[], asyncio.BaseProtocol], setting: str
+    ) -> int:
+        """Listen on numeric addresses; return the port, which is any free one for 0. Raises ``OSError``.
+
+        ``make_protocol`` is ``make_peer``, or what finds out first what speaks. ``setting`` is the one of the port.
+        """
         for host in hosts:
-            listener = Listener(self.make_peer, self._on_error)
-            with named_in_errors("server.port", "TCP", host, port):
+            listener = Listener(make_protocol, self._on_error)
+            with named_in_errors(setting, "TCP", host, port):
                 listener.open(host, port)
             self.listeners.append(listener)
             port = port or listener.port
@@ -145,16 +150,24 @@ class ControlServer:
         """Pass on that a client is too slow."""
         self._carry_out(self._conference.failed(peer.number, ErrorCode.SLOW_CONSUMER, self._now()))
 
+    def withdrawn(self, peer: ControlPeer) -> None:
+        """Pass it on."""
+        self._forget(peer)
+        self._carry_out(self._conference.withdrawn(peer.number, self._now()))
+
     def disconnected(self, peer: ControlPeer) -> None:
         """Pass it on."""
+        self._forget(peer)
+        self._carry_out(self._conference.disconnected(peer.number, self._now()))
+
+    def _forget(self, peer: ControlPeer) -> None:
         self.peers.pop(peer.number, None)
         if not self.peers:
             self._empty.set()
-        self._carry_out(self._conference.disconnected(peer.number, self._now()))
 
-    def make_peer(self) -> ControlPeer:
-        """Return the protocol of a new connection, by TCP or in a stream."""
+    def make_peer(self, address: str = "") -> ControlPeer:
+        """Return the protocol of a new control connection, from ``address`` or, "", from that of its transport."""
         number = self._next_number
         self._next_number += 1
         connection = ControlConnection.server(self._secret, software=SOFTWARE)
-        return ControlPeer(number, connection, self, self._turns)
+        return ControlPeer(number, connection, self, self.turns, address)

@@ -21,6 +21,7 @@ from tcserver.daemon.administration import Administration
 from tcserver.daemon.control_server import ControlServer
 from tcserver.daemon.local_socket import LocalServer
 from tcserver.daemon.persistence import Persistence
+from tcserver.daemon.web_front import WebFront
 from tcserver.exposition.endpoint import MetricsEndpoint
 from tcserver.media.interface import Event
 from tcserver.media.opening import Media, open_media
@@ -31,6 +32,7 @@ from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.storage import private_files
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.storage.store_thread import StoreThread
+from tcserver.web.stream_peer import StreamPath
 
 SHUTDOWN_RETRY_MS = 5000
 """Milliseconds that clients are told to wait before they come back."""
@@ -59,13 +61,20 @@ class Daemon:
         )
         self._persistence = Persistence(changes, look_ups, self.conference, self._carry_out, _now, self._log)
         self._media: Media | None = None
-        self._streams: Streams | None = None
+        self.streams = Streams()
         self._endpoint: MetricsEndpoint | None = None
         administration = Administration(self.conference.operator, self._media_stats, self._carry_out, _now)
         self._local = LocalServer(directory.path, administration.answer)
         self._session_log = logs.EventLog("daemon", logs.EventLimiter(time.monotonic, SESSION_BURST, SESSIONS_PER_S))
         on_error = partial(self._log.fault, "connections cannot be taken")
         self.control = ControlServer(self.conference, self._identity.secret, self._carry_out, _now, on_error)
+        server = configuration.server
+        self._host = server.public_host or reachable_address(server.addresses, outward_address)
+        self.web: WebFront | None = None
+        if configuration.web.enabled:
+            path = StreamPath(self.control.make_peer, self.streams)
+            fingerprint = self._identity.fingerprint
+            self.web = WebFront(configuration, directory, fingerprint, self._host, self.control, self._log, path.open)
         self._timer: asyncio.TimerHandle | None = None
         self._poller: asyncio.Task[None] | None = None
         self._port = configuration.server.port
@@ -96,13 +105,14 @@ class Daemon:
             self._poller.cancel()
             await asyncio.wait((self._poller,))
         await self.control.stop_listening()
+        if self.web is not None:
+            self.web.close()
         self._carry_out(self.conference.shutdown("", SHUTDOWN_RETRY_MS, _now()))
         await self.control.close()
         if self._timer is not None:
             self._timer.cancel()
         closing = [self._persistence.close()]
-        if self._streams is not None:
-            self._streams.stop()
+        self.streams.stop()
         if self._media is not None:
             closing.append(self._media.close())
         await asyncio.gather(*closing)
@@ -110,18 +120,18 @@ class Daemon:
             self._log.info("stopped")
 
     def announcement(self) -> list[str]:
-        """Return lines for the operator, with the join link in a line of its own."""
+        """Return lines for the operator, with the join link and the web link in lines of their own."""
         identity = format_fingerprint(self._identity.fingerprint)
-        server = self._configuration.server
-        host = server.public_host or reachable_address(server.addresses, outward_address)
+        link = Link(self._host or "HOST", self._port, "", self._identity.fingerprint)
         lines = ["a new identity was made: keep a copy of identity.key"] if self._first_start else []
         lines += [
             f"fingerprint  {identity}",
             f"ports        {self._port}/tcp and {self._port}/udp",
-            f"join link    {Link(host or 'HOST', self._port, '', self._identity.fingerprint)}",
-            "people join with the room's name in the link: tc://HOST/ROOM?fp=...",
+            f"join link    {link}",
+            *(self.web.announcement(link) if self.web is not None else ()),
+            "people join with the room's name in a link: tc://HOST/ROOM?fp=... or https://HOST/ROOM#fp=...",
         ]
-        if not host:
+        if not self._host:
             lines.append("put the name or address of this machine in place of HOST, or set server.public_host")
         return lines
 
@@ -135,6 +145,8 @@ class Daemon:
         found = changes(self._configuration, new)
         self._configuration = merge_live(self._configuration, new)
         self.conference.settings_changed(Settings.of(self._configuration))
+        if self.web is not None:
+            self.web.reload(self._configuration)
         log = self._configuration.log
         logs.configure(log.level, log.format)
         if self._media is not None:
@@ -223,10 +235,13 @@ class Daemon:
 
     async def _bind(self) -> None:
         hosts = self._configuration.server.addresses or all_addresses()
-        self._port = self.control.listen(hosts, self._port)
+        make_protocol = self.control.make_peer if self.web is None else self.web.make_protocol
+        self._port = self.control.listen(hosts, self._port, make_protocol, "server.port")
         addresses = [(host, self._port) for host in hosts]
         with named_in_errors("server.port", "UDP", ",".join(hosts), self._port):
-            self._media, self._streams = await open_media(self._configuration, addresses, self._media_events)
+            self._media = await open_media(self._configuration, addresses, self.streams, self._media_events)
+        if self.web is not None:
+            self.web.listen(hosts, self._port)
 
     async def _monitor(self) -> None:
         """Serve metrics, if the operator wants any."""
@@ -236,6 +251,8 @@ class Daemon:
                 self.conference,
                 self._media_stats,
                 self._process_stats,
+                self.web.service if self.web is not None else None,
+                self.control.turns,
                 partial(self._log.crash, "metrics failed"),
             )
             with named_in_errors("http.port", "TCP", http.address, http.port):

@@ -17,6 +17,7 @@ from tcserver.media.plane.stats import MediaStats
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.process_stats import ProcessStats
 from tcserver.version import version
+from tcserver.web.service import WebService
 
 MAIN_PROCESS = "main"
 """Label of the process that was started. It serves all control connections and, without workers, all media."""
@@ -51,7 +52,8 @@ MEDIA_COUNTERS: Mapping[str, tuple[str, str]] = {
 class Metrics(Collector):
     """Collects metrics of a conference, its media planes and the processes.
 
-    ``media`` returns what each media plane tells, ``processes`` what this process and then each worker tell.
+    ``media`` returns what each media plane tells, ``processes`` what this process and then each worker tell. ``web`` is
+    the web of the server, None if it is off.
     """
 
     def __init__(
@@ -59,10 +61,12 @@ class Metrics(Collector):
         conference: Conference,
         media: Callable[[], Sequence[MediaStats]],
         processes: Callable[[], Sequence[ProcessStats]],
+        web: WebService | None = None,
     ) -> None:
         self._conference = conference
         self._media = media
         self._processes = processes
+        self._web = web
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -84,6 +88,8 @@ class Metrics(Collector):
         yield from _sending(media)
         yield from _holdings(media)
         yield from _runtime(self._processes())
+        if self._web is not None:
+            yield from _web(self._web)
 
     def _control(self) -> Iterator[Metric]:
         conference = self._conference
@@ -264,6 +270,24 @@ def _runtime(processes: Sequence[ProcessStats]) -> Iterator[Metric]:
         if stats.memory is not None:
             memory.add_metric([process], stats.memory)
     yield from (lag, pauses, cpu, memory, log)
+
+
+def _web(web: WebService) -> Iterator[Metric]:
+    counters = web.counters
+    yield _gauge("tcserver_web_connections", "Connections of browsers, without those in a meeting.", web.connections)
+    yield _counter(
+        "tcserver_web_accepted",
+        "Connections that were not control connections, by first bytes.",
+        "kind",
+        counters.accepted,
+    )
+    yield CounterMetricFamily("tcserver_web_crowded", "Connections closed to make room for new ones.", counters.crowded)
+    yield CounterMetricFamily("tcserver_web_tls_handshakes", "TLS handshakes that were completed.", counters.handshakes)
+    yield _counter(
+        "tcserver_web_tls_failures", "TLS handshakes that failed, by reason.", "reason", counters.failed_handshakes
+    )
+    requests = {str(int(status)): number for status, number in counters.requests.items()}
+    yield _counter("tcserver_web_requests", "Requests, by the status of their answer.", "status", requests)
 
 
 def _gauge(name: str, text: str, value: float, **labels: str) -> Metric:

@@ -1,7 +1,8 @@
 """The files of a server, which nobody else can read: their places, and how to make them.
 
 In the data directory: ``tcserver.db`` (accounts and rooms), ``identity.key`` (the static key), ``lock`` (which the
-running server holds), ``socket`` (through which commands reach it), and sometimes ``tcserver.toml``.
+running server holds), ``socket`` (through which commands reach it), and sometimes ``tcserver.toml`` and ``web.pem`` (a
+certificate that the server has signed itself, with its key).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ from tcserver.records import StoreError
 
 DATABASE_FILE = "tcserver.db"
 IDENTITY_FILE = "identity.key"
+WEB_CERTIFICATE_FILE = "web.pem"
 LOCK_FILE = "lock"
 SOCKET_FILE = "socket"
 CONFIGURATION_FILE = "tcserver.toml"
@@ -93,6 +95,15 @@ def write_private(path: Path, content: bytes) -> None:
 
     Raises ``FileExistsError``.
     """
+    _write(path, content, name_new)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write a file of mode 0600 to disk, in place of the one that has the name. It is the old or the new one, whole."""
+    _write(path, content, os.replace)
+
+
+def _write(path: Path, content: bytes, give_name: Callable[[Path, Path], None]) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".partial")
     partial = Path(name)
     try:
@@ -100,7 +111,7 @@ def write_private(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        name_new(partial, path)
+        give_name(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     _sync_directory(path.parent)

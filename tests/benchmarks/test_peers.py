@@ -47,7 +47,7 @@ def small(monkeypatch: pytest.MonkeyPatch, all_processors: None) -> None:
     """Few and small busy rooms."""
     monkeypatch.setattr(peers, "BUSY_ROOMS", 2)
     for module in (load, peers):
-        monkeypatch.setattr(module, "BUSY_PEOPLE", 5)
+        monkeypatch.setattr(module, "BUSY_PARTICIPANTS", 5)
 
 
 @mumble

@@ -16,7 +16,7 @@ import pytest
 from tcserver.cli import main as server_cli
 from tests.documents.reader import DOCUMENTS, OPERATING, PARSERS, ROOT, blocks, commands, text_of
 
-OTHER_FLAGS = {"--system", "--home-dir", "--now"}
+OTHER_FLAGS = {"--system", "--home-dir", "--now", "--standalone"}
 """Options of other programs that the documents name."""
 
 RUNNING = {("kick",), ("notice",), ("room", "show"), ("room", "close")}
@@ -64,7 +64,7 @@ def test_the_operators_commands_work_one_after_the_other(
         if command.output is not None:
             Path(command.output).write_text(capsys.readouterr().out, encoding="utf-8")
     header, first, *_ = Path("passwords.csv").read_text(encoding="utf-8").splitlines()
-    assert header == "name,display name,user name,password,link"
+    assert header == "name,display name,user name,password,link,web link"
     assert first.startswith("kantor-1,Kantor Satu,kantor-1,")
     assert tomllib.loads(Path("tcserver.toml").read_text(encoding="utf-8"))["server"]["port"] == 7433
     assert Path("conference.backup").stat().st_mode & 0o777 == 0o600

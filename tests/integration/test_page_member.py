@@ -6,12 +6,16 @@ import json
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tcclient import events
+from tcclient.audio.opus import OpusEncoder
+from tcclient.capture import SPEECH
+from tcclient.capture.reader import open_audio
 from tcclient.room import Room
 from tcclient.sources import EncodedAudio, EncodedAudioSource
 from tcproto.errors import ErrorCode
@@ -115,8 +119,10 @@ async def together(page: PageMember, room: Room, count: int = 1) -> None:
     await until(lambda: {"type": "pathChanged", "state": "ok"} in page.told, "the path of the page is proved")
 
 
-def voices(count: int, first: int = 0) -> list[EncodedAudio]:
-    return [EncodedAudio(bytes((first + i,)) * 40, level=30, voice=True) for i in range(count)]
+def speech_frames(count: int) -> list[EncodedAudio]:
+    encoder = OpusEncoder(bitrate=24_000)
+    with contextlib.closing(iter(open_audio(SPEECH, samples=960, loop=False))) as pcm:
+        return [EncodedAudio(encoder.encode(block), level=30, voice=True) for block in islice(pcm, count)]
 
 
 def test_a_page_and_a_native_client_see_the_same_room(run: Run, world: World, server: Server, program: Path) -> None:
@@ -153,7 +159,7 @@ def test_sound_goes_both_ways(run: Run, world: World, server: Server, program: P
             assert [packet.payload for packet in heard] == sent
             assert all(told["sent"] for told in page.of("audioSent"))
 
-            spoken = voices(25, first=100)
+            spoken = speech_frames(25)
             publication = await room.publish(EncodedAudioSource(iter(spoken)))
             await publication.wait()
             await until(lambda: len(page.of("media")) >= len(spoken), "the native client is heard")
@@ -207,7 +213,7 @@ def test_a_new_key_follows_a_leave(run: Run, world: World, server: Server, progr
                 page.do(verb="publish")
                 number = (await page.first("publicationReady"))["number"]
             await until(lambda: len(room.participants) == 1, "one has left")
-            ring = room.connection.session.seat.peers[room.participants[0].id].ring
+            ring = room.connection.session.seat.member_keys[room.participants[0].id].ring
             await until(lambda: ring.newest_number == 2, "the page has made a new key")
             heard: list[Any] = []
             room.tracks[0].on_audio.append(heard.append)

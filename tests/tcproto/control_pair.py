@@ -1,4 +1,4 @@
-"""Both ends of a control connection, and ends that say anything."""
+"""Both ends of a control connection, and ends that may say anything."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def logged_in() -> Pair:
 
 
 class RawPeer:
-    """A peer that speaks Noise and says whatever the test wants."""
+    """A peer that speaks Noise and sends whatever the test wants."""
 
     def __init__(self, send: CipherState, role: Sender) -> None:
         self.role = role

@@ -1,4 +1,4 @@
-"""What a receiver of PROTOCOL.md decides, a second time and without tcproto: windows, key generations, encoding."""
+"""Decisions of a receiver of PROTOCOL.md, a second time and without tcproto: windows, key generations, encoding."""
 
 from __future__ import annotations
 

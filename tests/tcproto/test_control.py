@@ -82,7 +82,7 @@ def test_a_whole_conversation() -> None:
 
 
 def conversation() -> tuple[bytes, list[Event], ControlConnection]:
-    """What a client with fixed keys says, what a server makes of it, and a server that has heard nothing yet."""
+    """Bytes of a client with fixed keys, the answer of a server, and a server that has received nothing yet."""
 
     def fresh() -> ControlConnection:
         return ControlConnection.server(STATIC, ephemeral_private=b"r" * 32)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +108,26 @@ links = st.builds(
     st.none() | st.binary(min_size=20, max_size=20),
     st.booleans(),
 )
+
+
+@pytest.mark.parametrize(
+    ("link", "port", "text"),
+    [
+        (Link("meet.example", room="rapat pagi"), 443, "https://meet.example/rapat%20pagi"),
+        (Link("2001:db8::1", 7500), 7433, "https://[2001:db8::1]:7433/"),
+        (Link("meet.example", room="a/b", e2ee=False), 443, "https://meet.example/a%2Fb#e2ee=off"),
+    ],
+)
+def test_web_links(link: Link, port: int, text: str) -> None:
+    assert link.on_the_web(port) == text
+
+
+@given(links, st.integers(1, 65535))
+def test_a_web_link_has_what_the_join_link_has(link: Link, port: int) -> None:
+    parts = urlsplit(link.on_the_web(port))
+    words = f"?{parts.fragment}" if parts.fragment else ""
+    assert parse_link(f"tc://{link.address}{parts.path}{words}") == link
+    assert (parts.scheme, parts.port or 443, parts.query) == ("https", port, "")
 
 
 @given(links)

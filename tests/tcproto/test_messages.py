@@ -82,7 +82,7 @@ def numbered(row: Row) -> bool:
 
 
 def taken(data: bytes) -> Envelope | None:
-    """The message, or None where it was refused as it should be."""
+    """Return the message, or None if it was refused as it should be."""
     try:
         return decode(data)
     except ProtocolError as error:
@@ -156,7 +156,7 @@ def test_the_table_makes_sense(row: Row) -> None:
     assert not (row.reply and row.answer)
     assert not {field.name for field in dataclasses.fields(row.message)} & {"t", "id"}
     if row.answer is not None:
-        # Who did not ask, answers.
+        # The side that did not ask answers.
         assert row_of(row.answer).reply
         assert row_of(row.answer).sender & (Sender.BOTH if row.sender is Sender.BOTH else Sender.BOTH & ~row.sender)
 

@@ -1,4 +1,4 @@
-"""What of tcproto nobody uses, and what the table of reserved things says of it."""
+"""The names of tcproto that nobody uses, and the table of reserved things."""
 
 from __future__ import annotations
 

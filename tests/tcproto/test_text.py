@@ -1,4 +1,4 @@
-"""Sealed text: what opens it, what does not, and what its size tells."""
+"""Sealed text: the keys that open it, the keys that do not, and the size."""
 
 import pytest
 from hypothesis import given

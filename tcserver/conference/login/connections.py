@@ -112,15 +112,24 @@ class Connections:
         self._context.outbox.forget(connection.number)
         self._forget(connection, LOST, now)
 
+    def withdrawn(self, connection: Connection) -> None:
+        """Forget a connection on which something else speaks. Nothing has come from it, so there is nothing to tell."""
+        self._context.outbox.forget(connection.number)
+        self._half_open.remove(connection.number)
+        self._remove(connection)
+
     def farewell(self, connection: Connection, now: float) -> None:
         """Close a connection whose client has said goodbye, or uses another one."""
         self._context.outbox.disconnect(connection.number)
         self._forget(connection, FAREWELL, now)
 
-    def _forget(self, connection: Connection, ending: Ending, now: float) -> None:
+    def _remove(self, connection: Connection) -> None:
         del self._connections[connection.number]
         for name in ("login", "challenge", "failed login", "idle"):
             self._context.timers.cancel((name, connection.number))
+
+    def _forget(self, connection: Connection, ending: Ending, now: float) -> None:
+        self._remove(connection)
         session = connection.session
         if session is None:
             self._half_open.remove(connection.number)

@@ -22,7 +22,7 @@ from tcserver.media.interface import (
 )
 from tcserver.media.relay.wire import Message, parse_head
 from tcserver.media.workers.router import Router
-from tests.support.media.world import CAPS, Peer, deliveries, open_room, packet_item
+from tests.support.media.world import CAPS, MediaClient, deliveries, open_room, packet_item
 
 ROOM = 1
 Sent = list[tuple[Address, bytes]]
@@ -71,33 +71,37 @@ class Workers:
             for worker in self.router.workers(command):
                 self.planes[worker].apply(command, self.now)
 
-    def join(self, number: int, worker: int, prove: bool = True) -> Peer:
-        peer = Peer(number << 8 | worker, Address(0, f"10.0.0.{number}", 5000))
-        self.apply(OpenSeat(peer.media_id, ROOM, number, 0, peer.up_key, peer.down_key))
+    def join(self, number: int, worker: int, prove: bool = True) -> MediaClient:
+        client = MediaClient(number << 8 | worker, Address(0, f"10.0.0.{number}", 5000))
+        self.apply(OpenSeat(client.media_id, ROOM, number, 0, client.up_key, client.down_key))
         if prove:
-            self.prove(peer)
-        return peer
+            self.prove(client)
+        return client
 
-    def prove(self, peer: Peer) -> None:
+    def prove(self, client: MediaClient) -> None:
         self.now += 1
         (token,) = [
             item.value
-            for _, answer in self.receive(peer, peer.ping())
-            for item in peer.open_down(answer)
+            for _, answer in self.receive(client, client.ping())
+            for item in client.open_down(answer)
             if item.type == ItemType.PATH_CHALLENGE
         ]
-        self.receive(peer, peer.up(Item(ItemType.PATH_RESPONSE, token)))
-        assert PathProven(peer.media_id, peer.address) in self.take_events()
+        self.receive(client, client.up(Item(ItemType.PATH_RESPONSE, token)))
+        assert PathProven(client.media_id, client.address) in self.take_events()
 
     def publish(
-        self, peer: Peer, stream: int, to: Iterable[Peer | Receiver], kind: StreamKind | None = StreamKind.AUDIO
+        self,
+        client: MediaClient,
+        stream: int,
+        to: Iterable[MediaClient | Receiver],
+        kind: StreamKind | None = StreamKind.AUDIO,
     ):
         receivers = tuple(r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to)
-        self.apply(OpenStream(stream, peer.media_id, kind, CAPS), ChangeForwarding(ROOM, (stream,), receivers))
+        self.apply(OpenStream(stream, client.media_id, kind, CAPS), ChangeForwarding(ROOM, (stream,), receivers))
 
-    def receive(self, peer: Peer, *datagrams: bytes) -> Sent:
-        """Return what clients are sent when datagrams come from the peer."""
-        self.planes[peer.media_id & 0xFF].receive([(datagram, peer.address) for datagram in datagrams], self.now)
+    def receive(self, client: MediaClient, *datagrams: bytes) -> Sent:
+        """Return what clients are sent when datagrams come from the client."""
+        self.planes[client.media_id & 0xFF].receive([(datagram, client.address) for datagram in datagrams], self.now)
         return self.exchange()
 
     def poll(self, seconds: float = 0.0) -> Sent:
@@ -156,9 +160,9 @@ def packets(sent: Sent) -> dict[Address, list[bytes]]:
     return found
 
 
-def crowd(workers: Workers, numbers: tuple[int, ...]) -> list[Peer]:
+def crowd(workers: Workers, numbers: tuple[int, ...]) -> list[MediaClient]:
     return [workers.join(number, worker) for number, worker in enumerate(numbers, 1)]
 
 
-def send(workers: Workers, peer: Peer, packet: bytes) -> Sent:
-    return workers.receive(peer, peer.up(packet_item(packet)))
+def send(workers: Workers, client: MediaClient, packet: bytes) -> Sent:
+    return workers.receive(client, client.up(packet_item(packet)))

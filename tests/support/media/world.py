@@ -52,7 +52,7 @@ def packet_item(packet: bytes) -> Item:
     return Item(ItemType.PACKET, packet)
 
 
-class Peer:
+class MediaClient:
     """A client: it seals up datagrams, and opens down and room datagrams."""
 
     def __init__(self, media_id: int, address: Address) -> None:
@@ -95,13 +95,13 @@ def deliveries(transmissions: Iterable[Transmission]) -> list[tuple[Address, byt
 class World:
     """A plane with one room and its participants, whose paths are proven."""
 
-    def __init__(self, members: int = 3) -> None:
+    def __init__(self, participants: int = 3) -> None:
         self.now = 100.0
         self.random = 0
         self.plane = MediaPlane(lambda size: self.random_bytes(size))  # a test may replace it
         self.events: list[Event] = []
         self.apply(OpenSealer(1, SEALER, 0, ROOM_KEY))
-        self.peers = [self.join(n) for n in range(1, members + 1)]
+        self.clients = [self.join(n) for n in range(1, participants + 1)]
         self.plane.take_events()
 
     def random_bytes(self, size: int) -> bytes:
@@ -112,35 +112,35 @@ class World:
         for command in commands:
             self.plane.apply(command, self.now)
 
-    def join(self, number: int, room: int = 1, prove: bool = True) -> Peer:
+    def join(self, number: int, room: int = 1, prove: bool = True) -> MediaClient:
         """Open a seat, participant ``number``, media id 1000 and more."""
-        peer = Peer(1000 + number, Address(0, f"10.0.0.{number}", 5000))
-        self.apply(OpenSeat(peer.media_id, room, number, 0, peer.up_key, peer.down_key))
+        client = MediaClient(1000 + number, Address(0, f"10.0.0.{number}", 5000))
+        self.apply(OpenSeat(client.media_id, room, number, 0, client.up_key, client.down_key))
         if prove:
-            self.prove(peer)
-        return peer
+            self.prove(client)
+        return client
 
-    def prove(self, peer: Peer, address: Address | None = None) -> None:
+    def prove(self, client: MediaClient, address: Address | None = None) -> None:
         """Bring a client's path to an address, by ping, challenge and response."""
-        peer.address = address or peer.address
+        client.address = address or client.address
         self.now += 1
-        token = self.challenge(peer, peer.ping())
+        token = self.challenge(client, client.ping())
         assert token is not None
-        self.receive(peer, peer.up(Item(ItemType.PATH_RESPONSE, token)))
-        assert self.plane.take_events()[-1] == PathProven(peer.media_id, peer.address)
+        self.receive(client, client.up(Item(ItemType.PATH_RESPONSE, token)))
+        assert self.plane.take_events()[-1] == PathProven(client.media_id, client.address)
 
-    def challenge(self, peer: Peer, datagram: bytes) -> bytes | None:
+    def challenge(self, client: MediaClient, datagram: bytes) -> bytes | None:
         """Return the token that the answer to a datagram holds."""
-        for address, answer in self.receive(peer, datagram):
-            assert address == peer.address
-            for item in peer.open_down(answer):
+        for address, answer in self.receive(client, datagram):
+            assert address == client.address
+            for item in client.open_down(answer):
                 if item.type == ItemType.PATH_CHALLENGE:
                     return item.value
         return None
 
-    def receive(self, peer: Peer, *datagrams: bytes) -> list[tuple[Address, bytes]]:
+    def receive(self, client: MediaClient, *datagrams: bytes) -> list[tuple[Address, bytes]]:
         """Return what is sent when datagrams come from the client's address."""
-        return self.receive_from(peer.address, *datagrams)
+        return self.receive_from(client.address, *datagrams)
 
     def receive_from(self, address: Address, *datagrams: bytes) -> list[tuple[Address, bytes]]:
         self.plane.receive([(datagram, address) for datagram in datagrams], self.now)
@@ -148,20 +148,20 @@ class World:
 
     def publish(
         self,
-        peer: Peer,
+        client: MediaClient,
         stream: int,
         kind: StreamKind | None = StreamKind.AUDIO,
-        to: Iterable[Peer | Receiver] = (),
+        to: Iterable[MediaClient | Receiver] = (),
         caps: Caps = CAPS,
         **options,
     ) -> None:
-        self.apply(OpenStream(stream, peer.media_id, kind, caps, **options))
-        self.forward(peer, stream, to)
+        self.apply(OpenStream(stream, client.media_id, kind, caps, **options))
+        self.forward(client, stream, to)
 
-    def forward(self, peer: Peer, stream: int, to: Iterable[Peer | Receiver]) -> None:
+    def forward(self, client: MediaClient, stream: int, to: Iterable[MediaClient | Receiver]) -> None:
         """Let a stream go to these receivers and to no other."""
         receivers = {r.media_id: r if isinstance(r, Receiver) else Receiver(r.media_id) for r in to}
-        room = self.plane.rooms[self.plane.seats[peer.media_id].room]
+        room = self.plane.rooms[self.plane.seats[client.media_id].room]
         gone = tuple(media_id for media_id in room.streams[stream].receivers if media_id not in receivers)
         self.apply(ChangeForwarding(room.number, (stream,), tuple(receivers.values()), gone))
 
@@ -182,9 +182,9 @@ def forwarded(sent: Iterable[tuple[Address, bytes]], key: bytes = ROOM_KEY) -> d
     return packets
 
 
-def send(world: World, peer: Peer, packet: bytes, *behind: Item) -> list[tuple[Address, bytes]]:
+def send(world: World, client: MediaClient, packet: bytes, *behind: Item) -> list[tuple[Address, bytes]]:
     """Return what everybody is sent when a packet comes, with more items behind it."""
-    return world.receive(peer, peer.up(packet_item(packet), *behind))
+    return world.receive(client, client.up(packet_item(packet), *behind))
 
 
 def flip(data: bytes, bit: int) -> bytes:

@@ -71,9 +71,15 @@ def output(
     *participants: Participant, as_json: bool = False, columns: int | None = None, listening: bool = False
 ) -> tuple[Output, FakeConsole]:
     """An output of a room that was just entered."""
+    return output_of(room(*participants), as_json=as_json, columns=columns, listening=listening)
+
+
+def output_of(
+    entered: object, *, as_json: bool = False, columns: int | None = None, listening: bool = False
+) -> tuple[Output, FakeConsole]:
     console = FakeConsole(columns)
     made = Output(console, as_json=as_json, listening=listening)  # type: ignore[arg-type]
-    made.seated(room(*participants))  # type: ignore[arg-type]
+    made.seated(entered)  # type: ignore[arg-type]
     assert console.opened == 1
     return made, console
 
@@ -115,8 +121,9 @@ def test_a_full_room_is_listed_in_part_but_for_those_who_are_doubtful() -> None:
 
 
 def test_who_is_here_has_roles_and_marks_for_a_script() -> None:
-    made, console = output(somebody(1, me=True), somebody(2, verified=False), as_json=True)
-    made.roster(made._room)  # type: ignore[arg-type]
+    entered = room(somebody(1, me=True), somebody(2, verified=False))
+    made, console = output_of(entered, as_json=True)
+    made.roster(entered)  # type: ignore[arg-type]
     _, me, other = told(console)
     assert (me["event"], me["role"], me["me"], me["marks"]) == ("participant", "speaker", True, [])
     assert (other["verified"], other["marks"], other["sends"], other["speaking"]) == (False, ["unverified"], [], False)
@@ -190,14 +197,15 @@ def test_what_is_sent_stays_in_the_line() -> None:
         source = SimpleNamespace(source=Source.MICROPHONE if kind is Kind.AUDIO else Source.CAMERA)
         return SimpleNamespace(source=source, muted=muted, open=is_open and not muted, ended=ended)
 
-    made, console = output(somebody(1, me=True), columns=80)
+    entered = room(somebody(1, me=True))
+    made, console = output_of(entered, columns=80)
     for publications, microphone, camera in (
         ([], "off", "off"),
         ([sent(Kind.AUDIO), sent(Kind.VIDEO, muted=True)], "on", "muted"),
         ([sent(Kind.AUDIO, is_open=False), sent(Kind.VIDEO, ended=True)], "hushed", "off"),
         ([sent(Kind.AUDIO, muted=True), sent(Kind.VIDEO)], "muted", "on"),
     ):
-        made._room.publications = dict(enumerate(publications))  # type: ignore[union-attr]
+        entered.publications = dict(enumerate(publications))
         made.refresh()
         assert (console.statuses[-1].microphone, console.statuses[-1].camera) == (microphone, camera)
     assert len(console.shown) == 1

@@ -12,6 +12,8 @@ from tcclient.audio.tone import sine
 from tcclient.errors import RecordingError
 from tcclient.recording import recording as module
 from tcclient.recording.recording import ClockMapping, RoomRecording
+from tcclient.recording.take import Take
+from tests.support.memory import kept, largest_table
 from tests.support.packets import sound_packet, whole_picture
 from tests.tcclient.recording.test_writers import room_for
 
@@ -172,14 +174,15 @@ def test_who_begins_anew_again_and_again_uses_up_neither_files_nor_descriptors(
         if number % 2:
             take.add_audio(sound_packet(0, 0, opus[0], float(number)))
         failures += recording.flush(number + 0.4)
-        assert sum(take.open_files for take in recording._takes) <= 1
+        assert sum(take.open_files for take in kept(recording, Take)) <= 1
         recording.end(take, video=False)
         failures += recording.flush(number + 0.5)
     assert len(list(tmp_path.glob("*.ogg"))) == 5
     assert [str(failure.error) for failure in failures] == [
         f"{tmp_path}: a has started again 5 times, and is not recorded any longer"
     ]
-    assert (recording._takes, recording._heard, len(recording._speakers)) == ([], set(), 1)
+    assert len(kept(recording, Take)) == 2, "the first of the speaker, and the newest"
+    assert largest_table(recording) < 10, "five files, and what is told of them"
 
 
 @pytest.mark.parametrize(("limit", "text"), [("MAX_OPEN", "are being written"), ("MAX_FILES", "in this recording")])

@@ -142,7 +142,7 @@ def test_passwords_are_written_to_a_private_file_with_links(run: Run, data: Path
     assert target.stat().st_mode & 0o777 == 0o600
     with target.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["name", "display name", "user name", "password", "link"]
+    assert list(rows[0]) == ["name", "display name", "user name", "password", "link", "web link"]
     assert [(row["name"], row["display name"], row["user name"]) for row in rows] == [
         ("Kabinet-1", "Désa Satu", "kabinet-1"),
         ("会計2", "Kantor Dua", "会計2"),
@@ -152,6 +152,7 @@ def test_passwords_are_written_to_a_private_file_with_links(run: Run, data: Path
         link = parse_link(row["link"])
         assert (link.host, link.port, link.room, link.e2ee) == ("conference.example", 7433, "Rapat Pagi", True)
         assert link.fingerprint == read_identity(data / "identity.key").fingerprint
+        assert row["web link"] == link.on_the_web(7433)
 
 
 def test_links_know_port_and_mode(run: Run, data: Path, table: Path, tmp_path: Path) -> None:
@@ -160,7 +161,25 @@ def test_links_know_port_and_mode(run: Run, data: Path, table: Path, tmp_path: P
     options = ("--output", str(target), "--room", "open", "--set", "server.port=7000", *HOST)
     assert run("account", "import", str(table), *options).status == 0
     fingerprint = format_fingerprint(read_identity(data / "identity.key").fingerprint)
-    assert f"tc://conference.example:7000/open?fp={fingerprint}&e2ee=off\n" in target.read_text()
+    words = f"fp={fingerprint}&e2ee=off"
+    web_link = f"https://conference.example:7000/open#{words}"
+    assert f",tc://conference.example:7000/open?{words},{web_link}\n" in target.read_text()
+
+
+@pytest.mark.parametrize(
+    ("setting", "web_link"),
+    [("web.port=443", "https://conference.example/#fp="), ("web.enabled=false", "")],
+    ids=["port", "off"],
+)
+def test_web_links_know_the_port_of_the_page(
+    run: Run, table: Path, tmp_path: Path, setting: str, web_link: str
+) -> None:
+    target = tmp_path / "passwords.csv"
+    assert run("account", "import", str(table), "--output", str(target), "--set", setting, *HOST).status == 0
+    with target.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            assert row["web link"].startswith(web_link)
+            assert bool(row["web link"]) == bool(web_link)
 
 
 @pytest.mark.parametrize(

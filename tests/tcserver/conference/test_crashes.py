@@ -1,4 +1,4 @@
-"""Errors of our own, put into each part: what they end, and that nothing else ends with it."""
+"""Errors of the server itself, put into each part: what they end, and that nothing else ends with them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tests.support.conference.driver import Driver
 
 
 class Fault(Exception):
-    """What is put in."""
+    """The error that is put in."""
 
 
 class World:
-    """Two rooms with two members each, and what fails in them."""
+    """Two rooms with two participants each, and the part that fails in them."""
 
     def __init__(self, **options: object) -> None:
         self.driver = Driver(**options)
@@ -57,7 +57,7 @@ class World:
         self.driver.check()
 
     def restarted(self, *members: Client) -> None:
-        """The members were told so, and come back into a new life."""
+        """The participants were told so, and come back into a new life."""
         for member in members:
             (evicted,) = member.got(m.Evicted)
             assert (evicted.code, evicted.text) == (ErrorCode.INTERNAL, RESTARTED)

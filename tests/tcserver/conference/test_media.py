@@ -247,7 +247,7 @@ def test_keyframe_requests_are_joined_and_throttled(spatial, interval):
 
 
 def asked_for(driver, camera, watcher, stream, seconds, every):
-    """Ask again and again; return how often the publisher was asked."""
+    """Ask again and again, and return how often the publisher was asked."""
     count = 0
     for _ in range(round(seconds / every)):
         watcher.tell(m.KeyframeRequest(stream, 0))
@@ -258,7 +258,7 @@ def asked_for(driver, camera, watcher, stream, seconds, every):
 
 @pytest.mark.parametrize(("every", "most"), [(0.04, 8), (0.5, 8), (0.76, 60 * 0.5 + 9), (2.0, 60 * 0.5 + 1)])
 def test_one_receiver_cannot_make_a_publisher_send_keyframe_after_keyframe(every, most):
-    """Whoever asks without a pause has nothing of keyframes; who asks at a slow rate gets no more than that."""
+    """A viewer that asks without a pause gains nothing. A viewer that asks at a slow rate gets no more than that."""
     driver = Driver()
     camera, watcher, other = driver.participant(), driver.participant(account="b"), driver.participant(account="c")
     stream = camera.publish(CAMERA).stream
@@ -269,7 +269,7 @@ def test_one_receiver_cannot_make_a_publisher_send_keyframe_after_keyframe(every
     other.tell(m.KeyframeRequest(stream, 0))
     driver.advance(0.5)
     assert len(camera.got(m.KeyframeRequest)) == 1, "others have their own requests"
-    # Who has been quiet for long counts as anybody.
+    # A viewer that has been quiet for long counts as any other.
     driver.advance(60)
     camera.got(m.KeyframeRequest)
     watcher.tell(m.KeyframeRequest(stream, 0))

@@ -1,4 +1,4 @@
-"""Many clients doing anything in any order; the driver checks each effect, the machine what must hold in the end."""
+"""Many clients do anything in any order. The driver checks each effect, the machine what must hold in the end."""
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings

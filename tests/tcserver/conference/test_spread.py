@@ -140,7 +140,7 @@ def test_a_newcomer_does_not_wait_for_a_worker_that_is_gone(whose):
     for client in waiting:
         client.enter()
     assert {command.media_id & 0xFF for command in commands(driver, OpenSeat)[-4:]} == {0, 1}
-    # What the worker that is gone would have answered is lost; the other's answers come.
+    # The answers of the worker that ended are lost; those of the other come.
     held, driver.held = driver.held, type(driver.held)()
     driver.replace_worker(gone)
     driver.held.extend(held)

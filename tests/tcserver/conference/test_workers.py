@@ -26,7 +26,7 @@ def worker_of(driver, client):
 
 
 def forwarding(driver):
-    """Who gets which stream, by stream id; media ids as participants."""
+    """Return the receivers of each stream, by stream id; media ids as participants."""
     seats = driver.plane.seats
     return {
         stream: {(seats[r.media_id].participant, *r[1:]) for r in receivers.values()}

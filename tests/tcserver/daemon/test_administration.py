@@ -16,7 +16,7 @@ from tests.support.conference.driver import Driver
 
 
 class Stats:
-    """Stands for the media planes: each seat on the way that it is given."""
+    """Takes the place of the media planes: each seat on the way that it is given."""
 
     def __init__(self) -> None:
         self.seats: tuple[SeatStats, ...] = ()

@@ -17,7 +17,7 @@ STATIC = bytes(range(32))
 
 
 class Handler:
-    """Notes what it is told; ``act`` says what to do with a message."""
+    """Notes its calls; ``act`` says what to do with a message."""
 
     def __init__(self) -> None:
         self.told: list[Any] = []
@@ -56,6 +56,9 @@ class Handler:
 
     def fell_behind(self, peer: ControlPeer) -> None:
         self.told.append("fell behind")
+
+    def withdrawn(self, peer: ControlPeer) -> None:
+        self.told.append("withdrawn")
 
     def disconnected(self, peer: ControlPeer) -> None:
         self.told.append("disconnected")
@@ -170,6 +173,27 @@ def test_a_refused_connection_is_not_told_of_again() -> None:
         handler.welcome = True
         assert handler.told == []
         assert len(handler.peers) == 2
+
+    conversation(main)
+
+
+@pytest.mark.parametrize("welcome", [True, False])
+def test_a_connection_that_is_withdrawn_is_not_told_of_again(welcome: bool) -> None:
+    async def main(handler: Handler, client: Client) -> None:
+        handler.welcome = welcome
+        _, writer = await asyncio.open_connection(*client.writer.get_extra_info("peername"))
+        while len(handler.peers) < 2:  # noqa: ASYNC110 - what it waits for is told by nobody
+            await asyncio.sleep(0)
+        peer = handler.peers[1]
+        peer.withdraw()
+        peer.send(Pong(1), 1)
+        peer.buffer_updated(5)
+        writer.close()
+        await writer.wait_closed()
+        peer.abort()
+        handler.welcome = True
+        assert handler.told[:1] == (["withdrawn"] if welcome else [])
+        assert "failed" not in str(handler.told)
 
     conversation(main)
 

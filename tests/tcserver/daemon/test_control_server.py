@@ -27,6 +27,9 @@ class Setup:
         self.server = ControlServer(self.conference, SERVER.secret, self.carry_out, lambda: self.now, self.failed)
         self.errors: list[OSError] = []
 
+    def listen(self, port: int = 0) -> int:
+        return self.server.listen(["127.0.0.1"], port, self.server.make_peer, "server.port")
+
     def failed(self, error: OSError) -> None:
         self.errors.append(error)
 
@@ -90,7 +93,7 @@ async def greeted(port: int) -> AsyncIterator[Dialled]:
 def test_messages_pass_between_a_client_and_the_conference() -> None:
     async def main() -> None:
         setup = Setup()
-        async with greeted(setup.server.listen(["127.0.0.1"], 0)) as client:
+        async with greeted(setup.listen()) as client:
             client.connection.request(Ping(7))
             assert await client.event() == Replied(Ping(7), Pong(7), 1)
             assert len(setup.server.peers) == setup.conference.connections == 1
@@ -104,7 +107,7 @@ def test_messages_pass_between_a_client_and_the_conference() -> None:
 def test_a_client_that_breaks_the_protocol_is_told_so_and_forgotten() -> None:
     async def main() -> None:
         setup = Setup()
-        async with greeted(setup.server.listen(["127.0.0.1"], 0)) as client:
+        async with greeted(setup.listen()) as client:
             client.writer.write(b"\x00\x00")
             assert closing_code(await client.event()) is ErrorCode.BAD_FRAME
             assert setup.conference.connections == 0
@@ -117,7 +120,7 @@ def test_a_client_that_breaks_the_protocol_is_told_so_and_forgotten() -> None:
 def test_all_are_told_of_the_end_and_none_is_taken_after_it() -> None:
     async def main() -> None:
         setup = Setup()
-        port = setup.server.listen(["127.0.0.1"], 0)
+        port = setup.listen()
         async with greeted(port) as first, greeted(port) as second:
             setup.carry_out(setup.conference.shutdown("", 5000, setup.now))
             for client in (first, second):
@@ -139,7 +142,7 @@ def test_who_keeps_the_connection_open_does_not_delay_the_end(monkeypatch: pytes
 
     async def main() -> None:
         setup = Setup()
-        async with greeted(setup.server.listen(["127.0.0.1"], 0)) as client:
+        async with greeted(setup.listen()) as client:
             await setup.server.stop_listening()
             async with asyncio.timeout(PATIENCE):
                 await setup.server.close()
@@ -153,9 +156,9 @@ def test_who_keeps_the_connection_open_does_not_delay_the_end(monkeypatch: pytes
 def test_a_port_that_is_in_use_is_named_in_the_error() -> None:
     async def main() -> None:
         setup, other = Setup(), Setup()
-        port = setup.server.listen(["127.0.0.1"], 0)
+        port = setup.listen()
         with pytest.raises(OSError, match=f"server.port: TCP port {port}"):
-            other.server.listen(["127.0.0.1"], port)
+            other.listen(port)
         await setup.server.stop_listening()
         assert setup.errors == other.errors == []
 

@@ -112,7 +112,7 @@ def test_half_of_the_time_stays_for_others_however_long_one_frame_takes() -> Non
     loop.turns.want(Taker(loop, "long", 100, 0.025))
     took = sum(loop.turn() for _ in range(20))
     assert sum(loop.rests) >= took - 0.025
-    # Whoever comes in such a rest waits for its end, too.
+    # A connection that comes in such a rest waits for its end, too.
     loop.turns.want(Taker(loop, "short", 1, 0.0001))
     assert len(loop.soon) == 1
 

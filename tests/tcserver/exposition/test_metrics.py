@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from http import HTTPStatus
 from importlib import resources
 from typing import Any
 
@@ -11,6 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from tcproto import messages as m
+from tcserver.daemon.control_turns import ControlTurns
 from tcserver.exposition.metrics import MEDIA_COUNTERS, Metrics
 from tcserver.media.forwarding.drops import Counters, Drop, PacketKind
 from tcserver.media.forwarding.path import PathChange
@@ -20,6 +22,7 @@ from tcserver.media.plane.stats import LATENCY_BOUNDS, Counts, MediaStats, Socke
 from tcserver.monitoring.garbage import GENERATIONS, PAUSE_BOUNDS
 from tcserver.monitoring.histogram import Histogram
 from tcserver.monitoring.process_stats import ProcessStats
+from tcserver.web.service import WebService
 from tests.support.conference.driver import Driver
 from tests.support.conference.identities import account_key
 
@@ -77,6 +80,24 @@ def process_stats(memory: int | None) -> ProcessStats:
     return found
 
 
+def web_service() -> WebService:
+    found = WebService(ControlTurns(lambda rest, run: None, lambda: 0.0), [].append, 10, 10)
+    found.joined(Aborted(), "a")
+    found.counters.accepted["tls"] = 5
+    found.counters.handshakes = 4
+    found.counters.failed_handshakes["alert"] = 1
+    found.counters.requests[HTTPStatus.SWITCHING_PROTOCOLS] = 2
+    found.counters.crowded = 6
+    return found
+
+
+class Aborted:
+    """A connection of the web."""
+
+    def abort(self) -> None:
+        """Nothing ends here."""
+
+
 @pytest.fixture(scope="module")
 def families() -> dict[str, Metric]:
     """Everything that a busy server tells, with two workers."""
@@ -93,7 +114,8 @@ def families() -> dict[str, Metric]:
     guess.ask(guess.login_message(key=account_key("b")))
     driver.advance(1.0)
     processes = [process_stats(memory) for memory in (1000, 2000, None)]
-    text = Metrics(driver.conference, lambda: [reading(), reading()], lambda: processes).exposition().decode()
+    planes = [reading(), reading()]
+    text = Metrics(driver.conference, lambda: planes, lambda: processes, web_service()).exposition().decode()
     return {family.name: family for family in text_string_to_metric_families(text)}
 
 
@@ -173,6 +195,20 @@ def test_histograms(samples: Samples) -> None:
     assert value(samples, "tcserver_media_rtt_seconds_bucket", worker="1", le="0.05") == 1
     assert value(samples, "tcserver_media_uplink_delay_seconds_bucket", worker="0", le="0.005") == 0
     assert value(samples, "tcserver_media_uplink_delay_seconds_bucket", worker="0", le="0.01") == 1
+
+
+def test_the_web(samples: Samples) -> None:
+    assert value(samples, "tcserver_web_connections") == 1
+    assert value(samples, "tcserver_web_accepted_total", kind="tls") == 5
+    assert value(samples, "tcserver_web_tls_handshakes_total") == 4
+    assert value(samples, "tcserver_web_tls_failures_total", reason="alert") == 1
+    assert value(samples, "tcserver_web_requests_total", status="101") == 2
+    assert value(samples, "tcserver_web_crowded_total") == 6
+
+
+def test_a_server_without_web_tells_nothing_of_it() -> None:
+    text = Metrics(Driver().conference, list, list).exposition().decode()
+    assert "tcserver_web_" not in text
 
 
 def test_every_process_tells_of_itself(samples: Samples) -> None:

@@ -1,4 +1,4 @@
-"""Whoever writes never waits for who reads."""
+"""A writer never waits for its reader."""
 
 import os
 import threading

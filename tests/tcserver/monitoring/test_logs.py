@@ -178,5 +178,5 @@ def test_the_events_that_are_counted_are_bounded(clock: Clock) -> None:
     limiter = EventLimiter(clock, burst=1)
     for number in range(MAX_EVENTS * 2):
         limiter.admit(f"event {number}")
-    # Each of those that are counted was logged once; all others are one event, which was logged once, too.
+    # Each counted line was logged once. All others are one event, which was logged once, too.
     assert limiter.take_suppressed() == {"other": (MAX_EVENTS - 1, logging.INFO)}

@@ -83,6 +83,16 @@ def test_a_private_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_private_file_is_replaced_whole(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    for content in (b"old", b"new"):
+        private_files.replace_private(file, content)
+        assert (file.read_bytes(), mode(file)) == (content, 0o600)
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(OSError, match="No such file"):
+        private_files.replace_private(tmp_path / "none" / "file", b"")
+
+
 def test_a_file_system_without_hard_links_has_private_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(1, "Operation not permitted")

@@ -1,4 +1,4 @@
-"""What is no database, what is an older or a newer one, and processes that open one at once."""
+"""Files that are no database, databases of older and newer versions, and processes that open one at once."""
 
 import sqlite3
 import threading

@@ -1,4 +1,4 @@
-"""The list of sessions is written now and then, and says in the end who is in."""
+"""The list of sessions is written from time to time, and names all sessions at the end."""
 
 import random
 from dataclasses import replace

@@ -34,8 +34,6 @@ export interface PublishingOwner {
   pump(): void;
   publishing(media: OwnMedia, state: Publishing): void;
   speakingWhileMuted(on: boolean): void;
-  /** A codec of the browser failed. */
-  codecFailed(media: OwnMedia, error: DOMException): void;
 }
 
 interface SoundNote {
@@ -65,13 +63,13 @@ export class PublishingDesk {
   constructor(private readonly owner: PublishingOwner) {
     this.microphone = new OpusSender(
       (packet, note) => this.sendSound(packet, note),
-      (error) => owner.codecFailed("microphone", error),
+      () => owner.publishing("microphone", "refused"),
     );
     const sender = (source: PictureSource, content: "motion" | "text"): PictureSender =>
       new PictureSender(
         content,
         (picture) => this.sendPicture(source, picture),
-        (error) => owner.codecFailed(source, error),
+        () => owner.publishing(source, "refused"),
       );
     this.pictures = { camera: sender("camera", "motion"), screen: sender("screen", "text") };
   }

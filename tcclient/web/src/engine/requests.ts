@@ -1,7 +1,7 @@
 /** What the person asks of the server, until it is answered. For the worker. */
 
 import type { Event } from "../core/events.js";
-import type { Seat } from "../core/session.js";
+import type { Seat, Session } from "../core/session.js";
 import { hex } from "../protocol/bytes.js";
 import { Refusal } from "../protocol/errors.js";
 import type { Request } from "./commands.js";
@@ -21,12 +21,13 @@ export class Requests {
   constructor(private readonly answer: (number: number, problem: Problem | undefined) => void) {}
 
   /** Send a request; `chatBegins` is told of a text before its answer. */
-  send(seat: Seat, number: number, request: Request, chatBegins: ChatBegins): void {
+  send(session: Session, number: number, request: Request, chatBegins: ChatBegins): void {
     if (this.open.size >= MAX_OPEN) {
       this.answer(number, { code: "rate_limited", detail: "too many open requests", retryAfter: 1 });
       return;
     }
     try {
+      const { seat } = session;
       if (request.type === "chat") {
         const { text, to } = request;
         const scope = to === undefined ? "room" : "participant";

@@ -13,7 +13,7 @@ async function read(source: PictureSource, frames: ReadableStream<VideoFrame>): 
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
-    attendance.picture(source, value);
+    attendance.stay.picture(source, value);
   }
 }
 
@@ -26,29 +26,29 @@ function carryOut(command: Command): void {
     case "leave":
       return attendance.leave();
     case "microphone":
-      return attendance.microphone(command.port);
+      return attendance.stay.microphone(command.port);
     case "playout":
-      return attendance.playout(command.port);
+      return attendance.stay.playout(command.port);
     case "publish":
-      return attendance.publish(command.media, command.on);
+      return attendance.stay.publish(command.media, command.on);
     case "pictures":
       return void read(command.media, command.frames);
     case "picture":
-      return attendance.picture(command.media, command.frame);
+      return attendance.stay.picture(command.media, command.frame);
     case "wantPictures":
-      return attendance.want(command.pictures);
+      return attendance.stay.want(command.pictures);
     case "dataSaver":
-      return attendance.setDataSaver(command.on);
+      return attendance.stay.setDataSaver(command.on);
     case "receivedHeight":
-      return attendance.setReceivedHeight(command.lines);
+      return attendance.stay.setReceivedHeight(command.lines);
     case "volume":
-      return attendance.setVolume(command.participant, command.volume);
+      return attendance.stay.setVolume(command.participant, command.volume);
     case "drawn":
-      return attendance.drawn(command.participant, command.source);
+      return attendance.stay.drawn(command.participant, command.source);
     case "awake":
       return attendance.awake();
     case "request":
-      return attendance.request(command.number, command.request);
+      return attendance.stay.request(command.number, command.request);
   }
 }
 

@@ -4,16 +4,17 @@ import { html, render, type TemplateResult } from "lit-html";
 
 import type { Meeting, MeetingState, ParticipantId, WantedPicture } from "../engine/meeting.js";
 import type { Role } from "../protocol/messages.js";
+import { countUnread } from "./chat.js";
 import { readAddress, writeAddress } from "./address.js";
-import { playTestSound, watchDevices } from "./devices.js";
+import { openDevices, playTestSound, watchDevices } from "./devices.js";
 import { FloatingPicture, ScreenLock, toggleFullScreen } from "./floating.js";
 import { pickLanguage, translator, type Language } from "./language.js";
-import { wantedPictures } from "./layout.js";
+import { wantedPictures, type Size } from "./layout.js";
 import { lobby } from "./lobby.js";
 import { arrangement, ended, meeting as meetingView, toasts } from "./meeting.js";
 import { loadPreferences, storePreferences, type Preferences } from "./preferences.js";
 import { asProblem, problemText } from "./problems.js";
-import { missingFeatures } from "./support.js";
+import { abilities, missingFeatures } from "./support.js";
 import { talkWithSpace } from "./talk.js";
 import { addToast, dropOldToasts, raisedHands, tellHappening, type Toast } from "./toasts.js";
 import type { Actions, DeviceKind, Dialog, Entry, PageState, Panel, View } from "./view.js";
@@ -21,22 +22,33 @@ import type { Actions, DeviceKind, Dialog, Entry, PageState, Panel, View } from 
 /** Milliseconds between two looks whether a message has to go. */
 const TOAST_TICK_MS = 500;
 
+/** What has no meaning after a meeting. */
+const OUTSIDE = {
+  panel: "none",
+  dialog: undefined,
+  pinned: undefined,
+  menu: undefined,
+  unread: 0,
+  receiver: undefined,
+} as const;
+
 /** The page of one meeting. */
 export class App implements Actions {
   readonly #meeting: Meeting;
   readonly #root: HTMLElement;
   readonly #floating: FloatingPicture;
   readonly #screenLock = new ScreenLock();
-  readonly #resized = new ResizeObserver(() => this.#measureStage());
-  #stage: Element | null = null;
   #page: PageState;
   #drawn: MeetingState;
   #wanted = "";
+  /** The room that was asked for last: as typed, where the address names none. */
+  #room = "";
   #lastSeenLine = "";
   #toasts = 0;
   /** Where the focus goes when the open dialog or panel closes. */
   #focusBefore: HTMLElement | undefined;
   #pending = false;
+  #listDevices: () => void = () => undefined;
 
   constructor(meeting: Meeting, root: HTMLElement) {
     this.#meeting = meeting;
@@ -53,22 +65,12 @@ export class App implements Actions {
       missing: missingFeatures(globalThis),
       devices: { microphone: [], camera: [], speaker: [] },
       problem: undefined,
-      startedAgain: false,
-      panel: "none",
-      dialog: undefined,
-      pinned: undefined,
-      menu: undefined,
+      screen: "lobby",
+      ...OUTSIDE,
       stage: { width: 0, height: 0 },
-      unread: 0,
-      receiver: undefined,
       toasts: [],
       testingSound: false,
-      can: {
-        shareScreen: "getDisplayMedia" in (navigator.mediaDevices ?? {}),
-        fullScreen: document.fullscreenEnabled,
-        pictureInPicture: document.pictureInPictureEnabled ?? false,
-        chooseSpeaker: "setSinkId" in AudioContext.prototype,
-      },
+      can: abilities(),
     };
   }
 
@@ -84,17 +86,8 @@ export class App implements Actions {
     const { dataSaver, receivedHeight } = this.#page.preferences;
     this.#meeting.setDataSaver(dataSaver);
     this.#meeting.setReceivedHeight(receivedHeight);
-    const list = watchDevices((devices) => this.#set({ devices }));
-    void this.#openDevices().then(list);
-  }
-
-  async #openDevices(): Promise<void> {
-    const { microphone, camera, speaker, microphoneOn, cameraOn } = this.#page.preferences;
-    for (const [kind, id] of Object.entries({ microphone, camera, speaker })) {
-      if (id !== "") await this.#meeting.chooseDevice(kind as DeviceKind, id);
-    }
-    if (microphoneOn) await this.#meeting.setMicrophone(true);
-    if (cameraOn) await this.#meeting.setCamera(true);
+    this.#listDevices = watchDevices((devices) => this.#set({ devices }));
+    void openDevices(this.#meeting, this.#page.preferences);
   }
 
   // What is drawn.
@@ -105,11 +98,6 @@ export class App implements Actions {
 
   get #t() {
     return translator(this.#language);
-  }
-
-  get #inside(): boolean {
-    const { name } = this.#meeting.state.phase;
-    return name === "inside" || name === "returning";
   }
 
   /** Change the state of the page, and draw it soon. */
@@ -132,31 +120,30 @@ export class App implements Actions {
     this.#drawn = state;
     for (const told of raisedHands(before.participants, state.participants, this.#t)) this.#tell(told);
     if (state.chat !== before.chat) this.#countUnread(state);
+    // The names of devices are known once one is open.
+    if (state.microphone.stream !== before.microphone.stream || state.camera.stream !== before.camera.stream) {
+      this.#listDevices();
+    }
     if (state.phase.name !== before.phase.name) this.#enterPhase(state);
     this.#draw();
   }
 
   #enterPhase(state: MeetingState): void {
-    this.#screenLock.want(this.#inside);
-    if (this.#inside) {
-      const room = this.#page.invitation.room || (state.room?.name ?? "");
-      const invitation = { ...this.#page.invitation, room };
-      history.replaceState(null, "", writeAddress(invitation));
-      this.#page = { ...this.#page, invitation };
-      return;
+    const { name } = state.phase;
+    const inside = name === "inside" || name === "returning";
+    const was = this.#page.screen;
+    this.#screenLock.want(inside);
+    if (inside) {
+      const invitation = { ...this.#page.invitation, room: this.#room };
+      const address = new URL(writeAddress(invitation), location.href);
+      address.search = location.search;
+      history.replaceState(null, "", address);
+      this.#page = { ...this.#page, invitation, screen: "meeting" };
+    } else if (was === "meeting") {
+      this.#floating.close();
+      this.#lastSeenLine = "";
+      this.#page = { ...this.#page, ...OUTSIDE, screen: name === "ended" ? "ended" : "lobby" };
     }
-    this.#floating.close();
-    this.#lastSeenLine = "";
-    this.#page = {
-      ...this.#page,
-      startedAgain: false,
-      panel: "none",
-      dialog: undefined,
-      menu: undefined,
-      pinned: undefined,
-      unread: 0,
-      receiver: undefined,
-    };
   }
 
   #countUnread({ chat }: MeetingState): void {
@@ -164,9 +151,7 @@ export class App implements Actions {
       this.#lastSeenLine = chat.at(-1)?.id ?? "";
       return;
     }
-    const seen = chat.findIndex(({ id }) => id === this.#lastSeenLine);
-    const unread = chat.slice(seen + 1).filter(({ own }) => !own).length;
-    this.#page = { ...this.#page, unread };
+    this.#page = { ...this.#page, unread: countUnread(chat, this.#lastSeenLine) };
   }
 
   #draw(): void {
@@ -184,26 +169,7 @@ export class App implements Actions {
     document.documentElement.lang = language;
     document.title = room === "" ? t("page.title") : `${room} · ${t("page.title")}`;
     render(html`${screen(view)}${toasts(view)}`, this.#root);
-    this.#watchStage();
     this.#askForPictures(view);
-  }
-
-  #watchStage(): void {
-    const stage = this.#root.querySelector(".stage");
-    if (stage === this.#stage) return;
-    this.#resized.disconnect();
-    this.#stage = stage;
-    if (stage === null) return;
-    this.#resized.observe(stage);
-    this.#measureStage();
-    (stage as HTMLElement).focus({ preventScroll: true });
-  }
-
-  #measureStage(): void {
-    if (this.#stage === null) return;
-    const { clientWidth: width, clientHeight: height } = this.#stage;
-    const { stage } = this.#page;
-    if (stage.width !== width || stage.height !== height) this.#set({ stage: { width, height } });
   }
 
   #askForPictures(view: View): void {
@@ -253,13 +219,16 @@ export class App implements Actions {
   join({ account, password, name, room }: Entry): void {
     this.prefer({ account, name });
     this.#set({ problem: undefined });
+    this.#room = room;
     const { fingerprint } = this.#page.invitation;
     const { dataSaver } = this.#page.preferences;
     const options = { account, password, name, room, dataSaver };
-    void this.#meeting.resumeSound();
-    this.#meeting
-      .join(fingerprint === "" ? options : { ...options, fingerprint })
-      .catch((reason: unknown) => this.#set({ problem: asProblem(reason) }));
+    void this.#try(this.#meeting.resumeSound());
+    this.#meeting.join(fingerprint === "" ? options : { ...options, fingerprint }).catch((reason: unknown) => {
+      this.#set({ problem: asProblem(reason) });
+      // A meeting that ends closes them.
+      void openDevices(this.#meeting, this.#page.preferences);
+    });
   }
 
   leave(): void {
@@ -267,8 +236,8 @@ export class App implements Actions {
   }
 
   startAgain(): void {
-    this.#set({ startedAgain: true, problem: undefined });
-    void this.#openDevices();
+    this.#set({ screen: "lobby", problem: undefined });
+    void openDevices(this.#meeting, this.#page.preferences);
   }
 
   readNotice(): void {
@@ -284,14 +253,14 @@ export class App implements Actions {
   toggleMicrophone(): void {
     const { state } = this.#meeting.state.microphone;
     const on = state !== "on" && state !== "starting";
-    if (!this.#inside) this.prefer({ microphoneOn: on });
+    if (this.#page.screen === "lobby") this.prefer({ microphoneOn: on });
     void this.#meeting.setMicrophone(on);
   }
 
   toggleCamera(): void {
     const { state } = this.#meeting.state.camera;
     const on = state === "off" || state === "failed" || state === "muted";
-    if (!this.#inside) this.prefer({ cameraOn: on });
+    if (this.#page.screen === "lobby") this.prefer({ cameraOn: on });
     void this.#meeting.setCamera(on);
   }
 
@@ -302,7 +271,7 @@ export class App implements Actions {
 
   chooseDevice(kind: DeviceKind, id: string): void {
     this.prefer({ [kind]: id });
-    void this.#meeting.chooseDevice(kind, id);
+    void this.#try(this.#meeting.chooseDevice(kind, id));
   }
 
   testSound(): void {
@@ -349,6 +318,11 @@ export class App implements Actions {
     this.dismiss(toast);
     if (toast.offer?.action === "mute") void this.#meeting.setMicrophone(false);
     if (toast.offer?.action === "people") this.openPanel("people");
+  }
+
+  measure(stage: Size): void {
+    const { width, height } = this.#page.stage;
+    if (width !== stage.width || height !== stage.height) this.#set({ stage });
   }
 
   toggleMode(): void {
@@ -436,16 +410,8 @@ export class App implements Actions {
 
 function screen(view: View): TemplateResult {
   const { phase } = view.state;
-  switch (phase.name) {
-    case "outside":
-    case "joining":
-      return lobby(view);
-    case "inside":
-    case "returning":
-      return meetingView(view);
-    case "ended":
-      return view.page.startedAgain ? lobby(view) : ended(view, phase);
-  }
+  if (view.page.screen === "meeting") return meetingView(view);
+  return view.page.screen === "ended" && phase.name === "ended" ? ended(view, phase) : lobby(view);
 }
 
 const seconds = (): number => performance.now() / 1000;

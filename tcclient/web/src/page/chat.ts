@@ -12,6 +12,12 @@ import type { View } from "./view.js";
 /** The most characters of a text (PROTOCOL.md, `chat`). The field counts UTF-16, which is never less. */
 const MAX_TYPED = 2000;
 
+/** Count the texts of others after the one that was seen last. */
+export function countUnread(chat: readonly ChatLine[], lastSeen: string): number {
+  const seen = chat.findIndex(({ id }) => id === lastSeen);
+  return chat.slice(seen + 1).filter(({ own }) => !own).length;
+}
+
 /** Show the texts and the field for another. */
 export function chat(view: View): TemplateResult {
   const { t, state } = view;
@@ -88,6 +94,11 @@ function writing({ t, state, page, act }: View): TemplateResult {
         <span>${t("chat.to")}</span>
         <select @change=${choose}>
           <option value="" .selected=${page.receiver === undefined}>${t("chat.everybody")}</option>
+          ${
+            page.receiver === undefined || state.participants.some(({ id }) => id === page.receiver)
+              ? nothing
+              : html`<option value=${page.receiver} .selected=${true}>${t("chat.gone")}</option>`
+          }
           ${state.participants.map(
             (one) => html`<option value=${one.id} .selected=${one.id === page.receiver}>${fullName(one)}</option>`,
           )}

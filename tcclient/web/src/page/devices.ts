@@ -1,5 +1,7 @@
 /** The devices of this machine, and a sound to test the speaker with. */
 
+import type { Meeting } from "../engine/meeting.js";
+import type { Preferences } from "./preferences.js";
 import type { Device, DeviceKind } from "./view.js";
 
 const KINDS: Readonly<Record<MediaDeviceKind, DeviceKind>> = {
@@ -28,6 +30,24 @@ export function watchDevices(changed: (devices: Readonly<Record<DeviceKind, read
   mediaDevices.addEventListener("devicechange", list);
   list();
   return list;
+}
+
+/** Open the devices that a person used the last time; one that is gone is replaced by the default of the browser. */
+export async function openDevices(meeting: Meeting, preferences: Preferences): Promise<void> {
+  const { microphone, camera, speaker, microphoneOn, cameraOn } = preferences;
+  // Where a speaker is gone, the sound comes from the default.
+  if (speaker !== "") await meeting.chooseDevice("speaker", speaker).catch(() => undefined);
+  for (const [kind, id, on, open] of [
+    ["microphone", microphone, microphoneOn, () => meeting.setMicrophone(true)],
+    ["camera", camera, cameraOn, () => meeting.setCamera(true)],
+  ] as const) {
+    if (id !== "") await meeting.chooseDevice(kind, id);
+    if (!on) continue;
+    await open();
+    if (meeting.state[kind].fault !== "missing" || id === "") continue;
+    await meeting.chooseDevice(kind, "");
+    await open();
+  }
 }
 
 /** Seconds of the test sound. */

@@ -38,7 +38,7 @@ export function dialog(view: View): TemplateResult | typeof nothing {
 const show = whenNew((element) => (element as HTMLDialogElement).showModal());
 
 /** The frame of a dialog. Another `key` is another element, which opens and takes the focus. */
-function frame({ t, act }: View, key: string, title: string, content: TemplateResult): TemplateResult {
+function frame({ t, page, act }: View, key: string, title: string, content: TemplateResult): TemplateResult {
   const element = html`
     <dialog aria-labelledby="dialog-title" @close=${() => act.closeDialog()} ${show}>
       <header>
@@ -53,6 +53,11 @@ function frame({ t, act }: View, key: string, title: string, content: TemplateRe
           ${icon("close")}
         </button>
       </header>
+      ${
+        page.problem === undefined
+          ? nothing
+          : html`<p class="callout danger" role="alert">${problemText(t, page.problem)}</p>`
+      }
       ${content}
     </dialog>
   `;
@@ -68,11 +73,6 @@ function password(view: View): TemplateResult {
   };
   return html`
     <form class="fields" @submit=${submit}>
-      ${
-        page.problem === undefined
-          ? nothing
-          : html`<p class="callout danger" role="alert">${problemText(t, page.problem)}</p>`
-      }
       <input
         class="visually-hidden"
         autocomplete="username"
@@ -95,8 +95,7 @@ function password(view: View): TemplateResult {
   `;
 }
 
-function room(view: View): TemplateResult {
-  const { t, state, page, act } = view;
+function room({ t, state, act }: View): TemplateResult {
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const data = new FormData(event.target as HTMLFormElement);
@@ -106,11 +105,6 @@ function room(view: View): TemplateResult {
   };
   return html`
     <form class="fields" @submit=${submit}>
-      ${
-        page.problem === undefined
-          ? nothing
-          : html`<p class="callout danger" role="alert">${problemText(t, page.problem)}</p>`
-      }
       <label class="field">
         <span>${t("room.title")}</span>
         <input name="title" maxlength="64" .defaultValue=${state.room?.title ?? ""} />

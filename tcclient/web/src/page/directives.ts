@@ -5,6 +5,7 @@ import { AsyncDirective } from "lit-html/async-directive.js";
 import { directive, Directive } from "lit-html/directive.js";
 
 import type { Meeting, ParticipantId } from "../engine/meeting.js";
+import type { Size } from "./layout.js";
 
 /** Draws the picture of a participant on a canvas as long as the canvas is there. */
 class PictureDirective extends AsyncDirective {
@@ -77,6 +78,33 @@ class NewDirective extends Directive {
 
 /** `<input ${whenNew((element) => element.focus())}>`: call a function once, when the element is in the page. */
 export const whenNew = directive(NewDirective);
+
+class SizedDirective extends AsyncDirective {
+  #observer: ResizeObserver | undefined;
+
+  override render(_changed: (size: Size) => void) {
+    return noChange;
+  }
+
+  override update(part: ElementPart, [changed]: Parameters<SizedDirective["render"]>) {
+    if (this.#observer === undefined) {
+      this.#observer = new ResizeObserver(() => {
+        const { clientWidth: width, clientHeight: height } = part.element;
+        changed({ width, height });
+      });
+      this.#observer.observe(part.element);
+    }
+    return noChange;
+  }
+
+  protected override disconnected(): void {
+    this.#observer?.disconnect();
+    this.#observer = undefined;
+  }
+}
+
+/** `<main ${sized((size) => …)}>`: call a function with the size of an element now and after each change. */
+export const sized = directive(SizedDirective);
 
 /** Frames of the screen between two measurements of a level: 20 a second are enough for the eye. */
 const LEVEL_FRAMES = 3;

@@ -8,7 +8,7 @@ import type { Phase } from "../engine/meeting.js";
 import { bar } from "./bar.js";
 import { chat } from "./chat.js";
 import { dialog } from "./dialogs.js";
-import { whenNew } from "./directives.js";
+import { sized, whenNew } from "./directives.js";
 import { icon, type IconName } from "./icons.js";
 import { arrange, tilesOf, type Arrangement } from "./layout.js";
 import { people, speakersText } from "./people.js";
@@ -23,11 +23,18 @@ export function arrangement({ state, page }: Pick<View, "state" | "page">): Arra
 
 /** Show the meeting. */
 export function meeting(view: View): TemplateResult {
-  const { page } = view;
+  const { page, act } = view;
   return html`
     <div class="meeting ${page.panel === "none" ? "" : "with-panel"}">
       ${top(view)} ${banners(view)}
-      <main class="stage" tabindex="-1">${stage(view, arrangement(view))}</main>
+      <main
+        class="stage"
+        tabindex="-1"
+        ${sized((size) => act.measure(size))}
+        ${whenNew((element) => element.focus({ preventScroll: true }))}
+      >
+        ${stage(view, arrangement(view))}
+      </main>
       ${panel(view)} ${bar(view)} ${dialog(view)}
     </div>
   `;

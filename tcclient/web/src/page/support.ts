@@ -1,4 +1,4 @@
-/** What a browser lacks of what the page needs. */
+/** What a browser lacks of what the page needs, and what it can do besides. */
 
 export type Missing = "secure_context" | "webcodecs" | "audio_worklet" | "web_crypto";
 
@@ -20,4 +20,22 @@ export function missingFeatures(scope: BrowserScope): readonly Missing[] {
   if (scope.AudioWorkletNode === undefined) missing.push("audio_worklet");
   if (scope.crypto?.subtle === undefined) missing.push("web_crypto");
   return missing;
+}
+
+/** What not every browser can do, and the page does without. */
+export interface Abilities {
+  readonly shareScreen: boolean;
+  readonly fullScreen: boolean;
+  readonly pictureInPicture: boolean;
+  readonly chooseSpeaker: boolean;
+}
+
+/** Return what this browser can do. */
+export function abilities(): Abilities {
+  return {
+    shareScreen: "getDisplayMedia" in (navigator.mediaDevices ?? {}),
+    fullScreen: document.fullscreenEnabled,
+    pictureInPicture: document.pictureInPictureEnabled ?? false,
+    chooseSpeaker: "setSinkId" in AudioContext.prototype,
+  };
 }

@@ -6,7 +6,7 @@ import type { Invitation } from "./address.js";
 import type { Language, Translate } from "./language.js";
 import type { Size } from "./layout.js";
 import type { Preferences } from "./preferences.js";
-import type { Missing } from "./support.js";
+import type { Abilities, Missing } from "./support.js";
 import type { Toast } from "./toasts.js";
 
 export type DeviceKind = "microphone" | "camera" | "speaker";
@@ -16,6 +16,9 @@ export interface Device {
   readonly id: string;
   readonly label: string;
 }
+
+/** What is seen: who could not join stays before the meeting. */
+export type Screen = "lobby" | "meeting" | "ended";
 
 export type Panel = "none" | "chat" | "people";
 
@@ -32,8 +35,7 @@ export interface PageState {
   readonly devices: Readonly<Record<DeviceKind, readonly Device[]>>;
   /** Why the last entry, or the last change in a dialog, was refused. */
   readonly problem: Problem | undefined;
-  /** Whether the person wants to join again after the end of a meeting. */
-  readonly startedAgain: boolean;
+  readonly screen: Screen;
   readonly panel: Panel;
   readonly dialog: Dialog | undefined;
   /** Key of the pinned tile. */
@@ -48,13 +50,7 @@ export interface PageState {
   readonly receiver: ParticipantId | undefined;
   readonly toasts: readonly Toast[];
   readonly testingSound: boolean;
-  /** What the browser can do besides. */
-  readonly can: {
-    readonly shareScreen: boolean;
-    readonly fullScreen: boolean;
-    readonly pictureInPicture: boolean;
-    readonly chooseSpeaker: boolean;
-  };
+  readonly can: Abilities;
 }
 
 /** What is typed before the meeting. */
@@ -88,6 +84,8 @@ export interface Actions {
   dismiss(toast: Toast): void;
   /** Do what a message offers. */
   accept(toast: Toast): void;
+  /** Take in the size of the stage. */
+  measure(stage: Size): void;
   toggleMode(): void;
   togglePin(key: string): void;
   toggleFullScreen(): void;

@@ -85,15 +85,17 @@ def test_nobody_waits_for_a_reader_that_stops_and_it_is_told_what_it_missed(pipe
 
 def test_the_end_waits_no_longer_than_its_deadline(pipe) -> None:
     reading, writing = pipe
+    before = set(threading.enumerate())
     outlet = Outlet(writing, str)
     for _ in range(100):
         outlet.write("x" * 200)
+    (thread,) = set(threading.enumerate()) - before
     began = time.monotonic()
     assert outlet.finish(0.2) > 50
     assert time.monotonic() - began < PATIENCE / 2
     os.close(reading)  # ends the write that waits
-    outlet._thread.join(PATIENCE)
-    assert not outlet._thread.is_alive()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
 
 
 def test_a_reader_that_is_gone_is_told_once(pipe) -> None:

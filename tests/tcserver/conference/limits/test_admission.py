@@ -1,4 +1,4 @@
-"""Who is let in, who waits, and that what they are told is true."""
+"""Which logins and joins are let in, which ones wait, and that the times they are told are true."""
 
 from itertools import count
 

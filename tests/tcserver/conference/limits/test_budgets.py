@@ -1,4 +1,7 @@
-"""What an account may cost: told, then slowed, then closed; shared by its sessions, and by nobody else."""
+"""What an account may cost.
+
+An account beyond it is told, then slowed, then closed. Its sessions share it, and no others.
+"""
 
 from __future__ import annotations
 
@@ -126,7 +129,7 @@ def test_sessions_of_an_account_share_its_budget_and_a_new_login_brings_no_new_o
     flooding.drop()
     again = world.user(account="a")
     assert error_code(again.ask(m.OpenRoom("room"))) is ErrorCode.RATE_LIMITED
-    # Who does little is not closed for what a colleague does.
+    # A session that does little is not closed for what a colleague does.
     for _ in range(2 * MAX_RESTS):
         colleague.ask(m.Ping(1))
         world.advance(5)
@@ -134,7 +137,7 @@ def test_sessions_of_an_account_share_its_budget_and_a_new_login_brings_no_new_o
 
 
 def test_a_large_meeting_is_within_the_budget() -> None:
-    """A hundred agencies of five, all of whom send: after a leave each makes a key for everybody."""
+    """A hundred agencies of five participants, and all send: after a leave each makes a key for everybody."""
     account = Budget(Settings().account_cost, 5, 0.0)
     for leave in range(30):
         for _ in range(5):

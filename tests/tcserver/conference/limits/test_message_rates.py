@@ -48,7 +48,7 @@ def test_notifications_beyond_the_rate_are_dropped_and_counted():
 
 
 def test_keys_are_never_dropped():
-    """Nobody sends a box again: a hundred who come at once make hundreds of them, and as many receipts."""
+    """No client sends a box again: a hundred that join at once make hundreds of boxes, and as many receipts."""
     driver = Driver()
     sender, other = driver.participant(), driver.participant()
     for number in range(400):

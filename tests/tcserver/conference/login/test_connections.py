@@ -1,4 +1,4 @@
-"""Connections before their login: how many, how long, and how their end is told."""
+"""Connections before their login: how many, how long, and how their end is reported."""
 
 import pytest
 
@@ -34,6 +34,17 @@ def test_login_has_ten_seconds(handshaken):
         assert effects[0] == Disconnect(999_999), "no message without a handshake"
         assert [effect.name for effect in effects[1:]] == ["connection_ended"]
     driver.check()
+
+
+def test_a_connection_that_is_withdrawn_leaves_nothing_behind():
+    driver = Driver()
+    conference = driver.conference
+    conference.connected(999_999, "10.0.0.9", driver.now)
+    assert conference.half_open == 1
+    assert conference.withdrawn(999_999, driver.now) == []
+    assert conference.half_open == conference.connections == 0
+    assert conference.timeout(driver.now + 20) == []
+    assert conference.withdrawn(999_999, driver.now) == []
 
 
 def test_login_that_waits_for_its_lookup_times_out_too():

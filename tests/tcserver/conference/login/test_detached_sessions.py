@@ -17,7 +17,7 @@ def waiting_driver(**settings):
 
 
 def new_connection(client):
-    """Connect anew, without a login."""
+    """Connect again, without a login."""
     driver = client.driver
     driver.clients.pop(client.connection)
     client.connection = next(driver.numbers)

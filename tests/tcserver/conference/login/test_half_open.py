@@ -34,7 +34,7 @@ def test_who_is_late_goes_first_the_earliest_step_before_all(step: Step) -> None
 
 
 def test_steps_have_their_shares_where_all_are_in_time() -> None:
-    # A quarter has just come: they have their time, and the oldest of those who wait for their key goes.
+    # A quarter has just come, and has time. Of the connections that wait for their key, the oldest is closed.
     half_open = filled(*[Step.NAMED] * 6, Step.CONNECTED, Step.CONNECTED)
     assert half_open.leaver("a", 100, 8, 1.0) == 0
     half_open.add(8, "a", 1.0)

@@ -41,7 +41,7 @@ def test_challenge_of_a_known_name_is_its_own_and_of_an_unknown_one_stable():
 
 
 def failing(driver, kind):
-    """Somebody whose login fails, just after having sent it."""
+    """A client whose login fails, just after it was sent."""
     client = driver.client("dinkes")
     if kind == "unknown name":
         client.account = "nobody"

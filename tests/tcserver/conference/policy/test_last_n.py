@@ -1,4 +1,4 @@
-"""Whose camera is shown, and of how many."""
+"""Which cameras are shown, and how many."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def shown_to(driver: Driver, viewer: Client) -> set[int]:
 
 
 def full_room(clients: int, cameras: int) -> tuple[Driver, list[Client]]:
-    """A room, of which the first so many have cameras; the last one watches."""
+    """A room. The first so many participants have cameras; the last one watches."""
     driver = Driver()
     members = [driver.participant() for _ in range(clients)]
     for number, member in enumerate(members):

@@ -1,4 +1,4 @@
-"""What a room decides by itself: every policy is told everything, and a new one is a class and a place in the list."""
+"""The policies of a room: every policy gets every event, and a new one is a class and a place in the list."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METHODS = {name for name in vars(RoomPolicy) if not name.startswith("_")}
 
 
 class Floor(RoomPolicy):
-    """One participant at a time has the floor: who begins to speak takes the microphone from who had it."""
+    """One participant at a time has the floor: a new speaker takes the microphone from the one before."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -44,7 +44,7 @@ class Floor(RoomPolicy):
             self._holder = 0
 
     def role_given(self, seat: Seat, role: Role, rank: int, now: float) -> None:
-        """A new chair takes the floor from whoever has it."""
+        """A new chair takes the floor from its holder."""
         holder = self._room.seats.get(self._holder)
         if role is Role.CHAIR and holder is not None:
             for number in list(holder.publications):
@@ -52,7 +52,7 @@ class Floor(RoomPolicy):
 
 
 class Lobby(RoomPolicy):
-    """Only those enter whose account is on a list, and those are let go who came by mistake."""
+    """Only accounts on a list may enter, and participants that entered by mistake are removed."""
 
     def __init__(self, guests: set[str], room: Room) -> None:
         self._guests = guests
@@ -151,7 +151,7 @@ def test_every_policy_is_told_everything():
 
 
 class ShortStay(RoomPolicy):
-    """Lets nobody stay who comes after the first."""
+    """Removes everybody that comes after the first."""
 
     def __init__(self, room: Room) -> None:
         self._room = room

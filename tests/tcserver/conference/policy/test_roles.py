@@ -1,4 +1,4 @@
-"""Roles in a room: who gets which, what it allows, and who has it again after coming back."""
+"""Roles in a room: which one a participant gets, what it allows, and whether it has it again after coming back."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Who is always forwarded in a large room, and what the media plane is told of accounts."""
+"""Participants that are always forwarded in a large room, and what the media plane is told of accounts."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from tests.support.conference.driver import Driver, error_code
 
 
 def queue(client: Client) -> list[int]:
-    """The participants with raised hands, as a client sees them."""
+    """Return the participants with raised hands, as a client sees them."""
     raised = [member for member in client.view.members.values() if member.hand]
     return [member.participant for member in sorted(raised, key=lambda member: member.hand)]
 

@@ -49,7 +49,7 @@ def test_what_a_newcomer_sends_comes_right_behind_the_change_that_brings_it():
     assert isinstance(newcomer.ask(m.Chat(text_id(1), ROOM, sealed=b"halo")), m.ChatAccepted)
     driver.advance(BATCH_INTERVAL - 0.001)
     assert first.inbox == []
-    # Who is known need not wait for what brings others.
+    # A known participant need not wait for the batch that brings others.
     first.tell(m.KeyBoxes((m.AddressedBox(newcomer.participant, b"for you"),)))
     assert len(newcomer.got(m.KeyBoxes)) == 1
     driver.advance(0.001)

@@ -24,7 +24,7 @@ def meeting() -> tuple[Driver, Client, Client]:
 
 
 def flags(client: Client, owner: Client) -> list[tuple[m.Source, bool, bool]]:
-    """Source, muted and held of the publications of somebody, as another sees them."""
+    """Return source, muted and held of a participant's publications, as another sees them."""
     found = [each for each in client.view.publications.values() if each.participant == owner.participant]
     return [(each.source, each.muted, each.held) for each in found]
 

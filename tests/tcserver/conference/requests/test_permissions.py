@@ -48,7 +48,7 @@ COMMAND_TABLE = {
 
 
 def meeting(role):
-    """Somebody of a role and a speaker, in one room."""
+    """A participant with a role, and a speaker, in one room."""
     driver = Driver(rooms=(HALL,))
     client, other = driver.participant("hall", role.value), driver.participant("hall", "somebody")
     driver.advance(1)

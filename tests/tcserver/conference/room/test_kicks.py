@@ -1,4 +1,4 @@
-"""Kicks last, whatever the kicked one does; and who opened a temporary room does not stand above real chairs."""
+"""Kicks last, whatever the removed participant does. The opener of a temporary room is no higher than real chairs."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_who_opened_a_temporary_room_stands_below_the_chairs(leader: m.Role) -> 
     assert opener.view.joined.role is Role.CHAIR
     for reply in (opener.ask(m.Kick(chair.participant)), opener.ask(m.SetRole(chair.participant, Role.OBSERVER))):
         assert error_code(reply) is ErrorCode.NOT_PERMITTED
-    # Whom the opener makes chair stands no higher, nor does the opener by its own word.
+    # A chair that the opener made is no higher, and neither is the opener that made itself one.
     assert isinstance(opener.ask(m.SetRole(speaker.participant, Role.CHAIR)), m.Ok)
     opener.ask(m.SetRole(opener.participant, Role.SPEAKER))
     speaker.ask(m.SetRole(opener.participant, Role.CHAIR))

@@ -47,7 +47,7 @@ def test_first_joins_and_sees_itself_as_chair():
 
 
 def test_nobody_sits_down_with_the_box_key_of_somebody_who_is_here():
-    """Otherwise a member could copy it from the roster, and newcomers would not know whose it is."""
+    """Otherwise a member could copy it from the roster, and newcomers would not know its owner."""
     driver = Driver()
     owner, _, copier = driver.participant(), driver.participant(), driver.user(account="dinsos")
     opened = copier.ask(m.OpenRoom("room"))
@@ -303,7 +303,7 @@ def test_no_account_uses_up_the_rooms_and_permanent_ones_can_always_be_opened():
     assert error_code(fifth.ask(m.OpenRoom("room-5"))) is ErrorCode.RATE_LIMITED
     assert error_code(fifth.ask(m.OpenRoom("room-0"))) is None, "what is open is found"
     assert isinstance(fifth.enter("hall"), m.Joined)
-    # A room counts for whoever opened it, as long as it is open.
+    # A room counts for its opener as long as it is open.
     other = driver.user("other")
     assert isinstance(other.enter("room-0"), m.Joined)
     clients[0].ask(m.Leave())
@@ -311,7 +311,7 @@ def test_no_account_uses_up_the_rooms_and_permanent_ones_can_always_be_opened():
     other.ask(m.Leave())
     driver.advance(20)
     assert error_code(clients[0].ask(m.OpenRoom("room-5"))) is None
-    # When all temporary ones are taken, permanent ones are not.
+    # When all temporary rooms are taken, permanent ones are not.
     for number in range(6):
         assert error_code(driver.user(f"a{number}").ask(m.OpenRoom(f"a{number}"))) is None
     assert error_code(driver.user("late").ask(m.OpenRoom("late"))) is ErrorCode.SERVER_FULL

@@ -1,4 +1,4 @@
-"""Stream ids come back, whoever begins and ends how much; and with an id nothing of the stream that had it."""
+"""Stream ids are used again, however much any participant publishes. A new stream takes over nothing of the old one."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_flood_brings_them_back_sooner_and_never_too_soon() -> None:
     assert {refusal.code for refusal in refused} == {ErrorCode.RATE_LIMITED}
     assert all(0 < refusal.retry_after_ms <= MIN_QUARANTINE * 1000 for refusal in refused)
     assert given > 2 * MAX_STREAM
-    # Whoever comes now finds one all the same.
+    # A newcomer finds one all the same.
     newcomers = [ids.take(now, for_beacon=True) for _ in range(RESERVE)]
     assert len(set(newcomers)) == RESERVE
     assert not ended.keys() & set(newcomers)
@@ -142,7 +142,7 @@ def receivers(world: Driver, publisher: object, stream: int) -> set[int]:
 
 
 def test_a_choice_ends_with_its_stream() -> None:
-    """Whoever paused one stream must not miss another that has its id later."""
+    """A viewer that paused one stream must not miss another that has its id later."""
     world = unlimited()
     talker, listener = world.participant(account="a"), world.participant(account="b")
     stream = talker.publish().stream

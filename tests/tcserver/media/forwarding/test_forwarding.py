@@ -1,4 +1,4 @@
-"""Who gets what, under which numbers and keys."""
+"""The receivers of packets, and the numbers and keys of what they receive."""
 
 import pytest
 
@@ -44,10 +44,10 @@ from tests.support.media.world import (
 
 def test_everybody_gets_the_same_bytes_but_the_publisher():
     world = World(5)
-    a, *others = world.peers
+    a, *others = world.clients
     world.publish(a, 7, to=others)
     sent = send(world, a, audio(7))
-    assert [address for address, _ in sent] == [peer.address for peer in others]
+    assert [address for address, _ in sent] == [client.address for client in others]
     (datagram,) = {datagram for _, datagram in sent}
     plaintext = open_datagram(datagram, ROOM_KEY)
     assert parse_relay_time(plaintext) == int(world.now * 1e6) & 0xFFFFFFFF
@@ -59,7 +59,7 @@ def test_everybody_gets_the_same_bytes_but_the_publisher():
 @pytest.mark.parametrize("body", [bytes(200), b"\xff" * 200, bytes(MAX_PACKET - 14), b""])
 def test_packets_are_bit_exact(body):
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     packets = [audio(7, n, body) for n in range(3)]
     got = [forwarded(send(world, a, packet))[b.address] for packet in packets]
@@ -68,13 +68,13 @@ def test_packets_are_bit_exact(body):
 
 def test_the_first_packet_after_each_routing_change_is_delivered():
     world = World(4)
-    a, b, c, d = world.peers
+    a, b, c, d = world.clients
     world.publish(a, 7)
     sequence = 0
     for receivers in ([b], [b, c], [c], [], [d, b, c], [b]):
         world.forward(a, 7, receivers)
         sent = send(world, a, audio(7, sequence))
-        assert {address for address, _ in sent} == {peer.address for peer in receivers}
+        assert {address for address, _ in sent} == {client.address for client in receivers}
         sequence += 1
     world.apply(CloseSeat(b.media_id, 1))
     assert send(world, a, audio(7, sequence)) == []
@@ -86,19 +86,19 @@ def test_the_first_packet_after_each_routing_change_is_delivered():
 def test_streams_with_the_same_members_share_one_set():
     world = World(4)
     sets = set()
-    for number, peer in enumerate(world.peers):
-        world.publish(peer, number, to=[other for other in world.peers if other is not peer])
-        world.plane.receive([(peer.up(packet_item(audio(number))), peer.address)], world.now)
+    for number, client in enumerate(world.clients):
+        world.publish(client, number, to=[other for other in world.clients if other is not client])
+        world.plane.receive([(client.up(packet_item(audio(number))), client.address)], world.now)
         (transmission,) = world.plane.take_transmissions()
         sets.add(transmission.receivers)
-        assert transmission.receivers.addresses[transmission.skip] == peer.address
+        assert transmission.receivers.addresses[transmission.skip] == client.address
         assert len(deliveries([transmission])) == 3
     assert len(sets) == 1
 
 
 def test_a_transmission_keeps_its_meaning_when_a_path_moves_in_the_same_batch():
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     d = world.join(0, prove=False)
     world.publish(a, 7, to=[b, c, d])
     token = world.challenge(d, d.ping())
@@ -118,7 +118,7 @@ def test_a_transmission_keeps_its_meaning_when_a_path_moves_in_the_same_batch():
 
 def test_layers():
     world = World(4)
-    a, b, c, d = world.peers
+    a, b, c, d = world.clients
     wants = [Receiver(b.media_id, max_spatial=0, max_temporal=0), Receiver(c.media_id, max_temporal=1)]
     world.publish(a, 7, StreamKind.VIDEO, to=[*wants, Receiver(d.media_id)], layers=4)
     expected = {
@@ -129,15 +129,15 @@ def test_layers():
         (2, 7): [d],
     }
     for repeat in range(2):
-        for n, ((spatial, temporal), peers) in enumerate(expected.items()):
+        for n, ((spatial, temporal), clients) in enumerate(expected.items()):
             packet = keyframe(7, 10 * repeat + n, spatial=spatial, temporal=temporal)
             got = forwarded(send(world, a, packet))
-            assert got == {peer.address: [(repeat, packet)] for peer in peers}
+            assert got == {client.address: [(repeat, packet)] for client in clients}
 
 
 def test_forward_numbers_wrap_and_are_spent_only_on_what_is_sent():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b], caps=Caps(2**32 - 1, 65_535))
     send(world, a, audio(7, 0))
     world.forward(a, 7, [])
@@ -151,7 +151,7 @@ def test_forward_numbers_wrap_and_are_spent_only_on_what_is_sent():
 
 def test_packets_of_one_datagram_share_a_room_datagram_while_they_fit():
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     world.publish(a, 7, to=[b])
     world.publish(a, 8, to=[b])
     world.publish(a, 9, to=[c])
@@ -174,7 +174,7 @@ def copies_of(*packets: tuple[int, bytes]) -> Item:
 
 def test_redundant_and_plain_variants():
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     world.publish(a, 7, to=[Receiver(b.media_id), Receiver(c.media_id, redundant=True)])
     for number, n in enumerate((1, 2)):
         copies = copies_of((1, b"body"))
@@ -183,14 +183,14 @@ def test_redundant_and_plain_variants():
         expected = [Item(ItemType.REDUNDANT_PACKET, number.to_bytes(2, "big") + packet), copies]
         assert open_room(sent[c.address]) == expected
         plain = [value[2:] for _, value in open_room(sent[b.address])]
-        # Number 0 had not arrived: the first datagram brings it, by its copy, to those without redundancy.
+        # Number 0 had not arrived. The first datagram brings it, by its copy, to receivers without redundancy.
         assert plain == ([audio(7, 0, level=40, voice=True), packet] if n == 1 else [packet])
     assert world.drops() == {}
 
 
 def test_full_copies_bring_what_had_not_arrived():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, StreamKind.VIDEO, to=[b])
     lost = video(7, 4, b"lost")
     sent = send(world, a, keyframe(7, 5), Item(ItemType.FULL_COPY, lost))
@@ -201,7 +201,7 @@ def test_full_copies_bring_what_had_not_arrived():
 
 def test_copies_that_are_malformed_are_taken_out():
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     world.publish(a, 7, to=[Receiver(b.media_id), Receiver(c.media_id, redundant=True)])
     world.publish(a, 8, StreamKind.VIDEO, to=[b])
     good = copies_of((1, b"x"))
@@ -216,7 +216,7 @@ def test_copies_that_are_malformed_are_taken_out():
 
 def test_copies_that_do_not_fit_on_the_way_out_stay_behind():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[Receiver(b.media_id, redundant=True)])
     packet = audio(7, 5).ljust(MAX_PLAINTEXT - 3 - 1 - 104, b"x")
     ((_, datagram),) = send(world, a, packet, copies_of((1, bytes(101))))
@@ -226,7 +226,7 @@ def test_copies_that_do_not_fit_on_the_way_out_stay_behind():
 
 def test_copies_count_for_the_cap():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b], caps=Caps(1_000_000, 3))
     copies = copies_of(*((distance, b"x") for distance in range(1, 16)))
     sent = forwarded(send(world, a, audio(7, 50), copies))
@@ -235,7 +235,7 @@ def test_copies_count_for_the_cap():
 
 def test_rooms_do_not_mix():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.apply(OpenSealer(2, 77, 0, b"2" * 32))
     c = world.join(8, room=2)
     world.publish(a, 7, to=[b, c])
@@ -246,7 +246,7 @@ def test_rooms_do_not_mix():
 
 def test_a_closed_room_forgets_everybody():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.apply(CloseRoom(1))
     assert send(world, a, audio(7)) == []
@@ -256,7 +256,7 @@ def test_a_closed_room_forgets_everybody():
 
 def test_a_closed_stream_ends_and_its_id_can_be_used_again():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.apply(CloseStream(7, a.media_id))
     send(world, a, audio(7))
@@ -267,7 +267,7 @@ def test_a_closed_stream_ends_and_its_id_can_be_used_again():
 
 def test_a_seat_takes_its_streams_with_it():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.apply(CloseSeat(a.media_id, 1))
     assert world.plane.rooms[1].streams == {}
@@ -278,7 +278,7 @@ def test_a_seat_takes_its_streams_with_it():
 
 def test_a_media_id_that_comes_back_gets_nothing_of_its_former_life():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.apply(CloseSeat(b.media_id, 1))
     b = world.join(2)
@@ -289,7 +289,7 @@ def test_a_media_id_that_comes_back_gets_nothing_of_its_former_life():
 
 def test_keyframe_requests_of_receivers_are_passed_on_seldom():
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     world.publish(a, 7, StreamKind.VIDEO, to=[b])
     request = Item(ItemType.KEYFRAME_REQUEST, b"\0\x07\x01")
     world.receive(b, b.up(request))
@@ -305,7 +305,7 @@ def test_keyframe_requests_of_receivers_are_passed_on_seldom():
 
 def test_counters_tell_what_was_sent():
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     world.publish(a, 7, to=[b, c])
     before = world.plane.counters.sent, world.plane.counters.sent_bytes
     sent = send(world, a, audio(7))

@@ -38,38 +38,38 @@ from tests.support.media.world import (
 @pytest.fixture
 def world() -> World:
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     world.publish(a, 7, to=[b, c])
     return world
 
 
 def test_every_truncation_is_one_counted_drop(world):
-    datagram = world.peers[0].up(packet_item(audio(7)))
+    datagram = world.clients[0].up(packet_item(audio(7)))
     for size in range(len(datagram)):
-        assert world.receive(world.peers[0], datagram[:size]) == []
+        assert world.receive(world.clients[0], datagram[:size]) == []
         assert world.drops() == {Drop.LENGTH if size < MIN_DATAGRAM else Drop.BOX: 1}
-    assert len(world.receive(world.peers[0], datagram)) == 2
+    assert len(world.receive(world.clients[0], datagram)) == 2
 
 
 def test_every_bit_flip_is_one_counted_drop(world):
-    datagram = world.peers[0].up(packet_item(audio(7)))
+    datagram = world.clients[0].up(packet_item(audio(7)))
     reasons = set()
     for bit in range(len(datagram) * 8):
-        assert world.receive(world.peers[0], flip(datagram, bit)) == []
+        assert world.receive(world.clients[0], flip(datagram, bit)) == []
         ((reason, count),) = world.drops().items()
         assert count == 1
         reasons.add(reason)
         if bit >= HEADER_BITS:
             assert reason == Drop.BOX
     assert reasons >= {Drop.VERSION, Drop.KIND, Drop.EPOCH, Drop.UNKNOWN_ID, Drop.BOX}
-    assert len(world.receive(world.peers[0], datagram)) == 2
+    assert len(world.receive(world.clients[0], datagram)) == 2
 
 
 @settings(max_examples=200)
 @given(st.lists(st.binary(max_size=1400), max_size=5))
 def test_arbitrary_bytes_are_counted_and_never_answered(noise):
     world = World(1)
-    assert world.receive(world.peers[0], *noise) == []
+    assert world.receive(world.clients[0], *noise) == []
     assert sum(world.drops().values()) == len(noise)
 
 
@@ -78,7 +78,7 @@ def test_arbitrary_bytes_are_counted_and_never_answered(noise):
 def test_arbitrary_items_of_a_member_never_fail(values, tail):
     """A member can seal whatever it likes."""
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     types = [ItemType.PACKET, ItemType.COPIES, ItemType.FULL_COPY, ItemType.PING]
     items = [Item(types[i], value) for i, value in enumerate(values)]
@@ -89,7 +89,7 @@ def test_arbitrary_items_of_a_member_never_fail(values, tail):
 
 
 def test_sizes_at_the_limit(world):
-    a = world.peers[0]
+    a = world.clients[0]
     for size, expected in ((MAX_DATAGRAM - 1, {}), (MAX_DATAGRAM, {}), (MAX_DATAGRAM + 1, {Drop.LENGTH: 1})):
         world.receive(a, a.up(Item(ItemType.PADDING, bytes(size - MIN_DATAGRAM - 1))))
         assert world.drops() == expected
@@ -98,21 +98,21 @@ def test_sizes_at_the_limit(world):
 
 
 def test_packet_sizes_at_the_limit(world):
-    a = world.peers[0]
+    a = world.clients[0]
     for size, expected in ((MAX_PACKET, {}), (MAX_PACKET + 1, {Drop.PACKET_LENGTH: 1})):
         world.receive(a, a.up(packet_item(audio(7, size).ljust(size, b"x"))))
         assert world.drops() == expected
 
 
 def test_room_and_down_datagrams_are_not_for_the_server(world):
-    a = world.peers[0]
+    a = world.clients[0]
     for kind in (0, Kind.DOWN, Kind.ROOM, Kind.RELAY, 15):
         world.receive(a, seal(pack_header(kind, 0, a.media_id, 99), b"", a.up_key))
         assert world.drops() == {Drop.KIND: 1}
 
 
 def test_window_edges_duplicates_and_jumps(world):
-    a = world.peers[0]
+    a = world.clients[0]
 
     def send(counter: int) -> dict[Drop, int]:
         world.receive(a, a.up(counter=counter))
@@ -132,7 +132,7 @@ def test_window_edges_duplicates_and_jumps(world):
 
 
 def test_a_forged_counter_moves_no_window(world):
-    a = world.peers[0]
+    a = world.clients[0]
     forged = seal(pack_header(Kind.UP, 0, a.media_id, MAX_COUNTER), b"", bytes(32))
     world.receive(a, forged)
     assert world.drops() == {Drop.BOX: 1}
@@ -148,12 +148,12 @@ def test_unknown_sources_change_nothing(world):
         assert world.receive_from(stranger, datagram) == []
     assert world.drops() == {Drop.UNKNOWN_ID: 200}
     assert world.plane.counters.accepted == before
-    assert set(world.plane.seats) == {peer.media_id for peer in world.peers}
+    assert set(world.plane.seats) == {client.media_id for client in world.clients}
     assert world.plane.tickets == {}
 
 
 def test_a_spoofed_source_with_a_known_id_is_not_answered(world):
-    a = world.peers[0]
+    a = world.clients[0]
     stranger = Address(0, "203.0.113.1", 1)
     good = a.up(packet_item(audio(7)))
     for bit in range(HEADER_BITS, len(good) * 8, 37):
@@ -163,13 +163,13 @@ def test_a_spoofed_source_with_a_known_id_is_not_answered(world):
 
 
 def test_cut_off_items_are_dropped(world):
-    a = world.peers[0]
+    a = world.clients[0]
     world.receive(a, seal(pack_header(Kind.UP, 0, a.media_id, 50), b"\x01\x00", a.up_key))
     assert world.drops() == {Drop.ITEMS: 1}
 
 
 def test_unknown_items_are_skipped(world):
-    a = world.peers[0]
+    a = world.clients[0]
     assert len(world.receive(a, a.up(Item(99, b"?"), packet_item(audio(7)), Item(77, b"")))) == 2
     assert world.drops() == {}
 
@@ -193,7 +193,7 @@ def test_unknown_items_are_skipped(world):
     ],
 )
 def test_reasons_for_packets(world, packet, reason):
-    a, b, _ = world.peers
+    a, b, _ = world.clients
     world.publish(b, 9, to=[a])
     world.publish(a, 10, StreamKind.VIDEO, to=[b], layers=1)
     world.publish(a, 11, to=[b], muted=True)
@@ -204,7 +204,7 @@ def test_reasons_for_packets(world, packet, reason):
 
 
 def test_beacons_and_unknown_types_are_forwarded(world):
-    a, b, _ = world.peers
+    a, b, _ = world.clients
     world.publish(a, 13, None, to=[b])
     for sequence, (stream, type_) in enumerate(((13, 3), (7, 9), (13, 4))):
         packet = PlainHeader(stream, 1, 0, sequence, 0, type_).pack() + b"blind"
@@ -212,14 +212,14 @@ def test_beacons_and_unknown_types_are_forwarded(world):
 
 
 def test_a_bad_packet_does_not_stop_the_next_in_its_datagram(world):
-    a, b, c = world.peers
+    a, b, c = world.clients
     sent = forwarded(world.receive(a, a.up(packet_item(audio(8)), packet_item(audio(7)))))
     assert set(sent) == {b.address, c.address}
     assert world.drops() == {Drop.UNKNOWN_STREAM: 1}
 
 
 def test_packets_are_forwarded_once(world):
-    a = world.peers[0]
+    a = world.clients[0]
     for sequence, expected in ((2000, {}), (2000, {Drop.PACKET_DUPLICATE: 1}), (2000 - 1023, {})):
         world.receive(a, a.up(packet_item(audio(7, sequence))))
         assert world.drops() == expected
@@ -228,7 +228,7 @@ def test_packets_are_forwarded_once(world):
 
 
 def test_spatial_layers_count_apart(world):
-    a, b, _ = world.peers
+    a, b, _ = world.clients
     world.publish(a, 10, StreamKind.VIDEO, to=[b], layers=3)
     for spatial in range(3):
         assert world.receive(a, a.up(packet_item(keyframe(10, 5, spatial=spatial))))
@@ -239,7 +239,7 @@ def test_spatial_layers_count_apart(world):
 @pytest.mark.parametrize("caps", [Caps(10_000_000, 50), Caps(16_000, 1000)])
 def test_rate_cap(world, caps):
     """A burst of one second is taken, then the rate; over time no more than the cap."""
-    a, b, _ = world.peers
+    a, b, _ = world.clients
     world.publish(a, 20, to=[b], caps=caps)
     passed = 0
     size = len(a.up(packet_item(audio(20)))) + 2
@@ -254,14 +254,14 @@ def test_rate_cap(world, caps):
 
 
 def test_the_cap_holds_packets_inside_one_datagram(world):
-    a, b, _ = world.peers
+    a, b, _ = world.clients
     world.publish(a, 20, to=[b], caps=Caps(1_000_000, 3))
     world.receive(a, a.up(*(packet_item(audio(20, n)) for n in range(10))))
     assert world.drops() == {Drop.RATE: 7}
 
 
 def test_comfort_more_often_than_needed_is_dropped(world):
-    a = world.peers[0]
+    a = world.clients[0]
 
     def send(sequence: int, **fields) -> dict[Drop, int]:
         world.receive(a, a.up(packet_item(audio(7, sequence, **fields))))
@@ -280,7 +280,7 @@ def test_comfort_more_often_than_needed_is_dropped(world):
 
 
 def test_muting_takes_effect_at_once(world):
-    a = world.peers[0]
+    a = world.clients[0]
     world.apply(MuteStream(7, a.media_id, True))
     assert world.receive(a, a.up(packet_item(audio(7, 1)))) == []
     world.apply(MuteStream(7, a.media_id, False))
@@ -289,7 +289,7 @@ def test_muting_takes_effect_at_once(world):
 
 
 def test_a_stream_id_that_is_taken_stays_with_its_owner(world):
-    a, b, _ = world.peers
+    a, b, _ = world.clients
     world.apply(OpenStream(7, b.media_id, StreamKind.AUDIO, CAPS), MuteStream(7, b.media_id, True))
     assert len(world.receive(a, a.up(packet_item(audio(7))))) == 2
     world.receive(b, b.up(packet_item(audio(7))))
@@ -297,7 +297,7 @@ def test_a_stream_id_that_is_taken_stays_with_its_owner(world):
 
 
 def test_rekey_accepts_the_old_key_for_the_overlap(world):
-    a = world.peers[0]
+    a = world.clients[0]
     old = a.up(counter=500), a.up(counter=501), a.up(counter=502), a.up(counter=503)
     world.apply(RekeySeat(a.media_id, 1, b"u" * 32, b"d" * 32))
     world.receive(a, old[0])
@@ -325,7 +325,7 @@ def test_rekey_accepts_the_old_key_for_the_overlap(world):
 
 
 def test_new_keys_are_asked_for_once(world):
-    a = world.peers[0]
+    a = world.clients[0]
     world.plane.poll(world.now)
     assert world.plane.take_events() == []
     world.receive(a, a.up(counter=REKEY_COUNTER))
@@ -340,7 +340,7 @@ def test_new_keys_are_asked_for_once(world):
 
 @pytest.mark.parametrize("jump", [1 << 20, REKEY_COUNTER, MAX_COUNTER])
 def test_counters_that_a_client_skips_are_no_datagrams_that_were_lost(world, jump):
-    a = world.peers[0]
+    a = world.clients[0]
     before = world.plane.flush_counters()
     sent, received = before.uplink_sent, before.uplink_received
     start = a.counter
@@ -361,11 +361,11 @@ def test_keys_wear_out_with_age(world):
     world.now += 120
     world.plane.poll(world.now)
     due = [event.media_id for event in world.plane.take_events() if isinstance(event, SeatRekeyDue)]
-    assert due == [peer.media_id for peer in world.peers]
+    assert due == [client.media_id for client in world.clients]
 
 
 def test_a_down_counter_stops_before_it_wraps(world):
-    a = world.peers[0]
+    a = world.clients[0]
     world.plane.seats[a.media_id].down.counter = MAX_COUNTER
     assert len(world.receive(a, a.ping())) == 1
     assert world.receive(a, a.ping()) == []
@@ -373,7 +373,7 @@ def test_a_down_counter_stops_before_it_wraps(world):
 
 
 def test_an_unexpected_failure_ends_one_datagram(world):
-    a, *_ = world.peers
+    a, *_ = world.clients
     newcomer = world.join(9, prove=False)
 
     def broken(size: int) -> bytes:
@@ -393,7 +393,7 @@ def test_commands_about_what_is_gone_are_ignored(world):
         p.RotateSealer(9, 0, 1, bytes(32), 0.0),
         p.CloseRoom(9),
         OpenSeat(55, 9, 1, 0, bytes(32), bytes(32)),
-        OpenSeat(world.peers[0].media_id, 1, 1, 0, bytes(32), bytes(32)),
+        OpenSeat(world.clients[0].media_id, 1, 1, 0, bytes(32), bytes(32)),
         p.RekeySeat(55, 1, bytes(32), bytes(32)),
         p.CloseSeat(55, 9),
         p.OpenStream(1, 55, StreamKind.AUDIO, CAPS),
@@ -403,4 +403,4 @@ def test_commands_about_what_is_gone_are_ignored(world):
         p.ChangeForwarding(1, (99,), (p.Receiver(55),)),
     )
     assert world.plane.take_events() == []
-    assert world.receive(world.peers[0], world.peers[0].up(packet_item(audio(7))))
+    assert world.receive(world.clients[0], world.clients[0].up(packet_item(audio(7))))

@@ -17,13 +17,13 @@ class Show:
 
     def __init__(self) -> None:
         self.world = World(3)
-        self.publisher, self.first, self.third = self.world.peers
+        self.publisher, self.first, self.third = self.world.clients
         self.world.publish(self.publisher, STREAM, Kind.VIDEO, to=[self.first], layers=4)
         self.world.now += KEY_DELIVERY
         self.sequences = [0, 0, 0, 0]
 
     def send(self, *, key: bool = False, index: int = 0, spatial: int = 0, temporal: int = 0) -> bytes | None:
-        """Send a packet; return the datagram that the second participant gets."""
+        """Send a packet, and return the datagram that the second participant gets."""
         sequence = self.sequences[spatial]
         self.sequences[spatial] += 1
         header = video(STREAM, sequence, keyframe=key, reference=0 if key else 1, spatial=spatial, temporal=temporal)
@@ -36,7 +36,7 @@ class Show:
         return [self.send(key=n < 3, index=n if n < 3 else 0, **fields) for n in range(packets)]
 
     def want(self, *receivers: Receiver) -> list[bytes]:
-        """Forward to others; return what the third is sent at once."""
+        """Forward to others, and return what the third is sent at once."""
         self.world.forward(self.publisher, STREAM, receivers)
         return self.sent()
 
@@ -66,13 +66,13 @@ def test_who_begins_gets_what_was_sealed_since_the_keyframe_and_nothing_is_asked
 def test_who_asks_is_sent_the_last_keyframe_again_once_and_then_another_is_asked_for(by_datagram):
     show = Show()
 
-    def ask(peer, spatial=0):
+    def ask(client, spatial=0):
         show.world.now += 1
         if by_datagram:
             value = STREAM.to_bytes(2, "big") + bytes([spatial])
-            sent = show.world.receive(peer, peer.up(Item(ItemType.KEYFRAME_REQUEST, value)))
+            sent = show.world.receive(client, client.up(Item(ItemType.KEYFRAME_REQUEST, value)))
             return [datagram for _, datagram in sent]
-        show.world.apply(SendKeyframe(STREAM, show.publisher.media_id, peer.media_id, spatial))
+        show.world.apply(SendKeyframe(STREAM, show.publisher.media_id, client.media_id, spatial))
         return show.sent()
 
     show.want(Receiver(1002), Receiver(1003))

@@ -8,7 +8,7 @@ from tcserver.media import Drop
 from tcserver.media.forwarding.path import PATH_TIMEOUT, PathState
 from tcserver.media.interface import Address, CloseSeat, OpenTicket, PathLost, PathProven, SealerState, SeatOpened
 from tcserver.media.plane.directory import MAX_TICKETS
-from tests.support.media.world import ROOM_KEY, SEALER, Peer, World, audio, forwarded, packet_item
+from tests.support.media.world import ROOM_KEY, SEALER, MediaClient, World, audio, forwarded, packet_item
 
 ELSEWHERE = Address(0, "198.51.100.7", 4242)
 TICKET_KEY = b"t" * 32
@@ -24,7 +24,7 @@ def paths(world: World) -> dict[str, int]:
 
 def test_nothing_is_forwarded_to_an_unproven_path():
     world = World(1)
-    (a,) = world.peers
+    (a,) = world.clients
     b = world.join(2, prove=False)
     world.publish(a, 7, to=[b])
     assert world.receive(a, a.up(packet_item(audio(7, 0)))) == []
@@ -93,8 +93,8 @@ def test_round_trips_are_measured_by_challenges_that_were_sent_once():
     world.now += 0.25
     world.challenge(b, b.ping())
     world.now += 0.15
-    for peer, token in zip((a, b), tokens, strict=True):
-        world.receive(peer, peer.up(response(token)))
+    for client, token in zip((a, b), tokens, strict=True):
+        world.receive(client, client.up(response(token)))
     assert (world.plane.rtt.total, world.plane.rtt.sum) == (1, pytest.approx(0.4))
     assert paths(world) == {"proven": 2}
     world.challenge(a, a.ping())
@@ -133,7 +133,7 @@ def test_the_budget_refuses():
     assert not path.spend(ELSEWHERE, 1)
     path.hear(a.address, 1, False, world.now)
     assert path.spend(a.address, 3)
-    # A ping at an address which is neither proven nor the candidate is not answered.
+    # A ping at an address that is neither proven nor the candidate is not answered.
     newest = a.up(Item(ItemType.PADDING, bytes(100)), counter=10)
     world.receive(a, newest)
     assert world.receive_from(ELSEWHERE, a.up(Item(ItemType.PING, PingItem(1, 2).pack()), counter=5)) == []
@@ -143,7 +143,7 @@ def test_the_budget_refuses():
 def test_an_address_that_a_reader_has_made_anew_is_taken_over():
     """Addresses are compared by identity first, and readers forget the addresses when they know too many."""
     world = World(1)
-    (a,) = world.peers
+    (a,) = world.clients
     path = world.plane.seats[a.media_id].path
     again = Address(*a.address)
     world.receive_from(again, a.up())
@@ -153,7 +153,7 @@ def test_an_address_that_a_reader_has_made_anew_is_taken_over():
 
 def test_media_go_to_the_old_address_until_the_new_one_has_proved_itself():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     old = b.address
     world.publish(a, 7, to=[b])
     token = None
@@ -169,7 +169,7 @@ def test_media_go_to_the_old_address_until_the_new_one_has_proved_itself():
 
 def test_a_publisher_that_moves_is_forwarded_and_does_not_hear_itself():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.publish(b, 8, to=[a])
     for address in (ELSEWHERE, Address(1, "::1", 9)):
@@ -180,7 +180,7 @@ def test_a_publisher_that_moves_is_forwarded_and_does_not_hear_itself():
 
 def test_an_old_datagram_from_elsewhere_moves_nothing():
     world = World(1)
-    (a,) = world.peers
+    (a,) = world.clients
     late = a.up()
     world.receive(a, a.up())
     assert world.receive_from(ELSEWHERE, late) == []
@@ -201,9 +201,9 @@ def wait(world: World, seconds: float) -> None:
 
 def test_where_the_process_stood_still_no_path_is_lost_but_that_of_who_says_nothing_after():
     world = World(3)
-    a, b, c = world.peers
-    for peer in world.peers:
-        world.receive(peer, peer.up())
+    a, b, c = world.clients
+    for client in world.clients:
+        world.receive(client, client.up())
     wait(world, 5)
     for stop in (20, 3600, 20):
         world.now += stop
@@ -215,12 +215,12 @@ def test_where_the_process_stood_still_no_path_is_lost_but_that_of_who_says_noth
     assert world.plane.take_events() == []
     wait(world, PATH_TIMEOUT - 6)
     assert PathLost(c.media_id) in world.plane.take_events(), "its own silence counts"
-    assert all(world.plane.seats[peer.media_id].path.address == peer.address for peer in (a, b))
+    assert all(world.plane.seats[client.media_id].path.address == client.address for client in (a, b))
 
 
 def test_a_silent_path_is_lost_and_can_be_proven_again():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.receive(b, b.up())
     wait(world, PATH_TIMEOUT - 0.01)
@@ -236,7 +236,7 @@ def test_a_silent_path_is_lost_and_can_be_proven_again():
 
 def test_a_pong_tells_what_came_and_where_the_sealer_stands():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.receive(a, a.up(packet_item(audio(7))))
     world.now = 2.0**32 / 1e6 + 1.5
@@ -251,7 +251,7 @@ def test_a_pong_tells_what_came_and_where_the_sealer_stands():
 
 def test_one_ping_of_a_datagram_is_answered_and_malformed_ones_are_dropped():
     world = World(1)
-    (a,) = world.peers
+    (a,) = world.clients
     ping = Item(ItemType.PING, PingItem(1, 2).pack())
     assert len(world.receive(a, a.up(ping, ping, ping))) == 1
     assert world.receive(a, a.up(Item(ItemType.PING, b"12345"))) == []
@@ -260,22 +260,22 @@ def test_one_ping_of_a_datagram_is_answered_and_malformed_ones_are_dropped():
 
 def test_35_clients_behind_one_address():
     world = World(0)
-    peers = []
+    clients = []
     for number in range(1, 36):
-        peer = world.join(number, prove=False)
-        world.prove(peer, Address(0, "192.0.2.1", 40_000 + number))
-        peers.append(peer)
-    for number, peer in enumerate(peers):
-        world.publish(peer, number, to=[other for other in peers if other is not peer])
-    for number, peer in enumerate(peers):
-        sent = forwarded(world.receive(peer, peer.up(packet_item(audio(number)))))
-        assert set(sent) == {other.address for other in peers if other is not peer}
+        client = world.join(number, prove=False)
+        world.prove(client, Address(0, "192.0.2.1", 40_000 + number))
+        clients.append(client)
+    for number, client in enumerate(clients):
+        world.publish(client, number, to=[other for other in clients if other is not client])
+    for number, client in enumerate(clients):
+        sent = forwarded(world.receive(client, client.up(packet_item(audio(number)))))
+        assert set(sent) == {other.address for other in clients if other is not client}
     assert world.drops() == {}
 
 
 def test_a_closed_seat_is_unknown():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.apply(CloseSeat(b.media_id, 1))
     assert world.receive(b, b.ping()) == []
@@ -283,7 +283,7 @@ def test_a_closed_seat_is_unknown():
     assert world.drops() == {Drop.UNKNOWN_ID: 1, Drop.NO_RECEIVER: 1}
 
 
-class Prober(Peer):
+class Prober(MediaClient):
     def __init__(self, world: World, datagrams: int = 20, media_id: int = 5) -> None:
         super().__init__(media_id, ELSEWHERE)
         self.up_key = self.down_key = TICKET_KEY
@@ -347,7 +347,7 @@ def test_tickets_are_bounded():
         prober = Prober(world, media_id=media_id)
     assert len(world.plane.tickets) == MAX_TICKETS
     assert len(world.receive(prober, prober.probe())) == 1
-    first = Peer(0, ELSEWHERE)
+    first = MediaClient(0, ELSEWHERE)
     world.receive(first, first.up())
     assert world.drops() == {Drop.UNKNOWN_ID: 1}
 

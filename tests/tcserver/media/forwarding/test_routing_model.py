@@ -1,4 +1,4 @@
-"""A model of who must get what, run beside the plane through arbitrary histories."""
+"""A model of the correct receivers, run beside the plane through arbitrary histories."""
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -18,7 +18,7 @@ from tcserver.media.interface import (
     Receiver,
     RotateSealer,
 )
-from tests.support.media.world import CAPS, Peer, World, audio, open_room, packet_item
+from tests.support.media.world import CAPS, MediaClient, World, audio, open_room, packet_item
 
 ROOMS = (1, 2)
 
@@ -31,7 +31,7 @@ class Routing(RuleBasedStateMachine):
         self.waiting: dict[int, list[tuple[int, float]]] = {1: [], 2: []}
         self.epochs = {1: 0, 2: 0}
         self.world.apply(OpenSealer(2, 77, 0, self.keys[2][0]))
-        self.peers: dict[int, Peer] = {}
+        self.clients: dict[int, MediaClient] = {}
         self.rooms: dict[int, int] = {}
         self.proven: dict[int, Address] = {}
         self.streams: dict[int, int] = {}
@@ -49,26 +49,26 @@ class Routing(RuleBasedStateMachine):
     @rule(room=st.sampled_from(ROOMS))
     def join(self, room):
         self.number += 1
-        peer = self.world.join(self.number, room=room, prove=False)
-        peer.address = self.new_address()
-        self.peers[peer.media_id], self.rooms[peer.media_id] = peer, room
+        client = self.world.join(self.number, room=room, prove=False)
+        client.address = self.new_address()
+        self.clients[client.media_id], self.rooms[client.media_id] = client, room
 
-    @precondition(lambda self: self.peers)
+    @precondition(lambda self: self.clients)
     @rule(data=st.data())
     def leave(self, data):
-        media_id = data.draw(st.sampled_from(sorted(self.peers)))
+        media_id = data.draw(st.sampled_from(sorted(self.clients)))
         self.world.apply(CloseSeat(media_id, self.rooms[media_id]))
-        del self.peers[media_id], self.rooms[media_id]
+        del self.clients[media_id], self.rooms[media_id]
         self.proven.pop(media_id, None)
         for stream in [stream for stream, owner in self.streams.items() if owner == media_id]:
             del self.streams[stream], self.wants[stream]
 
-    @precondition(lambda self: self.peers)
+    @precondition(lambda self: self.clients)
     @rule(data=st.data())
     def prove(self, data):
-        media_id = data.draw(st.sampled_from(sorted(self.peers)))
-        self.world.prove(self.peers[media_id], self.new_address())
-        self.proven[media_id] = self.peers[media_id].address
+        media_id = data.draw(st.sampled_from(sorted(self.clients)))
+        self.world.prove(self.clients[media_id], self.new_address())
+        self.proven[media_id] = self.clients[media_id].address
 
     @precondition(lambda self: self.proven)
     @rule(data=st.data())
@@ -76,13 +76,13 @@ class Routing(RuleBasedStateMachine):
         """Authentic datagrams from another address are answered there, and move nothing yet."""
         media_id = data.draw(st.sampled_from(sorted(self.proven)))
         elsewhere = self.new_address()
-        sent = self.world.receive_from(elsewhere, self.peers[media_id].ping())
+        sent = self.world.receive_from(elsewhere, self.clients[media_id].ping())
         assert all(address == elsewhere and parse_header(d).kind == Kind.DOWN for address, d in sent)
 
-    @precondition(lambda self: self.peers)
+    @precondition(lambda self: self.clients)
     @rule(data=st.data())
     def publish(self, data):
-        media_id = data.draw(st.sampled_from(sorted(self.peers)))
+        media_id = data.draw(st.sampled_from(sorted(self.clients)))
         self.number += 1
         self.world.apply(OpenStream(self.number, media_id, StreamKind.AUDIO, CAPS))
         self.streams[self.number] = media_id
@@ -107,9 +107,9 @@ class Routing(RuleBasedStateMachine):
     def route(self, data):
         """Forward to anybody: also to the publisher and to participants of the other room, who must get nothing."""
         stream = data.draw(st.sampled_from(sorted(self.streams)))
-        wants = data.draw(st.dictionaries(st.sampled_from(sorted(self.peers)), st.booleans()))
+        wants = data.draw(st.dictionaries(st.sampled_from(sorted(self.clients)), st.booleans()))
         receivers = [Receiver(media_id, redundant) for media_id, redundant in wants.items()]
-        self.world.forward(self.peers[self.streams[stream]], stream, receivers)
+        self.world.forward(self.clients[self.streams[stream]], stream, receivers)
         self.wants[stream] = wants
 
     @rule(room=st.sampled_from(ROOMS), delay=st.sampled_from((0.0, 2.0)))
@@ -135,11 +135,11 @@ class Routing(RuleBasedStateMachine):
     def send(self, data):
         stream = data.draw(st.sampled_from(sorted(self.streams)))
         owner = self.streams[stream]
-        peer, room = self.peers[owner], self.rooms[owner]
+        client, room = self.clients[owner], self.rooms[owner]
         self.sequence += 1
         packet = audio(stream, self.sequence)
-        datagram = peer.up(packet_item(packet))
-        sent = self.world.receive(peer, datagram)
+        datagram = client.up(packet_item(packet))
+        sent = self.world.receive(client, datagram)
         rooms = [(address, d) for address, d in sent if parse_header(d).kind == Kind.ROOM]
         for redundant in (False, True):
             type_ = ItemType.REDUNDANT_PACKET if redundant else ItemType.PACKET
@@ -166,15 +166,15 @@ class Routing(RuleBasedStateMachine):
         for counter in sorted({parse_header(d).counter for _, d in rooms}):
             assert counter == self.counters[room] + 1
             self.counters[room] = counter
-        assert self.world.receive(peer, datagram) == []
+        assert self.world.receive(client, datagram) == []
 
-    @precondition(lambda self: self.streams and self.peers)
+    @precondition(lambda self: self.streams and self.clients)
     @rule(data=st.data())
     def send_foreign(self, data):
         stream = data.draw(st.sampled_from(sorted(self.streams)))
-        media_id = data.draw(st.sampled_from(sorted(self.peers)))
+        media_id = data.draw(st.sampled_from(sorted(self.clients)))
         if self.streams[stream] != media_id:
-            sent = self.world.receive(self.peers[media_id], self.peers[media_id].up(packet_item(audio(stream))))
+            sent = self.world.receive(self.clients[media_id], self.clients[media_id].up(packet_item(audio(stream))))
             assert all(parse_header(d).kind == Kind.DOWN for _, d in sent)
 
     @invariant()

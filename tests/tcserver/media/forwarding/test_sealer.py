@@ -29,7 +29,7 @@ from tests.support.media.world import (
 
 def test_a_key_is_used_from_its_time_on_and_an_ex_member_opens_nothing_new():
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     world.publish(a, 7, to=[b, c])
     world.apply(CloseSeat(c.media_id, 1))
     new_key = b"n" * 32
@@ -62,7 +62,7 @@ def test_a_waiting_key_is_told_to_newcomers_and_keys_take_turns():
 
 def test_a_new_key_of_the_sealer_is_asked_for_once():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     sealer = world.plane.rooms[1].sealer
     sealer.counter = REKEY_COUNTER
     for _ in range(2):
@@ -79,7 +79,7 @@ def test_a_new_key_of_the_sealer_is_asked_for_once():
 
 def test_a_sealer_stops_before_its_counter_wraps():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     world.plane.rooms[1].sealer.counter = MAX_COUNTER
     assert parse_header(send(world, a, audio(7, 0))[0][1]).counter == MAX_COUNTER
@@ -89,7 +89,7 @@ def test_a_sealer_stops_before_its_counter_wraps():
 
 def test_a_sealer_never_begins_again():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     send(world, a, audio(7, 0))
     world.apply(OpenSealer(1, world.plane.rooms[1].sealer.ident, 0, ROOM_KEY))

@@ -21,7 +21,7 @@ ELSEWHERE = Address(0, "10.9.9.9", 1)
 @pytest.fixture
 def world() -> World:
     world = World(3)
-    a, b, c = world.peers
+    a, b, c = world.clients
     world.publish(a, 7, to=[b, c], caps=Caps(bitrate=160_000, packets_per_second=130))
     world.now += 10
     return world
@@ -29,7 +29,7 @@ def world() -> World:
 
 @pytest.mark.parametrize("item", [EMPTY, FUTURE, Item(ItemType.PING, b""), Item(ItemType.KEYFRAME_REQUEST, b"")])
 def test_a_datagram_of_too_many_items_is_one_counted_drop(world: World, item: Item) -> None:
-    a = world.peers[0]
+    a = world.clients[0]
     packet = packet_item(audio(7))
     assert len(world.receive(a, a.up(*[FUTURE] * (MAX_UP_ITEMS - 1), packet))) == 2
     world.drops()
@@ -41,7 +41,7 @@ def test_a_datagram_of_too_many_items_is_one_counted_drop(world: World, item: It
 @pytest.mark.parametrize("item", [EMPTY, FUTURE, Item(ItemType.PATH_RESPONSE, bytes(8)), packet_item(b"?" * 20)])
 def test_datagrams_beyond_the_budget_are_dropped_unopened(world: World, item: Item) -> None:
     """Of 5,000 in a second, only as many are opened as the seat may send with all that it publishes."""
-    a = world.peers[0]
+    a = world.clients[0]
     before = world.plane.counters.accepted
     most = SEAT_CAPS.packets_per_second + 130
     world.now += 1
@@ -57,7 +57,7 @@ def test_datagrams_beyond_the_budget_are_dropped_unopened(world: World, item: It
 
 
 def test_bytes_count_too(world: World) -> None:
-    a = world.peers[0]
+    a = world.clients[0]
     world.now += 1
     large = Item(99, bytes(1100))
     for _ in range(200):
@@ -67,7 +67,7 @@ def test_bytes_count_too(world: World) -> None:
 
 def test_all_that_a_seat_publishes_has_room_within_its_budget() -> None:
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     for stream in range(8):
         world.publish(a, stream + 1, StreamKind.AUDIO, [b], caps=Caps(bitrate=1_000_000, packets_per_second=300))
     for stream in range(8):
@@ -84,7 +84,7 @@ def test_all_that_a_seat_publishes_has_room_within_its_budget() -> None:
 
 def test_nobody_else_uses_up_the_budget_of_a_seat(world: World) -> None:
     """Neither with forged nor with repeated datagrams, from the address of the seat or from others."""
-    a = world.peers[0]
+    a = world.clients[0]
     world.now += 1
     genuine = a.up(packet_item(audio(7, 0)))
     assert len(world.receive(a, genuine)) == 2
@@ -98,7 +98,7 @@ def test_nobody_else_uses_up_the_budget_of_a_seat(world: World) -> None:
 
 
 def test_what_is_authentic_counts_from_wherever_it_comes(world: World) -> None:
-    a = world.peers[0]
+    a = world.clients[0]
     world.now += 1
     for _ in range(1000):
         world.receive_from(ELSEWHERE, a.up(EMPTY))
@@ -106,7 +106,7 @@ def test_what_is_authentic_counts_from_wherever_it_comes(world: World) -> None:
 
 
 def test_pings_are_answered_at_a_bounded_rate(world: World) -> None:
-    a = world.peers[0]
+    a = world.clients[0]
     world.now += 5
     answered = 0
     for _ in range(2000):

@@ -10,7 +10,7 @@ from tcproto.packet import parse_header
 from tcserver.media.forwarding.keyframes import KEY_DELIVERY
 from tcserver.media.interface import Address, CloseSeat, KeyframeAsked, Receiver, SendKeyframe
 from tcserver.media.plane.plane import SWEEP_INTERVAL
-from tests.support.media.world import Peer, World, keyframe, open_room, packet_item, send, video
+from tests.support.media.world import MediaClient, World, keyframe, open_room, packet_item, send, video
 
 STREAM = 7
 
@@ -18,9 +18,9 @@ STREAM = 7
 class Picture:
     """Participant 1 films; the others may watch."""
 
-    def __init__(self, members: int = 4) -> None:
-        self.world = World(members)
-        self.publisher, *self.viewers = self.world.peers
+    def __init__(self, participants: int = 4) -> None:
+        self.world = World(participants)
+        self.publisher, *self.viewers = self.world.clients
         self.world.publish(self.publisher, STREAM, Kind.VIDEO, layers=4)
         self.sequences = [0] * 4
 
@@ -28,13 +28,13 @@ class Picture:
         self.world.forward(self.publisher, STREAM, receivers)
         self.world.plane.take_transmissions()
 
-    def send(self, key: bool = False, spatial: int = 0, **fields: int) -> list[Peer]:
-        """Send a packet; return who gets it."""
+    def send(self, key: bool = False, spatial: int = 0, **fields: int) -> list[MediaClient]:
+        """Send a packet, and return its receivers."""
         sequence = self.sequences[spatial]
         self.sequences[spatial] += 1
         packet = (keyframe if key else video)(STREAM, sequence, spatial=spatial, **fields)
         addresses = {address for address, _ in send(self.world, self.publisher, packet)}
-        return [peer for peer in self.world.peers if peer.address in addresses]
+        return [client for client in self.world.clients if client.address in addresses]
 
     def asked(self) -> list[KeyframeAsked]:
         return [event for event in self.world.plane.take_events() if isinstance(event, KeyframeAsked)]
@@ -193,7 +193,7 @@ def test_forward_numbers_begin_where_the_keyframe_does():
 def test_a_page_that_is_turned_costs_no_packet_that_cannot_be_shown():
     """Ten viewers turn to ten cameras, 75 packets before the keyframes that are asked for: 7,500 packets are saved."""
     world = World(20)
-    films, viewers = world.peers[:10], world.peers[10:]
+    films, viewers = world.clients[:10], world.clients[10:]
     for stream, film in enumerate(films, 1):
         world.publish(film, stream, Kind.VIDEO)
         send(world, film, keyframe(stream))

@@ -13,34 +13,34 @@ from tcserver.media.lanes.sender import Sender
 from tcserver.media.udp.sendmmsg import make_lanes
 from tests.support.media.loopback import address_of, linux, received, trains_out
 from tests.support.media.stream_ends import Lane
-from tests.support.media.world import Peer, World, audio, forwarded, packet_item
+from tests.support.media.world import MediaClient, World, audio, forwarded, packet_item
 
 STREAM = 1
 """The lane of streams; 0 is that of the UDP socket."""
 
 
 class LaneWorld(World):
-    """A room of which some have UDP and some a stream; all that is sent goes through the sender and its lanes."""
+    """A room in which some have UDP and some a stream. All datagrams go through the sender and its lanes."""
 
-    def __init__(self, udp: str, server: socket.socket, clients: list[socket.socket]) -> None:
+    def __init__(self, udp: str, server: socket.socket, sockets: list[socket.socket]) -> None:
         super().__init__(0)
         self.streams = Lane(3)
         self.lanes = [*make_lanes(udp, [server], pytest.fail), self.streams]
         self.sender = Sender(self.lanes)
-        self.clients = clients
-        addresses = [*map(address_of, clients), *(Address(STREAM, STREAM_HOST, number) for number in self.streams.ends)]
-        self.peers = [self.seat(number, address) for number, address in enumerate(addresses, 1)]
+        self.sockets = sockets
+        addresses = [*map(address_of, sockets), *(Address(STREAM, STREAM_HOST, number) for number in self.streams.ends)]
+        self.clients = [self.seat(number, address) for number, address in enumerate(addresses, 1)]
 
-    def seat(self, number: int, address: Address) -> Peer:
-        peer = self.join(number, prove=False)
-        self.prove(peer, address)
-        return peer
+    def seat(self, number: int, address: Address) -> MediaClient:
+        client = self.join(number, prove=False)
+        self.prove(client, address)
+        return client
 
     def receive_from(self, address: Address, *datagrams: bytes) -> list[tuple[Address, bytes]]:
         """Return what arrives, on sockets and streams."""
         self.plane.receive([(datagram, address) for datagram in datagrams], self.now)
         self.sender.send(self.plane.take_transmissions())
-        arrived = [(address_of(client), datagram) for client in self.clients for datagram in received(client)]
+        arrived = [(address_of(sock), datagram) for sock in self.sockets for datagram in received(sock)]
         self.streams.run()
         for number, end in self.streams.ends.items():
             arrived += [(Address(STREAM, STREAM_HOST, number), datagram) for datagram in end.take()]
@@ -53,13 +53,13 @@ def udp(request):
 
 
 def test_a_seat_on_a_stream_proves_its_path_sends_and_receives(udp, bind):
-    """Everybody gets everything but the own, in order, from either kind of seat; the bytes are the same for all."""
+    """All get everything but their own, in order, from either kind of seat. The bytes are the same for all."""
     world = LaneWorld(udp, bind(), [bind(), bind()])
-    for stream, publisher in enumerate(world.peers, 1):
-        world.publish(publisher, stream, to=[peer for peer in world.peers if peer is not publisher])
+    for stream, publisher in enumerate(world.clients, 1):
+        world.publish(publisher, stream, to=[client for client in world.clients if client is not publisher])
         packets = [audio(stream, sequence, bytes(60)) for sequence in range(5)]
         arrived = world.receive(publisher, *(publisher.up(packet_item(packet)) for packet in packets))
-        others = [peer.address for peer in world.peers if peer is not publisher]
+        others = [client.address for client in world.clients if client is not publisher]
         assert forwarded(arrived) == {address: list(enumerate(packets)) for address in others}
         for address in others:
             assert [datagram for to, datagram in arrived if to == address] == [
@@ -73,7 +73,7 @@ def test_a_seat_on_a_stream_proves_its_path_sends_and_receives(udp, bind):
 
 def test_a_seat_moves_from_udp_to_a_stream_and_back(udp, bind):
     world = LaneWorld(udp, bind(), [bind(), bind()])
-    publisher, mover, *_ = world.peers
+    publisher, mover, *_ = world.clients
     world.publish(publisher, 7, to=[mover])
     for turn, address in enumerate((Address(STREAM, STREAM_HOST, 3), mover.address, Address(STREAM, STREAM_HOST, 2))):
         world.prove(mover, address)
@@ -84,7 +84,7 @@ def test_a_seat_moves_from_udp_to_a_stream_and_back(udp, bind):
 
 def test_a_stream_that_does_not_keep_up_costs_nobody_else_anything(udp, bind):
     world = LaneWorld(udp, bind(), [bind(), bind()])
-    publisher, *others = world.peers
+    publisher, *others = world.clients
     slow = others.pop()
     world.streams.ends[slow.address.port].reads = False
     world.publish(publisher, 7, to=[*others, slow])
@@ -93,7 +93,7 @@ def test_a_stream_that_does_not_keep_up_costs_nobody_else_anything(udp, bind):
         packets = [audio(7, 2 * number, bytes(60)), audio(7, 2 * number + 1, bytes(60))]
         arrived = forwarded(world.receive(publisher, *(publisher.up(packet_item(packet)) for packet in packets)))
         reached += len(arrived.pop(slow.address, ()))
-        assert arrived == {peer.address: list(enumerate(packets, 2 * number)) for peer in others}
+        assert arrived == {client.address: list(enumerate(packets, 2 * number)) for client in others}
         world.now += 0.004
     waiting, gave_way = world.streams.waiting, world.streams.counts.gave_way["small"]
     assert waiting <= MAX_SMALL

@@ -1,4 +1,4 @@
-"""Bugs in a media plane: an exception ends only what it happened in, and the other rooms go on."""
+"""Bugs in a media plane: an exception ends only the part in which it happened, and the other rooms go on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Rooms(World):
         self.apply(OpenSealer(2, SEALER + 1, 0, ROOM_KEY))
         self.others = [self.join(number, room=2) for number in (11, 12)]
         self.broken = self.plane.rooms[1]
-        self.publish(self.peers[0], 7, to=[self.peers[1]])
+        self.publish(self.clients[0], 7, to=[self.clients[1]])
         self.publish(self.others[0], 7, to=[self.others[1]])
         self.plane.take_events()
 
@@ -47,7 +47,7 @@ class Rooms(World):
 
 
 def talk(rooms: Rooms) -> list[object]:
-    """Let participant 11 speak for a while; return what the plane reports."""
+    """Let participant 11 speak for a while, and return what the plane reports."""
     events: list[object] = []
     for sequence in range(50):
         rooms.now += 0.02
@@ -70,12 +70,12 @@ def test_a_room_whose_decisions_fail_keeps_no_other_from_its_own(monkeypatch, me
     assert found.keys() == {Fault.ROOM}
     assert found[Fault.ROOM] > 2
     monkeypatch.undo()
-    assert len(send(rooms, rooms.peers[0], audio(7))) == 1, "sound goes on"
+    assert len(send(rooms, rooms.clients[0], audio(7))) == 1, "sound goes on"
 
 
 def test_a_seat_whose_look_fails_keeps_no_other_path_from_being_given_up(monkeypatch):
     rooms = Rooms()
-    broken = rooms.plane.seats[rooms.peers[0].media_id].path
+    broken = rooms.plane.seats[rooms.clients[0].media_id].path
     lose = type(broken).lose
     monkeypatch.setattr(type(broken), "lose", lambda path, now: fail() if path is broken else lose(path, now))
     rooms.plane.poll(rooms.now)
@@ -83,7 +83,7 @@ def test_a_seat_whose_look_fails_keeps_no_other_path_from_being_given_up(monkeyp
         rooms.now += 1
         rooms.plane.poll(rooms.now)
     lost = {event.media_id for event in rooms.plane.take_events() if isinstance(event, PathLost)}
-    assert lost == {peer.media_id for peer in (rooms.peers[1], *rooms.others)}
+    assert lost == {client.media_id for client in (rooms.clients[1], *rooms.others)}
     assert rooms.faults()[Fault.SEAT] == 101
 
 
@@ -104,9 +104,9 @@ def test_a_command_that_fails_is_told_and_the_room_can_be_closed(monkeypatch, co
         rooms.apply(command)
     assert rooms.plane.take_events() == [RoomFailed(1)]
     assert rooms.faults() == {Fault.COMMAND: 1}
-    rooms.apply(*(CloseSeat(peer.media_id, 1) for peer in rooms.peers), CloseRoom(1))
+    rooms.apply(*(CloseSeat(client.media_id, 1) for client in rooms.clients), CloseRoom(1))
     assert rooms.plane.rooms.keys() == {2}
-    assert rooms.plane.seats.keys() == {peer.media_id for peer in rooms.others}
+    assert rooms.plane.seats.keys() == {client.media_id for client in rooms.others}
     assert len(send(rooms, rooms.others[0], audio(7))) == 1
 
 

@@ -1,4 +1,4 @@
-"""What a media plane tells about itself, and when it says that it has too much to do."""
+"""The figures of a media plane about itself, and when it reports that it has too much to do."""
 
 import asyncio
 import os
@@ -29,9 +29,9 @@ from tests.support.media.world import World, audio, keyframe, packet_item, video
 
 
 def test_the_counts() -> None:
-    world = World(members=2)
+    world = World(participants=2)
     world.join(3, prove=False)
-    a, b = world.peers
+    a, b = world.clients
     world.publish(a, 7, to=[b])
     counted = count(world.plane.rooms.values())
     assert (counted.rooms, counted.seats, counted.proven, counted.streams) == (1, 3, 2, 1)
@@ -45,9 +45,9 @@ def uplink(world: World) -> tuple[int, int]:
 
 
 def test_what_was_sent_and_what_arrived_is_counted_for_good() -> None:
-    assert uplink(World(members=0)) == (0, 0)
-    world = World(members=2)
-    a, b = world.peers
+    assert uplink(World(participants=0)) == (0, 0)
+    world = World(participants=2)
+    a, b = world.clients
     assert uplink(world) == (4, 4), "two datagrams each prove a path"
     late = [a.up() for _ in range(5)]
     world.receive(a, a.up())
@@ -63,8 +63,8 @@ def test_what_was_sent_and_what_arrived_is_counted_for_good() -> None:
 
 
 def test_what_was_sent_under_keys_that_have_changed_still_counts() -> None:
-    world = World(members=1)
-    (a,) = world.peers
+    world = World(participants=1)
+    (a,) = world.clients
     for epoch in (1, 2):
         late = [a.up() for _ in range(3)]
         key = bytes([epoch]) * 32
@@ -76,15 +76,15 @@ def test_what_was_sent_under_keys_that_have_changed_still_counts() -> None:
 
 
 def test_who_skips_counters_is_not_believed_to_have_sent_them() -> None:
-    world = World(members=1)
-    (a,) = world.peers
+    world = World(participants=1)
+    (a,) = world.clients
     world.receive(a, a.up(counter=MAX_COUNTER))
     assert uplink(world) == (3, 3)
 
 
 def test_packets_are_counted_by_kind_as_long_as_their_stream_lives_and_longer() -> None:
-    world = World(members=3)
-    a, b, c = world.peers
+    world = World(participants=3)
+    a, b, c = world.clients
     world.publish(a, 7, to=[b, Receiver(c.media_id, redundant=True)])
     world.publish(b, 8, Kind.VIDEO, to=[a])
     world.publish(c, 9, None)

@@ -40,17 +40,17 @@ def test_an_audience_lives_as_long_as_it_is_told_of():
 
 def test_a_number_may_come_to_mean_others():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     room = world.plane.rooms[1]
     audiences = RelayedAudiences()
-    for peer in (a, b):
-        audiences.tell(1, 7, room, frozenset({peer.media_id}), 0.0)
-        assert audiences.find(1, 7, 0.0).receivers.media_ids == (peer.media_id,)
+    for client in (a, b):
+        audiences.tell(1, 7, room, frozenset({client.media_id}), 0.0)
+        assert audiences.find(1, 7, 0.0).receivers.media_ids == (client.media_id,)
 
 
 def test_receivers_are_found_again_only_when_a_path_has_changed():
     world = World(2)
-    a, b = world.peers
+    a, b = world.clients
     room = world.plane.rooms[1]
     audiences = RelayedAudiences()
     audiences.tell(1, 7, room, frozenset({a.media_id, b.media_id, 99}), 0.0)

@@ -134,7 +134,7 @@ def test_a_worker_in_place_of_another_learns_whom_it_serves():
     other = workers.join(9, 1)
     workers.apply(ChangeForwarding(ROOM, (STREAM,), (Receiver(other.media_id),)))
     assert set(packets(send(workers, talker, audio(STREAM, 1)))) == {other.address}
-    # The other way: nobody may take what the new process hands over for what the old one did.
+    # The other way: no worker may mistake datagrams of the new process for those of the old one.
     workers.publish(other, STREAM + 1, [talker])
     assert set(packets(send(workers, other, audio(STREAM + 1)))) == {talker.address}
 
@@ -153,8 +153,8 @@ def test_nothing_is_left_of_a_room_that_closed():
         assert plane.next_deadline() is None
 
 
-def positions_in(peer, sent):
-    items = [item for _, data in sent for item in peer.open_down(data)]
+def positions_in(client, sent):
+    items = [item for _, data in sent for item in client.open_down(data)]
     return {
         position.sealer: position.counter
         for item in items
@@ -165,24 +165,24 @@ def positions_in(peer, sent):
 
 def test_a_pong_has_the_positions_of_all_sealers():
     workers = Workers(3)
-    peers = crowd(workers, (0, 1, 2))
+    clients = crowd(workers, (0, 1, 2))
     for worker in (1, 2):
-        workers.publish(peers[worker], STREAM + worker, [peers[0]])
+        workers.publish(clients[worker], STREAM + worker, [clients[0]])
         for sequence in range(worker):
-            send(workers, peers[worker], audio(STREAM + worker, sequence))
+            send(workers, clients[worker], audio(STREAM + worker, sequence))
     # As the relayed datagrams tell: at once.
-    assert positions_in(peers[0], workers.receive(peers[0], peers[0].ping())) == {
+    assert positions_in(clients[0], workers.receive(clients[0], clients[0].ping())) == {
         sealer_of(0): 0, sealer_of(1): 1, sealer_of(2): 2,
     }  # fmt: skip
-    # Who hears nothing is told once a second.
-    assert positions_in(peers[2], workers.receive(peers[2], peers[2].ping())).get(sealer_of(1)) in (None, 0)
+    # A worker without listeners is told once a second.
+    assert positions_in(clients[2], workers.receive(clients[2], clients[2].ping())).get(sealer_of(1)) in (None, 0)
     workers.poll(1)
-    assert positions_in(peers[2], workers.receive(peers[2], peers[2].ping())) == {
+    assert positions_in(clients[2], workers.receive(clients[2], clients[2].ping())) == {
         sealer_of(0): 0, sealer_of(1): 1, sealer_of(2): 2,
     }  # fmt: skip
     workers.replace(1)
     workers.poll(1)
-    assert positions_in(peers[2], workers.receive(peers[2], peers[2].ping())) == {
+    assert positions_in(clients[2], workers.receive(clients[2], clients[2].ping())) == {
         sealer_of(0): 0, sealer_of(1, 1): 0, sealer_of(2): 2,
     }  # fmt: skip
 

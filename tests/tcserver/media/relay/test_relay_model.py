@@ -19,15 +19,16 @@ from tcserver.media.interface import (
     Receiver,
 )
 from tests.support.media.relay_world import ROOM, Sent, Workers, packets
-from tests.support.media.world import CAPS, Peer, audio, packet_item, video
+from tests.support.media.world import CAPS, MediaClient, audio, packet_item, video
 
 PLANES = 3
 
 
 def brought(sent: Sent) -> dict[Address, list[tuple[int, bytes]]]:
-    """Type and packet of what each client gets.
+    """Return type and packet of what each client gets.
 
-    Not the forward number: what is handed over is numbered, though the other worker may know of no proven path.
+    The forward number is left out: a worker numbers what it hands over, though the other worker may know of no proven
+    path.
     """
     return {address: [(item[0], item[3:]) for item in items] for address, items in packets(sent).items()}
 
@@ -39,7 +40,7 @@ class Together(RuleBasedStateMachine):
         super().__init__()
         self.together, self.alone = Workers(PLANES), Workers(1)
         self.alone.router.workers = lambda _: (0,)
-        self.peers: dict[int, Peer] = {}
+        self.clients: dict[int, MediaClient] = {}
         self.streams: dict[int, tuple[int, StreamKind]] = {}
         self.number = self.sequence = 0
 
@@ -51,9 +52,9 @@ class Together(RuleBasedStateMachine):
     def exchange(self) -> None:
         self.compare(self.together.exchange(), self.alone.exchange())
 
-    def receive(self, peer: Peer, datagram: bytes) -> None:
-        self.alone.planes[0].receive([(datagram, peer.address)], self.alone.now)
-        self.compare(self.together.receive(peer, datagram), self.alone.exchange())
+    def receive(self, client: MediaClient, datagram: bytes) -> None:
+        self.alone.planes[0].receive([(datagram, client.address)], self.alone.now)
+        self.compare(self.together.receive(client, datagram), self.alone.exchange())
 
     def compare(self, together, alone) -> None:
         assert brought(together) == brought(alone)
@@ -63,48 +64,48 @@ class Together(RuleBasedStateMachine):
         """Let some join who hear each other, so that the other steps have something to act on."""
         for worker in numbers:
             self.join(worker)
-        for peer in self.peers.values():
-            self.prove_path(peer)
-            self.open_stream(peer.media_id, StreamKind.AUDIO)
-        self.apply(ChangeForwarding(ROOM, tuple(self.streams), tuple(map(Receiver, self.peers))))
+        for client in self.clients.values():
+            self.prove_path(client)
+            self.open_stream(client.media_id, StreamKind.AUDIO)
+        self.apply(ChangeForwarding(ROOM, tuple(self.streams), tuple(map(Receiver, self.clients))))
 
     @rule(worker=st.integers(0, PLANES - 1))
     def join(self, worker):
         self.number += 1
-        peer = self.together.join(self.number, worker, prove=False)
+        client = self.together.join(self.number, worker, prove=False)
         self.alone.join(self.number, worker, prove=False)
-        self.peers[peer.media_id] = peer
+        self.clients[client.media_id] = client
 
-    @precondition(lambda self: self.peers)
+    @precondition(lambda self: self.clients)
     @rule(data=st.data())
     def prove(self, data):
-        self.prove_path(self.peers[data.draw(st.sampled_from(sorted(self.peers)))])
+        self.prove_path(self.clients[data.draw(st.sampled_from(sorted(self.clients)))])
 
-    def prove_path(self, peer: Peer) -> None:
+    def prove_path(self, client: MediaClient) -> None:
         """Prove a path. The challenges and the down datagrams differ, but their outcome does not."""
-        ping = peer.ping()
-        for workers, worker in ((self.together, peer.media_id & 0xFF), (self.alone, 0)):
+        ping = client.ping()
+        for workers, worker in ((self.together, client.media_id & 0xFF), (self.alone, 0)):
             workers.now += 1
-            workers.planes[worker].receive([(ping, peer.address)], workers.now)
+            workers.planes[worker].receive([(ping, client.address)], workers.now)
             for _, answer in workers.exchange():
-                for item in peer.open_down(answer):
+                for item in client.open_down(answer):
                     if item.type == ItemType.PATH_CHALLENGE:
                         response = Item(ItemType.PATH_RESPONSE, item.value)
-                        workers.planes[worker].receive([(peer.up(response), peer.address)], workers.now)
+                        workers.planes[worker].receive([(client.up(response), client.address)], workers.now)
             workers.exchange()
 
-    @precondition(lambda self: self.peers)
+    @precondition(lambda self: self.clients)
     @rule(data=st.data())
     def leave(self, data):
-        media_id = data.draw(st.sampled_from(sorted(self.peers)))
-        del self.peers[media_id]
+        media_id = data.draw(st.sampled_from(sorted(self.clients)))
+        del self.clients[media_id]
         self.apply(CloseSeat(media_id, ROOM))
         self.streams = {ident: stream for ident, stream in self.streams.items() if stream[0] != media_id}
 
-    @precondition(lambda self: self.peers)
+    @precondition(lambda self: self.clients)
     @rule(data=st.data(), kind=st.sampled_from((StreamKind.AUDIO, StreamKind.VIDEO)))
     def publish(self, data, kind):
-        self.open_stream(data.draw(st.sampled_from(sorted(self.peers))), kind)
+        self.open_stream(data.draw(st.sampled_from(sorted(self.clients))), kind)
 
     def open_stream(self, media_id: int, kind: StreamKind) -> None:
         self.number += 1
@@ -115,8 +116,8 @@ class Together(RuleBasedStateMachine):
     @rule(data=st.data(), redundant=st.booleans())
     def forward(self, data, redundant):
         streams = data.draw(st.lists(st.sampled_from(sorted(self.streams)), unique=True))
-        wanting = data.draw(st.lists(st.sampled_from(sorted(self.peers)), unique=True))
-        gone = data.draw(st.lists(st.sampled_from(sorted(self.peers)), unique=True))
+        wanting = data.draw(st.lists(st.sampled_from(sorted(self.clients)), unique=True))
+        gone = data.draw(st.lists(st.sampled_from(sorted(self.clients)), unique=True))
         receivers = tuple(Receiver(media_id, redundant) for media_id in wanting)
         self.apply(ChangeForwarding(ROOM, tuple(streams), receivers, tuple(gone)))
 
@@ -133,11 +134,11 @@ class Together(RuleBasedStateMachine):
     def send(self):
         for stream, (media_id, kind) in self.streams.items():
             self.sequence += 1
-            # No keyframe: what is replayed to those here is asked for anew for those elsewhere.
+            # No keyframe: what is replayed to receivers here is requested again for those elsewhere.
             more = {"reference": 1} if kind is StreamKind.VIDEO else {}
             packet = (audio if kind is StreamKind.AUDIO else video)(stream, self.sequence, **more)
-            peer = self.peers[media_id]
-            self.receive(peer, peer.up(packet_item(packet)))
+            client = self.clients[media_id]
+            self.receive(client, client.up(packet_item(packet)))
 
     @rule(seconds=st.sampled_from((0.02, 1.0, 6.0, 31.0)))
     def wait(self, seconds):

@@ -1,4 +1,4 @@
-"""Who speaks in a room over several media planes, and which talkers are forwarded."""
+"""Speakers of a room over several media planes, and the talkers that are forwarded."""
 
 from tcproto.datagram import ItemType
 from tcserver.media.interface import (
@@ -24,28 +24,28 @@ class Hall:
 
     def __init__(self, numbers: tuple[int, ...], limit: int = 1) -> None:
         self.workers = Workers(max(numbers) + 1)
-        self.peers = crowd(self.workers, numbers)
+        self.clients = crowd(self.workers, numbers)
         self.sequence = 0
         self.workers.apply(SetSpeakers(ROOM, limit))
-        for stream, peer in enumerate(self.peers):
-            self.workers.publish(peer, stream, [other for other in self.peers if other is not peer])
+        for stream, client in enumerate(self.clients):
+            self.workers.publish(client, stream, [other for other in self.clients if other is not client])
 
     def speak(self, levels: dict[int, int], seconds: float) -> dict[int, int]:
-        """Send packets of 20 ms at these levels; return how many of each stream everybody else got."""
+        """Send packets of 20 ms at these levels. Return how many of each stream everybody else got."""
         heard: dict[int, int] = {}
         for _ in range(round(seconds / 0.02)):
             self.sequence += 1
             sent = []
             for stream, level in levels.items():
                 packet = audio(stream, self.sequence, level=level, voice=level < 60)
-                sent += send(self.workers, self.peers[stream], packet)
+                sent += send(self.workers, self.clients[stream], packet)
             sent += self.workers.poll(0.02)
             for brought in packets(sent).values():
                 for item in brought:
                     held = item[0] in (ItemType.HELD_PACKET, ItemType.HELD_REDUNDANT_PACKET)
                     stream = int.from_bytes(item[6:8] if held else item[4:6], "big")
                     heard[stream] = heard.get(stream, 0) + 1
-        others = len(self.peers) - 1
+        others = len(self.clients) - 1
         assert not any(count % others for count in heard.values()), "everybody gets the same"
         return {stream: count // others for stream, count in heard.items()}
 
@@ -96,7 +96,7 @@ def test_a_talker_who_is_muted_makes_way():
     hall = Hall((0, 1, 1))
     hall.speak({1: 20}, 1.0)
     assert hall.holders() == {(1,)}
-    hall.workers.apply(MuteStream(1, hall.peers[1].media_id, True))
+    hall.workers.apply(MuteStream(1, hall.clients[1].media_id, True))
     hall.workers.poll(0.02)
     hall.workers.poll(1)
     assert hall.holders() == {()}
@@ -110,7 +110,7 @@ def test_only_the_home_says_who_speaks():
     assert [event for event in hall.workers.take_events() if isinstance(event, SpeakersChanged)] == [
         SpeakersChanged(ROOM, (2,), (), 2)
     ]
-    hall.workers.apply(MuteStream(1, hall.peers[1].media_id, True))
+    hall.workers.apply(MuteStream(1, hall.clients[1].media_id, True))
     hall.workers.poll(0.02)
     hall.workers.poll(1)
     stopped = [event for event in hall.workers.take_events() if isinstance(event, SpeakersChanged)]
@@ -121,14 +121,14 @@ def test_a_new_home_decides_again():
     hall = Hall((0, 1, 1))
     hall.speak({1: 20}, 1.0)
     hall.workers.replace(0)
-    hall.workers.apply(SetSpeakers(ROOM, 1), CloseSeat(hall.peers[0].media_id, ROOM))
-    hall.peers[0] = hall.workers.join(9, 0)
-    hall.workers.apply(ChangeForwarding(ROOM, (1, 2), (Receiver(hall.peers[0].media_id),)))
+    hall.workers.apply(SetSpeakers(ROOM, 1), CloseSeat(hall.clients[0].media_id, ROOM))
+    hall.clients[0] = hall.workers.join(9, 0)
+    hall.workers.apply(ChangeForwarding(ROOM, (1, 2), (Receiver(hall.clients[0].media_id),)))
     hall.speak({1: 127, 2: 20}, 1.0)
     assert hall.holders() == {(2,)}
 
 
-# What nobody should send
+# What no worker should send
 
 
 def test_the_home_forgets_talkers_of_a_worker_that_died():
@@ -137,7 +137,7 @@ def test_the_home_forgets_talkers_of_a_worker_that_died():
     hall.workers.take_events()
     assert hall.holders() == {(1,)}
     hall.workers.replace(1)
-    hall.workers.apply(CloseSeat(hall.peers[1].media_id, ROOM))
+    hall.workers.apply(CloseSeat(hall.clients[1].media_id, ROOM))
     for _ in range(round(LOST_AFTER + 2)):
         hall.workers.poll(1.0)
     assert hall.holders() == {()}

@@ -1,4 +1,4 @@
-"""The local selection: who speaks, who is dominant, and what other workers are told and tell."""
+"""The local selection: speakers, the dominant one, and the messages from and to other workers."""
 
 import random
 
@@ -135,10 +135,10 @@ def decide(world: World) -> list[SpeakersChanged]:
 
 
 def speak(world: World, stream: int, start: int) -> None:
-    peer = world.peers[0]
+    client = world.clients[0]
     for sequence in range(start, start + 20):
         world.now += 0.02
-        world.receive(peer, peer.up(packet_item(audio(stream, sequence, level=SPEECH))))
+        world.receive(client, client.up(packet_item(audio(stream, sequence, level=SPEECH))))
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def speak(world: World, stream: int, start: int) -> None:
 )
 def test_a_muted_or_closed_stream_stops_speaking_at_the_next_decision(end):
     world = World(2)
-    world.publish(world.peers[0], 7, to=[world.peers[1]])
+    world.publish(world.clients[0], 7, to=[world.clients[1]])
     decide(world)
     speak(world, 7, 0)
     world.now -= DECISION_INTERVAL
@@ -159,14 +159,14 @@ def test_a_muted_or_closed_stream_stops_speaking_at_the_next_decision(end):
 
 def test_a_muted_stream_cannot_speak():
     world = World(2)
-    world.publish(world.peers[0], 7, to=[world.peers[1]], muted=True)
+    world.publish(world.clients[0], 7, to=[world.clients[1]], muted=True)
     speak(world, 7, 0)
     assert decide(world) == []
 
 
 def test_unmuting_speaks_again():
     world = World(2)
-    world.publish(world.peers[0], 7, muted=True)
+    world.publish(world.clients[0], 7, muted=True)
     world.apply(MuteStream(7, 1001, False))
     speak(world, 7, 0)
     world.plane._next_decision = 0.0

@@ -1,4 +1,4 @@
-"""The contest for the places of the loudest, and the pre-roll of those who have no place."""
+"""The contest for the places of the loudest, and the pre-roll of talkers without a place."""
 
 import random
 from collections import Counter
@@ -24,7 +24,10 @@ class Contest:
         self.frame = 0
 
     def run(self, seconds: float, **levels: int) -> set[int]:
-        """``s2=30``: stream 2 talks at -30 dBov; above 60 there is no voice. Return who was forwarded at the end."""
+        """``s2=30``: stream 2 talks at -30 dBov; above 60 there is no voice.
+
+        Return the streams that are forwarded at the end.
+        """
         passed = set()
         for _ in range(round(seconds / FRAME)):
             self.frame += 1
@@ -112,7 +115,7 @@ def test_levels_are_claims_so_a_seat_holds_one_place():
 
 
 class Talk:
-    """Levels of somebody who talks: syllables, gaps between words, and a pause now and then."""
+    """Return levels of a talker: syllables, gaps between words, and a pause now and then."""
 
     def __init__(self, seed: int, loud: int = 30) -> None:
         self.random = random.Random(seed)
@@ -154,7 +157,7 @@ class Crowd:
                     self.passed[stream] += passed
 
     def lost(self) -> float:
-        """Share of the loud frames that were not forwarded at once (of which pre-roll still brings the newest)."""
+        """Share of the loud frames that were not forwarded at once. Pre-roll still brings the newest of them."""
         return 1 - self.passed.total() / self.spoken.total()
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a stream that is not heard yet, and sent from the first syllable on."""
+"""The packets of a stream that is not heard yet: they are kept, and sent from the first syllable on."""
 
 import pytest
 
@@ -47,11 +47,11 @@ def test_pre_roll_is_bounded_in_time_and_packets():
 
 def talk(world: World, number: int, sequence: int, *behind: Item, **fields) -> list[tuple[int, int, int, bytes]]:
     """Send an audio packet; return (type, forward number, ms held, packet) of what participant 3 gets for it."""
-    peer = world.peers[number - 1]
+    client = world.clients[number - 1]
     packet = audio(number, sequence, **({"level": TALK, "voice": True} | fields))
     got = []
-    for address, datagram in world.receive(peer, peer.up(packet_item(packet), *behind)):
-        if address == world.peers[2].address:
+    for address, datagram in world.receive(client, client.up(packet_item(packet), *behind)):
+        if address == world.clients[2].address:
             for type_, value in open_room(datagram):
                 start = 4 if type_ in (ItemType.HELD_PACKET, ItemType.HELD_REDUNDANT_PACKET) else 2
                 wait = int.from_bytes(value[2:start], "big")
@@ -63,7 +63,7 @@ def crowded(redundant: bool = False) -> World:
     """Two talkers and one place, which the first has; the third listens."""
     world = World(3)
     for number in (1, 2):
-        world.publish(world.peers[number - 1], number, to=[Receiver(1003, redundant), Receiver(1001), Receiver(1002)])
+        world.publish(world.clients[number - 1], number, to=[Receiver(1003, redundant), Receiver(1001), Receiver(1002)])
     world.apply(SetSpeakers(1, 1))
     assert talk(world, 1, 0)
     return world
@@ -106,8 +106,8 @@ def test_copies_are_held_with_their_packet_and_mend_what_was_lost_before_it():
     ]
     plain = [
         parse_header(item.value[4 if item.type == ItemType.HELD_PACKET else 2 :]).sequence
-        for address, datagram in world.receive(world.peers[1], world.peers[1].up(packet_item(audio(2, 3))))
-        if address == world.peers[0].address
+        for address, datagram in world.receive(world.clients[1], world.clients[1].up(packet_item(audio(2, 3))))
+        if address == world.clients[0].address
         for item in open_room(datagram)
     ]
     assert plain == [3]
@@ -140,7 +140,7 @@ def test_without_a_limit_all_are_forwarded_and_what_was_held_goes_first():
 def test_a_packet_held_for_nobody_is_dropped_as_any_other():
     world = crowded()
     assert talk(world, 2, 0) == []
-    world.forward(world.peers[1], 2, [])
+    world.forward(world.clients[1], 2, [])
     world.apply(SetSpeakers(1, 2))
     assert talk(world, 2, 1) == []
     assert world.drops()[Drop.NO_RECEIVER] == 1

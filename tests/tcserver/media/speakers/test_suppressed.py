@@ -5,7 +5,7 @@ import pytest
 from tcproto.messages import Kind as StreamKind
 from tcserver.media.interface import CloseSeat, CloseStream, MuteStream, OpenStream, SetSpeakers
 from tcserver.media.speakers.suppressed import FEW, LOOK_BACK, MAX_SUPPRESSED, fair_share
-from tests.support.media.world import CAPS, Peer, World, audio, packet_item, video
+from tests.support.media.world import CAPS, MediaClient, World, audio, packet_item, video
 
 TALK, NOISE = 20, 70
 
@@ -13,40 +13,40 @@ TALK, NOISE = 20, 70
 class Meeting(World):
     """Everybody has a microphone. Those in ``talking`` talk, all others make a noise; one is forwarded."""
 
-    def __init__(self, members: int = FEW + 2) -> None:
-        super().__init__(members)
+    def __init__(self, participants: int = FEW + 2) -> None:
+        super().__init__(participants)
         self.sequence = 0
         self.apply(SetSpeakers(1, 1, ()))
-        for peer in self.peers:
-            self.publish(peer, stream_of(peer), to=[other for other in self.peers if other is not peer])
+        for client in self.clients:
+            self.publish(client, stream_of(client), to=[other for other in self.clients if other is not client])
 
-    def run(self, seconds: float, *talking: Peer, silent: tuple[Peer, ...] = ()) -> set[int]:
+    def run(self, seconds: float, *talking: MediaClient, silent: tuple[MediaClient, ...] = ()) -> set[int]:
         """Let time pass; return the seats that are suppressed in the end."""
         end = self.now + seconds
         while self.now < end:
             self.now = round(self.now + 0.02, 6)
             self.sequence += 1
-            for peer in self.peers:
-                if peer not in silent:
-                    level = TALK if peer in talking else NOISE
-                    packet = audio(stream_of(peer), self.sequence, level=level, voice=level == TALK)
-                    self.receive(peer, peer.up(packet_item(packet)))
+            for client in self.clients:
+                if client not in silent:
+                    level = TALK if client in talking else NOISE
+                    packet = audio(stream_of(client), self.sequence, level=level, voice=level == TALK)
+                    self.receive(client, client.up(packet_item(packet)))
             if self.now >= self.plane.next_deadline():
                 self.plane.poll(self.now)
         return self.plane.suppressed.media_ids
 
 
-def stream_of(peer: Peer) -> int:
-    return peer.media_id - 1000
+def stream_of(client: MediaClient) -> int:
+    return client.media_id - 1000
 
 
-def ids(*peers: Peer) -> set[int]:
-    return {peer.media_id for peer in peers}
+def ids(*clients: MediaClient) -> set[int]:
+    return {client.media_id for client in clients}
 
 
 def test_who_is_kept_back_is_unheard_until_something_is_forwarded():
     meeting = Meeting()
-    talker, other, *rest = meeting.peers
+    talker, other, *rest = meeting.clients
     assert meeting.run(1, talker) == ids(other, *rest)
     assert meeting.plane.suppressed.changed
     meeting.plane.suppressed.changed = False
@@ -61,13 +61,13 @@ def test_who_is_kept_back_is_unheard_until_something_is_forwarded():
 
 def test_who_sends_little_or_nothing_is_heard_at_once():
     meeting = Meeting()
-    talker, other, *rest = meeting.peers
+    talker, other, *rest = meeting.clients
     assert meeting.run(1, talker, silent=(other,)) == ids(*rest)
     assert meeting.run(LOOK_BACK + 0.4, talker, silent=(other, *rest)) == set()
 
 
 def test_a_few_are_not_worth_it_and_too_many_do_not_fit():
-    assert Meeting(FEW).run(1) == ids(*Meeting(FEW).peers)
+    assert Meeting(FEW).run(1) == ids(*Meeting(FEW).clients)
     assert Meeting(FEW - 1).run(1) == set()
     assert len(Meeting(MAX_SUPPRESSED + 3).run(0.5)) == MAX_SUPPRESSED
 
@@ -83,23 +83,23 @@ def test_without_a_limit_everybody_is_heard():
 )
 def test_whose_camera_is_on_is_heard_and_beacons_change_nothing(kind, muted, waits):
     meeting = Meeting()
-    watched = meeting.peers[1]
-    meeting.publish(watched, 99, kind, to=meeting.peers[2:], muted=muted)
-    assert (watched.media_id in meeting.run(1, meeting.peers[0])) == waits
+    watched = meeting.clients[1]
+    meeting.publish(watched, 99, kind, to=meeting.clients[2:], muted=muted)
+    assert (watched.media_id in meeting.run(1, meeting.clients[0])) == waits
 
 
 @pytest.mark.parametrize(
     "command",
     [
-        lambda peer: OpenStream(99, peer.media_id, StreamKind.VIDEO, CAPS),
-        lambda peer: MuteStream(stream_of(peer), peer.media_id, True),
-        lambda peer: CloseStream(stream_of(peer), peer.media_id),
-        lambda peer: CloseSeat(peer.media_id, 1),
+        lambda client: OpenStream(99, client.media_id, StreamKind.VIDEO, CAPS),
+        lambda client: MuteStream(stream_of(client), client.media_id, True),
+        lambda client: CloseStream(stream_of(client), client.media_id),
+        lambda client: CloseSeat(client.media_id, 1),
     ],
 )
 def test_who_changes_something_is_heard_from_then_on(command):
     meeting = Meeting()
-    talker, other, *rest = meeting.peers
+    talker, other, *rest = meeting.clients
     assert meeting.run(1, talker) == ids(other, *rest)
     meeting.apply(command(other))
     assert meeting.plane.suppressed.media_ids == ids(*rest)
@@ -107,7 +107,7 @@ def test_who_changes_something_is_heard_from_then_on(command):
 
 def test_a_picture_of_an_unheard_seat_makes_it_heard():
     meeting = Meeting()
-    talker, other, *_ = meeting.peers
+    talker, other, *_ = meeting.clients
     meeting.publish(other, 99, StreamKind.VIDEO, to=[talker], muted=True)
     assert other.media_id in meeting.run(1, talker)
     meeting.apply(MuteStream(99, other.media_id, False))

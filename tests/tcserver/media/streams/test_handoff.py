@@ -34,7 +34,7 @@ from tcserver.media.streams import handoff as handoff_module
 from tcserver.media.streams.handoff import Handoff, HandoffLane, receive_up
 from tcserver.media.streams.streams import Streams
 from tests.support.media.stream_ends import End
-from tests.support.media.world import CAPS, ROOM_KEY, Peer, audio, forwarded, packet_item
+from tests.support.media.world import CAPS, ROOM_KEY, MediaClient, audio, forwarded, packet_item
 from tests.tcserver.media.workers.test_pool import Running, running
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
@@ -50,10 +50,10 @@ def run(main: Any) -> None:
 class Member:
     """A seat that comes by a stream."""
 
-    def __init__(self, world: Running, peer: Peer) -> None:
+    def __init__(self, world: Running, client: MediaClient) -> None:
         self.end = End()
         self.world = world
-        self.peer = peer
+        self.client = client
         self.number = world.streams.open(self.end)
         self.address = Address(1, STREAM_HOST, self.number)
         self.got: list[bytes] = []
@@ -69,8 +69,8 @@ class Member:
 
     def down(self, type_: ItemType) -> Item | None:
         for datagram in self.got:
-            if parse_header(datagram).kind == Kind.DOWN and parse_header(datagram).id == self.peer.media_id:
-                for item in self.peer.open_down(datagram):
+            if parse_header(datagram).kind == Kind.DOWN and parse_header(datagram).id == self.client.media_id:
+                for item in self.client.open_down(datagram):
                     if item.type == type_:
                         return item
         return None
@@ -79,13 +79,13 @@ class Member:
         """Answer the challenge that comes back by the stream."""
         await asyncio.sleep(CHALLENGE_INTERVAL)
         self.got.clear()
-        self.say(self.peer.ping())
+        self.say(self.client.ping())
         await self.wait(lambda: self.down(ItemType.PATH_CHALLENGE))
         challenge = self.down(ItemType.PATH_CHALLENGE)
         assert challenge is not None
-        self.say(self.peer.up(Item(ItemType.PATH_RESPONSE, challenge.value)))
+        self.say(self.client.up(Item(ItemType.PATH_RESPONSE, challenge.value)))
         proven = await self.world.event(PathProven)
-        assert proven.media_id == self.peer.media_id
+        assert proven.media_id == self.client.media_id
         assert proven.address[1:] == (STREAM_HOST, self.number)
         self.got.clear()
 
@@ -99,17 +99,17 @@ async def shared_room(world: Running) -> list[Member]:
     """A room with a seat on each of two workers; the first one speaks."""
     members = []
     for worker in range(2):
-        peer = Peer(SHARED << 8 | worker, Address(0, "127.0.0.1", 9))
+        client = MediaClient(SHARED << 8 | worker, Address(0, "127.0.0.1", 9))
         world.pool.apply(
             OpenSealer(SHARED, 100 + worker, 0, ROOM_KEY, worker),
-            OpenSeat(peer.media_id, SHARED, 1 + worker, 0, peer.up_key, peer.down_key),
+            OpenSeat(client.media_id, SHARED, 1 + worker, 0, client.up_key, client.down_key),
         )
-        members.append(Member(world, peer))
+        members.append(Member(world, client))
     world.pool.apply(ShareRoom(SHARED, 0, (0, 1)))
     speaker, listener = members
     world.pool.apply(
-        OpenStream(5, speaker.peer.media_id, MediaKind.AUDIO, CAPS),
-        ChangeForwarding(SHARED, (5,), (Receiver(listener.peer.media_id),)),
+        OpenStream(5, speaker.client.media_id, MediaKind.AUDIO, CAPS),
+        ChangeForwarding(SHARED, (5,), (Receiver(listener.client.media_id),)),
     )
     return members
 
@@ -122,9 +122,9 @@ def test_members_on_streams_hear_each_other_through_two_workers() -> None:
             await speaker.prove()
             await listener.prove()
             packets = [audio(5, number, bytes(60)) for number in range(50)]
-            speaker.say(*(speaker.peer.up(packet_item(packet)) for packet in packets[:1]))
+            speaker.say(*(speaker.client.up(packet_item(packet)) for packet in packets[:1]))
             await listener.wait(listener.packets)  # the first one makes the audience known
-            speaker.say(*(speaker.peer.up(packet_item(packet)) for packet in packets[1:]))
+            speaker.say(*(speaker.client.up(packet_item(packet)) for packet in packets[1:]))
             await listener.wait(lambda: len(listener.packets()) == 50)
             assert listener.packets() == list(enumerate(packets))
             assert speaker.packets() == []
@@ -139,15 +139,15 @@ def test_members_on_streams_hear_each_other_through_two_workers() -> None:
 def test_a_seat_of_a_worker_moves_from_udp_to_a_stream_and_back() -> None:
     async def main() -> None:
         async with running(2) as world:
-            peer = await world.seat(1, 30)
+            client = await world.seat(1, 30)
             for _ in range(2):
                 await asyncio.sleep(CHALLENGE_INTERVAL)
-                challenge = await world.answer(peer, ItemType.PATH_CHALLENGE)
-                response = peer.up(Item(ItemType.PATH_RESPONSE, challenge.value))
+                challenge = await world.answer(client, ItemType.PATH_CHALLENGE)
+                response = client.up(Item(ItemType.PATH_RESPONSE, challenge.value))
                 world.client.sendto(response, world.pool.local_addresses()[0])
                 proven = await world.event(PathProven)
                 assert proven.address[1:] == world.client.getsockname()
-                await Member(world, peer).prove()
+                await Member(world, client).prove()
 
     run(main())
 
@@ -159,17 +159,17 @@ def test_streams_outlive_a_worker() -> None:
             member = Member(world, await world.seat(1, 31))
             await member.prove()
             os.kill(world.pool.processes()[1], signal.SIGKILL)
-            member.say(member.peer.ping())
+            member.say(member.client.ping())
             await world.event(WorkerReplaced)
-            member.peer = await world.seat(1, 32)
+            member.client = await world.seat(1, 32)
             await member.prove()
 
     run(main())
 
 
 def pair() -> tuple[Handoff, socket.socket, End]:
-    streams = Streams(asyncio.get_running_loop())
-    handoff = Handoff(streams, 2, asyncio.get_running_loop())
+    streams = Streams()
+    handoff = Handoff(streams, 2)
     end = End()
     streams.open(end)
     return handoff, handoff.open(1), end

@@ -1,4 +1,4 @@
-"""What waits while a socket is full, and what gives way when too much does."""
+"""Datagrams that wait while a socket is full, and those that are dropped if there are too many."""
 
 import sys
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Receive coalescing: when a socket is looked at, and that datagrams of suppressed seats come by it."""
+"""Receive coalescing: when a socket is read, and that datagrams of suppressed seats come by it."""
 
 import asyncio
 import os
@@ -217,7 +217,7 @@ def test_datagrams_of_suppressed_seats_wait_in_a_socket_of_their_own(addresses, 
             for sock in group.sending:
                 with pytest.raises(BlockingIOError):
                     sock.recv(1)
-            # Whoever is forwarded comes by the first socket again, with the next packet.
+            # A forwarded client comes by the first socket again, with the next packet.
             received(listener.socket)
             sockets.apply(SetSpeakers(1, 2, ()))
             packet = quiet[1].say(TALK)

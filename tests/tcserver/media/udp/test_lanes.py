@@ -106,7 +106,7 @@ class TestLanes:
         assert sender.counts.sent == 1029
 
     def test_several_publishers_and_sizes_in_one_batch(self, name, bind):
-        """Everybody gets all but its own, each publisher's in order, whatever leaves in one message."""
+        """All get all but their own, in the order of each publisher, however much leaves in one message."""
         clients = [bind() for _ in range(5)]
         receivers = ReceiverSet((n, address_of(client)) for n, client in enumerate(clients))
         few = ReceiverSet((n, address_of(clients[n])) for n in (0, 2, 4))
@@ -187,7 +187,7 @@ def test_what_a_full_buffer_does_not_take_waits_in_order():
 
 
 class FaultySendmmsg:
-    """Stands for ``sendmmsg`` of a kernel that has trouble: a script of counts and error numbers."""
+    """Takes the place of ``sendmmsg`` of a kernel with trouble: a script of counts and error numbers."""
 
     def __init__(self, *script: int) -> None:
         self.script = list(script)

@@ -29,11 +29,11 @@ from tests.support.media.loopback import (
     trains_in,
     trains_out,
 )
-from tests.support.media.world import CAPS, ROOM_KEY, SEALER, Peer, audio, open_room, packet_item
+from tests.support.media.world import CAPS, ROOM_KEY, SEALER, MediaClient, audio, open_room, packet_item
 
 
-class Client(Peer):
-    """A peer on a real socket."""
+class Client(MediaClient):
+    """A client on a real socket."""
 
     def __init__(self, media_id: int, sock: socket.socket, server: tuple[str, int]) -> None:
         super().__init__(media_id, address_of(sock))
@@ -68,7 +68,7 @@ async def opened(clock: Callable[[], float] = time.monotonic) -> AsyncIterator[t
 
 
 def hasty_clock() -> Callable[[], float]:
-    """A clock by which between two looks at it the time of a turn is over."""
+    """A clock on which the time of a turn is over at every second look."""
     return map(float, count(100, READ_BUDGET)).__next__
 
 
@@ -199,7 +199,7 @@ def test_a_flood_leaves_time_for_others(bind):
 @linux
 @pytest.mark.parametrize(("cost", "taken"), [(0.0004, 5), (0.0009, 3), (0.0021, 1)])
 def test_a_turn_of_the_loop_takes_datagrams_for_two_milliseconds(bind, monkeypatch, cost, taken):
-    """The clock stands still but for what each batch costs, so the number of batches tells the time allowed."""
+    """Only batches move the clock, each by what it costs. So the number of batches shows the time allowed."""
     clock = SimpleNamespace(now=100.0)
 
     async def flood() -> None:
@@ -224,7 +224,7 @@ def test_a_turn_of_the_loop_takes_datagrams_for_two_milliseconds(bind, monkeypat
 @trains_out
 @trains_in
 def test_a_flood_of_trains_leaves_time_for_others(bind):
-    """Nor is all that a batch of trains holds taken in one turn; what is left is, in the next turns, without more."""
+    """A batch of trains is not taken in one turn. The rest is taken in the next turns, without a further event."""
     trains, size, datagrams = 8, 40, 50
 
     async def flood() -> None:

@@ -15,7 +15,7 @@ from tcserver.media.speakers.suppressed import MAX_SUPPRESSED
 from tcserver.media.udp import steering
 from tcserver.media.udp.binding import bind
 from tcserver.media.udp.steering import SHORTEST_SOUND, share_port, steer
-from tests.support.media.world import Peer, audio, packet_item
+from tests.support.media.world import MediaClient, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
 HOSTS = ["127.0.0.1", "::1"]
@@ -110,11 +110,11 @@ def test_suppressed_seats_have_a_second_socket_for_their_worker(count: int, work
 
 
 def test_only_what_may_wait_is_as_long_as_sound() -> None:
-    peer = Peer(1000, Address(0, "10.0.0.1", 5000))
-    response = peer.up(Item(ItemType.PATH_RESPONSE, bytes(PATH_TOKEN_SIZE)))
-    request = peer.up(Item(ItemType.KEYFRAME_REQUEST, bytes(3)))
-    assert max(map(len, (peer.ping(), response, request))) < SHORTEST_SOUND
-    assert len(peer.up(packet_item(audio(1, body=b"")))) == SHORTEST_SOUND
+    client = MediaClient(1000, Address(0, "10.0.0.1", 5000))
+    response = client.up(Item(ItemType.PATH_RESPONSE, bytes(PATH_TOKEN_SIZE)))
+    request = client.up(Item(ItemType.KEYFRAME_REQUEST, bytes(3)))
+    assert max(map(len, (client.ping(), response, request))) < SHORTEST_SOUND
+    assert len(client.up(packet_item(audio(1, body=b"")))) == SHORTEST_SOUND
 
 
 def test_what_names_no_worker_still_goes_somewhere() -> None:

@@ -38,7 +38,7 @@ from tcserver.media.streams.streams import Streams
 from tcserver.media.udp import steering
 from tcserver.media.workers import pool as pool_module
 from tcserver.media.workers.pool import WorkerPool
-from tests.support.media.world import CAPS, ROOM_KEY, Peer, audio, packet_item
+from tests.support.media.world import CAPS, ROOM_KEY, MediaClient, audio, packet_item
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux steers datagrams by a program")
 one_loop = pytest.mark.parametrize("run", [uvloop.new_event_loop], ids=["uvloop"], indirect=True)
@@ -52,8 +52,8 @@ class Running:
     def __init__(self, workers: int) -> None:
         self.events: list[Event] = []
         self._came = asyncio.Event()
-        self.streams = Streams(asyncio.get_running_loop())
-        handoff = Handoff(self.streams, workers, asyncio.get_running_loop())
+        self.streams = Streams()
+        handoff = Handoff(self.streams, workers)
         self.pool = WorkerPool(workers, [("127.0.0.1", 0)], on_events=lambda e: self.take(e), handoff=handoff)
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.client.setblocking(False)
@@ -73,34 +73,33 @@ class Running:
                 self._came.clear()
                 await self._came.wait()
 
-    async def seat(self, worker: int, number: int) -> Peer:
+    async def seat(self, worker: int, number: int) -> MediaClient:
         """Open a room and a seat on a worker; ``number`` makes both new."""
-        peer = Peer(number << 8 | worker, Address(0, *self.client.getsockname()))
+        client = MediaClient(number << 8 | worker, Address(0, *self.client.getsockname()))
         self.pool.apply(
             OpenSealer(number, number, 0, ROOM_KEY, worker),
-            OpenSeat(peer.media_id, number, 1, 0, peer.up_key, peer.down_key),
+            OpenSeat(client.media_id, number, 1, 0, client.up_key, client.down_key),
         )
         opened = await self.event(SeatOpened)
-        assert opened.media_id == peer.media_id
+        assert opened.media_id == client.media_id
         assert opened.sealer[0][:3] == (number, 0, ROOM_KEY)
-        return peer
+        return client
 
-    async def answer(self, peer: Peer, type_: int = ItemType.PONG) -> Item:
+    async def answer(self, client: MediaClient, type_: int = ItemType.PONG) -> Item:
         """Send a ping, and return the first item of a type that comes back."""
         loop = asyncio.get_running_loop()
-        self.client.sendto(peer.ping(), self.pool.local_addresses()[0])
+        self.client.sendto(client.ping(), self.pool.local_addresses()[0])
         async with asyncio.timeout(PATIENCE):
             while True:
                 datagram = await loop.sock_recv(self.client, 2048)
-                if parse_header(datagram).id == peer.media_id:
-                    for item in peer.open_down(datagram):
+                if parse_header(datagram).id == client.media_id:
+                    for item in client.open_down(datagram):
                         if item.type == type_:
                             return item
 
 
 def no_streams(workers: int) -> Handoff:
-    loop = asyncio.get_running_loop()
-    return Handoff(Streams(loop), workers, loop)
+    return Handoff(Streams(), workers)
 
 
 @asynccontextmanager
@@ -145,16 +144,16 @@ def test_workers_serve_their_seats_and_one_that_ended_is_replaced(run: Any) -> N
     async def main() -> None:
         async with running(3) as world:
             before = world.pool.processes()
-            peers = [await world.seat(worker, 10 + worker) for worker in range(3)]
-            for peer in peers:
-                await world.answer(peer)
+            clients = [await world.seat(worker, 10 + worker) for worker in range(3)]
+            for client in clients:
+                await world.answer(client)
             os.kill(before[1], signal.SIGKILL)
             assert await world.event(WorkerReplaced) == WorkerReplaced(1)
             after = world.pool.processes()
             assert [after[0], after[2]] == [before[0], before[2]]
             assert after[1] != before[1]
-            for peer in (peers[0], peers[2]):
-                await world.answer(peer)
+            for client in (clients[0], clients[2]):
+                await world.answer(client)
             again = await world.seat(1, 21)
             token = await world.answer(again, ItemType.PATH_CHALLENGE)
             world.client.sendto(again.up(token._replace(type=ItemType.PATH_RESPONSE)), world.pool.local_addresses()[0])
@@ -168,10 +167,10 @@ def test_workers_serve_their_seats_and_one_that_ended_is_replaced(run: Any) -> N
 def test_workers_tell_what_they_send(run: Any) -> None:
     async def main() -> None:
         async with running(2) as world:
-            peer = await world.seat(1, 50)
+            client = await world.seat(1, 50)
             loads = [0.0, 0.0]
             while not loads[1]:
-                await world.answer(peer)
+                await world.answer(client)
                 load = await world.event(WorkerLoad)
                 loads[load.worker] = max(loads[load.worker], load.datagrams)
             assert loads[0] == 0
@@ -191,29 +190,29 @@ def test_datagrams_of_seats_that_a_worker_suppresses_are_steered(run: Any, monke
 
     async def main() -> None:
         async with running(2) as world:
-            # Seats of one room, of which nobody is heard: noise, and one is forwarded at most.
-            peers = []
+            # Seats of one room in which nobody speaks: noise, and one is forwarded at most.
+            clients = []
             for number in range(1, FEW + 1):
-                peer = Peer(number << 8 | 1, Address(0, *world.client.getsockname()))
-                peers.append(peer)
+                client = MediaClient(number << 8 | 1, Address(0, *world.client.getsockname()))
+                clients.append(client)
                 world.pool.apply(
                     OpenSealer(1, 1, 0, ROOM_KEY, 1),
                     SetSpeakers(1, 1),
-                    OpenSeat(peer.media_id, 1, number, 0, peer.up_key, peer.down_key),
-                    OpenStream(number, peer.media_id, Kind.AUDIO, CAPS),
+                    OpenSeat(client.media_id, 1, number, 0, client.up_key, client.down_key),
+                    OpenStream(number, client.media_id, Kind.AUDIO, CAPS),
                 )
                 await world.event(SeatOpened)
-            ids = {peer.media_id for peer in peers}
+            ids = {client.media_id for client in clients}
             async with asyncio.timeout(PATIENCE):
                 for sequence in count():
                     if steered[-1] == ids:
                         break
-                    for number, peer in enumerate(peers, 1):
-                        noise = peer.up(packet_item(audio(number, sequence, level=70)))
+                    for number, client in enumerate(clients, 1):
+                        noise = client.up(packet_item(audio(number, sequence, level=70)))
                         world.client.sendto(noise, world.pool.local_addresses()[0])
                     await asyncio.sleep(0.02)
-            for peer in peers:
-                await world.answer(peer)
+            for client in clients:
+                await world.answer(client)
             os.kill(world.pool.processes()[1], signal.SIGKILL)
             await world.event(WorkerReplaced)
             assert steered[-1] == set()
@@ -306,9 +305,9 @@ def test_logs_change_in_all_workers_and_those_to_come(run: Any, capfd: pytest.Ca
     async def main() -> None:
         async with running(2) as world:
             world.pool.configure_logs("debug", "json")
-            peers = [await world.seat(worker, 30 + worker) for worker in range(2)]
-            for peer in peers:
-                await world.answer(peer)
+            clients = [await world.seat(worker, 30 + worker) for worker in range(2)]
+            for client in clients:
+                await world.answer(client)
             lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
             assert [(line["logger"], line["event"]) for line in lines] == [
                 ("tcserver.media.worker", "logs changed")

@@ -1,4 +1,4 @@
-"""Which media workers a command is for."""
+"""The media workers that a command goes to."""
 
 from tcserver.media.interface import (
     ChangeForwarding,

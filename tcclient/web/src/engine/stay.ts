@@ -1,0 +1,241 @@
+/** What we do in the room: publish, receive, show and ask, from one seat to the next. For the worker. */
+
+import type { Event } from "../core/events.js";
+import type { MediaPacket } from "../core/media/packet.js";
+import type { DevicePins } from "../core/membership/pins.js";
+import type { Session } from "../core/session.js";
+import { DownlinkAdaptation } from "./adaptation.js";
+import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
+import { type Connection, monotonic } from "./connection.js";
+import type { Degraded, ParticipantId, WantedPicture } from "./facts.js";
+import { PublishingDesk } from "./publishing.js";
+import { Reception } from "./receiving.js";
+import { Requests } from "./requests.js";
+import { RoomView } from "./room-view.js";
+import { choicesOf, SOUND, wantedStreams } from "./subscription.js";
+
+/** Milliseconds for which changes of people are collected. */
+const TELL_DELAY = 50;
+/** Milliseconds between looks at pictures that wait and at what the way up carries. */
+const TEND_INTERVAL = 100;
+/** Of these, those in a second. */
+const TENDS_PER_SECOND = 10;
+
+/** One seat, with what carries it. */
+interface Place {
+  readonly session: Session;
+  readonly connection: Connection;
+  readonly view: RoomView;
+}
+
+export class Stay {
+  private readonly desk: PublishingDesk;
+  private readonly reception: Reception;
+  private readonly requests: Requests;
+  private place: Place | undefined;
+  private telling: ReturnType<typeof setTimeout> | undefined;
+  private tending: ReturnType<typeof setInterval> | undefined;
+  private tends = 0;
+  private downlink = new DownlinkAdaptation();
+  private wanted: readonly WantedPicture[] = [];
+  private subscribed = "";
+  private dataSaver = false;
+  private mostLines = 720;
+  private droppedPictures = 0;
+  private bytes = { sent: 0, received: 0 };
+
+  constructor(private readonly tell: (report: Report, transfer?: Transferable[]) => void) {
+    this.desk = new PublishingDesk({
+      pump: () => this.place?.connection.pump(),
+      publishing: (media, state) => tell({ type: "publishing", media, state }),
+      speakingWhileMuted: (on) => tell({ type: "speakingWhileMuted", on }),
+    });
+    this.reception = new Reception({
+      clockOf: (participant, stream) => {
+        const clock = this.place?.session.seat.peers.get(participant)?.clocks.get(stream);
+        return clock && { timestamp: clock.timestamp, time: clock.time / 1e6 };
+      },
+      askKeyframe: (stream, spatial) => {
+        this.place?.session.seat.requestKeyframe(stream, spatial, monotonic());
+        this.place?.connection.pump();
+      },
+      picture: (participant, source, frame, showAt) => {
+        const at = performance.timeOrigin + showAt * 1000;
+        tell({ type: "picture", participant, source, frame, showAt: at }, [frame]);
+      },
+      pictureEnded: (participant, source) => tell({ type: "pictureEnded", participant, source }),
+    });
+    this.requests = new Requests((number, problem) => tell({ type: "answer", number, problem }));
+  }
+
+  /** A seat was taken, the first one or again. */
+  entered(session: Session, connection: Connection, pins: DevicePins): void {
+    const { seat } = session;
+    this.place = { session, connection, view: new RoomView(seat.room, pins, this.reception, this.tell) };
+    this.subscribed = "";
+    this.downlink = new DownlinkAdaptation();
+    this.droppedPictures = 0;
+    this.bytes = { sent: 0, received: 0 };
+    this.desk.entered(seat);
+    this.subscribe();
+    this.tending = setInterval(() => this.tend(), TEND_INTERVAL);
+    this.changed();
+  }
+
+  /** The seat is gone. */
+  left(): void {
+    clearInterval(this.tending);
+    clearTimeout(this.telling);
+    this.telling = undefined;
+    this.place = undefined;
+    this.requests.lost();
+    this.desk.left();
+    this.reception.end();
+  }
+
+  /** Take an event of the session. */
+  happened(event: Event): void {
+    if (this.place === undefined) return;
+    if (this.place.view.take(event)) this.changed();
+    this.requests.take(event);
+    switch (event.type) {
+      case "trackPublished":
+      case "trackUpdated":
+        if (event.track.participant !== this.place.session.seat.room.own) this.reception.published(event.track);
+        this.subscribe();
+        break;
+      case "trackUnpublished":
+        this.reception.unpublished(event.track);
+        this.subscribe();
+        break;
+      case "participantLeft":
+        this.reception.left(event.participant.member.participant);
+        break;
+      case "published":
+        this.desk.published(event);
+        break;
+      case "publicationReady":
+        this.desk.ready(event.number);
+        break;
+      case "publishFailed":
+        this.desk.failed(event.number);
+        break;
+      case "keyframeRequested":
+        this.desk.keyframeRequested(event.number);
+        break;
+    }
+  }
+
+  received(packets: readonly MediaPacket[]): void {
+    this.reception.receive(packets);
+  }
+
+  publish(media: OwnMedia, on: boolean): void {
+    this.desk.set(media, on);
+  }
+
+  microphone(port: MessagePort): void {
+    port.onmessage = (event) => this.desk.sound(event.data);
+  }
+
+  playout(port: MessagePort): void {
+    this.reception.play(port);
+  }
+
+  /** Take a picture of ours. */
+  picture(source: PictureSource, frame: VideoFrame): void {
+    this.desk.picture(source, frame, this.place?.connection.uplink.waiting ?? 0);
+  }
+
+  want(pictures: readonly WantedPicture[]): void {
+    this.wanted = pictures;
+    this.subscribe();
+  }
+
+  setDataSaver(on: boolean): void {
+    this.dataSaver = on;
+    this.subscribe();
+  }
+
+  setReceivedHeight(lines: number): void {
+    this.mostLines = lines;
+    this.subscribe();
+  }
+
+  setVolume(participant: ParticipantId, volume: number): void {
+    this.reception.setVolume(participant, volume);
+    this.changed();
+  }
+
+  drawn(participant: ParticipantId, source: PictureSource): void {
+    this.reception.drawn(participant, source);
+  }
+
+  /** Carry out what the person asks of the server; an answer follows. */
+  request(number: number, request: Request): void {
+    if (this.place === undefined) {
+      const problem = { code: "not_in_room", detail: "", retryAfter: 0 } as const;
+      this.tell({ type: "answer", number, problem });
+      return;
+    }
+    const { session, connection, view } = this.place;
+    this.requests.send(session, number, request, (messageId, text, to) => view.chatSending(messageId, text, to));
+    connection.pump();
+  }
+
+  private subscribe(): void {
+    if (this.place === undefined) return;
+    const { seat } = this.place.session;
+    const allowed = this.dataSaver ? 0 : this.downlink.allowed;
+    const streams = wantedStreams(this.wanted, seat.room.publications.values(), allowed, this.mostLines);
+    this.reception.want(streams);
+    const choices = choicesOf(streams);
+    const text = JSON.stringify(choices);
+    if (text === this.subscribed) return;
+    this.subscribed = text;
+    seat.subscribe(SOUND, choices);
+    this.place.connection.pump();
+  }
+
+  private changed(): void {
+    this.telling ??= setTimeout(() => {
+      this.telling = undefined;
+      this.place?.view.tell();
+    }, TELL_DELAY);
+  }
+
+  private tend(): void {
+    this.reception.tend();
+    if (this.place === undefined || !this.place.session.seated) return;
+    const { connection, session } = this.place;
+    const dropped = connection.uplink.dropped.large;
+    if (dropped > this.droppedPictures) this.desk.picturesDropped();
+    const congested = dropped > this.droppedPictures || connection.uplink.isCongested(monotonic());
+    this.droppedPictures = dropped;
+    this.desk.tend(congested, session.networkStatistics().up.recentLoss);
+    this.tends += 1;
+    if (this.tends % TENDS_PER_SECOND === 0) this.second(connection, session);
+  }
+
+  private second(connection: Connection, session: Session): void {
+    const { received, lost } = this.reception.second();
+    if (this.downlink.second(received, lost, this.reception.pictureCount)) this.subscribe();
+    const { rtt, up, down } = session.networkStatistics();
+    const statistics = {
+      roundTripMs: Math.round((rtt ?? 0) * 1000),
+      lossUp: up.recentLoss,
+      lossDown: down.recentLoss,
+      sentBitsPerSecond: (connection.sent - this.bytes.sent) * 8,
+      receivedBitsPerSecond: (connection.received - this.bytes.received) * 8,
+    };
+    this.bytes = { sent: connection.sent, received: connection.received };
+    this.tell({ type: "statistics", statistics, degraded: this.degraded() });
+    this.changed();
+  }
+
+  private degraded(): Degraded {
+    const { allowed } = this.downlink;
+    if (allowed === 0) return "pictures_paused";
+    return allowed < this.wanted.length ? "pictures_reduced" : "no";
+  }
+}

@@ -1,0 +1,76 @@
+"""TLS of one connection, from bytes to bytes: it has no socket, so what has not been sent is known. Pure."""
+
+from __future__ import annotations
+
+import ssl
+
+READ_BYTES = 65_536
+"""Bytes decrypted at once; a record has at most a quarter of it."""
+
+
+class TlsError(Exception):
+    """The client breaks TLS, or refuses what the server has. ``reason`` is a word for the counters."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class TlsLayer:
+    """The server's end of TLS."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self.is_ready = False
+        """Whether the handshake is done."""
+        self.is_ended = False
+        """Whether the client has said that it sends nothing more."""
+
+    def receive_data(self, data: bytes) -> bytes:
+        """Take bytes of the client, and return those in them.
+
+        Raises ``TlsError``; then ``data_to_send`` has the reason for the client, and the connection is to be closed.
+        """
+        self._incoming.write(data)
+        found = []
+        try:
+            if not self.is_ready:
+                self._tls.do_handshake()
+                self.is_ready = True
+            while part := self._tls.read(READ_BYTES):
+                found.append(part)
+            self.is_ended = True
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:  # after the own end, too
+            self.is_ended = True
+        except ssl.SSLError as error:
+            raise TlsError("alert" if "ALERT" in (error.reason or "") else "protocol") from None
+        return b"".join(found)
+
+    def send(self, data: bytes) -> None:
+        """Encrypt bytes, after the handshake."""
+        view = memoryview(data)
+        while view:
+            view = view[self._tls.write(view) :]
+
+    def data_to_send(self) -> bytes:
+        """Return the bytes for the client, once."""
+        return self._outgoing.read()
+
+    def close(self) -> None:
+        """Say that nothing more is sent."""
+        try:
+            self._tls.unwrap()
+        except ssl.SSLError:  # the client has not said the same yet, or the handshake is not done
+            return
+
+
+def server_context() -> ssl.SSLContext:
+    """Return a context of TLS 1.2 and 1.3 for HTTP/1.1, to which a certificate has to be added."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,27 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import type { ChatLine } from "../../../tcclient/web/src/engine/meeting.js";
+import { countUnread } from "../../../tcclient/web/src/page/chat.js";
+
+const line = (id: string, own = false): ChatLine => ({
+  id,
+  from: 1,
+  label: "Bappeda / Siti",
+  to: undefined,
+  own,
+  text: id,
+  at: 0,
+  state: "sent",
+});
+
+test("texts of others after the last one that was seen are unread", () => {
+  const chat = [line("a"), line("b"), line("c", true), line("d")];
+  assert.equal(countUnread(chat, "a"), 2);
+  assert.equal(countUnread(chat, "d"), 0);
+  assert.equal(countUnread([], ""), 0);
+});
+
+test("where the last one that was seen is no longer kept, all are unread", () => {
+  assert.equal(countUnread([line("x"), line("y", true)], "gone"), 1);
+});

@@ -1,0 +1,350 @@
+"""Connections of browsers on real sockets: requests one after the other, limits, and the stream after an upgrade."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from tcserver.web import connection
+from tcserver.web.http.message import Arrival, Request, Response
+from tests.support.web_world import SCRIPT, WebWorld, client_context, ended, get, response, until
+from tests.tcserver.web.conftest import Run
+
+UPGRADE = ("Connection: upgrade", "Upgrade: websocket")
+on_both = pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+
+
+@on_both
+def test_requests_one_after_the_other(run: Run, tmp_path: Path, tls: bool) -> None:
+    async def main() -> None:
+        async with WebWorld(tmp_path, plain=True).serving() as world, world.connected(tls=tls) as (reader, writer):
+            writer.write(
+                get("/1") + get("/main-0123456789.js") + get("/none.js") + get("/2", method="HEAD") + get("/3")
+            )
+            assert (await response(reader))[::2] == (200, b"index")
+            assert (await response(reader))[::2] == (200, SCRIPT)
+            assert (await response(reader))[0] == 404
+            status, headers, _ = await response(reader, has_body=False)
+            assert (status, headers["Content-Length"]) == (200, "5")
+            assert (await response(reader))[::2] == (200, b"index")
+            assert world.service.counters.requests == {200: 4, 404: 1}
+            assert world.service.connections == 1
+
+    run(main)
+
+
+def fetched(port: int, asked: bytes, *, tls: bool) -> bytes:
+    """Send a request, and read until the end."""
+    with contextlib.ExitStack() as stack:
+        sock = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        if tls:
+            sock = stack.enter_context(client_context().wrap_socket(sock))
+        sock.sendall(asked)
+        found = b""
+        while data := sock.recv(65_536):
+            found += data
+        return found
+
+
+@on_both
+def test_the_last_answer_comes_whole_and_then_the_end(run: Run, tmp_path: Path, tls: bool) -> None:
+    async def main() -> None:
+        async with WebWorld(tmp_path, plain=True).serving() as world:
+            for path, content in (("/", b"index"), ("/main-0123456789.js", SCRIPT)):
+                asked = get(path, "Connection: close") + bytes(1000)
+                # Not a client of the event loop: that of uvloop loses what comes in one piece with the end of TLS.
+                found = await asyncio.to_thread(fetched, world.port, asked, tls=tls)
+                assert found.partition(b"\r\n\r\n")[2] == content
+
+    run(main)
+
+
+def test_a_client_that_has_said_all_is_answered(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with WebWorld(tmp_path, plain=True).serving() as world, world.connected() as (reader, writer):
+            writer.write(get("/main-0123456789.js"))
+            writer.write_eof()
+            assert (await response(reader))[2] == SCRIPT
+            assert await ended(reader)
+            await until(lambda: not world.service.connections)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [(b"POST / HTTP/1.1\r\nHost: conference.example\r\nContent-Length: 900000\r\n\r\n" + bytes(900_000), 405),
+     (b"GET /" + b"a" * 900_000, 431), (b"GET / HTTP/1.1\r\n\r\n", 400)],
+    ids=["body", "long", "no host"],
+)  # fmt: skip
+@on_both
+def test_bad_requests_are_told_so(run: Run, tmp_path: Path, tls: bool, data: bytes, status: int) -> None:
+    async def main() -> None:
+        async with WebWorld(tmp_path, plain=True).serving() as world, world.connected(tls=tls) as (reader, writer):
+            writer.write(data)
+            found, headers, _ = await response(reader)
+            assert (found, headers["Connection"]) == (status, "close")
+            assert await ended(reader)
+            assert world.service.counters.requests == {status: 1}
+
+    run(main)
+
+
+class Broken:
+    """A site with a mistake."""
+
+    def answer(self, request: Request, arrival: Arrival) -> Response:
+        raise RuntimeError("a mistake")
+
+
+def test_an_error_of_ours_is_told_of_and_ends_nothing(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        world.front._site = Broken()
+        async with world.serving(), world.connected() as (reader, writer):
+            for _ in range(2):
+                writer.write(get("/"))
+                assert (await response(reader))[0] == 500
+            assert [type(error) for error in world.errors] == [RuntimeError] * 2
+
+    run(main)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x16", b"G", get("/")[:-1], get("/") + b"G"], ids=repr)
+def test_who_does_not_go_on_is_not_waited_for(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    for limit in ("HANDSHAKE_LIMIT",) * (data == b"\x16") + ("REQUEST_LIMIT", "IDLE_LIMIT"):
+        monkeypatch.setattr(connection, limit, 0.02)
+
+    async def main() -> None:
+        async with WebWorld(tmp_path, plain=True).serving() as world, world.connected() as (reader, writer):
+            if not data:  # a handshake and nothing behind it
+                async with world.connected(tls=True) as (behind, _):
+                    assert await ended(behind)
+                assert not world.service.counters.failed_handshakes
+                return
+            writer.write(data)
+            if data.startswith(get("/")):
+                await response(reader)
+            assert await ended(reader)
+            assert world.service.counters.failed_handshakes == ({"timeout": 1} if data == b"\x16" else {})
+            await until(lambda: not world.service.connections)
+
+    run(main)
+
+
+def test_who_reads_nothing_holds_little_and_not_for_long(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "RESPONSE_LIMIT", 1.0)
+
+    async def main() -> None:
+        async with WebWorld(tmp_path, plain=True).serving() as world:
+            loop = asyncio.get_running_loop()
+            with socket.socket() as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                sock.setblocking(False)
+                await loop.sock_connect(sock, ("127.0.0.1", world.port))
+                # Many large files are asked for, and none is read.
+                with contextlib.suppress(TimeoutError, OSError):
+                    async with asyncio.timeout(0.3):
+                        await loop.sock_sendall(sock, get("/main-0123456789.js") * 100_000)
+                        raise AssertionError("the server reads without end")
+                (member,) = world.service._crowd.all()
+                assert isinstance(member, connection.WebConnection)
+                assert member._transport.get_write_buffer_size() <= 2 * connection.PIECE_BYTES
+                assert len(member._held) <= connection.MAX_HELD + 65_536
+                await until(lambda: not world.service.connections)
+
+    run(main)
+
+
+def test_clients_that_break_tls(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with WebWorld(tmp_path).serving() as world:
+            async with world.connected() as (reader, writer):
+                writer.write(b"\x16\x03\x01\x00\x05hello" + bytes(100))
+                assert (await reader.read()).startswith(b"\x15"), "an alert"
+            async with world.connected() as (_, writer):
+                writer.write(b"\x16\x03\x01")
+                await until(lambda: world.service.connections == 1)
+            strict = client_context()
+            strict.verify_mode = ssl.CERT_REQUIRED
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await asyncio.open_connection("127.0.0.1", world.port, ssl=strict)
+            failed = world.service.counters.failed_handshakes
+            await until(lambda: failed["closed"] + failed["alert"] == 2)  # a client may leave before its alert does
+            assert failed["closed"] >= 1
+            assert failed["protocol"] == 1
+            await until(lambda: not world.service.connections)
+            assert world.service.counters.handshakes == 0
+
+    run(main)
+
+
+def test_tls_12_and_the_protocol_that_is_spoken(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        context = client_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        async with WebWorld(tmp_path).serving() as world:
+            reader, writer = await asyncio.open_connection("127.0.0.1", world.port, ssl=context)
+            assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
+            writer.write(get("/"))
+            assert (await response(reader))[0] == 200
+            writer.close()
+            await writer.wait_closed()
+
+    run(main)
+
+
+def test_the_one_that_is_idle_for_the_longest_makes_room(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True, most=3)
+        async with world.serving(), contextlib.AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(world.connected()) for _ in range(3)]
+            for number in (1, 0, 2):
+                reader, writer = clients[number]
+                writer.write(get("/"))
+                assert (await response(reader))[0] == 200
+            reader, writer = await stack.enter_async_context(world.connected())
+            writer.write(get("/"))
+            assert (await response(reader))[0] == 200
+            assert await ended(clients[1][0])
+            assert (world.service.connections, world.service.counters.crowded) == (3, 1)
+
+    run(main)
+
+
+# The stream
+
+
+@on_both
+def test_a_stream(run: Run, tmp_path: Path, tls: bool) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        async with world.serving(), world.connected(tls=tls) as (reader, writer):
+            writer.write(get("/tc", *UPGRADE, "X-Y: Z") + b"early")
+            assert (await response(reader))[0] == 101
+            (echo,) = world.streams
+            assert (b"x-y", b"Z") in echo.headers
+            assert await reader.readexactly(5) == b"early"
+            assert world.service.connections == 0, "it counts as a control connection from here on"
+            assert echo.stream.peername[0] == "127.0.0.1"
+            for part in (b"a", b"b" * 70_000):
+                writer.write(part)
+                assert await reader.readexactly(len(part)) == part
+            assert echo.stream.unsent() == 0
+            assert world.service.counters.requests == {101: 1}
+            writer.write(b"bye")
+            assert await ended(reader)
+            await until(lambda: echo.ends)
+
+    run(main)
+
+
+@on_both
+def test_a_client_ends_its_stream(run: Run, tmp_path: Path, tls: bool) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        async with world.serving(), world.connected(tls=tls) as (reader, writer):
+            writer.write(get("/tc", *UPGRADE))
+            await response(reader)
+            writer.close()
+            await until(lambda: world.streams[0].ends)
+            world.streams[0].stream.write(b"nobody hears it")
+            assert world.streams[0].stream.unsent() == 0
+
+    run(main)
+
+
+@on_both
+def test_what_waits_is_known_and_the_end_of_the_waiting_is_told(run: Run, tmp_path: Path, tls: bool) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        async with world.serving():
+            with socket.socket() as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                sock.setblocking(False)
+                await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", world.port))
+                context = client_context() if tls else None
+                reader, writer = await asyncio.open_connection(
+                    sock=sock, ssl=context, server_hostname="x" if tls else None, limit=4096
+                )
+                writer.write(get("/tc", *UPGRADE))
+                await response(reader)
+                (echo,) = world.streams
+                sent = 0
+                while not 200_000 < echo.stream.unsent() - sent < 10**9:
+                    if sent > 20_000_000:
+                        break
+                    echo.stream.write(bytes(100_000))
+                    sent += 100_000
+                    await asyncio.sleep(0)
+                    if echo.stream.unsent() > 1_000_000:
+                        break
+                assert echo.stream.unsent() > 1_000_000
+                assert not echo.writable_calls
+                await reader.readexactly(sent)
+                await until(lambda: echo.writable_calls and echo.stream.unsent() == 0)
+                writer.close()
+                with contextlib.suppress(OSError, ssl.SSLError):
+                    await writer.wait_closed()
+
+    run(main)
+
+
+def test_a_user_that_pauses_hears_nothing(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        async with world.serving(), world.connected() as (reader, writer):
+            writer.write(get("/tc", *UPGRADE))
+            await response(reader)
+            (echo,) = world.streams
+            echo.stream.pause_reading()
+            writer.write(b"later")
+            await asyncio.sleep(0.02)
+            assert echo.heard == b""
+            echo.stream.resume_reading()
+            assert await reader.readexactly(5) == b"later"
+
+    run(main)
+
+
+def test_a_refused_stream(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        async with world.serving(), world.connected() as (reader, writer):
+            writer.write(get("/tc", "X-Refuse: 1"))
+            assert (await response(reader))[0] == 400
+            assert await ended(reader)
+            await until(lambda: world.service.counters.requests == {400: 1})
+
+    run(main)
+
+
+def test_a_server_without_streams(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True)
+        world.service.open_stream = None
+        async with world.serving(), world.connected() as (reader, writer):
+            writer.write(get("/tc", *UPGRADE))
+            assert (await response(reader))[0] == 404
+            assert await ended(reader)
+
+    run(main)
+
+
+def test_for_whom_a_trusted_proxy_opens_a_stream(run: Run, tmp_path: Path) -> None:
+    async def main() -> None:
+        world = WebWorld(tmp_path, plain=True, trusted=["127.0.0.1"])
+        async with world.serving(), world.connected() as (reader, writer):
+            writer.write(get("/tc", *UPGRADE, 'Forwarded: for="[2001:db8::1]:5";proto=https'))
+            await response(reader)
+            assert world.streams[0].stream.peername == ("2001:db8::1", 0)
+
+    run(main)

@@ -1,0 +1,117 @@
+"""TLS between two layers, without sockets."""
+
+import contextlib
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from tcserver.web.certificates.keeper import SelfSigned
+from tcserver.web.tls import TlsError, TlsLayer
+from tests.support.web_world import client_context
+
+
+class Client:
+    """The other end, with the TLS of the standard library."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname="localhost")
+
+    def step(self, data: bytes) -> bytes:
+        """Take bytes of the server, and return those for it."""
+        self.incoming.write(data)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.tls.do_handshake()
+        return self.outgoing.read()
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    return SelfSigned(tmp_path_factory.mktemp("tls") / "web.pem", ["localhost"]).load(time.time())[0]
+
+
+def shaken(context: ssl.SSLContext, client: Client, size: int = 1 << 20) -> TlsLayer:
+    """A server after the handshake, to which bytes came in parts of a size."""
+    server = TlsLayer(context)
+    while not server.is_ready:
+        data = client.step(server.data_to_send())
+        for at in range(0, len(data), size):
+            assert server.receive_data(data[at : at + size]) == b""
+    client.step(server.data_to_send())
+    return server
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_bytes_in_both_directions(context: ssl.SSLContext, size: int) -> None:
+    client = Client(client_context())
+    server = shaken(context, client, size)
+    client.tls.write(b"question")
+    data = client.outgoing.read()
+    assert b"".join(server.receive_data(data[at : at + size]) for at in range(0, len(data), size)) == b"question"
+    server.send(b"answer" * 10_000)
+    client.incoming.write(server.data_to_send())
+    found = b""
+    while len(found) < 60_000:
+        found += client.tls.read(1 << 16)
+    assert found == b"answer" * 10_000
+
+
+def test_nothing_is_sent_before_the_client_speaks(context: ssl.SSLContext) -> None:
+    server = TlsLayer(context)
+    assert server.data_to_send() == b""
+    server.close()
+    assert server.data_to_send() == b""
+
+
+def test_the_end_is_told_in_both_directions(context: ssl.SSLContext) -> None:
+    client = Client(client_context())
+    server = shaken(context, client)
+    server.close()
+    client.incoming.write(server.data_to_send())
+    assert client.tls.read(1) == b""
+    client.tls.unwrap()
+    assert server.receive_data(client.outgoing.read()) == b""
+    assert server.is_ended
+
+
+def test_a_client_that_refuses_the_certificate(context: ssl.SSLContext) -> None:
+    strict = client_context()
+    strict.verify_mode = ssl.CERT_REQUIRED
+    client, server = Client(strict), TlsLayer(context)
+    server.receive_data(client.step(b""))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        client.step(server.data_to_send())
+    with pytest.raises(TlsError) as caught:
+        server.receive_data(client.outgoing.read())
+    assert caught.value.reason == "alert"
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01\x00\x05hello", b"GET / HTTP/1.1\r\n\r\n", bytes(9)])
+def test_what_is_no_handshake(context: ssl.SSLContext, data: bytes) -> None:
+    server = TlsLayer(context)
+    with pytest.raises(TlsError) as caught:
+        server.receive_data(data)
+    assert caught.value.reason == "protocol"
+
+
+def test_a_record_that_was_changed(context: ssl.SSLContext) -> None:
+    client = Client(client_context())
+    server = shaken(context, client)
+    client.tls.write(b"question")
+    data = bytearray(client.outgoing.read())
+    data[-1] ^= 1
+    with pytest.raises(TlsError) as caught:
+        server.receive_data(bytes(data))
+    assert caught.value.reason == "protocol"
+    assert server.data_to_send()[0] in (0x15, 0x17), "an alert"
+
+
+def test_old_versions_are_refused(context: ssl.SSLContext, tmp_path: Path) -> None:
+    old = client_context()
+    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(TlsError):
+        TlsLayer(context).receive_data(Client(old).step(b""))
