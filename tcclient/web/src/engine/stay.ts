@@ -52,7 +52,7 @@ export class Stay {
     });
     this.reception = new Reception({
       clockOf: (participant, stream) => {
-        const clock = this.place?.session.seat.peers.get(participant)?.clocks.get(stream);
+        const clock = this.place?.session.seat.memberKeys.get(participant)?.clocks.get(stream);
         return clock && { timestamp: clock.timestamp, time: clock.time / 1e6 };
       },
       askKeyframe: (stream, spatial) => {
