@@ -20,6 +20,7 @@ from tcserver.monitoring.logs import EventLog
 from tcserver.storage import private_files
 from tcserver.storage.data_directory import DataDirectory
 from tcserver.version import version
+from tcserver.web.byte_stream import OpenStream
 from tcserver.web.certificates.keeper import CertificateKeeper, OwnFiles, SelfSigned, Source
 from tcserver.web.front import Front
 from tcserver.web.http.hosts import LOCAL_NAMES, HostNames, in_ascii
@@ -48,6 +49,7 @@ class WebFront:
         host: str | None,
         control: ControlServer,
         log: EventLog,
+        open_stream: OpenStream | None = None,
     ) -> None:
         self._directory = directory
         self._host = host
@@ -71,6 +73,7 @@ class WebFront:
             lambda error: log.crash("web request failed", error),
             web.max_connections,
             web.max_connections_per_address,
+            open_stream,
         )
         about = {"fingerprint": format_fingerprint(fingerprint), "version": version()}
         site = Site(

@@ -26,8 +26,8 @@ RESPONSE_LIMIT = 60.0
 IDLE_LIMIT = 60.0
 """Seconds from a response to the end of the next request."""
 LINGER_LIMIT = 2.0
-"""Seconds for the last bytes to be read by the client. If the socket were closed at once, a client that still sends
-would get a reset, and lose them (RFC 9112, section 9.6)."""
+"""Seconds for the client to end the connection, too, when the kernel has the last bytes. If the socket were closed at
+once, a client that still sends would get a reset, and lose them (RFC 9112, section 9.6)."""
 MAX_HELD = 65_536
 """Bytes of a connection that may wait for their turn. Beyond it nothing more is read from the socket."""
 PIECE_BYTES = 65_536
@@ -68,6 +68,8 @@ class WebConnection(asyncio.BufferedProtocol):
         self._is_stream = False
         self._is_over = False
         """Whether nothing that comes is handled any more."""
+        self._lingers = False
+        """Whether the client has to end its half of the connection, too."""
         self._eof = False
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -119,6 +121,8 @@ class WebConnection(asyncio.BufferedProtocol):
             self._user.writable()
         elif self._body:
             self._write_body()
+        elif self._lingers:
+            self._due_in(LINGER_LIMIT)
 
     # Called by who makes connections, and by turns
 
@@ -304,8 +308,10 @@ class WebConnection(asyncio.BufferedProtocol):
         if self._eof:
             self._transport.close()
         else:
+            self._lingers = True
             self._transport.write_eof()
-        self._due_in(LINGER_LIMIT)
+            if not self._is_blocked:
+                self._due_in(LINGER_LIMIT)
 
     def _due_in(self, seconds: float) -> None:
         if self._deadline is not None:

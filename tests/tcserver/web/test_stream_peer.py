@@ -23,7 +23,7 @@ from tcserver.daemon.control_turns import ControlTurns
 from tcserver.media.streams.streams import Streams
 from tcserver.web import stream_peer
 from tcserver.web.stream_peer import StreamPath
-from tests.support.web.plain_stream import listening
+from tests.support.plain_stream import listening
 from tests.tcserver.daemon.test_control_peer import STATIC, Handler
 
 LOOPS = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
@@ -35,7 +35,7 @@ class Server:
 
     def __init__(self) -> None:
         self.handler = Handler()
-        self.streams = Streams(asyncio.get_running_loop())
+        self.streams = Streams()
         self.streams.connect(self._carry)
         self.datagrams: list[tuple[int, bytes]] = []
         self.batches = 0
