@@ -18,7 +18,7 @@ _MESSAGES = {
 
 
 def make() -> dict[str, Any]:
-    """Each message with its kind, what it carries and the frame of a server, or with the code that ends the WebSocket."""
+    """Each message with its kind, content and frame of a server, or with the code that ends the WebSocket."""
     return {"messages": [_message(name, message) for name, message in _MESSAGES.items()]}
 
 
