@@ -35,9 +35,11 @@ from tcserver.web.control_transport import ControlTransport
 MAX_BYTES_BEFORE_LOGIN = 65_536
 """Bytes of a WebSocket before the login. The control connection in it may have a quarter of it."""
 MESSAGES_PER_S = 2000
-"""Frames that are taken from a client per second, a long one counted for each ``MAX_DATAGRAM`` bytes. A screen, a camera
-with three layers and a microphone have a third. What is more waits in the network: the client is slowed down, and takes
-a twentieth of a processor at most."""
+"""Frames that are taken from a client per second. A long one counts once for each ``MAX_DATAGRAM`` bytes.
+
+A screen, a camera with three layers and a microphone have a third. What is more waits in the network: the client is
+slowed down, and takes a twentieth of a processor at most.
+"""
 MESSAGES_AT_ONCE = 1000
 """Frames that are taken at once: two large pictures."""
 SLICE = 4096
