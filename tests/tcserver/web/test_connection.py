@@ -65,9 +65,11 @@ def test_the_last_answer_comes_whole_and_then_the_end(run: Run, tmp_path: Path, 
 def test_a_client_that_has_said_all_is_answered(run: Run, tmp_path: Path) -> None:
     async def main() -> None:
         async with WebWorld(tmp_path, plain=True).serving() as world, world.connected() as (reader, writer):
-            writer.write(get("/main-0123456789.js"))
+            writer.write(get("/1") + get("/main-0123456789.js") + get("/2"))
             writer.write_eof()
+            assert (await response(reader))[2] == b"index"
             assert (await response(reader))[2] == SCRIPT
+            assert (await response(reader))[2] == b"index"
             assert await ended(reader)
             await until(lambda: not world.service.connections)
 
@@ -109,6 +111,7 @@ def test_an_error_of_ours_is_told_of_and_ends_nothing(run: Run, tmp_path: Path) 
                 writer.write(get("/"))
                 assert (await response(reader))[0] == 500
             assert [type(error) for error in world.errors] == [RuntimeError] * 2
+            world.expected_errors = world.errors
 
     run(main)
 
