@@ -120,6 +120,12 @@ export class Stay {
       case "publishFailed":
         this.desk.failed(event.number);
         break;
+      case "holdChanged": {
+        const media = this.desk.holdChanged(event.number, event.held);
+        const type = event.held ? "held_muted" : "hold_ended";
+        if (media !== undefined) this.tell({ type: "happening", happening: { type, source: media } });
+        break;
+      }
       case "keyframeRequested":
         this.desk.keyframeRequested(event.number);
         break;
