@@ -16,6 +16,7 @@ from tcclient import events
 from tcclient.audio.opus import OpusEncoder
 from tcclient.capture import SPEECH
 from tcclient.capture.reader import open_audio
+from tcclient.participant import Participant
 from tcclient.room import Room
 from tcclient.sources import EncodedAudio, EncodedAudioSource
 from tcproto.errors import ErrorCode
@@ -119,6 +120,12 @@ async def together(page: PageMember, room: Room, count: int = 1) -> None:
     await until(lambda: {"type": "pathChanged", "state": "ok"} in page.told, "the path of the page is proved")
 
 
+def only(room: Room) -> Participant:
+    """The one other participant."""
+    (participant,) = room.participants.values()
+    return participant
+
+
 def speech_frames(count: int) -> list[EncodedAudio]:
     encoder = OpusEncoder(bitrate=24_000)
     with contextlib.closing(iter(open_audio(SPEECH, samples=960, loop=False))) as pcm:
@@ -193,8 +200,8 @@ def test_texts_go_both_ways(run: Run, world: World, server: Server, program: Pat
                 ("hanya untukmu", ChatScope.PARTICIPANT, True, "Kantor Satu / Wati"),
             ]
             await until(lambda: len(page.of("chatSent")) == 2, "both were accepted")
-            await room.send_chat("pagi\njuga")
-            await room.send_chat("rahasia", to=room.participants[0])
+            await room.chat("pagi\njuga")
+            await room.chat("rahasia", to=only(room))
             await until(lambda: len(page.of("chatReceived")) == 2, "two texts of the native client")
             assert [(text["text"], text["scope"], text["sealed"]) for text in page.of("chatReceived")] == [
                 ("pagi\njuga", "room", True),
@@ -213,7 +220,7 @@ def test_a_new_key_follows_a_leave(run: Run, world: World, server: Server, progr
                 page.do(verb="publish")
                 number = (await page.first("publicationReady"))["number"]
             await until(lambda: len(room.participants) == 1, "one has left")
-            ring = room.connection.session.seat.member_keys[room.participants[0].id].ring
+            ring = room.connection.session.seat.member_keys[only(room).id].ring
             await until(lambda: ring.newest_number == 2, "the page has made a new key")
             heard: list[Any] = []
             room.tracks[0].on_audio.append(heard.append)
@@ -241,7 +248,7 @@ def test_the_page_kicks_and_is_kicked(run: Run, world: World, server: Server, pr
                 assert left["code"] == "kicked"
             async with world.client(link, "ketua", "Rini") as chair:
                 await until(lambda: len(chair.participants) == 1, "the chair sees the page")
-                await chair.participants[0].kick("cukup")
+                await only(chair).kick("cukup")
                 evicted = await page.first("evicted")
                 assert evicted["code"] == "kicked"
 

@@ -19,7 +19,11 @@ import {
   hex,
   utf8,
 } from "../../../tcclient/web/src/protocol/bytes.js";
-import { ItemType } from "../../../tcclient/web/src/protocol/datagram.js";
+import {
+  ItemType,
+  openDatagram,
+  parseDatagramHeader,
+} from "../../../tcclient/web/src/protocol/datagram.js";
 import { KeyRing } from "../../../tcclient/web/src/protocol/keyring.js";
 import { SigningKey } from "../../../tcclient/web/src/protocol/identity.js";
 import {
@@ -1221,4 +1225,124 @@ test("another password is signed by the key of the present one", () => {
   assert(verifyDetached(old.public, text, message.signature));
   pair.say(messages.Ok.make({}), requestId);
   assert.deepEqual(pair.session.passwordKeys().present.salt, next.salt);
+});
+
+describe("a room without end-to-end encryption", () => {
+  function bare(other: OtherMember): Pair {
+    const pair = new Pair();
+    const room = pair.room({ e2ee: false });
+    pair.login();
+    pair.sitDown(room);
+    const members = [pair.ownMember(), other.member];
+    pair.say(
+      messages.Snapshot.make({
+        number: 0n,
+        room,
+        members,
+        publications: [track(other)],
+        last: true,
+      }),
+    );
+    return pair;
+  }
+
+  test("needs no keys, and refuses replays all the same", () => {
+    const pair = bare(new OtherMember(2));
+    publish(pair);
+    assert(
+      pair.session.seat.sendAudio(
+        1,
+        { payload: utf8("halo"), timestamp: 0 },
+        pair.now,
+      ),
+    );
+    assert(
+      !pair.server.requests.some(({ message }) => message.t === "key_boxes"),
+    );
+    const header = parseHeader(
+      sound(new SenderKey(0, 0, filled(1)), 4, "siapa saja"),
+    );
+    const packet = sealPacket(header, utf8("siapa saja"), undefined, 16);
+    pair.forward(packet, 0);
+    pair.forward(packet, 1);
+    assert.deepEqual(heard(pair), ["siapa saja"]);
+    assert.deepEqual(Object.fromEntries(pair.session.drops), {
+      packet_refused: 1,
+    });
+  });
+
+  test("has texts that are the server's word", () => {
+    const pair = bare(new OtherMember(2));
+    pair.session.seat.sendChat("terbuka", 1, pair.now);
+    pair.pump();
+    const { message } = pair.asked("chat");
+    assert.deepEqual([message.text, message.sealed.length], ["terbuka", 0]);
+    const fields = {
+      messageId: filled(1, 16),
+      participant: 2,
+      name: "a / b",
+      sentAt: 9n,
+    };
+    pair.say(
+      messages.ChatMessage.make({ ...fields, scope: "room", text: "juga" }),
+    );
+    pair.say(
+      messages.ChatMessage.make({ ...fields, scope: "room", text: "juga" }),
+    );
+    pair.say(
+      messages.ChatMessage.make({
+        ...fields,
+        scope: "room",
+        text: "",
+        sealed: filled(1, 50),
+      }),
+    );
+    assert.deepEqual(
+      pair.of("chatReceived").map(({ text, sealed }) => [text, sealed]),
+      [["juga", false]],
+    );
+    assert.equal(pair.session.drops.get("text"), 1);
+  });
+});
+
+test("a signature that comes too late is ignored", () => {
+  const pair = new Pair().seated();
+  const before = pair.server.requests.length;
+  pair.session.leave();
+  pair.session.signed(1, filled(1, 64), pair.now);
+  pair.session.signed(99, filled(1, 64), pair.now);
+  pair.pump();
+  assert.deepEqual(
+    pair.server.requests.slice(before).map(({ message }) => message.t),
+    ["leave"],
+  );
+});
+
+test("keys of the media path change, and the old ones are good for ten seconds", () => {
+  const pair = new Pair().seated();
+  provePath(pair);
+  pair.sentItems();
+  const fields = {
+    mediaId: 77,
+    epoch: 1,
+    upKey: filled(0x21),
+    downKey: filled(0x22),
+  };
+  pair.say(messages.SessionKeys.make(fields));
+  pair.down({ type: ItemType.PADDING, value: new Uint8Array(1) });
+  assert.deepEqual(Object.fromEntries(pair.session.drops), {});
+  pair.advance(10.1);
+  pair.down({ type: ItemType.PADDING, value: new Uint8Array(1) });
+  assert.deepEqual(Object.fromEntries(pair.session.drops), {
+    unknown_epoch: 1,
+  });
+  const opened = pair.datagrams.filter(
+    (datagram) => parseDatagramHeader(datagram).epoch === 1,
+  );
+  assert(
+    opened.length > 0 &&
+      opened.every(
+        (datagram) => openDatagram(datagram, fields.upKey).length > 0,
+      ),
+  );
 });

@@ -4,7 +4,7 @@ import type { ControlConnection } from "../protocol/control.js";
 import { Refusal } from "../protocol/errors.js";
 import type { PublicationId } from "../protocol/keyring.js";
 import * as messages from "../protocol/messages.js";
-import type { ChatScope, Message, Role, Source, StreamChoice } from "../protocol/messages.js";
+import type { ChatScope, Message, Source, StreamChoice } from "../protocol/messages.js";
 import type { AudioHeader } from "../protocol/packet.js";
 import type { Party } from "../protocol/sender-key.js";
 import type { Drops } from "./drops.js";
@@ -19,6 +19,7 @@ import { Egress } from "./media/egress.js";
 import { KeyframeSpacing } from "./media/keyframes.js";
 import { MediaPath } from "./media/path.js";
 import { type AudioFrame, type NewPublication, Publications, type VideoFrame } from "./media/publications.js";
+import { Publishing } from "./media/publishing.js";
 import { MediaReceiver } from "./media/receiving.js";
 import { Presence } from "./membership/presence.js";
 import { SnapshotRequests } from "./membership/snapshots.js";
@@ -26,6 +27,7 @@ import { RoomState, trackKey } from "./membership/roster.js";
 import type { Signing } from "./signing.js";
 import { type ShownTexts, Texts } from "./texts.js";
 import { NEVER, type Timers } from "./timers.js";
+import { RoomVerbs } from "./verbs.js";
 
 /** Seconds between looks for keys that have expired: none stays longer than its overlap and this. */
 export const PURGE_INTERVAL = 1.0;
@@ -44,7 +46,7 @@ export interface SeatSurroundings {
 }
 
 /** What a session has while it is in a room; `Session` owns it and feeds it. Requests return their id. */
-export class Seat {
+export class Seat extends RoomVerbs {
   /** The roster: members, publications, safety code. */
   readonly room: RoomState;
   /** State and statistics of the media path. */
@@ -61,14 +63,13 @@ export class Seat {
   readonly #own: Party;
   readonly #opener: RoomDatagramOpener;
   readonly #keys: SenderKeys;
+  readonly #publishing: Publishing;
   readonly #presence: Presence;
   readonly #inbox: KeyInbox;
   readonly #texts: Texts;
   readonly #audible: Audible;
   readonly #spacing = new KeyframeSpacing();
   #pathState: MediaPath["state"];
-  /** When something happened last: near enough for what needs no more. */
-  #now = 0;
   #isComplete = false;
   #purgeAt = NEVER;
   #generation = 0;
@@ -78,6 +79,7 @@ export class Seat {
     const { emit, randomBytes, drops, shown, timers, signing } = around;
     const { fingerprint, seat, boxPrivate } = place.identity;
     const recipients = new Map<number, MemberKeys>();
+    super();
     this.#around = around;
     this.#joined = joined;
     this.#own = { deviceKey: seat.deviceKey, boxKey: seat.boxKey };
@@ -114,6 +116,12 @@ export class Seat {
       members: recipients,
       firstSequences: () => this.publications.firstSequences(),
       randomBytes,
+    });
+    this.#publishing = new Publishing({
+      control: around.control,
+      emit,
+      publications: this.publications,
+      keys: e2ee ? this.#keys : undefined,
     });
     this.#presence = new Presence({
       stream: joined.beaconStream,
@@ -221,7 +229,7 @@ export class Seat {
   /** Say what has collected: requests, boxes, receipts to the server; the rest to the application. */
   settle(now: number): void {
     const { emit } = this.#around;
-    this.#now = now;
+    this.#publishing.now = now;
     this.snapshots.handleTimeout(now);
     this.#keys.handleTimeout(now);
     if (this.#keys.current !== undefined) this.#presence.schedule.keyChanged(this.#keys.current, now);
@@ -248,12 +256,7 @@ export class Seat {
 
   // Verbs
 
-  /**
-   * Send a request that a participant may make; return its id, which `requestDone` or `requestFailed` repeats.
-   *
-   * Throws `RangeError` for a value out of range; `Refusal` while too many are unanswered.
-   */
-  request(message: Message): number {
+  override request(message: Message): number {
     return this.#around.control.request(message);
   }
 
@@ -278,35 +281,19 @@ export class Seat {
    * `published` or `publishFailed` follows, later `publicationReady`. Throws `RangeError` for a value out of range.
    */
   publish(publication: NewPublication, now: number): number {
-    const announced = this.publications.announce(publication);
-    this.request(announced);
-    this.publications.add(announced);
-    if (this.room.room.e2ee) {
-      this.#keys.start(now);
-      this.#keys.announced(announced.layers, now);
-    }
+    const number = this.#publishing.publish(publication, now);
     this.settle(now);
-    return announced.number;
+    return number;
   }
 
   /** End a publication at once; return the request id, 0 where it has ended already. */
   unpublish(number: number): number {
-    if (!this.publications.live.has(number)) return 0;
-    this.#forget(number);
-    return this.request(messages.Unpublish.make({ number }));
+    return this.#publishing.unpublish(number);
   }
 
-  /**
-   * Mute or unmute, here at once.
-   *
-   * Throws `Refusal` where it is not live, and to unmute what another participant holds muted.
-   */
+  /** Mute or unmute, here at once. Throws `Refusal` where it is not live, and to unmute what is held muted. */
   setMuted(number: number, muted: boolean): number {
-    const publication = this.publications.live.get(number);
-    if (publication === undefined) throw new Refusal("no_such_publication");
-    if (publication.held && !muted) throw new Refusal("not_permitted", "a chair holds it muted");
-    publication.muted = muted;
-    return this.request(messages.Mute.make({ number, muted }));
+    return this.#publishing.setMuted(number, muted);
   }
 
   /** Send a frame of sound; false where it was not sent: not published yet, ended, muted, or no key. */
@@ -340,82 +327,16 @@ export class Seat {
     return chat.messageId;
   }
 
-  kick(participant: number, reason = ""): number {
-    return this.request(messages.Kick.make({ participant, reason }));
-  }
-
-  setRole(participant: number, role: Role): number {
-    return this.request(messages.SetRole.make({ participant, role }));
-  }
-
-  updateRoom(changes: { readonly title?: string; readonly maxParticipants?: number }): number {
-    return this.request(messages.UpdateRoom.make(changes));
-  }
-
-  /** Let nobody else enter this life of the room, or let them enter again. */
-  lockRoom(locked: boolean): number {
-    return this.request(messages.LockRoom.make({ locked }));
-  }
-
-  raiseHand(): number {
-    return this.request(messages.RaiseHand.make({}));
-  }
-
-  /** Lower the hand of a participant, by default our own, or all hands. */
-  lowerHand({ participant = 0, everybody = false } = {}): number {
-    return this.request(messages.LowerHand.make({ participant, everybody }));
-  }
-
-  /** Ask a participant (0: everybody of a lower rank) to mute or unmute a source, or hold it muted (`hard`). */
-  muteOther(participant: number, source: Source, muted: boolean, hard = false): number {
-    return this.request(messages.MuteOther.make({ participant, source, muted, hard }));
-  }
-
-  closeRoom(): number {
-    return this.request(messages.CloseRoom.make({}));
-  }
-
   // Replies
 
   /** Take the reply to `publish`. */
   published(number: number, reply: messages.Published | messages.ErrorReply, now: number): void {
-    const { emit } = this.#around;
-    if (reply.t === "error") {
-      this.#forget(number);
-      emit({ type: "publishFailed", number, code: reply.code, text: reply.text });
-    } else if (!this.publications.accepted(number, reply.stream, now)) {
-      this.unpublish(number);
-      emit({ type: "publishFailed", number, code: "internal", text: "the server gave a stream id again too soon" });
-    } else {
-      emit({ type: "published", number, stream: reply.stream, caps: reply.caps });
-    }
+    this.#publishing.published(number, reply, now);
   }
 
   /** Take the reply to a text. */
   chatAnswered(messageId: Uint8Array, accepted: boolean): void {
     this.#texts.answered(messageId, accepted);
-  }
-
-  #forget(number: number): void {
-    this.publications.forget(number, this.#now);
-    if (this.publications.live.size === 0) this.#keys.stop();
-  }
-
-  /** Forget a publication that the server has ended, if it is live. */
-  #ended(number: number): void {
-    if (!this.publications.live.has(number)) return;
-    this.#forget(number);
-    const text = "the server has ended the publication";
-    this.#around.emit({ type: "publishFailed", number, code: "not_permitted", text });
-  }
-
-  /** Note whether another participant holds our publication muted. */
-  #holdChanged({ number, held }: messages.PublicationInfo): void {
-    const publication = this.publications.live.get(number);
-    if (publication === undefined || publication.held === held) return;
-    publication.held = held;
-    publication.muted ||= held;
-    this.#around.emit({ type: "holdChanged", number, held });
   }
 
   #clockChanged(now: number, isFirst: boolean): void {
@@ -447,7 +368,7 @@ export class Seat {
     for (const [number, { stream }] of [...this.publications.live]) {
       // What was granted before the pages were made stands in them, unless it has ended since.
       const stands = this.room.publications.has(trackKey(this.room.own, number));
-      if (stream !== undefined && !stands) this.#ended(number);
+      if (stream !== undefined && !stands) this.#publishing.ended(number);
     }
     if (first) {
       this.#presence.pathChanged(this.path.state, now);
@@ -461,7 +382,8 @@ export class Seat {
     else this.#retry(now);
     for (const { what, participant, number } of message.changes) {
       // One that began and ended within the message leaves no difference in the roster.
-      if (what === "unpublished" && participant === this.room.own && number !== undefined) this.#ended(number);
+      if (what === "unpublished" && participant === this.room.own && number !== undefined)
+        this.#publishing.ended(number);
     }
     if (this.#isComplete && this.room.needsSnapshot) this.snapshots.gap(now);
   }
@@ -472,8 +394,8 @@ export class Seat {
       this.#around.emit(event);
       if (event.type === "participantLeft" && event.code === "kicked") kicked.add(event.participant.member.participant);
       if (!("track" in event) || event.track.participant !== this.room.own) continue;
-      if (event.type === "trackUnpublished") this.#ended(event.track.number);
-      else this.#holdChanged(event.track);
+      if (event.type === "trackUnpublished") this.#publishing.ended(event.track.number);
+      else this.#publishing.flagsChanged(event.track);
     }
     this.#audible.rosterChanged(changed, now);
     this.#followMembers(kicked, now);

@@ -15,7 +15,7 @@ import { type Action, CODES, type ErrorCode, ProtocolError, Refusal } from "../p
 import { SALT_SIZE } from "../protocol/account.js";
 import type { SigningKey } from "../protocol/identity.js";
 import * as messages from "../protocol/messages.js";
-import type { ErrorReply, Message, Source } from "../protocol/messages.js";
+import type { ErrorReply, Message } from "../protocol/messages.js";
 import { cleanDisplay, foldAccount } from "../protocol/names.js";
 import { KEY_SIZE } from "../protocol/sodium.js";
 import { controlConnection, Liveness } from "./control.js";
@@ -26,8 +26,8 @@ import { Login, type PasswordKeys } from "./login.js";
 import type { MediaPacket } from "./media/packet.js";
 import type { NetworkStatistics } from "./media/statistics.js";
 import { Distrust } from "./membership/distrust.js";
-import type { Lives } from "./membership/lives.js";
 import { Seat } from "./seat.js";
+import type { Environment, Phase, Settings } from "./settings.js";
 import { Signing } from "./signing.js";
 import { notice, ShownTexts } from "./texts.js";
 import { Timers } from "./timers.js";
@@ -36,40 +36,7 @@ export type { JoinSettings } from "./joining.js";
 export type { PasswordKeys } from "./login.js";
 export type { AudioFrame, NewPublication, VideoFrame } from "./media/publications.js";
 export { Seat } from "./seat.js";
-
-export const DEFAULT_SOURCES: readonly Source[] = ["microphone", "camera", "screen", "screen_audio"];
-export const AUDIO_ONLY: readonly Source[] = ["microphone", "screen_audio"];
-
-/** How far a session has come. */
-export type Phase =
-  | "connecting"
-  /** The server has proved a key that nobody has accepted yet. Nothing is sent. */
-  | "untrusted"
-  /** Ready for `beginLogin`. */
-  | "trusted"
-  | "loggingIn"
-  /** Ready for `join`. */
-  | "lobby"
-  | "joining"
-  | "room"
-  | "closed";
-
-export interface Settings {
-  /** Fingerprint of the server, 20 bytes, from the link or pinned. Undefined: the owner decides on `serverKey`. */
-  readonly fingerprint: Uint8Array | undefined;
-  /** Sources of everybody that are subscribed to after a join. */
-  readonly sources: readonly Source[];
-}
-
-/** What a session is made with. */
-export interface Environment {
-  /** The public half of the device identity, 32 bytes. */
-  readonly device: Uint8Array;
-  /** Return so many random bytes, as `crypto.getRandomValues` makes them. */
-  readonly randomBytes: (size: number) => Uint8Array;
-  /** The lives that this page has been in, shared by all its sessions; it outlives each. */
-  readonly lives: Lives;
-}
+export type { Environment, Phase, Settings } from "./settings.js";
 
 /** See the module's text. */
 export class Session {
