@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from websockets.client import ClientProtocol
-from websockets.frames import Frame
+from websockets.frames import Frame, Opcode
 from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
@@ -55,7 +55,7 @@ class StreamLine(asyncio.Protocol):
             if not isinstance(event, Frame):
                 self._is_open = self._websocket.handshake_exc is None
                 self.control.connection_made(self)  # type: ignore[arg-type]  # as much of a transport as it needs
-            elif event.data:
+            elif event.opcode is Opcode.BINARY:
                 kind, rest = parse(bytes(event.data))
                 (self.control.data_received if kind is MessageKind.CONTROL else self.on_datagram)(rest)
         self._flush()

@@ -52,7 +52,7 @@ export class Stay {
     });
     this.reception = new Reception({
       clockOf: (participant, stream) => {
-        const clock = this.place?.session.seat.peers.get(participant)?.clocks.get(stream);
+        const clock = this.place?.session.seat.memberKeys.get(participant)?.clocks.get(stream);
         return clock && { timestamp: clock.timestamp, time: clock.time / 1e6 };
       },
       askKeyframe: (stream, spatial) => {
@@ -120,6 +120,12 @@ export class Stay {
       case "publishFailed":
         this.desk.failed(event.number);
         break;
+      case "holdChanged": {
+        const media = this.desk.holdChanged(event.number, event.held);
+        const type = event.held ? "held_muted" : "hold_ended";
+        if (media !== undefined) this.tell({ type: "happening", happening: { type, source: media } });
+        break;
+      }
       case "keyframeRequested":
         this.desk.keyframeRequested(event.number);
         break;

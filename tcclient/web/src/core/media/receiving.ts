@@ -20,7 +20,7 @@ import { isVideo, PacketType, parseHeader, parseSeries, type Series } from "../.
 import { parsePositions } from "../../protocol/path.js";
 import type { Transit } from "../../protocol/transit.js";
 import type { Drop, Drops } from "../drops.js";
-import type { Peer } from "../keys/peers.js";
+import type { MemberKeys } from "../keys/member-keys.js";
 import type { Opened, RoomDatagramOpener } from "../keys/room-datagrams.js";
 import type { RoomState, Stream } from "../membership/roster.js";
 import type { MediaPacket, SealedPacket } from "./packet.js";
@@ -58,7 +58,7 @@ interface Arrival {
 
 /** A beacon that came; `first` says that none came of this sender before. */
 export interface ReceivedBeacon {
-  readonly peer: Peer;
+  readonly sender: MemberKeys;
   readonly beacon: Beacon;
   readonly first: boolean;
 }
@@ -75,7 +75,7 @@ interface Surroundings {
   readonly path: MediaPath;
   readonly opener: RoomDatagramOpener;
   readonly room: RoomState;
-  readonly peers: ReadonlyMap<number, Peer>;
+  readonly senders: ReadonlyMap<number, MemberKeys>;
   /** Called with each packet that opened. */
   readonly heard: (packet: MediaPacket, now: number) => void;
   readonly drops: Drops;
@@ -184,10 +184,10 @@ export class MediaReceiver {
   }
 
   /** Deliver what waited for a key of the sender that has come. */
-  release(peer: Peer, now: number): void {
-    const { ready, expired } = peer.released(now);
+  release(sender: MemberKeys, now: number): void {
+    const { ready, expired } = sender.released(now);
     if (expired > 0) this.#around.drops.add("no_key", expired);
-    for (const { sealed, publication } of ready) this.#open(peer, sealed, publication, now);
+    for (const { sealed, publication } of ready) this.#open(sender, sealed, publication, now);
   }
 
   #drop(reason: Drop): void {
@@ -246,15 +246,15 @@ export class MediaReceiver {
   }
 
   #packet(sealed: SealedPacket, now: number): void {
-    const { room, peers } = this.#around;
+    const { room, senders } = this.#around;
     const stream = room.streams.get(sealed.header.stream);
     if (stream === undefined) return this.#stray(sealed, now);
     this.#count(sealed);
-    const peer = peers.get(stream.participant);
-    if (peer === undefined) return this.#drop(stream.participant === room.own ? "own" : "unverified");
+    const sender = senders.get(stream.participant);
+    if (sender === undefined) return this.#drop(stream.participant === room.own ? "own" : "unverified");
     if (stream.packetType !== sealed.header.type) return this.#drop("packet_malformed");
-    if (stream.packetType === PacketType.BEACON) return this.#beacon(peer, sealed);
-    return this.#open(peer, sealed, stream.publication, now);
+    if (stream.packetType === PacketType.BEACON) return this.#beacon(sender, sealed);
+    return this.#open(sender, sealed, stream.publication, now);
   }
 
   #stray(sealed: SealedPacket, now: number): void {
@@ -295,19 +295,19 @@ export class MediaReceiver {
     return Math.max(0, this.#expected - this.#received);
   }
 
-  #open(peer: Peer, sealed: SealedPacket, publication: PublicationId, now: number): void {
+  #open(sender: MemberKeys, sealed: SealedPacket, publication: PublicationId, now: number): void {
     const { header, packet, receivedAt, relayTime, heldMs } = sealed;
     let payload: Uint8Array;
     try {
-      payload = peer.open(header, packet, publication, now);
+      payload = sender.open(header, packet, publication, now);
     } catch (error) {
       if (!(error instanceof CryptoFailure)) return this.#malformed(error, "packet_malformed");
-      if (!peer.lacksKey(header.keyNumber)) this.#drop("packet_refused");
-      else if (peer.hold(sealed, publication)) this.#drop("no_key");
+      if (!sender.lacksKey(header.keyNumber)) this.#drop("packet_refused");
+      else if (sender.hold(sealed, publication)) this.#drop("no_key");
       return undefined;
     }
     const lost = this.#lost.get(header.stream) ?? 0;
-    const { id: participant } = peer;
+    const { id: participant } = sender;
     const media = {
       participant,
       publication: publication.number,
@@ -327,15 +327,15 @@ export class MediaReceiver {
     return undefined;
   }
 
-  #beacon(peer: Peer, { header: { sequence }, packet }: SealedPacket): void {
+  #beacon(sender: MemberKeys, { header: { sequence }, packet }: SealedPacket): void {
     const { room } = this.#around;
-    if (sequence <= peer.claims.sequence) return this.#drop("packet_refused");
-    const { boxKey, deviceKey } = peer.party;
+    if (sequence <= sender.claims.sequence) return this.#drop("packet_refused");
+    const { boxKey, deviceKey } = sender.party;
     try {
       const beacon = openBeacon(packet, { fingerprint: room.fingerprint, life: room.room.life, boxKey }, deviceKey);
-      const first = peer.claims.sequence < 0;
-      peer.claims.sequence = sequence;
-      this.#beacons.push({ peer, beacon, first });
+      const first = sender.claims.sequence < 0;
+      sender.claims.sequence = sequence;
+      this.#beacons.push({ sender, beacon, first });
       return undefined;
     } catch (error) {
       if (error instanceof CryptoFailure) return this.#drop("packet_refused");
