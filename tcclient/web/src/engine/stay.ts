@@ -1,9 +1,10 @@
 /** What we do in the room: publish, receive, show and ask, from one seat to the next. For the worker. */
 
-import type { Event } from "../core/events.js";
+import type { DeriveKey, Event } from "../core/events.js";
 import type { MediaPacket } from "../core/media/packet.js";
 import type { DevicePins } from "../core/membership/pins.js";
 import type { Session } from "../core/session.js";
+import type { SigningKey } from "../protocol/identity.js";
 import { DownlinkAdaptation } from "./adaptation.js";
 import type { OwnMedia, PictureSource, Report, Request } from "./commands.js";
 import { type Connection, monotonic } from "./connection.js";
@@ -44,7 +45,11 @@ export class Stay {
   private droppedPictures = 0;
   private bytes = { sent: 0, received: 0 };
 
-  constructor(private readonly tell: (report: Report, transfer?: Transferable[]) => void) {
+  /** `keyMade` gets the account key of a password that the person changes to. */
+  constructor(
+    private readonly tell: (report: Report, transfer?: Transferable[]) => void,
+    keyMade: (derivation: DeriveKey, key: SigningKey) => void,
+  ) {
     this.desk = new PublishingDesk({
       pump: () => this.place?.connection.pump(),
       publishing: (media, state) => tell({ type: "publishing", media, state }),
@@ -65,7 +70,7 @@ export class Stay {
       },
       pictureEnded: (participant, source) => tell({ type: "pictureEnded", participant, source }),
     });
-    this.requests = new Requests((number, problem) => tell({ type: "answer", number, problem }));
+    this.requests = new Requests((number, problem) => tell({ type: "answer", number, problem }), keyMade);
   }
 
   /** A seat was taken, the first one or again. */

@@ -90,9 +90,9 @@ function writing({ t, state, page, act }: View): TemplateResult {
         send(field(event));
       }}
     >
-      <label class="inline-field">
-        <span>${t("chat.to")}</span>
-        <select @change=${choose}>
+      <div class="inline-field">
+        <label for="receiver">${t("chat.to")}</label>
+        <select id="receiver" @change=${choose}>
           <option value="" .selected=${page.receiver === undefined}>${t("chat.everybody")}</option>
           ${
             page.receiver === undefined || state.participants.some(({ id }) => id === page.receiver)
@@ -103,7 +103,7 @@ function writing({ t, state, page, act }: View): TemplateResult {
             (one) => html`<option value=${one.id} .selected=${one.id === page.receiver}>${fullName(one)}</option>`,
           )}
         </select>
-      </label>
+      </div>
       <div class="writing-line">
         <textarea
           name="text"
